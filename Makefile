@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# make            build everything            make demo    the main job, in the lab
+# make deps       install the packages        make check   every test
+# Sources are listed by folder in <folder>/build.mk. O= chooses the build folder.
+
+O ?= build
+CC = gcc
+CLANG ?= clang
+PKG_CONFIG ?= pkg-config
+PREFIX ?= /usr
+
+WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+       -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wno-unused-parameter
+BASE = -std=gnu11 -D_GNU_SOURCE -I. $(WARN) -g
+HARDEN = -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+SAN = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+# What the monitor and the tools link; the fence links libc alone.
+PKGS = capstone libbpf libcyaml jansson libsodium libelf libseccomp
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
+
+.PHONY: all
+all: programs
+
+include hv/build.mk introspection/build.mk policy/build.mk cli/build.mk
+include tests/build.mk
+
+.PHONY: programs
+programs: $(O)/libringfence.so $(O)/ringfence $(O)/ringfence-monitor
+
+# --- the fence: position-independent, libc only -----------------------------------------------
+FENCE_OBJS = $(FENCE_SRCS:%.c=$(O)/fence/%.o)
+$(O)/fence/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(HARDEN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -MMD -c $< -o $@
+$(O)/libringfence.so: $(FENCE_OBJS)
+	$(CC) -shared -Wl,-soname,libringfence.so -Wl,-z,relro,-z,now,-z,defs -o $@ $^
+
+# --- the monitor and the CLI ------------------------------------------------------------------
+LIB_SRCS = $(BACKEND_SRCS) $(INTROSPECTION_SRCS) $(POLICY_SRCS)
+LIB_OBJS = $(LIB_SRCS:%.c=$(O)/obj/%.o)
+$(O)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(HARDEN) $(PKG_CFLAGS) -MMD -c $< -o $@
+$(O)/ringfence: $(CLI_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
+	$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
+$(O)/ringfence-monitor: $(MONITOR_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
+	$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
+
+.PHONY: deps clean
+deps:
+	scripts/packages.sh
+clean:
+	rm -rf $(O)
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

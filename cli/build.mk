@@ -1,0 +1,2 @@
+CLI_SRCS =
+MONITOR_SRCS =

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Instructions of the guest, for two jobs: showing one to a person, and finding the store that left the
+ * guest. Capstone is a reader here, never the only ground of a verdict: the candidates it offers are checked
+ * against the address, size and bytes that the hardware reported.
+ */
+#ifndef RF_INTROSPECTION_DISASM_H
+#define RF_INTROSPECTION_DISASM_H
+
+#include "introspection/kernel.h"
+
+struct rf_disasm; /* a Capstone handle and its scratch; create once, before the sandbox closes */
+int rf_disasm_create(struct rf_disasm **out);
+void rf_disasm_destroy(struct rf_disasm *d);
+
+/* "mov qword ptr [rdi], rsi" of the first instruction in code[0..len), "(bad)" when it has none. */
+void rf_disasm_text(struct rf_disasm *d, const uint8_t *code, size_t len, rf_gva addr, char *text,
+		    size_t text_size);
+
+/* General registers in the order of the instruction encoding: rax rcx rdx rbx rsp rbp rsi rdi r8..r15. */
+struct rf_regs {
+	uint64_t gpr[16];
+	uint64_t rip, rflags;
+	uint64_t fs_base, gs_base;
+};
+
+/* A store as the hypervisor saw it. */
+struct rf_store_seen {
+	struct rf_regs regs;  /* after the store was emulated; see rip_after */
+	rf_gpa gpa;           /* of the first byte that reached a sealed range */
+	uint32_t len;         /* bytes that reached it, 0 when not known (emulation failed) */
+	const uint8_t *bytes; /* len of them, what would have been written */
+	bool rip_after;       /* true: RIP is past the instruction (REP: on it). false: RIP on it */
+};
+
+/* What the instruction was and what must be restored so that it never seems to have run. */
+struct rf_store {
+	rf_gva rip;           /* of the instruction itself */
+	uint8_t insn[15];
+	uint8_t insn_len;
+	rf_gva target;        /* linear address of the first byte that is not writable: CR2 */
+	uint32_t size;        /* bytes the instruction writes at once */
+	struct rf_regs before;/* registers as they were before the store, as far as they can be known */
+	bool exact;           /* before is exact but for flags; false: best knowledge */
+	char text[96];        /* disassembly */
+};
+
+/*
+ * Finds the instruction behind a store: candidates end at RIP (or start there), write memory, and their
+ * operand translates to exactly `gpa` with exactly that size; ties are broken by decoding forward from the
+ * start of the symbol that holds RIP. Undoes what emulation did to registers: REP counters and pointers,
+ * xchg/xadd/cmpxchg results, push/call stack pointers.
+ * 0, -ENOENT (no candidate fits: the caller falls back and says so), or a read error.
+ */
+int rf_store_find(struct rf_disasm *d, const struct rf_kernel *k, const struct rf_memory *m,
+		  const struct rf_paging *p, const struct rf_store_seen *seen, struct rf_store *out);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * x86-64 page tables, walked from outside the guest.
+ *
+ * Format: Intel SDM vol. 3A 4.5 / AMD APM vol. 2 5.3 (4 and 5 levels, 4 KiB, 2 MiB, 1 GiB pages).
+ * Tables are hostile: every loop is bounded by the levels and the range asked for, a malformed entry is
+ * -EBADMSG, one that is not present -ENOENT, one that points outside RAM -EFAULT.
+ */
+#ifndef RF_INTROSPECTION_PAGETABLE_H
+#define RF_INTROSPECTION_PAGETABLE_H
+
+#include "introspection/memory.h"
+
+struct rf_paging {
+	rf_gpa root;     /* CR3 without PCID and flag bits, page aligned */
+	uint8_t levels;  /* 4, or 5 with CR4.LA57 */
+};
+
+/* What the hardware would make of one address: permissions are the AND over all levels. */
+struct rf_translation {
+	rf_gpa gpa;          /* of the address asked for, not of the page */
+	uint64_t page_size;  /* 4 KiB, 2 MiB or 1 GiB */
+	bool writable;       /* R/W set at every level (CR0.WP is not looked at) */
+	bool user;           /* U/S set at every level */
+	bool executable;     /* NX clear at every level (EFER.NXE assumed set) */
+};
+
+/* 0, -ENOENT, -EBADMSG, -EFAULT, -EINVAL (not canonical, levels not 4 or 5). */
+int rf_pt_translate(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva,
+		    struct rf_translation *out);
+
+/* Reads [gva, gva+len) across page borders. All or nothing; errors as above. */
+int rf_pt_read(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva, void *buf,
+	       size_t len);
+
+/* One run of pages that is contiguous in both address spaces and of one permission. */
+struct rf_mapping {
+	rf_gva gva;
+	rf_gpa gpa;
+	uint64_t size; /* bytes */
+	bool writable, user, executable;
+};
+
+/*
+ * Calls fn for each present run inside [start, end), ascending, merged as far as it goes. Not-present
+ * holes are skipped at the level they stand at. fn returns 0 to go on; any other value stops the walk and
+ * is returned. At most max_entries table entries are looked at, else -E2BIG (a hostile tree can alias).
+ */
+int rf_pt_walk(const struct rf_memory *m, const struct rf_paging *p, rf_gva start, rf_gva end,
+	       uint64_t max_entries, int (*fn)(void *ctx, const struct rf_mapping *run), void *ctx);
+
+#endif

@@ -1,0 +1,29 @@
+# Unit tests and fuzz targets, both sanitised. One fragment per area (tests/unit/<area>.mk, tests/fuzz/<area>.mk):
+#   UNIT_TESTS += test_foo            FUZZERS += fuzz_foo
+#   test_foo_SRCS = tests/unit/test_foo.c introspection/foo.c
+# A fuzz target keeps its seeds and regressions in tests/fuzz/corpus/<name>/.
+UNIT_TESTS =
+FUZZERS =
+include $(wildcard tests/unit/*.mk tests/fuzz/*.mk tests/kvm/*.mk tests/lab/*.mk)
+
+$(O)/san/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(SAN) $(PKG_CFLAGS) -MMD -c $< -o $@
+$(O)/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BASE) $(SAN),fuzzer-no-link $(PKG_CFLAGS) -MMD -c $< -o $@
+
+.SECONDEXPANSION:
+$(UNIT_TESTS:%=$(O)/tests/%): $(O)/tests/%: $$($$*_SRCS:%.c=$(O)/san/%.o)
+	@mkdir -p $(@D)
+	$(CC) $(SAN) -o $@ $^ -lcmocka $(PKG_LIBS)
+$(FUZZERS:%=$(O)/tests/%): $(O)/tests/%: $$($$*_SRCS:%.c=$(O)/fuzz/%.o)
+	@mkdir -p $(@D)
+	$(CLANG) $(SAN),fuzzer -o $@ $^ $(PKG_LIBS)
+
+FUZZ_SECONDS ?= 20
+.PHONY: unit fuzz
+unit: $(UNIT_TESTS:%=$(O)/tests/%)
+	tests/run-unit $(O) $(UNIT_TESTS)
+fuzz: $(FUZZERS:%=$(O)/tests/%)
+	tests/run-fuzz $(O) $(FUZZ_SECONDS) $(FUZZERS)
