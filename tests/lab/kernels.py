@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Stock kernels out of the distribution's packages: image, modules, and headers to build a module with.
+
+Nothing is installed: packages are fetched by name and unpacked below the build folder.
+"""
+import lzma
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from build import LabError, locked, out_dir, run
+
+# Meta packages: the newest kernel of each series is what the index says today, never a version written here.
+SERIES = {"6.1": "cloud-amd64", "6.12": "6.12-cloud-amd64"}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One unpacked kernel. Paths are absolute."""
+    series: str
+    release: str
+    tree: Path
+
+    @property
+    def vmlinuz(self) -> Path:
+        """The boot image as the package ships it."""
+        return self.tree / "boot" / f"vmlinuz-{self.release}"
+
+    @property
+    def headers(self) -> Path:
+        """What `make -C` takes to build an external module."""
+        return self.tree / "usr/src" / f"linux-headers-{self.release}"
+
+    def module(self, name: str) -> bytes:
+        """A module's bytes, unpacked; LabError when the kernel has no such module (it may be built in)."""
+        pattern = re.compile(re.escape(name).replace("_", "[-_]") + r"\.ko(\.xz)?")
+        for folder, _, files in os.walk(self.tree / "lib/modules" / self.release):
+            for found in files:
+                if pattern.fullmatch(found):
+                    body = (Path(folder) / found).read_bytes()
+                    return lzma.decompress(body) if found.endswith(".xz") else body
+        raise LabError(f"{self.release} has no module {name}")
+
+    def modules(self, names: list[str]) -> dict[str, bytes]:
+        """Those of the modules that are not built into this kernel, in the order given."""
+        found = {}
+        for name in names:
+            try:
+                found[name] = self.module(name)
+            except LabError:
+                pass
+        return found
+
+
+def _depends(package: str, wanted: str) -> list[str]:
+    """The package's dependencies whose names match."""
+    text = run("apt-cache", "depends", "--important", package)
+    return [name for name in re.findall(r"Depends: (\S+)", text) if re.fullmatch(wanted, name)]
+
+
+def _packages(flavour: str) -> list[str]:
+    """Every package of the newest kernel of a flavour, image first."""
+    image = _depends(f"linux-image-{flavour}", r"linux-image-\d.*")
+    if not image:
+        raise LabError(f"the package index does not say what linux-image-{flavour} depends on; run apt-get update")
+    release = image[0].removeprefix("linux-image-")
+    headers = f"linux-headers-{release}"
+    return [image[0], headers] + _depends(headers, r"linux-headers-.*-common|linux-kbuild-.*")
+
+
+def _download(flavour: str, debs: Path) -> list[str]:
+    """Fetch the packages of a flavour into a folder; a stale index is renewed once where we may."""
+    # Without this apt drops to a user of its own that may not write into the folder.
+    fetch = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download"]
+    try:
+        names = _packages(flavour)
+        run(*fetch, *names, cwd=debs)
+    except LabError:
+        if os.geteuid() != 0:
+            raise
+        run("apt-get", "-q", "update")
+        names = _packages(flavour)
+        run(*fetch, *names, cwd=debs)
+    return names
+
+
+def _relocate(headers: Path) -> None:
+    """The headers' makefile names /usr/src; make it find its sibling wherever the tree is."""
+    makefile = headers / "Makefile"
+    text = re.sub(r"^include /usr/src/", "include $(dir $(lastword $(MAKEFILE_LIST)))../", makefile.read_text(), flags=re.M)
+    makefile.write_text(text)
+    # Beside a vmlinux the build wants pahole, for a type section that our modules do not need.
+    (headers / "vmlinux").unlink(missing_ok=True)
+
+
+def get(series: str, refresh: bool = False) -> Kernel:
+    """The newest kernel of a series, fetched on first use or when asked to look again."""
+    if series not in SERIES:
+        raise LabError(f"unknown kernel {series}; known: {', '.join(SERIES)}")
+    home = out_dir() / "kernels" / series
+    stamp = home / "release"
+    with locked(f"kernel-{series}"):
+        if refresh or not stamp.exists():
+            print(f"lab: fetching the newest {series} kernel packages", flush=True)
+            shutil.rmtree(home, ignore_errors=True)
+            debs = home / "debs"
+            debs.mkdir(parents=True)
+            names = _download(SERIES[series], debs)
+            tree = home / "tree"
+            for deb in sorted(debs.glob("*.deb")):
+                run("dpkg", "-x", deb, tree)
+            shutil.rmtree(debs)
+            release = names[0].removeprefix("linux-image-")
+            _relocate(tree / "usr/src" / f"linux-headers-{release}")
+            stamp.write_text(release)
+    return Kernel(series, stamp.read_text(), home / "tree")
