@@ -1,1 +1,5 @@
-POLICY_SRCS =
+POLICY_SRCS += policy/audit.c
+POLICY_SRCS += policy/audit_tail.c
+POLICY_SRCS += policy/jsonline.c
+POLICY_SRCS += policy/decide.c
+POLICY_SRCS += policy/parse.c

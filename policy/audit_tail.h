@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a restarted writer learns from the log its predecessor left: which events are decided
+ * already. */
+#ifndef RF_POLICY_AUDIT_TAIL_H
+#define RF_POLICY_AUDIT_TAIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Ids below the highest one by this much or more are forgotten. A VM has fewer vCPUs, so fewer open
+ * events. */
+#define RF_AUDIT_WINDOW 65536u
+
+/*
+ * Bits for the last RF_AUDIT_WINDOW event ids. A set and not only the highest id: vCPUs fault at
+ * the same time, and the monitor may die after it has decided event 6 but not 5.
+ */
+struct rf_audit_seen {
+	uint64_t highest; /* 0: none yet */
+	uint64_t bits[RF_AUDIT_WINDOW / 64];
+};
+
+void rf_audit_seen_add(struct rf_audit_seen *s, uint64_t event);
+/* False for an id that has left the window: then it is recorded twice, which harms less than not at
+ * all. */
+bool rf_audit_seen_has(const struct rf_audit_seen *s, uint64_t event);
+
+/* Only this much of the end of a log is read back, and longer lines in it are not ours. */
+#define RF_AUDIT_TAIL_BYTES (4u << 20)
+#define RF_AUDIT_LINE_BYTES (64u << 10)
+
+/* The event of a decision line written by this VM instance; false for every other line, whatever it
+ * holds. */
+bool rf_audit_line_event(const char *line, size_t len, uint64_t instance, uint64_t *event);
+
+/*
+ * Adds the decisions of `instance` in the tail of the file to *seen. *torn: the file does not end
+ * in a newline. 0 or -errno; on failure nothing is added.
+ */
+int rf_audit_tail(int fd, uint64_t instance, struct rf_audit_seen *seen, bool *torn);
+
+#endif

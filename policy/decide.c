@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+
+#include "policy/policy.h"
+
+#define ANY (-1)
+
+/* What a row says before mode and on_denied have their say. */
+enum stance {
+	LEGAL,
+	DENIED,
+	DENIED_ALWAYS, /* nothing could be applied, so observing denies it too */
+	NOT_OURS,
+};
+
+/* The first row that fits decides. There is no row that fits everything: what is left over is
+ * undecided. */
+static const struct row {
+	enum rf_fact_kind kind;
+	int region, patch, msr;
+	enum stance stance;
+	const char *rule;
+} rows[] = {
+	/* Both regions hold only what the kernel itself promised never to write again. */
+	{ RF_FACT_WRITE, RF_FACT_REGION_RODATA, ANY, ANY, DENIED, "rodata-is-never-written" },
+
+	{ RF_FACT_WRITE, RF_FACT_REGION_TEXT, RF_FACT_PATCH_STEP, ANY, LEGAL,
+	  "text-patch-legal-step" },
+	{ RF_FACT_WRITE, RF_FACT_REGION_TEXT, RF_FACT_PATCH_DONE, ANY, LEGAL,
+	  "text-patch-legal-instruction" },
+	{ RF_FACT_WRITE, RF_FACT_REGION_TEXT, RF_FACT_PATCH_NOT_A_SITE, ANY, DENIED,
+	  "text-not-a-patch-site" },
+	{ RF_FACT_WRITE, RF_FACT_REGION_TEXT, RF_FACT_PATCH_ILLEGAL_STEP, ANY, DENIED,
+	  "text-illegal-step" },
+	{ RF_FACT_WRITE, RF_FACT_REGION_TEXT, RF_FACT_PATCH_ILLEGAL_INSN, ANY, DENIED,
+	  "text-illegal-instruction" },
+
+	/* No kernel patches itself with a store KVM cannot emulate, so authentication is not even
+	   asked. */
+	{ RF_FACT_EMULATION, RF_FACT_REGION_RODATA, ANY, ANY, DENIED_ALWAYS,
+	  "rodata-is-never-written" },
+	{ RF_FACT_EMULATION, RF_FACT_REGION_TEXT, ANY, ANY, DENIED_ALWAYS,
+	  "text-store-no-patcher-uses" },
+	{ RF_FACT_EMULATION, RF_FACT_REGION_OUTSIDE, ANY, ANY, NOT_OURS, "outside-sealed-memory" },
+
+	{ RF_FACT_MSR, ANY, ANY, RF_FACT_MSR_BEFORE_SEAL, LEGAL, "msr-set-before-seal" },
+	{ RF_FACT_MSR, ANY, ANY, RF_FACT_MSR_SAME_VALUE, LEGAL, "msr-keeps-its-value" },
+	{ RF_FACT_MSR, ANY, ANY, RF_FACT_MSR_CHANGED, DENIED, "msr-is-pinned" },
+
+	{ RF_FACT_DMA, RF_FACT_REGION_TEXT, ANY, ANY, DENIED_ALWAYS, "dma-to-sealed-memory" },
+	{ RF_FACT_DMA, RF_FACT_REGION_RODATA, ANY, ANY, DENIED_ALWAYS, "dma-to-sealed-memory" },
+};
+
+static const struct row undecided = { .stance = DENIED, .rule = "undecided" };
+/* Observing must not apply these on a guess: KVM has nothing to apply. */
+static const struct row undecided_always = { .stance = DENIED_ALWAYS, .rule = "undecided" };
+
+static const struct row *find_row(const struct rf_facts *f)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct row *r = &rows[i];
+
+		if (r->kind == f->kind && (r->region == ANY || r->region == (int)f->region) &&
+		    (r->patch == ANY || r->patch == (int)f->patch) &&
+		    (r->msr == ANY || r->msr == (int)f->msr))
+			return r;
+	}
+	return f->kind == RF_FACT_WRITE || f->kind == RF_FACT_MSR ? &undecided : &undecided_always;
+}
+
+int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct rf_decision *out)
+{
+	const struct row *r;
+
+	if (!rf_policy_mode_text(p->mode) || !rf_on_denied_text(p->on_denied))
+		return -EINVAL;
+	r = find_row(f);
+	switch (r->stance) {
+	case LEGAL:
+		*out = (struct rf_decision){ RF_WORD_ALLOWED, RF_ACTION_APPLY, r->rule };
+		return 0;
+	case NOT_OURS:
+		*out = (struct rf_decision){ 0, RF_ACTION_PASS, r->rule };
+		return 0;
+	case DENIED:
+		if (p->mode == RF_MODE_OBSERVE) {
+			*out = (struct rf_decision){ RF_WORD_DETECTED, RF_ACTION_APPLY, r->rule };
+			return 0;
+		}
+		break;
+	case DENIED_ALWAYS:
+		break;
+	}
+	/* Observing ends no VM, not even over a write it could not let through. */
+	*out = (struct rf_decision){
+		RF_WORD_BLOCKED,
+		p->on_denied == RF_ON_DENIED_KILL && p->mode == RF_MODE_ENFORCE
+			? RF_ACTION_KILL
+			: RF_ACTION_SUPPRESS,
+		r->rule,
+	};
+	return 0;
+}

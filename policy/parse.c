@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cyaml/cyaml.h>
+
+#include "policy/policy.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* The file as libcyaml loads it: NULL where a key is absent, so that defaults are ours and not
+ * zero. */
+struct file_seal {
+	int *text, *rodata;
+};
+
+struct file {
+	unsigned int version;
+	int *mode, *on_denied;
+	struct file_seal *seal;
+	unsigned int *dma_sweep_ms;
+};
+
+static const cyaml_strval_t mode_names[] = {
+	{ "enforce", RF_MODE_ENFORCE },
+	{ "observe", RF_MODE_OBSERVE },
+};
+
+static const cyaml_strval_t denied_names[] = {
+	{ "fault", RF_ON_DENIED_FAULT },
+	{ "kill", RF_ON_DENIED_KILL },
+};
+
+/* An enumeration, because libcyaml takes every word that is not a known "no" for a true boolean. */
+static const cyaml_strval_t bool_names[] = { { "false", 0 }, { "true", 1 } };
+
+#define WORD (CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT)
+
+static const cyaml_schema_field_t seal_fields[] = {
+	CYAML_FIELD_ENUM_PTR("text", WORD, struct file_seal, text, bool_names, COUNT(bool_names)),
+	CYAML_FIELD_ENUM_PTR("rodata", WORD, struct file_seal, rodata, bool_names,
+			     COUNT(bool_names)),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t fields[] = {
+	CYAML_FIELD_UINT("version", CYAML_FLAG_DEFAULT, struct file, version),
+	CYAML_FIELD_ENUM_PTR("mode", WORD, struct file, mode, mode_names, COUNT(mode_names)),
+	CYAML_FIELD_ENUM_PTR("on_denied", WORD, struct file, on_denied, denied_names,
+			     COUNT(denied_names)),
+	CYAML_FIELD_MAPPING_PTR("seal", CYAML_FLAG_OPTIONAL, struct file, seal, seal_fields),
+	CYAML_FIELD_UINT_PTR("dma_sweep_ms", CYAML_FLAG_OPTIONAL, struct file, dma_sweep_ms),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file, fields),
+};
+
+static const char *name_of(const cyaml_strval_t *names, size_t count, int64_t value)
+{
+	for (size_t i = 0; i < count; i++)
+		if (names[i].val == value)
+			return names[i].str;
+	return NULL;
+}
+
+const char *rf_policy_mode_text(enum rf_policy_mode m)
+{
+	return name_of(mode_names, COUNT(mode_names), m);
+}
+
+const char *rf_on_denied_text(enum rf_on_denied d)
+{
+	return name_of(denied_names, COUNT(denied_names), d);
+}
+
+void rf_policy_default(struct rf_policy *out)
+{
+	*out = (struct rf_policy){
+		.mode = RF_MODE_ENFORCE,
+		.on_denied = RF_ON_DENIED_FAULT,
+		.seal_text = true,
+		.seal_rodata = true,
+		.dma_sweep_ms = 1000,
+	};
+}
+
+/* libcyaml tells its errors through a log, innermost first: a sentence, then a line a level with
+ * its position. */
+static void note(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
+{
+	struct rf_policy_diag *d = ctx;
+	char text[sizeof(d->text)];
+	unsigned int line, column;
+	const char *at, *body;
+
+	vsnprintf(text, sizeof(text), fmt, args);
+	text[strcspn(text, "\n")] = '\0';
+	at = strstr(text, "(line: ");
+	if (at) {
+		if (!d->line && sscanf(at, "(line: %u, column: %u)", &line, &column) == 2) {
+			d->line = line;
+			d->column = column;
+		}
+		return;
+	}
+	body = strncmp(text, "Load: ", 6) ? text : text + 6;
+	if (!d->text[0] && strcmp(body, "Backtrace:"))
+		snprintf(d->text, sizeof(d->text), "%s", body);
+}
+
+/* For an unknown key the position above is that of the value before it; a person looks for the key.
+ */
+static void point_at_key(const char *text, size_t len, struct rf_policy_diag *d)
+{
+	static const char prefix[] = "Unexpected key: ";
+	const char *key, *hit;
+	unsigned int line = 1;
+
+	if (strncmp(d->text, prefix, sizeof(prefix) - 1))
+		return;
+	key = d->text + sizeof(prefix) - 1;
+	for (hit = text; *key; hit++) {
+		hit = memmem(hit, len - (size_t)(hit - text), key, strlen(key));
+		if (!hit)
+			return;
+		line = 1;
+		for (const char *p = text; p < hit; p++)
+			line += *p == '\n';
+		if (line >= d->line && (hit == text || strchr(" \t\n{,\"'", hit[-1])))
+			break;
+	}
+	d->line = line;
+	d->column = 1;
+	while (hit > text && hit[-1] != '\n') {
+		hit--;
+		d->column++;
+	}
+}
+
+static int bad(struct rf_policy_diag *diag, const char *text)
+{
+	*diag = (struct rf_policy_diag){ 0 };
+	snprintf(diag->text, sizeof(diag->text), "%s", text);
+	return -EBADMSG;
+}
+
+static int convert(const struct file *f, struct rf_policy_diag *diag, struct rf_policy *out)
+{
+	struct rf_policy p;
+
+	if (f->version != 1)
+		return bad(diag, "version is not 1, the only one there is");
+	rf_policy_default(&p);
+	if (f->mode)
+		p.mode = (enum rf_policy_mode) * f->mode;
+	if (f->on_denied)
+		p.on_denied = (enum rf_on_denied) * f->on_denied;
+	if (f->seal && f->seal->text)
+		p.seal_text = *f->seal->text;
+	if (f->seal && f->seal->rodata)
+		p.seal_rodata = *f->seal->rodata;
+	if (f->dma_sweep_ms)
+		p.dma_sweep_ms = *f->dma_sweep_ms;
+	if (p.dma_sweep_ms < RF_POLICY_SWEEP_MIN || p.dma_sweep_ms > RF_POLICY_SWEEP_MAX)
+		return bad(diag, "dma_sweep_ms is not within 10..3600000");
+	*out = p;
+	return 0;
+}
+
+int rf_policy_parse(const char *text, size_t len, struct rf_policy_diag *diag,
+		    struct rf_policy *out)
+{
+	struct rf_policy_diag d = { 0 };
+	const cyaml_config_t config = {
+		.log_fn = note,
+		.log_ctx = &d,
+		.log_level = CYAML_LOG_WARNING,
+		.mem_fn = cyaml_mem,
+		/* No aliases: a small file must not become a large one. */
+		.flags = CYAML_CFG_NO_ALIAS,
+	};
+	struct file *f = NULL;
+	cyaml_err_t cyaml;
+	int err;
+
+	if (len > RF_POLICY_FILE_MAX)
+		return -EFBIG;
+	cyaml = cyaml_load_data((const uint8_t *)text, len, &config, &schema, (cyaml_data_t **)&f,
+				NULL);
+	if (cyaml == CYAML_ERR_OOM)
+		return -ENOMEM;
+	if (cyaml != CYAML_OK && !d.text[0])
+		snprintf(d.text, sizeof(d.text), "%s", cyaml_strerror(cyaml));
+	if (d.text[0]) {
+		/* Warnings too: "ignored" is not what the author of a protection meant. */
+		point_at_key(text, len, &d);
+		*diag = d;
+		err = -EBADMSG;
+	} else if (!f) {
+		err = bad(diag, "the file says nothing; it needs at least \"version: 1\"");
+	} else {
+		err = convert(f, diag, out);
+	}
+	cyaml_free(&config, &schema, f, 0);
+	return err;
+}
+
+int rf_policy_load(const char *path, struct rf_policy_diag *diag, struct rf_policy *out)
+{
+	char text[RF_POLICY_FILE_MAX + 1];
+	struct stat st;
+	size_t len = 0;
+	ssize_t n;
+	int fd, err = 0;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		err = -errno;
+	else if (!S_ISREG(st.st_mode))
+		err = -EINVAL;
+	while (!err && len < sizeof(text)) {
+		n = read(fd, text + len, sizeof(text) - len);
+		if (n < 0 && errno != EINTR)
+			err = -errno;
+		if (n == 0)
+			break;
+		if (n > 0)
+			len += (size_t)n;
+	}
+	close(fd);
+	return err ? err : rf_policy_parse(text, len, diag, out);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the owner of a VM wants (a small YAML file), and the judgement on one guest action.
+ *
+ * The judgement is pure: facts in, decision out, no state, no I/O. It knows no backend and no
+ * parser; whoever calls it has translated what it saw into the enums here. A fact that is unknown
+ * has the value 0 and is never a ground to allow.
+ *
+ * To add a rule: one row in the table of policy/decide.c, one in the table of
+ * tests/unit/test_policy.c and one in docs/threat-model.md.
+ */
+#ifndef RF_POLICY_POLICY_H
+#define RF_POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/audit.h"
+
+enum rf_policy_mode {
+	RF_MODE_ENFORCE = 1, /* what is not legal is denied */
+	RF_MODE_OBSERVE, /* it is applied and recorded as detected, where that is possible at all */
+};
+
+enum rf_on_denied {
+	RF_ON_DENIED_FAULT = 1, /* the guest gets the fault a read-only page would have given it */
+	RF_ON_DENIED_KILL,	/* recorded, then the VM is ended */
+};
+
+struct rf_policy {
+	enum rf_policy_mode mode;
+	enum rf_on_denied on_denied;
+	bool seal_text, seal_rodata;
+	uint32_t dma_sweep_ms; /* decoys are compared this often, milliseconds */
+};
+
+/* --- the file
+ * --------------------------------------------------------------------------------------- */
+
+#define RF_POLICY_FILE_MAX (64u << 10) /* bytes */
+#define RF_POLICY_SWEEP_MIN 10u	       /* milliseconds */
+#define RF_POLICY_SWEEP_MAX 3600000u
+
+/* What is wrong with a file and where. line and column count from 1; 0 when not known. */
+struct rf_policy_diag {
+	unsigned int line, column;
+	char text[256];
+};
+
+/* Without a file: enforce, fault, seal everything, sweep each second. */
+void rf_policy_default(struct rf_policy *out);
+
+/*
+ * Reads a policy out of YAML text (UTF-8, not NUL-terminated). Keys left out keep their default;
+ * "version: 1" must stand in it; a key or value it does not know is an error, because a misspelt
+ * protection would be an absent one. 0, -EBADMSG with diag filled, -EFBIG (over
+ * RF_POLICY_FILE_MAX), -ENOMEM. *out is untouched on failure.
+ */
+int rf_policy_parse(const char *text, size_t len, struct rf_policy_diag *diag,
+		    struct rf_policy *out);
+/* The same from a regular file; also -errno of opening and reading, -EINVAL for anything but a
+ * regular file. */
+int rf_policy_load(const char *path, struct rf_policy_diag *diag, struct rf_policy *out);
+
+const char *rf_policy_mode_text(enum rf_policy_mode m); /* as in the file; NULL for no such mode */
+const char *rf_on_denied_text(enum rf_on_denied d);
+
+/* --- the judgement
+ * ---------------------------------------------------------------------------------- */
+
+enum rf_fact_kind {
+	RF_FACT_WRITE = 1, /* a store KVM has decoded */
+	RF_FACT_EMULATION, /* an instruction KVM could not emulate */
+	RF_FACT_MSR,	   /* a filtered MSR is being written */
+	RF_FACT_DMA,	   /* a device wrote to a sealed range; its bytes landed in the decoy */
+};
+
+enum rf_fact_region {
+	RF_FACT_REGION_UNKNOWN,
+	RF_FACT_REGION_TEXT,
+	RF_FACT_REGION_RODATA,
+	RF_FACT_REGION_OUTSIDE, /* proven to touch nothing sealed */
+};
+
+/* What authentication of a text patch said. */
+enum rf_fact_patch {
+	RF_FACT_PATCH_UNDECIDED,
+	RF_FACT_PATCH_STEP,	    /* legal intermediate step of the kernel's protocol */
+	RF_FACT_PATCH_DONE,	    /* legal last step */
+	RF_FACT_PATCH_NOT_A_SITE,   /* the kernel never patches there */
+	RF_FACT_PATCH_ILLEGAL_STEP, /* a site, but out of the protocol's order */
+	RF_FACT_PATCH_ILLEGAL_INSN, /* a site, but not an instruction or target that is legal there
+				     */
+};
+
+enum rf_fact_msr {
+	RF_FACT_MSR_UNKNOWN,
+	RF_FACT_MSR_BEFORE_SEAL, /* the kernel sets it up */
+	RF_FACT_MSR_SAME_VALUE,	 /* a vCPU coming up writes what is pinned */
+	RF_FACT_MSR_CHANGED,	 /* another value than the pinned one */
+};
+
+struct rf_facts {
+	enum rf_fact_kind kind;
+	enum rf_fact_region region; /* write, emulation, dma */
+	enum rf_fact_patch patch;   /* write to text */
+	enum rf_fact_msr msr;	    /* msr */
+};
+
+enum rf_action {
+	RF_ACTION_APPLY = 1, /* let it happen */
+	RF_ACTION_SUPPRESS,  /* it never happens; the guest gets a fault where one can be given */
+	RF_ACTION_KILL,	     /* it never happens and the VM ends */
+	RF_ACTION_PASS,	     /* not about sealed memory: the VMM's business, nothing to record */
+};
+
+struct rf_decision {
+	enum rf_word word; /* for the record; 0 with RF_ACTION_PASS */
+	enum rf_action action;
+	const char *rule; /* constant text: the rule that decided */
+};
+
+/*
+ * 0, or -EINVAL when the policy itself is not valid (*out untouched: the caller must deny). Facts
+ * that are missing, contradictory or out of range get the rule "undecided", which never allows.
+ *
+ * Observing cannot let through everything: an instruction KVM cannot emulate has no effect that
+ * could be applied, and a device's bytes went to the decoy. Those are blocked in either mode, and
+ * say so.
+ */
+int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct rf_decision *out);
+
+#endif
