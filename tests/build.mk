@@ -14,10 +14,10 @@ $(O)/fuzz/%.o: %.c
 	$(CLANG) $(BASE) $(SAN),fuzzer-no-link $(PKG_CFLAGS) -MMD -c $< -o $@
 
 .SECONDEXPANSION:
-$(UNIT_TESTS:%=$(O)/tests/%): $(O)/tests/%: $$($$*_SRCS:%.c=$(O)/san/%.o)
+$(UNIT_TESTS:%=$(O)/tests/%): $(O)/tests/%: $$(addprefix $(O)/san/,$$($$*_SRCS:.c=.o))
 	@mkdir -p $(@D)
 	$(CC) $(SAN) -o $@ $^ -lcmocka $(PKG_LIBS)
-$(FUZZERS:%=$(O)/tests/%): $(O)/tests/%: $$($$*_SRCS:%.c=$(O)/fuzz/%.o)
+$(FUZZERS:%=$(O)/tests/%): $(O)/tests/%: $$(addprefix $(O)/fuzz/,$$($$*_SRCS:.c=.o))
 	@mkdir -p $(@D)
 	$(CLANG) $(SAN),fuzzer -o $@ $^ $(PKG_LIBS)
 
