@@ -11,7 +11,7 @@ $(O)/san/%.o: %.c
 	$(CC) $(BASE) $(SAN) $(PKG_CFLAGS) -MMD -c $< -o $@
 $(O)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
-	$(CLANG) $(BASE) $(SAN),fuzzer-no-link $(PKG_CFLAGS) -MMD -c $< -o $@
+	$(CLANG) $(BASE) $(SAN) -fsanitize=fuzzer-no-link $(PKG_CFLAGS) -MMD -c $< -o $@
 
 .SECONDEXPANSION:
 $(UNIT_TESTS:%=$(O)/tests/%): $(O)/tests/%: $$(addprefix $(O)/san/,$$($$*_SRCS:.c=.o))
@@ -19,7 +19,7 @@ $(UNIT_TESTS:%=$(O)/tests/%): $(O)/tests/%: $$(addprefix $(O)/san/,$$($$*_SRCS:.
 	$(CC) $(SAN) -o $@ $^ -lcmocka $(PKG_LIBS)
 $(FUZZERS:%=$(O)/tests/%): $(O)/tests/%: $$(addprefix $(O)/fuzz/,$$($$*_SRCS:.c=.o))
 	@mkdir -p $(@D)
-	$(CLANG) $(SAN),fuzzer -o $@ $^ $(PKG_LIBS)
+	$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
 FUZZ_SECONDS ?= 20
 .PHONY: unit fuzz
