@@ -93,7 +93,8 @@ void rf_policy_default(struct rf_policy *out)
 
 /* libcyaml tells its errors through a log, innermost first: a sentence, then a line a level with
  * its position. */
-static void note(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
+__attribute__((format(printf, 3, 0))) static void note(cyaml_log_t level, void *ctx,
+						       const char *fmt, va_list args)
 {
 	struct rf_policy_diag *d = ctx;
 	char text[sizeof(d->text)];

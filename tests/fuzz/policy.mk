@@ -1,0 +1,3 @@
+FUZZERS += fuzz_policy fuzz_audit
+fuzz_policy_SRCS = tests/fuzz/fuzz_policy.c policy/parse.c policy/decide.c
+fuzz_audit_SRCS = tests/fuzz/fuzz_audit.c policy/audit_tail.c

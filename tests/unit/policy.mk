@@ -1,0 +1,3 @@
+UNIT_TESTS += test_audit test_policy
+test_audit_SRCS = tests/unit/test_audit.c policy/audit.c policy/audit_tail.c policy/jsonline.c
+test_policy_SRCS = tests/unit/test_policy.c policy/decide.c policy/parse.c

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The policy file, and every combination of facts against the decision it must get. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "policy/policy.h"
+
+static int parse(const char *text, struct rf_policy_diag *d, struct rf_policy *p)
+{
+	return rf_policy_parse(text, strlen(text), d, p);
+}
+
+static void test_defaults(void **state)
+{
+	struct rf_policy_diag d;
+	struct rf_policy p, q;
+
+	rf_policy_default(&p);
+	assert_int_equal(p.mode, RF_MODE_ENFORCE);
+	assert_int_equal(p.on_denied, RF_ON_DENIED_FAULT);
+	assert_true(p.seal_text && p.seal_rodata);
+	assert_int_equal(p.dma_sweep_ms, 1000);
+	memset(&q, 0xa5, sizeof(q));
+	assert_int_equal(parse("version: 1\n", &d, &q), 0);
+	assert_int_equal(q.mode, p.mode);
+	assert_int_equal(q.on_denied, p.on_denied);
+	assert_true(q.seal_text && q.seal_rodata);
+	assert_int_equal(q.dma_sweep_ms, p.dma_sweep_ms);
+}
+
+static void test_full_file(void **state)
+{
+	struct rf_policy_diag d;
+	struct rf_policy p;
+
+	assert_int_equal(parse("# comment\nversion: 1\nmode: observe\non_denied: kill\n"
+			       "seal: { text: false, rodata: true }\ndma_sweep_ms: 250\n",
+			       &d, &p),
+			 0);
+	assert_int_equal(p.mode, RF_MODE_OBSERVE);
+	assert_int_equal(p.on_denied, RF_ON_DENIED_KILL);
+	assert_false(p.seal_text);
+	assert_true(p.seal_rodata);
+	assert_int_equal(p.dma_sweep_ms, 250);
+}
+
+static void test_bad_files(void **state)
+{
+	static const struct {
+		const char *text, *says;
+		unsigned int line;
+	} bad[] = {
+		{ "", "says nothing", 0 },
+		{ "# nothing\n", "says nothing", 0 },
+		{ "mode: observe\n", "version", 0 },
+		{ "version: 2\n", "version", 0 },
+		{ "version: -1\n", "-1", 1 },
+		{ "version: one\n", "one", 1 },
+		{ "version: 1\nmdoe: observe\n", "mdoe", 2 },
+		{ "version: 1\nmode: observ\n", "observ", 2 },
+		{ "version: 1\nmode: 2\n", "2", 2 },
+		{ "version: 1\nmode: Enforce\n", "Enforce", 2 },
+		{ "version: 1\nmode:\n", "", 2 },
+		{ "version: 1\non_denied: allow\n", "allow", 2 },
+		{ "version: 1\nseal: { text: maybe }\n", "maybe", 2 },
+		{ "version: 1\nseal: { text: yes }\n", "yes", 2 },
+		{ "version: 1\nseal:\n  txt: true\n", "txt", 3 },
+		{ "version: 1\nseal: everything\n", "MAPPING", 2 },
+		{ "version: 1\ndma_sweep_ms: 0\n", "dma_sweep_ms", 0 },
+		{ "version: 1\ndma_sweep_ms: 9\n", "dma_sweep_ms", 0 },
+		{ "version: 1\ndma_sweep_ms: 3600001\n", "dma_sweep_ms", 0 },
+		{ "version: 1\ndma_sweep_ms: 99999999999999999999\n", "9999", 2 },
+		{ "version: 1\nmode: observe\nmode: enforce\n", "mode", 0 },
+		{ "version: 1\n---\nmode: observe\n", "documents after first", 0 },
+		{ "version: &a 1\ndma_sweep_ms: *a\n", "lias", 2 },
+		{ "- version: 1\n", "SEQUENCE", 0 },
+		{ "version: [1\n", "", 0 },
+		{ "\x01\xff", "", 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct rf_policy_diag d = { 0 };
+		struct rf_policy p, before;
+
+		memset(&p, 0x5a, sizeof(p));
+		before = p;
+		if (parse(bad[i].text, &d, &p) != -EBADMSG || !d.text[0] ||
+		    !strstr(d.text, bad[i].says) || (bad[i].line && d.line != bad[i].line))
+			fail_msg("file %zu: \"%s\" -> line %u: %s", i, bad[i].text, d.line, d.text);
+		assert_memory_equal(&p, &before, sizeof(p));
+	}
+}
+
+static void test_files_on_disk(void **state)
+{
+	static char huge[RF_POLICY_FILE_MAX + 1];
+	char path[] = "/tmp/rf-policy-XXXXXX";
+	struct rf_policy_diag d;
+	struct rf_policy p;
+	int fd = mkstemp(path);
+
+	assert_int_equal(write(fd, "version: 1\nmode: observe\n", 25), 25);
+	assert_int_equal(rf_policy_load(path, &d, &p), 0);
+	assert_int_equal(p.mode, RF_MODE_OBSERVE);
+	memset(huge, '\n', sizeof(huge));
+	/* Exactly the limit is read, one byte more is not. */
+	assert_int_equal(write(fd, huge, RF_POLICY_FILE_MAX - 25), RF_POLICY_FILE_MAX - 25);
+	assert_int_equal(rf_policy_load(path, &d, &p), 0);
+	assert_int_equal(write(fd, "\n", 1), 1);
+	assert_int_equal(rf_policy_load(path, &d, &p), -EFBIG);
+	assert_int_equal(rf_policy_parse(huge, sizeof(huge), &d, &p), -EFBIG);
+	close(fd);
+	unlink(path);
+	assert_int_equal(rf_policy_load(path, &d, &p), -ENOENT);
+	assert_int_equal(rf_policy_load("/tmp", &d, &p), -EINVAL);
+	assert_int_equal(rf_policy_load("/dev/zero", &d, &p), -EINVAL);
+}
+
+/* --- decisions
+ * -------------------------------------------------------------------------------------- */
+
+/* What each combination must come to when enforcing, written apart from the table it checks. */
+static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pass)
+{
+	*legal = *pass = false;
+	switch (f->kind) {
+	case RF_FACT_WRITE:
+		if (f->region == RF_FACT_REGION_RODATA)
+			return "rodata-is-never-written";
+		if (f->region != RF_FACT_REGION_TEXT)
+			return "undecided";
+		switch (f->patch) {
+		case RF_FACT_PATCH_STEP:
+			*legal = true;
+			return "text-patch-legal-step";
+		case RF_FACT_PATCH_DONE:
+			*legal = true;
+			return "text-patch-legal-instruction";
+		case RF_FACT_PATCH_NOT_A_SITE:
+			return "text-not-a-patch-site";
+		case RF_FACT_PATCH_ILLEGAL_STEP:
+			return "text-illegal-step";
+		case RF_FACT_PATCH_ILLEGAL_INSN:
+			return "text-illegal-instruction";
+		default:
+			return "undecided";
+		}
+	case RF_FACT_EMULATION:
+		*pass = f->region == RF_FACT_REGION_OUTSIDE;
+		if (*pass)
+			return "outside-sealed-memory";
+		if (f->region == RF_FACT_REGION_TEXT)
+			return "text-store-no-patcher-uses";
+		return f->region == RF_FACT_REGION_RODATA ? "rodata-is-never-written" : "undecided";
+	case RF_FACT_MSR:
+		*legal = f->msr == RF_FACT_MSR_BEFORE_SEAL || f->msr == RF_FACT_MSR_SAME_VALUE;
+		if (f->msr == RF_FACT_MSR_BEFORE_SEAL)
+			return "msr-set-before-seal";
+		if (f->msr == RF_FACT_MSR_SAME_VALUE)
+			return "msr-keeps-its-value";
+		return f->msr == RF_FACT_MSR_CHANGED ? "msr-is-pinned" : "undecided";
+	case RF_FACT_DMA:
+		if (f->region == RF_FACT_REGION_TEXT || f->region == RF_FACT_REGION_RODATA)
+			return "dma-to-sealed-memory";
+		return "undecided";
+	}
+	return "undecided";
+}
+
+static void check(const struct rf_policy *p, const struct rf_facts *f)
+{
+	bool legal, pass, observable;
+	const char *rule = expected_rule(f, &legal, &pass);
+	struct rf_decision d;
+
+	assert_int_equal(rf_policy_decide(p, f, &d), 0);
+	assert_string_equal(d.rule, rule);
+	observable = f->kind == RF_FACT_WRITE || f->kind == RF_FACT_MSR;
+	if (legal) {
+		assert_int_equal(d.word, RF_WORD_ALLOWED);
+		assert_int_equal(d.action, RF_ACTION_APPLY);
+	} else if (pass) {
+		assert_int_equal(d.word, 0);
+		assert_int_equal(d.action, RF_ACTION_PASS);
+	} else if (p->mode == RF_MODE_OBSERVE && observable) {
+		assert_int_equal(d.word, RF_WORD_DETECTED);
+		assert_int_equal(d.action, RF_ACTION_APPLY);
+	} else {
+		assert_int_equal(d.word, RF_WORD_BLOCKED);
+		assert_int_equal(d.action,
+				 p->mode == RF_MODE_ENFORCE && p->on_denied == RF_ON_DENIED_KILL
+					 ? RF_ACTION_KILL
+					 : RF_ACTION_SUPPRESS);
+	}
+}
+
+/* One value past each enumeration's end too: what is not known must not be allowed. */
+static void test_every_combination(void **state)
+{
+	struct rf_policy p;
+	unsigned int n = 0;
+
+	rf_policy_default(&p);
+	for (int mode = RF_MODE_ENFORCE; mode <= RF_MODE_OBSERVE; mode++)
+		for (int denied = RF_ON_DENIED_FAULT; denied <= RF_ON_DENIED_KILL; denied++)
+			for (int kind = 0; kind <= RF_FACT_DMA + 1; kind++)
+				for (int region = 0; region <= RF_FACT_REGION_OUTSIDE + 1; region++)
+					for (int patch = 0; patch <= RF_FACT_PATCH_ILLEGAL_INSN + 1;
+					     patch++)
+						for (int msr = 0; msr <= RF_FACT_MSR_CHANGED + 1;
+						     msr++, n++) {
+							struct rf_facts f = { kind, region, patch,
+									      msr };
+
+							p.mode = mode;
+							p.on_denied = denied;
+							check(&p, &f);
+						}
+	assert_int_equal(n, 2 * 2 * 6 * 5 * 7 * 5);
+}
+
+static void test_no_facts_is_blocked(void **state)
+{
+	struct rf_facts f = { 0 };
+	struct rf_decision d;
+	struct rf_policy p;
+
+	rf_policy_default(&p);
+	assert_int_equal(rf_policy_decide(&p, &f, &d), 0);
+	assert_int_equal(d.word, RF_WORD_BLOCKED);
+	assert_int_equal(d.action, RF_ACTION_SUPPRESS);
+	assert_string_equal(d.rule, "undecided");
+}
+
+static void test_invalid_policy(void **state)
+{
+	struct rf_facts f = { .kind = RF_FACT_WRITE,
+			      .region = RF_FACT_REGION_TEXT,
+			      .patch = RF_FACT_PATCH_DONE };
+	struct rf_decision d = { .action = 77 };
+	struct rf_policy p = { 0 };
+
+	assert_int_equal(rf_policy_decide(&p, &f, &d), -EINVAL);
+	rf_policy_default(&p);
+	p.on_denied = 3;
+	assert_int_equal(rf_policy_decide(&p, &f, &d), -EINVAL);
+	assert_int_equal(d.action, 77);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_full_file),
+		cmocka_unit_test(test_bad_files),
+		cmocka_unit_test(test_files_on_disk),
+		cmocka_unit_test(test_every_combination),
+		cmocka_unit_test(test_no_facts_is_blocked),
+		cmocka_unit_test(test_invalid_policy),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
