@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The KVM backend, monitor side: the fence at the other end of a socket, its board, and guest memory by
+ * process_vm_readv. The VMM is trusted less than it seems: whatever it says is bounded before it is used.
+ */
+#include "hv/backend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define BOARD_TRIES 1000
+#define QUEUE 64 /* events that came while a command's answer was awaited: one a vCPU at most */
+
+struct kvm_backend {
+	struct rf_backend base;
+	int sock;
+	pid_t pid;
+	struct rf_msg_hello hello;
+	const volatile struct rf_board *board;
+	struct rf_board copy; /* the last consistent view */
+	uint32_t copy_seq;
+	uint32_t seq;
+	size_t queued;
+	union rf_backend_message queue[QUEUE];
+};
+
+static struct kvm_backend *of(struct rf_backend *b)
+{
+	return (struct kvm_backend *)b;
+}
+
+/* --- the board ------------------------------------------------------------------------------------- */
+
+static int board_copy(struct kvm_backend *k)
+{
+	for (int i = 0; i < BOARD_TRIES; i++) {
+		uint32_t seq = __atomic_load_n(&k->board->seq, __ATOMIC_ACQUIRE);
+
+		if (seq == k->copy_seq && seq)
+			return 0;
+		if (!(seq & 1)) {
+			memcpy(&k->copy, (const void *)(uintptr_t)k->board, sizeof(k->copy));
+			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+			if (__atomic_load_n(&k->board->seq, __ATOMIC_ACQUIRE) == seq &&
+			    k->copy.runs_count <= RF_BOARD_RUNS &&
+			    k->copy.regions_count <= RF_SEAL_MAX) {
+				k->copy_seq = seq;
+				return 0;
+			}
+		}
+		usleep(100);
+	}
+	k->copy_seq = 0;
+	return -EAGAIN;
+}
+
+static int kvm_info(struct rf_backend *b, struct rf_backend_info *out)
+{
+	struct kvm_backend *k = of(b);
+	int err = board_copy(k);
+
+	if (err)
+		return err;
+	*out = (struct rf_backend_info){
+		.state = k->copy.state,
+		.vmm_pid = k->hello.vmm_pid,
+		.instance = k->hello.instance,
+		.next_event = k->hello.next_event,
+		.vcpus = k->copy.vcpus,
+		.kernel = k->copy.kernel,
+		.lstar = k->copy.lstar,
+		.cr3 = k->copy.cr3,
+		.cr4 = k->copy.cr4,
+		.seal_ns = k->copy.seal_ns,
+		.copy_bytes = k->copy.copy_bytes,
+		.regions_count = k->copy.regions_count,
+	};
+	memcpy(out->regions, k->copy.regions, sizeof(out->regions));
+	for (int i = 0; i < RF_COUNTERS; i++)
+		out->counters[i] = __atomic_load_n(&k->board->counters[i], __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* --- memory ------------------------------------------------------------------------------------------ */
+
+static int read_vmm(struct kvm_backend *k, uint64_t hva, void *buf, size_t len)
+{
+	struct iovec local = { buf, len }, remote = { (void *)(uintptr_t)hva, len };
+	ssize_t n = process_vm_readv(k->pid, &local, 1, &remote, 1, 0);
+
+	return n == (ssize_t)len ? 0 : -EFAULT;
+}
+
+static int read_runs(struct kvm_backend *k, uint64_t gpa, uint8_t *buf, size_t len, bool decoy)
+{
+	int err = board_copy(k);
+
+	if (err)
+		return -EFAULT;
+	while (len) {
+		const struct rf_board_run *r = NULL;
+		uint64_t hva;
+		size_t part;
+
+		for (uint32_t i = 0; i < k->copy.runs_count && !r; i++)
+			if (gpa >= k->copy.runs[i].gpa &&
+			    gpa - k->copy.runs[i].gpa < k->copy.runs[i].size)
+				r = &k->copy.runs[i];
+		if (!r)
+			return -EFAULT;
+		hva = decoy ? r->decoy : r->hva;
+		if (!hva)
+			return -ENOENT;
+		part = r->size - (gpa - r->gpa);
+		if (part > len)
+			part = len;
+		err = read_vmm(k, hva + (gpa - r->gpa), buf, part);
+		if (err)
+			return err;
+		gpa += part;
+		buf += part;
+		len -= part;
+	}
+	return 0;
+}
+
+static int kvm_read(struct rf_backend *b, rf_gpa gpa, void *buf, size_t len)
+{
+	return read_runs(of(b), gpa.v, buf, len, false) ? -EFAULT : 0;
+}
+
+static int kvm_read_decoy(struct rf_backend *b, rf_gpa gpa, void *buf, size_t len)
+{
+	return read_runs(of(b), gpa.v, buf, len, true);
+}
+
+/* --- messages ---------------------------------------------------------------------------------------- */
+
+static int receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *fd)
+{
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	struct iovec iov = { packet, room };
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+			    .msg_controllen = sizeof(control.room) };
+	struct cmsghdr *c;
+	ssize_t n;
+	int r = poll(&p, 1, timeout_ms);
+
+	if (r == 0 || (r < 0 && errno == EINTR))
+		return -EAGAIN;
+	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	if (n <= 0)
+		return -ECONNRESET;
+	c = CMSG_FIRSTHDR(&m);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int))) {
+		int got;
+
+		memcpy(&got, CMSG_DATA(c), sizeof(got));
+		if (fd && *fd < 0)
+			*fd = got;
+		else
+			close(got);
+	}
+	return rf_msg_check(packet, (size_t)n);
+}
+
+static int send_msg(struct kvm_backend *k, const void *msg, size_t size)
+{
+	return send(k->sock, msg, size, MSG_NOSIGNAL) == (ssize_t)size ? 0 : -ECONNRESET;
+}
+
+static int kvm_next(struct rf_backend *b, union rf_backend_message *out)
+{
+	struct kvm_backend *k = of(b);
+	uint8_t packet[RF_MSG_MAX + 1];
+	struct rf_msg h;
+	int err;
+
+	if (k->queued) {
+		*out = k->queue[0];
+		memmove(k->queue, k->queue + 1, --k->queued * sizeof(k->queue[0]));
+		return 0;
+	}
+	err = receive(k->sock, 0, packet, sizeof(packet), NULL);
+	if (err)
+		return err;
+	memcpy(&h, packet, sizeof(h));
+	if (h.type != RF_MSG_EVENT && h.type != RF_MSG_OUTCOME)
+		return -EBADMSG;
+	memcpy(out, packet, h.size);
+	if (h.type == RF_MSG_EVENT &&
+	    (out->event.write.len > RF_EVENT_BYTES || out->event.insn.len > sizeof(out->event.insn.bytes)))
+		return -EBADMSG;
+	return 0;
+}
+
+/* Sends a command and waits for its DONE; events that come first are kept for kvm_next(). */
+static int command(struct kvm_backend *k, struct rf_msg *m, uint64_t *ns)
+{
+	uint8_t packet[RF_MSG_MAX + 1];
+
+	m->seq = ++k->seq;
+	if (send_msg(k, m, m->size))
+		return -ECONNRESET;
+	for (;;) {
+		struct rf_msg h;
+		int err = receive(k->sock, 30000, packet, sizeof(packet), NULL);
+
+		if (err)
+			return err == -EAGAIN ? -ETIMEDOUT : err;
+		memcpy(&h, packet, sizeof(h));
+		if (h.type == RF_MSG_DONE) {
+			struct rf_msg_done done;
+
+			memcpy(&done, packet, sizeof(done));
+			if (h.seq != k->seq)
+				continue;
+			if (ns)
+				*ns = done.ns;
+			return done.status > 0 ? -EBADMSG : done.status;
+		}
+		if ((h.type != RF_MSG_EVENT && h.type != RF_MSG_OUTCOME) || k->queued == QUEUE)
+			return -EBADMSG;
+		memcpy(&k->queue[k->queued++], packet, h.size);
+	}
+}
+
+static int kvm_watch(struct rf_backend *b, const struct rf_msg_watch *m)
+{
+	struct rf_msg_watch copy = *m;
+
+	rf_msg_init(&copy.h, RF_MSG_WATCH, 0);
+	return command(of(b), &copy.h, NULL);
+}
+
+static int kvm_seal(struct rf_backend *b, const struct rf_msg_seal *m, uint64_t *ns)
+{
+	struct rf_msg_seal copy = *m;
+
+	rf_msg_init(&copy.h, RF_MSG_SEAL, 0);
+	return command(of(b), &copy.h, ns);
+}
+
+static int kvm_verdict(struct rf_backend *b, struct rf_msg_verdict *m)
+{
+	rf_msg_init(&m->h, RF_MSG_VERDICT, 0);
+	return send_msg(of(b), m, sizeof(*m));
+}
+
+static int kvm_poll_fd(struct rf_backend *b)
+{
+	return of(b)->sock;
+}
+
+static void kvm_destroy(struct rf_backend *b)
+{
+	struct kvm_backend *k = of(b);
+
+	if (!k)
+		return;
+	munmap((void *)(uintptr_t)k->board, sizeof(*k->board));
+	close(k->sock);
+	free(k);
+}
+
+static const struct rf_backend_ops kvm_ops = {
+	.name = "kvm",
+	.info = kvm_info,
+	.read = kvm_read,
+	.read_decoy = kvm_read_decoy,
+	.poll_fd = kvm_poll_fd,
+	.next = kvm_next,
+	.watch = kvm_watch,
+	.seal = kvm_seal,
+	.verdict = kvm_verdict,
+	.destroy = kvm_destroy,
+};
+
+/* --- attach -------------------------------------------------------------------------------------------- */
+
+static int map_board(struct kvm_backend *k, int fd)
+{
+	struct stat st;
+	void *map;
+
+	if (k->hello.board_size != sizeof(struct rf_board) || fstat(fd, &st) ||
+	    st.st_size != (off_t)sizeof(struct rf_board))
+		return -EBADMSG;
+	/* A file that could still shrink would turn our reads into SIGBUS. */
+	if (!(fcntl(fd, F_GET_SEALS) & F_SEAL_SHRINK))
+		return -EBADMSG;
+	map = mmap(NULL, sizeof(struct rf_board), PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	k->board = map;
+	if (k->board->magic != RF_BOARD_MAGIC || k->board->revision != RF_PROTO_REVISION) {
+		munmap(map, sizeof(struct rf_board));
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+int rf_backend_kvm_attach(int sock, struct rf_backend **out, const char **why)
+{
+	struct rf_msg_welcome welcome = { .monitor_pid = (uint32_t)getpid() };
+	uint8_t packet[RF_MSG_MAX + 1];
+	struct kvm_backend *k = calloc(1, sizeof(*k));
+	struct ucred peer;
+	socklen_t peer_size = sizeof(peer);
+	int board = -1, err;
+
+	if (!k) {
+		*why = "out of memory";
+		return -ENOMEM;
+	}
+	k->sock = sock;
+	err = receive(sock, 10000, packet, sizeof(packet), &board);
+	*why = err == -EPROTONOSUPPORT ? "the fence is of another revision than this monitor: install both "
+					 "from one release" :
+					 "what connected is not a fence";
+	/* Also to one of another revision, so that it can say why it was refused. */
+	rf_msg_init(&welcome.h, RF_MSG_WELCOME, 0);
+	if (err == -EPROTONOSUPPORT)
+		send_msg(k, &welcome, sizeof(welcome));
+	if (err)
+		goto fail;
+	memcpy(&k->hello, packet, sizeof(k->hello));
+	if (k->hello.h.type != RF_MSG_HELLO || board < 0) {
+		err = -EBADMSG;
+		goto fail;
+	}
+	/* The kernel's word on who is there, not the peer's. */
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) || peer.pid <= 0) {
+		err = -EPERM;
+		goto fail;
+	}
+	k->pid = peer.pid;
+	k->hello.vmm_pid = (uint32_t)peer.pid;
+	k->hello.vmm[sizeof(k->hello.vmm) - 1] = '\0';
+	err = map_board(k, board);
+	if (err) {
+		*why = "the fence's board is not what it should be";
+		goto fail;
+	}
+	err = send_msg(k, &welcome, sizeof(welcome));
+	if (err) {
+		munmap((void *)(uintptr_t)k->board, sizeof(*k->board));
+		*why = "the VMM went away";
+		goto fail;
+	}
+	close(board);
+	k->base.ops = &kvm_ops;
+	*out = &k->base;
+	return 0;
+
+fail:
+	if (board >= 0)
+		close(board);
+	free(k);
+	return err;
+}

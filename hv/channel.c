@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The fence's end of the socket: one thread that receives, connects again when the monitor is gone, and sends waiting
+ * events again. While no monitor is there nothing is unlocked and every event waits.
+ */
+#include "hv/vm.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#ifndef PR_SET_PTRACER
+#define PR_SET_PTRACER 0x59616d61
+#endif
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t answered = PTHREAD_COND_INITIALIZER;
+static struct sockaddr_un address = { .sun_family = AF_UNIX };
+static int sock = -1; /* guarded by lock; -1: no monitor */
+static int board_fd = -1;
+
+static int send_msg(int fd, const void *msg, size_t size, int pass_fd)
+{
+	struct iovec iov = { (void *)(uintptr_t)msg, size };
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (pass_fd >= 0) {
+		struct cmsghdr *c;
+
+		m.msg_control = control.room;
+		m.msg_controllen = sizeof(control.room);
+		c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &pass_fd, sizeof(int));
+	}
+	return sendmsg(fd, &m, MSG_NOSIGNAL) == (ssize_t)size ? 0 : -errno;
+}
+
+/* One packet of exactly one message. 0, -EAGAIN (time is up), -ECONNRESET, or rf_msg_check()'s. */
+static int receive(int fd, int timeout_ms, uint8_t *packet, size_t room)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	ssize_t n;
+	int r = poll(&p, 1, timeout_ms);
+
+	if (r == 0 || (r < 0 && errno == EINTR))
+		return -EAGAIN;
+	n = recv(fd, packet, room, 0);
+	if (n <= 0)
+		return n < 0 && errno == EINTR ? -EAGAIN : -ECONNRESET;
+	return rf_msg_check(packet, (size_t)n);
+}
+
+static int connect_monitor(const char **why)
+{
+	uint8_t packet[RF_MSG_MAX + 1];
+	struct rf_msg_hello hello = {
+		.vmm_pid = (uint32_t)getpid(),
+		.state = rf_vm.state,
+		.instance = rf_vm.instance,
+		.next_event = atomic_load(&rf_vm.next_event),
+		.board_size = sizeof(struct rf_board),
+	};
+	struct rf_msg_welcome welcome;
+	int fd, err;
+
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		*why = "no socket could be made";
+		return -errno;
+	}
+	*why = "the monitor's socket (RINGFENCE_SOCKET) does not answer";
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		goto fail_errno;
+	rf_msg_init(&hello.h, RF_MSG_HELLO, 0);
+	prctl(PR_GET_NAME, hello.vmm);
+	if (send_msg(fd, &hello, sizeof(hello), board_fd))
+		goto fail_errno;
+	*why = "the monitor did not answer within 10 seconds";
+	err = receive(fd, 10000, packet, sizeof(packet));
+	if (err == -EPROTONOSUPPORT)
+		*why = "the monitor is of another revision than the fence: install both from one release";
+	else if (err == -EBADMSG)
+		*why = "what listens at the monitor's socket is not a monitor";
+	else if (err == -ECONNRESET)
+		*why = "the monitor refused this VM; its own message says why";
+	if (err)
+		goto fail;
+	memcpy(&welcome, packet, sizeof(welcome));
+	if (welcome.h.type != RF_MSG_WELCOME) {
+		*why = "what listens at the monitor's socket is not a monitor";
+		err = -EBADMSG;
+		goto fail;
+	}
+	/* Under Yama only a declared tracer may read our memory; without Yama this fails and is not needed. */
+	prctl(PR_SET_PTRACER, (unsigned long)welcome.monitor_pid, 0, 0, 0);
+	return fd;
+
+fail_errno:
+	err = -errno;
+fail:
+	close(fd);
+	return err;
+}
+
+static void lose(void)
+{
+	pthread_mutex_lock(&lock);
+	if (sock >= 0)
+		close(sock);
+	sock = -1;
+	pthread_mutex_unlock(&lock);
+}
+
+/* The new monitor gets every event that has no verdict yet. */
+static void take_up(int fd)
+{
+	pthread_mutex_lock(&lock);
+	sock = fd;
+	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++) {
+		struct rf_wait *w = &rf_vm.vcpus[i].wait;
+
+		if (w->state == RF_WAIT_PENDING)
+			send_msg(fd, &w->event, sizeof(w->event), -1);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void on_verdict(const struct rf_msg_verdict *m)
+{
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++) {
+		struct rf_wait *w = &rf_vm.vcpus[i].wait;
+
+		/* A verdict for an event that a reset dropped finds nobody. */
+		if (w->state != RF_WAIT_PENDING || w->event.id != m->id)
+			continue;
+		w->verdict = *m;
+		/* Anything but the known words is the strictest of them. */
+		if (m->verdict < RF_VERDICT_ALLOW || m->verdict > RF_VERDICT_KILL)
+			w->verdict.verdict = RF_VERDICT_KILL;
+		w->state = RF_WAIT_ANSWERED;
+	}
+	pthread_cond_broadcast(&answered);
+	pthread_mutex_unlock(&lock);
+}
+
+static void on_command(int fd, const uint8_t *packet)
+{
+	struct rf_msg_done done = { 0 };
+	struct rf_msg h;
+
+	memcpy(&h, packet, sizeof(h));
+	if (h.type == RF_MSG_SEAL) {
+		struct rf_msg_seal m;
+
+		memcpy(&m, packet, sizeof(m));
+		done.status = rf_seal(&m, &done.ns);
+	} else {
+		struct rf_msg_watch m;
+
+		memcpy(&m, packet, sizeof(m));
+		done.status = rf_watch_arm(&m);
+	}
+	rf_msg_init(&done.h, RF_MSG_DONE, h.seq);
+	send_msg(fd, &done, sizeof(done), -1);
+}
+
+/* Serves one connection until it is lost. */
+static void serve(int fd)
+{
+	uint8_t packet[RF_MSG_MAX + 1];
+
+	for (;;) {
+		int err = receive(fd, 60000, packet, sizeof(packet));
+		struct rf_msg h;
+
+		if (err == -EAGAIN)
+			continue;
+		if (err)
+			return;
+		memcpy(&h, packet, sizeof(h));
+		if (h.type == RF_MSG_VERDICT) {
+			struct rf_msg_verdict m;
+
+			memcpy(&m, packet, sizeof(m));
+			on_verdict(&m);
+		} else if (h.type == RF_MSG_SEAL || h.type == RF_MSG_WATCH) {
+			on_command(fd, packet);
+		} else {
+			return;
+		}
+	}
+}
+
+static void *channel_thread(void *arg)
+{
+	int fd = (int)(intptr_t)arg;
+	const char *why;
+
+	prctl(PR_SET_NAME, "ringfence");
+	for (;;) {
+		const struct timespec pause = { .tv_nsec = 20000000 };
+
+		if (fd >= 0) {
+			take_up(fd);
+			serve(fd);
+			lose();
+		}
+		nanosleep(&pause, NULL);
+		fd = connect_monitor(&why);
+	}
+	return NULL;
+}
+
+int rf_channel_start(const char *path, int board, const char **why)
+{
+	sigset_t all, old;
+	pthread_t thread;
+	int fd, err;
+
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		*why = "RINGFENCE_SOCKET is longer than a socket's path can be";
+		return -ENAMETOOLONG;
+	}
+	strcpy(address.sun_path, path);
+	board_fd = board;
+	fd = connect_monitor(why);
+	if (fd < 0)
+		return fd;
+	/* The VMM's signals are its own threads' business. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&thread, NULL, channel_thread, (void *)(intptr_t)fd);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err) {
+		*why = "no thread could be started";
+		close(fd);
+		return -err;
+	}
+	pthread_detach(thread);
+	return 0;
+}
+
+void rf_channel_post(struct rf_vcpu *v)
+{
+	pthread_mutex_lock(&lock);
+	v->wait.state = RF_WAIT_PENDING;
+	if (sock >= 0)
+		send_msg(sock, &v->wait.event, sizeof(v->wait.event), -1);
+	pthread_mutex_unlock(&lock);
+}
+
+int rf_channel_wait(struct rf_vcpu *v)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&lock);
+	while (v->wait.state == RF_WAIT_PENDING && !err) {
+		struct timespec t;
+
+		if (rf_gate_wanted(v)) {
+			err = -EINTR;
+			break;
+		}
+		/* A kick interrupts no condition wait: look every now and then. */
+		clock_gettime(CLOCK_REALTIME, &t);
+		t.tv_nsec += 20000000;
+		if (t.tv_nsec >= 1000000000) {
+			t.tv_nsec -= 1000000000;
+			t.tv_sec++;
+		}
+		pthread_cond_timedwait(&answered, &lock, &t);
+	}
+	if (!err && v->wait.state == RF_WAIT_NONE)
+		err = -ECANCELED; /* a reset dropped it */
+	if (!err)
+		v->wait.state = RF_WAIT_NONE;
+	pthread_mutex_unlock(&lock);
+	return err;
+}
+
+void rf_channel_outcome(struct rf_vcpu *v, int status)
+{
+	struct rf_msg_outcome m = { .id = v->wait.event.id, .status = status };
+
+	rf_msg_init(&m.h, RF_MSG_OUTCOME, 0);
+	pthread_mutex_lock(&lock);
+	if (sock >= 0)
+		send_msg(sock, &m, sizeof(m), -1);
+	pthread_mutex_unlock(&lock);
+}
+
+void rf_channel_reset(void)
+{
+	struct rf_msg_event ev = { .kind = RF_EVENT_RESET };
+
+	rf_msg_init(&ev.h, RF_MSG_EVENT, 0);
+	ev.id = atomic_fetch_add(&rf_vm.next_event, 1);
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++)
+		rf_vm.vcpus[i].wait.state = RF_WAIT_NONE;
+	if (sock >= 0)
+		send_msg(sock, &ev, sizeof(ev), -1);
+	pthread_cond_broadcast(&answered);
+	pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The preloaded form: every ioctl() of the process goes through the fence. QEMU reaches KVM through libc's ioctl() alone
+ * (accel/kvm/kvm-all.c kvm_ioctl(), kvm_vm_ioctl(), kvm_vcpu_ioctl()).
+ *
+ * A process that was asked to run protected must not run its guest without KVM either. An emulator needs memory it
+ * may execute (tcg/region.c alloc_code_gen_buffer(), then mprotect), a VMM has no need of any before it has made its VM: so
+ * until then executable anonymous memory is refused, and the emulator ends with its own error.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "hv/fence.h"
+#include "hv/vm.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT int ioctl(int fd, unsigned long request, ...);
+EXPORT int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	return rf_fence_ioctl(fd, request, arg);
+}
+
+static bool refused(int prot)
+{
+	static atomic_int said;
+
+	if (!(prot & PROT_EXEC) || !rf_fence_waiting())
+		return false;
+	if (!atomic_exchange(&said, 1))
+		rf_say("executable memory refused",
+		       "protection was asked for, but this process runs no VM on KVM yet "
+		       "(emulation? use -accel kvm)");
+	errno = EACCES;
+	return true;
+}
+
+EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	if (refused(prot))
+		return MAP_FAILED;
+	return (void *)syscall(SYS_mmap, addr, len, prot, flags, fd, offset);
+}
+
+EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t offset)
+	__attribute__((alias("mmap")));
+
+EXPORT int mprotect(void *addr, size_t len, int prot)
+{
+	return refused(prot) ? -1 : (int)syscall(SYS_mprotect, addr, len, prot);
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hv/memslots.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "hv/vm.h"
+
+static uint32_t full_id(uint32_t space, uint32_t id)
+{
+	return space << 16 | id;
+}
+
+static int kvm_set(struct rf_memslots *m, uint32_t slot, uint32_t flags, struct rf_range gpa,
+		   uint64_t hva)
+{
+	struct kvm_userspace_memory_region r = {
+		.slot = slot,
+		.flags = flags,
+		.guest_phys_addr = gpa.start,
+		.memory_size = gpa.size,
+		.userspace_addr = hva,
+	};
+
+	return rf_kvm(m->vm_fd, KVM_SET_USER_MEMORY_REGION, &r);
+}
+
+static int take_id(struct rf_memslots *m, uint32_t space, uint32_t *id)
+{
+	for (uint32_t i = 0; i < RF_OWN_IDS; i++) {
+		if (m->own_ids[space][i])
+			continue;
+		m->own_ids[space][i] = 1;
+		*id = m->id_limit + i;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+static void give_id(struct rf_memslots *m, uint32_t space, uint32_t id)
+{
+	if (id >= m->id_limit && id - m->id_limit < RF_OWN_IDS)
+		m->own_ids[space][id - m->id_limit] = 0;
+}
+
+struct rf_overlay *rf_overlay_at(struct rf_memslots *m, uint64_t gpa)
+{
+	for (size_t i = 0; i < m->nr_overlays; i++) {
+		struct rf_overlay *o = &m->overlays[i];
+
+		if (gpa >= o->gpa.start && gpa - o->gpa.start < o->gpa.size)
+			return o;
+	}
+	return NULL;
+}
+
+struct rf_slot *rf_slot_holding(struct rf_memslots *m, uint64_t gpa, uint64_t size)
+{
+	for (size_t i = 0; i < m->nr_slots; i++) {
+		struct rf_slot *s = &m->slots[i];
+
+		if (s->used && s->space == 0 && !(s->flags & KVM_MEM_READONLY) &&
+		    rf_within(gpa, size, s->gpa, s->size))
+			return s;
+	}
+	return NULL;
+}
+
+static bool slot_touches(const struct rf_slot *s, const struct rf_overlay *o, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rf_overlaps(s->gpa, s->size, o[i].gpa.start, o[i].gpa.size))
+			return true;
+	return false;
+}
+
+/* --- pieces: what KVM has of one slot of the VMM ---------------------------------------------- */
+
+static int pieces_delete(struct rf_memslots *m, struct rf_slot *s)
+{
+	for (uint32_t i = 0; i < s->nr_pieces; i++) {
+		int err = kvm_set(m, full_id(s->space, s->pieces[i].id), 0,
+				  (struct rf_range){ s->pieces[i].gpa.start, 0 }, 0);
+
+		if (err)
+			return err;
+		give_id(m, s->space, s->pieces[i].id);
+	}
+	s->nr_pieces = 0;
+	return 0;
+}
+
+static int pieces_create(struct rf_memslots *m, struct rf_slot *s)
+{
+	struct rf_range cuts[RF_MAX_OVERLAYS], parts[RF_MAX_PIECES];
+	int n;
+
+	for (size_t i = 0; i < m->nr_overlays; i++)
+		cuts[i] = m->overlays[i].gpa;
+	n = rf_split((struct rf_range){ s->gpa, s->size }, cuts, m->nr_overlays, parts,
+		     RF_MAX_PIECES);
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n; i++) {
+		uint32_t id = s->id; /* the first piece keeps the VMM's own id */
+		int err = i ? take_id(m, s->space, &id) : 0;
+
+		if (err)
+			return err;
+		err = kvm_set(m, full_id(s->space, id), s->flags, parts[i],
+			      s->hva + (parts[i].start - s->gpa));
+		if (err) {
+			if (i)
+				give_id(m, s->space, id);
+			return err;
+		}
+		s->pieces[s->nr_pieces++] = (struct rf_piece){ id, parts[i] };
+	}
+	return 0;
+}
+
+/* --- overlays ---------------------------------------------------------------------------------- */
+
+static uint32_t overlay_flags(const struct rf_overlay *o, const struct rf_slot *below)
+{
+	/* A sealed page never becomes dirty by the guest; a watched one does. */
+	if (o->kind == RF_OVERLAY_SEAL)
+		return KVM_MEM_READONLY;
+	return below ? below->flags & KVM_MEM_LOG_DIRTY_PAGES : 0;
+}
+
+static int overlay_install(struct rf_memslots *m, struct rf_overlay *o)
+{
+	struct rf_slot *below = rf_slot_holding(m, o->gpa.start, o->gpa.size);
+
+	for (uint32_t space = 0; space < RF_SPACES; space++) {
+		int err;
+
+		if (o->ids[space] != UINT32_MAX || !m->space_used[space])
+			continue;
+		err = take_id(m, space, &o->ids[space]);
+		if (err)
+			return err;
+		err = kvm_set(m, full_id(space, o->ids[space]), overlay_flags(o, below), o->gpa,
+			      (uint64_t)(uintptr_t)o->copy);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int overlay_remove(struct rf_memslots *m, struct rf_overlay *o)
+{
+	for (uint32_t space = 0; space < RF_SPACES; space++) {
+		int err;
+
+		if (o->ids[space] == UINT32_MAX)
+			continue;
+		err = kvm_set(m, full_id(space, o->ids[space]), 0,
+			      (struct rf_range){ o->gpa.start, 0 }, 0);
+		if (err)
+			return err;
+		give_id(m, space, o->ids[space]);
+		o->ids[space] = UINT32_MAX;
+	}
+	munmap(o->map, o->map_size);
+	return 0;
+}
+
+int rf_memslots_overlay(struct rf_memslots *m, const struct rf_overlay *next, size_t n)
+{
+	struct rf_slot *touched[RF_MAX_SLOTS];
+	size_t nr_touched = 0;
+	int err = 0;
+
+	if (n > RF_MAX_OVERLAYS)
+		return -ENOSPC;
+	for (size_t i = 0; i < m->nr_slots; i++) {
+		struct rf_slot *s = &m->slots[i];
+
+		if (s->used && (slot_touches(s, m->overlays, m->nr_overlays) ||
+				slot_touches(s, next, n)))
+			touched[nr_touched++] = s;
+	}
+	for (size_t i = 0; i < nr_touched && !err; i++)
+		err = pieces_delete(m, touched[i]);
+	for (size_t i = 0; i < m->nr_overlays && !err; i++)
+		err = overlay_remove(m, &m->overlays[i]);
+	if (err)
+		return err;
+	memcpy(m->overlays, next, n * sizeof(*next));
+	m->nr_overlays = n;
+	for (size_t i = 0; i < n && !err; i++)
+		err = overlay_install(m, &m->overlays[i]);
+	for (size_t i = 0; i < nr_touched && !err; i++)
+		err = pieces_create(m, touched[i]);
+	return err;
+}
+
+/* --- the VMM's own changes --------------------------------------------------------------------- */
+
+static struct rf_slot *find(struct rf_memslots *m, uint16_t space, uint32_t id)
+{
+	for (size_t i = 0; i < m->nr_slots; i++)
+		if (m->slots[i].used && m->slots[i].space == space && m->slots[i].id == id)
+			return &m->slots[i];
+	return NULL;
+}
+
+static struct rf_slot *find_free(struct rf_memslots *m)
+{
+	for (size_t i = 0; i < RF_MAX_SLOTS; i++) {
+		if (m->slots[i].used)
+			continue;
+		if (i >= m->nr_slots)
+			m->nr_slots = i + 1;
+		return &m->slots[i];
+	}
+	return NULL;
+}
+
+/* The VMM's memory under overlays came or went with a slot: legal patches are mirrored only while it is there. */
+static void decoys_follow(struct rf_memslots *m)
+{
+	for (size_t i = 0; i < m->nr_overlays; i++) {
+		struct rf_overlay *o = &m->overlays[i];
+		struct rf_slot *s = rf_slot_holding(m, o->gpa.start, o->gpa.size);
+
+		o->decoy = s ? (uint8_t *)(uintptr_t)(s->hva + (o->gpa.start - s->gpa)) : NULL;
+	}
+}
+
+/* Only the flags differ: legal on live slots, no gate. */
+static int set_flags(struct rf_memslots *m, struct rf_slot *s, uint32_t flags)
+{
+	for (uint32_t i = 0; i < s->nr_pieces; i++) {
+		const struct rf_piece *p = &s->pieces[i];
+		int err = kvm_set(m, full_id(s->space, p->id), flags, p->gpa,
+				  s->hva + (p->gpa.start - s->gpa));
+
+		if (err)
+			return err;
+	}
+	s->flags = flags;
+	for (size_t i = 0; i < m->nr_overlays; i++) {
+		struct rf_overlay *o = &m->overlays[i];
+		int err;
+
+		if (o->kind != RF_OVERLAY_WATCH || o->ids[s->space] == UINT32_MAX ||
+		    !rf_within(o->gpa.start, o->gpa.size, s->gpa, s->size))
+			continue;
+		err = kvm_set(m, full_id(s->space, o->ids[s->space]), overlay_flags(o, s), o->gpa,
+			      (uint64_t)(uintptr_t)o->copy);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int rf_memslots_set(struct rf_memslots *m, const struct kvm_userspace_memory_region *r, bool gated)
+{
+	uint16_t space = (uint16_t)(r->slot >> 16);
+	struct rf_slot *s;
+	struct rf_slot next = {
+		.used = true, .space = space, .id = r->slot & 0xffff, .flags = r->flags,
+		.gpa = r->guest_phys_addr, .size = r->memory_size, .hva = r->userspace_addr,
+	};
+	bool split;
+	int err;
+
+	if (space >= RF_SPACES || next.id >= m->id_limit || next.gpa + next.size < next.gpa)
+		return -EINVAL;
+	s = find(m, space, next.id);
+	if (s && next.size && s->gpa == next.gpa && s->size == next.size && s->hva == next.hva &&
+	    ((s->flags ^ next.flags) & KVM_MEM_READONLY) == 0)
+		return set_flags(m, s, next.flags);
+
+	split = slot_touches(&next, m->overlays, m->nr_overlays) ||
+		(s && (s->nr_pieces != 1 || s->pieces[0].id != s->id)) ||
+		(m->nr_overlays && !m->space_used[space]);
+	if (split && !gated)
+		return -EAGAIN;
+	if (!split) {
+		err = rf_kvm(m->vm_fd, KVM_SET_USER_MEMORY_REGION, (void *)(uintptr_t)r);
+		if (err)
+			return err;
+		if (!next.size) {
+			if (s)
+				s->used = false;
+			return 0;
+		}
+		if (!s)
+			s = find_free(m);
+		if (!s)
+			return -ENOSPC;
+		*s = next;
+		s->pieces[0] = (struct rf_piece){ s->id, { s->gpa, s->size } };
+		s->nr_pieces = 1;
+		m->space_used[space] = true;
+		return 0;
+	}
+
+	if (s) {
+		err = pieces_delete(m, s);
+		if (err)
+			return err;
+		s->used = false;
+	}
+	if (next.size) {
+		s = find_free(m);
+		if (!s)
+			return -ENOSPC;
+		*s = next;
+		m->space_used[space] = true;
+		for (size_t i = 0; i < m->nr_overlays; i++) {
+			err = overlay_install(m, &m->overlays[i]);
+			if (err)
+				return err;
+		}
+		err = pieces_create(m, s);
+		if (err) {
+			/* As the VMM would see it without us: the slot was not made. */
+			if (pieces_delete(m, s))
+				rf_fatal("a memory slot could be neither made nor removed");
+			s->used = false;
+			return err;
+		}
+	}
+	decoys_follow(m);
+	return 0;
+}
+
+/* --- dirty log --------------------------------------------------------------------------------- */
+
+/* ORs n bits of src into dst at bit `at`; the VMM's bitmap is little-endian words, as KVM's. */
+static void or_bits(uint64_t *dst, uint64_t at, const uint64_t *src, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		if (src[i / 64] >> (i % 64) & 1)
+			dst[(at + i) / 64] |= UINT64_C(1) << ((at + i) % 64);
+}
+
+static uint64_t words(uint64_t bytes)
+{
+	return (bytes / RF_PAGE_SIZE + 63) / 64;
+}
+
+static int merge_kvm_log(struct rf_memslots *m, const struct rf_slot *s, uint32_t id,
+			 struct rf_range gpa, uint64_t *out)
+{
+	struct kvm_dirty_log log = { .slot = full_id(s->space, id) };
+	uint64_t *part = calloc(words(gpa.size), sizeof(*part));
+	int err;
+
+	if (!part)
+		return -ENOMEM;
+	log.dirty_bitmap = part;
+	err = rf_kvm(m->vm_fd, KVM_GET_DIRTY_LOG, &log);
+	if (!err)
+		or_bits(out, (gpa.start - s->gpa) / RF_PAGE_SIZE, part, gpa.size / RF_PAGE_SIZE);
+	free(part);
+	return err;
+}
+
+int rf_memslots_dirty_log(struct rf_memslots *m, const struct kvm_dirty_log *log)
+{
+	struct rf_slot *s = find(m, (uint16_t)(log->slot >> 16), log->slot & 0xffff);
+	uint64_t *out = log->dirty_bitmap;
+
+	if (!s || !slot_touches(s, m->overlays, m->nr_overlays))
+		return rf_kvm(m->vm_fd, KVM_GET_DIRTY_LOG, (void *)(uintptr_t)log);
+	if (!(s->flags & KVM_MEM_LOG_DIRTY_PAGES))
+		return -ENOENT;
+	memset(out, 0, words(s->size) * sizeof(*out));
+	for (uint32_t i = 0; i < s->nr_pieces; i++) {
+		int err = merge_kvm_log(m, s, s->pieces[i].id, s->pieces[i].gpa, out);
+
+		if (err)
+			return err;
+	}
+	for (size_t i = 0; i < m->nr_overlays; i++) {
+		struct rf_overlay *o = &m->overlays[i];
+		int err;
+
+		if (!rf_within(o->gpa.start, o->gpa.size, s->gpa, s->size))
+			continue;
+		if (o->kind == RF_OVERLAY_WATCH) {
+			err = merge_kvm_log(m, s, o->ids[s->space], o->gpa, out);
+			if (err)
+				return err;
+			continue;
+		}
+		or_bits(out, (o->gpa.start - s->gpa) / RF_PAGE_SIZE, o->dirty,
+			o->gpa.size / RF_PAGE_SIZE);
+		memset(o->dirty, 0, words(o->gpa.size) * sizeof(*o->dirty));
+	}
+	return 0;
+}

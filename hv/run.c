@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * KVM_RUN, again and again, until an exit is the VMM's. An exit of ours never reaches it: for KVM_EXIT_MMIO QEMU would
+ * perform the write itself (accel/kvm/kvm-all.c kvm_cpu_exec(), address_space_rw()).
+ */
+#include "hv/vm.h"
+
+#include <string.h>
+
+#include "hv/vmx/cpu.h"
+#include "hv/vmx/decode.h"
+
+enum next { AGAIN, TO_VMM };
+
+/* --- kvm_run in and out ------------------------------------------------------------------------ */
+
+static void save_exit(const struct rf_vcpu *v, struct rf_saved_exit *s)
+{
+	s->reason = v->run->exit_reason;
+	memcpy(s->data, (const uint8_t *)&v->run->hw, sizeof(s->data));
+}
+
+static void restore_exit(struct rf_vcpu *v, struct rf_saved_exit *s)
+{
+	v->run->exit_reason = s->reason;
+	memcpy((uint8_t *)&v->run->hw, s->data, sizeof(s->data));
+	s->reason = 0;
+}
+
+_Static_assert(sizeof(((struct rf_saved_exit *)0)->data) ==
+		       offsetof(struct kvm_run, kvm_valid_regs) - offsetof(struct kvm_run, hw),
+	       "the union of kvm_run is 256 bytes");
+
+static struct rf_exit copy_exit(const struct kvm_run *run)
+{
+	struct rf_exit e = { .reason = RF_EXIT_OTHER };
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_MMIO:
+		e.reason = RF_EXIT_MMIO;
+		e.mmio.gpa = run->mmio.phys_addr;
+		e.mmio.len = run->mmio.len;
+		e.mmio.is_write = run->mmio.is_write;
+		memcpy(e.mmio.data, run->mmio.data, sizeof(e.mmio.data));
+		break;
+	case KVM_EXIT_X86_WRMSR:
+		e.reason = RF_EXIT_WRMSR;
+		e.msr.index = run->msr.index;
+		e.msr.value = run->msr.data;
+		e.msr.by_filter = run->msr.reason == KVM_MSR_EXIT_REASON_FILTER;
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION)
+			break;
+		e.reason = RF_EXIT_EMULATION;
+		e.insn.has_bytes = run->emulation_failure.ndata >= 3 &&
+				   run->emulation_failure.flags &
+					   KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		if (e.insn.has_bytes) {
+			e.insn.len = run->emulation_failure.insn_size;
+			memcpy(e.insn.bytes, run->emulation_failure.insn_bytes, sizeof(e.insn.bytes));
+		}
+		break;
+	}
+	return e;
+}
+
+/* Overlays change only with rf_vm.lock held and every vCPU outside: callers hold the one or are not the other. */
+static enum rf_decoded decode(const struct rf_exit *e)
+{
+	struct rf_guarded ranges[RF_MAX_OVERLAYS];
+	struct rf_guard g = {
+		.ranges = ranges,
+		.count = rf_vm.slots.nr_overlays,
+		.any_sealed = rf_vm.state == RF_VM_SEALED,
+		.vmm_wants_msr_exits = rf_vm.vmm_msr_reasons & KVM_MSR_EXIT_REASON_FILTER,
+	};
+
+	if (e->reason == RF_EXIT_OTHER)
+		return RF_NOT_OURS;
+	for (size_t i = 0; i < g.count; i++) {
+		const struct rf_overlay *o = &rf_vm.slots.overlays[i];
+
+		ranges[i] = (struct rf_guarded){ o->gpa.start, o->gpa.size,
+						 o->kind == RF_OVERLAY_SEAL };
+	}
+	return rf_decode(e, &g);
+}
+
+static enum rf_decoded decode_outside(const struct rf_exit *e)
+{
+	enum rf_decoded what;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	what = decode(e);
+	pthread_mutex_unlock(&rf_vm.lock);
+	return what;
+}
+
+/* --- one instruction, all its parts ------------------------------------------------------------- */
+
+#define MAX_PARTS 64 /* KVM cuts an operand into 8-byte parts; xsave and the like are 512 bytes and more */
+
+/*
+ * Lets KVM hand out the rest of the store without running the guest: with immediate_exit set, KVM_RUN completes the
+ * pending part, then exits with the next one or returns -EINTR when there is none (api.rst, KVM_RUN). The parts that
+ * follow in sealed memory are added to the event. True when an exit that is not ours stands in kvm_run.
+ */
+static bool drain(struct rf_vcpu *v, struct rf_msg_event *ev)
+{
+	for (int i = 0; i < MAX_PARTS; i++) {
+		struct rf_exit e;
+		int err;
+
+		/* Left raised: lowered on the way back to the VMM, so that a kick of its own is not lost. */
+		atomic_store(&v->kicked, 1);
+		v->run->immediate_exit = 1;
+		err = rf_kvm(v->fd, KVM_RUN, NULL);
+		if (err == -EINTR)
+			return false;
+		if (err)
+			rf_fatal("a store could not be completed");
+		e = copy_exit(v->run);
+		if (decode_outside(&e) != RF_SEALED_STORE)
+			return true;
+		if (ev->write.gpa + ev->write.len == e.mmio.gpa &&
+		    ev->write.len + e.mmio.len <= sizeof(ev->write.bytes)) {
+			memcpy(ev->write.bytes + ev->write.len, e.mmio.data, e.mmio.len);
+			ev->write.len += e.mmio.len;
+		} else {
+			ev->write.elsewhere = 1;
+		}
+	}
+	rf_fatal("a store that does not end");
+}
+
+/* --- posting and enforcing ---------------------------------------------------------------------- */
+
+static void post(struct rf_vcpu *v, enum rf_event_kind kind)
+{
+	struct rf_msg_event *ev = &v->wait.event;
+
+	rf_msg_init(&ev->h, RF_MSG_EVENT, 0);
+	ev->id = atomic_fetch_add(&rf_vm.next_event, 1);
+	ev->kind = kind;
+	ev->vcpu = v->id;
+	if (kind == RF_EVENT_KERNEL)
+		atomic_store(&rf_vm.kernel, ev->id);
+	if (rf_cpu_get_regs(v, &ev->regs))
+		rf_fatal("a vCPU's registers could not be read");
+	rf_channel_post(v);
+}
+
+static void new_event(struct rf_vcpu *v)
+{
+	memset(&v->wait.event, 0, sizeof(v->wait.event));
+	v->wait.saved.reason = 0;
+}
+
+static void apply_store(const struct rf_msg_event *ev)
+{
+	uint64_t gpa = ev->write.gpa;
+	uint32_t len = ev->write.len;
+	struct rf_overlay *o;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	o = rf_overlay_at(&rf_vm.slots, gpa);
+	if (o && o->kind == RF_OVERLAY_SEAL && rf_within(gpa, len, o->gpa.start, o->gpa.size)) {
+		uint64_t at = gpa - o->gpa.start;
+
+		/* Other vCPUs may be fetching these bytes: the int3 protocol is made for that. */
+		memcpy(o->copy + at, ev->write.bytes, len);
+		if (o->decoy)
+			memcpy(o->decoy + at, ev->write.bytes, len);
+		for (uint64_t p = at / RF_PAGE_SIZE; p <= (at + len - 1) / RF_PAGE_SIZE; p++)
+			o->dirty[p / 64] |= UINT64_C(1) << (p % 64);
+		__atomic_fetch_add(&rf_vm.board->counters[RF_COUNT_PATCHED_BYTES], len,
+				   __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&rf_vm.lock);
+}
+
+static int enforce_store(struct rf_vcpu *v, enum rf_verdict verdict)
+{
+	struct rf_wait *w = &v->wait;
+
+	if (verdict == RF_VERDICT_ALLOW && !w->event.write.elsewhere) {
+		rf_count(RF_COUNT_ALLOWED);
+		apply_store(&w->event);
+		return 0;
+	}
+	rf_count(RF_COUNT_DENIED);
+	if (w->saved.reason) {
+		/* The part of the store that was the VMM's does not happen either. */
+		w->saved.reason = 0;
+		while (drain(v, &w->event))
+			;
+	}
+	return rf_cpu_fault(v, &w->verdict);
+}
+
+static int enforce_emulation(struct rf_vcpu *v, enum rf_verdict verdict)
+{
+	if (verdict == RF_VERDICT_DENY) {
+		rf_count(RF_COUNT_DENIED);
+		v->wait.saved.reason = 0;
+		return rf_cpu_fault(v, &v->wait.verdict);
+	}
+	rf_count(RF_COUNT_NOT_OURS);
+	/*
+	 * KVM without EXIT_ON_EMULATION_FAILURE gives user mode a #UD instead of an exit (x86.c
+	 * handle_emulation_failure()); a VMM that did not ask for the capability expects that.
+	 */
+	if (!rf_vm.vmm_wants_emulation_exit && v->wait.event.regs.cpl == 3) {
+		v->wait.saved.reason = 0;
+		return rf_cpu_inject(v, 6);
+	}
+	return 0;
+}
+
+static int enforce_msr(struct rf_vcpu *v, enum rf_verdict verdict)
+{
+	const struct rf_msg_event *ev = &v->wait.event;
+
+	restore_exit(v, &v->wait.saved); /* run->msr.error is what KVM reads next */
+	if (verdict != RF_VERDICT_ALLOW) {
+		rf_count(RF_COUNT_DENIED);
+		v->run->msr.error = 1; /* #GP */
+		return 0;
+	}
+	rf_count(RF_COUNT_ALLOWED);
+	v->run->msr.error = 0;
+	return rf_cpu_set_msr(v, ev->msr.index, ev->msr.value);
+}
+
+/* The verdict is there. TO_VMM when an exit stands in kvm_run that the VMM must see. */
+static enum next enforce(struct rf_vcpu *v)
+{
+	enum rf_verdict verdict = v->wait.verdict.verdict;
+	int err = 0;
+
+	if (verdict == RF_VERDICT_KILL)
+		rf_fatal("the policy ends this VM for what the audit log says");
+	switch (v->wait.event.kind) {
+	case RF_EVENT_WRITE:
+		err = enforce_store(v, verdict);
+		break;
+	case RF_EVENT_EMULATION:
+		err = enforce_emulation(v, verdict);
+		break;
+	case RF_EVENT_KERNEL:
+		/* Announced by the VMM's own load: nothing of the guest waits in kvm_run. */
+		if (v->wait.saved.reason)
+			err = enforce_msr(v, verdict);
+		if (!err && verdict == RF_VERDICT_ALLOW)
+			rf_kernel_found(&v->wait.event);
+		break;
+	}
+	rf_channel_outcome(v, err);
+	if (err)
+		rf_fatal("a verdict could not be enforced");
+	if (!v->wait.saved.reason)
+		return AGAIN;
+	restore_exit(v, &v->wait.saved);
+	return TO_VMM;
+}
+
+/* --- exits ----------------------------------------------------------------------------------------- */
+
+static enum next on_kernel_msr(struct rf_vcpu *v, const struct rf_exit *e)
+{
+	rf_count(RF_COUNT_MSR);
+	if (rf_vm.lstar && e->msr.value == rf_vm.lstar) {
+		/* Further CPUs load what the first one did. */
+		v->run->msr.error = 0;
+		if (rf_cpu_set_msr(v, e->msr.index, e->msr.value))
+			rf_fatal("LSTAR could not be set");
+		return AGAIN;
+	}
+	new_event(v);
+	v->wait.event.msr.index = e->msr.index;
+	v->wait.event.msr.value = e->msr.value;
+	save_exit(v, &v->wait.saved);
+	post(v, RF_EVENT_KERNEL);
+	return AGAIN;
+}
+
+static enum next on_sealed_store(struct rf_vcpu *v, const struct rf_exit *e)
+{
+	struct rf_msg_event *ev = &v->wait.event;
+
+	rf_count(RF_COUNT_WRITE);
+	new_event(v);
+	ev->write.gpa = e->mmio.gpa;
+	ev->write.len = e->mmio.len;
+	ev->write.rip_after = 1;
+	memcpy(ev->write.bytes, e->mmio.data, e->mmio.len);
+	if (drain(v, ev))
+		save_exit(v, &v->wait.saved);
+	post(v, RF_EVENT_WRITE);
+	return AGAIN;
+}
+
+static enum next on_emulation_failure(struct rf_vcpu *v, const struct rf_exit *e)
+{
+	rf_count(RF_COUNT_EMULATION);
+	new_event(v);
+	if (e->insn.has_bytes) {
+		v->wait.event.insn.len = e->insn.len;
+		memcpy(v->wait.event.insn.bytes, e->insn.bytes, sizeof(e->insn.bytes));
+	}
+	save_exit(v, &v->wait.saved);
+	post(v, RF_EVENT_EMULATION);
+	return AGAIN;
+}
+
+static void post_watch(struct rf_vcpu *v)
+{
+	new_event(v);
+	v->wait.event.watch.gpa = rf_vm.watch.gpa.v;
+	v->wait.event.watch.new_value = rf_vm.watch.value;
+	post(v, RF_EVENT_WATCH);
+}
+
+/* A store to the watched page, caught before it ran. True when KVM_RUN's result is still to be dispatched. */
+static bool step_over_watch(struct rf_vcpu *v, int *err)
+{
+	bool hit = false;
+
+	*err = rf_watch_step(v, &hit);
+	if (hit)
+		post_watch(v);
+	if (*err)
+		return true;
+	/* A debugger of the VMM's steps too: then the exit is its own. */
+	return v->run->exit_reason != KVM_EXIT_DEBUG ||
+	       v->vmm_debug.control & KVM_GUESTDBG_SINGLESTEP;
+}
+
+/* KVM_RUN came back with *err; still inside the gate, which this leaves. */
+static enum next dispatch(struct rf_vcpu *v, int *err)
+{
+	struct rf_exit e;
+	enum rf_decoded what = RF_NOT_OURS;
+
+	if (*err == -EFAULT && rf_vm.watch.armed) {
+		rf_gate_leave(v);
+		if (!step_over_watch(v, err))
+			return AGAIN;
+		e = copy_exit(v->run);
+		if (!*err)
+			what = decode_outside(&e);
+		if (v->wait.state != RF_WAIT_NONE && what != RF_NOT_OURS)
+			rf_fatal("one instruction was two events");
+	} else {
+		e = copy_exit(v->run);
+		if (!*err)
+			what = decode(&e);
+		rf_gate_leave(v);
+	}
+	if (*err)
+		return TO_VMM;
+
+	switch (what) {
+	case RF_NOT_OURS:
+		rf_count(RF_COUNT_EXIT);
+		return TO_VMM;
+	case RF_SEALED_STORE:
+		return on_sealed_store(v, &e);
+	case RF_WATCHED_STORE:
+		if (rf_watch_store(rf_gpa_of(e.mmio.gpa), e.mmio.data, e.mmio.len))
+			post_watch(v);
+		return AGAIN;
+	case RF_KERNEL_MSR:
+		return on_kernel_msr(v, &e);
+	case RF_MSR_DENY:
+		v->run->msr.error = 1;
+		return AGAIN;
+	case RF_CANNOT_EMULATE:
+		return on_emulation_failure(v, &e);
+	case RF_MALFORMED:
+		break;
+	}
+	rf_count(RF_COUNT_MALFORMED);
+	rf_fatal("KVM reported an exit that contradicts itself");
+}
+
+int rf_vcpu_run(struct rf_vcpu *v)
+{
+	for (;;) {
+		int err;
+
+		if (v->loaded_lstar) {
+			new_event(v);
+			v->wait.event.msr.index = RF_MSR_LSTAR;
+			v->wait.event.msr.value = v->loaded_lstar;
+			v->loaded_lstar = 0;
+			post(v, RF_EVENT_KERNEL);
+		}
+		if (v->wait.state != RF_WAIT_NONE) {
+			err = rf_channel_wait(v);
+			if (err == -EINTR)
+				return rf_gate_interrupted(v);
+			if (!err && enforce(v) == TO_VMM)
+				return 0;
+		}
+		if (rf_gate_enter(v) == -EINTR)
+			return rf_gate_interrupted(v);
+		rf_count(RF_COUNT_RUN);
+		err = rf_kvm(v->fd, KVM_RUN, NULL);
+		if (dispatch(v, &err) == TO_VMM)
+			return err == -EINTR ? rf_gate_interrupted(v) : err;
+	}
+}

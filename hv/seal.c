@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Sealing: the guest's bytes are copied into memory private to the fence and a read-only slot is laid over them.
+ * The VMM's own pages stay where they are as a decoy, so that a device the guest programs writes into dead pages.
+ */
+#include "hv/vm.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static size_t dirty_bytes(uint64_t size)
+{
+	return (size / RF_PAGE_SIZE + 63) / 64 * 8;
+}
+
+/*
+ * Memory for one overlay, its host address congruent with the guest's modulo 2 MiB: else KVM maps it with 4 KiB pages only
+ * (arch/x86/kvm/x86.c kvm_alloc_memslot_metadata()). The dirty bitmap follows the copy.
+ */
+static int overlay_alloc(struct rf_overlay *o, enum rf_overlay_kind kind, uint64_t gpa, uint64_t size)
+{
+	size_t want = size + dirty_bytes(size) + 2 * RF_HUGE_SIZE;
+	uint8_t *map = mmap(NULL, want, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t start;
+
+	if (map == MAP_FAILED)
+		return -errno;
+	start = ((uint64_t)(uintptr_t)map + RF_HUGE_SIZE - 1) & ~(RF_HUGE_SIZE - 1);
+	start += gpa & (RF_HUGE_SIZE - 1);
+	madvise(map, want, MADV_HUGEPAGE); /* refused where there are none: only slower */
+	*o = (struct rf_overlay){
+		.kind = kind,
+		.gpa = { gpa, size },
+		.copy = (uint8_t *)(uintptr_t)start,
+		.map = map,
+		.map_size = want,
+		.dirty = (uint64_t *)(uintptr_t)(start + size),
+		.ids = { UINT32_MAX, UINT32_MAX },
+	};
+	return 0;
+}
+
+static int check_regions(const struct rf_region *r, uint32_t count)
+{
+	if (count < 1 || count > RF_SEAL_MAX)
+		return -EINVAL;
+	for (uint32_t i = 0; i < count; i++) {
+		if (r[i].gpa % RF_PAGE_SIZE || r[i].size % RF_PAGE_SIZE || !r[i].size)
+			return -EINVAL;
+		if (i && (r[i].gpa < r[i - 1].gpa || r[i].gpa - r[i - 1].gpa < r[i - 1].size))
+			return -EINVAL;
+		if (!rf_slot_holding(&rf_vm.slots, r[i].gpa, r[i].size))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static uint8_t *decoy_of(uint64_t gpa, uint64_t size)
+{
+	struct rf_slot *s = rf_slot_holding(&rf_vm.slots, gpa, size);
+
+	return s ? (uint8_t *)(uintptr_t)(s->hva + (gpa - s->gpa)) : NULL;
+}
+
+int rf_seal(const struct rf_msg_seal *m, uint64_t *ns)
+{
+	const struct rf_region *regions = m->regions;
+	uint32_t count = m->count;
+	struct rf_overlay next[RF_SEAL_MAX];
+	uint64_t start, copied = 0;
+	uint32_t made = 0;
+	int err;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	if (m->kernel != atomic_load(&rf_vm.kernel))
+		err = -ESTALE;
+	else
+		err = rf_vm.state == RF_VM_SEALED ? -EALREADY : check_regions(regions, count);
+	for (; !err && made < count; made++) {
+		err = overlay_alloc(&next[made], RF_OVERLAY_SEAL, regions[made].gpa,
+				    regions[made].size);
+		if (err)
+			break;
+		next[made].gva = regions[made].gva;
+		next[made].region = regions[made].kind;
+		next[made].decoy = decoy_of(regions[made].gpa, regions[made].size);
+	}
+	if (err) {
+		for (uint32_t i = 0; i < made; i++)
+			munmap(next[i].map, next[i].map_size);
+		pthread_mutex_unlock(&rf_vm.lock);
+		return err;
+	}
+
+	rf_gate_close();
+	start = now_ns();
+	for (uint32_t i = 0; i < count; i++) {
+		/* A watched page inside the range holds the same bytes as the VMM's: it is mirrored. */
+		memcpy(next[i].copy, next[i].decoy, next[i].gpa.size);
+		copied += next[i].gpa.size;
+	}
+	if (rf_memslots_overlay(&rf_vm.slots, next, count))
+		rf_fatal("KVM refused the sealed memory slots");
+	rf_vm.watch.armed = false;
+	rf_vm.state = RF_VM_SEALED;
+	*ns = now_ns() - start;
+	rf_vm.board->seal_ns = *ns;
+	rf_vm.board->copy_bytes = copied;
+	rf_board_publish();
+	rf_gate_open();
+	pthread_mutex_unlock(&rf_vm.lock);
+	return 0;
+}
+
+int rf_watch_arm(const struct rf_msg_watch *m)
+{
+	uint64_t page = rf_page_down(m->gpa), current = 0;
+	struct rf_overlay o;
+	int err;
+
+	if ((m->len != 4 && m->len != 8) || m->gpa % m->len)
+		return -EINVAL;
+	pthread_mutex_lock(&rf_vm.lock);
+	if (m->kernel != atomic_load(&rf_vm.kernel))
+		err = -ESTALE;
+	else if (rf_vm.state == RF_VM_SEALED)
+		err = -EBUSY;
+	else if (!rf_slot_holding(&rf_vm.slots, page, RF_PAGE_SIZE))
+		err = -EINVAL;
+	else
+		err = overlay_alloc(&o, RF_OVERLAY_WATCH, page, RF_PAGE_SIZE);
+	if (err) {
+		pthread_mutex_unlock(&rf_vm.lock);
+		return err;
+	}
+	rf_gate_close();
+	o.decoy = decoy_of(page, RF_PAGE_SIZE);
+	memcpy(o.copy, o.decoy, RF_PAGE_SIZE);
+	memcpy(&current, o.copy + (m->gpa - page), m->len);
+	if (current == m->value) {
+		munmap(o.map, o.map_size);
+		err = -EALREADY;
+	} else if (mprotect(o.copy, RF_PAGE_SIZE, PROT_READ)) {
+		err = -errno;
+		munmap(o.map, o.map_size);
+	} else {
+		if (rf_memslots_overlay(&rf_vm.slots, &o, 1))
+			rf_fatal("KVM refused the watched page");
+		rf_vm.watch = (struct rf_watch){ true, rf_gpa_of(m->gpa), m->len, m->value };
+		rf_vm.state = RF_VM_WATCHED;
+		rf_board_publish();
+	}
+	rf_gate_open();
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err;
+}
+
+void rf_kernel_found(const struct rf_msg_event *ev)
+{
+	pthread_mutex_lock(&rf_vm.lock);
+	rf_vm.lstar = ev->msr.value;
+	if (rf_vm.state == RF_VM_BOOTING)
+		rf_vm.state = RF_VM_FOUND;
+	rf_vm.board->kernel = ev->id;
+	rf_vm.board->lstar = ev->msr.value;
+	rf_vm.board->cr3 = ev->regs.cr3;
+	rf_vm.board->cr4 = ev->regs.cr4;
+	rf_board_publish();
+	pthread_mutex_unlock(&rf_vm.lock);
+}
+
+void rf_vm_reset(void)
+{
+	pthread_mutex_lock(&rf_vm.lock);
+	rf_gate_close();
+	if (rf_memslots_overlay(&rf_vm.slots, NULL, 0))
+		rf_fatal("KVM refused the guest's own memory slots after a reset");
+	rf_vm.watch.armed = false;
+	rf_vm.state = RF_VM_BOOTING;
+	rf_vm.lstar = 0;
+	atomic_store(&rf_vm.kernel, 0);
+	rf_vm.board->kernel = 0;
+	rf_vm.board->copy_bytes = 0;
+	rf_board_publish();
+	rf_gate_open();
+	pthread_mutex_unlock(&rf_vm.lock);
+	rf_channel_reset();
+}

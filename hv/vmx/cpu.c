@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hv/vmx/cpu.h"
+
+#include <string.h>
+
+#define MSR_KERNEL_GS_BASE UINT32_C(0xc0000102) /* AMD APM vol. 2 6.1.3 */
+
+/* struct kvm_regs in the order of the instruction encoding, both ways. */
+static void regs_to_gpr(const struct kvm_regs *r, uint64_t *g)
+{
+	const uint64_t in_order[16] = { r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi,
+					r->r8,	r->r9,	r->r10, r->r11, r->r12, r->r13, r->r14, r->r15 };
+
+	memcpy(g, in_order, sizeof(in_order));
+}
+
+static void gpr_to_regs(const uint64_t *g, struct kvm_regs *r)
+{
+	r->rax = g[0], r->rcx = g[1], r->rdx = g[2], r->rbx = g[3];
+	r->rsp = g[4], r->rbp = g[5], r->rsi = g[6], r->rdi = g[7];
+	r->r8 = g[8], r->r9 = g[9], r->r10 = g[10], r->r11 = g[11];
+	r->r12 = g[12], r->r13 = g[13], r->r14 = g[14], r->r15 = g[15];
+}
+
+struct one_msr {
+	struct kvm_msrs head;
+	struct kvm_msr_entry entry;
+};
+
+static int get_msr(struct rf_vcpu *v, uint32_t index, uint64_t *value)
+{
+	struct one_msr m = { .head.nmsrs = 1, .entry.index = index };
+	int n = rf_kvm(v->fd, KVM_GET_MSRS, &m);
+
+	if (n != 1)
+		return n < 0 ? n : -EIO;
+	*value = m.entry.data;
+	return 0;
+}
+
+int rf_cpu_set_msr(struct rf_vcpu *v, uint32_t index, uint64_t value)
+{
+	struct one_msr m = { .head.nmsrs = 1, .entry = { .index = index, .data = value } };
+	int n = rf_kvm(v->fd, KVM_SET_MSRS, &m);
+
+	return n == 1 ? 0 : n < 0 ? n : -EIO;
+}
+
+int rf_cpu_get_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
+{
+	struct kvm_regs r;
+	struct kvm_sregs s;
+	uint64_t kernel_gs;
+	int err = rf_kvm(v->fd, KVM_GET_REGS, &r);
+
+	if (!err)
+		err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
+	if (!err)
+		err = get_msr(v, MSR_KERNEL_GS_BASE, &kernel_gs);
+	if (err)
+		return err;
+	*out = (struct rf_vcpu_regs){
+		.rip = r.rip,
+		.rflags = r.rflags,
+		.cr0 = s.cr0,
+		.cr2 = s.cr2,
+		.cr3 = s.cr3,
+		.cr4 = s.cr4,
+		.efer = s.efer,
+		.fs_base = s.fs.base,
+		.gs_base = s.gs.base,
+		.kernel_gs_base = kernel_gs,
+		.cpl = s.ss.dpl, /* SDM vol. 3A 5.5: the CPL is SS's DPL */
+	};
+	regs_to_gpr(&r, out->gpr);
+	return 0;
+}
+
+static int inject(struct rf_vcpu *v, uint8_t vector, bool has_error, uint32_t error)
+{
+	struct kvm_vcpu_events e;
+	int err = rf_kvm(v->fd, KVM_GET_VCPU_EVENTS, &e);
+
+	if (err)
+		return err;
+	/* Replaces a #DB the emulated store may have left (guest's TF): a faulting instruction traps no step. */
+	e.exception.injected = 1;
+	e.exception.pending = 0;
+	e.exception.nr = vector;
+	e.exception.has_error_code = has_error;
+	e.exception.error_code = error;
+	e.exception_has_payload = 0;
+	return rf_kvm(v->fd, KVM_SET_VCPU_EVENTS, &e);
+}
+
+int rf_cpu_inject(struct rf_vcpu *v, uint8_t vector)
+{
+	return inject(v, vector, false, 0);
+}
+
+int rf_cpu_fault(struct rf_vcpu *v, const struct rf_msg_verdict *verdict)
+{
+	struct kvm_regs r;
+	struct kvm_sregs s;
+	int err;
+
+	if (verdict->vector != 13 && verdict->vector != 14)
+		return -EINVAL;
+	gpr_to_regs(verdict->gpr, &r);
+	r.rip = verdict->rip;
+	r.rflags = verdict->rflags;
+	err = rf_kvm(v->fd, KVM_SET_REGS, &r);
+	if (!err && verdict->vector == 14) {
+		err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
+		s.cr2 = verdict->cr2;
+		if (!err)
+			err = rf_kvm(v->fd, KVM_SET_SREGS, &s);
+	}
+	return err ? err : inject(v, (uint8_t)verdict->vector, true, verdict->error_code);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The watched page: a writable slot over memory the host has mapped read-only. A guest store to it makes KVM_RUN return
+ * -EFAULT before it executes, whatever the instruction (locked, wide, crossing). With every other vCPU held, the page
+ * is opened, the one instruction single-stepped, the word compared, the page closed: stores execute natively and once,
+ * so a locked read-modify-write beside the word stays atomic, which emulation through a read-only slot would not give.
+ */
+#include "hv/vm.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+static uint64_t word(const struct rf_overlay *o)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, o->copy + (rf_vm.watch.gpa.v - o->gpa.start), rf_vm.watch.len);
+	return value;
+}
+
+static void set_debug(struct rf_vcpu *v, uint32_t control)
+{
+	struct kvm_guest_debug dbg = v->vmm_debug;
+
+	dbg.control |= control;
+	if (rf_kvm(v->fd, KVM_SET_GUEST_DEBUG, &dbg))
+		rf_fatal("KVM refused single-stepping");
+}
+
+static void protect(struct rf_overlay *o, int prot)
+{
+	if (mprotect(o->copy, RF_PAGE_SIZE, prot))
+		rf_fatal("the watched page could not be protected");
+}
+
+/* Value before `old`, and now: true when it has just become the awaited one. */
+static bool became(const struct rf_overlay *o, uint64_t old)
+{
+	return old != rf_vm.watch.value && word(o) == rf_vm.watch.value;
+}
+
+int rf_watch_step(struct rf_vcpu *v, bool *hit)
+{
+	uint32_t step = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
+	struct rf_overlay *o;
+	uint64_t old;
+	int err;
+
+	/* An interrupt taken now would have its saved flags carry our trap flag into the guest. */
+	if (rf_vm.step_blocks_irqs)
+		step |= KVM_GUESTDBG_BLOCKIRQ;
+	rf_gate_close();
+	o = rf_vm.watch.armed ? rf_overlay_at(&rf_vm.slots, rf_vm.watch.gpa.v) : NULL;
+	if (!o) {
+		/* Disarmed between the fault and here: just run on. */
+		rf_gate_open();
+		v->run->exit_reason = KVM_EXIT_DEBUG;
+		return 0;
+	}
+	rf_count(RF_COUNT_WATCH);
+	old = word(o);
+	protect(o, PROT_READ | PROT_WRITE);
+	set_debug(v, step);
+	err = rf_kvm(v->fd, KVM_RUN, NULL);
+	set_debug(v, 0);
+	protect(o, PROT_READ);
+	*hit = became(o, old);
+	if (o->decoy)
+		memcpy(o->decoy, o->copy, RF_PAGE_SIZE);
+	rf_gate_open();
+	return err;
+}
+
+bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len)
+{
+	struct rf_overlay *o;
+	bool hit = false;
+
+	rf_gate_close();
+	o = rf_overlay_at(&rf_vm.slots, gpa.v);
+	if (o && o->kind == RF_OVERLAY_WATCH && rf_within(gpa.v, len, o->gpa.start, o->gpa.size)) {
+		uint64_t old = word(o);
+
+		rf_count(RF_COUNT_WATCH);
+		protect(o, PROT_READ | PROT_WRITE);
+		memcpy(o->copy + (gpa.v - o->gpa.start), bytes, len);
+		protect(o, PROT_READ);
+		if (o->decoy)
+			memcpy(o->decoy, o->copy, RF_PAGE_SIZE);
+		hit = became(o, old);
+	}
+	rf_gate_open();
+	return hit;
+}
