@@ -17,6 +17,7 @@ struct rf_kernel; /* owns copies of all tables; holds no reference to rf_memory 
  * 0 and *out (destroy with rf_kernel_destroy), or -errno with diag filled:
  *   -ENOENT no image or no kallsyms there, -EBADMSG tables contradict themselves, -EFAULT, -ENOMEM.
  * A kernel without usable BTF is still found: rf_kernel_has_types() is false then.
+ * A root that is the user half of a page-table-isolation pair is recognised, and its kernel half used.
  */
 int rf_kernel_discover(const struct rf_memory *m, const struct rf_paging *p, rf_gva inside,
 		       struct rf_kernel **out, struct rf_diag *diag);
@@ -35,6 +36,13 @@ struct rf_image {
 const struct rf_image *rf_kernel_image(const struct rf_kernel *k);
 /* gva inside the image -> gpa by the image's offset, without guest page tables. -ENOENT outside. */
 int rf_kernel_image_gpa(const struct rf_kernel *k, rf_gva gva, rf_gpa *out);
+
+/*
+ * The kernel's own page tables (init_top_pgt, which init_mm and every process's kernel half follow), with as many
+ * levels as discovery was given. Unlike CR3 they stay the same, exist for the guest's whole life, and
+ * map all of the kernel when the CPU runs user code under page-table isolation. -ENOENT without the symbol.
+ */
+int rf_kernel_paging(const struct rf_kernel *k, struct rf_paging *out);
 
 /* --- symbols ---------------------------------------------------------------------------------------- */
 struct rf_symbol {

@@ -16,6 +16,13 @@ struct rf_paging {
 	uint8_t levels;  /* 4, or 5 with CR4.LA57 */
 };
 
+/* As the registers hold it: CR3 with PCID and LAM bits, CR4.LA57 (bit 12). Long mode is assumed. */
+static inline struct rf_paging rf_paging_of(uint64_t cr3, uint64_t cr4)
+{
+	return (struct rf_paging){ rf_gpa_of(cr3 & UINT64_C(0x000ffffffffff000)),
+				   cr4 & UINT64_C(0x1000) ? 5 : 4 };
+}
+
 /* What the hardware would make of one address: permissions are the AND over all levels. */
 struct rf_translation {
 	rf_gpa gpa;          /* of the address asked for, not of the page */
@@ -29,7 +36,7 @@ struct rf_translation {
 int rf_pt_translate(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva,
 		    struct rf_translation *out);
 
-/* Reads [gva, gva+len) across page borders. All or nothing; errors as above. */
+/* Reads [gva, gva+len) across page borders. 0 or errors as above; then buf is unspecified. */
 int rf_pt_read(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva, void *buf,
 	       size_t len);
 
@@ -42,7 +49,8 @@ struct rf_mapping {
 };
 
 /*
- * Calls fn for each present run inside [start, end), ascending, merged as far as it goes. Not-present
+ * Calls fn for each present run inside [start, end), page aligned, in one canonical half, end 0 meaning the
+ * top of the address space, ascending, merged as far as it goes. Not-present
  * holes are skipped at the level they stand at. fn returns 0 to go on; any other value stops the walk and
  * is returned. At most max_entries table entries are looked at, else -E2BIG (a hostile tree can alias).
  */

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "introspection/kernel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "introspection/diag.h"
+#include "introspection/kernel_internal.h"
+#include "introspection/kimage.h"
+
+/* PTI_USER_PGTABLE_BIT, arch/x86/include/asm/pgtable.h: the user half's top table follows the kernel half's. */
+#define PTI_USER_ROOT UINT64_C(0x1000)
+
+/* Per-CPU and other absolute symbols have no place in the image. */
+static int image_symbol(const struct rf_kernel *k, const char *name, uint64_t len, rf_gpa *gpa)
+{
+	struct rf_symbol s;
+	int r = rf_symbols_by_name(&k->symbols, name, &s);
+
+	return r ? r : rf_kimage_gpa(&k->image, s.addr, len, gpa);
+}
+
+static void read_banner(const struct rf_memory *m, struct rf_kernel *k)
+{
+	char text[sizeof(k->banner)];
+	rf_gpa gpa;
+
+	if (image_symbol(k, "linux_banner", sizeof(text), &gpa) ||
+	    rf_memory_read(m, gpa, text, sizeof(text)))
+		return;
+	text[sizeof(text) - 1] = '\0';
+	rf_guest_text(text, strcspn(text, "\n"), k->banner, sizeof(k->banner));
+}
+
+/*
+ * .BTF lies in rodata between two linker symbols (BTF in include/asm-generic/vmlinux.lds.h). Anything wrong with
+ * it costs the types, not the kernel.
+ */
+static int read_types(const struct rf_memory *m, struct rf_kernel *k)
+{
+	struct rf_symbol start, stop;
+	rf_gpa gpa;
+	void *blob;
+	int r;
+
+	if (rf_symbols_by_name(&k->symbols, "__start_BTF", &start) ||
+	    rf_symbols_by_name(&k->symbols, "__stop_BTF", &stop))
+		return 0;
+	if (stop.addr.v <= start.addr.v || stop.addr.v - start.addr.v > RF_BTF_SIZE_MAX ||
+	    rf_kimage_gpa(&k->image, start.addr, stop.addr.v - start.addr.v, &gpa))
+		return 0;
+	blob = malloc(stop.addr.v - start.addr.v);
+	if (!blob)
+		return -ENOMEM;
+	r = rf_memory_read(m, gpa, blob, stop.addr.v - start.addr.v);
+	if (!r)
+		r = rf_btf_create(blob, stop.addr.v - start.addr.v, &k->btf);
+	free(blob);
+	return r == -ENOMEM ? r : 0;
+}
+
+static int discover(const struct rf_memory *m, const struct rf_paging *p, rf_gva inside, struct rf_kernel *k,
+		    struct rf_diag *diag)
+{
+	struct rf_kallsyms table = { 0 };
+	int r;
+
+	r = rf_kimage_find(m, p, inside, &k->image, diag);
+	if (r)
+		return r;
+	r = rf_kimage_symbols(m, &k->image, inside, &table, diag);
+	if (r)
+		return r;
+	r = rf_symbols_init(&k->symbols, &table);
+	if (r) {
+		rf_kallsyms_deinit(&table);
+		return rf_diag_fail(diag, r, "symbol names cannot be indexed");
+	}
+	k->levels = p->levels;
+	r = read_types(m, k);
+	if (r)
+		return rf_diag_fail(diag, r, "no memory for the kernel's types");
+	read_banner(m, k);
+	rf_task_layout_init(k);
+	rf_module_layout_init(k);
+	return 0;
+}
+
+int rf_kernel_discover(const struct rf_memory *m, const struct rf_paging *p, rf_gva inside,
+		       struct rf_kernel **out, struct rf_diag *diag)
+{
+	struct rf_paging kernel_half = *p;
+	struct rf_kernel *k = calloc(1, sizeof(*k));
+	int r;
+
+	if (!k)
+		return rf_diag_fail(diag, -ENOMEM, "no memory for a kernel");
+	r = discover(m, p, inside, k, diag);
+	/* The user half maps the entry code alone: an image without symbols. */
+	if ((r == -ENOENT || r == -EBADMSG) && p->root.v & PTI_USER_ROOT) {
+		kernel_half.root.v &= ~PTI_USER_ROOT;
+		if (!discover(m, &kernel_half, inside, k, NULL))
+			r = 0;
+	}
+	if (r) {
+		rf_kernel_destroy(k);
+		return r;
+	}
+	*out = k;
+	return 0;
+}
+
+void rf_kernel_destroy(struct rf_kernel *k)
+{
+	if (!k)
+		return;
+	rf_symbols_deinit(&k->symbols);
+	rf_btf_destroy(k->btf);
+	free(k);
+}
+
+bool rf_kernel_has_types(const struct rf_kernel *k)
+{
+	return k->btf;
+}
+
+const char *rf_kernel_banner(const struct rf_kernel *k)
+{
+	return k->banner;
+}
+
+const struct rf_image *rf_kernel_image(const struct rf_kernel *k)
+{
+	return &k->image;
+}
+
+int rf_kernel_image_gpa(const struct rf_kernel *k, rf_gva gva, rf_gpa *out)
+{
+	return rf_kimage_gpa(&k->image, gva, 1, out);
+}
+
+int rf_kernel_paging(const struct rf_kernel *k, struct rf_paging *out)
+{
+	rf_gpa root;
+	int r = image_symbol(k, "init_top_pgt", RF_PAGE_SIZE, &root);
+
+	if (r)
+		return r;
+	if (root.v & (RF_PAGE_SIZE - 1))
+		return -ENOENT;
+	*out = (struct rf_paging){ root, k->levels };
+	return 0;
+}
+
+/* --- symbols ------------------------------------------------------------------------------------------ */
+
+int rf_kernel_symbol(const struct rf_kernel *k, const char *name, struct rf_symbol *out)
+{
+	return rf_symbols_by_name(&k->symbols, name, out);
+}
+
+int rf_kernel_address(const struct rf_kernel *k, const char *name, rf_gva *out)
+{
+	struct rf_symbol s;
+	int r = rf_symbols_by_name(&k->symbols, name, &s);
+
+	if (!r)
+		*out = s.addr;
+	return r;
+}
+
+int rf_kernel_symbol_extent(const struct rf_kernel *k, rf_gva gva, struct rf_symbol *out, rf_gva *end)
+{
+	uint64_t next, image_end = k->image.base.v + k->image.size;
+	struct rf_symbol s;
+	int r;
+
+	if (!rf_within(gva.v, 1, k->image.base.v, k->image.size))
+		return -ENOENT;
+	r = rf_symbols_by_address(&k->symbols, gva.v, &s, &next);
+	if (r)
+		return r;
+	if (s.addr.v < k->image.base.v)
+		return -ENOENT;
+	*out = s;
+	end->v = next < image_end ? next : image_end;
+	return 0;
+}
+
+int rf_kernel_symbolize(const struct rf_kernel *k, rf_gva gva, struct rf_symbol *out, uint64_t *offset)
+{
+	struct rf_symbol s;
+	rf_gva end;
+	int r = rf_kernel_symbol_extent(k, gva, &s, &end);
+
+	if (r)
+		return r;
+	*out = s;
+	*offset = gva.v - s.addr.v;
+	return 0;
+}
+
+bool rf_kernel_is_function(const struct rf_kernel *k, rf_gva gva)
+{
+	return rf_symbols_is_function(&k->symbols, gva.v);
+}
+
+size_t rf_kernel_symbol_count(const struct rf_kernel *k)
+{
+	return k->symbols.table.count;
+}
+
+void rf_kernel_symbol_at(const struct rf_kernel *k, size_t index, struct rf_symbol *out)
+{
+	rf_symbols_at(&k->symbols, index, out);
+}
+
+/* --- types -------------------------------------------------------------------------------------------- */
+
+int rf_kernel_member(const struct rf_kernel *k, const char *type, const char *path, struct rf_member *out)
+{
+	return k->btf ? rf_btf_member(k->btf, type, path, out) : -ENOTSUP;
+}
+
+int rf_kernel_sizeof(const struct rf_kernel *k, const char *type, uint64_t *out)
+{
+	return k->btf ? rf_btf_sizeof(k->btf, type, out) : -ENOTSUP;
+}
+
+int rf_kernel_enumerator(const struct rf_kernel *k, const char *enum_name, const char *name, int64_t *out)
+{
+	return k->btf ? rf_btf_enumerator(k->btf, enum_name, name, out) : -ENOTSUP;
+}
+
+void rf_guest_text(const char *from, size_t len, char *to, size_t to_size)
+{
+	size_t i;
+
+	for (i = 0; i < len && i + 1 < to_size && from[i]; i++)
+		to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
+	to[i] = '\0';
+}

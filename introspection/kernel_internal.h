@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Inside of struct rf_kernel, for the files that make it up. */
+#ifndef RF_INTROSPECTION_KERNEL_INTERNAL_H
+#define RF_INTROSPECTION_KERNEL_INTERNAL_H
+
+#include "introspection/btf.h"
+#include "introspection/kernel.h"
+#include "introspection/symbols.h"
+
+/* Where task.c finds the running task; looked up once, as records are written while a vCPU waits. */
+struct rf_task_layout {
+	bool known;
+	uint64_t current; /* offset of the task pointer in the per-CPU area */
+	uint64_t comm, comm_size, pid, tgid, real_cred, uid;
+};
+
+struct rf_module_part {
+	uint64_t base, size; /* offsets in struct module of two members: a pointer, a 32-bit size */
+};
+
+#define RF_MODULE_PARTS_MAX 16u
+
+struct rf_module_layout {
+	bool known;
+	rf_gva head;   /* struct list_head modules */
+	uint64_t size; /* bytes of struct module that are read */
+	uint64_t list, name, name_size;
+	unsigned int part_count;
+	struct rf_module_part part[RF_MODULE_PARTS_MAX];
+};
+
+struct rf_kernel {
+	struct rf_image image;
+	uint8_t levels;
+	struct rf_symbols symbols;
+	struct rf_btf *btf; /* NULL: no types */
+	struct rf_task_layout task;
+	struct rf_module_layout module;
+	char banner[256];
+};
+
+/* Fill the layouts from symbols and types; what cannot be known stays unknown. */
+void rf_task_layout_init(struct rf_kernel *k);
+void rf_module_layout_init(struct rf_kernel *k);
+
+/* Copies a string the guest wrote, len bytes at most, as printable ASCII with '?' for anything else. */
+void rf_guest_text(const char *from, size_t len, char *to, size_t to_size);
+
+#endif

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <string.h>
+
+#include "introspection/kernel_internal.h"
+#include "introspection/task.h"
+
+/* struct module is about 1.2 KiB; more than this is not one. */
+#define MODULE_MAX 8192u
+/* The list is the guest's: a cycle that misses the head must end somewhere. */
+#define MODULES_MAX 4096u
+
+static void add_part(struct rf_module_layout *l, uint64_t base, uint64_t size)
+{
+	if (l->part_count < RF_MODULE_PARTS_MAX)
+		l->part[l->part_count++] = (struct rf_module_part){ base, size };
+}
+
+/* From 6.4 on: struct module_memory mem[MOD_MEM_NUM_TYPES] (include/linux/module.h). */
+static bool array_parts(const struct rf_kernel *k, struct rf_module_layout *l)
+{
+	struct rf_member mem, base, size;
+	uint64_t each;
+
+	if (rf_kernel_member(k, "module", "mem", &mem) || rf_kernel_sizeof(k, "module_memory", &each) ||
+	    rf_kernel_member(k, "module_memory", "base", &base) ||
+	    rf_kernel_member(k, "module_memory", "size", &size) || base.size != 8 || size.size != 4 ||
+	    !each)
+		return false;
+	for (uint64_t at = 0; at < mem.size && l->part_count < RF_MODULE_PARTS_MAX; at += each)
+		add_part(l, mem.offset + at + base.offset, mem.offset + at + size.offset);
+	return l->part_count;
+}
+
+/* To 6.3: struct module_layout core_layout, init_layout. */
+static bool layout_parts(const struct rf_kernel *k, struct rf_module_layout *l)
+{
+	static const char *const paths[][2] = { { "core_layout.base", "core_layout.size" },
+						{ "init_layout.base", "init_layout.size" } };
+	struct rf_member base, size;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		if (rf_kernel_member(k, "module", paths[i][0], &base) ||
+		    rf_kernel_member(k, "module", paths[i][1], &size) || base.size != 8 ||
+		    size.size != 4)
+			continue;
+		add_part(l, base.offset, size.offset);
+	}
+	return l->part_count;
+}
+
+void rf_module_layout_init(struct rf_kernel *k)
+{
+	struct rf_module_layout l = { 0 };
+	struct rf_member list, name;
+
+	if (rf_kernel_address(k, "modules", &l.head) || rf_kernel_sizeof(k, "module", &l.size) ||
+	    rf_kernel_member(k, "module", "list", &list) || rf_kernel_member(k, "module", "name", &name))
+		return;
+	if (!array_parts(k, &l) && !layout_parts(k, &l))
+		return;
+	if (l.size > MODULE_MAX || !rf_within(list.offset, 16, 0, l.size) ||
+	    !rf_within(name.offset, name.size, 0, l.size))
+		return;
+	for (unsigned int i = 0; i < l.part_count; i++)
+		if (!rf_within(l.part[i].base, 8, 0, l.size) || !rf_within(l.part[i].size, 4, 0, l.size))
+			return;
+	l.list = list.offset;
+	l.name = name.offset;
+	l.name_size = name.size;
+	l.known = true;
+	k->module = l;
+}
+
+static bool holds(const struct rf_module_layout *l, const uint8_t *module, uint64_t addr,
+		  struct rf_module *out)
+{
+	uint64_t base;
+	uint32_t size;
+
+	for (unsigned int i = 0; i < l->part_count; i++) {
+		memcpy(&base, module + l->part[i].base, sizeof(base));
+		memcpy(&size, module + l->part[i].size, sizeof(size));
+		if (!rf_within(addr, 1, base, size))
+			continue;
+		out->base.v = base;
+		out->size = size;
+		rf_guest_text((const char *)module + l->name, l->name_size, out->name,
+			      sizeof(out->name));
+		return true;
+	}
+	return false;
+}
+
+int rf_module_find(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
+		   rf_gva gva, struct rf_module *out)
+{
+	const struct rf_module_layout *l = &k->module;
+	uint8_t module[MODULE_MAX];
+	struct rf_module found;
+	uint64_t at;
+	int r;
+
+	if (!l->known)
+		return -ENOENT;
+	r = rf_pt_read(m, p, l->head, &at, sizeof(at));
+	if (r)
+		return r;
+	for (unsigned int i = 0; at != l->head.v; i++) {
+		if (i == MODULES_MAX)
+			return -EBADMSG;
+		r = rf_pt_read(m, p, rf_gva_of(at - l->list), module, l->size);
+		if (r)
+			return r == -EINVAL ? -EBADMSG : r;
+		if (holds(l, module, gva.v, &found)) {
+			*out = found;
+			return 0;
+		}
+		memcpy(&at, module + l->list, sizeof(at));
+	}
+	return -ENOENT;
+}
