@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Runs one job: its folder is the current one, its script is run.sh, what it leaves in $OUT goes back to the caller.
+. "${LAB:-/lab}/lib.sh"
+. ./run.sh

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What job scripts may use, in the emulated host and natively alike.
+#   $QEMU       the stock VMM           $GUEST/<kernel>/{vmlinuz,initrd}   the guests
+#   $OUT        artefacts go here       $LAB_MODE  native | emulated
+: "${QEMU:=qemu-system-x86_64}" "${GUEST:=/guest}" "${LAB_MODE:=emulated}"
+export QEMU GUEST LAB_MODE
+
+# l2 KERNEL CPUS CMDLINE [QEMU arguments]: boot a stock guest, console on standard output, until it ends.
+# $WRAP goes in front of the QEMU line: WRAP="ringfence run --name x --" l2 6.12 1 rf.mode=demo
+# $MACHINE adds machine properties, $MEMORY is in MiB, $LIMIT in seconds; REBOOT=1 lets the guest reboot instead of
+# ending there. reboot=t: microvm has no other way to be reset, and a kernel that has tried them all jumps into the
+# firmware instead, where the guest may stop for good.
+l2() {
+	l2_kernel=$1 l2_cpus=$2 l2_cmdline=$3
+	shift 3
+	[ -n "${REBOOT:-}" ] || set -- -no-reboot "$@"
+	timeout -s KILL "${LIMIT:-100}" $WRAP $QEMU -M "microvm,pit=off,pic=off,isa-serial=on${MACHINE:+,$MACHINE}" -accel kvm -cpu host \
+		-smp "$l2_cpus" -m "${MEMORY:-256}" -nodefaults -display none -serial stdio \
+		-kernel "$GUEST/$l2_kernel/vmlinuz" -initrd "$GUEST/$l2_kernel/initrd" \
+		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check reboot=t $l2_cmdline" "$@"
+}

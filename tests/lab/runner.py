@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs jobs on a KVM host: in an emulated one, booted once for all of them, or on this machine's own KVM.
+
+A job is a shell script with files beside it. Its output is shown as it comes; its exit status and what it left in
+$OUT come back. Everything is bounded in time, and no emulator outlives the call.
+"""
+import codecs
+import ctypes
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Iterator, Optional, Union
+
+import guest
+import host
+import probe
+from build import HERE, LabError, out_dir
+
+# A loaded machine runs everything later; tests that must be patient set this.
+SCALE = float(os.environ.get("LAB_TIMEOUT_SCALE", "1"))
+BOOT_SECONDS = 180
+# How long after its own limit a job may take to be killed and to hand over its artefacts.
+GRACE_SECONDS = 60
+
+
+@dataclass
+class Job:
+    """One script to run. Files, given as paths or bytes, stand in its current folder under their names."""
+    name: str
+    script: str
+    timeout: int = 120
+    files: dict[str, Union[Path, bytes]] = field(default_factory=dict)
+
+    def contents(self) -> dict[str, bytes]:
+        """Every file of the job's folder."""
+        files = {name: body if isinstance(body, bytes) else body.read_bytes() for name, body in self.files.items()}
+        return files | {"run.sh": self.script.encode(), "timeout": str(int(self.timeout * SCALE)).encode()}
+
+
+@dataclass
+class Result:
+    """How a job ended. status is None when it never ended by itself; out is the folder with its artefacts."""
+    name: str
+    status: Optional[int]
+    out: Path
+    seconds: float = 0.0
+    log: str = ""
+    note: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the script ended by itself with status 0."""
+        return self.status == 0
+
+
+Show = Callable[[str], None]
+
+
+def show_line(line: str) -> None:
+    """The default way to show live output."""
+    print(line, flush=True)
+
+
+def _die_with_parent() -> None:
+    """In the child: an emulator must not survive a runner that was killed."""
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def _lines(process: "subprocess.Popen[bytes]", deadline: Callable[[], float]) -> Iterator[str]:
+    """The process's output, line by line as it comes; ends with the output or at the deadline, asked anew each time."""
+    assert process.stdout
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    pending = ""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            left = deadline() - time.monotonic()
+            if left <= 0:
+                break
+            if not selector.select(min(left, 5)):
+                continue
+            chunk = os.read(process.stdout.fileno(), 65536)
+            if not chunk:
+                break
+            *whole, pending = (pending + decoder.decode(chunk)).split("\n")
+            for line in whole:
+                yield line.rstrip("\r")
+    if pending:
+        yield pending.rstrip("\r")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Leave nothing of the process's session behind."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def _fresh(name: str) -> Path:
+    folder = out_dir() / "out" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _save(result: Result) -> None:
+    result.out.mkdir(parents=True, exist_ok=True)
+    (result.out / "log.txt").write_text(result.log)
+
+
+class _Console:
+    """Reads the emulated host's console: whose turn it is, how long it may take, how it ended."""
+
+    def __init__(self, jobs: list[Job], show: Show) -> None:
+        self.jobs = {job.name: job for job in jobs}
+        self.results = {job.name: Result(job.name, None, _fresh(job.name), note="never started") for job in jobs}
+        self.show = show
+        self.current: Optional[str] = None
+        self.finished = False
+        self.began = time.monotonic()
+        self.limit = self.began + BOOT_SECONDS * SCALE
+
+    def deadline(self) -> float:
+        """When to give up, on the monotonic clock."""
+        return self.limit
+
+    def line(self, line: str) -> None:
+        """Take one line of the console."""
+        words = line.split()
+        now = time.monotonic()
+        if words[:1] == ["@@lab"] and len(words) > 1:
+            self._mark(words, now)
+        elif self.current:
+            self.results[self.current].log += line + "\n"
+            self.show(f"[{self.current}] {line}")
+        elif line.strip() and "TCG doesn't support requested feature" not in line:
+            self.show(f"[host] {line}")
+
+    def _mark(self, words: list[str], now: float) -> None:
+        kind = words[1]
+        if kind == "start":
+            self.current = words[2]
+            self.began = now
+            self.limit = now + self.jobs[self.current].timeout * SCALE + GRACE_SECONDS
+            self.results[self.current].note = "the emulated host stopped in it"
+        elif kind == "end":
+            result = self.results[words[2]]
+            result.seconds = now - self.began
+            result.status, result.note = int(words[3]), ""
+            # The killer in there reports a signal; only the time tells a limit from a crash.
+            if result.status in (137, 143) and result.seconds >= self.jobs[words[2]].timeout * SCALE * 0.9:
+                result.status, result.note = None, f"not done after {self.jobs[words[2]].timeout} s"
+            self.current = None
+            self.limit = now + GRACE_SECONDS
+        elif kind == "finished":
+            self.finished = True
+        elif kind == "ready":
+            self.show(f"lab: emulated host up: Linux {words[2]}, {now - self.began:.0f} s")
+        else:
+            self.show("lab: " + " ".join(words[2:]))
+
+
+def qemu_line(series: str, image: Path, cpus: int, memory: int, extra: str = "") -> list[str]:
+    """The emulator's command line for a host of this kernel."""
+    from kernels import get  # the kernel is there: the image was made with it
+    return [str(host.qemu()), "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "EPYC,+svm,+npt", "-smp", str(cpus),
+            "-m", str(memory), "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
+            "-kernel", str(get(series).vmlinuz), "-initrd", str(image),
+            "-append", f"console=ttyS0 panic=-1 mitigations=off quiet {extra}".strip()]
+
+
+def _unpack(archive: Path, results: dict[str, Result]) -> None:
+    """Artefacts arrive as one tar after another; a host that died left the last one cut."""
+    try:
+        with tarfile.open(archive, ignore_zeros=True) as tar:
+            for member in tar:
+                if member.name.split("/")[0] in results and (member.isfile() or member.isdir()):
+                    tar.extract(member, out_dir() / "out", filter="data")
+    except tarfile.ReadError:
+        pass
+
+
+def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory: int, show: Show) -> list[Result]:
+    with tempfile.TemporaryDirectory(prefix="boot-", dir=out_dir()) as temporary:
+        image, artefacts = Path(temporary) / "host.img", Path(temporary) / "artefacts.tar"
+        host.image(series, guests, jobs, image)
+        command = qemu_line(series, image, cpus, memory) + [
+            "-device", "virtio-serial-pci", "-chardev", f"file,id=artefacts,path={artefacts}",
+            "-device", "virtserialport,chardev=artefacts"]
+        console = _Console(jobs, show)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   start_new_session=True, preexec_fn=_die_with_parent)
+        try:
+            for line in _lines(process, console.deadline):
+                console.line(line)
+            if not console.finished and process.poll() is None and time.monotonic() >= console.limit:
+                show("lab: the emulated host hangs; it was killed")
+        finally:
+            _end(process)
+        if artefacts.exists():
+            _unpack(artefacts, console.results)
+    for result in console.results.values():
+        _save(result)
+    return list(console.results.values())
+
+
+def _native(jobs: list[Job], guests: list[str], show: Show) -> list[Result]:
+    for series in guests:
+        guest.get(series)
+    build = out_dir().parent
+    return [_native_job(job, build, show) for job in jobs]
+
+
+def _native_job(job: Job, build: Path, show: Show) -> Result:
+    result = Result(job.name, None, _fresh(job.name))
+    with tempfile.TemporaryDirectory(prefix="native-", dir=out_dir()) as temporary:
+        for name, body in job.contents().items():
+            (Path(temporary) / name).write_bytes(body)
+            (Path(temporary) / name).chmod(0o755)
+        environment = os.environ | {
+            "PATH": f"{build}:{os.environ['PATH']}", "OUT": str(result.out), "GUEST": str(guest.folder()),
+            "QEMU": str(host.qemu()), "LAB": str(HERE / "host"), "LAB_MODE": "native", "TMPDIR": temporary}
+        began = time.monotonic()
+        process = subprocess.Popen(["sh", str(HERE / "host/job.sh")], cwd=temporary, env=environment,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   start_new_session=True, preexec_fn=_die_with_parent)
+        try:
+            for line in _lines(process, lambda: began + job.timeout * SCALE):
+                result.log += line + "\n"
+                show(f"[{job.name}] {line}")
+            try:
+                result.status = process.wait(max(0.1, began + job.timeout * SCALE - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                result.note = f"not done after {job.timeout} s"
+        finally:
+            _end(process)
+        result.seconds = time.monotonic() - began
+    _save(result)
+    return result
+
+
+def run_jobs(jobs: list[Job], host_kernel: str = "6.12", guests: Optional[list[str]] = None, cpus: int = 2,
+             memory: int = 2048, mode: Optional[str] = None, show: Show = show_line) -> list[Result]:
+    """Run the jobs one after another where stock guests run; results come in the jobs' order.
+
+    mode, or else LAB= in the environment, is native or emulated; by default a probe decides. Raises LabError when
+    the lab itself cannot be built; a failing job is a result, never an exception.
+    """
+    names = [job.name for job in jobs]
+    if len(set(names)) != len(names) or any("/" in name or not name or name.startswith(".") for name in names):
+        raise LabError(f"job names must be distinct file names: {names}")
+    guests = guests or ["6.1", "6.12"]
+    out_dir().mkdir(parents=True, exist_ok=True)
+    mode, why = probe.choose(mode)
+    show(f"lab: {mode} host, because {why}")
+    if mode == "native":
+        return _native(jobs, guests, show)
+    return _emulated(jobs, host_kernel, guests, cpus, memory, show)
+
+
+def shell(host_kernel: str = "6.12", cpus: int = 2, memory: int = 2048) -> int:
+    """An interactive shell in the emulated host."""
+    with tempfile.TemporaryDirectory(prefix="boot-", dir=out_dir()) as temporary:
+        image = Path(temporary) / "host.img"
+        host.image(host_kernel, ["6.1", "6.12"], [], image)
+        command = qemu_line(host_kernel, image, cpus, memory, "lab.shell")
+        command[command.index("stdio")] = "mon:stdio"
+        return subprocess.call(command, stdin=sys.stdin, preexec_fn=_die_with_parent)
