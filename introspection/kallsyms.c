@@ -361,6 +361,13 @@ static bool expand_names(const struct tables *t, struct rf_kallsyms *k)
 	return true;
 }
 
+bool rf_kallsyms_probe(const struct rf_kallsyms_view *view, size_t digits)
+{
+	struct tables t = { .view = view };
+
+	return digits <= view->len && !find_tokens(&t, digits);
+}
+
 int rf_kallsyms_decode(const struct rf_kallsyms_view *view, size_t digits, struct rf_kallsyms *out,
 		       struct rf_diag *diag)
 {

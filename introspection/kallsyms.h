@@ -49,6 +49,15 @@ extern const uint8_t rf_kallsyms_digits[RF_KALLSYMS_DIGITS_LEN];
 #define RF_KALLSYMS_BEFORE ((size_t)12 << 20)
 #define RF_KALLSYMS_AFTER ((size_t)4 << 20)
 
+/* Bytes before and after the digits that tell whether they stand in a token table: its index has 16 bits. */
+#define RF_KALLSYMS_TOKENS ((size_t)68 << 10)
+
+/*
+ * True when a token table with its index is at bytes[digits]. UTF-16 case tables (fs/nls) hold the same digits, so
+ * this comes before the costly part.
+ */
+bool rf_kallsyms_probe(const struct rf_kallsyms_view *view, size_t digits);
+
 /*
  * Decodes the tables around the digits at bytes[digits].
  * 0 and *out (free with rf_kallsyms_deinit), -ENOENT when no token table is there (look further on),

@@ -8,6 +8,7 @@
 #include "introspection/diag.h"
 #include "introspection/kernel_internal.h"
 #include "introspection/kimage.h"
+#include "introspection/scratch.h"
 
 /* PTI_USER_PGTABLE_BIT, arch/x86/include/asm/pgtable.h: the user half's top table follows the kernel half's. */
 #define PTI_USER_ROOT UINT64_C(0x1000)
@@ -50,13 +51,13 @@ static int read_types(const struct rf_memory *m, struct rf_kernel *k)
 	if (stop.addr.v <= start.addr.v || stop.addr.v - start.addr.v > RF_BTF_SIZE_MAX ||
 	    rf_kimage_gpa(&k->image, start.addr, stop.addr.v - start.addr.v, &gpa))
 		return 0;
-	blob = malloc(stop.addr.v - start.addr.v);
+	blob = rf_scratch_alloc(stop.addr.v - start.addr.v);
 	if (!blob)
 		return -ENOMEM;
 	r = rf_memory_read(m, gpa, blob, stop.addr.v - start.addr.v);
 	if (!r)
 		r = rf_btf_create(blob, stop.addr.v - start.addr.v, &k->btf);
-	free(blob);
+	rf_scratch_free(blob, stop.addr.v - start.addr.v);
 	return r == -ENOMEM ? r : 0;
 }
 

@@ -2,18 +2,19 @@
 #include "introspection/kimage.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "introspection/diag.h"
+#include "introspection/scratch.h"
 
 /* Every entry of every table below the window, were it all mapped in 4 KiB pages. */
 #define WALK_ENTRIES (UINT64_C(512) * 512 + 512 + 2 + 4)
 #define IMAGE_MAX (UINT64_C(256) << 20)
 /* One read call each: few enough callbacks to cost nothing, small enough to stay in the cache. */
 #define SCAN_BLOCK ((size_t)1 << 20)
-/* Places that may look like a token table and be none before we give up; each costs a large read. */
-#define CANDIDATES_MAX 16
+/* Places that may look like a token table, and token tables that may lead nowhere, before we give up. */
+#define PROBES_MAX 1024
+#define TABLES_MAX 4
 
 struct extent {
 	uint64_t distance, first, last; /* last is exclusive */
@@ -65,61 +66,111 @@ int rf_kimage_gpa(const struct rf_image *image, rf_gva gva, uint64_t len, rf_gpa
 	return 0;
 }
 
-/* Decodes around the digits at image offset `at` with as much on either side as the tables can need. */
-static int decode_at(const struct rf_memory *m, const struct rf_image *image, uint64_t at, rf_gva inside,
-		     struct rf_kallsyms *out, struct rf_diag *diag)
+struct scan {
+	const struct rf_memory *m;
+	const struct rf_image *image;
+	rf_gva inside;
+	unsigned int probes, tables; /* how many of each are still allowed */
+	struct rf_diag *diag;
+};
+
+/* Copies what lies within `before` and `after` bytes of image offset `at`. The bytes are scratch: free them. */
+static int make_view(const struct scan *s, uint64_t at, size_t before, size_t after, void **bytes,
+		     struct rf_kallsyms_view *view, size_t *digits)
 {
-	uint64_t from = at > RF_KALLSYMS_BEFORE ? (at - RF_KALLSYMS_BEFORE) & ~UINT64_C(7) : 0;
-	uint64_t to = image->size - at > RF_KALLSYMS_AFTER ? at + RF_KALLSYMS_AFTER : image->size;
-	struct rf_kallsyms_view view = {
-		.len = to - from,
-		.addr = rf_gva_of(image->base.v + from),
-		.first = image->base,
-		.last = rf_gva_of(RF_KIMAGE_WINDOW + RF_KIMAGE_WINDOW_SIZE - 1),
-		.inside = inside,
-	};
-	uint8_t *bytes = malloc(view.len);
+	uint64_t from = at > before ? (at - before) & ~UINT64_C(7) : 0;
+	uint64_t to = s->image->size - at > after ? at + after : s->image->size;
+	void *copy = rf_scratch_alloc(to - from);
 	int r;
 
-	if (!bytes)
-		return rf_diag_fail(diag, -ENOMEM, "no memory for %zu bytes of the image", view.len);
-	r = rf_memory_read(m, rf_gpa_of(image->gpa.v + from), bytes, view.len);
-	view.bytes = bytes;
+	if (!copy)
+		return rf_diag_fail(s->diag, -ENOMEM, "no memory for %zu bytes of the image",
+				    (size_t)(to - from));
+	r = rf_memory_read(s->m, rf_gpa_of(s->image->gpa.v + from), copy, to - from);
+	if (r) {
+		rf_scratch_free(copy, to - from);
+		return rf_diag_fail(s->diag, r, "cannot read the image at %#llx",
+				    (unsigned long long)(s->image->base.v + from));
+	}
+	*view = (struct rf_kallsyms_view){
+		.bytes = copy,
+		.len = to - from,
+		.addr = rf_gva_of(s->image->base.v + from),
+		.first = s->image->base,
+		.last = rf_gva_of(RF_KIMAGE_WINDOW + RF_KIMAGE_WINDOW_SIZE - 1),
+		.inside = s->inside,
+	};
+	*bytes = copy;
+	*digits = at - from;
+	return 0;
+}
+
+static int decode_within(struct scan *s, uint64_t at, size_t before, size_t after, struct rf_kallsyms *out)
+{
+	struct rf_kallsyms_view view;
+	size_t digits;
+	void *bytes;
+	int r;
+
+	r = make_view(s, at, before, after, &bytes, &view, &digits);
 	if (r)
-		rf_diag_fail(diag, r, "cannot read the image at %#llx", (unsigned long long)view.addr.v);
-	else
-		r = rf_kallsyms_decode(&view, at - from, out, diag);
-	free(bytes);
+		return r;
+	r = rf_kallsyms_decode(&view, digits, out, s->diag);
+	rf_scratch_free(bytes, view.len);
 	return r;
 }
 
-/* Every place in the block where the digits stand, until one decodes. -ENOENT: none here. */
-static int try_block(const struct rf_memory *m, const struct rf_image *image, const uint8_t *block,
-		     size_t len, uint64_t at, rf_gva inside, unsigned int *candidates,
-		     struct rf_kallsyms *out, struct rf_diag *diag)
+/* The digits at image offset `at`: -ENOENT when they are something else's. */
+static int try_digits(struct scan *s, uint64_t at, struct rf_kallsyms *out)
+{
+	struct rf_kallsyms_view view;
+	size_t digits;
+	void *bytes;
+	bool tokens;
+	int r;
+
+	if (!s->probes--)
+		return rf_diag_fail(s->diag, -E2BIG, "too many places look like kallsyms");
+	r = make_view(s, at, RF_KALLSYMS_TOKENS, RF_KALLSYMS_TOKENS, &bytes, &view, &digits);
+	if (r)
+		return r;
+	tokens = rf_kallsyms_probe(&view, digits);
+	rf_scratch_free(bytes, view.len);
+	if (!tokens)
+		return -ENOENT;
+	if (!s->tables--)
+		return rf_diag_fail(s->diag, -E2BIG, "too many tables look like kallsyms");
+	/* What a distribution's kernel needs; the rest is read for a much larger one only. */
+	r = decode_within(s, at, RF_KALLSYMS_BEFORE / 3, RF_KALLSYMS_AFTER / 2, out);
+	if (r == -EBADMSG)
+		r = decode_within(s, at, RF_KALLSYMS_BEFORE, RF_KALLSYMS_AFTER, out);
+	return r;
+}
+
+/* Every place in the block where the digits stand, until one decodes or something other than that fails. */
+static int try_block(struct scan *s, const uint8_t *block, size_t len, uint64_t at, struct rf_kallsyms *out)
 {
 	const uint8_t *from = block, *hit;
-	int r = -ENOENT;
+	int r, found = -ENOENT;
 
 	while ((hit = memmem(from, len - (from - block), rf_kallsyms_digits, RF_KALLSYMS_DIGITS_LEN))) {
-		if (!*candidates)
-			return -EBADMSG;
-		--*candidates;
-		r = decode_at(m, image, at + (hit - block), inside, out, diag);
+		r = try_digits(s, at + (hit - block), out);
+		if (r != -ENOENT)
+			found = r;
 		if (r != -ENOENT && r != -EBADMSG)
 			return r;
 		from = hit + 1;
 	}
-	return r;
+	return found;
 }
 
 int rf_kimage_symbols(const struct rf_memory *m, const struct rf_image *image, rf_gva inside,
 		      struct rf_kallsyms *out, struct rf_diag *diag)
 {
 	const size_t overlap = RF_KALLSYMS_DIGITS_LEN - 1;
-	unsigned int candidates = CANDIDATES_MAX;
-	uint8_t *block = malloc(SCAN_BLOCK);
-	int r = -ENOENT, found = -ENOENT;
+	struct scan s = { m, image, inside, PROBES_MAX, TABLES_MAX, diag };
+	uint8_t *block = rf_scratch_alloc(SCAN_BLOCK);
+	int r, found = -ENOENT;
 	uint64_t at;
 	size_t len;
 
@@ -130,19 +181,16 @@ int rf_kimage_symbols(const struct rf_memory *m, const struct rf_image *image, r
 	for (at = 0; at < image->size; at += SCAN_BLOCK - overlap) {
 		len = image->size - at < SCAN_BLOCK ? image->size - at : SCAN_BLOCK;
 		r = rf_memory_read(m, rf_gpa_of(image->gpa.v + at), block, len);
-		if (r) {
-			found = rf_diag_fail(diag, r, "cannot read the image at %#llx",
-					     (unsigned long long)(image->base.v + at));
-			break;
-		}
-		r = try_block(m, image, block, len, at, inside, &candidates, out, diag);
+		if (r)
+			rf_diag_fail(diag, r, "cannot read the image at %#llx",
+				     (unsigned long long)(image->base.v + at));
+		else
+			r = try_block(&s, block, len, at, out);
 		if (r != -ENOENT)
 			found = r;
 		if (r != -ENOENT && r != -EBADMSG)
 			break;
-		if (!candidates)
-			break;
 	}
-	free(block);
-	return found;
+	rf_scratch_free(block, SCAN_BLOCK);
+	return found == -E2BIG ? -EBADMSG : found;
 }
