@@ -9,6 +9,7 @@ CC = gcc
 CLANG ?= clang
 PKG_CONFIG ?= pkg-config
 PREFIX ?= /usr
+Q = $(if $(V),,@) # V=1 shows the commands
 
 WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
        -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wno-unused-parameter
@@ -34,20 +35,25 @@ programs: $(O)/libringfence.so $(O)/ringfence $(O)/ringfence-monitor
 FENCE_OBJS = $(FENCE_SRCS:%.c=$(O)/fence/%.o)
 $(O)/fence/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(HARDEN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -MMD -c $< -o $@
+	@echo "  CC $<"
+	$(Q)$(CC) $(BASE) $(HARDEN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -MMD -c $< -o $@
 $(O)/libringfence.so: $(FENCE_OBJS)
-	$(CC) -shared -Wl,-soname,libringfence.so -Wl,-z,relro,-z,now,-z,defs -o $@ $^
+	@echo "  LD $@"
+	$(Q)$(CC) -shared -Wl,-soname,libringfence.so -Wl,-z,relro,-z,now,-z,defs -o $@ $^
 
 # --- the monitor and the CLI ------------------------------------------------------------------
 LIB_SRCS = $(BACKEND_SRCS) $(INTROSPECTION_SRCS) $(POLICY_SRCS)
 LIB_OBJS = $(LIB_SRCS:%.c=$(O)/obj/%.o)
 $(O)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(HARDEN) $(PKG_CFLAGS) -MMD -c $< -o $@
+	@echo "  CC $<"
+	$(Q)$(CC) $(BASE) $(HARDEN) $(PKG_CFLAGS) -MMD -c $< -o $@
 $(O)/ringfence: $(CLI_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
-	$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
+	@echo "  LD $@"
+	$(Q)$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
 $(O)/ringfence-monitor: $(MONITOR_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
-	$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
+	@echo "  LD $@"
+	$(Q)$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
 
 .PHONY: deps clean
 deps:

@@ -8,18 +8,22 @@ include $(wildcard tests/unit/*.mk tests/fuzz/*.mk tests/kvm/*.mk tests/lab/*.mk
 
 $(O)/san/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(SAN) $(PKG_CFLAGS) -MMD -c $< -o $@
+	@echo "  CC $< (sanitised)"
+	$(Q)$(CC) $(BASE) $(SAN) $(PKG_CFLAGS) -MMD -c $< -o $@
 $(O)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
-	$(CLANG) $(BASE) $(SAN) -fsanitize=fuzzer-no-link $(PKG_CFLAGS) -MMD -c $< -o $@
+	@echo "  CC $< (fuzzer)"
+	$(Q)$(CLANG) $(BASE) $(SAN) -fsanitize=fuzzer-no-link $(PKG_CFLAGS) -MMD -c $< -o $@
 
 .SECONDEXPANSION:
 $(UNIT_TESTS:%=$(O)/tests/%): $(O)/tests/%: $$(addprefix $(O)/san/,$$($$*_SRCS:.c=.o))
 	@mkdir -p $(@D)
-	$(CC) $(SAN) -o $@ $^ -lcmocka $(PKG_LIBS)
+	@echo "  LD $@"
+	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(PKG_LIBS)
 $(FUZZERS:%=$(O)/tests/%): $(O)/tests/%: $$(addprefix $(O)/fuzz/,$$($$*_SRCS:.c=.o))
 	@mkdir -p $(@D)
-	$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+	@echo "  LD $@"
+	$(Q)$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
 FUZZ_SECONDS ?= 20
 .PHONY: unit fuzz

@@ -8,6 +8,8 @@
 #ifndef RF_HV_VMX_DECODE_H
 #define RF_HV_VMX_DECODE_H
 
+#include <stddef.h>
+
 #include "hv/addr.h"
 
 /* What was copied out of kvm_run: only the fields of `reason` are meaningful. */

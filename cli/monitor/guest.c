@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One guest from the moment its kernel shows itself: found, watched, sealed, judged, and forgotten at a reset. */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/monitor/monitor.h"
+
+uint64_t rf_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void notify(const struct rf_guest *g, const char *line)
+{
+	if (g->notify_fd >= 0)
+		dprintf(g->notify_fd, "%s\n", line);
+}
+
+void rf_guest_forget(struct rf_guest *g)
+{
+	rf_textpatch_destroy(g->patches);
+	rf_kernel_destroy(g->kernel);
+	free(g->dma_reported);
+	g->patches = NULL;
+	g->kernel = NULL;
+	g->dma_reported = NULL;
+	g->kernel_event = g->lstar = 0;
+	g->regions_count = 0;
+	g->sweep_region = 0;
+	g->sweep_at = 0;
+	g->poll_permissions = false;
+}
+
+static int note(struct rf_guest *g, const char *kind, const char *outcome, const char *detail)
+{
+	const struct rf_record r = { .kind = kind, .outcome = outcome, .detail = detail };
+
+	return rf_audit_write(g->audit, &r);
+}
+
+/* --- found ------------------------------------------------------------------------------------------ */
+
+static int find_kernel(struct rf_guest *g, uint64_t lstar, uint64_t cr3, uint64_t cr4, uint64_t event)
+{
+	struct rf_diag diag = { "" };
+	uint64_t start = rf_now_ns();
+	int err;
+
+	rf_guest_forget(g);
+	g->paging.root = rf_gpa_of(cr3 & UINT64_C(0x000ffffffffff000));
+	g->paging.levels = cr4 & (1u << 12) ? 5 : 4;
+	err = rf_kernel_discover(&g->mem, &g->paging, rf_gva_of(lstar), &g->kernel, &diag);
+	g->discovery_ns = rf_now_ns() - start;
+	if (err) {
+		note(g, "kernel", "not recognised", diag.text);
+		return err;
+	}
+	g->kernel_event = event;
+	g->lstar = lstar;
+	note(g, "kernel", rf_kernel_has_types(g->kernel) ? "found" : "found, without types",
+	     rf_kernel_banner(g->kernel));
+	return 0;
+}
+
+/*
+ * The word whose value SYSTEM_RUNNING says that init memory is freed and mark_readonly() is done, and that no user
+ * code has run yet (init/main.c kernel_init()).
+ */
+static int watch_state(struct rf_guest *g)
+{
+	struct rf_msg_watch m = { .kernel = g->kernel_event, .len = 4 };
+	int64_t running;
+	rf_gva state;
+	rf_gpa gpa;
+	int err;
+
+	err = rf_kernel_address(g->kernel, "system_state", &state);
+	if (!err)
+		err = rf_kernel_enumerator(g->kernel, "system_states", "SYSTEM_RUNNING", &running);
+	if (!err)
+		err = rf_kernel_image_gpa(g->kernel, state, &gpa);
+	if (err)
+		return -ENOENT;
+	m.gpa = gpa.v;
+	m.value = (uint64_t)running;
+	return g->hv->ops->watch(g->hv, &m);
+}
+
+/* --- sealed ----------------------------------------------------------------------------------------- */
+
+struct permission_check {
+	bool writable, not_executable;
+};
+
+static int see_run(void *ctx, const struct rf_mapping *run)
+{
+	struct permission_check *c = ctx;
+
+	c->writable |= run->writable;
+	c->not_executable |= !run->executable;
+	return 0;
+}
+
+/* What the guest's own page tables say of [start, end). */
+static int permissions(struct rf_guest *g, uint64_t start, uint64_t end, struct permission_check *c)
+{
+	*c = (struct permission_check){ false, false };
+	return rf_pt_walk(&g->mem, &g->paging, rf_gva_of(start), rf_gva_of(end), 100000, see_run, c);
+}
+
+/*
+ * Bounds as mark_rodata_ro() uses them (arch/x86/mm/init_64.c): the gaps behind text and rodata are freed to the page
+ * allocator and belong to nobody's seal.
+ */
+static int plan_one(struct rf_guest *g, const char *first, const char *last, uint32_t kind,
+		    struct rf_region *out)
+{
+	rf_gva start, end;
+	rf_gpa gpa;
+	int err = rf_kernel_address(g->kernel, first, &start);
+
+	if (!err)
+		err = rf_kernel_address(g->kernel, last, &end);
+	if (!err)
+		err = rf_kernel_image_gpa(g->kernel, start, &gpa);
+	if (err)
+		return err;
+	if (start.v % RF_PAGE_SIZE || end.v <= start.v)
+		return -EBADMSG;
+	*out = (struct rf_region){ .gpa = gpa.v, .size = rf_page_up(end.v - start.v), .gva = start.v,
+				   .kind = kind };
+	return 0;
+}
+
+static int plan(struct rf_guest *g, struct rf_msg_seal *m)
+{
+	int err = 0;
+
+	*m = (struct rf_msg_seal){ .kernel = g->kernel_event };
+	if (g->policy.seal_text)
+		err = plan_one(g, "_text", "_etext", RF_REGION_TEXT, &m->regions[m->count++]);
+	if (!err && g->policy.seal_rodata)
+		err = plan_one(g, "__start_rodata", "__end_rodata", RF_REGION_RODATA,
+			       &m->regions[m->count++]);
+	return err;
+}
+
+static int measure(struct rf_guest *g, struct rf_measured *m)
+{
+	static uint8_t block[1u << 20];
+	unsigned char digest[crypto_hash_sha256_BYTES];
+	crypto_hash_sha256_state state;
+
+	crypto_hash_sha256_init(&state);
+	for (uint64_t at = 0; at < m->region.size; at += sizeof(block)) {
+		uint64_t len = m->region.size - at;
+
+		if (len > sizeof(block))
+			len = sizeof(block);
+		if (rf_memory_read(&g->mem, rf_gpa_of(m->region.gpa + at), block, len))
+			return -EFAULT;
+		crypto_hash_sha256_update(&state, block, len);
+	}
+	crypto_hash_sha256_final(&state, digest);
+	sodium_bin2hex(m->sha256, sizeof(m->sha256), digest, sizeof(digest));
+	return 0;
+}
+
+static int take_regions(struct rf_guest *g, const struct rf_region *regions, uint32_t count,
+			const char *outcome)
+{
+	struct rf_diag diag = { "" };
+	int err;
+
+	g->regions_count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		struct rf_measured *m = &g->regions[i];
+		struct permission_check c;
+		struct rf_record r = { .kind = "seal", .outcome = outcome, .has_target = true };
+
+		m->region = regions[i];
+		err = measure(g, m);
+		if (err)
+			return err;
+		r.region = rf_region_text(m->region.kind);
+		r.gpa = m->region.gpa;
+		r.size = m->region.size;
+		memcpy(r.sha256, m->sha256, sizeof(r.sha256));
+		rf_name_address(g, &g->paging, m->region.gva, &r.target);
+		/* Not a ground to refuse: the seal does not rest on them. But the auditor should know. */
+		if (permissions(g, m->region.gva, m->region.gva + m->region.size, &c))
+			r.detail = "the guest's page tables could not be read";
+		else if (c.writable)
+			r.detail = "the guest's own page tables leave it writable (rodata=off?)";
+		else if (m->region.kind == RF_REGION_TEXT && c.not_executable)
+			r.detail = "the guest's own page tables leave parts of it not executable";
+		err = rf_audit_write(g->audit, &r);
+		if (err)
+			return err;
+	}
+	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, &g->patches, &diag);
+	if (err)
+		note(g, "patch", "no site table: every write to text is denied", diag.text);
+	return 0;
+}
+
+static int seal(struct rf_guest *g, const char *outcome)
+{
+	struct rf_msg_seal m;
+	int err = plan(g, &m);
+
+	if (!err && !m.count)
+		return note(g, "seal", "nothing is sealed", "the policy seals neither text nor rodata");
+	if (!err)
+		err = g->hv->ops->seal(g->hv, &m, &g->seal_ns);
+	if (!err)
+		err = take_regions(g, m.regions, m.count, outcome);
+	if (!err)
+		notify(g, "sealed");
+	return err;
+}
+
+/* --- events ------------------------------------------------------------------------------------------ */
+
+static int answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_verdict verdict)
+{
+	struct rf_msg_verdict v = { .id = ev->id, .verdict = verdict };
+
+	return g->hv->ops->verdict(g->hv, &v);
+}
+
+/* A VM asked to run protected does not run on with a kernel that cannot be protected. */
+static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char *what, int err)
+{
+	char line[160];
+
+	if (err == -ECONNRESET)
+		return err;
+	snprintf(line, sizeof(line), "error %s (%s): the VM is ended", what, strerror(-err));
+	note(g, "monitor", "the VM is ended", line + 6);
+	notify(g, line);
+	return answer(g, ev, RF_VERDICT_KILL);
+}
+
+static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	struct rf_backend_info info;
+	int err = g->hv->ops->info(g->hv, &info);
+
+	if (err)
+		return err;
+	if (info.state == RF_VM_SEALED)
+		return rf_judge_late_msr(g, ev);
+	err = find_kernel(g, ev->msr.value, ev->regs.cr3, ev->regs.cr4, ev->id);
+	if (err)
+		return give_up(g, ev, "no Linux kernel could be recognised", err);
+	err = watch_state(g);
+	if (err == -ENOENT) {
+		g->poll_permissions = true;
+		err = note(g, "kernel", "sealed late",
+			   "the kernel has no system_state to watch: it is sealed when its page tables "
+			   "have made rodata read-only, and user code may have run by then");
+	} else if (err == -EALREADY) {
+		/* A restored or migrated guest: its kernel runs already. */
+		err = seal(g, "sealed as it was restored");
+	}
+	return err ? give_up(g, ev, "the kernel could not be watched", err) :
+		     answer(g, ev, RF_VERDICT_ALLOW);
+}
+
+static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	int err = g->kernel ? seal(g, "sealed before the first user instruction") : -ENOENT;
+
+	/* -EALREADY: an earlier monitor sealed, and died before it answered. */
+	if (err && err != -EALREADY)
+		return give_up(g, ev, "the kernel could not be sealed", err);
+	return answer(g, ev, RF_VERDICT_ALLOW);
+}
+
+int rf_guest_poll(struct rf_guest *g)
+{
+	struct permission_check c;
+	rf_gva start, end;
+
+	if (!g->poll_permissions)
+		return 0;
+	if (rf_kernel_address(g->kernel, "__start_rodata", &start) ||
+	    rf_kernel_address(g->kernel, "__end_rodata", &end) ||
+	    permissions(g, start.v, end.v, &c) || c.writable)
+		return 0;
+	g->poll_permissions = false;
+	return seal(g, "sealed late: user code may have run before");
+}
+
+int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	switch (ev->kind) {
+	case RF_EVENT_KERNEL:
+		return on_kernel(g, ev);
+	case RF_EVENT_WATCH:
+		return on_running(g, ev);
+	case RF_EVENT_WRITE:
+		return rf_judge_write(g, ev);
+	case RF_EVENT_EMULATION:
+		return rf_judge_emulation(g, ev);
+	case RF_EVENT_RESET:
+		rf_guest_forget(g);
+		return note(g, "reset", "seals released",
+			    "the VMM reset the guest; the next kernel is sealed as it comes up");
+	}
+	return -EBADMSG;
+}
+
+int rf_guest_resume(struct rf_guest *g)
+{
+	struct rf_backend_info info;
+	int err = g->hv->ops->info(g->hv, &info);
+
+	if (err || !info.kernel)
+		return err;
+	err = find_kernel(g, info.lstar, info.cr3, info.cr4, info.kernel);
+	if (err)
+		return err;
+	if (info.state == RF_VM_SEALED)
+		err = take_regions(g, info.regions, info.regions_count, "still sealed; this monitor took over");
+	return err;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From what the fence saw to a verdict: facts by introspection, judgement by policy, the line on disk, then the answer. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/monitor/monitor.h"
+#include "introspection/task.h"
+
+/* Page-fault error code, SDM vol. 3A 4.7. */
+#define PF_PRESENT 1u
+#define PF_WRITE 2u
+#define PF_USER 4u
+#define PF_RESERVED 8u
+
+const char *rf_region_text(uint32_t kind)
+{
+	switch (kind) {
+	case RF_REGION_TEXT:
+		return "text";
+	case RF_REGION_RODATA:
+		return "rodata";
+	}
+	return "unknown";
+}
+
+const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa)
+{
+	for (uint32_t i = 0; i < g->regions_count; i++) {
+		const struct rf_region *r = &g->regions[i].region;
+
+		if (gpa >= r->gpa && gpa - r->gpa < r->size)
+			return &g->regions[i];
+	}
+	return NULL;
+}
+
+void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva, struct rf_named *out)
+{
+	struct rf_symbol s;
+	struct rf_module m;
+
+	memset(out, 0, sizeof(*out));
+	out->addr = gva;
+	if (!g->kernel)
+		return;
+	if (!rf_kernel_symbolize(g->kernel, rf_gva_of(gva), &s, &out->offset)) {
+		snprintf(out->symbol, sizeof(out->symbol), "%s", s.name);
+	} else if (!rf_module_find(g->kernel, &g->mem, p, rf_gva_of(gva), &m)) {
+		/* A module's own symbols are not read yet: its base is what can be told. */
+		snprintf(out->module, sizeof(out->module), "%s", m.name);
+		snprintf(out->symbol, sizeof(out->symbol), "[%s]", m.name);
+		out->offset = gva - m.base.v;
+	}
+}
+
+static struct rf_paging paging_of(const struct rf_vcpu_regs *r)
+{
+	return (struct rf_paging){
+		.root = rf_gpa_of(r->cr3 & UINT64_C(0x000ffffffffff000)),
+		.levels = r->cr4 & (1u << 12) ? 5 : 4, /* CR4.LA57 */
+	};
+}
+
+static struct rf_regs regs_of(const struct rf_vcpu_regs *r)
+{
+	struct rf_regs out = { .rip = r->rip, .rflags = r->rflags, .fs_base = r->fs_base,
+			       .gs_base = r->gs_base };
+
+	memcpy(out.gpr, r->gpr, sizeof(out.gpr));
+	return out;
+}
+
+int rf_decide(struct rf_guest *g, struct rf_record *r, struct rf_msg_verdict *v)
+{
+	int err;
+
+	/* A monitor that died between line and verdict is asked again: the line is there already. */
+	if (!rf_audit_has_event(g->audit, v->id)) {
+		r->event = v->id;
+		err = rf_audit_write(g->audit, r);
+		if (err && v->verdict == RF_VERDICT_ALLOW)
+			v->verdict = RF_VERDICT_KILL; /* what cannot be recorded is not let through */
+	}
+	return g->hv->ops->verdict(g->hv, v);
+}
+
+/* --- what is common to both kinds of store ------------------------------------------------------- */
+
+struct look {
+	struct rf_paging paging;
+	struct rf_store store;
+	bool found; /* the instruction behind the store is known */
+	struct rf_record r;
+	struct rf_msg_verdict v;
+};
+
+static void look_at(struct rf_guest *g, const struct rf_msg_event *ev, const char *kind, struct look *l)
+{
+	uint64_t percpu = ev->regs.cpl ? ev->regs.kernel_gs_base : ev->regs.gs_base;
+	struct rf_task task;
+
+	memset(l, 0, sizeof(*l));
+	l->paging = paging_of(&ev->regs);
+	l->v.id = ev->id;
+	l->r.kind = kind;
+	l->r.vcpu = ev->vcpu;
+	if (g->kernel && !rf_task_current(g->kernel, &g->mem, &l->paging, rf_gva_of(percpu), &task)) {
+		l->r.has_task = true;
+		memcpy(l->r.task, task.comm, sizeof(l->r.task));
+		l->r.pid = task.pid;
+		l->r.uid = task.uid;
+	}
+}
+
+static void find_store(struct rf_guest *g, const struct rf_msg_event *ev, struct look *l)
+{
+	bool decoded = ev->kind == RF_EVENT_WRITE;
+	struct rf_store_seen seen = {
+		.regs = regs_of(&ev->regs),
+		.gpa = rf_gpa_of(decoded ? ev->write.gpa : 0),
+		.len = decoded ? ev->write.len : 0,
+		.bytes = decoded ? ev->write.bytes : NULL,
+		.rip_after = decoded && ev->write.rip_after,
+	};
+
+	l->found = g->kernel &&
+		   !rf_store_find(g->disasm, g->kernel, &g->mem, &l->paging, &seen, &l->store);
+	l->r.has_writer = true;
+	rf_name_address(g, &l->paging, l->found ? l->store.rip.v : ev->regs.rip, &l->r.writer);
+	l->r.disassembly = l->found ? l->store.text : NULL;
+}
+
+/*
+ * The fault a read-only page would have given. Where the guest's own tables say "writable" (an alias the attacker made),
+ * Linux takes write|present for a stale TLB entry and retries for ever (arch/x86/mm/fault.c
+ * spurious_kernel_fault()); the reserved-bit form says that the entry cannot be used, and is handled at once.
+ */
+static void fault(struct look *l, const struct rf_msg_event *ev, struct rf_guest *g)
+{
+	struct rf_translation t;
+
+	if (!l->found) {
+		l->v.vector = 13;
+		memcpy(l->v.gpr, ev->regs.gpr, sizeof(l->v.gpr));
+		l->v.rip = ev->regs.rip;
+		l->v.rflags = ev->regs.rflags;
+		return;
+	}
+	l->v.vector = 14;
+	l->v.error_code = PF_PRESENT | PF_WRITE | (ev->regs.cpl == 3 ? PF_USER : 0);
+	if (!rf_pt_translate(&g->mem, &l->paging, l->store.target, &t) && t.writable)
+		l->v.error_code |= PF_RESERVED;
+	l->v.cr2 = l->store.target.v;
+	memcpy(l->v.gpr, l->store.before.gpr, sizeof(l->v.gpr));
+	l->v.rip = l->store.rip.v;
+	l->v.rflags = l->store.before.rflags;
+}
+
+static int conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct look *l,
+		    const struct rf_facts *facts)
+{
+	struct rf_decision d;
+
+	if (rf_policy_decide(&g->policy, facts, &d))
+		d = (struct rf_decision){ RF_WORD_BLOCKED, RF_ACTION_SUPPRESS, "undecided" };
+	l->r.rule = d.rule;
+	l->r.verdict = d.word;
+	switch (d.action) {
+	case RF_ACTION_PASS:
+		l->v.verdict = RF_VERDICT_NOT_OURS;
+		return g->hv->ops->verdict(g->hv, &l->v);
+	case RF_ACTION_APPLY:
+		l->v.verdict = RF_VERDICT_ALLOW;
+		l->r.outcome = "applied";
+		break;
+	case RF_ACTION_KILL:
+		l->v.verdict = RF_VERDICT_KILL;
+		l->r.outcome = "the VM is ended";
+		break;
+	case RF_ACTION_SUPPRESS:
+	default:
+		l->v.verdict = RF_VERDICT_DENY;
+		fault(l, ev, g);
+		l->r.outcome = l->found ? "page fault at the store" :
+					  "general protection fault after the store (instruction not found)";
+	}
+	return rf_decide(g, &l->r, &l->v);
+}
+
+static enum rf_fact_region fact_region(const struct rf_measured *m)
+{
+	if (!m)
+		return RF_FACT_REGION_UNKNOWN;
+	return m->region.kind == RF_REGION_TEXT ? RF_FACT_REGION_TEXT : RF_FACT_REGION_RODATA;
+}
+
+static enum rf_fact_patch fact_patch(enum rf_patch_verdict v)
+{
+	switch (v) {
+	case RF_PATCH_STEP:
+		return RF_FACT_PATCH_STEP;
+	case RF_PATCH_DONE:
+		return RF_FACT_PATCH_DONE;
+	case RF_PATCH_NOT_A_SITE:
+		return RF_FACT_PATCH_NOT_A_SITE;
+	case RF_PATCH_BAD_STEP:
+		return RF_FACT_PATCH_ILLEGAL_STEP;
+	case RF_PATCH_BAD_INSN:
+		return RF_FACT_PATCH_ILLEGAL_INSN;
+	}
+	return RF_FACT_PATCH_UNDECIDED;
+}
+
+/* --- the events ------------------------------------------------------------------------------------ */
+
+int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	const struct rf_measured *m = rf_guest_region(g, ev->write.gpa);
+	struct rf_facts facts = { .kind = RF_FACT_WRITE, .region = fact_region(m) };
+	struct rf_patch_result patch;
+	bool patched = false;
+	struct look l;
+	uint64_t gva = 0;
+	int err;
+
+	look_at(g, ev, "write", &l);
+	find_store(g, ev, &l);
+	l.r.region = m ? rf_region_text(m->region.kind) : "unknown";
+	l.r.gpa = ev->write.gpa;
+	l.r.len = ev->write.len;
+	l.r.has_new = true;
+	memcpy(l.r.new_bytes, ev->write.bytes, sizeof(l.r.new_bytes));
+	l.r.has_old = !rf_memory_read(&g->mem, rf_gpa_of(ev->write.gpa), l.r.old_bytes, ev->write.len);
+	if (m) {
+		gva = m->region.gva + (ev->write.gpa - m->region.gpa);
+		l.r.has_target = true;
+		rf_name_address(g, &l.paging, gva, &l.r.target);
+	}
+	if (facts.region == RF_FACT_REGION_TEXT && g->patches && !ev->write.elsewhere &&
+	    !rf_textpatch_judge(g->patches, &g->mem, rf_gva_of(gva), ev->write.bytes, ev->write.len,
+				&patch)) {
+		facts.patch = fact_patch(patch.verdict);
+		l.r.detail = patch.why;
+		patched = true;
+	}
+	if (ev->write.elsewhere) {
+		facts.patch = RF_FACT_PATCH_NOT_A_SITE;
+		l.r.detail = "one instruction wrote to two sealed places";
+	}
+	err = conclude(g, ev, &l, &facts);
+	if (!err && patched && l.v.verdict == RF_VERDICT_ALLOW)
+		rf_textpatch_applied(g->patches, &patch);
+	return err;
+}
+
+int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	struct rf_facts facts = { .kind = RF_FACT_EMULATION };
+	const struct rf_measured *m = NULL;
+	struct rf_translation t;
+	struct look l;
+
+	look_at(g, ev, "emulation", &l);
+	find_store(g, ev, &l);
+	if (l.found && !rf_pt_translate(&g->mem, &l.paging, l.store.target, &t)) {
+		/* The operand may begin before a sealed page and end in it. */
+		for (uint64_t at = 0; at < l.store.size && !m; at++)
+			m = rf_guest_region(g, t.gpa.v + at);
+		facts.region = m ? fact_region(m) : RF_FACT_REGION_OUTSIDE;
+		l.r.gpa = t.gpa.v;
+		l.r.len = l.store.size;
+		if (m) {
+			l.r.has_target = true;
+			rf_name_address(g, &l.paging, m->region.gva + (t.gpa.v - m->region.gpa),
+					&l.r.target);
+			l.r.region = rf_region_text(m->region.kind);
+		}
+	}
+	return conclude(g, ev, &l, &facts);
+}
+
+int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	const struct rf_facts facts = { .kind = RF_FACT_MSR, .msr = RF_FACT_MSR_CHANGED };
+	char detail[96];
+	struct look l;
+
+	look_at(g, ev, "msr", &l);
+	l.r.has_writer = l.r.has_target = true;
+	rf_name_address(g, &l.paging, ev->regs.rip, &l.r.writer);
+	rf_name_address(g, &l.paging, ev->msr.value, &l.r.target);
+	snprintf(detail, sizeof(detail), "MSR 0x%x <- 0x%llx (was 0x%llx)", ev->msr.index,
+		 (unsigned long long)ev->msr.value, (unsigned long long)g->lstar);
+	l.r.detail = detail;
+	return conclude(g, ev, &l, &facts);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * ringfence-monitor: one per VM, started by `ringfence run` (or a service manager) with its sockets and its log already
+ * open. It serves one VMM and ends with it; killed, it is started again and takes over where the fence holds.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cli/monitor/monitor.h"
+
+extern int rf_statm_fd;
+
+#define TICK_MS 100
+#define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
+
+static int read_guest(void *ctx, rf_gpa gpa, void *buf, size_t len)
+{
+	struct rf_guest *g = ctx;
+
+	return g->hv->ops->read(g->hv, gpa, buf, len);
+}
+
+struct options {
+	const char *policy;
+	int fence_fd, control_fd, audit_fd;
+};
+
+static void say(const struct rf_guest *g, const char *what, const char *why)
+{
+	fprintf(stderr, "ringfence-monitor: %s: %s\n", what, why);
+	if (g->notify_fd >= 0)
+		dprintf(g->notify_fd, "error %s: %s\n", what, why);
+}
+
+static int number(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	return *end || n < 0 || n > 65535 ? -1 : (int)n;
+}
+
+static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
+{
+	static const struct option longs[] = {
+		{ "name", required_argument, NULL, 'n' },	 { "fence-fd", required_argument, NULL, 'f' },
+		{ "control-fd", required_argument, NULL, 'c' }, { "audit-fd", required_argument, NULL, 'a' },
+		{ "notify-fd", required_argument, NULL, 'y' },	 { "policy", required_argument, NULL, 'p' },
+		{ 0 },
+	};
+	int c;
+
+	*o = (struct options){ .fence_fd = -1, .control_fd = -1, .audit_fd = -1 };
+	g->notify_fd = -1;
+	snprintf(g->name, sizeof(g->name), "vm");
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (c) {
+		case 'n':
+			snprintf(g->name, sizeof(g->name), "%s", optarg);
+			break;
+		case 'f':
+			o->fence_fd = number(optarg);
+			break;
+		case 'c':
+			o->control_fd = number(optarg);
+			break;
+		case 'a':
+			o->audit_fd = number(optarg);
+			break;
+		case 'y':
+			g->notify_fd = number(optarg);
+			break;
+		case 'p':
+			o->policy = optarg;
+			break;
+		default:
+			return -EINVAL;
+		}
+	}
+	return optind == argc && o->fence_fd >= 0 && o->audit_fd >= 0 ? 0 : -EINVAL;
+}
+
+/* Answers the control socket until a VMM comes. */
+static int wait_for_vmm(struct rf_guest *g, const struct options *o)
+{
+	for (;;) {
+		struct pollfd p[] = { { .fd = o->fence_fd, .events = POLLIN },
+				      { .fd = o->control_fd, .events = POLLIN } };
+		int fd;
+
+		if (poll(p, 2, -1) < 0)
+			continue;
+		if (p[1].revents & POLLIN) {
+			fd = accept4(o->control_fd, NULL, NULL, SOCK_CLOEXEC);
+			if (fd >= 0)
+				rf_status_serve(g, fd);
+		}
+		if (p[0].revents & POLLIN) {
+			fd = accept4(o->fence_fd, NULL, NULL, SOCK_CLOEXEC);
+			if (fd >= 0)
+				return fd;
+		}
+	}
+}
+
+/* 0 when the VM is gone, -errno when the connection makes no sense any more. */
+static int serve(struct rf_guest *g, const struct options *o)
+{
+	uint64_t last_tick = rf_now_ns();
+
+	for (;;) {
+		struct pollfd p[] = { { .fd = g->hv->ops->poll_fd(g->hv), .events = POLLIN },
+				      { .fd = o->control_fd, .events = POLLIN } };
+		union rf_backend_message m;
+		uint64_t now;
+		int err;
+
+		poll(p, 2, g->poll_permissions ? POLL_MS : TICK_MS);
+		/* All that is there, before anything that can wait. */
+		while (!(err = g->hv->ops->next(g->hv, &m))) {
+			if (m.h.type == RF_MSG_EVENT)
+				err = rf_guest_event(g, &m.event);
+			else
+				err = rf_audit_outcome(g->audit, m.outcome.id,
+						       m.outcome.status ? "failed" : "ok");
+			if (err)
+				return err;
+		}
+		if (err != -EAGAIN)
+			return err == -ECONNRESET ? 0 : err;
+		if (p[1].revents & POLLIN) {
+			int fd = accept4(o->control_fd, NULL, NULL, SOCK_CLOEXEC);
+
+			if (fd >= 0)
+				rf_status_serve(g, fd);
+		}
+		err = rf_guest_poll(g);
+		now = rf_now_ns();
+		if (!err && now - last_tick >= TICK_MS * UINT64_C(1000000)) {
+			uint64_t part = (now - last_tick) / 1000000;
+
+			last_tick = now;
+			err = rf_sweep(g, rf_sweep_total(g) * part / g->policy.dma_sweep_ms + 1);
+		}
+		if (err)
+			return err;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct rf_guest g = { 0 };
+	struct rf_policy_diag diag = { 0 };
+	struct rf_backend_info info;
+	struct options o;
+	const char *why = "";
+	char line[64];
+	int sock, err;
+
+	if (parse(argc, argv, &o, &g)) {
+		fprintf(stderr, "usage: ringfence-monitor --fence-fd N --audit-fd N [--control-fd N] "
+				"[--notify-fd N] [--name NAME] [--policy FILE]\n"
+				"It is started by `ringfence run`; see ringfence-monitor(8).\n");
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	rf_policy_default(&g.policy);
+	if (o.policy && (err = rf_policy_load(o.policy, &diag, &g.policy))) {
+		say(&g, "the policy is not valid", diag.text[0] ? diag.text : strerror(-err));
+		return 2;
+	}
+	g.mem = (struct rf_memory){ read_guest, &g };
+	rf_statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	if (sodium_init() < 0 || rf_disasm_create(&g.disasm)) {
+		say(&g, "the monitor could not be set up", "a library failed to start");
+		return 1;
+	}
+	if (g.notify_fd >= 0)
+		dprintf(g.notify_fd, "ready\n");
+
+	do {
+		sock = wait_for_vmm(&g, &o);
+		err = rf_backend_kvm_attach(sock, &g.hv, &why);
+		if (err) {
+			close(sock);
+			say(&g, "a VMM was refused", why);
+		}
+	} while (err);
+	err = g.hv->ops->info(g.hv, &info);
+	if (!err)
+		err = rf_audit_open_fd(o.audit_fd, g.name, info.instance, &g.audit);
+	if (!err)
+		err = rf_sandbox_enter(info.vmm_pid);
+	if (err) {
+		say(&g, "the monitor could not be set up", strerror(-err));
+		return 1;
+	}
+	if (g.notify_fd >= 0) {
+		snprintf(line, sizeof(line), "attached %u\n", info.vmm_pid);
+		if (write(g.notify_fd, line, strlen(line)) < 0)
+			return 1;
+	}
+	err = rf_guest_resume(&g);
+	if (!err)
+		err = serve(&g, &o);
+	if (err) {
+		say(&g, "the monitor ends", strerror(-err));
+		return 1;
+	}
+	return 0;
+}

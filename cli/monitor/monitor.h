@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The monitor's own parts: one guest, how it is judged, how its state is shown. One VM a process. */
+#ifndef RF_CLI_MONITOR_MONITOR_H
+#define RF_CLI_MONITOR_MONITOR_H
+
+#include "hv/backend.h"
+#include "introspection/disasm.h"
+#include "introspection/kernel.h"
+#include "introspection/textpatch.h"
+#include "policy/audit.h"
+#include "policy/policy.h"
+
+struct rf_measured {
+	struct rf_region region;
+	char sha256[65];
+};
+
+struct rf_guest {
+	struct rf_backend *hv;
+	struct rf_audit *audit;
+	struct rf_disasm *disasm;
+	struct rf_policy policy;
+	char name[64];
+	int notify_fd; /* lines for who started us, -1 none */
+
+	/* The kernel that runs now; all of it goes with a reset. */
+	struct rf_memory mem;
+	struct rf_paging paging; /* of the kernel, as it was when it was found */
+	struct rf_kernel *kernel;
+	struct rf_textpatch *patches;
+	uint64_t kernel_event;   /* names the kernel to the fence */
+	uint64_t lstar;
+	uint32_t regions_count;
+	struct rf_measured regions[RF_SEAL_MAX];
+	bool poll_permissions;   /* no watched word: see rf_guest_poll() */
+	uint64_t discovery_ns, seal_ns;
+
+	/* Where the comparison of sealed bytes with their decoys stands. */
+	uint32_t sweep_region;
+	uint64_t sweep_at;
+	uint64_t sweeps; /* rounds completed */
+	uint8_t *dma_reported; /* a bit a page of all regions, in their order */
+};
+
+uint64_t rf_now_ns(void); /* CLOCK_MONOTONIC */
+
+/* --- guest.c ------------------------------------------------------------------------------------- */
+/* After attach: takes up a guest that an earlier monitor has sealed. 0 or -errno (reason recorded). */
+int rf_guest_resume(struct rf_guest *g);
+/* One event of the fence, to its verdict. 0, or -errno: the connection is of no use any more. */
+int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev);
+/* For a kernel without the watched word: seals once its page tables have made rodata read-only. */
+int rf_guest_poll(struct rf_guest *g);
+void rf_guest_forget(struct rf_guest *g); /* the kernel is gone */
+
+/* --- judge.c ------------------------------------------------------------------------------------- */
+int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev);
+int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev);
+int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev);
+/* The region that holds gpa, or NULL. */
+const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa);
+/* Symbol or module behind an address; never fails, leaves names empty. */
+void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
+		     struct rf_named *out);
+/* Record, then verdict. */
+int rf_decide(struct rf_guest *g, struct rf_record *r, struct rf_msg_verdict *v);
+const char *rf_region_text(uint32_t kind);
+
+/* --- sweep.c: decoys -------------------------------------------------------------------------------- */
+/* Compares the next `bytes` of sealed memory with what lies below; records what a device wrote. */
+int rf_sweep(struct rf_guest *g, uint64_t bytes);
+uint64_t rf_sweep_total(const struct rf_guest *g);
+
+/* --- status.c -------------------------------------------------------------------------------- */
+/* Serves one connection of the control socket: a line in, a line out; closes fd. Bounded in time. */
+void rf_status_serve(struct rf_guest *g, int fd);
+
+/* --- sandbox.c ----------------------------------------------------------------------------------------- */
+/* From here on: no files, no new programs, memory of no process but vmm_pid. 0 or -errno. */
+int rf_sandbox_enter(uint32_t vmm_pid);
+
+#endif
