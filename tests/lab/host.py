@@ -54,7 +54,7 @@ def _base(kernel: kernels.Kernel) -> Path:
     """Everything that only changes when the machine's packages do."""
     libraries = library_closure([qemu()])
     roms = _roms()
-    sources = [HERE / "host.py", HERE / "build.py", HERE / "host/init", HERE / "host/job.sh", HERE / "host/lib.sh"]
+    sources = [HERE / "host.py", HERE / "build.py", *sorted((HERE / "host").iterdir())]
     key = digest([kernel.release, qemu(), *libraries, *roms.values(), *sources])
     image = out_dir() / "host" / kernel.series / f"{key}.img"
     with locked(f"host-{kernel.series}"):
@@ -72,8 +72,11 @@ def _base(kernel: kernels.Kernel) -> Path:
         archive.data("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
         for order, (name, body) in enumerate(kernel.modules(MODULES).items()):
             archive.data(f"lab/modules/{order:02}-{name}.ko", body)
-        for name in ("job.sh", "lib.sh"):
-            archive.file(f"lab/{name}", HERE / "host" / name)
+        for name in ("jobs", "job.sh", "lib.sh"):
+            archive.data(f"lab/{name}", (HERE / "host" / name).read_bytes(), 0o755)
+        hold = out_dir() / "hold"
+        run("gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", hold, HERE / "host/hold.c")
+        archive.file("lab/hold", hold)
         archive.file("usr/bin/qemu-system-x86_64", qemu())
         _add_libraries(archive, [qemu()])
         for name, source in roms.items():
@@ -93,21 +96,21 @@ def _guests(series: Iterable[str]) -> bytes:
     return archive.finish()
 
 
-def _jobs(jobs: "Iterable[Job]") -> bytes:
-    """The programs as built now (those that exist) and the jobs, numbered to keep their order."""
+def _jobs(jobs: "list[Job]") -> bytes:
+    """The programs as built now (those that exist) and the jobs, with a list to keep their order."""
     archive = Cpio()
     programs = [out_dir().parent / name for name in PROGRAMS if (out_dir().parent / name).exists()]
     for program in programs:
         archive.file(PROGRAMS[program.name], program)
     _add_libraries(archive, programs)
-    archive.directory("jobs")
+    archive.data("jobs/order", " ".join(job.name for job in jobs).encode())
     for job in jobs:
         for name, body in job.contents().items():
             archive.data(f"jobs/{job.name}/{name}", body, 0o755)
     return archive.finish()
 
 
-def image(series: str, guests: Iterable[str], jobs: "Iterable[Job]", target: Path) -> kernels.Kernel:
+def image(series: str, guests: Iterable[str], jobs: "list[Job]", target: Path) -> kernels.Kernel:
     """Write the emulated host's initramfs to a file; return the kernel that goes with it."""
     kernel = kernels.get(series)
     base = _base(kernel).read_bytes()

@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Does introspection see what the kernel says of itself?
+
+Boots stock kernels on plain emulation (no KVM), lets init print /proc/kallsyms, /proc/modules and its BTF, dumps
+memory and compares with tests/lab/oracle.c: each symbol, each member of each named struct (as bpftool reads them), the
+loaded modules, the running task. One boot more is stopped in syscall_init(), where ringfence starts in earnest: KASLR
+on, everything still writable and executable.
+
+    oracle.py PROGRAM [SERIES ...]
+"""
+import contextlib
+import gzip
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import kernels
+from build import Cpio, LabError, locked, out_dir, run
+
+MEMORY = 256 << 20
+WINDOW = 0xffffffff80000000
+BOOT_SECONDS = 120
+# (CPU model, kernel arguments): five levels with page-table isolation, four without and the image at its linked place.
+FULL = [("max", "pti=on"), ("qemu64", "nokaslr")]
+INIT = """#!/bin/busybox sh
+b=/bin/busybox
+$b mount -t proc p /proc; $b mount -t sysfs s /sys; $b mount -t devtmpfs d /dev
+for m in /mod/*; do $b insmod $m; done
+for t in 1 2; do $b stty -F /dev/ttyS$t raw; done
+$b cat /proc/kallsyms | $b gzip -1 -c >/dev/ttyS1
+$b gzip -1 -c /sys/kernel/btf/vmlinux >/dev/ttyS2
+$b cat /proc/modules
+echo READY
+while :; do :; done
+"""
+
+
+class Stub:
+    """QEMU's gdb stub: breakpoints, continue, and monitor commands (gdb manual, appendix E)."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        for _ in range(100):
+            with contextlib.suppress(OSError):
+                self._socket.connect(str(path))
+                break
+            time.sleep(0.05)
+        self._socket.settimeout(BOOT_SECONDS)
+        self._stream = self._socket.makefile("rb")
+
+    def _receive(self) -> str:
+        while self._stream.read(1) != b"$":
+            pass
+        body = bytearray()
+        while (byte := self._stream.read(1)) != b"#":
+            if not byte:
+                raise LabError("the gdb stub hung up")
+            body += byte
+        self._stream.read(2)
+        self._socket.sendall(b"+")
+        return body.decode()
+
+    def ask(self, text: str) -> str:
+        self._socket.sendall(f"${text}#{sum(text.encode()) & 0xff:02x}".encode())
+        return self._receive()
+
+    def monitor(self, command: str) -> str:
+        said, answer = "", self.ask("qRcmd," + command.encode().hex())
+        while answer != "OK":
+            if answer.startswith("O"):
+                said += bytes.fromhex(answer[1:]).decode()
+            elif not answer.startswith("T"):  # that we stopped the guest by connecting
+                raise LabError(f"monitor command {command}: {answer}")
+            answer = self._receive()
+        return said
+
+
+@contextlib.contextmanager
+def guest(home: Path, vmlinuz: Path, cpu: str, arguments: str, *extra: str):
+    """A running guest, gone afterwards whatever happens."""
+    for name in ("console", "kallsyms.gz", "btf.gz", "dump", "gdb"):
+        (home / name).unlink(missing_ok=True)
+    command = ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", cpu, "-m", str(MEMORY >> 20), "-nodefaults",
+               "-display", "none", "-serial", f"file:{home}/console", "-serial", f"file:{home}/kallsyms.gz", "-serial",
+               f"file:{home}/btf.gz", "-chardev", f"socket,id=gdb,path={home}/gdb,server=on,wait=off", "-gdb",
+               "chardev:gdb", "-kernel", str(vmlinuz), "-initrd", str(home / "initrd"), "-append",
+               f"console=ttyS0 quiet panic=-1 {arguments}", *extra]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def snapshot(stub: Stub, home: Path) -> tuple[str, str]:
+    """Dump memory; CR3 and CR4 of the first CPU, in hexadecimal."""
+    registers = stub.monitor("info registers")
+    # Unquoted, the path's first slash would divide the size.
+    said = stub.monitor(f'pmemsave 0 {MEMORY:#x} "{home}/dump"')
+    if said.strip():
+        raise LabError(f"no memory dump: {said}")
+    return tuple(re.search(rf"{name}=([0-9a-f]+)", registers).group(1) for name in ("CR3", "CR4"))
+
+
+def address(symbols: str, name: str) -> int:
+    found = re.search(rf"^([0-9a-f]+) \w {name}$", symbols, re.M)
+    if not found:
+        raise LabError(f"the guest's kallsyms have no {name}")
+    return int(found.group(1), 16)
+
+
+def relocate(symbols: str, distance: int) -> str:
+    """/proc/kallsyms of the kernel proper as it would read with the image elsewhere."""
+    def move(line: str) -> str:
+        value = int(line[:16], 16)
+        return f"{value + distance if value >= WINDOW else value:016x}{line[16:]}\n"
+    return "".join(move(line) for line in symbols.splitlines() if "[" not in line)
+
+
+def bpftool() -> str:
+    """bpftool, out of its package when it is not installed."""
+    here = out_dir() / "bpftool"
+    found = shutil.which("bpftool", path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if found:
+        return found
+    program = here / "usr/sbin/bpftool"
+    with locked("bpftool"):
+        if not program.exists():
+            here.mkdir(parents=True, exist_ok=True)
+            run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "bpftool", cwd=here)
+            run("dpkg", "-x", next(here.glob("*.deb")), here)
+    return str(program)
+
+
+def type_lines(blob: Path) -> str:
+    """Sizes of all named structs and unions and all their plain members, seen through anonymous ones."""
+    types = {t["id"]: t for t in json.loads(run(bpftool(), "-j", "btf", "dump", "file", blob))["types"]}
+
+    def resolved(number: int) -> dict:
+        t = types.get(number, {"kind": "VOID"})
+        while t["kind"] in ("TYPEDEF", "CONST", "VOLATILE", "RESTRICT", "TYPE_TAG"):
+            t = types.get(t["type_id"], {"kind": "VOID"})
+        return t
+
+    def size(number: int) -> int:
+        t = resolved(number)
+        if t["kind"] == "ARRAY":
+            return t["nr_elems"] * size(t["type_id"])
+        return 8 if t["kind"] == "PTR" else t.get("size", 0)
+
+    def members(t: dict, base: int):
+        for m in t["members"]:
+            inner = resolved(m["type_id"])
+            if m["name"] != "(anon)":
+                if not m.get("bitfield_size"):
+                    yield m["name"], base + m["bits_offset"], size(m["type_id"])
+            elif inner["kind"] in ("STRUCT", "UNION"):
+                yield from members(inner, base + m["bits_offset"])
+
+    seen, lines = set(), []
+    for t in types.values():
+        if t["kind"] not in ("STRUCT", "UNION") or t["name"] == "(anon)" or t["name"] in seen:
+            continue
+        seen.add(t["name"])
+        lines.append(f"S {t['name']} {t['size']}")
+        lines += [f"M {t['name']} {name} {bits} {n}" for name, bits, n in members(t, 0)]
+    return "\n".join(lines) + "\n"
+
+
+def compare(program: str, home: Path, what: str, *arguments: object) -> bool:
+    print(f"oracle {what}", flush=True)
+    done = subprocess.run([program, str(home / "dump"), *map(str, arguments)], timeout=300)
+    if done.returncode:
+        print(f"oracle {what}: DIFFERS", flush=True)
+    return done.returncode == 0
+
+
+def full(program: str, kernel: kernels.Kernel, home: Path, cpu: str, arguments: str) -> tuple[bool, str]:
+    """A kernel in user space, sealed by itself, with modules."""
+    with guest(home, kernel.vmlinuz, cpu, arguments) as process:
+        console = home / "console"
+        for _ in range(BOOT_SECONDS * 5):
+            time.sleep(0.2)
+            if console.exists() and "READY" in console.read_text(errors="replace"):
+                break
+            if process.poll() is not None:
+                raise LabError(f"{kernel.series}: the guest ended early")
+        else:
+            raise LabError(f"{kernel.series}: no guest in user space after {BOOT_SECONDS} s")
+        cr3, cr4 = snapshot(Stub(home / "gdb"), home)
+    symbols = gzip.decompress((home / "kallsyms.gz").read_bytes()).decode()
+    (home / "symbols").write_text(relocate(symbols, 0))
+    modules = [line for line in console.read_text(errors="replace").splitlines() if " Live " in line]
+    (home / "modules").write_text("\n".join(modules) + "\n")
+    (home / "btf").write_bytes(gzip.decompress((home / "btf.gz").read_bytes()))
+    (home / "types").write_text(type_lines(home / "btf"))
+    good = compare(program, home, f"{kernel.release} {cpu} {arguments}", cr3, cr4,
+                   f"{address(symbols, 'entry_SYSCALL_64'):x}", "symbols", home / "symbols", "types", home / "types",
+                   "modules", home / "modules", "task", "init", 1)
+    return good, symbols
+
+
+def early(program: str, kernel: kernels.Kernel, home: Path, symbols: str) -> bool:
+    """A kernel at its write to MSR_LSTAR. Where KASLR put it is not known before: one breakpoint for each place."""
+    base, stop = address(symbols, "_text"), address(symbols, "syscall_init")
+    with guest(home, kernel.vmlinuz, "max", "pti=on", "-S"):
+        stub = Stub(home / "gdb")
+        for slot in range(512):
+            stub.ask(f"Z1,{WINDOW + (slot << 21) + stop - base:x},1")
+        if not stub.ask("c").startswith("T05"):
+            raise LabError(f"{kernel.series}: stopped elsewhere than in syscall_init()")
+        cr3, cr4 = snapshot(stub, home)
+        rip = int(re.search(r"RIP=([0-9a-f]+)", stub.monitor("info registers")).group(1), 16)
+    distance = rip - stop
+    (home / "symbols").write_text(relocate(symbols, distance))
+    return compare(program, home, f"{kernel.release} at LSTAR", cr3, cr4,
+                   f"{address(symbols, 'entry_SYSCALL_64') + distance:x}", "symbols", home / "symbols", "types",
+                   home / "types", "task", "swapper", 0)
+
+
+def check(program: str, series: str) -> bool:
+    kernel = kernels.get(series)
+    home = out_dir() / "oracle" / series
+    home.mkdir(parents=True, exist_ok=True)
+    archive = Cpio()
+    archive.busybox()
+    archive.data("init", INIT.encode(), 0o755)
+    archive.char_device("dev/console", 5, 1)
+    for name in ("proc", "sys"):
+        archive.directory(name)
+    for name, body in kernel.modules(["dummy", "veth"]).items():
+        archive.data(f"mod/{name}.ko", body)
+    (home / "initrd").write_bytes(archive.finish())
+    results = [full(program, kernel, home, cpu, arguments) for cpu, arguments in FULL]
+    good = all(ok for ok, _ in results) and early(program, kernel, home, results[0][1])
+    (home / "dump").unlink()
+    return good
+
+
+def main() -> int:
+    if len(sys.argv) < 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        good = [check(sys.argv[1], series) for series in sys.argv[2:] or kernels.SERIES]
+    except (LabError, OSError, subprocess.TimeoutExpired) as error:
+        print(f"oracle: {error}", file=sys.stderr)
+        return 1
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
