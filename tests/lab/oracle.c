@@ -178,7 +178,8 @@ int main(int argc, char **argv)
 	int r, i;
 
 	if (argc < 5) {
-		fprintf(stderr, "usage: oracle DUMP CR3 CR4 INSIDE [symbols F] [types F] [modules F] [task COMM PID]\n");
+		fputs("usage: oracle DUMP CR3 CR4 INSIDE [symbols F] [types F] [modules F] "
+		      "[task COMM PID]\n", stderr);
 		return 2;
 	}
 	r = dump_open(argv[1], &d);
