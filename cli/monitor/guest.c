@@ -193,7 +193,9 @@ static int take_regions(struct rf_guest *g, const struct rf_region *regions, uin
 		r.gpa = m->region.gpa;
 		r.size = m->region.size;
 		memcpy(r.sha256, m->sha256, sizeof(r.sha256));
-		rf_name_address(g, &g->paging, m->region.gva, &r.target);
+		r.target.addr = m->region.gva;
+		snprintf(r.target.symbol, sizeof(r.target.symbol), "%s",
+			 m->region.kind == RF_REGION_TEXT ? "_text" : "__start_rodata");
 		/* Not a ground to refuse: the seal does not rest on them. But the auditor should know. */
 		if (permissions(g, m->region.gva, m->region.gva + m->region.size, &c))
 			r.detail = "the guest's page tables could not be read";
