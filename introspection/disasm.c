@@ -121,7 +121,7 @@ static uint32_t vote(struct rf_disasm *d, const struct rf_memory *m, const struc
 		     const rf_gva *starts, size_t count)
 {
 	uint8_t code[VOTE_BACK];
-	unsigned int votes[32] = { 0 }, best = 0;
+	unsigned int votes[32] = { 0 }, best = 0, streams = 0;
 	size_t back = VOTE_BACK;
 	uint32_t mask = 0;
 
@@ -139,31 +139,36 @@ static uint32_t vote(struct rf_disasm *d, const struct rf_memory *m, const struc
 		for (; i < back; i += step_length(d, code + i, back - i, rip - back + i))
 			seen |= mark(rip - back + i, starts, count);
 		seen |= mark(rip - back + i, starts, count);
+		streams++;
 		for (size_t j = 0; j < count; j++)
 			votes[j] += seen >> j & 1;
 	}
 	for (size_t i = 0; i < count; i++)
 		if (votes[i] > best)
 			best = votes[i];
-	for (size_t i = 0; best && i < count; i++)
+	for (size_t i = 0; best > streams / 2 && i < count; i++)
 		if (votes[i] == best)
 			mask |= UINT32_C(1) << i;
 	return mask;
 }
 
-uint32_t rf_disasm_on_stream(struct rf_disasm *d, const struct rf_kernel *k, const struct rf_memory *m,
-			     const struct rf_paging *p, rf_gva rip, const rf_gva *starts, size_t count)
+uint32_t rf_disasm_on_stream(struct rf_disasm *d, const struct rf_kernel *k,
+			     const struct rf_memory *m, const struct rf_paging *p, rf_gva rip,
+			     const rf_gva *starts, size_t count, bool *known)
 {
 	struct rf_symbol sym;
 	uint32_t mask = 0;
 	rf_gva end;
 
+	*known = false;
 	if (count > 32 || !rip.v)
 		return 0;
 	/* RIP - 1: after the last instruction of a function RIP is already in the next one. */
-	if (k && !rf_kernel_symbol_extent(k, rf_gva_of(rip.v - 1), &sym, &end) && sym.addr.v < rip.v &&
-	    rip.v - sym.addr.v <= FORWARD_MAX &&
-	    !walk(d, m, p, sym.addr.v, rip.v, starts, count, &mask) && mask)
+	if (k && !rf_kernel_symbol_extent(k, rf_gva_of(rip.v - 1), &sym, &end) &&
+	    sym.addr.v < rip.v && rip.v - sym.addr.v <= FORWARD_MAX &&
+	    !walk(d, m, p, sym.addr.v, rip.v, starts, count, &mask)) {
+		*known = true;
 		return mask;
+	}
 	return vote(d, m, p, rip.v, starts, count);
 }

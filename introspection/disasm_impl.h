@@ -23,12 +23,14 @@ struct rf_disasm {
 bool rf_disasm_one(struct rf_disasm *d, const uint8_t *code, size_t len, rf_gva addr);
 
 /*
- * Which of the instruction starts in `starts` (each ends or stands at or before `rip`) lies on the instruction
- * stream of the code around it; the answer is a bit mask over starts. Inside a known function the stream is
- * decoded from the function's start. Elsewhere (modules, JIT) from many earlier offsets: x86 streams fall
- * into step after a few instructions, and the most frequent outcome wins. 0: no evidence.
+ * Which of the instruction starts in `starts` (each ends or stands at or before `rip`) lies on the
+ * instruction stream of the code around it; the answer is a bit mask over starts. Inside a known function
+ * the stream is decoded from the function's start, and *known is set: 0 then means that none does.
+ * Elsewhere (modules, JIT) it is decoded from many earlier offsets: x86 streams fall into step after a few
+ * instructions, and what most of them say is taken; 0 means no evidence.
  */
-uint32_t rf_disasm_on_stream(struct rf_disasm *d, const struct rf_kernel *k, const struct rf_memory *m,
-			     const struct rf_paging *p, rf_gva rip, const rf_gva *starts, size_t count);
+uint32_t rf_disasm_on_stream(struct rf_disasm *d, const struct rf_kernel *k,
+			     const struct rf_memory *m, const struct rf_paging *p, rf_gva rip,
+			     const rf_gva *starts, size_t count, bool *known);
 
 #endif

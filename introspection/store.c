@@ -304,32 +304,30 @@ static void gather_after(struct search *s, const uint8_t *tail, size_t have)
 		consider_call(s, code + RF_INSN_MAX - n, (size_t)n, ret);
 }
 
-/* The candidate on the instruction stream; among several the longest, for a prefix belongs to what follows it. */
-static const struct candidate *choose(struct search *s, const struct rf_kernel *k, bool *unique)
+/*
+ * The candidate on the instruction stream; among several the longest, for a prefix belongs to what follows
+ * it. The only candidate is taken even off the stream (Capstone may have lost it), but not called exact.
+ */
+static const struct candidate *choose(struct search *s, const struct rf_kernel *k, bool *sure)
 {
-	rf_gva starts[CANDIDATES_MAX];
 	const struct candidate *best = NULL, *first = &s->found[0];
 	uint64_t end = s->seen->regs.rip;
+	rf_gva starts[CANDIDATES_MAX];
 	uint32_t mask;
+	bool known;
 
-	*unique = true;
-	if (s->count == 1)
-		return first;
 	if (first->insn.class == RF_STORE_CALL)
 		end = first->start.v + first->insn.length;
 	for (size_t i = 0; i < s->count; i++)
 		starts[i] = s->found[i].start;
-	mask = rf_disasm_on_stream(s->d, k, s->m, s->p, rf_gva_of(end), starts, s->count);
-	if (!mask) {
-		*unique = false;
+	mask = rf_disasm_on_stream(s->d, k, s->m, s->p, rf_gva_of(end), starts, s->count, &known);
+	*sure = mask ? !(mask & (mask - 1)) : s->count == 1 && !known;
+	if (!mask)
 		mask = UINT32_MAX;
-	} else if (mask & (mask - 1)) {
-		*unique = false;
-	}
 	for (size_t i = 0; i < s->count; i++) {
 		const struct candidate *c = &s->found[i];
 
-		/* A store before RIP beats a REP on it: the latter fits by chance when both write one value. */
+		/* A store before RIP beats a REP on it, which fits by chance when both write one value. */
 		if ((mask >> i & 1) &&
 		    (!best || (!c->insn.rep && c->insn.length > best->insn.length)))
 			best = c;
@@ -344,7 +342,7 @@ int rf_store_find(struct rf_disasm *d, const struct rf_kernel *k, const struct r
 	const struct candidate *c;
 	uint8_t code[RF_INSN_MAX];
 	struct rf_store r;
-	bool unique;
+	bool sure;
 	int n;
 
 	if ((seen->len && !seen->bytes) || (seen->rip_after && !seen->len))
@@ -363,7 +361,9 @@ int rf_store_find(struct rf_disasm *d, const struct rf_kernel *k, const struct r
 		if (!s.count)
 			return -ENOENT;
 	}
-	c = choose(&s, k, &unique);
+	/* Where nothing ran RIP names the instruction; else the stream has a say. */
+	sure = true;
+	c = seen->rip_after ? choose(&s, k, &sure) : &s.found[0];
 	if (!c)
 		return -ENOENT;
 	r = (struct rf_store){
@@ -374,7 +374,7 @@ int rf_store_find(struct rf_disasm *d, const struct rf_kernel *k, const struct r
 		.operand = rf_gva_of(c->operand),
 		.size = c->insn.size,
 		.before = c->before,
-		.exact = c->exact && unique,
+		.exact = c->exact && sure,
 	};
 	memcpy(r.insn, c->code, c->insn.length);
 	rf_disasm_text(d, c->code, c->insn.length, c->start, r.text, sizeof(r.text));

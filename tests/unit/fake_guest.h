@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A guest of a few pages for tests of code above kernel.h and pagetable.h: it stands in for both (do not link
+ * introspection/kernel.c or pagetable.c with it). Pages are mapped by a list, symbols are an array.
+ */
+#ifndef RF_TESTS_FAKE_GUEST_H
+#define RF_TESTS_FAKE_GUEST_H
+
+#include "introspection/kernel.h"
+
+#define FAKE_PAGES 32
+
+struct rf_kernel {
+	struct rf_image image;
+	struct rf_symbol syms[64]; /* by address */
+	size_t count;
+};
+
+struct fake_guest {
+	uint8_t ram[FAKE_PAGES * 4096]; /* gpa 0 on */
+	struct {
+		uint64_t gva, gpa;
+	} map[FAKE_PAGES];
+	size_t mapped;
+	struct rf_memory m;
+	struct rf_paging p;
+	struct rf_kernel k;
+};
+
+void fake_init(struct fake_guest *g);
+void fake_map(struct fake_guest *g, uint64_t gva, uint64_t gpa, size_t pages);
+/* Keeps the array in address order. */
+void fake_symbol(struct fake_guest *g, const char *name, uint64_t addr, char type);
+/* Writes through the map; aborts when it is not mapped. */
+void fake_write(struct fake_guest *g, uint64_t gva, const void *bytes, size_t len);
+
+#endif
