@@ -10,16 +10,20 @@
 
 #include "introspection/symbols.h"
 
-/* C needs two or three of each; the guest gets no more than this before its types count as malformed. */
-#define MODIFIERS_MAX 32u    /* typedef, const ... in a row */
-#define DIMENSIONS_MAX 16u   /* arrays of arrays */
-#define NESTING_MAX 32u      /* anonymous structs waiting to be searched */
+/*
+ * C needs two or three of each; the guest gets no more than this before its types count as
+ * malformed.
+ */
+#define MODIFIERS_MAX 32u      /* typedef, const ... in a row */
+#define DIMENSIONS_MAX 16u     /* arrays of arrays */
+#define NESTING_MAX 32u	       /* anonymous structs waiting to be searched */
 #define MEMBERS_MAX (1u << 16) /* members looked at for one name */
 #define PROBES_PER_TYPE 64u
 
 struct rf_btf {
 	struct btf *btf;
-	uint32_t *slot; /* open addressing by name: type id of a struct, union, enum or typedef; 0 is free */
+	uint32_t *slot; /* open addressing by name: type id of a struct, union, enum or typedef; 0
+			   is free */
 	uint32_t mask;
 };
 
@@ -84,8 +88,8 @@ static int make_index(struct rf_btf *b)
 }
 
 /*
- * What libbpf takes on trust: the header in our byte order (it would swap the blob in place), with the size the
- * format has had so far, and both sections inside the blob.
+ * What libbpf takes on trust: the header in our byte order (it would swap the blob in place), with
+ * the size the format has had so far, and both sections inside the blob.
  */
 static bool header_valid(const void *blob, size_t len)
 {
@@ -95,12 +99,12 @@ static bool header_valid(const void *blob, size_t len)
 	if (len < sizeof(h) || len > RF_BTF_SIZE_MAX)
 		return false;
 	memcpy(&h, blob, sizeof(h));
-	if (h.magic != BTF_MAGIC || h.version != BTF_VERSION || h.hdr_len < sizeof(h) || h.hdr_len > len ||
-	    h.hdr_len & 3)
+	if (h.magic != BTF_MAGIC || h.version != BTF_VERSION || h.hdr_len < sizeof(h) ||
+	    h.hdr_len > len || h.hdr_len & 3)
 		return false;
 	room = len - h.hdr_len;
-	return rf_within(h.type_off, h.type_len, 0, room) && rf_within(h.str_off, h.str_len, 0, room) &&
-	       !(h.type_off & 3);
+	return rf_within(h.type_off, h.type_len, 0, room) &&
+	       rf_within(h.str_off, h.str_len, 0, room) && !(h.type_off & 3);
 }
 
 int rf_btf_create(const void *blob, size_t len, struct rf_btf **out)
@@ -139,7 +143,7 @@ void rf_btf_destroy(struct rf_btf *b)
 	free(b);
 }
 
-/* --- following references ---------------------------------------------------------------------------- */
+/* --- following references -------------------------------------------------------- */
 
 /* Through typedefs and qualifiers to what they name. NULL: dangling, or no end in sight. */
 static const struct btf_type *resolve(const struct rf_btf *b, uint32_t id)
@@ -187,7 +191,8 @@ static int size_of(const struct rf_btf *b, uint32_t id, uint64_t *out)
 	return -EBADMSG;
 }
 
-static int find_type(const struct rf_btf *b, const char *name, bool enums, const struct btf_type **out)
+static int find_type(const struct rf_btf *b, const char *name, bool enums,
+		     const struct btf_type **out)
 {
 	uint32_t at = rf_name_hash(name) & b->mask;
 	const struct btf_type *t, *through = NULL;
@@ -224,11 +229,11 @@ struct found {
 };
 
 /*
- * One name in a struct, seen through anonymous members as C does. Depth and total work are bounded apart: a
- * hostile blob can nest a type in itself, or make each level hold the next many times.
+ * One name in a struct, seen through anonymous members as C does. Depth and total work are bounded
+ * apart: a hostile blob can nest a type in itself, or make each level hold the next many times.
  */
-static int find_member(const struct rf_btf *b, const struct btf_type *type, const char *name, size_t len,
-		       struct found *out)
+static int find_member(const struct rf_btf *b, const struct btf_type *type, const char *name,
+		       size_t len, struct found *out)
 {
 	struct place stack[NESTING_MAX] = { { type, 0 } };
 	unsigned int depth = 1, budget = MEMBERS_MAX;
@@ -263,7 +268,10 @@ static int find_member(const struct rf_btf *b, const struct btf_type *type, cons
 	return -ENOENT;
 }
 
-/* Bit fields come in two forms: with their own width (kind_flag), or as an int of fewer bits than bytes. */
+/*
+ * Bit fields come in two forms: with their own width (kind_flag), or as an int of fewer bits than
+ * bytes.
+ */
 static bool is_bit_field(const struct rf_btf *b, const struct found *f)
 {
 	const struct btf_type *t = resolve(b, f->type);
@@ -320,9 +328,10 @@ int rf_btf_sizeof(const struct rf_btf *b, const char *type, uint64_t *out)
 	return 0;
 }
 
-/* --- enumerators -------------------------------------------------------------------------------------- */
+/* --- enumerators ----------------------------------------------------------------- */
 
-static int enumerator_in(const struct rf_btf *b, const struct btf_type *t, const char *name, int64_t *out)
+static int enumerator_in(const struct rf_btf *b, const struct btf_type *t, const char *name,
+			 int64_t *out)
 {
 	bool is_signed = btf_kflag(t);
 

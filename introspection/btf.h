@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The guest kernel's types, read through libbpf from a copy of its .BTF (Documentation/bpf/btf.rst).
+ * The guest kernel's types, read through libbpf from a copy of its .BTF
+ * (Documentation/bpf/btf.rst).
  *
- * libbpf checks that each type record lies inside the blob and each name inside the string section; it does not
- * check that type references make sense or end (bpf tools trust their input). Only its plain accessors are used
- * here; every reference is followed by our own loops, which are bounded. libbpf's own walkers
- * (btf__resolve_size, btf__resolve_type, dedup, dump) are never called on guest data.
+ * libbpf checks that each type record lies inside the blob and each name inside the string section;
+ * it does not check that type references make sense or end (bpf tools trust their input). Only its
+ * plain accessors are used here; every reference is followed by our own loops, which are bounded.
+ * libbpf's own walkers (btf__resolve_size, btf__resolve_type, dedup, dump) are never called on
+ * guest data.
  */
 #ifndef RF_INTROSPECTION_BTF_H
 #define RF_INTROSPECTION_BTF_H
@@ -21,8 +23,10 @@ int rf_btf_create(const void *blob, size_t len, struct rf_btf **out);
 void rf_btf_destroy(struct rf_btf *b); /* NULL is fine */
 
 /* As rf_kernel_member(), rf_kernel_sizeof(), rf_kernel_enumerator(). */
-int rf_btf_member(const struct rf_btf *b, const char *type, const char *path, struct rf_member *out);
+int rf_btf_member(const struct rf_btf *b, const char *type, const char *path,
+		  struct rf_member *out);
 int rf_btf_sizeof(const struct rf_btf *b, const char *type, uint64_t *out);
-int rf_btf_enumerator(const struct rf_btf *b, const char *enum_name, const char *name, int64_t *out);
+int rf_btf_enumerator(const struct rf_btf *b, const char *enum_name, const char *name,
+		      int64_t *out);
 
 #endif

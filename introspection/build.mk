@@ -1,6 +1,6 @@
 INTROSPECTION_SRCS =
 INTROSPECTION_SRCS += introspection/pagetable.c introspection/kimage.c introspection/kallsyms.c \
-	introspection/symbols.c introspection/btf.c introspection/kernel.c introspection/task.c \
+	introspection/kallsyms_tables.c introspection/symbols.c introspection/btf.c introspection/kernel.c introspection/task.c \
 	introspection/module.c
 INTROSPECTION_SRCS += introspection/disasm.c introspection/store.c introspection/store_insn.c \
 	introspection/textpatch.c introspection/textpatch_kinds.c introspection/textpatch_sites.c

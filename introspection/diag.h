@@ -9,8 +9,8 @@
 #include "introspection/memory.h"
 
 /* Sets the text (diag may be NULL) and returns err, so that a parser can fail in one statement. */
-__attribute__((format(printf, 3, 4)))
-static inline int rf_diag_fail(struct rf_diag *diag, int err, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static inline int rf_diag_fail(struct rf_diag *diag, int err,
+								     const char *format, ...)
 {
 	va_list args;
 

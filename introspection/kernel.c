@@ -10,7 +10,10 @@
 #include "introspection/kimage.h"
 #include "introspection/scratch.h"
 
-/* PTI_USER_PGTABLE_BIT, arch/x86/include/asm/pgtable.h: the user half's top table follows the kernel half's. */
+/*
+ * PTI_USER_PGTABLE_BIT, arch/x86/include/asm/pgtable.h: the user half's top table follows the
+ * kernel half's.
+ */
 #define PTI_USER_ROOT UINT64_C(0x1000)
 
 /* Per-CPU and other absolute symbols have no place in the image. */
@@ -35,8 +38,8 @@ static void read_banner(const struct rf_memory *m, struct rf_kernel *k)
 }
 
 /*
- * .BTF lies in rodata between two linker symbols (BTF in include/asm-generic/vmlinux.lds.h). Anything wrong with
- * it costs the types, not the kernel.
+ * .BTF lies in rodata between two linker symbols (BTF in include/asm-generic/vmlinux.lds.h).
+ * Anything wrong with it costs the types, not the kernel.
  */
 static int read_types(const struct rf_memory *m, struct rf_kernel *k)
 {
@@ -61,15 +64,13 @@ static int read_types(const struct rf_memory *m, struct rf_kernel *k)
 	return r == -ENOMEM ? r : 0;
 }
 
-static int discover(const struct rf_memory *m, const struct rf_paging *p, rf_gva inside, struct rf_kernel *k,
-		    struct rf_diag *diag)
+/* Everything that is read from a known image. */
+static int read_image(const struct rf_memory *m, uint8_t levels, rf_gva inside, struct rf_kernel *k,
+		      struct rf_diag *diag)
 {
 	struct rf_kallsyms table = { 0 };
 	int r;
 
-	r = rf_kimage_find(m, p, inside, &k->image, diag);
-	if (r)
-		return r;
 	r = rf_kimage_symbols(m, &k->image, inside, &table, diag);
 	if (r)
 		return r;
@@ -78,13 +79,42 @@ static int discover(const struct rf_memory *m, const struct rf_paging *p, rf_gva
 		rf_kallsyms_deinit(&table);
 		return rf_diag_fail(diag, r, "symbol names cannot be indexed");
 	}
-	k->levels = p->levels;
+	k->levels = levels;
 	r = read_types(m, k);
 	if (r)
 		return rf_diag_fail(diag, r, "no memory for the kernel's types");
 	read_banner(m, k);
 	rf_task_layout_init(k);
 	rf_module_layout_init(k);
+	return 0;
+}
+
+static int discover(const struct rf_memory *m, const struct rf_paging *p, rf_gva inside,
+		    struct rf_kernel *k, struct rf_diag *diag)
+{
+	int r = rf_kimage_find(m, p, inside, &k->image, diag);
+
+	return r ? r : read_image(m, p->levels, inside, k, diag);
+}
+
+int rf_kernel_discover_image(const struct rf_memory *m, const struct rf_image *image, uint8_t levels,
+			     rf_gva inside, struct rf_kernel **out, struct rf_diag *diag)
+{
+	struct rf_kernel *k;
+	int r;
+
+	if (!rf_within(inside.v, 1, image->base.v, image->size))
+		return rf_diag_fail(diag, -EBADMSG, "the image does not hold its own entry point");
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return rf_diag_fail(diag, -ENOMEM, "no memory for a kernel");
+	k->image = *image;
+	r = read_image(m, levels, inside, k, diag);
+	if (r) {
+		rf_kernel_destroy(k);
+		return r;
+	}
+	*out = k;
 	return 0;
 }
 
@@ -154,7 +184,7 @@ int rf_kernel_paging(const struct rf_kernel *k, struct rf_paging *out)
 	return 0;
 }
 
-/* --- symbols ------------------------------------------------------------------------------------------ */
+/* --- symbols --------------------------------------------------------------------- */
 
 int rf_kernel_symbol(const struct rf_kernel *k, const char *name, struct rf_symbol *out)
 {
@@ -171,7 +201,8 @@ int rf_kernel_address(const struct rf_kernel *k, const char *name, rf_gva *out)
 	return r;
 }
 
-int rf_kernel_symbol_extent(const struct rf_kernel *k, rf_gva gva, struct rf_symbol *out, rf_gva *end)
+int rf_kernel_symbol_extent(const struct rf_kernel *k, rf_gva gva, struct rf_symbol *out,
+			    rf_gva *end)
 {
 	uint64_t next, image_end = k->image.base.v + k->image.size;
 	struct rf_symbol s;
@@ -189,7 +220,8 @@ int rf_kernel_symbol_extent(const struct rf_kernel *k, rf_gva gva, struct rf_sym
 	return 0;
 }
 
-int rf_kernel_symbolize(const struct rf_kernel *k, rf_gva gva, struct rf_symbol *out, uint64_t *offset)
+int rf_kernel_symbolize(const struct rf_kernel *k, rf_gva gva, struct rf_symbol *out,
+			uint64_t *offset)
 {
 	struct rf_symbol s;
 	rf_gva end;
@@ -217,9 +249,10 @@ void rf_kernel_symbol_at(const struct rf_kernel *k, size_t index, struct rf_symb
 	rf_symbols_at(&k->symbols, index, out);
 }
 
-/* --- types -------------------------------------------------------------------------------------------- */
+/* --- types ----------------------------------------------------------------------- */
 
-int rf_kernel_member(const struct rf_kernel *k, const char *type, const char *path, struct rf_member *out)
+int rf_kernel_member(const struct rf_kernel *k, const char *type, const char *path,
+		     struct rf_member *out)
 {
 	return k->btf ? rf_btf_member(k->btf, type, path, out) : -ENOTSUP;
 }
@@ -229,7 +262,8 @@ int rf_kernel_sizeof(const struct rf_kernel *k, const char *type, uint64_t *out)
 	return k->btf ? rf_btf_sizeof(k->btf, type, out) : -ENOTSUP;
 }
 
-int rf_kernel_enumerator(const struct rf_kernel *k, const char *enum_name, const char *name, int64_t *out)
+int rf_kernel_enumerator(const struct rf_kernel *k, const char *enum_name, const char *name,
+			 int64_t *out)
 {
 	return k->btf ? rf_btf_enumerator(k->btf, enum_name, name, out) : -ENOTSUP;
 }

@@ -11,23 +11,35 @@
 struct rf_kernel; /* owns copies of all tables; holds no reference to rf_memory */
 
 /*
- * Finds the image that holds `inside` (any address of it: MSR_LSTAR holds entry_SYSCALL_64), then decodes
- * kallsyms and BTF. The image is the run of mappings around `inside` in the kernel-image window
- * (Documentation/arch/x86/x86_64/mm.rst). Works before and after mark_rodata_ro().
- * 0 and *out (destroy with rf_kernel_destroy), or -errno with diag filled:
- *   -ENOENT no image or no kallsyms there, -EBADMSG tables contradict themselves, -EFAULT, -ENOMEM.
- * A kernel without usable BTF is still found: rf_kernel_has_types() is false then.
- * A root that is the user half of a page-table-isolation pair is recognised, and its kernel half used.
+ * Finds the image that holds `inside` (any address of it: MSR_LSTAR holds entry_SYSCALL_64), then
+ * decodes kallsyms and BTF. The image is the run of mappings around `inside` in the kernel-image
+ * window (Documentation/arch/x86/x86_64/mm.rst). Works before and after mark_rodata_ro().
+ *
+ * 0 and *out (destroy with rf_kernel_destroy), or -errno with diag (may be NULL) filled:
+ *
+ * - -ENOENT: no image or no kallsyms there
+ * - -EBADMSG: tables contradict themselves
+ * - -EFAULT, -ENOMEM
+ *
+ * A kernel without usable BTF is still found: rf_kernel_has_types() is false then. A root that is
+ * the user half of a page-table-isolation pair is recognised, and its kernel half used.
  */
 int rf_kernel_discover(const struct rf_memory *m, const struct rf_paging *p, rf_gva inside,
 		       struct rf_kernel **out, struct rf_diag *diag);
+/*
+ * The same for an image that is known already, because it was sealed: guest page tables, which an attacker may have
+ * changed since, are not asked. levels is rf_paging's. `inside` as above.
+ */
+struct rf_image;
+int rf_kernel_discover_image(const struct rf_memory *m, const struct rf_image *image, uint8_t levels,
+			     rf_gva inside, struct rf_kernel **out, struct rf_diag *diag);
 void rf_kernel_destroy(struct rf_kernel *k); /* NULL is fine */
 
 bool rf_kernel_has_types(const struct rf_kernel *k);
-/* e.g. "Linux version 6.12.117 ..." (linux_banner, first line), "" when not found. Lives as long as k. */
+/* First line of linux_banner ("Linux version 6.12 ..."), "" when not found. Lives as long as k. */
 const char *rf_kernel_banner(const struct rf_kernel *k);
 
-/* --- the image: one physically contiguous run, gva [base, base+size) -> gpa ------------------------ */
+/* --- the image: one physically contiguous run, gva [base, base+size) -> gpa ------ */
 struct rf_image {
 	rf_gva base;   /* first mapped address of the image: _text's 2 MiB page */
 	rf_gpa gpa;    /* where base lies */
@@ -38,17 +50,18 @@ const struct rf_image *rf_kernel_image(const struct rf_kernel *k);
 int rf_kernel_image_gpa(const struct rf_kernel *k, rf_gva gva, rf_gpa *out);
 
 /*
- * The kernel's own page tables (init_top_pgt, which init_mm and every process's kernel half follow), with as many
- * levels as discovery was given. Unlike CR3 they stay the same, exist for the guest's whole life, and
- * map all of the kernel when the CPU runs user code under page-table isolation. -ENOENT without the symbol.
+ * The kernel's own page tables (init_top_pgt, which init_mm and every process's kernel half
+ * follow), with as many levels as discovery was given. Unlike CR3 they stay the same, exist for the
+ * guest's whole life, and map all of the kernel when the CPU runs user code under page-table
+ * isolation. -ENOENT without the symbol.
  */
 int rf_kernel_paging(const struct rf_kernel *k, struct rf_paging *out);
 
-/* --- symbols ---------------------------------------------------------------------------------------- */
+/* --- symbols --------------------------------------------------------------------- */
 struct rf_symbol {
 	const char *name; /* lives as long as the kernel object */
-	rf_gva addr;      /* per-CPU symbols: the offset in the per-CPU area */
-	char type;        /* nm letter as kallsyms stores it; 'A' absolute and per-CPU */
+	rf_gva addr;	  /* per-CPU symbols: the offset in the per-CPU area */
+	char type;	  /* nm letter as kallsyms stores it; 'A' absolute and per-CPU */
 };
 
 /* First symbol of that exact name. 0 or -ENOENT. */
@@ -56,12 +69,12 @@ int rf_kernel_symbol(const struct rf_kernel *k, const char *name, struct rf_symb
 /* Like above, the address alone. */
 int rf_kernel_address(const struct rf_kernel *k, const char *name, rf_gva *out);
 /*
- * The last symbol at or below gva (preferring, among aliases at one address, a global text or data name)
- * and the distance to it. -ENOENT outside the image. Compiler markers never win over a name.
+ * The last symbol at or below gva (preferring, among aliases at one address, a global text or data
+ * name) and the distance to it. -ENOENT outside the image. Compiler markers never win over a name.
  */
 int rf_kernel_symbolize(const struct rf_kernel *k, rf_gva gva, struct rf_symbol *out,
 			uint64_t *offset);
-/* Like rf_kernel_symbolize() and also the address of the next higher symbol (end of image for the last). */
+/* Like rf_kernel_symbolize(), and the address of the next higher symbol or the image's end. */
 int rf_kernel_symbol_extent(const struct rf_kernel *k, rf_gva gva, struct rf_symbol *out,
 			    rf_gva *end);
 /* True when gva is exactly the start of a text symbol ('t', 'T', 'w', 'W'). */
@@ -70,15 +83,16 @@ bool rf_kernel_is_function(const struct rf_kernel *k, rf_gva gva);
 size_t rf_kernel_symbol_count(const struct rf_kernel *k);
 void rf_kernel_symbol_at(const struct rf_kernel *k, size_t index, struct rf_symbol *out);
 
-/* --- types ------------------------------------------------------------------------------------------ */
+/* --- types ----------------------------------------------------------------------- */
 struct rf_member {
 	uint64_t offset; /* bytes from the start of the outermost struct */
-	uint64_t size;   /* bytes */
+	uint64_t size;	 /* bytes */
 };
 
 /*
- * Member by dotted path ("real_cred", "mem.base" ...), looked up through anonymous structs and unions, as
- * C would. -ENOENT when the type or member is absent, -ENOTSUP without BTF or for a bit field, -EBADMSG.
+ * Member by dotted path ("real_cred", "mem.base" ...), looked up through anonymous structs and
+ * unions, as C would. -ENOENT when the type or member is absent, -ENOTSUP without BTF or for a bit
+ * field, -EBADMSG.
  */
 int rf_kernel_member(const struct rf_kernel *k, const char *type, const char *path,
 		     struct rf_member *out);

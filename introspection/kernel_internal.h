@@ -7,7 +7,7 @@
 #include "introspection/kernel.h"
 #include "introspection/symbols.h"
 
-/* Where task.c finds the running task; looked up once, as records are written while a vCPU waits. */
+/* Where the running task is found; looked up once, as records are written while a vCPU waits. */
 struct rf_task_layout {
 	bool known;
 	uint64_t current; /* offset of the task pointer in the per-CPU area */
@@ -43,7 +43,7 @@ struct rf_kernel {
 void rf_task_layout_init(struct rf_kernel *k);
 void rf_module_layout_init(struct rf_kernel *k);
 
-/* Copies a string the guest wrote, len bytes at most, as printable ASCII with '?' for anything else. */
+/* Copies a string of the guest's, len bytes at most; '?' for what is not printable ASCII. */
 void rf_guest_text(const char *from, size_t len, char *to, size_t to_size);
 
 #endif

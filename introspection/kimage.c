@@ -12,7 +12,10 @@
 #define IMAGE_MAX (UINT64_C(256) << 20)
 /* One read call each: few enough callbacks to cost nothing, small enough to stay in the cache. */
 #define SCAN_BLOCK ((size_t)1 << 20)
-/* Places that may look like a token table, and token tables that may lead nowhere, before we give up. */
+/*
+ * Places that may look like a token table, and token tables that may lead nowhere, before we give
+ * up.
+ */
 #define PROBES_MAX 1024
 #define TABLES_MAX 4
 
@@ -48,13 +51,16 @@ int rf_kimage_find(const struct rf_memory *m, const struct rf_paging *p, rf_gva 
 				    (unsigned long long)inside.v, (unsigned long long)p->root.v);
 	e.distance = inside.v - t.gpa.v;
 	r = rf_pt_walk(m, p, rf_gva_of(RF_KIMAGE_WINDOW),
-		       rf_gva_of(RF_KIMAGE_WINDOW + RF_KIMAGE_WINDOW_SIZE), WALK_ENTRIES, widen, &e);
+		       rf_gva_of(RF_KIMAGE_WINDOW + RF_KIMAGE_WINDOW_SIZE), WALK_ENTRIES, widen,
+		       &e);
 	if (r)
-		return rf_diag_fail(diag, r, "page tables of the kernel-image window are malformed");
+		return rf_diag_fail(diag, r,
+				    "page tables of the kernel-image window are malformed");
 	if (e.last - e.first > IMAGE_MAX || !rf_within(inside.v, 1, e.first, e.last - e.first))
 		return rf_diag_fail(diag, -EBADMSG, "image [%#llx, %#llx) is no kernel image",
 				    (unsigned long long)e.first, (unsigned long long)e.last);
-	*out = (struct rf_image){ rf_gva_of(e.first), rf_gpa_of(e.first - e.distance), e.last - e.first };
+	*out = (struct rf_image){ rf_gva_of(e.first), rf_gpa_of(e.first - e.distance),
+				  e.last - e.first };
 	return 0;
 }
 
@@ -74,7 +80,10 @@ struct scan {
 	struct rf_diag *diag;
 };
 
-/* Copies what lies within `before` and `after` bytes of image offset `at`. The bytes are scratch: free them. */
+/*
+ * Copies what lies within `before` and `after` bytes of image offset `at`. The bytes are scratch:
+ * free them.
+ */
 static int make_view(const struct scan *s, uint64_t at, size_t before, size_t after, void **bytes,
 		     struct rf_kallsyms_view *view, size_t *digits)
 {
@@ -105,7 +114,8 @@ static int make_view(const struct scan *s, uint64_t at, size_t before, size_t af
 	return 0;
 }
 
-static int decode_within(struct scan *s, uint64_t at, size_t before, size_t after, struct rf_kallsyms *out)
+static int decode_within(struct scan *s, uint64_t at, size_t before, size_t after,
+			 struct rf_kallsyms *out)
 {
 	struct rf_kallsyms_view view;
 	size_t digits;
@@ -147,13 +157,18 @@ static int try_digits(struct scan *s, uint64_t at, struct rf_kallsyms *out)
 	return r;
 }
 
-/* Every place in the block where the digits stand, until one decodes or something other than that fails. */
-static int try_block(struct scan *s, const uint8_t *block, size_t len, uint64_t at, struct rf_kallsyms *out)
+/*
+ * Every place in the block where the digits stand, until one decodes or something other than that
+ * fails.
+ */
+static int try_block(struct scan *s, const uint8_t *block, size_t len, uint64_t at,
+		     struct rf_kallsyms *out)
 {
 	const uint8_t *from = block, *hit;
 	int r, found = -ENOENT;
 
-	while ((hit = memmem(from, len - (from - block), rf_kallsyms_digits, RF_KALLSYMS_DIGITS_LEN))) {
+	while ((hit = memmem(from, len - (from - block), rf_kallsyms_digits,
+			     RF_KALLSYMS_DIGITS_LEN))) {
 		r = try_digits(s, at + (hit - block), out);
 		if (r != -ENOENT)
 			found = r;

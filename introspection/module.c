@@ -22,10 +22,11 @@ static bool array_parts(const struct rf_kernel *k, struct rf_module_layout *l)
 	struct rf_member mem, base, size;
 	uint64_t each;
 
-	if (rf_kernel_member(k, "module", "mem", &mem) || rf_kernel_sizeof(k, "module_memory", &each) ||
+	if (rf_kernel_member(k, "module", "mem", &mem) ||
+	    rf_kernel_sizeof(k, "module_memory", &each) ||
 	    rf_kernel_member(k, "module_memory", "base", &base) ||
-	    rf_kernel_member(k, "module_memory", "size", &size) || base.size != 8 || size.size != 4 ||
-	    !each)
+	    rf_kernel_member(k, "module_memory", "size", &size) || base.size != 8 ||
+	    size.size != 4 || !each)
 		return false;
 	for (uint64_t at = 0; at < mem.size && l->part_count < RF_MODULE_PARTS_MAX; at += each)
 		add_part(l, mem.offset + at + base.offset, mem.offset + at + size.offset);
@@ -55,7 +56,8 @@ void rf_module_layout_init(struct rf_kernel *k)
 	struct rf_member list, name;
 
 	if (rf_kernel_address(k, "modules", &l.head) || rf_kernel_sizeof(k, "module", &l.size) ||
-	    rf_kernel_member(k, "module", "list", &list) || rf_kernel_member(k, "module", "name", &name))
+	    rf_kernel_member(k, "module", "list", &list) ||
+	    rf_kernel_member(k, "module", "name", &name))
 		return;
 	if (!array_parts(k, &l) && !layout_parts(k, &l))
 		return;
@@ -63,7 +65,8 @@ void rf_module_layout_init(struct rf_kernel *k)
 	    !rf_within(name.offset, name.size, 0, l.size))
 		return;
 	for (unsigned int i = 0; i < l.part_count; i++)
-		if (!rf_within(l.part[i].base, 8, 0, l.size) || !rf_within(l.part[i].size, 4, 0, l.size))
+		if (!rf_within(l.part[i].base, 8, 0, l.size) ||
+		    !rf_within(l.part[i].size, 4, 0, l.size))
 			return;
 	l.list = list.offset;
 	l.name = name.offset;

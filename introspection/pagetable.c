@@ -6,11 +6,11 @@
 
 /* Entry bits: Intel SDM vol. 3A tables 4-14 to 4-20; AMD APM vol. 2 figures 5-18 to 5-27. */
 #define PTE_PRESENT (UINT64_C(1) << 0)
-#define PTE_WRITE   (UINT64_C(1) << 1)
-#define PTE_USER    (UINT64_C(1) << 2)
-#define PTE_LARGE   (UINT64_C(1) << 7)
-#define PTE_NX      (UINT64_C(1) << 63)
-#define PTE_ADDR    UINT64_C(0x000ffffffffff000)
+#define PTE_WRITE (UINT64_C(1) << 1)
+#define PTE_USER (UINT64_C(1) << 2)
+#define PTE_LARGE (UINT64_C(1) << 7)
+#define PTE_NX (UINT64_C(1) << 63)
+#define PTE_ADDR UINT64_C(0x000ffffffffff000)
 
 #define ENTRIES 512u
 #define MAX_LEVELS 5
@@ -46,9 +46,9 @@ static bool is_leaf(uint64_t entry, unsigned int level)
 }
 
 /*
- * Where a leaf points. Address bits below the page size are reserved but for bit 12, which is PAT in a
- * large entry; the processor faults on them, so a table that has them maps nothing it could use.
- * A large bit above 1 GiB is reserved too.
+ * Where a leaf points. Address bits below the page size are reserved but for bit 12, which is PAT
+ * in a large entry; the processor faults on them, so a table that has them maps nothing it could
+ * use. A large bit above 1 GiB is reserved too.
  */
 static int leaf_address(uint64_t entry, unsigned int level, uint64_t *out)
 {
@@ -100,7 +100,8 @@ int rf_pt_translate(const struct rf_memory *m, const struct rf_paging *p, rf_gva
 	return 0;
 }
 
-int rf_pt_read(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva, void *buf, size_t len)
+int rf_pt_read(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva, void *buf,
+	       size_t len)
 {
 	struct rf_translation t;
 	uint8_t *to = buf;
@@ -126,11 +127,11 @@ int rf_pt_read(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva,
 	return 0;
 }
 
-/* The walk keeps one table per level of the current path; a run is held back until it cannot grow. */
+/* One table per level of the current path; a run is held back until it cannot grow. */
 struct walk {
 	uint64_t table[MAX_LEVELS][ENTRIES];
 	uint64_t rights[MAX_LEVELS]; /* WRITE|USER granted and NX demanded by the levels above */
-	struct rf_mapping run;       /* size 0: none pending */
+	struct rf_mapping run;	     /* size 0: none pending */
 	int (*fn)(void *ctx, const struct rf_mapping *run);
 	void *ctx;
 };
@@ -145,7 +146,8 @@ static int emit(struct walk *w)
 
 static int add(struct walk *w, uint64_t gva, uint64_t gpa, uint64_t size, uint64_t rights)
 {
-	bool writable = rights & PTE_WRITE, user = rights & PTE_USER, executable = !(rights & PTE_NX);
+	bool writable = rights & PTE_WRITE, user = rights & PTE_USER,
+	     executable = !(rights & PTE_NX);
 	struct rf_mapping *run = &w->run;
 	int r;
 
@@ -157,7 +159,9 @@ static int add(struct walk *w, uint64_t gva, uint64_t gpa, uint64_t size, uint64
 	r = emit(w);
 	if (r)
 		return r;
-	*run = (struct rf_mapping){ rf_gva_of(gva), rf_gpa_of(gpa), size, writable, user, executable };
+	*run =
+		(struct rf_mapping){ rf_gva_of(gva), rf_gpa_of(gpa), size,
+				     writable,	     user,	     executable };
 	return 0;
 }
 
@@ -167,11 +171,11 @@ static uint64_t combine(uint64_t above, uint64_t entry)
 }
 
 /*
- * A loop with a level counter, not recursion: the depth is the guest's to choose only within `levels`.
- * `last` is inclusive, so that the top of the address space needs no special case.
+ * A loop with a level counter, not recursion: the depth is the guest's to choose only within
+ * `levels`. `last` is inclusive, so that the top of the address space needs no special case.
  */
-static int walk_tables(struct walk *w, const struct rf_memory *m, const struct rf_paging *p, uint64_t cur,
-		       uint64_t last, uint64_t budget)
+static int walk_tables(struct walk *w, const struct rf_memory *m, const struct rf_paging *p,
+		       uint64_t cur, uint64_t last, uint64_t budget)
 {
 	unsigned int top = p->levels - 1, level = top;
 	uint64_t entry, rights, base, end;

@@ -3,8 +3,8 @@
  * x86-64 page tables, walked from outside the guest.
  *
  * Format: Intel SDM vol. 3A 4.5 / AMD APM vol. 2 5.3 (4 and 5 levels, 4 KiB, 2 MiB, 1 GiB pages).
- * Tables are hostile: every loop is bounded by the levels and the range asked for, a malformed entry is
- * -EBADMSG, one that is not present -ENOENT, one that points outside RAM -EFAULT.
+ * Tables are hostile: every loop is bounded by the levels and the range asked for, a malformed
+ * entry is -EBADMSG, one that is not present -ENOENT, one that points outside RAM -EFAULT.
  */
 #ifndef RF_INTROSPECTION_PAGETABLE_H
 #define RF_INTROSPECTION_PAGETABLE_H
@@ -12,8 +12,8 @@
 #include "introspection/memory.h"
 
 struct rf_paging {
-	rf_gpa root;     /* CR3 without PCID and flag bits, page aligned */
-	uint8_t levels;  /* 4, or 5 with CR4.LA57 */
+	rf_gpa root;	/* CR3 without PCID and flag bits, page aligned */
+	uint8_t levels; /* 4, or 5 with CR4.LA57 */
 };
 
 /* As the registers hold it: CR3 with PCID and LAM bits, CR4.LA57 (bit 12). Long mode is assumed. */
@@ -25,11 +25,11 @@ static inline struct rf_paging rf_paging_of(uint64_t cr3, uint64_t cr4)
 
 /* What the hardware would make of one address: permissions are the AND over all levels. */
 struct rf_translation {
-	rf_gpa gpa;          /* of the address asked for, not of the page */
-	uint64_t page_size;  /* 4 KiB, 2 MiB or 1 GiB */
-	bool writable;       /* R/W set at every level (CR0.WP is not looked at) */
-	bool user;           /* U/S set at every level */
-	bool executable;     /* NX clear at every level (EFER.NXE assumed set) */
+	rf_gpa gpa;	    /* of the address asked for, not of the page */
+	uint64_t page_size; /* 4 KiB, 2 MiB or 1 GiB */
+	bool writable;	    /* R/W set at every level (CR0.WP is not looked at) */
+	bool user;	    /* U/S set at every level */
+	bool executable;    /* NX clear at every level (EFER.NXE assumed set) */
 };
 
 /* 0, -ENOENT, -EBADMSG, -EFAULT, -EINVAL (not canonical, levels not 4 or 5). */
@@ -49,10 +49,11 @@ struct rf_mapping {
 };
 
 /*
- * Calls fn for each present run inside [start, end), page aligned, in one canonical half, end 0 meaning the
- * top of the address space, ascending, merged as far as it goes. Not-present
- * holes are skipped at the level they stand at. fn returns 0 to go on; any other value stops the walk and
- * is returned. At most max_entries table entries are looked at, else -E2BIG (a hostile tree can alias).
+ * Calls fn for each present run inside [start, end), page aligned, in one canonical half, end 0
+ * meaning the top of the address space, ascending, merged as far as it goes. Not-present holes are
+ * skipped at the level they stand at. fn returns 0 to go on; any other value stops the walk and is
+ * returned. At most max_entries table entries are looked at, else -E2BIG (a hostile tree can
+ * alias).
  */
 int rf_pt_walk(const struct rf_memory *m, const struct rf_paging *p, rf_gva start, rf_gva end,
 	       uint64_t max_entries, int (*fn)(void *ctx, const struct rf_mapping *run), void *ctx);

@@ -6,8 +6,8 @@
 #include <string.h>
 
 /*
- * Names come from the guest: an attacker can choose thousands that hash alike. Real tables need fewer than two
- * probes a name; a table that needs far more is refused instead of being slow.
+ * Names come from the guest: an attacker can choose thousands that hash alike. Real tables need
+ * fewer than two probes a name; a table that needs far more is refused instead of being slow.
  */
 #define PROBES_PER_NAME 64u
 
@@ -70,7 +70,8 @@ void rf_symbols_deinit(struct rf_symbols *s)
 
 void rf_symbols_at(const struct rf_symbols *s, size_t index, struct rf_symbol *out)
 {
-	*out = (struct rf_symbol){ name_of(s, index), rf_gva_of(s->table.addr[index]), type_of(s, index) };
+	*out = (struct rf_symbol){ name_of(s, index), rf_gva_of(s->table.addr[index]),
+				   type_of(s, index) };
 }
 
 int rf_symbols_by_name(const struct rf_symbols *s, const char *name, struct rf_symbol *out)
@@ -107,7 +108,10 @@ static bool is_marker(const char *name)
 	return name[0] == '$' || !strncmp(name, ".L", 2);
 }
 
-/* Bounds put there by the linker script (include/asm-generic/vmlinux.lds.h), not things in their own right. */
+/*
+ * Bounds put there by the linker script (include/asm-generic/vmlinux.lds.h), not things in their
+ * own right.
+ */
 static bool is_bound(const char *name)
 {
 	size_t len = strlen(name);
@@ -129,7 +133,8 @@ static int rank(const struct rf_symbols *s, size_t index)
 	return type_of(s, index) >= 'a' ? 2 : 3;
 }
 
-int rf_symbols_by_address(const struct rf_symbols *s, uint64_t addr, struct rf_symbol *out, uint64_t *next)
+int rf_symbols_by_address(const struct rf_symbols *s, uint64_t addr, struct rf_symbol *out,
+			  uint64_t *next)
 {
 	size_t above = count_to(s, addr), i = above, best;
 
@@ -137,7 +142,7 @@ int rf_symbols_by_address(const struct rf_symbols *s, uint64_t addr, struct rf_s
 		i--;
 	if (!i)
 		return -ENOENT;
-	/* kallsyms sorts the better of equal aliases first, so the first of the highest rank wins. */
+	/* kallsyms sorts the better of equal aliases first: the first of the highest rank. */
 	for (best = --i; i && s->table.addr[i - 1] == s->table.addr[best]; i--)
 		if (rank(s, i - 1) >= rank(s, best))
 			best = i - 1;

@@ -7,8 +7,8 @@
 #include "introspection/kernel_internal.h"
 
 /*
- * The running task's pointer lives in per-CPU memory: `current_task` (to 6.1, and again from 6.15), or a member of
- * `pcpu_hot` between (arch/x86/include/asm/current.h).
+ * The running task's pointer lives in per-CPU memory: `current_task` (to 6.1, and again from 6.15),
+ * or a member of `pcpu_hot` between (arch/x86/include/asm/current.h).
  */
 static int current_offset(const struct rf_kernel *k, uint64_t *out)
 {
@@ -32,7 +32,7 @@ static int current_offset(const struct rf_kernel *k, uint64_t *out)
 	return 0;
 }
 
-/* A member of exactly that size, so that a changed kernel leaves the task unknown instead of wrong. */
+/* Of exactly that size: a kernel that changed it leaves the task unknown, not wrong. */
 static bool member(const struct rf_kernel *k, const char *type, const char *path, uint64_t size,
 		   uint64_t *offset)
 {

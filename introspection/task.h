@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Who is running: the task on a CPU, as the guest claims it. An attacker in ring 0 can forge all of it,
- * so records mark it as claimed by the guest and no verdict rests on it.
+ * Who is running: the task on a CPU, as the guest claims it. An attacker in ring 0 can forge all of
+ * it, so records mark it as claimed by the guest and no verdict rests on it.
  */
 #ifndef RF_INTROSPECTION_TASK_H
 #define RF_INTROSPECTION_TASK_H
@@ -15,8 +15,9 @@ struct rf_task {
 };
 
 /*
- * Task on the CPU whose per-CPU area starts at percpu_base (GS base while in kernel mode, KERNEL_GS_BASE
- * while in user mode). 0, -ENOENT when the kernel offers no way to know, or a read error.
+ * Task on the CPU whose per-CPU area starts at percpu_base (GS base while in kernel mode,
+ * KERNEL_GS_BASE while in user mode). 0, -ENOENT when the kernel offers no way to know, or a read
+ * error.
  */
 int rf_task_current(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
 		    rf_gva percpu_base, struct rf_task *out);
@@ -27,7 +28,7 @@ struct rf_module {
 	uint64_t size;
 };
 
-/* The loaded module that holds gva, from the guest's module list; bounded. -ENOENT when none does. */
+/* The loaded module that holds gva, from the guest's list of them. -ENOENT when none does. */
 int rf_module_find(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
 		   rf_gva gva, struct rf_module *out);
 

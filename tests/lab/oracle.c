@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Compares what introspection finds in a memory dump with what the guest said of itself. See tests/lab/oracle.py.
+ * Compares what introspection finds in a memory dump with what the guest said of itself. See
+ * tests/lab/oracle.py.
  *
  *   oracle DUMP CR3 CR4 INSIDE [symbols FILE] [types FILE] [modules FILE] [task COMM PID]
  *
- * symbols: lines of /proc/kallsyms, relocated as in this dump. types: "S name bytes" and "M struct path bit-offset
- * bytes" lines. modules: lines of /proc/modules. Prints one line per comparison; exit 1 when one differs.
+ * symbols: lines of /proc/kallsyms, relocated as in this dump. types: "S name bytes" and "M struct
+ * path bit-offset bytes" lines. modules: lines of /proc/modules. Prints one line per comparison;
+ * exit 1 when one differs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +58,10 @@ static FILE *open_lines(const char *path)
 	return f;
 }
 
-/* Each symbol in order: address, type, name; each name leads to its first; each text address to itself. */
+/*
+ * Each symbol in order: address, type, name; each name leads to its first; each text address to
+ * itself.
+ */
 static void compare_symbols(const struct rf_kernel *k, const char *path)
 {
 	size_t n = 0, count = rf_kernel_symbol_count(k);
@@ -82,7 +87,8 @@ static void compare_symbols(const struct rf_kernel *k, const char *path)
 			differs("by name", line);
 		if (rf_kernel_image_gpa(k, s.addr, &(rf_gpa){ 0 }))
 			continue;
-		if (rf_kernel_symbolize(k, s.addr, &by_addr, &offset) || offset || by_addr.addr.v != addr)
+		if (rf_kernel_symbolize(k, s.addr, &by_addr, &offset) || offset ||
+		    by_addr.addr.v != addr)
 			differs("by address", line);
 		if ((type == 't' || type == 'T') && !rf_kernel_is_function(k, s.addr))
 			differs("is a function", line);
@@ -108,7 +114,8 @@ static void compare_types(const struct rf_kernel *k, const char *path)
 			sizes++;
 			if (rf_kernel_sizeof(k, type, &bytes) || bytes != size)
 				differs("sizeof", line);
-		} else if (sscanf(line, "M %299s %299s %llu %llu", type, member, &bits, &size) == 4) {
+		} else if (sscanf(line, "M %299s %299s %llu %llu", type, member, &bits, &size) ==
+			   4) {
 			members++;
 			if (rf_kernel_member(k, type, member, &m) || m.offset * 8 != bits ||
 			    m.size != size)
@@ -121,8 +128,8 @@ static void compare_types(const struct rf_kernel *k, const char *path)
 		differs("none", path);
 }
 
-static void compare_modules(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
-			    const char *path)
+static void compare_modules(const struct rf_kernel *k, const struct rf_memory *m,
+			    const struct rf_paging *p, const char *path)
 {
 	char line[1024], name[64];
 	unsigned long long base;
@@ -140,7 +147,8 @@ static void compare_modules(const struct rf_kernel *k, const struct rf_memory *m
 			differs("module", line);
 	}
 	fclose(f);
-	if (rf_module_find(k, m, p, rf_gva_of(0xffffffffff000000), &(struct rf_module){ .size = 0 }) != -ENOENT)
+	if (rf_module_find(k, m, p, rf_gva_of(0xffffffffff000000),
+			   &(struct rf_module){ .size = 0 }) != -ENOENT)
 		differs("module", "found where none is");
 	printf("modules: %zu compared\n", n);
 	if (!n)
@@ -148,8 +156,8 @@ static void compare_modules(const struct rf_kernel *k, const struct rf_memory *m
 }
 
 /* CPU 0's per-CPU area as the kernel itself knows it: a dump has no GS base. */
-static void compare_task(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
-			 const char *comm, int pid)
+static void compare_task(const struct rf_kernel *k, const struct rf_memory *m,
+			 const struct rf_paging *p, const char *comm, int pid)
 {
 	struct rf_task t = { .pid = -1 };
 	rf_gva table;
@@ -179,7 +187,8 @@ int main(int argc, char **argv)
 
 	if (argc < 5) {
 		fputs("usage: oracle DUMP CR3 CR4 INSIDE [symbols F] [types F] [modules F] "
-		      "[task COMM PID]\n", stderr);
+		      "[task COMM PID]\n",
+		      stderr);
 		return 2;
 	}
 	r = dump_open(argv[1], &d);
@@ -192,15 +201,16 @@ int main(int argc, char **argv)
 	before = status_kib("RssAnon:");
 	start = now_ms();
 	r = rf_kernel_discover(&m, &p, rf_gva_of(strtoull(argv[4], NULL, 16)), &k, &diag);
-	printf("discovery: %.1f ms, %llu reads, %llu KiB read", now_ms() - start, (unsigned long long)d.calls,
-	       (unsigned long long)d.copied / 1024);
+	printf("discovery: %.1f ms, %llu reads, %llu KiB read", now_ms() - start,
+	       (unsigned long long)d.calls, (unsigned long long)d.copied / 1024);
 	if (r) {
 		printf(": %s (%s)\n", strerror(-r), diag.text);
 		return 1;
 	}
 	printf(", keeps %ld KiB\n", status_kib("RssAnon:") - before);
 	printf("image: %#llx at %#llx, %llu KiB, %u levels: %s\n",
-	       (unsigned long long)rf_kernel_image(k)->base.v, (unsigned long long)rf_kernel_image(k)->gpa.v,
+	       (unsigned long long)rf_kernel_image(k)->base.v,
+	       (unsigned long long)rf_kernel_image(k)->gpa.v,
 	       (unsigned long long)rf_kernel_image(k)->size / 1024, p.levels, rf_kernel_banner(k));
 	if (rf_kernel_paging(k, &kernel_p))
 		differs("paging", "no init_top_pgt");
