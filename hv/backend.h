@@ -34,6 +34,7 @@ struct rf_backend_info {
 	uint64_t seal_ns, copy_bytes;
 	uint64_t counters[RF_COUNTERS];
 	uint32_t regions_count;
+	struct rf_region image; /* while sealed */
 	struct rf_region regions[RF_SEAL_MAX];
 };
 

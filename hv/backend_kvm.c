@@ -82,6 +82,7 @@ static int kvm_info(struct rf_backend *b, struct rf_backend_info *out)
 		.seal_ns = k->copy.seal_ns,
 		.copy_bytes = k->copy.copy_bytes,
 		.regions_count = k->copy.regions_count,
+		.image = k->copy.image,
 	};
 	memcpy(out->regions, k->copy.regions, sizeof(out->regions));
 	for (int i = 0; i < RF_COUNTERS; i++)

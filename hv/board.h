@@ -51,6 +51,7 @@ struct rf_board {
 	uint64_t seal_ns;       /* how long the last seal held the vCPUs */
 	uint64_t copy_bytes;    /* private memory the seals cost */
 	uint64_t counters[RF_COUNTERS];
+	struct rf_region image; /* as the seal named it */
 	struct rf_region regions[RF_SEAL_MAX];
 	struct rf_board_run runs[RF_BOARD_RUNS];
 };

@@ -3,3 +3,4 @@ FENCE_SRCS = hv/channel.c hv/fence.c hv/gate.c hv/interpose.c hv/memslots.c hv/p
 	hv/seal.c hv/split.c hv/watch.c hv/vmx/cpu.c hv/vmx/decode.c hv/vmx/msr.c
 # Monitor side of hv/: backends behind hv/backend.h.
 BACKEND_SRCS = hv/proto.c hv/backend_kvm.c
+BACKEND_SRCS += hv/probe.c

@@ -9,7 +9,7 @@
  *
  *   fence   -> HELLO (+ the board's fd)          monitor -> WELCOME
  *   fence   -> EVENT                             monitor -> commands, then VERDICT for that event
- *   fence   -> DONE for each command             fence   -> OUTCOME once a verdict is enforced
+ *   fence   -> DONE for each command             fence   -> OUTCOME once a verdict other than ALLOW is enforced
  */
 #ifndef RF_HV_PROTO_H
 #define RF_HV_PROTO_H
@@ -149,7 +149,7 @@ struct rf_msg_watch {
 	uint32_t pad;
 };
 
-enum rf_region_kind { RF_REGION_TEXT = 1, RF_REGION_RODATA = 2 };
+enum rf_region_kind { RF_REGION_IMAGE = 0, RF_REGION_TEXT = 1, RF_REGION_RODATA = 2 };
 
 struct rf_region {
 	uint64_t gpa, size; /* bytes, multiples of 4 KiB */
@@ -164,6 +164,7 @@ struct rf_region {
 struct rf_msg_seal {
 	struct rf_msg h;
 	uint64_t kernel; /* as in rf_msg_watch: a reset in between makes it stale */
+	struct rf_region image; /* of the whole kernel, not sealed: kept for a monitor that takes over */
 	uint32_t count; /* 1..RF_SEAL_MAX */
 	uint32_t pad;
 	struct rf_region regions[RF_SEAL_MAX];

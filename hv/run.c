@@ -256,7 +256,9 @@ static enum next enforce(struct rf_vcpu *v)
 			rf_kernel_found(&v->wait.event);
 		break;
 	}
-	rf_channel_outcome(v, err);
+	/* An allowed store is settled by its record; the others' end is worth a line of its own. */
+	if (err || verdict != RF_VERDICT_ALLOW)
+		rf_channel_outcome(v, err);
 	if (err)
 		rf_fatal("a verdict could not be enforced");
 	if (!v->wait.saved.reason)

@@ -116,6 +116,7 @@ int rf_seal(const struct rf_msg_seal *m, uint64_t *ns)
 	*ns = now_ns() - start;
 	rf_vm.board->seal_ns = *ns;
 	rf_vm.board->copy_bytes = copied;
+	rf_vm.board->image = m->image;
 	rf_board_publish();
 	rf_gate_open();
 	pthread_mutex_unlock(&rf_vm.lock);

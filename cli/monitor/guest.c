@@ -47,7 +47,9 @@ static int note(struct rf_guest *g, const char *kind, const char *outcome, const
 
 /* --- found ------------------------------------------------------------------------------------------ */
 
-static int find_kernel(struct rf_guest *g, uint64_t lstar, uint64_t cr3, uint64_t cr4, uint64_t event)
+/* image: known since the seal, NULL when the guest's page tables must tell where the kernel lies. */
+static int find_kernel(struct rf_guest *g, uint64_t lstar, uint64_t cr3, uint64_t cr4, uint64_t event,
+		       const struct rf_region *image)
 {
 	struct rf_diag diag = { "" };
 	uint64_t start = rf_now_ns();
@@ -56,12 +58,20 @@ static int find_kernel(struct rf_guest *g, uint64_t lstar, uint64_t cr3, uint64_
 	rf_guest_forget(g);
 	g->paging.root = rf_gpa_of(cr3 & UINT64_C(0x000ffffffffff000));
 	g->paging.levels = cr4 & (1u << 12) ? 5 : 4;
-	err = rf_kernel_discover(&g->mem, &g->paging, rf_gva_of(lstar), &g->kernel, &diag);
+	if (image) {
+		const struct rf_image known = { rf_gva_of(image->gva), rf_gpa_of(image->gpa), image->size };
+
+		err = rf_kernel_discover_image(&g->mem, &known, g->paging.levels, rf_gva_of(lstar),
+					       &g->kernel, &diag);
+	} else {
+		err = rf_kernel_discover(&g->mem, &g->paging, rf_gva_of(lstar), &g->kernel, &diag);
+	}
 	g->discovery_ns = rf_now_ns() - start;
 	if (err) {
 		note(g, "kernel", "not recognised", diag.text);
 		return err;
 	}
+	rf_kernel_paging(g->kernel, &g->paging);
 	g->kernel_event = event;
 	g->lstar = lstar;
 	note(g, "kernel", rf_kernel_has_types(g->kernel) ? "found" : "found, without types",
@@ -141,9 +151,11 @@ static int plan_one(struct rf_guest *g, const char *first, const char *last, uin
 
 static int plan(struct rf_guest *g, struct rf_msg_seal *m)
 {
+	const struct rf_image *image = rf_kernel_image(g->kernel);
 	int err = 0;
 
 	*m = (struct rf_msg_seal){ .kernel = g->kernel_event };
+	m->image = (struct rf_region){ .gpa = image->gpa.v, .size = image->size, .gva = image->base.v };
 	if (g->policy.seal_text)
 		err = plan_one(g, "_text", "_etext", RF_REGION_TEXT, &m->regions[m->count++]);
 	if (!err && g->policy.seal_rodata)
@@ -260,7 +272,7 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 		return err;
 	if (info.state == RF_VM_SEALED)
 		return rf_judge_late_msr(g, ev);
-	err = find_kernel(g, ev->msr.value, ev->regs.cr3, ev->regs.cr4, ev->id);
+	err = find_kernel(g, ev->msr.value, ev->regs.cr3, ev->regs.cr4, ev->id, NULL);
 	if (err)
 		return give_up(g, ev, "no Linux kernel could be recognised", err);
 	err = watch_state(g);
@@ -328,7 +340,8 @@ int rf_guest_resume(struct rf_guest *g)
 
 	if (err || !info.kernel)
 		return err;
-	err = find_kernel(g, info.lstar, info.cr3, info.cr4, info.kernel);
+	err = find_kernel(g, info.lstar, info.cr3, info.cr4, info.kernel,
+			  info.state == RF_VM_SEALED ? &info.image : NULL);
 	if (err)
 		return err;
 	if (info.state == RF_VM_SEALED)
