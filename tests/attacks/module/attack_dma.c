@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device does the writing: a disk read whose buffer is the sealed page, which no guest page table can forbid. The
+ * sector is first given what the page holds, with one byte changed.
+ */
+#include <linux/bvec.h>
+#include <linux/fs.h>
+#include <linux/gfp.h>
+#include <linux/string.h>
+#include <linux/uio.h>
+
+#include "attacks.h"
+
+#define DISK "/dev/vda"
+#define SECTOR 512
+
+static ssize_t transfer(struct file *disk, struct page *page, bool write)
+{
+	struct bio_vec vec = { .bv_page = page, .bv_len = SECTOR, .bv_offset = 0 };
+	struct iov_iter iter;
+	loff_t pos = 0;
+
+	iov_iter_bvec(&iter, write ? WRITE : READ, &vec, 1, SECTOR);
+	return write ? vfs_iter_write(disk, &iter, &pos, 0) : vfs_iter_read(disk, &iter, &pos, 0);
+}
+
+void attack_dma_read(struct rf_report *r)
+{
+	u8 *at = rf_quiet_page(r);
+	struct file *disk;
+	struct page *own;
+	ssize_t done;
+
+	if (!at || !rf_aim_at(r, "__start_BTF", at, SECTOR))
+		return;
+	/* Without O_DIRECT the disk would be read into the page cache, and copied by the processor. */
+	disk = filp_open(DISK, O_RDWR | O_DIRECT, 0);
+	if (IS_ERR(disk))
+		return rf_skip(r, "there is no " DISK);
+	own = alloc_page(GFP_KERNEL);
+	if (!own) {
+		filp_close(disk, NULL);
+		return rf_skip(r, "no memory");
+	}
+	memcpy(page_address(own), r->before, SECTOR);
+	*(u8 *)page_address(own) ^= 1;
+	done = transfer(disk, own, true);
+	if (done == SECTOR)
+		done = transfer(disk, rf_page(at), false);
+	filp_close(disk, NULL);
+	__free_page(own);
+	rf_say(r, "read=%zd", done);
+	rf_judge(r, done != SECTOR);
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The attack module's interface.
+ *
+ * /proc/rf_attack		read: the attacks' names; write: run the one named, or tell how user space's part went;
+ *				mmap: the page that user space attacks
+ * /proc/rf_attack_last		the last result, one line:
+ *				attack NAME result=R target=SYMBOL+OFF va=A pa=P len=N detail=TEXT
+ * Parameter attack=NAME runs one at once: a guest whose first act is to load this module needs nothing else.
+ */
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/proc_fs.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "attacks.h"
+
+static char *attack;
+module_param(attack, charp, 0);
+MODULE_PARM_DESC(attack, "an attack to run at once");
+
+struct rf_attack {
+	const char *name;
+	void (*run)(struct rf_report *r);
+};
+
+#define RF(name) { #name, attack_##name },
+static const struct rf_attack attacks[] = { RF_ATTACKS(RF) };
+#undef RF
+
+static const char *const outcomes[] = {
+	[RF_NONE] = "none",
+	[RF_LANDED] = "landed",
+	[RF_FAULTED] = "faulted",
+	[RF_UNCHANGED] = "unchanged",
+	[RF_SKIPPED] = "skipped",
+};
+
+static DEFINE_MUTEX(lock);
+static struct rf_report report;
+static char last[700];
+
+static void publish(void)
+{
+	scnprintf(last, sizeof(last), "attack %s result=%s target=%s+0x%lx va=0x%lx pa=0x%llx len=%u detail=%s\n",
+		  report.name, outcomes[report.outcome], report.symbol ?: "?", report.offset, (unsigned long)report.at,
+		  report.at ? PFN_PHYS(page_to_pfn(rf_page(report.at))) + offset_in_page(report.at) : 0ULL, report.len,
+		  report.detail[0] ? report.detail : "-");
+}
+
+static int run(const char *name)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(attacks); i++) {
+		if (strcmp(attacks[i].name, name))
+			continue;
+		memset(&report, 0, sizeof(report));
+		report.name = attacks[i].name;
+		attacks[i].run(&report);
+		publish();
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static ssize_t attack_write(struct file *file, const char __user *text, size_t size, loff_t *pos)
+{
+	char command[64], *name, *how;
+	int err = 0;
+
+	if (size >= sizeof(command))
+		return -EINVAL;
+	if (copy_from_user(command, text, size))
+		return -EFAULT;
+	command[size] = '\0';
+	how = strim(command);
+	name = strsep(&how, " ");
+	mutex_lock(&lock);
+	if (how) {
+		rf_user_alias_done(&report, how);
+		publish();
+	} else {
+		err = run(name);
+	}
+	mutex_unlock(&lock);
+	return err ?: (ssize_t)size;
+}
+
+static ssize_t attack_read(struct file *file, char __user *to, size_t size, loff_t *pos)
+{
+	char names[512] = "";
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(attacks); i++) {
+		strlcat(names, attacks[i].name, sizeof(names));
+		strlcat(names, "\n", sizeof(names));
+	}
+	return simple_read_from_buffer(to, size, pos, names, strlen(names));
+}
+
+static ssize_t last_read(struct file *file, char __user *to, size_t size, loff_t *pos)
+{
+	return simple_read_from_buffer(to, size, pos, last, strlen(last));
+}
+
+static int attack_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	return rf_user_alias_mmap(vma);
+}
+
+static const struct proc_ops attack_ops = {
+	.proc_read = attack_read,
+	.proc_write = attack_write,
+	.proc_mmap = attack_mmap,
+};
+
+static const struct proc_ops last_ops = {
+	.proc_read = last_read,
+};
+
+static int __init rf_attack_init(void)
+{
+	int err = attack ? run(attack) : 0;
+
+	if (err)
+		return err;
+	if (!proc_create("rf_attack", 0600, NULL, &attack_ops) || !proc_create("rf_attack_last", 0400, NULL, &last_ops)) {
+		remove_proc_entry("rf_attack", NULL);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void __exit rf_attack_exit(void)
+{
+	remove_proc_entry("rf_attack", NULL);
+	remove_proc_entry("rf_attack_last", NULL);
+}
+
+module_init(rf_attack_init);
+module_exit(rf_attack_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("ringfence test attacks");
