@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORWARD_MAX 65536 /* a longer way from the symbol's start is not walked: time per event is bounded */
-#define VOTE_BACK 96      /* bytes before RIP where the voting streams start */
+#define FORWARD_MAX                                                                                \
+	65536 /* a longer way from the symbol's start is not walked: time per event is bounded */
+#define VOTE_BACK 96 /* bytes before RIP where the voting streams start */
 #define CHUNK 2048
 
 int rf_disasm_create(struct rf_disasm **out)
@@ -70,8 +71,8 @@ void rf_disasm_text(struct rf_disasm *d, const uint8_t *code, size_t len, rf_gva
 }
 
 /*
- * Length of the instruction at code; 1 for bytes Capstone 4 does not know (wrpkru, serialize, data in text),
- * after which the stream falls into step again by itself.
+ * Length of the instruction at code; 1 for bytes Capstone 4 does not know (wrpkru, serialize, data
+ * in text), after which the stream falls into step again by itself.
  */
 static size_t step_length(struct rf_disasm *d, const uint8_t *code, size_t len, uint64_t at)
 {
@@ -89,8 +90,8 @@ static uint32_t mark(uint64_t at, const rf_gva *starts, size_t count)
 }
 
 /* Decodes from `from` up to and including rip, in chunks that overlap by one instruction. */
-static int walk(struct rf_disasm *d, const struct rf_memory *m, const struct rf_paging *p, uint64_t from,
-		uint64_t rip, const rf_gva *starts, size_t count, uint32_t *mask)
+static int walk(struct rf_disasm *d, const struct rf_memory *m, const struct rf_paging *p,
+		uint64_t from, uint64_t rip, const rf_gva *starts, size_t count, uint32_t *mask)
 {
 	uint8_t code[CHUNK + RF_INSN_MAX];
 	uint32_t found = 0;
@@ -99,7 +100,8 @@ static int walk(struct rf_disasm *d, const struct rf_memory *m, const struct rf_
 	while (at < rip) {
 		uint64_t left = rip - at;
 		size_t want = left < CHUNK ? left : CHUNK;
-		/* The last chunk stops at RIP, so that it never touches a page that RIP's code does not. */
+		/* The last chunk stops at RIP, so that it never touches a page that RIP's code does
+		 * not. */
 		size_t have = left < CHUNK + RF_INSN_MAX ? left : CHUNK + RF_INSN_MAX;
 		size_t i = 0;
 		int err = rf_pt_read(m, p, rf_gva_of(at), code, have);
@@ -117,8 +119,8 @@ static int walk(struct rf_disasm *d, const struct rf_memory *m, const struct rf_
 	return 0;
 }
 
-static uint32_t vote(struct rf_disasm *d, const struct rf_memory *m, const struct rf_paging *p, uint64_t rip,
-		     const rf_gva *starts, size_t count)
+static uint32_t vote(struct rf_disasm *d, const struct rf_memory *m, const struct rf_paging *p,
+		     uint64_t rip, const rf_gva *starts, size_t count)
 {
 	uint8_t code[VOTE_BACK];
 	unsigned int votes[32] = { 0 }, best = 0, streams = 0;
@@ -126,7 +128,8 @@ static uint32_t vote(struct rf_disasm *d, const struct rf_memory *m, const struc
 	uint32_t mask = 0;
 
 	if (rip < back || rf_pt_read(m, p, rf_gva_of(rip - back), code, back)) {
-		back = rip & (RF_PAGE_SIZE - 1); /* the page before may be anything: stay on RIP's own */
+		back = rip &
+		       (RF_PAGE_SIZE - 1); /* the page before may be anything: stay on RIP's own */
 		if (back > VOTE_BACK)
 			back = VOTE_BACK;
 		if (!back || rf_pt_read(m, p, rf_gva_of(rip - back), code, back))

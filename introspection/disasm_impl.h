@@ -10,13 +10,13 @@
 #define RF_INSN_MAX 15 /* Intel SDM vol. 2A 2.3.11 */
 
 /*
- * Two handles because operand detail costs a third of Capstone's speed and walking a function forward needs
- * lengths only. Both instructions are allocated once: nothing is allocated per event.
+ * Two handles because operand detail costs a third of Capstone's speed and walking a function
+ * forward needs lengths only. Both instructions are allocated once: nothing is allocated per event.
  */
 struct rf_disasm {
 	csh detail, plain;
-	cs_insn *insn;  /* with detail */
-	cs_insn *step;  /* without */
+	cs_insn *insn; /* with detail */
+	cs_insn *step; /* without */
 };
 
 /* The instruction at the start of code, d->insn with operands. False: Capstone knows none there. */
@@ -24,10 +24,10 @@ bool rf_disasm_one(struct rf_disasm *d, const uint8_t *code, size_t len, rf_gva 
 
 /*
  * Which of the instruction starts in `starts` (each ends or stands at or before `rip`) lies on the
- * instruction stream of the code around it; the answer is a bit mask over starts. Inside a known function
- * the stream is decoded from the function's start, and *known is set: 0 then means that none does.
- * Elsewhere (modules, JIT) it is decoded from many earlier offsets: x86 streams fall into step after a few
- * instructions, and what most of them say is taken; 0 means no evidence.
+ * instruction stream of the code around it; the answer is a bit mask over starts. Inside a known
+ * function the stream is decoded from the function's start, and *known is set: 0 then means that
+ * none does. Elsewhere (modules, JIT) it is decoded from many earlier offsets: x86 streams fall
+ * into step after a few instructions, and what most of them say is taken; 0 means no evidence.
  */
 uint32_t rf_disasm_on_stream(struct rf_disasm *d, const struct rf_kernel *k,
 			     const struct rf_memory *m, const struct rf_paging *p, rf_gva rip,

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From an exit to the store behind it. KVM's emulator has run the instruction when a write to a read-only slot
- * exits (arch/x86/kvm/x86.c x86_emulate_instruction(): registers and RIP are written back with mmio_needed
- * set), so its start has to be found backwards and its register changes undone. What the hardware reported
- * decides between candidates; no single one is believed for its bytes alone.
+ * From an exit to the store behind it. KVM's emulator has run the instruction when a write to a
+ * read-only slot exits (arch/x86/kvm/x86.c x86_emulate_instruction(): registers and RIP are written
+ * back with mmio_needed set), so its start has to be found backwards and its register changes
+ * undone. What the hardware reported decides between candidates; no single one is believed for its
+ * bytes alone.
  */
 #include "introspection/store_insn.h"
 
@@ -45,8 +46,8 @@ static bool maps_to(const struct search *s, uint64_t linear, rf_gpa *gpa)
 }
 
 /*
- * May a report of seen->len bytes begin at `offset` of the operand? It ends where the operand ends, at the
- * page border when the rest was writable, or after whole 8-byte pieces (KVM_RUN hands out
+ * May a report of seen->len bytes begin at `offset` of the operand? It ends where the operand ends,
+ * at the page border when the rest was writable, or after whole 8-byte pieces (KVM_RUN hands out
  * min(8, fragment) bytes at a time) when the caller did not merge them.
  */
 static bool length_fits(const struct search *s, const struct candidate *c, uint32_t offset)
@@ -64,7 +65,8 @@ static bool length_fits(const struct search *s, const struct candidate *c, uint3
 	return len == size - offset || len == to_border || !(len % 8);
 }
 
-/* Where in the operand the report begins: at its start, after a page border, or at a later 8-byte piece. */
+/* Where in the operand the report begins: at its start, after a page border, or at a later 8-byte
+ * piece. */
 static bool find_offset(const struct search *s, struct candidate *c)
 {
 	uint32_t size = c->insn.size ? c->insn.size : 1;
@@ -90,7 +92,8 @@ static bool find_offset(const struct search *s, struct candidate *c)
 	return false;
 }
 
-/* The reported bytes, seen as part of a value that the instruction stored from a register or immediate. */
+/* The reported bytes, seen as part of a value that the instruction stored from a register or
+ * immediate. */
 static bool value_fits(const struct search *s, const struct candidate *c, uint64_t value)
 {
 	uint32_t size = c->insn.size;
@@ -102,10 +105,11 @@ static bool value_fits(const struct search *s, const struct candidate *c, uint64
 }
 
 /*
- * The whole value stored. Bytes outside the report went to writable memory before the exit: they are read
- * from there, and may have changed since.
+ * The whole value stored. Bytes outside the report went to writable memory before the exit: they
+ * are read from there, and may have changed since.
  */
-static bool stored_value(const struct search *s, const struct candidate *c, uint64_t *value, bool *whole)
+static bool stored_value(const struct search *s, const struct candidate *c, uint64_t *value,
+			 bool *whole)
 {
 	uint8_t bytes[8] = { 0 };
 	uint32_t size = c->insn.size;
@@ -130,11 +134,13 @@ static bool stored_value(const struct search *s, const struct candidate *c, uint
 
 static void set_reg(struct rf_regs *regs, const struct rf_store_insn *insn, uint64_t v)
 {
-	uint64_t mask = insn->reg_size >= 8 ? UINT64_MAX : (UINT64_C(1) << (8 * insn->reg_size)) - 1;
+	uint64_t mask =
+		insn->reg_size >= 8 ? UINT64_MAX : (UINT64_C(1) << (8 * insn->reg_size)) - 1;
 	unsigned int shift = insn->reg_high ? 8 : 0;
 	uint64_t *reg = &regs->gpr[insn->reg];
 
-	if (insn->reg_size == 4) /* the upper half was cleared with the write: what it was is lost */
+	if (insn->reg_size ==
+	    4) /* the upper half was cleared with the write: what it was is lost */
 		*reg = v & mask;
 	else
 		*reg = (*reg & ~(mask << shift)) | (v & mask) << shift;
@@ -170,12 +176,14 @@ static bool check_value(const struct search *s, struct candidate *c)
 		c->exact = c->exact && zf;
 		if (insn->reg < 0)
 			return true;
-		return value_fits(s, c, rf_store_reg(&c->before, zf ? insn->reg : 0, insn->reg_size,
-						     zf && insn->reg_high));
+		return value_fits(s, c,
+				  rf_store_reg(&c->before, zf ? insn->reg : 0, insn->reg_size,
+					       zf && insn->reg_high));
 	case RF_STORE_CMPXCHG8B:
 		c->exact = c->exact && zf;
 		if (insn->size == 8 && zf)
-			return value_fits(s, c, c->before.gpr[1] << 32 | (uint32_t)c->before.gpr[3]);
+			return value_fits(s, c,
+					  c->before.gpr[1] << 32 | (uint32_t)c->before.gpr[3]);
 		return true;
 	case RF_STORE_CALL:
 	case RF_STORE_BITS:
@@ -185,7 +193,8 @@ static bool check_value(const struct search *s, struct candidate *c)
 			return value_fits(s, c, (uint64_t)insn->imm);
 		if (insn->reg < 0)
 			return true;
-		return value_fits(s, c, rf_store_reg(&c->before, insn->reg, insn->reg_size, insn->reg_high));
+		return value_fits(
+			s, c, rf_store_reg(&c->before, insn->reg, insn->reg_size, insn->reg_high));
 	}
 }
 
@@ -194,8 +203,10 @@ static bool uses(const struct rf_store_insn *insn, int8_t reg)
 	return reg >= 0 && (insn->base == reg || insn->index == reg);
 }
 
-/* Considers the instruction of exactly `len` bytes at `start`; what the registers were follows from it. */
-static void consider(struct search *s, const uint8_t *code, size_t len, rf_gva start, bool exact_len)
+/* Considers the instruction of exactly `len` bytes at `start`; what the registers were follows from
+ * it. */
+static void consider(struct search *s, const uint8_t *code, size_t len, rf_gva start,
+		     bool exact_len)
 {
 	struct candidate *c = &s->found[s->count];
 	bool ran = s->seen->rip_after;
@@ -206,7 +217,8 @@ static void consider(struct search *s, const uint8_t *code, size_t len, rf_gva s
 	memset(c, 0, sizeof(*c));
 	if (rf_store_insn_decode(s->d, &c->insn))
 		return;
-	/* RIP stays on a repeated store and passes any other; the caller knows which of the two it asks for. */
+	/* RIP stays on a repeated store and passes any other; the caller knows which of the two it
+	 * asks for. */
 	if (ran && c->insn.rep == exact_len)
 		return;
 	c->start = start;
@@ -216,12 +228,14 @@ static void consider(struct search *s, const uint8_t *code, size_t len, rf_gva s
 	c->exact = true;
 	if (ran) {
 		rf_store_undo_pointers(&c->insn, &c->before);
-		c->exact = !(c->insn.addr32 && (c->insn.class == RF_STORE_MOVS || c->insn.class == RF_STORE_STOS));
+		c->exact = !(c->insn.addr32 &&
+			     (c->insn.class == RF_STORE_MOVS || c->insn.class == RF_STORE_STOS));
 	}
 	c->operand = rf_store_address(&c->insn, &c->before, start.v);
 	if (ran && (c->insn.class == RF_STORE_XCHG || c->insn.class == RF_STORE_XADD) &&
 	    uses(&c->insn, c->insn.reg)) {
-		/* The exchange changed its own address: undo it first, for which the report must be whole. */
+		/* The exchange changed its own address: undo it first, for which the report must be
+		 * whole. */
 		if (s->seen->len != c->insn.size || !undo_exchange(s, c))
 			return;
 		c->operand = rf_store_address(&c->insn, &c->before, start.v);
@@ -243,7 +257,8 @@ static void consider_call(struct search *s, const uint8_t *code, size_t have, ui
 		consider(s, code + have - n, n, rf_gva_of(ret - n), true);
 		if (s->count == before)
 			continue;
-		if (insn->class != RF_STORE_CALL || (insn->has_imm && (uint64_t)insn->imm != s->seen->regs.rip) ||
+		if (insn->class != RF_STORE_CALL ||
+		    (insn->has_imm && (uint64_t)insn->imm != s->seen->regs.rip) ||
 		    (insn->reg >= 0 && s->found[before].before.gpr[insn->reg] != s->seen->regs.rip))
 			s->count = before;
 	}
@@ -305,8 +320,9 @@ static void gather_after(struct search *s, const uint8_t *tail, size_t have)
 }
 
 /*
- * The candidate on the instruction stream; among several the longest, for a prefix belongs to what follows
- * it. The only candidate is taken even off the stream (Capstone may have lost it), but not called exact.
+ * The candidate on the instruction stream; among several the longest, for a prefix belongs to what
+ * follows it. The only candidate is taken even off the stream (Capstone may have lost it), but not
+ * called exact.
  */
 static const struct candidate *choose(struct search *s, const struct rf_kernel *k, bool *sure)
 {
@@ -327,7 +343,8 @@ static const struct candidate *choose(struct search *s, const struct rf_kernel *
 	for (size_t i = 0; i < s->count; i++) {
 		const struct candidate *c = &s->found[i];
 
-		/* A store before RIP beats a REP on it, which fits by chance when both write one value. */
+		/* A store before RIP beats a REP on it, which fits by chance when both write one
+		 * value. */
 		if ((mask >> i & 1) &&
 		    (!best || (!c->insn.rep && c->insn.length > best->insn.length)))
 			best = c;
@@ -349,7 +366,8 @@ int rf_store_find(struct rf_disasm *d, const struct rf_kernel *k, const struct r
 		return -EINVAL;
 	if (seen->rip_after) {
 		n = read_before(&s, seen->regs.rip, code);
-		/* A call's target may begin its page with nothing mapped below, and REP stands on RIP. */
+		/* A call's target may begin its page with nothing mapped below, and REP stands on
+		 * RIP. */
 		gather_after(&s, code, n > 0 ? (size_t)n : 0);
 		if (!s.count)
 			return n < 0 ? n : -ENOENT;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which instructions store, where and how much. Capstone 4.0.2's access flags are not used: it calls movups,
- * movnti, cmpxchg and vmovdqu stores reads. In Intel syntax the destination comes first, so a first
- * operand in memory is a store unless the instruction is known to read only.
+ * Which instructions store, where and how much. Capstone 4.0.2's access flags are not used: it
+ * calls movups, movnti, cmpxchg and vmovdqu stores reads. In Intel syntax the destination comes
+ * first, so a first operand in memory is a store unless the instruction is known to read only.
  */
 #include "introspection/store_insn.h"
 
@@ -14,32 +14,33 @@ struct gpr {
 	bool high;
 };
 
-/* The order is that of the encoding (struct rf_regs). */
-static const x86_reg gpr64[16] = { X86_REG_RAX, X86_REG_RCX, X86_REG_RDX, X86_REG_RBX, X86_REG_RSP, X86_REG_RBP,
-				   X86_REG_RSI, X86_REG_RDI, X86_REG_R8, X86_REG_R9, X86_REG_R10, X86_REG_R11,
-				   X86_REG_R12, X86_REG_R13, X86_REG_R14, X86_REG_R15 };
-static const x86_reg gpr32[16] = { X86_REG_EAX, X86_REG_ECX, X86_REG_EDX, X86_REG_EBX, X86_REG_ESP, X86_REG_EBP,
-				   X86_REG_ESI, X86_REG_EDI, X86_REG_R8D, X86_REG_R9D, X86_REG_R10D, X86_REG_R11D,
-				   X86_REG_R12D, X86_REG_R13D, X86_REG_R14D, X86_REG_R15D };
-static const x86_reg gpr16[16] = { X86_REG_AX, X86_REG_CX, X86_REG_DX, X86_REG_BX, X86_REG_SP, X86_REG_BP,
-				   X86_REG_SI, X86_REG_DI, X86_REG_R8W, X86_REG_R9W, X86_REG_R10W, X86_REG_R11W,
-				   X86_REG_R12W, X86_REG_R13W, X86_REG_R14W, X86_REG_R15W };
-static const x86_reg gpr8[16] = { X86_REG_AL, X86_REG_CL, X86_REG_DL, X86_REG_BL, X86_REG_SPL, X86_REG_BPL,
-				  X86_REG_SIL, X86_REG_DIL, X86_REG_R8B, X86_REG_R9B, X86_REG_R10B, X86_REG_R11B,
-				  X86_REG_R12B, X86_REG_R13B, X86_REG_R14B, X86_REG_R15B };
-static const x86_reg gpr_high[4] = { X86_REG_AH, X86_REG_CH, X86_REG_DH, X86_REG_BH };
+/* By size, in the order of the encoding (struct rf_regs). */
+static const uint16_t gprs[4][16] = {
+	{ X86_REG_AL, X86_REG_CL, X86_REG_DL, X86_REG_BL, X86_REG_SPL, X86_REG_BPL, X86_REG_SIL,
+	  X86_REG_DIL, X86_REG_R8B, X86_REG_R9B, X86_REG_R10B, X86_REG_R11B, X86_REG_R12B,
+	  X86_REG_R13B, X86_REG_R14B, X86_REG_R15B },
+	{ X86_REG_AX, X86_REG_CX, X86_REG_DX, X86_REG_BX, X86_REG_SP, X86_REG_BP, X86_REG_SI,
+	  X86_REG_DI, X86_REG_R8W, X86_REG_R9W, X86_REG_R10W, X86_REG_R11W, X86_REG_R12W,
+	  X86_REG_R13W, X86_REG_R14W, X86_REG_R15W },
+	{ X86_REG_EAX, X86_REG_ECX, X86_REG_EDX, X86_REG_EBX, X86_REG_ESP, X86_REG_EBP, X86_REG_ESI,
+	  X86_REG_EDI, X86_REG_R8D, X86_REG_R9D, X86_REG_R10D, X86_REG_R11D, X86_REG_R12D,
+	  X86_REG_R13D, X86_REG_R14D, X86_REG_R15D },
+	{ X86_REG_RAX, X86_REG_RCX, X86_REG_RDX, X86_REG_RBX, X86_REG_RSP, X86_REG_RBP, X86_REG_RSI,
+	  X86_REG_RDI, X86_REG_R8, X86_REG_R9, X86_REG_R10, X86_REG_R11, X86_REG_R12, X86_REG_R13,
+	  X86_REG_R14, X86_REG_R15 },
+};
+static const uint16_t gprs_high[4] = { X86_REG_AH, X86_REG_CH, X86_REG_DH, X86_REG_BH };
 
 static bool gpr_of(unsigned int reg, struct gpr *out)
 {
 	for (int8_t i = 0; i < 16; i++) {
-		if (gpr64[i] == reg || gpr32[i] == reg || gpr16[i] == reg || gpr8[i] == reg) {
-			*out = (struct gpr){ i, gpr64[i] == reg ? 8 : gpr32[i] == reg ? 4 : gpr16[i] == reg ? 2 : 1,
-					     false };
-			return true;
+		for (int log = 0; log < 4; log++) {
+			if (gprs[log][i] == reg) {
+				*out = (struct gpr){ i, (uint8_t)(1 << log), false };
+				return true;
+			}
 		}
-	}
-	for (int8_t i = 0; i < 4; i++) {
-		if (gpr_high[i] == reg) {
+		if (i < 4 && gprs_high[i] == reg) {
 			*out = (struct gpr){ i, 1, true };
 			return true;
 		}
@@ -48,29 +49,33 @@ static bool gpr_of(unsigned int reg, struct gpr *out)
 }
 
 /* A first operand in memory that is only read (or not touched at all). */
+static const uint16_t readers[] = {
+	X86_INS_CMP,	     X86_INS_TEST,	 X86_INS_BT,	     X86_INS_JMP,
+	X86_INS_LJMP,	     X86_INS_MUL,	 X86_INS_IMUL,	     X86_INS_DIV,
+	X86_INS_IDIV,	     X86_INS_NOP,	 X86_INS_PREFETCH,   X86_INS_PREFETCHW,
+	X86_INS_PREFETCHNTA, X86_INS_PREFETCHT0, X86_INS_PREFETCHT1, X86_INS_PREFETCHT2,
+	X86_INS_CLFLUSH,     X86_INS_CLFLUSHOPT, X86_INS_CLWB,	     X86_INS_INVLPG,
+	X86_INS_LGDT,	     X86_INS_LIDT,	 X86_INS_LLDT,	     X86_INS_LTR,
+	X86_INS_LMSW,	     X86_INS_VERR,	 X86_INS_VERW,	     X86_INS_LDMXCSR,
+	X86_INS_VLDMXCSR,    X86_INS_FXRSTOR,	 X86_INS_FXRSTOR64,  X86_INS_XRSTOR,
+	X86_INS_XRSTOR64,    X86_INS_XRSTORS,	 X86_INS_XRSTORS64,  X86_INS_FLD,
+	X86_INS_FILD,	     X86_INS_FBLD,	 X86_INS_FLDCW,	     X86_INS_FLDENV,
+	X86_INS_FRSTOR,	     X86_INS_FADD,	 X86_INS_FMUL,	     X86_INS_FCOM,
+	X86_INS_FCOMP,	     X86_INS_FSUB,	 X86_INS_FSUBR,	     X86_INS_FDIV,
+	X86_INS_FDIVR,	     X86_INS_FIADD,	 X86_INS_FIMUL,	     X86_INS_FICOM,
+	X86_INS_FICOMP,	     X86_INS_FISUB,	 X86_INS_FISUBR,     X86_INS_FIDIV,
+	X86_INS_FIDIVR,	     X86_INS_VMPTRLD,	 X86_INS_VMCLEAR,    X86_INS_VMXON,
+	X86_INS_LCALL,	     X86_INS_CMPSB,	 X86_INS_CMPSW,	     X86_INS_CMPSQ,
+	X86_INS_CMPSD,	     X86_INS_SCASB,	 X86_INS_SCASW,	     X86_INS_SCASD,
+	X86_INS_SCASQ,	     X86_INS_OUTSB,	 X86_INS_OUTSW,	     X86_INS_OUTSD,
+};
+
 static bool reads_only(unsigned int id)
 {
-	switch (id) {
-	case X86_INS_CMP: case X86_INS_TEST: case X86_INS_BT: case X86_INS_JMP: case X86_INS_LJMP:
-	case X86_INS_MUL: case X86_INS_IMUL: case X86_INS_DIV: case X86_INS_IDIV: case X86_INS_NOP:
-	case X86_INS_PREFETCH: case X86_INS_PREFETCHW: case X86_INS_PREFETCHNTA: case X86_INS_PREFETCHT0:
-	case X86_INS_PREFETCHT1: case X86_INS_PREFETCHT2: case X86_INS_CLFLUSH: case X86_INS_CLFLUSHOPT:
-	case X86_INS_CLWB: case X86_INS_INVLPG: case X86_INS_LGDT: case X86_INS_LIDT: case X86_INS_LLDT:
-	case X86_INS_LTR: case X86_INS_LMSW: case X86_INS_VERR: case X86_INS_VERW: case X86_INS_LDMXCSR:
-	case X86_INS_VLDMXCSR: case X86_INS_FXRSTOR: case X86_INS_FXRSTOR64: case X86_INS_XRSTOR:
-	case X86_INS_XRSTOR64: case X86_INS_XRSTORS: case X86_INS_XRSTORS64: case X86_INS_FLD:
-	case X86_INS_FILD: case X86_INS_FBLD: case X86_INS_FLDCW: case X86_INS_FLDENV: case X86_INS_FRSTOR:
-	case X86_INS_FADD: case X86_INS_FMUL: case X86_INS_FCOM: case X86_INS_FCOMP: case X86_INS_FSUB:
-	case X86_INS_FSUBR: case X86_INS_FDIV: case X86_INS_FDIVR: case X86_INS_FIADD: case X86_INS_FIMUL:
-	case X86_INS_FICOM: case X86_INS_FICOMP: case X86_INS_FISUB: case X86_INS_FISUBR:
-	case X86_INS_FIDIV: case X86_INS_FIDIVR: case X86_INS_VMPTRLD: case X86_INS_VMCLEAR:
-	case X86_INS_VMXON: case X86_INS_LCALL: case X86_INS_CMPSB: case X86_INS_CMPSW: case X86_INS_CMPSQ:
-	case X86_INS_SCASB: case X86_INS_SCASW: case X86_INS_SCASD: case X86_INS_SCASQ: case X86_INS_OUTSB:
-	case X86_INS_OUTSW: case X86_INS_OUTSD:
-		return true;
-	default:
-		return false;
-	}
+	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
+		if (readers[i] == id)
+			return true;
+	return false;
 }
 
 /* String stores, told by opcode: Capstone gives the SSE movsd and the string movsd one id. */
@@ -110,7 +115,8 @@ static int memory_operand(const x86_op_mem *mem, struct rf_store_insn *insn)
 			return -ENOENT;
 		insn->base = g.index;
 	}
-	if (mem->index != X86_REG_INVALID && mem->index != X86_REG_RIZ && mem->index != X86_REG_EIZ) {
+	if (mem->index != X86_REG_INVALID && mem->index != X86_REG_RIZ &&
+	    mem->index != X86_REG_EIZ) {
 		if (!gpr_of(mem->index, &g))
 			return -ENOENT; /* a scatter: one instruction, many addresses */
 		insn->index = g.index;
@@ -118,16 +124,24 @@ static int memory_operand(const x86_op_mem *mem, struct rf_store_insn *insn)
 	return 0;
 }
 
-/* Sizes that Capstone gives as that of a pointer (SDM vol. 1 10.5 and 13, vol. 2 FSAVE). 0: not fixed. */
+/* Sizes that Capstone gives as that of a pointer (SDM vol. 1 10.5 and 13, vol. 2 FSAVE). 0: not
+ * fixed. */
 static uint32_t state_size(unsigned int id, uint32_t size)
 {
 	switch (id) {
-	case X86_INS_FXSAVE: case X86_INS_FXSAVE64:
+	case X86_INS_FXSAVE:
+	case X86_INS_FXSAVE64:
 		return 512;
 	case X86_INS_FNSAVE:
 		return size == 2 ? 94 : 108;
-	case X86_INS_FNSTENV: case X86_INS_XSAVE: case X86_INS_XSAVE64: case X86_INS_XSAVEOPT:
-	case X86_INS_XSAVEOPT64: case X86_INS_XSAVEC: case X86_INS_XSAVEC64: case X86_INS_XSAVES:
+	case X86_INS_FNSTENV:
+	case X86_INS_XSAVE:
+	case X86_INS_XSAVE64:
+	case X86_INS_XSAVEOPT:
+	case X86_INS_XSAVEOPT64:
+	case X86_INS_XSAVEC:
+	case X86_INS_XSAVEC64:
+	case X86_INS_XSAVES:
 	case X86_INS_XSAVES64:
 		return 0;
 	default:
@@ -144,11 +158,14 @@ static enum rf_store_class class_of(unsigned int id, bool has_reg)
 		return RF_STORE_XADD;
 	case X86_INS_CMPXCHG:
 		return RF_STORE_CMPXCHG;
-	case X86_INS_CMPXCHG8B: case X86_INS_CMPXCHG16B:
+	case X86_INS_CMPXCHG8B:
+	case X86_INS_CMPXCHG16B:
 		return RF_STORE_CMPXCHG8B;
 	case X86_INS_POP:
 		return RF_STORE_POP;
-	case X86_INS_BTS: case X86_INS_BTR: case X86_INS_BTC:
+	case X86_INS_BTS:
+	case X86_INS_BTR:
+	case X86_INS_BTC:
 		return has_reg ? RF_STORE_BITS : RF_STORE_PLAIN;
 	default:
 		return RF_STORE_PLAIN;
@@ -177,7 +194,9 @@ int rf_store_insn_decode(const struct rf_disasm *d, struct rf_store_insn *out)
 {
 	const cs_insn *cs = d->insn;
 	const cs_x86 *x = &cs->detail->x86;
-	struct rf_store_insn insn = { .reg = -1, .base = -1, .index = -1, .length = (uint8_t)cs->size };
+	struct rf_store_insn insn = {
+		.reg = -1, .base = -1, .index = -1, .length = (uint8_t)cs->size
+	};
 	struct gpr g;
 	int err;
 
@@ -185,13 +204,16 @@ int rf_store_insn_decode(const struct rf_disasm *d, struct rf_store_insn *out)
 	if (string_store(x, &insn))
 		goto done;
 	switch (cs->id) {
-	case X86_INS_PUSH: case X86_INS_PUSHF: case X86_INS_PUSHFQ:
+	case X86_INS_PUSH:
+	case X86_INS_PUSHF:
+	case X86_INS_PUSHFQ:
 		insn.class = RF_STORE_PUSH;
 		insn.size = x->prefix[2] == X86_PREFIX_OPSIZE ? 2 : 8;
 		if (x->op_count && x->operands[0].type == X86_OP_IMM) {
 			insn.has_imm = true;
 			insn.imm = x->operands[0].imm;
-		} else if (x->op_count && x->operands[0].type == X86_OP_REG && gpr_of(x->operands[0].reg, &g)) {
+		} else if (x->op_count && x->operands[0].type == X86_OP_REG &&
+			   gpr_of(x->operands[0].reg, &g)) {
 			insn.reg = g.index;
 			insn.reg_size = g.size;
 		}
@@ -202,7 +224,8 @@ int rf_store_insn_decode(const struct rf_disasm *d, struct rf_store_insn *out)
 		if (x->op_count && x->operands[0].type == X86_OP_IMM) {
 			insn.has_imm = true;
 			insn.imm = x->operands[0].imm;
-		} else if (x->op_count && x->operands[0].type == X86_OP_REG && gpr_of(x->operands[0].reg, &g)) {
+		} else if (x->op_count && x->operands[0].type == X86_OP_REG &&
+			   gpr_of(x->operands[0].reg, &g)) {
 			insn.reg = g.index;
 			insn.reg_size = g.size;
 		}
@@ -290,7 +313,9 @@ uint64_t rf_store_address(const struct rf_store_insn *insn, const struct rf_regs
 	if (insn->class == RF_STORE_BITS) {
 		/* The bit number is signed and may reach outside the operand (SDM vol. 2A, BT). */
 		uint64_t v = rf_store_reg(regs, insn->reg, insn->reg_size, false);
-		int64_t bit = insn->reg_size == 2 ? (int16_t)v : insn->reg_size == 4 ? (int32_t)v : (int64_t)v;
+		int64_t bit = insn->reg_size == 2   ? (int16_t)v
+			      : insn->reg_size == 4 ? (int32_t)v
+						    : (int64_t)v;
 
 		ea += (uint64_t)((bit & -(int64_t)(insn->size * 8)) >> 3);
 	}

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The int3 protocol, site by site. text_poke_bp_batch() (arch/x86/kernel/alternative.c, 6.1 and 6.12; newer
- * kernels call it smp_text_poke_batch_finish()) writes 0xCC to the first byte of every site of a batch, then the
- * tails one site after the other, then the first bytes. Each goes through text_poke(), whose memcpy() may be
- * rep movsb (one exit per byte) or two overlapping stores (memcpy_orig). Between the steps another CPU that runs
- * into the site takes #BP, so no mixture is ever executed, and whatever stands in memory when the first byte
- * becomes final must be legal as a whole. The state is the memory itself: first byte 0xCC, or not.
+ * The int3 protocol, site by site. text_poke_bp_batch() (arch/x86/kernel/alternative.c, 6.1
+ * and 6.12; newer kernels call it smp_text_poke_batch_finish()) writes 0xCC to the first byte of
+ * every site of a batch, then the tails one site after the other, then the first bytes. Each goes
+ * through text_poke(), whose memcpy() may be rep movsb (one exit per byte) or two overlapping
+ * stores (memcpy_orig). Between the steps another CPU that runs into the site takes #BP, so no
+ * mixture is ever executed, and whatever stands in memory when the first byte becomes final must be
+ * legal as a whole. The state is the memory itself: first byte 0xCC, or not.
  */
 #include "introspection/textpatch_impl.h"
 
@@ -13,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int rf_textpatch_read(const struct rf_textpatch *t, const struct rf_memory *m, uint64_t gva, void *buf,
-		      size_t len)
+int rf_textpatch_read(const struct rf_textpatch *t, const struct rf_memory *m, uint64_t gva,
+		      void *buf, size_t len)
 {
 	const struct rf_image *image = rf_kernel_image(t->k);
 
@@ -40,8 +41,8 @@ struct rf_site *rf_textpatch_find(const struct rf_textpatch *t, uint64_t gva)
 	return &t->sites[lo - 1];
 }
 
-int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
-			struct rf_textpatch **out, struct rf_diag *diag)
+int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
+			const struct rf_paging *p, struct rf_textpatch **out, struct rf_diag *diag)
 {
 	struct rf_textpatch *t = calloc(1, sizeof(*t));
 	int err;
@@ -73,8 +74,9 @@ static void set(struct rf_patch_result *r, enum rf_patch_verdict verdict, const 
 }
 
 /*
- * The kernel writes tails one site at a time under text_mutex, so at most one is half written. Without this rule
- * every site could be parked in flight with four bytes of an attacker's choice in executable memory.
+ * The kernel writes tails one site at a time under text_mutex, so at most one is half written.
+ * Without this rule every site could be parked in flight with four bytes of an attacker's choice in
+ * executable memory.
  */
 static int other_tail_torn(const struct rf_textpatch *t, const struct rf_memory *m,
 			   const struct rf_site *site, bool *torn)
@@ -93,8 +95,9 @@ static int other_tail_torn(const struct rf_textpatch *t, const struct rf_memory 
 	return 0;
 }
 
-static int judge_tail(const struct rf_textpatch *t, const struct rf_memory *m, const struct rf_site *site,
-		      const uint8_t *bytes, size_t len, struct rf_patch_result *r)
+static int judge_tail(const struct rf_textpatch *t, const struct rf_memory *m,
+		      const struct rf_site *site, const uint8_t *bytes, size_t len,
+		      struct rf_patch_result *r)
 {
 	const struct rf_site_ops *ops = rf_site_ops(site->kind);
 	bool torn;
@@ -102,7 +105,8 @@ static int judge_tail(const struct rf_textpatch *t, const struct rf_memory *m, c
 
 	for (size_t i = 0; i < len; i++) {
 		if (!ops->tail_byte(t, site, r->offset + (uint32_t)i, bytes[i])) {
-			set(r, RF_PATCH_BAD_INSN, "tail byte that no legal instruction of the site has");
+			set(r, RF_PATCH_BAD_INSN,
+			    "tail byte that no legal instruction of the site has");
 			return 0;
 		}
 	}
@@ -117,8 +121,9 @@ static int judge_tail(const struct rf_textpatch *t, const struct rf_memory *m, c
 }
 
 /* now: what the site holds; the store lies within it. */
-static int judge_site(const struct rf_textpatch *t, const struct rf_memory *m, const struct rf_site *site,
-		      const uint8_t *now, const uint8_t *bytes, size_t len, struct rf_patch_result *r)
+static int judge_site(const struct rf_textpatch *t, const struct rf_memory *m,
+		      const struct rf_site *site, const uint8_t *now, const uint8_t *bytes,
+		      size_t len, struct rf_patch_result *r)
 {
 	const struct rf_site_ops *ops = rf_site_ops(site->kind);
 	bool flying = now[0] == RF_INT3;
@@ -169,8 +174,8 @@ static int judge_site(const struct rf_textpatch *t, const struct rf_memory *m, c
 	return 0;
 }
 
-int rf_textpatch_judge(struct rf_textpatch *t, const struct rf_memory *m, rf_gva gva, const uint8_t *bytes,
-		       size_t len, struct rf_patch_result *out)
+int rf_textpatch_judge(struct rf_textpatch *t, const struct rf_memory *m, rf_gva gva,
+		       const uint8_t *bytes, size_t len, struct rf_patch_result *out)
 {
 	struct rf_patch_result r = { .verdict = RF_PATCH_NOT_A_SITE, .why = "not a patch site" };
 	const struct rf_site *site = NULL;
@@ -229,7 +234,8 @@ void rf_textpatch_applied(struct rf_textpatch *t, const struct rf_patch_result *
 
 size_t rf_textpatch_count(const struct rf_textpatch *t, enum rf_site_kind kind)
 {
-	return (unsigned int)kind < sizeof(t->by_kind) / sizeof(t->by_kind[0]) ? t->by_kind[kind] : 0;
+	return (unsigned int)kind < sizeof(t->by_kind) / sizeof(t->by_kind[0]) ? t->by_kind[kind]
+									       : 0;
 }
 
 size_t rf_textpatch_in_flight(const struct rf_textpatch *t)

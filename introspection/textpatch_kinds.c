@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Legal instructions of each kind of site. Read in the kernel sources 6.1.192 and 6.12.117, which agree:
- *  - arch/x86/kernel/jump_label.c __jump_label_patch(): x86_nops[size] or text_gen_insn(JMP8/JMP32) to the
- *    entry's target, size 2 or 5 as the instruction in place is (arch_jump_entry_size());
- *  - arch/x86/kernel/static_call.c __static_call_transform() and __static_call_validate(): a call site holds
- *    call rel32, a 5-byte nop, or "cs cs cs xor eax,eax" for __static_call_return0; a tail site or
- *    trampoline jmp rel32 or ret and four int3 (jmp to a return thunk with rethunk); a tail site that the
- *    compiler made conditional keeps its jcc and only changes the target.
+ * Legal instructions of each kind of site. Read in the kernel sources 6.1.192 and 6.12.117, which
+ * agree:
+ *  - arch/x86/kernel/jump_label.c __jump_label_patch(): x86_nops[size] or text_gen_insn(JMP8/JMP32)
+ * to the entry's target, size 2 or 5 as the instruction in place is (arch_jump_entry_size());
+ *  - arch/x86/kernel/static_call.c __static_call_transform() and __static_call_validate(): a call
+ * site holds call rel32, a 5-byte nop, or "cs cs cs xor eax,eax" for __static_call_return0; a tail
+ * site or trampoline jmp rel32 or ret and four int3 (jmp to a return thunk with rethunk); a tail
+ * site that the compiler made conditional keeps its jcc and only changes the target.
  */
 #include "introspection/textpatch_impl.h"
 
 #include <string.h>
 
-static const uint8_t nop2[2] = { 0x66, 0x90 };                    /* asm/nops.h BYTES_NOP2 */
-static const uint8_t nop5[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };  /* BYTES_NOP5 */
+static const uint8_t nop2[2] = { 0x66, 0x90 };			 /* asm/nops.h BYTES_NOP2 */
+static const uint8_t nop5[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 }; /* BYTES_NOP5 */
 static const uint8_t xor5rax[5] = { 0x2e, 0x2e, 0x2e, 0x31, 0xc0 };
 static const uint8_t ret5[5] = { 0xc3, 0xcc, 0xcc, 0xcc, 0xcc };
 /* ARCH_DEFINE_STATIC_CALL_NULL_TRAMP without rethunk: how an untouched trampoline was assembled. */
@@ -28,7 +29,8 @@ static uint64_t rel32_target(uint64_t next, const uint8_t *rel)
 	return next + (uint64_t)(int64_t)v;
 }
 
-/* --- jump labels ----------------------------------------------------------------------------------- */
+/* --- jump labels
+ * ----------------------------------------------------------------------------------- */
 
 /* The two instructions of a site of len 2 or 5. False: the target is out of reach for that size. */
 static bool jump_forms(const struct rf_site *site, uint8_t len, uint8_t nop[5], uint8_t jmp[5])
@@ -55,12 +57,12 @@ static const char *jump_illegal(const struct rf_textpatch *t, const struct rf_si
 
 	if (!memcmp(insn, nop, site->len) || (reach && !memcmp(insn, jmp, site->len)))
 		return NULL;
-	return insn[0] == jmp[0] ? "jump label: jmp to another target than the entry's" :
-				   "jump label: neither its nop nor its jmp";
+	return insn[0] == jmp[0] ? "jump label: jmp to another target than the entry's"
+				 : "jump label: neither its nop nor its jmp";
 }
 
-static bool jump_tail_byte(const struct rf_textpatch *t, const struct rf_site *site, uint32_t offset,
-			   uint8_t byte)
+static bool jump_tail_byte(const struct rf_textpatch *t, const struct rf_site *site,
+			   uint32_t offset, uint8_t byte)
 {
 	uint8_t nop[5], jmp[5];
 	bool reach = jump_forms(site, site->len, nop, jmp);
@@ -69,9 +71,9 @@ static bool jump_tail_byte(const struct rf_textpatch *t, const struct rf_site *s
 }
 
 /*
- * While in flight the size cannot be read off the first byte. Five bytes whose tail is made of the two known
- * 5-byte tails are a 5-byte site: a 2-byte one is followed by other code. (Bytes of both tails may be mixed: the
- * tail can be half written.)
+ * While in flight the size cannot be read off the first byte. Five bytes whose tail is made of the
+ * two known 5-byte tails are a 5-byte site: a 2-byte one is followed by other code. (Bytes of both
+ * tails may be mixed: the tail can be half written.)
  */
 static bool jump_measure(const struct rf_textpatch *t, struct rf_site *site, const uint8_t *now,
 			 size_t have)
@@ -97,13 +99,16 @@ static bool jump_measure(const struct rf_textpatch *t, struct rf_site *site, con
 	return false;
 }
 
-/* --- static calls ---------------------------------------------------------------------------------- */
+/* --- static calls
+ * ---------------------------------------------------------------------------------- */
 
 /*
- * A call may go to the start of a function in sealed text. Of trampolines only to the site's own: that is how
- * the compiler leaves it until static_call_init(). Functions of modules are not known here yet.
+ * A call may go to the start of a function in sealed text. Of trampolines only to the site's own:
+ * that is how the compiler leaves it until static_call_init(). Functions of modules are not known
+ * here yet.
  */
-static bool call_target_legal(const struct rf_textpatch *t, const struct rf_site *site, uint64_t target)
+static bool call_target_legal(const struct rf_textpatch *t, const struct rf_site *site,
+			      uint64_t target)
 {
 	const struct rf_site *at;
 
@@ -119,16 +124,19 @@ static bool call_target_legal(const struct rf_textpatch *t, const struct rf_site
 static const char *call_illegal(const struct rf_textpatch *t, const struct rf_site *site,
 				const uint8_t *insn)
 {
-	static const char foreign[] = "static call: target is not the start of a function in sealed text";
+	static const char foreign[] =
+		"static call: target is not the start of a function in sealed text";
 	bool tail = site->flags & RF_SITE_TAIL || site->kind == RF_SITE_STATIC_TRAMP;
 
 	if (site->len == 6) {
 		if (insn[0] != 0x0f || insn[1] != site->cc)
 			return "static call: another condition or instruction than the site's jcc";
-		return call_target_legal(t, site, rel32_target(site->addr + 6, insn + 2)) ? NULL : foreign;
+		return call_target_legal(t, site, rel32_target(site->addr + 6, insn + 2)) ? NULL
+											  : foreign;
 	}
 	if (insn[0] == (tail ? 0xe9 : 0xe8))
-		return call_target_legal(t, site, rel32_target(site->addr + 5, insn + 1)) ? NULL : foreign;
+		return call_target_legal(t, site, rel32_target(site->addr + 5, insn + 1)) ? NULL
+											  : foreign;
 	if (!tail && (!memcmp(insn, nop5, 5) || !memcmp(insn, xor5rax, 5)))
 		return NULL;
 	if (tail && (!memcmp(insn, ret5, 5) ||
@@ -137,10 +145,11 @@ static const char *call_illegal(const struct rf_textpatch *t, const struct rf_si
 	return "static call: not an instruction of that form of site";
 }
 
-static bool call_tail_byte(const struct rf_textpatch *t, const struct rf_site *site, uint32_t offset,
-			   uint8_t byte)
+static bool call_tail_byte(const struct rf_textpatch *t, const struct rf_site *site,
+			   uint32_t offset, uint8_t byte)
 {
-	return site->len != 6 || offset != 1 || byte == site->cc; /* the rest is a rel32: judged whole */
+	return site->len != 6 || offset != 1 ||
+	       byte == site->cc; /* the rest is a rel32: judged whole */
 }
 
 static bool is_jcc32(const uint8_t *insn)
@@ -154,12 +163,14 @@ static bool call_measure(const struct rf_textpatch *t, struct rf_site *site, con
 	bool flying = have && now[0] == RF_INT3;
 	uint8_t jcc[RF_SITE_MAX_LEN];
 
-	if (have >= 6 && site->flags & RF_SITE_TAIL && (flying || now[0] == 0x0f) && is_jcc32(now)) {
+	if (have >= 6 && site->flags & RF_SITE_TAIL && (flying || now[0] == 0x0f) &&
+	    is_jcc32(now)) {
 		site->len = 6;
 		site->cc = now[1];
 		memcpy(jcc, now, 6);
 		jcc[0] = 0x0f;
-		/* In flight a jmp's displacement may look like a condition: then the target decides. */
+		/* In flight a jmp's displacement may look like a condition: then the target
+		 * decides. */
 		if (!call_illegal(t, site, jcc))
 			return true;
 		if (!flying)

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Reads the guest's site tables: include/linux/jump_label.h struct jump_entry and
- * include/linux/static_call_types.h struct static_call_site (6.1 and 6.12; both self-relative), and the
- * trampolines by name. The linker puts both tables into ro_after_init (include/asm-generic/vmlinux.lds.h
- * RO_AFTER_INIT_DATA), so after the seal they are as trustworthy as text. Their content is still
- * bounded and checked here: what was there at the seal may have been forged before it.
+ * include/linux/static_call_types.h struct static_call_site (6.1 and 6.12; both self-relative), and
+ * the trampolines by name. The linker puts both tables into ro_after_init
+ * (include/asm-generic/vmlinux.lds.h RO_AFTER_INIT_DATA), so after the seal they are as trustworthy
+ * as text. Their content is still bounded and checked here: what was there at the seal may have
+ * been forged before it.
  */
+#include "introspection/diag.h"
 #include "introspection/textpatch_impl.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLE_MAX (UINT64_C(16) << 20) /* bytes: a million jump entries; a big kernel has some 20,000 */
+#define TABLE_MAX                                                                                  \
+	(UINT64_C(16) << 20) /* bytes: a million jump entries; a big kernel has some 20,000 */
 #define CHUNK 4096
 
 struct jump_entry {
@@ -27,18 +28,6 @@ struct static_call_site {
 	int32_t addr, key; /* low bits of the key's address: 1 tail, 2 init text */
 };
 _Static_assert(sizeof(struct static_call_site) == 8, "include/linux/static_call_types.h");
-
-__attribute__((format(printf, 2, 3)))
-static void say(struct rf_diag *diag, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (!diag)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(diag->text, sizeof(diag->text), fmt, ap);
-	va_end(ap);
-}
 
 static int push(struct rf_textpatch *t, const struct rf_site *site)
 {
@@ -105,7 +94,8 @@ static const struct table tables[] = {
 	  sizeof(struct static_call_site), call_entry },
 };
 
-/* The guest's patcher reads the table through its own page tables: both must see the same frames. */
+/* The guest's patcher reads the table through its own page tables: both must see the same frames.
+ */
 static int check_mapping(const struct rf_textpatch *t, const struct rf_memory *m,
 			 const struct rf_paging *p, uint64_t start, uint64_t stop)
 {
@@ -117,7 +107,8 @@ static int check_mapping(const struct rf_textpatch *t, const struct rf_memory *m
 		if (!err)
 			err = rf_pt_translate(m, p, rf_gva_of(at), &tr);
 		if (err)
-			return err == -ENOENT ? -EBADMSG : err; /* -ENOENT means no table, to the caller */
+			return err == -ENOENT ? -EBADMSG
+					      : err; /* -ENOENT means no table, to the caller */
 		if (tr.gpa.v != want.v)
 			return -EBADMSG;
 	}
@@ -150,29 +141,28 @@ static int read_table(struct rf_textpatch *t, const struct rf_memory *m, const s
 	if (rf_kernel_address(t->k, table->start, &start) ||
 	    rf_kernel_address(t->k, table->stop, &stop))
 		return -ENOENT;
-	if (stop.v < start.v || !rf_within(start.v, stop.v - start.v, t->rodata, t->erodata - t->rodata)) {
-		say(diag, "%s [%#llx, %#llx) is not inside rodata", table->name,
-		    (unsigned long long)start.v, (unsigned long long)stop.v);
-		return -EBADMSG;
+	if (stop.v < start.v ||
+	    !rf_within(start.v, stop.v - start.v, t->rodata, t->erodata - t->rodata)) {
+		return rf_diag_fail(diag, -EBADMSG, "%s [%#llx, %#llx) is not inside rodata",
+				    table->name, (unsigned long long)start.v,
+				    (unsigned long long)stop.v);
 	}
 	if ((stop.v - start.v) % table->entry_size || stop.v - start.v > TABLE_MAX) {
-		say(diag, "%s has %llu bytes, no plausible number of entries", table->name,
-		    (unsigned long long)(stop.v - start.v));
-		return -EBADMSG;
+		return rf_diag_fail(diag, -EBADMSG,
+				    "%s has %llu bytes, no plausible number of entries",
+				    table->name, (unsigned long long)(stop.v - start.v));
 	}
 	err = p ? check_mapping(t, m, p, start.v, stop.v) : 0;
 	if (err) {
-		say(diag, "%s is not mapped to the image's own frames", table->name);
-		return err;
+		return rf_diag_fail(diag, err, "%s is not mapped to the image's own frames",
+				    table->name);
 	}
 	for (uint64_t at = start.v; at < stop.v;) {
 		size_t n = stop.v - at < CHUNK ? stop.v - at : CHUNK;
 
 		err = rf_textpatch_read(t, m, at, chunk, n);
-		if (err) {
-			say(diag, "%s cannot be read", table->name);
-			return err;
-		}
+		if (err)
+			return rf_diag_fail(diag, err, "%s cannot be read", table->name);
 		for (size_t i = 0; i < n; i += table->entry_size) {
 			struct rf_site site;
 
@@ -186,7 +176,8 @@ static int read_table(struct rf_textpatch *t, const struct rf_memory *m, const s
 	return 0;
 }
 
-/* --- trampolines: symbols __SCT__name, whose key is __SCK__name -------------------------------------- */
+/* --- trampolines: symbols __SCT__name, whose key is __SCK__name
+ * -------------------------------------- */
 
 struct named {
 	const char *name; /* past the prefix */
@@ -219,7 +210,8 @@ static int add_trampolines(struct rf_textpatch *t, const struct named *names, si
 	return 0;
 }
 
-/* Keys and trampolines are joined by one sorted pass: looking each key up by name would be quadratic. */
+/* Keys and trampolines are joined by one sorted pass: looking each key up by name would be
+ * quadratic. */
 static int read_trampolines(struct rf_textpatch *t)
 {
 	size_t total = rf_kernel_symbol_count(t->k), count = 0, room = 0;
@@ -253,7 +245,8 @@ static int read_trampolines(struct rf_textpatch *t)
 	return err;
 }
 
-/* --- sorting, measuring, checking ----------------------------------------------------------------------- */
+/* --- sorting, measuring, checking
+ * ----------------------------------------------------------------------- */
 
 static int by_addr(const void *a, const void *b)
 {
@@ -280,8 +273,8 @@ static int merge(struct rf_textpatch *t, struct rf_diag *diag)
 		}
 		if (last->kind != s->kind || last->target != s->target || last->key != s->key ||
 		    last->flags != s->flags) {
-			say(diag, "two entries for %#llx disagree", (unsigned long long)s->addr);
-			return -EBADMSG;
+			return rf_diag_fail(diag, -EBADMSG, "two entries for %#llx disagree",
+					    (unsigned long long)s->addr);
 		}
 		t->stats.merged++;
 	}
@@ -297,8 +290,8 @@ static void odd(struct rf_textpatch *t, struct rf_site *s)
 }
 
 /*
- * Trampolines first: whether a call is legal depends on what is known of them (rf_textpatch_find() needs
- * len). Their own legality does not depend on call sites.
+ * Trampolines first: whether a call is legal depends on what is known of them (rf_textpatch_find()
+ * needs len). Their own legality does not depend on call sites.
  */
 static int measure(struct rf_textpatch *t, const struct rf_memory *m, bool trampolines)
 {
@@ -340,9 +333,9 @@ static int settle(struct rf_textpatch *t, struct rf_diag *diag)
 		if (!s->kind)
 			continue;
 		if (kept && s->addr - t->sites[kept - 1].addr < t->sites[kept - 1].len) {
-			say(diag, "sites %#llx and %#llx overlap",
-			    (unsigned long long)t->sites[kept - 1].addr, (unsigned long long)s->addr);
-			return -EBADMSG;
+			return rf_diag_fail(diag, -EBADMSG, "sites %#llx and %#llx overlap",
+					    (unsigned long long)t->sites[kept - 1].addr,
+					    (unsigned long long)s->addr);
 		}
 		t->by_kind[s->kind]++;
 		t->stats.frozen += !!(s->flags & RF_SITE_FROZEN);
@@ -361,18 +354,14 @@ static int bounds(struct rf_textpatch *t, struct rf_diag *diag)
 	for (size_t i = 0; i < 4; i++) {
 		rf_gva v;
 
-		if (rf_kernel_address(t->k, names[i], &v)) {
-			say(diag, "no symbol %s", names[i]);
-			return -ENOENT;
-		}
+		if (rf_kernel_address(t->k, names[i], &v))
+			return rf_diag_fail(diag, -ENOENT, "no symbol %s", names[i]);
 		*to[i] = v.v;
 	}
 	if (t->text >= t->etext || t->rodata >= t->erodata ||
 	    !rf_within(t->text, t->etext - t->text, image->base.v, image->size) ||
-	    !rf_within(t->rodata, t->erodata - t->rodata, image->base.v, image->size)) {
-		say(diag, "text or rodata does not lie inside the image");
-		return -EBADMSG;
-	}
+	    !rf_within(t->rodata, t->erodata - t->rodata, image->base.v, image->size))
+		return rf_diag_fail(diag, -EBADMSG, "text or rodata does not lie inside the image");
 	return 0;
 }
 
@@ -391,10 +380,8 @@ int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const s
 		else if (err)
 			return err;
 	}
-	if (missing == sizeof(tables) / sizeof(tables[0])) {
-		say(diag, "no jump table and no static call sites");
-		return -ENOENT;
-	}
+	if (missing == sizeof(tables) / sizeof(tables[0]))
+		return rf_diag_fail(diag, -ENOENT, "no jump table and no static call sites");
 	err = read_trampolines(t);
 	if (!err && t->count)
 		err = merge(t, diag);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * rf_store_find() on any code, registers and report. Input: one byte of choices, one byte of report length, two
- * bytes of report offset, 24 bytes for three registers, then code that ends (or starts) at RIP. Registers are
- * folded into the mapped data page, else almost nothing would fit. What is found must hold together.
+ * rf_store_find() on any code, registers and report. Input: one byte of choices, one byte of report
+ * length, two bytes of report offset, 24 bytes for three registers, then code that ends (or starts)
+ * at RIP. Registers are folded into the mapped data page, else almost nothing would fit. What is
+ * found must hold together.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +39,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	seen.rip_after = !(data[0] & 0x10);
 	seen.len = data[0] & 0x20 ? 0 : data[1] % 65;
-	seen.gpa = rf_gpa_of(data[0] & 0x40 ? RF_STORE_GPA_UNKNOWN :
-					      0x2000 + (unsigned int)(data[2] | (data[3] & 0xf) << 8));
+	seen.gpa =
+		rf_gpa_of(data[0] & 0x40 ? RF_STORE_GPA_UNKNOWN
+					 : 0x2000 + (unsigned int)(data[2] | (data[3] & 0xf) << 8));
 	if (data[3] & 0x10)
 		seen.gpa.v = 0x5000;
 	for (int i = 0; i < 16; i++) {
@@ -54,8 +56,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&out, 0xee, sizeof(out));
 	if (rf_store_find(d, data[3] & 0x40 ? NULL : &g.k, &g.m, &g.p, &seen, &out))
 		return 0;
-	if (!out.insn_len || out.insn_len > 15 || out.before.rip != out.rip.v || out.target.v < out.operand.v ||
-	    (out.size && out.target.v - out.operand.v >= out.size) || !memchr(out.text, 0, sizeof(out.text)))
+	if (!out.insn_len || out.insn_len > 15 || out.before.rip != out.rip.v ||
+	    out.target.v < out.operand.v ||
+	    (out.size && out.target.v - out.operand.v >= out.size) ||
+	    !memchr(out.text, 0, sizeof(out.text)))
 		abort();
 	if (!seen.rip_after && out.rip.v != seen.regs.rip)
 		abort();

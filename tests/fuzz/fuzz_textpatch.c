@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Hostile site tables, then hostile writes. Input: one byte jump entries, one byte static-call sites, the
- * entries with offsets relative to text (8 bytes each: site, target or flags), then writes of 2 to 10 bytes
- * (offset low, offset high and length, bytes). Text is filled with forms that are legal here and there. What must
- * hold whatever happens: a site outside flight holds a legal instruction as long as only legal writes land.
+ * Hostile site tables, then hostile writes. Input: one byte jump entries, one byte static-call
+ * sites, the entries with offsets relative to text (8 bytes each: site, target or flags), then
+ * writes of 2 to 10 bytes (offset low, offset high and length, bytes). Text is filled with forms
+ * that are legal here and there. What must hold whatever happens: a site outside flight holds a
+ * legal instruction as long as only legal writes land.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -92,9 +93,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake_symbol(&g, "__SCT__a", TEXT + 0x1100, 'T');
 	fake_symbol(&g, "__SCK__a", DATA + 0x100, 'D');
 	fake_symbol(&g, "__SCT__b", TEXT + 0x1108, 'T');
-	fake_write(&g, TEXT + 0x1100, "\xc3\xcc\xcc\xcc\xcc\x0f\xb9\xcc\xcc\xcc\xcc\xcc\xcc\x0f\xb9\xcc", 16);
+	fake_write(&g, TEXT + 0x1100,
+		   "\xc3\xcc\xcc\xcc\xcc\x0f\xb9\xcc\xcc\xcc\xcc\xcc\xcc\x0f\xb9\xcc", 16);
 	for (uint64_t at = TEXT; at < TEXT + 0x800; at += 16)
-		fake_write(&g, at, "\x0f\x1f\x44\x00\x00\x66\x90\xcc\xeb\x06\x2e\x2e\x2e\x31\xc0\xc3", 16);
+		fake_write(&g, at,
+			   "\x0f\x1f\x44\x00\x00\x66\x90\xcc\xeb\x06\x2e\x2e\x2e\x31\xc0\xc3", 16);
 	for (uint64_t at = TEXT + 0x800; at < TEXT + 0xc00; at += 8) {
 		fake_write(&g, at, "\xe9", 1);
 		put32(&g, at + 1, TEXT + 0x1000 - 4);
@@ -109,7 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		put32(&g, at, TEXT + (site & 0x7fff));
 		if (i < jumps) {
 			put32(&g, at + 4, TEXT + (to & 0x7fff));
-			key = (int64_t)(DATA - (data[5] & 0x30 ? 0 : 0x1000) + 8 * data[4] - at - 8) |
+			key = (int64_t)(DATA - (data[5] & 0x30 ? 0 : 0x1000) + 8 * data[4] - at -
+					8) |
 			      (data[5] & 3);
 			fake_write(&g, at + 8, &key, 8);
 		} else {

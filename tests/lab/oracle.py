@@ -182,6 +182,12 @@ def compare(program: str, home: Path, what: str, *arguments: object) -> bool:
     return done.returncode == 0
 
 
+def patch_sites(program: str, home: Path, cr3: str, cr4: str, inside: str) -> bool:
+    """Every patch site of the booted kernel holds a legal instruction, and may become what its kernel makes of it."""
+    sites = Path(program).with_name("patchsites")
+    return subprocess.run([sites, home / "dump", cr3, cr4, inside], timeout=60).returncode == 0
+
+
 def full(program: str, kernel: kernels.Kernel, home: Path, cpu: str, arguments: str) -> tuple[bool, str]:
     """A kernel in user space, sealed by itself, with modules."""
     with guest(home, kernel.vmlinuz, cpu, arguments) as process:
@@ -201,10 +207,10 @@ def full(program: str, kernel: kernels.Kernel, home: Path, cpu: str, arguments: 
     (home / "modules").write_text("\n".join(modules) + "\n")
     (home / "btf").write_bytes(gzip.decompress((home / "btf.gz").read_bytes()))
     (home / "types").write_text(type_lines(home / "btf"))
-    good = compare(program, home, f"{kernel.release} {cpu} {arguments}", cr3, cr4,
-                   f"{address(symbols, 'entry_SYSCALL_64'):x}", "symbols", home / "symbols", "types", home / "types",
-                   "modules", home / "modules", "task", "init", 1)
-    return good, symbols
+    inside = f"{address(symbols, 'entry_SYSCALL_64'):x}"
+    good = compare(program, home, f"{kernel.release} {cpu} {arguments}", cr3, cr4, inside, "symbols", home / "symbols",
+                   "types", home / "types", "modules", home / "modules", "task", "init", 1)
+    return patch_sites(program, home, cr3, cr4, inside) and good, symbols
 
 
 def early(program: str, kernel: kernels.Kernel, home: Path, symbols: str) -> bool:

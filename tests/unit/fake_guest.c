@@ -50,15 +50,17 @@ int rf_pt_translate(const struct rf_memory *m, const struct rf_paging *p, rf_gva
 
 	for (size_t i = 0; i < g->mapped; i++) {
 		if (g->map[i].gva == rf_page_down(gva.v)) {
-			*out = (struct rf_translation){ .gpa = rf_gpa_of(g->map[i].gpa + gva.v % 4096),
-							.page_size = 4096 };
+			*out = (struct rf_translation){
+				.gpa = rf_gpa_of(g->map[i].gpa + gva.v % 4096), .page_size = 4096
+			};
 			return 0;
 		}
 	}
 	return -ENOENT;
 }
 
-int rf_pt_read(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva, void *buf, size_t len)
+int rf_pt_read(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva, void *buf,
+	       size_t len)
 {
 	uint8_t *to = buf;
 
@@ -87,7 +89,8 @@ void fake_write(struct fake_guest *g, uint64_t gva, const void *bytes, size_t le
 	for (size_t i = 0; i < len; i++) {
 		struct rf_translation t;
 
-		if (rf_pt_translate(&g->m, &g->p, rf_gva_of(gva + i), &t) || t.gpa.v >= sizeof(g->ram))
+		if (rf_pt_translate(&g->m, &g->p, rf_gva_of(gva + i), &t) ||
+		    t.gpa.v >= sizeof(g->ram))
 			abort();
 		g->ram[t.gpa.v] = from[i];
 	}
@@ -117,15 +120,16 @@ int rf_kernel_address(const struct rf_kernel *k, const char *name, rf_gva *out)
 	return -ENOENT;
 }
 
-int rf_kernel_symbol_extent(const struct rf_kernel *k, rf_gva gva, struct rf_symbol *out, rf_gva *end)
+int rf_kernel_symbol_extent(const struct rf_kernel *k, rf_gva gva, struct rf_symbol *out,
+			    rf_gva *end)
 {
 	if (!rf_within(gva.v, 1, k->image.base.v, k->image.size))
 		return -ENOENT;
 	for (size_t i = k->count; i-- > 0;) {
 		if (k->syms[i].addr.v <= gva.v) {
 			*out = k->syms[i];
-			*end = i + 1 < k->count ? k->syms[i + 1].addr :
-						  rf_gva_of(k->image.base.v + k->image.size);
+			*end = i + 1 < k->count ? k->syms[i + 1].addr
+						: rf_gva_of(k->image.base.v + k->image.size);
 			return 0;
 		}
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A guest of a few pages for tests of code above kernel.h and pagetable.h: it stands in for both (do not link
- * introspection/kernel.c or pagetable.c with it). Pages are mapped by a list, symbols are an array.
+ * A guest of a few pages for tests of code above kernel.h and pagetable.h: it stands in for both
+ * (do not link introspection/kernel.c or pagetable.c with it). Pages are mapped by a list, symbols
+ * are an array.
  */
 #ifndef RF_TESTS_FAKE_GUEST_H
 #define RF_TESTS_FAKE_GUEST_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* rf_store_find(): every form of store that KVM reports, and reports that no instruction can explain. */
+/* rf_store_find(): every form of store that KVM reports, and reports that no instruction can
+ * explain. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,11 +12,11 @@
 #include "introspection/disasm.h"
 #include "tests/unit/fake_guest.h"
 
-#define CODE UINT64_C(0xffffffff81000000)   /* one function per test, two pages */
+#define CODE UINT64_C(0xffffffff81000000) /* one function per test, two pages */
 #define CODE_GPA 0x8000
-#define JIT UINT64_C(0xffffffffc0200000)    /* no symbols, page before not mapped */
+#define JIT UINT64_C(0xffffffffc0200000) /* no symbols, page before not mapped */
 #define JIT_GPA 0xb000
-#define DATA UINT64_C(0xffff888000002000)   /* page 1 goes to 0x2000, page 2 to 0x5000 */
+#define DATA UINT64_C(0xffff888000002000) /* page 1 goes to 0x2000, page 2 to 0x5000 */
 #define DATA_GPA 0x2000
 #define DATA2_GPA 0x5000
 
@@ -24,8 +25,8 @@ enum { AX, CX, DX, BX, SP, BP, SI, DI };
 struct fix {
 	struct fake_guest g;
 	struct rf_disasm *d;
-	struct rf_regs regs;  /* before; run() derives nothing, tests say what changes */
-	uint64_t at;          /* where the instruction starts */
+	struct rf_regs regs; /* before; run() derives nothing, tests say what changes */
+	uint64_t at;	     /* where the instruction starts */
 	uint8_t value[64];
 	struct rf_store_seen seen;
 	struct rf_store out;
@@ -133,15 +134,33 @@ static void plain_stores(void **state)
 		int src; /* GPR whose value is stored; -1 any bytes */
 		int64_t imm;
 	} cases[] = {
-		{ "8807", 1, AX, 0 },          { "668907", 2, AX, 0 },      { "890f", 4, CX, 0 },
-		{ "48890f", 8, CX, 0 },        { "c60755", 1, -2, 0x55 },   { "c70711223344", 4, -2, 0x44332211 },
-		{ "48c707ffffffff", 8, -2, -1 }, { "480fc30f", 8, CX, 0 },  { "0fc30f", 4, CX, 0 },
-		{ "f00907", 4, -1, 0 },        { "f0830f01", 4, -1, 0 },    { "f0480fba2f11", 8, -1, 0 },
-		{ "48ff07", 8, -1, 0 },        { "f617", 1, -1, 0 },        { "0f9407", 1, -1, 0 },
-		{ "0f1107", 16, -1, 0 },       { "f30f7f07", 16, -1, 0 },   { "660fe707", 16, -1, 0 },
-		{ "0f1307", 8, -1, 0 },        { "48d327", 8, -1, 0 },      { "0fa40711", 4, -1, 0 },
-		{ "480f38f107", 8, -1, 0 },    { "4889bf00000000", 8, DI, 0 }, { "8827", 1, -3, 0 },
-		{ "d937", 28, -1, 0 },         { "0fae07", 512 / 8, -1, 0 }, { "64488907", 8, AX, 0 },
+		{ "8807", 1, AX, 0 },
+		{ "668907", 2, AX, 0 },
+		{ "890f", 4, CX, 0 },
+		{ "48890f", 8, CX, 0 },
+		{ "c60755", 1, -2, 0x55 },
+		{ "c70711223344", 4, -2, 0x44332211 },
+		{ "48c707ffffffff", 8, -2, -1 },
+		{ "480fc30f", 8, CX, 0 },
+		{ "0fc30f", 4, CX, 0 },
+		{ "f00907", 4, -1, 0 },
+		{ "f0830f01", 4, -1, 0 },
+		{ "f0480fba2f11", 8, -1, 0 },
+		{ "48ff07", 8, -1, 0 },
+		{ "f617", 1, -1, 0 },
+		{ "0f9407", 1, -1, 0 },
+		{ "0f1107", 16, -1, 0 },
+		{ "f30f7f07", 16, -1, 0 },
+		{ "660fe707", 16, -1, 0 },
+		{ "0f1307", 8, -1, 0 },
+		{ "48d327", 8, -1, 0 },
+		{ "0fa40711", 4, -1, 0 },
+		{ "480f38f107", 8, -1, 0 },
+		{ "4889bf00000000", 8, DI, 0 },
+		{ "8827", 1, -3, 0 },
+		{ "d937", 28, -1, 0 },
+		{ "0fae07", 512 / 8, -1, 0 },
+		{ "64488907", 8, AX, 0 },
 		{ "66480f7e07", 8, -1, 0 },
 	};
 
@@ -181,13 +200,13 @@ static void addressing(void **state)
 		const char *insn;
 		uint64_t offset; /* of the target in DATA */
 	} cases[] = {
-		{ "48894708", 0x108 },             /* [rdi+8] */
-		{ "48898770ffffff", 0x70 },        /* [rdi-0x90] */
-		{ "4889044f", 0x140 },             /* [rdi+rcx*2], rcx = 0x20 */
-		{ "65488904 2520000000", 0x420 },  /* gs:[0x20] */
-		{ "654889 01", 0x420 },            /* gs:[rcx] */
+		{ "48894708", 0x108 },		     /* [rdi+8] */
+		{ "48898770ffffff", 0x70 },	     /* [rdi-0x90] */
+		{ "4889044f", 0x140 },		     /* [rdi+rcx*2], rcx = 0x20 */
+		{ "65488904 2520000000", 0x420 },    /* gs:[0x20] */
+		{ "654889 01", 0x420 },		     /* gs:[rcx] */
 		{ "48a30030000080 88ffff", 0x1000 }, /* moffs */
-		{ "488944 2408", 0x808 },          /* [rsp+8] */
+		{ "488944 2408", 0x808 },	     /* [rsp+8] */
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -202,13 +221,15 @@ static void addressing(void **state)
 		f = *state;
 		size_t n = put(f, CODE, "5053", insn);
 
-		if (cases[i].insn[0] == '4' && cases[i].insn[2] == 'a') /* the array is not where it says */
+		if (cases[i].insn[0] == '4' &&
+		    cases[i].insn[2] == 'a') /* the array is not where it says */
 			fake_map(&f->g, UINT64_C(0xffff888000003000), DATA2_GPA, 1);
 		f->regs.gpr[CX] = 0x20;
 		le(f->value, f->regs.gpr[AX], 8);
 		after = f->regs;
 		after.rip = f->at + n;
-		f->seen.gpa = rf_gpa_of(cases[i].offset < 0x1000 ? DATA_GPA + cases[i].offset : DATA2_GPA);
+		f->seen.gpa = rf_gpa_of(cases[i].offset < 0x1000 ? DATA_GPA + cases[i].offset
+								 : DATA2_GPA);
 		if (find(f, &after, 8))
 			fail_msg("%s is not found", insn);
 		expect(f, insn, true);
@@ -219,7 +240,8 @@ static void rip_relative(void **state)
 {
 	struct fix *f = *state;
 	struct rf_regs after;
-	const char *insn = "488905f90f0000"; /* [rip + 0xff9]: CODE + 0x1000 when it stands at CODE */
+	const char *insn =
+		"488905f90f0000"; /* [rip + 0xff9]: CODE + 0x1000 when it stands at CODE */
 	size_t n = put(f, CODE, "", insn);
 
 	le(f->value, f->regs.gpr[AX], 8);
@@ -238,8 +260,9 @@ static void strings(void **state)
 		uint32_t size;
 		bool rep, movs;
 	} cases[] = {
-		{ "f3a4", 1, true, true },   { "f348a5", 8, true, true }, { "f348ab", 8, true, false },
-		{ "f3aa", 1, true, false },  { "a4", 1, false, true },    { "66ab", 2, false, false },
+		{ "f3a4", 1, true, true },    { "f348a5", 8, true, true },
+		{ "f348ab", 8, true, false }, { "f3aa", 1, true, false },
+		{ "a4", 1, false, true },     { "66ab", 2, false, false },
 		{ "a5", 4, false, true },
 	};
 
@@ -266,7 +289,7 @@ static void strings(void **state)
 				fail_msg("%s is not found", cases[i].insn);
 			expect(f, cases[i].insn, true);
 			assert_int_equal(f->out.target.v, DATA + 0x100);
-			}
+		}
 	}
 }
 
@@ -397,7 +420,8 @@ static void stacks(void **state)
 	assert_int_equal(find(f, &after, 8), 0);
 	expect(f, "ff37", true);
 
-	n = put(f, CODE, "90", "e8fb0f0000"); /* call CODE + 0x1001: RIP is there, the return address was stored */
+	n = put(f, CODE, "90",
+		"e8fb0f0000"); /* call CODE + 0x1001: RIP is there, the return address was stored */
 	le(f->value, f->at + n, 8);
 	after.rip = f->at + n + 0xffb;
 	assert_int_equal(find(f, &after, 8), 0);
@@ -474,7 +498,8 @@ static void page_crossing(void **state)
 	assert_int_equal(find(f, &after, 8), 0);
 	expect(f, "48890f", true);
 
-	assert_int_equal(find(f, &after, 5), -ENOENT); /* ends neither at the border nor at the end */
+	assert_int_equal(find(f, &after, 5),
+			 -ENOENT); /* ends neither at the border nor at the end */
 
 	n = put(f, CODE, "90", "48870f"); /* xchg: the other half is in memory already */
 	memcpy(f->value, value + 3, 5);
@@ -512,8 +537,9 @@ static void emulation_failures(void **state)
 		const char *insn;
 		uint32_t size;
 	} cases[] = {
-		{ "480fc70f", 16 },   { "f0480fc70f", 16 }, { "c5fe7f07", 32 }, { "c5fc2907", 32 },
-		{ "62f17c481107", 64 }, { "c4e37d190701", 16 }, { "480fae27", 0 }, { "c4e27d8e07", 32 },
+		{ "480fc70f", 16 }, { "f0480fc70f", 16 },   { "c5fe7f07", 32 },
+		{ "c5fc2907", 32 }, { "62f17c481107", 64 }, { "c4e37d190701", 16 },
+		{ "480fae27", 0 },  { "c4e27d8e07", 32 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -544,8 +570,9 @@ static void emulation_failures(void **state)
 
 static void not_stores(void **state)
 {
-	static const char *const cases[] = { "488b07", "48390f", "4885 0f", "ffe0", "0f0d0f", "c3", "0fae3f",
-					     "480fa30f", "ff27", "0f1807", "dd07", "48f727" };
+	static const char *const cases[] = { "488b07", "48390f", "4885 0f", "ffe0",
+					     "0f0d0f", "c3",	 "0fae3f",  "480fa30f",
+					     "ff27",   "0f1807", "dd07",    "48f727" };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct fix *f = *state;
@@ -567,7 +594,8 @@ static void prefix_ambiguity(void **state)
 {
 	struct fix *f = *state;
 	struct rf_regs after = f->regs;
-	size_t n = put(f, CODE, "b804030240", "8907"); /* mov eax, 0x40020304: its last byte is a REX */
+	size_t n = put(f, CODE, "b804030240",
+		       "8907"); /* mov eax, 0x40020304: its last byte is a REX */
 
 	le(f->value, f->regs.gpr[AX], 4);
 	after.rip = f->at + n;
@@ -648,13 +676,15 @@ static void text(void **state)
 	struct fix *f = *state;
 	char line[64], tiny[4];
 
-	rf_disasm_text(f->d, (const uint8_t *)"\x48\x89\x37", 3, rf_gva_of(CODE), line, sizeof(line));
+	rf_disasm_text(f->d, (const uint8_t *)"\x48\x89\x37", 3, rf_gva_of(CODE), line,
+		       sizeof(line));
 	assert_string_equal(line, "mov qword ptr [rdi], rsi");
 	rf_disasm_text(f->d, (const uint8_t *)"\xc3", 1, rf_gva_of(CODE), line, sizeof(line));
 	assert_string_equal(line, "ret");
 	rf_disasm_text(f->d, (const uint8_t *)"\x0f\xff", 1, rf_gva_of(CODE), line, sizeof(line));
 	assert_string_equal(line, "(bad)");
-	rf_disasm_text(f->d, (const uint8_t *)"\x48\x89\x37", 3, rf_gva_of(CODE), tiny, sizeof(tiny));
+	rf_disasm_text(f->d, (const uint8_t *)"\x48\x89\x37", 3, rf_gva_of(CODE), tiny,
+		       sizeof(tiny));
 	assert_string_equal(tiny, "mov");
 	rf_disasm_text(f->d, NULL, 0, rf_gva_of(CODE), line, sizeof(line));
 	assert_string_equal(line, "(bad)");
@@ -666,10 +696,22 @@ static void text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(plain_stores),  T(addressing),       T(rip_relative),     T(strings),
-		T(rep_behind_store), T(exchanges),     T(compares),         T(stacks),
-		T(bit_strings),   T(page_crossing),    T(sixteen_bytes),    T(emulation_failures),
-		T(not_stores),    T(prefix_ambiguity), T(without_symbols),  T(hostile),
+		T(plain_stores),
+		T(addressing),
+		T(rip_relative),
+		T(strings),
+		T(rep_behind_store),
+		T(exchanges),
+		T(compares),
+		T(stacks),
+		T(bit_strings),
+		T(page_crossing),
+		T(sixteen_bytes),
+		T(emulation_failures),
+		T(not_stores),
+		T(prefix_ambiguity),
+		T(without_symbols),
+		T(hostile),
 		T(text),
 	};
 

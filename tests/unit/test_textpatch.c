@@ -17,20 +17,20 @@
 #define DATA (TEXT + 0x4000)
 #define GPA 0x1000
 
-#define JL5 (TEXT + 0x100)       /* target JL5_TO, out of reach for 2 bytes */
+#define JL5 (TEXT + 0x100) /* target JL5_TO, out of reach for 2 bytes */
 #define JL5_TO (TEXT + 0x900)
 #define JL2 (TEXT + 0x140)
 #define JL2_TO (TEXT + 0x160)
-#define JL_RO (TEXT + 0x180)     /* its key is in rodata */
-#define SC (TEXT + 0x200)        /* call */
-#define SC_TAIL (TEXT + 0x240)   /* jmp */
-#define SC_JCC (TEXT + 0x280)    /* je */
+#define JL_RO (TEXT + 0x180)   /* its key is in rodata */
+#define SC (TEXT + 0x200)      /* call */
+#define SC_TAIL (TEXT + 0x240) /* jmp */
+#define SC_JCC (TEXT + 0x280)  /* je */
 #define FUNC_A (TEXT + 0x1000)
 #define FUNC_B (TEXT + 0x1040)
 #define RETURN0 (TEXT + 0x1080)
 #define THUNK (TEXT + 0x10c0)
 #define TRAMP (TEXT + 0x1100)
-#define TRAMP2 (TEXT + 0x1108)   /* another key's */
+#define TRAMP2 (TEXT + 0x1108)	 /* another key's */
 #define INIT_FUNC (DATA + 0x800) /* a function, but not in [_text, _etext) */
 
 static const uint8_t nop5[] = { 0x0f, 0x1f, 0x44, 0, 0 }, nop2[] = { 0x66, 0x90 };
@@ -188,7 +188,8 @@ static enum rf_patch_verdict byte(struct fix *f, uint64_t gva, int v)
 }
 
 /* The whole protocol; split: 0 the tail at once, 1 byte by byte, 2 as two overlapping stores. */
-static enum rf_patch_verdict poke(struct fix *f, uint64_t site, const uint8_t *insn, size_t len, int split)
+static enum rf_patch_verdict poke(struct fix *f, uint64_t site, const uint8_t *insn, size_t len,
+				  int split)
 {
 	enum rf_patch_verdict v = byte(f, site, 0xcc);
 	size_t tail = len - 1, half = tail > 4 ? 4 : tail > 2 ? 2 : 1;
@@ -323,7 +324,8 @@ static void one_torn_tail(void **state)
 	put_rel(call_b, 0xe8, SC, FUNC_B);
 	assert_int_equal(byte(f, SC, 0xcc), RF_PATCH_STEP);
 	assert_int_equal(byte(f, SC_TAIL, 0xcc), RF_PATCH_STEP);
-	assert_int_equal(store(f, SC + 1, "\x90\x90\x0f\x05", 4, NULL), RF_PATCH_STEP); /* a gadget */
+	assert_int_equal(store(f, SC + 1, "\x90\x90\x0f\x05", 4, NULL),
+			 RF_PATCH_STEP); /* a gadget */
 	assert_int_equal(store(f, SC_TAIL + 1, "\x90\x90\x0f\x05", 4, NULL), RF_PATCH_BAD_STEP);
 	assert_int_equal(create(f), 0); /* a restarted monitor sees it too */
 	assert_int_equal(rf_textpatch_in_flight(f->t), 2);
@@ -381,7 +383,12 @@ static void tail_jcc(void **state)
 
 static void call_forgeries(void **state)
 {
-	static const uint64_t bad[] = { FUNC_A + 1, TEXT + 0x300, DATA + 0x100, INIT_FUNC, TRAMP2, SC,
+	static const uint64_t bad[] = { FUNC_A + 1,
+					TEXT + 0x300,
+					DATA + 0x100,
+					INIT_FUNC,
+					TRAMP2,
+					SC,
 					UINT64_C(0xffffffffc0000000) };
 	struct fix *f = *state;
 	uint8_t insn[5];
@@ -395,7 +402,8 @@ static void call_forgeries(void **state)
 		setup(state);
 	}
 	put_rel(insn, 0xe9, SC, FUNC_B);
-	assert_int_equal(poke(f, SC, insn, 5, 0), RF_PATCH_BAD_INSN); /* a jmp where a call stands */
+	assert_int_equal(poke(f, SC, insn, 5, 0),
+			 RF_PATCH_BAD_INSN); /* a jmp where a call stands */
 	setup(state);
 	put_rel(insn, 0xe8, SC_TAIL, FUNC_B);
 	assert_int_equal(poke(f, SC_TAIL, insn, 5, 0), RF_PATCH_BAD_INSN);
@@ -436,12 +444,12 @@ static void odd_sites(void **state)
 	struct fix *f = *state;
 	struct rf_textpatch_stats st;
 
-	fake_write(&f->g, JL5, "\xe9", 1);      /* a jmp elsewhere */
+	fake_write(&f->g, JL5, "\xe9", 1); /* a jmp elsewhere */
 	fake_write(&f->g, SC, "\x90", 1);
-	fake_write(&f->g, TRAMP + 5, "\x90", 1); /* no signature */
+	fake_write(&f->g, TRAMP + 5, "\x90", 1);     /* no signature */
 	jump(f, ETEXT - 3, JL5_TO, DATA + 0x200, 0); /* ends outside text */
 	jump(f, JL5 + 0x20, DATA, DATA + 0x200, 0);  /* target outside */
-	jump(f, DATA, JL5_TO, DATA + 0x200, 0);      /* site outside, not init */
+	jump(f, DATA, JL5_TO, DATA + 0x200, 0);	     /* site outside, not init */
 	assert_int_equal(create(f), 0);
 	rf_textpatch_stats(f->t, &st);
 	assert_int_equal(st.odd, 4);
@@ -567,10 +575,10 @@ static void missing_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(counts),	 T(jump_labels),    T(batch),	   T(abandoned),
-		T(jump_forgeries), T(one_torn_tail), T(static_calls), T(tail_jcc),
-		T(call_forgeries), T(in_flight_at_start), T(odd_sites), T(duplicates),
-		T(overlap),	 T(hostile_tables), T(missing_tables),
+		T(counts),	   T(jump_labels),	  T(batch),	     T(abandoned),
+		T(jump_forgeries), T(one_torn_tail),	  T(static_calls),   T(tail_jcc),
+		T(call_forgeries), T(in_flight_at_start), T(odd_sites),	     T(duplicates),
+		T(overlap),	   T(hostile_tables),	  T(missing_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
