@@ -13,7 +13,7 @@ static void require(bool condition)
 		abort();
 }
 
-/* --- memory and page tables ------------------------------------------------------------------- */
+/* --- memory and page tables ------------------------------------------------------ */
 
 static int synth_read(void *ctx, rf_gpa gpa, void *buf, size_t len)
 {
@@ -78,7 +78,7 @@ void synth_put(struct synth *s, uint64_t gpa, const void *bytes, size_t len)
 	memcpy(s->ram + gpa, bytes, len);
 }
 
-/* --- kallsyms --------------------------------------------------------------------------------- */
+/* --- kallsyms -------------------------------------------------------------------- */
 
 struct encoder {
 	struct synth_tables t;
@@ -230,7 +230,7 @@ struct synth_tables synth_kallsyms(const struct synth_symbol *symbols, size_t co
 	return e.t;
 }
 
-/* --- BTF -------------------------------------------------------------------------------------- */
+/* --- BTF ------------------------------------------------------------------------- */
 
 void synth_btf_init(struct synth_btf *b)
 {
@@ -304,7 +304,8 @@ void synth_btf_member(struct synth_btf *b, const char *name, uint32_t of, uint32
 uint32_t synth_btf_enum(struct synth_btf *b, bool wide, const char *name, uint32_t values,
 			bool is_signed)
 {
-	return type(b, name, wide ? BTF_KIND_ENUM64 : BTF_KIND_ENUM, values, is_signed, wide ? 8 : 4);
+	return type(b, name, wide ? BTF_KIND_ENUM64 : BTF_KIND_ENUM, values, is_signed,
+		    wide ? 8 : 4);
 }
 
 void synth_btf_value(struct synth_btf *b, bool wide, const char *name, int64_t value)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A guest made by hand: page tables, kallsyms and BTF written the way the processor's manual, scripts/kallsyms.c
- * and Documentation/bpf/btf.rst describe them. For tests of the code that reads these; aborts on misuse.
+ * A guest made by hand: page tables, kallsyms and BTF written the way the processor's manual,
+ * scripts/kallsyms.c and Documentation/bpf/btf.rst describe them. For tests of the code that reads
+ * these; aborts on misuse.
  */
 #ifndef RF_TESTS_UNIT_SYNTH_H
 #define RF_TESTS_UNIT_SYNTH_H
@@ -9,10 +10,10 @@
 #include "introspection/kallsyms.h"
 #include "introspection/pagetable.h"
 
-/* --- memory and page tables ------------------------------------------------------------------- */
+/* --- memory and page tables ------------------------------------------------------ */
 
-#define SYNTH_W  (UINT64_C(1) << 1)
-#define SYNTH_U  (UINT64_C(1) << 2)
+#define SYNTH_W (UINT64_C(1) << 1)
+#define SYNTH_U (UINT64_C(1) << 2)
 #define SYNTH_NX (UINT64_C(1) << 63)
 
 struct synth {
@@ -31,7 +32,7 @@ void synth_map(struct synth *s, uint64_t gva, uint64_t gpa, uint64_t page, uint6
 uint64_t *synth_entry(struct synth *s, uint64_t gva, unsigned int level);
 void synth_put(struct synth *s, uint64_t gpa, const void *bytes, size_t len);
 
-/* --- kallsyms --------------------------------------------------------------------------------- */
+/* --- kallsyms -------------------------------------------------------------------- */
 
 struct synth_symbol {
 	const char *name;
@@ -40,25 +41,26 @@ struct synth_symbol {
 };
 
 enum synth_order {
-	SYNTH_ORDER_6_1,   /* offsets first */
-	SYNTH_ORDER_6_2,   /* and 4-byte sequence numbers before the token table */
-	SYNTH_ORDER_6_3,   /* or 3-byte ones */
-	SYNTH_ORDER_6_4,   /* offsets last */
+	SYNTH_ORDER_6_1, /* offsets first */
+	SYNTH_ORDER_6_2, /* and 4-byte sequence numbers before the token table */
+	SYNTH_ORDER_6_3, /* or 3-byte ones */
+	SYNTH_ORDER_6_4, /* offsets last */
 };
 
 struct synth_tables {
 	uint8_t *bytes;
 	size_t len;
-	size_t digits;                                /* where rf_kallsyms_decode() starts */
+	size_t digits;					/* where rf_kallsyms_decode() starts */
 	size_t num_syms, names, markers, offsets, base; /* where each table starts */
 };
 
-/* Symbols in address order. `at` is where bytes[0] will lie, `base` is relative_base. Free ->bytes. */
+/* Symbols in address order. `at` is where bytes[0] will lie, `base` is relative_base. Free ->bytes.
+ */
 struct synth_tables synth_kallsyms(const struct synth_symbol *symbols, size_t count,
 				   enum synth_order order, enum rf_kallsyms_encoding encoding,
 				   uint64_t at, uint64_t base);
 
-/* --- BTF -------------------------------------------------------------------------------------- */
+/* --- BTF ------------------------------------------------------------------------- */
 
 struct synth_btf {
 	uint32_t words[4096];

@@ -10,7 +10,7 @@
 #include "tests/unit/synth.h"
 
 #define KERNEL UINT64_C(0xffffffff81000000)
-#define RAM    (UINT64_C(64) << 20)
+#define RAM (UINT64_C(64) << 20)
 #define TABLES (UINT64_C(32) << 20)
 
 static struct rf_translation translate(struct synth *s, uint64_t gva)
@@ -38,7 +38,8 @@ static void each_page_size_translates(void **state)
 		synth_init(&s, RAM, TABLES, levels);
 		synth_map(&s, KERNEL, 0x5000, RF_PAGE_SIZE, SYNTH_NX);
 		synth_map(&s, KERNEL + RF_HUGE_SIZE, 0x400000, RF_HUGE_SIZE, SYNTH_W);
-		synth_map(&s, UINT64_C(0x40000000), UINT64_C(0x80000000), UINT64_C(1) << 30, SYNTH_U);
+		synth_map(&s, UINT64_C(0x40000000), UINT64_C(0x80000000), UINT64_C(1) << 30,
+			  SYNTH_U);
 
 		struct rf_translation t = translate(&s, KERNEL + 0x123);
 		assert_int_equal(t.gpa.v, 0x5123);
@@ -164,7 +165,8 @@ static void a_walk_merges_what_belongs_together(void **state)
 		struct synth s;
 
 		synth_init(&s, RAM, TABLES, levels);
-		/* 2 MiB, then 4 KiB pages that go on, one with other rights, a hole, one elsewhere. */
+		/* 2 MiB, then 4 KiB pages that go on, one with other rights, a hole, one elsewhere.
+		 */
 		synth_map(&s, KERNEL, 0x400000, RF_HUGE_SIZE, 0);
 		for (unsigned int i = 0; i < 4; i++)
 			synth_map(&s, KERNEL + RF_HUGE_SIZE + i * 0x1000, 0x600000 + i * 0x1000,
@@ -226,7 +228,7 @@ static void hostile_trees_end(void **state)
 
 	memset(s.ram + TABLES, 0, RF_PAGE_SIZE);
 	synth_map(&s, KERNEL, 0x400000, RF_HUGE_SIZE, 0);
-	*synth_entry(&s, KERNEL, 2) = (RAM - 0x800) | 7; /* a table that RAM ends in */
+	*synth_entry(&s, KERNEL, 2) = RAM | 7; /* a table where RAM has ended */
 	assert_int_equal(walk(&s, KERNEL, 0, 10000, &r), -EFAULT);
 	*synth_entry(&s, KERNEL, 3) |= 0x80;
 	assert_int_equal(walk(&s, KERNEL, 0, 10000, &r), -EBADMSG);
