@@ -236,28 +236,37 @@ static int vm_create(int kvm_fd, void *type)
 	return fd;
 }
 
-static int vcpu_create(void *id)
+/* rf_vm.lock held. */
+static int vcpu_add(void *id)
 {
 	unsigned n = atomic_load(&rf_vm.nr_vcpus);
 	struct rf_vcpu *v = &rf_vm.vcpus[n];
-	int size, fd;
+	int fd;
 
 	if (n == RF_MAX_VCPUS)
 		return -EINVAL;
 	fd = rf_kvm(rf_vm.fd, KVM_CREATE_VCPU, id);
 	if (fd < 0)
 		return fd;
+	v->fd = fd;
+	v->id = (uint32_t)(uintptr_t)id;
 	/* A view of kvm_run of our own: the VMM may map its own when and where it likes. */
-	size = (int)sysconf(_SC_PAGESIZE);
-	*v = (struct rf_vcpu){ .fd = fd, .id = (uint32_t)(uintptr_t)id, .run_size = (size_t)size };
-	v->run = mmap(NULL, v->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	v->run = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (v->run == MAP_FAILED) {
 		close(fd);
 		return -ENOMEM;
 	}
 	atomic_store(&rf_vm.nr_vcpus, n + 1);
-	pthread_mutex_lock(&rf_vm.lock);
 	rf_board_publish();
+	return fd;
+}
+
+static int vcpu_create(void *id)
+{
+	int fd;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	fd = vcpu_add(id);
 	pthread_mutex_unlock(&rf_vm.lock);
 	return fd;
 }

@@ -43,7 +43,7 @@ enum rf_wait_state { RF_WAIT_NONE, RF_WAIT_PENDING, RF_WAIT_ANSWERED };
 
 /* A vCPU's one event in flight. */
 struct rf_wait {
-	enum rf_wait_state state;
+	_Atomic enum rf_wait_state state;
 	struct rf_msg_event event;
 	struct rf_msg_verdict verdict;
 	struct rf_saved_exit saved; /* reason 0: nothing to give back to the VMM */
@@ -53,11 +53,10 @@ struct rf_vcpu {
 	int fd;
 	uint32_t id;
 	struct kvm_run *run;
-	size_t run_size;
 	atomic_int in_run;     /* inside KVM_RUN, or about to enter */
 	atomic_int tid;        /* 0 until the first KVM_RUN */
 	atomic_int kicked;     /* our signal handler raised immediate_exit */
-	struct rf_wait wait;   /* guarded by rf_channel.lock but for the owner's reads when NONE */
+	struct rf_wait wait;   /* the vCPU thread's while state is NONE or ANSWERED, else under the channel's lock */
 	uint64_t loaded_lstar; /* put there by the VMM, 0 none: a restored or migrated guest */
 	struct kvm_guest_debug vmm_debug;
 };

@@ -132,29 +132,36 @@ static void find_store(struct rf_guest *g, const struct rf_msg_event *ev, struct
 }
 
 /*
- * The fault a read-only page would have given. Where the guest's own tables say "writable" (an alias the attacker made),
- * Linux takes write|present for a stale TLB entry and retries for ever (arch/x86/mm/fault.c
- * spurious_kernel_fault()); the reserved-bit form says that the entry cannot be used, and is handled at once.
+ * The fault a read-only page would have given, #PF with write|present. Where the guest's own tables say "writable" (an
+ * alias the attacker made), Linux takes that for a stale TLB entry or a fault it has dealt with, and retries for
+ * ever (arch/x86/mm/fault.c spurious_kernel_fault(), handle_mm_fault()). There the kernel gets the reserved-bit form, which
+ * says that the entry cannot be used and is handled at once; user mode gets #GP, which is a plain SIGSEGV.
  */
-static void fault(struct look *l, const struct rf_msg_event *ev, struct rf_guest *g)
+static const char *fault(struct rf_guest *g, const struct rf_msg_event *ev, struct look *l)
 {
+	bool user = ev->regs.cpl == 3;
 	struct rf_translation t;
 
-	if (!l->found) {
-		l->v.vector = 13;
-		memcpy(l->v.gpr, ev->regs.gpr, sizeof(l->v.gpr));
-		l->v.rip = ev->regs.rip;
-		l->v.rflags = ev->regs.rflags;
-		return;
-	}
-	l->v.vector = 14;
-	l->v.error_code = PF_PRESENT | PF_WRITE | (ev->regs.cpl == 3 ? PF_USER : 0);
-	if (!rf_pt_translate(&g->mem, &l->paging, l->store.target, &t) && t.writable)
-		l->v.error_code |= PF_RESERVED;
-	l->v.cr2 = l->store.target.v;
+	l->v.vector = 13;
+	memcpy(l->v.gpr, ev->regs.gpr, sizeof(l->v.gpr));
+	l->v.rip = ev->regs.rip;
+	l->v.rflags = ev->regs.rflags;
+	if (!l->found)
+		return "general protection fault after the store (instruction not found)";
 	memcpy(l->v.gpr, l->store.before.gpr, sizeof(l->v.gpr));
 	l->v.rip = l->store.rip.v;
 	l->v.rflags = l->store.before.rflags;
+	l->v.error_code = PF_PRESENT | PF_WRITE | (user ? PF_USER : 0);
+	if (!rf_pt_translate(&g->mem, &l->paging, l->store.target, &t) && t.writable) {
+		if (user) {
+			l->v.error_code = 0;
+			return "general protection fault at the store";
+		}
+		l->v.error_code |= PF_RESERVED;
+	}
+	l->v.vector = 14;
+	l->v.cr2 = l->store.target.v;
+	return "page fault at the store";
 }
 
 static int conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct look *l,
@@ -181,9 +188,7 @@ static int conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct lo
 	case RF_ACTION_SUPPRESS:
 	default:
 		l->v.verdict = RF_VERDICT_DENY;
-		fault(l, ev, g);
-		l->r.outcome = l->found ? "page fault at the store" :
-					  "general protection fault after the store (instruction not found)";
+		l->r.outcome = fault(g, ev, l);
 	}
 	return rf_decide(g, &l->r, &l->v);
 }

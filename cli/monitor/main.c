@@ -38,8 +38,7 @@ struct options {
 static void say(const struct rf_guest *g, const char *what, const char *why)
 {
 	fprintf(stderr, "ringfence-monitor: %s: %s\n", what, why);
-	if (g->notify_fd >= 0)
-		dprintf(g->notify_fd, "error %s: %s\n", what, why);
+	rf_notify(g, "error %s: %s", what, why);
 }
 
 static int number(const char *text)
@@ -164,7 +163,6 @@ int main(int argc, char **argv)
 	struct rf_backend_info info;
 	struct options o;
 	const char *why = "";
-	char line[64];
 	int sock, err;
 
 	if (parse(argc, argv, &o, &g)) {
@@ -186,8 +184,7 @@ int main(int argc, char **argv)
 		say(&g, "the monitor could not be set up", "a library failed to start");
 		return 1;
 	}
-	if (g.notify_fd >= 0)
-		dprintf(g.notify_fd, "ready\n");
+	rf_notify(&g, "ready");
 
 	do {
 		sock = wait_for_vmm(&g, &o);
@@ -206,11 +203,7 @@ int main(int argc, char **argv)
 		say(&g, "the monitor could not be set up", strerror(-err));
 		return 1;
 	}
-	if (g.notify_fd >= 0) {
-		snprintf(line, sizeof(line), "attached %u\n", info.vmm_pid);
-		if (write(g.notify_fd, line, strlen(line)) < 0)
-			return 1;
-	}
+	rf_notify(&g, "attached %u", info.vmm_pid);
 	err = rf_guest_resume(&g);
 	if (!err)
 		err = serve(&g, &o);

@@ -44,6 +44,10 @@ struct rf_guest {
 
 uint64_t rf_now_ns(void); /* CLOCK_MONOTONIC */
 
+/* One line to whoever started this monitor. */
+void rf_notify(const struct rf_guest *g, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* --- guest.c ------------------------------------------------------------------------------------- */
 /* After attach: takes up a guest that an earlier monitor has sealed. 0 or -errno (reason recorded). */
 int rf_guest_resume(struct rf_guest *g);
