@@ -20,7 +20,6 @@
 #define KVM_CAP_DISABLE_QUIRKS2 213
 #endif
 
-_Static_assert(RF_PROBE_MSR_EXIT_FILTER == KVM_MSR_EXIT_REASON_FILTER, "MSR exit reason");
 #ifdef KVM_GUESTDBG_BLOCKIRQ
 _Static_assert(RF_PROBE_DEBUG_BLOCKIRQ == KVM_GUESTDBG_BLOCKIRQ, "guest debug flag");
 #endif

@@ -5,7 +5,7 @@
 
 enum rf_probe_cap {
 	RF_PROBE_READONLY_MEM,
-	RF_PROBE_USER_SPACE_MSR, /* bit 2: exits for filtered MSRs */
+	RF_PROBE_USER_SPACE_MSR,
 	RF_PROBE_MSR_FILTER,
 	RF_PROBE_EMULATION_FAILURE,
 	RF_PROBE_GUEST_DEBUG,
@@ -21,7 +21,6 @@ enum rf_probe_cap {
 };
 
 /* Bits of the values above that the fence asks for. */
-#define RF_PROBE_MSR_EXIT_FILTER (1 << 2) /* KVM_MSR_EXIT_REASON_FILTER */
 #define RF_PROBE_DEBUG_BLOCKIRQ (1 << 20) /* KVM_GUESTDBG_BLOCKIRQ */
 #define RF_PROBE_QUIRK_SLOT_ZAP (1 << 7)  /* KVM_X86_QUIRK_SLOT_ZAP_ALL */
 

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/audit_log.h"
+#include "cli/control.h"
+#include "cli/output.h"
+#include "cli/paths.h"
+
+#define FOLLOW_MS 200
+
+/* The last records seen, oldest first from `first`. */
+struct last {
+	json_t **items;
+	uint32_t max, count, first;
+	bool all; /* outcomes too */
+};
+
+static bool shown(json_t *o, bool all)
+{
+	const char *type = json_string_value(json_object_get(o, "type"));
+	const char *status = json_string_value(json_object_get(o, "status"));
+
+	if (all || !type || strcmp(type, "outcome"))
+		return true;
+	/* Only what went wrong: every decision has an outcome. */
+	return !status || strcmp(status, "ok");
+}
+
+static int keep(void *ctx, json_t *o)
+{
+	struct last *l = ctx;
+	uint32_t slot;
+
+	if (!l->max || !shown(o, l->all))
+		return 0;
+	slot = (l->first + l->count) % l->max;
+	if (l->count == l->max) {
+		json_decref(l->items[slot]);
+		l->first = (l->first + 1) % l->max;
+	} else {
+		l->count++;
+	}
+	l->items[slot] = json_incref(o);
+	return 0;
+}
+
+/* "sys_call_table+0x190 [module]", or the bare address. */
+static void name_place(json_t *o, char *out, size_t size)
+{
+	const char *symbol = json_string_value(json_object_get(o, "symbol"));
+	const char *offset = json_string_value(json_object_get(o, "offset"));
+	const char *addr = json_string_value(json_object_get(o, "addr"));
+	const char *module = json_string_value(json_object_get(o, "module"));
+
+	snprintf(out, size, "%s%s%s%s%s%s",
+		 symbol ? symbol
+		 : addr ? addr
+			: "-",
+		 symbol && offset && strcmp(offset, "0x0") ? "+" : "",
+		 symbol && offset && strcmp(offset, "0x0") ? offset : "", module ? " [" : "",
+		 module ? module : "", module ? "]" : "");
+}
+
+static const char *text_of(json_t *o, const char *name)
+{
+	const char *text = json_string_value(json_object_get(o, name));
+
+	return text && *text ? text : NULL;
+}
+
+struct cells {
+	char time[32], event[24], target[200], writer[200], task[64];
+	const char *cell[8];
+};
+
+static void fill(json_t *o, struct cells *c)
+{
+	json_t *task = json_object_get(o, "task"), *event = json_object_get(o, "event");
+	const char *time = text_of(o, "time"), *type = text_of(o, "type");
+	bool outcome = type && !strcmp(type, "outcome");
+	const char *about = text_of(o, "rule");
+
+	/* Date and milliseconds: nanoseconds are for machines. */
+	snprintf(c->time, sizeof(c->time), "%.23s", time ? time : "-");
+	snprintf(c->event, sizeof(c->event), "%lld", (long long)json_integer_value(event));
+	name_place(json_object_get(o, "target"), c->target, sizeof(c->target));
+	name_place(json_object_get(o, "writer"), c->writer, sizeof(c->writer));
+	snprintf(c->task, sizeof(c->task), "%s(%lld)",
+		 text_of(task, "comm") ? text_of(task, "comm") : "",
+		 (long long)json_integer_value(json_object_get(task, "pid")));
+	if (!about)
+		about = text_of(o, outcome ? "status" : "detail");
+	c->cell[0] = c->time;
+	c->cell[1] = event ? c->event : NULL;
+	c->cell[2] = outcome ? "outcome" : text_of(o, "verdict");
+	c->cell[3] = text_of(o, "kind");
+	c->cell[4] = json_object_get(o, "target") ? c->target : text_of(o, "region");
+	c->cell[5] = c->writer;
+	c->cell[6] = task ? c->task : NULL;
+	c->cell[7] = about;
+}
+
+static int print_json_line(void *ctx, json_t *o)
+{
+	if (json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII) || putchar('\n') == EOF)
+		return -EIO;
+	return 0;
+}
+
+/* Following, widths cannot be known beforehand: these fit most names. */
+static int print_row(void *ctx, json_t *o)
+{
+	static const int widths[] = { 23, 6, 8, 9, 32, 28, 18, 0 };
+	struct cells c;
+
+	if (!shown(o, false))
+		return 0;
+	fill(o, &c);
+	for (int i = 0; i < 8; i++) {
+		char text[256];
+
+		rf_safe(text, sizeof(text), c.cell[i] ? c.cell[i] : "-");
+		printf("%-*s%s", widths[i], text, i < 7 ? "  " : "\n");
+	}
+	return ferror(stdout) ? -EIO : 0;
+}
+
+static int print_last(const struct last *l, bool json)
+{
+	static const char *const titles[] = { "TIME",	"EVENT",  "VERDICT", "KIND",
+					      "TARGET", "WRITER", "TASK",    "RULE" };
+	struct rf_table *t = json ? NULL : rf_table_create(titles, 8);
+	int err = 0;
+
+	if (!json && !t)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < l->count && !err; i++) {
+		json_t *o = l->items[(l->first + i) % l->max];
+		struct cells c;
+
+		if (json) {
+			err = print_json_line(NULL, o);
+		} else {
+			fill(o, &c);
+			err = rf_table_row(t, c.cell);
+		}
+	}
+	if (t)
+		rf_table_print(t);
+	rf_table_destroy(t);
+	return err;
+}
+
+static int follow(struct rf_log *l, bool json)
+{
+	int err = 0;
+
+	while (!err && rf_flush() == RF_EXIT_OK) {
+		err = rf_log_read(l, json ? print_json_line : print_row, NULL);
+		if (!err)
+			err = rf_log_reopen(l);
+		fflush(stdout);
+		if (!err && poll(NULL, 0, FOLLOW_MS) < 0 && errno != EINTR)
+			err = -errno;
+	}
+	return err;
+}
+
+/* A path when it has a '/' or is a file here; else the log of a running VM, or root's log of an
+ * ended one. */
+static int find_log(const char *word, char out[PATH_MAX])
+{
+	char dir[PATH_MAX];
+	struct rf_vm vm;
+
+	if (strlen(word) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	strcpy(out, word);
+	if (!rf_state_dir(word, dir) && !rf_vm_read(dir, &vm)) {
+		if (vm.audit[0])
+			strcpy(out, vm.audit);
+		else if (rf_path_join(dir, RF_FILE_AUDIT, out))
+			return -ENAMETOOLONG;
+		return 0;
+	}
+	if (strchr(word, '/') || access(word, F_OK) == 0 || !rf_name_valid(word))
+		return 0;
+	return rf_audit_default(word, out);
+}
+
+static int tail(const char *path, struct last *last, bool json, bool following)
+{
+	struct rf_log log;
+	int err;
+
+	err = rf_log_open(path, &log);
+	if (err)
+		return rf_fail(RF_EXIT_NOT_FOUND, "no decision can be shown",
+			       "give a VM's name (see `ringfence list`) or the path of a log",
+			       "cannot read the log %s: %s", path, strerror(-err));
+	err = rf_log_read(&log, keep, last);
+	if (!err && !following)
+		err = rf_log_finish(&log, keep, last);
+	if (!err)
+		err = print_last(last, json);
+	if (!err && log.unreadable)
+		rf_say("%llu lines of %s are not records: torn by a crash or a full disk, or "
+		       "foreign",
+		       (unsigned long long)log.unreadable, path);
+	if (!err && following)
+		err = follow(&log, json);
+	rf_log_close(&log);
+	if (err)
+		return rf_fail(RF_EXIT_INTERNAL, "what was printed is not complete", "run it again",
+			       "reading %s stopped: %s", path, strerror(-err));
+	return rf_flush();
+}
+
+static int audit(int argc, char **argv)
+{
+	bool json = false, following = false;
+	struct rf_operands operands;
+	struct last last = { 0 };
+	uint32_t number = 20;
+	char path[PATH_MAX];
+	int code;
+
+	const struct rf_option options[] = {
+		{ "follow", 'f', RF_OPTION_FLAG, &following, 0, 0 },
+		{ "lines", 'n', RF_OPTION_NUMBER, &number, 0, 100000 },
+		{ "json", 'j', RF_OPTION_FLAG, &json, 0, 0 },
+		{ 0 },
+	};
+	code = rf_options(&rf_command_audit, options, false, RF_EXIT_USAGE, argc, argv, &operands);
+	if (code >= 0)
+		return code;
+	if (operands.count != 2 || strcmp(operands.items[0], "tail"))
+		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence audit --help`",
+			       "audit: write `audit tail` and the name of one VM or log");
+	if (find_log(operands.items[1], path))
+		return rf_fail(RF_EXIT_USAGE, "nothing was done", "give a shorter path",
+			       "audit: the path of the log is too long");
+	last = (struct last){ .max = number, .all = json };
+	last.items = calloc(number ? number : 1, sizeof(json_t *));
+	if (!last.items)
+		return rf_fail(RF_EXIT_INTERNAL, "nothing was shown", "ask for fewer lines",
+			       "no memory for %u records", number);
+	code = tail(path, &last, json, following);
+	for (uint32_t i = 0; i < last.count; i++)
+		json_decref(last.items[(last.first + i) % last.max]);
+	free(last.items);
+	return code;
+}
+
+const struct rf_command rf_command_audit = {
+	.name = "audit",
+	.usage = "tail [--follow] [--lines N] [--json] NAME|FILE",
+	.summary = "Show the last decisions on a VM's guest",
+	.help = "  -f, --follow    go on with each new decision until interrupted\n"
+		"  -n, --lines N   how many of the last records to show (20); they are looked\n"
+		"                  for in the last 8 MiB of the log\n"
+		"  -j, --json      one JSON object a line, outcomes included\n"
+		"\n"
+		"The table leaves out outcomes that are \"ok\". Task names are what the guest\n"
+		"claims; bytes that are not printable ASCII are shown as '?'.\n",
+	.run = audit,
+};

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "cli/audit_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int rf_log_open(const char *path, struct rf_log *l)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	char *line;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -EINVAL;
+	}
+	line = malloc(RF_LOG_LINE_BYTES);
+	if (!line) {
+		close(fd);
+		return -ENOMEM;
+	}
+	*l = (struct rf_log){ .path = path, .fd = fd, .line = line };
+	if (st.st_size > RF_LOG_BACK_BYTES) {
+		/* The first line met is half a line. */
+		l->at = st.st_size - RF_LOG_BACK_BYTES;
+		l->skipping = true;
+	}
+	return 0;
+}
+
+void rf_log_close(struct rf_log *l)
+{
+	close(l->fd);
+	free(l->line);
+}
+
+static int take_line(struct rf_log *l, rf_log_fn fn, void *ctx)
+{
+	json_t *o = json_loadb(l->line, l->len, JSON_REJECT_DUPLICATES, NULL);
+	int err = 0;
+
+	if (json_is_object(o))
+		err = fn(ctx, o);
+	else if (l->len)
+		l->unreadable++;
+	json_decref(o);
+	l->len = 0;
+	return err;
+}
+
+static int take_bytes(struct rf_log *l, const char *buf, size_t n, rf_log_fn fn, void *ctx)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++) {
+		l->at++;
+		if (buf[i] == '\n') {
+			if (!l->skipping)
+				err = take_line(l, fn, ctx);
+			l->skipping = false;
+		} else if (!l->skipping && l->len == RF_LOG_LINE_BYTES) {
+			l->skipping = true;
+			l->len = 0;
+			l->unreadable++;
+		} else if (!l->skipping) {
+			l->line[l->len++] = buf[i];
+		}
+	}
+	return err;
+}
+
+int rf_log_read(struct rf_log *l, rf_log_fn fn, void *ctx)
+{
+	char buf[16384];
+	ssize_t n;
+	int err;
+
+	for (;;) {
+		n = pread(l->fd, buf, sizeof(buf), l->at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		err = take_bytes(l, buf, (size_t)n, fn, ctx);
+		if (err)
+			return err;
+	}
+}
+
+int rf_log_finish(struct rf_log *l, rf_log_fn fn, void *ctx)
+{
+	return l->len && !l->skipping ? take_line(l, fn, ctx) : 0;
+}
+
+int rf_log_reopen(struct rf_log *l)
+{
+	struct stat here, there;
+	int fd;
+
+	if (fstat(l->fd, &here) < 0)
+		return -errno;
+	/* Between a rename and the new file there is no name: the old one is still the log. */
+	if (stat(l->path, &there) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (here.st_ino == there.st_ino && here.st_dev == there.st_dev) {
+		if (here.st_size >= l->at)
+			return 0;
+	} else {
+		fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		if (fd < 0)
+			return errno == ENOENT ? 0 : -errno;
+		close(l->fd);
+		l->fd = fd;
+	}
+	l->at = 0;
+	l->len = 0;
+	l->skipping = false;
+	return 0;
+}

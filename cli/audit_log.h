@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reading a log of decisions while it is written, cut, rotated or torn. A line that is not a JSON
+ * object is counted and skipped; every string in one may come from a hostile guest.
+ */
+#ifndef RF_CLI_AUDIT_LOG_H
+#define RF_CLI_AUDIT_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <jansson.h>
+
+#define RF_LOG_BACK_BYTES (8u << 20) /* how far back the last records are looked for */
+#define RF_LOG_LINE_BYTES (64u << 10)
+
+struct rf_log {
+	const char *path;
+	int fd;
+	off_t at;   /* where the next read starts */
+	char *line; /* what has no newline yet, RF_LOG_LINE_BYTES */
+	size_t len;
+	bool skipping; /* inside a line that is too long */
+	uint64_t unreadable;
+};
+
+int rf_log_open(const char *path, struct rf_log *l); /* 0 or -errno */
+void rf_log_close(struct rf_log *l);
+
+/* Called for each record; takes no reference. Not 0 stops the reading and is returned. */
+typedef int (*rf_log_fn)(void *ctx, json_t *record);
+
+/* Calls fn for every record there is until the end of the file. 0, -errno, or what fn returned. */
+int rf_log_read(struct rf_log *l, rf_log_fn fn, void *ctx);
+/* The last line may lack its newline: torn, or still being written. Calls fn when it is a record
+ * all the same. */
+int rf_log_finish(struct rf_log *l, rf_log_fn fn, void *ctx);
+/* Has another file taken the name, or was this one cut? Then starts at the new one's beginning. 0
+ * or -errno. */
+int rf_log_reopen(struct rf_log *l);
+
+#endif

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <stddef.h>
+
+#include "cli/command.h"
+
+const struct rf_command *const rf_commands[] = {
+	&rf_command_run,
+	&rf_command_list,
+	&rf_command_status,
+	&rf_command_audit,
+	&rf_command_doctor,
+	&rf_command_demo,
+	NULL,
+};

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "cli/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli/output.h"
+#include "cli/paths.h"
+
+static int wait_for(int fd, short events, int64_t until)
+{
+	int64_t left = until - rf_now_ms();
+	struct pollfd p = { .fd = fd, .events = events };
+	int n;
+
+	if (left <= 0)
+		return -ETIMEDOUT;
+	n = poll(&p, 1, (int)left);
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	return n ? 0 : -ETIMEDOUT;
+}
+
+static int dial(const char *state_dir, int *out)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	/* A listener whose queue is full lets connect() wait; for a socket of this kind the send
+	 * timeout ends that. */
+	struct timeval limit = { .tv_sec = RF_CONTROL_TIMEOUT_MS / 1000 };
+	char path[PATH_MAX];
+	int fd, err;
+
+	err = rf_path_join(state_dir, RF_FILE_CONTROL, path);
+	if (!err && strlen(path) >= sizeof(addr.sun_path))
+		err = -ENAMETOOLONG;
+	if (err)
+		return err;
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
+	    connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		err = errno == EAGAIN ? -ETIMEDOUT : -errno;
+		close(fd);
+		return err;
+	}
+	*out = fd;
+	return 0;
+}
+
+static int read_line(int fd, int64_t until, char *buf, size_t size, size_t *out)
+{
+	size_t len = 0;
+	ssize_t n;
+	int err;
+
+	while (len < size) {
+		err = wait_for(fd, POLLIN, until);
+		if (err)
+			return err;
+		n = recv(fd, buf + len, size - len, MSG_DONTWAIT);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EBADMSG;
+		len += (size_t)n;
+		if (memchr(buf + len - n, '\n', (size_t)n)) {
+			*out = len;
+			return 0;
+		}
+	}
+	return -EBADMSG;
+}
+
+int rf_control_ask(const char *state_dir, const char *cmd, json_t **out)
+{
+	int64_t until = rf_now_ms() + RF_CONTROL_TIMEOUT_MS;
+	char request[128], *answer;
+	size_t len = 0;
+	json_t *o;
+	int fd, err;
+
+	err = dial(state_dir, &fd);
+	if (err)
+		return err;
+	answer = malloc(RF_CONTROL_ANSWER_MAX);
+	if (!answer) {
+		close(fd);
+		return -ENOMEM;
+	}
+	snprintf(request, sizeof(request), "{\"cmd\":\"%s\"}\n", cmd);
+	if (send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request))
+		err = -errno;
+	if (!err)
+		err = read_line(fd, until, answer, RF_CONTROL_ANSWER_MAX, &len);
+	close(fd);
+	if (!err) {
+		o = json_loadb(answer, len, JSON_REJECT_DUPLICATES, NULL);
+		if (json_is_object(o)) {
+			*out = o;
+		} else {
+			json_decref(o);
+			err = -EBADMSG;
+		}
+	}
+	free(answer);
+	return err;
+}
+
+static int lock_held(const char *state_dir)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[PATH_MAX];
+	int fd, held = 0;
+
+	if (rf_path_join(state_dir, RF_FILE_LOCK, path))
+		return 0;
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return 0;
+	/* Asking does not take it: a `run` that starts meanwhile is not disturbed. */
+	if (fcntl(fd, F_OFD_GETLK, &lock) == 0)
+		held = lock.l_type != F_UNLCK;
+	close(fd);
+	return held;
+}
+
+int rf_vm_read(const char *state_dir, struct rf_vm *out)
+{
+	const char *text, *slash;
+	char path[PATH_MAX];
+	struct stat st;
+	struct rf_vm vm = { 0 };
+	json_t *o = NULL;
+
+	if (strlen(state_dir) >= sizeof(vm.state_dir) || stat(state_dir, &st) < 0 ||
+	    !S_ISDIR(st.st_mode))
+		return -ENOENT;
+	strcpy(vm.state_dir, state_dir);
+	slash = strrchr(state_dir, '/');
+	rf_safe(vm.name, sizeof(vm.name), slash ? slash + 1 : state_dir);
+	vm.alive = lock_held(state_dir);
+	if (!rf_path_join(state_dir, RF_FILE_VM, path) && stat(path, &st) == 0 &&
+	    S_ISREG(st.st_mode) && st.st_size < 65536)
+		o = json_load_file(path, 0, NULL);
+	text = json_string_value(json_object_get(o, "name"));
+	if (text && rf_name_valid(text))
+		strcpy(vm.name, text);
+	text = json_string_value(json_object_get(o, "audit"));
+	if (text && strlen(text) < sizeof(vm.audit))
+		strcpy(vm.audit, text);
+	vm.vmm_pid = (int)json_integer_value(json_object_get(o, "vmm_pid"));
+	vm.started = json_integer_value(json_object_get(o, "started"));
+	json_decref(o);
+	*out = vm;
+	return 0;
+}

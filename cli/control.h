@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Asking a VM's monitor, and finding the VMs there are. */
+#ifndef RF_CLI_CONTROL_H
+#define RF_CLI_CONTROL_H
+
+#include <limits.h>
+
+#include <jansson.h>
+
+#define RF_CONTROL_TIMEOUT_MS 2000
+#define RF_CONTROL_ANSWER_MAX (1u << 20) /* bytes */
+
+/*
+ * Sends {"cmd":cmd} to the monitor behind state_dir and reads its answer, one JSON object on one
+ * line; the caller drops the reference. 0, -ENOENT and -ECONNREFUSED (nobody listens), -ETIMEDOUT,
+ * -EBADMSG (not an object, too long, cut off), or another -errno.
+ */
+int rf_control_ask(const char *state_dir, const char *cmd, json_t **out);
+
+/* What stands in the state folder of a VM. */
+struct rf_vm {
+	char state_dir[PATH_MAX], name[256], audit[PATH_MAX];
+	int vmm_pid;	   /* 0 not known */
+	long long started; /* seconds since 1970, 0 not known */
+	int alive;	   /* 1: its lock is held by `run` or the VMM; 0: it was left behind */
+};
+
+/* Reads vm.json and tries the lock. A folder without either is a dead VM named after the folder. 0
+ * or -ENOENT. */
+int rf_vm_read(const char *state_dir, struct rf_vm *out);
+
+#endif

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "cli/doctor_host.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/paths.h"
+
+#define LOAD_MS 5000
+
+__attribute__((format(printf, 3, 4))) static enum rf_facility_state
+tell(char detail[RF_DETAIL_MAX], enum rf_facility_state state, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(detail, RF_DETAIL_MAX, fmt, args);
+	va_end(args);
+	return state;
+}
+
+/* First line of a small file; 0 or -errno. */
+static int read_word(const char *path, char *out, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, out, size - 1);
+	close(fd);
+	if (n <= 0)
+		return -EIO;
+	out[n] = '\0';
+	out[strcspn(out, "\n")] = '\0';
+	return 0;
+}
+
+enum rf_facility_state rf_host_kvm_device(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	if (!kvm->open_error)
+		return RF_FACILITY_PRESENT;
+	return tell(detail, RF_FACILITY_MISSING, "%s", strerror(-kvm->open_error));
+}
+
+enum rf_facility_state rf_host_kvm_version(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	if (kvm->open_error)
+		return tell(detail, RF_FACILITY_UNKNOWN, "the device cannot be opened");
+	if (kvm->version < 0)
+		return tell(detail, RF_FACILITY_MISSING, "the device is not KVM");
+	return tell(detail, kvm->version == 12 ? RF_FACILITY_PRESENT : RF_FACILITY_MISSING,
+		    "version %d", kvm->version);
+}
+
+enum rf_facility_state rf_host_kvm_create(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	if (kvm->open_error || kvm->version < 0)
+		return tell(detail, RF_FACILITY_UNKNOWN, "KVM cannot be asked");
+	if (!kvm->create_error)
+		return RF_FACILITY_PRESENT;
+	return tell(detail, RF_FACILITY_MISSING, "%s", strerror(-kvm->create_error));
+}
+
+enum rf_facility_state rf_host_paging(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	static const char *const files[] = { "/sys/module/kvm_intel/parameters/ept",
+					     "/sys/module/kvm_amd/parameters/npt" };
+	char word[16];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (!read_word(files[i], word, sizeof(word)))
+			return tell(detail,
+				    word[0] == 'Y' || word[0] == '1' ? RF_FACILITY_PRESENT
+								     : RF_FACILITY_MISSING,
+				    "%s: %s", files[i], word);
+	return tell(detail, RF_FACILITY_UNKNOWN, "neither kvm_intel nor kvm_amd tells");
+}
+
+enum rf_facility_state rf_host_ptrace(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	char word[16];
+	int scope, err;
+
+	err = read_word("/proc/sys/kernel/yama/ptrace_scope", word, sizeof(word));
+	if (err == -ENOENT)
+		return tell(detail, RF_FACILITY_PRESENT, "Yama is not there");
+	if (err)
+		return tell(detail, RF_FACILITY_UNKNOWN, "kernel.yama.ptrace_scope: %s",
+			    strerror(-err));
+	/* 1 is enough: the fence names the monitor as the one process that may read
+	 * (PR_SET_PTRACER). */
+	scope = atoi(word);
+	return tell(detail,
+		    scope <= 1 || (scope == 2 && geteuid() == 0) ? RF_FACILITY_PRESENT
+								 : RF_FACILITY_MISSING,
+		    "kernel.yama.ptrace_scope is %d", scope);
+}
+
+enum rf_facility_state rf_host_memfd(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	int fd = memfd_create("ringfence-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int err = fd < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) < 0 ? errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (!err)
+		return RF_FACILITY_PRESENT;
+	return tell(detail, RF_FACILITY_MISSING, "%s", strerror(err));
+}
+
+enum rf_facility_state rf_host_seccomp(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	unsigned int action = SECCOMP_RET_KILL_PROCESS;
+
+	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0)
+		return RF_FACILITY_PRESENT;
+	return tell(detail, RF_FACILITY_MISSING, "%s", strerror(errno));
+}
+
+enum rf_facility_state rf_host_huge_pages(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	char word[64];
+	int err = read_word("/sys/kernel/mm/transparent_hugepage/enabled", word, sizeof(word));
+
+	if (err)
+		return tell(detail, RF_FACILITY_MISSING, "transparent huge pages: %s",
+			    strerror(-err));
+	return tell(detail, strstr(word, "[never]") ? RF_FACILITY_MISSING : RF_FACILITY_PRESENT,
+		    "%s", word);
+}
+
+/* In a child, as a library that cannot be trusted to load may do anything. The reason goes through
+ * the pipe. */
+static int try_load(const char *path, char *why, size_t size)
+{
+	struct pollfd p;
+	int ends[2], status;
+	ssize_t n = 0;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	pid = fork();
+	if (pid < 0) {
+		close(ends[0]);
+		close(ends[1]);
+		return -EAGAIN;
+	}
+	if (!pid) {
+		const char *text = dlopen(path, RTLD_NOW | RTLD_LOCAL) ? "" : dlerror();
+
+		_exit(write(ends[1], text, strlen(text)) < 0 || *text);
+	}
+	close(ends[1]);
+	p = (struct pollfd){ .fd = ends[0], .events = POLLIN };
+	if (poll(&p, 1, LOAD_MS) > 0)
+		n = read(ends[0], why, size - 1);
+	else
+		kill(pid, SIGKILL);
+	close(ends[0]);
+	why[n > 0 ? n : 0] = '\0';
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ELIBBAD;
+}
+
+enum rf_facility_state rf_host_library(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	char path[PATH_MAX], why[RF_DETAIL_MAX];
+	int err = rf_find_library(path);
+
+	if (err)
+		return tell(detail, RF_FACILITY_MISSING, "%s", strerror(-err));
+	if (try_load(path, why, sizeof(why)))
+		return tell(detail, RF_FACILITY_MISSING, "does not load: %s", why);
+	return tell(detail, RF_FACILITY_PRESENT, "%s", path);
+}
+
+enum rf_facility_state rf_host_monitor(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	char path[PATH_MAX];
+	int err = rf_find_monitor(path);
+
+	return tell(detail, err ? RF_FACILITY_MISSING : RF_FACILITY_PRESENT, "%s",
+		    err ? strerror(-err) : path);
+}
+
+enum rf_facility_state rf_host_qemu(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	char path[PATH_MAX];
+	int err = rf_find_program("qemu-system-x86_64", path);
+
+	return tell(detail, err ? RF_FACILITY_MISSING : RF_FACILITY_PRESENT, "%s",
+		    err ? strerror(-err) : path);
+}

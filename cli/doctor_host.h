@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The questions to the host behind the rows of the facility table; each as rf_facility.check wants
+ * it. */
+#ifndef RF_CLI_DOCTOR_HOST_H
+#define RF_CLI_DOCTOR_HOST_H
+
+#include "cli/doctor_table.h"
+
+enum rf_facility_state rf_host_kvm_device(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_kvm_version(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_kvm_create(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_paging(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_ptrace(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_memfd(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_seccomp(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_huge_pages(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_library(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_monitor(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_qemu(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Exit codes of the ringfence command. docs/ringfence.1.scd lists the same numbers; scripts may
+ * rely on them. */
+#ifndef RF_CLI_EXIT_H
+#define RF_CLI_EXIT_H
+
+enum rf_exit {
+	RF_EXIT_OK = 0,
+	RF_EXIT_NO =
+		1, /* it ran, and the answer is no: a facility is missing, nothing was blocked */
+	RF_EXIT_USAGE = 2,     /* the command line makes no sense */
+	RF_EXIT_NOT_FOUND = 3, /* no such VM or log */
+	RF_EXIT_NO_ANSWER =
+		4, /* the VM's monitor does not answer, or not in a way that makes sense */
+	RF_EXIT_INTERNAL = 5, /* no memory, no descriptors, output could not be written */
+
+	/*
+	 * `run` passes on the VMM's own status (128 + n for signal n), so its refusals stand where
+	 * env(1) and timeout(1) put theirs.
+	 */
+	RF_EXIT_NOT_ATTACHED =
+		124, /* the VMM was started, never came under protection, and was ended */
+	RF_EXIT_REFUSED =
+		125, /* nothing was started: option, policy, library, monitor, KVM, state */
+	RF_EXIT_NOT_PROTECTABLE = 126, /* the program is there but cannot be run under the fence */
+	RF_EXIT_NO_PROGRAM = 127,      /* no such program */
+};
+
+#endif

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "cli/output.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define CELL_MAX 256
+
+struct rf_table {
+	size_t columns, rows;
+	size_t *width;
+	char **cells; /* rows * columns, the titles are the first row */
+};
+
+/* One write a line: the monitor and the VMM share the terminal. */
+__attribute__((format(printf, 1, 0))) static void say(const char *fmt, va_list args)
+{
+	char text[1024], safe[1024];
+
+	vsnprintf(text, sizeof(text), fmt, args);
+	rf_safe(safe, sizeof(safe), text);
+	fprintf(stderr, "ringfence: %s\n", safe);
+}
+
+void rf_say(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say(fmt, args);
+	va_end(args);
+}
+
+int rf_fail(int code, const char *means, const char *todo, const char *fmt, ...)
+{
+	va_list args;
+
+	fflush(stdout);
+	va_start(args, fmt);
+	say(fmt, args);
+	va_end(args);
+	fprintf(stderr, "  it means: %s\n  to do:    %s\n", means, todo);
+	return code;
+}
+
+int rf_options(const struct rf_command *c, const struct rf_option *table, bool command,
+	       int usage_code, int argc, char **argv, struct rf_operands *out)
+{
+	char why[200], todo[100];
+
+	if (rf_options_parse(table, command, argc, argv, why, sizeof(why), out)) {
+		snprintf(todo, sizeof(todo), "see `ringfence %s --help`", c->name);
+		return rf_fail(usage_code, "nothing was done", todo, "%s: %s", c->name, why);
+	}
+	if (out->help) {
+		printf("Usage: ringfence %s %s\n\n%s.\n\n%s", c->name, c->usage, c->summary,
+		       c->help);
+		return rf_flush();
+	}
+	return -1;
+}
+
+void rf_safe(char *out, size_t size, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < size && text[i]; i++)
+		out[i] = text[i] >= 0x20 && text[i] <= 0x7e ? text[i] : '?';
+	out[i] = '\0';
+}
+
+struct rf_table *rf_table_create(const char *const *titles, size_t columns)
+{
+	struct rf_table *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->columns = columns;
+	t->width = calloc(columns, sizeof(*t->width));
+	if (!t->width || rf_table_row(t, titles)) {
+		rf_table_destroy(t);
+		return NULL;
+	}
+	return t;
+}
+
+void rf_table_destroy(struct rf_table *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->rows * t->columns; i++)
+		free(t->cells[i]);
+	free(t->cells);
+	free(t->width);
+	free(t);
+}
+
+int rf_table_row(struct rf_table *t, const char *const *cells)
+{
+	char **grown = reallocarray(t->cells, (t->rows + 1) * t->columns, sizeof(*grown));
+	char **row;
+
+	if (!grown)
+		return -ENOMEM;
+	t->cells = grown;
+	row = grown + t->rows * t->columns;
+	for (size_t i = 0; i < t->columns; i++) {
+		char text[CELL_MAX];
+
+		rf_safe(text, sizeof(text), cells[i] ? cells[i] : "-");
+		row[i] = strdup(text);
+		if (!row[i]) {
+			while (i--)
+				free(row[i]);
+			return -ENOMEM;
+		}
+		if (strlen(text) > t->width[i])
+			t->width[i] = strlen(text);
+	}
+	t->rows++;
+	return 0;
+}
+
+void rf_table_print(const struct rf_table *t)
+{
+	for (size_t r = 0; r < t->rows; r++)
+		for (size_t c = 0; c < t->columns; c++) {
+			bool last = c + 1 == t->columns;
+
+			printf("%-*s%s", last ? 0 : (int)t->width[c], t->cells[r * t->columns + c],
+			       last ? "\n" : "  ");
+		}
+}
+
+int rf_flush(void)
+{
+	if (fflush(stdout) || ferror(stdout))
+		return rf_fail(RF_EXIT_INTERNAL, "what was printed is not complete",
+			       "make room where the output goes, then run it again",
+			       "cannot write to standard output: %s", strerror(errno));
+	return RF_EXIT_OK;
+}
+
+int rf_print_json(json_t *o)
+{
+	int err = o ? json_dumpf(o, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) : -1;
+
+	json_decref(o);
+	if (err && !ferror(stdout))
+		return rf_fail(RF_EXIT_INTERNAL, "there is no answer", "free some memory",
+			       "cannot build the JSON answer");
+	putchar('\n');
+	return rf_flush();
+}
+
+int64_t rf_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a person sees. Results go to stdout, everything else to stderr. */
+#ifndef RF_CLI_OUTPUT_H
+#define RF_CLI_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "cli/command.h"
+#include "cli/exit.h"
+#include "cli/options.h"
+
+/* One line of progress. */
+void rf_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* An error in three parts: what happened (the format), what it means, what to do. Returns code. */
+int rf_fail(int code, const char *means, const char *todo, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/*
+ * Options of a command. Returns -1 to go on, else the code to exit with: help was asked for and
+ * printed, or the usage error was (usage_code: `run` has its own).
+ */
+int rf_options(const struct rf_command *c, const struct rf_option *table, bool command,
+	       int usage_code, int argc, char **argv, struct rf_operands *out);
+
+/* Copies text with every byte that is not printable ASCII replaced by '?': names come from a
+ * hostile guest. */
+void rf_safe(char *out, size_t size, const char *text);
+
+/* Lines up columns as wide as their content; cells are copied and made safe. */
+struct rf_table;
+struct rf_table *rf_table_create(const char *const *titles, size_t columns); /* NULL: no memory */
+void rf_table_destroy(struct rf_table *t);
+/* As many cells as columns; a NULL cell is "-". */
+int rf_table_row(struct rf_table *t, const char *const *cells);
+void rf_table_print(const struct rf_table *t);
+
+/* Prints as indented JSON, flushes, drops the reference. RF_EXIT_OK or an error that has been
+ * reported. */
+int rf_print_json(json_t *o);
+/* Flushes stdout: a full disk or a closed pipe must not look like success. Same return. */
+int rf_flush(void);
+
+int64_t rf_now_ms(void); /* monotonic */
+
+#endif

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "cli/paths.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool rf_name_valid(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (!len || len > RF_NAME_MAX || name[0] == '.' || name[0] == '-')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!isascii(name[i]) ||
+		    !(isalnum((unsigned char)name[i]) || strchr("_-.", name[i])))
+			return false;
+	return true;
+}
+
+int rf_path_join(const char *a, const char *b, char out[PATH_MAX])
+{
+	size_t head = strlen(a), tail = strlen(b);
+
+	if (head + 1 + tail >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(out, a, head);
+	out[head] = '/';
+	memcpy(out + head + 1, b, tail + 1);
+	return 0;
+}
+
+int rf_state_base(char out[PATH_MAX])
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+	if (geteuid() == 0)
+		return rf_path_join("/run", "ringfence", out);
+	if (!runtime || runtime[0] != '/')
+		return -ENOENT;
+	return rf_path_join(runtime, "ringfence", out);
+}
+
+int rf_state_dir(const char *name, char out[PATH_MAX])
+{
+	char base[PATH_MAX];
+	int err;
+
+	if (strchr(name, '/')) {
+		if (strlen(name) >= PATH_MAX)
+			return -ENAMETOOLONG;
+		strcpy(out, name);
+		return 0;
+	}
+	if (!rf_name_valid(name))
+		return -EINVAL;
+	err = rf_state_base(base);
+	return err ? err : rf_path_join(base, name, out);
+}
+
+int rf_audit_default(const char *name, char out[PATH_MAX])
+{
+	char dir[PATH_MAX];
+	int err = rf_path_join("/var/log/ringfence", name, dir);
+
+	return err ? err : rf_path_join(dir, RF_FILE_AUDIT, out);
+}
+
+static int usable(const char *path, int mode)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || access(path, mode) < 0)
+		return -EACCES;
+	return 0;
+}
+
+static int beside_executable(const char *file, char out[PATH_MAX])
+{
+	char exe[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	char *slash;
+
+	if (n < 0)
+		return -errno;
+	exe[n] = '\0';
+	slash = strrchr(exe, '/');
+	if (!slash)
+		return -ENOENT;
+	*slash = '\0';
+	return rf_path_join(exe, file, out);
+}
+
+int rf_find_library(char out[PATH_MAX])
+{
+	const char *given = getenv("RINGFENCE_LIB");
+	char path[PATH_MAX];
+	int err;
+
+	if (given) {
+		/* The VMM may start in another folder than the one this was written for. */
+		if (!realpath(given, path))
+			return -errno;
+		err = usable(path, R_OK);
+	} else {
+		err = beside_executable("libringfence.so", path);
+		if (!err)
+			err = usable(path, R_OK);
+		if (err) {
+			strcpy(path, "/usr/lib/ringfence/libringfence.so");
+			err = usable(path, R_OK);
+		}
+	}
+	if (!err)
+		strcpy(out, path);
+	return err;
+}
+
+int rf_find_program(const char *name, char out[PATH_MAX])
+{
+	const char *dirs = getenv("PATH");
+	int found = -ENOENT;
+
+	if (strchr(name, '/')) {
+		int err = strlen(name) < PATH_MAX ? usable(name, X_OK) : -ENAMETOOLONG;
+
+		if (!err)
+			strcpy(out, name);
+		return err == -ENOTDIR ? -ENOENT : err;
+	}
+	if (!dirs)
+		dirs = "/usr/bin:/bin";
+	while (*name) {
+		size_t len = strcspn(dirs, ":");
+		char dir[PATH_MAX], path[PATH_MAX];
+
+		if (len < sizeof(dir)) {
+			int err;
+
+			snprintf(dir, sizeof(dir), "%.*s", len ? (int)len : 1, len ? dirs : ".");
+			err = rf_path_join(dir, name, path);
+			if (!err)
+				err = usable(path, X_OK);
+			if (!err) {
+				strcpy(out, path);
+				return 0;
+			}
+			if (err == -EACCES)
+				found = -EACCES;
+		}
+		if (!dirs[len])
+			break;
+		dirs += len + 1;
+	}
+	return found;
+}
+
+int rf_find_monitor(char out[PATH_MAX])
+{
+	char path[PATH_MAX];
+	int err = beside_executable("ringfence-monitor", path);
+
+	if (!err)
+		err = usable(path, X_OK);
+	if (err)
+		err = rf_find_program("ringfence-monitor", path);
+	if (err) {
+		strcpy(path, "/usr/bin/ringfence-monitor");
+		err = usable(path, X_OK);
+	}
+	if (!err)
+		strcpy(out, path);
+	return err;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where things lie: the state of running VMs, their logs, the fence and the monitor. */
+#ifndef RF_CLI_PATHS_H
+#define RF_CLI_PATHS_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define RF_NAME_MAX 64
+
+/* A VM's name: letters, digits, '_', '-' and '.', not starting with '.' or '-', at most RF_NAME_MAX
+ * bytes. */
+bool rf_name_valid(const char *name);
+
+/*
+ * Folder that holds one folder per running VM: /run/ringfence for root, $XDG_RUNTIME_DIR/ringfence
+ * else. 0, -ENOENT (neither root nor XDG_RUNTIME_DIR), -ENAMETOOLONG.
+ */
+int rf_state_base(char out[PATH_MAX]);
+/* State folder of a VM given by name, or by the folder itself when the word has a '/'. */
+int rf_state_dir(const char *name, char out[PATH_MAX]);
+
+/* State files, relative to the state folder. */
+#define RF_FILE_FENCE "fence.sock"
+#define RF_FILE_CONTROL "control.sock"
+#define RF_FILE_LOCK "lock" /* locked by `run` and by the VMM, so for as long as either lives */
+#define RF_FILE_VM "vm.json"
+#define RF_FILE_AUDIT "audit.jsonl" /* for users other than root, unless --audit says otherwise */
+
+/* Root's log of a VM: /var/log/ringfence/NAME/audit.jsonl. */
+int rf_audit_default(const char *name, char out[PATH_MAX]);
+
+/* a, "/" and b in out: 0 or -ENAMETOOLONG. */
+int rf_path_join(const char *a, const char *b, char out[PATH_MAX]);
+
+/*
+ * The fence: $RINGFENCE_LIB, else beside this executable, else /usr/lib/ringfence. 0 with an
+ * absolute path, or the -errno of the last try. What is found must be a file that can be read;
+ * whether it loads is another question.
+ */
+int rf_find_library(char out[PATH_MAX]);
+/* ringfence-monitor: beside this executable, else in $PATH, else /usr/bin. */
+int rf_find_monitor(char out[PATH_MAX]);
+/* A program as execvp(3) would find it. 0, -ENOENT, -EACCES (found, but not an executable file). */
+int rf_find_program(const char *name, char out[PATH_MAX]);
+
+#endif

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/output.h"
+#include "cli/paths.h"
+#include "cli/run.h"
+
+static int run(int argc, char **argv)
+{
+	struct rf_operands operands;
+	char name[RF_NAME_MAX + 1];
+	struct rf_run r;
+	int code;
+
+	rf_run_init(&r);
+	const struct rf_option options[] = {
+		{ "name", 'n', RF_OPTION_TEXT, &r.name, 0, 0 },
+		{ "policy", 'p', RF_OPTION_TEXT, &r.policy, 0, 0 },
+		{ "audit", 'a', RF_OPTION_TEXT, &r.audit, 0, 0 },
+		{ "state", 's', RF_OPTION_TEXT, &r.state, 0, 0 },
+		{ "kvm", 0, RF_OPTION_TEXT, &r.kvm, 0, 0 },
+		{ "start-timeout", 't', RF_OPTION_NUMBER, &r.start_timeout, 1, 86400 },
+		{ 0 },
+	};
+	code = rf_options(&rf_command_run, options, true, RF_EXIT_REFUSED, argc, argv, &operands);
+	if (code >= 0)
+		return code;
+	if (!operands.count)
+		return rf_fail(RF_EXIT_REFUSED, "nothing was started", "see `ringfence run --help`",
+			       "run: there is no VMM to run");
+	if (!r.name) {
+		snprintf(name, sizeof(name), "vm-%d", (int)getpid());
+		r.name = name;
+	}
+	if (!rf_name_valid(r.name))
+		return rf_fail(
+			RF_EXIT_REFUSED, "nothing was started",
+			"use letters, digits, '_', '-' and '.', 64 at most, the first one not "
+			"'-' or '.'",
+			"run: \"%s\" cannot be a VM's name", r.name);
+	r.command = operands.items;
+	code = rf_run_check(&r);
+	if (!code)
+		code = rf_run_prepare(&r);
+	if (!code)
+		code = rf_run_watch(&r);
+	rf_run_deinit(&r);
+	return code;
+}
+
+const struct rf_command rf_command_run = {
+	.name = "run",
+	.usage = "[OPTIONS] [--] VMM [ARGUMENTS]",
+	.summary = "Run a VMM with its guest's kernel under protection",
+	.help = "  -n, --name NAME        the VM's name (vm- and the process id)\n"
+		"  -p, --policy FILE      policy (without one: enforce, fault, seal everything)\n"
+		"  -a, --audit FILE       log of decisions (root: "
+		"/var/log/ringfence/NAME/audit.jsonl,\n"
+		"                         else audit.jsonl in the state folder)\n"
+		"  -s, --state DIR        state folder, absolute (root: /run/ringfence/NAME,\n"
+		"                         else $XDG_RUNTIME_DIR/ringfence/NAME)\n"
+		"  -t, --start-timeout S  seconds until the VMM must be under protection (30)\n"
+		"      --kvm PATH         the KVM device the VMM is told to use (/dev/kvm)\n"
+		"\n"
+		"The exit code is the VMM's own, 128 + n when signal n killed it. Else:\n"
+		"  124  the VMM did not come under protection and was ended\n"
+		"  125  refused: option, policy, fence, monitor, KVM or state folder\n"
+		"  126  the program cannot be protected\n"
+		"  127  there is no such program\n",
+	.run = run,
+};

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * `ringfence run`, in its parts: checks and state (run_state.c), child processes (run_spawn.c) and
+ * the watch over both (run_watch.c).
+ */
+#ifndef RF_CLI_RUN_H
+#define RF_CLI_RUN_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct rf_run {
+	/* What was asked for. */
+	const char *name, *policy, *audit, *state, *kvm;
+	uint32_t start_timeout; /* seconds */
+	char **command;		/* NULL-terminated: the VMM and its arguments */
+
+	/* What was found and made. Descriptors are -1 until they are open, and closed in every
+	 * child but as said. */
+	char program[PATH_MAX], library[PATH_MAX], monitor[PATH_MAX];
+	char state_dir[PATH_MAX], audit_path[PATH_MAX], fence_path[PATH_MAX];
+	bool made_state_dir;
+	int lock_fd;  /* the VMM inherits it: the name is taken for as long as a VMM under it lives
+		       */
+	int fence_fd; /* listening; the monitor gets a duplicate, so no connection is lost with it
+		       */
+	int control_fd; /* the same */
+	int audit_fd;	/* the monitor gets it */
+	int policy_fd;	/* memfd with the policy as it was at the start; the monitor gets it. -1:
+			   none */
+};
+
+void rf_run_init(struct rf_run *r);
+/* Closes everything, removes what rf_run_prepare() made but the log. */
+void rf_run_deinit(struct rf_run *r);
+
+/* Checks all that can be checked before anything is started, then makes state. An enum rf_exit,
+ * reported. */
+int rf_run_check(struct rf_run *r);
+int rf_run_prepare(struct rf_run *r);
+/* Writes vm.json for `list`, `status` and `audit`. 0 or -errno; a VM without it is still protected.
+ */
+int rf_run_describe(const struct rf_run *r, pid_t vmm);
+
+/* Starts the monitor; *notify gets the reading end of its pipe (caller closes). 0 or -errno of fork
+ * and exec. */
+int rf_run_spawn_monitor(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify);
+/* Starts the VMM with the fence preloaded. Same return. */
+int rf_run_spawn_vmm(const struct rf_run *r, const sigset_t *mask, pid_t *pid);
+
+/* Starts both and stays until the VMM is gone. The code to exit with. */
+int rf_run_watch(struct rf_run *r);
+
+#endif

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/output.h"
+#include "cli/paths.h"
+#include "cli/program.h"
+#include "cli/run.h"
+#include "hv/probe.h"
+#include "policy/policy.h"
+
+#define NOT_STARTED "nothing was started; no guest runs unprotected"
+
+static int check_program(struct rf_run *r)
+{
+	enum rf_program kind;
+	int err;
+
+	err = rf_find_program(r->command[0], r->program);
+	if (err == -ENOENT)
+		return rf_fail(RF_EXIT_NO_PROGRAM, NOT_STARTED,
+			       "give the VMM's path, or install it (qemu-system-x86)",
+			       "there is no program %s", r->command[0]);
+	if (!err)
+		err = rf_program_check(r->program, &kind);
+	if (err)
+		return rf_fail(RF_EXIT_NOT_PROTECTABLE, NOT_STARTED,
+			       "give a VMM this user may read and execute", "cannot run %s: %s",
+			       r->command[0], strerror(-err));
+	if (kind != RF_PROGRAM_OK)
+		return rf_fail(RF_EXIT_NOT_PROTECTABLE,
+			       "the fence cannot be preloaded into it, so its guest would run "
+			       "unprotected; nothing was started",
+			       "give the VMM's own dynamically linked program", "%s %s", r->program,
+			       rf_program_text(kind));
+	for (char **arg = r->command + 1; *arg; arg++)
+		if (!strcmp(*arg, "-daemonize") || !strcmp(*arg, "--daemonize"))
+			return rf_fail(
+				RF_EXIT_NOT_PROTECTABLE,
+				"the VMM would leave its parent, which could no longer end it if "
+				"it is not under protection; nothing was started",
+				"leave it out and let a service manager keep `ringfence run` in "
+				"the background",
+				"%s is asked to run as a daemon", r->program);
+	return RF_EXIT_OK;
+}
+
+static int check_parts(struct rf_run *r)
+{
+	enum rf_program kind = RF_PROGRAM_OK;
+	int err;
+
+	err = rf_find_library(r->library);
+	if (err)
+		return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
+			       "install ringfence, or set RINGFENCE_LIB to the library's path",
+			       "the fence (libringfence.so) is missing: %s", strerror(-err));
+	/* ld.so(8) splits the list at both, and would then look for two files that do not exist. */
+	if (strpbrk(r->library, " :"))
+		return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
+			       "put it in a folder without spaces and colons in its path",
+			       "%s cannot be preloaded from there", r->library);
+	err = rf_program_check(r->library, &kind);
+	if (err || (kind != RF_PROGRAM_OK && kind != RF_PROGRAM_STATIC))
+		return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
+			       "install ringfence again, or correct RINGFENCE_LIB", "%s %s",
+			       r->library, err ? strerror(-err) : rf_program_text(kind));
+	err = rf_find_monitor(r->monitor);
+	if (err)
+		return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
+			       "install ringfence, or put ringfence-monitor into the PATH",
+			       "the monitor (ringfence-monitor) is missing: %s", strerror(-err));
+	return RF_EXIT_OK;
+}
+
+static int check_kvm(const struct rf_run *r)
+{
+	struct rf_probe p;
+
+	rf_probe_kvm(r->kvm, &p);
+	if (p.open_error)
+		return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
+			       p.open_error == -EACCES
+				       ? "join the group that owns it (kvm), then log in again"
+				       : "load kvm_intel or kvm_amd; see `ringfence doctor`",
+			       "cannot open %s: %s", r->kvm, strerror(-p.open_error));
+	if (p.version != 12)
+		return rf_fail(RF_EXIT_REFUSED, NOT_STARTED, "see `ringfence doctor`",
+			       "%s is not KVM with API version 12", r->kvm);
+	if (p.create_error)
+		return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
+			       "end the other hypervisor if there is one; see `ringfence doctor`",
+			       "%s makes no VM: %s", r->kvm, strerror(-p.create_error));
+	return RF_EXIT_OK;
+}
+
+static int copy_policy(const char *path, int memfd)
+{
+	char buf[4096];
+	size_t total = 0;
+	struct stat st;
+	ssize_t n;
+	int fd, err = 0;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		err = -errno;
+	else if (!S_ISREG(st.st_mode))
+		err = -EINVAL;
+	while (!err && total <= RF_POLICY_FILE_MAX) {
+		n = read(fd, buf, sizeof(buf));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 || (n > 0 && write(memfd, buf, (size_t)n) != n))
+			err = -errno;
+		if (n <= 0)
+			break;
+		total += (size_t)n;
+	}
+	close(fd);
+	return err;
+}
+
+/*
+ * The monitor reads a private copy: one that is started again after the file was edited, or broken,
+ * must judge as its predecessor did.
+ */
+static int check_policy(struct rf_run *r)
+{
+	struct rf_policy_diag diag = { 0 };
+	struct rf_policy policy;
+	char self[32], where[64] = "";
+	int err = 0;
+
+	if (!r->policy)
+		return RF_EXIT_OK;
+	r->policy_fd = memfd_create("ringfence-policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (r->policy_fd < 0)
+		err = -errno;
+	if (!err)
+		err = copy_policy(r->policy, r->policy_fd);
+	if (!err && fcntl(r->policy_fd, F_ADD_SEALS,
+			  F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+		err = -errno;
+	if (!err) {
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", r->policy_fd);
+		err = rf_policy_load(self, &diag, &policy);
+	}
+	if (!err)
+		return RF_EXIT_OK;
+	if (diag.line)
+		snprintf(where, sizeof(where), ", line %u, column %u", diag.line, diag.column);
+	return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
+		       "correct the file; ringfence(1) lists what may stand in it",
+		       "policy %s%s: %s", r->policy, where,
+		       diag.text[0] ? diag.text : strerror(-err));
+}
+
+int rf_run_check(struct rf_run *r)
+{
+	int code = check_program(r);
+
+	if (!code)
+		code = check_parts(r);
+	if (!code)
+		code = check_policy(r);
+	if (!code)
+		code = check_kvm(r);
+	return code;
+}

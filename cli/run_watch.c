@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Keeps the VMM and its monitor together. The rule that shapes it: a VMM that is not under
+ * protection does not run on. Once it is, it is safe without us: were this process killed, the VMM
+ * and the monitor would go on, and were the monitor killed too, the seals would stay and each event
+ * that needs a verdict would hold its vCPU.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/output.h"
+#include "cli/run.h"
+
+#define READY_MS 10000	 /* for a monitor to say that it is ready */
+#define STOP_MS 2000	 /* for a monitor to end once the VMM has */
+#define RESTARTS 3	 /* monitors started again at once ... */
+#define RESTART_MS 1000	 /* ... before it is done once in this time */
+#define STABLE_MS 60000	 /* a monitor that lived so long earns new restarts at once */
+#define GRACE_MS 200	 /* the monitor ends with the VMM, and may be reaped first */
+#define PROGRESS_MS 1000 /* nothing is silent for longer */
+
+struct watch {
+	struct rf_run *run;
+	sigset_t old_mask; /* for the children */
+	int signal_fd;
+
+	pid_t monitor; /* 0: none lives */
+	int notify_fd; /* of the living one */
+	char line[512];
+	size_t line_len;
+	bool ready;
+	unsigned int restarts;
+	int64_t monitor_since, restart_at;
+	char last_error[256]; /* what a monitor complained of */
+
+	pid_t vmm; /* 0: not started or reaped */
+	pid_t attached;
+	bool vmm_ended;
+	int vmm_status;
+	int stop_signal; /* asked to end before there was a VMM to pass it to */
+};
+
+static int start_monitor(struct watch *w)
+{
+	int err = rf_run_spawn_monitor(w->run, &w->old_mask, &w->monitor, &w->notify_fd);
+
+	w->monitor_since = rf_now_ms();
+	w->line_len = 0;
+	w->ready = false;
+	return err;
+}
+
+static void take_line(struct watch *w, const char *line)
+{
+	unsigned int pid;
+
+	if (!strcmp(line, "ready"))
+		w->ready = true;
+	else if (!strcmp(line, "sealed"))
+		rf_say("%s: the guest kernel is sealed", w->run->name);
+	else if (sscanf(line, "attached %u", &pid) == 1 && pid)
+		w->attached = (pid_t)pid;
+	else if (!strncmp(line, "error ", 6)) /* the monitor has printed it too */
+		rf_safe(w->last_error, sizeof(w->last_error), line + 6);
+}
+
+static void read_notify(struct watch *w)
+{
+	char buf[256];
+	ssize_t n;
+
+	while ((n = read(w->notify_fd, buf, sizeof(buf))) > 0)
+		for (ssize_t i = 0; i < n; i++) {
+			if (buf[i] == '\n') {
+				w->line[w->line_len] = '\0';
+				take_line(w, w->line);
+				w->line_len = 0;
+			} else if (w->line_len < sizeof(w->line) - 1) {
+				w->line[w->line_len++] = buf[i];
+			}
+		}
+	/* Its other end is closed: poll() would report that for ever. */
+	if (n == 0) {
+		close(w->notify_fd);
+		w->notify_fd = -1;
+	}
+}
+
+static void describe_end(int status, char *out, size_t size)
+{
+	if (WIFSIGNALED(status))
+		snprintf(out, size, "was killed by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
+	else
+		snprintf(out, size, "ended with status %d", WEXITSTATUS(status));
+}
+
+static void monitor_ended(struct watch *w, int status)
+{
+	int64_t now = rf_now_ms();
+	char how[80];
+
+	if (w->notify_fd >= 0)
+		read_notify(w);
+	if (w->notify_fd >= 0)
+		close(w->notify_fd);
+	w->notify_fd = -1;
+	w->monitor = 0;
+	w->ready = false;
+	if (!w->vmm)
+		return;
+	if (now - w->monitor_since >= STABLE_MS)
+		w->restarts = 0;
+	describe_end(status, how, sizeof(how));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		w->restart_at = now + GRACE_MS;
+		return;
+	}
+	w->restart_at = w->restarts++ < RESTARTS ? now : w->monitor_since + RESTART_MS;
+	rf_say("%s: the monitor %s; nothing is unlocked, another one is started", w->run->name,
+	       how);
+}
+
+static void reap(struct watch *w)
+{
+	int status;
+
+	/* The VMM first: when both are gone, the monitor is not missed. */
+	if (w->vmm && waitpid(w->vmm, &status, WNOHANG) == w->vmm) {
+		w->vmm = 0;
+		w->vmm_ended = true;
+		w->vmm_status = status;
+	}
+	if (w->monitor && waitpid(w->monitor, &status, WNOHANG) == w->monitor)
+		monitor_ended(w, status);
+}
+
+static void take_signals(struct watch *w)
+{
+	struct signalfd_siginfo s;
+
+	while (read(w->signal_fd, &s, sizeof(s)) == (ssize_t)sizeof(s)) {
+		int number = (int)s.ssi_signo;
+
+		if (number == SIGCHLD)
+			reap(w);
+		else if (!w->vmm)
+			w->stop_signal = number;
+		else if (s.ssi_code != SI_KERNEL) /* the terminal has sent it to the VMM too */
+			kill(w->vmm, number);
+	}
+}
+
+/* Waits until something happened, `until` (monotonic ms) at most, and deals with it. */
+static void step(struct watch *w, int64_t until)
+{
+	struct pollfd p[] = { { .fd = w->signal_fd, .events = POLLIN },
+			      { .fd = w->notify_fd, .events = POLLIN } };
+	int64_t now = rf_now_ms();
+	int err;
+
+	if (!w->monitor && w->vmm && w->restart_at < until)
+		until = w->restart_at;
+	if (until < now)
+		until = now;
+	poll(p, 2, until - now > 60000 ? 60000 : (int)(until - now));
+	if (p[1].revents)
+		read_notify(w);
+	take_signals(w);
+	if (w->monitor || !w->vmm || rf_now_ms() < w->restart_at)
+		return;
+	err = start_monitor(w);
+	if (err) {
+		w->restart_at = rf_now_ms() + RESTART_MS;
+		rf_say("%s: the monitor cannot be started: %s; the guest is held where it needs a "
+		       "verdict",
+		       w->run->name, strerror(-err));
+	}
+}
+
+static void progress(struct watch *w, int64_t since, int64_t *next, const char *what)
+{
+	int64_t now = rf_now_ms();
+
+	if (now < *next)
+		return;
+	rf_say("%s: waiting for %s (%lld s)", w->run->name, what, (long long)(now - since) / 1000);
+	*next = now + (now - since < 5000 ? PROGRESS_MS : 5 * PROGRESS_MS);
+}
+
+static int wait_ready(struct watch *w)
+{
+	int64_t since = rf_now_ms(), next = since + PROGRESS_MS, until = since + READY_MS;
+
+	while (!w->ready && w->monitor && !w->stop_signal && rf_now_ms() < until) {
+		step(w, next < until ? next : until);
+		progress(w, since, &next, "the monitor to be ready");
+	}
+	if (w->stop_signal)
+		return 128 + w->stop_signal;
+	if (w->ready)
+		return 0;
+	return rf_fail(RF_EXIT_REFUSED, "the VMM was not started; no guest runs unprotected",
+		       "look at what it printed above; run `ringfence doctor`",
+		       w->monitor ? "the monitor did not get ready within 10 s%s%s"
+				  : "the monitor ended before it was ready%s%s",
+		       w->last_error[0] ? ": " : "", w->last_error);
+}
+
+/* Is pid the process `ancestor` or one below it? The chain is short, and /proc may lie about none
+ * of it to root. */
+static bool descends(pid_t pid, pid_t ancestor)
+{
+	for (int depth = 0; depth < 64 && pid > 1; depth++) {
+		char path[32], text[512], *end;
+		size_t n;
+		FILE *f;
+
+		if (pid == ancestor)
+			return true;
+		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+		f = fopen(path, "re");
+		if (!f)
+			return false;
+		n = fread(text, 1, sizeof(text) - 1, f);
+		fclose(f);
+		text[n] = '\0';
+		/* The name may hold anything, ')' included. */
+		end = strrchr(text, ')');
+		if (!end || sscanf(end + 1, " %*c %d", &pid) != 1)
+			return false;
+	}
+	return false;
+}
+
+static void end_vmm(struct watch *w)
+{
+	if (w->attached && w->vmm && w->attached != w->vmm && descends(w->attached, w->vmm))
+		kill(w->attached, SIGKILL);
+	if (!w->vmm)
+		return;
+	kill(w->vmm, SIGKILL);
+	while (waitpid(w->vmm, &w->vmm_status, 0) < 0 && errno == EINTR)
+		;
+	w->vmm = 0;
+}
+
+static int wait_attached(struct watch *w)
+{
+	const struct rf_run *r = w->run;
+	int64_t since = rf_now_ms(), next = since + PROGRESS_MS;
+	int64_t until = since + (int64_t)r->start_timeout * 1000;
+	char how[80];
+
+	while (!w->attached && w->vmm && rf_now_ms() < until) {
+		step(w, next < until ? next : until);
+		if (!w->attached && w->vmm)
+			progress(w, since, &next, "the VMM to come under protection");
+	}
+	if (w->vmm_ended && !w->attached) {
+		describe_end(w->vmm_status, how, sizeof(how));
+		return rf_fail(RF_EXIT_NOT_ATTACHED, "no guest ran",
+			       "if it printed an error above, correct that; a VMM must use KVM",
+			       "%s %s before it came under protection%s%s", r->program, how,
+			       w->last_error[0] ? ": " : "", w->last_error);
+	}
+	if (!w->attached) {
+		end_vmm(w);
+		return rf_fail(
+			RF_EXIT_NOT_ATTACHED,
+			"it may not use KVM, or not load the fence; it was ended, so that no "
+			"guest runs unprotected",
+			"give the VMM its KVM option (-accel kvm), or more time with "
+			"--start-timeout",
+			"%s did not come under protection within %u s%s%s", r->program,
+			r->start_timeout, w->last_error[0] ? ": " : "", w->last_error);
+	}
+	if (w->vmm && w->attached != w->vmm) {
+		pid_t vmm = w->vmm;
+
+		end_vmm(w);
+		return rf_fail(
+			RF_EXIT_NOT_ATTACHED,
+			"only a VMM that is started directly can be watched over; it was ended",
+			"give the VMM itself, not a program that starts it",
+			"process %d came under protection, but %s is process %d", (int)w->attached,
+			r->program, (int)vmm);
+	}
+	rf_say("%s: under protection (VMM %d, monitor %d), log %s", r->name, (int)w->attached,
+	       (int)w->monitor, r->audit_path);
+	return 0;
+}
+
+static void stop_monitor(struct watch *w)
+{
+	int64_t until = rf_now_ms() + STOP_MS;
+
+	/* It ends by itself when the VMM does; what it has to say about that must not be lost. */
+	while (w->monitor && w->vmm_ended && rf_now_ms() < until - STOP_MS / 2)
+		step(w, until - STOP_MS / 2);
+	if (w->monitor)
+		kill(w->monitor, SIGTERM);
+	while (w->monitor && rf_now_ms() < until)
+		step(w, until);
+	if (w->monitor) {
+		kill(w->monitor, SIGKILL);
+		while (waitpid(w->monitor, NULL, 0) < 0 && errno == EINTR)
+			;
+		w->monitor = 0;
+	}
+	if (w->notify_fd >= 0)
+		close(w->notify_fd);
+}
+
+static int watch_both(struct watch *w)
+{
+	struct rf_run *r = w->run;
+	int err, code;
+
+	err = start_monitor(w);
+	if (err)
+		return rf_fail(RF_EXIT_REFUSED,
+			       "the VMM was not started; no guest runs unprotected",
+			       "install ringfence again", "cannot start %s: %s", r->monitor,
+			       strerror(-err));
+	code = wait_ready(w);
+	if (code)
+		return code;
+	err = rf_run_spawn_vmm(r, &w->old_mask, &w->vmm);
+	if (err)
+		return rf_fail(RF_EXIT_NOT_PROTECTABLE, "no guest runs",
+			       "give a VMM this user may execute", "cannot start %s: %s",
+			       r->program, strerror(-err));
+	err = rf_run_describe(r, w->vmm);
+	if (err)
+		rf_say("%s: cannot write the VM's description (%s): `ringfence list` will know "
+		       "less",
+		       r->name, strerror(-err));
+	code = wait_attached(w);
+	if (code)
+		return code;
+	while (w->vmm)
+		step(w, rf_now_ms() + 60000);
+	if (WIFSIGNALED(w->vmm_status))
+		return 128 + WTERMSIG(w->vmm_status);
+	return WEXITSTATUS(w->vmm_status);
+}
+
+int rf_run_watch(struct rf_run *r)
+{
+	struct watch w = { .run = r, .notify_fd = -1 };
+	sigset_t mask;
+	int code;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, it would reap behind our back */
+	sigprocmask(SIG_BLOCK, &mask, &w.old_mask);
+	w.signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (w.signal_fd < 0)
+		return rf_fail(RF_EXIT_REFUSED, "nothing was started", "free some descriptors",
+			       "cannot watch for signals: %s", strerror(errno));
+	code = watch_both(&w);
+	end_vmm(&w);
+	stop_monitor(&w);
+	close(w.signal_fd);
+	return code;
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/control.h"
+#include "cli/output.h"
+#include "cli/paths.h"
+
+static void print_value(const char *label, const json_t *v)
+{
+	char text[512] = "-";
+
+	if (json_is_string(v) && json_string_length(v))
+		rf_safe(text, sizeof(text), json_string_value(v));
+	else if (json_is_integer(v))
+		snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(v));
+	else if (json_is_real(v))
+		snprintf(text, sizeof(text), "%.1f", json_real_value(v));
+	printf("%-18s%s\n", label, text);
+}
+
+/* Members of an object of numbers on one line: "allowed 3, blocked 1". */
+static void print_numbers(const char *label, json_t *o)
+{
+	const char *name, *comma = "";
+	json_t *v;
+
+	printf("%-18s", label);
+	json_object_foreach(o, name, v)
+	{
+		char safe[64];
+
+		rf_safe(safe, sizeof(safe), name);
+		printf("%s%s %lld", comma, safe, (long long)json_integer_value(v));
+		comma = ", ";
+	}
+	printf("%s\n", *comma ? "" : "-");
+}
+
+static int print_regions(json_t *regions)
+{
+	static const char *const titles[] = { "REGION", "GUEST ADDRESS", "PHYSICAL", "KIB",
+					      "SHA-256" };
+	struct rf_table *t;
+	size_t i;
+	json_t *o;
+
+	if (!json_array_size(regions))
+		return 0;
+	t = rf_table_create(titles, 5);
+	if (!t)
+		return -ENOMEM;
+	json_array_foreach(regions, i, o)
+	{
+		char kib[24], digest[17] = "-";
+		const char *sha = json_string_value(json_object_get(o, "sha256"));
+
+		snprintf(kib, sizeof(kib), "%lld",
+			 (long long)json_integer_value(json_object_get(o, "size")) / 1024);
+		if (sha && *sha)
+			snprintf(digest, sizeof(digest), "%s", sha);
+		if (rf_table_row(t, (const char *[]){ json_string_value(json_object_get(o, "kind")),
+						      json_string_value(json_object_get(o, "gva")),
+						      json_string_value(json_object_get(o, "gpa")),
+						      kib, digest }))
+			break;
+	}
+	putchar('\n');
+	rf_table_print(t);
+	rf_table_destroy(t);
+	return 0;
+}
+
+static int print_status(json_t *o)
+{
+	static const struct {
+		const char *label, *member;
+	} values[] = {
+		{ "name", "name" },
+		{ "state", "state" },
+		{ "guest kernel", "kernel" },
+		{ "vCPUs", "vcpus" },
+		{ "VMM process", "vmm_pid" },
+		{ "monitor process", "monitor_pid" },
+		{ "monitor KiB", "monitor_rss_kib" },
+		{ "sealed copy KiB", "private_copy_kib" },
+		{ "discovery ms", "discovery_ms" },
+		{ "seal ms", "seal_ms" },
+	};
+	int err;
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		print_value(values[i].label, json_object_get(o, values[i].member));
+	print_numbers("decisions", json_object_get(o, "audit"));
+	print_numbers("counters", json_object_get(o, "counters"));
+	err = print_regions(json_object_get(o, "regions"));
+	json_decref(o);
+	if (err)
+		return rf_fail(RF_EXIT_INTERNAL, "the answer is not complete", "free some memory",
+			       "no memory for the table");
+	return rf_flush();
+}
+
+static int status(int argc, char **argv)
+{
+	struct rf_operands operands;
+	char dir[PATH_MAX];
+	bool json = false;
+	struct rf_vm vm;
+	int code, err;
+	json_t *o;
+
+	const struct rf_option options[] = {
+		{ "json", 'j', RF_OPTION_FLAG, &json, 0, 0 },
+		{ 0 },
+	};
+	code = rf_options(&rf_command_status, options, false, RF_EXIT_USAGE, argc, argv, &operands);
+	if (code >= 0)
+		return code;
+	if (operands.count != 1)
+		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence status --help`",
+			       "status: needs the name of one VM");
+	err = rf_state_dir(operands.items[0], dir);
+	if (!err)
+		err = rf_vm_read(dir, &vm);
+	if (err)
+		return rf_fail(RF_EXIT_NOT_FOUND, "no VM of that name runs under this user",
+			       "see `ringfence list`", "there is no VM %s", operands.items[0]);
+	err = rf_control_ask(vm.state_dir, "status", &o);
+	if (err && !vm.alive)
+		return rf_fail(RF_EXIT_NOT_FOUND, "its VMM is gone; only its state folder is left",
+			       "remove the folder, or start a VM of that name again",
+			       "VM %s is dead (%s)", vm.name, vm.state_dir);
+	if (err)
+		return rf_fail(
+			RF_EXIT_NO_ANSWER,
+			"what was sealed stays sealed; how it stands is not known",
+			"look at what `ringfence run` prints: it starts a dead monitor again",
+			"the monitor of %s does not answer: %s", vm.name, strerror(-err));
+	return json ? rf_print_json(o) : print_status(o);
+}
+
+const struct rf_command rf_command_status = {
+	.name = "status",
+	.usage = "[--json] NAME|STATE-FOLDER",
+	.summary = "Show how one VM stands: state, kernel, sealed regions, counters",
+	.help = "  -j, --json   the monitor's whole answer as JSON\n",
+	.run = status,
+};

@@ -1,0 +1,259 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# tests/cli/run.sh BUILD: the ringfence command against bad input. Needs no guest. Each case: the exit code, a
+# word of the message, and that no process is left.
+set -u
+build=$(realpath "$1")
+here=$(realpath "$(dirname "$0")")
+work=$(mktemp -d /tmp/rf-cli-XXXXXX)
+aside=$work.aside # for what runs beside the other cases
+trap 'rm -rf "$work" "$aside"' EXIT
+passed=0 failed=0 skipped=0
+unset RINGFENCE_LIB LD_PRELOAD XDG_RUNTIME_DIR 2>/dev/null
+
+mkdir "$work/bin" "$work/empty"
+cp "$build/ringfence" "$work/bin/"
+cp "$here/fake-monitor" "$work/bin/ringfence-monitor"
+cp /bin/sleep "$work/bin/vmm"
+cp /bin/true "$work/bin/true"
+printf 'int rf_fake;\n' | gcc -shared -fPIC -x c - -o "$work/bin/libringfence.so"
+rf=$work/bin/ringfence
+out=$work/out err=$work/err
+FAKE_LOG=$work/monitors; export FAKE_LOG
+
+ok() { passed=$((passed + 1)); }
+bad() { failed=$((failed + 1)); printf 'cli  %s: FAILED: %s\n' "$name" "$1"; cat "$out" "$err"; }
+skip() { skipped=$((skipped + 1)); printf 'cli  %s: skipped: %s\n' "$1" "$2"; }
+
+# Processes of this test that still live, by their program's place and by what the fake monitors wrote down.
+left() {
+	for pid in $(cut -d' ' -f1 "$FAKE_LOG"); do kill -0 "$pid" 2>/dev/null && echo "$pid"; done
+	for exe in /proc/[0-9]*/exe; do
+		case $(readlink "$exe" 2>/dev/null) in "$work"/*) pid=${exe#/proc/}; echo "${pid%/exe}" ;; esac
+	done
+}
+
+must_advise() { case $1 in 2 | 3 | 4 | 5 | 12[4567]) ;; *) return 1 ;; esac; }
+
+# try NAME CODE TEXT COMMAND...: TEXT must stand in stdout or stderr, "" any.
+try() {
+	name=$1 want=$2 text=$3; shift 3
+	: >"$FAKE_LOG"
+	timeout 60 "$@" >"$out" 2>"$err" </dev/null
+	code=$?
+	if [ "$code" != "$want" ]; then
+		bad "exit code $code, not $want"
+	elif [ -n "$text" ] && ! grep -q -e "$text" "$out" "$err"; then
+		bad "no \"$text\" in its message"
+	elif must_advise "$want" && ! grep -q 'to do:' "$err"; then
+		bad "an error that does not say what to do"
+	elif [ -n "$(left)" ]; then
+		bad "processes were left running: $(left)"
+	else
+		ok
+	fi
+}
+
+run="$rf run --state $work/state --audit $work/audit.jsonl"
+have_kvm=yes
+"$rf" doctor 2>/dev/null | grep -q '^a VM can be made .* present' || have_kvm=
+
+# --- the command line ---------------------------------------------------------------------------
+try version 0 'ringfence [0-9]' "$rf" --version
+try overview 0 doctor "$rf" --help
+try no-command 2 'no command' "$rf"
+try unknown-command 2 'frobnicate' "$rf" frobnicate
+for c in run list status audit doctor demo; do
+	try "help-$c" 0 "Usage: ringfence $c" "$rf" $c --help
+	[ $c = run ] && continue
+	try "unknown-option-$c" 2 'bogus' "$rf" $c --bogus
+done
+try run-unknown-option 125 'bogus' "$rf" run --bogus -- "$work/bin/vmm" 0
+try run-no-program 125 'no VMM' "$rf" run
+try run-bad-number 125 'start-timeout' "$rf" run --start-timeout 1x -- "$work/bin/vmm" 0
+try run-option-needs-value 125 'needs a value' "$rf" run --name
+try run-bad-name 125 'name' "$rf" run --name ../../etc -- "$work/bin/vmm" 0
+try run-json-flag-value 2 'takes no value' "$rf" list --json=1
+name=full-output; : >"$out"; : >"$err"
+"$rf" doctor >/dev/full 2>"$err"; [ $? = 5 ] && ok || bad "a full output went unnoticed"
+
+# --- what cannot be protected -------------------------------------------------------------------
+try no-such-program 127 'no program' $run -- "$work/bin/nothing"
+try no-such-program-in-path 127 'no program' $run -- rf-no-such-program
+touch "$work/plain"; chmod 644 "$work/plain"
+try not-executable-file 126 'cannot run' $run -- "$work/plain"
+try a-folder 126 'cannot run' $run -- "$work/empty"
+printf '#!/bin/sh\nexec true\n' >"$work/script"; chmod 755 "$work/script"
+try script 126 'is a script' $run -- "$work/script"
+printf 'hello' >"$work/text"; chmod 755 "$work/text"
+try not-elf 126 'not an ELF' $run -- "$work/text"
+head -c 80 /bin/true >"$work/cut"; chmod 755 "$work/cut"
+try cut-elf 126 'damaged' $run -- "$work/cut"
+printf 'int main(void){return 0;}\n' | gcc -static -x c - -o "$work/static"
+try static-binary 126 'statically linked' $run -- "$work/static"
+cp /bin/true "$work/suid"; chmod 4755 "$work/suid"
+try set-uid-binary 126 'set-user-id' $run -- "$work/suid"
+if cp /bin/true "$work/cap" && setcap cap_net_raw+ep "$work/cap" 2>/dev/null; then
+	try file-capabilities 126 'file capabilities' $run -- "$work/cap"
+else
+	skip file-capabilities "setcap is not there or not allowed"
+fi
+try daemonize 126 'daemon' $run -- "$work/bin/vmm" -daemonize
+
+# --- what is missing ----------------------------------------------------------------------------
+try library-missing 125 'libringfence.so' env RINGFENCE_LIB="$work/none.so" $run -- "$work/bin/vmm" 0
+try library-is-text 125 'not an ELF' env RINGFENCE_LIB="$work/text" $run -- "$work/bin/vmm" 0
+mkdir "$work/a b"; cp "$work/bin/libringfence.so" "$work/a b/"
+try library-path-with-space 125 'cannot be preloaded' env RINGFENCE_LIB="$work/a b/libringfence.so" \
+	$run -- "$work/bin/vmm" 0
+if [ -e /usr/bin/ringfence-monitor ]; then
+	skip monitor-missing "one is installed"
+else
+	mkdir "$work/alone"; cp "$build/ringfence" "$work/bin/libringfence.so" "$work/alone/"
+	try monitor-missing 125 'ringfence-monitor' env PATH=/bin "$work/alone/ringfence" run \
+		--state "$work/state" -- "$work/bin/vmm" 0
+fi
+try no-kvm 125 'none' $run --kvm "$work/none" -- "$work/bin/vmm" 0
+try not-kvm 125 'is not KVM' $run --kvm /dev/null -- "$work/bin/vmm" 0
+try doctor-no-kvm 1 'required' "$rf" doctor --kvm "$work/none"
+try doctor-json 1 '"ok": false' "$rf" doctor --json --kvm "$work/none"
+
+# --- the policy ---------------------------------------------------------------------------------
+printf 'version: 1\nmdoe: observe\n' >"$work/bad.yaml"
+try policy-unknown-key 125 'line 2.*mdoe' $run --policy "$work/bad.yaml" -- "$work/bin/vmm" 0
+try policy-missing 125 'none.yaml' $run --policy "$work/none.yaml" -- "$work/bin/vmm" 0
+try policy-folder 125 'policy' $run --policy "$work" -- "$work/bin/vmm" 0
+head -c 70000 /dev/zero | tr '\0' '#' >"$work/big.yaml"
+try policy-too-large 125 'too large' $run --policy "$work/big.yaml" -- "$work/bin/vmm" 0
+
+if [ -z "$have_kvm" ]; then
+	skip start "no usable /dev/kvm, so nothing can be started"
+else
+# --- state and log ------------------------------------------------------------------------------
+FAKE=attach; export FAKE
+try state-relative 125 'absolute' "$rf" run --state state -- "$work/bin/vmm" 0
+mkdir -m 755 "$work/open"
+try state-open-to-others 125 'open to others' "$rf" run --state "$work/open" -- "$work/bin/vmm" 0
+try state-under-a-file 125 'state folder' "$rf" run --state "$work/plain/x" -- "$work/bin/vmm" 0
+try state-too-long 125 'too long' "$rf" run --state "$work/$(printf '%0120d' 0)" -- "$work/bin/vmm" 0
+rmdir "$work/$(printf '%0120d' 0)" 2>/dev/null
+try audit-is-a-folder 125 'audit log' "$rf" run --state "$work/state" --audit "$work" -- "$work/bin/vmm" 0
+ln -s /etc/hostname "$work/link"
+try audit-is-a-link 125 'audit log' "$rf" run --state "$work/state" --audit "$work/link" -- "$work/bin/vmm" 0
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	chmod 755 "$work" "$work/bin"
+	user="setpriv --reuid 65534 --regid 65534 --clear-groups env FAKE=$FAKE FAKE_LOG=/dev/null"
+	chmod 666 /dev/null
+	mkdir -m 700 "$work/roots"
+	if $user test -w /dev/kvm; then
+		try state-not-writable 125 'state folder' $user "$rf" run --state "$work/roots/x" -- "$work/bin/vmm" 0
+		try no-place-for-state 125 'no place' $user "$rf" run -- "$work/bin/vmm" 0
+	else
+		try kvm-not-permitted 125 'cannot open /dev/kvm' $user "$rf" run --state "$work/roots/x" -- \
+			"$work/bin/vmm" 0
+	fi
+else
+	skip state-not-writable "needs root and setpriv"
+fi
+
+# --- a VMM that does not come under protection --------------------------------------------------
+FAKE=never
+try vmm-ends-at-once 124 'ended with status 0 before' $run -- "$work/bin/true"
+try vmm-never-attaches 124 'within 1 s' $run --start-timeout 1 -- "$work/bin/vmm" 50
+FAKE=other
+try another-process-attaches 124 'came under protection, but' $run -- "$work/bin/vmm" 50
+FAKE=die
+try monitor-dies-at-start 125 'no luck today' $run -- "$work/bin/vmm" 50
+# Ten seconds: it waits beside the others, out of the sight of left().
+cp -r "$work/bin" "$aside"
+FAKE=silent FAKE_LOG=$aside/log "$aside/ringfence" run --state "$aside/state" --audit "$aside/audit.jsonl" \
+	-- "$aside/vmm" 50 >/dev/null 2>"$aside/err" & silent=$!
+
+# --- one that does ------------------------------------------------------------------------------
+FAKE=attach
+try status-is-the-vmms 7 'under protection' $run -- /bin/sh -c 'sleep 0.5; exit 7'
+try vmm-killed 137 '' $run -- /bin/sh -c 'sleep 0.5; kill -9 $$'
+try environment 0 "^$work/bin/libringfence.so $work/state/fence.sock 1\$" $run -- \
+	/bin/sh -c 'sleep 0.3; echo $LD_PRELOAD $RINGFENCE_SOCKET $RINGFENCE_VMM'
+try preload-kept 0 "^$work/bin/libringfence.so:libm.so.6\$" env LD_PRELOAD=libm.so.6 $run -- \
+	/bin/sh -c 'sleep 0.3; echo $LD_PRELOAD'
+try inherited-descriptor 0 '^through$' sh -c "exec 9>&1; $run -- /bin/sh -c 'sleep 0.3; echo through >&9'"
+FAKE=garbage
+try garbage-notifications 0 'under protection' $run -- "$work/bin/vmm" 1
+FAKE=crash
+try monitor-started-again 0 'another one is started' $run -- "$work/bin/vmm" 6
+name=monitor-restarts; n=$(wc -l <"$FAKE_LOG")
+[ "$n" = 7 ] && ok || bad "$n monitors were started, not 7"
+name=state-removed; [ ! -e "$work/state" ] && ok || bad "the state folder is left"
+
+FAKE=attach
+$run --name twice -- "$work/bin/vmm" 30 >/dev/null 2>&1 & first=$!
+sleep 1
+name=second-of-a-name
+timeout 20 "$rf" run --state "$work/state" -- "$work/bin/vmm" 0 >"$out" 2>"$err"
+[ $? = 125 ] && grep -q 'runs already' "$err" && ok || bad "a second VM took the place of the first"
+name=list; "$rf" list --state-base "$work" >"$out" 2>"$err"
+grep -q '^twice .*no answer' "$out" && ok || bad "the VM is not listed"
+name=status; "$rf" status "$work/state" >"$out" 2>"$err"
+[ $? = 4 ] && grep -q 'does not answer' "$err" && ok || bad "no word about a monitor that does not answer"
+name=term-is-passed-on; kill -TERM $first; wait $first
+[ $? = 143 ] && ok || bad "SIGTERM did not end the VMM"
+name=nothing-left; [ -z "$(left)" ] && ok || bad "processes were left running"
+
+# `run` killed: the VMM and its monitor live on, and the name stays taken.
+$run --name orphan -- "$work/bin/vmm" 4 >/dev/null 2>&1 & first=$!
+sleep 1; kill -9 $first; wait $first 2>/dev/null
+name=run-killed; timeout 20 "$rf" run --state "$work/state" -- "$work/bin/vmm" 0 >"$out" 2>"$err"
+[ $? = 125 ] && grep -q 'runs already' "$err" && ok || bad "the name of a living VMM was given away"
+sleep 4
+name=dead-vm; "$rf" status "$work/state" >"$out" 2>"$err"
+[ $? = 3 ] && ok || bad "a dead VM is not told from a living one"
+name=fake-left; for pid in $(cut -d' ' -f1 "$FAKE_LOG"); do kill -9 "$pid" 2>/dev/null; done; ok
+try name-free-again 0 'under protection' $run -- "$work/bin/vmm" 1
+fi
+
+if [ -n "$have_kvm" ]; then
+	name=monitor-never-ready; wait $silent
+	[ $? = 125 ] && grep -q 'within 10 s' "$aside/err" && ok || bad "a silent monitor is waited for"
+fi
+
+# --- list, status, audit ------------------------------------------------------------------------
+try list-nothing 0 NAME "$rf" list --state-base "$work/none"
+try list-json 0 '\[\]' "$rf" list --json --state-base "$work/none"
+try status-nobody 3 'no VM' "$rf" status nobody
+try status-no-name 2 'name' "$rf" status
+try audit-no-file 3 'cannot read' "$rf" audit tail "$work/none.jsonl"
+try audit-usage 2 'audit tail' "$rf" audit show x
+name=demo; "$rf" demo >"$out" 2>"$err"; code=$?
+{ [ $code = 1 ] || [ $code = 2 ]; } && grep -q 'make demo' "$err" && ok || bad "the demo does not say where to run it"
+
+log=$work/log.jsonl
+cat >"$log" <<'END'
+{"time":"2024-05-01T10:00:00.123456789Z","vm":"a","instance":"0x1","type":"decision","event":1,"vcpu":0,"kind":"write","region":"rodata","target":{"symbol":"sys_call_table","offset":"0x190","addr":"0xffffffff82000190"},"writer":{"symbol":"attack","offset":"0x4","addr":"0xffffffffc0001004","module":"evil"},"task":{"comm":"x\u001b[31m","pid":7,"uid":0,"claimed_by_guest":true},"rule":"rodata-is-never-written","verdict":"blocked"}
+{"type":"outcome","event":1,"status":"ok"}
+not json
+{"type":"outcome","event":2,"status":"failed"}
+{"time":"2024-05-01T10:00:01.0Z","type":"dec
+{"type":"decision","event":3,"verdict":"allowed","kind":"write","rule":"text-patch-legal-step"}
+END
+printf '{"type":"decision","event":4,"verdict":"blo' >>"$log"
+try audit-table 0 '^2024-05-01T10:00:00.123 .*blocked .*sys_call_table+0x190 .*attack+0x4 \[evil\] .*x?\[31m(7)' \
+	"$rf" audit tail "$log"
+try audit-torn 0 '3 lines of .* are not records' "$rf" audit tail "$log"
+name=audit-ok-outcomes-hidden; "$rf" audit tail "$log" 2>/dev/null | grep -c outcome >"$out"
+[ "$(cat "$out")" = 1 ] && ok || bad "outcomes that are ok are shown, or others are not"
+name=audit-last; "$rf" audit tail -n 1 "$log" >"$out" 2>/dev/null
+[ "$(wc -l <"$out")" = 2 ] && grep -q 'legal-step' "$out" && ok || bad "-n 1 is not the last record"
+name=audit-json; "$rf" audit tail --json "$log" >"$out" 2>/dev/null
+[ "$(wc -l <"$out")" = 4 ] && grep -qi 'x.u001b' "$out" && ok || bad "JSON lines"
+name=audit-follow; timeout 3 "$rf" audit tail -f -n 0 "$log" >"$out" 2>/dev/null & pid=$!
+sleep 0.5; printf '"}\n{"type":"decision","event":5,"verdict":"blocked"}\n' >>"$log"
+sleep 0.7; mv "$log" "$log.1"; printf '{"type":"decision","event":6,"verdict":"blocked"}\n' >"$log"; wait $pid
+grep -q '^- *5 ' "$out" && grep -q '^- *6 ' "$out" && ok || bad "following loses lines when the log is rotated"
+head -c 100000 /dev/urandom >"$work/noise"
+try audit-noise 0 '' "$rf" audit tail "$work/noise"
+head -c 9000000 /dev/zero >"$work/zeros"
+try audit-one-huge-line 0 '' "$rf" audit tail "$work/zeros"
+
+printf 'cli  %d passed, %d failed, %d skipped\n' $passed $failed $skipped
+[ $failed = 0 ] && [ $passed -gt 40 ]
