@@ -25,8 +25,9 @@ struct rf_regs {
 	uint64_t fs_base, gs_base;
 };
 
-/* seen.gpa when only the instruction is known: an emulation failure reports no address. */
-#define RF_STORE_GPA_UNKNOWN UINT64_MAX
+/* seen.gpa when only the instruction is known: an emulation failure reports no address. (No kernel
+ * lies at 0.) */
+#define RF_STORE_GPA_UNKNOWN UINT64_C(0)
 
 /* A store as the hypervisor saw it. */
 struct rf_store_seen {

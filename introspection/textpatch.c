@@ -91,7 +91,7 @@ static int other_tail_torn(const struct rf_textpatch *t, const struct rf_memory 
 	err = rf_textpatch_read(t, m, other->addr, now, other->len);
 	if (err)
 		return err;
-	*torn = now[0] == RF_INT3 && !rf_textpatch_tail_complete(t, other, now);
+	*torn = now[0] == RF_INT3 && !rf_textpatch_tail_complete(t, m, other, now);
 	return 0;
 }
 
@@ -133,7 +133,7 @@ static int judge_site(const struct rf_textpatch *t, const struct rf_memory *m,
 	memcpy(next, now, site->len);
 	memcpy(next + r->offset, bytes, len);
 	if (!memcmp(next, now, site->len)) {
-		rule = flying ? NULL : ops->illegal(t, site, now);
+		rule = flying ? NULL : ops->illegal(t, m, site, now);
 		memcpy(r->insn, now, site->len);
 		if (rule)
 			set(r, RF_PATCH_BAD_INSN, rule);
@@ -164,7 +164,7 @@ static int judge_site(const struct rf_textpatch *t, const struct rf_memory *m,
 		set(r, RF_PATCH_BAD_STEP, "first byte changed without int3");
 		return 0;
 	}
-	rule = ops->illegal(t, site, next);
+	rule = ops->illegal(t, m, site, next);
 	if (rule) {
 		set(r, RF_PATCH_BAD_INSN, rule);
 		return 0;

@@ -49,8 +49,8 @@ static bool jump_forms(const struct rf_site *site, uint8_t len, uint8_t nop[5], 
 	return rel >= INT32_MIN && rel <= INT32_MAX;
 }
 
-static const char *jump_illegal(const struct rf_textpatch *t, const struct rf_site *site,
-				const uint8_t *insn)
+static const char *jump_illegal(const struct rf_textpatch *t, const struct rf_memory *m,
+				const struct rf_site *site, const uint8_t *insn)
 {
 	uint8_t nop[5], jmp[5];
 	bool reach = jump_forms(site, site->len, nop, jmp);
@@ -75,8 +75,8 @@ static bool jump_tail_byte(const struct rf_textpatch *t, const struct rf_site *s
  * two known 5-byte tails are a 5-byte site: a 2-byte one is followed by other code. (Bytes of both
  * tails may be mixed: the tail can be half written.)
  */
-static bool jump_measure(const struct rf_textpatch *t, struct rf_site *site, const uint8_t *now,
-			 size_t have)
+static bool jump_measure(const struct rf_textpatch *t, const struct rf_memory *m,
+			 struct rf_site *site, const uint8_t *now, size_t have)
 {
 	static const uint8_t sizes[2] = { 5, 2 };
 
@@ -85,7 +85,7 @@ static bool jump_measure(const struct rf_textpatch *t, struct rf_site *site, con
 		if (have < site->len)
 			continue;
 		if (now[0] != RF_INT3) {
-			if (!jump_illegal(t, site, now))
+			if (!jump_illegal(t, m, site, now))
 				return true;
 			continue;
 		}
@@ -103,17 +103,43 @@ static bool jump_measure(const struct rf_textpatch *t, struct rf_site *site, con
  * ---------------------------------------------------------------------------------- */
 
 /*
+ * With call depth tracking (retbleed=stuff) direct calls go to a copy of skl_call_thunk_template in
+ * the padding before the function (6.12 arch/x86/kernel/callthunks.c
+ * callthunks_translate_call_dest()): sarq $5 on a per-CPU word, whose address is RIP-relative
+ * (modrm 3d) or absolute.
+ */
+static bool is_call_thunk(const struct rf_textpatch *t, const struct rf_memory *m, uint64_t at)
+{
+	static const uint8_t sarq_rip[4] = { 0x65, 0x48, 0xc1, 0x3d };
+	uint8_t want[RF_THUNK_MAX], have[RF_THUNK_MAX];
+	uint32_t disp;
+
+	if (!t->thunk_len || !rf_kernel_is_function(t->k, rf_gva_of(at + t->thunk_len)) ||
+	    rf_textpatch_read(t, m, at, have, t->thunk_len))
+		return false;
+	memcpy(want, t->thunk, t->thunk_len);
+	if (t->thunk_len >= 9 && !memcmp(want, sarq_rip, 4)) {
+		memcpy(&disp, want + 4, 4);
+		disp += (uint32_t)(t->thunk_at - at);
+		memcpy(want + 4, &disp, 4);
+	}
+	return !memcmp(have, want, t->thunk_len);
+}
+
+/*
  * A call may go to the start of a function in sealed text. Of trampolines only to the site's own:
  * that is how the compiler leaves it until static_call_init(). Functions of modules are not known
  * here yet.
  */
-static bool call_target_legal(const struct rf_textpatch *t, const struct rf_site *site,
-			      uint64_t target)
+static bool call_target_legal(const struct rf_textpatch *t, const struct rf_memory *m,
+			      const struct rf_site *site, uint64_t target)
 {
 	const struct rf_site *at;
 
-	if (!rf_textpatch_in_text(t, target) || !rf_kernel_is_function(t->k, rf_gva_of(target)))
+	if (!rf_textpatch_in_text(t, target))
 		return false;
+	if (!rf_kernel_is_function(t->k, rf_gva_of(target)))
+		return is_call_thunk(t, m, target);
 	at = rf_textpatch_find(t, target);
 	if (!at || at->kind != RF_SITE_STATIC_TRAMP)
 		return true;
@@ -121,8 +147,8 @@ static bool call_target_legal(const struct rf_textpatch *t, const struct rf_site
 	       at->addr == target;
 }
 
-static const char *call_illegal(const struct rf_textpatch *t, const struct rf_site *site,
-				const uint8_t *insn)
+static const char *call_illegal(const struct rf_textpatch *t, const struct rf_memory *m,
+				const struct rf_site *site, const uint8_t *insn)
 {
 	static const char foreign[] =
 		"static call: target is not the start of a function in sealed text";
@@ -131,12 +157,14 @@ static const char *call_illegal(const struct rf_textpatch *t, const struct rf_si
 	if (site->len == 6) {
 		if (insn[0] != 0x0f || insn[1] != site->cc)
 			return "static call: another condition or instruction than the site's jcc";
-		return call_target_legal(t, site, rel32_target(site->addr + 6, insn + 2)) ? NULL
-											  : foreign;
+		return call_target_legal(t, m, site, rel32_target(site->addr + 6, insn + 2))
+			       ? NULL
+			       : foreign;
 	}
 	if (insn[0] == (tail ? 0xe9 : 0xe8))
-		return call_target_legal(t, site, rel32_target(site->addr + 5, insn + 1)) ? NULL
-											  : foreign;
+		return call_target_legal(t, m, site, rel32_target(site->addr + 5, insn + 1))
+			       ? NULL
+			       : foreign;
 	if (!tail && (!memcmp(insn, nop5, 5) || !memcmp(insn, xor5rax, 5)))
 		return NULL;
 	if (tail && (!memcmp(insn, ret5, 5) ||
@@ -157,8 +185,8 @@ static bool is_jcc32(const uint8_t *insn)
 	return (insn[1] & 0xf0) == 0x80;
 }
 
-static bool call_measure(const struct rf_textpatch *t, struct rf_site *site, const uint8_t *now,
-			 size_t have)
+static bool call_measure(const struct rf_textpatch *t, const struct rf_memory *m,
+			 struct rf_site *site, const uint8_t *now, size_t have)
 {
 	bool flying = have && now[0] == RF_INT3;
 	uint8_t jcc[RF_SITE_MAX_LEN];
@@ -171,22 +199,22 @@ static bool call_measure(const struct rf_textpatch *t, struct rf_site *site, con
 		jcc[0] = 0x0f;
 		/* In flight a jmp's displacement may look like a condition: then the target
 		 * decides. */
-		if (!call_illegal(t, site, jcc))
+		if (!call_illegal(t, m, site, jcc))
 			return true;
 		if (!flying)
 			return false;
 	}
 	site->len = 5;
-	return have >= 5 && (flying || !call_illegal(t, site, now));
+	return have >= 5 && (flying || !call_illegal(t, m, site, now));
 }
 
 /* __static_call_validate(): ud1 %esp,%ecx follows, which is unique to trampolines. */
-static bool tramp_measure(const struct rf_textpatch *t, struct rf_site *site, const uint8_t *now,
-			  size_t have)
+static bool tramp_measure(const struct rf_textpatch *t, const struct rf_memory *m,
+			  struct rf_site *site, const uint8_t *now, size_t have)
 {
 	site->len = 5;
 	return have >= 8 && !memcmp(now + 5, tramp_ud, 3) &&
-	       (now[0] == RF_INT3 || !call_illegal(t, site, now));
+	       (now[0] == RF_INT3 || !call_illegal(t, m, site, now));
 }
 
 static const struct rf_site_ops kinds[] = {
@@ -215,8 +243,8 @@ const struct rf_site_ops *rf_site_ops(enum rf_site_kind kind)
 	return &kinds[kind];
 }
 
-bool rf_textpatch_tail_complete(const struct rf_textpatch *t, const struct rf_site *site,
-				const uint8_t *insn)
+bool rf_textpatch_tail_complete(const struct rf_textpatch *t, const struct rf_memory *m,
+				const struct rf_site *site, const uint8_t *insn)
 {
 	const struct rf_site_ops *ops = rf_site_ops(site->kind);
 	uint8_t whole[RF_SITE_MAX_LEN];
@@ -224,7 +252,7 @@ bool rf_textpatch_tail_complete(const struct rf_textpatch *t, const struct rf_si
 	memcpy(whole, insn, site->len);
 	for (size_t i = 0; i < sizeof(ops->first) && ops->first[i]; i++) {
 		whole[0] = ops->first[i];
-		if (!ops->illegal(t, site, whole))
+		if (!ops->illegal(t, m, site, whole))
 			return true;
 	}
 	return false;

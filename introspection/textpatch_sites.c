@@ -307,7 +307,7 @@ static int measure(struct rf_textpatch *t, const struct rf_memory *m, bool tramp
 		err = rf_textpatch_read(t, m, s->addr, now, have);
 		if (err)
 			return err;
-		if (!rf_site_ops(s->kind)->measure(t, s, now, have)) {
+		if (!rf_site_ops(s->kind)->measure(t, m, s, now, have)) {
 			odd(t, s);
 			continue;
 		}
@@ -316,7 +316,7 @@ static int measure(struct rf_textpatch *t, const struct rf_memory *m, bool tramp
 			continue;
 		s->flags |= RF_SITE_IN_FLIGHT;
 		t->in_flight++;
-		if (!rf_textpatch_tail_complete(t, s, now))
+		if (!rf_textpatch_tail_complete(t, m, s, now))
 			t->last_tail = s->addr;
 	}
 	return 0;
@@ -365,6 +365,22 @@ static int bounds(struct rf_textpatch *t, struct rf_diag *diag)
 	return 0;
 }
 
+/* Absent before 6.2 and without CONFIG_MITIGATION_CALL_DEPTH_TRACKING; then nothing is recognised
+ * as one. */
+static void read_thunk(struct rf_textpatch *t, const struct rf_memory *m)
+{
+	rf_gva start, end;
+
+	if (rf_kernel_address(t->k, "skl_call_thunk_template", &start) ||
+	    rf_kernel_address(t->k, "skl_call_thunk_tail", &end) || end.v <= start.v ||
+	    end.v - start.v > RF_THUNK_MAX ||
+	    !rf_within(start.v, end.v - start.v, t->rodata, t->erodata - t->rodata) ||
+	    rf_textpatch_read(t, m, start.v, t->thunk, end.v - start.v))
+		return;
+	t->thunk_at = start.v;
+	t->thunk_len = (uint8_t)(end.v - start.v);
+}
+
 int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p,
 		      struct rf_diag *diag)
 {
@@ -382,6 +398,7 @@ int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const s
 	}
 	if (missing == sizeof(tables) / sizeof(tables[0]))
 		return rf_diag_fail(diag, -ENOENT, "no jump table and no static call sites");
+	read_thunk(t, m);
 	err = read_trampolines(t);
 	if (!err && t->count)
 		err = merge(t, diag);

@@ -26,7 +26,7 @@ static void put32(struct fake_guest *g, uint64_t at, uint64_t to)
 	fake_write(g, at, &rel, 4);
 }
 
-static void check(const struct rf_textpatch *t, const struct fake_guest *g)
+static void check(const struct rf_textpatch *t, struct fake_guest *g)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		const struct rf_site *s = &t->sites[i];
@@ -34,7 +34,7 @@ static void check(const struct rf_textpatch *t, const struct fake_guest *g)
 
 		if (!(s->flags & RF_SITE_IN_FLIGHT) != (now[0] != RF_INT3))
 			abort();
-		if (now[0] != RF_INT3 && rf_site_ops(s->kind)->illegal(t, s, now))
+		if (now[0] != RF_INT3 && rf_site_ops(s->kind)->illegal(t, &g->m, s, now))
 			abort();
 		if (i && s->addr - s[-1].addr < s[-1].len)
 			abort();

@@ -418,6 +418,30 @@ static void call_forgeries(void **state)
 	assert_int_equal(byte(f, TRAMP + 5, 0xcc), RF_PATCH_NOT_A_SITE);
 }
 
+/* retbleed=stuff: calls go to the accounting instruction before the function. */
+static void call_thunks(void **state)
+{
+	static const uint8_t template[9] = { 0x65, 0x48, 0xc1, 0x3d, 0x78, 0x56, 0x34, 0x12, 5 };
+	struct fix *f = *state;
+	uint8_t insn[5], pad[9];
+	int32_t disp = 0x12345678;
+
+	fake_write(&f->g, RODATA + 0x40, template, 9);
+	fake_symbol(&f->g, "skl_call_thunk_template", RODATA + 0x40, 'D');
+	fake_symbol(&f->g, "skl_call_thunk_tail", RODATA + 0x49, 'D');
+	disp += (int32_t)(RODATA + 0x40 - (FUNC_B - 9));
+	memcpy(pad, template, 9);
+	memcpy(pad + 4, &disp, 4);
+	fake_write(&f->g, FUNC_B - 9, pad, 9);
+	assert_int_equal(create(f), 0);
+	put_rel(insn, 0xe8, SC, FUNC_B - 9);
+	assert_int_equal(poke(f, SC, insn, 5, 0), RF_PATCH_DONE);
+	put_rel(insn, 0xe8, SC, FUNC_A - 9); /* no such instruction there */
+	assert_int_equal(poke(f, SC, insn, 5, 0), RF_PATCH_BAD_INSN);
+	fake_write(&f->g, FUNC_A - 9, pad, 9); /* one that counts elsewhere */
+	assert_int_equal(poke(f, SC, insn, 5, 0), RF_PATCH_BAD_INSN);
+}
+
 static void in_flight_at_start(void **state)
 {
 	struct fix *f = *state;
@@ -575,10 +599,22 @@ static void missing_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(counts),	   T(jump_labels),	  T(batch),	     T(abandoned),
-		T(jump_forgeries), T(one_torn_tail),	  T(static_calls),   T(tail_jcc),
-		T(call_forgeries), T(in_flight_at_start), T(odd_sites),	     T(duplicates),
-		T(overlap),	   T(hostile_tables),	  T(missing_tables),
+		T(counts),
+		T(jump_labels),
+		T(batch),
+		T(abandoned),
+		T(jump_forgeries),
+		T(one_torn_tail),
+		T(static_calls),
+		T(tail_jcc),
+		T(call_forgeries),
+		T(call_thunks),
+		T(in_flight_at_start),
+		T(odd_sites),
+		T(duplicates),
+		T(overlap),
+		T(hostile_tables),
+		T(missing_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
