@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The parts of the command that judge input: options, names, the VMM's file, a log that is being
+ * written. */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cli/audit_log.h"
+#include "cli/options.h"
+#include "cli/paths.h"
+#include "cli/program.h"
+
+/* --- options
+ * ---------------------------------------------------------------------------------------- */
+
+static bool json;
+static const char *name;
+static uint32_t lines;
+static char why[200];
+
+static int parse(bool command, struct rf_operands *out, int argc, ...)
+{
+	static const struct rf_option table[] = {
+		{ "json", 'j', RF_OPTION_FLAG, &json, 0, 0 },
+		{ "name", 'n', RF_OPTION_TEXT, &name, 0, 0 },
+		{ "lines", 0, RF_OPTION_NUMBER, &lines, 1, 100 },
+		{ 0 },
+	};
+	static char *argv[16];
+	va_list args;
+
+	va_start(args, argc);
+	argv[0] = (char *)"command";
+	for (int i = 1; i <= argc; i++)
+		argv[i] = va_arg(args, char *);
+	argv[argc + 1] = NULL;
+	va_end(args);
+	json = false;
+	name = NULL;
+	lines = 20;
+	why[0] = '\0';
+	return rf_options_parse(table, command, argc + 1, argv, why, sizeof(why), out);
+}
+
+static void test_options(void **state)
+{
+	struct rf_operands o;
+
+	assert_int_equal(parse(false, &o, 0), 0);
+	assert_int_equal(o.count, 0);
+	assert_null(o.items[0]);
+	assert_int_equal(parse(false, &o, 5, "a", "--json", "-n", "x", "b"), 0);
+	assert_true(json);
+	assert_string_equal(name, "x");
+	assert_int_equal(o.count, 2);
+	assert_string_equal(o.items[0], "a");
+	assert_string_equal(o.items[1], "b");
+	assert_null(o.items[2]);
+	assert_int_equal(parse(false, &o, 3, "--name=a=b", "--lines", "100"), 0);
+	assert_string_equal(name, "a=b");
+	assert_int_equal(lines, 100);
+	assert_int_equal(parse(false, &o, 3, "--", "--json", "-"), 0);
+	assert_false(json);
+	assert_int_equal(o.count, 2);
+	assert_int_equal(parse(false, &o, 1, "-h"), 0);
+	assert_true(o.help);
+}
+
+/* What follows the first operand is another program's command line. */
+static void test_options_before_a_command(void **state)
+{
+	struct rf_operands o;
+
+	assert_int_equal(parse(true, &o, 5, "-j", "qemu", "-n", "--help", "--bogus"), 0);
+	assert_true(json);
+	assert_false(o.help);
+	assert_null(name);
+	assert_int_equal(o.count, 4);
+	assert_string_equal(o.items[1], "-n");
+	assert_int_equal(parse(true, &o, 4, "--", "-j", "--", "x"), 0);
+	assert_false(json);
+	assert_int_equal(o.count, 3);
+	assert_string_equal(o.items[1], "--");
+}
+
+static void test_bad_options(void **state)
+{
+	static const char *const numbers[] = { "0",  "101", "-1", "+1",
+					       " 1", "1x",  "",	  "99999999999999999999",
+					       "0x5" };
+	struct rf_operands o = { .count = 77 };
+
+	assert_int_equal(parse(false, &o, 1, "--bogus"), -EINVAL);
+	assert_int_equal(parse(false, &o, 1, "-x"), -EINVAL);
+	assert_int_equal(parse(false, &o, 1, "-jn"), -EINVAL);
+	assert_int_equal(parse(false, &o, 1, "--jso"), -EINVAL);
+	assert_int_equal(parse(false, &o, 1, "--jsonx"), -EINVAL);
+	assert_int_equal(parse(false, &o, 1, "--json=1"), -EINVAL);
+	assert_int_equal(parse(false, &o, 1, "--name"), -EINVAL);
+	assert_int_equal(parse(false, &o, 1, "--name="), -EINVAL);
+	assert_int_equal(parse(false, &o, 2, "-n", ""), -EINVAL);
+	assert_true(why[0]);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		assert_int_equal(parse(false, &o, 2, "--lines", numbers[i]), -EINVAL);
+	assert_int_equal(o.count, 77);
+}
+
+static void test_names(void **state)
+{
+	char longest[RF_NAME_MAX + 2], out[PATH_MAX];
+
+	memset(longest, 'a', sizeof(longest));
+	longest[RF_NAME_MAX] = '\0';
+	assert_true(rf_name_valid(longest));
+	assert_true(rf_name_valid("vm-1.a_B"));
+	longest[RF_NAME_MAX] = 'a';
+	longest[RF_NAME_MAX + 1] = '\0';
+	assert_false(rf_name_valid(longest));
+	assert_false(rf_name_valid(""));
+	assert_false(rf_name_valid(".."));
+	assert_false(rf_name_valid("-x"));
+	assert_false(rf_name_valid("a/b"));
+	assert_false(rf_name_valid("a b"));
+	assert_false(rf_name_valid("a\n"));
+	assert_false(rf_name_valid("\xc3\xa4"));
+	assert_int_equal(rf_state_dir("a b", out), -EINVAL);
+	assert_int_equal(rf_state_dir("/x/y", out), 0);
+	assert_string_equal(out, "/x/y");
+	assert_int_equal(rf_find_program("", out), -ENOENT);
+}
+
+/* --- the VMM's file
+ * --------------------------------------------------------------------------------- */
+
+struct image {
+	Elf64_Ehdr e;
+	Elf64_Phdr p[3];
+};
+
+static struct image good_image(void)
+{
+	struct image i = {
+		.e = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64 },
+		       .e_type = ET_DYN,
+#ifdef __aarch64__
+		       .e_machine = EM_AARCH64,
+#else
+		       .e_machine = EM_X86_64,
+#endif
+		       .e_phoff = offsetof(struct image, p),
+		       .e_phentsize = sizeof(Elf64_Phdr),
+		       .e_phnum = 3 },
+		.p = { { .p_type = PT_LOAD }, { .p_type = PT_NOTE }, { .p_type = PT_INTERP } },
+	};
+
+	return i;
+}
+
+static enum rf_program judge(const struct image *i, size_t len)
+{
+	return rf_program_judge((const uint8_t *)i, len);
+}
+
+static void test_program(void **state)
+{
+	struct image i = good_image();
+
+	assert_int_equal(judge(&i, sizeof(i)), RF_PROGRAM_OK);
+	assert_null(rf_program_text(RF_PROGRAM_OK));
+	for (size_t len = 0; len < sizeof(i); len++)
+		assert_int_not_equal(judge(&i, len), RF_PROGRAM_OK);
+	i.p[2].p_type = PT_LOAD;
+	assert_int_equal(judge(&i, sizeof(i)), RF_PROGRAM_STATIC);
+	i = good_image();
+	i.e.e_phnum = 2;
+	assert_int_equal(judge(&i, sizeof(i)), RF_PROGRAM_STATIC);
+	i.e.e_phnum = 0xffff;
+	assert_int_equal(judge(&i, sizeof(i)), RF_PROGRAM_MALFORMED);
+	i = good_image();
+	i.e.e_phoff = UINT64_MAX - 8;
+	assert_int_equal(judge(&i, sizeof(i)), RF_PROGRAM_MALFORMED);
+	i = good_image();
+	i.e.e_phentsize = 1;
+	assert_int_equal(judge(&i, sizeof(i)), RF_PROGRAM_MALFORMED);
+	i = good_image();
+	i.e.e_ident[EI_CLASS] = ELFCLASS32;
+	assert_int_equal(judge(&i, sizeof(i)), RF_PROGRAM_FOREIGN);
+	i = good_image();
+	i.e.e_machine = EM_RISCV;
+	assert_int_equal(judge(&i, sizeof(i)), RF_PROGRAM_FOREIGN);
+	i = good_image();
+	i.e.e_type = ET_CORE;
+	assert_int_equal(judge(&i, sizeof(i)), RF_PROGRAM_FOREIGN);
+	assert_int_equal(rf_program_judge((const uint8_t *)"#!/bin/sh", 9), RF_PROGRAM_SCRIPT);
+	assert_int_equal(rf_program_judge((const uint8_t *)"hello", 5), RF_PROGRAM_NOT_ELF);
+	assert_int_equal(rf_program_judge((const uint8_t *)"", 0), RF_PROGRAM_NOT_ELF);
+	for (int k = RF_PROGRAM_SCRIPT; k <= RF_PROGRAM_PRIVILEGED; k++)
+		assert_non_null(rf_program_text(k));
+}
+
+/* --- the log
+ * ---------------------------------------------------------------------------------------- */
+
+static char path[] = "/tmp/rf-log-XXXXXX";
+
+static void append(const char *bytes, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT, 0600);
+
+	assert_int_equal(write(fd, bytes, len), len);
+	close(fd);
+}
+
+static void append_text(const char *text)
+{
+	append(text, strlen(text));
+}
+
+static int take(void *ctx, json_t *o)
+{
+	json_int_t *last = ctx;
+
+	*last = json_integer_value(json_object_get(o, "n"));
+	return *last == 99 ? 7 : 0;
+}
+
+static void test_log(void **state)
+{
+	static char huge[RF_LOG_LINE_BYTES + 1];
+	json_int_t last = 0;
+	struct rf_log l;
+
+	close(mkstemp(path));
+	assert_int_equal(rf_log_open(path, &l), 0);
+	assert_int_equal(rf_log_read(&l, take, &last), 0);
+	append_text("{\"n\":1}\n{\"n\":2}\n[3]\n\n{\"n\":");
+	assert_int_equal(rf_log_read(&l, take, &last), 0);
+	assert_int_equal(last, 2);
+	assert_int_equal(l.unreadable, 1);
+	append_text("4}");
+	assert_int_equal(rf_log_read(&l, take, &last), 0);
+	assert_int_equal(last, 2); /* it may still grow */
+	assert_int_equal(rf_log_finish(&l, take, &last), 0);
+	assert_int_equal(last, 4);
+	append_text("\n");
+	memset(huge, ' ', sizeof(huge));
+	append(huge, sizeof(huge));
+	append_text("{\"n\":5}\n{\"n\":6}\n");
+	assert_int_equal(rf_log_read(&l, take, &last), 0);
+	assert_int_equal(last, 6); /* 5 was the end of a line that is too long */
+	assert_int_equal(l.unreadable, 2);
+	append_text("{\"n\":99}\n{\"n\":100}\n");
+	assert_int_equal(rf_log_read(&l, take, &last), 7);
+	assert_int_equal(last, 99);
+	assert_int_equal(rf_log_read(&l, take, &last), 0); /* goes on behind it */
+	assert_int_equal(last, 100);
+
+	/* Cut, then replaced, then gone. */
+	assert_int_equal(truncate(path, 0), 0);
+	append_text("{\"n\":7}\n");
+	assert_int_equal(rf_log_reopen(&l), 0);
+	assert_int_equal(rf_log_read(&l, take, &last), 0);
+	assert_int_equal(last, 7);
+	unlink(path);
+	assert_int_equal(rf_log_reopen(&l), 0);
+	append_text("{\"n\":8}\n");
+	assert_int_equal(rf_log_reopen(&l), 0);
+	assert_int_equal(rf_log_read(&l, take, &last), 0);
+	assert_int_equal(last, 8);
+	rf_log_close(&l);
+
+	/* A log longer than what is read back starts at a whole line. */
+	assert_int_equal(truncate(path, RF_LOG_BACK_BYTES + 1000), 0);
+	append_text("{\"n\":9}\n{\"n\":10}\n");
+	assert_int_equal(rf_log_open(path, &l), 0);
+	assert_int_equal(rf_log_read(&l, take, &last), 0);
+	assert_int_equal(last, 10);
+	assert_int_equal(l.unreadable, 0);
+	rf_log_close(&l);
+	unlink(path);
+	assert_int_equal(rf_log_open(path, &l), -ENOENT);
+	assert_int_equal(rf_log_open("/tmp", &l), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_options),	    cmocka_unit_test(test_options_before_a_command),
+		cmocka_unit_test(test_bad_options), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_program),	    cmocka_unit_test(test_log),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
