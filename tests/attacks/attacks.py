@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Every attack, first on a plain guest, where it must land, then on a protected one, where it must not.
+
+For each kernel and number of processors two guests boot on one host. Of the protected guest the log must hold a record
+that names each attack's target. Results go to attacks.json in the build folder.
+"""
+import argparse
+import json
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterable, Optional
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
+# pylint: disable=wrong-import-position
+import runner  # noqa: E402
+from build import LabError, out_dir  # noqa: E402
+from host import PROGRAMS  # noqa: E402
+
+LINE = re.compile(r"RF: attack (?P<name>\S+) result=(?P<result>\S+) target=(?P<symbol>\S+?)\+(?P<offset>0x[0-9a-f]+) "
+                  r"va=(?P<va>\S+) pa=(?P<pa>\S+) len=(?P<len>\d+) detail=(?P<detail>.*)")
+# A device's write goes to a decoy, which is found by looking; every other attack is stopped on the way.
+WORDS = {"dma_read": "detected"}
+REFUSED = ("faulted", "unchanged")
+
+Record = dict[str, Any]
+
+
+@dataclass
+class Attempt:
+    """One line of a guest about one attack."""
+    name: str
+    result: str
+    symbol: str
+    offset: int
+    pa: int
+    length: int
+    detail: str
+
+
+@dataclass
+class Pair:
+    """The two guests of one kernel and number of processors."""
+    kernel: str
+    cpus: int
+    control: dict[str, Attempt] = field(default_factory=dict)
+    protected: dict[str, Attempt] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+
+    def job_name(self, side: str) -> str:
+        """The name of one of its two jobs."""
+        return f"attacks-{self.kernel}-{self.cpus}-{side}"
+
+
+def attempts(log: str) -> dict[str, Attempt]:
+    """What a guest said of each attack."""
+    found = {}
+    for match in LINE.finditer(log):
+        part = match.groupdict()
+        found[part["name"]] = Attempt(part["name"], part["result"], part["symbol"], int(part["offset"], 16),
+                                      int(part["pa"], 16), int(part["len"]), part["detail"].strip())
+    return found
+
+
+def read_records(path: Path) -> list[Record]:
+    """The decisions of an audit log; none when there is no log. A line cut by a crash is left out."""
+    found = []
+    for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and record.get("type", "decision") == "decision":
+            found.append(record)
+    return found
+
+
+def number(value: Any) -> Optional[int]:
+    """A number that JSON carries as text or as itself."""
+    try:
+        return int(value, 0) if isinstance(value, str) else int(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def names_target(record: Record, attempt: Attempt) -> bool:
+    """Whether the record is about this attack's target, by name or, under any name, by the frame's address."""
+    target = record.get("target") or {}
+    offset, gpa = number(target.get("offset")), number(record.get("gpa"))
+    # A cut store is recorded by the part that was refused, a disk sector by the bytes that differ.
+    if target.get("symbol") == attempt.symbol and offset is not None:
+        return offset < attempt.offset + attempt.length and offset + (number(record.get("len")) or 1) > attempt.offset
+    return bool(target.get("symbol")) and gpa is not None and attempt.pa <= gpa < attempt.pa + attempt.length
+
+
+def find_record(records: list[Record], attempt: Attempt) -> Optional[Record]:
+    """The attack's own record, taken off the list: several attacks share a target, none may share a record.
+
+    The store's function carries the attack's name as a rule, so prefer that over the order.
+    """
+    word = WORDS.get(attempt.name, "blocked")
+    candidates = [record for record in records if record.get("verdict") == word and names_target(record, attempt)]
+    own = [record for record in candidates if attempt.name in str((record.get("writer") or {}).get("symbol"))]
+    chosen = (own or candidates or [None])[0]
+    if chosen:
+        records.remove(chosen)
+    return chosen
+
+
+def jobs_for(pair: Pair, attacks: str, control_only: bool) -> list[runner.Job]:
+    """The guests to run for one pair."""
+    command = f"DISK=disk.img LIMIT=90 l2 {pair.kernel} {pair.cpus} 'rf.mode=attack rf.attacks={attacks} rf.linger=%d'\n"
+    jobs = [runner.Job(pair.job_name("control"), command % 0, 100)]
+    if not control_only:
+        wrap = f"WRAP='ringfence run --name {pair.job_name('protected')} --audit '$OUT/audit.jsonl' --'\n"
+        jobs.append(runner.Job(pair.job_name("protected"), wrap + command % 3, 120))
+    return jobs
+
+
+def run_all(jobs: list[runner.Job], options: argparse.Namespace, kernels: list[str]) -> dict[str, runner.Result]:
+    """Run the jobs; once more those whose guest never reached user mode, which the emulator causes now and then."""
+    results: dict[str, runner.Result] = {}
+    for _ in range(2):
+        left = [job for job in jobs if job.name not in results or "RF: init" not in results[job.name].log]
+        if not left:
+            break
+        if results:
+            print(f"attacks: NO USER MODE in {', '.join(job.name for job in left)}; once more", flush=True)
+        for result in runner.run_jobs(left, options.host_kernel, kernels):
+            results[result.name] = result
+    return results
+
+
+def judge(pair: Pair, control_only: bool) -> Iterable[tuple[Record, str]]:
+    """One result for each attack, with what is wrong with it or ''."""
+    for name, plain in pair.control.items():
+        shielded = pair.protected.get(name)
+        row: Record = {"name": name, "kernel": pair.kernel, "cpus": pair.cpus, "control": plain.result,
+                       "protected": shielded.result if shielded else None, "word": None, "record": None}
+        if plain.result == "skipped":
+            yield row, ""
+            continue
+        wrong = "" if plain.result == "landed" else f"the control did not land ({plain.detail})"
+        if not control_only and not wrong:
+            if not shielded:
+                wrong = "the protected guest said nothing of it"
+            elif shielded.result not in REFUSED:
+                wrong = f"it {shielded.result} under protection ({shielded.detail})"
+            else:
+                row["record"] = find_record(pair.records, shielded)
+                row["word"] = row["record"]["verdict"] if row["record"] else None
+                wrong = "" if row["record"] else "refused, but no record names its target"
+                if "CHANGED" in shielded.detail:
+                    wrong = f"the fault was not precise ({shielded.detail})"
+        yield row, wrong
+
+
+def report(pairs: list[Pair], control_only: bool) -> int:
+    """Print the table, write the results, return the exit status."""
+    rows, failures = [], 0
+    print(f"\n{'attack':<16}{'kernel':<8}{'cpus':<6}{'control':<11}{'protected':<11}{'word':<10}")
+    for pair in pairs:
+        if not pair.control:
+            print(f"{'(none)':<16}{pair.kernel:<8}{pair.cpus:<6}the control guest told of no attack")
+            failures += 1
+        for row, wrong in judge(pair, control_only):
+            rows.append(row)
+            failures += bool(wrong)
+            print(f"{row['name']:<16}{row['kernel']:<8}{row['cpus']:<6}{row['control']:<11}"
+                  f"{row['protected'] or '-':<11}{row['word'] or '-':<10}{'FAILED: ' + wrong if wrong else ''}")
+    (out_dir().parent / "attacks.json").write_text(json.dumps(rows, indent=1) + "\n")
+    skipped = sum(row["control"] == "skipped" for row in rows)
+    done = len(rows) - skipped
+    print(f"attacks: {done} run, {skipped} skipped, {failures} failed; {out_dir().parent / 'attacks.json'}")
+    # A run in which everything was skipped has proven nothing.
+    return 1 if failures or not done else 0
+
+
+def main() -> int:
+    """Parse, run, report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kernels", default="6.1 6.12", help="guest kernels")
+    parser.add_argument("--cpus", default="1 2", help="numbers of guest processors")
+    parser.add_argument("--attacks", default="all", help="names, with commas")
+    parser.add_argument("--host-kernel", default="6.12", help="the emulated host's kernel")
+    parser.add_argument("--control-only", action="store_true", help="only show that the attacks work")
+    options = parser.parse_args()
+    try:
+        if not options.control_only:
+            missing = [name for name in PROGRAMS if not (out_dir().parent / name).exists()]
+            if missing:
+                raise LabError(f"not built: {', '.join(missing)}")
+        kernels = options.kernels.split()
+        pairs = [Pair(kernel, int(cpus)) for kernel in kernels for cpus in options.cpus.split()]
+        jobs = [job for pair in pairs for job in jobs_for(pair, options.attacks, options.control_only)]
+        results = run_all(jobs, options, kernels)
+    except LabError as error:
+        print(f"attacks: {error}", file=sys.stderr)
+        return 2
+    for pair in pairs:
+        pair.control = attempts(results[pair.job_name("control")].log)
+        if not options.control_only:
+            protected = results[pair.job_name("protected")]
+            pair.protected = attempts(protected.log)
+            pair.records = read_records(protected.out / "audit.jsonl")
+    return report(pairs, options.control_only)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The lab: stock guests on stock KVM, emulated where this machine has none that runs them. docs/testing.md
+#   make demo      the main job                   make attacks   every attack, unprotected and protected
+#   make lab       prepare kernels and guests     make lab-shell a shell in the emulated host
+KERNELS ?= 6.1 6.12
+CPUS ?= 1 2
+HOST_KERNEL ?= 6.12
+export O
+
+.PHONY: demo attacks attacks-control lab lab-shell
+demo: programs
+	tests/lab/lab.py run --host-kernel $(HOST_KERNEL) --guests 6.12 --job demo=tests/lab/jobs/demo.sh@180
+attacks: programs
+	tests/attacks/attacks.py --kernels "$(KERNELS)" --cpus "$(CPUS)" --host-kernel $(HOST_KERNEL)
+attacks-control:
+	tests/attacks/attacks.py --control-only --kernels "$(KERNELS)" --cpus "$(CPUS)" --host-kernel $(HOST_KERNEL)
+lab:
+	tests/lab/lab.py guests
+	tests/lab/lab.py probe
+lab-shell: programs
+	tests/lab/lab.py shell --host-kernel $(HOST_KERNEL)

@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Stock guests under protection: each test boots some, then asserts on what they said and on the record.
+
+suite.py [--host-kernel 6.12] [TEST ...]. Ends with "lab: N passed, N failed". A test is a function that gives the job to
+run and the check of its artefacts; to add one, write it and add it to TESTS.
+"""
+import argparse
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+import runner
+from build import LabError
+
+Record = dict[str, Any]
+
+
+class Outcome:
+    """What a job left: the guest's console and the record."""
+
+    def __init__(self, result: runner.Result) -> None:
+        self.result = result
+        self.console = self._text("console")
+        self.records: list[Record] = [json.loads(line) for line in self._text("audit.jsonl").splitlines()]
+
+    def _text(self, name: str) -> str:
+        path = self.result.out / name
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def decisions(self, **wanted: Any) -> list[Record]:
+        """Records of decisions whose members have these values."""
+        return [r for r in self.records
+                if r["type"] == "decision" and all(r.get(k) == v for k, v in wanted.items())]
+
+    def said(self, text: str) -> int:
+        """How often the guest said it."""
+        return self.console.count(text)
+
+
+class Failed(Exception):
+    """An assertion that did not hold; the text says which."""
+
+
+def check(condition: object, text: str) -> None:
+    """Assert with a text for people."""
+    if not condition:
+        raise Failed(text)
+
+
+def sealed(o: Outcome, boots: int = 1, note: str = "") -> None:
+    """Text and rodata were sealed at the right moment, as the guest's page tables have them, once per boot."""
+    for region in ("text", "rodata"):
+        found = o.decisions(kind="seal", region=region, outcome="sealed before the first user instruction")
+        check(len(found) == boots, f"{len(found)} seals of {region} instead of {boots} {note}")
+        for record in found:
+            check("detail" not in record, f"{region}: {record.get('detail')}")
+            check(re.fullmatch("[0-9a-f]{64}", record["sha256"]), "a seal without a measurement")
+            check(record["size"] >= 1 << 20, f"only {record['size']} bytes of {region} sealed")
+
+
+def quiet(o: Outcome) -> None:
+    """Nothing was denied and nothing reported: a legal guest raises no alarm."""
+    loud = o.decisions(verdict="blocked") + o.decisions(verdict="detected") + o.decisions(verdict="undone")
+    check(not loud, f"{len(loud)} false alarms, first: {json.dumps(loud[:1])}")
+
+
+def each_event_once(o: Outcome) -> None:
+    """No decision is lost or written twice, whatever happened to the monitor."""
+    ids = [r["event"] for r in o.decisions() if "event" in r]
+    check(len(ids) == len(set(ids)), "a decision was written twice")
+    if ids:
+        # Events 1 and 2 are the kernel's appearance and the watched word: they have records of their own kind.
+        check(set(ids) == set(range(min(ids), max(ids) + 1)), "a decision was lost")
+
+
+RUN = 'protected() { WRAP="ringfence run --name $1 --audit $OUT/audit.jsonl --"; shift; l2 "$@" >>$OUT/console 2>&1; }\n'
+
+
+@dataclass
+class Test:
+    """A job and the check of what it left."""
+    name: str
+    script: str
+    verify: Callable[[Outcome], None]
+    seconds: int = 120
+
+
+def boot(kernel: str, cpus: int) -> Test:
+    """A plain boot is sealed, quiet, and measured."""
+    def verify(o: Outcome) -> None:
+        check(o.said("RF: done mode=idle status=0") == 1, "the guest did not run to its end")
+        check(o.said(f"cpus={cpus} "), f"the guest does not have {cpus} CPUs")
+        sealed(o)
+        quiet(o)
+        check(o.decisions(kind="kernel", outcome="found"), "the kernel was not recognised with its types")
+    return Test(f"boot-{kernel}-{cpus}", RUN + f"protected boot {kernel} {cpus} 'rf.mode=idle rf.seconds=1'", verify)
+
+
+def tracing(kernel: str) -> Test:
+    """Jump labels and static calls switch on and off under the lock, and do what they should."""
+    def verify(o: Outcome) -> None:
+        check(o.said("result=ok") == 3 and not o.said("result=failed"), "a key did not work")
+        sealed(o)
+        quiet(o)
+        each_event_once(o)
+        patches = o.decisions(kind="write", region="text", verdict="allowed")
+        check(len(patches) > 300, f"only {len(patches)} patch steps seen")
+        check(all(r["rule"].startswith("text-patch-legal") for r in patches), "allowed by another rule")
+        check(all(r["writer"]["symbol"].startswith("memcpy") for r in patches), "the writer is not named")
+    return Test(f"tracing-{kernel}",
+                RUN + f"protected trace {kernel} 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint'", verify)
+
+
+def monitor_killed() -> Test:
+    """The monitor dies by SIGKILL again and again, from before the seal until the end."""
+    script = RUN + """
+(while sleep 0.$(($RANDOM % 9 + 1)); do killall -9 ringfence-monitor 2>/dev/null && echo killed >>$OUT/kills; done) &
+protected killed 6.12 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint,tracepoint'
+protected killed2 6.12 1 'rf.mode=attack rf.attacks=syscall_table,commit_creds,ro_after_init,vmap_alias'
+kill %1 $! 2>/dev/null
+"""
+
+    def verify(o: Outcome) -> None:
+        kills = len(o._text("kills").splitlines())
+        check(kills >= 10, f"the monitor was killed only {kills} times")
+        check(o.said("result=ok") == 4, "tracing broke")
+        check(o.said("result=faulted") == 4 and not o.said("result=landed"), "an attack got through")
+        by_instance: dict[str, list[Record]] = {}
+        for record in o.decisions():
+            by_instance.setdefault(record["instance"], []).append(record)
+        check(len(by_instance) == 2, "two VMs, two instances")
+        for records in by_instance.values():
+            part = Outcome(o.result)
+            part.records = records
+            each_event_once(part)
+        targets = {r["target"]["symbol"] for r in o.decisions(verdict="blocked")}
+        check({"sys_call_table", "commit_creds"} <= targets, f"records are missing: {targets}")
+    return Test("monitor-killed", script, verify, 200)
+
+
+def first_act() -> Test:
+    """The attack is the first thing user mode does: a static program as init."""
+    script = RUN + """
+l2 6.12 1 'rdinit=/first' >$OUT/control 2>&1
+protected first 6.12 1 'rdinit=/first'
+"""
+
+    def verify(o: Outcome) -> None:
+        check("result=landed" in o._text("control"), "the control attack did not land")
+        check(o.said("result=faulted") == 1 and not o.said("result=landed"), "init's first act landed")
+        sealed(o)
+        check(o.decisions(verdict="blocked", kind="write")[0]["target"]["symbol"] == "sys_call_table", "no record")
+    return Test("first-act", script, verify)
+
+
+def reboot() -> Test:
+    """A reboot ends the seal with its kernel; the next one is sealed and attacked in vain."""
+    script = RUN + "REBOOT=1 MACHINE=rtc=on protected reboot 6.12 1 " \
+        "'rf.mode=reboot rf.boots=2 rf.attacks=syscall_table'"
+
+    def verify(o: Outcome) -> None:
+        check(o.said("RF: boot 1 of 2") == 1 and o.said("RF: boot 2 of 2") == 1, "it did not boot twice")
+        check(o.said("result=faulted") == 2 and not o.said("result=landed"), "an attack landed")
+        sealed(o, boots=2)
+        check(len(o.decisions(kind="reset")) >= 1, "the reset is not in the record")
+    return Test("reboot", script, verify)
+
+
+Q35 = """
+q35() { timeout -s KILL 150 ringfence run --name q35 --audit $OUT/audit.jsonl -- $QEMU -M q35 -accel kvm -cpu host -m 256 \
+-nodefaults -no-user-config -display none -no-reboot -serial file:$OUT/console -kernel $GUEST/6.12/vmlinuz \
+-initrd $GUEST/6.12/initrd -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check $1" "${@:2}"; }
+"""
+
+
+def q35() -> Test:
+    """A PC with firmware and system management memory, in QEMU's own sandbox."""
+    script = Q35 + "q35 'rf.mode=attack rf.attacks=syscall_table' -smp 2 " \
+        "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+    def verify(o: Outcome) -> None:
+        check(o.said("result=faulted") == 1 and not o.said("result=landed"), "the attack landed")
+        sealed(o)
+    return Test("q35", script, verify, 180)
+
+
+def hotplug() -> Test:
+    """A vCPU that is plugged in after the seal is held by it too."""
+    script = Q35 + """
+(while ! grep -q 'RF: init' $OUT/console 2>/dev/null; do sleep 0.5; done
+ echo device_add host-x86_64-cpu,id=late,socket-id=1,core-id=0,thread-id=0; sleep 25; echo info cpus) |
+q35 'rf.mode=hotplug' -smp 1,sockets=2,maxcpus=2 -monitor stdio >$OUT/hmp 2>&1
+"""
+
+    def verify(o: Outcome) -> None:
+        check(o.said("RF: hotplug cpu1 online"), "the plugged CPU never ran")
+        check(o.said("result=faulted") == 1 and not o.said("result=landed"), "its attack landed")
+        sealed(o)
+        check(o.decisions(verdict="blocked")[0]["vcpu"] == 1, "the record names another CPU")
+    return Test("hotplug", script, verify, 180)
+
+
+def unprotectable() -> Test:
+    """What cannot be protected does not run: emulation, and a KVM nobody may use."""
+    script = """
+try() { name=$1; shift; timeout -s KILL 60 "$@" >$OUT/$name 2>&1; echo "$name status=$?" >>$OUT/console
+	pidof qemu-system-x86_64 >/dev/null && { echo "$name left-running" >>$OUT/console; killall -9 qemu-system-x86_64; }; }
+guest="-M microvm,pit=off,pic=off,isa-serial=on -m 256 -nodefaults -display none -serial stdio -no-reboot
+-kernel $GUEST/6.12/vmlinuz -initrd $GUEST/6.12/initrd"
+try tcg ringfence run --name tcg --start-timeout 20 -- $QEMU $guest -accel tcg -append "console=ttyS0 rf.mode=idle"
+try fallback sh -c "chmod 000 /dev/kvm; ringfence run --name fb --kvm /dev/null --start-timeout 20 -- $QEMU $guest -accel kvm:tcg"
+try foreign env RINGFENCE_SOCKET=/nowhere LD_PRELOAD=/usr/lib/ringfence/libringfence.so $QEMU $guest -accel kvm
+try other ls -l / 
+LD_PRELOAD=/usr/lib/ringfence/libringfence.so RINGFENCE_SOCKET=/nowhere ls / >/dev/null && echo "ls status=0" >>$OUT/console
+"""
+
+    def verify(o: Outcome) -> None:
+        check(not o.said("left-running"), "an unprotected guest was left running")
+        for name in ("tcg", "fallback", "foreign"):
+            said = o._text(name)
+            check("RF: init" not in said and "Linux version" not in said, f"{name}: the guest ran unprotected")
+            check(f"{name} status=0" not in o.console, f"{name}: reported as a success")
+            check("ringfence: " in said, f"{name}: no reason was given")
+        check("executable memory refused" in o._text("tcg"), "emulation was not what was refused")
+        check("this VM is not started" in o._text("foreign"), "the fence did not say why")
+        check(o.said("ls status=0"), "a program that is no VMM was disturbed")
+    return Test("unprotectable", script, verify, 200)
+
+
+TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), tracing("6.1"),
+         tracing("6.12"), monitor_killed(), first_act(), reboot(), q35(), hotplug(), unprotectable()]
+
+
+def main() -> int:
+    """Run the tests named, or all; say how many passed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host-kernel", default="6.12")
+    parser.add_argument("tests", nargs="*", metavar="TEST", help=" ".join(t.name for t in TESTS))
+    options = parser.parse_args()
+    tests = [t for t in TESTS if not options.tests or t.name in options.tests]
+    if len(tests) < len(options.tests):
+        parser.error("no such test")
+    jobs = [runner.Job(t.name, t.script, t.seconds) for t in tests]
+    try:
+        results = runner.run_jobs(jobs, options.host_kernel)
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    failed = 0
+    for test, result in zip(tests, results):
+        try:
+            check(not result.note, result.note)
+            test.verify(Outcome(result))
+            print(f"lab {test.name:20} ok      {result.seconds:5.1f} s")
+        except (Failed, IndexError, KeyError, ValueError) as error:
+            failed += 1
+            print(f"lab {test.name:20} FAILED  {error!r} (artefacts in {result.out})")
+    print(f"lab: {len(tests) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
