@@ -171,9 +171,9 @@ def reboot() -> Test:
 
 
 Q35 = """
-q35() { timeout -s KILL 150 ringfence run --name q35 --audit $OUT/audit.jsonl -- $QEMU -M q35 -accel kvm -cpu host -m 256 \
+q35() { cmdline=$1; shift; timeout -s KILL 150 ringfence run --name q35 --audit $OUT/audit.jsonl -- $QEMU -M q35 -accel kvm -cpu host -m 256 \
 -nodefaults -no-user-config -display none -no-reboot -serial file:$OUT/console -kernel $GUEST/6.12/vmlinuz \
--initrd $GUEST/6.12/initrd -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check $1" "${@:2}"; }
+-initrd $GUEST/6.12/initrd -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check $cmdline" "$@"; }
 """
 
 
