@@ -124,17 +124,10 @@ static int pieces_create(struct rf_memslots *m, struct rf_slot *s)
 
 /* --- overlays ---------------------------------------------------------------------------------- */
 
-static uint32_t overlay_flags(const struct rf_overlay *o, const struct rf_slot *below)
-{
-	/* A sealed page never becomes dirty by the guest; a watched one does. */
-	if (o->kind == RF_OVERLAY_SEAL)
-		return KVM_MEM_READONLY;
-	return below ? below->flags & KVM_MEM_LOG_DIRTY_PAGES : 0;
-}
-
+/* A watched page takes its slot's dirty logging over in set_flags(); a sealed one never becomes dirty by the guest. */
 static int overlay_install(struct rf_memslots *m, struct rf_overlay *o)
 {
-	struct rf_slot *below = rf_slot_holding(m, o->gpa.start, o->gpa.size);
+	uint32_t flags = o->kind == RF_OVERLAY_SEAL ? KVM_MEM_READONLY : 0;
 
 	for (uint32_t space = 0; space < RF_SPACES; space++) {
 		int err;
@@ -144,7 +137,7 @@ static int overlay_install(struct rf_memslots *m, struct rf_overlay *o)
 		err = take_id(m, space, &o->ids[space]);
 		if (err)
 			return err;
-		err = kvm_set(m, full_id(space, o->ids[space]), overlay_flags(o, below), o->gpa,
+		err = kvm_set(m, full_id(space, o->ids[space]), flags, o->gpa,
 			      (uint64_t)(uintptr_t)o->copy);
 		if (err)
 			return err;
@@ -170,6 +163,35 @@ static int overlay_remove(struct rf_memslots *m, struct rf_overlay *o)
 	return 0;
 }
 
+/* Only the flags differ: legal on live slots, no gate. */
+static int set_flags(struct rf_memslots *m, struct rf_slot *s, uint32_t flags)
+{
+	for (uint32_t i = 0; i < s->nr_pieces; i++) {
+		const struct rf_piece *p = &s->pieces[i];
+		int err = kvm_set(m, full_id(s->space, p->id), flags, p->gpa,
+				  s->hva + (p->gpa.start - s->gpa));
+
+		if (err)
+			return err;
+	}
+	s->flags = flags;
+	if (!(flags & KVM_MEM_LOG_DIRTY_PAGES))
+		s->all_dirty = false;
+	for (size_t i = 0; i < m->nr_overlays; i++) {
+		struct rf_overlay *o = &m->overlays[i];
+		int err;
+
+		if (o->kind != RF_OVERLAY_WATCH || o->ids[s->space] == UINT32_MAX ||
+		    !rf_within(o->gpa.start, o->gpa.size, s->gpa, s->size))
+			continue;
+		err = kvm_set(m, full_id(s->space, o->ids[s->space]), flags & KVM_MEM_LOG_DIRTY_PAGES,
+			      o->gpa, (uint64_t)(uintptr_t)o->copy);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 int rf_memslots_overlay(struct rf_memslots *m, const struct rf_overlay *next, size_t n)
 {
 	struct rf_slot *touched[RF_MAX_SLOTS];
@@ -191,12 +213,18 @@ int rf_memslots_overlay(struct rf_memslots *m, const struct rf_overlay *next, si
 		err = overlay_remove(m, &m->overlays[i]);
 	if (err)
 		return err;
-	memcpy(m->overlays, next, n * sizeof(*next));
+	if (n)
+		memcpy(m->overlays, next, n * sizeof(*next));
 	m->nr_overlays = n;
 	for (size_t i = 0; i < n && !err; i++)
 		err = overlay_install(m, &m->overlays[i]);
-	for (size_t i = 0; i < nr_touched && !err; i++)
+	for (size_t i = 0; i < nr_touched && !err; i++) {
 		err = pieces_create(m, touched[i]);
+		if (!err)
+			err = set_flags(m, touched[i], touched[i]->flags);
+		/* The bitmaps went with the old pieces. */
+		touched[i]->all_dirty = touched[i]->flags & KVM_MEM_LOG_DIRTY_PAGES;
+	}
 	return err;
 }
 
@@ -233,37 +261,42 @@ static void decoys_follow(struct rf_memslots *m)
 	}
 }
 
-/* Only the flags differ: legal on live slots, no gate. */
-static int set_flags(struct rf_memslots *m, struct rf_slot *s, uint32_t flags)
+/*
+ * What KVM itself would answer (kvm_main.c __kvm_set_memory_region()): a slot that is cut, or lies under an overlay, does
+ * not reach it as the VMM asked for it.
+ */
+static int check_request(const struct rf_memslots *m, const struct rf_slot *old, const struct rf_slot *next)
 {
-	for (uint32_t i = 0; i < s->nr_pieces; i++) {
-		const struct rf_piece *p = &s->pieces[i];
-		int err = kvm_set(m, full_id(s->space, p->id), flags, p->gpa,
-				  s->hva + (p->gpa.start - s->gpa));
+	if (next->flags & ~(uint32_t)(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY))
+		return -EINVAL;
+	if ((next->gpa | next->size | next->hva) % RF_PAGE_SIZE || next->gpa + next->size < next->gpa)
+		return -EINVAL;
+	if (!next->size)
+		return old ? 0 : -EINVAL;
+	if (old && (old->size != next->size || old->hva != next->hva ||
+		    (old->flags ^ next->flags) & KVM_MEM_READONLY))
+		return -EINVAL;
+	for (size_t i = 0; i < m->nr_slots; i++) {
+		const struct rf_slot *s = &m->slots[i];
 
-		if (err)
-			return err;
-	}
-	s->flags = flags;
-	for (size_t i = 0; i < m->nr_overlays; i++) {
-		struct rf_overlay *o = &m->overlays[i];
-		int err;
-
-		if (o->kind != RF_OVERLAY_WATCH || o->ids[s->space] == UINT32_MAX ||
-		    !rf_within(o->gpa.start, o->gpa.size, s->gpa, s->size))
-			continue;
-		err = kvm_set(m, full_id(s->space, o->ids[s->space]), overlay_flags(o, s), o->gpa,
-			      (uint64_t)(uintptr_t)o->copy);
-		if (err)
-			return err;
+		if (s->used && s != old && s->space == next->space &&
+		    rf_overlaps(s->gpa, s->size, next->gpa, next->size))
+			return -EEXIST;
 	}
 	return 0;
+}
+
+/* KVM has the slot as the VMM made it. */
+static bool is_whole(const struct rf_slot *s)
+{
+	return s->nr_pieces == 1 && s->pieces[0].id == s->id && s->pieces[0].gpa.start == s->gpa &&
+	       s->pieces[0].gpa.size == s->size;
 }
 
 int rf_memslots_set(struct rf_memslots *m, const struct kvm_userspace_memory_region *r, bool gated)
 {
 	uint16_t space = (uint16_t)(r->slot >> 16);
-	struct rf_slot *s;
+	struct rf_slot *s, *room;
 	struct rf_slot next = {
 		.used = true, .space = space, .id = r->slot & 0xffff, .flags = r->flags,
 		.gpa = r->guest_phys_addr, .size = r->memory_size, .hva = r->userspace_addr,
@@ -271,15 +304,21 @@ int rf_memslots_set(struct rf_memslots *m, const struct kvm_userspace_memory_reg
 	bool split;
 	int err;
 
-	if (space >= RF_SPACES || next.id >= m->id_limit || next.gpa + next.size < next.gpa)
+	if (space >= RF_SPACES || next.id >= m->id_limit)
 		return -EINVAL;
 	s = find(m, space, next.id);
-	if (s && next.size && s->gpa == next.gpa && s->size == next.size && s->hva == next.hva &&
-	    ((s->flags ^ next.flags) & KVM_MEM_READONLY) == 0)
+	err = check_request(m, s, &next);
+	if (err)
+		return err;
+	if (s && next.size && s->gpa == next.gpa) /* only the flags differ: legal on live slots */
 		return set_flags(m, s, next.flags);
+	room = s ? s : find_free(m);
+	if (!room)
+		return -ENOSPC;
+	/* A slot that moves keeps what is dirty; its pieces do not. */
+	next.all_dirty = s && (next.flags & KVM_MEM_LOG_DIRTY_PAGES) && (s->all_dirty || !is_whole(s));
 
-	split = slot_touches(&next, m->overlays, m->nr_overlays) ||
-		(s && (s->nr_pieces != 1 || s->pieces[0].id != s->id)) ||
+	split = slot_touches(&next, m->overlays, m->nr_overlays) || (s && !is_whole(s)) ||
 		(m->nr_overlays && !m->space_used[space]);
 	if (split && !gated)
 		return -EAGAIN;
@@ -287,32 +326,23 @@ int rf_memslots_set(struct rf_memslots *m, const struct kvm_userspace_memory_reg
 		err = rf_kvm(m->vm_fd, KVM_SET_USER_MEMORY_REGION, (void *)(uintptr_t)r);
 		if (err)
 			return err;
-		if (!next.size) {
-			if (s)
-				s->used = false;
-			return 0;
-		}
-		if (!s)
-			s = find_free(m);
-		if (!s)
-			return -ENOSPC;
-		*s = next;
-		s->pieces[0] = (struct rf_piece){ s->id, { s->gpa, s->size } };
-		s->nr_pieces = 1;
+		next.used = next.size;
+		next.pieces[0] = (struct rf_piece){ next.id, { next.gpa, next.size } };
+		next.nr_pieces = 1;
+		*room = next;
 		m->space_used[space] = true;
 		return 0;
 	}
 
 	if (s) {
+		next.all_dirty = next.flags & KVM_MEM_LOG_DIRTY_PAGES;
 		err = pieces_delete(m, s);
 		if (err)
 			return err;
 		s->used = false;
 	}
 	if (next.size) {
-		s = find_free(m);
-		if (!s)
-			return -ENOSPC;
+		s = room;
 		*s = next;
 		m->space_used[space] = true;
 		for (size_t i = 0; i < m->nr_overlays; i++) {
@@ -321,6 +351,8 @@ int rf_memslots_set(struct rf_memslots *m, const struct kvm_userspace_memory_reg
 				return err;
 		}
 		err = pieces_create(m, s);
+		if (!err)
+			err = set_flags(m, s, s->flags);
 		if (err) {
 			/* As the VMM would see it without us: the slot was not made. */
 			if (pieces_delete(m, s))
@@ -365,16 +397,8 @@ static int merge_kvm_log(struct rf_memslots *m, const struct rf_slot *s, uint32_
 	return err;
 }
 
-int rf_memslots_dirty_log(struct rf_memslots *m, const struct kvm_dirty_log *log)
+static int merge_logs(struct rf_memslots *m, struct rf_slot *s, uint64_t *out)
 {
-	struct rf_slot *s = find(m, (uint16_t)(log->slot >> 16), log->slot & 0xffff);
-	uint64_t *out = log->dirty_bitmap;
-
-	if (!s || !slot_touches(s, m->overlays, m->nr_overlays))
-		return rf_kvm(m->vm_fd, KVM_GET_DIRTY_LOG, (void *)(uintptr_t)log);
-	if (!(s->flags & KVM_MEM_LOG_DIRTY_PAGES))
-		return -ENOENT;
-	memset(out, 0, words(s->size) * sizeof(*out));
 	for (uint32_t i = 0; i < s->nr_pieces; i++) {
 		int err = merge_kvm_log(m, s, s->pieces[i].id, s->pieces[i].gpa, out);
 
@@ -397,5 +421,27 @@ int rf_memslots_dirty_log(struct rf_memslots *m, const struct kvm_dirty_log *log
 			o->gpa.size / RF_PAGE_SIZE);
 		memset(o->dirty, 0, words(o->gpa.size) * sizeof(*o->dirty));
 	}
+	return 0;
+}
+
+int rf_memslots_dirty_log(struct rf_memslots *m, const struct kvm_dirty_log *log)
+{
+	struct rf_slot *s = find(m, (uint16_t)(log->slot >> 16), log->slot & 0xffff);
+	uint64_t *out = log->dirty_bitmap;
+	int err;
+
+	if (!s || (!s->all_dirty && is_whole(s)))
+		return rf_kvm(m->vm_fd, KVM_GET_DIRTY_LOG, (void *)(uintptr_t)log);
+	if (!(s->flags & KVM_MEM_LOG_DIRTY_PAGES))
+		return -ENOENT;
+	memset(out, 0, words(s->size) * sizeof(*out));
+	err = merge_logs(m, s, out);
+	if (err) {
+		s->all_dirty = true; /* what was taken out of KVM is told next time */
+		return err;
+	}
+	for (uint64_t p = 0; s->all_dirty && p < s->size / RF_PAGE_SIZE; p++)
+		out[p / 64] |= UINT64_C(1) << (p % 64);
+	s->all_dirty = false;
 	return 0;
 }

@@ -47,6 +47,7 @@ struct rf_slot {
 	uint32_t flags;
 	uint64_t gpa, size;
 	uint64_t hva;
+	bool all_dirty;     /* logged, and re-made since the VMM last asked: told once as dirty all over */
 	uint32_t nr_pieces; /* one piece with the slot's own id and range: not split */
 	struct rf_piece pieces[RF_MAX_PIECES];
 };
