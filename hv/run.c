@@ -43,8 +43,9 @@ static struct rf_exit copy_exit(const struct kvm_run *run)
 		e.mmio.is_write = run->mmio.is_write;
 		memcpy(e.mmio.data, run->mmio.data, sizeof(e.mmio.data));
 		break;
+	case KVM_EXIT_X86_RDMSR:
 	case KVM_EXIT_X86_WRMSR:
-		e.reason = RF_EXIT_WRMSR;
+		e.reason = run->exit_reason == KVM_EXIT_X86_WRMSR ? RF_EXIT_WRMSR : RF_EXIT_RDMSR;
 		e.msr.index = run->msr.index;
 		e.msr.value = run->msr.data;
 		e.msr.by_filter = run->msr.reason == KVM_MSR_EXIT_REASON_FILTER;

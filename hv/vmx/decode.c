@@ -29,10 +29,11 @@ enum rf_decoded rf_decode(const struct rf_exit *e, const struct rf_guard *g)
 	switch (e->reason) {
 	case RF_EXIT_MMIO:
 		return decode_mmio(e, g);
+	case RF_EXIT_RDMSR:
 	case RF_EXIT_WRMSR:
 		if (!e->msr.by_filter)
 			return RF_NOT_OURS;
-		if (e->msr.index == RF_MSR_LSTAR)
+		if (e->reason == RF_EXIT_WRMSR && e->msr.index == RF_MSR_LSTAR)
 			return RF_KERNEL_MSR;
 		return g->vmm_wants_msr_exits ? RF_NOT_OURS : RF_MSR_DENY;
 	case RF_EXIT_EMULATION:

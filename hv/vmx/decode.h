@@ -13,7 +13,7 @@
 #include "hv/addr.h"
 
 /* What was copied out of kvm_run: only the fields of `reason` are meaningful. */
-enum rf_exit_reason { RF_EXIT_OTHER, RF_EXIT_MMIO, RF_EXIT_WRMSR, RF_EXIT_EMULATION };
+enum rf_exit_reason { RF_EXIT_OTHER, RF_EXIT_MMIO, RF_EXIT_RDMSR, RF_EXIT_WRMSR, RF_EXIT_EMULATION };
 
 struct rf_exit {
 	enum rf_exit_reason reason;
