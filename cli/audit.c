@@ -56,14 +56,17 @@ static void name_place(json_t *o, char *out, size_t size)
 	const char *offset = json_string_value(json_object_get(o, "offset"));
 	const char *addr = json_string_value(json_object_get(o, "addr"));
 	const char *module = json_string_value(json_object_get(o, "module"));
+	/* What has no symbol in a module is named "[module]" already. */
+	bool tail = module && !(symbol && symbol[0] == '[');
 
-	snprintf(out, size, "%s%s%s%s%s%s",
-		 symbol ? symbol
-		 : addr ? addr
-			: "-",
-		 symbol && offset && strcmp(offset, "0x0") ? "+" : "",
-		 symbol && offset && strcmp(offset, "0x0") ? offset : "", module ? " [" : "",
-		 module ? module : "", module ? "]" : "");
+	if (!symbol)
+		symbol = addr ? addr : "-";
+	else if (offset && !strcmp(offset, "0x0"))
+		offset = NULL;
+	if (symbol == addr)
+		offset = NULL;
+	snprintf(out, size, "%s%s%s%s%s%s", symbol, offset ? "+" : "", offset ? offset : "",
+		 tail ? " [" : "", tail ? module : "", tail ? "]" : "");
 }
 
 static const char *text_of(json_t *o, const char *name)

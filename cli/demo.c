@@ -52,12 +52,13 @@ static void line(const char *label, const char *text)
 	char safe[512];
 
 	rf_safe(safe, sizeof(safe), text);
-	printf("  %-13s%s\n", label, safe);
+	printf("  %-14s%s\n", label, safe);
 }
 
 static void place(const char *label, json_t *o)
 {
-	json_t *module = json_object_get(o, "module");
+	/* A module without symbols of its own is named "[module]" already. */
+	bool module = json_object_get(o, "module") && text_of(o, "symbol")[0] != '[';
 	char text[512];
 
 	snprintf(text, sizeof(text), "%s+%s at %s%s%s", text_of(o, "symbol"), text_of(o, "offset"),
@@ -102,7 +103,8 @@ static _Noreturn void become_run(const struct demo *d)
 		"-M", "microvm,pit=off,pic=off,isa-serial=on", "-accel", "kvm", "-cpu", "host",
 		"-m", "256", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-serial", "stdio", "-kernel", d->kernel, "-initrd", d->initrd, "-append",
-		"console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check rf.mode=demo", NULL,
+		"console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check reboot=t "
+		"rf.mode=demo", NULL,
 	};
 	/* clang-format on */
 	char *copy[sizeof(argv) / sizeof(argv[0])];
