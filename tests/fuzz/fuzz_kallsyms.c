@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.addr = rf_gva_of(IMAGE + 0x1200000),
 		.first = rf_gva_of(IMAGE),
 		.last = rf_gva_of(UINT64_C(0xffffffffbfffffff)),
-		.inside = rf_gva_of(IMAGE + 0x1008),
+		.inside = rf_gva_of(IMAGE + 0x8008),
 	};
 	struct rf_diag diag;
 	struct rf_kallsyms k;
