@@ -77,7 +77,7 @@ static const char *text_of(json_t *o, const char *name)
 }
 
 struct cells {
-	char time[32], event[24], target[200], writer[200], task[64];
+	char time[32], event[24], target[200], writer[200], task[64], about[64];
 	const char *cell[8];
 };
 
@@ -96,8 +96,11 @@ static void fill(json_t *o, struct cells *c)
 	snprintf(c->task, sizeof(c->task), "%s(%lld)",
 		 text_of(task, "comm") ? text_of(task, "comm") : "",
 		 (long long)json_integer_value(json_object_get(task, "pid")));
-	if (!about)
+	if (!about) {
 		about = text_of(o, outcome ? "status" : "detail");
+		snprintf(c->about, sizeof(c->about), "%.60s", about ? about : "-");
+		about = c->about;
+	}
 	c->cell[0] = c->time;
 	c->cell[1] = event ? c->event : NULL;
 	c->cell[2] = outcome ? "outcome" : text_of(o, "verdict");

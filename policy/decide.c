@@ -10,6 +10,7 @@ enum stance {
 	LEGAL,
 	DENIED,
 	DENIED_ALWAYS, /* nothing could be applied, so observing denies it too */
+	FOUND,	       /* it never landed, and was found afterwards */
 	NOT_OURS,
 };
 
@@ -47,25 +48,35 @@ static const struct row {
 	{ RF_FACT_MSR, ANY, ANY, RF_FACT_MSR_SAME_VALUE, LEGAL, "msr-keeps-its-value" },
 	{ RF_FACT_MSR, ANY, ANY, RF_FACT_MSR_CHANGED, DENIED, "msr-is-pinned" },
 
-	{ RF_FACT_DMA, RF_FACT_REGION_TEXT, ANY, ANY, DENIED_ALWAYS, "dma-to-sealed-memory" },
-	{ RF_FACT_DMA, RF_FACT_REGION_RODATA, ANY, ANY, DENIED_ALWAYS, "dma-to-sealed-memory" },
+	{ RF_FACT_DMA, RF_FACT_REGION_TEXT, ANY, ANY, FOUND, "dma-to-sealed-memory" },
+	{ RF_FACT_DMA, RF_FACT_REGION_RODATA, ANY, ANY, FOUND, "dma-to-sealed-memory" },
 };
 
-static const struct row undecided = { .stance = DENIED, .rule = "undecided" };
-/* Observing must not apply these on a guess: KVM has nothing to apply. */
-static const struct row undecided_always = { .stance = DENIED_ALWAYS, .rule = "undecided" };
+/* What no row fits, by kind: a guess must not make anything legal, nor apply what cannot be
+ * applied. */
+static const struct row undecided[] = {
+	{ RF_FACT_WRITE, ANY, ANY, ANY, DENIED, "undecided" },
+	{ RF_FACT_MSR, ANY, ANY, ANY, DENIED, "undecided" },
+	{ RF_FACT_DMA, ANY, ANY, ANY, FOUND, "undecided" },
+};
+static const struct row unknown = { .stance = DENIED_ALWAYS, .rule = "undecided" };
+
+static bool fits(const struct row *r, const struct rf_facts *f)
+{
+	return r->kind == f->kind && (r->region == ANY || r->region == (int)f->region) &&
+	       (r->patch == ANY || r->patch == (int)f->patch) &&
+	       (r->msr == ANY || r->msr == (int)f->msr);
+}
 
 static const struct row *find_row(const struct rf_facts *f)
 {
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const struct row *r = &rows[i];
-
-		if (r->kind == f->kind && (r->region == ANY || r->region == (int)f->region) &&
-		    (r->patch == ANY || r->patch == (int)f->patch) &&
-		    (r->msr == ANY || r->msr == (int)f->msr))
-			return r;
-	}
-	return f->kind == RF_FACT_WRITE || f->kind == RF_FACT_MSR ? &undecided : &undecided_always;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (fits(&rows[i], f))
+			return &rows[i];
+	for (size_t i = 0; i < sizeof(undecided) / sizeof(undecided[0]); i++)
+		if (fits(&undecided[i], f))
+			return &undecided[i];
+	return &unknown;
 }
 
 int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct rf_decision *out)
@@ -89,11 +100,12 @@ int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct
 		}
 		break;
 	case DENIED_ALWAYS:
+	case FOUND:
 		break;
 	}
 	/* Observing ends no VM, not even over a write it could not let through. */
 	*out = (struct rf_decision){
-		RF_WORD_BLOCKED,
+		r->stance == FOUND ? RF_WORD_DETECTED : RF_WORD_BLOCKED,
 		p->on_denied == RF_ON_DENIED_KILL && p->mode == RF_MODE_ENFORCE
 			? RF_ACTION_KILL
 			: RF_ACTION_SUPPRESS,

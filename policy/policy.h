@@ -125,9 +125,9 @@ struct rf_decision {
  * 0, or -EINVAL when the policy itself is not valid (*out untouched: the caller must deny). Facts
  * that are missing, contradictory or out of range get the rule "undecided", which never allows.
  *
- * Observing cannot let through everything: an instruction KVM cannot emulate has no effect that
- * could be applied, and a device's bytes went to the decoy. Those are blocked in either mode, and
- * say so.
+ * Observing cannot let through everything: an instruction KVM cannot emulate has no effect that could be
+ * applied and is blocked in either mode. What a device wrote went to the decoy, not to the guest, and was
+ * found there afterwards: it is "detected" in either mode, and its action says whether the VM goes on.
  */
 int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct rf_decision *out);
 
