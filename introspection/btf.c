@@ -18,7 +18,7 @@
 #define DIMENSIONS_MAX 16u     /* arrays of arrays */
 #define NESTING_MAX 32u	       /* anonymous structs waiting to be searched */
 #define MEMBERS_MAX (1u << 16) /* members looked at for one name */
-#define PROBES_PER_TYPE 64u
+#define PROBES_PER_TYPE 16u
 
 struct rf_btf {
 	struct btf *btf;

@@ -14,7 +14,7 @@
 
 #include "introspection/kernel.h"
 
-#define RF_BTF_SIZE_MAX ((size_t)64 << 20)
+#define RF_BTF_SIZE_MAX ((size_t)32 << 20) /* distributions have 5 to 8 MiB */
 
 struct rf_btf;
 

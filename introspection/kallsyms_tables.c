@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "introspection/kallsyms_tables.h"
 
-#define GROUP 256u /* symbols per marker */
-#define SYMBOLS_MAX (1u << 22)
+#define GROUP 256u	       /* symbols per marker */
+#define SYMBOLS_MAX (1u << 20) /* distributions have 200,000 */
 #define WALK_BUDGET (SYMBOLS_MAX * 4ull)
 
 /* One string after the other from `at`; *end is just past the NUL. */

@@ -89,16 +89,44 @@ static int read_image(const struct rf_memory *m, uint8_t levels, rf_gva inside, 
 	return 0;
 }
 
+/*
+ * Page tables can map more at the image's distance than the image: what lies below the 2 MiB page
+ * of _text or above that of _end is none of it (arch/x86/mm/init_64.c cleanup_highmap() unmaps it).
+ */
+static void clip_image(struct rf_kernel *k)
+{
+	uint64_t first = k->image.base.v, last = first + (k->image.size - 1), below;
+	struct rf_symbol s;
+
+	if (!rf_symbols_by_name(&k->symbols, "_text", &s) &&
+	    rf_within(s.addr.v, 1, first, k->image.size)) {
+		below = (s.addr.v & ~(RF_HUGE_SIZE - 1)) - first;
+		if ((int64_t)below > 0) {
+			k->image.base.v += below;
+			k->image.gpa.v += below;
+			k->image.size -= below;
+		}
+	}
+	if (!rf_symbols_by_name(&k->symbols, "_end", &s) && s.addr.v > k->image.base.v &&
+	    s.addr.v <= last && ((s.addr.v - 1) | (RF_HUGE_SIZE - 1)) < last)
+		k->image.size = ((s.addr.v - 1) | (RF_HUGE_SIZE - 1)) + 1 - k->image.base.v;
+}
+
 static int discover(const struct rf_memory *m, const struct rf_paging *p, rf_gva inside,
 		    struct rf_kernel *k, struct rf_diag *diag)
 {
 	int r = rf_kimage_find(m, p, inside, &k->image, diag);
 
-	return r ? r : read_image(m, p->levels, inside, k, diag);
+	if (!r)
+		r = read_image(m, p->levels, inside, k, diag);
+	if (!r)
+		clip_image(k);
+	return r;
 }
 
-int rf_kernel_discover_image(const struct rf_memory *m, const struct rf_image *image, uint8_t levels,
-			     rf_gva inside, struct rf_kernel **out, struct rf_diag *diag)
+int rf_kernel_discover_image(const struct rf_memory *m, const struct rf_image *image,
+			     uint8_t levels, rf_gva inside, struct rf_kernel **out,
+			     struct rf_diag *diag)
 {
 	struct rf_kernel *k;
 	int r;

@@ -27,12 +27,13 @@ struct rf_kernel; /* owns copies of all tables; holds no reference to rf_memory 
 int rf_kernel_discover(const struct rf_memory *m, const struct rf_paging *p, rf_gva inside,
 		       struct rf_kernel **out, struct rf_diag *diag);
 /*
- * The same for an image that is known already, because it was sealed: guest page tables, which an attacker may have
- * changed since, are not asked. levels is rf_paging's. `inside` as above.
+ * The same for an image that is known already, because it was sealed: guest page tables, which an
+ * attacker may have changed since, are not asked. levels is rf_paging's. `inside` as above.
  */
 struct rf_image;
-int rf_kernel_discover_image(const struct rf_memory *m, const struct rf_image *image, uint8_t levels,
-			     rf_gva inside, struct rf_kernel **out, struct rf_diag *diag);
+int rf_kernel_discover_image(const struct rf_memory *m, const struct rf_image *image,
+			     uint8_t levels, rf_gva inside, struct rf_kernel **out,
+			     struct rf_diag *diag);
 void rf_kernel_destroy(struct rf_kernel *k); /* NULL is fine */
 
 bool rf_kernel_has_types(const struct rf_kernel *k);

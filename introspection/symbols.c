@@ -9,7 +9,7 @@
  * Names come from the guest: an attacker can choose thousands that hash alike. Real tables need
  * fewer than two probes a name; a table that needs far more is refused instead of being slow.
  */
-#define PROBES_PER_NAME 64u
+#define PROBES_PER_NAME 16u
 
 static const char *name_of(const struct rf_symbols *s, size_t index)
 {

@@ -121,10 +121,11 @@ static void put_symbols(struct guest *g)
 		{ "init_top_pgt", 'D', ROOT },
 		{ "modules", 'd', LIST },
 		{ "system_state", 'D', LIST + 0x100 },
+		{ "_end", 'B', IMAGE + IMAGE_SIZE - 100 },
 	};
 	struct synth_tables t;
 
-	t = synth_kallsyms(list, 10, g->modern ? SYNTH_ORDER_6_4 : SYNTH_ORDER_6_1,
+	t = synth_kallsyms(list, 11, g->modern ? SYNTH_ORDER_6_4 : SYNTH_ORDER_6_1,
 			   RF_KALLSYMS_ABSOLUTE_PERCPU, TABLES, IMAGE);
 	put(g, TABLES, t.bytes, t.len);
 	free(t.bytes);
@@ -224,13 +225,15 @@ static void check_kernel(const struct rf_kernel *k, const struct guest *g)
 	assert_int_equal(rf_kernel_image(k)->gpa.v, IMAGE_GPA);
 	assert_int_equal(rf_kernel_image(k)->size, IMAGE_SIZE);
 	assert_string_equal(rf_kernel_banner(k), "Linux version 6.99 (made by hand)");
-	assert_int_equal(rf_kernel_symbol_count(k), 10);
+	assert_int_equal(rf_kernel_symbol_count(k), 11);
 	assert_int_equal(rf_kernel_symbolize(k, rf_gva_of(ENTRY + 0x123), &s, &offset), 0);
 	assert_string_equal(s.name, "do_something");
 	assert_int_equal(offset, 0x23);
 	assert_int_equal(rf_kernel_symbol_extent(k, rf_gva_of(ENTRY), &s, &end), 0);
 	assert_int_equal(end.v, ENTRY + 0x100);
 	assert_int_equal(rf_kernel_symbol_extent(k, rf_gva_of(LIST + 0x200), &s, &end), 0);
+	assert_int_equal(end.v, IMAGE + IMAGE_SIZE - 100);
+	assert_int_equal(rf_kernel_symbol_extent(k, rf_gva_of(end.v), &s, &end), 0);
 	assert_int_equal(end.v, IMAGE + IMAGE_SIZE);
 	assert_int_equal(rf_kernel_symbolize(k, rf_gva_of(IMAGE - 1), &s, &offset), -ENOENT);
 	assert_int_equal(rf_kernel_symbolize(k, rf_gva_of(IMAGE + IMAGE_SIZE), &s, &offset),
@@ -257,11 +260,39 @@ static void kernels_are_found_early_and_sealed(void **state)
 				make_guest(&g, levels, mapping, modern);
 				assert_int_equal(discover(&g, ENTRY, &k), 0);
 				check_kernel(k, &g);
+
+				/* Again, from the image alone: the page tables are gone. */
+				struct rf_image known = *rf_kernel_image(k);
+				struct rf_diag diag;
+
+				rf_kernel_destroy(k);
+				memset(g.s.ram + image_gpa(ROOT), 0, RF_PAGE_SIZE);
+				assert_int_equal(rf_kernel_discover_image(&g.s.m, &known, levels,
+									  rf_gva_of(ENTRY), &k,
+									  &diag),
+						 0);
+				check_kernel(k, &g);
 				rf_kernel_destroy(k);
 				synth_deinit(&g.s);
 			}
 		}
 	}
+}
+
+/* Pages that an attacker mapped below and above, at the image's own distance. */
+static void neighbours_are_no_part_of_the_image(void **state)
+{
+	struct rf_kernel *k = NULL;
+	struct guest g;
+
+	make_guest(&g, 4, EARLY, true);
+	synth_map(&g.s, IMAGE - 8 * MIB, IMAGE_GPA - 8 * MIB, RF_HUGE_SIZE, SYNTH_W);
+	synth_map(&g.s, IMAGE + IMAGE_SIZE + 2 * MIB, IMAGE_GPA + IMAGE_SIZE + 2 * MIB,
+		  RF_HUGE_SIZE, 0);
+	assert_int_equal(discover(&g, ENTRY, &k), 0);
+	check_kernel(k, &g);
+	rf_kernel_destroy(k);
+	synth_deinit(&g.s);
 }
 
 /* Under page-table isolation CR3 may be the user half, which maps a page of entry code and no more.
@@ -312,6 +343,11 @@ static void what_is_no_kernel_is_refused(void **state)
 		if (!rf_within(IMAGE + i, 1, ROOT, 2 * MIB))
 			g.s.ram[IMAGE_GPA + i] = rand() >> 7;
 	assert_int_equal(discover(&g, ENTRY, &k), -ENOENT);
+
+	/* Nothing but what a search goes by: it gives up. */
+	for (size_t i = 0; i + 20 < 4 * MIB; i += 20)
+		memcpy(g.s.ram + IMAGE_GPA + i, rf_kallsyms_digits, 20);
+	assert_int_equal(discover(&g, ENTRY, &k), -EBADMSG);
 	assert_null(k);
 	synth_deinit(&g.s);
 }
@@ -413,6 +449,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kernels_are_found_early_and_sealed),
+		cmocka_unit_test(neighbours_are_no_part_of_the_image),
 		cmocka_unit_test(the_user_half_leads_to_the_kernel),
 		cmocka_unit_test(what_is_no_kernel_is_refused),
 		cmocka_unit_test(bad_types_cost_the_types_alone),
