@@ -153,8 +153,9 @@ static int receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *
 		struct cmsghdr h;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
+	/* Room for one descriptor to the byte: CMSG_SPACE() would let a second one in, unseen. */
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
-			    .msg_controllen = sizeof(control.room) };
+			    .msg_controllen = CMSG_LEN(sizeof(int)) };
 	struct cmsghdr *c;
 	ssize_t n;
 	int r = poll(&p, 1, timeout_ms);
@@ -185,11 +186,26 @@ static int send_msg(struct kvm_backend *k, const void *msg, size_t size)
 	return send(k->sock, msg, size, MSG_NOSIGNAL) == (ssize_t)size ? 0 : -ECONNRESET;
 }
 
+/* A checked packet that is no answer to a command, its lengths bounded. */
+static int take(const uint8_t *packet, union rf_backend_message *out)
+{
+	union rf_backend_message m = { 0 };
+
+	memcpy(&m.h, packet, sizeof(m.h));
+	if (m.h.type != RF_MSG_EVENT && m.h.type != RF_MSG_OUTCOME)
+		return -EBADMSG;
+	memcpy(&m, packet, m.h.size);
+	if (m.h.type == RF_MSG_EVENT && (m.event.write.len > RF_EVENT_BYTES ||
+					 m.event.insn.len > sizeof(m.event.insn.bytes)))
+		return -EBADMSG;
+	*out = m;
+	return 0;
+}
+
 static int kvm_next(struct rf_backend *b, union rf_backend_message *out)
 {
 	struct kvm_backend *k = of(b);
 	uint8_t packet[RF_MSG_MAX + 1];
-	struct rf_msg h;
 	int err;
 
 	if (k->queued) {
@@ -198,16 +214,7 @@ static int kvm_next(struct rf_backend *b, union rf_backend_message *out)
 		return 0;
 	}
 	err = receive(k->sock, 0, packet, sizeof(packet), NULL);
-	if (err)
-		return err;
-	memcpy(&h, packet, sizeof(h));
-	if (h.type != RF_MSG_EVENT && h.type != RF_MSG_OUTCOME)
-		return -EBADMSG;
-	memcpy(out, packet, h.size);
-	if (h.type == RF_MSG_EVENT &&
-	    (out->event.write.len > RF_EVENT_BYTES || out->event.insn.len > sizeof(out->event.insn.bytes)))
-		return -EBADMSG;
-	return 0;
+	return err ? err : take(packet, out);
 }
 
 /* Sends a command and waits for its DONE; events that come first are kept for kvm_next(). */
@@ -235,9 +242,12 @@ static int command(struct kvm_backend *k, struct rf_msg *m, uint64_t *ns)
 				*ns = done.ns;
 			return done.status > 0 ? -EBADMSG : done.status;
 		}
-		if ((h.type != RF_MSG_EVENT && h.type != RF_MSG_OUTCOME) || k->queued == QUEUE)
+		if (k->queued == QUEUE)
 			return -EBADMSG;
-		memcpy(&k->queue[k->queued++], packet, h.size);
+		err = take(packet, &k->queue[k->queued]);
+		if (err)
+			return err;
+		k->queued++;
 	}
 }
 
@@ -298,12 +308,14 @@ static int map_board(struct kvm_backend *k, int fd)
 {
 	struct stat st;
 	void *map;
+	int seals;
 
 	if (k->hello.board_size != sizeof(struct rf_board) || fstat(fd, &st) ||
 	    st.st_size != (off_t)sizeof(struct rf_board))
 		return -EBADMSG;
 	/* A file that could still shrink would turn our reads into SIGBUS. */
-	if (!(fcntl(fd, F_GET_SEALS) & F_SEAL_SHRINK))
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 || !(seals & F_SEAL_SHRINK))
 		return -EBADMSG;
 	map = mmap(NULL, sizeof(struct rf_board), PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
