@@ -3,6 +3,7 @@
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
 #include <asm/processor.h>
+#include <asm/trapnr.h>
 #include <linux/string.h>
 
 #include "attacks.h"
@@ -59,7 +60,7 @@ static unsigned long avx_on(void)
 void attack_avx_32(struct rf_report *r)
 {
 	struct rf_alias alias;
-	unsigned long faulted = 1, cr4;
+	unsigned long faulted = 1, trap = 0, cr4;
 	unsigned int tries = 0;
 	bool stuck;
 	u8 bytes[32];
@@ -77,10 +78,15 @@ void attack_avx_32(struct rf_report *r)
 	do {
 		/* An exit in between puts KVM's idea of XCR0 back, and the instruction is undefined: try again. */
 		cr4 = avx_on();
-		asm volatile("3:	vmovdqu (%[v]), %%ymm0\n" RF_STORE("vmovdqu %%ymm0, (%[p])") _ASM_EXTABLE(3b, 2b)
-			     : [f] "+r"(faulted) : [v] "r"(bytes), [p] "r"(alias.at) : "memory", "cc");
+		trap = 0;
+		/* RF_STORE, but with the trap's number in rax. */
+		asm volatile("3:	vmovdqu (%[v]), %%ymm0\n"
+			     "1:	vmovdqu %%ymm0, (%[p])\n	xorl %k[f], %k[f]\n2:\n"
+			     _ASM_EXTABLE_FAULT(1b, 2b) _ASM_EXTABLE_FAULT(3b, 2b)
+			     : [f] "+r"(faulted), "+a"(trap) : [v] "r"(bytes), [p] "r"(alias.at) : "memory", "cc");
 		asm volatile("mov %0, %%cr4" : : "r"(cr4) : "memory");
-	} while (faulted && ++tries < 3);
+	} while (faulted && trap == X86_TRAP_UD && ++tries < 5);
+	rf_say(r, "trap=%lu tries=%u", trap, tries + 1);
 	kernel_fpu_end();
 	stuck = rf_guard_end();
 	if (stuck)
