@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* hv/backend_kvm.c against a fence that lies: the test is the VMM at the other end of the socket. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "hv/backend.h"
+
+static int vmm, monitor = -1; /* the two ends */
+static struct rf_board *board;
+static struct rf_backend *hv;
+static const char *why;
+
+static int make_board(size_t size, int seals)
+{
+	int fd = memfd_create("board", MFD_ALLOW_SEALING);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(board, MAP_FAILED);
+	if (size >= sizeof(*board)) {
+		board->magic = RF_BOARD_MAGIC;
+		board->revision = RF_PROTO_REVISION;
+		board->seq = 2;
+	}
+	if (seals)
+		assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+static void send_fds(const void *msg, size_t size, const int *fds, int n)
+{
+	struct iovec iov = { (void *)(uintptr_t)msg, size };
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(8 * sizeof(int))];
+	} control = { .room = { 0 } };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (n) {
+		m.msg_control = control.room;
+		m.msg_controllen = CMSG_SPACE((size_t)n * sizeof(int));
+		control.h.cmsg_level = SOL_SOCKET;
+		control.h.cmsg_type = SCM_RIGHTS;
+		control.h.cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
+		memcpy(CMSG_DATA(&control.h), fds, (size_t)n * sizeof(int));
+	}
+	assert_int_equal(sendmsg(vmm, &m, MSG_NOSIGNAL), size);
+}
+
+static struct rf_msg_hello hello(void)
+{
+	struct rf_msg_hello h = { .vmm_pid = 1, .instance = 77, .next_event = 5,
+				  .board_size = sizeof(struct rf_board) };
+
+	rf_msg_init(&h.h, RF_MSG_HELLO, 0);
+	memset(h.vmm, 'x', sizeof(h.vmm)); /* no NUL */
+	return h;
+}
+
+static void connected(void)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	vmm = pair[0];
+	monitor = pair[1];
+	why = NULL;
+}
+
+static void refused(int err)
+{
+	assert_int_equal(rf_backend_kvm_attach(monitor, &hv, &why), err);
+	assert_non_null(why);
+	close(monitor);
+	close(vmm);
+}
+
+static void attached(void)
+{
+	struct rf_msg_hello h = hello();
+	struct rf_msg_welcome w;
+	int fd = make_board(sizeof(struct rf_board), F_SEAL_SHRINK);
+
+	connected();
+	send_fds(&h, sizeof(h), &fd, 1);
+	close(fd);
+	assert_int_equal(rf_backend_kvm_attach(monitor, &hv, &why), 0);
+	assert_int_equal(recv(vmm, &w, sizeof(w), 0), sizeof(w));
+	assert_int_equal(rf_msg_check(&w, sizeof(w)), 0);
+	assert_int_equal(w.h.type, RF_MSG_WELCOME);
+	assert_int_equal(w.monitor_pid, getpid());
+}
+
+static void detach(void)
+{
+	hv->ops->destroy(hv);
+	close(vmm);
+	munmap(board, sizeof(*board));
+}
+
+static int open_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* --- attach -------------------------------------------------------------------------------------- */
+
+static void foreign_peers(void **state)
+{
+	struct rf_msg_hello h = hello();
+	struct rf_msg_welcome w;
+	int fds = open_fds();
+
+	connected();
+	assert_int_equal(send(vmm, "GET / HTTP/1.1\r\n", 16, 0), 16);
+	refused(-EBADMSG);
+
+	connected();
+	close(vmm);
+	vmm = -1;
+	refused(-ECONNRESET);
+
+	connected(); /* cut short */
+	assert_int_equal(send(vmm, &h, sizeof(h) - 1, 0), sizeof(h) - 1);
+	refused(-EBADMSG);
+
+	connected(); /* no board */
+	assert_int_equal(send(vmm, &h, sizeof(h), 0), sizeof(h));
+	refused(-EBADMSG);
+
+	connected(); /* not a HELLO, and shorter than one */
+	rf_msg_init(&w.h, RF_MSG_WELCOME, 0);
+	assert_int_equal(send(vmm, &w, sizeof(w), 0), sizeof(w));
+	refused(-EBADMSG);
+
+	connected(); /* another revision is told ours */
+	h.h.revision++;
+	assert_int_equal(send(vmm, &h, sizeof(h), 0), sizeof(h));
+	assert_int_equal(rf_backend_kvm_attach(monitor, &hv, &why), -EPROTONOSUPPORT);
+	assert_non_null(strstr(why, "revision"));
+	assert_int_equal(recv(vmm, &w, sizeof(w), 0), sizeof(w));
+	assert_int_equal(w.h.revision, RF_PROTO_REVISION);
+	close(vmm);
+	close(monitor);
+	assert_int_equal(open_fds(), fds);
+}
+
+static void refused_board(int fd)
+{
+	struct rf_msg_hello h = hello();
+
+	connected();
+	send_fds(&h, sizeof(h), &fd, 1);
+	close(fd);
+	if (board)
+		munmap(board, sizeof(*board));
+	board = NULL;
+	refused(-EBADMSG);
+	assert_non_null(strstr(why, "board"));
+}
+
+static void boards(void **state)
+{
+	struct rf_msg_hello h = hello();
+	char name[] = "/tmp/rf-board-XXXXXX";
+	int fd, fds = open_fds();
+
+	refused_board(make_board(4096, F_SEAL_SHRINK));
+	refused_board(make_board(sizeof(struct rf_board), 0)); /* could shrink under us */
+	fd = make_board(sizeof(struct rf_board), F_SEAL_SHRINK);
+	board->magic++;
+	refused_board(fd);
+	fd = make_board(sizeof(struct rf_board), F_SEAL_SHRINK);
+	board->revision++;
+	refused_board(fd);
+
+	/* A file that knows no seals could shrink too. */
+	fd = mkstemp(name);
+	unlink(name);
+	assert_int_equal(ftruncate(fd, sizeof(struct rf_board)), 0);
+	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	board->magic = RF_BOARD_MAGIC;
+	board->revision = RF_PROTO_REVISION;
+	refused_board(fd);
+
+	connected();
+	h.board_size--;
+	fd = make_board(sizeof(struct rf_board), F_SEAL_SHRINK);
+	send_fds(&h, sizeof(h), &fd, 1);
+	close(fd);
+	munmap(board, sizeof(*board));
+	refused(-EBADMSG);
+	assert_int_equal(open_fds(), fds);
+}
+
+/* Descriptors sent where none are awaited must not pile up in the monitor. */
+static void smuggled_descriptors(void **state)
+{
+	struct rf_msg_outcome o = { .id = 1 };
+	union rf_backend_message m;
+	int before, some[8];
+
+	attached();
+	for (int i = 0; i < 8; i++)
+		some[i] = vmm;
+	before = open_fds();
+	rf_msg_init(&o.h, RF_MSG_OUTCOME, 0);
+	for (int n = 1; n <= 8; n++) {
+		send_fds(&o, sizeof(o), some, n);
+		assert_int_equal(hv->ops->next(hv, &m), 0);
+		assert_int_equal(m.h.type, RF_MSG_OUTCOME);
+	}
+	assert_int_equal(open_fds(), before);
+	detach();
+}
+
+/* --- what it says --------------------------------------------------------------------------------- */
+
+static struct rf_msg_event event(uint64_t id)
+{
+	struct rf_msg_event e = { .id = id, .kind = RF_EVENT_WRITE, .write.len = 8 };
+
+	rf_msg_init(&e.h, RF_MSG_EVENT, 0);
+	return e;
+}
+
+static void events(void **state)
+{
+	union rf_backend_message m;
+	struct rf_msg_event e = event(9);
+	struct rf_msg_done d = { .status = 0 };
+
+	attached();
+	assert_int_equal(hv->ops->next(hv, &m), -EAGAIN);
+	assert_int_equal(send(vmm, &e, sizeof(e), 0), sizeof(e));
+	assert_int_equal(hv->ops->next(hv, &m), 0);
+	assert_int_equal(m.event.id, 9);
+	e.write.len = RF_EVENT_BYTES + 1;
+	assert_int_equal(send(vmm, &e, sizeof(e), 0), sizeof(e));
+	assert_int_equal(hv->ops->next(hv, &m), -EBADMSG);
+	e = event(10);
+	e.insn.len = 16;
+	assert_int_equal(send(vmm, &e, sizeof(e), 0), sizeof(e));
+	assert_int_equal(hv->ops->next(hv, &m), -EBADMSG);
+	rf_msg_init(&d.h, RF_MSG_DONE, 1); /* of a command nobody gave */
+	assert_int_equal(send(vmm, &d, sizeof(d), 0), sizeof(d));
+	assert_int_equal(hv->ops->next(hv, &m), -EBADMSG);
+	assert_int_equal(send(vmm, &e, sizeof(e) - 1, 0), sizeof(e) - 1);
+	assert_int_equal(hv->ops->next(hv, &m), -EBADMSG);
+	e.h.revision++;
+	assert_int_equal(send(vmm, &e, sizeof(e), 0), sizeof(e));
+	assert_int_equal(hv->ops->next(hv, &m), -EPROTONOSUPPORT);
+	shutdown(vmm, SHUT_RDWR);
+	assert_int_equal(hv->ops->next(hv, &m), -ECONNRESET);
+	detach();
+}
+
+/* Answers a command: `events` first, of which one may be ill-formed, then a DONE of another time, then the DONE. */
+static struct {
+	int events;
+	bool ill_formed;
+	int32_t status;
+} script;
+
+static void *answer(void *arg)
+{
+	uint8_t packet[RF_MSG_MAX];
+	struct rf_msg_done d = { .ns = 123 };
+	struct rf_msg h;
+
+	if (recv(vmm, packet, sizeof(packet), 0) <= 0)
+		return NULL;
+	memcpy(&h, packet, sizeof(h));
+	for (int i = 0; i < script.events; i++) {
+		struct rf_msg_event e = event((uint64_t)i + 1);
+
+		if (script.ill_formed && i == script.events - 1)
+			e.write.len = 4000;
+		send(vmm, &e, sizeof(e), MSG_NOSIGNAL);
+	}
+	rf_msg_init(&d.h, RF_MSG_DONE, h.seq - 1);
+	d.status = -EIO;
+	send(vmm, &d, sizeof(d), MSG_NOSIGNAL);
+	d.h.seq = h.seq;
+	d.status = script.status;
+	send(vmm, &d, sizeof(d), MSG_NOSIGNAL);
+	return NULL;
+}
+
+static int seal_once(int events_before, bool ill_formed, int32_t status)
+{
+	struct rf_msg_seal m = { .count = 1 };
+	uint64_t ns = 0;
+	pthread_t t;
+	int err;
+
+	script.events = events_before;
+	script.ill_formed = ill_formed;
+	script.status = status;
+	assert_int_equal(pthread_create(&t, NULL, answer, NULL), 0);
+	err = hv->ops->seal(hv, &m, &ns);
+	if (!err)
+		assert_int_equal(ns, 123);
+	if (events_before > 100)
+		shutdown(vmm, SHUT_RDWR); /* nobody reads on: the sender would wait for ever */
+	pthread_join(t, NULL);
+	return err;
+}
+
+static void commands(void **state)
+{
+	union rf_backend_message m;
+
+	attached();
+	assert_int_equal(seal_once(0, false, 0), 0);
+	assert_int_equal(seal_once(0, false, -ESTALE), -ESTALE);
+	assert_int_equal(seal_once(0, false, 1), -EBADMSG); /* no such status */
+	assert_int_equal(seal_once(3, false, 0), 0);
+	for (uint64_t id = 1; id <= 3; id++) {
+		assert_int_equal(hv->ops->next(hv, &m), 0);
+		assert_int_equal(m.event.id, id);
+	}
+	assert_int_equal(hv->ops->next(hv, &m), -EAGAIN);
+	detach();
+	/* An event that comes in the middle of a command is looked at no less. */
+	attached();
+	assert_int_equal(seal_once(2, true, 0), -EBADMSG);
+	detach();
+	/* More than vCPUs could have sent. */
+	attached();
+	assert_int_equal(seal_once(2000, false, 0), -EBADMSG);
+	detach();
+}
+
+/* --- the board ------------------------------------------------------------------------------------ */
+
+static void memory(void **state)
+{
+	static uint8_t ram[2][4096] = { { 1, 2, 3 }, { 4, 5, 6 } };
+	struct rf_backend_info info;
+	uint8_t buf[8192];
+
+	attached();
+	board->runs_count = 2;
+	board->runs[0] = (struct rf_board_run){ 0x1000, 4096, (uintptr_t)ram[0], (uintptr_t)ram[1] };
+	board->runs[1] = (struct rf_board_run){ 0x2000, 4096, (uintptr_t)ram[1], 0 };
+	board->seq += 2;
+	assert_int_equal(hv->ops->read(hv, rf_gpa_of(0x1000), buf, 8192), 0);
+	assert_memory_equal(buf, ram, 8192);
+	assert_int_equal(hv->ops->read(hv, rf_gpa_of(0x1001), buf, 8192), -EFAULT);
+	assert_int_equal(hv->ops->read(hv, rf_gpa_of(0xfff), buf, 2), -EFAULT);
+	assert_int_equal(hv->ops->read(hv, rf_gpa_of(UINT64_MAX), buf, 2), -EFAULT);
+	assert_int_equal(hv->ops->read_decoy(hv, rf_gpa_of(0x1000), buf, 3), 0);
+	assert_memory_equal(buf, ram[1], 3);
+	assert_int_equal(hv->ops->read_decoy(hv, rf_gpa_of(0x2000), buf, 3), -ENOENT);
+	/* Runs that wrap, or lie where nothing is. */
+	board->runs[0] = (struct rf_board_run){ UINT64_MAX - 10, UINT64_MAX, (uintptr_t)ram[0], 0 };
+	board->runs[1] = (struct rf_board_run){ 0, UINT64_MAX, 8, 0 };
+	board->seq += 2;
+	hv->ops->read(hv, rf_gpa_of(UINT64_MAX - 4), buf, 64); /* its word against its own */
+	assert_int_equal(hv->ops->read(hv, rf_gpa_of(0x1000), buf, 64), -EFAULT);
+	/* Counts out of bounds, and a layout that never settles: no answer rather than a wrong one. */
+	board->runs_count = RF_BOARD_RUNS + 1;
+	board->seq += 2;
+	assert_int_equal(hv->ops->info(hv, &info), -EAGAIN);
+	board->runs_count = 0;
+	board->regions_count = RF_SEAL_MAX + 1;
+	board->seq += 2;
+	assert_int_equal(hv->ops->info(hv, &info), -EAGAIN);
+	board->regions_count = 0;
+	board->seq++;
+	assert_int_equal(hv->ops->info(hv, &info), -EAGAIN);
+	board->seq++;
+	assert_int_equal(hv->ops->info(hv, &info), 0);
+	assert_int_equal(info.instance, 77);
+	assert_int_equal(info.vmm_pid, getpid()); /* the kernel's word, not the HELLO's */
+	detach();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(foreign_peers),	cmocka_unit_test(boards),
+		cmocka_unit_test(smuggled_descriptors), cmocka_unit_test(events),
+		cmocka_unit_test(commands),		cmocka_unit_test(memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
