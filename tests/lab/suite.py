@@ -110,7 +110,7 @@ def tracing(kernel: str) -> Test:
         patches = o.decisions(kind="write", region="text", verdict="allowed")
         check(len(patches) > 300, f"only {len(patches)} patch steps seen")
         check(all(r["rule"].startswith("text-patch-legal") for r in patches), "allowed by another rule")
-        check(all(r["writer"]["symbol"].startswith("memcpy") for r in patches), "the writer is not named")
+        check(all("memcpy" in r["writer"]["symbol"] for r in patches), "the writer is not named")
     return Test(f"tracing-{kernel}",
                 RUN + f"protected trace {kernel} 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint'", verify)
 
@@ -118,7 +118,7 @@ def tracing(kernel: str) -> Test:
 def monitor_killed() -> Test:
     """The monitor dies by SIGKILL again and again, from before the seal until the end."""
     script = RUN + """
-(while sleep 0.$(($RANDOM % 9 + 1)); do killall -9 ringfence-monitor 2>/dev/null && echo killed >>$OUT/kills; done) &
+(while sleep $(($RANDOM % 3 + 1)); do killall -9 ringfence-monitor 2>/dev/null && echo killed >>$OUT/kills; done) &
 protected killed 6.12 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint,tracepoint'
 protected killed2 6.12 1 'rf.mode=attack rf.attacks=syscall_table,commit_creds,ro_after_init,vmap_alias'
 kill %1 $! 2>/dev/null
@@ -189,18 +189,18 @@ def q35() -> Test:
 
 
 def hotplug() -> Test:
-    """A vCPU that is plugged in after the seal is held by it too."""
+    """A vCPU that is plugged in after the seal is held by it too. (A third: the second one makes Linux patch in its SMP locks.)"""
     script = Q35 + """
 (while ! grep -q 'RF: init' $OUT/console 2>/dev/null; do sleep 0.5; done
- echo device_add host-x86_64-cpu,id=late,socket-id=1,core-id=0,thread-id=0; sleep 25; echo info cpus) |
-q35 'rf.mode=hotplug' -smp 1,sockets=2,maxcpus=2 -monitor stdio >$OUT/hmp 2>&1
+ echo device_add host-x86_64-cpu,id=late,socket-id=2,core-id=0,thread-id=0; sleep 25; echo info cpus) |
+q35 'rf.mode=hotplug' -smp 2,sockets=3,maxcpus=3 -monitor stdio >$OUT/hmp 2>&1
 """
 
     def verify(o: Outcome) -> None:
-        check(o.said("RF: hotplug cpu1 online"), "the plugged CPU never ran")
+        check(o.said("RF: hotplug cpu2 online"), "the plugged CPU never ran")
         check(o.said("result=faulted") == 1 and not o.said("result=landed"), "its attack landed")
         sealed(o)
-        check(o.decisions(verdict="blocked")[0]["vcpu"] == 1, "the record names another CPU")
+        check(o.decisions(verdict="blocked")[0]["vcpu"] == 2, "the record names another CPU")
     return Test("hotplug", script, verify, 180)
 
 
