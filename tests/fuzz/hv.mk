@@ -1,0 +1,3 @@
+FUZZERS += fuzz_proto fuzz_decode
+fuzz_proto_SRCS = tests/fuzz/fuzz_proto.c hv/backend_kvm.c hv/proto.c
+fuzz_decode_SRCS = tests/fuzz/fuzz_decode.c hv/vmx/decode.c
