@@ -55,6 +55,26 @@ $(O)/ringfence-monitor: $(MONITOR_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
 	@echo "  LD $@"
 	$(Q)$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
 
+MANS = $(O)/ringfence.1 $(O)/ringfence-monitor.8
+$(MANS): $(O)/%: docs/%.scd
+	@mkdir -p $(@D)
+	scdoc <$< >$@
+.PHONY: man
+man: $(MANS)
+
+.PHONY: install
+install: programs man
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(O)/ringfence $(O)/ringfence-monitor
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/ringfence $(O)/libringfence.so
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(O)/ringfence.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(O)/ringfence-monitor.8
+
+.PHONY: check layers
+check: programs man
+	tests/check.py
+layers: programs
+	scripts/check-layers $(O)
+
 .PHONY: deps clean
 deps:
 	scripts/packages.sh

@@ -7,6 +7,13 @@ CPUS ?= 1 2
 HOST_KERNEL ?= 6.12
 export O
 
+# lab-suite: stock guests under protection, on either host kernel.
+.PHONY: lab-suite lab-suite-6.1
+lab-suite: programs
+	tests/lab/suite.py --host-kernel $(HOST_KERNEL)
+lab-suite-6.1: programs
+	tests/lab/suite.py --host-kernel 6.1 boot-6.12-2 boot-6.1-1 tracing-6.12 first-act
+
 .PHONY: demo attacks attacks-control lab lab-shell
 demo: programs
 	tests/lab/lab.py run --host-kernel $(HOST_KERNEL) --guests 6.12 --job demo=tests/lab/jobs/demo.sh@180
