@@ -357,6 +357,7 @@ static int vm_ioctl(unsigned long request, void *arg)
 	case KVM_CREATE_VCPU:
 		return vcpu_create(arg);
 	case KVM_SET_USER_MEMORY_REGION:
+	case KVM_SET_USER_MEMORY_REGION2: /* begins with the first one; guest_memfd's flag is refused there */
 		return set_region(arg);
 	case KVM_GET_DIRTY_LOG:
 		return dirty_log(arg);
@@ -380,7 +381,6 @@ static int vm_ioctl(unsigned long request, void *arg)
 		err = z->pio ? 0 : over_sealed(z->addr, z->size);
 		break;
 	}
-	case KVM_SET_USER_MEMORY_REGION2:
 	case KVM_CREATE_GUEST_MEMFD:
 	case KVM_SET_MEMORY_ATTRIBUTES:
 	case KVM_CLEAR_DIRTY_LOG:

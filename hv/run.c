@@ -234,6 +234,14 @@ static int enforce_msr(struct rf_vcpu *v, enum rf_verdict verdict)
 	return rf_cpu_set_msr(v, ev->msr.index, ev->msr.value);
 }
 
+/* Commands name the kernel that was known before, again. */
+static void kernel_denied(uint64_t id)
+{
+	unsigned long long announced = id;
+
+	atomic_compare_exchange_strong(&rf_vm.kernel, &announced, rf_vm.board->kernel);
+}
+
 /* The verdict is there. TO_VMM when an exit stands in kvm_run that the VMM must see. */
 static enum next enforce(struct rf_vcpu *v)
 {
@@ -250,11 +258,15 @@ static enum next enforce(struct rf_vcpu *v)
 		err = enforce_emulation(v, verdict);
 		break;
 	case RF_EVENT_KERNEL:
-		/* Announced by the VMM's own load: nothing of the guest waits in kvm_run. */
+		/* Announced by the VMM's own load: nothing of the guest waits in kvm_run, no fault undoes it. */
 		if (v->wait.saved.reason)
 			err = enforce_msr(v, verdict);
+		else if (verdict != RF_VERDICT_ALLOW)
+			rf_fatal("the guest state that the VMM loaded was denied");
 		if (!err && verdict == RF_VERDICT_ALLOW)
 			rf_kernel_found(&v->wait.event);
+		else
+			kernel_denied(v->wait.event.id);
 		break;
 	}
 	/* An allowed store is settled by its record; the others' end is worth a line of its own. */
