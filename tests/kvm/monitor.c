@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/kvm/monitor.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "tests/kvm/check.h"
+
+#define MAX_EVENTS 200000
+#define PATIENCE 20 /* seconds */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t heard = PTHREAD_COND_INITIALIZER;
+static pthread_t thread;
+static enum monitor_manners manners;
+static int listener = -1, peer = -1;
+static monitor_judge judge;
+static struct rf_msg_event *events;
+static unsigned nr_events, nr_outcomes;
+static struct rf_msg_outcome outcomes[1024];
+static struct rf_msg_done done;
+static bool answered;
+static uint32_t seq;
+static struct rf_msg_hello hello;
+static const volatile struct rf_board *board;
+
+static void take_hello(int fd)
+{
+	struct iovec iov = { &hello, sizeof(hello) };
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+			    .msg_controllen = sizeof(control.room) };
+	int board_fd;
+	void *map;
+
+	CHECK_EQ(recvmsg(fd, &m, 0), sizeof(hello));
+	CHECK_EQ(rf_msg_check(&hello, sizeof(hello)), 0);
+	CHECK_EQ(hello.h.type, RF_MSG_HELLO);
+	CHECK(CMSG_FIRSTHDR(&m) && CMSG_FIRSTHDR(&m)->cmsg_type == SCM_RIGHTS);
+	memcpy(&board_fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(board_fd));
+	CHECK_EQ(hello.board_size, sizeof(struct rf_board));
+	/* The monitor gets no writable mapping, whatever it asks for. */
+	CHECK(mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, board_fd, 0) ==
+	      MAP_FAILED);
+	map = mmap(NULL, sizeof(*board), PROT_READ, MAP_SHARED, board_fd, 0);
+	CHECK(map != MAP_FAILED);
+	close(board_fd);
+	board = map;
+}
+
+static void hear(const uint8_t *packet, size_t size)
+{
+	struct rf_msg_verdict v = { .verdict = RF_VERDICT_ALLOW };
+	struct rf_msg_event ev;
+	struct rf_msg h;
+	monitor_judge j;
+
+	CHECK_EQ(rf_msg_check(packet, size), 0);
+	memcpy(&h, packet, sizeof(h));
+	pthread_mutex_lock(&lock);
+	j = judge;
+	if (h.type == RF_MSG_EVENT) {
+		memcpy(&ev, packet, sizeof(ev));
+		CHECK(nr_events < MAX_EVENTS);
+		events[nr_events++] = ev;
+	} else if (h.type == RF_MSG_OUTCOME) {
+		CHECK(nr_outcomes < sizeof(outcomes) / sizeof(outcomes[0]));
+		memcpy(&outcomes[nr_outcomes++], packet, sizeof(outcomes[0]));
+	} else {
+		CHECK_EQ(h.type, RF_MSG_DONE);
+		CHECK_EQ(h.seq, seq);
+		memcpy(&done, packet, sizeof(done));
+		answered = true;
+	}
+	pthread_cond_broadcast(&heard);
+	pthread_mutex_unlock(&lock);
+	if (h.type != RF_MSG_EVENT || !j || ev.kind == RF_EVENT_RESET)
+		return;
+	v.id = ev.id;
+	if (j(&ev, &v))
+		monitor_verdict(&v);
+}
+
+static void greet(int fd)
+{
+	struct rf_msg_welcome w = { .monitor_pid = (uint32_t)getpid() };
+
+	rf_msg_init(&w.h, RF_MSG_WELCOME, 0);
+	if (manners == MONITOR_REVISION)
+		w.h.revision++;
+	if (manners == MONITOR_FOREIGN)
+		CHECK_EQ(send(fd, "220 mail ready\r\n", 16, MSG_NOSIGNAL), 16);
+	else if (manners != MONITOR_HANGS_UP)
+		CHECK_EQ(send(fd, &w, sizeof(w), MSG_NOSIGNAL), sizeof(w));
+	if (manners != MONITOR_GOOD)
+		close(fd);
+}
+
+static void *serve(void *arg)
+{
+	int on = listener;
+
+	for (;;) {
+		uint8_t packet[RF_MSG_MAX + 1];
+		int fd = accept(on, NULL, NULL);
+		ssize_t n;
+
+		if (fd < 0)
+			return NULL;
+		take_hello(fd);
+		greet(fd);
+		if (manners != MONITOR_GOOD)
+			continue;
+		pthread_mutex_lock(&lock);
+		peer = fd;
+		pthread_cond_broadcast(&heard);
+		pthread_mutex_unlock(&lock);
+		while ((n = recv(fd, packet, sizeof(packet), 0)) > 0)
+			hear(packet, (size_t)n);
+	}
+}
+
+void monitor_start(const char *path, enum monitor_manners m)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	events = calloc(MAX_EVENTS, sizeof(*events)); /* touched as far as it is used */
+	CHECK(events);
+	nr_events = nr_outcomes = 0;
+	manners = m;
+	unlink(path);
+	CHECK(strlen(path) < sizeof(a.sun_path));
+	strcpy(a.sun_path, path);
+	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	CHECK(listener >= 0);
+	CHECK_EQ(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
+	CHECK_EQ(listen(listener, 4), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, serve, NULL), 0);
+}
+
+void monitor_die(void)
+{
+	shutdown(listener, SHUT_RDWR);
+	pthread_mutex_lock(&lock);
+	if (peer >= 0)
+		shutdown(peer, SHUT_RDWR);
+	pthread_mutex_unlock(&lock);
+	pthread_join(thread, NULL);
+	close(listener);
+	if (peer >= 0)
+		close(peer);
+	peer = listener = -1;
+	free(events);
+	events = NULL;
+	judge = NULL;
+}
+
+void monitor_set_judge(monitor_judge j)
+{
+	pthread_mutex_lock(&lock);
+	judge = j;
+	pthread_mutex_unlock(&lock);
+}
+
+/* Lock held. False when time is up. */
+static bool wait_heard(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_sec += PATIENCE;
+	return !pthread_cond_timedwait(&heard, &lock, &t);
+}
+
+void monitor_await_vm(void)
+{
+	pthread_mutex_lock(&lock);
+	while (peer < 0)
+		CHECK(wait_heard());
+	pthread_mutex_unlock(&lock);
+}
+
+struct rf_msg_event monitor_event(unsigned n, enum rf_event_kind kind)
+{
+	struct rf_msg_event ev;
+
+	pthread_mutex_lock(&lock);
+	while (nr_events <= n)
+		if (!wait_heard())
+			FAIL("event %u of kind %d did not come", n, kind);
+	ev = events[n];
+	pthread_mutex_unlock(&lock);
+	CHECK_EQ(ev.kind, kind);
+	return ev;
+}
+
+unsigned monitor_events(void)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&lock);
+	n = nr_events;
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+unsigned monitor_events_of(enum rf_event_kind kind)
+{
+	unsigned n = 0;
+
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < nr_events; i++)
+		n += events[i].kind == kind;
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+struct rf_msg_outcome monitor_outcome(unsigned n)
+{
+	struct rf_msg_outcome o;
+
+	pthread_mutex_lock(&lock);
+	while (nr_outcomes <= n)
+		CHECK(wait_heard());
+	o = outcomes[n];
+	pthread_mutex_unlock(&lock);
+	return o;
+}
+
+void monitor_send(const void *packet, size_t size)
+{
+	CHECK_EQ(send(peer, packet, size, MSG_NOSIGNAL), size);
+}
+
+void monitor_verdict(const struct rf_msg_verdict *v)
+{
+	struct rf_msg_verdict m = *v;
+
+	rf_msg_init(&m.h, RF_MSG_VERDICT, 0);
+	monitor_send(&m, sizeof(m));
+}
+
+void monitor_allow(uint64_t id)
+{
+	struct rf_msg_verdict v = { .id = id, .verdict = RF_VERDICT_ALLOW };
+
+	monitor_verdict(&v);
+}
+
+static int command(struct rf_msg *m)
+{
+	int status;
+
+	pthread_mutex_lock(&lock);
+	m->seq = ++seq;
+	answered = false;
+	monitor_send(m, m->size);
+	while (!answered)
+		CHECK(wait_heard());
+	status = done.status;
+	pthread_mutex_unlock(&lock);
+	return status;
+}
+
+int monitor_watch(uint64_t kernel, uint64_t gpa, uint32_t len, uint64_t value)
+{
+	struct rf_msg_watch m = { .kernel = kernel, .gpa = gpa, .len = len, .value = value };
+
+	rf_msg_init(&m.h, RF_MSG_WATCH, 0);
+	return command(&m.h);
+}
+
+int monitor_seal(uint64_t kernel, const struct rf_region *regions, uint32_t count)
+{
+	struct rf_msg_seal m = { .kernel = kernel, .count = count };
+
+	for (uint32_t i = 0; i < count && i < RF_SEAL_MAX; i++)
+		m.regions[i] = regions[i];
+	rf_msg_init(&m.h, RF_MSG_SEAL, 0);
+	return command(&m.h);
+}
+
+const volatile struct rf_board *monitor_board(void)
+{
+	return board;
+}
+
+const struct rf_msg_hello *monitor_hello(void)
+{
+	return &hello;
+}
+
+uint64_t monitor_count(enum rf_counter c)
+{
+	return __atomic_load_n(&board->counters[c], __ATOMIC_RELAXED);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the scenarios share. Each is one function in a fence_*.c and one line in test_fence_kvm.c. */
+#ifndef RF_TESTS_KVM_SCENARIO_H
+#define RF_TESTS_KVM_SCENARIO_H
+
+#include "tests/kvm/machine.h"
+#include "tests/kvm/monitor.h"
+
+#define LSTAR 0xc0000082u
+#define KERNEL_ENTRY UINT64_C(0xffffffff81000040)
+#define PATTERN(gpa) (UINT64_C(0x5a00000000000000) | (gpa)) /* what stands in sealed memory */
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* The socket that RINGFENCE_SOCKET names in this process. */
+const char *socket_path(void);
+/* Asks for protection, as `ringfence run` would. */
+void ask(void);
+/* A monitor and a machine of that many vCPUs that asked for it. */
+void protected_machine(unsigned cpus);
+/* vCPU 0 writes LSTAR and is held for the verdict: the id of its event, the n-th. */
+uint64_t kernel_starts(unsigned n);
+/* The verdict: it runs on to its end. */
+void kernel_goes_on(uint64_t kernel);
+/* protected_machine(), a kernel, patterned memory, SEALED and OTHER sealed. The kernel's id. */
+uint64_t sealed_machine(unsigned cpus);
+int seal_both(uint64_t kernel);
+void fill_pattern(void);
+/* The fence's copy of sealed memory, NULL where it has none. */
+uint8_t *sealed_copy(uint64_t gpa);
+/* The guest, the copy and the VMM's memory all still hold the pattern there. */
+void check_pattern(struct cpu *c, uint64_t gpa);
+
+/* Judges: every store is refused, as a #PF on the instruction the vCPU's code starts with. */
+bool deny_at_code(const struct rf_msg_event *ev, struct rf_msg_verdict *v);
+bool allow(const struct rf_msg_event *ev, struct rf_msg_verdict *v);
+/* Registers that deny_at_code() gives back. */
+extern struct kvm_regs before;
+
+typedef void scenario(void);
+
+/* fence_start.c */
+scenario not_asked, no_monitor, foreign_monitor, other_revision, refusing_monitor, second_vm;
+scenario capabilities, lstar_allowed, lstar_denied, kernel_id_survives_a_denied_write;
+/* fence_pass.c */
+scenario exits_pass, vmm_msr_filter, vmm_msr_filter_with_exits, vmm_debugs, signal_mask, vmm_kicks;
+scenario devices_over_sealed;
+/* fence_watch.c */
+scenario watch_hits, watch_neighbours_1, watch_neighbours_2, watch_neighbours_4, watch_rules;
+scenario seal_under_load;
+/* fence_stores.c */
+scenario denied_stores, denied_crossing, denied_unemulated, allowed_store, killed;
+/* fence_memory.c */
+scenario dirty_log, vmm_changes_slots, vmm_writes_its_memory, cpu_added_later, reset_releases;
+/* fence_monitor.c */
+scenario monitor_dies_before_verdict, monitor_restarts_sealed, stale_seals, reset_while_held;
+
+#endif

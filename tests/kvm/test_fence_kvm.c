@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The fence on this machine's KVM, with guests of a few instructions and a monitor that does as it is told. Each
+ * scenario has a process and a VM of its own. Ends with how many passed, failed and were skipped; all skipped is a failure.
+ *
+ * test_fence_kvm [name...] runs these alone.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "tests/kvm/scenario.h"
+
+#define SECONDS 120 /* for one scenario; an emulated host is slow */
+
+static int passed, skipped;
+
+static void run(void **state)
+{
+	scenario *body = *(scenario **)*state;
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	fflush(stderr);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		/* cmocka's handlers would go on in the parent's next test. */
+		for (int sig = 1; sig < 32; sig++)
+			signal(sig, SIG_DFL);
+		alarm(SECONDS);
+		body();
+		fflush(stdout);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED) {
+		skipped++;
+		skip();
+	}
+	if (WIFSIGNALED(status))
+		fail_msg("ended by signal %d%s", WTERMSIG(status),
+			 WTERMSIG(status) == SIGALRM ? " (time is up)" : "");
+	assert_int_equal(WEXITSTATUS(status), 0);
+	passed++;
+}
+
+#define S(name) { #name, name }
+
+static const struct {
+	const char *name;
+	scenario *body;
+} scenarios[] = {
+	S(not_asked),
+	S(no_monitor),
+	S(foreign_monitor),
+	S(other_revision),
+	S(refusing_monitor),
+	S(second_vm),
+	S(capabilities),
+	S(lstar_allowed),
+	S(lstar_denied),
+	S(kernel_id_survives_a_denied_write),
+};
+
+int main(int argc, char **argv)
+{
+	struct CMUnitTest tests[COUNT(scenarios)];
+	scenario *bodies[COUNT(scenarios)];
+	size_t n = 0;
+	int failed;
+
+	for (size_t i = 0; i < COUNT(scenarios); i++) {
+		bool asked = argc < 2;
+
+		for (int a = 1; a < argc; a++)
+			asked |= !strcmp(argv[a], scenarios[i].name);
+		if (!asked)
+			continue;
+		bodies[n] = scenarios[i].body;
+		tests[n] = (struct CMUnitTest){ .name = scenarios[i].name, .test_func = run,
+						.initial_state = &bodies[n] };
+		n++;
+	}
+	failed = _cmocka_run_group_tests("fence on KVM", tests, n, NULL, NULL);
+	printf("kvm: %d passed, %d failed, %d skipped\n", passed, failed, skipped);
+	return failed || !passed;
+}
