@@ -178,7 +178,8 @@ def report(pairs: list[Pair], control_only: bool) -> int:
     (out_dir().parent / "attacks.json").write_text(json.dumps(rows, indent=1) + "\n")
     skipped = sum(row["control"] == "skipped" for row in rows)
     done = len(rows) - skipped
-    print(f"attacks: {done} run, {skipped} skipped, {failures} failed; {out_dir().parent / 'attacks.json'}")
+    print(f"results in {out_dir().parent / 'attacks.json'}")
+    print(f"attacks: {max(done - failures, 0)} passed, {failures} failed, {skipped} skipped")
     # A run in which everything was skipped has proven nothing.
     return 1 if failures or not done else 0
 
