@@ -6,6 +6,7 @@
 #include "hv/vm.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "hv/vmx/cpu.h"
 #include "hv/vmx/decode.h"
@@ -355,10 +356,17 @@ static bool step_over_watch(struct rf_vcpu *v, int *err)
 /* KVM_RUN came back with *err; still inside the gate, which this leaves. */
 static enum next dispatch(struct rf_vcpu *v, int *err)
 {
-	struct rf_exit e;
+	struct rf_exit e = { .reason = RF_EXIT_OTHER };
 	enum rf_decoded what = RF_NOT_OURS;
+	bool hit = false;
 
-	if (*err == -EFAULT && rf_vm.watch.armed) {
+	if (!*err)
+		e = copy_exit(v->run);
+	/*
+	 * Where KVM emulates the store instead of running it, a locked one ends here: emulator_cmpxchg_emulated() cannot write
+	 * to the page either. RIP is on the instruction in both cases.
+	 */
+	if (rf_vm.watch.armed && (*err == -EFAULT || e.reason == RF_EXIT_EMULATION)) {
 		rf_gate_leave(v);
 		if (!step_over_watch(v, err))
 			return AGAIN;
@@ -368,9 +376,7 @@ static enum next dispatch(struct rf_vcpu *v, int *err)
 		if (v->wait.state != RF_WAIT_NONE && what != RF_NOT_OURS)
 			rf_fatal("one instruction was two events");
 	} else {
-		e = copy_exit(v->run);
-		if (!*err)
-			what = decode(&e);
+		what = decode(&e);
 		rf_gate_leave(v);
 	}
 	if (*err)
@@ -383,7 +389,9 @@ static enum next dispatch(struct rf_vcpu *v, int *err)
 	case RF_SEALED_STORE:
 		return on_sealed_store(v, &e);
 	case RF_WATCHED_STORE:
-		if (rf_watch_store(rf_gpa_of(e.mmio.gpa), e.mmio.data, e.mmio.len))
+		if (!rf_watch_store(rf_gpa_of(e.mmio.gpa), e.mmio.data, e.mmio.len, &hit))
+			return on_sealed_store(v, &e);
+		if (hit)
 			post_watch(v);
 		return AGAIN;
 	case RF_KERNEL_MSR:
@@ -400,23 +408,52 @@ static enum next dispatch(struct rf_vcpu *v, int *err)
 	rf_fatal("KVM reported an exit that contradicts itself");
 }
 
-int rf_vcpu_run(struct rf_vcpu *v)
+/*
+ * The VMM loaded a running guest: its kernel is announced, and sealed, before the first instruction here. One vCPU does
+ * it; the others wait until the kernel is known.
+ */
+static int announce_loaded(struct rf_vcpu *v)
 {
-	for (;;) {
-		int err;
+	const struct timespec pause = { .tv_nsec = 2000000 };
 
-		if (v->loaded_lstar) {
+	while (v->loaded_lstar) {
+		int nobody = 0;
+
+		if (v->loaded_lstar == rf_vm.lstar) {
+			v->loaded_lstar = 0;
+		} else if (atomic_compare_exchange_strong(&rf_vm.announcing, &nobody, 1)) {
 			new_event(v);
 			v->wait.event.msr.index = RF_MSR_LSTAR;
 			v->wait.event.msr.value = v->loaded_lstar;
 			v->loaded_lstar = 0;
 			post(v, RF_EVENT_KERNEL);
+		} else if (rf_gate_wanted(v)) {
+			return -EINTR;
+		} else {
+			nanosleep(&pause, NULL);
 		}
+	}
+	return 0;
+}
+
+int rf_vcpu_run(struct rf_vcpu *v)
+{
+	for (;;) {
+		int err = announce_loaded(v);
+
+		if (err)
+			return rf_gate_interrupted(v);
 		if (v->wait.state != RF_WAIT_NONE) {
+			enum next next = AGAIN;
+
 			err = rf_channel_wait(v);
 			if (err == -EINTR)
 				return rf_gate_interrupted(v);
-			if (!err && enforce(v) == TO_VMM)
+			if (!err)
+				next = enforce(v);
+			if (v->wait.event.kind == RF_EVENT_KERNEL)
+				atomic_store(&rf_vm.announcing, 0);
+			if (next == TO_VMM)
 				return 0;
 		}
 		if (rf_gate_enter(v) == -EINTR)

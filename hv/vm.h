@@ -76,6 +76,7 @@ struct rf_vm {
 	struct rf_watch watch;
 	enum rf_vm_state state;
 	uint64_t lstar;
+	atomic_int announcing; /* a vCPU is announcing a kernel that the VMM loaded */
 	atomic_ullong kernel; /* id of the event that announced it: commands name it */
 	uint32_t vmm_msr_reasons;     /* KVM_MSR_EXIT_REASON_* the VMM asked for itself */
 	bool vmm_wants_emulation_exit;
@@ -134,8 +135,11 @@ void rf_vm_reset(void);
 /* --- watch.c ----------------------------------------------------------------------------------- */
 /* KVM_RUN said -EFAULT with a watch armed: lets the one store through. Result as KVM_RUN's. */
 int rf_watch_step(struct rf_vcpu *v, bool *hit);
-/* A store to the watched page that came as an MMIO exit (a KVM without a second page-table stage). */
-bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len);
+/*
+ * Performs a store to the watched page that came as an MMIO exit (a KVM without a second page-table stage). False, and
+ * nothing is done, when the bytes are sealed by now.
+ */
+bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len, bool *hit);
 
 /* --- channel.c --------------------------------------------------------------------------------- */
 /* Connects, shakes hands, starts the thread. 0 or -errno with *why set to constant text. */
