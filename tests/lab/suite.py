@@ -204,6 +204,29 @@ q35 'rf.mode=hotplug' -smp 2,sockets=3,maxcpus=3 -monitor stdio >$OUT/hmp 2>&1
     return Test("hotplug", script, verify, 180)
 
 
+def migrated() -> Test:
+    """A sealed guest moves to another VMM: what it was patched to moves with it, and it is sealed there before it runs."""
+    script = Q35 + """
+(while ! grep -q 'RF: init' $OUT/console 2>/dev/null; do sleep 0.5; done
+ echo migrate '"exec:cat >/tmp/state"'; while ! [ -s /tmp/state ]; do sleep 0.5; done; sleep 6; echo info migrate; sleep 2; echo quit) |
+q35 'rf.mode=attack rf.delay=15 rf.attacks=syscall_table,commit_creds' -smp 2 -monitor stdio >$OUT/hmp 2>&1
+mv $OUT/console $OUT/source; mv $OUT/audit.jsonl $OUT/source.jsonl
+q35 'rf.mode=attack' -smp 2 -incoming 'exec:cat /tmp/state' >$OUT/destination 2>&1
+"""
+
+    def verify(o: Outcome) -> None:
+        check("RF: begin" not in o._text("source"), "the source attacked before it moved")
+        check(o.said("RF: done mode=attack status=0") == 1, "the guest did not go on at the destination")
+        check(o.said("result=faulted") == 2 and not o.said("result=landed"), "an attack landed at the destination")
+        check(len(o.decisions(kind="seal", outcome="sealed as it was restored")) == 2, "not sealed on arrival")
+        source = {r["region"]: r["sha256"] for r in map(json.loads, o._text("source.jsonl").splitlines())
+                  if r.get("kind") == "seal"}
+        moved = {r["region"]: r["sha256"] for r in o.decisions(kind="seal")}
+        check(source["rodata"] == moved["rodata"], "rodata changed on the way")
+        check(len(o.decisions(verdict="blocked")) == 2, "the record does not hold the two attacks")
+    return Test("migrated", script, verify, 240)
+
+
 def unprotectable() -> Test:
     """What cannot be protected does not run: emulation, and a KVM nobody may use."""
     script = """
@@ -232,7 +255,8 @@ LD_PRELOAD=/usr/lib/ringfence/libringfence.so RINGFENCE_SOCKET=/nowhere ls / >/d
 
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), tracing("6.1"),
-         tracing("6.12"), monitor_killed(), first_act(), reboot(), q35(), hotplug(), unprotectable()]
+         tracing("6.12"), monitor_killed(), first_act(), reboot(), q35(), hotplug(), migrated(),
+         unprotectable()]
 
 
 def main() -> int:
