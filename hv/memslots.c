@@ -415,7 +415,6 @@ static int merge_logs(struct rf_memslots *m, struct rf_slot *s, uint64_t *out)
 			err = merge_kvm_log(m, s, o->ids[s->space], o->gpa, out);
 			if (err)
 				return err;
-			continue;
 		}
 		or_bits(out, (o->gpa.start - s->gpa) / RF_PAGE_SIZE, o->dirty,
 			o->gpa.size / RF_PAGE_SIZE);

@@ -71,11 +71,26 @@ int rf_watch_step(struct rf_vcpu *v, bool *hit)
 	return err;
 }
 
-bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len)
+/* The watch ended since KVM reported the store: the bytes are the guest's own again. False: they are sealed by now. */
+static bool store_unwatched(rf_gpa gpa, const uint8_t *bytes, uint32_t len)
+{
+	struct rf_slot *s = rf_slot_holding(&rf_vm.slots, gpa.v, len);
+
+	if (rf_overlay_at(&rf_vm.slots, gpa.v))
+		return false;
+	if (s) {
+		memcpy((uint8_t *)(uintptr_t)(s->hva + (gpa.v - s->gpa)), bytes, len);
+		s->all_dirty = s->flags & KVM_MEM_LOG_DIRTY_PAGES; /* KVM did not see it */
+	}
+	return true;
+}
+
+bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len, bool *hit)
 {
 	struct rf_overlay *o;
-	bool hit = false;
+	bool stored = true;
 
+	pthread_mutex_lock(&rf_vm.lock);
 	rf_gate_close();
 	o = rf_overlay_at(&rf_vm.slots, gpa.v);
 	if (o && o->kind == RF_OVERLAY_WATCH && rf_within(gpa.v, len, o->gpa.start, o->gpa.size)) {
@@ -87,8 +102,12 @@ bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len)
 		protect(o, PROT_READ);
 		if (o->decoy)
 			memcpy(o->decoy, o->copy, RF_PAGE_SIZE);
-		hit = became(o, old);
+		o->dirty[0] = 1;
+		*hit = became(o, old);
+	} else {
+		stored = store_unwatched(gpa, bytes, len);
 	}
 	rf_gate_open();
-	return hit;
+	pthread_mutex_unlock(&rf_vm.lock);
+	return stored;
 }
