@@ -1,7 +1,8 @@
 # make kvm: the fence and what rests on KVM's answers, on this machine's /dev/kvm. The fence is linked without
 # interpose.c: the test is a VMM that embeds it. fence_kvm_plain is the same without sanitisers, for the emulated host.
 FENCE_KVM_SRCS = tests/kvm/test_fence_kvm.c tests/kvm/scenario.c tests/kvm/machine.c tests/kvm/monitor.c \
-	tests/kvm/fence_start.c $(filter-out hv/interpose.c,$(FENCE_SRCS))
+	tests/kvm/fence_start.c tests/kvm/fence_stores.c tests/kvm/fence_watch.c \
+	$(filter-out hv/interpose.c,$(FENCE_SRCS))
 $(O)/tests/test_fence_kvm: $(FENCE_KVM_SRCS:%.c=$(O)/san/%.o)
 	@mkdir -p $(@D)
 	@echo "  LD $@"

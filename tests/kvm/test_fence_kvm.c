@@ -66,6 +66,17 @@ static const struct {
 	S(lstar_allowed),
 	S(lstar_denied),
 	S(kernel_id_survives_a_denied_write),
+	S(denied_stores),
+	S(denied_crossing),
+	S(denied_unemulated),
+	S(allowed_store),
+	S(killed),
+	S(watch_hits),
+	S(watch_rules),
+	S(watch_neighbours_1),
+	S(watch_neighbours_2),
+	S(watch_neighbours_4),
+	S(seal_under_load),
 };
 
 int main(int argc, char **argv)
