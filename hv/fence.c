@@ -406,7 +406,8 @@ static void vmm_loads_msrs(struct rf_vcpu *v, const struct kvm_msrs *msrs)
 		return;
 	if (lstar && lstar != rf_vm.lstar)
 		v->loaded_lstar = lstar;
-	else if (!lstar && v == &rf_vm.vcpus[0] && rf_vm.state != RF_VM_BOOTING)
+	else if (!lstar && v == &rf_vm.vcpus[0] &&
+		 (rf_vm.state != RF_VM_BOOTING || atomic_load(&rf_vm.kernel)))
 		rf_vm_reset();
 }
 

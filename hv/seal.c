@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "hv/vmx/cpu.h"
+
 static uint64_t now_ns(void)
 {
 	struct timespec t;
@@ -82,7 +84,7 @@ int rf_seal(const struct rf_msg_seal *m, uint64_t *ns)
 	int err;
 
 	pthread_mutex_lock(&rf_vm.lock);
-	if (m->kernel != atomic_load(&rf_vm.kernel))
+	if (!m->kernel || m->kernel != atomic_load(&rf_vm.kernel))
 		err = -ESTALE;
 	else
 		err = rf_vm.state == RF_VM_SEALED ? -EALREADY : check_regions(regions, count);
@@ -132,7 +134,7 @@ int rf_watch_arm(const struct rf_msg_watch *m)
 	if ((m->len != 4 && m->len != 8) || m->gpa % m->len)
 		return -EINVAL;
 	pthread_mutex_lock(&rf_vm.lock);
-	if (m->kernel != atomic_load(&rf_vm.kernel))
+	if (!m->kernel || m->kernel != atomic_load(&rf_vm.kernel))
 		err = -ESTALE;
 	else if (rf_vm.state == RF_VM_SEALED)
 		err = -EBUSY;
@@ -186,6 +188,10 @@ void rf_vm_reset(void)
 	rf_gate_close();
 	if (rf_memslots_overlay(&rf_vm.slots, NULL, 0))
 		rf_fatal("KVM refused the guest's own memory slots after a reset");
+	/* KVM would complete a wrmsr that waited for its verdict in the next guest, and move its RIP. */
+	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++)
+		if (rf_vm.vcpus[i].wait.saved.reason && rf_cpu_abandon(&rf_vm.vcpus[i]))
+			rf_fatal("what the guest did before its reset could not be dropped");
 	rf_vm.watch.armed = false;
 	rf_vm.state = RF_VM_BOOTING;
 	rf_vm.lstar = 0;

@@ -118,3 +118,21 @@ int rf_cpu_fault(struct rf_vcpu *v, const struct rf_msg_verdict *verdict)
 	}
 	return err ? err : inject(v, (uint8_t)verdict->vector, true, verdict->error_code);
 }
+
+#define MAX_PARTS 64 /* of one instruction, as in hv/run.c */
+
+int rf_cpu_abandon(struct rf_vcpu *v)
+{
+	uint8_t wanted = v->run->immediate_exit;
+	struct kvm_regs r;
+	int err = rf_kvm(v->fd, KVM_GET_REGS, &r);
+
+	v->wait.saved.reason = 0;
+	v->run->immediate_exit = 1; /* the guest does not run: api.rst, KVM_RUN */
+	for (int i = 0; !err && i < MAX_PARTS; i++) {
+		v->run->msr.error = 0;
+		err = rf_kvm(v->fd, KVM_RUN, NULL);
+	}
+	v->run->immediate_exit = wanted;
+	return err == -EINTR ? rf_kvm(v->fd, KVM_SET_REGS, &r) : err ? err : -EIO;
+}

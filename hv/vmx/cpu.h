@@ -11,6 +11,8 @@ int rf_cpu_fault(struct rf_vcpu *v, const struct rf_msg_verdict *verdict);
 /* An exception without an error code, registers as they are. */
 int rf_cpu_inject(struct rf_vcpu *v, uint8_t vector);
 int rf_cpu_set_msr(struct rf_vcpu *v, uint32_t index, uint64_t value);
+/* Completes what KVM_RUN exited for without any effect on the registers. The vCPU does not run; any thread. */
+int rf_cpu_abandon(struct rf_vcpu *v);
 
 /* --- msr.c: the VMM's MSR filter and ours, as one ---------------------------------------------- */
 /* Sets our filter alone, at VM creation. */
