@@ -87,12 +87,13 @@ int seal_both(uint64_t kernel)
 uint8_t *sealed_copy(uint64_t gpa)
 {
 	const volatile struct rf_board *b = monitor_board();
+	bool sealed = false;
 
-	for (uint32_t i = 0; i < b->runs_count; i++)
+	for (uint32_t i = 0; i < b->regions_count; i++)
+		sealed |= gpa >= b->regions[i].gpa && gpa - b->regions[i].gpa < b->regions[i].size;
+	for (uint32_t i = 0; sealed && i < b->runs_count; i++)
 		if (gpa >= b->runs[i].gpa && gpa - b->runs[i].gpa < b->runs[i].size)
-			return b->runs[i].decoy ?
-				       (uint8_t *)(uintptr_t)(b->runs[i].hva + (gpa - b->runs[i].gpa)) :
-				       NULL;
+			return (uint8_t *)(uintptr_t)(b->runs[i].hva + (gpa - b->runs[i].gpa));
 	return NULL;
 }
 

@@ -54,5 +54,6 @@ scenario denied_stores, denied_crossing, denied_unemulated, allowed_store, kille
 scenario dirty_log, vmm_changes_slots, vmm_writes_its_memory, cpu_added_later, reset_releases;
 /* fence_monitor.c */
 scenario monitor_dies_before_verdict, monitor_restarts_sealed, stale_seals, reset_while_held;
+scenario reset_while_kernel_held;
 
 #endif

@@ -77,6 +77,16 @@ static const struct {
 	S(watch_neighbours_2),
 	S(watch_neighbours_4),
 	S(seal_under_load),
+	S(dirty_log),
+	S(vmm_changes_slots),
+	S(vmm_writes_its_memory),
+	S(cpu_added_later),
+	S(reset_releases),
+	S(monitor_dies_before_verdict),
+	S(monitor_restarts_sealed),
+	S(stale_seals),
+	S(reset_while_held),
+	S(reset_while_kernel_held),
 };
 
 int main(int argc, char **argv)
