@@ -10,7 +10,7 @@ enum stance {
 	LEGAL,
 	DENIED,
 	DENIED_ALWAYS, /* nothing could be applied, so observing denies it too */
-	FOUND,	       /* it never landed, and was found afterwards */
+	FOUND,	       /* it never reached the guest, and was found afterwards: no event waits for an end */
 	NOT_OURS,
 };
 
@@ -99,13 +99,15 @@ int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct
 			return 0;
 		}
 		break;
-	case DENIED_ALWAYS:
 	case FOUND:
+		*out = (struct rf_decision){ RF_WORD_DETECTED, RF_ACTION_SUPPRESS, r->rule };
+		return 0;
+	case DENIED_ALWAYS:
 		break;
 	}
 	/* Observing ends no VM, not even over a write it could not let through. */
 	*out = (struct rf_decision){
-		r->stance == FOUND ? RF_WORD_DETECTED : RF_WORD_BLOCKED,
+		RF_WORD_BLOCKED,
 		p->on_denied == RF_ON_DENIED_KILL && p->mode == RF_MODE_ENFORCE
 			? RF_ACTION_KILL
 			: RF_ACTION_SUPPRESS,

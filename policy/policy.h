@@ -25,7 +25,7 @@ enum rf_policy_mode {
 
 enum rf_on_denied {
 	RF_ON_DENIED_FAULT = 1, /* the guest gets the fault a read-only page would have given it */
-	RF_ON_DENIED_KILL,	/* recorded, then the VM is ended */
+	RF_ON_DENIED_KILL,	/* recorded, then the VM is ended; not for what a device wrote */
 };
 
 struct rf_policy {
@@ -127,7 +127,8 @@ struct rf_decision {
  *
  * Observing cannot let through everything: an instruction KVM cannot emulate has no effect that could be
  * applied and is blocked in either mode. What a device wrote went to the decoy, not to the guest, and was
- * found there afterwards: it is "detected" in either mode, and its action says whether the VM goes on.
+ * found there afterwards, when no event waits for an answer: it is "detected" in either mode, and on_denied does not
+ * apply to it.
  */
 int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct rf_decision *out);
 

@@ -2,41 +2,11 @@
 /* One guest from the moment its kernel shows itself: found, watched, sealed, judged, and forgotten at a reset. */
 #include <errno.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "cli/monitor/monitor.h"
-
-uint64_t rf_now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-void rf_notify(const struct rf_guest *g, const char *format, ...)
-{
-	char line[512];
-	va_list ap;
-	int n;
-
-	/* Not dprintf(): it asks the descriptor whether it is a terminal, which the sandbox forbids. */
-	va_start(ap, format);
-	n = vsnprintf(line, sizeof(line) - 1, format, ap);
-	va_end(ap);
-	if (n < 0 || g->notify_fd < 0)
-		return;
-	if ((size_t)n > sizeof(line) - 2)
-		n = sizeof(line) - 2;
-	line[n] = '\n';
-	if (write(g->notify_fd, line, (size_t)n + 1) < 0)
-		return; /* whoever started us is gone: the guest is judged all the same */
-}
 
 void rf_guest_forget(struct rf_guest *g)
 {
@@ -53,45 +23,41 @@ void rf_guest_forget(struct rf_guest *g)
 	g->poll_permissions = false;
 }
 
-static int note(struct rf_guest *g, const char *kind, const char *outcome, const char *detail)
-{
-	const struct rf_record r = { .kind = kind, .outcome = outcome, .detail = detail };
-
-	return rf_audit_write(g->audit, &r);
-}
-
 /* --- found ------------------------------------------------------------------------------------------ */
 
-/* image: known since the seal, NULL when the guest's page tables must tell where the kernel lies. */
+/*
+ * image: known since the seal, NULL when the guest's page tables must tell where the kernel lies.
+ * 0, or -errno with diag filled; what could not be recorded is not found either.
+ */
 static int find_kernel(struct rf_guest *g, uint64_t lstar, uint64_t cr3, uint64_t cr4, uint64_t event,
-		       const struct rf_region *image)
+		       const struct rf_region *image, struct rf_diag *diag)
 {
-	struct rf_diag diag = { "" };
 	uint64_t start = rf_now_ns();
 	int err;
 
 	rf_guest_forget(g);
-	g->paging.root = rf_gpa_of(cr3 & UINT64_C(0x000ffffffffff000));
-	g->paging.levels = cr4 & (1u << 12) ? 5 : 4;
+	g->paging = rf_paging_of(cr3, cr4);
 	if (image) {
 		const struct rf_image known = { rf_gva_of(image->gva), rf_gpa_of(image->gpa), image->size };
 
 		err = rf_kernel_discover_image(&g->mem, &known, g->paging.levels, rf_gva_of(lstar),
-					       &g->kernel, &diag);
+					       &g->kernel, diag);
 	} else {
-		err = rf_kernel_discover(&g->mem, &g->paging, rf_gva_of(lstar), &g->kernel, &diag);
+		err = rf_kernel_discover(&g->mem, &g->paging, rf_gva_of(lstar), &g->kernel, diag);
 	}
 	g->discovery_ns = rf_now_ns() - start;
 	if (err) {
-		note(g, "kernel", "not recognised", diag.text);
+		rf_note(g, "kernel", "not recognised", diag->text);
 		return err;
 	}
 	rf_kernel_paging(g->kernel, &g->paging);
 	g->kernel_event = event;
 	g->lstar = lstar;
-	note(g, "kernel", rf_kernel_has_types(g->kernel) ? "found" : "found, without types",
-	     rf_kernel_banner(g->kernel));
-	return 0;
+	err = rf_note(g, "kernel", rf_kernel_has_types(g->kernel) ? "found" : "found, without types",
+		      rf_kernel_banner(g->kernel));
+	if (err)
+		snprintf(diag->text, sizeof(diag->text), "it could not be recorded: %s", strerror(-err));
+	return err;
 }
 
 /*
@@ -230,13 +196,13 @@ static int take_regions(struct rf_guest *g, const struct rf_region *regions, uin
 			r.detail = "the guest's own page tables leave it writable (rodata=off?)";
 		else if (m->region.kind == RF_REGION_TEXT && c.not_executable)
 			r.detail = "the guest's own page tables leave parts of it not executable";
-		err = rf_audit_write(g->audit, &r);
+		err = rf_record_write(g, &r);
 		if (err)
 			return err;
 	}
 	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, &g->patches, &diag);
 	if (err)
-		note(g, "patch", "no site table: every write to text is denied", diag.text);
+		rf_note(g, "patch", "no site table: every write to text is denied", diag.text);
 	return 0;
 }
 
@@ -246,7 +212,7 @@ static int seal(struct rf_guest *g, const char *outcome)
 	int err = plan(g, &m);
 
 	if (!err && !m.count)
-		return note(g, "seal", "nothing is sealed", "the policy seals neither text nor rodata");
+		return rf_note(g, "seal", "nothing is sealed", "the policy seals neither text nor rodata");
 	if (!err)
 		err = g->hv->ops->seal(g->hv, &m, &g->seal_ns);
 	if (!err)
@@ -266,20 +232,22 @@ static int answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_ver
 }
 
 /* A VM asked to run protected does not run on with a kernel that cannot be protected. */
-static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char *what, int err)
+static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char *what, const char *why,
+		   int err)
 {
-	char line[160];
+	char line[512];
 
 	if (err == -ECONNRESET)
 		return err;
-	snprintf(line, sizeof(line), "error %s (%s): the VM is ended", what, strerror(-err));
-	note(g, "monitor", "the VM is ended", line + 6);
-	rf_notify(g, "%s", line);
+	snprintf(line, sizeof(line), "%s: %s", what, why && *why ? why : strerror(-err));
+	rf_complain(g, "%s; the VM is ended", line);
+	rf_note(g, "monitor", "the VM is ended", line);
 	return answer(g, ev, RF_VERDICT_KILL);
 }
 
 static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 {
+	struct rf_diag diag = { "" };
 	struct rf_backend_info info;
 	int err = g->hv->ops->info(g->hv, &info);
 
@@ -287,20 +255,22 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 		return err;
 	if (info.state == RF_VM_SEALED)
 		return rf_judge_late_msr(g, ev);
-	err = find_kernel(g, ev->msr.value, ev->regs.cr3, ev->regs.cr4, ev->id, NULL);
+	err = find_kernel(g, ev->msr.value, ev->regs.cr3, ev->regs.cr4, ev->id, NULL, &diag);
 	if (err)
-		return give_up(g, ev, "no Linux kernel could be recognised", err);
+		return give_up(g, ev, "no Linux kernel could be recognised", diag.text, err);
 	err = watch_state(g);
 	if (err == -ENOENT) {
 		g->poll_permissions = true;
-		err = note(g, "kernel", "sealed late",
+		rf_complain(g, "the kernel has no system_state to watch: it is sealed late, and user code may "
+			       "run before");
+		err = rf_note(g, "kernel", "sealed late",
 			   "the kernel has no system_state to watch: it is sealed when its page tables "
 			   "have made rodata read-only, and user code may have run by then");
 	} else if (err == -EALREADY) {
 		/* A restored or migrated guest: its kernel runs already. */
 		err = seal(g, "sealed as it was restored");
 	}
-	return err ? give_up(g, ev, "the kernel could not be watched", err) :
+	return err ? give_up(g, ev, "the kernel could not be watched", NULL, err) :
 		     answer(g, ev, RF_VERDICT_ALLOW);
 }
 
@@ -310,7 +280,7 @@ static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
 
 	/* -EALREADY: an earlier monitor sealed, and died before it answered. */
 	if (err && err != -EALREADY)
-		return give_up(g, ev, "the kernel could not be sealed", err);
+		return give_up(g, ev, "the kernel could not be sealed", NULL, err);
 	return answer(g, ev, RF_VERDICT_ALLOW);
 }
 
@@ -342,7 +312,7 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 		return rf_judge_emulation(g, ev);
 	case RF_EVENT_RESET:
 		rf_guest_forget(g);
-		return note(g, "reset", "seals released",
+		return rf_note(g, "reset", "seals released",
 			    "the VMM reset the guest; the next kernel is sealed as it comes up");
 	}
 	return -EBADMSG;
@@ -350,15 +320,18 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 
 int rf_guest_resume(struct rf_guest *g)
 {
+	struct rf_diag diag = { "" };
 	struct rf_backend_info info;
 	int err = g->hv->ops->info(g->hv, &info);
 
 	if (err || !info.kernel)
 		return err;
 	err = find_kernel(g, info.lstar, info.cr3, info.cr4, info.kernel,
-			  info.state == RF_VM_SEALED ? &info.image : NULL);
-	if (err)
+			  info.state == RF_VM_SEALED ? &info.image : NULL, &diag);
+	if (err) {
+		rf_complain(g, "the kernel of the running guest could not be read again: %s", diag.text);
 		return err;
+	}
 	if (info.state == RF_VM_SEALED)
 		err = take_regions(g, info.regions, info.regions_count, "still sealed; this monitor took over");
 	return err;

@@ -54,14 +54,6 @@ void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva
 	}
 }
 
-static struct rf_paging paging_of(const struct rf_vcpu_regs *r)
-{
-	return (struct rf_paging){
-		.root = rf_gpa_of(r->cr3 & UINT64_C(0x000ffffffffff000)),
-		.levels = r->cr4 & (1u << 12) ? 5 : 4, /* CR4.LA57 */
-	};
-}
-
 static struct rf_regs regs_of(const struct rf_vcpu_regs *r)
 {
 	struct rf_regs out = { .rip = r->rip, .rflags = r->rflags, .fs_base = r->fs_base,
@@ -78,7 +70,7 @@ int rf_decide(struct rf_guest *g, struct rf_record *r, struct rf_msg_verdict *v)
 	/* A monitor that died between line and verdict is asked again: the line is there already. */
 	if (!rf_audit_has_event(g->audit, v->id)) {
 		r->event = v->id;
-		err = rf_audit_write(g->audit, r);
+		err = rf_record_write(g, r);
 		if (err && v->verdict == RF_VERDICT_ALLOW)
 			v->verdict = RF_VERDICT_KILL; /* what cannot be recorded is not let through */
 	}
@@ -101,7 +93,7 @@ static void look_at(struct rf_guest *g, const struct rf_msg_event *ev, const cha
 	struct rf_task task;
 
 	memset(l, 0, sizeof(*l));
-	l->paging = paging_of(&ev->regs);
+	l->paging = rf_paging_of(ev->regs.cr3, ev->regs.cr4);
 	l->v.id = ev->id;
 	l->r.kind = kind;
 	l->r.vcpu = ev->vcpu;

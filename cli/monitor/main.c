@@ -21,6 +21,7 @@
 extern int rf_statm_fd;
 
 #define TICK_MS 100
+#define BATCH 64 /* events in a row, before the control socket and the sweep have their turn */
 #define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
 
 static int read_guest(void *ctx, rf_gpa gpa, void *buf, size_t len)
@@ -34,12 +35,6 @@ struct options {
 	const char *policy;
 	int fence_fd, control_fd, audit_fd;
 };
-
-static void say(const struct rf_guest *g, const char *what, const char *why)
-{
-	fprintf(stderr, "ringfence-monitor: %s: %s\n", what, why);
-	rf_notify(g, "error %s: %s", what, why);
-}
 
 static int number(const char *text)
 {
@@ -65,7 +60,10 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
 		case 'n':
-			snprintf(g->name, sizeof(g->name), "%s", optarg);
+			/* It goes into each line and each answer. */
+			if (!rf_name_valid(optarg))
+				return -EINVAL;
+			strcpy(g->name, optarg);
 			break;
 		case 'f':
 			o->fence_fd = number(optarg);
@@ -89,60 +87,74 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 	return optind == argc && o->fence_fd >= 0 && o->audit_fd >= 0 ? 0 : -EINVAL;
 }
 
+static void serve_control(struct rf_guest *g, int control_fd)
+{
+	int fd = accept4(control_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd >= 0)
+		rf_status_serve(g, fd);
+}
+
 /* Answers the control socket until a VMM comes. */
 static int wait_for_vmm(struct rf_guest *g, const struct options *o)
 {
 	for (;;) {
 		struct pollfd p[] = { { .fd = o->fence_fd, .events = POLLIN },
 				      { .fd = o->control_fd, .events = POLLIN } };
-		int fd;
 
 		if (poll(p, 2, -1) < 0)
 			continue;
-		if (p[1].revents & POLLIN) {
-			fd = accept4(o->control_fd, NULL, NULL, SOCK_CLOEXEC);
-			if (fd >= 0)
-				rf_status_serve(g, fd);
-		}
+		if (p[1].revents & POLLIN)
+			serve_control(g, o->control_fd);
 		if (p[0].revents & POLLIN) {
-			fd = accept4(o->fence_fd, NULL, NULL, SOCK_CLOEXEC);
+			int fd = accept4(o->fence_fd, NULL, NULL, SOCK_CLOEXEC);
 			if (fd >= 0)
 				return fd;
 		}
 	}
 }
 
+/*
+ * What has come, to its verdicts: BATCH at most, so that a guest that never stops does not keep its
+ * operator out. 0 with *more set when there may be more, -ECONNRESET when the VM is gone, -errno.
+ */
+static int take_messages(struct rf_guest *g, bool *more)
+{
+	for (int i = 0; i < BATCH; i++) {
+		union rf_backend_message m;
+		int err = g->hv->ops->next(g->hv, &m);
+
+		*more = !err;
+		if (err)
+			return err == -EAGAIN ? 0 : err;
+		if (m.h.type == RF_MSG_EVENT)
+			err = rf_guest_event(g, &m.event);
+		else
+			err = rf_record_outcome(g, m.outcome.id, m.outcome.status ? "failed" : "ok");
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 /* 0 when the VM is gone, -errno when the connection makes no sense any more. */
 static int serve(struct rf_guest *g, const struct options *o)
 {
 	uint64_t last_tick = rf_now_ns();
+	bool more = false;
 
 	for (;;) {
 		struct pollfd p[] = { { .fd = g->hv->ops->poll_fd(g->hv), .events = POLLIN },
 				      { .fd = o->control_fd, .events = POLLIN } };
-		union rf_backend_message m;
 		uint64_t now;
 		int err;
 
-		poll(p, 2, g->poll_permissions ? POLL_MS : TICK_MS);
-		/* All that is there, before anything that can wait. */
-		while (!(err = g->hv->ops->next(g->hv, &m))) {
-			if (m.h.type == RF_MSG_EVENT)
-				err = rf_guest_event(g, &m.event);
-			else
-				err = rf_audit_outcome(g->audit, m.outcome.id,
-						       m.outcome.status ? "failed" : "ok");
-			if (err)
-				return err;
-		}
-		if (err != -EAGAIN)
+		poll(p, 2, more ? 0 : g->poll_permissions ? POLL_MS : TICK_MS);
+		err = take_messages(g, &more);
+		if (err)
 			return err == -ECONNRESET ? 0 : err;
-		if (p[1].revents & POLLIN) {
-			int fd = accept4(o->control_fd, NULL, NULL, SOCK_CLOEXEC);
-
-			if (fd >= 0)
-				rf_status_serve(g, fd);
-		}
+		if (p[1].revents & POLLIN)
+			serve_control(g, o->control_fd);
 		err = rf_guest_poll(g);
 		now = rf_now_ns();
 		if (!err && now - last_tick >= TICK_MS * UINT64_C(1000000)) {
@@ -171,17 +183,20 @@ int main(int argc, char **argv)
 				"It is started by `ringfence run`; see ringfence-monitor(8).\n");
 		return 2;
 	}
+	/* A peer that is gone, a log at its size limit: errors to be told, not the end of who judges. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	rf_policy_default(&g.policy);
 	if (o.policy && (err = rf_policy_load(o.policy, &diag, &g.policy))) {
-		say(&g, "the policy is not valid", diag.text[0] ? diag.text : strerror(-err));
+		rf_complain(&g, "the policy is not valid: %s",
+			    diag.text[0] ? diag.text : strerror(-err));
 		return 2;
 	}
 	g.mem = (struct rf_memory){ read_guest, &g };
 	rf_statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	if (sodium_init() < 0 || rf_disasm_create(&g.disasm)) {
-		say(&g, "the monitor could not be set up", "a library failed to start");
+		rf_complain(&g, "the monitor could not be set up: a library failed to start");
 		return 1;
 	}
 	rf_notify(&g, "ready");
@@ -191,7 +206,7 @@ int main(int argc, char **argv)
 		err = rf_backend_kvm_attach(sock, &g.hv, &why);
 		if (err) {
 			close(sock);
-			say(&g, "a VMM was refused", why);
+			rf_complain(&g, "a VMM was refused: %s", why);
 		}
 	} while (err);
 	err = g.hv->ops->info(g.hv, &info);
@@ -200,7 +215,7 @@ int main(int argc, char **argv)
 	if (!err)
 		err = rf_sandbox_enter(info.vmm_pid);
 	if (err) {
-		say(&g, "the monitor could not be set up", strerror(-err));
+		rf_complain(&g, "the monitor could not be set up: %s", strerror(-err));
 		return 1;
 	}
 	rf_notify(&g, "attached %u", info.vmm_pid);
@@ -208,7 +223,7 @@ int main(int argc, char **argv)
 	if (!err)
 		err = serve(&g, &o);
 	if (err) {
-		say(&g, "the monitor ends", strerror(-err));
+		rf_complain(&g, "the monitor ends: %s", strerror(-err));
 		return 1;
 	}
 	return 0;

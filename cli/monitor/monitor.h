@@ -3,6 +3,7 @@
 #ifndef RF_CLI_MONITOR_MONITOR_H
 #define RF_CLI_MONITOR_MONITOR_H
 
+#include "cli/paths.h"
 #include "hv/backend.h"
 #include "introspection/disasm.h"
 #include "introspection/kernel.h"
@@ -20,7 +21,7 @@ struct rf_guest {
 	struct rf_audit *audit;
 	struct rf_disasm *disasm;
 	struct rf_policy policy;
-	char name[64];
+	char name[RF_NAME_MAX + 1];
 	int notify_fd; /* lines for who started us, -1 none */
 
 	/* The kernel that runs now; all of it goes with a reset. */
@@ -42,11 +43,21 @@ struct rf_guest {
 	uint8_t *dma_reported; /* a bit a page of all regions, in their order */
 };
 
+/* --- report.c ------------------------------------------------------------------------------------ */
 uint64_t rf_now_ns(void); /* CLOCK_MONOTONIC */
-
 /* One line to whoever started this monitor. */
 void rf_notify(const struct rf_guest *g, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* An error: to stderr, and to whoever started this monitor. */
+void rf_complain(const struct rf_guest *g, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/*
+ * A line of the log; complains when it cannot be written. 0 or -errno: then nothing may be allowed on
+ * its ground.
+ */
+int rf_record_write(struct rf_guest *g, const struct rf_record *r);
+int rf_record_outcome(struct rf_guest *g, uint64_t event, const char *status);
+int rf_note(struct rf_guest *g, const char *kind, const char *outcome, const char *detail);
 
 /* --- guest.c ------------------------------------------------------------------------------------- */
 /* After attach: takes up a guest that an earlier monitor has sealed. 0 or -errno (reason recorded). */

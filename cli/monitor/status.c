@@ -92,6 +92,7 @@ void rf_status_serve(struct rf_guest *g, int fd)
 		reply = status(g);
 	else
 		reply = json_pack("{s:s}", "error", "unknown command");
+	/* Each string of it is a name of our own or printable ASCII; NULL is want of memory. */
 	text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
 	if (text) {
 		size_t len = strlen(text);

@@ -58,10 +58,10 @@ static int record(struct rf_guest *g, const struct rf_measured *m, uint64_t at, 
 	r.has_target = true;
 	rf_name_address(g, &g->paging, m->region.gva + at + first, &r.target);
 	r.rule = d.rule;
-	r.verdict = RF_WORD_DETECTED;
+	r.verdict = d.word;
 	r.outcome = "landed in the decoy, the guest's own bytes are unchanged";
 	r.detail = "a device or the VMM itself wrote to a sealed address";
-	return rf_audit_write(g->audit, &r);
+	return rf_record_write(g, &r);
 }
 
 static int compare_block(struct rf_guest *g, uint32_t region, uint64_t at, uint64_t len)

@@ -192,9 +192,11 @@ static void check(const struct rf_policy *p, const struct rf_facts *f)
 	} else if (p->mode == RF_MODE_OBSERVE && observable) {
 		assert_int_equal(d.word, RF_WORD_DETECTED);
 		assert_int_equal(d.action, RF_ACTION_APPLY);
+	} else if (f->kind == RF_FACT_DMA) {
+		assert_int_equal(d.word, RF_WORD_DETECTED);
+		assert_int_equal(d.action, RF_ACTION_SUPPRESS);
 	} else {
-		assert_int_equal(d.word,
-				 f->kind == RF_FACT_DMA ? RF_WORD_DETECTED : RF_WORD_BLOCKED);
+		assert_int_equal(d.word, RF_WORD_BLOCKED);
 		assert_int_equal(d.action,
 				 p->mode == RF_MODE_ENFORCE && p->on_denied == RF_ON_DENIED_KILL
 					 ? RF_ACTION_KILL
