@@ -162,6 +162,7 @@ void vmm_debugs(void)
 	struct kvm_guest_debug dbg = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP };
 	struct cpu *c;
 	static const uint8_t ends[] = { 1, 2, 5, 6 }; /* of each instruction */
+	struct kvm_regs at = { .rflags = 2 };
 	uint64_t kernel, value;
 
 	protected_machine(1);
@@ -171,6 +172,9 @@ void vmm_debugs(void)
 	CHECK_EQ(monitor_watch(kernel, WATCHED, 8, 0x55), 0);
 	kernel_goes_on(kernel);
 	monitor_set_judge(allow);
+	at.rip = cpu_code(c);
+	/* KVM steps from where RIP is when it is told to (x86.c kvm_set_rflags(), singlestep_rip). */
+	CHECK_EQ(cpu_ioctl(c, KVM_SET_REGS, &at), 0);
 	CHECK_EQ(cpu_ioctl(c, KVM_SET_GUEST_DEBUG, &dbg), 0);
 	/* Each instruction, the one that stores to the watched page as any other. */
 	CPU_START(c, p_steps, .rdi = WATCHED + 8, .rcx = 0x99);

@@ -1,4 +1,4 @@
-# make kvm: the fence and what rests on KVM's answers, on this machine's /dev/kvm. The fence is linked without
+# make kvm: the fence on this machine's /dev/kvm. The fence is linked without
 # interpose.c: the test is a VMM that embeds it. fence_kvm_plain is the same without sanitisers, for the emulated host.
 FENCE_KVM_SRCS = tests/kvm/test_fence_kvm.c tests/kvm/scenario.c tests/kvm/machine.c tests/kvm/monitor.c \
 	tests/kvm/fence_start.c tests/kvm/fence_stores.c tests/kvm/fence_watch.c \
@@ -14,6 +14,5 @@ $(O)/tests/fence_kvm_plain: $(FENCE_KVM_SRCS:%.c=$(O)/obj/%.o)
 	$(Q)$(CC) -pie -o $@ $^ -lcmocka -lpthread
 
 .PHONY: kvm
-kvm: $(O)/tests/test_fence_kvm $(O)/tests/test_store_kvm
+kvm: $(O)/tests/test_fence_kvm
 	$(O)/tests/test_fence_kvm
-	$(O)/tests/test_store_kvm
