@@ -464,11 +464,14 @@ static struct rf_vcpu *vcpu_of(int fd)
 static void bind_thread(struct rf_vcpu *v)
 {
 	static __thread struct rf_vcpu *bound;
+	static __thread int tid;
 
-	if (bound == v)
+	/* The vCPU may have run on another thread in between: the kicks go to the last one. */
+	if (bound == v && atomic_load(&v->tid) == tid)
 		return;
 	bound = v;
 	rf_gate_bind(v);
+	tid = atomic_load(&v->tid);
 }
 
 int rf_fence_ioctl(int fd, unsigned long request, void *arg)

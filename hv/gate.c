@@ -37,9 +37,12 @@ int rf_gate_init(void)
 		pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 		pthread_cond_init(&moved, &attr);
 	}
-	/* The highest real-time signals are the least used; take the first that nobody handles. */
+	/*
+	 * The highest real-time signals are the least used; take the first that nobody handles. It may come late, in a
+	 * system call of the VMM's: that is restarted. KVM_RUN is not, whatever the flag.
+	 */
 	for (int sig = SIGRTMAX - 1; sig > SIGRTMIN && !kick_signal; sig--) {
-		struct sigaction old, act = { .sa_handler = on_kick };
+		struct sigaction old, act = { .sa_handler = on_kick, .sa_flags = SA_RESTART };
 
 		if (sigaction(sig, NULL, &old) || old.sa_handler != SIG_DFL)
 			continue;

@@ -99,6 +99,24 @@ static enum rf_decoded decode_outside(const struct rf_exit *e)
 	return what;
 }
 
+/*
+ * KVM_RUN that completes what is pending and does not run the guest. Outside the gate, but it may look memory up: with the
+ * lock held nobody is half through re-making slots.
+ */
+static int complete(struct rf_vcpu *v, struct rf_exit *e, enum rf_decoded *what)
+{
+	int err;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	err = rf_kvm(v->fd, KVM_RUN, NULL);
+	if (!err) {
+		*e = copy_exit(v->run);
+		*what = decode(e);
+	}
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err;
+}
+
 /* --- one instruction, all its parts ------------------------------------------------------------- */
 
 #define MAX_PARTS 64 /* KVM cuts an operand into 8-byte parts; xsave and the like are 512 bytes and more */
@@ -111,19 +129,19 @@ static enum rf_decoded decode_outside(const struct rf_exit *e)
 static bool drain(struct rf_vcpu *v, struct rf_msg_event *ev)
 {
 	for (int i = 0; i < MAX_PARTS; i++) {
+		enum rf_decoded what;
 		struct rf_exit e;
 		int err;
 
 		/* Left raised: lowered on the way back to the VMM, so that a kick of its own is not lost. */
 		atomic_store(&v->kicked, 1);
 		v->run->immediate_exit = 1;
-		err = rf_kvm(v->fd, KVM_RUN, NULL);
+		err = complete(v, &e, &what);
 		if (err == -EINTR)
 			return false;
 		if (err)
 			rf_fatal("a store could not be completed");
-		e = copy_exit(v->run);
-		if (decode_outside(&e) != RF_SEALED_STORE)
+		if (what != RF_SEALED_STORE)
 			return true;
 		if (ev->write.gpa + ev->write.len == e.mmio.gpa &&
 		    ev->write.len + e.mmio.len <= sizeof(ev->write.bytes)) {
@@ -159,25 +177,32 @@ static void new_event(struct rf_vcpu *v)
 	v->wait.saved.reason = 0;
 }
 
+static void apply_to(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len)
+{
+	/* Other vCPUs may be fetching these bytes: the int3 protocol is made for that. */
+	memcpy(o->copy + at, bytes, len);
+	if (o->decoy)
+		memcpy(o->decoy + at, bytes, len);
+	for (uint64_t p = at / RF_PAGE_SIZE; p <= (at + len - 1) / RF_PAGE_SIZE; p++)
+		o->dirty[p / 64] |= UINT64_C(1) << (p % 64);
+	__atomic_fetch_add(&rf_vm.board->counters[RF_COUNT_PATCHED_BYTES], len, __ATOMIC_RELAXED);
+}
+
+/* Its bytes follow each other, but one region may end and the next begin among them. */
 static void apply_store(const struct rf_msg_event *ev)
 {
-	uint64_t gpa = ev->write.gpa;
-	uint32_t len = ev->write.len;
-	struct rf_overlay *o;
-
 	pthread_mutex_lock(&rf_vm.lock);
-	o = rf_overlay_at(&rf_vm.slots, gpa);
-	if (o && o->kind == RF_OVERLAY_SEAL && rf_within(gpa, len, o->gpa.start, o->gpa.size)) {
-		uint64_t at = gpa - o->gpa.start;
+	for (uint64_t done = 0; done < ev->write.len;) {
+		struct rf_overlay *o = rf_overlay_at(&rf_vm.slots, ev->write.gpa + done);
+		uint64_t at, part = ev->write.len - done;
 
-		/* Other vCPUs may be fetching these bytes: the int3 protocol is made for that. */
-		memcpy(o->copy + at, ev->write.bytes, len);
-		if (o->decoy)
-			memcpy(o->decoy + at, ev->write.bytes, len);
-		for (uint64_t p = at / RF_PAGE_SIZE; p <= (at + len - 1) / RF_PAGE_SIZE; p++)
-			o->dirty[p / 64] |= UINT64_C(1) << (p % 64);
-		__atomic_fetch_add(&rf_vm.board->counters[RF_COUNT_PATCHED_BYTES], len,
-				   __ATOMIC_RELAXED);
+		if (!o || o->kind != RF_OVERLAY_SEAL)
+			break; /* released by a reset */
+		at = ev->write.gpa + done - o->gpa.start;
+		if (part > o->gpa.size - at)
+			part = o->gpa.size - at;
+		apply_to(o, at, ev->write.bytes + done, part);
+		done += part;
 	}
 	pthread_mutex_unlock(&rf_vm.lock);
 }
@@ -201,6 +226,15 @@ static int enforce_store(struct rf_vcpu *v, enum rf_verdict verdict)
 	return rf_cpu_fault(v, &w->verdict);
 }
 
+/*
+ * KVM without EXIT_ON_EMULATION_FAILURE gives user mode a #UD instead of an exit (x86.c handle_emulation_failure()); a VMM
+ * that did not ask for the capability expects that.
+ */
+static bool vmm_expects_ud(const struct rf_vcpu_regs *regs)
+{
+	return !rf_vm.vmm_wants_emulation_exit && regs->cpl != 0;
+}
+
 static int enforce_emulation(struct rf_vcpu *v, enum rf_verdict verdict)
 {
 	if (verdict == RF_VERDICT_DENY) {
@@ -209,11 +243,7 @@ static int enforce_emulation(struct rf_vcpu *v, enum rf_verdict verdict)
 		return rf_cpu_fault(v, &v->wait.verdict);
 	}
 	rf_count(RF_COUNT_NOT_OURS);
-	/*
-	 * KVM without EXIT_ON_EMULATION_FAILURE gives user mode a #UD instead of an exit (x86.c
-	 * handle_emulation_failure()); a VMM that did not ask for the capability expects that.
-	 */
-	if (!rf_vm.vmm_wants_emulation_exit && v->wait.event.regs.cpl == 3) {
+	if (vmm_expects_ud(&v->wait.event.regs)) {
 		v->wait.saved.reason = 0;
 		return rf_cpu_inject(v, 6);
 	}
@@ -353,6 +383,20 @@ static bool step_over_watch(struct rf_vcpu *v, int *err)
 	       v->vmm_debug.control & KVM_GUESTDBG_SINGLESTEP;
 }
 
+/* Nothing is sealed: what KVM cannot emulate is no event, but not the end of the guest either. */
+static bool user_gets_ud(struct rf_vcpu *v)
+{
+	struct rf_vcpu_regs regs;
+
+	if (rf_cpu_get_regs(v, &regs))
+		rf_fatal("a vCPU's registers could not be read");
+	if (!vmm_expects_ud(&regs))
+		return false;
+	if (rf_cpu_inject(v, 6))
+		rf_fatal("#UD could not be injected");
+	return true;
+}
+
 /* KVM_RUN came back with *err; still inside the gate, which this leaves. */
 static enum next dispatch(struct rf_vcpu *v, int *err)
 {
@@ -384,6 +428,8 @@ static enum next dispatch(struct rf_vcpu *v, int *err)
 
 	switch (what) {
 	case RF_NOT_OURS:
+		if (e.reason == RF_EXIT_EMULATION && user_gets_ud(v))
+			return AGAIN;
 		rf_count(RF_COUNT_EXIT);
 		return TO_VMM;
 	case RF_SEALED_STORE:
