@@ -257,6 +257,98 @@ void allowed_store(void)
 	CHECK_EQ(monitor_count(RF_COUNT_DENIED), 0);
 }
 
+/* Two regions side by side: one store is one event, and lands in both or in none. */
+void across_regions(void)
+{
+	const struct rf_region regions[] = {
+		{ SEALED, 0x2000, 0, RF_REGION_TEXT, 0 },
+		{ SEALED + 0x2000, 0x2000, 0, RF_REGION_RODATA, 0 },
+	};
+	const struct one s = ONE(s_mov64, SEALED + 0x1ffd, .rcx = VALUE);
+	struct rf_msg_event ev;
+	struct cpu *c;
+	uint64_t kernel;
+
+	protected_machine(1);
+	fill_pattern();
+	kernel = kernel_starts(0);
+	CHECK_EQ(monitor_seal(kernel, regions, 2), 0);
+	kernel_goes_on(kernel);
+	c = &vm.cpus[0];
+	monitor_set_judge(deny_at_code);
+	start_one(c, &s);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
+	check_fault(c, s.name, s.rdi);
+	ev = monitor_event(1, RF_EVENT_WRITE);
+	CHECK_EQ(ev.write.len, 8);
+	check_pattern(c, SEALED + 0x1ff8);
+	check_pattern(c, SEALED + 0x2000);
+	monitor_set_judge(allow);
+	CPU_DO(c, s_mov64, .rdi = s.rdi, .rcx = VALUE);
+	CHECK_EQ(guest_read(c, s.rdi), VALUE);
+	CHECK(!memcmp(vm.ram + s.rdi, &s.rcx, 8));
+	CHECK_EQ(monitor_count(RF_COUNT_PATCHED_BYTES), 8);
+	CHECK_EQ(monitor_events(), 3);
+}
+
+static bool not_ours(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
+{
+	if (ev->kind == RF_EVENT_EMULATION)
+		v->verdict = RF_VERDICT_NOT_OURS;
+	return true;
+}
+
+/* User mode gets a #UD for what KVM cannot emulate, as without the fence; the VMM does not see it. */
+static void user_ud(struct cpu *c)
+{
+	struct kvm_regs r = { .rdi = SPARE, .rsp = DATA + 0x800 };
+	struct kvm_sregs kernel_mode, s;
+	struct fault f;
+
+	CHECK_EQ(cpu_ioctl(c, KVM_GET_SREGS, &kernel_mode), 0);
+	s = kernel_mode;
+	s.cs.selector = 0x1b;
+	s.ss.selector = s.ds.selector = s.es.selector = 0x23;
+	s.cs.dpl = s.ss.dpl = s.ds.dpl = s.es.dpl = 3;
+	s.tr = (struct kvm_segment){ .base = DATA + 0x1000, .limit = 0x67, .selector = 0x28,
+				     .type = 11, .present = 1 };
+	CHECK_EQ(cpu_ioctl(c, KVM_SET_SREGS, &s), 0);
+	cpu_start(c, s_cmpxchg16b, s_cmpxchg16b_end, &r);
+	if (cpu_wait(c) == KVM_EXIT_MMIO)
+		SKIP("this KVM emulates cmpxchg16b");
+	CHECK_EQ(c->run->exit_reason, KVM_EXIT_HLT);
+	CHECK(cpu_faulted(c, &f));
+	if (f.vector != 6)
+		FAIL("vector %d, error %#x, cr2 %#llx", (int)f.vector, (unsigned)f.error,
+		     (unsigned long long)cpu_cr2(c));
+	CHECK_EQ(f.cs, 0x1b);
+	CHECK_EQ(f.rip, cpu_code(c));
+	CHECK_EQ(cpu_ioctl(c, KVM_SET_SREGS, &kernel_mode), 0);
+}
+
+void user_mode_unemulated(void)
+{
+	uint64_t kernel, stack = STACK + 0x1000;
+	struct cpu *c;
+
+	protected_machine(1);
+	c = &vm.cpus[0];
+	fill_pattern();
+	for (uint64_t table = 0x1000; table < 0x4000; table += 0x1000)
+		for (uint64_t i = 0; i < 8; i++)
+			vm.ram[table + i * 8] |= vm.ram[table + i * 8] ? 4 : 0; /* user */
+	memcpy(vm.ram + DATA + 0x1000 + 4, &stack, 8); /* TSS.RSP0 */
+	CHECK_EQ(machine_slot(1, KVM_MEM_READONLY, SPARE, 0x1000, vm.ram + DATA), 0); /* ROM */
+	user_ud(c);
+	kernel = kernel_starts(0);
+	CHECK_EQ(seal_both(kernel), 0);
+	kernel_goes_on(kernel);
+	monitor_set_judge(not_ours);
+	user_ud(c);
+	CHECK_EQ(monitor_event(1, RF_EVENT_EMULATION).regs.cpl, 3);
+	check_pattern(c, SEALED);
+}
+
 static bool kill_it(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
 {
 	if (ev->kind == RF_EVENT_WRITE)

@@ -78,6 +78,8 @@ static const struct {
 	S(denied_unemulated),
 	S(allowed_store),
 	S(killed),
+	S(across_regions),
+	S(user_mode_unemulated),
 	S(watch_hits),
 	S(watch_rules),
 	S(watch_neighbours_1),
