@@ -109,7 +109,6 @@ static int extension(int fd, unsigned long cap)
 #define CAP_MANUAL_DIRTY_LOG_PROTECT2 168
 #define CAP_DIRTY_LOG_RING 192
 #define CAP_DIRTY_LOG_RING_ACQ_REL 223
-#define CAP_USER_MEMORY2 231
 #define CAP_MEMORY_ATTRIBUTES 233
 #define CAP_GUEST_MEMFD 234
 #define SET_USER_MEMORY_REGION2 _IOW(KVMIO, 0x49, char[160])
@@ -152,17 +151,12 @@ void capabilities(void)
 	/* What is offered is served: QEMU uses the second form wherever it is reported. */
 	r2.r.userspace_addr = (uintptr_t)vm.ram;
 	r2.r.guest_phys_addr += 0x1000;
-	if (extension(vm.vm, CAP_USER_MEMORY2)) {
-		CHECK_EQ(rf_fence_ioctl(vm.vm, SET_USER_MEMORY_REGION2, &r2), 0);
-		CHECK_EQ(guest_read(&vm.cpus[0], SPARE + 0x1000), *(uint64_t *)(void *)vm.ram);
-		r2.r.slot++;
-		r2.r.flags = 4; /* KVM_MEM_GUEST_MEMFD */
-		CHECK_EQ(rf_fence_ioctl(vm.vm, SET_USER_MEMORY_REGION2, &r2), -1);
-		CHECK_EQ(errno, EINVAL);
-	} else {
-		CHECK_EQ(rf_fence_ioctl(vm.vm, SET_USER_MEMORY_REGION2, &r2), -1);
-		CHECK_EQ(errno, ENOTTY);
-	}
+	CHECK_EQ(rf_fence_ioctl(vm.vm, SET_USER_MEMORY_REGION2, &r2), 0);
+	CHECK_EQ(guest_read(&vm.cpus[0], SPARE + 0x1000), *(uint64_t *)(void *)vm.ram);
+	r2.r.slot++;
+	r2.r.flags = 4; /* KVM_MEM_GUEST_MEMFD */
+	CHECK_EQ(rf_fence_ioctl(vm.vm, SET_USER_MEMORY_REGION2, &r2), -1);
+	CHECK_EQ(errno, EINVAL);
 }
 
 /* --- LSTAR ---------------------------------------------------------------------------------------------- */
