@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #define BOARD_TRIES 1000
+/* A fence says it at once, and gives up on us after 10 s: a silent peer must not cost it the start. */
+#define HELLO_MS 2000
 #define QUEUE 64 /* events that came while a command's answer was awaited: one a vCPU at most */
 
 struct kvm_backend {
@@ -342,7 +344,7 @@ int rf_backend_kvm_attach(int sock, struct rf_backend **out, const char **why)
 		return -ENOMEM;
 	}
 	k->sock = sock;
-	err = receive(sock, 10000, packet, sizeof(packet), &board);
+	err = receive(sock, HELLO_MS, packet, sizeof(packet), &board);
 	*why = err == -EPROTONOSUPPORT ? "the fence is of another revision than this monitor: install both "
 					 "from one release" :
 					 "what connected is not a fence";

@@ -87,27 +87,18 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 	return optind == argc && o->fence_fd >= 0 && o->audit_fd >= 0 ? 0 : -EINVAL;
 }
 
-static void serve_control(struct rf_guest *g, int control_fd)
-{
-	int fd = accept4(control_fd, NULL, NULL, SOCK_CLOEXEC);
-
-	if (fd >= 0)
-		rf_status_serve(g, fd);
-}
-
 /* Answers the control socket until a VMM comes. */
-static int wait_for_vmm(struct rf_guest *g, const struct options *o)
+static int wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *status)
 {
 	for (;;) {
-		struct pollfd p[] = { { .fd = o->fence_fd, .events = POLLIN },
-				      { .fd = o->control_fd, .events = POLLIN } };
+		struct pollfd p[RF_STATUS_CLIENTS + 2] = { { .fd = fence_fd, .events = POLLIN } };
 
-		if (poll(p, 2, -1) < 0)
+		if (poll(p, 1 + rf_status_poll(status, p + 1), status->count ? TICK_MS : -1) < 0)
 			continue;
-		if (p[1].revents & POLLIN)
-			serve_control(g, o->control_fd);
+		rf_status_serve(g, status);
 		if (p[0].revents & POLLIN) {
-			int fd = accept4(o->fence_fd, NULL, NULL, SOCK_CLOEXEC);
+			int fd = accept4(fence_fd, NULL, NULL, SOCK_CLOEXEC);
+
 			if (fd >= 0)
 				return fd;
 		}
@@ -138,23 +129,23 @@ static int take_messages(struct rf_guest *g, bool *more)
 }
 
 /* 0 when the VM is gone, -errno when the connection makes no sense any more. */
-static int serve(struct rf_guest *g, const struct options *o)
+static int serve(struct rf_guest *g, struct rf_status *status)
 {
 	uint64_t last_tick = rf_now_ns();
 	bool more = false;
 
 	for (;;) {
-		struct pollfd p[] = { { .fd = g->hv->ops->poll_fd(g->hv), .events = POLLIN },
-				      { .fd = o->control_fd, .events = POLLIN } };
+		struct pollfd p[RF_STATUS_CLIENTS + 2] = {
+			{ .fd = g->hv->ops->poll_fd(g->hv), .events = POLLIN }
+		};
+		int err, ms = more ? 0 : g->poll_permissions ? POLL_MS : TICK_MS;
 		uint64_t now;
-		int err;
 
-		poll(p, 2, more ? 0 : g->poll_permissions ? POLL_MS : TICK_MS);
+		poll(p, 1 + rf_status_poll(status, p + 1), ms);
 		err = take_messages(g, &more);
 		if (err)
 			return err == -ECONNRESET ? 0 : err;
-		if (p[1].revents & POLLIN)
-			serve_control(g, o->control_fd);
+		rf_status_serve(g, status);
 		err = rf_guest_poll(g);
 		now = rf_now_ns();
 		if (!err && now - last_tick >= TICK_MS * UINT64_C(1000000)) {
@@ -173,6 +164,7 @@ int main(int argc, char **argv)
 	struct rf_guest g = { 0 };
 	struct rf_policy_diag diag = { 0 };
 	struct rf_backend_info info;
+	struct rf_status status;
 	struct options o;
 	const char *why = "";
 	int sock, err;
@@ -195,14 +187,17 @@ int main(int argc, char **argv)
 	}
 	g.mem = (struct rf_memory){ read_guest, &g };
 	rf_statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	if (sodium_init() < 0 || rf_disasm_create(&g.disasm)) {
-		rf_complain(&g, "the monitor could not be set up: a library failed to start");
+	err = rf_status_init(&status, o.control_fd);
+	if (!err && (sodium_init() < 0 || rf_disasm_create(&g.disasm)))
+		err = -ENOMEM;
+	if (err) {
+		rf_complain(&g, "the monitor could not be set up: %s", strerror(-err));
 		return 1;
 	}
 	rf_notify(&g, "ready");
 
 	do {
-		sock = wait_for_vmm(&g, &o);
+		sock = wait_for_vmm(&g, o.fence_fd, &status);
 		err = rf_backend_kvm_attach(sock, &g.hv, &why);
 		if (err) {
 			close(sock);
@@ -221,7 +216,7 @@ int main(int argc, char **argv)
 	rf_notify(&g, "attached %u", info.vmm_pid);
 	err = rf_guest_resume(&g);
 	if (!err)
-		err = serve(&g, &o);
+		err = serve(&g, &status);
 	if (err) {
 		rf_complain(&g, "the monitor ends: %s", strerror(-err));
 		return 1;

@@ -3,6 +3,8 @@
 #ifndef RF_CLI_MONITOR_MONITOR_H
 #define RF_CLI_MONITOR_MONITOR_H
 
+#include <poll.h>
+
 #include "cli/paths.h"
 #include "hv/backend.h"
 #include "introspection/disasm.h"
@@ -87,8 +89,23 @@ int rf_sweep(struct rf_guest *g, uint64_t bytes);
 uint64_t rf_sweep_total(const struct rf_guest *g);
 
 /* --- status.c -------------------------------------------------------------------------------- */
-/* Serves one connection of the control socket: a line in, a line out; closes fd. Bounded in time. */
-void rf_status_serve(struct rf_guest *g, int fd);
+#define RF_STATUS_CLIENTS 16
+
+/* The control socket: a line in, a line out. A client that is slow is waited for by nobody. */
+struct rf_status {
+	int listen_fd; /* -1 none */
+	unsigned int count;
+	struct {
+		int fd;
+		uint64_t until; /* CLOCK_MONOTONIC ns */
+	} clients[RF_STATUS_CLIENTS]; /* connected, nothing said yet */
+};
+
+int rf_status_init(struct rf_status *s, int listen_fd);
+/* Fills p, which has room for RF_STATUS_CLIENTS + 1, and says how many there are. */
+nfds_t rf_status_poll(const struct rf_status *s, struct pollfd *p);
+/* Accepts, answers, drops who took too long; never waits. */
+void rf_status_serve(struct rf_guest *g, struct rf_status *s);
 
 /* --- sandbox.c ----------------------------------------------------------------------------------------- */
 /* From here on: no files, no new programs, memory of no process but vmm_pid. 0 or -errno. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "cli/monitor/monitor.h"
+
+#define CLIENT_NS UINT64_C(1000000000) /* for a request to come in */
 
 static const char *const state_names[] = {
 	[RF_VM_BOOTING] = "booting",
@@ -76,18 +78,12 @@ static json_t *status(struct rf_guest *g)
 			 (json_int_t)(info.copy_bytes / 1024), "dma_sweeps", (json_int_t)g->sweeps);
 }
 
-void rf_status_serve(struct rf_guest *g, int fd)
+/* The answer is small enough for the socket's own buffer: nobody is waited for. */
+static void answer(struct rf_guest *g, int fd, const char *line, size_t len)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	json_t *request = NULL, *reply;
-	char line[1024], *text;
-	ssize_t n = 0;
+	json_t *request = json_loadb(line, len, JSON_DISABLE_EOF_CHECK, NULL), *reply;
+	char *text;
 
-	/* Whoever connects has written at once: the guest's events must not wait for a slow reader. */
-	if (poll(&p, 1, 200) == 1)
-		n = recv(fd, line, sizeof(line) - 1, MSG_DONTWAIT);
-	if (n > 0)
-		request = json_loadb(line, (size_t)n, JSON_DISABLE_EOF_CHECK, NULL);
 	if (request && !strcmp(json_string_value(json_object_get(request, "cmd")) ?: "", "status"))
 		reply = status(g);
 	else
@@ -95,13 +91,58 @@ void rf_status_serve(struct rf_guest *g, int fd)
 	/* Each string of it is a name of our own or printable ASCII; NULL is want of memory. */
 	text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
 	if (text) {
-		size_t len = strlen(text);
-
+		len = strlen(text);
 		text[len] = '\n'; /* takes the terminator's place */
 		send(fd, text, len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
 	free(text);
 	json_decref(reply);
 	json_decref(request);
-	close(fd);
+}
+
+static void drop(struct rf_status *s, unsigned int i)
+{
+	close(s->clients[i].fd);
+	memmove(&s->clients[i], &s->clients[i + 1],
+		(--s->count - i) * sizeof(s->clients[0]));
+}
+
+int rf_status_init(struct rf_status *s, int listen_fd)
+{
+	*s = (struct rf_status){ .listen_fd = listen_fd };
+	return listen_fd < 0 || !fcntl(listen_fd, F_SETFL, O_NONBLOCK) ? 0 : -errno;
+}
+
+nfds_t rf_status_poll(const struct rf_status *s, struct pollfd *p)
+{
+	p[0] = (struct pollfd){ .fd = s->listen_fd, .events = POLLIN };
+	for (unsigned int i = 0; i < s->count; i++)
+		p[i + 1] = (struct pollfd){ .fd = s->clients[i].fd, .events = POLLIN };
+	return s->count + 1;
+}
+
+void rf_status_serve(struct rf_guest *g, struct rf_status *s)
+{
+	uint64_t now = rf_now_ns();
+	char line[1024];
+	int fd;
+
+	for (int i = 0; i < RF_STATUS_CLIENTS; i++) {
+		fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0)
+			break;
+		/* Who connects writes at once; of those who do not, the first has waited longest. */
+		if (s->count == RF_STATUS_CLIENTS)
+			drop(s, 0);
+		s->clients[s->count].fd = fd;
+		s->clients[s->count++].until = now + CLIENT_NS;
+	}
+	for (unsigned int i = s->count; i--;) {
+		ssize_t n = recv(s->clients[i].fd, line, sizeof(line), 0);
+
+		if (n > 0)
+			answer(g, s->clients[i].fd, line, (size_t)n);
+		if (n >= 0 || (errno != EAGAIN && errno != EINTR) || now > s->clients[i].until)
+			drop(s, i);
+	}
 }
