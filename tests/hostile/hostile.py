@@ -1,0 +1,384 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Guests, fences and monitors that lie, against stock QEMU and the real programs on this machine's /dev/kvm.
+
+hostile.py BUILD [TEST ...]. Ends with "hostile: N passed, N failed, N skipped". Whatever is wrong must end in a clear
+error within seconds, with nothing unprotected left running. Each guest runs without ringfence first; there it must go
+on.
+"""
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Callable
+
+import peers
+from machine import RUNS_ON, Failed, Lab, Monitor, Process, Qmp, Skipped, check, wait
+
+Test = Callable[[Lab], None]
+
+# --- guests ------------------------------------------------------------------------------------------
+
+# Variant of memory.c: the reason, as the user and the record must have it.
+REFUSED = {
+    "unmapped": "no translation in page tables",
+    "outside-window": "not in the kernel-image window",
+    "image-outside-ram": "cannot read the image",
+    "table-outside-ram": "no translation in page tables",
+    "cyclic": "no kallsyms|malformed",
+    "reserved-address": "cannot read the image|no translation",
+    "reserved-large": "no translation in page tables",
+    "reserved-size": "no translation in page tables",
+    "noise": "no kallsyms in",
+    "digits": "no names and markers agree",
+    "offsets": "offsets of 11 symbols fit no known encoding",
+    "truncated": "kallsyms",
+    "backwards": "could not be sealed",
+    "beyond-ram": "could not be sealed",
+    "five-levels-noise": "no kallsyms in",
+    "aliases": "no kallsyms in",
+    "wide": "no kernel image",
+    "empty": "no kallsyms in",
+    "digits-everywhere": "too many places look like kallsyms",
+    "tables-everywhere": "too many tables look like kallsyms",
+}
+
+
+def needs(variant: str) -> None:
+    """What this machine's CPU must have for it."""
+    if variant.startswith("five-levels") and not re.search(r"\bla57\b", Path("/proc/cpuinfo").read_text()):
+        raise Skipped("this CPU has no 5-level paging")
+
+
+def control(lab: Lab, variant: str) -> None:
+    """Without ringfence the guest goes on."""
+    needs(variant)
+    vm = lab.start("control", lab.qemu(variant))
+    wait(lambda: vm.said(RUNS_ON) or vm.child.poll() is not None, "the unprotected guest to run")
+    check(vm.said(RUNS_ON), f"the unprotected guest does not run: {vm.complained()}")
+    vm.stop()
+
+
+def ends(lab: Lab, vm: Process, reason: str) -> None:
+    """The VM is ended in time for this reason, and nothing is left."""
+    code = vm.ended()
+    said = vm.complained()
+    check(code == 137, f"exit code {code}, not 137: {said}")
+    check(not vm.said(RUNS_ON), "the guest went on")
+    check(re.search(reason, said), f"no reason \"{reason}\" in: {said}")
+    check("the VM was ended" in said, f"no word of the end in: {said}")
+    check(not lab.left(), f"left running: {lab.left()}")
+    check(not lab.state.exists(), "the state folder is left")
+
+
+def refused(variant: str) -> Test:
+    """The guest's lie ends the VM."""
+    def test(lab: Lab) -> None:
+        control(lab, variant)
+        ends(lab, lab.run(variant), REFUSED[variant])
+        last = lab.records()[-1]
+        check(last["kind"] == "monitor" and last["outcome"] == "the VM is ended" and
+              re.search(REFUSED[variant], last["detail"]), f"the record says {last}")
+    return test
+
+
+def goes_on(variant: str) -> Test:
+    """A kernel of ours that tells the truth is found and sealed: the tests above end for what they are about."""
+    def test(lab: Lab) -> None:
+        control(lab, variant)
+        vm = lab.run(variant)
+        wait(lambda: vm.said(RUNS_ON), "the guest to run")
+        for region in ("text", "rodata"):
+            seals = lab.recorded(kind="seal", region=region, outcome="sealed before")
+            check(len(seals) == 1, f"{region} was sealed {len(seals)} times")
+        status = lab.status()
+        check(status["state"] == "sealed", f"status: {status}")
+        check(status["kernel"].startswith("Linux version 6.99 ?[2J?"), f"status: {status}")
+        vm.stop()
+        check(not lab.left(), f"left running: {lab.left()}")
+    return test
+
+
+def without_types(lab: Lab) -> None:
+    """Types that are garbage: known to be sealed late, and both user and record say so."""
+    control(lab, "no-types")
+    vm = lab.run("no-types")
+    wait(lambda: vm.said(RUNS_ON), "the guest to run")
+    check(lab.recorded(kind="kernel", outcome="found, without types"), "the kernel is not recorded")
+    check(lab.recorded(kind="kernel", outcome="sealed late"), "the record does not say that the seal is late")
+    check("sealed late" in vm.complained(), f"the user is not told: {vm.complained()}")
+    vm.stop()
+
+
+# --- a log that cannot be written -----------------------------------------------------------------------
+
+def full_log(variant: str, room: int, policy: str = "", lands: bool = False) -> Test:
+    """The log takes `room` more bytes. What cannot be recorded is not allowed: the VM is ended."""
+    def test(lab: Lab) -> None:
+        control(lab, variant)
+        lab.audit.write_text("{}\n" * 100000)  # the limit is everybody's: beyond what QEMU and the fence make
+        vm = lab.run(variant, policy, file_limit=300000 + room)
+        if lands:
+            wait(lambda: vm.said(RUNS_ON), "the guest to run")
+            vm.ended()
+            vm.out.write_text("")
+        ends(lab, vm, "the audit log could not be written: File too large")
+    return test
+
+
+# --- monitors that lie ----------------------------------------------------------------------------------
+
+def preloaded(lab: Lab, more: list[str] | None = None) -> Process:
+    """QEMU with the fence, and no `ringfence run` around it."""
+    fence = {"LD_PRELOAD": str(lab.build / "libringfence.so"), "RINGFENCE_SOCKET": str(lab.folder / "fence")}
+    return lab.start("vm", lab.qemu("good", *(more or [])), env=fence)
+
+
+def foreign_monitor(packets: list[bytes], reason: str, hold: bool = True) -> Test:
+    """A VMM whose monitor is none ends before its guest has run."""
+    def test(lab: Lab) -> None:
+        control(lab, "good")
+        monitor = peers.FakeMonitor(lab.folder / "fence", peers.answer_all(packets, hold))
+        vm = preloaded(lab)
+        code = vm.ended()
+        monitor.close()
+        check(code not in (0, 137), f"exit code {code}")
+        check(not vm.said("UP"), "the guest has run")
+        check(re.search(reason, vm.complained()), f"no reason \"{reason}\" in: {vm.complained()}")
+        check(not lab.left(), f"left running: {lab.left()}")
+    return test
+
+
+def no_monitor(lab: Lab) -> None:
+    """Nobody listens."""
+    vm = preloaded(lab)
+    check(vm.ended() not in (0, 137) and not vm.said("UP"), "the guest has run")
+    check("does not answer" in vm.complained(), f"no reason in: {vm.complained()}")
+
+
+def held(lab: Lab, vm: Process, seconds: float = 1.5) -> None:
+    """The guest has begun, and waits at its LSTAR for as long as nobody answers."""
+    wait(lambda: vm.said("UP"), "the guest to begin")
+    time.sleep(seconds)
+    check(not vm.said(RUNS_ON), "the guest went on without a verdict")
+    check(vm.child.poll() is None, f"the VM ended: {vm.complained()}")
+    check(Qmp(lab.folder / "qmp").ask("query-status")["running"], "QMP says it does not run")
+
+
+def vanishing(lab: Lab, after: Callable[[Process], None], packets: list[bytes]) -> None:
+    """A monitor that welcomes the VM and is never seen again, or as somebody else."""
+    monitor = peers.FakeMonitor(lab.folder / "fence", peers.answer_all(packets, hold=False))
+    vm = preloaded(lab, ["-qmp", f"unix:{lab.folder / 'qmp'},server=on,wait=off"])
+    wait(lambda: vm.said("UP") or vm.child.poll() is not None, "the guest to begin")
+    monitor.close()
+    held(lab, vm)
+    after(vm)
+    check(not lab.left(), f"left running: {lab.left()}")
+
+
+def vanishes_quit(lab: Lab) -> None:
+    """QEMU still does what QMP says."""
+    def leave(vm: Process) -> None:
+        Qmp(lab.folder / "qmp").ask("quit")
+        check(vm.ended() == 0, "quit does not end it")
+    vanishing(lab, leave, [peers.welcome()])
+
+
+def vanishes_term(lab: Lab) -> None:
+    """And ends on SIGTERM."""
+    vanishing(lab, lambda vm: check(vm.stop() == 0, "SIGTERM does not end it"), [peers.welcome()])
+
+
+def comes_back_foreign(lab: Lab) -> None:
+    """Who comes in its place and speaks something else gives no verdict; a real one does."""
+    def go_on(vm: Process) -> None:
+        for packets in ([b"HTTP/1.1 200 OK\r\n\r\n"], [peers.welcome(2)], [peers.welcome(), b"\0" * 2048],
+                        [peers.welcome(), peers.message(peers.VERDICT)]):
+            monitor = peers.FakeMonitor(lab.folder / "fence", peers.answer_all(packets))
+            held(lab, vm, 0.4)
+            monitor.close()
+        real = Monitor(lab)
+        wait(lambda: vm.said(RUNS_ON), "the real monitor's verdict")
+        vm.stop()
+        check(real.process.ended() == 0, "the monitor does not end with the VM")
+    vanishing(lab, go_on, [peers.welcome()])
+
+
+# --- fences that lie ------------------------------------------------------------------------------------
+
+def foreign_fences(lab: Lab) -> None:
+    """Each is refused, the monitor stays, and a real VM comes under protection afterwards."""
+    monitor = Monitor(lab)
+    good = peers.board()
+    wrong: dict[str, tuple[bytes, list[int]]] = {
+        "of another revision": (peers.hello(2), [good]),
+        "foreign bytes": (b"GET / HTTP/1.1\r\n\r\n", []),
+        "truncated": (peers.hello()[:40], [good]),
+        "no more than a header": (peers.hello()[:16], [good]),
+        "of another type": (peers.welcome(), [good]),
+        "too long": (peers.hello() + b"\0" * 4000, [good]),
+        "without a board": (peers.hello(), []),
+        "a board that can shrink": (peers.hello(), [peers.board(sealed=False)]),
+        "a board of another size": (peers.hello(size=4096), [peers.board(4096)]),
+        "a board smaller than it says": (peers.hello(), [peers.board(64)]),
+        "a foreign board": (peers.hello(), [peers.board(magic=0)]),
+        "no board but a file": (peers.hello(), [os.open("/dev/null", os.O_RDONLY)]),
+    }
+    for what, (packet, fds) in wrong.items():
+        s = peers.dial(monitor.fence, packet, fds)
+        answer = s.recv(4096)
+        check(not answer or what == "of another revision", f"{what}: it was welcomed")
+        check(s.recv(4096) == b"" if answer else True, f"{what}: not hung up on")
+        check(b'"waiting"' in monitor.status(), f"{what}: the monitor does not wait for a VM any more")
+    check("another revision" in monitor.process.complained(), "no word about the revision")
+    check(monitor.process.complained().count("a VMM was refused") == len(wrong), monitor.process.complained())
+    silent = peers.dial(monitor.fence, b"", [])
+    vm = preloaded(lab)
+    wait(lambda: vm.said(RUNS_ON), "the VM to be let in behind a silent peer")
+    check(lab.recorded(kind="seal", region="rodata"), "it is not sealed")
+    silent.close()
+    vm.stop()
+    check(monitor.process.ended() == 0, "the monitor does not end with the VM")
+
+
+def true_fence(lab: Lab) -> None:
+    """The control of the above: said right, it is welcomed."""
+    monitor = Monitor(lab)
+    with peers.dial(monitor.fence, peers.hello(), [peers.board()]) as s:
+        check(len(s.recv(4096)) == peers.SIZES[peers.WELCOME], "a fence is not welcomed")
+    check(monitor.process.ended() == 0, f"the monitor: {monitor.process.complained()}")
+
+
+# --- the control socket ---------------------------------------------------------------------------------
+
+OBSERVE = "mode: observe\n"
+
+
+def control_socket(lab: Lab) -> None:
+    """Garbage, many and slow clients, while the guest never stops writing to sealed memory: both are served."""
+    vm = lab.run("flood", OBSERVE)
+    wait(lambda: vm.said(RUNS_ON), "the guest to run")
+
+    def events() -> int:
+        count = lab.status()["audit"]["detected"]
+        assert isinstance(count, int)
+        return count
+
+    wait(lambda: events() > 100, "the flood")
+    path = str(lab.state / "control.sock")
+    for text in (b"\0", b"\xff" * 4096, b"[" * 4096, b"{}", b'{"cmd":7}\n', b'{"cmd":"status"', b'{"cmd":"stop"}\n'):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(5)
+            s.connect(path)
+            s.sendall(text)
+            answer = s.recv(65536)
+            check(b"unknown command" in answer, f"{text[:20]!r} is answered by {answer!r}")
+    idle: list[socket.socket] = []
+    for _ in range(200):
+        idle.append(socket.socket(socket.AF_UNIX))
+        wait(lambda s=idle[-1]: s.connect_ex(path) == 0, "a connection")
+    began, before = time.monotonic(), events()
+    wait(lambda: events() > before + 100, "verdicts beside idle clients", 5)
+    check(time.monotonic() - began < 5, "idle clients slow it down")
+    for s in idle:
+        s.close()
+    slow = socket.socket(socket.AF_UNIX)
+    slow.settimeout(5)
+    slow.connect(path)
+    time.sleep(2)
+    check(slow.recv(4096) == b"", "who says nothing is kept for ever")
+    check(events() > before, "no verdicts")
+    vm.stop()
+    check(not lab.left(), f"left running: {lab.left()}")
+
+
+def monitor_killed(lab: Lab) -> None:
+    """In the middle of a flood: another one takes over, each event is recorded once."""
+    vm = lab.run("flood", OBSERVE)
+    wait(lambda: vm.said(RUNS_ON), "the guest to run")
+    for _ in range(3):
+        pid = lab.status()["monitor_pid"]
+        before = len(lab.recorded(kind="write"))
+        os.kill(pid, signal.SIGKILL)
+        wait(lambda known=before: len(lab.recorded(kind="write")) > known + 20, "the next monitor")
+    vm.stop()
+    ids = [r["event"] for r in lab.recorded(kind="write")]
+    check(len(ids) == len(set(ids)), "an event is recorded twice")
+    check(ids == list(range(ids[0], ids[0] + len(ids))), "an event is missing")
+    check(not lab.left(), f"left running: {lab.left()}")
+
+
+NOT_A_MONITOR = "what listens at the monitor's socket is not a monitor"
+TESTS: dict[str, Test] = {
+    **{variant: goes_on(variant) for variant in ("good", "cyclic-elsewhere", "five-levels")},
+    **{variant: refused(variant) for variant in REFUSED},
+    "no-types": without_types,
+    "log-full-at-the-kernel": full_log("good", 0),
+    "log-full-at-the-seal": full_log("good", 300),
+    "log-full-later": full_log("flood", 20000, OBSERVE, lands=True),
+    "monitor-of-another-revision": foreign_monitor([peers.welcome(2)], "another revision"),
+    "monitor-truncated": foreign_monitor([peers.welcome()[:20]], NOT_A_MONITOR),
+    "monitor-foreign": foreign_monitor([b"220 smtp ready\r\n"], NOT_A_MONITOR),
+    "monitor-other-magic": foreign_monitor([peers.message(peers.WELCOME, magic=0)], NOT_A_MONITOR),
+    "monitor-other-type": foreign_monitor([peers.hello()], NOT_A_MONITOR),
+    "monitor-too-long": foreign_monitor([peers.welcome() + b"\0" * 4000], NOT_A_MONITOR),
+    "monitor-hangs-up": foreign_monitor([], "refused this VM", hold=False),
+    "monitor-silent": foreign_monitor([], "did not answer within 10 seconds"),
+    "no-monitor": no_monitor,
+    "monitor-vanishes-quit": vanishes_quit, "monitor-vanishes-term": vanishes_term,
+    "monitor-comes-back-foreign": comes_back_foreign,
+    "foreign-fences": foreign_fences, "true-fence": true_fence,
+    "control-socket": control_socket, "monitor-killed": monitor_killed,
+}
+
+
+def run(build: Path, name: str, base: Path) -> str:
+    """One test: "" when it passed, else what to say."""
+    lab = Lab(build, base / name, f"hostile-{os.getpid()}-{name}")
+    lab.folder.mkdir(mode=0o700)
+    try:
+        TESTS[name](lab)
+        return ""
+    except Skipped as e:
+        return f"skipped: {e}"
+    except Failed as e:
+        return f"FAILED: {e}"
+    except Exception:  # pylint: disable=broad-exception-caught
+        return f"FAILED: {traceback.format_exc()}"
+    finally:
+        lab.clean()
+
+
+def usable() -> str:
+    """Why nothing can be tested here, "" when it can."""
+    if subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, check=False).returncode:
+        return "no qemu-system-x86_64"
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR))
+    except OSError as e:
+        return f"/dev/kvm: {e.strerror}"
+    return ""
+
+
+def main() -> int:
+    """Run the tests; the last line counts them."""
+    build, names = Path(sys.argv[1]).resolve(), sys.argv[2:] or list(TESTS)
+    why, counts = usable(), {"passed": 0, "FAILED": 0, "skipped": 0}
+    with tempfile.TemporaryDirectory(prefix="rf-hostile-") as base:
+        for name in names:
+            began = time.monotonic()
+            said = f"skipped: {why}" if why else run(build, name, Path(base))
+            counts[said.split(":")[0] or "passed"] += 1
+            print(f"hostile  {name:28} {time.monotonic() - began:5.1f} s  {said or 'passed'}", flush=True)
+    print(f"hostile: {counts['passed']} passed, {counts['FAILED']} failed, {counts['skipped']} skipped")
+    return 0 if counts["passed"] and not counts["FAILED"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
