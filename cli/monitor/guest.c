@@ -25,23 +25,35 @@ void rf_guest_forget(struct rf_guest *g)
 
 /* --- found ------------------------------------------------------------------------------------------ */
 
+/* A code address of the sealed image. LSTAR is none any more where mode "observe" let it change. */
+static uint64_t code_in(const struct rf_backend_info *sealed, uint64_t lstar)
+{
+	if (rf_within(lstar, 1, sealed->image.gva, sealed->image.size))
+		return lstar;
+	for (uint32_t i = 0; i < sealed->regions_count; i++)
+		if (sealed->regions[i].kind == RF_REGION_TEXT)
+			return sealed->regions[i].gva;
+	return lstar;
+}
+
 /*
- * image: known since the seal, NULL when the guest's page tables must tell where the kernel lies.
+ * sealed: says where the kernel lies; NULL when the guest's page tables must tell.
  * 0, or -errno with diag filled; what could not be recorded is not found either.
  */
 static int find_kernel(struct rf_guest *g, uint64_t lstar, uint64_t cr3, uint64_t cr4, uint64_t event,
-		       const struct rf_region *image, struct rf_diag *diag)
+		       const struct rf_backend_info *sealed, struct rf_diag *diag)
 {
 	uint64_t start = rf_now_ns();
 	int err;
 
 	rf_guest_forget(g);
 	g->paging = rf_paging_of(cr3, cr4);
-	if (image) {
-		const struct rf_image known = { rf_gva_of(image->gva), rf_gpa_of(image->gpa), image->size };
+	if (sealed) {
+		const struct rf_image image = { rf_gva_of(sealed->image.gva),
+						rf_gpa_of(sealed->image.gpa), sealed->image.size };
 
-		err = rf_kernel_discover_image(&g->mem, &known, g->paging.levels, rf_gva_of(lstar),
-					       &g->kernel, diag);
+		err = rf_kernel_discover_image(&g->mem, &image, g->paging.levels,
+					       rf_gva_of(code_in(sealed, lstar)), &g->kernel, diag);
 	} else {
 		err = rf_kernel_discover(&g->mem, &g->paging, rf_gva_of(lstar), &g->kernel, diag);
 	}
@@ -62,11 +74,10 @@ static int find_kernel(struct rf_guest *g, uint64_t lstar, uint64_t cr3, uint64_
 
 /*
  * The word whose value SYSTEM_RUNNING says that init memory is freed and mark_readonly() is done, and that no user
- * code has run yet (init/main.c kernel_init()).
+ * code has run yet (init/main.c kernel_init()). -ENOENT: this kernel does not tell where or what it is.
  */
-static int watch_state(struct rf_guest *g)
+static int find_state(const struct rf_guest *g, struct rf_msg_watch *out)
 {
-	struct rf_msg_watch m = { .kernel = g->kernel_event, .len = 4 };
 	int64_t running;
 	rf_gva state;
 	rf_gpa gpa;
@@ -79,15 +90,16 @@ static int watch_state(struct rf_guest *g)
 		err = rf_kernel_image_gpa(g->kernel, state, &gpa);
 	if (err)
 		return -ENOENT;
-	m.gpa = gpa.v;
-	m.value = (uint64_t)running;
-	return g->hv->ops->watch(g->hv, &m);
+	*out = (struct rf_msg_watch){ .kernel = g->kernel_event, .gpa = gpa.v, .len = 4,
+				      .value = (uint64_t)running };
+	return 0;
 }
 
 /* --- sealed ----------------------------------------------------------------------------------------- */
 
 struct permission_check {
 	bool writable, not_executable;
+	uint64_t mapped; /* bytes */
 };
 
 static int see_run(void *ctx, const struct rf_mapping *run)
@@ -96,13 +108,14 @@ static int see_run(void *ctx, const struct rf_mapping *run)
 
 	c->writable |= run->writable;
 	c->not_executable |= !run->executable;
+	c->mapped += run->size;
 	return 0;
 }
 
 /* What the guest's own page tables say of [start, end). */
 static int permissions(struct rf_guest *g, uint64_t start, uint64_t end, struct permission_check *c)
 {
-	*c = (struct permission_check){ false, false };
+	*c = (struct permission_check){ 0 };
 	return rf_pt_walk(&g->mem, &g->paging, rf_gva_of(start), rf_gva_of(end), 100000, see_run, c);
 }
 
@@ -172,13 +185,13 @@ static int take_regions(struct rf_guest *g, const struct rf_region *regions, uin
 	struct rf_diag diag = { "" };
 	int err;
 
-	g->regions_count = count;
 	for (uint32_t i = 0; i < count; i++) {
 		struct rf_measured *m = &g->regions[i];
 		struct permission_check c;
 		struct rf_record r = { .kind = "seal", .outcome = outcome, .has_target = true };
 
 		m->region = regions[i];
+		g->regions_count = i + 1;
 		err = measure(g, m);
 		if (err)
 			return err;
@@ -245,31 +258,72 @@ static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char
 	return answer(g, ev, RF_VERDICT_KILL);
 }
 
+static int rodata_bounds(const struct rf_guest *g, rf_gva *start, rf_gva *end)
+{
+	int err = rf_kernel_address(g->kernel, "__start_rodata", start);
+
+	return err ? err : rf_kernel_address(g->kernel, "__end_rodata", end);
+}
+
+/* From the kernel found to its seal. armed: the fence watches already, for an earlier monitor. */
+static int await_running(struct rf_guest *g, bool armed)
+{
+	struct rf_msg_watch watch;
+	struct rf_msg_seal m;
+	rf_gva start, end;
+	int err;
+
+	if (!find_state(g, &watch)) {
+		err = armed ? 0 : g->hv->ops->watch(g->hv, &watch);
+		/* A restored or migrated guest: its kernel runs already. */
+		return err == -EALREADY ? seal(g, "sealed as it was restored") : err;
+	}
+	/* What could never be sealed is not waited for. */
+	err = rodata_bounds(g, &start, &end);
+	if (!err)
+		err = plan(g, &m);
+	if (err)
+		return err;
+	g->poll_permissions = true;
+	rf_complain(g, "the kernel has no system_state to watch: it is sealed late, and user code may run "
+		       "before");
+	return rf_note(g, "kernel", "sealed late",
+		       "the kernel has no system_state to watch: it is sealed when its page tables have "
+		       "made rodata read-only, and user code may have run by then");
+}
+
+/* What an earlier monitor sealed: the fence knows where it lies, no guest page table is asked. */
+static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uint64_t lstar,
+		     uint64_t cr3, uint64_t cr4, uint64_t event, struct rf_diag *diag)
+{
+	int err = find_kernel(g, lstar, cr3, cr4, event, info, diag);
+
+	return err ? err : take_regions(g, info->regions, info->regions_count,
+					"still sealed; this monitor took over");
+}
+
 static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 {
+	const struct rf_vcpu_regs *r = &ev->regs;
 	struct rf_diag diag = { "" };
 	struct rf_backend_info info;
 	int err = g->hv->ops->info(g->hv, &info);
 
 	if (err)
 		return err;
-	if (info.state == RF_VM_SEALED)
+	if (info.state == RF_VM_SEALED && (info.kernel || g->kernel))
 		return rf_judge_late_msr(g, ev);
-	err = find_kernel(g, ev->msr.value, ev->regs.cr3, ev->regs.cr4, ev->id, NULL, &diag);
+	/* Sealed, no kernel known: who sealed it as it was restored died before the answer. */
+	if (info.state == RF_VM_SEALED)
+		err = take_over(g, &info, ev->msr.value, r->cr3, r->cr4, ev->id, &diag);
+	else
+		err = find_kernel(g, ev->msr.value, r->cr3, r->cr4, ev->id, NULL, &diag);
 	if (err)
 		return give_up(g, ev, "no Linux kernel could be recognised", diag.text, err);
-	err = watch_state(g);
-	if (err == -ENOENT) {
-		g->poll_permissions = true;
-		rf_complain(g, "the kernel has no system_state to watch: it is sealed late, and user code may "
-			       "run before");
-		err = rf_note(g, "kernel", "sealed late",
-			   "the kernel has no system_state to watch: it is sealed when its page tables "
-			   "have made rodata read-only, and user code may have run by then");
-	} else if (err == -EALREADY) {
-		/* A restored or migrated guest: its kernel runs already. */
-		err = seal(g, "sealed as it was restored");
-	}
+	if (info.state == RF_VM_SEALED)
+		rf_notify(g, "sealed");
+	else
+		err = await_running(g, false);
 	return err ? give_up(g, ev, "the kernel could not be watched", NULL, err) :
 		     answer(g, ev, RF_VERDICT_ALLOW);
 }
@@ -278,29 +332,45 @@ static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	int err = g->kernel ? seal(g, "sealed before the first user instruction") : -ENOENT;
 
-	/* -EALREADY: an earlier monitor sealed, and died before it answered. */
-	if (err && err != -EALREADY)
-		return give_up(g, ev, "the kernel could not be sealed", NULL, err);
-	return answer(g, ev, RF_VERDICT_ALLOW);
+	/* Whoever sealed died before the answer. The regions came with rf_guest_resume(). */
+	if (err == -EALREADY && g->regions_count) {
+		rf_notify(g, "sealed");
+		err = 0;
+	}
+	return err ? give_up(g, ev, "the kernel could not be sealed", NULL, err) :
+		     answer(g, ev, RF_VERDICT_ALLOW);
 }
 
 int rf_guest_poll(struct rf_guest *g)
 {
 	struct permission_check c;
 	rf_gva start, end;
+	int err;
 
 	if (!g->poll_permissions)
 		return 0;
-	if (rf_kernel_address(g->kernel, "__start_rodata", &start) ||
-	    rf_kernel_address(g->kernel, "__end_rodata", &end) ||
-	    permissions(g, start.v, end.v, &c) || c.writable)
+	/* Tables that show nothing there do not show it read-only. */
+	if (rodata_bounds(g, &start, &end) || permissions(g, start.v, end.v, &c) || c.writable ||
+	    !c.mapped)
 		return 0;
 	g->poll_permissions = false;
-	return seal(g, "sealed late: user code may have run before");
+	err = seal(g, "sealed late: user code may have run before");
+	if (err == -ESTALE)
+		return 0; /* a reset came between: its event is on the way */
+	if (err && err != -ECONNRESET)
+		rf_note(g, "seal", "not sealed", strerror(-err));
+	return err;
 }
 
 int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 {
+	/* An earlier monitor's answer was enforced after we came: the kernel is known since. */
+	if (!g->kernel && ev->kind != RF_EVENT_KERNEL && ev->kind != RF_EVENT_RESET) {
+		int err = rf_guest_resume(g);
+
+		if (err)
+			return err;
+	}
 	switch (ev->kind) {
 	case RF_EVENT_KERNEL:
 		return on_kernel(g, ev);
@@ -326,13 +396,14 @@ int rf_guest_resume(struct rf_guest *g)
 
 	if (err || !info.kernel)
 		return err;
-	err = find_kernel(g, info.lstar, info.cr3, info.cr4, info.kernel,
-			  info.state == RF_VM_SEALED ? &info.image : NULL, &diag);
-	if (err) {
-		rf_complain(g, "the kernel of the running guest could not be read again: %s", diag.text);
-		return err;
-	}
 	if (info.state == RF_VM_SEALED)
-		err = take_regions(g, info.regions, info.regions_count, "still sealed; this monitor took over");
+		err = take_over(g, &info, info.lstar, info.cr3, info.cr4, info.kernel, &diag);
+	else
+		err = find_kernel(g, info.lstar, info.cr3, info.cr4, info.kernel, NULL, &diag);
+	if (err)
+		rf_complain(g, "the kernel of the running guest could not be read again: %s",
+			    diag.text[0] ? diag.text : strerror(-err));
+	else if (info.state != RF_VM_SEALED)
+		err = await_running(g, info.state == RF_VM_WATCHED);
 	return err;
 }
