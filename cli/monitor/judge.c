@@ -138,8 +138,12 @@ static const char *fault(struct rf_guest *g, const struct rf_msg_event *ev, stru
 	memcpy(l->v.gpr, ev->regs.gpr, sizeof(l->v.gpr));
 	l->v.rip = ev->regs.rip;
 	l->v.rflags = ev->regs.rflags;
+	if (ev->kind == RF_EVENT_KERNEL)
+		return "general protection fault at the wrmsr";
 	if (!l->found)
-		return "general protection fault after the store (instruction not found)";
+		return ev->kind == RF_EVENT_WRITE ?
+			       "general protection fault after the store (instruction not found)" :
+			       "general protection fault (instruction not found)";
 	memcpy(l->v.gpr, l->store.before.gpr, sizeof(l->v.gpr));
 	l->v.rip = l->store.rip.v;
 	l->v.rflags = l->store.before.rflags;
@@ -163,6 +167,9 @@ static int conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct lo
 
 	if (rf_policy_decide(&g->policy, facts, &d))
 		d = (struct rf_decision){ RF_WORD_BLOCKED, RF_ACTION_SUPPRESS, "undecided" };
+	/* What was reported is not all of it, so it cannot be applied: observing blocks it too. */
+	if (ev->kind == RF_EVENT_WRITE && ev->write.elsewhere && d.action == RF_ACTION_APPLY)
+		d = (struct rf_decision){ RF_WORD_BLOCKED, RF_ACTION_SUPPRESS, d.rule };
 	l->r.rule = d.rule;
 	l->r.verdict = d.word;
 	switch (d.action) {
@@ -221,6 +228,8 @@ int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev)
 	uint64_t gva = 0;
 	int err;
 
+	if (ev->write.len < 1 || ev->write.len > RF_EVENT_BYTES)
+		return -EBADMSG;
 	look_at(g, ev, "write", &l);
 	find_store(g, ev, &l);
 	l.r.region = m ? rf_region_text(m->region.kind) : "unknown";
@@ -251,25 +260,54 @@ int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev)
 	return err;
 }
 
+/* xsave and its kin have no fixed size: SDM vol. 1 13.4, with all of today's components 11 KiB. */
+#define STATE_MAX (16u << 10)
+
+/*
+ * Moves the store's target on to the first byte that is sealed; pages side by side in the guest's
+ * address space need not be neighbours in memory. NULL: none is. What is not mapped cannot have been
+ * written either.
+ */
+static const struct rf_measured *sealed_part(struct rf_guest *g, struct look *l)
+{
+	uint64_t size = l->store.size ? l->store.size : STATE_MAX;
+	/* An offset: the operand may end the address space. */
+	uint64_t at = l->store.target.v - l->store.operand.v;
+
+	while (at < size) {
+		rf_gva gva = rf_gva_of(l->store.operand.v + at);
+		const struct rf_measured *m = NULL;
+		struct rf_translation t;
+
+		if (!rf_pt_translate(&g->mem, &l->paging, gva, &t))
+			m = rf_guest_region(g, t.gpa.v);
+		if (m) {
+			l->store.target = gva;
+			l->store.gpa = t.gpa;
+			l->r.gpa = t.gpa.v;
+			l->r.len = l->store.size ? (uint32_t)(size - at) : 0;
+			return m;
+		}
+		at += RF_PAGE_SIZE - gva.v % RF_PAGE_SIZE;
+	}
+	return NULL;
+}
+
 int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	struct rf_facts facts = { .kind = RF_FACT_EMULATION };
-	const struct rf_measured *m = NULL;
 	struct rf_translation t;
 	struct look l;
 
 	look_at(g, ev, "emulation", &l);
 	find_store(g, ev, &l);
 	if (l.found && !rf_pt_translate(&g->mem, &l.paging, l.store.target, &t)) {
-		/* The operand may begin before a sealed page and end in it. */
-		for (uint64_t at = 0; at < l.store.size && !m; at++)
-			m = rf_guest_region(g, t.gpa.v + at);
+		const struct rf_measured *m = sealed_part(g, &l);
+
 		facts.region = m ? fact_region(m) : RF_FACT_REGION_OUTSIDE;
-		l.r.gpa = t.gpa.v;
-		l.r.len = l.store.size;
 		if (m) {
 			l.r.has_target = true;
-			rf_name_address(g, &l.paging, m->region.gva + (t.gpa.v - m->region.gpa),
+			rf_name_address(g, &l.paging, m->region.gva + (l.r.gpa - m->region.gpa),
 					&l.r.target);
 			l.r.region = rf_region_text(m->region.kind);
 		}
