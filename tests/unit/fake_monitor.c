@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The fence, the fixtures and the log; the kernel is in fake_monitor_kernel.c. */
+#include "tests/unit/fake_monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct fake fake;
+struct rf_guest guest;
+
+/* --- the fence --- */
+
+static int fence_info(struct rf_backend *b, struct rf_backend_info *out)
+{
+	if (!fake.info_err)
+		*out = fake.info;
+	return fake.info_err;
+}
+
+static int copy(const uint8_t *from, rf_gpa gpa, void *buf, size_t len)
+{
+	if (fake.read_err || !rf_within(gpa.v, len, IMAGE_GPA, RAM_SIZE))
+		return -EFAULT;
+	memcpy(buf, from + (gpa.v - IMAGE_GPA), len);
+	return 0;
+}
+
+static int fence_read(struct rf_backend *b, rf_gpa gpa, void *buf, size_t len)
+{
+	return copy(fake.ram, gpa, buf, len);
+}
+
+static int fence_read_decoy(struct rf_backend *b, rf_gpa gpa, void *buf, size_t len)
+{
+	fake.decoy_reads++;
+	if (fake.on_decoy)
+		fake.on_decoy();
+	return fake.info.state == RF_VM_SEALED ? copy(fake.decoy, gpa, buf, len) : -ENOENT;
+}
+
+static int fence_watch(struct rf_backend *b, const struct rf_msg_watch *m)
+{
+	fake.watches++;
+	fake.watch = *m;
+	if (fake.watch_err)
+		return fake.watch_err;
+	if (m->kernel != fake.posted)
+		return -ESTALE;
+	if (fake.info.state == RF_VM_SEALED)
+		return -EBUSY;
+	if (fake.state_runs)
+		return -EALREADY;
+	fake.info.state = RF_VM_WATCHED;
+	return 0;
+}
+
+static int fence_seal(struct rf_backend *b, const struct rf_msg_seal *m, uint64_t *ns)
+{
+	fake.seals++;
+	fake.seal = *m;
+	if (fake.seal_err)
+		return fake.seal_err;
+	if (m->kernel != fake.posted)
+		return -ESTALE;
+	if (fake.info.state == RF_VM_SEALED)
+		return -EALREADY;
+	fake.info.state = RF_VM_SEALED;
+	fake.info.image = m->image;
+	fake.info.regions_count = m->count;
+	memcpy(fake.info.regions, m->regions, sizeof(m->regions));
+	*ns = 1;
+	return 0;
+}
+
+static int fence_verdict(struct rf_backend *b, struct rf_msg_verdict *m)
+{
+	if (fake.verdict_err)
+		return fake.verdict_err;
+	fake.verdict[fake.verdicts++ % LOG_MAX] = *m;
+	return 0;
+}
+
+static const struct rf_backend_ops fence_ops = {
+	.name = "fake",
+	.info = fence_info,
+	.read = fence_read,
+	.read_decoy = fence_read_decoy,
+	.watch = fence_watch,
+	.seal = fence_seal,
+	.verdict = fence_verdict,
+};
+
+/* --- events --- */
+
+struct rf_msg_event fake_event(enum rf_event_kind kind)
+{
+	struct rf_msg_event ev = { .id = fake.info.next_event++, .kind = kind, .vcpu = 1 };
+
+	rf_msg_init(&ev.h, RF_MSG_EVENT, 0);
+	for (int i = 0; i < 16; i++)
+		ev.regs.gpr[i] = 0x1000u + (unsigned int)i;
+	ev.regs.rip = IMAGE_GVA + 0x2004;
+	ev.regs.rflags = 0x246;
+	ev.regs.cr3 = CR3;
+	if (kind == RF_EVENT_KERNEL)
+		fake.posted = ev.id;
+	return ev;
+}
+
+struct rf_msg_event fake_kernel_event(uint64_t lstar)
+{
+	struct rf_msg_event ev = fake_event(RF_EVENT_KERNEL);
+
+	ev.msr.index = 0xc0000082;
+	ev.msr.value = lstar;
+	return ev;
+}
+
+struct rf_msg_event fake_write_event(uint64_t gpa, const void *bytes, uint32_t len)
+{
+	struct rf_msg_event ev = fake_event(RF_EVENT_WRITE);
+
+	ev.write.gpa = gpa;
+	ev.write.len = len;
+	ev.write.rip_after = 1;
+	memcpy(ev.write.bytes, bytes, len);
+	return ev;
+}
+
+const struct rf_msg_verdict *fake_verdict(void)
+{
+	assert_true(fake.verdicts);
+	return &fake.verdict[(fake.verdicts - 1) % LOG_MAX];
+}
+
+uint32_t fake_judge(const struct rf_msg_event *ev)
+{
+	unsigned int before = fake.verdicts;
+	uint32_t verdict;
+
+	assert_int_equal(rf_guest_event(&guest, ev), 0);
+	if (fake.verdicts == before)
+		return 0;
+	assert_int_equal(fake.verdicts, before + 1);
+	assert_int_equal(fake_verdict()->id, ev->id);
+	verdict = fake_verdict()->verdict;
+	if (ev->kind == RF_EVENT_KERNEL && verdict == RF_VERDICT_ALLOW) {
+		fake.info.kernel = ev->id;
+		fake.info.lstar = ev->msr.value;
+		fake.info.cr3 = ev->regs.cr3;
+		fake.info.cr4 = ev->regs.cr4;
+		if (fake.info.state == RF_VM_BOOTING)
+			fake.info.state = RF_VM_FOUND;
+	}
+	return verdict;
+}
+
+void fake_sealed(void)
+{
+	struct rf_msg_event ev = fake_kernel_event(LSTAR);
+
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	ev = fake_event(RF_EVENT_WATCH);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.info.state, RF_VM_SEALED);
+	fake_notified();
+}
+
+/* --- fixtures --- */
+
+static int read_guest(void *ctx, rf_gpa gpa, void *buf, size_t len)
+{
+	struct rf_guest *g = ctx;
+
+	return g->hv->ops->read(g->hv, gpa, buf, len);
+}
+
+static void attach(void)
+{
+	memset(&guest, 0, sizeof(guest));
+	guest.hv = &fake.hv;
+	guest.mem = (struct rf_memory){ read_guest, &guest };
+	guest.notify_fd = fake.notify[1];
+	rf_policy_default(&guest.policy);
+	fake.log_fd = open(fake.log_path, O_RDWR | O_APPEND | O_CLOEXEC);
+	if (rf_audit_open_fd(fake.log_fd, "vm", 7, &guest.audit))
+		abort();
+}
+
+static void detach(void)
+{
+	rf_guest_forget(&guest);
+	rf_audit_close(guest.audit);
+}
+
+void fake_new_monitor(void)
+{
+	detach();
+	assert_int_equal(fake.kernels, 0);
+	assert_int_equal(fake.tables, 0);
+	attach();
+}
+
+int fake_setup(void **state)
+{
+	int fd;
+
+	signal(SIGPIPE, SIG_IGN);
+	memset(&fake, 0, sizeof(fake));
+	fake.hv.ops = &fence_ops;
+	fake.info.next_event = 5;
+	fake.saved_fd = -1;
+	fake.task = true;
+	for (size_t i = 0; i < RAM_SIZE; i++)
+		fake.ram[i] = fake.decoy[i] = (uint8_t)(i * 7 + (i >> 12));
+	fake_map_kernel();
+	strcpy(fake.log_path, "/tmp/rf-monitor-XXXXXX");
+	fd = mkstemp(fake.log_path);
+	if (sodium_init() < 0 || fd < 0 || pipe2(fake.notify, O_NONBLOCK | O_CLOEXEC))
+		return -1;
+	close(fd);
+	attach();
+	return 0;
+}
+
+int fake_teardown(void **state)
+{
+	fake_log_room();
+	detach();
+	close(fake.notify[0]);
+	close(fake.notify[1]);
+	unlink(fake.log_path);
+	return fake.kernels || fake.tables ? -1 : 0;
+}
+
+void fake_log_full(void)
+{
+	int full = open("/dev/full", O_RDWR | O_CLOEXEC);
+
+	assert_true(full >= 0);
+	fake.saved_fd = fcntl(fake.log_fd, F_DUPFD_CLOEXEC, 0);
+	assert_int_equal(dup2(full, fake.log_fd), fake.log_fd);
+	close(full);
+}
+
+void fake_log_room(void)
+{
+	if (fake.saved_fd < 0)
+		return;
+	dup2(fake.saved_fd, fake.log_fd);
+	close(fake.saved_fd);
+	fake.saved_fd = -1;
+}
+
+/* --- the log --- */
+
+static json_t *lines;
+
+static size_t load(void)
+{
+	int fd = open(fake.log_path, O_RDONLY | O_CLOEXEC);
+	FILE *f = fdopen(fd, "r");
+	char *text = NULL;
+	size_t room = 0;
+	ssize_t n;
+
+	assert_non_null(f);
+	json_decref(lines);
+	lines = json_array();
+	while ((n = getline(&text, &room, f)) > 0) {
+		json_t *o = json_loadb(text, (size_t)n, JSON_DISABLE_EOF_CHECK, NULL);
+
+		assert_non_null(o);
+		json_array_append_new(lines, o);
+	}
+	free(text);
+	fclose(f);
+	return json_array_size(lines);
+}
+
+size_t fake_lines(void)
+{
+	size_t n = load();
+
+	json_decref(lines);
+	lines = NULL;
+	return n;
+}
+
+json_t *fake_line(size_t from_end)
+{
+	size_t n = load();
+
+	assert_true(from_end < n);
+	return json_array_get(lines, n - 1 - from_end);
+}
+
+const char *fake_text(json_t *line, const char *member)
+{
+	const char *text = json_string_value(json_object_get(line, member));
+
+	return text ? text : "";
+}
+
+size_t fake_count(const char *member, const char *text)
+{
+	size_t n = load(), found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		found += !strcmp(fake_text(json_array_get(lines, i), member), text);
+	return found;
+}
+
+const char *fake_notified(void)
+{
+	static char text[4096];
+	ssize_t n = read(fake.notify[0], text, sizeof(text) - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What surrounds the monitor's own code in its tests: a fence that behaves as hv/seal.c and
+ * hv/run.c do towards a monitor, a kernel of a few symbols, page tables that are a list, and a log
+ * in a file. It stands in for all of introspection/ and for cli/monitor/main.c; policy/ is the real
+ * one.
+ */
+#ifndef RF_TESTS_FAKE_MONITOR_H
+#define RF_TESTS_FAKE_MONITOR_H
+
+#include <jansson.h>
+
+#include "cli/monitor/monitor.h"
+#include "introspection/task.h"
+
+/* The image. Neither text nor rodata ends on a page; text is more than two blocks of a sweep. */
+#define IMAGE_GPA UINT64_C(0x1000000)
+#define IMAGE_GVA UINT64_C(0xffffffff81000000)
+#define IMAGE_SIZE UINT64_C(0x80000)
+#define TEXT_AT UINT64_C(0)
+#define TEXT_END (TEXT_AT + 0x28000 - 0x123)
+#define TEXT_SIZE UINT64_C(0x28000)
+#define RODATA_AT UINT64_C(0x40000)
+#define RODATA_END (RODATA_AT + 0x3000 - 8)
+#define RODATA_SIZE UINT64_C(0x3000)
+#define STATE_AT UINT64_C(0x60010)
+#define LSTAR (IMAGE_GVA + 0x1080)
+#define RUNNING 3 /* the fake kernel's SYSTEM_RUNNING */
+#define CR3 UINT64_C(0x2000800)
+
+/* Memory of nobody's seal, and where the guest maps it. */
+#define OTHER_GPA (IMAGE_GPA + IMAGE_SIZE)
+#define OTHER_GVA UINT64_C(0xffff888001080000)
+#define RAM_SIZE (IMAGE_SIZE + 0x10000)
+
+#define LOG_MAX 32
+
+struct fake {
+	/* The fence. info is what the board says. */
+	struct rf_backend hv;
+	struct rf_backend_info info;
+	uint64_t posted;			/* id of the last KERNEL event: commands name it */
+	uint8_t ram[RAM_SIZE], decoy[RAM_SIZE]; /* from IMAGE_GPA on */
+	bool state_runs;			/* the watched word has its value already */
+	int info_err, read_err, watch_err, seal_err, verdict_err; /* injected */
+	void (*on_decoy)(void); /* called before the decoy is read */
+	unsigned int watches, seals, verdicts, decoy_reads;
+	struct rf_msg_watch watch;
+	struct rf_msg_seal seal;
+	struct rf_msg_verdict verdict[LOG_MAX]; /* the last ones: index % LOG_MAX */
+
+	/* The kernel. */
+	int discover_err, textpatch_err;
+	bool no_types;
+	const char *without;				    /* a symbol that is missing */
+	unsigned int discovered, by_image, kernels, tables; /* the last two: alive */
+	rf_gva inside;					    /* as discovery was last told */
+	struct rf_paging paging;			    /* the same */
+	bool task;
+
+	/* Page tables: the first run that holds an address speaks. */
+	struct rf_mapping maps[8];
+	unsigned int maps_count;
+	int walk_err;
+
+	/* What rf_store_find() and rf_textpatch_judge() answer. */
+	int store_err, judge_err;
+	struct rf_store store;
+	struct rf_store_seen seen; /* its question */
+	struct rf_patch_result patch;
+	unsigned int judged, applied;
+	rf_gva judged_at;
+	struct rf_patch_result applied_with;
+
+	int log_fd, saved_fd, notify[2];
+	char log_path[32];
+};
+
+extern struct fake fake;
+extern struct rf_guest guest; /* under test */
+
+/* cmocka fixtures: a booting guest, a monitor attached to it with the default policy. */
+int fake_setup(void **state);
+int fake_teardown(void **state);
+/* The monitor dies; another one attaches to the same fence. Its log is the same file. */
+void fake_new_monitor(void);
+/* From here on the log cannot be written; and can again. */
+void fake_log_full(void);
+void fake_log_room(void);
+
+/* Adds a run to the page tables, in front of the others. */
+void fake_map(uint64_t gva, uint64_t gpa, uint64_t size, bool writable, bool executable);
+/* As after mark_rodata_ro(). */
+void fake_map_kernel(void);
+
+/* Events as the fence posts them; each has the next id. */
+struct rf_msg_event fake_event(enum rf_event_kind kind);
+struct rf_msg_event fake_kernel_event(uint64_t lstar);
+struct rf_msg_event fake_write_event(uint64_t gpa, const void *bytes, uint32_t len);
+/* Hands it to the monitor; the verdict that was sent for it, 0 none. The fence then acts on it. */
+uint32_t fake_judge(const struct rf_msg_event *ev);
+/* A kernel found, watched and sealed. Ends the test when it is not. */
+void fake_sealed(void);
+const struct rf_msg_verdict *fake_verdict(void); /* the last one */
+
+/* --- the log: each line is checked to be JSON when it is read --- */
+size_t fake_lines(void);
+/* The nth from the end, 0 the last. Borrowed until the next call. */
+json_t *fake_line(size_t from_end);
+const char *fake_text(json_t *line, const char *member); /* "" when it is not there */
+/* Lines whose member is this text. */
+size_t fake_count(const char *member, const char *text);
+/* What the monitor has told who started it since the last call. */
+const char *fake_notified(void);
+
+#endif

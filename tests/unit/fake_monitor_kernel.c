@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* introspection/ as the monitor calls it, out of tables. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/fake_monitor.h"
+
+struct rf_kernel {
+	struct rf_image image;
+};
+
+struct rf_textpatch {
+	int nothing;
+};
+
+static const struct {
+	const char *name;
+	uint64_t at;
+} symbols[] = {
+	{ "_text", TEXT_AT },
+	{ "entry_SYSCALL_64", 0x1080 },
+	{ "commit_creds", 0x2000 },
+	{ "_etext", TEXT_END },
+	{ "__start_rodata", RODATA_AT },
+	{ "sys_call_table", RODATA_AT + 0x100 },
+	{ "__end_rodata", RODATA_END },
+	{ "system_state", STATE_AT },
+};
+
+/* --- the kernel --- */
+
+static int discovered(rf_gva inside, const struct rf_paging *p, struct rf_kernel **out,
+		      struct rf_diag *diag)
+{
+	fake.inside = inside;
+	fake.paging = *p;
+	if (fake.discover_err || !rf_within(inside.v, 1, IMAGE_GVA, IMAGE_SIZE)) {
+		strcpy(diag->text, "no kernel there");
+		return fake.discover_err ? fake.discover_err : -ENOENT;
+	}
+	*out = calloc(1, sizeof(**out));
+	(*out)->image = (struct rf_image){ rf_gva_of(IMAGE_GVA), rf_gpa_of(IMAGE_GPA), IMAGE_SIZE };
+	fake.kernels++;
+	return 0;
+}
+
+int rf_kernel_discover(const struct rf_memory *m, const struct rf_paging *p, rf_gva inside,
+		       struct rf_kernel **out, struct rf_diag *diag)
+{
+	fake.discovered++;
+	return discovered(inside, p, out, diag);
+}
+
+int rf_kernel_discover_image(const struct rf_memory *m, const struct rf_image *image,
+			     uint8_t levels, rf_gva inside, struct rf_kernel **out,
+			     struct rf_diag *diag)
+{
+	const struct rf_paging p = { .levels = levels };
+
+	fake.by_image++;
+	if (image->base.v != IMAGE_GVA || image->gpa.v != IMAGE_GPA || image->size != IMAGE_SIZE)
+		return -EBADMSG;
+	return discovered(inside, &p, out, diag);
+}
+
+void rf_kernel_destroy(struct rf_kernel *k)
+{
+	fake.kernels -= !!k;
+	free(k);
+}
+
+bool rf_kernel_has_types(const struct rf_kernel *k)
+{
+	return !fake.no_types;
+}
+
+const char *rf_kernel_banner(const struct rf_kernel *k)
+{
+	return "Linux version 6.12-fake";
+}
+
+const struct rf_image *rf_kernel_image(const struct rf_kernel *k)
+{
+	return &k->image;
+}
+
+int rf_kernel_image_gpa(const struct rf_kernel *k, rf_gva gva, rf_gpa *out)
+{
+	if (!rf_within(gva.v, 1, IMAGE_GVA, IMAGE_SIZE))
+		return -ENOENT;
+	*out = rf_gpa_of(gva.v - IMAGE_GVA + IMAGE_GPA);
+	return 0;
+}
+
+int rf_kernel_paging(const struct rf_kernel *k, struct rf_paging *out)
+{
+	*out = (struct rf_paging){ rf_gpa_of(0x3000000), 4 };
+	return 0;
+}
+
+int rf_kernel_address(const struct rf_kernel *k, const char *name, rf_gva *out)
+{
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
+		if (strcmp(symbols[i].name, name) || (fake.without && !strcmp(fake.without, name)))
+			continue;
+		*out = rf_gva_of(IMAGE_GVA + symbols[i].at);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int rf_kernel_enumerator(const struct rf_kernel *k, const char *enum_name, const char *name,
+			 int64_t *out)
+{
+	if (fake.no_types)
+		return -ENOTSUP;
+	if (strcmp(enum_name, "system_states") || strcmp(name, "SYSTEM_RUNNING") ||
+	    (fake.without && !strcmp(fake.without, name)))
+		return -ENOENT;
+	*out = RUNNING;
+	return 0;
+}
+
+int rf_kernel_symbolize(const struct rf_kernel *k, rf_gva gva, struct rf_symbol *out,
+			uint64_t *offset)
+{
+	if (!rf_within(gva.v, 1, IMAGE_GVA, IMAGE_SIZE))
+		return -ENOENT;
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
+		if (gva.v - IMAGE_GVA < symbols[i].at)
+			break;
+		*out = (struct rf_symbol){ symbols[i].name, rf_gva_of(IMAGE_GVA + symbols[i].at),
+					   'T' };
+		*offset = gva.v - out->addr.v;
+	}
+	return 0;
+}
+
+int rf_task_current(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
+		    rf_gva percpu_base, struct rf_task *out)
+{
+	if (!fake.task)
+		return -ENOENT;
+	/* The per-CPU base tells which register the caller took. */
+	*out = (struct rf_task){ .comm = "insmod", .pid = (int32_t)percpu_base.v, .uid = 1000 };
+	return 0;
+}
+
+int rf_module_find(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
+		   rf_gva gva, struct rf_module *out)
+{
+	if (gva.v >> 32 != 0xffffffff || gva.v < UINT64_C(0xffffffffc0000000))
+		return -ENOENT;
+	*out = (struct rf_module){ "evil", rf_gva_of(UINT64_C(0xffffffffc0000000)), 0x1000 };
+	return 0;
+}
+
+/* --- page tables --- */
+
+void fake_map(uint64_t gva, uint64_t gpa, uint64_t size, bool writable, bool executable)
+{
+	if (fake.maps_count == sizeof(fake.maps) / sizeof(fake.maps[0]))
+		abort();
+	memmove(fake.maps + 1, fake.maps, fake.maps_count++ * sizeof(fake.maps[0]));
+	fake.maps[0] = (struct rf_mapping){ rf_gva_of(gva), rf_gpa_of(gpa), size,
+					    writable,	    false,	    executable };
+}
+
+void fake_map_kernel(void)
+{
+	fake.maps_count = 0;
+	fake_map(OTHER_GVA, OTHER_GPA, RAM_SIZE - IMAGE_SIZE, true, false);
+	fake_map(IMAGE_GVA + RODATA_AT, IMAGE_GPA + RODATA_AT, RODATA_SIZE, false, false);
+	fake_map(IMAGE_GVA + TEXT_AT, IMAGE_GPA + TEXT_AT, TEXT_SIZE, false, true);
+}
+
+int rf_pt_translate(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva,
+		    struct rf_translation *out)
+{
+	for (unsigned int i = 0; i < fake.maps_count; i++) {
+		const struct rf_mapping *r = &fake.maps[i];
+
+		if (!rf_within(gva.v, 1, r->gva.v, r->size))
+			continue;
+		*out = (struct rf_translation){ .gpa = rf_gpa_of(r->gpa.v + (gva.v - r->gva.v)),
+						.page_size = RF_PAGE_SIZE,
+						.writable = r->writable,
+						.executable = r->executable };
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int rf_pt_walk(const struct rf_memory *m, const struct rf_paging *p, rf_gva start, rf_gva end,
+	       uint64_t max_entries, int (*fn)(void *ctx, const struct rf_mapping *run), void *ctx)
+{
+	for (uint64_t at = rf_page_down(start.v); at < end.v && !fake.walk_err;
+	     at += RF_PAGE_SIZE) {
+		struct rf_mapping run = { .gva = rf_gva_of(at), .size = RF_PAGE_SIZE };
+		struct rf_translation t;
+		int r;
+
+		if (rf_pt_translate(m, p, run.gva, &t))
+			continue;
+		run.gpa = t.gpa;
+		run.writable = t.writable;
+		run.executable = t.executable;
+		r = fn(ctx, &run);
+		if (r)
+			return r;
+	}
+	return fake.walk_err;
+}
+
+/* --- instructions and patches --- */
+
+int rf_store_find(struct rf_disasm *d, const struct rf_kernel *k, const struct rf_memory *m,
+		  const struct rf_paging *p, const struct rf_store_seen *seen, struct rf_store *out)
+{
+	fake.seen = *seen;
+	if (!fake.store_err)
+		*out = fake.store;
+	return fake.store_err;
+}
+
+int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
+			const struct rf_paging *p, struct rf_textpatch **out, struct rf_diag *diag)
+{
+	if (fake.textpatch_err) {
+		strcpy(diag->text, "no tables");
+		return fake.textpatch_err;
+	}
+	*out = calloc(1, sizeof(**out));
+	fake.tables++;
+	return 0;
+}
+
+void rf_textpatch_destroy(struct rf_textpatch *t)
+{
+	fake.tables -= !!t;
+	free(t);
+}
+
+int rf_textpatch_judge(struct rf_textpatch *t, const struct rf_memory *m, rf_gva gva,
+		       const uint8_t *bytes, size_t len, struct rf_patch_result *out)
+{
+	fake.judged++;
+	fake.judged_at = gva;
+	if (!fake.judge_err)
+		*out = fake.patch;
+	return fake.judge_err;
+}
+
+void rf_textpatch_applied(struct rf_textpatch *t, const struct rf_patch_result *r)
+{
+	fake.applied++;
+	fake.applied_with = *r;
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A guest from the kernel's first sign to its seal, through resets and the death of monitors. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/fake_monitor.h"
+
+static uint32_t kernel_comes(void)
+{
+	struct rf_msg_event ev = fake_kernel_event(LSTAR);
+
+	return fake_judge(&ev);
+}
+
+static uint32_t kernel_runs(void)
+{
+	struct rf_msg_event ev = fake_event(RF_EVENT_WATCH);
+
+	return fake_judge(&ev);
+}
+
+static void assert_regions(const struct rf_region *r)
+{
+	assert_int_equal(r[0].kind, RF_REGION_TEXT);
+	assert_int_equal(r[0].gpa, IMAGE_GPA + TEXT_AT);
+	assert_int_equal(r[0].gva, IMAGE_GVA + TEXT_AT);
+	assert_int_equal(r[0].size, TEXT_SIZE);
+	assert_int_equal(r[1].kind, RF_REGION_RODATA);
+	assert_int_equal(r[1].gpa, IMAGE_GPA + RODATA_AT);
+	assert_int_equal(r[1].gva, IMAGE_GVA + RODATA_AT);
+	assert_int_equal(r[1].size, RODATA_SIZE);
+}
+
+static void assert_regions_known(void)
+{
+	const struct rf_region r[] = { guest.regions[0].region, guest.regions[1].region };
+
+	assert_int_equal(guest.regions_count, 2);
+	assert_regions(r);
+	assert_ptr_equal(rf_guest_region(&guest, IMAGE_GPA + TEXT_SIZE - 1), &guest.regions[0]);
+	assert_null(rf_guest_region(&guest, IMAGE_GPA + TEXT_SIZE));
+	assert_null(rf_guest_region(&guest, IMAGE_GPA - 1));
+	assert_ptr_equal(rf_guest_region(&guest, IMAGE_GPA + RODATA_AT), &guest.regions[1]);
+}
+
+/* --- found --- */
+
+static void found_and_watched(void **state)
+{
+	struct rf_msg_event ev = fake_kernel_event(LSTAR);
+
+	ev.regs.cr4 = 1u << 12;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.inside.v, LSTAR);
+	assert_int_equal(fake.paging.root.v, CR3 & ~UINT64_C(0xfff));
+	assert_int_equal(fake.paging.levels, 5);
+	assert_int_equal(fake.watches, 1);
+	assert_int_equal(fake.watch.kernel, ev.id);
+	assert_int_equal(fake.watch.gpa, IMAGE_GPA + STATE_AT);
+	assert_int_equal(fake.watch.len, 4);
+	assert_int_equal(fake.watch.value, RUNNING);
+	assert_int_equal(fake.seals, 0);
+	assert_int_equal(fake_lines(), 1);
+	assert_string_equal(fake_text(fake_line(0), "outcome"), "found");
+	assert_string_equal(fake_text(fake_line(0), "detail"), "Linux version 6.12-fake");
+	assert_false(guest.poll_permissions);
+}
+
+static void not_recognised(void **state)
+{
+	struct rf_msg_event ev = fake_kernel_event(LSTAR);
+
+	fake.discover_err = -EBADMSG;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
+	assert_int_equal(fake.watches + fake.seals, 0);
+	assert_string_equal(fake_text(fake_line(1), "outcome"), "not recognised");
+	assert_string_equal(fake_text(fake_line(0), "outcome"), "the VM is ended");
+	assert_non_null(strstr(fake_text(fake_line(0), "detail"), "no kernel there"));
+	assert_non_null(strstr(fake_notified(), "error "));
+}
+
+/* Each way the watch can fail but the two that have an answer of their own. */
+static void not_watched(void **state)
+{
+	static const int errors[] = { -EINVAL, -EBUSY, -ESTALE, -ETIMEDOUT, -EBADMSG };
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		fake.watch_err = errors[i];
+		assert_int_equal(kernel_comes(), RF_VERDICT_KILL);
+		assert_string_equal(fake_text(fake_line(0), "outcome"), "the VM is ended");
+	}
+	assert_int_equal(fake.seals, 0);
+}
+
+/* A connection that is gone has no use for a verdict, nor the log for a line. */
+static void connection_lost(void **state)
+{
+	struct rf_msg_event ev = fake_kernel_event(LSTAR);
+
+	fake.watch_err = -ECONNRESET;
+	assert_int_equal(rf_guest_event(&guest, &ev), -ECONNRESET);
+	assert_int_equal(fake.verdicts, 0);
+	assert_int_equal(fake_count("kind", "monitor"), 0);
+	fake.watch_err = 0;
+	fake.verdict_err = -ECONNRESET;
+	assert_int_equal(rf_guest_event(&guest, &ev), -ECONNRESET);
+	fake.info_err = -EAGAIN;
+	assert_int_equal(rf_guest_event(&guest, &ev), -EAGAIN);
+}
+
+static void already_running(void **state)
+{
+	fake.state_runs = true;
+	assert_int_equal(kernel_comes(), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.seals, 1);
+	assert_int_equal(fake_count("outcome", "sealed as it was restored"), 2);
+	assert_regions_known();
+	assert_non_null(strstr(fake_notified(), "sealed\n"));
+}
+
+static void already_running_not_sealed(void **state)
+{
+	fake.state_runs = true;
+	fake.seal_err = -EINVAL;
+	assert_int_equal(kernel_comes(), RF_VERDICT_KILL);
+	assert_int_equal(guest.regions_count, 0);
+}
+
+static void log_is_full(void **state)
+{
+	fake_log_full();
+	assert_int_equal(kernel_comes(), RF_VERDICT_KILL);
+	fake_log_room();
+	assert_int_equal(kernel_comes(), RF_VERDICT_ALLOW);
+	fake_log_full();
+	assert_int_equal(kernel_runs(), RF_VERDICT_KILL);
+}
+
+/* --- sealed --- */
+
+static void sealed(void **state)
+{
+	assert_int_equal(kernel_comes(), RF_VERDICT_ALLOW);
+	fake_notified();
+	assert_int_equal(kernel_runs(), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.seals, 1);
+	assert_int_equal(fake.seal.kernel, fake.posted);
+	assert_int_equal(fake.seal.count, 2);
+	assert_regions(fake.seal.regions);
+	assert_int_equal(fake.seal.image.gpa, IMAGE_GPA);
+	assert_int_equal(fake.seal.image.gva, IMAGE_GVA);
+	assert_int_equal(fake.seal.image.size, IMAGE_SIZE);
+	assert_regions_known();
+	assert_non_null(guest.patches);
+	assert_string_equal(fake_notified(), "sealed\n");
+	for (size_t i = 0; i < 2; i++) {
+		json_t *line = fake_line(i);
+
+		assert_string_equal(fake_text(line, "outcome"),
+				    "sealed before the first user instruction");
+		assert_string_equal(fake_text(line, "region"), i ? "text" : "rodata");
+		assert_int_equal(strlen(fake_text(line, "sha256")), 64);
+		assert_string_equal(fake_text(line, "sha256"), guest.regions[!i].sha256);
+		assert_null(json_object_get(line, "detail"));
+	}
+	assert_string_not_equal(guest.regions[0].sha256, guest.regions[1].sha256);
+}
+
+/* The seal does not rest on the guest's own permissions; the auditor is told. */
+static void permissions_differ(void **state)
+{
+	fake_map(IMAGE_GVA + RODATA_AT + 0x2000, IMAGE_GPA + RODATA_AT + 0x2000, 0x1000, true,
+		 false);
+	fake_map(IMAGE_GVA + 0x3000, IMAGE_GPA + 0x3000, 0x1000, false, false);
+	fake_sealed();
+	assert_non_null(strstr(fake_text(fake_line(0), "detail"), "leave it writable"));
+	assert_non_null(strstr(fake_text(fake_line(1), "detail"), "not executable"));
+	assert_regions_known();
+}
+
+static void permissions_unknown(void **state)
+{
+	fake.walk_err = -E2BIG;
+	fake_sealed();
+	assert_non_null(strstr(fake_text(fake_line(0), "detail"), "could not be read"));
+	assert_regions_known();
+}
+
+static void no_site_table(void **state)
+{
+	fake.textpatch_err = -ENOENT;
+	fake_sealed();
+	assert_null(guest.patches);
+	assert_string_equal(fake_text(fake_line(0), "kind"), "patch");
+	assert_string_equal(fake_text(fake_line(0), "detail"), "no tables");
+}
+
+static void seal_fails(void **state)
+{
+	static const int errors[] = { -EINVAL, -ESTALE, -ENOMEM, -ETIMEDOUT };
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		assert_int_equal(kernel_comes(), RF_VERDICT_ALLOW);
+		fake.seal_err = errors[i];
+		assert_int_equal(kernel_runs(), RF_VERDICT_KILL);
+		assert_string_equal(fake_text(fake_line(0), "outcome"), "the VM is ended");
+		assert_int_equal(guest.regions_count, 0);
+	}
+}
+
+/* Sealed, but what was sealed cannot be read: nothing is known to be right. */
+static void not_measured(void **state)
+{
+	assert_int_equal(kernel_comes(), RF_VERDICT_ALLOW);
+	fake.read_err = -EFAULT;
+	assert_int_equal(kernel_runs(), RF_VERDICT_KILL);
+}
+
+static void bounds_make_no_sense(void **state)
+{
+	static const char *const missing[] = { "_text", "_etext", "__start_rodata",
+					       "__end_rodata" };
+
+	for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
+		fake.without = missing[i];
+		assert_int_equal(kernel_comes(), RF_VERDICT_ALLOW);
+		assert_int_equal(kernel_runs(), RF_VERDICT_KILL);
+	}
+	assert_int_equal(fake.seals, 0);
+}
+
+static void policy_seals(bool text, bool rodata, unsigned int seals)
+{
+	guest.policy.seal_text = text;
+	guest.policy.seal_rodata = rodata;
+	assert_int_equal(kernel_comes(), RF_VERDICT_ALLOW);
+	assert_int_equal(kernel_runs(), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.seals, seals);
+}
+
+static void policy_seals_nothing(void **state)
+{
+	policy_seals(false, false, 0);
+	assert_string_equal(fake_text(fake_line(0), "outcome"), "nothing is sealed");
+	assert_null(strstr(fake_notified(), "sealed\n"));
+	assert_int_equal(guest.regions_count, 0);
+}
+
+static void policy_seals_text(void **state)
+{
+	policy_seals(true, false, 1);
+	assert_int_equal(guest.regions_count, 1);
+	assert_int_equal(guest.regions[0].region.kind, RF_REGION_TEXT);
+}
+
+static void policy_seals_rodata(void **state)
+{
+	policy_seals(false, true, 1);
+	assert_int_equal(guest.regions_count, 1);
+	assert_int_equal(guest.regions[0].region.kind, RF_REGION_RODATA);
+}
+
+/* A hit of the watch when no kernel was ever found. */
+static void runs_unfound(void **state)
+{
+	assert_int_equal(kernel_runs(), RF_VERDICT_KILL);
+	assert_int_equal(fake.seals, 0);
+}
+
+static void unknown_event(void **state)
+{
+	struct rf_msg_event ev = fake_event(0);
+
+	assert_int_equal(rf_guest_event(&guest, &ev), -EBADMSG);
+	ev.kind = 99;
+	assert_int_equal(rf_guest_event(&guest, &ev), -EBADMSG);
+	assert_int_equal(fake.verdicts, 0);
+}
+
+static void reset_forgets(void **state)
+{
+	struct rf_msg_event ev;
+
+	fake_sealed();
+	assert_int_equal(rf_sweep(&guest, 1), 0);
+	ev = fake_event(RF_EVENT_RESET);
+	fake.info.state = RF_VM_BOOTING;
+	fake.info.kernel = fake.posted = 0;
+	assert_int_equal(fake_judge(&ev), 0);
+	assert_int_equal(fake.kernels, 0);
+	assert_int_equal(fake.tables, 0);
+	assert_null(guest.kernel);
+	assert_null(guest.patches);
+	assert_null(guest.dma_reported);
+	assert_int_equal(guest.kernel_event, 0);
+	assert_int_equal(guest.lstar, 0);
+	assert_int_equal(guest.regions_count, 0);
+	assert_int_equal(guest.sweep_region, 0);
+	assert_int_equal(guest.sweep_at, 0);
+	assert_int_equal(fake_count("kind", "reset"), 1);
+	assert_null(rf_guest_region(&guest, IMAGE_GPA));
+	/* The next kernel is a new one. */
+	fake_sealed();
+	assert_int_equal(fake.discovered, 2);
+	assert_int_equal(fake.seals, 2);
+	assert_regions_known();
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, fake_setup, fake_teardown)
+		T(found_and_watched),	 T(not_recognised),
+		T(not_watched),		 T(connection_lost),
+		T(already_running),	 T(already_running_not_sealed),
+		T(log_is_full),		 T(sealed),
+		T(permissions_differ),	 T(permissions_unknown),
+		T(no_site_table),	 T(seal_fails),
+		T(not_measured),	 T(bounds_make_no_sense),
+		T(policy_seals_nothing), T(policy_seals_text),
+		T(policy_seals_rodata),	 T(runs_unfound),
+		T(unknown_event),	 T(reset_forgets),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
