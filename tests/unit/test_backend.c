@@ -127,7 +127,7 @@ static int open_fds(void)
 static void foreign_peers(void **state)
 {
 	struct rf_msg_hello h = hello();
-	struct rf_msg_welcome w;
+	struct rf_msg_welcome w = { 0 };
 	int fds = open_fds();
 
 	connected();
