@@ -241,8 +241,10 @@ static void half_taken_over(void **state)
 {
 	fake_sealed();
 	fake_new_monitor();
-	fake.info.regions[1].gpa = IMAGE_GPA + RAM_SIZE;
+	fake.info.regions[0].gpa = IMAGE_GPA + RAM_SIZE;
 	assert_int_equal(rf_guest_resume(&guest), -EFAULT);
+	assert_null(rf_guest_region(&guest, IMAGE_GPA + RODATA_AT));
+	assert_int_equal(guest.regions_count, 1);
 	fake_new_monitor();
 	fake_log_full();
 	assert_int_not_equal(rf_guest_resume(&guest), 0);
