@@ -280,7 +280,7 @@ static enum next enforce(struct rf_vcpu *v)
 	int err = 0;
 
 	if (verdict == RF_VERDICT_KILL)
-		rf_fatal("the policy ends this VM for what the audit log says");
+		rf_fatal("the monitor ends it; its own message and the audit log say why");
 	switch (v->wait.event.kind) {
 	case RF_EVENT_WRITE:
 		err = enforce_store(v, verdict);
