@@ -456,7 +456,7 @@ static struct rf_vcpu *vcpu_of(int fd)
 		return mine;
 	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++)
 		if (rf_vm.vcpus[i].fd == fd)
-			return &rf_vm.vcpus[i];
+			return mine = &rf_vm.vcpus[i];
 	return NULL;
 }
 

@@ -13,8 +13,8 @@ import sys
 import time
 
 # Quick ones first: what is broken shows early. The lab's come last.
-STEPS = ["layers", "unit", "cli-test", "valgrind", "fuzz", "kvm-store", "kvm", "hostile", "oracle", "lab-suite",
-         "lab-suite-6.1", "attacks", "bench-short"]
+STEPS = ["layers", "unit", "cli-test", "valgrind", "fuzz", "kvm-store", "kvm", "hostile", "oracle", "kvm-lab",
+         "lab-suite", "lab-suite-6.1", "attacks", "bench-short"]
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 SETTINGS = {"fuzz": ["FUZZ_SECONDS=10"]}
 # No step may take the whole run with it when it hangs.

@@ -87,6 +87,7 @@ class Test:
     script: str
     verify: Callable[[Outcome], None]
     seconds: int = 120
+    boots: bool = True  # a guest reaches user mode in it
 
 
 def boot(kernel: str, cpus: int) -> Test:
@@ -251,12 +252,25 @@ LD_PRELOAD=/usr/lib/ringfence/libringfence.so RINGFENCE_SOCKET=/nowhere ls / >/d
         check("executable memory refused" in o._text("tcg"), "emulation was not what was refused")
         check("this VM is not started" in o._text("foreign"), "the fence did not say why")
         check(o.said("ls status=0"), "a program that is no VMM was disturbed")
-    return Test("unprotectable", script, verify, 200)
+    return Test("unprotectable", script, verify, 200, boots=False)
 
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), tracing("6.1"),
          tracing("6.12"), monitor_killed(), first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable()]
+
+
+def run_all(tests: list[Test], host_kernel: str) -> tuple[list[runner.Result], list[str]]:
+    """Run the jobs; once more those whose guest never reached user mode. In the emulated host about one boot in fifty of a
+    6.1 guest with two CPUs ends early, protected or not; what ran, however it ended, is never run again.
+    """
+    results = runner.run_jobs([runner.Job(t.name, t.script, t.seconds) for t in tests], host_kernel)
+    twice = []
+    for index, (test, result) in enumerate(zip(tests, results)):
+        if test.boots and "RF: init" not in Outcome(result).console:
+            twice.append(test.name)
+            results[index] = runner.run_jobs([runner.Job(test.name, test.script, test.seconds)], host_kernel)[0]
+    return results, twice
 
 
 def main() -> int:
@@ -268,9 +282,8 @@ def main() -> int:
     tests = [t for t in TESTS if not options.tests or t.name in options.tests]
     if len(tests) < len(options.tests):
         parser.error("no such test")
-    jobs = [runner.Job(t.name, t.script, t.seconds) for t in tests]
     try:
-        results = runner.run_jobs(jobs, options.host_kernel)
+        results, twice = run_all(tests, options.host_kernel)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
@@ -283,6 +296,8 @@ def main() -> int:
         except (Failed, IndexError, KeyError, ValueError) as error:
             failed += 1
             print(f"lab {test.name:20} FAILED  {error!r} (artefacts in {result.out})")
+    if twice:
+        print(f"lab: booted twice, no user mode the first time: {', '.join(twice)}")
     print(f"lab: {len(tests) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
