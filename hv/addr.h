@@ -15,17 +15,38 @@
 #define RF_PAGE_SIZE (UINT64_C(1) << RF_PAGE_SHIFT)
 #define RF_HUGE_SIZE (UINT64_C(1) << 21)
 
-typedef struct { uint64_t v; } rf_gpa; /* guest-physical */
-typedef struct { uint64_t v; } rf_gva; /* guest-virtual (linear, canonical) */
-typedef struct { uint64_t v; } rf_hva; /* virtual in the VMM process, never dereferenced elsewhere */
+typedef struct {
+	uint64_t v;
+} rf_gpa; /* guest-physical */
+typedef struct {
+	uint64_t v;
+} rf_gva; /* guest-virtual (linear, canonical) */
+typedef struct {
+	uint64_t v;
+} rf_hva; /* virtual in the VMM process, never dereferenced elsewhere */
 
-static inline rf_gpa rf_gpa_of(uint64_t v) { return (rf_gpa){ v }; }
-static inline rf_gva rf_gva_of(uint64_t v) { return (rf_gva){ v }; }
-static inline rf_hva rf_hva_of(uint64_t v) { return (rf_hva){ v }; }
+static inline rf_gpa rf_gpa_of(uint64_t v)
+{
+	return (rf_gpa){ v };
+}
+static inline rf_gva rf_gva_of(uint64_t v)
+{
+	return (rf_gva){ v };
+}
+static inline rf_hva rf_hva_of(uint64_t v)
+{
+	return (rf_hva){ v };
+}
 
-static inline uint64_t rf_page_down(uint64_t v) { return v & ~(RF_PAGE_SIZE - 1); }
+static inline uint64_t rf_page_down(uint64_t v)
+{
+	return v & ~(RF_PAGE_SIZE - 1);
+}
 /* Wraps to 0 for the last page of the address space: callers bound v first. */
-static inline uint64_t rf_page_up(uint64_t v) { return (v + RF_PAGE_SIZE - 1) & ~(RF_PAGE_SIZE - 1); }
+static inline uint64_t rf_page_up(uint64_t v)
+{
+	return (v + RF_PAGE_SIZE - 1) & ~(RF_PAGE_SIZE - 1);
+}
 
 /* True when [a, a+an) and [b, b+bn) share a byte. Lengths may reach the end of the space. */
 static inline bool rf_overlaps(uint64_t a, uint64_t an, uint64_t b, uint64_t bn)

@@ -2,8 +2,8 @@
 /*
  * What the monitor asks of a hypervisor, whichever it is: one ops table.
  *
- * To add a backend: fill the table in hv/backend_<name>.c; every member but the ones marked optional is there. Nothing
- * outside hv/ knows which one it talks to.
+ * To add a backend: fill the table in hv/backend_<name>.c; every member but the ones marked
+ * optional is there. Nothing outside hv/ knows which one it talks to.
  */
 #ifndef RF_HV_BACKEND_H
 #define RF_HV_BACKEND_H
@@ -29,7 +29,7 @@ struct rf_backend_info {
 	uint64_t instance;   /* unique to this VM start */
 	uint64_t next_event; /* at attach: ids below it were sent to an earlier monitor */
 	uint32_t vcpus;
-	uint64_t kernel;     /* id of the event that announced the kernel, 0 none */
+	uint64_t kernel; /* id of the event that announced the kernel, 0 none */
 	uint64_t lstar, cr3, cr4;
 	uint64_t seal_ns, copy_bytes;
 	uint64_t counters[RF_COUNTERS];
@@ -44,13 +44,15 @@ struct rf_backend_ops {
 	int (*info)(struct rf_backend *b, struct rf_backend_info *out);
 	/* Guest memory as the guest sees it: all of it or -EFAULT. */
 	int (*read)(struct rf_backend *b, rf_gpa gpa, void *buf, size_t len);
-	/* The VMM's own memory below a sealed range, where devices write. Optional. -ENOENT: not sealed. */
+	/* The VMM's own memory below a sealed range, where devices write. Optional. -ENOENT: not
+	 * sealed. */
 	int (*read_decoy)(struct rf_backend *b, rf_gpa gpa, void *buf, size_t len);
 	/* A descriptor that polls readable when next_event() has work. */
 	int (*poll_fd)(struct rf_backend *b);
 	/*
-	 * 0 with *out filled (h.type says which member: EVENT or OUTCOME), -EAGAIN nothing there, -ECONNRESET the VM is gone,
-	 * -EBADMSG / -EPROTONOSUPPORT the peer does not speak the protocol.
+	 * 0 with *out filled (h.type says which member: EVENT or OUTCOME), -EAGAIN nothing there,
+	 * -ECONNRESET the VM is gone, -EBADMSG / -EPROTONOSUPPORT the peer does not speak the
+	 * protocol.
 	 */
 	int (*next)(struct rf_backend *b, union rf_backend_message *out);
 	/* Commands: 0 or -errno, nothing changed on failure. */
@@ -65,8 +67,8 @@ struct rf_backend {
 };
 
 /*
- * Serves the VMM that connected as sock (owned on success): reads its HELLO, maps the board, answers.
- * 0, or -errno with *why set to constant text.
+ * Serves the VMM that connected as sock (owned on success): reads its HELLO, maps the board,
+ * answers. 0, or -errno with *why set to constant text.
  */
 int rf_backend_kvm_attach(int sock, struct rf_backend **out, const char **why);
 

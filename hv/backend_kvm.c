@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The KVM backend, monitor side: the fence at the other end of a socket, its board, and guest memory by
- * process_vm_readv. The VMM is trusted less than it seems: whatever it says is bounded before it is used.
+ * The KVM backend, monitor side: the fence at the other end of a socket, its board, and guest
+ * memory by process_vm_readv. The VMM is trusted less than it seems: whatever it says is bounded
+ * before it is used.
  */
 #include "hv/backend.h"
 
@@ -17,7 +18,8 @@
 #include <unistd.h>
 
 #define BOARD_TRIES 1000
-/* A fence says it at once, and gives up on us after 10 s: a silent peer must not cost it the start. */
+/* A fence says it at once, and gives up on us after 10 s: a silent peer must not cost it the start.
+ */
 #define HELLO_MS 2000
 #define QUEUE 64 /* events that came while a command's answer was awaited: one a vCPU at most */
 
@@ -39,7 +41,7 @@ static struct kvm_backend *of(struct rf_backend *b)
 	return (struct kvm_backend *)b;
 }
 
-/* --- the board ------------------------------------------------------------------------------------- */
+/* --- the board ------------------------------------------------------------ */
 
 static int board_copy(struct kvm_backend *k)
 {
@@ -92,7 +94,7 @@ static int kvm_info(struct rf_backend *b, struct rf_backend_info *out)
 	return 0;
 }
 
-/* --- memory ------------------------------------------------------------------------------------------ */
+/* --- memory --------------------------------------------------------------- */
 
 static int read_vmm(struct kvm_backend *k, uint64_t hva, void *buf, size_t len)
 {
@@ -145,7 +147,7 @@ static int kvm_read_decoy(struct rf_backend *b, rf_gpa gpa, void *buf, size_t le
 	return read_runs(of(b), gpa.v, buf, len, true);
 }
 
-/* --- messages ---------------------------------------------------------------------------------------- */
+/* --- messages ------------------------------------------------------------- */
 
 static int receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *fd)
 {
@@ -156,7 +158,9 @@ static int receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
 	/* Room for one descriptor to the byte: CMSG_SPACE() would let a second one in, unseen. */
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control.room,
 			    .msg_controllen = CMSG_LEN(sizeof(int)) };
 	struct cmsghdr *c;
 	ssize_t n;
@@ -197,8 +201,8 @@ static int take(const uint8_t *packet, union rf_backend_message *out)
 	if (m.h.type != RF_MSG_EVENT && m.h.type != RF_MSG_OUTCOME)
 		return -EBADMSG;
 	memcpy(&m, packet, m.h.size);
-	if (m.h.type == RF_MSG_EVENT && (m.event.write.len > RF_EVENT_BYTES ||
-					 m.event.insn.len > sizeof(m.event.insn.bytes)))
+	if (m.h.type == RF_MSG_EVENT &&
+	    (m.event.write.len > RF_EVENT_BYTES || m.event.insn.len > sizeof(m.event.insn.bytes)))
 		return -EBADMSG;
 	*out = m;
 	return 0;
@@ -304,7 +308,7 @@ static const struct rf_backend_ops kvm_ops = {
 	.destroy = kvm_destroy,
 };
 
-/* --- attach -------------------------------------------------------------------------------------------- */
+/* --- attach --------------------------------------------------------------- */
 
 static int map_board(struct kvm_backend *k, int fd)
 {
@@ -345,9 +349,10 @@ int rf_backend_kvm_attach(int sock, struct rf_backend **out, const char **why)
 	}
 	k->sock = sock;
 	err = receive(sock, HELLO_MS, packet, sizeof(packet), &board);
-	*why = err == -EPROTONOSUPPORT ? "the fence is of another revision than this monitor: install both "
-					 "from one release" :
-					 "what connected is not a fence";
+	*why = err == -EPROTONOSUPPORT
+		       ? "the fence is of another revision than this monitor: install both "
+			 "from one release"
+		       : "what connected is not a fence";
 	/* Also to one of another revision, so that it can say why it was refused. */
 	rf_msg_init(&welcome.h, RF_MSG_WELCOME, 0);
 	if (err == -EPROTONOSUPPORT)

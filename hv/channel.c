@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The fence's end of the socket: one thread that receives, connects again when the monitor is gone, and sends waiting
- * events again. While no monitor is there nothing is unlocked and every event waits.
+ * The fence's end of the socket: one thread that receives, connects again when the monitor is gone,
+ * and sends waiting events again. While no monitor is there nothing is unlocked and every event
+ * waits.
  */
 #include "hv/vm.h"
 
@@ -89,7 +90,8 @@ static int connect_monitor(const char **why)
 	*why = "the monitor did not answer within 10 seconds";
 	err = receive(fd, 10000, packet, sizeof(packet));
 	if (err == -EPROTONOSUPPORT)
-		*why = "the monitor is of another revision than the fence: install both from one release";
+		*why = "the monitor is of another revision than the fence: install both from one "
+		       "release";
 	else if (err == -EBADMSG)
 		*why = "what listens at the monitor's socket is not a monitor";
 	else if (err == -ECONNRESET)
@@ -102,7 +104,8 @@ static int connect_monitor(const char **why)
 		err = -EBADMSG;
 		goto fail;
 	}
-	/* Under Yama only a declared tracer may read our memory; without Yama this fails and is not needed. */
+	/* Under Yama only a declared tracer may read our memory; without Yama this fails and is not
+	 * needed. */
 	prctl(PR_SET_PTRACER, (unsigned long)welcome.monitor_pid, 0, 0, 0);
 	return fd;
 

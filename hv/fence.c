@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the VMM asks of KVM, translated: VM and vCPU file descriptors are learnt from the values KVM returns, requests
- * that touch what the fence owns are merged with it or refused, all others pass as they are.
+ * What the VMM asks of KVM, translated: VM and vCPU file descriptors are learnt from the values KVM
+ * returns, requests that touch what the fence owns are merged with it or refused, all others pass
+ * as they are.
  */
 #include "hv/fence.h"
 
@@ -82,7 +83,7 @@ static int refuse(const char *why)
 	return -EPERM;
 }
 
-/* --- the board ------------------------------------------------------------------------------------ */
+/* --- the board ------------------------------------------------------------ */
 
 static int board_create(int *out_fd)
 {
@@ -97,7 +98,8 @@ static int board_create(int *out_fd)
 	if (rf_vm.board == MAP_FAILED)
 		goto fail;
 	/* From here on nobody else gets a writable mapping. */
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)) {
+	if (fcntl(fd, F_ADD_SEALS,
+		  F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)) {
 		munmap(rf_vm.board, size);
 		goto fail;
 	}
@@ -132,9 +134,9 @@ void rf_board_publish(void)
 						  (uint64_t)(uintptr_t)o->copy,
 						  (uint64_t)(uintptr_t)o->decoy });
 		if (o->kind == RF_OVERLAY_SEAL)
-			b->regions[b->regions_count++] = (struct rf_region){
-				o->gpa.start, o->gpa.size, o->gva, o->region, 0
-			};
+			b->regions[b->regions_count++] =
+				(struct rf_region){ o->gpa.start, o->gpa.size, o->gva, o->region,
+						    0 };
 	}
 	for (size_t i = 0; i < rf_vm.slots.nr_slots; i++) {
 		const struct rf_slot *s = &rf_vm.slots.slots[i];
@@ -149,7 +151,7 @@ void rf_board_publish(void)
 	__atomic_fetch_add(&b->seq, 1, __ATOMIC_SEQ_CST);
 }
 
-/* --- a VM ---------------------------------------------------------------------------------------- */
+/* --- a VM ----------------------------------------------------------------- */
 
 struct need {
 	uint32_t cap;
@@ -222,8 +224,7 @@ static int vm_create(int kvm_fd, void *type)
 		return fd; /* the VMM's own error, and it may try again on EINTR */
 	}
 	rf_vm.fd = rf_vm.slots.vm_fd = fd;
-	rf_vm.slots.id_limit =
-		(uint32_t)check_extension(kvm_fd, KVM_CAP_NR_MEMSLOTS) - RF_OWN_IDS;
+	rf_vm.slots.id_limit = (uint32_t)check_extension(kvm_fd, KVM_CAP_NR_MEMSLOTS) - RF_OWN_IDS;
 	err = vm_protect(fd, &why);
 	if (!err)
 		err = rf_channel_start(socket_path, board, &why);
@@ -251,7 +252,8 @@ static int vcpu_add(void *id)
 	v->fd = fd;
 	v->id = (uint32_t)(uintptr_t)id;
 	/* A view of kvm_run of our own: the VMM may map its own when and where it likes. */
-	v->run = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	v->run = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		      0);
 	if (v->run == MAP_FAILED) {
 		close(fd);
 		return -ENOMEM;
@@ -357,7 +359,8 @@ static int vm_ioctl(unsigned long request, void *arg)
 	case KVM_CREATE_VCPU:
 		return vcpu_create(arg);
 	case KVM_SET_USER_MEMORY_REGION:
-	case KVM_SET_USER_MEMORY_REGION2: /* begins with the first one; guest_memfd's flag is refused there */
+	case KVM_SET_USER_MEMORY_REGION2: /* begins with the first one; guest_memfd's flag is
+					     refused there */
 		return set_region(arg);
 	case KVM_GET_DIRTY_LOG:
 		return dirty_log(arg);
@@ -370,9 +373,9 @@ static int vm_ioctl(unsigned long request, void *arg)
 	case KVM_IOEVENTFD: {
 		const struct kvm_ioeventfd *e = arg;
 
-		err = e->flags & (KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_DEASSIGN) ?
-			      0 :
-			      over_sealed(e->addr, e->len);
+		err = e->flags & (KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_DEASSIGN)
+			      ? 0
+			      : over_sealed(e->addr, e->len);
 		break;
 	}
 	case KVM_REGISTER_COALESCED_MMIO: {
@@ -392,11 +395,12 @@ static int vm_ioctl(unsigned long request, void *arg)
 	return err ? err : rf_kvm(rf_vm.fd, request, arg);
 }
 
-/* --- a vCPU -------------------------------------------------------------------------------------- */
+/* --- a vCPU --------------------------------------------------------------- */
 
 /*
- * The VMM loads LSTAR: 0 into the boot CPU of a guest that has run is a reset (KVM's own reset value, AMD APM vol. 2 14.1.3);
- * another kernel's value is a restored or migrated guest, announced before it runs.
+ * The VMM loads LSTAR: 0 into the boot CPU of a guest that has run is a reset (KVM's own reset
+ * value, AMD APM vol. 2 14.1.3); another kernel's value is a restored or migrated guest, announced
+ * before it runs.
  */
 static void vmm_loads_msrs(struct rf_vcpu *v, const struct kvm_msrs *msrs)
 {
@@ -423,7 +427,7 @@ static int set_signal_mask(struct rf_vcpu *v, const struct kvm_signal_mask *mask
 	m.head.len = mask->len;
 	memcpy(m.head.sigset, mask->sigset, sizeof(m.set));
 	m.head.sigset[(rf_gate_signal() - 1) / 8] &=
-		(uint8_t)~(1u << ((unsigned)(rf_gate_signal() - 1) % 8));
+		(uint8_t) ~(1u << ((unsigned)(rf_gate_signal() - 1) % 8));
 	return rf_kvm(v->fd, KVM_SET_SIGNAL_MASK, &m);
 }
 

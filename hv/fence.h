@@ -2,13 +2,14 @@
 /*
  * The fence's public interface, for a VMM that links it instead of having it preloaded.
  *
- * A VMM replaces each ioctl() it makes on /dev/kvm, VM and vCPU file descriptors by rf_fence_ioctl(); nothing
- * else changes. The preloaded form (hv/interpose.c) does just that for every ioctl() of the process.
+ * A VMM replaces each ioctl() it makes on /dev/kvm, VM and vCPU file descriptors by
+ * rf_fence_ioctl(); nothing else changes. The preloaded form (hv/interpose.c) does just that for
+ * every ioctl() of the process.
  *
  * Protection is asked for by RINGFENCE_SOCKET in the environment (the monitor's socket) or by
- * rf_fence_request(). Not asked for, every call passes to the kernel as it is. Asked for and not possible,
- * KVM_CREATE_VM fails with EPERM and the reason stands on stderr: a VMM never runs unprotected by accident.
- * Thread-safe. One VM a process at a time.
+ * rf_fence_request(). Not asked for, every call passes to the kernel as it is. Asked for and not
+ * possible, KVM_CREATE_VM fails with EPERM and the reason stands on stderr: a VMM never runs
+ * unprotected by accident. Thread-safe. One VM a process at a time.
  */
 #ifndef RF_HV_FENCE_H
 #define RF_HV_FENCE_H
@@ -16,12 +17,14 @@
 /* Same result and errno as ioctl(fd, request, arg). */
 int rf_fence_ioctl(int fd, unsigned long request, void *arg);
 
-/* Asks for protection through the monitor listening at socket_path (at most 107 bytes). 0 or -errno. */
+/* Asks for protection through the monitor listening at socket_path (at most 107 bytes). 0 or
+ * -errno. */
 int rf_fence_request(const char *socket_path);
 
 /*
- * 1 while protection is asked for and no protected VM exists yet. A VMM has no business making executable memory
- * then: an emulator that wants to run the guest without KVM does (see interpose.c).
+ * 1 while protection is asked for and no protected VM exists yet. A VMM has no business making
+ * executable memory then: an emulator that wants to run the guest without KVM does (see
+ * interpose.c).
  */
 int rf_fence_waiting(void);
 

@@ -2,10 +2,11 @@
 /*
  * The gate. Entering is two atomic operations while it is open.
  *
- * A vCPU is got out of KVM_RUN by a signal of our own whose handler raises kvm_run.immediate_exit, which closes the race
- * between our kick and the entry (api.rst, KVM_CAP_IMMEDIATE_EXIT). The VMM uses the same byte for its own kicks, so it is
- * lowered by us only when KVM_RUN is about to return -EINTR to the VMM: then neither side's kick is lost, and the worst a
- * VMM sees is one interrupted KVM_RUN more, which it must be ready for anyway.
+ * A vCPU is got out of KVM_RUN by a signal of our own whose handler raises kvm_run.immediate_exit,
+ * which closes the race between our kick and the entry (api.rst, KVM_CAP_IMMEDIATE_EXIT). The VMM
+ * uses the same byte for its own kicks, so it is lowered by us only when KVM_RUN is about to return
+ * -EINTR to the VMM: then neither side's kick is lost, and the worst a VMM sees is one interrupted
+ * KVM_RUN more, which it must be ready for anyway.
  */
 #include "hv/vm.h"
 
@@ -38,8 +39,9 @@ int rf_gate_init(void)
 		pthread_cond_init(&moved, &attr);
 	}
 	/*
-	 * The highest real-time signals are the least used; take the first that nobody handles. It may come late, in a
-	 * system call of the VMM's: that is restarted. KVM_RUN is not, whatever the flag.
+	 * The highest real-time signals are the least used; take the first that nobody handles. It
+	 * may come late, in a system call of the VMM's: that is restarted. KVM_RUN is not, whatever
+	 * the flag.
 	 */
 	for (int sig = SIGRTMAX - 1; sig > SIGRTMIN && !kick_signal; sig--) {
 		struct sigaction old, act = { .sa_handler = on_kick, .sa_flags = SA_RESTART };

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The preloaded form: every ioctl() of the process goes through the fence. QEMU reaches KVM through libc's ioctl() alone
- * (accel/kvm/kvm-all.c kvm_ioctl(), kvm_vm_ioctl(), kvm_vcpu_ioctl()).
+ * The preloaded form: every ioctl() of the process goes through the fence. QEMU reaches KVM through
+ * libc's ioctl() alone (accel/kvm/kvm-all.c kvm_ioctl(), kvm_vm_ioctl(), kvm_vcpu_ioctl()).
  *
- * A process that was asked to run protected must not run its guest without KVM either. An emulator needs memory it
- * may execute (tcg/region.c alloc_code_gen_buffer(), then mprotect), a VMM has no need of any before it has made its VM: so
- * until then executable anonymous memory is refused, and the emulator ends with its own error.
+ * A process that was asked to run protected must not run its guest without KVM either. An emulator
+ * needs memory it may execute (tcg/region.c alloc_code_gen_buffer(), then mprotect), a VMM has no
+ * need of any before it has made its VM: so until then executable anonymous memory is refused, and
+ * the emulator ends with its own error.
  */
 #include <errno.h>
 #include <stdarg.h>

@@ -77,7 +77,7 @@ static bool slot_touches(const struct rf_slot *s, const struct rf_overlay *o, si
 	return false;
 }
 
-/* --- pieces: what KVM has of one slot of the VMM ---------------------------------------------- */
+/* --- pieces: what KVM has of one slot of the VMM -------------------------- */
 
 static int pieces_delete(struct rf_memslots *m, struct rf_slot *s)
 {
@@ -122,9 +122,10 @@ static int pieces_create(struct rf_memslots *m, struct rf_slot *s)
 	return 0;
 }
 
-/* --- overlays ---------------------------------------------------------------------------------- */
+/* --- overlays ------------------------------------------------------------- */
 
-/* A watched page takes its slot's dirty logging over in set_flags(); a sealed one never becomes dirty by the guest. */
+/* A watched page takes its slot's dirty logging over in set_flags(); a sealed one never becomes
+ * dirty by the guest. */
 static int overlay_install(struct rf_memslots *m, struct rf_overlay *o)
 {
 	uint32_t flags = o->kind == RF_OVERLAY_SEAL ? KVM_MEM_READONLY : 0;
@@ -184,8 +185,9 @@ static int set_flags(struct rf_memslots *m, struct rf_slot *s, uint32_t flags)
 		if (o->kind != RF_OVERLAY_WATCH || o->ids[s->space] == UINT32_MAX ||
 		    !rf_within(o->gpa.start, o->gpa.size, s->gpa, s->size))
 			continue;
-		err = kvm_set(m, full_id(s->space, o->ids[s->space]), flags & KVM_MEM_LOG_DIRTY_PAGES,
-			      o->gpa, (uint64_t)(uintptr_t)o->copy);
+		err = kvm_set(m, full_id(s->space, o->ids[s->space]),
+			      flags & KVM_MEM_LOG_DIRTY_PAGES, o->gpa,
+			      (uint64_t)(uintptr_t)o->copy);
 		if (err)
 			return err;
 	}
@@ -203,8 +205,8 @@ int rf_memslots_overlay(struct rf_memslots *m, const struct rf_overlay *next, si
 	for (size_t i = 0; i < m->nr_slots; i++) {
 		struct rf_slot *s = &m->slots[i];
 
-		if (s->used && (slot_touches(s, m->overlays, m->nr_overlays) ||
-				slot_touches(s, next, n)))
+		if (s->used &&
+		    (slot_touches(s, m->overlays, m->nr_overlays) || slot_touches(s, next, n)))
 			touched[nr_touched++] = s;
 	}
 	for (size_t i = 0; i < nr_touched && !err; i++)
@@ -228,7 +230,7 @@ int rf_memslots_overlay(struct rf_memslots *m, const struct rf_overlay *next, si
 	return err;
 }
 
-/* --- the VMM's own changes --------------------------------------------------------------------- */
+/* --- the VMM's own changes ------------------------------------------------ */
 
 static struct rf_slot *find(struct rf_memslots *m, uint16_t space, uint32_t id)
 {
@@ -250,7 +252,8 @@ static struct rf_slot *find_free(struct rf_memslots *m)
 	return NULL;
 }
 
-/* The VMM's memory under overlays came or went with a slot: legal patches are mirrored only while it is there. */
+/* The VMM's memory under overlays came or went with a slot: legal patches are mirrored only while
+ * it is there. */
 static void decoys_follow(struct rf_memslots *m)
 {
 	for (size_t i = 0; i < m->nr_overlays; i++) {
@@ -262,14 +265,16 @@ static void decoys_follow(struct rf_memslots *m)
 }
 
 /*
- * What KVM itself would answer (kvm_main.c __kvm_set_memory_region()): a slot that is cut, or lies under an overlay, does
- * not reach it as the VMM asked for it.
+ * What KVM itself would answer (kvm_main.c __kvm_set_memory_region()): a slot that is cut, or lies
+ * under an overlay, does not reach it as the VMM asked for it.
  */
-static int check_request(const struct rf_memslots *m, const struct rf_slot *old, const struct rf_slot *next)
+static int check_request(const struct rf_memslots *m, const struct rf_slot *old,
+			 const struct rf_slot *next)
 {
 	if (next->flags & ~(uint32_t)(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY))
 		return -EINVAL;
-	if ((next->gpa | next->size | next->hva) % RF_PAGE_SIZE || next->gpa + next->size < next->gpa)
+	if ((next->gpa | next->size | next->hva) % RF_PAGE_SIZE ||
+	    next->gpa + next->size < next->gpa)
 		return -EINVAL;
 	if (!next->size)
 		return old ? 0 : -EINVAL;
@@ -298,8 +303,13 @@ int rf_memslots_set(struct rf_memslots *m, const struct kvm_userspace_memory_reg
 	uint16_t space = (uint16_t)(r->slot >> 16);
 	struct rf_slot *s, *room;
 	struct rf_slot next = {
-		.used = true, .space = space, .id = r->slot & 0xffff, .flags = r->flags,
-		.gpa = r->guest_phys_addr, .size = r->memory_size, .hva = r->userspace_addr,
+		.used = true,
+		.space = space,
+		.id = r->slot & 0xffff,
+		.flags = r->flags,
+		.gpa = r->guest_phys_addr,
+		.size = r->memory_size,
+		.hva = r->userspace_addr,
 	};
 	bool split;
 	int err;
@@ -316,7 +326,8 @@ int rf_memslots_set(struct rf_memslots *m, const struct kvm_userspace_memory_reg
 	if (!room)
 		return -ENOSPC;
 	/* A slot that moves keeps what is dirty; its pieces do not. */
-	next.all_dirty = s && (next.flags & KVM_MEM_LOG_DIRTY_PAGES) && (s->all_dirty || !is_whole(s));
+	next.all_dirty =
+		s && (next.flags & KVM_MEM_LOG_DIRTY_PAGES) && (s->all_dirty || !is_whole(s));
 
 	split = slot_touches(&next, m->overlays, m->nr_overlays) || (s && !is_whole(s)) ||
 		(m->nr_overlays && !m->space_used[space]);
@@ -365,7 +376,7 @@ int rf_memslots_set(struct rf_memslots *m, const struct kvm_userspace_memory_reg
 	return 0;
 }
 
-/* --- dirty log --------------------------------------------------------------------------------- */
+/* --- dirty log ------------------------------------------------------------ */
 
 /* ORs n bits of src into dst at bit `at`; the VMM's bitmap is little-endian words, as KVM's. */
 static void or_bits(uint64_t *dst, uint64_t at, const uint64_t *src, uint64_t n)

@@ -2,12 +2,14 @@
 /*
  * The VMM's memory slots, mirrored, and the overlays the fence lays over them.
  *
- * The VMM keeps seeing the slots it made. What KVM has is those slots cut into pieces around the overlays; an
- * overlay is a slot of the fence's own over memory private to the fence (hv/seal.c). Overlays belong to the fence:
- * they stay whatever the VMM does to the slot below them, until the guest is reset.
+ * The VMM keeps seeing the slots it made. What KVM has is those slots cut into pieces around the
+ * overlays; an overlay is a slot of the fence's own over memory private to the fence (hv/seal.c).
+ * Overlays belong to the fence: they stay whatever the VMM does to the slot below them, until the
+ * guest is reset.
  *
  * KVM facts: READONLY cannot be toggled and a live slot cannot be resized (virt/kvm/kvm_main.c
- * __kvm_set_memory_region() returns -EINVAL), so every change is delete and create, with no vCPU in the guest.
+ * __kvm_set_memory_region() returns -EINVAL), so every change is delete and create, with no vCPU in
+ * the guest.
  */
 #ifndef RF_HV_MEMSLOTS_H
 #define RF_HV_MEMSLOTS_H
@@ -18,19 +20,19 @@
 
 #include "hv/addr.h"
 
-#define RF_MAX_SLOTS 1024    /* of the VMM, both address spaces together */
-#define RF_MAX_OVERLAYS 17   /* RF_SEAL_MAX regions and the watched page */
+#define RF_MAX_SLOTS 1024  /* of the VMM, both address spaces together */
+#define RF_MAX_OVERLAYS 17 /* RF_SEAL_MAX regions and the watched page */
 #define RF_MAX_PIECES (RF_MAX_OVERLAYS + 1)
-#define RF_OWN_IDS 128       /* slot ids per address space kept from the VMM */
-#define RF_SPACES 2          /* KVM_ADDRESS_SPACE_NUM on x86: normal and SMM */
+#define RF_OWN_IDS 128 /* slot ids per address space kept from the VMM */
+#define RF_SPACES 2    /* KVM_ADDRESS_SPACE_NUM on x86: normal and SMM */
 
 struct rf_range {
 	uint64_t start, size;
 };
 
 /*
- * Cuts slot at the overlays (ascending, disjoint) and writes what is left, ascending, to out[0..max). The number of
- * pieces, or -ENOSPC. Ranges do not wrap. Pure.
+ * Cuts slot at the overlays (ascending, disjoint) and writes what is left, ascending, to
+ * out[0..max). The number of pieces, or -ENOSPC. Ranges do not wrap. Pure.
  */
 int rf_split(struct rf_range slot, const struct rf_range *overlays, size_t n, struct rf_range *out,
 	     size_t max);
@@ -47,7 +49,8 @@ struct rf_slot {
 	uint32_t flags;
 	uint64_t gpa, size;
 	uint64_t hva;
-	bool all_dirty;     /* logged, and re-made since the VMM last asked: told once as dirty all over */
+	bool all_dirty; /* logged, and re-made since the VMM last asked: told once as dirty all over
+			 */
 	uint32_t nr_pieces; /* one piece with the slot's own id and range: not split */
 	struct rf_piece pieces[RF_MAX_PIECES];
 };
@@ -58,13 +61,13 @@ struct rf_overlay {
 	enum rf_overlay_kind kind;
 	struct rf_range gpa;
 	uint64_t gva;
-	uint32_t region;           /* enum rf_region_kind, for seals */
-	uint8_t *copy;             /* what the guest sees; owned by the overlay */
-	void *map;                 /* the mapping copy lies in, for munmap */
+	uint32_t region; /* enum rf_region_kind, for seals */
+	uint8_t *copy;	 /* what the guest sees; owned by the overlay */
+	void *map;	 /* the mapping copy lies in, for munmap */
 	size_t map_size;
-	uint8_t *decoy;            /* the VMM's page below, NULL while it has none */
-	uint64_t *dirty;           /* a bit a page: patched since the VMM last asked; part of map */
-	uint32_t ids[RF_SPACES];   /* KVM slot id, UINT32_MAX where it has none */
+	uint8_t *decoy;		 /* the VMM's page below, NULL while it has none */
+	uint64_t *dirty;	 /* a bit a page: patched since the VMM last asked; part of map */
+	uint32_t ids[RF_SPACES]; /* KVM slot id, UINT32_MAX where it has none */
 };
 
 struct rf_memslots {
@@ -87,14 +90,16 @@ struct rf_overlay *rf_overlay_at(struct rf_memslots *m, uint64_t gpa);
 struct rf_slot *rf_slot_holding(struct rf_memslots *m, uint64_t gpa, uint64_t size);
 
 /*
- * KVM_SET_USER_MEMORY_REGION of the VMM. Result as the ioctl's. *gate says whether the change touches pieces: then the
- * caller closes the gate and calls again with gated true (-EAGAIN until then, nothing done).
+ * KVM_SET_USER_MEMORY_REGION of the VMM. Result as the ioctl's. *gate says whether the change
+ * touches pieces: then the caller closes the gate and calls again with gated true (-EAGAIN until
+ * then, nothing done).
  */
 int rf_memslots_set(struct rf_memslots *m, const struct kvm_userspace_memory_region *r, bool gated);
 
 /*
- * Replaces all overlays by next[0..n) (ascending, disjoint) and re-makes the slots they touch. Gate closed. The copies of
- * overlays that are gone are freed. 0; any other result leaves KVM half-made: the caller must end the VM.
+ * Replaces all overlays by next[0..n) (ascending, disjoint) and re-makes the slots they touch. Gate
+ * closed. The copies of overlays that are gone are freed. 0; any other result leaves KVM half-made:
+ * the caller must end the VM.
  */
 int rf_memslots_overlay(struct rf_memslots *m, const struct rf_overlay *next, size_t n);
 

@@ -2,14 +2,16 @@
 /*
  * What the fence (inside the VMM) and the monitor say to each other.
  *
- * Transport: AF_UNIX SOCK_SEQPACKET, one message a packet; the monitor listens, the fence connects and connects
- * again whenever the monitor is gone. Same host, so native byte order. Every message starts with rf_msg; a
- * packet whose magic, revision, type or size is not exactly what its type says is refused and the connection closed.
- * Both sides treat the other's words as hostile input: copied once, every count bounded here.
+ * Transport: AF_UNIX SOCK_SEQPACKET, one message a packet; the monitor listens, the fence connects
+ * and connects again whenever the monitor is gone. Same host, so native byte order. Every message
+ * starts with rf_msg; a packet whose magic, revision, type or size is not exactly what its type
+ * says is refused and the connection closed. Both sides treat the other's words as hostile input:
+ * copied once, every count bounded here.
  *
  *   fence   -> HELLO (+ the board's fd)          monitor -> WELCOME
  *   fence   -> EVENT                             monitor -> commands, then VERDICT for that event
- *   fence   -> DONE for each command             fence   -> OUTCOME once a verdict other than ALLOW is enforced
+ *   fence   -> DONE for each command             fence   -> OUTCOME once a verdict other than ALLOW
+ * is enforced
  */
 #ifndef RF_HV_PROTO_H
 #define RF_HV_PROTO_H
@@ -51,11 +53,11 @@ enum rf_vm_state {
 struct rf_msg_hello {
 	struct rf_msg h;
 	uint32_t vmm_pid;
-	uint32_t state;      /* enum rf_vm_state */
+	uint32_t state;	     /* enum rf_vm_state */
 	uint64_t instance;   /* unique to this VM start */
 	uint64_t next_event; /* ids below it were sent to an earlier monitor */
 	uint64_t board_size; /* bytes of the memfd sent along */
-	char vmm[32];        /* program name, NUL-terminated */
+	char vmm[32];	     /* program name, NUL-terminated */
 };
 
 struct rf_msg_welcome {
@@ -65,11 +67,11 @@ struct rf_msg_welcome {
 };
 
 enum rf_event_kind {
-	RF_EVENT_KERNEL = 1,    /* LSTAR is being written: msr */
-	RF_EVENT_WATCH = 2,     /* the watched word took the awaited value: watch */
-	RF_EVENT_WRITE = 3,     /* a store to a sealed range, already decoded by KVM: write */
+	RF_EVENT_KERNEL = 1,	/* LSTAR is being written: msr */
+	RF_EVENT_WATCH = 2,	/* the watched word took the awaited value: watch */
+	RF_EVENT_WRITE = 3,	/* a store to a sealed range, already decoded by KVM: write */
 	RF_EVENT_EMULATION = 4, /* an instruction KVM could not emulate: insn */
-	RF_EVENT_RESET = 5,     /* the VMM reset the guest: seals are gone, no verdict is awaited */
+	RF_EVENT_RESET = 5,	/* the VMM reset the guest: seals are gone, no verdict is awaited */
 };
 
 /* A vCPU's registers at the event. gpr order is that of the instruction encoding. */
@@ -96,10 +98,11 @@ struct rf_msg_event {
 		uint64_t value;
 	} msr;
 	struct {
-		uint64_t gpa;  /* lowest byte that reached a sealed range */
-		uint32_t len;  /* bytes, 1..RF_EVENT_BYTES, contiguous from gpa */
+		uint64_t gpa;	    /* lowest byte that reached a sealed range */
+		uint32_t len;	    /* bytes, 1..RF_EVENT_BYTES, contiguous from gpa */
 		uint16_t rip_after; /* 1: RIP is past the instruction (REP: on it) */
-		uint16_t elsewhere; /* 1: it also wrote sealed bytes that do not follow these: never legal */
+		uint16_t elsewhere; /* 1: it also wrote sealed bytes that do not follow these: never
+				       legal */
 		uint8_t bytes[RF_EVENT_BYTES];
 	} write;
 	struct {
@@ -114,21 +117,21 @@ struct rf_msg_event {
 };
 
 enum rf_verdict {
-	RF_VERDICT_ALLOW = 1,    /* apply the store / let the MSR be written / go on */
-	RF_VERDICT_DENY = 2,     /* suppress it and fault the guest as `fault` says */
+	RF_VERDICT_ALLOW = 1,	 /* apply the store / let the MSR be written / go on */
+	RF_VERDICT_DENY = 2,	 /* suppress it and fault the guest as `fault` says */
 	RF_VERDICT_NOT_OURS = 3, /* RF_EVENT_EMULATION only: the VMM's business */
-	RF_VERDICT_KILL = 4,     /* end the VM now */
+	RF_VERDICT_KILL = 4,	 /* end the VM now */
 };
 
 struct rf_msg_verdict {
 	struct rf_msg h;
 	uint64_t id;
 	uint32_t verdict;
-	uint32_t vector;     /* exception for DENY: 14 #PF, 13 #GP */
+	uint32_t vector; /* exception for DENY: 14 #PF, 13 #GP */
 	uint32_t error_code;
 	uint32_t pad;
-	uint64_t cr2;        /* for vector 14 */
-	uint64_t gpr[16];    /* registers as if the store had never run */
+	uint64_t cr2;	  /* for vector 14 */
+	uint64_t gpr[16]; /* registers as if the store had never run */
 	uint64_t rip, rflags;
 };
 
@@ -139,13 +142,15 @@ struct rf_msg_outcome {
 	uint32_t pad;
 };
 
-/* Report the store that makes the word at gpa equal value. One watch a VM; armed before the DONE. */
+/* Report the store that makes the word at gpa equal value. One watch a VM; armed before the DONE.
+ */
 struct rf_msg_watch {
 	struct rf_msg h;
-	uint64_t kernel; /* id of the event that announced the kernel it is meant for; else -ESTALE */
-	uint64_t gpa;    /* naturally aligned, in RAM */
+	uint64_t kernel; /* id of the event that announced the kernel it is meant for; else -ESTALE
+			  */
+	uint64_t gpa;	 /* naturally aligned, in RAM */
 	uint64_t value;
-	uint32_t len;   /* 4 or 8 */
+	uint32_t len; /* 4 or 8 */
 	uint32_t pad;
 };
 
@@ -153,8 +158,9 @@ enum rf_region_kind { RF_REGION_IMAGE = 0, RF_REGION_TEXT = 1, RF_REGION_RODATA 
 
 struct rf_region {
 	uint64_t gpa, size; /* bytes, multiples of 4 KiB */
-	uint64_t gva;       /* where the kernel maps it; kept so that a restarted monitor needs no page tables */
-	uint32_t kind;      /* enum rf_region_kind */
+	uint64_t gva;  /* where the kernel maps it; kept so that a restarted monitor needs no page
+			  tables */
+	uint32_t kind; /* enum rf_region_kind */
 	uint32_t pad;
 };
 
@@ -164,7 +170,8 @@ struct rf_region {
 struct rf_msg_seal {
 	struct rf_msg h;
 	uint64_t kernel; /* as in rf_msg_watch: a reset in between makes it stale */
-	struct rf_region image; /* of the whole kernel, not sealed: kept for a monitor that takes over */
+	struct rf_region
+		image;	/* of the whole kernel, not sealed: kept for a monitor that takes over */
 	uint32_t count; /* 1..RF_SEAL_MAX */
 	uint32_t pad;
 	struct rf_region regions[RF_SEAL_MAX];
@@ -172,9 +179,9 @@ struct rf_msg_seal {
 
 struct rf_msg_done {
 	struct rf_msg h; /* seq of the command */
-	int32_t status;  /* 0 or -errno; on failure nothing changed */
+	int32_t status;	 /* 0 or -errno; on failure nothing changed */
 	uint32_t pad;
-	uint64_t ns;     /* how long the vCPUs were held */
+	uint64_t ns; /* how long the vCPUs were held */
 };
 
 _Static_assert(sizeof(struct rf_msg) == 16, "header");
@@ -186,11 +193,12 @@ _Static_assert(sizeof(struct rf_msg_seal) <= RF_MSG_MAX, "seal fits");
 _Static_assert(sizeof(struct rf_msg_verdict) == 16 + 24 + 8 + 16 * 8 + 16, "verdict");
 
 /*
- * Exact size of a message of this type, 0 for a type that does not exist. Both sides check a packet with
- * rf_msg_check() before they look at anything else.
+ * Exact size of a message of this type, 0 for a type that does not exist. Both sides check a packet
+ * with rf_msg_check() before they look at anything else.
  */
 size_t rf_msg_size(uint16_t type);
-/* 0, -EBADMSG (magic, type, size), -EPROTONOSUPPORT (another revision). len is the packet's length. */
+/* 0, -EBADMSG (magic, type, size), -EPROTONOSUPPORT (another revision). len is the packet's length.
+ */
 int rf_msg_check(const void *packet, size_t len);
 /* Fills the header. */
 void rf_msg_init(struct rf_msg *h, uint16_t type, uint32_t seq);

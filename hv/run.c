@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * KVM_RUN, again and again, until an exit is the VMM's. An exit of ours never reaches it: for KVM_EXIT_MMIO QEMU would
- * perform the write itself (accel/kvm/kvm-all.c kvm_cpu_exec(), address_space_rw()).
+ * KVM_RUN, again and again, until an exit is the VMM's. An exit of ours never reaches it: for
+ * KVM_EXIT_MMIO QEMU would perform the write itself (accel/kvm/kvm-all.c kvm_cpu_exec(),
+ * address_space_rw()).
  */
 #include "hv/vm.h"
 
@@ -13,7 +14,7 @@
 
 enum next { AGAIN, TO_VMM };
 
-/* --- kvm_run in and out ------------------------------------------------------------------------ */
+/* --- kvm_run in and out --------------------------------------------------- */
 
 static void save_exit(const struct rf_vcpu *v, struct rf_saved_exit *s)
 {
@@ -60,14 +61,16 @@ static struct rf_exit copy_exit(const struct kvm_run *run)
 					   KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
 		if (e.insn.has_bytes) {
 			e.insn.len = run->emulation_failure.insn_size;
-			memcpy(e.insn.bytes, run->emulation_failure.insn_bytes, sizeof(e.insn.bytes));
+			memcpy(e.insn.bytes, run->emulation_failure.insn_bytes,
+			       sizeof(e.insn.bytes));
 		}
 		break;
 	}
 	return e;
 }
 
-/* Overlays change only with rf_vm.lock held and every vCPU outside: callers hold the one or are not the other. */
+/* Overlays change only with rf_vm.lock held and every vCPU outside: callers hold the one or are not
+ * the other. */
 static enum rf_decoded decode(const struct rf_exit *e)
 {
 	struct rf_guarded ranges[RF_MAX_OVERLAYS];
@@ -100,8 +103,8 @@ static enum rf_decoded decode_outside(const struct rf_exit *e)
 }
 
 /*
- * KVM_RUN that completes what is pending and does not run the guest. Outside the gate, but it may look memory up: with the
- * lock held nobody is half through re-making slots.
+ * KVM_RUN that completes what is pending and does not run the guest. Outside the gate, but it may
+ * look memory up: with the lock held nobody is half through re-making slots.
  */
 static int complete(struct rf_vcpu *v, struct rf_exit *e, enum rf_decoded *what)
 {
@@ -117,14 +120,16 @@ static int complete(struct rf_vcpu *v, struct rf_exit *e, enum rf_decoded *what)
 	return err;
 }
 
-/* --- one instruction, all its parts ------------------------------------------------------------- */
+/* --- one instruction, all its parts --------------------------------------- */
 
-#define MAX_PARTS 64 /* KVM cuts an operand into 8-byte parts; xsave and the like are 512 bytes and more */
+#define MAX_PARTS                                                                                  \
+	64 /* KVM cuts an operand into 8-byte parts; xsave and the like are 512 bytes and more */
 
 /*
- * Lets KVM hand out the rest of the store without running the guest: with immediate_exit set, KVM_RUN completes the
- * pending part, then exits with the next one or returns -EINTR when there is none (api.rst, KVM_RUN). The parts that
- * follow in sealed memory are added to the event. True when an exit that is not ours stands in kvm_run.
+ * Lets KVM hand out the rest of the store without running the guest: with immediate_exit set,
+ * KVM_RUN completes the pending part, then exits with the next one or returns -EINTR when there is
+ * none (api.rst, KVM_RUN). The parts that follow in sealed memory are added to the event. True when
+ * an exit that is not ours stands in kvm_run.
  */
 static bool drain(struct rf_vcpu *v, struct rf_msg_event *ev)
 {
@@ -133,7 +138,8 @@ static bool drain(struct rf_vcpu *v, struct rf_msg_event *ev)
 		struct rf_exit e;
 		int err;
 
-		/* Left raised: lowered on the way back to the VMM, so that a kick of its own is not lost. */
+		/* Left raised: lowered on the way back to the VMM, so that a kick of its own is not
+		 * lost. */
 		atomic_store(&v->kicked, 1);
 		v->run->immediate_exit = 1;
 		err = complete(v, &e, &what);
@@ -154,7 +160,7 @@ static bool drain(struct rf_vcpu *v, struct rf_msg_event *ev)
 	rf_fatal("a store that does not end");
 }
 
-/* --- posting and enforcing ---------------------------------------------------------------------- */
+/* --- posting and enforcing ------------------------------------------------ */
 
 static void post(struct rf_vcpu *v, enum rf_event_kind kind)
 {
@@ -227,8 +233,8 @@ static int enforce_store(struct rf_vcpu *v, enum rf_verdict verdict)
 }
 
 /*
- * KVM without EXIT_ON_EMULATION_FAILURE gives user mode a #UD instead of an exit (x86.c handle_emulation_failure()); a VMM
- * that did not ask for the capability expects that.
+ * KVM without EXIT_ON_EMULATION_FAILURE gives user mode a #UD instead of an exit (x86.c
+ * handle_emulation_failure()); a VMM that did not ask for the capability expects that.
  */
 static bool vmm_expects_ud(const struct rf_vcpu_regs *regs)
 {
@@ -289,7 +295,8 @@ static enum next enforce(struct rf_vcpu *v)
 		err = enforce_emulation(v, verdict);
 		break;
 	case RF_EVENT_KERNEL:
-		/* Announced by the VMM's own load: nothing of the guest waits in kvm_run, no fault undoes it. */
+		/* Announced by the VMM's own load: nothing of the guest waits in kvm_run, no fault
+		 * undoes it. */
 		if (v->wait.saved.reason)
 			err = enforce_msr(v, verdict);
 		else if (verdict != RF_VERDICT_ALLOW)
@@ -311,7 +318,7 @@ static enum next enforce(struct rf_vcpu *v)
 	return TO_VMM;
 }
 
-/* --- exits ----------------------------------------------------------------------------------------- */
+/* --- exits ---------------------------------------------------------------- */
 
 static enum next on_kernel_msr(struct rf_vcpu *v, const struct rf_exit *e)
 {
@@ -368,7 +375,8 @@ static void post_watch(struct rf_vcpu *v)
 	post(v, RF_EVENT_WATCH);
 }
 
-/* A store to the watched page, caught before it ran. True when KVM_RUN's result is still to be dispatched. */
+/* A store to the watched page, caught before it ran. True when KVM_RUN's result is still to be
+ * dispatched. */
 static bool step_over_watch(struct rf_vcpu *v, int *err)
 {
 	bool hit = false;
@@ -407,8 +415,9 @@ static enum next dispatch(struct rf_vcpu *v, int *err)
 	if (!*err)
 		e = copy_exit(v->run);
 	/*
-	 * Where KVM emulates the store instead of running it, a locked one ends here: emulator_cmpxchg_emulated() cannot write
-	 * to the page either. RIP is on the instruction in both cases.
+	 * Where KVM emulates the store instead of running it, a locked one ends here:
+	 * emulator_cmpxchg_emulated() cannot write to the page either. RIP is on the instruction in
+	 * both cases.
 	 */
 	if (rf_vm.watch.armed && (*err == -EFAULT || e.reason == RF_EXIT_EMULATION)) {
 		rf_gate_leave(v);
@@ -455,8 +464,8 @@ static enum next dispatch(struct rf_vcpu *v, int *err)
 }
 
 /*
- * The VMM loaded a running guest: its kernel is announced, and sealed, before the first instruction here. One vCPU does
- * it; the others wait until the kernel is known.
+ * The VMM loaded a running guest: its kernel is announced, and sealed, before the first instruction
+ * here. One vCPU does it; the others wait until the kernel is known.
  */
 static int announce_loaded(struct rf_vcpu *v)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Sealing: the guest's bytes are copied into memory private to the fence and a read-only slot is laid over them.
- * The VMM's own pages stay where they are as a decoy, so that a device the guest programs writes into dead pages.
+ * Sealing: the guest's bytes are copied into memory private to the fence and a read-only slot is
+ * laid over them. The VMM's own pages stay where they are as a decoy, so that a device the guest
+ * programs writes into dead pages.
  */
 #include "hv/vm.h"
 
@@ -25,10 +26,12 @@ static size_t dirty_bytes(uint64_t size)
 }
 
 /*
- * Memory for one overlay, its host address congruent with the guest's modulo 2 MiB: else KVM maps it with 4 KiB pages only
- * (arch/x86/kvm/x86.c kvm_alloc_memslot_metadata()). The dirty bitmap follows the copy.
+ * Memory for one overlay, its host address congruent with the guest's modulo 2 MiB: else KVM maps
+ * it with 4 KiB pages only (arch/x86/kvm/x86.c kvm_alloc_memslot_metadata()). The dirty bitmap
+ * follows the copy.
  */
-static int overlay_alloc(struct rf_overlay *o, enum rf_overlay_kind kind, uint64_t gpa, uint64_t size)
+static int overlay_alloc(struct rf_overlay *o, enum rf_overlay_kind kind, uint64_t gpa,
+			 uint64_t size)
 {
 	size_t want = size + dirty_bytes(size) + 2 * RF_HUGE_SIZE;
 	uint8_t *map = mmap(NULL, want, PROT_READ | PROT_WRITE,
@@ -107,7 +110,8 @@ int rf_seal(const struct rf_msg_seal *m, uint64_t *ns)
 	rf_gate_close();
 	start = now_ns();
 	for (uint32_t i = 0; i < count; i++) {
-		/* A watched page inside the range holds the same bytes as the VMM's: it is mirrored. */
+		/* A watched page inside the range holds the same bytes as the VMM's: it is
+		 * mirrored. */
 		memcpy(next[i].copy, next[i].decoy, next[i].gpa.size);
 		copied += next[i].gpa.size;
 	}
@@ -188,7 +192,8 @@ void rf_vm_reset(void)
 	rf_gate_close();
 	if (rf_memslots_overlay(&rf_vm.slots, NULL, 0))
 		rf_fatal("KVM refused the guest's own memory slots after a reset");
-	/* KVM would complete a wrmsr that waited for its verdict in the next guest, and move its RIP. */
+	/* KVM would complete a wrmsr that waited for its verdict in the next guest, and move its
+	 * RIP. */
 	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++)
 		if (rf_vm.vcpus[i].wait.saved.reason && rf_cpu_abandon(&rf_vm.vcpus[i]))
 			rf_fatal("what the guest did before its reset could not be dropped");

@@ -2,8 +2,9 @@
 /*
  * The fence's own state, shared by the files of hv/ and seen by nobody else.
  *
- * Locks, in the order they are taken: rf_vm.lock (slots, overlays, state), then the gate (closes the guest), then
- * rf_channel.lock (socket, waits). Nothing is allocated between an exit and its verdict.
+ * Locks, in the order they are taken: rf_vm.lock (slots, overlays, state), then the gate (closes
+ * the guest), then rf_channel.lock (socket, waits). Nothing is allocated between an exit and its
+ * verdict.
  */
 #ifndef RF_HV_VM_H
 #define RF_HV_VM_H
@@ -32,7 +33,7 @@ static inline int rf_kvm(int fd, unsigned long request, void *arg)
 	return r < 0 ? -errno : (int)r;
 }
 
-/* --- an exit, taken out of kvm_run once ------------------------------------------------------- */
+/* --- an exit, taken out of kvm_run once ----------------------------------- */
 /* kvm_run is shared with the VMM; this is what the fence looks at, and can give back. */
 struct rf_saved_exit {
 	uint32_t reason;
@@ -54,9 +55,10 @@ struct rf_vcpu {
 	uint32_t id;
 	struct kvm_run *run;
 	atomic_int in_run;     /* inside KVM_RUN, or about to enter */
-	atomic_int tid;        /* 0 until the first KVM_RUN */
+	atomic_int tid;	       /* 0 until the first KVM_RUN */
 	atomic_int kicked;     /* our signal handler raised immediate_exit */
-	struct rf_wait wait;   /* the vCPU thread's while state is NONE or ANSWERED, else under the channel's lock */
+	struct rf_wait wait;   /* the vCPU thread's while state is NONE or ANSWERED, else under the
+				  channel's lock */
 	uint64_t loaded_lstar; /* put there by the VMM, 0 none: a restored or migrated guest */
 	struct kvm_guest_debug vmm_debug;
 };
@@ -76,11 +78,11 @@ struct rf_vm {
 	struct rf_watch watch;
 	enum rf_vm_state state;
 	uint64_t lstar;
-	atomic_int announcing; /* a vCPU is announcing a kernel that the VMM loaded */
-	atomic_ullong kernel; /* id of the event that announced it: commands name it */
-	uint32_t vmm_msr_reasons;     /* KVM_MSR_EXIT_REASON_* the VMM asked for itself */
+	atomic_int announcing;	  /* a vCPU is announcing a kernel that the VMM loaded */
+	atomic_ullong kernel;	  /* id of the event that announced it: commands name it */
+	uint32_t vmm_msr_reasons; /* KVM_MSR_EXIT_REASON_* the VMM asked for itself */
 	bool vmm_wants_emulation_exit;
-	bool step_blocks_irqs;        /* KVM_GUESTDBG_BLOCKIRQ is there */
+	bool step_blocks_irqs; /* KVM_GUESTDBG_BLOCKIRQ is there */
 	atomic_uint nr_vcpus;
 	struct rf_vcpu vcpus[RF_MAX_VCPUS];
 	struct rf_board *board;
@@ -95,7 +97,7 @@ static inline void rf_count(enum rf_counter c)
 	__atomic_fetch_add(&rf_vm.board->counters[c], 1, __ATOMIC_RELAXED);
 }
 
-/* --- fence.c ----------------------------------------------------------------------------------- */
+/* --- fence.c -------------------------------------------------------------- */
 /* One line on stderr: why this VM was not started, or was ended. */
 void rf_say(const char *what, const char *why);
 /* Ends the VMM at once: the only safe end when an invariant is lost with a guest running. */
@@ -103,12 +105,13 @@ _Noreturn void rf_fatal(const char *why);
 /* Copies slots, regions and state to the board. Lock held. */
 void rf_board_publish(void);
 
-/* --- gate.c: gets every vCPU out of KVM_RUN and keeps it out ----------------------------------- */
+/* --- gate.c: gets every vCPU out of KVM_RUN and keeps it out -------------- */
 int rf_gate_init(void);
 /* Called around KVM_RUN by the vCPU's thread. -EINTR: the VMM wants the thread back. */
 int rf_gate_enter(struct rf_vcpu *v);
 void rf_gate_leave(struct rf_vcpu *v);
-/* Returns with no vCPU in the guest; nests not. The caller may itself be a vCPU thread that left. */
+/* Returns with no vCPU in the guest; nests not. The caller may itself be a vCPU thread that left.
+ */
 void rf_gate_close(void);
 void rf_gate_open(void);
 /* The signal that gets a vCPU out; the VMM's KVM_SET_SIGNAL_MASK must not block it. */
@@ -120,10 +123,10 @@ int rf_gate_interrupted(struct rf_vcpu *v);
 /* True when the VMM (or our kick) wants KVM_RUN to return. */
 bool rf_gate_wanted(const struct rf_vcpu *v);
 
-/* --- run.c: KVM_RUN until an exit is the VMM's ------------------------------------------------- */
+/* --- run.c: KVM_RUN until an exit is the VMM's ---------------------------- */
 int rf_vcpu_run(struct rf_vcpu *v);
 
-/* --- seal.c ------------------------------------------------------------------------------------ */
+/* --- seal.c --------------------------------------------------------------- */
 /* Both: 0 or -errno with nothing changed; -ESTALE when `kernel` is not the one that runs. */
 int rf_seal(const struct rf_msg_seal *m, uint64_t *ns);
 int rf_watch_arm(const struct rf_msg_watch *m);
@@ -132,16 +135,16 @@ void rf_kernel_found(const struct rf_msg_event *ev);
 /* The guest was reset: every overlay goes, waits are dropped, the next kernel is awaited. */
 void rf_vm_reset(void);
 
-/* --- watch.c ----------------------------------------------------------------------------------- */
+/* --- watch.c -------------------------------------------------------------- */
 /* KVM_RUN said -EFAULT with a watch armed: lets the one store through. Result as KVM_RUN's. */
 int rf_watch_step(struct rf_vcpu *v, bool *hit);
 /*
- * Performs a store to the watched page that came as an MMIO exit (a KVM without a second page-table stage). False, and
- * nothing is done, when the bytes are sealed by now.
+ * Performs a store to the watched page that came as an MMIO exit (a KVM without a second page-table
+ * stage). False, and nothing is done, when the bytes are sealed by now.
  */
 bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len, bool *hit);
 
-/* --- channel.c --------------------------------------------------------------------------------- */
+/* --- channel.c ------------------------------------------------------------ */
 /* Connects, shakes hands, starts the thread. 0 or -errno with *why set to constant text. */
 int rf_channel_start(const char *path, int board_fd, const char **why);
 /* Posts v->wait.event: from now on the vCPU waits. */

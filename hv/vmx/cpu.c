@@ -8,8 +8,9 @@
 /* struct kvm_regs in the order of the instruction encoding, both ways. */
 static void regs_to_gpr(const struct kvm_regs *r, uint64_t *g)
 {
-	const uint64_t in_order[16] = { r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi,
-					r->r8,	r->r9,	r->r10, r->r11, r->r12, r->r13, r->r14, r->r15 };
+	const uint64_t in_order[16] = { r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp,
+					r->rsi, r->rdi, r->r8,	r->r9,	r->r10, r->r11,
+					r->r12, r->r13, r->r14, r->r15 };
 
 	memcpy(g, in_order, sizeof(in_order));
 }
@@ -83,7 +84,8 @@ static int inject(struct rf_vcpu *v, uint8_t vector, bool has_error, uint32_t er
 
 	if (err)
 		return err;
-	/* Replaces a #DB the emulated store may have left (guest's TF): a faulting instruction traps no step. */
+	/* Replaces a #DB the emulated store may have left (guest's TF): a faulting instruction
+	 * traps no step. */
 	e.exception.injected = 1;
 	e.exception.pending = 0;
 	e.exception.nr = vector;

@@ -11,13 +11,15 @@ int rf_cpu_fault(struct rf_vcpu *v, const struct rf_msg_verdict *verdict);
 /* An exception without an error code, registers as they are. */
 int rf_cpu_inject(struct rf_vcpu *v, uint8_t vector);
 int rf_cpu_set_msr(struct rf_vcpu *v, uint32_t index, uint64_t value);
-/* Completes what KVM_RUN exited for without any effect on the registers. The vCPU does not run; any thread. */
+/* Completes what KVM_RUN exited for without any effect on the registers. The vCPU does not run; any
+ * thread. */
 int rf_cpu_abandon(struct rf_vcpu *v);
 
-/* --- msr.c: the VMM's MSR filter and ours, as one ---------------------------------------------- */
+/* --- msr.c: the VMM's MSR filter and ours, as one ------------------------- */
 /* Sets our filter alone, at VM creation. */
 int rf_msr_filter_init(int vm_fd);
-/* The VMM's KVM_X86_SET_MSR_FILTER, merged: ours comes first, KVM takes the first range that matches. */
+/* The VMM's KVM_X86_SET_MSR_FILTER, merged: ours comes first, KVM takes the first range that
+ * matches. */
 int rf_msr_filter_merge(int vm_fd, const struct kvm_msr_filter *vmm);
 /* The value of LSTAR among msrs, false when it is not there. */
 bool rf_msr_find_lstar(const struct kvm_msrs *msrs, uint64_t *value);

@@ -9,12 +9,14 @@ static enum rf_decoded decode_mmio(const struct rf_exit *e, const struct rf_guar
 	for (size_t i = 0; i < g->count; i++) {
 		const struct rf_guarded *r = &g->ranges[i];
 
-		/* len 0 counts as one byte here, so that a malformed exit is not taken for the VMM's. */
+		/* len 0 counts as one byte here, so that a malformed exit is not taken for the
+		 * VMM's. */
 		if (!rf_overlaps(gpa, len ? len : 1, r->start, r->size))
 			continue;
 		/*
-		 * KVM cuts a store at page borders and into at most 8 bytes (x86.c emulator_read_write()), and
-		 * reads of these pages never exit: anything else is not what we think it is.
+		 * KVM cuts a store at page borders and into at most 8 bytes (x86.c
+		 * emulator_read_write()), and reads of these pages never exit: anything else is not
+		 * what we think it is.
 		 */
 		if (!e->mmio.is_write || len < 1 || len > sizeof(e->mmio.data) ||
 		    !rf_within(gpa, len, r->start, r->size))

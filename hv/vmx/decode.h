@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * An exit, turned into what the fence makes of it. Pure: plain structs in, plain structs out, so that it builds and
- * is tested (and fuzzed) on any machine.
+ * An exit, turned into what the fence makes of it. Pure: plain structs in, plain structs out, so
+ * that it builds and is tested (and fuzzed) on any machine.
  *
- * To add an exit: a member of rf_exit filled in hv/run.c, a decoded kind here, a case in hv/run.c, a test.
+ * To add an exit: a member of rf_exit filled in hv/run.c, a decoded kind here, a case in hv/run.c,
+ * a test.
  */
 #ifndef RF_HV_VMX_DECODE_H
 #define RF_HV_VMX_DECODE_H
@@ -13,7 +14,13 @@
 #include "hv/addr.h"
 
 /* What was copied out of kvm_run: only the fields of `reason` are meaningful. */
-enum rf_exit_reason { RF_EXIT_OTHER, RF_EXIT_MMIO, RF_EXIT_RDMSR, RF_EXIT_WRMSR, RF_EXIT_EMULATION };
+enum rf_exit_reason {
+	RF_EXIT_OTHER,
+	RF_EXIT_MMIO,
+	RF_EXIT_RDMSR,
+	RF_EXIT_WRMSR,
+	RF_EXIT_EMULATION
+};
 
 struct rf_exit {
 	enum rf_exit_reason reason;
@@ -49,16 +56,17 @@ struct rf_guard {
 };
 
 enum rf_decoded {
-	RF_NOT_OURS = 0,      /* to the VMM, untouched */
-	RF_SEALED_STORE,      /* mmio holds a store to sealed bytes */
-	RF_WATCHED_STORE,     /* mmio holds a store to the watched page */
-	RF_KERNEL_MSR,        /* LSTAR is being written */
-	RF_MSR_DENY,          /* filtered by the VMM, which expects KVM to answer #GP */
-	RF_CANNOT_EMULATE,    /* may be a store to sealed bytes: the monitor decodes it */
-	RF_MALFORMED,         /* contradicts itself: fail closed */
+	RF_NOT_OURS = 0,   /* to the VMM, untouched */
+	RF_SEALED_STORE,   /* mmio holds a store to sealed bytes */
+	RF_WATCHED_STORE,  /* mmio holds a store to the watched page */
+	RF_KERNEL_MSR,	   /* LSTAR is being written */
+	RF_MSR_DENY,	   /* filtered by the VMM, which expects KVM to answer #GP */
+	RF_CANNOT_EMULATE, /* may be a store to sealed bytes: the monitor decodes it */
+	RF_MALFORMED,	   /* contradicts itself: fail closed */
 };
 
-#define RF_MSR_LSTAR UINT32_C(0xc0000082) /* AMD APM vol. 2 6.1.1: target of SYSCALL in long mode */
+#define RF_MSR_LSTAR UINT32_C(0xc0000082) /* AMD APM vol. 2 6.1.1: target of SYSCALL in long mode  \
+					   */
 
 enum rf_decoded rf_decode(const struct rf_exit *e, const struct rf_guard *g);
 
