@@ -1,0 +1,280 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What protection costs: a table, and {figure: {value, unit, how}} as JSON. See docs/benchmarks.md.
+
+Two guests of one stock kernel, one plain and one under ringfence, run the same loops in turn on one host; a memory image is
+searched on this machine itself. Counts are judged, times never are. Ends with "bench: N passed, N failed".
+"""
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterable, Optional
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
+# pylint: disable=wrong-import-position
+import discovery  # noqa: E402
+import probe  # noqa: E402
+import runner  # noqa: E402
+from build import ROOT, LabError, out_dir, write_atomic  # noqa: E402
+from samples import FENCE_EXITS, Measured, Samples, patches  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+LOOPS = ("forkexec", "syscalls")
+FENCE_LINES = 4000
+JOB_SECONDS = 300
+LEAST_ROUNDS = 2
+
+
+class Bench:
+    """Figures and verdicts as they come in. Those of every kernel but the first carry its name."""
+
+    def __init__(self, command: str, where: str) -> None:
+        self.command, self.where = command, where
+        self.suffix = ""
+        self.figures: dict[str, dict[str, Any]] = {}
+        self.passed, self.failed, self.skipped = 0, 0, 0
+
+    def figure(self, name: str, value: Any, unit: str, how: str, where: Optional[str] = None,
+               spread: Iterable[float] = ()) -> None:
+        """Record one figure; the spread gives it its least and greatest single measurement."""
+        entry = {"value": tidy(value), "unit": unit, "how": f"{self.command}, {where or self.where}: {how}"}
+        if spread := list(spread):
+            entry |= {"least": tidy(min(spread)), "greatest": tidy(max(spread)), "measurements": len(spread)}
+        self.figures[name + self.suffix] = entry
+
+    def check(self, holds: object, text: str) -> None:
+        """Count one verdict; say what does not hold."""
+        if holds:
+            self.passed += 1
+        else:
+            self.failed += 1
+            print(f"bench: FAILED{self.suffix.replace('_', ' ', 1)}: {text}", flush=True)
+
+    def skip(self, reason: str) -> None:
+        """What this machine cannot measure."""
+        self.skipped += 1
+        print(f"bench: skipped{self.suffix.replace('_', ' ', 1)}: {reason}", flush=True)
+
+    def table(self) -> str:
+        """For people."""
+        lines = [f"{'figure':34} {'value':>10}  {'unit':30} {'least - greatest'}"]
+        for name, f in self.figures.items():
+            spread = f"{f['least']} - {f['greatest']} ({f['measurements']})" if "least" in f else ""
+            lines.append(f"{name:34} {f['value']:>10}  {f['unit']:30} {spread}".rstrip())
+        return "\n".join(lines)
+
+
+def tidy(value: Any) -> Any:
+    """Four significant digits say all there is."""
+    if not isinstance(value, float):
+        return value
+    return round(value) if abs(value) >= 1000 else float(f"{value:.4g}")
+
+
+def ratio(bench: Bench, name: str, pairs: list[tuple[Measured, Measured]], cost: Callable[[Measured], float],
+          how: str) -> None:
+    """Median over the rounds of sealed / unsealed."""
+    ratios = [cost(sealed) / cost(unsealed) for unsealed, sealed in pairs]
+    bench.figure(name, statistics.median(ratios), "sealed / unsealed", how, spread=ratios)
+
+
+def steady(bench: Bench, samples: Samples) -> None:
+    """The loops: what the fence adds (nothing), what KVM counts, what the guest's clock says."""
+    loops = samples.of("sealed", *LOOPS)
+    pairs = [pair for loop in LOOPS for pair in samples.pairs(loop)]
+    bench.check(len(loops) == len(pairs) >= LEAST_ROUNDS * len(LOOPS), f"{len(pairs)} paired loops, {len(loops)} sealed")
+    bench.check(samples.fences.get("unsealed") == 0 and samples.fences.get("sealed", 0) > 0,
+                f"who is under the fence: {samples.fences}")
+    bench.check(loops and all(m.before.status["state"] == m.after.status["state"] == "sealed" for m in loops), "not sealed")
+    delta = sum(m.fence(*FENCE_EXITS) for m in loops)
+    bench.figure("steady_exits_delta", delta, "exits", "`ringfence status --json` of the sealed guest before and after each "
+                 f"loop: counters {' + '.join(FENCE_EXITS)}, added up over {len(loops)} loops")
+    bench.check(loops and delta == 0, f"the fence added {delta} exits in steady state")
+    for loop in LOOPS:
+        ratio(bench, "forkexec_ratio" if loop == "forkexec" else "syscall_ratio", samples.pairs(loop),
+              lambda m: m.said("ns") / m.said("n"), f"`helper {loop} N` in both guests in turn, CLOCK_MONOTONIC of the guest, "
+              "median of the rounds")
+    if not all("exits" in m.after.kvm and "exits" in m.before.kvm for pair in pairs for m in pair):
+        bench.skip("KVM's own counters: no /sys/kernel/debug/kvm on this host")
+        return
+    for kind in ("unsealed", "sealed"):
+        done = samples.of(kind, *LOOPS)
+        total = sum(m.kvm("exits") for m in done) * 1e9 / sum(m.said("ns") for m in done)
+        bench.figure(f"steady_exits_per_s_{kind}", total, "exits per second of guest time",
+                     "/sys/kernel/debug/kvm/*/exits of the guest's VM before and after each loop")
+    ratio(bench, "steady_exits_ratio", pairs, lambda m: m.kvm("exits") / m.said("n"),
+          "/sys/kernel/debug/kvm/*/exits per iteration, median of the paired loops")
+    ratio(bench, "steady_own_exits_ratio", pairs,
+          lambda m: (m.kvm("exits") - m.kvm("irq_exits") - m.kvm("io_exits")) / m.said("n"),
+          "the same of exits - irq_exits - io_exits: without the host's own interrupts, which come with time, and the "
+          "line on the console that starts and ends a loop")
+    # KVM reports a store to a read-only slot as MMIO: its own word on what the fence claims.
+    mmio = sum(m.kvm("mmio_exits") for m in loops)
+    bench.figure("steady_mmio_exits", mmio, "exits", "/sys/kernel/debug/kvm/*/mmio_exits of the sealed guest over the loops")
+    bench.check(loops and mmio == 0, f"KVM counted {mmio} stores to read-only memory in steady state")
+
+
+def patching(bench: Bench, samples: Samples, audit: Path) -> None:
+    """Legal patches: keys switched on and off in the sealed guest."""
+    switches = samples.of("sealed", "jump-label", "static-call")
+    cost = patches(samples, audit)
+    bench.check(cost.sites > 50 * len(switches) / 4, f"only {cost.sites} sites patched: were the counters alive?")
+    bench.check(cost.records == cost.exits, f"{cost.exits} stores left the guest, {cost.records} are on record as allowed")
+    if not cost.sites:
+        return
+    runs = f"{len(switches)} switches of sched_switch's tracepoint and of sched_schedstats, counter `write`"
+    bench.figure("patch_exits_per_byte", cost.exits / cost.bytes, "exits per instruction byte",
+                 f"{runs} = {cost.exits} exits / {cost.bytes} bytes of the {cost.sites} instructions patched (distinct bytes "
+                 f"stored to in each switch, from the records; {cost.changed} of them differ afterwards)")
+    bench.figure("patch_exits_per_site", cost.exits / cost.sites, "exits per instruction", f"{runs} / sites that got an int3")
+    bench.figure("patch_round_trips", cost.records / cost.exits, "questions to the monitor per store",
+                 f"{runs}: each exit is one question and one record ({cost.records} records of allowed writes)")
+    if all("mmio_exits" in m.after.kvm for m in switches):
+        seen = sum(m.kvm("mmio_exits") for m in switches)
+        bench.check(seen == cost.exits, f"KVM counted {seen} sealed stores, the fence {cost.exits}")
+
+
+def denied(bench: Bench, samples: Samples) -> None:
+    """One store that is refused."""
+    attempts = samples.of("sealed", "denied")
+    bench.check(len(attempts) == 1 and "result=faulted" in attempts[0].answer,
+                f"the store was not refused: {[m.answer for m in attempts]}")
+    for m in attempts:
+        refused = m.fence("denied")
+        bench.check(refused == 1, f"{refused} stores were refused instead of 1")
+        bench.figure("denied_write_round_trip", m.fence(*FENCE_EXITS) / max(refused, 1), "exits per denied store",
+                     "`echo syscall_table >/proc/rf_attack` in the sealed guest: counters "
+                     f"{' + '.join(FENCE_EXITS)} / denied")
+
+
+def memory(bench: Bench, samples: Samples) -> None:
+    """What it takes in memory and, once, in time."""
+    pairs = [pair for loop in LOOPS for pair in samples.pairs(loop)]
+    last = pairs[-1][1].after.status
+    extra = [sealed.after.memory["VmRSS"] - unsealed.after.memory["VmRSS"] for unsealed, sealed in pairs]
+    bench.figure("sealed_extra_kib", statistics.median(extra), "KiB", "VmRSS in /proc/PID/status of the two QEMU "
+                 "processes after the same loop, sealed - unsealed, guest memory all resident in both (-mem-prealloc)",
+                 spread=extra)
+    bench.figure("private_copy_kib", last["private_copy_kib"], "KiB", "`ringfence status --json`: memory that holds the "
+                 "sealed bytes")
+    sizes = [sealed.after.status["monitor_rss_kib"] for _, sealed in pairs]
+    bench.figure("monitor_rss_kib", statistics.median(sizes), "KiB", "`ringfence status --json` after each loop",
+                 spread=sizes)
+    bench.figure("seal_ms", last["seal_ms"], "ms", "`ringfence status --json`: how long the one seal of this guest's "
+                 "boot held its vCPUs; mostly the copy")
+    bench.figure("discovery_lab_ms", last["discovery_ms"], "ms", "`ringfence status --json`: finding the kernel, out of the "
+                 "running VMM, where the guest ran")
+
+
+def found(bench: Bench, program: Path, kernel: str, runs: int) -> None:
+    """Discovery on this machine itself."""
+    try:
+        d = discovery.measure(program, kernel, runs)
+    except (LabError, OSError) as error:
+        bench.check(False, f"discovery: {error}")
+        return
+    bench.check(True, "discovery")
+    bench.figure("discovery_ms", d.ms, "ms", f"`oracle DUMP CR3 CR4 ENTRY` on the memory of a booted stock {kernel} "
+                 f"kernel, median; {d.reads} reads, {d.read_kib} KiB", "natively on this machine", spread=d.times)
+
+
+def instructions(bench: Bench, program: Path) -> None:
+    """What the fence does for an exit that is the VMM's, in instructions: the cost of two numbers of exits, subtracted."""
+    counts = {}
+    for exits in (1000, 3000):
+        command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=rf_fence_ioctl",
+                   str(program), str(exits)]
+        try:
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            bench.skip(f"instructions for each exit: {error}")
+            return
+        collected = re.search(r"Collected : (\d+)", done.stdout)
+        if f"{exits} exits" not in done.stdout or not collected:
+            bench.skip(f"instructions for each exit: {done.stdout.strip().splitlines()[-1:]}")
+            return
+        counts[exits] = int(collected.group(1))
+    bench.figure("fence_instructions_per_exit", (counts[3000] - counts[1000]) / 2000, "instructions",
+                 "`valgrind --tool=callgrind --toggle-collect=rf_fence_ioctl bench_exits N`: N port exits of a sealed "
+                 "micro-guest that go on to the VMM, (3000 - 1000) / 2000", "natively on this machine's /dev/kvm")
+
+
+def fence_lines(bench: Bench, sources: list[str]) -> None:
+    """Every line of the fence: its sources and, by the compiler's word, the project's headers that they use."""
+    files = {Path(source) for source in sources}
+    for source in sources:
+        listed = (out_dir().parent / "fence" / source).with_suffix(".d").read_text().replace("\\\n", " ")
+        files |= {Path(name) for name in listed.split(":", 1)[1].split() if not name.startswith("/")}
+    lines = sum(len((ROOT / name).read_text().splitlines()) for name in files)
+    bench.figure("fence_lines", lines, "lines", "`wc -l` of FENCE_SRCS in hv/build.mk and the headers they include, "
+                 f"{len(files)} files, comments too", "counted")
+    bench.check(lines < FENCE_LINES, f"the fence has {lines} lines, {FENCE_LINES} are allowed")
+
+
+def script(kernel: str, short: bool) -> str:
+    """job.sh with its numbers. A loop takes 0.3 s in the emulated host: many short pairs stand a busy machine better
+    than few long ones.
+    """
+    rounds, budget, switches = (LEAST_ROUNDS, 0, 1) if short else (16, 70, 2)
+    return (f"kernel={kernel} forkexec=50 syscalls=400000 rounds={rounds} least={LEAST_ROUNDS} budget={budget} "
+            f"patches={switches}\n" + (HERE / "job.sh").read_text())
+
+
+def guests(bench: Bench, result: runner.Result) -> None:
+    """All figures of one pair of guests. A guest that said too little is one failure, not an accident of ours."""
+    samples = Samples(result.out / "samples")
+    bench.check(result.ok, result.note or f"the job ended with status {result.status} (artefacts in {result.out})")
+    audit = result.out / "audit.jsonl"
+    for part in (lambda: steady(bench, samples), lambda: patching(bench, samples, audit),
+                 lambda: denied(bench, samples), lambda: memory(bench, samples)):
+        try:
+            part()
+        except (ValueError, KeyError, IndexError, ZeroDivisionError, statistics.StatisticsError) as error:
+            bench.check(False, f"{error!r} (artefacts in {result.out})")
+
+
+def main() -> int:
+    """Measure, show, write, judge."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="two rounds of the first kernel")
+    parser.add_argument("--kernels", default="6.12 6.1")
+    parser.add_argument("--host-kernel", default="6.12")
+    parser.add_argument("--fence", required=True, help="the fence's sources")
+    options = parser.parse_args()
+    kernels = options.kernels.split()[:1 if options.short else None]
+    began, load = time.monotonic(), os.getloadavg()[0]
+    try:
+        mode, _ = probe.choose()
+        name = "make bench-short" if options.short else "make bench"
+        bench = Bench(name, "emulated host" if mode == "emulated" else "this machine's KVM")
+        jobs = [runner.Job(f"bench-{kernel}", script(kernel, options.short), JOB_SECONDS) for kernel in kernels]
+        results = runner.run_jobs(jobs, options.host_kernel, kernels)
+    except LabError as error:
+        print(f"bench: {error}\nbench: 0 passed, 1 failed")
+        return 1
+    for kernel, result in zip(kernels, results):
+        bench.suffix = "" if kernel == kernels[0] else f"_{kernel}"
+        guests(bench, result)
+        found(bench, out_dir().parent / "oracle", kernel, 3 if options.short else 9)
+    bench.suffix = ""
+    bench.figure("machine_load", max(load, os.getloadavg()[0]), "runnable tasks", "os.getloadavg(), the greater of "
+                 f"before and after; {os.cpu_count()} processors. Far above that, times say little", "this machine")
+    instructions(bench, out_dir().parent / "tests/bench_exits")
+    fence_lines(bench, options.fence.split())
+    target = out_dir().parent / ("bench-short.json" if options.short else "bench.json")
+    write_atomic(target, (json.dumps(bench.figures, indent=1) + "\n").encode())
+    print(f"\nsuffix none: {kernels[0]}; guests ran: {bench.where}; {time.monotonic() - began:.0f} s; {target.name}")
+    print(bench.table())
+    skipped = f", {bench.skipped} skipped" if bench.skipped else ""
+    print(f"bench: {bench.passed} passed, {bench.failed} failed{skipped}")
+    return 1 if bench.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#   make bench        what protection costs: a table and build/bench.json (docs/benchmarks.md)
+#   make bench-short  the same in two rounds of one kernel, for the check: build/bench-short.json
+BENCH_KERNELS ?= 6.12 6.1
+BENCH = O=$(O) python3 tests/bench/bench.py --host-kernel $(HOST_KERNEL) --kernels "$(BENCH_KERNELS)" \
+	--fence "$(FENCE_SRCS)"
+
+# A micro-guest on /dev/kvm whose exits are counted in the fence's instructions.
+BENCH_EXITS_SRCS = tests/bench/exits.c tests/kvm/scenario.c tests/kvm/machine.c tests/kvm/monitor.c \
+	$(filter-out hv/interpose.c,$(FENCE_SRCS))
+$(O)/tests/bench_exits: $(BENCH_EXITS_SRCS:%.c=$(O)/obj/%.o)
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	$(Q)$(CC) -pie -o $@ $^ -lpthread
+
+.PHONY: bench bench-short
+bench: programs $(O)/oracle $(O)/tests/bench_exits
+	$(BENCH)
+bench-short: programs $(O)/oracle $(O)/tests/bench_exits
+	$(BENCH) --short
