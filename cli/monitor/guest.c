@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One guest from the moment its kernel shows itself: found, watched, sealed, judged, and forgotten at a reset. */
+/* One guest from the moment its kernel shows itself: found, watched, sealed, judged, and forgotten
+ * at a reset. */
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ void rf_guest_forget(struct rf_guest *g)
 	g->poll_permissions = false;
 }
 
-/* --- found ------------------------------------------------------------------------------------------ */
+/* --- found ---------------------------------------------------------------- */
 
 /* A code address of the sealed image. LSTAR is none any more where mode "observe" let it change. */
 static uint64_t code_in(const struct rf_backend_info *sealed, uint64_t lstar)
@@ -40,8 +41,8 @@ static uint64_t code_in(const struct rf_backend_info *sealed, uint64_t lstar)
  * sealed: says where the kernel lies; NULL when the guest's page tables must tell.
  * 0, or -errno with diag filled; what could not be recorded is not found either.
  */
-static int find_kernel(struct rf_guest *g, uint64_t lstar, uint64_t cr3, uint64_t cr4, uint64_t event,
-		       const struct rf_backend_info *sealed, struct rf_diag *diag)
+static int find_kernel(struct rf_guest *g, uint64_t lstar, uint64_t cr3, uint64_t cr4,
+		       uint64_t event, const struct rf_backend_info *sealed, struct rf_diag *diag)
 {
 	uint64_t start = rf_now_ns();
 	int err;
@@ -65,16 +66,19 @@ static int find_kernel(struct rf_guest *g, uint64_t lstar, uint64_t cr3, uint64_
 	rf_kernel_paging(g->kernel, &g->paging);
 	g->kernel_event = event;
 	g->lstar = lstar;
-	err = rf_note(g, "kernel", rf_kernel_has_types(g->kernel) ? "found" : "found, without types",
+	err = rf_note(g, "kernel",
+		      rf_kernel_has_types(g->kernel) ? "found" : "found, without types",
 		      rf_kernel_banner(g->kernel));
 	if (err)
-		snprintf(diag->text, sizeof(diag->text), "it could not be recorded: %s", strerror(-err));
+		snprintf(diag->text, sizeof(diag->text), "it could not be recorded: %s",
+			 strerror(-err));
 	return err;
 }
 
 /*
- * The word whose value SYSTEM_RUNNING says that init memory is freed and mark_readonly() is done, and that no user
- * code has run yet (init/main.c kernel_init()). -ENOENT: this kernel does not tell where or what it is.
+ * The word whose value SYSTEM_RUNNING says that init memory is freed and mark_readonly() is done,
+ * and that no user code has run yet (init/main.c kernel_init()). -ENOENT: this kernel does not tell
+ * where or what it is.
  */
 static int find_state(const struct rf_guest *g, struct rf_msg_watch *out)
 {
@@ -90,12 +94,13 @@ static int find_state(const struct rf_guest *g, struct rf_msg_watch *out)
 		err = rf_kernel_image_gpa(g->kernel, state, &gpa);
 	if (err)
 		return -ENOENT;
-	*out = (struct rf_msg_watch){ .kernel = g->kernel_event, .gpa = gpa.v, .len = 4,
-				      .value = (uint64_t)running };
+	*out = (struct rf_msg_watch){
+		.kernel = g->kernel_event, .gpa = gpa.v, .len = 4, .value = (uint64_t)running
+	};
 	return 0;
 }
 
-/* --- sealed ----------------------------------------------------------------------------------------- */
+/* --- sealed --------------------------------------------------------------- */
 
 struct permission_check {
 	bool writable, not_executable;
@@ -116,12 +121,13 @@ static int see_run(void *ctx, const struct rf_mapping *run)
 static int permissions(struct rf_guest *g, uint64_t start, uint64_t end, struct permission_check *c)
 {
 	*c = (struct permission_check){ 0 };
-	return rf_pt_walk(&g->mem, &g->paging, rf_gva_of(start), rf_gva_of(end), 100000, see_run, c);
+	return rf_pt_walk(&g->mem, &g->paging, rf_gva_of(start), rf_gva_of(end), 100000, see_run,
+			  c);
 }
 
 /*
- * Bounds as mark_rodata_ro() uses them (arch/x86/mm/init_64.c): the gaps behind text and rodata are freed to the page
- * allocator and belong to nobody's seal.
+ * Bounds as mark_rodata_ro() uses them (arch/x86/mm/init_64.c): the gaps behind text and rodata are
+ * freed to the page allocator and belong to nobody's seal.
  */
 static int plan_one(struct rf_guest *g, const char *first, const char *last, uint32_t kind,
 		    struct rf_region *out)
@@ -138,8 +144,9 @@ static int plan_one(struct rf_guest *g, const char *first, const char *last, uin
 		return err;
 	if (start.v % RF_PAGE_SIZE || end.v <= start.v)
 		return -EBADMSG;
-	*out = (struct rf_region){ .gpa = gpa.v, .size = rf_page_up(end.v - start.v), .gva = start.v,
-				   .kind = kind };
+	*out = (struct rf_region){
+		.gpa = gpa.v, .size = rf_page_up(end.v - start.v), .gva = start.v, .kind = kind
+	};
 	return 0;
 }
 
@@ -149,7 +156,9 @@ static int plan(struct rf_guest *g, struct rf_msg_seal *m)
 	int err = 0;
 
 	*m = (struct rf_msg_seal){ .kernel = g->kernel_event };
-	m->image = (struct rf_region){ .gpa = image->gpa.v, .size = image->size, .gva = image->base.v };
+	m->image = (struct rf_region){ .gpa = image->gpa.v,
+				       .size = image->size,
+				       .gva = image->base.v };
 	if (g->policy.seal_text)
 		err = plan_one(g, "_text", "_etext", RF_REGION_TEXT, &m->regions[m->count++]);
 	if (!err && g->policy.seal_rodata)
@@ -202,7 +211,8 @@ static int take_regions(struct rf_guest *g, const struct rf_region *regions, uin
 		r.target.addr = m->region.gva;
 		snprintf(r.target.symbol, sizeof(r.target.symbol), "%s",
 			 m->region.kind == RF_REGION_TEXT ? "_text" : "__start_rodata");
-		/* Not a ground to refuse: the seal does not rest on them. But the auditor should know. */
+		/* Not a ground to refuse: the seal does not rest on them. But the auditor should
+		 * know. */
 		if (permissions(g, m->region.gva, m->region.gva + m->region.size, &c))
 			r.detail = "the guest's page tables could not be read";
 		else if (c.writable)
@@ -225,7 +235,8 @@ static int seal(struct rf_guest *g, const char *outcome)
 	int err = plan(g, &m);
 
 	if (!err && !m.count)
-		return rf_note(g, "seal", "nothing is sealed", "the policy seals neither text nor rodata");
+		return rf_note(g, "seal", "nothing is sealed",
+			       "the policy seals neither text nor rodata");
 	if (!err)
 		err = g->hv->ops->seal(g->hv, &m, &g->seal_ns);
 	if (!err)
@@ -235,7 +246,7 @@ static int seal(struct rf_guest *g, const char *outcome)
 	return err;
 }
 
-/* --- events ------------------------------------------------------------------------------------------ */
+/* --- events --------------------------------------------------------------- */
 
 static int answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_verdict verdict)
 {
@@ -245,8 +256,8 @@ static int answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_ver
 }
 
 /* A VM asked to run protected does not run on with a kernel that cannot be protected. */
-static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char *what, const char *why,
-		   int err)
+static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char *what,
+		   const char *why, int err)
 {
 	char line[512];
 
@@ -285,11 +296,14 @@ static int await_running(struct rf_guest *g, bool armed)
 	if (err)
 		return err;
 	g->poll_permissions = true;
-	rf_complain(g, "the kernel has no system_state to watch: it is sealed late, and user code may run "
-		       "before");
-	return rf_note(g, "kernel", "sealed late",
-		       "the kernel has no system_state to watch: it is sealed when its page tables have "
-		       "made rodata read-only, and user code may have run by then");
+	rf_complain(
+		g,
+		"the kernel has no system_state to watch: it is sealed late, and user code may run "
+		"before");
+	return rf_note(
+		g, "kernel", "sealed late",
+		"the kernel has no system_state to watch: it is sealed when its page tables have "
+		"made rodata read-only, and user code may have run by then");
 }
 
 /* What an earlier monitor sealed: the fence knows where it lies, no guest page table is asked. */
@@ -298,8 +312,9 @@ static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uin
 {
 	int err = find_kernel(g, lstar, cr3, cr4, event, info, diag);
 
-	return err ? err : take_regions(g, info->regions, info->regions_count,
-					"still sealed; this monitor took over");
+	return err ? err
+		   : take_regions(g, info->regions, info->regions_count,
+				  "still sealed; this monitor took over");
 }
 
 static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
@@ -324,8 +339,8 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 		rf_notify(g, "sealed");
 	else
 		err = await_running(g, false);
-	return err ? give_up(g, ev, "the kernel could not be watched", NULL, err) :
-		     answer(g, ev, RF_VERDICT_ALLOW);
+	return err ? give_up(g, ev, "the kernel could not be watched", NULL, err)
+		   : answer(g, ev, RF_VERDICT_ALLOW);
 }
 
 static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
@@ -337,8 +352,8 @@ static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
 		rf_notify(g, "sealed");
 		err = 0;
 	}
-	return err ? give_up(g, ev, "the kernel could not be sealed", NULL, err) :
-		     answer(g, ev, RF_VERDICT_ALLOW);
+	return err ? give_up(g, ev, "the kernel could not be sealed", NULL, err)
+		   : answer(g, ev, RF_VERDICT_ALLOW);
 }
 
 int rf_guest_poll(struct rf_guest *g)
@@ -383,7 +398,7 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 	case RF_EVENT_RESET:
 		rf_guest_forget(g);
 		return rf_note(g, "reset", "seals released",
-			    "the VMM reset the guest; the next kernel is sealed as it comes up");
+			       "the VMM reset the guest; the next kernel is sealed as it comes up");
 	}
 	return -EBADMSG;
 }

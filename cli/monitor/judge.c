@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From what the fence saw to a verdict: facts by introspection, judgement by policy, the line on disk, then the answer. */
+/* From what the fence saw to a verdict: facts by introspection, judgement by policy, the line on
+ * disk, then the answer. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +36,8 @@ const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa
 	return NULL;
 }
 
-void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva, struct rf_named *out)
+void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
+		     struct rf_named *out)
 {
 	struct rf_symbol s;
 	struct rf_module m;
@@ -56,8 +58,9 @@ void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva
 
 static struct rf_regs regs_of(const struct rf_vcpu_regs *r)
 {
-	struct rf_regs out = { .rip = r->rip, .rflags = r->rflags, .fs_base = r->fs_base,
-			       .gs_base = r->gs_base };
+	struct rf_regs out = {
+		.rip = r->rip, .rflags = r->rflags, .fs_base = r->fs_base, .gs_base = r->gs_base
+	};
 
 	memcpy(out.gpr, r->gpr, sizeof(out.gpr));
 	return out;
@@ -67,17 +70,19 @@ int rf_decide(struct rf_guest *g, struct rf_record *r, struct rf_msg_verdict *v)
 {
 	int err;
 
-	/* A monitor that died between line and verdict is asked again: the line is there already. */
+	/* A monitor that died between line and verdict is asked again: the line is there already.
+	 */
 	if (!rf_audit_has_event(g->audit, v->id)) {
 		r->event = v->id;
 		err = rf_record_write(g, r);
 		if (err && v->verdict == RF_VERDICT_ALLOW)
-			v->verdict = RF_VERDICT_KILL; /* what cannot be recorded is not let through */
+			v->verdict =
+				RF_VERDICT_KILL; /* what cannot be recorded is not let through */
 	}
 	return g->hv->ops->verdict(g->hv, v);
 }
 
-/* --- what is common to both kinds of store ------------------------------------------------------- */
+/* --- what is common to both kinds of store -------------------------------- */
 
 struct look {
 	struct rf_paging paging;
@@ -87,7 +92,8 @@ struct look {
 	struct rf_msg_verdict v;
 };
 
-static void look_at(struct rf_guest *g, const struct rf_msg_event *ev, const char *kind, struct look *l)
+static void look_at(struct rf_guest *g, const struct rf_msg_event *ev, const char *kind,
+		    struct look *l)
 {
 	uint64_t percpu = ev->regs.cpl ? ev->regs.kernel_gs_base : ev->regs.gs_base;
 	struct rf_task task;
@@ -97,7 +103,8 @@ static void look_at(struct rf_guest *g, const struct rf_msg_event *ev, const cha
 	l->v.id = ev->id;
 	l->r.kind = kind;
 	l->r.vcpu = ev->vcpu;
-	if (g->kernel && !rf_task_current(g->kernel, &g->mem, &l->paging, rf_gva_of(percpu), &task)) {
+	if (g->kernel &&
+	    !rf_task_current(g->kernel, &g->mem, &l->paging, rf_gva_of(percpu), &task)) {
 		l->r.has_task = true;
 		memcpy(l->r.task, task.comm, sizeof(l->r.task));
 		l->r.pid = task.pid;
@@ -124,10 +131,11 @@ static void find_store(struct rf_guest *g, const struct rf_msg_event *ev, struct
 }
 
 /*
- * The fault a read-only page would have given, #PF with write|present. Where the guest's own tables say "writable" (an
- * alias the attacker made), Linux takes that for a stale TLB entry or a fault it has dealt with, and retries for
- * ever (arch/x86/mm/fault.c spurious_kernel_fault(), handle_mm_fault()). There the kernel gets the reserved-bit form, which
- * says that the entry cannot be used and is handled at once; user mode gets #GP, which is a plain SIGSEGV.
+ * The fault a read-only page would have given, #PF with write|present. Where the guest's own tables
+ * say "writable" (an alias the attacker made), Linux takes that for a stale TLB entry or a fault it
+ * has dealt with, and retries for ever (arch/x86/mm/fault.c spurious_kernel_fault(),
+ * handle_mm_fault()). There the kernel gets the reserved-bit form, which says that the entry cannot
+ * be used and is handled at once; user mode gets #GP, which is a plain SIGSEGV.
  */
 static const char *fault(struct rf_guest *g, const struct rf_msg_event *ev, struct look *l)
 {
@@ -141,9 +149,9 @@ static const char *fault(struct rf_guest *g, const struct rf_msg_event *ev, stru
 	if (ev->kind == RF_EVENT_KERNEL)
 		return "general protection fault at the wrmsr";
 	if (!l->found)
-		return ev->kind == RF_EVENT_WRITE ?
-			       "general protection fault after the store (instruction not found)" :
-			       "general protection fault (instruction not found)";
+		return ev->kind == RF_EVENT_WRITE
+			       ? "general protection fault after the store (instruction not found)"
+			       : "general protection fault (instruction not found)";
 	memcpy(l->v.gpr, l->store.before.gpr, sizeof(l->v.gpr));
 	l->v.rip = l->store.rip.v;
 	l->v.rflags = l->store.before.rflags;
@@ -216,7 +224,7 @@ static enum rf_fact_patch fact_patch(enum rf_patch_verdict v)
 	return RF_FACT_PATCH_UNDECIDED;
 }
 
-/* --- the events ------------------------------------------------------------------------------------ */
+/* --- the events ----------------------------------------------------------- */
 
 int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev)
 {
@@ -237,7 +245,8 @@ int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev)
 	l.r.len = ev->write.len;
 	l.r.has_new = true;
 	memcpy(l.r.new_bytes, ev->write.bytes, sizeof(l.r.new_bytes));
-	l.r.has_old = !rf_memory_read(&g->mem, rf_gpa_of(ev->write.gpa), l.r.old_bytes, ev->write.len);
+	l.r.has_old =
+		!rf_memory_read(&g->mem, rf_gpa_of(ev->write.gpa), l.r.old_bytes, ev->write.len);
 	if (m) {
 		gva = m->region.gva + (ev->write.gpa - m->region.gpa);
 		l.r.has_target = true;
@@ -265,8 +274,8 @@ int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev)
 
 /*
  * Moves the store's target on to the first byte that is sealed; pages side by side in the guest's
- * address space need not be neighbours in memory. NULL: none is. What is not mapped cannot have been
- * written either.
+ * address space need not be neighbours in memory. NULL: none is. What is not mapped cannot have
+ * been written either.
  */
 static const struct rf_measured *sealed_part(struct rf_guest *g, struct look *l)
 {

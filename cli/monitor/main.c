@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ringfence-monitor: one per VM, started by `ringfence run` (or a service manager) with its sockets and its log already
- * open. It serves one VMM and ends with it; killed, it is started again and takes over where the fence holds.
+ * ringfence-monitor: one per VM, started by `ringfence run` (or a service manager) with its sockets
+ * and its log already open. It serves one VMM and ends with it; killed, it is started again and
+ * takes over where the fence holds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@
 extern int rf_statm_fd;
 
 #define TICK_MS 100
-#define BATCH 64 /* events in a row, before the control socket and the sweep have their turn */
+#define BATCH 64   /* events in a row, before the control socket and the sweep have their turn */
 #define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
 
 static int read_guest(void *ctx, rf_gpa gpa, void *buf, size_t len)
@@ -47,9 +48,12 @@ static int number(const char *text)
 static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 {
 	static const struct option longs[] = {
-		{ "name", required_argument, NULL, 'n' },	 { "fence-fd", required_argument, NULL, 'f' },
-		{ "control-fd", required_argument, NULL, 'c' }, { "audit-fd", required_argument, NULL, 'a' },
-		{ "notify-fd", required_argument, NULL, 'y' },	 { "policy", required_argument, NULL, 'p' },
+		{ "name", required_argument, NULL, 'n' },
+		{ "fence-fd", required_argument, NULL, 'f' },
+		{ "control-fd", required_argument, NULL, 'c' },
+		{ "audit-fd", required_argument, NULL, 'a' },
+		{ "notify-fd", required_argument, NULL, 'y' },
+		{ "policy", required_argument, NULL, 'p' },
 		{ 0 },
 	};
 	int c;
@@ -121,7 +125,8 @@ static int take_messages(struct rf_guest *g, bool *more)
 		if (m.h.type == RF_MSG_EVENT)
 			err = rf_guest_event(g, &m.event);
 		else
-			err = rf_record_outcome(g, m.outcome.id, m.outcome.status ? "failed" : "ok");
+			err = rf_record_outcome(g, m.outcome.id,
+						m.outcome.status ? "failed" : "ok");
 		if (err)
 			return err;
 	}
@@ -135,9 +140,8 @@ static int serve(struct rf_guest *g, struct rf_status *status)
 	bool more = false;
 
 	for (;;) {
-		struct pollfd p[RF_STATUS_CLIENTS + 2] = {
-			{ .fd = g->hv->ops->poll_fd(g->hv), .events = POLLIN }
-		};
+		struct pollfd p[RF_STATUS_CLIENTS + 2] = { { .fd = g->hv->ops->poll_fd(g->hv),
+							     .events = POLLIN } };
 		int err, ms = more ? 0 : g->poll_permissions ? POLL_MS : TICK_MS;
 		uint64_t now;
 
@@ -170,12 +174,14 @@ int main(int argc, char **argv)
 	int sock, err;
 
 	if (parse(argc, argv, &o, &g)) {
-		fprintf(stderr, "usage: ringfence-monitor --fence-fd N --audit-fd N [--control-fd N] "
-				"[--notify-fd N] [--name NAME] [--policy FILE]\n"
-				"It is started by `ringfence run`; see ringfence-monitor(8).\n");
+		fprintf(stderr,
+			"usage: ringfence-monitor --fence-fd N --audit-fd N [--control-fd N] "
+			"[--notify-fd N] [--name NAME] [--policy FILE]\n"
+			"It is started by `ringfence run`; see ringfence-monitor(8).\n");
 		return 2;
 	}
-	/* A peer that is gone, a log at its size limit: errors to be told, not the end of who judges. */
+	/* A peer that is gone, a log at its size limit: errors to be told, not the end of who
+	 * judges. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

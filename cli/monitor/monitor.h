@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The monitor's own parts: one guest, how it is judged, how its state is shown. One VM a process. */
+/* The monitor's own parts: one guest, how it is judged, how its state is shown. One VM a process.
+ */
 #ifndef RF_CLI_MONITOR_MONITOR_H
 #define RF_CLI_MONITOR_MONITOR_H
 
@@ -31,21 +32,21 @@ struct rf_guest {
 	struct rf_paging paging; /* of the kernel, as it was when it was found */
 	struct rf_kernel *kernel;
 	struct rf_textpatch *patches;
-	uint64_t kernel_event;   /* names the kernel to the fence */
+	uint64_t kernel_event; /* names the kernel to the fence */
 	uint64_t lstar;
 	uint32_t regions_count;
 	struct rf_measured regions[RF_SEAL_MAX];
-	bool poll_permissions;   /* no watched word: see rf_guest_poll() */
+	bool poll_permissions; /* no watched word: see rf_guest_poll() */
 	uint64_t discovery_ns, seal_ns;
 
 	/* Where the comparison of sealed bytes with their decoys stands. */
 	uint32_t sweep_region;
 	uint64_t sweep_at;
-	uint64_t sweeps; /* rounds completed */
+	uint64_t sweeps;       /* rounds completed */
 	uint8_t *dma_reported; /* a bit a page of all regions, in their order */
 };
 
-/* --- report.c ------------------------------------------------------------------------------------ */
+/* --- report.c ------------------------------------------------------------- */
 uint64_t rf_now_ns(void); /* CLOCK_MONOTONIC */
 /* One line to whoever started this monitor. */
 void rf_notify(const struct rf_guest *g, const char *format, ...)
@@ -54,15 +55,16 @@ void rf_notify(const struct rf_guest *g, const char *format, ...)
 void rf_complain(const struct rf_guest *g, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /*
- * A line of the log; complains when it cannot be written. 0 or -errno: then nothing may be allowed on
- * its ground.
+ * A line of the log; complains when it cannot be written. 0 or -errno: then nothing may be allowed
+ * on its ground.
  */
 int rf_record_write(struct rf_guest *g, const struct rf_record *r);
 int rf_record_outcome(struct rf_guest *g, uint64_t event, const char *status);
 int rf_note(struct rf_guest *g, const char *kind, const char *outcome, const char *detail);
 
-/* --- guest.c ------------------------------------------------------------------------------------- */
-/* After attach: takes up a guest that an earlier monitor has sealed. 0 or -errno (reason recorded). */
+/* --- guest.c -------------------------------------------------------------- */
+/* After attach: takes up a guest that an earlier monitor has sealed. 0 or -errno (reason recorded).
+ */
 int rf_guest_resume(struct rf_guest *g);
 /* One event of the fence, to its verdict. 0, or -errno: the connection is of no use any more. */
 int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev);
@@ -70,7 +72,7 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_guest_poll(struct rf_guest *g);
 void rf_guest_forget(struct rf_guest *g); /* the kernel is gone */
 
-/* --- judge.c ------------------------------------------------------------------------------------- */
+/* --- judge.c -------------------------------------------------------------- */
 int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev);
@@ -83,12 +85,12 @@ void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva
 int rf_decide(struct rf_guest *g, struct rf_record *r, struct rf_msg_verdict *v);
 const char *rf_region_text(uint32_t kind);
 
-/* --- sweep.c: decoys -------------------------------------------------------------------------------- */
+/* --- sweep.c: decoys ------------------------------------------------------ */
 /* Compares the next `bytes` of sealed memory with what lies below; records what a device wrote. */
 int rf_sweep(struct rf_guest *g, uint64_t bytes);
 uint64_t rf_sweep_total(const struct rf_guest *g);
 
-/* --- status.c -------------------------------------------------------------------------------- */
+/* --- status.c ------------------------------------------------------------- */
 #define RF_STATUS_CLIENTS 16
 
 /* The control socket: a line in, a line out. A client that is slow is waited for by nobody. */
@@ -97,7 +99,7 @@ struct rf_status {
 	unsigned int count;
 	struct {
 		int fd;
-		uint64_t until; /* CLOCK_MONOTONIC ns */
+		uint64_t until;	      /* CLOCK_MONOTONIC ns */
 	} clients[RF_STATUS_CLIENTS]; /* connected, nothing said yet */
 };
 
@@ -107,7 +109,7 @@ nfds_t rf_status_poll(const struct rf_status *s, struct pollfd *p);
 /* Accepts, answers, drops who took too long; never waits. */
 void rf_status_serve(struct rf_guest *g, struct rf_status *s);
 
-/* --- sandbox.c ----------------------------------------------------------------------------------------- */
+/* --- sandbox.c ------------------------------------------------------------ */
 /* From here on: no files, no new programs, memory of no process but vmm_pid. 0 or -errno. */
 int rf_sandbox_enter(uint32_t vmm_pid);
 

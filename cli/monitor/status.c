@@ -20,12 +20,18 @@ static const char *const state_names[] = {
 };
 
 static const char *const counter_names[RF_COUNTERS] = {
-	[RF_COUNT_RUN] = "run",		  [RF_COUNT_EXIT] = "exit",
-	[RF_COUNT_WRITE] = "write",	  [RF_COUNT_EMULATION] = "emulation",
-	[RF_COUNT_MSR] = "msr",		  [RF_COUNT_WATCH] = "watch",
-	[RF_COUNT_ALLOWED] = "allowed",	  [RF_COUNT_DENIED] = "denied",
-	[RF_COUNT_NOT_OURS] = "not_ours", [RF_COUNT_EINTR] = "interrupted",
-	[RF_COUNT_MALFORMED] = "malformed", [RF_COUNT_PATCHED_BYTES] = "patched_bytes",
+	[RF_COUNT_RUN] = "run",
+	[RF_COUNT_EXIT] = "exit",
+	[RF_COUNT_WRITE] = "write",
+	[RF_COUNT_EMULATION] = "emulation",
+	[RF_COUNT_MSR] = "msr",
+	[RF_COUNT_WATCH] = "watch",
+	[RF_COUNT_ALLOWED] = "allowed",
+	[RF_COUNT_DENIED] = "denied",
+	[RF_COUNT_NOT_OURS] = "not_ours",
+	[RF_COUNT_EINTR] = "interrupted",
+	[RF_COUNT_MALFORMED] = "malformed",
+	[RF_COUNT_PATCHED_BYTES] = "patched_bytes",
 };
 
 /* Read from /proc/self/statm, opened before the sandbox closed. */
@@ -59,22 +65,25 @@ static json_t *status(struct rf_guest *g)
 
 		json_array_append_new(
 			regions, json_pack("{s:s, s:o, s:o, s:I, s:s}", "kind",
-					   rf_region_text(m->region.kind), "gva", hex(m->region.gva), "gpa",
-					   hex(m->region.gpa), "size", (json_int_t)m->region.size, "sha256",
-					   m->sha256));
+					   rf_region_text(m->region.kind), "gva",
+					   hex(m->region.gva), "gpa", hex(m->region.gpa), "size",
+					   (json_int_t)m->region.size, "sha256", m->sha256));
 	}
 	for (int i = 0; i < RF_COUNTERS; i++)
-		json_object_set_new(counters, counter_names[i], json_integer((json_int_t)info.counters[i]));
+		json_object_set_new(counters, counter_names[i],
+				    json_integer((json_int_t)info.counters[i]));
 	for (enum rf_word w = RF_WORD_ALLOWED; g->audit && w <= RF_WORD_DETECTED; w++)
 		json_object_set_new(audit, rf_word_text(w),
 				    json_integer((json_int_t)rf_audit_count(g->audit, w)));
-	return json_pack("{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I}", "name",
-			 g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
-			 attached && info.state <= RF_VM_SEALED ? state_names[info.state] : "waiting", "kernel",
-			 g->kernel ? rf_kernel_banner(g->kernel) : "", "vcpus", (json_int_t)info.vcpus,
-			 "regions", regions, "counters", counters, "audit", audit, "discovery_ms",
-			 (double)g->discovery_ns / 1e6, "seal_ms", (double)info.seal_ns / 1e6, "monitor_pid",
-			 (json_int_t)getpid(), "monitor_rss_kib", rss_kib(), "private_copy_kib",
+	return json_pack("{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I}",
+			 "name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
+			 attached && info.state <= RF_VM_SEALED ? state_names[info.state]
+								: "waiting",
+			 "kernel", g->kernel ? rf_kernel_banner(g->kernel) : "", "vcpus",
+			 (json_int_t)info.vcpus, "regions", regions, "counters", counters, "audit",
+			 audit, "discovery_ms", (double)g->discovery_ns / 1e6, "seal_ms",
+			 (double)info.seal_ns / 1e6, "monitor_pid", (json_int_t)getpid(),
+			 "monitor_rss_kib", rss_kib(), "private_copy_kib",
 			 (json_int_t)(info.copy_bytes / 1024), "dma_sweeps", (json_int_t)g->sweeps);
 }
 
@@ -103,8 +112,7 @@ static void answer(struct rf_guest *g, int fd, const char *line, size_t len)
 static void drop(struct rf_status *s, unsigned int i)
 {
 	close(s->clients[i].fd);
-	memmove(&s->clients[i], &s->clients[i + 1],
-		(--s->count - i) * sizeof(s->clients[0]));
+	memmove(&s->clients[i], &s->clients[i + 1], (--s->count - i) * sizeof(s->clients[0]));
 }
 
 int rf_status_init(struct rf_status *s, int listen_fd)
@@ -131,7 +139,8 @@ void rf_status_serve(struct rf_guest *g, struct rf_status *s)
 		fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0)
 			break;
-		/* Who connects writes at once; of those who do not, the first has waited longest. */
+		/* Who connects writes at once; of those who do not, the first has waited longest.
+		 */
 		if (s->count == RF_STATUS_CLIENTS)
 			drop(s, 0);
 		s->clients[s->count].fd = fd;

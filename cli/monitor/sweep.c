@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a device writes to a sealed range lands in the VMM's own pages below it, which the guest no longer sees. Here the
- * two are compared, piece by piece, so that the whole is covered once in the policy's dma_sweep_ms.
+ * What a device writes to a sealed range lands in the VMM's own pages below it, which the guest no
+ * longer sees. Here the two are compared, piece by piece, so that the whole is covered once in the
+ * policy's dma_sweep_ms.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -31,12 +32,13 @@ static uint64_t page_index(const struct rf_guest *g, uint32_t region, uint64_t a
 	return (before + at) / RF_PAGE_SIZE;
 }
 
-static int record(struct rf_guest *g, const struct rf_measured *m, uint64_t at, const uint8_t *sealed,
-		  const uint8_t *decoy, size_t len)
+static int record(struct rf_guest *g, const struct rf_measured *m, uint64_t at,
+		  const uint8_t *sealed, const uint8_t *decoy, size_t len)
 {
 	const struct rf_facts facts = {
 		.kind = RF_FACT_DMA,
-		.region = m->region.kind == RF_REGION_TEXT ? RF_FACT_REGION_TEXT : RF_FACT_REGION_RODATA,
+		.region = m->region.kind == RF_REGION_TEXT ? RF_FACT_REGION_TEXT
+							   : RF_FACT_REGION_RODATA,
 	};
 	struct rf_record r = { .kind = "dma", .region = rf_region_text(m->region.kind) };
 	struct rf_decision d;
@@ -85,7 +87,8 @@ static int compare_block(struct rf_guest *g, uint32_t region, uint64_t at, uint6
 		uint64_t i = page_index(g, region, at + page);
 		int err;
 
-		if (!memcmp(sealed + page, decoy + page, RF_PAGE_SIZE) || g->dma_reported[i / 8] >> (i % 8) & 1)
+		if (!memcmp(sealed + page, decoy + page, RF_PAGE_SIZE) ||
+		    g->dma_reported[i / 8] >> (i % 8) & 1)
 			continue;
 		g->dma_reported[i / 8] |= (uint8_t)(1u << (i % 8));
 		err = record(g, m, at + page, sealed + page, decoy + page, RF_PAGE_SIZE);
