@@ -119,15 +119,15 @@ def tracing(kernel: str) -> Test:
 def monitor_killed() -> Test:
     """The monitor dies by SIGKILL again and again, from before the seal until the end."""
     script = RUN + """
-(while sleep $(($RANDOM % 3 + 1)); do killall -9 ringfence-monitor 2>/dev/null && echo killed >>$OUT/kills; done) &
-protected killed 6.12 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint,tracepoint'
-protected killed2 6.12 1 'rf.mode=attack rf.attacks=syscall_table,commit_creds,ro_after_init,vmap_alias'
+(while sleep $(($RANDOM % 4 + 2)); do killall -9 ringfence-monitor 2>/dev/null && echo killed >>$OUT/kills; done) &
+LIMIT=150 protected killed 6.12 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint,tracepoint'
+LIMIT=150 protected killed2 6.12 1 'rf.mode=attack rf.attacks=syscall_table,commit_creds,ro_after_init,vmap_alias'
 kill %1 $! 2>/dev/null
 """
 
     def verify(o: Outcome) -> None:
         kills = len(o._text("kills").splitlines())
-        check(kills >= 10, f"the monitor was killed only {kills} times")
+        check(kills >= 5, f"the monitor was killed only {kills} times")
         check(o.said("result=ok") == 4, "tracing broke")
         check(o.said("result=faulted") == 4 and not o.said("result=landed"), "an attack got through")
         by_instance: dict[str, list[Record]] = {}
@@ -140,7 +140,7 @@ kill %1 $! 2>/dev/null
             each_event_once(part)
         targets = {r["target"]["symbol"] for r in o.decisions(verdict="blocked")}
         check({"sys_call_table", "commit_creds"} <= targets, f"records are missing: {targets}")
-    return Test("monitor-killed", script, verify, 200)
+    return Test("monitor-killed", script, verify, 320)
 
 
 def first_act() -> Test:
