@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * exits N: a micro-guest under a seal makes N exits that are the VMM's (port output). bench.py counts the fence's
- * instructions for two values of N; the difference is what one exit costs.
+ * exits N: a micro-guest under a seal makes N exits that are the VMM's (port output). bench.py
+ * counts the fence's instructions for two values of N; the difference is what one exit costs.
  */
 #include <stdlib.h>
 
