@@ -406,5 +406,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(stores) };
 
-	return cmocka_run_group_tests(tests, start, stop);
+	int failed = cmocka_run_group_tests(tests, start, stop);
+	int skipped = !failed && vm.skip;
+
+	printf("kvm-store: %d passed, %d failed, %d skipped\n", !failed && !skipped, !!failed, skipped);
+	return failed;
 }
