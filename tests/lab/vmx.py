@@ -58,7 +58,6 @@ log: {log}
 panic: action=report
 error: action=ignore
 info: action=ignore
-debug: action=ignore
 """
 FACTS = """
 echo "host: $(uname -r), $(grep -m 1 'model name' /proc/cpuinfo | cut -d: -f2)"
@@ -153,9 +152,9 @@ def unpack(name: str, text: list[str]) -> None:
     """Artefacts that came over the console. A line the kernel talked into spoils them; the job then has none."""
     try:
         with tarfile.open(fileobj=io.BytesIO(base64.b64decode("".join(text))), mode="r:gz") as tar:
-            members = [m for m in tar if m.name.split("/")[0] == name and (m.isfile() or m.isdir())]
-            for member in members:
-                runner.extract(tar, member, home())
+            for member in tar:
+                if member.name.split("/")[0] == name:
+                    runner.extract(tar, member, home())
     except (tarfile.TarError, binascii.Error, EOFError, OSError) as error:
         print(f"vmx: the artefacts of {name} are damaged: {error}", flush=True)
 
