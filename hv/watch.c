@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The watched page: a writable slot over memory the host has mapped read-only. A guest store to it makes KVM_RUN return
- * -EFAULT before it executes, whatever the instruction (locked, wide, crossing). With every other vCPU held, the page
- * is opened, the one instruction single-stepped, the word compared, the page closed: stores execute natively and once,
- * so a locked read-modify-write beside the word stays atomic, which emulation through a read-only slot would not give.
+ * The watched page: a writable slot over memory the host has mapped read-only. A guest store to it
+ * makes KVM_RUN return -EFAULT before it executes, whatever the instruction (locked, wide,
+ * crossing). With every other vCPU held, the page is opened, the one instruction single-stepped,
+ * the word compared, the page closed: stores execute natively and once, so a locked
+ * read-modify-write beside the word stays atomic, which emulation through a read-only slot would
+ * not give.
  */
 #include "hv/vm.h"
 
@@ -12,7 +14,8 @@
 
 #include "hv/vmx/cpu.h"
 
-/* Each page an instruction touches may cost one step without progress; the next fault steps again. */
+/* Each page an instruction touches may cost one step without progress; the next fault steps again.
+ */
 #define MAX_STEPS 4
 
 static uint64_t word(const struct rf_overlay *o)
@@ -54,9 +57,10 @@ static uint64_t rip(struct rf_vcpu *v)
 }
 
 /*
- * Runs the instruction. A trap may come before it has executed: a CPU that keeps the trap pending when the store first
- * leaves the guest for the page that was just opened delivers it on the next entry (Intel SDM 28.3.4 clears it there,
- * Bochs 2.7 does not). RIP has not moved then, and to call it stepped would be to fault on it for ever.
+ * Runs the instruction. A trap may come before it has executed: a CPU that keeps the trap pending
+ * when the store first leaves the guest for the page that was just opened delivers it on the next
+ * entry (Intel SDM 28.3.4 clears it there, Bochs 2.7 does not). RIP has not moved then, and to call
+ * it stepped would be to fault on it for ever.
  */
 static int step_once(struct rf_vcpu *v, const struct rf_overlay *o, uint64_t old)
 {
@@ -104,7 +108,8 @@ int rf_watch_step(struct rf_vcpu *v, bool *hit)
 	return err;
 }
 
-/* The watch ended since KVM reported the store: the bytes are the guest's own again. False: they are sealed by now. */
+/* The watch ended since KVM reported the store: the bytes are the guest's own again. False: they
+ * are sealed by now. */
 static bool store_unwatched(rf_gpa gpa, const uint8_t *bytes, uint32_t len)
 {
 	struct rf_slot *s = rf_slot_holding(&rf_vm.slots, gpa.v, len);

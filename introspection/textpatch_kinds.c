@@ -29,8 +29,7 @@ static uint64_t rel32_target(uint64_t next, const uint8_t *rel)
 	return next + (uint64_t)(int64_t)v;
 }
 
-/* --- jump labels
- * ----------------------------------------------------------------------------------- */
+/* --- jump labels ---------------------------------------------------------- */
 
 /* The two instructions of a site of len 2 or 5. False: the target is out of reach for that size. */
 static bool jump_forms(const struct rf_site *site, uint8_t len, uint8_t nop[5], uint8_t jmp[5])
@@ -99,8 +98,7 @@ static bool jump_measure(const struct rf_textpatch *t, const struct rf_memory *m
 	return false;
 }
 
-/* --- static calls
- * ---------------------------------------------------------------------------------- */
+/* --- static calls --------------------------------------------------------- */
 
 /*
  * With call depth tracking (retbleed=stuff) direct calls go to a copy of skl_call_thunk_template in

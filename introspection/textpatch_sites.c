@@ -176,8 +176,7 @@ static int read_table(struct rf_textpatch *t, const struct rf_memory *m, const s
 	return 0;
 }
 
-/* --- trampolines: symbols __SCT__name, whose key is __SCK__name
- * -------------------------------------- */
+/* --- trampolines: symbols __SCT__name, whose key is __SCK__name ----------- */
 
 struct named {
 	const char *name; /* past the prefix */
@@ -245,8 +244,7 @@ static int read_trampolines(struct rf_textpatch *t)
 	return err;
 }
 
-/* --- sorting, measuring, checking
- * ----------------------------------------------------------------------- */
+/* --- sorting, measuring, checking ----------------------------------------- */
 
 static int by_addr(const void *a, const void *b)
 {

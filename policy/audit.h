@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The record: one JSON object per line, one line per decision, on disk before the decision is enforced.
+ * The record: one JSON object per line, one line per decision, on disk before the decision is
+ * enforced.
  *
- * Verdict words have one meaning everywhere: "blocked" the write never lands, "undone" it was reverted before
- * the next guest instruction, "detected" it was found within a stated time, "allowed" it was legal and
- * applied. Strings that come from the guest are escaped and marked as claimed by the guest.
+ * Verdict words have one meaning everywhere: "blocked" the write never lands, "undone" it was
+ * reverted before the next guest instruction, "detected" it was found within a stated time,
+ * "allowed" it was legal and applied. Strings that come from the guest are escaped and marked as
+ * claimed by the guest.
  */
 #ifndef RF_POLICY_AUDIT_H
 #define RF_POLICY_AUDIT_H
@@ -27,50 +29,57 @@ struct rf_named {
 
 #define RF_AUDIT_BYTES 64
 
-/* A decision on one guest action. Members that do not apply stay zero and are left out of the line. */
+/* A decision on one guest action. Members that do not apply stay zero and are left out of the line.
+ */
 struct rf_record {
-	uint64_t event;          /* id given by the fence, unique for the VM's life; 0 none */
+	uint64_t event; /* id given by the fence, unique for the VM's life; 0 none */
 	uint32_t vcpu;
-	const char *kind;        /* "write", "msr", "emulation", "dma", "seal", "patch", "monitor" ... */
-	const char *region;      /* "text", "rodata", ... NULL none */
-	struct rf_named target;  /* what was to be changed */
-	struct rf_named writer;  /* the instruction that did it: also the RIP of the line */
+	const char *kind;   /* "write", "msr", "emulation", "dma", "seal", "patch", "monitor" ... */
+	const char *region; /* "text", "rodata", ... NULL none */
+	struct rf_named target; /* what was to be changed */
+	struct rf_named writer; /* the instruction that did it: also the RIP of the line */
 	bool has_target, has_writer, has_task;
-	char task[17];           /* claimed by the guest */
+	char task[17]; /* claimed by the guest */
 	int32_t pid;
 	uint32_t uid;
 	uint64_t gpa;
-	uint32_t len;            /* bytes in old/new; at most RF_AUDIT_BYTES are kept, len says all */
+	uint32_t len; /* bytes in old/new; at most RF_AUDIT_BYTES are kept, len says all */
 	bool has_old, has_new;
 	uint8_t old_bytes[RF_AUDIT_BYTES], new_bytes[RF_AUDIT_BYTES];
 	const char *disassembly; /* of the store, NULL none */
-	const char *rule;        /* the rule that gave the verdict */
+	const char *rule;	 /* the rule that gave the verdict */
 	enum rf_word verdict;
-	const char *outcome;     /* what the guest gets: "page fault", "applied", "left to the VMM" ... */
-	const char *detail;      /* free text for people, NULL none */
-	char sha256[65];         /* measurement of a region, "" none */
-	uint64_t size;           /* bytes of a region, 0 none */
+	const char
+		*outcome; /* what the guest gets: "page fault", "applied", "left to the VMM" ... */
+	const char *detail; /* free text for people, NULL none */
+	char sha256[65];    /* measurement of a region, "" none */
+	uint64_t size;	    /* bytes of a region, 0 none */
 };
 
 struct rf_audit; /* an open log */
 
 /*
- * Opens path for append (created 0600; no symlink, only a regular file). vm, at most 64 bytes, is copied into each
- * line. Reads the last 4 MiB of an existing log so that a restarted writer goes on: rf_audit_has_event() then knows the
- * decisions of this VM instance (a number unique to one VM start; lines of other instances do not count). A torn last
- * line is left as it is and ended before the next one. 0 or -errno, -EINVAL for an fd of the wrong kind.
+ * Opens path for append (created 0600; no symlink, only a regular file). vm, at most 64 bytes, is
+ * copied into each line. Reads the last 4 MiB of an existing log so that a restarted writer goes
+ * on: rf_audit_has_event() then knows the decisions of this VM instance (a number unique to one VM
+ * start; lines of other instances do not count). A torn last line is left as it is and ended before
+ * the next one. 0 or -errno, -EINVAL for an fd of the wrong kind.
  */
 int rf_audit_open(const char *path, const char *vm, uint64_t instance, struct rf_audit **out);
-/* Takes over an fd opened for append+read instead of a path (the sandboxed monitor gets one). Owns fd on success. */
+/* Takes over an fd opened for append+read instead of a path (the sandboxed monitor gets one). Owns
+ * fd on success. */
 int rf_audit_open_fd(int fd, const char *vm, uint64_t instance, struct rf_audit **out);
 void rf_audit_close(struct rf_audit *a);
 
-/* True when a decision for this event id is in the log already (a restarted monitor is sent it again). */
+/* True when a decision for this event id is in the log already (a restarted monitor is sent it
+ * again). */
 bool rf_audit_has_event(const struct rf_audit *a, uint64_t event);
 
-/* Writes the line and flushes it to disk (fdatasync). 0, or -errno: then the caller must not enforce an allow. */
+/* Writes the line and flushes it to disk (fdatasync). 0, or -errno: then the caller must not
+ * enforce an allow. */
 int rf_audit_write(struct rf_audit *a, const struct rf_record *r);
-/* Second, short line once the fence has reported: {"type":"outcome","event":N,"status":"ok"|...}. */
+/* Second, short line once the fence has reported: {"type":"outcome","event":N,"status":"ok"|...}.
+ */
 int rf_audit_outcome(struct rf_audit *a, uint64_t event, const char *status);
 
 /* Number of lines written by this process, by word; index with enum rf_word. */

@@ -10,7 +10,7 @@ enum stance {
 	LEGAL,
 	DENIED,
 	DENIED_ALWAYS, /* nothing could be applied, so observing denies it too */
-	FOUND,	       /* it never reached the guest, and was found afterwards: no event waits for an end */
+	FOUND, /* it never reached the guest, and was found afterwards: no event waits for an end */
 	NOT_OURS,
 };
 

@@ -35,8 +35,7 @@ struct rf_policy {
 	uint32_t dma_sweep_ms; /* decoys are compared this often, milliseconds */
 };
 
-/* --- the file
- * --------------------------------------------------------------------------------------- */
+/* --- the file ------------------------------------------------------------- */
 
 #define RF_POLICY_FILE_MAX (64u << 10) /* bytes */
 #define RF_POLICY_SWEEP_MIN 10u	       /* milliseconds */
@@ -66,8 +65,7 @@ int rf_policy_load(const char *path, struct rf_policy_diag *diag, struct rf_poli
 const char *rf_policy_mode_text(enum rf_policy_mode m); /* as in the file; NULL for no such mode */
 const char *rf_on_denied_text(enum rf_on_denied d);
 
-/* --- the judgement
- * ---------------------------------------------------------------------------------- */
+/* --- the judgement -------------------------------------------------------- */
 
 enum rf_fact_kind {
 	RF_FACT_WRITE = 1, /* a store KVM has decoded */
@@ -125,10 +123,10 @@ struct rf_decision {
  * 0, or -EINVAL when the policy itself is not valid (*out untouched: the caller must deny). Facts
  * that are missing, contradictory or out of range get the rule "undecided", which never allows.
  *
- * Observing cannot let through everything: an instruction KVM cannot emulate has no effect that could be
- * applied and is blocked in either mode. What a device wrote went to the decoy, not to the guest, and was
- * found there afterwards, when no event waits for an answer: it is "detected" in either mode, and on_denied does not
- * apply to it.
+ * Observing cannot let through everything: an instruction KVM cannot emulate has no effect that
+ * could be applied and is blocked in either mode. What a device wrote went to the decoy, not to the
+ * guest, and was found there afterwards, when no event waits for an answer: it is "detected" in
+ * either mode, and on_denied does not apply to it.
  */
 int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct rf_decision *out);
 

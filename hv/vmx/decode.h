@@ -65,8 +65,9 @@ enum rf_decoded {
 	RF_MALFORMED,	   /* contradicts itself: fail closed */
 };
 
-#define RF_MSR_LSTAR UINT32_C(0xc0000082) /* AMD APM vol. 2 6.1.1: target of SYSCALL in long mode  \
-					   */
+#define RF_MSR_LSTAR                                                                               \
+	UINT32_C(0xc0000082) /* AMD APM vol. 2 6.1.1: target of SYSCALL in long mode               \
+			      */
 
 enum rf_decoded rf_decode(const struct rf_exit *e, const struct rf_guard *g);
 
