@@ -120,15 +120,15 @@ def monitor_killed() -> Test:
     """The monitor dies by SIGKILL again and again, from before the seal until the end."""
     script = RUN + """
 (while sleep $(($RANDOM % 4 + 2)); do killall -9 ringfence-monitor 2>/dev/null && echo killed >>$OUT/kills; done) &
-LIMIT=150 protected killed 6.12 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint,tracepoint'
+LIMIT=150 protected killed 6.12 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint,tracepoint,tracepoint,tracepoint,tracepoint,tracepoint'
 LIMIT=150 protected killed2 6.12 1 'rf.mode=attack rf.attacks=syscall_table,commit_creds,ro_after_init,vmap_alias'
 kill %1 $! 2>/dev/null
 """
 
     def verify(o: Outcome) -> None:
         kills = len(o._text("kills").splitlines())
-        check(kills >= 5, f"the monitor was killed only {kills} times")
-        check(o.said("result=ok") == 4, "tracing broke")
+        check(kills >= 10, f"the monitor was killed only {kills} times")
+        check(o.said("result=ok") == 8, "tracing broke")
         check(o.said("result=faulted") == 4 and not o.said("result=landed"), "an attack got through")
         by_instance: dict[str, list[Record]] = {}
         for record in o.decisions():
