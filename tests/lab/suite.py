@@ -120,27 +120,32 @@ def monitor_killed() -> Test:
     """The monitor dies by SIGKILL again and again, from before the seal until the end."""
     script = RUN + """
 (while sleep $(($RANDOM % 4 + 2)); do killall -9 ringfence-monitor 2>/dev/null && echo killed >>$OUT/kills; done) &
-LIMIT=150 protected killed 6.12 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint,tracepoint,tracepoint,tracepoint,tracepoint,tracepoint'
-LIMIT=150 protected killed2 6.12 1 'rf.mode=attack rf.attacks=syscall_table,commit_creds,ro_after_init,vmap_alias'
+LIMIT=150 protected killed 6.12 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint,tracepoint'
+# A fast machine needs more than one such guest until the monitor has died often enough.
+for n in 1 2 3 4 5; do
+	LIMIT=150 protected attacked$n 6.12 1 'rf.mode=attack rf.attacks=syscall_table,commit_creds,ro_after_init,vmap_alias'
+	[ $(wc -l <$OUT/kills) -ge 10 ] && break
+done
 kill %1 $! 2>/dev/null
 """
 
     def verify(o: Outcome) -> None:
         kills = len(o._text("kills").splitlines())
         check(kills >= 10, f"the monitor was killed only {kills} times")
-        check(o.said("result=ok") == 8, "tracing broke")
-        check(o.said("result=faulted") == 4 and not o.said("result=landed"), "an attack got through")
+        check(o.said("result=ok") == 4, "tracing broke")
+        attacked = o.said("mode=attack uptime=")
+        check(o.said("result=faulted") == 4 * attacked > 0 and not o.said("result=landed"), "an attack got through")
         by_instance: dict[str, list[Record]] = {}
         for record in o.decisions():
             by_instance.setdefault(record["instance"], []).append(record)
-        check(len(by_instance) == 2, "two VMs, two instances")
+        check(len(by_instance) == 1 + attacked, "each VM is an instance of its own")
         for records in by_instance.values():
             part = Outcome(o.result)
             part.records = records
             each_event_once(part)
         targets = {r["target"]["symbol"] for r in o.decisions(verdict="blocked")}
         check({"sys_call_table", "commit_creds"} <= targets, f"records are missing: {targets}")
-    return Test("monitor-killed", script, verify, 320)
+    return Test("monitor-killed", script, verify, 600)
 
 
 def first_act() -> Test:
