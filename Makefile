@@ -25,7 +25,7 @@ PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 .PHONY: all
 all: programs
 
-include hv/build.mk introspection/build.mk policy/build.mk cli/build.mk
+include patch/build.mk hv/build.mk introspection/build.mk policy/build.mk cli/build.mk
 include tests/build.mk
 
 .PHONY: programs
@@ -42,7 +42,7 @@ $(O)/libringfence.so: $(FENCE_OBJS)
 	$(Q)$(CC) -shared -Wl,-soname,libringfence.so -Wl,-z,relro,-z,now,-z,defs -o $@ $^
 
 # --- the monitor and the CLI ------------------------------------------------------------------
-LIB_SRCS = $(BACKEND_SRCS) $(INTROSPECTION_SRCS) $(POLICY_SRCS)
+LIB_SRCS = $(PATCH_SRCS) $(BACKEND_SRCS) $(INTROSPECTION_SRCS) $(POLICY_SRCS)
 LIB_OBJS = $(LIB_SRCS:%.c=$(O)/obj/%.o)
 $(O)/obj/%.o: %.c
 	@mkdir -p $(@D)
