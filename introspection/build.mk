@@ -3,4 +3,5 @@ INTROSPECTION_SRCS += introspection/pagetable.c introspection/kimage.c introspec
 	introspection/kallsyms_tables.c introspection/symbols.c introspection/btf.c introspection/kernel.c introspection/task.c \
 	introspection/module.c
 INTROSPECTION_SRCS += introspection/disasm.c introspection/store.c introspection/store_insn.c \
-	introspection/textpatch.c introspection/textpatch_kinds.c introspection/textpatch_sites.c
+	introspection/textpatch.c introspection/textpatch_kinds.c introspection/textpatch_sites.c \
+	introspection/textpatch_functions.c

@@ -1,77 +1,108 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The site table, shared by textpatch.c (verdicts), textpatch_kinds.c and textpatch_sites.c. */
+/* What the files of textpatch share: the loader that compiles the table, and its parts. */
 #ifndef RF_INTROSPECTION_TEXTPATCH_IMPL_H
 #define RF_INTROSPECTION_TEXTPATCH_IMPL_H
 
 #include "introspection/textpatch.h"
 
-#define RF_SITE_MAX_LEN 6 /* a tail jcc; POKE_MAX_OPCODE_SIZE is 5 plus its 0f */
-#define RF_INT3 0xcc
-#define RF_THUNK_MAX 16 /* call-depth accounting before a function: 9 or 10 bytes */
+/* No displacement reaches it from text: the target of a site that has none of its own. */
+#define RF_NO_TARGET (UINT64_C(1) << 63)
 
-#define RF_SITE_TAIL 1	 /* static call in tail position: jmp/ret/jcc, not call */
-#define RF_SITE_FROZEN 2 /* its key lies in sealed memory: the kernel cannot flip it any more */
-#define RF_SITE_IN_FLIGHT 4
-#define RF_SITE_INIT 8 /* while the tables are read: init text */
+/* Indices into table->sets; 0 means a site's own target. */
+enum {
+	RF_SET_FUNCTIONS = 1, /* starts of functions in sealed text, and call thunks before them */
+	/* From here on they change while the guest runs, at fixed places at the targets' end. */
+	RF_SET_CHANGING,
+	RF_SET_CALL_EXTRA = RF_SET_CHANGING, /* targets of static calls outside core text */
+	RF_SETS,
+};
 
+#define RF_SET_ROOM 4096u /* members of a changing set */
+#define RF_FUNCTIONS_MAX (RF_TABLE_TARGETS - (RF_SETS - RF_SET_CHANGING) * RF_SET_ROOM)
+
+/* Indices into table->shapes. */
+enum {
+	RF_SHAPE_JUMP2,
+	RF_SHAPE_JUMP5,
+	RF_SHAPE_CALL,
+	RF_SHAPE_CALL_TAIL,
+	RF_SHAPE_TRAMP,
+	RF_SHAPE_CALL_JCC, /* 16: one a condition */
+	RF_SHAPE_COUNT = RF_SHAPE_CALL_JCC + 16,
+};
+
+/* Flags of a site while it is compiled, beside RF_SITE_FROZEN. */
+#define RF_SITE_TAIL 0x40 /* static call in tail position: jmp/ret/jcc, not call */
+#define RF_SITE_INIT 0x80 /* init text */
+
+/* A site while it is compiled. */
 struct rf_site {
 	uint64_t addr;
 	uint64_t key;	 /* address of the static key or static_call_key; 0: not known */
-	uint64_t target; /* jump label: where its jmp goes */
+	uint64_t target; /* its own, or RF_NO_TARGET */
+	uint16_t shape;
 	uint8_t kind, len, flags;
-	uint8_t cc;			 /* tail jcc: its second byte, which never changes */
-	uint8_t before[RF_SITE_MAX_LEN]; /* in flight: what it held; first byte 0xCC: not known */
+};
+
+/* Which key a static call follows: asked for when it is to call something outside text. */
+struct rf_call_key {
+	uint32_t at;
+	uint64_t key;
 };
 
 struct rf_textpatch {
 	const struct rf_kernel *k;
 	uint64_t text, etext;	  /* [_text, _etext) */
 	uint64_t rodata, erodata; /* [__start_rodata, __end_rodata) */
-	struct rf_site *sites;	  /* by address */
-	size_t count, room;
-	size_t by_kind[RF_SITE_STATIC_TRAMP + 1];
-	size_t in_flight;
-	uint64_t thunk_at;			/* skl_call_thunk_template, and what stands there */
-	uint8_t thunk[RF_THUNK_MAX], thunk_len; /* 0: the kernel has none */
-	uint64_t last_tail;			/* site whose tail was written last; 0: none */
+	struct rf_patch_table *table;
+	struct rf_call_key *calls; /* by address */
+	size_t calls_count;
+	size_t by_kind[RF_SITE_KINDS];
+	uint32_t torn;
 	struct rf_textpatch_stats stats;
 };
 
-/* What a kind of site may hold. */
-struct rf_site_ops {
-	/* NULL when insn (site->len bytes) is legal there, else the rule that it breaks. */
-	const char *(*illegal)(const struct rf_textpatch *t, const struct rf_memory *m,
-			       const struct rf_site *site, const uint8_t *insn);
-	/* Can `byte` at offset (1..len-1) be part of a legal instruction of the site? */
-	bool (*tail_byte)(const struct rf_textpatch *t, const struct rf_site *site, uint32_t offset,
-			  uint8_t byte);
-	/* First bytes of legal instructions (0: end), to ask whether a tail is complete. */
-	uint8_t first[5];
-	/*
-	 * Sets len (and cc) from the bytes the site holds now; `have` of them are in text. True
-	 * when they are a legal instruction or the site is in flight.
-	 */
-	bool (*measure)(const struct rf_textpatch *t, const struct rf_memory *m,
-			struct rf_site *site, const uint8_t *now, size_t have);
+/* Between create's beginning and end. */
+struct rf_loader {
+	struct rf_textpatch *t;
+	const struct rf_memory *m;
+	const struct rf_paging *p;
+	struct rf_diag *diag;
+	uint8_t *bytes; /* a copy of [text, etext) */
+	struct rf_site *sites;
+	size_t count, room;
 };
-const struct rf_site_ops *rf_site_ops(enum rf_site_kind kind);
 
 static inline bool rf_textpatch_in_text(const struct rf_textpatch *t, uint64_t gva)
 {
 	return gva >= t->text && gva < t->etext;
 }
 
-/* The site that holds gva, or NULL. */
-struct rf_site *rf_textpatch_find(const struct rf_textpatch *t, uint64_t gva);
 /* Image bytes by the image's own offset: what the seal covers, whatever the guest's tables say. */
 int rf_textpatch_read(const struct rf_textpatch *t, const struct rf_memory *m, uint64_t gva,
 		      void *buf, size_t len);
-/* True when the tail in insn completes to a legal instruction with some first byte. */
-bool rf_textpatch_tail_complete(const struct rf_textpatch *t, const struct rf_memory *m,
-				const struct rf_site *site, const uint8_t *insn);
 
-/* Fills t->sites (sorted, checked, measured); t->k and bounds are set. As rf_textpatch_create(). */
+/* --- textpatch_kinds.c ---------------------------------------------------- */
+void rf_textpatch_shapes(struct rf_patch_table *table);
+/* The site as the table holds it. */
+struct rf_patch_site rf_textpatch_entry(const struct rf_textpatch *t, const struct rf_site *s);
+/*
+ * Sets shape and len from the bytes the site holds now; `have` of them (8 at most) are in text.
+ * True when they are one of its forms, or the site is in flight.
+ */
+bool rf_textpatch_measure(const struct rf_textpatch *t, struct rf_site *s, const uint8_t *now,
+			  size_t have);
+/* Behind int3: is the tail that of one of the site's forms? */
+bool rf_textpatch_tail_whole(const struct rf_textpatch *t, const struct rf_site *s,
+			     const uint8_t *now);
+
+/* --- textpatch_sites.c ---------------------------------------------------- */
+/* Fills the table; t->k and t->table are set. As rf_textpatch_create(). */
 int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p,
 		      struct rf_diag *diag);
+
+/* --- textpatch_functions.c ------------------------------------------------ */
+/* The set of functions, before sites are measured: their forms name it. */
+void rf_textpatch_functions(struct rf_loader *l);
 
 #endif

@@ -7,16 +7,18 @@
  * as text. Their content is still bounded and checked here: what was there at the seal may have
  * been forged before it.
  */
-#include "introspection/diag.h"
-#include "introspection/textpatch_impl.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "introspection/diag.h"
+#include "introspection/scratch.h"
+#include "introspection/textpatch_impl.h"
+
 #define TABLE_MAX                                                                                  \
 	(UINT64_C(16) << 20) /* bytes: a million jump entries; a big kernel has some 20,000 */
 #define CHUNK 4096
+#define TEXT_MAX (UINT64_C(256) << 20) /* bytes; distributions have some 20 MiB */
 
 struct jump_entry {
 	int32_t code, target;
@@ -29,18 +31,18 @@ struct static_call_site {
 };
 _Static_assert(sizeof(struct static_call_site) == 8, "include/linux/static_call_types.h");
 
-static int push(struct rf_textpatch *t, const struct rf_site *site)
+static int push(struct rf_loader *l, const struct rf_site *site)
 {
-	if (t->count == t->room) {
-		size_t room = t->room ? 2 * t->room : 4096;
-		struct rf_site *sites = reallocarray(t->sites, room, sizeof(*sites));
+	if (l->count == l->room) {
+		size_t room = l->room ? 2 * l->room : 4096;
+		struct rf_site *sites = reallocarray(l->sites, room, sizeof(*sites));
 
 		if (!sites)
 			return -ENOMEM;
-		t->sites = sites;
-		t->room = room;
+		l->sites = sites;
+		l->room = room;
 	}
-	t->sites[t->count++] = *site;
+	l->sites[l->count++] = *site;
 	return 0;
 }
 
@@ -76,6 +78,7 @@ static void call_entry(uint64_t at, const void *entry, struct rf_site *out)
 	*out = (struct rf_site){
 		.addr = relative(at, e.addr),
 		.key = key & ~UINT64_C(3),
+		.target = RF_NO_TARGET,
 		.kind = RF_SITE_STATIC_CALL,
 		.flags = (uint8_t)((key & 1 ? RF_SITE_TAIL : 0) | (key & 2 ? RF_SITE_INIT : 0)),
 	};
@@ -115,8 +118,10 @@ static int check_mapping(const struct rf_textpatch *t, const struct rf_memory *m
 	return 0;
 }
 
-static int add_entry(struct rf_textpatch *t, struct rf_site *site)
+static int add_entry(struct rf_loader *l, struct rf_site *site)
 {
+	struct rf_textpatch *t = l->t;
+
 	if (site->flags & RF_SITE_INIT) {
 		t->stats.init++;
 		return 0;
@@ -128,12 +133,12 @@ static int add_entry(struct rf_textpatch *t, struct rf_site *site)
 	}
 	if (site->key >= t->rodata && site->key < t->erodata)
 		site->flags |= RF_SITE_FROZEN;
-	return push(t, site);
+	return push(l, site);
 }
 
-static int read_table(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p,
-		      const struct table *table, struct rf_diag *diag)
+static int read_table(struct rf_loader *l, const struct table *table)
 {
+	struct rf_textpatch *t = l->t;
 	uint8_t chunk[CHUNK];
 	rf_gva start, stop;
 	int err;
@@ -143,31 +148,31 @@ static int read_table(struct rf_textpatch *t, const struct rf_memory *m, const s
 		return -ENOENT;
 	if (stop.v < start.v ||
 	    !rf_within(start.v, stop.v - start.v, t->rodata, t->erodata - t->rodata)) {
-		return rf_diag_fail(diag, -EBADMSG, "%s [%#llx, %#llx) is not inside rodata",
+		return rf_diag_fail(l->diag, -EBADMSG, "%s [%#llx, %#llx) is not inside rodata",
 				    table->name, (unsigned long long)start.v,
 				    (unsigned long long)stop.v);
 	}
 	if ((stop.v - start.v) % table->entry_size || stop.v - start.v > TABLE_MAX) {
-		return rf_diag_fail(diag, -EBADMSG,
+		return rf_diag_fail(l->diag, -EBADMSG,
 				    "%s has %llu bytes, no plausible number of entries",
 				    table->name, (unsigned long long)(stop.v - start.v));
 	}
-	err = p ? check_mapping(t, m, p, start.v, stop.v) : 0;
+	err = l->p ? check_mapping(t, l->m, l->p, start.v, stop.v) : 0;
 	if (err) {
-		return rf_diag_fail(diag, err, "%s is not mapped to the image's own frames",
+		return rf_diag_fail(l->diag, err, "%s is not mapped to the image's own frames",
 				    table->name);
 	}
 	for (uint64_t at = start.v; at < stop.v;) {
 		size_t n = stop.v - at < CHUNK ? stop.v - at : CHUNK;
 
-		err = rf_textpatch_read(t, m, at, chunk, n);
+		err = rf_textpatch_read(t, l->m, at, chunk, n);
 		if (err)
-			return rf_diag_fail(diag, err, "%s cannot be read", table->name);
+			return rf_diag_fail(l->diag, err, "%s cannot be read", table->name);
 		for (size_t i = 0; i < n; i += table->entry_size) {
 			struct rf_site site;
 
 			table->entry(at + i, chunk + i, &site);
-			err = add_entry(t, &site);
+			err = add_entry(l, &site);
 			if (err)
 				return err;
 		}
@@ -192,17 +197,19 @@ static int by_name(const void *a, const void *b)
 	return c ? c : x->key - y->key;
 }
 
-static int add_trampolines(struct rf_textpatch *t, const struct named *names, size_t count)
+static int add_trampolines(struct rf_loader *l, const struct named *names, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct rf_site site = { .addr = names[i].addr, .kind = RF_SITE_STATIC_TRAMP };
+		struct rf_site site = { .addr = names[i].addr,
+					.target = RF_NO_TARGET,
+					.kind = RF_SITE_STATIC_TRAMP };
 		int err;
 
 		if (names[i].key)
 			continue;
 		if (i + 1 < count && names[i + 1].key && !strcmp(names[i].name, names[i + 1].name))
 			site.key = names[i + 1].addr;
-		err = add_entry(t, &site);
+		err = add_entry(l, &site);
 		if (err)
 			return err;
 	}
@@ -211,9 +218,10 @@ static int add_trampolines(struct rf_textpatch *t, const struct named *names, si
 
 /* Keys and trampolines are joined by one sorted pass: looking each key up by name would be
  * quadratic. */
-static int read_trampolines(struct rf_textpatch *t)
+static int read_trampolines(struct rf_loader *l)
 {
-	size_t total = rf_kernel_symbol_count(t->k), count = 0, room = 0;
+	const struct rf_kernel *k = l->t->k;
+	size_t total = rf_kernel_symbol_count(k), count = 0, room = 0;
 	struct named *names = NULL;
 	int err = 0;
 
@@ -221,7 +229,7 @@ static int read_trampolines(struct rf_textpatch *t)
 		struct rf_symbol sym;
 		struct named *more;
 
-		rf_kernel_symbol_at(t->k, i, &sym);
+		rf_kernel_symbol_at(k, i, &sym);
 		if (strncmp(sym.name, "__SC", 4) || (sym.name[4] != 'T' && sym.name[4] != 'K') ||
 		    strncmp(sym.name + 5, "__", 2))
 			continue;
@@ -238,7 +246,7 @@ static int read_trampolines(struct rf_textpatch *t)
 	}
 	if (!err && count) {
 		qsort(names, count, sizeof(*names), by_name);
-		err = add_trampolines(t, names, count);
+		err = add_trampolines(l, names, count);
 	}
 	free(names);
 	return err;
@@ -256,27 +264,60 @@ static int by_addr(const void *a, const void *b)
 }
 
 /* Duplicates become one. Two trampoline symbols at one address may know the key once. */
-static int merge(struct rf_textpatch *t, struct rf_diag *diag)
+static int merge(struct rf_loader *l)
 {
 	size_t kept = 0;
 
-	qsort(t->sites, t->count, sizeof(*t->sites), by_addr);
-	for (size_t i = 0; i < t->count; i++) {
-		struct rf_site *last = kept ? &t->sites[kept - 1] : NULL;
-		const struct rf_site *s = &t->sites[i];
+	qsort(l->sites, l->count, sizeof(*l->sites), by_addr);
+	for (size_t i = 0; i < l->count; i++) {
+		struct rf_site *last = kept ? &l->sites[kept - 1] : NULL;
+		const struct rf_site *s = &l->sites[i];
 
 		if (!last || last->addr != s->addr) {
-			t->sites[kept++] = *s;
+			l->sites[kept++] = *s;
 			continue;
 		}
 		if (last->kind != s->kind || last->target != s->target || last->key != s->key ||
 		    last->flags != s->flags) {
-			return rf_diag_fail(diag, -EBADMSG, "two entries for %#llx disagree",
+			return rf_diag_fail(l->diag, -EBADMSG, "two entries for %#llx disagree",
 					    (unsigned long long)s->addr);
 		}
-		t->stats.merged++;
+		l->t->stats.merged++;
 	}
-	t->count = kept;
+	l->count = kept;
+	return 0;
+}
+
+/* A call's own target is the trampoline of its key, when there is exactly one. */
+static int by_key(const void *a, const void *b)
+{
+	const struct rf_site *x = *(const struct rf_site *const *)a;
+	const struct rf_site *y = *(const struct rf_site *const *)b;
+
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	return (y->kind == RF_SITE_STATIC_TRAMP) - (x->kind == RF_SITE_STATIC_TRAMP);
+}
+
+static int own_trampolines(struct rf_loader *l)
+{
+	struct rf_site **keyed = l->count ? calloc(l->count, sizeof(*keyed)) : NULL;
+	const struct rf_site *tramp = NULL;
+	size_t count = 0;
+
+	if (!keyed)
+		return l->count ? -ENOMEM : 0;
+	for (size_t i = 0; i < l->count; i++)
+		if (l->sites[i].kind != RF_SITE_JUMP_LABEL && l->sites[i].key)
+			keyed[count++] = &l->sites[i];
+	qsort(keyed, count, sizeof(struct rf_site *), by_key);
+	for (size_t i = 0; i < count; i++) {
+		if (keyed[i]->kind == RF_SITE_STATIC_TRAMP)
+			tramp = keyed[i];
+		else if (tramp && tramp->key == keyed[i]->key)
+			keyed[i]->target = tramp->addr;
+	}
+	free(keyed);
 	return 0;
 }
 
@@ -287,61 +328,75 @@ static void odd(struct rf_textpatch *t, struct rf_site *s)
 	s->kind = 0;
 }
 
-/*
- * Trampolines first: whether a call is legal depends on what is known of them (rf_textpatch_find()
- * needs len). Their own legality does not depend on call sites.
- */
-static int measure(struct rf_textpatch *t, const struct rf_memory *m, bool trampolines)
+static void measure(struct rf_loader *l)
 {
-	for (size_t i = 0; i < t->count; i++) {
-		struct rf_site *s = &t->sites[i];
-		uint64_t left = t->etext - s->addr;
-		size_t have = left < 8 ? left : 8;
-		uint8_t now[8] = { 0 };
-		int err;
+	struct rf_textpatch *t = l->t;
 
-		if ((s->kind == RF_SITE_STATIC_TRAMP) != trampolines || !s->kind)
-			continue;
-		err = rf_textpatch_read(t, m, s->addr, now, have);
-		if (err)
-			return err;
-		if (!rf_site_ops(s->kind)->measure(t, m, s, now, have)) {
+	for (size_t i = 0; i < l->count; i++) {
+		struct rf_site *s = &l->sites[i];
+		size_t have = t->etext - s->addr < 8 ? t->etext - s->addr : 8;
+		uint8_t now[8] = { 0 };
+
+		memcpy(now, l->bytes + (s->addr - t->text), have);
+		if (!rf_textpatch_measure(t, s, now, have)) {
 			odd(t, s);
 			continue;
 		}
-		s->before[0] = RF_INT3;
 		if (now[0] != RF_INT3)
 			continue;
-		s->flags |= RF_SITE_IN_FLIGHT;
-		t->in_flight++;
-		if (!rf_textpatch_tail_complete(t, m, s, now))
-			t->last_tail = s->addr;
+		t->stats.flying++;
+		if (!rf_textpatch_tail_whole(t, s, now))
+			t->torn = (uint32_t)(s->addr - t->text);
 	}
-	return 0;
 }
 
-/* Drops the odd ones, counts, and refuses sites that reach into one another. */
-static int settle(struct rf_textpatch *t, struct rf_diag *diag)
+/* Refuses sites that reach into one another, and writes the others down. */
+static int settle(struct rf_loader *l)
 {
-	size_t kept = 0;
+	struct rf_textpatch *t = l->t;
+	struct rf_patch_table *table = t->table;
+	const struct rf_site *last = NULL;
 
-	for (size_t i = 0; i < t->count; i++) {
-		const struct rf_site *s = &t->sites[i];
+	for (size_t i = 0; i < l->count; i++) {
+		const struct rf_site *s = &l->sites[i];
 
 		if (!s->kind)
 			continue;
-		if (kept && s->addr - t->sites[kept - 1].addr < t->sites[kept - 1].len) {
-			return rf_diag_fail(diag, -EBADMSG, "sites %#llx and %#llx overlap",
-					    (unsigned long long)t->sites[kept - 1].addr,
+		if (last && s->addr - last->addr < last->len) {
+			return rf_diag_fail(l->diag, -EBADMSG, "sites %#llx and %#llx overlap",
+					    (unsigned long long)last->addr,
 					    (unsigned long long)s->addr);
+		}
+		last = s;
+		if (table->sites_count == RF_TABLE_SITES) {
+			t->stats.full++;
+			continue;
 		}
 		t->by_kind[s->kind]++;
 		t->stats.frozen += !!(s->flags & RF_SITE_FROZEN);
-		t->sites[kept++] = *s;
+		table->sites[table->sites_count++] = rf_textpatch_entry(t, s);
 	}
-	t->count = kept;
 	return 0;
 }
+
+static int keep_keys(struct rf_loader *l)
+{
+	struct rf_textpatch *t = l->t;
+
+	t->calls = l->count ? calloc(l->count, sizeof(*t->calls)) : NULL;
+	if (l->count && !t->calls)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->count; i++) {
+		const struct rf_site *s = &l->sites[i];
+
+		if ((s->kind == RF_SITE_STATIC_CALL || s->kind == RF_SITE_STATIC_TRAMP) && s->key)
+			t->calls[t->calls_count++] =
+				(struct rf_call_key){ (uint32_t)(s->addr - t->text), s->key };
+	}
+	return 0;
+}
+
+/* --- all of it ------------------------------------------------------------ */
 
 static int bounds(struct rf_textpatch *t, struct rf_diag *diag)
 {
@@ -360,51 +415,69 @@ static int bounds(struct rf_textpatch *t, struct rf_diag *diag)
 	    !rf_within(t->text, t->etext - t->text, image->base.v, image->size) ||
 	    !rf_within(t->rodata, t->erodata - t->rodata, image->base.v, image->size))
 		return rf_diag_fail(diag, -EBADMSG, "text or rodata does not lie inside the image");
+	if (t->etext - t->text > TEXT_MAX)
+		return rf_diag_fail(diag, -EBADMSG, "text has %llu bytes, no plausible number",
+				    (unsigned long long)(t->etext - t->text));
 	return 0;
 }
 
-/* Absent before 6.2 and without CONFIG_MITIGATION_CALL_DEPTH_TRACKING; then nothing is recognised
- * as one. */
-static void read_thunk(struct rf_textpatch *t, const struct rf_memory *m)
-{
-	rf_gva start, end;
-
-	if (rf_kernel_address(t->k, "skl_call_thunk_template", &start) ||
-	    rf_kernel_address(t->k, "skl_call_thunk_tail", &end) || end.v <= start.v ||
-	    end.v - start.v > RF_THUNK_MAX ||
-	    !rf_within(start.v, end.v - start.v, t->rodata, t->erodata - t->rodata) ||
-	    rf_textpatch_read(t, m, start.v, t->thunk, end.v - start.v))
-		return;
-	t->thunk_at = start.v;
-	t->thunk_len = (uint8_t)(end.v - start.v);
-}
-
-int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p,
-		      struct rf_diag *diag)
+static int read_tables(struct rf_loader *l)
 {
 	size_t missing = 0;
-	int err = bounds(t, diag);
+	int err;
 
-	if (err)
-		return err;
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-		err = read_table(t, m, p, &tables[i], diag);
+		err = read_table(l, &tables[i]);
 		if (err == -ENOENT) /* not every kernel has inline static calls */
 			missing++;
 		else if (err)
 			return err;
 	}
 	if (missing == sizeof(tables) / sizeof(tables[0]))
-		return rf_diag_fail(diag, -ENOENT, "no jump table and no static call sites");
-	read_thunk(t, m);
-	err = read_trampolines(t);
-	if (!err && t->count)
-		err = merge(t, diag);
+		return rf_diag_fail(l->diag, -ENOENT, "no jump table and no static call sites");
+	return read_trampolines(l);
+}
+
+static int compile(struct rf_loader *l)
+{
+	int err = read_tables(l);
+
+	if (!err && l->count)
+		err = merge(l);
 	if (!err)
-		err = measure(t, m, true);
-	if (!err)
-		err = measure(t, m, false);
-	if (!err)
-		err = settle(t, diag);
+		err = own_trampolines(l);
+	if (err)
+		return err;
+	rf_textpatch_shapes(l->t->table);
+	rf_textpatch_functions(l);
+	measure(l);
+	err = settle(l);
+	return err ? err : keep_keys(l);
+}
+
+int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p,
+		      struct rf_diag *diag)
+{
+	struct rf_loader l = { .t = t, .m = m, .p = p, .diag = diag };
+	int err = bounds(t, diag);
+	uint64_t size;
+
+	if (err)
+		return err;
+	size = t->etext - t->text;
+	t->table->magic = RF_TABLE_MAGIC;
+	t->table->revision = RF_TABLE_REVISION;
+	t->table->base = t->text;
+	t->table->size = size;
+	l.bytes = rf_scratch_alloc(size);
+	if (!l.bytes)
+		return rf_diag_fail(diag, -ENOMEM, "no memory for a copy of the text");
+	err = rf_textpatch_read(t, m, t->text, l.bytes, size);
+	if (err)
+		rf_diag_fail(diag, err, "the text cannot be read");
+	else
+		err = compile(&l);
+	rf_scratch_free(l.bytes, size);
+	free(l.sites);
 	return err;
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "introspection/textpatch.h"
-#include "introspection/textpatch_impl.h"
 #include "tests/unit/fake_guest.h"
 
 #define TEXT UINT64_C(0xffffffff81000000)
@@ -26,23 +25,26 @@ static void put32(struct fake_guest *g, uint64_t at, uint64_t to)
 	fake_write(g, at, &rel, 4);
 }
 
-static void check(const struct rf_textpatch *t, struct fake_guest *g)
-{
-	for (size_t i = 0; i < t->count; i++) {
-		const struct rf_site *s = &t->sites[i];
-		const uint8_t *now = g->ram + 0x1000 + (s->addr - TEXT);
+static struct rf_patch_table table;
 
-		if (!(s->flags & RF_SITE_IN_FLIGHT) != (now[0] != RF_INT3))
+static void check(struct fake_guest *g)
+{
+	for (uint32_t i = 0; i < table.sites_count; i++) {
+		const struct rf_patch_site *s = &table.sites[i];
+		const struct rf_shape *shape = &table.shapes[s->shape];
+		const uint8_t *now = g->ram + 0x1000 + s->at;
+
+		if (now[0] != RF_INT3 && !rf_patch_at_rest(&table, s, shape, now))
 			abort();
-		if (now[0] != RF_INT3 && rf_site_ops(s->kind)->illegal(t, &g->m, s, now))
-			abort();
-		if (i && s->addr - s[-1].addr < s[-1].len)
+		if (i && s->at - s[-1].at < table.shapes[s[-1].shape].len)
 			abort();
 	}
 }
 
 static void play(struct rf_textpatch *t, struct fake_guest *g, const uint8_t *data, size_t size)
 {
+	uint32_t last_tail = rf_textpatch_torn(t);
+
 	while (size >= 3) {
 		uint64_t at = TEXT + (data[0] | (data[1] & 0x1f) << 8);
 		size_t len = 1 + (data[1] >> 5);
@@ -52,12 +54,13 @@ static void play(struct rf_textpatch *t, struct fake_guest *g, const uint8_t *da
 		size -= 2;
 		if (len > size)
 			return;
-		if (rf_textpatch_judge(t, &g->m, rf_gva_of(at), data, len, &r) || !r.why)
+		if (rf_textpatch_judge(t, &g->m, last_tail, rf_gva_of(at), data, len, &r) || !r.why)
 			abort();
 		if (r.verdict <= RF_PATCH_DONE) {
 			fake_write(g, at, data, len);
-			rf_textpatch_applied(t, &r);
-			check(t, g);
+			if (r.verdict == RF_PATCH_STEP && r.offset)
+				last_tail = r.at;
+			check(g);
 		}
 		data += len;
 		size -= len;
@@ -120,9 +123,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			put32(&g, at + 4, DATA + 0x100 + (to & 0x1b));
 		}
 	}
-	if (rf_textpatch_create(&g.k, &g.m, &g.p, &t, &diag))
+	if (rf_textpatch_create(&g.k, &g.m, &g.p, &table, &t, &diag))
 		return 0;
-	check(t, &g);
+	check(&g);
 	play(t, &g, data, size);
 	rf_textpatch_destroy(t);
 	return 0;

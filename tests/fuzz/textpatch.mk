@@ -1,5 +1,4 @@
 FUZZERS += fuzz_store fuzz_textpatch
 fuzz_store_SRCS = tests/fuzz/fuzz_store.c tests/unit/fake_guest.c introspection/disasm.c \
 	introspection/store.c introspection/store_insn.c
-fuzz_textpatch_SRCS = tests/fuzz/fuzz_textpatch.c tests/unit/fake_guest.c introspection/textpatch.c \
-	introspection/textpatch_kinds.c introspection/textpatch_sites.c
+fuzz_textpatch_SRCS = tests/fuzz/fuzz_textpatch.c tests/unit/fake_guest.c $(TEXTPATCH_SRCS)

@@ -1,5 +1,5 @@
 # make oracle [KERNELS="6.1 6.12"]: what introspection sees in stock kernels, against what they say of themselves.
-ORACLE_SRCS = tests/lab/oracle.c $(INTROSPECTION_SRCS)
+ORACLE_SRCS = tests/lab/oracle.c $(INTROSPECTION_SRCS) $(PATCH_SRCS)
 $(O)/oracle: $(ORACLE_SRCS:%.c=$(O)/obj/%.o)
 	$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
 .PHONY: oracle

@@ -13,10 +13,11 @@
 #include <time.h>
 
 #include "introspection/textpatch.h"
-#include "introspection/textpatch_impl.h"
 #include "tests/unit/dump.h"
 
 static unsigned int wrong;
+static struct rf_patch_table table;
+static uint32_t last_tail = UINT32_MAX;
 
 /* A private copy of the text over the dump: writes land there. */
 struct overlay {
@@ -36,43 +37,45 @@ static int overlay_read(void *ctx, rf_gpa gpa, void *buf, size_t len)
 	return dump_read(o->dump, gpa, buf, len);
 }
 
-static void complain(const char *what, const struct rf_site *s)
+static void complain(const char *what, const struct rf_patch_site *s)
 {
 	if (wrong++ < 20)
-		printf("  wrong: %s at %#llx (kind %u)\n", what, (unsigned long long)s->addr,
-		       s->kind);
+		printf("  wrong: %s at %#llx (%s)\n", what,
+		       (unsigned long long)(table.base + s->at),
+		       rf_site_kind_text((enum rf_site_kind)s->kind));
 }
 
-static enum rf_patch_verdict store(struct rf_textpatch *t, struct overlay *o, uint64_t gva,
+static enum rf_patch_verdict store(struct rf_textpatch *t, struct overlay *o, uint32_t at,
 				   const uint8_t *bytes, size_t len)
 {
 	struct rf_memory m = { overlay_read, o };
 	struct rf_patch_result r;
 
-	if (rf_textpatch_judge(t, &m, rf_gva_of(gva), bytes, len, &r))
+	if (rf_textpatch_judge(t, &m, last_tail, rf_gva_of(table.base + at), bytes, len, &r))
 		return RF_PATCH_NOT_A_SITE;
 	if (r.verdict <= RF_PATCH_DONE) {
-		memcpy(o->text + (gva - t->text), bytes, len);
-		rf_textpatch_applied(t, &r);
+		memcpy(o->text + at, bytes, len);
+		if (r.verdict == RF_PATCH_STEP && r.offset)
+			last_tail = r.at;
 	}
 	return r.verdict;
 }
 
 static enum rf_patch_verdict poke(struct rf_textpatch *t, struct overlay *o,
-				  const struct rf_site *s, const uint8_t *insn)
+				  const struct rf_patch_site *s, uint8_t len, const uint8_t *insn)
 {
 	static const uint8_t int3 = RF_INT3;
 
-	if (store(t, o, s->addr, &int3, 1) != RF_PATCH_STEP)
+	if (store(t, o, s->at, &int3, 1) != RF_PATCH_STEP)
 		return RF_PATCH_BAD_STEP;
 	/* Two overlapping stores, as memcpy_orig makes a 4-byte tail. */
 	for (int again = 0; again < 2; again++) {
-		enum rf_patch_verdict v = store(t, o, s->addr + 1, insn + 1, s->len - 1u);
+		enum rf_patch_verdict v = store(t, o, s->at + 1, insn + 1, len - 1u);
 
-		if (v != RF_PATCH_STEP)
+		if (v != RF_PATCH_STEP && v != RF_PATCH_DONE)
 			return v;
 	}
-	return store(t, o, s->addr, insn, 1);
+	return store(t, o, s->at, insn, 1);
 }
 
 static void rel32(uint8_t *at, uint64_t next, uint64_t target)
@@ -82,73 +85,87 @@ static void rel32(uint8_t *at, uint64_t next, uint64_t target)
 	memcpy(at, &rel, 4);
 }
 
-/* What the kernel could put there next; and a jump into the middle of a function, which it never
- * does. */
-static void transitions(struct rf_textpatch *t, struct overlay *o, const struct rf_site *s,
-			uint64_t function)
+/*
+ * The form as bytes; false when it says nothing else than what is there, or reaches nowhere. A set
+ * is represented by a target of the middle of it.
+ */
+static bool spell(const struct rf_patch_site *s, uint8_t len, const struct rf_form *f,
+		  const uint8_t *was, uint8_t *insn)
 {
-	static const uint8_t nop5[] = { 0x0f, 0x1f, 0x44, 0, 0 }, nop2[] = { 0x66, 0x90 };
-	static const uint8_t ret5[] = { 0xc3, 0xcc, 0xcc, 0xcc, 0xcc };
-	uint8_t was[8], insn[8] = { 0 };
+	const struct rf_patch_set *set = &table.sets[f->set];
+	uint64_t target = s->target;
 
-	memcpy(was, o->text + (s->addr - t->text), s->len);
-	if (s->kind == RF_SITE_JUMP_LABEL && s->len == 2) {
-		insn[0] = 0xeb;
-		insn[1] = (uint8_t)(s->target - s->addr - 2);
-	} else if (s->len == 6) {
-		memcpy(insn, was, 2);
-		rel32(insn + 2, s->addr + 6, function);
-	} else {
-		bool call = s->kind == RF_SITE_STATIC_CALL && !(s->flags & RF_SITE_TAIL);
-
-		insn[0] = call ? 0xe8 : 0xe9;
-		rel32(insn + 1, s->addr + 5, s->kind == RF_SITE_JUMP_LABEL ? s->target : function);
+	memcpy(insn, was, len);
+	switch (f->how) {
+	case RF_FORM_BYTES:
+		memcpy(insn, f->bytes, len);
+		break;
+	case RF_FORM_REL8:
+		insn[0] = f->op[0];
+		insn[1] = (uint8_t)(target - table.base - s->at - 2);
+		break;
+	case RF_FORM_REL32:
+		if (f->set) {
+			if (!set->count)
+				return false;
+			target = table.targets[set->first + set->count / 2];
+		} else if (target >> 63 && !(target << 1)) {
+			return false; /* it has no target of its own */
+		}
+		memcpy(insn, f->op, f->op_len);
+		rel32(insn + f->op_len, table.base + s->at + len, target);
+		break;
 	}
-	if (!memcmp(insn, was, s->len)) {
-		if (s->len == 6)
-			return; /* it already goes there, and knows nothing else */
-		memcpy(insn,
-		       s->len == 2					  ? nop2
-		       : insn[0] == 0xe9 && s->kind != RF_SITE_JUMP_LABEL ? ret5
-									  : nop5,
-		       s->len);
-	}
-	if (s->flags & RF_SITE_FROZEN) {
-		if (poke(t, o, s, insn) <= RF_PATCH_DONE)
-			complain("a frozen site may be patched", s);
-		return;
-	}
-	if (poke(t, o, s, insn) != RF_PATCH_DONE)
-		complain("legal transition denied", s);
-	else if (poke(t, o, s, was) != RF_PATCH_DONE)
-		complain("way back denied", s);
-	insn[s->len - 1] ^= 1; /* somewhere else: 16 MiB, or 1 byte for the short form */
-	if (poke(t, o, s, insn) <= RF_PATCH_DONE)
-		complain("foreign target allowed", s);
-	/* put back what a real blocked patch would leave to the monitor */
-	memcpy(o->text + (s->addr - t->text), was, s->len);
-	rf_textpatch_applied(t, &(struct rf_patch_result){ .verdict = RF_PATCH_DONE,
-							   .site = rf_gva_of(s->addr) });
+	return memcmp(insn, was, len);
 }
 
-static void examine(struct rf_textpatch *t, const struct rf_memory *m, struct dump *d)
+/* There, and back; and to somewhere else, which the kernel never does. */
+static void transitions(struct rf_textpatch *t, struct overlay *o, const struct rf_patch_site *s)
 {
-	static const char *const names[] = { NULL, "jump labels", "static calls", "trampolines" };
-	size_t by_len[7][4] = { { 0 } };
+	const struct rf_shape *shape = &table.shapes[s->shape];
+	uint8_t was[8], insn[8] = { 0 };
+
+	memcpy(was, o->text + s->at, shape->len);
+	for (uint8_t i = 0; i < shape->count; i++) {
+		if (!spell(s, shape->len, &shape->forms[i], was, insn))
+			continue;
+		if (s->flags & RF_SITE_FROZEN) {
+			if (poke(t, o, s, shape->len, insn) <= RF_PATCH_DONE)
+				complain("a frozen site may be patched", s);
+			continue;
+		}
+		if (poke(t, o, s, shape->len, insn) != RF_PATCH_DONE)
+			complain("legal transition denied", s);
+		else if (poke(t, o, s, shape->len, was) != RF_PATCH_DONE)
+			complain("way back denied", s);
+		insn[shape->len - 1] ^= 1; /* 16 MiB away, or 1 byte for the short form */
+		if (poke(t, o, s, shape->len, insn) <= RF_PATCH_DONE)
+			complain("foreign target allowed", s);
+		/* put back what a real blocked patch would leave to the monitor */
+		memcpy(o->text + s->at, was, shape->len);
+	}
+}
+
+static void examine(struct rf_textpatch *t, const struct rf_memory *m, struct rf_kernel *k,
+		    struct dump *d)
+{
+	struct overlay o = { .dump = d, .size = table.size };
 	struct rf_textpatch_stats st;
-	struct overlay o = { .dump = d, .size = t->etext - t->text };
-	rf_gva function = rf_gva_of(0);
+	size_t short_jumps = 0, jcc = 0;
 	rf_gpa gpa;
 
 	rf_textpatch_stats(t, &st);
-	for (int kind = 1; kind < 4; kind++)
-		printf("%s: %zu\n", names[kind], rf_textpatch_count(t, (enum rf_site_kind)kind));
-	for (size_t i = 0; i < t->count; i++)
-		by_len[t->sites[i].len][t->sites[i].kind]++;
-	printf("jump labels of 2 bytes: %zu, tail jcc: %zu\n", by_len[2][1], by_len[6][2]);
-	printf("init %zu, outside %zu, odd %zu, merged %zu, frozen %zu, in flight %zu\n", st.init,
-	       st.outside, st.odd, st.merged, st.frozen, rf_textpatch_in_flight(t));
-	if (st.odd || st.outside) {
+	for (int kind = 1; kind < RF_SITE_KINDS; kind++)
+		printf("%s: %zu\n", rf_site_kind_text((enum rf_site_kind)kind),
+		       rf_textpatch_count(t, (enum rf_site_kind)kind));
+	for (uint32_t i = 0; i < table.sites_count; i++) {
+		short_jumps += table.shapes[table.sites[i].shape].len == 2;
+		jcc += table.shapes[table.sites[i].shape].len == 6;
+	}
+	printf("sites of 2 bytes: %zu, tail jcc: %zu\n", short_jumps, jcc);
+	printf("init %zu, outside %zu, odd %zu, merged %zu, frozen %zu, in flight %zu, full %zu\n",
+	       st.init, st.outside, st.odd, st.merged, st.frozen, st.flying, st.full);
+	if (st.odd || st.outside || st.full) {
 		wrong++;
 		printf("  first odd site: %#llx\n", (unsigned long long)st.first_odd.v);
 	}
@@ -159,16 +176,15 @@ static void examine(struct rf_textpatch *t, const struct rf_memory *m, struct du
 		printf("  too few sites for a stock kernel\n");
 	}
 	o.text = malloc(o.size);
-	if (!o.text || rf_kernel_image_gpa(t->k, rf_gva_of(t->text), &gpa) ||
-	    rf_memory_read(m, gpa, o.text, o.size) ||
-	    rf_kernel_address(t->k, "__static_call_return0", &function)) {
+	if (!o.text || rf_kernel_image_gpa(k, rf_gva_of(table.base), &gpa) ||
+	    rf_memory_read(m, gpa, o.text, o.size)) {
 		printf("  text cannot be read\n");
 		exit(2);
 	}
 	o.gpa = gpa.v;
-	for (size_t i = 0; i < t->count; i++)
-		if (!(t->sites[i].flags & RF_SITE_IN_FLIGHT))
-			transitions(t, &o, &t->sites[i], function.v);
+	for (uint32_t i = 0; i < table.sites_count; i++)
+		if (o.text[table.sites[i].at] != RF_INT3)
+			transitions(t, &o, &table.sites[i]);
 	free(o.text);
 }
 
@@ -200,7 +216,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	r = rf_textpatch_create(k, &m, &p, &t, &diag);
+	r = rf_textpatch_create(k, &m, &p, &table, &t, &diag);
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	if (r) {
 		printf("no site table: %s (%s)\n", strerror(-r), diag.text);
@@ -208,7 +224,7 @@ int main(int argc, char **argv)
 	}
 	printf("%s\ntables read in %.1f ms\n", rf_kernel_banner(k),
 	       (b.tv_sec - a.tv_sec) * 1e3 + (b.tv_nsec - a.tv_nsec) / 1e6);
-	examine(t, &m, &d);
+	examine(t, &m, k, &d);
 	rf_textpatch_destroy(t);
 	rf_kernel_destroy(k);
 	dump_close(&d);

@@ -13,7 +13,7 @@
 
 struct rf_kernel {
 	struct rf_image image;
-	struct rf_symbol syms[64]; /* by address */
+	struct rf_symbol syms[192]; /* by address */
 	size_t count;
 };
 

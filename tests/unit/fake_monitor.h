@@ -64,13 +64,14 @@ struct fake {
 	int walk_err;
 
 	/* What rf_store_find() and rf_textpatch_judge() answer. */
-	int store_err, judge_err;
+	int store_err, judge_err, refresh_err;
 	struct rf_store store;
 	struct rf_store_seen seen; /* its question */
 	struct rf_patch_result patch;
-	unsigned int judged, applied;
+	enum rf_patch_verdict after_refresh; /* 0: as before */
+	unsigned int judged, refreshed;
 	rf_gva judged_at;
-	struct rf_patch_result applied_with;
+	uint32_t judged_last_tail, torn;
 
 	int log_fd, saved_fd, notify[2];
 	char log_path[32];

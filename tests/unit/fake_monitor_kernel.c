@@ -225,7 +225,8 @@ int rf_store_find(struct rf_disasm *d, const struct rf_kernel *k, const struct r
 }
 
 int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
-			const struct rf_paging *p, struct rf_textpatch **out, struct rf_diag *diag)
+			const struct rf_paging *p, struct rf_patch_table *table,
+			struct rf_textpatch **out, struct rf_diag *diag)
 {
 	if (fake.textpatch_err) {
 		strcpy(diag->text, "no tables");
@@ -242,18 +243,28 @@ void rf_textpatch_destroy(struct rf_textpatch *t)
 	free(t);
 }
 
-int rf_textpatch_judge(struct rf_textpatch *t, const struct rf_memory *m, rf_gva gva,
-		       const uint8_t *bytes, size_t len, struct rf_patch_result *out)
+int rf_textpatch_judge(const struct rf_textpatch *t, const struct rf_memory *m, uint32_t last_tail,
+		       rf_gva gva, const uint8_t *bytes, size_t len, struct rf_patch_result *out)
 {
 	fake.judged++;
 	fake.judged_at = gva;
-	if (!fake.judge_err)
-		*out = fake.patch;
-	return fake.judge_err;
+	fake.judged_last_tail = last_tail;
+	if (fake.judge_err)
+		return fake.judge_err;
+	*out = fake.patch;
+	if (fake.refreshed && fake.after_refresh)
+		out->verdict = fake.after_refresh;
+	return 0;
 }
 
-void rf_textpatch_applied(struct rf_textpatch *t, const struct rf_patch_result *r)
+int rf_textpatch_refresh(struct rf_textpatch *t, const struct rf_memory *m,
+			 const struct rf_paging *p, rf_gva gva, const uint8_t *bytes, size_t len)
 {
-	fake.applied++;
-	fake.applied_with = *r;
+	fake.refreshed++;
+	return fake.refresh_err;
+}
+
+uint32_t rf_textpatch_torn(const struct rf_textpatch *t)
+{
+	return fake.torn;
 }
