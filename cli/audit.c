@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/audit_log.h"
+#include "cli/audit_patches.h"
 #include "cli/control.h"
 #include "cli/output.h"
 #include "cli/paths.h"
@@ -229,7 +230,7 @@ static int tail(const char *path, struct last *last, bool json, bool following)
 
 static int audit(int argc, char **argv)
 {
-	bool json = false, following = false;
+	bool json = false, following = false, patches;
 	struct rf_operands operands;
 	struct last last = { 0 };
 	uint32_t number = 20;
@@ -245,12 +246,18 @@ static int audit(int argc, char **argv)
 	code = rf_options(&rf_command_audit, options, false, RF_EXIT_USAGE, argc, argv, &operands);
 	if (code >= 0)
 		return code;
-	if (operands.count != 2 || strcmp(operands.items[0], "tail"))
-		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence audit --help`",
-			       "audit: write `audit tail` and the name of one VM or log");
+	patches = operands.count == 2 && !strcmp(operands.items[0], "patches");
+	if (operands.count != 2 || (!patches && strcmp(operands.items[0], "tail")) ||
+	    (patches && following))
+		return rf_fail(
+			RF_EXIT_USAGE, "nothing was done", "see `ringfence audit --help`",
+			"audit: write `audit tail` or `audit patches` and the name of one VM "
+			"or log; only `tail` follows");
 	if (find_log(operands.items[1], path))
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "give a shorter path",
 			       "audit: the path of the log is too long");
+	if (patches)
+		return rf_audit_patches(path, number, json);
 	last = (struct last){ .max = number, .all = json };
 	last.items = calloc(number ? number : 1, sizeof(json_t *));
 	if (!last.items)
@@ -265,13 +272,15 @@ static int audit(int argc, char **argv)
 
 const struct rf_command rf_command_audit = {
 	.name = "audit",
-	.usage = "tail [--follow] [--lines N] [--json] NAME|FILE",
+	.usage = "tail|patches [--follow] [--lines N] [--json] NAME|FILE",
 	.summary = "Show the last decisions on a VM's guest",
 	.help = "  -f, --follow    go on with each new decision until interrupted\n"
 		"  -n, --lines N   how many of the last records to show (20); they are looked\n"
 		"                  for in the last 8 MiB of the log\n"
 		"  -j, --json      one JSON object a line, outcomes included\n"
 		"\n"
+		"`tail` shows decisions; `patches` the kernel's own text patches that were\n"
+		"allowed, which have a log of their own.\n"
 		"The table leaves out outcomes that are \"ok\". Task names are what the guest\n"
 		"claims; bytes that are not printable ASCII are shown as '?'.\n",
 	.run = audit,

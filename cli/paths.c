@@ -22,6 +22,16 @@ bool rf_name_valid(const char *name)
 	return true;
 }
 
+int rf_patches_path(const char *audit, char out[PATH_MAX])
+{
+	size_t len = strlen(audit);
+
+	if (len > 6 && !strcmp(audit + len - 6, ".jsonl"))
+		len -= 6;
+	return snprintf(out, PATH_MAX, "%.*s.patches", (int)len, audit) < PATH_MAX ? 0
+										   : -ENAMETOOLONG;
+}
+
 int rf_path_join(const char *a, const char *b, char out[PATH_MAX])
 {
 	size_t head = strlen(a), tail = strlen(b);

@@ -25,6 +25,7 @@ void rf_run_init(struct rf_run *r)
 			      .fence_fd = -1,
 			      .control_fd = -1,
 			      .audit_fd = -1,
+			      .patches_fd = -1,
 			      .policy_fd = -1 };
 }
 
@@ -32,7 +33,8 @@ void rf_run_deinit(struct rf_run *r)
 {
 	static const char *const files[] = { RF_FILE_FENCE, RF_FILE_CONTROL, RF_FILE_VM,
 					     RF_FILE_LOCK };
-	const int fds[] = { r->fence_fd, r->control_fd, r->audit_fd, r->policy_fd, r->lock_fd };
+	const int fds[] = { r->fence_fd,   r->control_fd, r->audit_fd,
+			    r->patches_fd, r->policy_fd,  r->lock_fd };
 	char path[PATH_MAX];
 
 	/* The lock says that the files are ours; it goes last, and the log stays. */
@@ -177,6 +179,20 @@ static int prepare_state(struct rf_run *r)
 	return err;
 }
 
+/* Beside the audit log, where root's and everybody's are found by the same name. */
+static int open_patches(struct rf_run *r)
+{
+	char path[PATH_MAX];
+	int err = rf_patches_path(r->audit_path, path);
+
+	if (err)
+		return err;
+	r->patches_fd = open(
+		path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+		0600);
+	return r->patches_fd < 0 ? -errno : 0;
+}
+
 static int prepare_audit(struct rf_run *r)
 {
 	char dir[PATH_MAX];
@@ -200,6 +216,9 @@ static int prepare_audit(struct rf_run *r)
 	if (fd < 0)
 		return -errno;
 	r->audit_fd = fd;
+	err = open_patches(r);
+	if (err)
+		return err;
 	/* The name of a new log must be on disk too, else a crash loses lines that were flushed. */
 	strcpy(dir, r->audit_path);
 	if (strrchr(dir, '/'))

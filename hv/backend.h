@@ -38,6 +38,15 @@ struct rf_backend_info {
 	struct rf_region regions[RF_SEAL_MAX];
 };
 
+/* What the fence says of text patching. */
+struct rf_patching {
+	uint64_t head; /* entries ever made */
+	uint64_t kinds[RF_SITE_KINDS];
+	uint32_t last_tail;
+	uint32_t count;
+	struct rf_flight flights[RF_FLIGHTS];
+};
+
 struct rf_backend_ops {
 	const char *name;
 	/* 0 or -EAGAIN (the layout kept changing). */
@@ -59,6 +68,18 @@ struct rf_backend_ops {
 	int (*watch)(struct rf_backend *b, const struct rf_msg_watch *m);
 	int (*seal)(struct rf_backend *b, const struct rf_msg_seal *m, uint64_t *ns);
 	int (*verdict)(struct rf_backend *b, struct rf_msg_verdict *m);
+	/*
+	 * Legal text patching without a round trip. Optional, all or none.
+	 * table: written by the caller, read by the fence; lives as long as the backend.
+	 * entries: copies what the trail holds from entry `from` on; how many, at most max.
+	 * trail: copies what is counted and under way; all its numbers are within their bounds.
+	 * restore: -ENOENT when the flight has ended.
+	 */
+	struct rf_patch_table *(*table)(struct rf_backend *b);
+	size_t (*entries)(struct rf_backend *b, uint64_t from, struct rf_patch_entry *out,
+			  size_t max);
+	void (*trail)(struct rf_backend *b, struct rf_patching *out);
+	int (*restore)(struct rf_backend *b, const struct rf_msg_restore *m);
 	void (*destroy)(struct rf_backend *b);
 };
 

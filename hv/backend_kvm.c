@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,6 +28,8 @@ struct kvm_backend {
 	pid_t pid;
 	struct rf_msg_hello hello;
 	const volatile struct rf_board *board;
+	const struct rf_trail *trail; /* behind it in the same mapping */
+	struct rf_patch_table *table;
 	struct rf_board copy; /* the last consistent view */
 	uint32_t copy_seq;
 	uint32_t seq;
@@ -149,47 +150,9 @@ static int kvm_read_decoy(struct rf_backend *b, rf_gpa gpa, void *buf, size_t le
 
 /* --- messages ------------------------------------------------------------- */
 
-static int receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *fd)
-{
-	struct pollfd p = { .fd = sock, .events = POLLIN };
-	struct iovec iov = { packet, room };
-	union {
-		struct cmsghdr h;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	/* Room for one descriptor to the byte: CMSG_SPACE() would let a second one in, unseen. */
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = control.room,
-			    .msg_controllen = CMSG_LEN(sizeof(int)) };
-	struct cmsghdr *c;
-	ssize_t n;
-	int r = poll(&p, 1, timeout_ms);
-
-	if (r == 0 || (r < 0 && errno == EINTR))
-		return -EAGAIN;
-	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return -EAGAIN;
-	if (n <= 0)
-		return -ECONNRESET;
-	c = CMSG_FIRSTHDR(&m);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int))) {
-		int got;
-
-		memcpy(&got, CMSG_DATA(c), sizeof(got));
-		if (fd && *fd < 0)
-			*fd = got;
-		else
-			close(got);
-	}
-	return rf_msg_check(packet, (size_t)n);
-}
-
 static int send_msg(struct kvm_backend *k, const void *msg, size_t size)
 {
-	return send(k->sock, msg, size, MSG_NOSIGNAL) == (ssize_t)size ? 0 : -ECONNRESET;
+	return rf_msg_send(k->sock, msg, size, -1) ? -ECONNRESET : 0;
 }
 
 /* A checked packet that is no answer to a command, its lengths bounded. */
@@ -219,7 +182,7 @@ static int kvm_next(struct rf_backend *b, union rf_backend_message *out)
 		memmove(k->queue, k->queue + 1, --k->queued * sizeof(k->queue[0]));
 		return 0;
 	}
-	err = receive(k->sock, 0, packet, sizeof(packet), NULL);
+	err = rf_msg_receive(k->sock, 0, packet, sizeof(packet), NULL);
 	return err ? err : take(packet, out);
 }
 
@@ -233,7 +196,7 @@ static int command(struct kvm_backend *k, struct rf_msg *m, uint64_t *ns)
 		return -ECONNRESET;
 	for (;;) {
 		struct rf_msg h;
-		int err = receive(k->sock, 30000, packet, sizeof(packet), NULL);
+		int err = rf_msg_receive(k->sock, 30000, packet, sizeof(packet), NULL);
 
 		if (err)
 			return err == -EAGAIN ? -ETIMEDOUT : err;
@@ -279,6 +242,54 @@ static int kvm_verdict(struct rf_backend *b, struct rf_msg_verdict *m)
 	return send_msg(of(b), m, sizeof(*m));
 }
 
+/* --- text patching -------------------------------------------------------- */
+
+static struct rf_patch_table *kvm_table(struct rf_backend *b)
+{
+	return of(b)->table;
+}
+
+static size_t kvm_entries(struct rf_backend *b, uint64_t from, struct rf_patch_entry *out,
+			  size_t max)
+{
+	const struct rf_trail *t = of(b)->trail;
+	uint64_t head = __atomic_load_n(&t->head, __ATOMIC_ACQUIRE);
+	size_t n = 0;
+
+	/* What would be overwritten by now is not there any more, whatever the fence says. */
+	if (head < from || head - from > RF_TRAIL_ENTRIES)
+		return 0;
+	for (; from < head && n < max; from++)
+		out[n++] = t->entries[from % RF_TRAIL_ENTRIES];
+	return n;
+}
+
+static void kvm_trail(struct rf_backend *b, struct rf_patching *out)
+{
+	const struct rf_trail *t = of(b)->trail;
+	uint32_t count = __atomic_load_n(&t->flights_count, __ATOMIC_ACQUIRE);
+
+	*out = (struct rf_patching){
+		.head = __atomic_load_n(&t->head, __ATOMIC_ACQUIRE),
+		.last_tail = __atomic_load_n(&t->last_tail, __ATOMIC_RELAXED),
+		.count = count < RF_FLIGHTS ? count : RF_FLIGHTS,
+	};
+	for (int i = 0; i < RF_SITE_KINDS; i++)
+		out->kinds[i] = __atomic_load_n(&t->kinds[i], __ATOMIC_RELAXED);
+	memcpy(out->flights, t->flights, out->count * sizeof(out->flights[0]));
+	for (uint32_t i = 0; i < out->count; i++)
+		if (out->flights[i].len > RF_SITE_MAX_LEN)
+			out->flights[i].len = RF_SITE_MAX_LEN;
+}
+
+static int kvm_restore(struct rf_backend *b, const struct rf_msg_restore *m)
+{
+	struct rf_msg_restore copy = *m;
+
+	rf_msg_init(&copy.h, RF_MSG_RESTORE, 0);
+	return command(of(b), &copy.h, NULL);
+}
+
 static int kvm_poll_fd(struct rf_backend *b)
 {
 	return of(b)->sock;
@@ -290,7 +301,8 @@ static void kvm_destroy(struct rf_backend *b)
 
 	if (!k)
 		return;
-	munmap((void *)(uintptr_t)k->board, sizeof(*k->board));
+	munmap((void *)(uintptr_t)k->board, sizeof(struct rf_board_file));
+	munmap(k->table, sizeof(*k->table));
 	close(k->sock);
 	free(k);
 }
@@ -305,6 +317,10 @@ static const struct rf_backend_ops kvm_ops = {
 	.watch = kvm_watch,
 	.seal = kvm_seal,
 	.verdict = kvm_verdict,
+	.table = kvm_table,
+	.entries = kvm_entries,
+	.trail = kvm_trail,
+	.restore = kvm_restore,
 	.destroy = kvm_destroy,
 };
 
@@ -316,22 +332,58 @@ static int map_board(struct kvm_backend *k, int fd)
 	void *map;
 	int seals;
 
-	if (k->hello.board_size != sizeof(struct rf_board) || fstat(fd, &st) ||
-	    st.st_size != (off_t)sizeof(struct rf_board))
+	if (k->hello.board_size != sizeof(struct rf_board_file) || fstat(fd, &st) ||
+	    st.st_size != (off_t)sizeof(struct rf_board_file))
 		return -EBADMSG;
 	/* A file that could still shrink would turn our reads into SIGBUS. */
 	seals = fcntl(fd, F_GET_SEALS);
 	if (seals < 0 || !(seals & F_SEAL_SHRINK))
 		return -EBADMSG;
-	map = mmap(NULL, sizeof(struct rf_board), PROT_READ, MAP_SHARED, fd, 0);
+	map = mmap(NULL, sizeof(struct rf_board_file), PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return -errno;
 	k->board = map;
+	k->trail = &((const struct rf_board_file *)map)->trail;
 	if (k->board->magic != RF_BOARD_MAGIC || k->board->revision != RF_PROTO_REVISION) {
-		munmap(map, sizeof(struct rf_board));
+		munmap(map, sizeof(struct rf_board_file));
 		return -EBADMSG;
 	}
 	return 0;
+}
+
+/* The table for the fence: its size is fixed before anybody maps it. The descriptor or -errno. */
+static int make_table(struct kvm_backend *k)
+{
+	int fd = memfd_create("ringfence-table", MFD_CLOEXEC | MFD_ALLOW_SEALING), err;
+
+	if (fd < 0)
+		return -errno;
+	if (!ftruncate(fd, sizeof(*k->table)) &&
+	    !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW)) {
+		k->table = mmap(NULL, sizeof(*k->table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		/* From here on nobody else gets to write to it. */
+		if (k->table != MAP_FAILED &&
+		    !fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL))
+			return fd;
+	}
+	err = -errno;
+	if (k->table && k->table != MAP_FAILED)
+		munmap(k->table, sizeof(*k->table));
+	close(fd);
+	return err;
+}
+
+static int welcome_fence(struct kvm_backend *k, struct rf_msg_welcome *welcome)
+{
+	int fd = make_table(k), err;
+
+	if (fd < 0)
+		return fd;
+	err = rf_msg_send(k->sock, welcome, sizeof(*welcome), fd);
+	close(fd);
+	if (err)
+		munmap(k->table, sizeof(*k->table));
+	return err;
 }
 
 int rf_backend_kvm_attach(int sock, struct rf_backend **out, const char **why)
@@ -348,7 +400,7 @@ int rf_backend_kvm_attach(int sock, struct rf_backend **out, const char **why)
 		return -ENOMEM;
 	}
 	k->sock = sock;
-	err = receive(sock, HELLO_MS, packet, sizeof(packet), &board);
+	err = rf_msg_receive(sock, HELLO_MS, packet, sizeof(packet), &board);
 	*why = err == -EPROTONOSUPPORT
 		       ? "the fence is of another revision than this monitor: install both "
 			 "from one release"
@@ -377,10 +429,10 @@ int rf_backend_kvm_attach(int sock, struct rf_backend **out, const char **why)
 		*why = "the fence's board is not what it should be";
 		goto fail;
 	}
-	err = send_msg(k, &welcome, sizeof(welcome));
+	err = welcome_fence(k, &welcome);
 	if (err) {
-		munmap((void *)(uintptr_t)k->board, sizeof(*k->board));
-		*why = "the VMM went away";
+		munmap((void *)(uintptr_t)k->board, sizeof(struct rf_board_file));
+		*why = "the VMM went away, or no memory for the patch table";
 		goto fail;
 	}
 	close(board);

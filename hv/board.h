@@ -10,6 +10,7 @@
 #define RF_HV_BOARD_H
 
 #include "hv/proto.h"
+#include "patch/judge.h"
 
 #define RF_BOARD_MAGIC UINT32_C(0x44424652) /* "RFBD" */
 #define RF_BOARD_RUNS 1024
@@ -34,6 +35,7 @@ enum rf_counter {
 	RF_COUNT_EINTR,		/* interrupted runs, the VMM's kicks and ours */
 	RF_COUNT_MALFORMED,	/* exits that contradict themselves */
 	RF_COUNT_PATCHED_BYTES, /* bytes of allowed stores */
+	RF_COUNT_SETTLED,	/* stores to text that the table allowed, without the monitor */
 	RF_COUNTERS,
 };
 
@@ -56,6 +58,50 @@ struct rf_board {
 	struct rf_region image; /* as the seal named it */
 	struct rf_region regions[RF_SEAL_MAX];
 	struct rf_board_run runs[RF_BOARD_RUNS];
+};
+
+/*
+ * The trail of text patching, behind the board in the same memfd: what was allowed, for the monitor
+ * to write down, and what is under way. Not part of the layout that seq guards.
+ */
+#define RF_TRAIL_ENTRIES (1u << 16)
+#define RF_FLIGHTS 512 /* TP_VEC_MAX, the kernel's biggest batch, is 256 */
+
+/* A site that went from one legal form to another. */
+struct rf_patch_entry {
+	uint64_t ns; /* CLOCK_REALTIME */
+	uint32_t at; /* of the site, bytes from the start of text */
+	uint16_t vcpu;
+	uint8_t kind; /* enum rf_site_kind */
+	uint8_t len;
+	uint8_t before[8], after[8];
+};
+
+/* A site between two forms. */
+struct rf_flight {
+	uint64_t number; /* unique for the VM's life */
+	uint32_t at;
+	uint8_t kind, len;
+	uint8_t before[RF_SITE_MAX_LEN];
+	uint32_t pad;
+};
+
+struct rf_trail {
+	/* Entries ever made; entry n is in slot n % RF_TRAIL_ENTRIES until the table's `taken` has
+	 * passed it. */
+	uint64_t head;
+	uint64_t kinds[RF_SITE_KINDS]; /* patches by kind */
+	uint32_t flights_count;
+	uint32_t last_tail; /* at, of the site whose tail was written last; UINT32_MAX none */
+	struct rf_flight flights[RF_FLIGHTS];
+	struct rf_patch_entry entries[RF_TRAIL_ENTRIES];
+};
+
+_Static_assert(sizeof(struct rf_patch_entry) == 32, "entry");
+
+struct rf_board_file {
+	struct rf_board board;
+	struct rf_trail trail;
 };
 
 #endif

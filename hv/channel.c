@@ -6,7 +6,6 @@
  */
 #include "hv/vm.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -24,44 +23,6 @@ static struct sockaddr_un address = { .sun_family = AF_UNIX };
 static int sock = -1; /* guarded by lock; -1: no monitor */
 static int board_fd = -1;
 
-static int send_msg(int fd, const void *msg, size_t size, int pass_fd)
-{
-	struct iovec iov = { (void *)(uintptr_t)msg, size };
-	union {
-		struct cmsghdr h;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (pass_fd >= 0) {
-		struct cmsghdr *c;
-
-		m.msg_control = control.room;
-		m.msg_controllen = sizeof(control.room);
-		c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &pass_fd, sizeof(int));
-	}
-	return sendmsg(fd, &m, MSG_NOSIGNAL) == (ssize_t)size ? 0 : -errno;
-}
-
-/* One packet of exactly one message. 0, -EAGAIN (time is up), -ECONNRESET, or rf_msg_check()'s. */
-static int receive(int fd, int timeout_ms, uint8_t *packet, size_t room)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	ssize_t n;
-	int r = poll(&p, 1, timeout_ms);
-
-	if (r == 0 || (r < 0 && errno == EINTR))
-		return -EAGAIN;
-	n = recv(fd, packet, room, 0);
-	if (n <= 0)
-		return n < 0 && errno == EINTR ? -EAGAIN : -ECONNRESET;
-	return rf_msg_check(packet, (size_t)n);
-}
-
 static int connect_monitor(const char **why)
 {
 	uint8_t packet[RF_MSG_MAX + 1];
@@ -70,10 +31,10 @@ static int connect_monitor(const char **why)
 		.state = rf_vm.state,
 		.instance = rf_vm.instance,
 		.next_event = atomic_load(&rf_vm.next_event),
-		.board_size = sizeof(struct rf_board),
+		.board_size = sizeof(struct rf_board_file),
 	};
 	struct rf_msg_welcome welcome;
-	int fd, err;
+	int fd, table_fd = -1, err;
 
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
@@ -85,10 +46,10 @@ static int connect_monitor(const char **why)
 		goto fail_errno;
 	rf_msg_init(&hello.h, RF_MSG_HELLO, 0);
 	prctl(PR_GET_NAME, hello.vmm);
-	if (send_msg(fd, &hello, sizeof(hello), board_fd))
+	if (rf_msg_send(fd, &hello, sizeof(hello), board_fd))
 		goto fail_errno;
 	*why = "the monitor did not answer within 10 seconds";
-	err = receive(fd, 10000, packet, sizeof(packet));
+	err = rf_msg_receive(fd, 10000, packet, sizeof(packet), &table_fd);
 	if (err == -EPROTONOSUPPORT)
 		*why = "the monitor is of another revision than the fence: install both from one "
 		       "release";
@@ -104,6 +65,14 @@ static int connect_monitor(const char **why)
 		err = -EBADMSG;
 		goto fail;
 	}
+	/* Without one each text patch is asked about: slow, and as safe. */
+	err = table_fd < 0 ? 0 : rf_patch_use(table_fd);
+	if (err) {
+		*why = "the monitor's patch table is not what it should be";
+		goto fail;
+	}
+	if (table_fd >= 0)
+		close(table_fd);
 	/* Under Yama only a declared tracer may read our memory; without Yama this fails and is not
 	 * needed. */
 	prctl(PR_SET_PTRACER, (unsigned long)welcome.monitor_pid, 0, 0, 0);
@@ -112,6 +81,8 @@ static int connect_monitor(const char **why)
 fail_errno:
 	err = -errno;
 fail:
+	if (table_fd >= 0)
+		close(table_fd);
 	close(fd);
 	return err;
 }
@@ -134,7 +105,7 @@ static void take_up(int fd)
 		struct rf_wait *w = &rf_vm.vcpus[i].wait;
 
 		if (w->state == RF_WAIT_PENDING)
-			send_msg(fd, &w->event, sizeof(w->event), -1);
+			rf_msg_send(fd, &w->event, sizeof(w->event), -1);
 	}
 	pthread_mutex_unlock(&lock);
 }
@@ -169,6 +140,11 @@ static void on_command(int fd, const uint8_t *packet)
 
 		memcpy(&m, packet, sizeof(m));
 		done.status = rf_seal(&m, &done.ns);
+	} else if (h.type == RF_MSG_RESTORE) {
+		struct rf_msg_restore m;
+
+		memcpy(&m, packet, sizeof(m));
+		done.status = rf_patch_restore(&m);
 	} else {
 		struct rf_msg_watch m;
 
@@ -176,7 +152,7 @@ static void on_command(int fd, const uint8_t *packet)
 		done.status = rf_watch_arm(&m);
 	}
 	rf_msg_init(&done.h, RF_MSG_DONE, h.seq);
-	send_msg(fd, &done, sizeof(done), -1);
+	rf_msg_send(fd, &done, sizeof(done), -1);
 }
 
 /* Serves one connection until it is lost. */
@@ -185,7 +161,7 @@ static void serve(int fd)
 	uint8_t packet[RF_MSG_MAX + 1];
 
 	for (;;) {
-		int err = receive(fd, 60000, packet, sizeof(packet));
+		int err = rf_msg_receive(fd, 60000, packet, sizeof(packet), NULL);
 		struct rf_msg h;
 
 		if (err == -EAGAIN)
@@ -198,7 +174,8 @@ static void serve(int fd)
 
 			memcpy(&m, packet, sizeof(m));
 			on_verdict(&m);
-		} else if (h.type == RF_MSG_SEAL || h.type == RF_MSG_WATCH) {
+		} else if (h.type == RF_MSG_SEAL || h.type == RF_MSG_WATCH ||
+			   h.type == RF_MSG_RESTORE) {
 			on_command(fd, packet);
 		} else {
 			return;
@@ -260,7 +237,7 @@ void rf_channel_post(struct rf_vcpu *v)
 	pthread_mutex_lock(&lock);
 	v->wait.state = RF_WAIT_PENDING;
 	if (sock >= 0)
-		send_msg(sock, &v->wait.event, sizeof(v->wait.event), -1);
+		rf_msg_send(sock, &v->wait.event, sizeof(v->wait.event), -1);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -300,7 +277,7 @@ void rf_channel_outcome(struct rf_vcpu *v, int status)
 	rf_msg_init(&m.h, RF_MSG_OUTCOME, 0);
 	pthread_mutex_lock(&lock);
 	if (sock >= 0)
-		send_msg(sock, &m, sizeof(m), -1);
+		rf_msg_send(sock, &m, sizeof(m), -1);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -314,7 +291,7 @@ void rf_channel_reset(void)
 	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++)
 		rf_vm.vcpus[i].wait.state = RF_WAIT_NONE;
 	if (sock >= 0)
-		send_msg(sock, &ev, sizeof(ev), -1);
+		rf_msg_send(sock, &ev, sizeof(ev), -1);
 	pthread_cond_broadcast(&answered);
 	pthread_mutex_unlock(&lock);
 }

@@ -87,7 +87,7 @@ static int refuse(const char *why)
 
 static int board_create(int *out_fd)
 {
-	size_t size = sizeof(struct rf_board);
+	size_t size = sizeof(struct rf_board_file);
 	int fd = memfd_create("ringfence-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
@@ -103,6 +103,7 @@ static int board_create(int *out_fd)
 		munmap(rf_vm.board, size);
 		goto fail;
 	}
+	rf_patch_reset();
 	rf_vm.board->magic = RF_BOARD_MAGIC;
 	rf_vm.board->revision = RF_PROTO_REVISION;
 	*out_fd = fd;

@@ -152,3 +152,11 @@ void rf_gate_open(void)
 	pthread_mutex_unlock(&lock);
 	pthread_mutex_unlock(&closer);
 }
+
+bool rf_gate_anyone_in(void)
+{
+	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++)
+		if (atomic_load(&rf_vm.vcpus[i].in_run))
+			return true;
+	return false;
+}

@@ -2,7 +2,10 @@
 #include "hv/proto.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static const uint32_t sizes[] = {
 	[RF_MSG_HELLO] = sizeof(struct rf_msg_hello),
@@ -13,6 +16,7 @@ static const uint32_t sizes[] = {
 	[RF_MSG_WATCH] = sizeof(struct rf_msg_watch),
 	[RF_MSG_SEAL] = sizeof(struct rf_msg_seal),
 	[RF_MSG_DONE] = sizeof(struct rf_msg_done),
+	[RF_MSG_RESTORE] = sizeof(struct rf_msg_restore),
 };
 
 size_t rf_msg_size(uint16_t type)
@@ -45,4 +49,65 @@ void rf_msg_init(struct rf_msg *h, uint16_t type, uint32_t seq)
 		.size = (uint32_t)rf_msg_size(type),
 		.seq = seq,
 	};
+}
+
+int rf_msg_send(int fd, const void *msg, size_t size, int pass_fd)
+{
+	struct iovec iov = { (void *)(uintptr_t)msg, size };
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (pass_fd >= 0) {
+		struct cmsghdr *c;
+
+		m.msg_control = control.room;
+		m.msg_controllen = sizeof(control.room);
+		c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &pass_fd, sizeof(int));
+	}
+	return sendmsg(fd, &m, MSG_NOSIGNAL) == (ssize_t)size ? 0 : -errno;
+}
+
+int rf_msg_receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *fd)
+{
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	struct iovec iov = { packet, room };
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	/* Room for one descriptor to the byte: CMSG_SPACE() would let a second one in, unseen. */
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control.room,
+			    .msg_controllen = CMSG_LEN(sizeof(int)) };
+	struct cmsghdr *c;
+	ssize_t n;
+	int r = poll(&p, 1, timeout_ms);
+
+	if (r == 0 || (r < 0 && errno == EINTR))
+		return -EAGAIN;
+	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	if (n <= 0)
+		return -ECONNRESET;
+	c = CMSG_FIRSTHDR(&m);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int))) {
+		int got;
+
+		memcpy(&got, CMSG_DATA(c), sizeof(got));
+		if (fd && *fd < 0)
+			*fd = got;
+		else
+			close(got);
+	}
+	return rf_msg_check(packet, (size_t)n);
 }

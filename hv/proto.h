@@ -8,7 +8,7 @@
  * says is refused and the connection closed. Both sides treat the other's words as hostile input:
  * copied once, every count bounded here.
  *
- *   fence   -> HELLO (+ the board's fd)          monitor -> WELCOME
+ *   fence   -> HELLO (+ the board's fd)          monitor -> WELCOME (+ the patch table's fd)
  *   fence   -> EVENT                             monitor -> commands, then VERDICT for that event
  *   fence   -> DONE for each command             fence   -> OUTCOME once a verdict other than ALLOW
  * is enforced
@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define RF_PROTO_MAGIC UINT32_C(0x434e4652) /* "RFNC" */
-#define RF_PROTO_REVISION 1
+#define RF_PROTO_REVISION 2
 #define RF_MSG_MAX 2048 /* bytes, no message is larger */
 
 enum rf_msg_type {
@@ -32,6 +32,7 @@ enum rf_msg_type {
 	RF_MSG_WATCH = 6,
 	RF_MSG_SEAL = 7,
 	RF_MSG_DONE = 8,
+	RF_MSG_RESTORE = 9,
 };
 
 struct rf_msg {
@@ -177,6 +178,16 @@ struct rf_msg_seal {
 	struct rf_region regions[RF_SEAL_MAX];
 };
 
+/*
+ * Puts the bytes back that a site held before its patching began (a patcher that died half way).
+ * -ENOENT: it is not under way any more. -EAGAIN: no vCPU runs, so it could not go on either.
+ */
+struct rf_msg_restore {
+	struct rf_msg h;
+	uint64_t kernel; /* as in rf_msg_watch */
+	uint64_t flight; /* its number on the trail */
+};
+
 struct rf_msg_done {
 	struct rf_msg h; /* seq of the command */
 	int32_t status;	 /* 0 or -errno; on failure nothing changed */
@@ -202,5 +213,14 @@ size_t rf_msg_size(uint16_t type);
 int rf_msg_check(const void *packet, size_t len);
 /* Fills the header. */
 void rf_msg_init(struct rf_msg *h, uint16_t type, uint32_t seq);
+
+/* One packet; pass_fd (-1 none) goes with it. 0 or -errno. */
+int rf_msg_send(int fd, const void *msg, size_t size, int pass_fd);
+/*
+ * One packet of exactly one message. *fd (may be NULL) must be -1 and takes a descriptor that comes
+ * with it; any other is closed. 0, -EAGAIN (nothing within timeout_ms, -1 for ever), -ECONNRESET,
+ * or rf_msg_check()'s.
+ */
+int rf_msg_receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *fd);
 
 #endif

@@ -183,17 +183,6 @@ static void new_event(struct rf_vcpu *v)
 	v->wait.saved.reason = 0;
 }
 
-static void apply_to(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len)
-{
-	/* Other vCPUs may be fetching these bytes: the int3 protocol is made for that. */
-	memcpy(o->copy + at, bytes, len);
-	if (o->decoy)
-		memcpy(o->decoy + at, bytes, len);
-	for (uint64_t p = at / RF_PAGE_SIZE; p <= (at + len - 1) / RF_PAGE_SIZE; p++)
-		o->dirty[p / 64] |= UINT64_C(1) << (p % 64);
-	__atomic_fetch_add(&rf_vm.board->counters[RF_COUNT_PATCHED_BYTES], len, __ATOMIC_RELAXED);
-}
-
 /* Its bytes follow each other, but one region may end and the next begin among them. */
 static void apply_store(const struct rf_msg_event *ev)
 {
@@ -207,7 +196,7 @@ static void apply_store(const struct rf_msg_event *ev)
 		at = ev->write.gpa + done - o->gpa.start;
 		if (part > o->gpa.size - at)
 			part = o->gpa.size - at;
-		apply_to(o, at, ev->write.bytes + done, part);
+		rf_overlay_write(o, at, ev->write.bytes + done, part);
 		done += part;
 	}
 	pthread_mutex_unlock(&rf_vm.lock);
@@ -219,10 +208,14 @@ static int enforce_store(struct rf_vcpu *v, enum rf_verdict verdict)
 
 	if (verdict == RF_VERDICT_ALLOW && !w->event.write.elsewhere) {
 		rf_count(RF_COUNT_ALLOWED);
-		apply_store(&w->event);
+		/* A legal patch that the monitor has just put on the table, or any other store. */
+		if (!rf_patch_settle(v, w->event.write.gpa, w->event.write.bytes,
+				     w->event.write.len))
+			apply_store(&w->event);
 		return 0;
 	}
 	rf_count(RF_COUNT_DENIED);
+	rf_patch_denied(w->event.write.gpa, w->event.write.len);
 	if (w->saved.reason) {
 		/* The part of the store that was the VMM's does not happen either. */
 		w->saved.reason = 0;
@@ -343,6 +336,10 @@ static enum next on_sealed_store(struct rf_vcpu *v, const struct rf_exit *e)
 	struct rf_msg_event *ev = &v->wait.event;
 
 	rf_count(RF_COUNT_WRITE);
+	if (rf_patch_settle(v, e->mmio.gpa, e->mmio.data, e->mmio.len)) {
+		rf_count(RF_COUNT_SETTLED);
+		return AGAIN;
+	}
 	new_event(v);
 	ev->write.gpa = e->mmio.gpa;
 	ev->write.len = e->mmio.len;

@@ -114,6 +114,8 @@ void rf_gate_leave(struct rf_vcpu *v);
  */
 void rf_gate_close(void);
 void rf_gate_open(void);
+/* Is any vCPU inside KVM_RUN? One that halts in there counts. */
+bool rf_gate_anyone_in(void);
 /* The signal that gets a vCPU out; the VMM's KVM_SET_SIGNAL_MASK must not block it. */
 int rf_gate_signal(void);
 /* Binds the calling thread to v before its first KVM_RUN. */
@@ -134,6 +136,22 @@ int rf_watch_arm(const struct rf_msg_watch *m);
 void rf_kernel_found(const struct rf_msg_event *ev);
 /* The guest was reset: every overlay goes, waits are dropped, the next kernel is awaited. */
 void rf_vm_reset(void);
+
+/* --- patch.c: legal text patching without a round trip ---------------------- */
+/* Writes to a seal's copy and to its decoy; the pages are dirty then. Lock held. */
+void rf_overlay_write(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len);
+/*
+ * Applies a store to sealed text that the monitor's table allows, whole or not at all. False: the
+ * monitor must be asked (no table, not legal by it, or the trail has no room).
+ */
+bool rf_patch_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len);
+/* A store was denied: sites under way that it would have touched get their old bytes back. */
+void rf_patch_denied(uint64_t gpa, uint32_t len);
+int rf_patch_restore(const struct rf_msg_restore *m);
+/* Takes the table that fd holds (not owned) in place of an earlier one. 0, -EBADMSG, -errno. */
+int rf_patch_use(int fd);
+/* Nothing is under way. Lock held. */
+void rf_patch_reset(void);
 
 /* --- watch.c -------------------------------------------------------------- */
 /* KVM_RUN said -EFAULT with a watch armed: lets the one store through. Result as KVM_RUN's. */

@@ -3,3 +3,4 @@ POLICY_SRCS += policy/audit_tail.c
 POLICY_SRCS += policy/jsonline.c
 POLICY_SRCS += policy/decide.c
 POLICY_SRCS += policy/parse.c
+POLICY_SRCS += policy/patchlog.c

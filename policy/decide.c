@@ -50,6 +50,7 @@ static const struct row {
 
 	{ RF_FACT_DMA, RF_FACT_REGION_TEXT, ANY, ANY, FOUND, "dma-to-sealed-memory" },
 	{ RF_FACT_DMA, RF_FACT_REGION_RODATA, ANY, ANY, FOUND, "dma-to-sealed-memory" },
+	{ RF_FACT_ABANDONED, RF_FACT_REGION_TEXT, ANY, ANY, FOUND, "text-patch-abandoned" },
 };
 
 /* What no row fits, by kind: a guess must not make anything legal, nor apply what cannot be
@@ -58,6 +59,7 @@ static const struct row undecided[] = {
 	{ RF_FACT_WRITE, ANY, ANY, ANY, DENIED, "undecided" },
 	{ RF_FACT_MSR, ANY, ANY, ANY, DENIED, "undecided" },
 	{ RF_FACT_DMA, ANY, ANY, ANY, FOUND, "undecided" },
+	{ RF_FACT_ABANDONED, ANY, ANY, ANY, FOUND, "undecided" },
 };
 static const struct row unknown = { .stance = DENIED_ALWAYS, .rule = "undecided" };
 

@@ -24,6 +24,7 @@ struct file {
 	int *mode, *on_denied;
 	struct file_seal *seal;
 	unsigned int *dma_sweep_ms;
+	unsigned int *patch_timeout_ms;
 };
 
 static const cyaml_strval_t mode_names[] = {
@@ -55,6 +56,8 @@ static const cyaml_schema_field_t fields[] = {
 			     COUNT(denied_names)),
 	CYAML_FIELD_MAPPING_PTR("seal", CYAML_FLAG_OPTIONAL, struct file, seal, seal_fields),
 	CYAML_FIELD_UINT_PTR("dma_sweep_ms", CYAML_FLAG_OPTIONAL, struct file, dma_sweep_ms),
+	CYAML_FIELD_UINT_PTR("patch_timeout_ms", CYAML_FLAG_OPTIONAL, struct file,
+			     patch_timeout_ms),
 	CYAML_FIELD_END,
 };
 
@@ -88,6 +91,7 @@ void rf_policy_default(struct rf_policy *out)
 		.seal_text = true,
 		.seal_rodata = true,
 		.dma_sweep_ms = 1000,
+		.patch_timeout_ms = 10000,
 	};
 }
 
@@ -171,6 +175,10 @@ static int convert(const struct file *f, struct rf_policy_diag *diag, struct rf_
 		p.dma_sweep_ms = *f->dma_sweep_ms;
 	if (p.dma_sweep_ms < RF_POLICY_SWEEP_MIN || p.dma_sweep_ms > RF_POLICY_SWEEP_MAX)
 		return bad(diag, "dma_sweep_ms is not within 10..3600000");
+	if (f->patch_timeout_ms)
+		p.patch_timeout_ms = *f->patch_timeout_ms;
+	if (p.patch_timeout_ms < RF_POLICY_PATCH_MIN || p.patch_timeout_ms > RF_POLICY_PATCH_MAX)
+		return bad(diag, "patch_timeout_ms is not within 1000..3600000");
 	*out = p;
 	return 0;
 }

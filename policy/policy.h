@@ -32,7 +32,8 @@ struct rf_policy {
 	enum rf_policy_mode mode;
 	enum rf_on_denied on_denied;
 	bool seal_text, seal_rodata;
-	uint32_t dma_sweep_ms; /* decoys are compared this often, milliseconds */
+	uint32_t dma_sweep_ms;	   /* decoys are compared this often, milliseconds */
+	uint32_t patch_timeout_ms; /* a patch that takes longer was left half way, milliseconds */
 };
 
 /* --- the file ------------------------------------------------------------- */
@@ -40,6 +41,9 @@ struct rf_policy {
 #define RF_POLICY_FILE_MAX (64u << 10) /* bytes */
 #define RF_POLICY_SWEEP_MIN 10u	       /* milliseconds */
 #define RF_POLICY_SWEEP_MAX 3600000u
+/* The kernel holds text_mutex and waits for each CPU: a busy host may take that to seconds. */
+#define RF_POLICY_PATCH_MIN 1000u /* milliseconds */
+#define RF_POLICY_PATCH_MAX 3600000u
 
 /* What is wrong with a file and where. line and column count from 1; 0 when not known. */
 struct rf_policy_diag {
@@ -72,6 +76,7 @@ enum rf_fact_kind {
 	RF_FACT_EMULATION, /* an instruction KVM could not emulate */
 	RF_FACT_MSR,	   /* a filtered MSR is being written */
 	RF_FACT_DMA,	   /* a device wrote to a sealed range; its bytes landed in the decoy */
+	RF_FACT_ABANDONED, /* a text patch was begun and not finished in time */
 };
 
 enum rf_fact_region {

@@ -11,10 +11,9 @@
 
 void rf_guest_forget(struct rf_guest *g)
 {
-	rf_textpatch_destroy(g->patches);
+	rf_patches_end(g);
 	rf_kernel_destroy(g->kernel);
 	free(g->dma_reported);
-	g->patches = NULL;
 	g->kernel = NULL;
 	g->dma_reported = NULL;
 	g->kernel_event = g->lstar = 0;
@@ -191,7 +190,6 @@ static int measure(struct rf_guest *g, struct rf_measured *m)
 static int take_regions(struct rf_guest *g, const struct rf_region *regions, uint32_t count,
 			const char *outcome)
 {
-	struct rf_diag diag = { "" };
 	int err;
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -223,10 +221,7 @@ static int take_regions(struct rf_guest *g, const struct rf_region *regions, uin
 		if (err)
 			return err;
 	}
-	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, &g->patches, &diag);
-	if (err)
-		rf_note(g, "patch", "no site table: every write to text is denied", diag.text);
-	return 0;
+	return rf_patches_begin(g);
 }
 
 static int seal(struct rf_guest *g, const char *outcome)
@@ -248,13 +243,6 @@ static int seal(struct rf_guest *g, const char *outcome)
 
 /* --- events --------------------------------------------------------------- */
 
-static int answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_verdict verdict)
-{
-	struct rf_msg_verdict v = { .id = ev->id, .verdict = verdict };
-
-	return g->hv->ops->verdict(g->hv, &v);
-}
-
 /* A VM asked to run protected does not run on with a kernel that cannot be protected. */
 static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char *what,
 		   const char *why, int err)
@@ -266,7 +254,7 @@ static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char
 	snprintf(line, sizeof(line), "%s: %s", what, why && *why ? why : strerror(-err));
 	rf_complain(g, "%s; the VM is ended", line);
 	rf_note(g, "monitor", "the VM is ended", line);
-	return answer(g, ev, RF_VERDICT_KILL);
+	return rf_answer(g, ev, RF_VERDICT_KILL);
 }
 
 static int rodata_bounds(const struct rf_guest *g, rf_gva *start, rf_gva *end)
@@ -340,7 +328,7 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 	else
 		err = await_running(g, false);
 	return err ? give_up(g, ev, "the kernel could not be watched", NULL, err)
-		   : answer(g, ev, RF_VERDICT_ALLOW);
+		   : rf_answer(g, ev, RF_VERDICT_ALLOW);
 }
 
 static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
@@ -353,7 +341,7 @@ static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
 		err = 0;
 	}
 	return err ? give_up(g, ev, "the kernel could not be sealed", NULL, err)
-		   : answer(g, ev, RF_VERDICT_ALLOW);
+		   : rf_answer(g, ev, RF_VERDICT_ALLOW);
 }
 
 int rf_guest_poll(struct rf_guest *g)

@@ -82,14 +82,23 @@ int rf_decide(struct rf_guest *g, struct rf_record *r, struct rf_msg_verdict *v)
 	return g->hv->ops->verdict(g->hv, v);
 }
 
+int rf_answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_verdict verdict)
+{
+	struct rf_msg_verdict v = { .id = ev->id, .verdict = verdict };
+
+	return g->hv->ops->verdict(g->hv, &v);
+}
+
 /* --- what is common to both kinds of store -------------------------------- */
 
 struct look {
 	struct rf_paging paging;
 	struct rf_store store;
-	bool found; /* the instruction behind the store is known */
+	bool found;    /* the instruction behind the store is known */
+	bool half_way; /* the store touches a site under way, which goes back to what it was */
 	struct rf_record r;
 	struct rf_msg_verdict v;
+	char outcome[128];
 };
 
 static void look_at(struct rf_guest *g, const struct rf_msg_event *ev, const char *kind,
@@ -196,6 +205,11 @@ static int conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct lo
 	default:
 		l->v.verdict = RF_VERDICT_DENY;
 		l->r.outcome = fault(g, ev, l);
+		if (l->half_way) {
+			snprintf(l->outcome, sizeof(l->outcome),
+				 "%s, and the site's old bytes were put back", l->r.outcome);
+			l->r.outcome = l->outcome;
+		}
 	}
 	return rf_decide(g, &l->r, &l->v);
 }
@@ -224,22 +238,44 @@ static enum rf_fact_patch fact_patch(enum rf_patch_verdict v)
 	return RF_FACT_PATCH_UNDECIDED;
 }
 
+static bool allowed_patch(const struct rf_guest *g, const struct rf_facts *facts)
+{
+	struct rf_decision d;
+
+	return !rf_policy_decide(&g->policy, facts, &d) && d.word == RF_WORD_ALLOWED;
+}
+
 /* --- the events ----------------------------------------------------------- */
 
 int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	const struct rf_measured *m = rf_guest_region(g, ev->write.gpa);
 	struct rf_facts facts = { .kind = RF_FACT_WRITE, .region = fact_region(m) };
-	struct rf_patch_result patch;
-	bool patched = false;
+	struct rf_patch_result patch = { 0 };
 	struct look l;
 	uint64_t gva = 0;
-	int err;
 
 	if (ev->write.len < 1 || ev->write.len > RF_EVENT_BYTES)
 		return -EBADMSG;
+	if (m)
+		gva = m->region.gva + (ev->write.gpa - m->region.gpa);
+	if (facts.region == RF_FACT_REGION_TEXT && g->patches && !ev->write.elsewhere) {
+		/* The fence asks when its trail is full, too. */
+		int err = rf_patches_drain(g);
+
+		if (err)
+			return err;
+		if (!rf_patches_judge(g, ev, gva, &patch))
+			facts.patch = fact_patch(patch.verdict);
+		if (allowed_patch(g, &facts))
+			/* On the fence's trail, as if it had settled it itself: no line of its own.
+			 */
+			return rf_answer(g, ev, RF_VERDICT_ALLOW);
+	}
 	look_at(g, ev, "write", &l);
 	find_store(g, ev, &l);
+	l.r.detail = patch.why;
+	l.half_way = rf_patches_under_way(g, gva, ev->write.len);
 	l.r.region = m ? rf_region_text(m->region.kind) : "unknown";
 	l.r.gpa = ev->write.gpa;
 	l.r.len = ev->write.len;
@@ -248,25 +284,14 @@ int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev)
 	l.r.has_old =
 		!rf_memory_read(&g->mem, rf_gpa_of(ev->write.gpa), l.r.old_bytes, ev->write.len);
 	if (m) {
-		gva = m->region.gva + (ev->write.gpa - m->region.gpa);
 		l.r.has_target = true;
 		rf_name_address(g, &l.paging, gva, &l.r.target);
-	}
-	if (facts.region == RF_FACT_REGION_TEXT && g->patches && !ev->write.elsewhere &&
-	    !rf_textpatch_judge(g->patches, &g->mem, rf_gva_of(gva), ev->write.bytes, ev->write.len,
-				&patch)) {
-		facts.patch = fact_patch(patch.verdict);
-		l.r.detail = patch.why;
-		patched = true;
 	}
 	if (ev->write.elsewhere) {
 		facts.patch = RF_FACT_PATCH_NOT_A_SITE;
 		l.r.detail = "one instruction wrote to two sealed places";
 	}
-	err = conclude(g, ev, &l, &facts);
-	if (!err && patched && l.v.verdict == RF_VERDICT_ALLOW)
-		rf_textpatch_applied(g->patches, &patch);
-	return err;
+	return conclude(g, ev, &l, &facts);
 }
 
 /* xsave and its kin have no fixed size: SDM vol. 1 13.4, with all of today's components 11 KiB. */

@@ -34,7 +34,7 @@ static int read_guest(void *ctx, rf_gpa gpa, void *buf, size_t len)
 
 struct options {
 	const char *policy;
-	int fence_fd, control_fd, audit_fd;
+	int fence_fd, control_fd, audit_fd, patches_fd;
 };
 
 static int number(const char *text)
@@ -52,13 +52,14 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "fence-fd", required_argument, NULL, 'f' },
 		{ "control-fd", required_argument, NULL, 'c' },
 		{ "audit-fd", required_argument, NULL, 'a' },
+		{ "patches-fd", required_argument, NULL, 't' },
 		{ "notify-fd", required_argument, NULL, 'y' },
 		{ "policy", required_argument, NULL, 'p' },
 		{ 0 },
 	};
 	int c;
 
-	*o = (struct options){ .fence_fd = -1, .control_fd = -1, .audit_fd = -1 };
+	*o = (struct options){ .fence_fd = -1, .control_fd = -1, .audit_fd = -1, .patches_fd = -1 };
 	g->notify_fd = -1;
 	snprintf(g->name, sizeof(g->name), "vm");
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -77,6 +78,9 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			break;
 		case 'a':
 			o->audit_fd = number(optarg);
+			break;
+		case 't':
+			o->patches_fd = number(optarg);
 			break;
 		case 'y':
 			g->notify_fd = number(optarg);
@@ -157,6 +161,8 @@ static int serve(struct rf_guest *g, struct rf_status *status)
 
 			last_tick = now;
 			err = rf_sweep(g, rf_sweep_total(g) * part / g->policy.dma_sweep_ms + 1);
+			if (!err)
+				err = rf_patches_tick(g);
 		}
 		if (err)
 			return err;
@@ -175,8 +181,8 @@ int main(int argc, char **argv)
 
 	if (parse(argc, argv, &o, &g)) {
 		fprintf(stderr,
-			"usage: ringfence-monitor --fence-fd N --audit-fd N [--control-fd N] "
-			"[--notify-fd N] [--name NAME] [--policy FILE]\n"
+			"usage: ringfence-monitor --fence-fd N --audit-fd N [--patches-fd N] "
+			"[--control-fd N] [--notify-fd N] [--name NAME] [--policy FILE]\n"
 			"It is started by `ringfence run`; see ringfence-monitor(8).\n");
 		return 2;
 	}
@@ -213,6 +219,10 @@ int main(int argc, char **argv)
 	err = g.hv->ops->info(g.hv, &info);
 	if (!err)
 		err = rf_audit_open_fd(o.audit_fd, g.name, info.instance, &g.audit);
+	if (!err && o.patches_fd >= 0)
+		err = rf_patchlog_open_fd(o.patches_fd, info.instance, &g.patchlog);
+	if (!err && g.hv->ops->table)
+		g.table = g.hv->ops->table(g.hv);
 	if (!err)
 		err = rf_sandbox_enter(info.vmm_pid);
 	if (err) {
@@ -223,6 +233,7 @@ int main(int argc, char **argv)
 	err = rf_guest_resume(&g);
 	if (!err)
 		err = serve(&g, &status);
+	rf_patches_end(&g); /* what the VM's last moments left on the trail */
 	if (err) {
 		rf_complain(&g, "the monitor ends: %s", strerror(-err));
 		return 1;

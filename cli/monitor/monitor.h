@@ -12,6 +12,7 @@
 #include "introspection/kernel.h"
 #include "introspection/textpatch.h"
 #include "policy/audit.h"
+#include "policy/patchlog.h"
 #include "policy/policy.h"
 
 struct rf_measured {
@@ -19,9 +20,16 @@ struct rf_measured {
 	char sha256[65];
 };
 
+/* A site half way, and since when we have known it. */
+struct rf_waiting {
+	uint64_t number, since;
+};
+
 struct rf_guest {
 	struct rf_backend *hv;
 	struct rf_audit *audit;
+	struct rf_patchlog *patchlog; /* NULL: every patch is asked about and none is logged */
+	struct rf_patch_table *table; /* shared with the fence; NULL: this backend has none */
 	struct rf_disasm *disasm;
 	struct rf_policy policy;
 	char name[RF_NAME_MAX + 1];
@@ -32,6 +40,11 @@ struct rf_guest {
 	struct rf_paging paging; /* of the kernel, as it was when it was found */
 	struct rf_kernel *kernel;
 	struct rf_textpatch *patches;
+	uint64_t burst[RF_SITE_KINDS]; /* patches since the last line about them */
+	uint64_t patches_taken;	       /* of the fence's trail, written down */
+	uint64_t last_patch_ns, last_patch_sweep_ns;
+	uint32_t waiting_count;
+	struct rf_waiting waiting[RF_FLIGHTS], next_waiting[RF_FLIGHTS];
 	uint64_t kernel_event; /* names the kernel to the fence */
 	uint64_t lstar;
 	uint32_t regions_count;
@@ -81,9 +94,25 @@ const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa
 /* Symbol or module behind an address; never fails, leaves names empty. */
 void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
 		     struct rf_named *out);
+/* A verdict that needs no record and nothing of a vCPU. */
+int rf_answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_verdict verdict);
 /* Record, then verdict. */
 int rf_decide(struct rf_guest *g, struct rf_record *r, struct rf_msg_verdict *v);
 const char *rf_region_text(uint32_t kind);
+
+/* --- patches.c: text patching --------------------------------------------- */
+/* The kernel is sealed: its sites go into the table. 0 or -errno; without sites all is denied. */
+int rf_patches_begin(struct rf_guest *g);
+void rf_patches_end(struct rf_guest *g);
+/* A store the fence did not settle. 0 with *out, or -errno. */
+int rf_patches_judge(struct rf_guest *g, const struct rf_msg_event *ev, uint64_t gva,
+		     struct rf_patch_result *out);
+/* Does the store touch a site that is half way? Then its denial puts the old bytes back. */
+bool rf_patches_under_way(struct rf_guest *g, uint64_t gva, uint32_t len);
+/* What the fence allowed, to disk. */
+int rf_patches_drain(struct rf_guest *g);
+/* Every TICK_MS. */
+int rf_patches_tick(struct rf_guest *g);
 
 /* --- sweep.c: decoys ------------------------------------------------------ */
 /* Compares the next `bytes` of sealed memory with what lies below; records what a device wrote. */

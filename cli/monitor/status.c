@@ -32,6 +32,7 @@ static const char *const counter_names[RF_COUNTERS] = {
 	[RF_COUNT_EINTR] = "interrupted",
 	[RF_COUNT_MALFORMED] = "malformed",
 	[RF_COUNT_PATCHED_BYTES] = "patched_bytes",
+	[RF_COUNT_SETTLED] = "settled",
 };
 
 /* Read from /proc/self/statm, opened before the sandbox closed. */
@@ -54,8 +55,25 @@ static json_t *hex(uint64_t v)
 	return json_sprintf("0x%llx", (unsigned long long)v);
 }
 
+/* Allowed patches by kind, and how many sites are half way right now. */
+static json_t *patches(struct rf_guest *g, json_int_t *under_way)
+{
+	json_t *o = json_object();
+	struct rf_patching now = { 0 };
+
+	if (g->hv && g->hv->ops->trail)
+		g->hv->ops->trail(g->hv, &now);
+	for (int k = 1; k < RF_SITE_KINDS; k++)
+		json_object_set_new(o, rf_site_kind_text((enum rf_site_kind)k),
+				    json_integer((json_int_t)now.kinds[k]));
+	*under_way = now.count;
+	return o;
+}
+
 static json_t *status(struct rf_guest *g)
 {
+	json_int_t under_way;
+	json_t *allowed = patches(g, &under_way);
 	json_t *regions = json_array(), *counters = json_object(), *audit = json_object();
 	struct rf_backend_info info = { 0 };
 	bool attached = g->hv && !g->hv->ops->info(g->hv, &info);
@@ -75,16 +93,16 @@ static json_t *status(struct rf_guest *g)
 	for (enum rf_word w = RF_WORD_ALLOWED; g->audit && w <= RF_WORD_DETECTED; w++)
 		json_object_set_new(audit, rf_word_text(w),
 				    json_integer((json_int_t)rf_audit_count(g->audit, w)));
-	return json_pack("{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I}",
-			 "name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
-			 attached && info.state <= RF_VM_SEALED ? state_names[info.state]
-								: "waiting",
-			 "kernel", g->kernel ? rf_kernel_banner(g->kernel) : "", "vcpus",
-			 (json_int_t)info.vcpus, "regions", regions, "counters", counters, "audit",
-			 audit, "discovery_ms", (double)g->discovery_ns / 1e6, "seal_ms",
-			 (double)info.seal_ns / 1e6, "monitor_pid", (json_int_t)getpid(),
-			 "monitor_rss_kib", rss_kib(), "private_copy_kib",
-			 (json_int_t)(info.copy_bytes / 1024), "dma_sweeps", (json_int_t)g->sweeps);
+	return json_pack(
+		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I}",
+		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
+		attached && info.state <= RF_VM_SEALED ? state_names[info.state] : "waiting",
+		"kernel", g->kernel ? rf_kernel_banner(g->kernel) : "", "vcpus",
+		(json_int_t)info.vcpus, "regions", regions, "counters", counters, "audit", audit,
+		"discovery_ms", (double)g->discovery_ns / 1e6, "seal_ms",
+		(double)info.seal_ns / 1e6, "monitor_pid", (json_int_t)getpid(), "monitor_rss_kib",
+		rss_kib(), "private_copy_kib", (json_int_t)(info.copy_bytes / 1024), "dma_sweeps",
+		(json_int_t)g->sweeps, "patches", allowed, "patches_under_way", under_way);
 }
 
 /* The answer is small enough for the socket's own buffer: nobody is waited for. */

@@ -8,7 +8,9 @@ run and the check of its artefacts; to add one, write it and add it to TESTS.
 import argparse
 import json
 import re
+import struct
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -17,6 +19,9 @@ import runner
 from build import LabError
 
 Record = dict[str, Any]
+# enum rf_site_kind, patch/table.h
+PATCH_KINDS = ["", "jump_label", "static_call", "static_call_trampoline", "ftrace", "ftrace_call", "kprobe", "smp_lock",
+               "kgdb", "dispatcher"]
 
 
 class Outcome:
@@ -39,6 +44,20 @@ class Outcome:
     def said(self, text: str) -> int:
         """How often the guest said it."""
         return self.console.count(text)
+
+
+    def patches(self) -> Counter[str]:
+        """The log of allowed patches (policy/patchlog.h), counted by kind; it must be whole."""
+        counts: Counter[str] = Counter()
+        data = (self.result.out / "audit.patches").read_bytes()
+        check(len(data) % 32 == 0, "the patch log is torn")
+        for at in range(0, len(data), 32):
+            _, site, _, kind, size, before, after, mark = struct.unpack("<QIHBB6s6s4s", data[at:at + 32])
+            check(mark in (b"PLHD", b"PLLN"), f"record {at // 32} of the patch log has no mark")
+            if mark == b"PLLN":
+                check(before[:size] != after[:size], f"a patch of {site:#x} that changes nothing")
+                counts[PATCH_KINDS[kind]] += 1
+        return counts
 
 
 class Failed(Exception):
@@ -69,12 +88,15 @@ def quiet(o: Outcome) -> None:
 
 
 def each_event_once(o: Outcome) -> None:
-    """No decision is lost or written twice, whatever happened to the monitor."""
+    """No decision is written twice, whatever happened to the monitor."""
     ids = [r["event"] for r in o.decisions() if "event" in r]
     check(len(ids) == len(set(ids)), "a decision was written twice")
-    if ids:
-        # Events 1 and 2 are the kernel's appearance and the watched word: they have records of their own kind.
-        check(set(ids) == set(range(min(ids), max(ids) + 1)), "a decision was lost")
+
+
+def summary(record: Record) -> Counter[str]:
+    """The counts in a record of kind "patches"."""
+    pairs = (part.rsplit(" ", 1) for part in record["detail"].split(", "))
+    return Counter({kind: int(count) for kind, count in pairs})
 
 
 RUN = 'protected() { WRAP="ringfence run --name $1 --audit $OUT/audit.jsonl --"; shift; l2 "$@" >>$OUT/console 2>&1; }\n'
@@ -108,10 +130,11 @@ def tracing(kernel: str) -> Test:
         sealed(o)
         quiet(o)
         each_event_once(o)
-        patches = o.decisions(kind="write", region="text", verdict="allowed")
-        check(len(patches) > 300, f"only {len(patches)} patch steps seen")
-        check(all(r["rule"].startswith("text-patch-legal") for r in patches), "allowed by another rule")
-        check(all("memcpy" in r["writer"]["symbol"] for r in patches), "the writer is not named")
+        patches = o.patches()
+        check(patches["jump_label"] > 50 and patches["static_call"] > 5 and patches["static_call_trampoline"] > 5,
+              f"too few patches: {patches}")
+        check(sum(patches.values()) == sum(summary(r).total() for r in o.decisions(kind="patches")),
+              "the audit log counts other patches than the patch log holds")
     return Test(f"tracing-{kernel}",
                 RUN + f"protected trace {kernel} 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint'", verify)
 

@@ -89,6 +89,33 @@ static int fence_verdict(struct rf_backend *b, struct rf_msg_verdict *m)
 	return 0;
 }
 
+static struct rf_patch_table *fence_table(struct rf_backend *b)
+{
+	return &fake.table;
+}
+
+static size_t fence_entries(struct rf_backend *b, uint64_t from, struct rf_patch_entry *out,
+			    size_t max)
+{
+	size_t n = 0;
+
+	for (; from < fake.patching.head && n < max; from++)
+		out[n++] = fake.entries[from];
+	return n;
+}
+
+static void fence_trail(struct rf_backend *b, struct rf_patching *out)
+{
+	*out = fake.patching;
+}
+
+static int fence_restore(struct rf_backend *b, const struct rf_msg_restore *m)
+{
+	fake.restored++;
+	fake.restore = *m;
+	return fake.restore_err;
+}
+
 static const struct rf_backend_ops fence_ops = {
 	.name = "fake",
 	.info = fence_info,
@@ -97,6 +124,10 @@ static const struct rf_backend_ops fence_ops = {
 	.watch = fence_watch,
 	.seal = fence_seal,
 	.verdict = fence_verdict,
+	.table = fence_table,
+	.entries = fence_entries,
+	.trail = fence_trail,
+	.restore = fence_restore,
 };
 
 /* --- events --- */
@@ -194,12 +225,18 @@ static void attach(void)
 	fake.log_fd = open(fake.log_path, O_RDWR | O_APPEND | O_CLOEXEC);
 	if (rf_audit_open_fd(fake.log_fd, "vm", 7, &guest.audit))
 		abort();
+	guest.table = &fake.table;
+	if (rf_patchlog_open_fd(
+		    open(fake.patches_path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600), 7,
+		    &guest.patchlog))
+		abort();
 }
 
 static void detach(void)
 {
 	rf_guest_forget(&guest);
 	rf_audit_close(guest.audit);
+	rf_patchlog_close(guest.patchlog);
 }
 
 void fake_new_monitor(void)
@@ -228,6 +265,8 @@ int fake_setup(void **state)
 	if (sodium_init() < 0 || fd < 0 || pipe2(fake.notify, O_NONBLOCK | O_CLOEXEC))
 		return -1;
 	close(fd);
+	snprintf(fake.patches_path, sizeof(fake.patches_path), "%s.p", fake.log_path);
+	fake.patching.last_tail = UINT32_MAX;
 	attach();
 	return 0;
 }
@@ -239,6 +278,7 @@ int fake_teardown(void **state)
 	close(fake.notify[0]);
 	close(fake.notify[1]);
 	unlink(fake.log_path);
+	unlink(fake.patches_path);
 	return fake.kernels || fake.tables ? -1 : 0;
 }
 

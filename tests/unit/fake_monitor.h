@@ -73,8 +73,16 @@ struct fake {
 	rf_gva judged_at;
 	uint32_t judged_last_tail, torn;
 
+	/* Text patching: the fence's trail. */
+	struct rf_patch_table table;
+	struct rf_patching patching;
+	struct rf_patch_entry entries[1200]; /* entry n in slot n */
+	int restore_err;
+	unsigned int restored, patch_sweeps;
+	struct rf_msg_restore restore;
+
 	int log_fd, saved_fd, notify[2];
-	char log_path[32];
+	char log_path[32], patches_path[36];
 };
 
 extern struct fake fake;

@@ -233,6 +233,7 @@ int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 		return fake.textpatch_err;
 	}
 	*out = calloc(1, sizeof(**out));
+	table->base = IMAGE_GVA;
 	fake.tables++;
 	return 0;
 }
@@ -264,7 +265,8 @@ int rf_textpatch_refresh(struct rf_textpatch *t, const struct rf_memory *m,
 	return fake.refresh_err;
 }
 
-uint32_t rf_textpatch_torn(const struct rf_textpatch *t)
+int rf_textpatch_sweep(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p)
 {
-	return fake.torn;
+	fake.patch_sweeps++;
+	return 0;
 }

@@ -18,7 +18,7 @@
 #include "hv/backend.h"
 
 static int vmm, monitor = -1; /* the two ends */
-static struct rf_board *board;
+static struct rf_board *board; /* in a struct rf_board_file */
 static struct rf_backend *hv;
 static const char *why;
 
@@ -28,9 +28,9 @@ static int make_board(size_t size, int seals)
 
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, (off_t)size), 0);
-	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	board = mmap(NULL, sizeof(struct rf_board_file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert_ptr_not_equal(board, MAP_FAILED);
-	if (size >= sizeof(*board)) {
+	if (size >= sizeof(struct rf_board_file)) {
 		board->magic = RF_BOARD_MAGIC;
 		board->revision = RF_PROTO_REVISION;
 		board->seq = 2;
@@ -63,7 +63,7 @@ static void send_fds(const void *msg, size_t size, const int *fds, int n)
 static struct rf_msg_hello hello(void)
 {
 	struct rf_msg_hello h = { .vmm_pid = 1, .instance = 77, .next_event = 5,
-				  .board_size = sizeof(struct rf_board) };
+				  .board_size = sizeof(struct rf_board_file) };
 
 	rf_msg_init(&h.h, RF_MSG_HELLO, 0);
 	memset(h.vmm, 'x', sizeof(h.vmm)); /* no NUL */
@@ -92,7 +92,7 @@ static void attached(void)
 {
 	struct rf_msg_hello h = hello();
 	struct rf_msg_welcome w;
-	int fd = make_board(sizeof(struct rf_board), F_SEAL_SHRINK);
+	int fd = make_board(sizeof(struct rf_board_file), F_SEAL_SHRINK);
 
 	connected();
 	send_fds(&h, sizeof(h), &fd, 1);
@@ -108,7 +108,7 @@ static void detach(void)
 {
 	hv->ops->destroy(hv);
 	close(vmm);
-	munmap(board, sizeof(*board));
+	munmap(board, sizeof(struct rf_board_file));
 }
 
 static int open_fds(void)
@@ -172,7 +172,7 @@ static void refused_board(int fd)
 	send_fds(&h, sizeof(h), &fd, 1);
 	close(fd);
 	if (board)
-		munmap(board, sizeof(*board));
+		munmap(board, sizeof(struct rf_board_file));
 	board = NULL;
 	refused(-EBADMSG);
 	assert_non_null(strstr(why, "board"));
@@ -185,29 +185,29 @@ static void boards(void **state)
 	int fd, fds = open_fds();
 
 	refused_board(make_board(4096, F_SEAL_SHRINK));
-	refused_board(make_board(sizeof(struct rf_board), 0)); /* could shrink under us */
-	fd = make_board(sizeof(struct rf_board), F_SEAL_SHRINK);
+	refused_board(make_board(sizeof(struct rf_board_file), 0)); /* could shrink under us */
+	fd = make_board(sizeof(struct rf_board_file), F_SEAL_SHRINK);
 	board->magic++;
 	refused_board(fd);
-	fd = make_board(sizeof(struct rf_board), F_SEAL_SHRINK);
+	fd = make_board(sizeof(struct rf_board_file), F_SEAL_SHRINK);
 	board->revision++;
 	refused_board(fd);
 
 	/* A file that knows no seals could shrink too. */
 	fd = mkstemp(name);
 	unlink(name);
-	assert_int_equal(ftruncate(fd, sizeof(struct rf_board)), 0);
-	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_int_equal(ftruncate(fd, sizeof(struct rf_board_file)), 0);
+	board = mmap(NULL, sizeof(struct rf_board_file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	board->magic = RF_BOARD_MAGIC;
 	board->revision = RF_PROTO_REVISION;
 	refused_board(fd);
 
 	connected();
 	h.board_size--;
-	fd = make_board(sizeof(struct rf_board), F_SEAL_SHRINK);
+	fd = make_board(sizeof(struct rf_board_file), F_SEAL_SHRINK);
 	send_fds(&h, sizeof(h), &fd, 1);
 	close(fd);
-	munmap(board, sizeof(*board));
+	munmap(board, sizeof(struct rf_board_file));
 	refused(-EBADMSG);
 	assert_int_equal(open_fds(), fds);
 }
@@ -396,12 +396,51 @@ static void memory(void **state)
 	detach();
 }
 
+/* The trail is the fence's word: bounded, whatever it says. */
+static void trail_is_bounded(void **state)
+{
+	struct rf_trail *t;
+	struct rf_patch_entry out[4];
+	struct rf_patching now;
+	struct rf_patch_table *table;
+
+	attached();
+	t = &((struct rf_board_file *)board)->trail;
+	table = hv->ops->table(hv);
+	assert_non_null(table);
+	assert_int_equal(table->kernel, 0);
+	assert_int_equal(hv->ops->entries(hv, 0, out, 4), 0);
+	for (uint32_t i = 0; i < RF_TRAIL_ENTRIES; i++)
+		t->entries[i].at = i;
+	t->head = 6;
+	assert_int_equal(hv->ops->entries(hv, 0, out, 4), 4);
+	assert_int_equal(out[3].at, 3);
+	assert_int_equal(hv->ops->entries(hv, 4, out, 4), 2);
+	assert_int_equal(out[1].at, 5);
+	assert_int_equal(hv->ops->entries(hv, 7, out, 4), 0); /* more than there ever were */
+	t->head = RF_TRAIL_ENTRIES + 3;
+	assert_int_equal(hv->ops->entries(hv, 2, out, 4), 0); /* overwritten by now */
+	assert_int_equal(hv->ops->entries(hv, RF_TRAIL_ENTRIES - 1, out, 4), 4);
+	assert_int_equal(out[1].at, 0);
+
+	t->flights_count = UINT32_MAX;
+	t->flights[0].len = 255;
+	t->kinds[RF_SITE_FTRACE] = 9;
+	hv->ops->trail(hv, &now);
+	assert_int_equal(now.count, RF_FLIGHTS);
+	assert_int_equal(now.flights[0].len, RF_SITE_MAX_LEN);
+	assert_int_equal(now.kinds[RF_SITE_FTRACE], 9);
+	assert_int_equal(now.head, RF_TRAIL_ENTRIES + 3);
+	detach();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(foreign_peers),	cmocka_unit_test(boards),
 		cmocka_unit_test(smuggled_descriptors), cmocka_unit_test(events),
 		cmocka_unit_test(commands),		cmocka_unit_test(memory),
+		cmocka_unit_test(trail_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,16 @@ int rf_watch_arm(const struct rf_msg_watch *m)
 	return m->kernel == 1 ? 0 : -ESTALE;
 }
 
+int rf_patch_restore(const struct rf_msg_restore *m)
+{
+	return m->flight == 6 ? 0 : -ENOENT;
+}
+
+int rf_patch_use(int fd)
+{
+	return -EBADMSG; /* none is sent here */
+}
+
 /* --- a monitor ------------------------------------------------------------------------------------- */
 
 static char dir[] = "/tmp/rf-channel-XXXXXX";
@@ -276,6 +286,16 @@ static void commands_are_answered(void **state)
 	memcpy(&d, packet, sizeof(d));
 	assert_int_equal(d.h.seq, 12);
 	assert_int_equal(d.status, -ESTALE);
+	for (uint64_t flight = 6; flight <= 7; flight++) {
+		struct rf_msg_restore r = { .kernel = 1, .flight = flight };
+
+		rf_msg_init(&r.h, RF_MSG_RESTORE, 13);
+		tell(&r, sizeof(r));
+		assert_int_equal(receive(packet), sizeof(d));
+		memcpy(&d, packet, sizeof(d));
+		assert_int_equal(d.h.seq, 13);
+		assert_int_equal(d.status, flight == 6 ? 0 : -ENOENT);
+	}
 }
 
 /* What the fence does when it is told nonsense: hangs up, unlocks nothing, asks the next one the same. */

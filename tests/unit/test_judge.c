@@ -35,7 +35,7 @@ static int setup(void **state)
 		fake.store.before.gpr[i] = 0x2000 + i;
 	fake.store.before.rflags = 0x10202;
 	fake.patch = (struct rf_patch_result){ .verdict = RF_PATCH_STEP,
-					       .site = rf_gva_of(IMAGE_GVA),
+					       .at = 0x1400,
 					       .why = "int3 on the first byte" };
 	return 0;
 }
@@ -74,30 +74,48 @@ static void assert_registers(const struct rf_msg_event *as_they_are)
 
 /* --- text --- */
 
-static void legal(enum rf_patch_verdict verdict, const char *rule)
+/* Allowed patches are on the fence's trail: no line, but policy has its say. */
+static void legal(enum rf_patch_verdict verdict)
 {
 	struct rf_msg_event ev = fake_write_event(SITE, "\xcc", 1);
 	size_t lines = fake_lines();
 
 	fake.patch.verdict = verdict;
+	fake.patching.last_tail = 7;
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
 	assert_int_equal(fake.judged, 1);
 	assert_int_equal(fake.judged_at.v, IMAGE_GVA + 0x1500);
-	assert_int_equal(fake.applied, 1);
-	assert_int_equal(fake.applied_with.verdict, verdict);
-	assert_int_equal(fake_lines(), lines + 1);
-	assert_line("allowed", rule, "applied");
-	assert_int_equal(rf_audit_count(guest.audit, RF_WORD_ALLOWED), 1);
+	assert_int_equal(fake.judged_last_tail, 7);
+	assert_int_equal(fake.refreshed, 0);
+	assert_int_equal(fake_lines(), lines);
 }
 
 static void legal_step(void **state)
 {
-	legal(RF_PATCH_STEP, "text-patch-legal-step");
+	legal(RF_PATCH_STEP);
 }
 
 static void legal_instruction(void **state)
 {
-	legal(RF_PATCH_DONE, "text-patch-legal-instruction");
+	legal(RF_PATCH_DONE);
+}
+
+/* What the table did not know, the guest is asked for once. */
+static void legal_since(void **state)
+{
+	struct rf_msg_event ev = fake_write_event(SITE, "\xcc", 1);
+
+	fake.patch.verdict = RF_PATCH_NOT_A_SITE;
+	fake.after_refresh = RF_PATCH_STEP;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.judged, 2);
+	assert_int_equal(fake.refreshed, 1);
+	/* It cannot be asked: not known is not legal. */
+	fake.after_refresh = 0;
+	fake.refresh_err = -EFAULT;
+	ev.id++;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_line("blocked", "text-not-a-patch-site", "page fault at the store");
 }
 
 static void the_line(void **state)
@@ -105,6 +123,7 @@ static void the_line(void **state)
 	struct rf_msg_event ev = fake_write_event(SITE, "\xe9\x01\x02\x03\x04", 5);
 	json_t *line, *part;
 
+	fake.patch.verdict = RF_PATCH_BAD_INSN;
 	memcpy(fake.ram + 0x1500, "\x0f\x1f\x44\x00\x00", 5);
 	ev.regs.kernel_gs_base = 222;
 	ev.regs.gs_base = 111;
@@ -160,7 +179,6 @@ static void illegal_patches(void **state)
 		assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
 		assert_line("blocked", rows[i].rule, "page fault at the store");
 	}
-	assert_int_equal(fake.applied, 0);
 }
 
 /* No table, or sealed text that cannot be read: not known is not legal. */
@@ -178,7 +196,7 @@ static void undecided(void **state)
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
 	assert_line("blocked", "undecided", "page fault at the store");
 	assert_int_equal(fake.judged, 1);
-	assert_int_equal(fake.applied, 0);
+	assert_int_equal(fake.refreshed, 0);
 }
 
 /* One instruction, two sealed places: the fence could apply only the one it reported. */
@@ -199,7 +217,7 @@ static void elsewhere(void **state)
 		assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
 		assert_line("blocked", "rodata-is-never-written", "page fault at the store");
 	}
-	assert_int_equal(fake.judged + fake.applied, 0);
+	assert_int_equal(fake.judged + fake.refreshed, 0);
 }
 
 /* --- rodata and faults --- */
@@ -306,7 +324,8 @@ static void old_bytes_unreadable(void **state)
 	struct rf_msg_event ev = fake_write_event(SITE, "\xcc", 1);
 
 	fake.read_err = -EFAULT;
-	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	fake.patch.verdict = RF_PATCH_BAD_INSN;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
 	assert_null(json_object_get(fake_line(0), "old"));
 	assert_string_equal(fake_text(fake_line(0), "new"), "cc");
 }
@@ -360,9 +379,13 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
-		T(legal_step),	    T(legal_instruction), T(the_line),	T(illegal_patches),
-		T(undecided),	    T(elsewhere),	  T(rodata),	T(faults),
-		T(store_not_found), T(no_task),		  T(no_region), T(old_bytes_unreadable),
+		T(legal_step),	    
+		T(legal_since),	    T(legal_instruction),
+		T(the_line),	    T(illegal_patches),
+		T(undecided),	    T(elsewhere),
+		T(rodata),	    T(faults),
+		T(store_not_found), T(no_task),
+		T(no_region),	    T(old_bytes_unreadable),
 		T(sizes),	    T(late_msr),
 	};
 

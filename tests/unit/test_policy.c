@@ -27,6 +27,7 @@ static void test_defaults(void **state)
 	assert_int_equal(p.on_denied, RF_ON_DENIED_FAULT);
 	assert_true(p.seal_text && p.seal_rodata);
 	assert_int_equal(p.dma_sweep_ms, 1000);
+	assert_int_equal(p.patch_timeout_ms, 10000);
 	memset(&q, 0xa5, sizeof(q));
 	assert_int_equal(parse("version: 1\n", &d, &q), 0);
 	assert_int_equal(q.mode, p.mode);
@@ -41,7 +42,8 @@ static void test_full_file(void **state)
 	struct rf_policy p;
 
 	assert_int_equal(parse("# comment\nversion: 1\nmode: observe\non_denied: kill\n"
-			       "seal: { text: false, rodata: true }\ndma_sweep_ms: 250\n",
+			       "seal: { text: false, rodata: true }\ndma_sweep_ms: 250\n"
+			       "patch_timeout_ms: 2000\n",
 			       &d, &p),
 			 0);
 	assert_int_equal(p.mode, RF_MODE_OBSERVE);
@@ -49,6 +51,7 @@ static void test_full_file(void **state)
 	assert_false(p.seal_text);
 	assert_true(p.seal_rodata);
 	assert_int_equal(p.dma_sweep_ms, 250);
+	assert_int_equal(p.patch_timeout_ms, 2000);
 }
 
 static void test_bad_files(void **state)
@@ -74,6 +77,8 @@ static void test_bad_files(void **state)
 		{ "version: 1\nseal:\n  txt: true\n", "txt", 3 },
 		{ "version: 1\nseal: everything\n", "MAPPING", 2 },
 		{ "version: 1\ndma_sweep_ms: 0\n", "dma_sweep_ms", 0 },
+		{ "version: 1\npatch_timeout_ms: 999\n", "patch_timeout_ms", 0 },
+		{ "version: 1\npatch_timeout_ms: 3600001\n", "patch_timeout_ms", 0 },
 		{ "version: 1\ndma_sweep_ms: 9\n", "dma_sweep_ms", 0 },
 		{ "version: 1\ndma_sweep_ms: 3600001\n", "dma_sweep_ms", 0 },
 		{ "version: 1\ndma_sweep_ms: 99999999999999999999\n", "9999", 2 },
@@ -170,6 +175,8 @@ static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pa
 		if (f->region == RF_FACT_REGION_TEXT || f->region == RF_FACT_REGION_RODATA)
 			return "dma-to-sealed-memory";
 		return "undecided";
+	case RF_FACT_ABANDONED:
+		return f->region == RF_FACT_REGION_TEXT ? "text-patch-abandoned" : "undecided";
 	}
 	return "undecided";
 }
@@ -192,7 +199,7 @@ static void check(const struct rf_policy *p, const struct rf_facts *f)
 	} else if (p->mode == RF_MODE_OBSERVE && observable) {
 		assert_int_equal(d.word, RF_WORD_DETECTED);
 		assert_int_equal(d.action, RF_ACTION_APPLY);
-	} else if (f->kind == RF_FACT_DMA) {
+	} else if (f->kind == RF_FACT_DMA || f->kind == RF_FACT_ABANDONED) {
 		assert_int_equal(d.word, RF_WORD_DETECTED);
 		assert_int_equal(d.action, RF_ACTION_SUPPRESS);
 	} else {
@@ -213,7 +220,7 @@ static void test_every_combination(void **state)
 	rf_policy_default(&p);
 	for (int mode = RF_MODE_ENFORCE; mode <= RF_MODE_OBSERVE; mode++)
 		for (int denied = RF_ON_DENIED_FAULT; denied <= RF_ON_DENIED_KILL; denied++)
-			for (int kind = 0; kind <= RF_FACT_DMA + 1; kind++)
+			for (int kind = 0; kind <= RF_FACT_ABANDONED + 1; kind++)
 				for (int region = 0; region <= RF_FACT_REGION_OUTSIDE + 1; region++)
 					for (int patch = 0; patch <= RF_FACT_PATCH_ILLEGAL_INSN + 1;
 					     patch++)
@@ -226,7 +233,7 @@ static void test_every_combination(void **state)
 							p.on_denied = denied;
 							check(&p, &f);
 						}
-	assert_int_equal(n, 2 * 2 * 6 * 5 * 7 * 5);
+	assert_int_equal(n, 2 * 2 * 7 * 5 * 7 * 5);
 }
 
 static void test_no_facts_is_blocked(void **state)

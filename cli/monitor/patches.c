@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Text patching, as the monitor sees it: it compiles the table the fence judges by, answers for
+ * what the table does not know, writes down what was allowed, and puts back what was left half way.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/monitor/monitor.h"
+
+#define BLOCK 512		      /* trail entries at once */
+#define SWEEP_NS UINT64_C(1000000000) /* the table against the guest's own lists */
+#define QUIET_NS UINT64_C(2000000000) /* without a patch: the burst is over */
+
+/* --- the trail, to disk --------------------------------------------------- */
+
+static void summarise(struct rf_guest *g)
+{
+	char text[256] = "";
+	size_t len = 0;
+
+	for (int k = 1; k < RF_SITE_KINDS; k++) {
+		if (!g->burst[k])
+			continue;
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s %llu",
+					len ? ", " : "", rf_site_kind_text((enum rf_site_kind)k),
+					(unsigned long long)g->burst[k]);
+		g->burst[k] = 0;
+	}
+	if (len) {
+		const struct rf_record r = { .kind = "patches",
+					     .region = "text",
+					     .rule = "text-patch-legal",
+					     .verdict = RF_WORD_ALLOWED,
+					     .outcome = "applied",
+					     .detail = text };
+
+		rf_record_write(g, &r);
+	}
+}
+
+int rf_patches_drain(struct rf_guest *g)
+{
+	struct rf_patch_entry entries[BLOCK];
+	size_t n;
+
+	if (!g->patchlog || !g->table)
+		return 0;
+	while ((n = g->hv->ops->entries(g->hv, g->patches_taken, entries, BLOCK))) {
+		struct rf_patch_line lines[BLOCK];
+		int err;
+
+		for (size_t i = 0; i < n; i++) {
+			const struct rf_patch_entry *e = &entries[i];
+
+			/* What would not read as a patch again would be miscounted: bounded. */
+			lines[i] = (struct rf_patch_line){
+				.ns = e->ns,
+				.at = e->at,
+				.vcpu = e->vcpu,
+				.kind = e->kind && e->kind < RF_SITE_KINDS ? e->kind : UINT8_MAX,
+				.len = e->len < 1 || e->len > RF_SITE_MAX_LEN ? RF_SITE_MAX_LEN
+									      : e->len,
+			};
+			memcpy(lines[i].before, e->before, sizeof(lines[i].before));
+			memcpy(lines[i].after, e->after, sizeof(lines[i].after));
+			if (lines[i].kind < RF_SITE_KINDS)
+				g->burst[lines[i].kind]++;
+		}
+		err = rf_patchlog_write(g->patchlog, lines, n);
+		if (err) {
+			rf_complain(g, "the patch log could not be written: %s", strerror(-err));
+			return err;
+		}
+		g->last_patch_ns = rf_now_ns();
+		g->patches_taken += n;
+		__atomic_store_n(&g->table->taken, g->patches_taken, __ATOMIC_RELEASE);
+	}
+	return 0;
+}
+
+/* --- the table ------------------------------------------------------------ */
+
+int rf_patches_begin(struct rf_guest *g)
+{
+	struct rf_diag diag = { "" };
+	struct rf_patching now;
+	int err;
+
+	if (!g->table)
+		return rf_note(g, "patch", "no site table: every write to text is denied",
+			       "this backend keeps none");
+	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, g->table, &g->patches, &diag);
+	if (err)
+		return rf_note(g, "patch", "no site table: every write to text is denied",
+			       diag.text);
+	if (g->patchlog) {
+		err = rf_patchlog_head(g->patchlog, g->table->base, g->kernel_event);
+		if (err)
+			return err;
+		/* An earlier monitor's log may hold a patch twice, when its disk was full. */
+		g->hv->ops->trail(g->hv, &now);
+		g->patches_taken = rf_patchlog_count(g->patchlog);
+		if (g->patches_taken > now.head)
+			g->patches_taken = now.head;
+		g->table->taken = g->patches_taken;
+		/* From here on the fence may judge by it. */
+		__atomic_store_n(&g->table->kernel, g->kernel_event, __ATOMIC_RELEASE);
+	}
+	return 0;
+}
+
+void rf_patches_end(struct rf_guest *g)
+{
+	if (g->table)
+		__atomic_store_n(&g->table->kernel, 0, __ATOMIC_RELEASE);
+	if (g->patches) {
+		rf_patches_drain(g);
+		summarise(g);
+	}
+	rf_textpatch_destroy(g->patches);
+	g->patches = NULL;
+	g->waiting_count = 0;
+}
+
+int rf_patches_judge(struct rf_guest *g, const struct rf_msg_event *ev, uint64_t gva,
+		     struct rf_patch_result *out)
+{
+	struct rf_patching now;
+	int err;
+
+	g->hv->ops->trail(g->hv, &now);
+	err = rf_textpatch_judge(g->patches, &g->mem, now.last_tail, rf_gva_of(gva),
+				 ev->write.bytes, ev->write.len, out);
+	/* A breakpoint, a trampoline, a target may have come since: the guest's lists say. */
+	if (!err && out->verdict != RF_PATCH_STEP && out->verdict != RF_PATCH_DONE &&
+	    !rf_textpatch_refresh(g->patches, &g->mem, &g->paging, rf_gva_of(gva), ev->write.bytes,
+				  ev->write.len))
+		err = rf_textpatch_judge(g->patches, &g->mem, now.last_tail, rf_gva_of(gva),
+					 ev->write.bytes, ev->write.len, out);
+	if (!err && out->verdict == RF_PATCH_STEP && out->resting && now.count == RF_FLIGHTS) {
+		out->verdict = RF_PATCH_BAD_STEP;
+		out->why = "more sites half way than the kernel ever patches at once";
+	}
+	return err;
+}
+
+bool rf_patches_under_way(struct rf_guest *g, uint64_t gva, uint32_t len)
+{
+	struct rf_patching now;
+
+	if (!g->patches)
+		return false;
+	g->hv->ops->trail(g->hv, &now);
+	for (uint32_t i = 0; i < now.count; i++) {
+		uint64_t site = g->table->base + now.flights[i].at;
+
+		if (gva < site + now.flights[i].len && site < gva + len)
+			return true;
+	}
+	return false;
+}
+
+/* --- left half way -------------------------------------------------------- */
+
+static int abandon(struct rf_guest *g, const struct rf_flight *f)
+{
+	const struct rf_facts facts = { .kind = RF_FACT_ABANDONED, .region = RF_FACT_REGION_TEXT };
+	const struct rf_msg_restore m = { .kernel = g->kernel_event, .flight = f->number };
+	struct rf_record r = { .kind = "patch", .region = "text", .len = f->len };
+	uint64_t gva = g->table->base + f->at;
+	struct rf_decision d;
+	rf_gpa gpa;
+	int err = 0;
+
+	if (rf_policy_decide(&g->policy, &facts, &d) ||
+	    rf_kernel_image_gpa(g->kernel, rf_gva_of(gva), &gpa))
+		return -EINVAL;
+	r.gpa = gpa.v;
+	r.has_new = !rf_memory_read(&g->mem, gpa, r.new_bytes, f->len);
+	if (g->policy.mode == RF_MODE_ENFORCE)
+		err = g->hv->ops->restore(g->hv, &m);
+	/* It has ended by itself, or no vCPU ran: then nobody could have gone on with it. */
+	if (err == -ENOENT || err == -EAGAIN || err == -ESTALE)
+		return 0;
+	r.outcome = err					? "the old bytes could not be put back"
+		    : g->policy.mode == RF_MODE_ENFORCE ? "the site's old bytes were put back"
+							: "left as it is";
+	r.has_old = r.has_target = true;
+	memcpy(r.old_bytes, f->before, f->len);
+	rf_name_address(g, &g->paging, gva, &r.target);
+	r.rule = d.rule;
+	r.verdict = d.word;
+	r.detail = "a patch was begun and not finished";
+	return rf_record_write(g, &r);
+}
+
+/* Flights are known by their number: one that is still there after patch_timeout_ms was left. */
+static int watch_flights(struct rf_guest *g, uint64_t now_ns)
+{
+	struct rf_patching now;
+	uint32_t kept = 0;
+
+	g->hv->ops->trail(g->hv, &now);
+	for (uint32_t i = 0; i < now.count; i++) {
+		struct rf_waiting w = { now.flights[i].number, now_ns };
+
+		for (uint32_t n = 0; n < g->waiting_count; n++)
+			if (g->waiting[n].number == w.number)
+				w.since = g->waiting[n].since;
+		if (now_ns - w.since > g->policy.patch_timeout_ms * UINT64_C(1000000)) {
+			int err = abandon(g, &now.flights[i]);
+
+			if (err)
+				return err;
+			w.since = now_ns;
+		}
+		g->next_waiting[kept++] = w;
+	}
+	memcpy(g->waiting, g->next_waiting, kept * sizeof(g->waiting[0]));
+	g->waiting_count = kept;
+	return 0;
+}
+
+int rf_patches_tick(struct rf_guest *g)
+{
+	uint64_t now;
+	int err;
+
+	if (!g->patches)
+		return 0;
+	err = rf_patches_drain(g);
+	now = rf_now_ns();
+	if (!err)
+		err = watch_flights(g, now);
+	if (now - g->last_patch_ns > QUIET_NS)
+		summarise(g);
+	if (!err && now - g->last_patch_sweep_ns > SWEEP_NS) {
+		g->last_patch_sweep_ns = now;
+		/* A guest that changes its lists meanwhile is looked at again in a second. */
+		rf_textpatch_sweep(g->patches, &g->mem, &g->paging);
+	}
+	return err;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Text patching settled in the VMM: a store that the monitor's table allows is applied, counted and
+ * put on the trail with no round trip. What the table does not allow is the monitor's to judge. All
+ * of it under rf_vm.lock, so that each store is judged against the text that the one before it
+ * left.
+ */
+#include "hv/vm.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define SEQ_TRIES 8 /* the monitor's changes are short; then it may as well be asked */
+
+static const struct rf_patch_table *table; /* NULL: none yet. The monitor changes it. */
+
+static struct rf_trail *trail(void)
+{
+	return &((struct rf_board_file *)rf_vm.board)->trail;
+}
+
+void rf_overlay_write(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len)
+{
+	/* Other vCPUs may be fetching these bytes: the int3 protocol is made for that. */
+	memcpy(o->copy + at, bytes, len);
+	if (o->decoy)
+		memcpy(o->decoy + at, bytes, len);
+	for (uint64_t p = at / RF_PAGE_SIZE; p <= (at + len - 1) / RF_PAGE_SIZE; p++)
+		o->dirty[p / 64] |= UINT64_C(1) << (p % 64);
+	__atomic_fetch_add(&rf_vm.board->counters[RF_COUNT_PATCHED_BYTES], len, __ATOMIC_RELAXED);
+}
+
+static int read_text(void *ctx, uint32_t at, uint8_t *buf, uint32_t len)
+{
+	const struct rf_overlay *o = ctx;
+
+	if (at > o->gpa.size || len > o->gpa.size - at)
+		return -EFAULT;
+	memcpy(buf, o->copy + at, len);
+	return 0;
+}
+
+/* The sealed text that holds all of the store, or NULL. */
+static struct rf_overlay *text_at(uint64_t gpa, uint64_t len)
+{
+	struct rf_overlay *o = rf_overlay_at(&rf_vm.slots, gpa);
+
+	if (!o || o->kind != RF_OVERLAY_SEAL || o->region != RF_REGION_TEXT ||
+	    o->gpa.size > UINT32_MAX || len > o->gpa.size - (gpa - o->gpa.start))
+		return NULL;
+	return o;
+}
+
+static bool judge(struct rf_overlay *o, uint32_t at, const uint8_t *bytes, uint32_t len,
+		  struct rf_patch_result *out)
+{
+	const struct rf_patch_text text = { read_text, o };
+
+	if (!table)
+		return false;
+	for (int i = 0; i < SEQ_TRIES; i++) {
+		uint32_t seq = __atomic_load_n(&table->seq, __ATOMIC_ACQUIRE);
+		int err;
+
+		if (seq & 1)
+			continue;
+		/* The table of another kernel, or one that does not begin where text does, says
+		 * nothing of these bytes. */
+		if (table->magic != RF_TABLE_MAGIC || table->revision != RF_TABLE_REVISION ||
+		    !table->kernel || table->kernel != rf_vm.board->kernel || table->base != o->gva)
+			return false;
+		err = rf_patch_judge(table, &text, trail()->last_tail, at, bytes, len, out);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (!err && __atomic_load_n(&table->seq, __ATOMIC_RELAXED) == seq)
+			return out->verdict == RF_PATCH_STEP || out->verdict == RF_PATCH_DONE;
+	}
+	return false;
+}
+
+/* --- sites under way ------------------------------------------------------ */
+
+static struct rf_flight *flight_at(uint32_t at, uint32_t len)
+{
+	struct rf_trail *t = trail();
+
+	for (uint32_t i = 0; i < t->flights_count; i++) {
+		struct rf_flight *f = &t->flights[i];
+
+		if (at < f->at + f->len && f->at < at + len)
+			return f;
+	}
+	return NULL;
+}
+
+static void take_off(const struct rf_patch_result *r)
+{
+	static uint64_t number;
+	struct rf_trail *t = trail();
+	struct rf_flight *f = &t->flights[t->flights_count];
+
+	*f = (struct rf_flight){ ++number, r->at, (uint8_t)r->kind, r->len, { 0 }, 0 };
+	memcpy(f->before, r->now, sizeof(f->before));
+	__atomic_store_n(&t->flights_count, t->flights_count + 1, __ATOMIC_RELEASE);
+}
+
+static void land(struct rf_flight *f)
+{
+	struct rf_trail *t = trail();
+
+	*f = t->flights[t->flights_count - 1];
+	__atomic_store_n(&t->flights_count, t->flights_count - 1, __ATOMIC_RELEASE);
+}
+
+/* --- the trail ------------------------------------------------------------ */
+
+static bool trail_full(void)
+{
+	uint64_t taken = __atomic_load_n(&table->taken, __ATOMIC_ACQUIRE), head = trail()->head;
+
+	return taken > head || head - taken >= RF_TRAIL_ENTRIES;
+}
+
+static void leave_entry(const struct rf_vcpu *v, const struct rf_patch_result *r,
+			const uint8_t *before)
+{
+	struct rf_trail *t = trail();
+	struct rf_patch_entry *e = &t->entries[t->head % RF_TRAIL_ENTRIES];
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	*e = (struct rf_patch_entry){
+		.ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
+		.at = r->at,
+		.vcpu = (uint16_t)v->id,
+		.kind = (uint8_t)r->kind,
+		.len = r->len,
+	};
+	memcpy(e->before, before, r->len);
+	memcpy(e->after, r->next, r->len);
+	__atomic_fetch_add(&t->kinds[r->kind], 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->head, t->head + 1, __ATOMIC_RELEASE);
+}
+
+/* The store is legal: it lands, and the trail knows. */
+static void commit(struct rf_vcpu *v, struct rf_overlay *o, const struct rf_patch_result *r,
+		   const uint8_t *bytes, uint32_t len)
+{
+	struct rf_flight *f = flight_at(r->at, r->len);
+	struct rf_trail *t = trail();
+
+	rf_overlay_write(o, r->at + r->offset, bytes, len);
+	if (r->verdict == RF_PATCH_STEP) {
+		if (!f && r->resting)
+			take_off(r);
+		if (r->offset)
+			t->last_tail = r->at;
+		return;
+	}
+	if (t->last_tail == r->at)
+		t->last_tail = UINT32_MAX;
+	if (memcmp(f ? f->before : r->now, r->next, r->len))
+		leave_entry(v, r, f ? f->before : r->now);
+	if (f)
+		land(f);
+}
+
+bool rf_patch_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len)
+{
+	struct rf_patch_result r;
+	struct rf_overlay *o;
+	bool legal = false;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	o = text_at(gpa, len);
+	if (o)
+		legal = judge(o, (uint32_t)(gpa - o->gpa.start), bytes, len, &r);
+	/* Both are emptied by the monitor when it is asked. */
+	if (legal && (trail_full() || trail()->flights_count == RF_FLIGHTS))
+		legal = false;
+	if (legal)
+		commit(v, o, &r, bytes, len);
+	pthread_mutex_unlock(&rf_vm.lock);
+	return legal;
+}
+
+/* --- put back ------------------------------------------------------------- */
+
+/* The tail first: until the first byte is the old one again, who runs into the site takes #BP. */
+static void put_back(struct rf_overlay *o, struct rf_flight *f)
+{
+	struct rf_trail *t = trail();
+
+	if (f->len > 1)
+		rf_overlay_write(o, f->at + 1, f->before + 1, f->len - 1u);
+	rf_overlay_write(o, f->at, f->before, 1);
+	if (t->last_tail == f->at)
+		t->last_tail = UINT32_MAX;
+	land(f);
+}
+
+void rf_patch_denied(uint64_t gpa, uint32_t len)
+{
+	struct rf_flight *f;
+	struct rf_overlay *o;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	o = text_at(gpa, len);
+	while (o && (f = flight_at((uint32_t)(gpa - o->gpa.start), len)))
+		put_back(o, f);
+	pthread_mutex_unlock(&rf_vm.lock);
+}
+
+int rf_patch_restore(const struct rf_msg_restore *m)
+{
+	struct rf_trail *t = trail();
+	int err = -ENOENT;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	if (!m->kernel || m->kernel != atomic_load(&rf_vm.kernel))
+		err = -ESTALE;
+	else if (!rf_gate_anyone_in())
+		err = -EAGAIN;
+	for (size_t i = 0; err == -ENOENT && i < rf_vm.slots.nr_overlays; i++) {
+		struct rf_overlay *o = &rf_vm.slots.overlays[i];
+
+		if (o->kind != RF_OVERLAY_SEAL || o->region != RF_REGION_TEXT)
+			continue;
+		for (uint32_t n = 0; n < t->flights_count; n++) {
+			if (t->flights[n].number != m->flight)
+				continue;
+			put_back(o, &t->flights[n]);
+			err = 0;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err;
+}
+
+/* --- set up --------------------------------------------------------------- */
+
+int rf_patch_use(int fd)
+{
+	const struct rf_patch_table *next;
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	/* A file that could still shrink would turn our reads into SIGBUS. */
+	if (fstat(fd, &st) || st.st_size != (off_t)sizeof(*next) || seals < 0 ||
+	    !(seals & F_SEAL_SHRINK))
+		return -EBADMSG;
+	next = mmap(NULL, sizeof(*next), PROT_READ, MAP_SHARED, fd, 0);
+	if (next == MAP_FAILED)
+		return -errno;
+	pthread_mutex_lock(&rf_vm.lock);
+	if (table)
+		munmap((void *)(uintptr_t)table, sizeof(*table));
+	table = next;
+	pthread_mutex_unlock(&rf_vm.lock);
+	return 0;
+}
+
+void rf_patch_reset(void)
+{
+	trail()->last_tail = UINT32_MAX;
+	__atomic_store_n(&trail()->flights_count, 0, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Writing needs write(2) and fdatasync(2) alone: the monitor does it inside its sandbox. */
+#include "policy/patchlog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RECORD sizeof(union rf_patch_record)
+#define BLOCK 1024 /* records read at once */
+
+struct rf_patchlog {
+	int fd;
+	uint64_t instance, count;
+};
+
+long rf_patchlog_read(int fd, uint64_t *offset, union rf_patch_record *out, size_t max)
+{
+	ssize_t n = pread(fd, out, max * RECORD, (off_t)*offset);
+
+	if (n < 0)
+		return -errno;
+	n /= (ssize_t)RECORD;
+	*offset += (uint64_t)n * RECORD;
+	return n;
+}
+
+/* From the end back to the first head of this instance, or to one of another. */
+static int count_back(struct rf_patchlog *p, uint64_t records)
+{
+	static union rf_patch_record block[BLOCK];
+	uint64_t pending = 0; /* patches whose head is still to come */
+
+	while (records) {
+		size_t want = records < BLOCK ? (size_t)records : BLOCK;
+		uint64_t offset = (records - want) * RECORD;
+		long n = rf_patchlog_read(p->fd, &offset, block, want);
+
+		if (n != (long)want)
+			return n < 0 ? (int)n : -EIO;
+		for (size_t i = want; i--;) {
+			if (rf_patch_is_head(&block[i])) {
+				if (block[i].head.instance != p->instance)
+					return 0;
+				p->count += pending;
+				pending = 0;
+			} else if (rf_patch_is_line(&block[i])) {
+				pending++;
+			}
+		}
+		records -= want;
+	}
+	return 0;
+}
+
+static int write_all(int fd, const void *data, size_t size)
+{
+	const uint8_t *at = data;
+
+	while (size) {
+		ssize_t n = write(fd, at, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		at += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The file's size, after what was torn at its end has been filled up. */
+static int align(const struct rf_patchlog *p, uint64_t *size)
+{
+	static const uint8_t filling[RECORD];
+	struct stat st;
+	int err = 0;
+
+	if (fstat(p->fd, &st))
+		return -errno;
+	*size = (uint64_t)st.st_size;
+	if (*size % RECORD) {
+		err = write_all(p->fd, filling, RECORD - *size % RECORD);
+		*size += RECORD - *size % RECORD;
+	}
+	return err;
+}
+
+static int append(const struct rf_patchlog *p, const void *data, size_t size)
+{
+	uint64_t before;
+	int err = align(p, &before);
+
+	if (!err)
+		err = write_all(p->fd, data, size);
+	if (!err && fdatasync(p->fd))
+		err = -errno;
+	return err;
+}
+
+int rf_patchlog_open_fd(int fd, uint64_t instance, struct rf_patchlog **out)
+{
+	struct rf_patchlog *p;
+	struct stat st;
+	uint64_t size;
+	int flags = fcntl(fd, F_GETFL), err;
+
+	if (flags < 0 || fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) || (flags & O_ACCMODE) != O_RDWR || !(flags & O_APPEND))
+		return -EINVAL;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	*p = (struct rf_patchlog){ .fd = fd, .instance = instance };
+	err = align(p, &size);
+	if (!err)
+		err = count_back(p, size / RECORD);
+	if (err) {
+		free(p);
+		return err;
+	}
+	*out = p;
+	return 0;
+}
+
+void rf_patchlog_close(struct rf_patchlog *p)
+{
+	if (!p)
+		return;
+	close(p->fd);
+	free(p);
+}
+
+uint64_t rf_patchlog_count(const struct rf_patchlog *p)
+{
+	return p->count;
+}
+
+int rf_patchlog_head(struct rf_patchlog *p, uint64_t base, uint64_t kernel)
+{
+	const union rf_patch_record r = { .head = { .instance = p->instance,
+						    .base = base,
+						    .kernel = kernel,
+						    .version = 1,
+						    .mark = RF_PATCHLOG_HEAD } };
+
+	return append(p, &r, sizeof(r));
+}
+
+int rf_patchlog_write(struct rf_patchlog *p, struct rf_patch_line *lines, size_t count)
+{
+	int err;
+
+	for (size_t i = 0; i < count; i++)
+		lines[i].mark = RF_PATCHLOG_LINE;
+	err = append(p, lines, count * sizeof(*lines));
+	if (!err)
+		p->count += count;
+	return err;
+}

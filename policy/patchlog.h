@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The log of allowed text patches: too many for a line each in the audit log (a tracer on all
+ * functions is fifty thousand), so 32 bytes each in a file beside it, host byte order.
+ *
+ * A file is a row of records. A head says which VM start and which kernel the patches after it
+ * belong to. Each ends in its mark; what does not (torn by a crash or a full disk, then filled up
+ * to the next 32 bytes) is no record and is skipped.
+ */
+#ifndef RF_POLICY_PATCHLOG_H
+#define RF_POLICY_PATCHLOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RF_PATCHLOG_HEAD UINT32_C(0x44484c50) /* "PLHD" */
+#define RF_PATCHLOG_LINE UINT32_C(0x4e4c4c50) /* "PLLN" */
+
+struct rf_patch_line {
+	uint64_t ns; /* CLOCK_REALTIME */
+	uint32_t at; /* of the site, bytes from the head's base */
+	uint16_t vcpu;
+	uint8_t kind; /* the site's */
+	uint8_t len;  /* of the site, 1..6 */
+	uint8_t before[6], after[6];
+	uint32_t mark; /* RF_PATCHLOG_LINE */
+};
+
+struct rf_patch_head {
+	uint64_t instance; /* unique to one VM start */
+	uint64_t base;	   /* guest-virtual start of kernel text */
+	uint64_t kernel;   /* which kernel since the VM's start: ascends with each reboot */
+	uint32_t version;  /* 1 */
+	uint32_t mark;	   /* RF_PATCHLOG_HEAD */
+};
+
+union rf_patch_record {
+	struct rf_patch_line line;
+	struct rf_patch_head head;
+};
+_Static_assert(sizeof(union rf_patch_record) == 32, "one size for all");
+
+static inline bool rf_patch_is_head(const union rf_patch_record *r)
+{
+	return r->head.mark == RF_PATCHLOG_HEAD && r->head.version == 1;
+}
+
+static inline bool rf_patch_is_line(const union rf_patch_record *r)
+{
+	return r->line.mark == RF_PATCHLOG_LINE && r->line.len >= 1 &&
+	       r->line.len <= sizeof(r->line.before);
+}
+
+struct rf_patchlog;
+
+/*
+ * Takes over an fd opened for append and read of a regular file. Counts the patches of `instance`
+ * that are there already (an earlier writer's), reading back no further than its first head. 0 or
+ * -errno, -EINVAL for an fd of the wrong kind. Owns fd on success.
+ */
+int rf_patchlog_open_fd(int fd, uint64_t instance, struct rf_patchlog **out);
+void rf_patchlog_close(struct rf_patchlog *p); /* NULL is fine */
+
+/* Patches of this instance, written by whoever. */
+uint64_t rf_patchlog_count(const struct rf_patchlog *p);
+/* What follows belongs to this kernel. */
+int rf_patchlog_head(struct rf_patchlog *p, uint64_t base, uint64_t kernel);
+/* Appends and flushes to disk; sets the marks. 0 or -errno: then none of them counts as written. */
+int rf_patchlog_write(struct rf_patchlog *p, struct rf_patch_line *lines, size_t count);
+
+/*
+ * Reads records from `*offset` on, at most max, and moves *offset behind them. How many, or -errno.
+ * What lies in them is the caller's to check.
+ */
+long rf_patchlog_read(int fd, uint64_t *offset, union rf_patch_record *out, size_t max);
+
+#endif

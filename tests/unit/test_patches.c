@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The monitor's part in text patching: table, patch log, bursts, sites left half way. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/fake_monitor.h"
+
+#define SITE_AT 0x1500u
+
+static int setup(void **state)
+{
+	int err = fake_setup(state);
+
+	if (!err)
+		fake_sealed();
+	return err;
+}
+
+static void patched(size_t count, enum rf_site_kind kind)
+{
+	for (size_t i = 0; i < count; i++)
+		fake.entries[fake.patching.head++] = (struct rf_patch_entry){ .at = SITE_AT,
+									      .kind = (uint8_t)kind,
+									      .len = 5,
+									      .before = { 1 },
+									      .after = { 2 } };
+}
+
+static void flight(uint64_t number)
+{
+	struct rf_flight *f = &fake.patching.flights[fake.patching.count++];
+
+	*f = (struct rf_flight){
+		.number = number, .at = SITE_AT, .kind = RF_SITE_FTRACE, .len = 5
+	};
+	memcpy(f->before, "\x0f\x1f\x44\0\0", 5);
+}
+
+static size_t logged(void)
+{
+	union rf_patch_record r[64];
+	uint64_t offset = 0;
+	size_t lines = 0;
+	int fd = open(fake.patches_path, O_RDONLY | O_CLOEXEC);
+	long n;
+
+	while ((n = rf_patchlog_read(fd, &offset, r, 64)) > 0)
+		for (long i = 0; i < n; i++)
+			lines += rf_patch_is_line(&r[i]);
+	close(fd);
+	return lines;
+}
+
+/* As the monitor's loop does, with as much time gone by as it takes to be quiet. */
+static void tick(uint64_t seconds)
+{
+	guest.last_patch_ns -= seconds * 1000000000;
+	guest.last_patch_sweep_ns -= seconds * 1000000000;
+	for (uint32_t i = 0; i < guest.waiting_count; i++)
+		guest.waiting[i].since -= seconds * 1000000000;
+	assert_int_equal(rf_patches_tick(&guest), 0);
+}
+
+static void published(void **state)
+{
+	assert_int_equal(fake.table.kernel, guest.kernel_event);
+	rf_guest_forget(&guest);
+	assert_int_equal(fake.table.kernel, 0);
+}
+
+static void nothing_to_publish(void **state)
+{
+	struct rf_msg_event ev = fake_event(RF_EVENT_RESET);
+
+	assert_int_equal(rf_guest_event(&guest, &ev), 0);
+	fake.info = (struct rf_backend_info){ .next_event = fake.info.next_event };
+	fake.textpatch_err = -ENOENT;
+	fake_sealed();
+	assert_int_equal(fake.table.kernel, 0);
+	assert_null(guest.patches);
+}
+
+static void drained(void **state)
+{
+	patched(1100, RF_SITE_FTRACE);
+	tick(0);
+	assert_int_equal(logged(), 1100);
+	assert_int_equal(fake.table.taken, 1100);
+	assert_int_equal(fake_count("kind", "patches"), 0); /* the burst may go on */
+	patched(3, RF_SITE_KPROBE);
+	tick(0);
+	guest.last_patch_ns -= UINT64_C(3000000000);
+	tick(3);
+	assert_int_equal(fake_count("kind", "patches"), 1);
+	assert_string_equal(fake_text(fake_line(0), "detail"), "ftrace 1100, kprobe 3");
+	assert_string_equal(fake_text(fake_line(0), "verdict"), "allowed");
+	tick(3);
+	assert_int_equal(fake_count("kind", "patches"), 1);
+	assert_int_equal(logged(), 1103);
+}
+
+/* The next monitor goes on where the log ends, and the last one leaves nothing behind. */
+static void drained_by_the_next(void **state)
+{
+	patched(2, RF_SITE_FTRACE);
+	tick(0);
+	patched(3, RF_SITE_FTRACE);
+	fake_new_monitor(); /* the fake's death drains: real ones do not */
+	patched(4, RF_SITE_FTRACE);
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	assert_int_equal(fake.table.taken, 5);
+	tick(0);
+	assert_int_equal(logged(), 9);
+	patched(1, RF_SITE_FTRACE);
+	rf_patches_end(&guest);
+	assert_int_equal(logged(), 10);
+	assert_int_equal(fake_count("kind", "patches"), 2);
+}
+
+/* What the fence says of an entry is bounded: each is one line, whatever it says. */
+static void strange_entries(void **state)
+{
+	patched(3, RF_SITE_FTRACE);
+	fake.entries[0].kind = 0;
+	fake.entries[1].kind = 200;
+	fake.entries[2].len = 99;
+	tick(0);
+	assert_int_equal(logged(), 3);
+}
+
+static void left_half_way(void **state)
+{
+	flight(9);
+	memcpy(fake.ram + SITE_AT, "\xcc\x1f\x44\0\0", 5);
+	tick(0);
+	tick(9);
+	assert_int_equal(fake.restored, 0);
+	tick(2);
+	assert_int_equal(fake.restored, 1);
+	assert_int_equal(fake.restore.flight, 9);
+	assert_int_equal(fake.restore.kernel, guest.kernel_event);
+	assert_string_equal(fake_text(fake_line(0), "kind"), "patch");
+	assert_string_equal(fake_text(fake_line(0), "rule"), "text-patch-abandoned");
+	assert_string_equal(fake_text(fake_line(0), "verdict"), "detected");
+	assert_string_equal(fake_text(fake_line(0), "outcome"),
+			    "the site's old bytes were put back");
+	assert_string_equal(fake_text(fake_line(0), "old"), "0f1f440000");
+	assert_string_equal(fake_text(fake_line(0), "new"), "cc1f440000");
+	assert_string_equal(fake_text(json_object_get(fake_line(0), "target"), "symbol"),
+			    "entry_SYSCALL_64");
+}
+
+/* Another flight at the same site is not as old; one that ended by itself is no finding. */
+static void not_left(void **state)
+{
+	size_t lines = fake_lines();
+
+	flight(9);
+	tick(0);
+	tick(9);
+	fake.patching.count = 0;
+	flight(10);
+	tick(2);
+	tick(9);
+	assert_int_equal(fake.restored, 0);
+	fake.restore_err = -ENOENT;
+	tick(2);
+	assert_int_equal(fake.restored, 1);
+	fake.restore_err = -EAGAIN; /* no vCPU runs: it gets the whole time again */
+	tick(11);
+	tick(9);
+	assert_int_equal(fake.restored, 2);
+	assert_int_equal(fake_lines(), lines);
+}
+
+static void observed(void **state)
+{
+	guest.policy.mode = RF_MODE_OBSERVE;
+	flight(9);
+	tick(0);
+	tick(11);
+	assert_int_equal(fake.restored, 0);
+	assert_string_equal(fake_text(fake_line(0), "outcome"), "left as it is");
+}
+
+/* A denied store to a site under way puts it back, and the line says so. */
+static void denied_under_way(void **state)
+{
+	struct rf_msg_event ev = fake_write_event(IMAGE_GPA + SITE_AT, "\x90", 1);
+
+	fake.patch.verdict = RF_PATCH_BAD_INSN;
+	flight(9);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_non_null(strstr(fake_text(fake_line(0), "outcome"), "old bytes were put back"));
+	ev = fake_write_event(IMAGE_GPA + SITE_AT + 5, "\x90", 1);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_null(strstr(fake_text(fake_line(0), "outcome"), "put back"));
+}
+
+static void too_many_under_way(void **state)
+{
+	struct rf_msg_event ev = fake_write_event(IMAGE_GPA + SITE_AT, "\xcc", 1);
+
+	fake.patch = (struct rf_patch_result){ .verdict = RF_PATCH_STEP, .resting = true };
+	fake.patching.count = RF_FLIGHTS;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_string_equal(fake_text(fake_line(0), "rule"), "text-illegal-step");
+}
+
+static void swept(void **state)
+{
+	tick(2);
+	assert_int_equal(fake.patch_sweeps, 1);
+	tick(0);
+	assert_int_equal(fake.patch_sweeps, 1);
+	tick(2);
+	assert_int_equal(fake.patch_sweeps, 2);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
+		T(published),	     T(nothing_to_publish), T(drained),	 T(drained_by_the_next),
+		T(strange_entries),  T(left_half_way),	    T(not_left), T(observed),
+		T(denied_under_way), T(too_many_under_way), T(swept),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
