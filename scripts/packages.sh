@@ -8,7 +8,8 @@ build="gcc gcc-12 make clang clang-format libclang-rt-14-dev pkg-config libcapst
 # gcc-12, bc and kmod are for the guest module, built against the distribution's kernel headers.
 lab="qemu-system-x86 seabios busybox-static cpio zstd xz-utils kmod bc ca-certificates"
 vmx="bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso bsdutils"
-rootfs="mmdebstrap"
+# The Debian guest: its disk.
+rootfs="mmdebstrap e2fsprogs"
 
 missing=
 for package in $build $lab $vmx $rootfs; do

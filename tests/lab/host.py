@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable
 
+import debian
 import guest
 import kernels
 from build import HERE, Cpio, LabError, digest, library_closure, locked, out_dir, run, write_atomic
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 # In load order. What a kernel has built in is left out; kvm-intel serves hosts with VMX.
 MODULES = ["irqbypass", "ccp", "kvm", "kvm-amd", "kvm-intel", "virtio_ring", "virtio", "virtio_pci_modern_dev",
-           "virtio_pci_legacy_dev", "virtio_pci", "virtio_console"]
+           "virtio_pci_legacy_dev", "virtio_pci", "virtio_console", "virtio_blk"]
 # What microvm and q35 guests load at start.
 ROMS = ["bios-microvm.bin", "qboot.rom", "bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin", "pvh.bin"]
 ROM_FOLDERS = [Path("/usr/share/qemu"), Path("/usr/share/seabios")]
@@ -87,12 +88,14 @@ def _base(kernel: kernels.Kernel) -> Path:
     return image
 
 
-def _guests(series: Iterable[str]) -> bytes:
+def _guests(series: Iterable[str], debian_too: bool) -> bytes:
     archive = Cpio()
     for name in series:
         files = guest.get(name)
         archive.file(f"guest/{name}/vmlinuz", files.vmlinuz)
         archive.file(f"guest/{name}/initrd", files.initrd)
+        if debian_too:
+            archive.file(f"guest/{name}/debian", debian.get(name))
     return archive.finish()
 
 
@@ -110,10 +113,11 @@ def _jobs(jobs: "list[Job]") -> bytes:
     return archive.finish()
 
 
-def image(series: str, guests: Iterable[str], jobs: "list[Job]", target: Path) -> kernels.Kernel:
+def image(series: str, guests: Iterable[str], jobs: "list[Job]", target: Path,
+          debian_too: bool = False) -> kernels.Kernel:
     """Write the emulated host's initramfs to a file; return the kernel that goes with it."""
     kernel = kernels.get(series)
     base = _base(kernel).read_bytes()
     # The kernel looks for the next archive at a multiple of four bytes.
-    target.write_bytes(base + b"\0" * (-len(base) % 4) + _guests(guests) + _jobs(jobs))
+    target.write_bytes(base + b"\0" * (-len(base) % 4) + _guests(guests, debian_too) + _jobs(jobs))
     return kernel

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterator, Optional, Union
 
+import debian
 import guest
 import host
 import probe
@@ -38,6 +39,7 @@ class Job:
     script: str
     timeout: int = 120
     files: dict[str, Union[Path, bytes]] = field(default_factory=dict)
+    debian: bool = False  # it boots the Debian guest
 
     def contents(self) -> dict[str, bytes]:
         """Every file of the job's folder."""
@@ -206,12 +208,15 @@ def extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None
 
 
 def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory: int, show: Show) -> list[Result]:
+    disk = debian.disk() if any(job.debian for job in jobs) else None
     with tempfile.TemporaryDirectory(prefix="boot-", dir=out_dir()) as temporary:
         image, artefacts = Path(temporary) / "host.img", Path(temporary) / "artefacts.tar"
-        host.image(series, guests, jobs, image)
+        host.image(series, guests, jobs, image, disk is not None)
         command = qemu_line(series, image, cpus, memory) + [
             "-device", "virtio-serial-pci", "-chardev", f"file,id=artefacts,path={artefacts}",
             "-device", "virtserialport,chardev=artefacts"]
+        if disk:
+            command += ["-drive", f"file={disk},format=raw,if=virtio,readonly=on"]
         console = _Console(jobs, show)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    start_new_session=True, preexec_fn=_die_with_parent)
@@ -230,13 +235,16 @@ def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory
 
 
 def _native(jobs: list[Job], guests: list[str], show: Show) -> list[Result]:
+    disk = debian.disk() if any(job.debian for job in jobs) else None
     for series in guests:
         guest.get(series)
+        if disk:
+            debian.get(series)
     build = out_dir().parent
-    return [_native_job(job, build, show) for job in jobs]
+    return [_native_job(job, build, disk, show) for job in jobs]
 
 
-def _native_job(job: Job, build: Path, show: Show) -> Result:
+def _native_job(job: Job, build: Path, disk: Optional[Path], show: Show) -> Result:
     result = Result(job.name, None, _fresh(job.name))
     with tempfile.TemporaryDirectory(prefix="native-", dir=out_dir()) as temporary:
         for name, body in job.contents().items():
@@ -244,6 +252,7 @@ def _native_job(job: Job, build: Path, show: Show) -> Result:
             (Path(temporary) / name).chmod(0o755)
         environment = os.environ | {
             "PATH": f"{build}:{os.environ['PATH']}", "OUT": str(result.out), "GUEST": str(guest.folder()),
+            "DEBIAN": str(disk or ""),
             "QEMU": str(host.qemu()), "LAB": str(HERE / "host"), "LAB_MODE": "native", "TMPDIR": temporary}
         began = time.monotonic()
         process = subprocess.Popen(["sh", str(HERE / "host/job.sh")], cwd=temporary, env=environment,

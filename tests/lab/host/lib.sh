@@ -2,8 +2,9 @@
 # What job scripts may use, in the emulated host and natively alike.
 #   $QEMU       the stock VMM           $GUEST/<kernel>/{vmlinuz,initrd}   the guests
 #   $OUT        artefacts go here       $LAB_MODE  native | emulated
-: "${QEMU:=qemu-system-x86_64}" "${GUEST:=/guest}" "${LAB_MODE:=emulated}"
-export QEMU GUEST LAB_MODE
+#   $DEBIAN     the Debian guest's disk, for jobs that say that they boot it
+: "${QEMU:=qemu-system-x86_64}" "${GUEST:=/guest}" "${LAB_MODE:=emulated}" "${DEBIAN:=/dev/vda}"
+export QEMU GUEST LAB_MODE DEBIAN
 
 # l2 KERNEL CPUS CMDLINE [QEMU arguments]: boot a stock guest, console on standard output, until it ends.
 # $WRAP goes in front of the QEMU line: WRAP="ringfence run --name x --" l2 6.12 1 rf.mode=demo
@@ -22,4 +23,20 @@ l2() {
 		-smp "$l2_cpus" -m "${MEMORY:-256}" -nodefaults -display none -serial stdio \
 		-kernel "$GUEST/$l2_kernel/vmlinuz" -initrd "$GUEST/$l2_kernel/initrd" \
 		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check reboot=t $l2_cmdline" "$@"
+}
+
+# debian KERNEL CPUS CMDLINE [QEMU arguments]: boot the whole Debian, console on standard output, until it ends. What it
+# writes to its disk is gone then. $WRAP, $MEMORY and $LIMIT as above; PC=1 makes it a q35 with firmware and PCI; $INITRD is an
+# initramfs with files for it (debian.py), $SERIAL another place for the console. It sees no virtualisation:
+# its udev would load kvm, for guests three levels down.
+debian() {
+	debian_kernel=$1 debian_cpus=$2 debian_cmdline=$3
+	shift 3
+	debian_machine=microvm,pit=off,pic=off,isa-serial=on debian_bus=device
+	[ -z "${PC:-}" ] || debian_machine=q35 debian_bus=pci
+	timeout -s KILL "${LIMIT:-200}" $WRAP $QEMU -M "$debian_machine" -accel kvm -cpu host,-svm,-vmx \
+		-smp "$debian_cpus" -m "${MEMORY:-768}" -nodefaults -no-user-config -display none -no-reboot -serial "${SERIAL:-stdio}" \
+		-kernel "$GUEST/$debian_kernel/vmlinuz" -initrd "${INITRD:-$GUEST/$debian_kernel/debian}" \
+		-drive "id=disk,file=$DEBIAN,format=raw,if=none,snapshot=on" -device "virtio-blk-$debian_bus,drive=disk" \
+		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check reboot=t $debian_cmdline" "$@"
 }
