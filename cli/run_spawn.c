@@ -10,7 +10,7 @@
 #include "cli/run.h"
 
 /* Descriptors of the monitor, as its command line names them. */
-enum { FENCE_FD = 3, CONTROL_FD, AUDIT_FD, PATCHES_FD, NOTIFY_FD, POLICY_FD, FREE_FD };
+enum { FENCE_FD = 3, CONTROL_FD, AUDIT_FD, NOTIFY_FD, PATCHES_FD, POLICY_FD, FREE_FD };
 
 /*
  * Ends a child between fork and exec: the parent reads errno from the pipe, which a successful exec
@@ -60,8 +60,8 @@ static pid_t fork_reporting(int *report)
 
 static void move_fds(const struct rf_run *r, int notify, int report)
 {
-	int from[FREE_FD - FENCE_FD] = { r->fence_fd,	r->control_fd, r->audit_fd,
-					 r->patches_fd, notify,	       r->policy_fd };
+	int from[FREE_FD - FENCE_FD] = { r->fence_fd, r->control_fd, r->audit_fd,
+					 notify,      r->patches_fd, r->policy_fd };
 
 	/* First out of the way: one of them may stand where another must go. */
 	for (int i = 0; i < FREE_FD - FENCE_FD; i++) {
@@ -88,8 +88,8 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 		r->name,    "--fence-fd",
 		fd[0],	    "--control-fd",
 		fd[1],	    "--audit-fd",
-		fd[2],	    "--patches-fd",
-		fd[3],	    "--notify-fd",
+		fd[2],	    "--notify-fd",
+		fd[3],	    "--patches-fd",
 		fd[4],	    NULL /* --policy */,
 		policy,	    NULL,
 	};

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "hv/vm.h"
@@ -88,7 +89,13 @@ static int refuse(const char *why)
 static int board_create(int *out_fd)
 {
 	size_t size = sizeof(struct rf_board_file);
-	int fd = memfd_create("ringfence-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct rlimit files;
+	int fd;
+
+	/* Beyond it ftruncate() ends in a signal that nobody could explain. */
+	if (!getrlimit(RLIMIT_FSIZE, &files) && files.rlim_cur < size)
+		return -EFBIG;
+	fd = memfd_create("ringfence-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -errno;
@@ -218,7 +225,9 @@ static int vm_create(int kvm_fd, void *type)
 	rf_vm.step_blocks_irqs =
 		check_extension(kvm_fd, KVM_CAP_SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ;
 	if (board_create(&board))
-		return refuse("memory shared with the monitor could not be made");
+		return refuse(
+			"memory shared with the monitor could not be made (is there a limit on "
+			"file sizes, ulimit -f?)");
 	fd = rf_kvm(kvm_fd, KVM_CREATE_VM, type);
 	if (fd < 0) {
 		close(board);

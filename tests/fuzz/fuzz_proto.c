@@ -27,10 +27,10 @@ static void board_once(void)
 	if (board)
 		return;
 	board_fd = memfd_create("board", MFD_ALLOW_SEALING);
-	if (board_fd < 0 || ftruncate(board_fd, sizeof(*board)) ||
+	if (board_fd < 0 || ftruncate(board_fd, sizeof(struct rf_board_file)) ||
 	    fcntl(board_fd, F_ADD_SEALS, F_SEAL_SHRINK))
 		abort();
-	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, board_fd, 0);
+	board = mmap(NULL, sizeof(struct rf_board_file), PROT_READ | PROT_WRITE, MAP_SHARED, board_fd, 0);
 	if (board == MAP_FAILED)
 		abort();
 	board->magic = RF_BOARD_MAGIC;
@@ -139,7 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
 		abort();
 	if (!(flags & RAW_HELLO)) {
-		struct rf_msg_hello h = { .board_size = sizeof(*board) };
+		struct rf_msg_hello h = { .board_size = sizeof(struct rf_board_file) };
 
 		rf_msg_init(&h.h, RF_MSG_HELLO, 0);
 		say(pair[0], (const uint8_t *)&h, sizeof(h), board_fd);

@@ -122,8 +122,9 @@ def full_log(variant: str, room: int, policy: str = "", lands: bool = False) -> 
     """The log takes `room` more bytes. What cannot be recorded is not allowed: the VM is ended."""
     def test(lab: Lab) -> None:
         control(lab, variant)
-        lab.audit.write_text("{}\n" * 100000)  # the limit is everybody's: beyond what QEMU and the fence make
-        vm = lab.run(variant, policy, file_limit=300000 + room)
+        full = ("{" + " " * 997 + "}\n") * 10000  # the limit is everybody's: beyond what QEMU and the fence make
+        lab.audit.write_text(full)
+        vm = lab.run(variant, policy, file_limit=len(full) + room)
         if lands:
             wait(lambda: vm.said(RUNS_ON), "the guest to run")
             vm.ended()
@@ -198,7 +199,7 @@ def vanishes_term(lab: Lab) -> None:
 def comes_back_foreign(lab: Lab) -> None:
     """Who comes in its place and speaks something else gives no verdict; a real one does."""
     def go_on(vm: Process) -> None:
-        for packets in ([b"HTTP/1.1 200 OK\r\n\r\n"], [peers.welcome(2)], [peers.welcome(), b"\0" * 2048],
+        for packets in ([b"HTTP/1.1 200 OK\r\n\r\n"], [peers.welcome(1)], [peers.welcome(), b"\0" * 2048],
                         [peers.welcome(), peers.message(peers.VERDICT)]):
             monitor = peers.FakeMonitor(lab.folder / "fence", peers.answer_all(packets))
             held(lab, vm, 0.4)
@@ -217,7 +218,7 @@ def foreign_fences(lab: Lab) -> None:
     monitor = Monitor(lab)
     good = peers.board()
     wrong: dict[str, tuple[bytes, list[int]]] = {
-        "of another revision": (peers.hello(2), [good]),
+        "of another revision": (peers.hello(1), [good]),
         "foreign bytes": (b"GET / HTTP/1.1\r\n\r\n", []),
         "truncated": (peers.hello()[:40], [good]),
         "no more than a header": (peers.hello()[:16], [good]),
@@ -322,7 +323,7 @@ TESTS: dict[str, Test] = {
     "log-full-at-the-kernel": full_log("good", 0),
     "log-full-at-the-seal": full_log("good", 300),
     "log-full-later": full_log("flood", 20000, OBSERVE, lands=True),
-    "monitor-of-another-revision": foreign_monitor([peers.welcome(2)], "another revision"),
+    "monitor-of-another-revision": foreign_monitor([peers.welcome(1)], "another revision"),
     "monitor-truncated": foreign_monitor([peers.welcome()[:20]], NOT_A_MONITOR),
     "monitor-foreign": foreign_monitor([b"220 smtp ready\r\n"], NOT_A_MONITOR),
     "monitor-other-magic": foreign_monitor([peers.message(peers.WELCOME, magic=0)], NOT_A_MONITOR),

@@ -45,7 +45,7 @@ static void take_hello(int fd)
 	CHECK_EQ(hello.h.type, RF_MSG_HELLO);
 	CHECK(CMSG_FIRSTHDR(&m) && CMSG_FIRSTHDR(&m)->cmsg_type == SCM_RIGHTS);
 	memcpy(&board_fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(board_fd));
-	CHECK_EQ(hello.board_size, sizeof(struct rf_board));
+	CHECK_EQ(hello.board_size, sizeof(struct rf_board_file));
 	/* The monitor gets no writable mapping, whatever it asks for. */
 	CHECK(mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, board_fd, 0) ==
 	      MAP_FAILED);
