@@ -93,6 +93,7 @@ static int print_status(json_t *o)
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
 		print_value(values[i].label, json_object_get(o, values[i].member));
 	print_numbers("decisions", json_object_get(o, "audit"));
+	print_numbers("patches", json_object_get(o, "patches"));
 	print_numbers("counters", json_object_get(o, "counters"));
 	err = print_regions(json_object_get(o, "regions"));
 	json_decref(o);
