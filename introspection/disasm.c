@@ -70,13 +70,22 @@ void rf_disasm_text(struct rf_disasm *d, const uint8_t *code, size_t len, rf_gva
 		snprintf(text, text_size, "%s %s", d->step->mnemonic, d->step->op_str);
 }
 
+size_t rf_disasm_length(struct rf_disasm *d, const uint8_t *code, size_t len, rf_gva addr)
+{
+	uint64_t at = addr.v;
+
+	return cs_disasm_iter(d->plain, &code, &len, &at, d->step) ? d->step->size : 0;
+}
+
 /*
- * Length of the instruction at code; 1 for bytes Capstone 4 does not know (wrpkru, serialize, data
- * in text), after which the stream falls into step again by itself.
+ * 1 for bytes Capstone 4 does not know (wrpkru, serialize, data in text), after which the stream
+ * falls into step again by itself.
  */
 static size_t step_length(struct rf_disasm *d, const uint8_t *code, size_t len, uint64_t at)
 {
-	return cs_disasm_iter(d->plain, &code, &len, &at, d->step) ? d->step->size : 1;
+	size_t n = rf_disasm_length(d, code, len, rf_gva_of(at));
+
+	return n ? n : 1;
 }
 
 static uint32_t mark(uint64_t at, const rf_gva *starts, size_t count)

@@ -17,6 +17,9 @@ void rf_disasm_destroy(struct rf_disasm *d);
 void rf_disasm_text(struct rf_disasm *d, const uint8_t *code, size_t len, rf_gva addr, char *text,
 		    size_t text_size);
 
+/* Bytes of the first instruction in code[0..len), 0 when Capstone knows none there. */
+size_t rf_disasm_length(struct rf_disasm *d, const uint8_t *code, size_t len, rf_gva addr);
+
 /* General registers in the order of the instruction encoding: rax rcx rdx rbx rsp rbp rsi rdi
  * r8..r15. */
 struct rf_regs {

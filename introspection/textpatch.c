@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "introspection/textpatch_impl.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "introspection/diag.h"
+#include "introspection/disasm.h"
+#include "introspection/kimage.h"
+#include "introspection/textpatch_impl.h"
 
 int rf_textpatch_read(const struct rf_textpatch *t, const struct rf_memory *m, uint64_t gva,
 		      void *buf, size_t len)
@@ -15,19 +18,27 @@ int rf_textpatch_read(const struct rf_textpatch *t, const struct rf_memory *m, u
 	return rf_memory_read(m, rf_gpa_of(image->gpa.v + (gva - image->base.v)), buf, len);
 }
 
+bool rf_textpatch_is_code(const struct rf_textpatch *t, uint64_t gva)
+{
+	const struct rf_image *image = rf_kernel_image(t->k);
+
+	if (rf_textpatch_in_text(t, gva))
+		return rf_kernel_is_function(t->k, rf_gva_of(gva));
+	return gva >= RF_KIMAGE_WINDOW && !rf_within(gva, 1, image->base.v, image->size);
+}
+
+bool rf_textpatch_member(const struct rf_kernel *k, const char *type, const char *path,
+			 uint64_t size, uint64_t *offset)
+{
+	struct rf_member m;
+
+	if (rf_kernel_member(k, type, path, &m) || m.size != size)
+		return false;
+	*offset = m.offset;
+	return true;
+}
+
 /* --- the table's life ----------------------------------------------------- */
-
-/* The one writer's side of a sequence lock; the fence reads from another process. */
-static void begin(struct rf_patch_table *table)
-{
-	__atomic_store_n(&table->seq, table->seq | 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-}
-
-static void end(struct rf_patch_table *table)
-{
-	__atomic_store_n(&table->seq, table->seq + 1, __ATOMIC_RELEASE);
-}
 
 static void clear(struct rf_patch_table *table)
 {
@@ -50,12 +61,20 @@ int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 	t->k = k;
 	t->table = table;
 	t->torn = UINT32_MAX;
-	begin(table);
+	t->loading = true;
+	rf_ftrace_layout_init(t);
+	rf_probe_layout_init(t);
+	rf_change_begin(t);
 	clear(table);
-	err = rf_textpatch_load(t, m, p, diag);
+	err = rf_disasm_create(&t->disasm);
+	if (err)
+		rf_diag_fail(diag, err, "no disassembler");
+	else
+		err = rf_textpatch_load(t, m, p, diag);
 	if (err)
 		clear(table);
-	end(table);
+	rf_change_end(t);
+	t->loading = false;
 	if (err) {
 		rf_textpatch_destroy(t);
 		return err;
@@ -68,6 +87,7 @@ void rf_textpatch_destroy(struct rf_textpatch *t)
 {
 	if (!t)
 		return;
+	rf_disasm_destroy(t->disasm);
 	free(t->calls);
 	free(t);
 }
@@ -101,15 +121,49 @@ int rf_textpatch_judge(const struct rf_textpatch *t, const struct rf_memory *m, 
 	return rf_patch_judge(t->table, &text, last_tail, (uint32_t)at, bytes, len, out);
 }
 
+/* --- the guest is asked --------------------------------------------------- */
+
 int rf_textpatch_refresh(struct rf_textpatch *t, const struct rf_memory *m,
 			 const struct rf_paging *p, rf_gva gva, const uint8_t *bytes, size_t len)
 {
+	const struct rf_live g = { m, p };
+	struct rf_patch_site site;
+	struct rf_shape shape;
+	uint64_t at = gva.v - t->text;
+
+	if (at >= t->table->size)
+		return 0;
+	if (rf_patch_find(t->table, (uint32_t)at, &site, &shape)) {
+		switch ((enum rf_site_kind)site.kind) {
+		case RF_SITE_STATIC_CALL:
+		case RF_SITE_STATIC_TRAMP:
+			rf_calls_refresh(t, &g, site.at);
+			return 0;
+		case RF_SITE_FTRACE:
+		case RF_SITE_FTRACE_CALL:
+			rf_ftrace_refresh(t, &g, t->text + site.at);
+			return 0;
+		case RF_SITE_KPROBE:
+		case RF_SITE_KGDB:
+			break;
+		default:
+			return 0;
+		}
+	}
+	rf_probe_refresh(t, &g, gva.v, bytes, len);
 	return 0;
 }
 
 int rf_textpatch_sweep(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p)
 {
-	return 0;
+	const struct rf_live g = { m, p };
+	int err = rf_probe_sweep(t, &g);
+
+	if (!err)
+		err = rf_ftrace_sweep(t, &g);
+	if (!err)
+		err = rf_calls_sweep(t, &g);
+	return err;
 }
 
 /* --- for the log ---------------------------------------------------------- */

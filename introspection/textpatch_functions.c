@@ -14,14 +14,7 @@
 
 #include "introspection/textpatch_impl.h"
 
-#define THUNK_MAX 16 /* 9 or 10 bytes */
-
-struct thunk {
-	uint64_t at; /* of the template */
-	uint8_t bytes[THUNK_MAX], len;
-};
-
-static void read_thunk(const struct rf_loader *l, struct thunk *thunk)
+static void read_thunk(const struct rf_loader *l, struct rf_call_thunk *thunk)
 {
 	const struct rf_textpatch *t = l->t;
 	rf_gva start, end;
@@ -29,7 +22,7 @@ static void read_thunk(const struct rf_loader *l, struct thunk *thunk)
 	thunk->len = 0;
 	if (rf_kernel_address(t->k, "skl_call_thunk_template", &start) ||
 	    rf_kernel_address(t->k, "skl_call_thunk_tail", &end) || end.v <= start.v ||
-	    end.v - start.v > THUNK_MAX ||
+	    end.v - start.v > RF_THUNK_MAX ||
 	    !rf_within(start.v, end.v - start.v, t->rodata, t->erodata - t->rodata) ||
 	    rf_textpatch_read(t, l->m, start.v, thunk->bytes, end.v - start.v))
 		return;
@@ -37,13 +30,13 @@ static void read_thunk(const struct rf_loader *l, struct thunk *thunk)
 	thunk->len = (uint8_t)(end.v - start.v);
 }
 
-static bool is_thunk(const struct rf_loader *l, const struct thunk *thunk, uint64_t at)
+bool rf_call_thunk_is(const struct rf_call_thunk *thunk, uint64_t at, const uint8_t *have)
 {
 	static const uint8_t sarq_rip[4] = { 0x65, 0x48, 0xc1, 0x3d };
-	uint8_t want[THUNK_MAX];
+	uint8_t want[RF_THUNK_MAX];
 	uint32_t disp;
 
-	if (!thunk->len || at < l->t->text)
+	if (!thunk->len)
 		return false;
 	memcpy(want, thunk->bytes, thunk->len);
 	if (thunk->len >= 9 && !memcmp(want, sarq_rip, 4)) {
@@ -51,12 +44,19 @@ static bool is_thunk(const struct rf_loader *l, const struct thunk *thunk, uint6
 		disp += (uint32_t)(thunk->at - at);
 		memcpy(want + 4, &disp, 4);
 	}
-	return !memcmp(l->bytes + (at - l->t->text), want, thunk->len);
+	return !memcmp(have, want, thunk->len);
+}
+
+/* What the build puts before functions has names of its own, and is no place to call. */
+static bool is_padding(const struct rf_symbol *s)
+{
+	return !strncmp(s->name, "__pfx_", 6) || !strncmp(s->name, "__cfi_", 6);
 }
 
 static bool is_code(const struct rf_symbol *s)
 {
-	return s->type == 't' || s->type == 'T' || s->type == 'w' || s->type == 'W';
+	return (s->type == 't' || s->type == 'T' || s->type == 'w' || s->type == 'W') &&
+	       !is_padding(s);
 }
 
 static bool is_trampoline(const struct rf_symbol *s)
@@ -85,10 +85,10 @@ void rf_textpatch_functions(struct rf_loader *l)
 {
 	struct rf_textpatch *t = l->t;
 	size_t count = rf_kernel_symbol_count(t->k), i = 0;
-	struct thunk thunk;
+	uint64_t pad;
 
 	t->table->sets[RF_SET_FUNCTIONS] = (struct rf_patch_set){ 0, 0 };
-	read_thunk(l, &thunk);
+	read_thunk(l, &t->thunk);
 	while (i < count) { /* symbols ascend: all names of one address together */
 		bool code = false, trampoline = false;
 		struct rf_symbol s;
@@ -105,8 +105,9 @@ void rf_textpatch_functions(struct rf_loader *l)
 		}
 		if (!code || trampoline || !rf_textpatch_in_text(t, addr))
 			continue;
-		if (is_thunk(l, &thunk, addr - thunk.len))
-			add(t, addr - thunk.len);
+		pad = addr - t->thunk.len;
+		if (pad >= t->text && rf_call_thunk_is(&t->thunk, pad, l->bytes + (pad - t->text)))
+			add(t, pad);
 		add(t, addr);
 	}
 	/* A thunk may reach back over a symbol that is no function. */

@@ -14,10 +14,13 @@ enum {
 	/* From here on they change while the guest runs, at fixed places at the targets' end. */
 	RF_SET_CHANGING,
 	RF_SET_CALL_EXTRA = RF_SET_CHANGING, /* targets of static calls outside core text */
+	RF_SET_FTRACE_CALLERS,		     /* what a function's entry may call */
+	RF_SET_FTRACE_FUNCS,		     /* what the two callers of ftrace may call */
+	RF_SET_OPT_SLOTS,		     /* detours of optimised kprobes */
 	RF_SETS,
 };
 
-#define RF_SET_ROOM 4096u /* members of a changing set */
+#define RF_SET_ROOM 8192u /* members of a changing set */
 #define RF_FUNCTIONS_MAX (RF_TABLE_TARGETS - (RF_SETS - RF_SET_CHANGING) * RF_SET_ROOM)
 
 /* Indices into table->shapes. */
@@ -27,6 +30,14 @@ enum {
 	RF_SHAPE_CALL,
 	RF_SHAPE_CALL_TAIL,
 	RF_SHAPE_TRAMP,
+	RF_SHAPE_FTRACE,
+	RF_SHAPE_FTRACE_CALL,
+	RF_SHAPE_FTRACE_JMP,
+	RF_SHAPE_SMP_LOCK,
+	RF_SHAPE_PROBE,	     /* a breakpoint */
+	RF_SHAPE_PROBE_OPT,  /* a breakpoint, or the jump that replaces it */
+	RF_SHAPE_PROBE_GONE, /* the guest has no more of it, but it is still there */
+	RF_SHAPE_PROBE_OPT_GONE,
 	RF_SHAPE_CALL_JCC, /* 16: one a condition */
 	RF_SHAPE_COUNT = RF_SHAPE_CALL_JCC + 16,
 };
@@ -50,16 +61,84 @@ struct rf_call_key {
 	uint64_t key;
 };
 
+/* A member of CALL_EXTRA, and the key whose function it was. */
+struct rf_call_extra {
+	uint64_t target, key;
+};
+
+#define RF_THUNK_MAX 16 /* 9 or 10 bytes */
+
+struct rf_call_thunk {
+	uint64_t at; /* of the template */
+	uint8_t bytes[RF_THUNK_MAX], len;
+};
+
+/*
+ * Where the guest keeps what changes: addresses of variables and offsets of members. A part of
+ * which something is missing is not known, and not asked for.
+ */
+struct rf_ftrace_layout {
+	bool pages_known, ops_known, direct_known, func_known;
+	uint64_t pages; /* ftrace_pages_start */
+	uint64_t page_next, page_records, page_index, page_size, record_size, record_ip;
+	uint64_t ops, ops_end; /* ftrace_ops_list, ftrace_list_end */
+	uint64_t ops_next, ops_trampoline;
+	uint64_t direct; /* direct_functions */
+	uint64_t hash_bits, hash_buckets, entry_node, entry_ip, entry_direct;
+	uint64_t func; /* ftrace_trace_function */
+};
+
+struct rf_probe_layout {
+	bool known, opt_known, kgdb_known;
+	uint64_t table;	     /* kprobe_table */
+	uint64_t aggregator; /* aggr_pre_handler() */
+	uint64_t size;	     /* bytes of struct kprobe, or of optimized_kprobe, that are read */
+	uint64_t node, addr, opcode, pre_handler; /* node: struct hlist_node */
+	uint64_t copied, slot, slot_size;
+	uint64_t kgdb, kgdb_count, kgdb_size, kgdb_addr, kgdb_state; /* kgdb_break[] */
+	int64_t kgdb_set, kgdb_active;
+};
+
+/* A changing set while it is put together. */
+struct rf_targets {
+	uint32_t count;
+	bool partial; /* the guest's list could not be read to its end: nothing is dropped */
+	uint64_t v[RF_SET_ROOM];
+};
+
+/* Addresses of probes that the guest has, ascending. */
+struct rf_probes {
+	uint32_t count;
+	bool partial;
+	uint32_t at[2 * RF_TABLE_EXTRA];
+};
+
 struct rf_textpatch {
 	const struct rf_kernel *k;
 	uint64_t text, etext;	  /* [_text, _etext) */
 	uint64_t rodata, erodata; /* [__start_rodata, __end_rodata) */
 	struct rf_patch_table *table;
+	struct rf_disasm *disasm;
 	struct rf_call_key *calls; /* by address */
 	size_t calls_count;
+	struct rf_call_extra extra[RF_SET_ROOM / 2];
+	size_t extra_count;
+	struct rf_call_thunk thunk;
+	struct rf_ftrace_layout ftrace;
+	struct rf_probe_layout probe;
+	unsigned int changing; /* depth of rf_change_begin() */
+	bool loading;	       /* in create: what is armed already is believed */
 	size_t by_kind[RF_SITE_KINDS];
 	uint32_t torn;
 	struct rf_textpatch_stats stats;
+	struct rf_targets targets; /* scratch: nothing is allocated per event */
+	struct rf_probes probes;
+};
+
+/* The live guest, through its own page tables: all of it is hostile. */
+struct rf_live {
+	const struct rf_memory *m;
+	const struct rf_paging *p;
 };
 
 /* Between create's beginning and end. */
@@ -81,6 +160,46 @@ static inline bool rf_textpatch_in_text(const struct rf_textpatch *t, uint64_t g
 /* Image bytes by the image's own offset: what the seal covers, whatever the guest's tables say. */
 int rf_textpatch_read(const struct rf_textpatch *t, const struct rf_memory *m, uint64_t gva,
 		      void *buf, size_t len);
+/*
+ * May code be called there? A function of sealed text, or memory around the image where modules,
+ * trampolines and JITed code lie; which of them is the guest's to say.
+ */
+bool rf_textpatch_is_code(const struct rf_textpatch *t, uint64_t gva);
+
+static inline int rf_live_read(const struct rf_live *g, uint64_t gva, void *buf, size_t len)
+{
+	return rf_pt_read(g->m, g->p, rf_gva_of(gva), buf, len);
+}
+
+/* A member of exactly that size: a kernel that changed it is not asked. */
+bool rf_textpatch_member(const struct rf_kernel *k, const char *type, const char *path,
+			 uint64_t size, uint64_t *offset);
+
+/* --- textpatch_change.c: what changes, under the table's seq --------------- */
+void rf_change_begin(struct rf_textpatch *t);
+void rf_change_end(struct rf_textpatch *t);
+void rf_targets_clear(struct rf_targets *s);
+void rf_targets_add(struct rf_textpatch *t, struct rf_targets *s, uint64_t target);
+bool rf_targets_have(const struct rf_textpatch *t, uint16_t set, uint64_t target);
+/*
+ * The set becomes *s, which is sorted. What is gone from it stays while a site still holds it, and
+ * when *s is partial.
+ */
+int rf_change_set(struct rf_textpatch *t, const struct rf_memory *m, uint16_t set,
+		  struct rf_targets *s);
+/* One more member. */
+void rf_change_add(struct rf_textpatch *t, uint16_t set, uint64_t target);
+/* The extra site at exactly that place, NULL none. */
+const struct rf_patch_site *rf_extra_at(const struct rf_textpatch *t, uint32_t at);
+/* Adds, or replaces the one at the same place. False: no room. */
+bool rf_extra_put(struct rf_textpatch *t, const struct rf_patch_site *s);
+void rf_extra_drop(struct rf_textpatch *t, uint32_t at);
+static inline uint8_t rf_shape_len(const struct rf_textpatch *t, const struct rf_patch_site *s)
+{
+	return t->table->shapes[s->shape].len;
+}
+/* Does a site of the sealed tables reach into [at, at + len)? */
+bool rf_site_within(const struct rf_textpatch *t, uint32_t at, uint32_t len);
 
 /* --- textpatch_kinds.c ---------------------------------------------------- */
 void rf_textpatch_shapes(struct rf_patch_table *table);
@@ -100,9 +219,37 @@ bool rf_textpatch_tail_whole(const struct rf_textpatch *t, const struct rf_site 
 /* Fills the table; t->k and t->table are set. As rf_textpatch_create(). */
 int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p,
 		      struct rf_diag *diag);
+/* 0 or -ENOMEM. */
+int rf_loader_push(struct rf_loader *l, const struct rf_site *site);
 
 /* --- textpatch_functions.c ------------------------------------------------ */
 /* The set of functions, before sites are measured: their forms name it. */
 void rf_textpatch_functions(struct rf_loader *l);
+/* Is have, found at `at`, the call thunk of the function behind it? */
+bool rf_call_thunk_is(const struct rf_call_thunk *thunk, uint64_t at, const uint8_t *have);
+
+/* --- textpatch_calls.c: static calls to what lies outside core text -------- */
+/* What the key of the call at `at` says now goes into CALL_EXTRA, when it may. */
+void rf_calls_learn(struct rf_textpatch *t, const struct rf_live *g, uint64_t key);
+void rf_calls_refresh(struct rf_textpatch *t, const struct rf_live *g, uint32_t at);
+int rf_calls_sweep(struct rf_textpatch *t, const struct rf_live *g);
+
+/* --- textpatch_ftrace.c ---------------------------------------------------- */
+void rf_ftrace_layout_init(struct rf_textpatch *t);
+/* Sites that are looked for in writable memory: what does not fit is left out. 0 or -ENOMEM. */
+int rf_ftrace_sites(struct rf_loader *l);
+void rf_ftrace_refresh(struct rf_textpatch *t, const struct rf_live *g, uint64_t ip);
+int rf_ftrace_sweep(struct rf_textpatch *t, const struct rf_live *g);
+
+/* --- textpatch_smp.c ------------------------------------------------------- */
+int rf_smp_lock_sites(struct rf_loader *l); /* as rf_ftrace_sites() */
+
+/* --- textpatch_probe.c: breakpoints of kprobes and of kgdb ------------------ */
+void rf_probe_layout_init(struct rf_textpatch *t);
+/* Those that are armed already. */
+void rf_probe_load(struct rf_textpatch *t, const struct rf_live *g);
+void rf_probe_refresh(struct rf_textpatch *t, const struct rf_live *g, uint64_t gva,
+		      const uint8_t *bytes, size_t len);
+int rf_probe_sweep(struct rf_textpatch *t, const struct rf_live *g);
 
 #endif

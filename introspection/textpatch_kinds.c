@@ -6,7 +6,12 @@
  *  - arch/x86/kernel/static_call.c __static_call_transform() and __static_call_validate(): a call
  * site holds call rel32, a 5-byte nop, or "cs cs cs xor eax,eax" for __static_call_return0; a tail
  * site or trampoline jmp rel32 or ret and four int3 (jmp to a return thunk with rethunk); a tail
- * site that the compiler made conditional keeps its jcc and only changes the target.
+ * site that the compiler made conditional keeps its jcc and only changes the target;
+ *  - arch/x86/kernel/ftrace.c ftrace_nop_replace(), ftrace_call_replace(), ftrace_jmp_replace();
+ *  - arch/x86/kernel/kprobes/core.c arch_arm_kprobe(), arch_disarm_kprobe(): one byte, the int3 or
+ * the opcode; opt.c arch_optimize_kprobes(): text_poke_bp() of a jmp to the detour,
+ * arch_unoptimize_kprobe(): int3, then the old tail behind it;
+ *  - arch/x86/kernel/alternative.c alternatives_smp_lock(): 3e -> f0, one byte at once.
  */
 #include <string.h>
 
@@ -42,6 +47,14 @@
 	{                                                                                          \
 		.how = RF_FORM_REL32, .op_len = 1, .op = { byte }                                  \
 	}
+#define OWN                                                                                        \
+	{                                                                                          \
+		.how = RF_FORM_OWN                                                                 \
+	}
+#define ARMED                                                                                      \
+	{                                                                                          \
+		.how = RF_FORM_OWN_INT3                                                            \
+	}
 #define TO(byte, number)                                                                           \
 	{                                                                                          \
 		.how = RF_FORM_REL32, .op_len = 1, .op = { byte }, .set = number                   \
@@ -69,6 +82,24 @@ static const struct rf_shape shapes[] = {
 		TO(0xe9, RF_SET_FUNCTIONS), TO(0xe9, RF_SET_CALL_EXTRA),
 		EXACTLY(RET5), EXACTLY(RET_NOPS),
 	} },
+	[RF_SHAPE_FTRACE] = { .len = 5, .count = 2, .forms = {
+		EXACTLY(NOP5), TO(0xe8, RF_SET_FTRACE_CALLERS),
+	} },
+	[RF_SHAPE_FTRACE_CALL] = { .len = 5, .count = 1, .forms = {
+		TO(0xe8, RF_SET_FTRACE_FUNCS),
+	} },
+	[RF_SHAPE_FTRACE_JMP] = { .len = 5, .count = 1, .forms = {
+		TO(0xe9, RF_SET_FTRACE_FUNCS),
+	} },
+	[RF_SHAPE_SMP_LOCK] = { .len = 1, .flags = RF_SHAPE_DIRECT, .count = 1, .forms = {
+		EXACTLY({ 0xf0 }),
+	} },
+	[RF_SHAPE_PROBE] = { .len = 1, .count = 2, .forms = { OWN, ARMED } },
+	[RF_SHAPE_PROBE_OPT] = { .len = 5, .count = 3, .forms = {
+		OWN, ARMED, TO(0xe9, RF_SET_OPT_SLOTS),
+	} },
+	[RF_SHAPE_PROBE_GONE] = { .len = 1, .count = 1, .forms = { OWN } },
+	[RF_SHAPE_PROBE_OPT_GONE] = { .len = 5, .count = 1, .forms = { OWN } },
 };
 
 static void add_jcc(struct rf_patch_table *table, uint8_t cc)
@@ -193,6 +224,22 @@ static bool measure_tramp(const struct rf_textpatch *t, struct rf_site *s, const
 	return at_rest(t, s, RF_SHAPE_TRAMP, now, have) || now[0] == RF_INT3;
 }
 
+static bool measure_ftrace_call(const struct rf_textpatch *t, struct rf_site *s, const uint8_t *now,
+				size_t have)
+{
+	rf_gva graph;
+	bool jmp = !rf_kernel_address(t->k, "ftrace_graph_call", &graph) && graph.v == s->addr;
+
+	return at_rest(t, s, jmp ? RF_SHAPE_FTRACE_JMP : RF_SHAPE_FTRACE_CALL, now, have) ||
+	       now[0] == RF_INT3;
+}
+
+static bool measure_smp_lock(const struct rf_textpatch *t, struct rf_site *s, const uint8_t *now,
+			     size_t have)
+{
+	return at_rest(t, s, RF_SHAPE_SMP_LOCK, now, have) || now[0] == 0x3e;
+}
+
 bool rf_textpatch_measure(const struct rf_textpatch *t, struct rf_site *s, const uint8_t *now,
 			  size_t have)
 {
@@ -203,6 +250,13 @@ bool rf_textpatch_measure(const struct rf_textpatch *t, struct rf_site *s, const
 		return measure_call(t, s, now, have);
 	case RF_SITE_STATIC_TRAMP:
 		return measure_tramp(t, s, now, have);
+	case RF_SITE_FTRACE:
+		return at_rest(t, s, RF_SHAPE_FTRACE, now, have) ||
+		       (now[0] == RF_INT3 && have >= 5);
+	case RF_SITE_FTRACE_CALL:
+		return measure_ftrace_call(t, s, now, have);
+	case RF_SITE_SMP_LOCK:
+		return measure_smp_lock(t, s, now, have);
 	default:
 		return false;
 	}

@@ -31,7 +31,7 @@ struct static_call_site {
 };
 _Static_assert(sizeof(struct static_call_site) == 8, "include/linux/static_call_types.h");
 
-static int push(struct rf_loader *l, const struct rf_site *site)
+int rf_loader_push(struct rf_loader *l, const struct rf_site *site)
 {
 	if (l->count == l->room) {
 		size_t room = l->room ? 2 * l->room : 4096;
@@ -133,7 +133,7 @@ static int add_entry(struct rf_loader *l, struct rf_site *site)
 	}
 	if (site->key >= t->rodata && site->key < t->erodata)
 		site->flags |= RF_SITE_FROZEN;
-	return push(l, site);
+	return rf_loader_push(l, site);
 }
 
 static int read_table(struct rf_loader *l, const struct table *table)
@@ -328,17 +328,26 @@ static void odd(struct rf_textpatch *t, struct rf_site *s)
 	s->kind = 0;
 }
 
-static void measure(struct rf_loader *l)
+/* From `first` on. A call to a module is known once its key has been asked for. */
+static void measure(struct rf_loader *l, size_t first)
 {
+	const struct rf_live live = { l->m, l->p };
 	struct rf_textpatch *t = l->t;
 
-	for (size_t i = 0; i < l->count; i++) {
+	for (size_t i = first; i < l->count; i++) {
 		struct rf_site *s = &l->sites[i];
 		size_t have = t->etext - s->addr < 8 ? t->etext - s->addr : 8;
+		bool call = s->kind == RF_SITE_STATIC_CALL || s->kind == RF_SITE_STATIC_TRAMP;
 		uint8_t now[8] = { 0 };
+		bool legal;
 
 		memcpy(now, l->bytes + (s->addr - t->text), have);
-		if (!rf_textpatch_measure(t, s, now, have)) {
+		legal = rf_textpatch_measure(t, s, now, have);
+		if (!legal && call && s->key && l->p) {
+			rf_calls_learn(t, &live, s->key);
+			legal = rf_textpatch_measure(t, s, now, have);
+		}
+		if (!legal) {
 			odd(t, s);
 			continue;
 		}
@@ -350,24 +359,54 @@ static void measure(struct rf_loader *l)
 	}
 }
 
-/* Refuses sites that reach into one another, and writes the others down. */
-static int settle(struct rf_loader *l)
+/* Sealed tables name them; the rest come from writable memory. */
+static bool is_sealed(const struct rf_site *s)
+{
+	return s->kind <= RF_SITE_STATIC_TRAMP;
+}
+
+/*
+ * Sites do not reach into one another. In sealed tables that is refused; what came from writable
+ * memory yields to them.
+ */
+static int part(struct rf_loader *l)
+{
+	size_t kept = 0;
+
+	qsort(l->sites, l->count, sizeof(*l->sites), by_addr);
+	for (size_t i = 0; i < l->count; i++) {
+		const struct rf_site s = l->sites[i];
+
+		if (!s.kind)
+			continue;
+		while (kept && s.addr - l->sites[kept - 1].addr < l->sites[kept - 1].len) {
+			const struct rf_site *last = &l->sites[kept - 1];
+
+			if (is_sealed(&s) && is_sealed(last)) {
+				return rf_diag_fail(
+					l->diag, -EBADMSG, "sites %#llx and %#llx overlap",
+					(unsigned long long)last->addr, (unsigned long long)s.addr);
+			}
+			l->t->stats.foreign++;
+			if (!is_sealed(&s))
+				break;
+			kept--;
+		}
+		if (!kept || s.addr - l->sites[kept - 1].addr >= l->sites[kept - 1].len)
+			l->sites[kept++] = s;
+	}
+	l->count = kept;
+	return 0;
+}
+
+static void write_down(struct rf_loader *l)
 {
 	struct rf_textpatch *t = l->t;
 	struct rf_patch_table *table = t->table;
-	const struct rf_site *last = NULL;
 
 	for (size_t i = 0; i < l->count; i++) {
 		const struct rf_site *s = &l->sites[i];
 
-		if (!s->kind)
-			continue;
-		if (last && s->addr - last->addr < last->len) {
-			return rf_diag_fail(l->diag, -EBADMSG, "sites %#llx and %#llx overlap",
-					    (unsigned long long)last->addr,
-					    (unsigned long long)s->addr);
-		}
-		last = s;
 		if (table->sites_count == RF_TABLE_SITES) {
 			t->stats.full++;
 			continue;
@@ -376,7 +415,6 @@ static int settle(struct rf_loader *l)
 		t->stats.frozen += !!(s->flags & RF_SITE_FROZEN);
 		table->sites[table->sites_count++] = rf_textpatch_entry(t, s);
 	}
-	return 0;
 }
 
 static int keep_keys(struct rf_loader *l)
@@ -440,6 +478,9 @@ static int read_tables(struct rf_loader *l)
 
 static int compile(struct rf_loader *l)
 {
+	const struct rf_live live = { l->m, l->p };
+	struct rf_textpatch *t = l->t;
+	size_t sealed;
 	int err = read_tables(l);
 
 	if (!err && l->count)
@@ -448,11 +489,25 @@ static int compile(struct rf_loader *l)
 		err = own_trampolines(l);
 	if (err)
 		return err;
-	rf_textpatch_shapes(l->t->table);
+	rf_textpatch_shapes(t->table);
 	rf_textpatch_functions(l);
-	measure(l);
-	err = settle(l);
-	return err ? err : keep_keys(l);
+	measure(l, 0);
+	sealed = l->count;
+	err = rf_ftrace_sites(l);
+	if (!err)
+		err = rf_smp_lock_sites(l);
+	if (err)
+		return err;
+	measure(l, sealed);
+	err = part(l);
+	if (!err)
+		err = keep_keys(l);
+	if (err)
+		return err;
+	write_down(l);
+	if (l->p)
+		rf_probe_load(t, &live);
+	return 0;
 }
 
 int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p,
