@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "introspection/task.h"
+
 static int fake_read(void *ctx, rf_gpa gpa, void *buf, size_t len)
 {
 	struct fake_guest *g = ctx;
@@ -41,6 +43,14 @@ void fake_symbol(struct fake_guest *g, const char *name, uint64_t addr, char typ
 	for (; i && g->k.syms[i - 1].addr.v > addr; i--)
 		g->k.syms[i] = g->k.syms[i - 1];
 	g->k.syms[i] = (struct rf_symbol){ name, rf_gva_of(addr), type };
+}
+
+void fake_member(struct fake_guest *g, const char *type, const char *path, uint64_t offset,
+		 uint64_t size)
+{
+	if (g->k.members_count == sizeof(g->k.members) / sizeof(g->k.members[0]))
+		abort();
+	g->k.members[g->k.members_count++] = (struct fake_member){ type, path, offset, size };
 }
 
 int rf_pt_translate(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva,
@@ -94,6 +104,11 @@ void fake_write(struct fake_guest *g, uint64_t gva, const void *bytes, size_t le
 			abort();
 		g->ram[t.gpa.v] = from[i];
 	}
+}
+
+void fake_put64(struct fake_guest *g, uint64_t gva, uint64_t value)
+{
+	fake_write(g, gva, &value, sizeof(value));
 }
 
 const struct rf_image *rf_kernel_image(const struct rf_kernel *k)
@@ -152,4 +167,71 @@ size_t rf_kernel_symbol_count(const struct rf_kernel *k)
 void rf_kernel_symbol_at(const struct rf_kernel *k, size_t index, struct rf_symbol *out)
 {
 	*out = k->syms[index];
+}
+
+int rf_kernel_symbol(const struct rf_kernel *k, const char *name, struct rf_symbol *out)
+{
+	for (size_t i = 0; i < k->count; i++) {
+		if (!strcmp(k->syms[i].name, name)) {
+			*out = k->syms[i];
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+static const struct fake_member *member_of(const struct rf_kernel *k, const char *type,
+					   const char *path)
+{
+	for (size_t i = 0; i < k->members_count; i++) {
+		const struct fake_member *m = &k->members[i];
+
+		if (!strcmp(m->type, type) &&
+		    (path && m->path ? !strcmp(path, m->path) : path == m->path))
+			return m;
+	}
+	return NULL;
+}
+
+int rf_kernel_member(const struct rf_kernel *k, const char *type, const char *path,
+		     struct rf_member *out)
+{
+	const struct fake_member *m = member_of(k, type, path);
+
+	if (!m)
+		return -ENOENT;
+	*out = (struct rf_member){ m->offset, m->size };
+	return 0;
+}
+
+int rf_kernel_sizeof(const struct rf_kernel *k, const char *type, uint64_t *out)
+{
+	const struct fake_member *m = member_of(k, type, NULL);
+
+	if (!m)
+		return -ENOENT;
+	*out = m->size;
+	return 0;
+}
+
+int rf_kernel_enumerator(const struct rf_kernel *k, const char *enum_name, const char *name,
+			 int64_t *out)
+{
+	const struct fake_member *m = member_of(k, enum_name, name);
+
+	if (!m)
+		return -ENOENT;
+	*out = (int64_t)m->offset;
+	return 0;
+}
+
+int rf_module_find(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
+		   rf_gva gva, struct rf_module *out)
+{
+	const struct fake_guest *g = m->ctx;
+
+	if (!rf_within(gva.v, 1, g->module, g->module_size))
+		return -ENOENT;
+	*out = (struct rf_module){ "fake", rf_gva_of(g->module), g->module_size };
+	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A guest of a few pages for tests of code above kernel.h and pagetable.h: it stands in for both
- * (do not link introspection/kernel.c or pagetable.c with it). Pages are mapped by a list, symbols
- * are an array.
+ * and for module.c (do not link introspection/kernel.c, pagetable.c or module.c with it). Pages are
+ * mapped by a list, symbols are an array.
  */
 #ifndef RF_TESTS_FAKE_GUEST_H
 #define RF_TESTS_FAKE_GUEST_H
@@ -11,10 +11,17 @@
 
 #define FAKE_PAGES 32
 
+struct fake_member {
+	const char *type, *path; /* path NULL: the type itself */
+	uint64_t offset, size;
+};
+
 struct rf_kernel {
 	struct rf_image image;
 	struct rf_symbol syms[192]; /* by address */
 	size_t count;
+	struct fake_member members[64]; /* enumerators, too: their value is the offset */
+	size_t members_count;
 };
 
 struct fake_guest {
@@ -26,13 +33,17 @@ struct fake_guest {
 	struct rf_memory m;
 	struct rf_paging p;
 	struct rf_kernel k;
+	uint64_t module, module_size; /* the one that is loaded; 0 none */
 };
 
 void fake_init(struct fake_guest *g);
 void fake_map(struct fake_guest *g, uint64_t gva, uint64_t gpa, size_t pages);
 /* Keeps the array in address order. */
 void fake_symbol(struct fake_guest *g, const char *name, uint64_t addr, char type);
+void fake_member(struct fake_guest *g, const char *type, const char *path, uint64_t offset,
+		 uint64_t size);
 /* Writes through the map; aborts when it is not mapped. */
+void fake_put64(struct fake_guest *g, uint64_t gva, uint64_t value);
 void fake_write(struct fake_guest *g, uint64_t gva, const void *bytes, size_t len);
 
 #endif

@@ -1,0 +1,678 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Patching whose sites and targets come from the guest's writable lists: legal sequences in the
+ * kernel's order, forgeries, and lists that lie.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/fake_patched.h"
+
+static int sweep(struct patched *f)
+{
+	int err = rf_textpatch_sweep(f->t, &f->g.m, &f->g.p);
+
+	assert_int_equal(patched_table.seq % 2, 0);
+	return err;
+}
+
+static struct rf_textpatch_stats stats(struct patched *f)
+{
+	struct rf_textpatch_stats st;
+
+	rf_textpatch_stats(f->t, &st);
+	return st;
+}
+
+static void set_symbol(struct patched *f, const char *name, uint64_t addr)
+{
+	for (size_t i = 0; i < f->g.k.count; i++)
+		if (!strcmp(f->g.k.syms[i].name, name))
+			f->g.k.syms[i].addr.v = addr;
+}
+
+/* --- ftrace --------------------------------------------------------------- */
+
+static void records(void **state)
+{
+	struct patched *f = *state;
+
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE_CALL), 2);
+	assert_int_equal(stats(f).nameless, 1);
+	assert_int_equal(stats(f).odd, 0);
+	assert_int_equal(stats(f).unread, 0);
+	assert_int_equal(patched_call(f, ENDBR_FUNC + 4, 0xe8, FTRACE_CALLER), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, ENDBR_FUNC, 0xcc), RF_PATCH_NOT_A_SITE);
+	assert_int_equal(patched_byte(f, FUNC(3) + 0x20, 0xcc), RF_PATCH_NOT_A_SITE);
+}
+
+static void traced(void **state)
+{
+	struct patched *f = *state;
+	uint32_t seq;
+	uint64_t ops;
+
+	/* Both of the kernel's own callers are known from the start. */
+	assert_int_equal(patched_call(f, FUNC(0), 0xe8, FTRACE_CALLER), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, FUNC(0), 0xe8, FTRACE_REGS_CALLER), RF_PATCH_DONE);
+	assert_int_equal(f->refreshed, 0);
+	/* An ops comes with a trampoline: one question, however many functions are traced. */
+	ops = patched_ops(f, TRAMPOLINE);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(patched_call(f, FUNC(i), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
+	assert_int_equal(f->refreshed, 1);
+	/* It goes: off the list first, then text. While text calls it, it is at rest there. */
+	fake_put64(&f->g, OPS_VAR, OPS_END);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_byte(f, FUNC(0), 0xcc), RF_PATCH_STEP);
+	assert_true(f->r.resting);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_store(f, FUNC(0) + 1, patched_nop5 + 1, 4), RF_PATCH_STEP);
+	assert_int_equal(patched_byte(f, FUNC(0), 0x0f), RF_PATCH_DONE);
+	for (int i = 1; i < 8; i++)
+		assert_int_equal(patched_poke(f, FUNC(i), patched_nop5, 5), RF_PATCH_DONE);
+	seq = patched_table.seq;
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_table.seq, seq + 2);
+	assert_int_equal(sweep(f), 0); /* nothing more to do, nothing touched */
+	assert_int_equal(patched_table.seq, seq + 2);
+	assert_int_equal(patched_call(f, FUNC(0), 0xe8, TRAMPOLINE), RF_PATCH_BAD_INSN);
+	fake_put64(&f->g, OPS_VAR, ops);
+	assert_int_equal(patched_call(f, FUNC(0), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
+}
+
+/* As text_poke_bp_batch() does it; the set changes in the middle. */
+static void traced_in_a_batch(void **state)
+{
+	struct patched *f = *state;
+	uint8_t insn[5];
+
+	patched_ops(f, TRAMPOLINE);
+	for (int i = 0; i < 16; i++)
+		if (FUNC(i) != ENDBR_FUNC)
+			assert_int_equal(patched_byte(f, FUNC(i), 0xcc), RF_PATCH_STEP);
+	for (int i = 0; i < 16; i++) {
+		if (FUNC(i) == ENDBR_FUNC)
+			continue;
+		patched_rel32(insn, 0xe8, FUNC(i), TRAMPOLINE);
+		assert_int_equal(patched_store(f, FUNC(i) + 1, insn + 1, 4), RF_PATCH_STEP);
+		assert_int_equal(patched_store(f, FUNC(i) + 1, insn + 1, 4), RF_PATCH_STEP);
+		assert_int_equal(sweep(f), 0);
+	}
+	for (int i = 0; i < 16; i++)
+		if (FUNC(i) != ENDBR_FUNC)
+			assert_int_equal(patched_byte(f, FUNC(i), 0xe8), RF_PATCH_DONE);
+	assert_int_equal(f->refreshed, 1);
+}
+
+static void traced_directly(void **state)
+{
+	struct patched *f = *state;
+	uint64_t entry = patched_direct(f, FUNC(5), MODULE + 0x80);
+
+	patched_direct(f, FUNC(6), MODULE + 0xc0);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, MODULE + 0x80), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, FUNC(6), 0xe8, MODULE + 0xc0), RF_PATCH_DONE);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, FTRACE_CALLER), RF_PATCH_DONE);
+	fake_put64(&f->g, entry + 24, MODULE + 0x100); /* modify_ftrace_direct() */
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, MODULE + 0x100), RF_PATCH_DONE);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, MODULE + 0x80), RF_PATCH_BAD_INSN);
+}
+
+static void traced_wrongly(void **state)
+{
+	static const uint64_t bad[] = { FUNC(1), FTRACE_STUB, MODULE + 0x40, DATA, TRAMPOLINE + 1 };
+	struct patched *f = *state;
+
+	patched_ops(f, TRAMPOLINE);
+	patched_ops(f, DATA);			      /* no code */
+	patched_ops(f, FUNC(1) + 1);		      /* no function */
+	patched_ops(f, UINT64_C(0xffff888000000100)); /* out of reach */
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(patched_call(f, FUNC(0), 0xe8, bad[i]), RF_PATCH_BAD_INSN);
+		assert_int_equal(patched_byte(f, FUNC(0), 0x0f), RF_PATCH_DONE);
+	}
+	assert_int_equal(patched_call(f, FUNC(0), 0xe9, TRAMPOLINE), RF_PATCH_BAD_INSN);
+}
+
+static void what_is_traced_with(void **state)
+{
+	struct patched *f = *state;
+
+	assert_int_equal(patched_call(f, FTRACE_CALL, 0xe8, FTRACE_LIST), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, FTRACE_REGS_CALL, 0xe8, FTRACE_LIST), RF_PATCH_DONE);
+	assert_int_equal(f->refreshed, 0);
+	fake_put64(&f->g, FUNC_VAR, TRACER);
+	assert_int_equal(patched_call(f, FTRACE_CALL, 0xe8, TRACER), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, FTRACE_REGS_CALL, 0xe8, TRACER), RF_PATCH_DONE);
+	fake_put64(&f->g, FUNC_VAR, FTRACE_STUB);
+	assert_int_equal(patched_call(f, FTRACE_CALL, 0xe8, FTRACE_STUB), RF_PATCH_DONE);
+	assert_int_equal(sweep(f), 0); /* one still calls it */
+	assert_int_equal(patched_byte(f, FTRACE_REGS_CALL, 0xcc), RF_PATCH_STEP);
+	assert_true(f->r.resting);
+	assert_int_equal(patched_byte(f, FTRACE_REGS_CALL, 0xe8), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, FTRACE_REGS_CALL, 0xe8, FTRACE_STUB), RF_PATCH_DONE);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_call(f, FTRACE_CALL, 0xe8, TRACER), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, FTRACE_CALL, 0xe8), RF_PATCH_DONE);
+	assert_int_equal(patched_poke(f, FTRACE_CALL, patched_nop5, 5), RF_PATCH_BAD_INSN);
+	/* A monitor that comes while it is in use. */
+	assert_int_equal(patched_byte(f, FTRACE_CALL, 0xe8), RF_PATCH_DONE);
+}
+
+static void hostile_records(void **state)
+{
+	struct patched *f = *state;
+	uint64_t page = patched_alloc(f, 24), list = patched_alloc(f, 16 * 4);
+
+	/* One names a jump label, one a call, one nothing, one comes twice. */
+	fake_symbol(&f->g, "label", JUMP, 't');
+	fake_put64(&f->g, list, JUMP);
+	fake_put64(&f->g, list + 16, CALL);
+	fake_put64(&f->g, list + 32, TEXT + 0x500 + 3);
+	fake_put64(&f->g, list + 48, FUNC(0));
+	fake_put64(&f->g, page + 8, list);
+	fake_put64(&f->g, page + 16, 4);
+	fake_put64(&f->g, HEAP + 0x30, page); /* after the second page */
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_JUMP_LABEL), 1);
+	assert_int_equal(stats(f).foreign, 2);
+	assert_int_equal(stats(f).nameless, 3);
+	assert_int_equal(stats(f).unread, 0);
+	/* Lists without end, without bottom, without memory. */
+	fake_put64(&f->g, page, page);
+	fake_put64(&f->g, page + 16, 0);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(stats(f).unread, 1);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
+	fake_put64(&f->g, page + 16, 100000);
+	assert_int_equal(patched_create(f), 0);
+	assert_true(stats(f).unread > 0);
+	fake_put64(&f->g, page + 16, UINT32_MAX); /* -1 */
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(stats(f).unread, 1);
+	fake_put64(&f->g, page, 0x1234);
+	fake_put64(&f->g, page + 16, 0);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(stats(f).unread, 1);
+	fake_put64(&f->g, PAGES_VAR, 0x1234);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_JUMP_LABEL), 1);
+}
+
+static void odd_record(void **state)
+{
+	struct patched *f = *state;
+
+	fake_write(&f->g, FUNC(2), "\x55", 1);
+	fake_write(&f->g, FUNC(4), "\xe8\x00\x00\x00\x00", 5);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 14);
+	assert_int_equal(stats(f).odd, 2);
+	assert_int_equal(patched_byte(f, FUNC(2), 0xcc), RF_PATCH_NOT_A_SITE);
+}
+
+/* The table is made anew while much is traced: what stands there is found legal. */
+static void traced_before(void **state)
+{
+	struct patched *f = *state;
+
+	patched_ops(f, TRAMPOLINE);
+	patched_direct(f, FUNC(5), MODULE + 0x80);
+	fake_put64(&f->g, FUNC_VAR, TRACER);
+	assert_int_equal(patched_call(f, FUNC(1), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, MODULE + 0x80), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, FTRACE_CALL, 0xe8, TRACER), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, FUNC(7), 0xcc), RF_PATCH_STEP);
+	fake_put64(&f->g, FUNC_VAR, FTRACE_STUB); /* with ftrace_enabled 0 text stays behind */
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(stats(f).odd, 0);
+	assert_int_equal(stats(f).flying, 1);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE_CALL), 2);
+	assert_int_equal(patched_poke(f, FUNC(5), patched_nop5, 5), RF_PATCH_DONE);
+}
+
+static void hostile_targets(void **state)
+{
+	struct patched *f = *state;
+	uint64_t ops = patched_ops(f, TRAMPOLINE), hash = patched_alloc(f, 16);
+
+	assert_int_equal(patched_call(f, FUNC(0), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
+	/* A ring, then nothing: what was known stays. */
+	fake_put64(&f->g, ops + 8, ops);
+	assert_int_equal(patched_call(f, FUNC(1), 0xe8, MODULE + 0x40), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, FUNC(1), 0x0f), RF_PATCH_DONE);
+	assert_int_equal(sweep(f), 0);
+	fake_put64(&f->g, OPS_VAR, 8);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_call(f, FUNC(1), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
+	fake_put64(&f->g, OPS_VAR, OPS_END);
+	/* A hash of any size, chains that end nowhere. */
+	fake_put64(&f->g, hash, 40);
+	fake_put64(&f->g, DIRECT_VAR, hash);
+	assert_int_equal(patched_call(f, FUNC(2), 0xe8, MODULE + 0x40), RF_PATCH_BAD_INSN);
+	assert_int_equal(sweep(f), 0);
+	fake_put64(&f->g, hash, 0);
+	fake_put64(&f->g, hash + 8, hash);
+	assert_int_equal(patched_call(f, FUNC(2), 0xe8, MODULE + 0x40), RF_PATCH_BAD_INSN);
+	assert_int_equal(sweep(f), 0);
+	fake_put64(&f->g, DIRECT_VAR, 0);
+	assert_int_equal(patched_call(f, FUNC(2), 0xe8, MODULE + 0x40), RF_PATCH_BAD_INSN);
+	assert_int_equal(sweep(f), 0);
+}
+
+/* --- kprobes -------------------------------------------------------------- */
+
+static void probed(void **state)
+{
+	struct patched *f = *state;
+	uint64_t probe = patched_probe(f, CODE + 1, 0x48, 0);
+
+	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(f->r.kind, RF_SITE_KPROBE);
+	assert_int_equal(f->refreshed, 1);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), 1);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_byte(f, CODE + 1, 0x49), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, CODE + 2, 0x49), RF_PATCH_NOT_A_SITE);
+	assert_int_equal(patched_byte(f, CODE + 1, 0x48), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_DONE);
+	/* The kernel disarms and forgets; whatever the order, only its own byte comes back. */
+	patched_unprobe(f, probe);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), 1);
+	assert_int_equal(patched_byte(f, CODE + 1, 0x90), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, CODE + 1, 0x48), RF_PATCH_DONE);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_table.extra_count, 0);
+	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_NOT_A_SITE);
+}
+
+static void probed_wrongly(void **state)
+{
+	struct patched *f = *state;
+
+	/* Another byte than the text's, a place where no instruction begins, padding, a site. */
+	patched_probe(f, CODE, 0x90, 0);
+	assert_int_equal(patched_byte(f, CODE, 0xcc), RF_PATCH_NOT_A_SITE);
+	patched_probe(f, CODE + 2, 0x89, 0);
+	assert_int_equal(patched_byte(f, CODE + 2, 0xcc), RF_PATCH_NOT_A_SITE);
+	patched_probe(f, CODE + 14, 0x90, 0);
+	assert_int_equal(patched_byte(f, CODE + 14, 0x90), RF_PATCH_NOT_A_SITE);
+	assert_int_equal(patched_byte(f, CODE + 14, 0xcc), RF_PATCH_NOT_A_SITE);
+	fake_symbol(&f->g, "label", JUMP, 't');
+	patched_probe(f, JUMP, 0x0f, 0);
+	assert_int_equal(patched_byte(f, JUMP, 0xcc), RF_PATCH_STEP);
+	assert_int_equal(f->r.kind, RF_SITE_JUMP_LABEL);
+	assert_int_equal(patched_byte(f, JUMP, 0x0f), RF_PATCH_DONE);
+	patched_probe(f, RODATA + 0x80, 0, 0);
+	patched_probe(f, ETEXT - 2, 0, 0);
+	assert_int_equal(patched_byte(f, ETEXT - 2, 0xcc), RF_PATCH_NOT_A_SITE);
+	assert_int_equal(patched_table.extra_count, 0);
+	/* Only the probe at that very place counts. */
+	patched_probe(f, CODE + 4, 0xb8, 0);
+	assert_int_equal(patched_byte(f, CODE + 9, 0xcc), RF_PATCH_NOT_A_SITE);
+	assert_int_equal(patched_store(f, CODE + 4, "\xcc\xcc", 2), RF_PATCH_BAD_STEP);
+}
+
+static void hostile_probes(void **state)
+{
+	struct patched *f = *state;
+	uint64_t probe = patched_probe(f, CODE + 1, 0x48, 0);
+
+	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_DONE);
+	/* A ring: the end is not found, so nothing is forgotten. */
+	fake_put64(&f->g, probe, probe);
+	fake_put64(&f->g, probe + 40, CODE);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_NOT_A_SITE);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_table.extra_count, 1);
+	fake_put64(&f->g, probe, 0x4444);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_table.extra_count, 1);
+	assert_int_equal(patched_byte(f, CODE + 1, 0x48), RF_PATCH_DONE);
+	set_symbol(f, "kprobe_table", 0x5555);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(stats(f).unread, 1);
+	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_NOT_A_SITE);
+}
+
+/* The boundary is looked for in the code as it is without the breakpoints. */
+static void probed_behind_probes(void **state)
+{
+	struct patched *f = *state;
+
+	patched_probe(f, CODE, 0x55, 0);
+	patched_probe(f, CODE + 1, 0x48, 0);
+	patched_probe(f, CODE + 4, 0xb8, 0);
+	patched_probe(f, CODE + 9, 0x48, 0);
+	patched_probe(f, CODE + 10, 0x01, 0);
+	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, CODE, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, CODE + 9, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, CODE + 10, 0xcc), RF_PATCH_NOT_A_SITE);
+	/* Another monitor finds them all, in whatever order their list has them. */
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), 4);
+	assert_int_equal(patched_byte(f, CODE + 1, 0x48), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, CODE + 9, 0x90), RF_PATCH_BAD_INSN);
+}
+
+static void detour(struct patched *f, uint8_t *insn)
+{
+	patched_rel32(insn, 0xe9, CODE + 4, SLOT);
+}
+
+static void optimised(void **state)
+{
+	static const uint8_t own[] = { 0xb8, 0x11, 0x22, 0x33, 0x44 };
+	struct patched *f = *state;
+	uint64_t probe = patched_probe(f, CODE + 4, 0xb8, 0);
+	uint8_t insn[5];
+
+	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_DONE);
+	/* An aggregate with a detour takes its place; later the worker writes the jump. */
+	patched_unprobe(f, probe);
+	probe = patched_probe(f, CODE + 4, 0xb8, SLOT);
+	detour(f, insn);
+	assert_int_equal(patched_poke(f, CODE + 4, insn, 5), RF_PATCH_DONE);
+	assert_int_equal(f->r.kind, RF_SITE_KPROBE);
+	assert_int_equal(sweep(f), 0);
+	/* arch_unoptimize_kprobe(), and on again */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_STEP);
+		assert_true(f->r.resting);
+		assert_int_equal(patched_store(f, CODE + 5, own + 1, 4), RF_PATCH_DONE);
+		assert_int_equal(patched_store(f, CODE + 5, own + 1, 4), RF_PATCH_DONE);
+		assert_int_equal(patched_poke(f, CODE + 4, insn, 5), RF_PATCH_DONE);
+	}
+	/* Gone from the list while the jump is there: back to its own bytes and nothing else. */
+	patched_unprobe(f, probe);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_table.extra_count, 1);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_STEP);
+	assert_int_equal(patched_store(f, CODE + 5, insn + 1, 3), RF_PATCH_STEP); /* no change */
+	assert_int_equal(patched_byte(f, CODE + 4, 0xb8), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_store(f, CODE + 5, own + 1, 4), RF_PATCH_STEP);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xe9), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xb8), RF_PATCH_DONE);
+	assert_true(patched_holds(f, CODE + 4, own, 5));
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_table.extra_count, 0);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_NOT_A_SITE);
+}
+
+static void optimised_wrongly(void **state)
+{
+	struct patched *f = *state;
+	uint64_t probe = patched_probe(f, CODE + 4, 0xb8, SLOT);
+	uint8_t insn[5];
+
+	/* To another place than a detour. */
+	assert_int_equal(patched_call(f, CODE + 4, 0xe9, SLOT + 1), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xb8), RF_PATCH_DONE);
+	/* A detour in the kernel's data, or one that does not say how long it is. */
+	fake_put64(&f->g, probe + 144, DATA + 0x80);
+	assert_int_equal(patched_call(f, CODE + 4, 0xe9, DATA + 0x80), RF_PATCH_NOT_A_SITE);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xb8), RF_PATCH_DONE);
+	fake_put64(&f->g, probe + 144, SLOT);
+	fake_put64(&f->g, probe + 152, 0);
+	assert_int_equal(sweep(f), 0);
+	/* No room: the jump would reach into the next function, or into a patch site. */
+	patched_probe(f, CODE + 13, 0xc3, SLOT);
+	detour(f, insn);
+	assert_int_equal(patched_byte(f, CODE + 13, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(patched_store(f, CODE + 14, insn + 1, 4), RF_PATCH_NOT_A_SITE);
+	assert_int_equal(patched_byte(f, CODE + 13, 0xc3), RF_PATCH_DONE);
+	/* Not an aggregate. */
+	fake_put64(&f->g, probe + 152, 5);
+	fake_put64(&f->g, probe + 64, AGGREGATOR + 1);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_call(f, CODE + 4, 0xe9, SLOT), RF_PATCH_NOT_A_SITE);
+}
+
+/* The guest hides the detour while its jump is in place: own bytes are not forgotten. */
+static void half_forgotten(void **state)
+{
+	static const uint8_t own[] = { 0xb8, 0x11, 0x22, 0x33, 0x44 };
+	struct patched *f = *state;
+	uint64_t probe = patched_probe(f, CODE + 4, 0xb8, SLOT);
+	uint8_t insn[5];
+
+	detour(f, insn);
+	assert_int_equal(patched_poke(f, CODE + 4, insn, 5), RF_PATCH_DONE);
+	fake_put64(&f->g, probe + 144, 0);
+	assert_int_equal(patched_byte(f, CODE + 4, 0x90), RF_PATCH_BAD_STEP);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_STEP);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xb8), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_store(f, CODE + 5, own + 1, 4), RF_PATCH_STEP);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xb8), RF_PATCH_DONE);
+}
+
+/* A probe inside of what a jump replaces: the kernel takes the jump back first. */
+static void probe_under_a_jump(void **state)
+{
+	static const uint8_t own[] = { 0x48, 0x01, 0xd8, 0x5d, 0xc3 };
+	struct patched *f = *state;
+	uint8_t insn[5];
+	uint64_t inner;
+
+	patched_probe(f, CODE + 9, 0x48, SLOT);
+	patched_rel32(insn, 0xe9, CODE + 9, SLOT);
+	assert_int_equal(patched_poke(f, CODE + 9, insn, 5), RF_PATCH_DONE);
+	inner = patched_probe(f, CODE + 12, 0x5d, 0);
+	assert_int_equal(patched_byte(f, CODE + 12, 0xcc), RF_PATCH_BAD_STEP);
+	assert_int_equal(patched_byte(f, CODE + 9, 0xcc), RF_PATCH_STEP);
+	assert_int_equal(patched_store(f, CODE + 10, own + 1, 4), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, CODE + 12, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), 2);
+	/* No jump over an armed one; over one that is disabled there is. */
+	assert_int_equal(patched_store(f, CODE + 10, insn + 1, 4), RF_PATCH_BAD_STEP);
+	assert_int_equal(patched_byte(f, CODE + 12, 0x5d), RF_PATCH_DONE);
+	assert_int_equal(patched_poke(f, CODE + 9, insn, 5), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, CODE + 9, 0xcc), RF_PATCH_STEP);
+	assert_int_equal(patched_store(f, CODE + 10, own + 1, 4), RF_PATCH_DONE);
+	patched_unprobe(f, inner);
+	assert_int_equal(patched_byte(f, CODE + 9, 0x48), RF_PATCH_DONE);
+	assert_true(patched_holds(f, CODE + 9, own, 5));
+}
+
+static void optimised_before(void **state)
+{
+	struct patched *f = *state;
+	uint64_t probe = patched_probe(f, CODE + 4, 0xb8, SLOT);
+	uint8_t insn[5];
+
+	detour(f, insn);
+	assert_int_equal(patched_poke(f, CODE + 4, insn, 5), RF_PATCH_DONE);
+	fake_write(&f->g, probe + 136, "\x11\x22\x33\x44", 4);
+	patched_probe(f, CODE + 9, 0x48, 0);
+	assert_int_equal(patched_byte(f, CODE + 9, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), 2);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_STEP);
+	assert_int_equal(patched_store(f, CODE + 5, "\x11\x22\x33\x44", 4), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xb8), RF_PATCH_DONE);
+}
+
+/* --- the kernel's own debugger --------------------------------------------- */
+
+static void debugged(void **state)
+{
+	struct patched *f = *state;
+
+	fake_put64(&f->g, KGDB + 24, CODE + 1);
+	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_NOT_A_SITE); /* not set */
+	fake_put64(&f->g, KGDB + 40, 2);
+	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(f->r.kind, RF_SITE_KGDB);
+	fake_put64(&f->g, KGDB + 40, 3);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_byte(f, CODE + 1, 0x90), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, CODE + 1, 0x48), RF_PATCH_DONE);
+	fake_put64(&f->g, KGDB + 40, 1);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_table.extra_count, 0);
+	fake_put64(&f->g, KGDB, CODE + 2);
+	fake_put64(&f->g, KGDB + 16, 2);
+	assert_int_equal(patched_byte(f, CODE + 2, 0xcc), RF_PATCH_NOT_A_SITE);
+}
+
+/* --- static calls --------------------------------------------------------- */
+
+static void to_a_module(void **state)
+{
+	struct patched *f = *state;
+
+	assert_int_equal(patched_call(f, CALL, 0xe8, MODULE + 0x40), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, CALL, 0xe8), RF_PATCH_DONE);
+	fake_put64(&f->g, KEY, MODULE + 0x40);
+	assert_int_equal(patched_call(f, TRAMP, 0xe9, MODULE + 0x40), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, CALL, 0xe8, MODULE + 0x40), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, CALL, 0xe8, MODULE + 0x44), RF_PATCH_BAD_INSN);
+	/* The table is made anew. */
+	assert_int_equal(patched_store(f, CALL + 1, patched_nop5 + 1, 4), RF_PATCH_STEP);
+	assert_int_equal(patched_byte(f, CALL, 0x0f), RF_PATCH_DONE);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(stats(f).odd, 0);
+	assert_int_equal(patched_call(f, CALL, 0xe8, MODULE + 0x40), RF_PATCH_DONE);
+	/* It goes. */
+	fake_put64(&f->g, KEY, FUNC(0));
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_call(f, TRAMP, 0xe9, FUNC(0)), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, CALL, 0xe8, FUNC(0)), RF_PATCH_DONE);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_call(f, CALL, 0xe8, MODULE + 0x40), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, CALL, 0xe8), RF_PATCH_DONE);
+	/* Behind the module's text, in data, nowhere. */
+	fake_put64(&f->g, KEY, TRAMPOLINE);
+	assert_int_equal(patched_call(f, CALL, 0xe8, TRAMPOLINE), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, CALL, 0xe8), RF_PATCH_DONE);
+	fake_put64(&f->g, KEY, DATA + 0x80);
+	assert_int_equal(patched_call(f, CALL, 0xe8, DATA + 0x80), RF_PATCH_BAD_INSN);
+}
+
+static void to_the_dispatcher(void **state)
+{
+	struct patched *f = *state;
+
+	fake_put64(&f->g, DISPATCHER + 8, IMAGE);
+	for (uint64_t half = IMAGE; half <= IMAGE + 0x800; half += 0x800) {
+		fake_put64(&f->g, DISPATCHER_KEY, half);
+		assert_int_equal(patched_call(f, DISPATCHER_TRAMP, 0xe9, half), RF_PATCH_DONE);
+	}
+	fake_put64(&f->g, DISPATCHER_KEY, IMAGE + 0x400);
+	assert_int_equal(patched_call(f, DISPATCHER_TRAMP, 0xe9, IMAGE + 0x400), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, DISPATCHER_TRAMP, 0xe9), RF_PATCH_DONE);
+	fake_put64(&f->g, KEY, IMAGE); /* another key than the dispatcher's */
+	assert_int_equal(sweep(f), 0);
+	fake_put64(&f->g, DISPATCHER_KEY, FUNC(1));
+	assert_int_equal(patched_call(f, DISPATCHER_TRAMP, 0xe9, FUNC(1)), RF_PATCH_DONE);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_call(f, CALL, 0xe8, IMAGE), RF_PATCH_BAD_INSN);
+}
+
+/* --- lock prefixes --------------------------------------------------------- */
+
+static void second_cpu(void **state)
+{
+	struct patched *f = *state;
+
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 2);
+	assert_int_equal(patched_byte(f, LOCKED, 0xcc), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, LOCKED, 0x90), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_store(f, LOCKED, "\xf0\xf0", 2), RF_PATCH_BAD_STEP);
+	assert_int_equal(patched_byte(f, LOCKED, 0xf0), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, LOCKED, 0x3e), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, LOCKED + 4, 0xf0), RF_PATCH_DONE);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 2);
+}
+
+static void no_second_cpu(void **state)
+{
+	struct patched *f = *state;
+	int32_t rel;
+
+	/* Entries that name no prefix: the byte before, an instruction that cannot be locked. */
+	rel = (int32_t)(LOCKED + 1 - LOCKS);
+	fake_write(&f->g, LOCKS, &rel, 4);
+	fake_write(&f->g, LOCKED + 4, "\x3e\x48\x89\x07", 4);
+	rel = (int32_t)(DATA - LOCKS - 8);
+	fake_write(&f->g, LOCKS + 8, &rel, 4); /* outside text */
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 0);
+	assert_int_equal(stats(f).foreign, 2);
+	set_symbol(f, "__smp_locks_end", LOCKS + 0x10000);
+	assert_int_equal(patched_create(f), 0);
+	/* Freed: another list's, or none. */
+	fake_put64(&f->g, SMP_LIST, SMP_LIST);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(stats(f).foreign, 0);
+	fake_put64(&f->g, SMP_LIST, 0x10);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 0);
+}
+
+/* --- a kernel that says less ------------------------------------------------ */
+
+static void no_types(void **state)
+{
+	struct patched *f = *state;
+
+	f->g.k.members_count = 0;
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_JUMP_LABEL), 1);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE_CALL), 2);
+	patched_probe(f, CODE + 1, 0x48, 0);
+	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_NOT_A_SITE);
+	assert_int_equal(sweep(f), 0);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, patched_setup, patched_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(records),
+		T(traced),
+		T(traced_in_a_batch),
+		T(traced_directly),
+		T(traced_wrongly),
+		T(what_is_traced_with),
+		T(hostile_records),
+		T(odd_record),
+		T(traced_before),
+		T(hostile_targets),
+		T(probed),
+		T(probed_wrongly),
+		T(hostile_probes),
+		T(probed_behind_probes),
+		T(optimised),
+		T(optimised_wrongly),
+		T(half_forgotten),
+		T(probe_under_a_jump),
+		T(optimised_before),
+		T(debugged),
+		T(to_a_module),
+		T(to_the_dispatcher),
+		T(second_cpu),
+		T(no_second_cpu),
+		T(no_types),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
