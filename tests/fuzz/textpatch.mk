@@ -1,4 +1,6 @@
-FUZZERS += fuzz_store fuzz_textpatch
+FUZZERS += fuzz_store fuzz_textpatch fuzz_textpatch_live
 fuzz_store_SRCS = tests/fuzz/fuzz_store.c tests/unit/fake_guest.c introspection/disasm.c \
 	introspection/store.c introspection/store_insn.c
 fuzz_textpatch_SRCS = tests/fuzz/fuzz_textpatch.c tests/unit/fake_guest.c $(TEXTPATCH_SRCS)
+fuzz_textpatch_live_SRCS = tests/fuzz/fuzz_textpatch_live.c tests/unit/fake_patched.c tests/unit/fake_guest.c \
+	$(TEXTPATCH_SRCS)
