@@ -66,6 +66,8 @@ static enum rf_patch_verdict poke(struct rf_textpatch *t, struct overlay *o,
 {
 	static const uint8_t int3 = RF_INT3;
 
+	if (table.shapes[s->shape].flags & RF_SHAPE_DIRECT)
+		return store(t, o, s->at, insn, 1);
 	if (store(t, o, s->at, &int3, 1) != RF_PATCH_STEP)
 		return RF_PATCH_BAD_STEP;
 	/* Two overlapping stores, as memcpy_orig makes a 4-byte tail. */
@@ -136,6 +138,8 @@ static void transitions(struct rf_textpatch *t, struct overlay *o, const struct 
 		}
 		if (poke(t, o, s, shape->len, insn) != RF_PATCH_DONE)
 			complain("legal transition denied", s);
+		else if (shape->flags & RF_SHAPE_DIRECT)
+			; /* there is no way back */
 		else if (poke(t, o, s, shape->len, was) != RF_PATCH_DONE)
 			complain("way back denied", s);
 		insn[shape->len - 1] ^= 1; /* 16 MiB away, or 1 byte for the short form */
@@ -165,7 +169,12 @@ static void examine(struct rf_textpatch *t, const struct rf_memory *m, struct rf
 	printf("sites of 2 bytes: %zu, tail jcc: %zu\n", short_jumps, jcc);
 	printf("init %zu, outside %zu, odd %zu, merged %zu, frozen %zu, in flight %zu, full %zu\n",
 	       st.init, st.outside, st.odd, st.merged, st.frozen, st.flying, st.full);
-	if (st.odd || st.outside || st.full) {
+	printf("nameless %zu, foreign %zu, unread %zu, targets:", st.nameless, st.foreign,
+	       st.unread);
+	for (int i = 1; i < RF_TABLE_SETS; i++)
+		printf(" %u", table.sets[i].count);
+	printf(", extra sites: %u\n", table.extra_count);
+	if (st.odd || st.outside || st.full || st.unread) {
 		wrong++;
 		printf("  first odd site: %#llx\n", (unsigned long long)st.first_odd.v);
 	}
