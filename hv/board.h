@@ -92,7 +92,7 @@ struct rf_trail {
 	uint64_t head;
 	uint64_t kinds[RF_SITE_KINDS]; /* patches by kind */
 	uint32_t flights_count;
-	uint32_t last_tail; /* at, of the site whose tail was written last; UINT32_MAX none */
+	uint32_t last_tail; /* at, of the site whose tail was changed last; UINT32_MAX none */
 	struct rf_flight flights[RF_FLIGHTS];
 	struct rf_patch_entry entries[RF_TRAIL_ENTRIES];
 };

@@ -155,7 +155,8 @@ static void commit(struct rf_vcpu *v, struct rf_overlay *o, const struct rf_patc
 	if (r->verdict == RF_PATCH_STEP) {
 		if (!f && r->resting)
 			take_off(r);
-		if (r->offset)
+		/* What changes nothing must not make a tail that is half written forgotten. */
+		if (r->offset && memcmp(r->now, r->next, r->len))
 			t->last_tail = r->at;
 		return;
 	}

@@ -24,7 +24,9 @@ static uint32_t least(uint32_t a, uint32_t b)
 static bool shape_of(const struct rf_patch_table *t, const struct rf_patch_site *site,
 		     struct rf_shape *shape)
 {
-	if (site->shape >= least(t->shapes_count, RF_TABLE_SHAPES))
+	/* Who applies stores counts them by kind. */
+	if (site->shape >= least(t->shapes_count, RF_TABLE_SHAPES) || !site->kind ||
+	    site->kind >= RF_SITE_KINDS)
 		return false;
 	*shape = t->shapes[site->shape];
 	return shape->len >= 1 && shape->len <= RF_SITE_MAX_LEN && shape->count <= RF_SHAPE_FORMS;
@@ -174,6 +176,8 @@ static bool form_has(const struct rf_patch_table *t, const struct rf_patch_site 
 
 	if (!has_set(f))
 		return spell(t, site, len, f, site->target, want) && want[offset] == byte;
+	if (f->op_len < 1 || f->op_len > sizeof(f->op) || len != f->op_len + 4)
+		return false;
 	if (offset < f->op_len)
 		return f->op[offset] == byte;
 	s = set_of(t, f->set);

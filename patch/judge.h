@@ -45,7 +45,7 @@ bool rf_patch_find(const struct rf_patch_table *t, uint32_t at, struct rf_patch_
 		   struct rf_shape *shape);
 
 /*
- * last_tail: site whose tail was written last, UINT32_MAX none. The kernel writes tails one site
+ * last_tail: site whose tail was changed last, UINT32_MAX none. The kernel writes tails one site
  * after the other, so no second one may be begun while that one is half written: else every site
  * could be parked in flight with bytes of an attacker's choice. A store of what is there already is
  * legal. 0 with *out, or read()'s error.

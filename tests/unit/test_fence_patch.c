@@ -184,6 +184,8 @@ static void batch(void **state)
 	assert_int_equal(trail->flights_count, 2);
 	assert_true(store(SITE + 1, jmp + 1, 1));
 	assert_false(store(OTHER + 1, jmp + 1, 4)); /* the first one's tail is half written */
+	assert_true(store(OTHER + 1, nop5 + 1, 4)); /* changes nothing, and that is not forgotten */
+	assert_false(store(OTHER + 1, jmp + 1, 4));
 	assert_true(store(SITE + 2, jmp + 2, 3));
 	assert_true(store(OTHER + 1, jmp + 1, 4));
 	assert_true(byte(SITE, 0xe9));
@@ -273,6 +275,11 @@ static void hostile_table(void **state)
 	table->sites[0].shape = UINT16_MAX;
 	assert_false(byte(SITE, 0xcc));
 	table->sites[0].shape = 0;
+	table->sites[0].kind = RF_SITE_KINDS; /* counters are kept by kind */
+	assert_false(byte(SITE, 0xcc));
+	table->sites[0].kind = 0;
+	assert_false(byte(SITE, 0xcc));
+	table->sites[0].kind = RF_SITE_JUMP_LABEL;
 	table->shapes_count = UINT32_MAX;
 	table->shapes[0].len = 255;
 	assert_false(byte(SITE, 0xcc));

@@ -1,0 +1,3 @@
+FUZZERS += fuzz_patch fuzz_patchlog
+fuzz_patch_SRCS = tests/fuzz/fuzz_patch.c hv/patch.c hv/memslots.c hv/split.c patch/judge.c
+fuzz_patchlog_SRCS = tests/fuzz/fuzz_patchlog.c policy/patchlog.c
