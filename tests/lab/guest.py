@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The protected guests: a stock kernel with an initramfs of busybox, our init, helpers and the attack module."""
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,23 +31,6 @@ def _helper() -> Path:
     return program
 
 
-def _attack_module(kernel: kernels.Kernel) -> Path:
-    """The attack module, built out of a copy: kbuild writes beside its sources, and two kernels share them."""
-    work = out_dir() / "module" / kernel.series
-    work.mkdir(parents=True, exist_ok=True)
-    wanted = {source.name for source in ATTACKS.iterdir() if source.is_file()}
-    for old in work.glob("*.[ch]"):
-        # A mod.c is kbuild's own; any other without a source is a leftover of a file since removed.
-        if old.name not in wanted and not old.name.endswith(".mod.c"):
-            old.unlink()
-    for name in wanted:
-        source, copy = ATTACKS / name, work / name
-        if not copy.exists() or copy.read_bytes() != source.read_bytes():
-            shutil.copy(source, copy)
-    run("make", "-s", "-C", kernel.headers, f"M={work}", "modules")
-    return work / "rf_attack.ko"
-
-
 def get(series: str) -> Guest:
     """The guest's files, rebuilt when something they are made of changed."""
     kernel = kernels.get(series)
@@ -72,7 +54,7 @@ def get(series: str) -> Guest:
             for order, (name, body) in enumerate(kernel.modules(MODULES).items()):
                 archive.data(f"modules/{order:02}-{name}.ko", body)
             if sources:
-                archive.file("rf_attack.ko", _attack_module(kernel))
+                archive.file("rf_attack.ko", kernels.build_module(kernel, ATTACKS, "rf_attack"))
             archive.data("init", (HERE / "guest/init").read_bytes(), 0o755)
             write_atomic(initrd, archive.finish())
             write_atomic(home / "vmlinuz", kernel.vmlinuz.read_bytes())

@@ -116,3 +116,20 @@ def get(series: str, refresh: bool = False) -> Kernel:
             _relocate(tree / "usr/src" / f"linux-headers-{release}")
             stamp.write_text(release)
     return Kernel(series, stamp.read_text(), home / "tree")
+
+
+def build_module(kernel: Kernel, sources: Path, name: str) -> Path:
+    """An external module out of a folder, built in a copy: kbuild writes beside its sources, and kernels share them."""
+    work = out_dir() / name / kernel.series
+    work.mkdir(parents=True, exist_ok=True)
+    wanted = {source.name for source in sources.iterdir() if source.is_file()}
+    for old in work.glob("*.[ch]"):
+        # A mod.c is kbuild's own; any other without a source is a leftover of a file since removed.
+        if old.name not in wanted and not old.name.endswith(".mod.c"):
+            old.unlink()
+    for file in wanted:
+        source, copy = sources / file, work / file
+        if not copy.exists() or copy.read_bytes() != source.read_bytes():
+            shutil.copy(source, copy)
+    run("make", "-s", "-C", kernel.headers, f"M={work}", "modules")
+    return work / f"{name}.ko"
