@@ -26,17 +26,18 @@ l2() {
 }
 
 # debian KERNEL CPUS CMDLINE [QEMU arguments]: boot the whole Debian, console on standard output, until it ends. What it
-# writes to its disk is gone then. $WRAP, $MEMORY and $LIMIT as above; PC=1 makes it a q35 with firmware and PCI; $INITRD is an
-# initramfs with files for it (debian.py), $SERIAL another place for the console. It sees no virtualisation:
-# its udev would load kvm, for guests three levels down.
+# writes to its disk is gone then. $WRAP, $MEMORY and $LIMIT as above; PC=1 makes it a q35 with firmware and PCI;
+# $INITRD is an initramfs with files for it (debian.py), $SERIAL another place for the console. It sees no
+# virtualisation: its udev would load kvm, for guests three levels down.
 debian() {
 	debian_kernel=$1 debian_cpus=$2 debian_cmdline=$3
 	shift 3
 	debian_machine=microvm,pit=off,pic=off,isa-serial=on debian_bus=device
 	[ -z "${PC:-}" ] || debian_machine=q35 debian_bus=pci
 	timeout -s KILL "${LIMIT:-200}" $WRAP $QEMU -M "$debian_machine" -accel kvm -cpu host,-svm,-vmx \
-		-smp "$debian_cpus" -m "${MEMORY:-768}" -nodefaults -no-user-config -display none -no-reboot -serial "${SERIAL:-stdio}" \
-		-kernel "$GUEST/$debian_kernel/vmlinuz" -initrd "${INITRD:-$GUEST/$debian_kernel/debian}" \
+		-smp "$debian_cpus" -m "${MEMORY:-768}" -nodefaults -no-user-config -display none -no-reboot \
+		-serial "${SERIAL:-stdio}" -kernel "$GUEST/$debian_kernel/vmlinuz" \
+		-initrd "${INITRD:-$GUEST/$debian_kernel/debian}" \
 		-drive "id=disk,file=$DEBIAN,format=raw,if=none,snapshot=on" -device "virtio-blk-$debian_bus,drive=disk" \
 		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check reboot=t $debian_cmdline" "$@"
 }
