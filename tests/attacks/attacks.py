@@ -22,11 +22,20 @@ from host import PROGRAMS  # noqa: E402
 
 LINE = re.compile(r"RF: attack (?P<name>\S+) result=(?P<result>\S+) target=(?P<symbol>\S+?)\+(?P<offset>0x[0-9a-f]+) "
                   r"va=(?P<va>\S+) pa=(?P<pa>\S+) len=(?P<len>\d+) detail=(?P<detail>.*)")
-# A device's write goes to a decoy, which is found by looking; every other attack is stopped on the way.
-WORDS = {"dma_read": "detected"}
-REFUSED = ("faulted", "unchanged")
 
 Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What must become of an attack under protection."""
+    word: str = "blocked"
+    results: tuple[str, ...] = ("faulted", "unchanged")
+
+
+# Stopped on the way, but for these: a device's write goes to a decoy, which is found by looking.
+STOPPED = Wanted()
+WANTED = {"dma_read": Wanted("detected")}
 
 
 @dataclass
@@ -100,21 +109,21 @@ def find_record(records: list[Record], attempt: Attempt) -> Optional[Record]:
     """The attack's own record. Attacks run one after another and several share a target, so what has been passed by in
     the log is taken off: none shares a record with another. Of what looking finds, the time says nothing.
     """
-    word = WORDS.get(attempt.name, "blocked")
+    wanted = WANTED.get(attempt.name, STOPPED)
     for index, record in enumerate(records):
-        if record.get("verdict") == word and names_target(record, attempt):
-            del records[index if word == "detected" else 0:index + 1]
+        if record.get("verdict") == wanted.word and names_target(record, attempt):
+            del records[index if wanted.word == "detected" else 0:index + 1]
             return record
     return None
 
 
 def jobs_for(pair: Pair, attacks: str, control_only: bool) -> list[runner.Job]:
     """The guests to run for one pair."""
-    command = f"DISK=disk.img LIMIT=90 l2 {pair.kernel} {pair.cpus} 'rf.mode=attack rf.attacks={attacks} rf.linger=%d'\n"
-    jobs = [runner.Job(pair.job_name("control"), command % 0, 100)]
+    command = (f"DISK=disk.img LIMIT=%d l2 {pair.kernel} {pair.cpus} 'rf.mode=attack rf.attacks={attacks} rf.linger=%d'\n")
+    jobs = [runner.Job(pair.job_name("control"), command % (100, 0), 110)]
     if not control_only:
         wrap = f"WRAP='ringfence run --name {pair.job_name('protected')} --audit '$OUT/audit.jsonl' --'\n"
-        jobs.append(runner.Job(pair.job_name("protected"), wrap + command % 3, 120))
+        jobs.append(runner.Job(pair.job_name("protected"), wrap + command % (150, 3), 180))
     return jobs
 
 
@@ -146,36 +155,40 @@ def judge(pair: Pair, control_only: bool) -> Iterable[tuple[Record, str]]:
         row: Record = {"name": name, "kernel": pair.kernel, "cpus": pair.cpus, "control": plain.result,
                        "protected": shielded.result if shielded else None, "word": None, "record": None}
         if plain.result == "skipped":
+            row["skipped"] = plain.detail
             yield row, ""
             continue
         wrong = "" if plain.result == "landed" else f"the control did not land ({plain.detail})"
+        if not wrong and ("UNFORGED" in plain.detail or "CHANGED" in plain.detail):
+            wrong = f"the control had no effect, or was not undone ({plain.detail})"
         if not control_only and not wrong:
             if not shielded:
                 wrong = "the protected guest said nothing of it"
-            elif shielded.result not in REFUSED:
+            elif shielded.result not in WANTED.get(name, STOPPED).results:
                 wrong = f"it {shielded.result} under protection ({shielded.detail})"
             else:
                 row["record"] = find_record(pair.records, shielded)
                 row["word"] = row["record"]["verdict"] if row["record"] else None
-                wrong = "" if row["record"] else "refused, but no record names its target"
+                wrong = "" if row["record"] else f"{shielded.result}, but no record names its target"
                 if "CHANGED" in shielded.detail:
-                    wrong = f"the fault was not precise ({shielded.detail})"
+                    wrong = f"the fault was not precise, or the target not put back ({shielded.detail})"
         yield row, wrong
 
 
 def report(pairs: list[Pair], control_only: bool) -> int:
     """Print the table, write the results, return the exit status."""
     rows, failures = [], 0
-    print(f"\n{'attack':<16}{'kernel':<8}{'cpus':<6}{'control':<11}{'protected':<11}{'word':<10}")
+    print(f"\n{'attack':<22}{'kernel':<8}{'cpus':<6}{'control':<11}{'protected':<11}{'word':<10}")
     for pair in pairs:
         if not pair.control:
-            print(f"{'(none)':<16}{pair.kernel:<8}{pair.cpus:<6}the control guest told of no attack")
+            print(f"{'(none)':<22}{pair.kernel:<8}{pair.cpus:<6}the control guest told of no attack")
             failures += 1
         for row, wrong in judge(pair, control_only):
             rows.append(row)
             failures += bool(wrong)
-            print(f"{row['name']:<16}{row['kernel']:<8}{row['cpus']:<6}{row['control']:<11}"
-                  f"{row['protected'] or '-':<11}{row['word'] or '-':<10}{'FAILED: ' + wrong if wrong else ''}")
+            note = f"FAILED: {wrong}" if wrong else row.get("skipped", "")
+            print(f"{row['name']:<22}{row['kernel']:<8}{row['cpus']:<6}{row['control']:<11}"
+                  f"{row['protected'] or '-':<11}{row['word'] or '-':<10}{note}".rstrip())
     (out_dir().parent / "attacks.json").write_text(json.dumps(rows, indent=1) + "\n")
     skipped = sum(row["control"] == "skipped" for row in rows)
     done = len(rows) - skipped
