@@ -10,6 +10,7 @@
  *      that a fault at exactly that instruction is survived;
  *   3. says with rf_kept() whether the registers of a refused store are what they were before it;
  *   4. calls rf_judge(), which reads the target back through a mapping of its own and undoes what landed.
+ * One that has the kernel's own patchers do the writing does steps 2 to 4 as poke.h says.
  * Without protection it must land: a store that fails on a plain kernel proves nothing.
  */
 #ifndef RF_ATTACKS_H
@@ -36,7 +37,10 @@
 	RF(cross_out)		\
 	RF(cross_in)		\
 	RF(user_alias)		\
-	RF(dma_read)
+	RF(dma_read)		\
+	RF(forged_non_site)	\
+	RF(forged_poke_bp)	\
+	RF(forged_copy)
 
 /* Longest target, in bytes: a disk sector. */
 #define RF_LONGEST 512

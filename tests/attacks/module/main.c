@@ -89,7 +89,7 @@ static ssize_t attack_write(struct file *file, const char __user *text, size_t s
 
 static ssize_t attack_read(struct file *file, char __user *to, size_t size, loff_t *pos)
 {
-	char names[512] = "";
+	char names[1024] = "";
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(attacks); i++) {
 		strlcat(names, attacks[i].name, sizeof(names));
