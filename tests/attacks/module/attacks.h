@@ -40,7 +40,16 @@
 	RF(dma_read)		\
 	RF(forged_non_site)	\
 	RF(forged_poke_bp)	\
-	RF(forged_copy)
+	RF(forged_copy)		\
+	RF(forged_insn)		\
+	RF(forged_ftrace_insn)	\
+	RF(forged_jump_target)	\
+	RF(forged_call_target)	\
+	RF(forged_tramp_target)	\
+	RF(forged_ftrace_target) \
+	RF(forged_entry)	\
+	RF(altered_entry)	\
+	RF(tail_without_int3)
 
 /* Longest target, in bytes: a disk sector. */
 #define RF_LONGEST 512

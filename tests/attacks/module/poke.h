@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The kernel's own text patchers in an attacker's hands.
+ * The kernel's own text patchers in an attacker's hands, and the sites they are meant for.
  *
- * An attack aims (rf_aim()), calls rf_poke_begin(), one or more
+ * An attack aims (rf_aim(), or one of the rf_*_site()), calls rf_poke_begin(), one or more
  * patchers, and rf_poke_judge(). In between a refused store is survived, wherever in the patcher it
  * is.
  */
@@ -58,5 +58,17 @@ u64 rf_power(void);
 /* insn[RF_INSN] = a jmp (0xe9) or call (0xe8) from `at` to `target` */
 void rf_branch(u8 *insn, u8 opcode, const void *at, const void *target);
 extern const u8 rf_nop[RF_INSN];
+
+/* sites.c: aim at a real site; false when this kernel has none, with the report filled in. */
+struct rf_jump_site {
+	struct jump_entry *entry;
+	u8 jmp[RF_INSN]; /* its legal jmp; its nop is what it holds */
+};
+/* The 5-byte jump label in a function, of one that holds its nop. */
+bool rf_jump_site(struct rf_report *r, const char *function, struct rf_jump_site *site);
+/* The nop that ftrace left at a function's start. */
+bool rf_ftrace_site(struct rf_report *r, const char *function);
+/* A call site of a static call's key, not in tail position. */
+bool rf_call_site(struct rf_report *r, const char *function, const char *key);
 
 #endif

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Real patch sites, out of the kernel's own tables. */
+#include <linux/kallsyms.h>
+#include <linux/static_call_types.h>
+#include <linux/string.h>
+
+#include "poke.h"
+
+/* Functions are longer than that seldom, and the ones aimed at here never. */
+#define REACH 0x400
+
+static bool within(const char *function, const u8 *start, const u8 *at)
+{
+	char name[KSYM_SYMBOL_LEN];
+	size_t len = strlen(function);
+
+	if (!start || at < start || at - start > REACH)
+		return false;
+	sprint_symbol(name, (unsigned long)at);
+	return !strncmp(name, function, len) && name[len] == '+';
+}
+
+static bool none(struct rf_report *r, const char *kind, const char *function)
+{
+	rf_skip(r, "this kernel has no");
+	rf_say(r, "%s in %s", kind, function);
+	return false;
+}
+
+bool rf_jump_site(struct rf_report *r, const char *function, struct rf_jump_site *site)
+{
+	struct jump_entry *stop = rf_symbol("__stop___jump_table");
+	const u8 *start = rf_symbol(function);
+
+	for (struct jump_entry *e = rf_symbol("__start___jump_table"); e && e < stop; e++) {
+		u8 *at = (u8 *)jump_entry_code(e);
+
+		if (!within(function, start, at) || memcmp(at, rf_nop, RF_INSN))
+			continue;
+		site->entry = e;
+		rf_branch(site->jmp, JMP32_INSN_OPCODE, at, (void *)jump_entry_target(e));
+		return rf_aim_at(r, function, at, RF_INSN);
+	}
+	return none(r, "jump label of 5 bytes", function);
+}
+
+bool rf_ftrace_site(struct rf_report *r, const char *function)
+{
+	u8 *start = rf_symbol(function);
+
+	/* Behind an endbr64, where there is one. */
+	for (unsigned int i = 0; start && i <= 4; i += 4)
+		if (!memcmp(start + i, rf_nop, RF_INSN))
+			return rf_aim_at(r, function, start + i, RF_INSN);
+	return none(r, "ftrace site", function);
+}
+
+bool rf_call_site(struct rf_report *r, const char *function, const char *key)
+{
+	struct static_call_site *stop = rf_symbol("__stop_static_call_sites");
+	const u8 *start = rf_symbol(function);
+	long wanted = (long)rf_symbol(key);
+
+	for (struct static_call_site *s = rf_symbol("__start_static_call_sites");
+	     wanted && s && s < stop; s++) {
+		u8 *at = (u8 *)&s->addr + s->addr;
+
+		/* Flags in the low bits: neither a tail call nor init text. */
+		if ((long)&s->key + s->key == wanted && within(function, start, at))
+			return rf_aim_at(r, function, at, RF_INSN);
+	}
+	return none(r, "static call", function);
+}
