@@ -49,7 +49,8 @@
 	RF(forged_ftrace_target) \
 	RF(forged_entry)	\
 	RF(altered_entry)	\
-	RF(tail_without_int3)
+	RF(tail_without_int3)	\
+	RF(race)
 
 /* Longest target, in bytes: a disk sector. */
 #define RF_LONGEST 512
