@@ -45,6 +45,7 @@ class Attempt:
     result: str
     symbol: str
     offset: int
+    va: int
     pa: int
     length: int
     detail: str
@@ -70,7 +71,7 @@ def attempts(log: str) -> dict[str, Attempt]:
     for match in LINE.finditer(log):
         part = match.groupdict()
         found[part["name"]] = Attempt(part["name"], part["result"], part["symbol"], int(part["offset"], 16),
-                                      int(part["pa"], 16), int(part["len"]), part["detail"].strip())
+                                      int(part["va"], 16), int(part["pa"], 16), int(part["len"]), part["detail"].strip())
     return found
 
 
@@ -99,6 +100,8 @@ def names_target(record: Record, attempt: Attempt) -> bool:
     """Whether the record is about this attack's target, by name or, under any name, by the frame's address."""
     target = record.get("target") or {}
     offset, gpa = number(target.get("offset")), number(record.get("gpa"))
+    if record.get("kind") == "msr":  # what it was to be set to is its target
+        return number(target.get("addr")) == attempt.va
     # A cut store is recorded by the part that was refused, a disk sector by the bytes that differ.
     if target.get("symbol") == attempt.symbol and offset is not None:
         return offset < attempt.offset + attempt.length and offset + (number(record.get("len")) or 1) > attempt.offset

@@ -50,7 +50,8 @@
 	RF(forged_entry)	\
 	RF(altered_entry)	\
 	RF(tail_without_int3)	\
-	RF(race)
+	RF(race)		\
+	RF(lstar_after_seal)
 
 /* Longest target, in bytes: a disk sector. */
 #define RF_LONGEST 512
