@@ -31,11 +31,13 @@ class Wanted:
     """What must become of an attack under protection."""
     word: str = "blocked"
     results: tuple[str, ...] = ("faulted", "unchanged")
+    kind: Optional[str] = None  # of its record, where it is not the writer's own
 
 
-# Stopped on the way, but for these: a device's write goes to a decoy, which is found by looking.
+# Stopped on the way, but for these: a device's write goes to a decoy, which is found by looking; a patch that is begun and
+# left is found by waiting, and taken back.
 STOPPED = Wanted()
-WANTED = {"dma_read": Wanted("detected")}
+WANTED = {"dma_read": Wanted("detected"), "int3_left": Wanted("detected", ("restored",), "patch")}
 
 
 @dataclass
@@ -114,6 +116,8 @@ def find_record(records: list[Record], attempt: Attempt) -> Optional[Record]:
     """
     wanted = WANTED.get(attempt.name, STOPPED)
     for index, record in enumerate(records):
+        if wanted.kind not in (None, record.get("kind")):
+            continue
         if record.get("verdict") == wanted.word and names_target(record, attempt):
             del records[index if wanted.word == "detected" else 0:index + 1]
             return record
@@ -122,11 +126,15 @@ def find_record(records: list[Record], attempt: Attempt) -> Optional[Record]:
 
 def jobs_for(pair: Pair, attacks: str, control_only: bool) -> list[runner.Job]:
     """The guests to run for one pair."""
-    command = (f"DISK=disk.img LIMIT=%d l2 {pair.kernel} {pair.cpus} 'rf.mode=attack rf.attacks={attacks} rf.linger=%d'\n")
-    jobs = [runner.Job(pair.job_name("control"), command % (100, 0), 110)]
+    command = (f"DISK=disk.img LIMIT=%d l2 {pair.kernel} {pair.cpus} 'rf.mode=attack rf.attacks={attacks} rf.linger=%d "
+               "rf.patience=%d'\n")
+    # Of an attack that must be taken back the control shows that nobody else does, which takes less time.
+    jobs = [runner.Job(pair.job_name("control"), command % (100, 0, 5), 110)]
     if not control_only:
-        wrap = f"WRAP='ringfence run --name {pair.job_name('protected')} --audit '$OUT/audit.jsonl' --'\n"
-        jobs.append(runner.Job(pair.job_name("protected"), wrap + command % (150, 3), 180))
+        # Sooner than by default, for the attack that waits for it.
+        wrap = ("printf 'version: 1\\npatch_timeout_ms: 3000\\n' >policy\n"
+                f"WRAP='ringfence run --name {pair.job_name('protected')} --policy policy --audit '$OUT/audit.jsonl' --'\n")
+        jobs.append(runner.Job(pair.job_name("protected"), wrap + command % (150, 3, 30), 180))
     return jobs
 
 

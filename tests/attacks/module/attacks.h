@@ -51,7 +51,8 @@
 	RF(altered_entry)	\
 	RF(tail_without_int3)	\
 	RF(race)		\
-	RF(lstar_after_seal)
+	RF(lstar_after_seal)	\
+	RF(int3_left)
 
 /* Longest target, in bytes: a disk sector. */
 #define RF_LONGEST 512
@@ -61,6 +62,7 @@ enum rf_outcome {
 	RF_LANDED,	/* the target changed */
 	RF_FAULTED,	/* the target is as before, the store raised a fault */
 	RF_UNCHANGED,	/* the target is as before, and nobody told us */
+	RF_RESTORED,	/* the target changed, and somebody has put it back since */
 	RF_SKIPPED,	/* this kernel or machine lacks what the attack needs */
 };
 

@@ -35,6 +35,7 @@ static const char *const outcomes[] = {
 	[RF_LANDED] = "landed",
 	[RF_FAULTED] = "faulted",
 	[RF_UNCHANGED] = "unchanged",
+	[RF_RESTORED] = "restored",
 	[RF_SKIPPED] = "skipped",
 };
 

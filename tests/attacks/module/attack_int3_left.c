@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The first step of a legal patch and no second one: int3 stays on a site, and whoever runs into it
+ * dies. Each step is legal, so it cannot be refused when it is made; that it was abandoned is found
+ * by waiting.
+ */
+#include <linux/delay.h>
+#include <linux/module.h>
+
+#include "poke.h"
+
+#define STEP_MS 100
+
+static unsigned int patience = 5;
+module_param(patience, uint, 0600);
+MODULE_PARM_DESC(patience, "seconds to wait for an abandoned patch to be undone");
+
+void attack_int3_left(struct rf_report *r)
+{
+	static const u8 int3 = INT3_INSN_OPCODE;
+	struct rf_jump_site site;
+	unsigned int waited;
+
+	if (!rf_jump_site(r, "__xen_pgd_pin", &site) || !rf_poke_begin(r))
+		return;
+	rf_text_poke(r->at, &int3, 1);
+	r->outcome = rf_poke_end(r) ? RF_FAULTED : RF_UNCHANGED;
+	if (READ_ONCE(r->at[0]) != int3)
+		return;
+	for (waited = 0; waited < patience * 1000 && READ_ONCE(r->at[0]) == int3; waited += STEP_MS)
+		msleep(STEP_MS);
+	rf_say(r, "waited=%ums", waited);
+	r->outcome = memcmp(r->at, r->before, r->len) ? RF_LANDED : RF_RESTORED;
+	if (rf_poke_begin(r)) {
+		rf_poke_restore(r);
+		rf_poke_end(r);
+	}
+	if (memcmp(r->at, r->before, r->len))
+		rf_kept(r, "text", false);
+}
