@@ -83,7 +83,7 @@ struct rf_flight {
 	uint32_t at;
 	uint8_t kind, len;
 	uint8_t before[RF_SITE_MAX_LEN];
-	uint32_t pad;
+	uint32_t batch; /* the one it began in */
 };
 
 struct rf_trail {
@@ -93,6 +93,12 @@ struct rf_trail {
 	uint64_t kinds[RF_SITE_KINDS]; /* patches by kind */
 	uint32_t flights_count;
 	uint32_t last_tail; /* at, of the site whose tail was changed last; UINT32_MAX none */
+	/*
+	 * The kernel begins all sites of a batch before it ends the first one, and ends all before
+	 * it begins another batch: a site begun after one has ended is of the next batch.
+	 */
+	uint32_t batch;
+	uint32_t pad;
 	struct rf_flight flights[RF_FLIGHTS];
 	struct rf_patch_entry entries[RF_TRAIL_ENTRIES];
 };

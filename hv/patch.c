@@ -16,6 +16,7 @@
 #define SEQ_TRIES 8 /* the monitor's changes are short; then it may as well be asked */
 
 static const struct rf_patch_table *table; /* NULL: none yet. The monitor changes it. */
+static bool landed;			   /* a site has ended since the last one began */
 
 static struct rf_trail *trail(void)
 {
@@ -101,7 +102,10 @@ static void take_off(const struct rf_patch_result *r)
 	struct rf_trail *t = trail();
 	struct rf_flight *f = &t->flights[t->flights_count];
 
-	*f = (struct rf_flight){ ++number, r->at, (uint8_t)r->kind, r->len, { 0 }, 0 };
+	if (landed)
+		__atomic_store_n(&t->batch, t->batch + 1, __ATOMIC_RELAXED);
+	landed = false;
+	*f = (struct rf_flight){ ++number, r->at, (uint8_t)r->kind, r->len, { 0 }, t->batch };
 	memcpy(f->before, r->now, sizeof(f->before));
 	__atomic_store_n(&t->flights_count, t->flights_count + 1, __ATOMIC_RELEASE);
 }
@@ -110,6 +114,7 @@ static void land(struct rf_flight *f)
 {
 	struct rf_trail *t = trail();
 
+	landed = true;
 	*f = t->flights[t->flights_count - 1];
 	__atomic_store_n(&t->flights_count, t->flights_count - 1, __ATOMIC_RELEASE);
 }

@@ -91,7 +91,7 @@ void rf_policy_default(struct rf_policy *out)
 		.seal_text = true,
 		.seal_rodata = true,
 		.dma_sweep_ms = 1000,
-		.patch_timeout_ms = 10000,
+		.patch_timeout_ms = 20000,
 	};
 }
 

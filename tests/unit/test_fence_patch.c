@@ -194,6 +194,26 @@ static void batch(void **state)
 	assert_int_equal(trail->head, 2);
 }
 
+/* What is begun after one has ended is of the next batch. */
+static void batches(void **state)
+{
+	uint32_t first;
+
+	assert_true(byte(SITE, 0xcc)); /* whatever an earlier test left */
+	assert_true(byte(SITE, 0x0f));
+	assert_true(byte(SITE, 0xcc));
+	first = trail->batch;
+	assert_true(byte(OTHER, 0xcc));
+	assert_int_equal(trail->batch, first);
+	assert_int_equal(trail->flights[1].batch, first);
+	assert_true(byte(OTHER, 0x0f));
+	assert_int_equal(trail->batch, first);
+	assert_true(byte(OTHER, 0xcc));
+	assert_int_equal(trail->batch, first + 1);
+	assert_int_equal(trail->flights[0].batch, first);
+	assert_int_equal(trail->flights[1].batch, first + 1);
+}
+
 /* --- left to the monitor ------------------------------------------------------- */
 
 static void unchanged(void)
@@ -381,9 +401,10 @@ static void tables_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(whole_patch), T(back_again),	     T(direct_byte),  T(batch),
-		T(illegal),	T(other_tables),     T(other_memory), T(hostile_table),
-		T(full),	T(denied_goes_back), T(restored),     T(tables_refused),
+		T(whole_patch),	   T(back_again), T(direct_byte),      T(batch),
+		T(batches),	   T(illegal),	  T(other_tables),     T(other_memory),
+		T(hostile_table),  T(full),	  T(denied_goes_back), T(restored),
+		T(tables_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,6 +63,8 @@ static void tick(uint64_t seconds)
 {
 	guest.last_patch_ns -= seconds * 1000000000;
 	guest.last_patch_sweep_ns -= seconds * 1000000000;
+	if (guest.last_write_ns)
+		guest.last_write_ns -= seconds * 1000000000;
 	for (uint32_t i = 0; i < guest.waiting_count; i++)
 		guest.waiting[i].since -= seconds * 1000000000;
 	assert_int_equal(rf_patches_tick(&guest), 0);
@@ -140,7 +142,11 @@ static void left_half_way(void **state)
 	flight(9);
 	memcpy(fake.ram + SITE_AT, "\xcc\x1f\x44\0\0", 5);
 	tick(0);
-	tick(9);
+	tick(19);
+	assert_int_equal(fake.restored, 0);
+	fake.info.counters[RF_COUNT_WRITE]++; /* the patcher is slow */
+	tick(19);
+	tick(19);
 	assert_int_equal(fake.restored, 0);
 	tick(2);
 	assert_int_equal(fake.restored, 1);
@@ -157,6 +163,22 @@ static void left_half_way(void **state)
 			    "entry_SYSCALL_64");
 }
 
+/* Whatever else is written: the kernel has begun another batch, so this one is over. */
+static void left_by_its_batch(void **state)
+{
+	flight(9);
+	fake.patching.batch = 1;
+	flight(10);
+	fake.patching.flights[1].batch = 1;
+	fake.patching.flights[1].at += 64;
+	for (int i = 0; i < 3; i++) {
+		fake.info.counters[RF_COUNT_WRITE]++;
+		tick(2);
+	}
+	assert_true(fake.restored >= 1);
+	assert_int_equal(fake.restore.flight, 9);
+}
+
 /* Another flight at the same site is not as old; one that ended by itself is no finding. */
 static void not_left(void **state)
 {
@@ -164,18 +186,18 @@ static void not_left(void **state)
 
 	flight(9);
 	tick(0);
-	tick(9);
+	tick(19);
 	fake.patching.count = 0;
 	flight(10);
 	tick(2);
-	tick(9);
+	tick(17);
 	assert_int_equal(fake.restored, 0);
 	fake.restore_err = -ENOENT;
-	tick(2);
+	tick(4);
 	assert_int_equal(fake.restored, 1);
 	fake.restore_err = -EAGAIN; /* no vCPU runs: it gets the whole time again */
-	tick(11);
-	tick(9);
+	tick(21);
+	tick(19);
 	assert_int_equal(fake.restored, 2);
 	assert_int_equal(fake_lines(), lines);
 }
@@ -185,7 +207,7 @@ static void observed(void **state)
 	guest.policy.mode = RF_MODE_OBSERVE;
 	flight(9);
 	tick(0);
-	tick(11);
+	tick(21);
 	assert_int_equal(fake.restored, 0);
 	assert_string_equal(fake_text(fake_line(0), "outcome"), "left as it is");
 }
@@ -228,9 +250,10 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
-		T(published),	     T(nothing_to_publish), T(drained),	 T(drained_by_the_next),
-		T(strange_entries),  T(left_half_way),	    T(not_left), T(observed),
-		T(denied_under_way), T(too_many_under_way), T(swept),
+		T(published),		T(nothing_to_publish), T(drained),
+		T(drained_by_the_next), T(strange_entries),    T(left_half_way),
+		T(left_by_its_batch),	T(not_left),	       T(observed),
+		T(denied_under_way),	T(too_many_under_way), T(swept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

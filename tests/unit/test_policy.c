@@ -27,7 +27,7 @@ static void test_defaults(void **state)
 	assert_int_equal(p.on_denied, RF_ON_DENIED_FAULT);
 	assert_true(p.seal_text && p.seal_rodata);
 	assert_int_equal(p.dma_sweep_ms, 1000);
-	assert_int_equal(p.patch_timeout_ms, 10000);
+	assert_int_equal(p.patch_timeout_ms, 20000);
 	memset(&q, 0xa5, sizeof(q));
 	assert_int_equal(parse("version: 1\n", &d, &q), 0);
 	assert_int_equal(q.mode, p.mode);
