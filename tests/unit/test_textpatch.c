@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Text patching: each kind's legal transitions in each split, the forgeries, and hostile tables. */
+/*
+ * Text patching whose sites the sealed tables name: each kind's legal transitions in each split,
+ * the forgeries, and hostile tables. The judge alone: test_patch_judge.c.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -261,40 +264,6 @@ static void jump_labels(void **state)
 		assert_int_equal(poke(f, JL2, nop2, 2, split), RF_PATCH_DONE);
 		assert_int_equal(poke(f, JL2, eb, 2, split), RF_PATCH_DONE);
 	}
-}
-
-/* As text_poke_bp_batch() does it: all int3, all tails, all first bytes. */
-static void batch(void **state)
-{
-	struct fix *f = *state;
-	struct rf_patch_result r;
-	uint8_t jmp[5];
-
-	put_rel(jmp, 0xe9, JL5, JL5_TO);
-	assert_int_equal(byte(f, JL5, 0xcc), RF_PATCH_STEP);
-	assert_int_equal(byte(f, JL2, 0xcc), RF_PATCH_STEP);
-	assert_int_equal(byte(f, JL5, 0xcc), RF_PATCH_STEP); /* again: nothing new */
-	assert_int_equal(store(f, JL5 + 1, jmp + 1, 4, NULL), RF_PATCH_STEP);
-	assert_int_equal(store(f, JL5 + 1, jmp + 1, 4, NULL), RF_PATCH_STEP);
-	assert_int_equal(byte(f, JL2 + 1, 0x90), RF_PATCH_STEP);
-	assert_int_equal(store(f, JL5, jmp, 1, &r), RF_PATCH_DONE);
-	assert_int_equal(r.at, JL5 - TEXT);
-	assert_int_equal(r.len, 5);
-	assert_int_equal(r.kind, RF_SITE_JUMP_LABEL);
-	assert_false(r.resting);
-	assert_memory_equal(r.next, jmp, 5);
-	assert_memory_equal(r.now + 1, jmp + 1, 4);
-	assert_int_equal(byte(f, JL2, 0x66), RF_PATCH_DONE);
-	/* The answer to DONE was lost and the question comes again. */
-	assert_int_equal(byte(f, JL2, 0x66), RF_PATCH_DONE);
-}
-
-static void abandoned(void **state)
-{
-	struct fix *f = *state;
-
-	assert_int_equal(byte(f, JL5, 0xcc), RF_PATCH_STEP);
-	assert_int_equal(byte(f, JL5, 0x0f), RF_PATCH_DONE); /* the original put back */
 }
 
 static void jump_forgeries(void **state)
@@ -619,22 +588,11 @@ static void missing_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(counts),
-		T(jump_labels),
-		T(batch),
-		T(abandoned),
-		T(jump_forgeries),
-		T(one_torn_tail),
-		T(static_calls),
-		T(tail_jcc),
-		T(call_forgeries),
-		T(call_thunks),
-		T(in_flight_at_start),
-		T(odd_sites),
-		T(duplicates),
-		T(overlap),
-		T(hostile_tables),
-		T(missing_tables),
+		T(counts),	   T(jump_labels),    T(jump_forgeries),
+		T(one_torn_tail),  T(static_calls),   T(tail_jcc),
+		T(call_forgeries), T(call_thunks),    T(in_flight_at_start),
+		T(odd_sites),	   T(duplicates),     T(overlap),
+		T(hostile_tables), T(missing_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
