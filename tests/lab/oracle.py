@@ -32,6 +32,8 @@ INIT = """#!/bin/busybox sh
 b=/bin/busybox
 $b mount -t proc p /proc; $b mount -t sysfs s /sys; $b mount -t devtmpfs d /dev
 for m in /mod/*; do $b insmod $m; done
+$b mount -t tracefs t /sys/kernel/tracing
+echo TRACEABLE $($b grep -v '\\[' /sys/kernel/tracing/available_filter_functions | $b grep -vc __ftrace_invalid)
 for t in 1 2; do $b stty -F /dev/ttyS$t raw; done
 $b cat /proc/kallsyms | $b gzip -1 -c >/dev/ttyS1
 $b gzip -1 -c /sys/kernel/btf/vmlinux >/dev/ttyS2
@@ -183,9 +185,14 @@ def compare(program: str, home: Path, what: str, *arguments: object) -> bool:
 
 
 def patch_sites(program: str, home: Path, cr3: str, cr4: str, inside: str) -> bool:
-    """Every patch site of the booted kernel holds a legal instruction, and may become what its kernel makes of it."""
+    """Every patch site of the booted kernel holds a legal instruction, and may become what its kernel makes of it. All
+    functions of the kernel's own text that it says it can trace are among them.
+    """
     sites = Path(program).with_name("patchsites")
-    return subprocess.run([sites, home / "dump", cr3, cr4, inside], timeout=60).returncode == 0
+    traceable = re.search(r"TRACEABLE (\d+)", (home / "console").read_text(errors="replace"))
+    if not traceable:
+        raise LabError("the guest did not say what it can trace")
+    return subprocess.run([sites, home / "dump", cr3, cr4, inside, traceable.group(1)], timeout=60).returncode == 0
 
 
 def full(program: str, kernel: kernels.Kernel, home: Path, cpu: str, arguments: str) -> tuple[bool, str]:

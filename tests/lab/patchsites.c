@@ -4,9 +4,10 @@
  * legal instruction now, and every transition that its kernel could make must be judged legal while
  * a forged one is not. The dump is changed in memory only.
  *
- *   patchsites DUMP CR3 CR4 INSIDE
+ *   patchsites DUMP CR3 CR4 INSIDE [RECORDS]
  *
- * Exit 1 when a site holds something else or a verdict is wrong.
+ * RECORDS: how many functions of its own text the kernel says it can trace. Exit 1 when a site
+ * holds something else or a verdict is wrong.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,8 +209,8 @@ int main(int argc, char **argv)
 	struct dump d;
 	int r;
 
-	if (argc != 5) {
-		fputs("usage: patchsites DUMP CR3 CR4 INSIDE\n", stderr);
+	if (argc != 5 && argc != 6) {
+		fputs("usage: patchsites DUMP CR3 CR4 INSIDE [RECORDS]\n", stderr);
 		return 2;
 	}
 	r = dump_open(argv[1], &d);
@@ -234,6 +235,10 @@ int main(int argc, char **argv)
 	printf("%s\ntables read in %.1f ms\n", rf_kernel_banner(k),
 	       (b.tv_sec - a.tv_sec) * 1e3 + (b.tv_nsec - a.tv_nsec) / 1e6);
 	examine(t, &m, k, &d);
+	if (argc == 6 && rf_textpatch_count(t, RF_SITE_FTRACE) != strtoull(argv[5], NULL, 10)) {
+		wrong++;
+		printf("  the kernel says it can trace %s functions\n", argv[5]);
+	}
 	rf_textpatch_destroy(t);
 	rf_kernel_destroy(k);
 	dump_close(&d);
