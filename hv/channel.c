@@ -121,7 +121,7 @@ static void on_verdict(const struct rf_msg_verdict *m)
 			continue;
 		w->verdict = *m;
 		/* Anything but the known words is the strictest of them. */
-		if (m->verdict < RF_VERDICT_ALLOW || m->verdict > RF_VERDICT_KILL)
+		if (m->verdict < RF_VERDICT_ALLOW || m->verdict > RF_VERDICT_SETTLE)
 			w->verdict.verdict = RF_VERDICT_KILL;
 		w->state = RF_WAIT_ANSWERED;
 	}

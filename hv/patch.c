@@ -183,8 +183,9 @@ bool rf_patch_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint
 	o = text_at(gpa, len);
 	if (o)
 		legal = judge(o, (uint32_t)(gpa - o->gpa.start), bytes, len, &r);
-	/* Both are emptied by the monitor when it is asked. */
-	if (legal && (trail_full() || trail()->flights_count == RF_FLIGHTS))
+	/* The monitor makes room on the trail when it is asked, and refuses to begin more sites. */
+	if (legal && (trail_full() || (r.verdict == RF_PATCH_STEP && r.resting &&
+				       trail()->flights_count == RF_FLIGHTS)))
 		legal = false;
 	if (legal)
 		commit(v, o, &r, bytes, len);

@@ -122,6 +122,7 @@ enum rf_verdict {
 	RF_VERDICT_DENY = 2,	 /* suppress it and fault the guest as `fault` says */
 	RF_VERDICT_NOT_OURS = 3, /* RF_EVENT_EMULATION only: the VMM's business */
 	RF_VERDICT_KILL = 4,	 /* end the VM now */
+	RF_VERDICT_SETTLE = 5,	 /* RF_EVENT_WRITE only: the table says now whether it is legal */
 };
 
 struct rf_msg_verdict {

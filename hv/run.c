@@ -208,10 +208,7 @@ static int enforce_store(struct rf_vcpu *v, enum rf_verdict verdict)
 
 	if (verdict == RF_VERDICT_ALLOW && !w->event.write.elsewhere) {
 		rf_count(RF_COUNT_ALLOWED);
-		/* A legal patch that the monitor has just put on the table, or any other store. */
-		if (!rf_patch_settle(v, w->event.write.gpa, w->event.write.bytes,
-				     w->event.write.len))
-			apply_store(&w->event);
+		apply_store(&w->event);
 		return 0;
 	}
 	rf_count(RF_COUNT_DENIED);
@@ -232,6 +229,29 @@ static int enforce_store(struct rf_vcpu *v, enum rf_verdict verdict)
 static bool vmm_expects_ud(const struct rf_vcpu_regs *regs)
 {
 	return !rf_vm.vmm_wants_emulation_exit && regs->cpl != 0;
+}
+
+#define SETTLE_TRIES 64
+
+/*
+ * The monitor has put what makes the store legal on the table. It is judged again and applied under
+ * one lock: text may have changed since the monitor looked. Not legal any more: a new question.
+ */
+static void settle_or_ask(struct rf_vcpu *v)
+{
+	struct rf_wait *w = &v->wait;
+
+	if (!w->event.write.elsewhere &&
+	    rf_patch_settle(v, w->event.write.gpa, w->event.write.bytes, w->event.write.len)) {
+		rf_count(RF_COUNT_ALLOWED);
+		w->tries = 0;
+		return;
+	}
+	if (rf_vm.state != RF_VM_SEALED)
+		return; /* released by a reset */
+	if (++w->tries > SETTLE_TRIES)
+		rf_fatal("the monitor calls a store legal that its table does not allow");
+	post(v, RF_EVENT_WRITE);
 }
 
 static int enforce_emulation(struct rf_vcpu *v, enum rf_verdict verdict)
@@ -282,7 +302,13 @@ static enum next enforce(struct rf_vcpu *v)
 		rf_fatal("the monitor ends it; its own message and the audit log say why");
 	switch (v->wait.event.kind) {
 	case RF_EVENT_WRITE:
-		err = enforce_store(v, verdict);
+		if (verdict == RF_VERDICT_SETTLE) {
+			settle_or_ask(v);
+			if (v->wait.state != RF_WAIT_NONE)
+				return AGAIN;
+		} else {
+			err = enforce_store(v, verdict);
+		}
 		break;
 	case RF_EVENT_EMULATION:
 		err = enforce_emulation(v, verdict);
@@ -301,7 +327,7 @@ static enum next enforce(struct rf_vcpu *v)
 		break;
 	}
 	/* An allowed store is settled by its record; the others' end is worth a line of its own. */
-	if (err || verdict != RF_VERDICT_ALLOW)
+	if (err || (verdict != RF_VERDICT_ALLOW && verdict != RF_VERDICT_SETTLE))
 		rf_channel_outcome(v, err);
 	if (err)
 		rf_fatal("a verdict could not be enforced");

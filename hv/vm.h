@@ -48,6 +48,7 @@ struct rf_wait {
 	struct rf_msg_event event;
 	struct rf_msg_verdict verdict;
 	struct rf_saved_exit saved; /* reason 0: nothing to give back to the VMM */
+	unsigned int tries;	    /* how often the table did not say what the monitor did */
 };
 
 struct rf_vcpu {

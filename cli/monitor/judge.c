@@ -270,7 +270,8 @@ int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev)
 		if (allowed_patch(g, &facts))
 			/* On the fence's trail, as if it had settled it itself: no line of its own.
 			 */
-			return rf_answer(g, ev, RF_VERDICT_ALLOW);
+			return rf_answer(g, ev,
+					 g->table->kernel ? RF_VERDICT_SETTLE : RF_VERDICT_ALLOW);
 	}
 	look_at(g, ev, "write", &l);
 	find_store(g, ev, &l);

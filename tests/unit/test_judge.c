@@ -82,7 +82,7 @@ static void legal(enum rf_patch_verdict verdict)
 
 	fake.patch.verdict = verdict;
 	fake.patching.last_tail = 7;
-	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_SETTLE);
 	assert_int_equal(fake.judged, 1);
 	assert_int_equal(fake.judged_at.v, IMAGE_GVA + 0x1500);
 	assert_int_equal(fake.judged_last_tail, 7);
@@ -107,7 +107,7 @@ static void legal_since(void **state)
 
 	fake.patch.verdict = RF_PATCH_NOT_A_SITE;
 	fake.after_refresh = RF_PATCH_STEP;
-	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_SETTLE);
 	assert_int_equal(fake.judged, 2);
 	assert_int_equal(fake.refreshed, 1);
 	/* It cannot be asked: not known is not legal. */

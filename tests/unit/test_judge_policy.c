@@ -62,7 +62,7 @@ static void denied_kills(void **state)
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
 	assert_line("blocked", "rodata-is-never-written", "the VM is ended");
 	ev = fake_write_event(SITE, "\xcc", 1);
-	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_SETTLE);
 }
 
 static void policy_makes_no_sense(void **state)
@@ -95,11 +95,11 @@ static void asked_again(void **state)
 	struct rf_msg_event ev = fake_write_event(SITE, "\xcc", 1);
 	size_t lines;
 
-	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_SETTLE);
 	fake_new_monitor();
 	assert_int_equal(rf_guest_resume(&guest), 0);
 	lines = fake_lines();
-	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_SETTLE);
 	assert_int_equal(fake_lines(), lines);
 	ev = fake_write_event(TABLE, "1", 1);
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
