@@ -121,7 +121,8 @@ static void on_verdict(const struct rf_msg_verdict *m)
 			continue;
 		w->verdict = *m;
 		/* Anything but the known words is the strictest of them. */
-		if (m->verdict < RF_VERDICT_ALLOW || m->verdict > RF_VERDICT_SETTLE)
+		if (m->verdict < RF_VERDICT_ALLOW || m->verdict > RF_VERDICT_SETTLE ||
+		    (m->verdict == RF_VERDICT_SETTLE && w->event.kind != RF_EVENT_WRITE))
 			w->verdict.verdict = RF_VERDICT_KILL;
 		w->state = RF_WAIT_ANSWERED;
 	}

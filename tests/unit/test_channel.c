@@ -239,7 +239,7 @@ static void verdicts_find_their_event(void **state)
 
 static void unknown_words_are_the_strictest(void **state)
 {
-	static const uint32_t words[] = { 0, 5, 0x101, 0x80000001, UINT32_MAX };
+	static const uint32_t words[] = { 0, 6, 0x101, 0x80000001, UINT32_MAX };
 
 	for (uint64_t i = 0; i < 5; i++) {
 		struct rf_vcpu *v = posted(0, 200 + i);
@@ -248,6 +248,20 @@ static void unknown_words_are_the_strictest(void **state)
 		verdict(200 + i, words[i]);
 		assert_int_equal(rf_channel_wait(v), 0);
 		assert_int_equal(v->wait.verdict.verdict, RF_VERDICT_KILL);
+	}
+}
+
+/* A word of stores says nothing to any other event. */
+static void settle_is_for_stores(void **state)
+{
+	for (uint64_t i = 0; i < 2; i++) {
+		struct rf_vcpu *v = posted(0, 300 + i);
+
+		assert_int_equal(next_event().id, 300 + i);
+		v->wait.event.kind = i ? RF_EVENT_WRITE : RF_EVENT_EMULATION;
+		verdict(300 + i, RF_VERDICT_SETTLE);
+		assert_int_equal(rf_channel_wait(v), 0);
+		assert_int_equal(v->wait.verdict.verdict, i ? RF_VERDICT_SETTLE : RF_VERDICT_KILL);
 	}
 }
 
@@ -431,6 +445,7 @@ int main(void)
 		cmocka_unit_test(connects),
 		cmocka_unit_test(verdicts_find_their_event),
 		cmocka_unit_test(unknown_words_are_the_strictest),
+		cmocka_unit_test(settle_is_for_stores),
 		cmocka_unit_test(a_kick_gets_the_thread_back),
 		cmocka_unit_test(commands_are_answered),
 		cmocka_unit_test(nonsense_ends_the_connection),
