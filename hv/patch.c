@@ -83,15 +83,27 @@ static bool judge(struct rf_overlay *o, uint32_t at, const uint8_t *bytes, uint3
 
 /* --- sites under way ------------------------------------------------------ */
 
+static uint32_t flights_end; /* no site under way reaches beyond */
+
+/*
+ * A batch of the kernel's has 256 sites and is gone through three times in ascending order: a new
+ * site lies behind the others, and the next one is the one behind the last one found, or, when the
+ * first ones have landed, the last one (which land() puts in their places).
+ */
 static struct rf_flight *flight_at(uint32_t at, uint32_t len)
 {
+	static uint32_t next;
 	struct rf_trail *t = trail();
+	uint32_t count = t->flights_count;
 
-	for (uint32_t i = 0; i < t->flights_count; i++) {
-		struct rf_flight *f = &t->flights[i];
+	for (uint32_t i = 0; at < flights_end && i <= count && count; i++) {
+		uint32_t n = i ? (next + i - 1) % count : count - 1;
+		struct rf_flight *f = &t->flights[n];
 
-		if (at < f->at + f->len && f->at < at + len)
+		if (at < f->at + f->len && f->at < at + len) {
+			next = n + 1;
 			return f;
+		}
 	}
 	return NULL;
 }
@@ -105,6 +117,8 @@ static void take_off(const struct rf_patch_result *r)
 	if (landed)
 		__atomic_store_n(&t->batch, t->batch + 1, __ATOMIC_RELAXED);
 	landed = false;
+	if (!t->flights_count || flights_end < r->at + r->len)
+		flights_end = r->at + r->len;
 	*f = (struct rf_flight){ ++number, r->at, (uint8_t)r->kind, r->len, { 0 }, t->batch };
 	memcpy(f->before, r->now, sizeof(f->before));
 	__atomic_store_n(&t->flights_count, t->flights_count + 1, __ATOMIC_RELEASE);
