@@ -66,23 +66,47 @@ static int record(struct rf_guest *g, const struct rf_measured *m, uint64_t at,
 	return rf_record_write(g, &r);
 }
 
+/*
+ * One look at a block: what is there into sealed; into decoy too, but for the bytes that are
+ * foreign in this look and were in those before. False when there are none, or nothing can be read:
+ * reset, or the VMM's slot is away just now.
+ */
+static bool look(struct rf_guest *g, rf_gpa gpa, uint8_t *sealed, uint8_t *decoy, uint64_t len,
+		 bool first)
+{
+	static uint8_t after[BLOCK];
+	static bool foreign[BLOCK];
+	bool any = false;
+
+	if (g->hv->ops->read(g->hv, gpa, sealed, len) ||
+	    g->hv->ops->read_decoy(g->hv, gpa, decoy, len) || !memcmp(sealed, decoy, len))
+		return false;
+	/* The kernel may be patching, tens of thousands of sites: what came while the decoy was
+	 * read is in one of two copies around it. */
+	if (g->hv->ops->read(g->hv, gpa, after, len))
+		return false;
+	for (uint64_t i = 0; i < len; i++) {
+		foreign[i] = decoy[i] != sealed[i] && decoy[i] != after[i] && (first || foreign[i]);
+		any |= foreign[i];
+		if (!foreign[i])
+			decoy[i] = sealed[i];
+	}
+	return any;
+}
+
 static int compare_block(struct rf_guest *g, uint32_t region, uint64_t at, uint64_t len)
 {
+	static const struct timespec pause = { .tv_nsec = 2000000 };
 	static uint8_t sealed[BLOCK], decoy[BLOCK];
 	const struct rf_measured *m = &g->regions[region];
+	rf_gpa gpa = rf_gpa_of(m->region.gpa + at);
 
 	/* A legal patch is copied to the decoy a moment later: what differs is looked at twice. */
-	for (int look = 0; look < 2; look++) {
-		rf_gpa gpa = rf_gpa_of(m->region.gpa + at);
-
-		if (g->hv->ops->read(g->hv, gpa, sealed, len) ||
-		    g->hv->ops->read_decoy(g->hv, gpa, decoy, len))
-			return 0; /* reset, or the VMM's slot is away just now */
-		if (!memcmp(sealed, decoy, len))
-			return 0;
-		if (!look)
-			nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
-	}
+	if (!look(g, gpa, sealed, decoy, len, true))
+		return 0;
+	nanosleep(&pause, NULL);
+	if (!look(g, gpa, sealed, decoy, len, false))
+		return 0;
 	for (uint64_t page = 0; page < len; page += RF_PAGE_SIZE) {
 		uint64_t i = page_index(g, region, at + page);
 		int err;

@@ -78,6 +78,46 @@ static void equal_at_the_second_look(void **state)
 	assert_int_equal(fake_count("kind", "dma"), 0);
 }
 
+/* The kernel patches without a pause: at each look another site changes, in both copies. */
+static void patch(void)
+{
+	fake.ram[fake.decoy_reads]++;
+	fake.decoy[fake.decoy_reads] = fake.ram[fake.decoy_reads];
+}
+
+static void equal_while_patched(void **state)
+{
+	fake.on_decoy = patch;
+	assert_int_equal(rf_sweep(&guest, 1), 0);
+	assert_int_equal(fake.decoy_reads, 1);
+	assert_int_equal(fake_count("kind", "dma"), 0);
+	/* What a device writes meanwhile is found all the same, and nothing else is told. */
+	guest.sweep_at = 0;
+	fake.decoy[40] ^= 0xff;
+	assert_int_equal(rf_sweep(&guest, 1), 0);
+	assert_int_equal(fake.decoy_reads, 3);
+	assert_int_equal(fake_count("kind", "dma"), 1);
+	assert_int_equal(json_integer_value(json_object_get(fake_line(0), "len")), 1);
+}
+
+/* Two patches, each in the copy alone at one of the looks. */
+static void late(void)
+{
+	if (fake.decoy_reads != 2)
+		return;
+	fake.decoy[5] = fake.ram[5];
+	fake.decoy[6]++;
+}
+
+static void equal_in_turn(void **state)
+{
+	fake.decoy[5]++;
+	fake.on_decoy = late;
+	assert_int_equal(rf_sweep(&guest, 1), 0);
+	assert_int_equal(fake.decoy_reads, 2);
+	assert_int_equal(fake_count("kind", "dma"), 0);
+}
+
 static void differs(void **state)
 {
 	json_t *line;
@@ -231,6 +271,8 @@ int main(void)
 		T(without_decoys),
 		T(equal),
 		T(equal_at_the_second_look),
+		T(equal_while_patched),
+		T(equal_in_turn),
 		T(differs),
 		T(whole_page),
 		T(covered),
