@@ -141,8 +141,12 @@ static bool matches(const struct rf_patch_table *t, const struct rf_patch_site *
 	int32_t rel;
 
 	if (has_set(f)) {
-		if (len < 5)
+		if (len < 5 || f->op_len > 2)
 			return false;
+		/* Searching the set is what costs. */
+		for (uint8_t i = from; i < f->op_len; i++)
+			if (insn[i] != f->op[i])
+				return false;
 		memcpy(&rel, insn + len - 4, sizeof(rel));
 		target = t->base + site->at + len + (uint64_t)(int64_t)rel;
 		if (!in_set(t, f->set, target))
@@ -226,16 +230,18 @@ static int other_tail_torn(const struct rf_patch_table *t, const struct rf_patch
 
 static int judge_tail(const struct rf_patch_table *t, const struct rf_patch_text *text,
 		      uint32_t last_tail, const struct rf_patch_site *site,
-		      const struct rf_shape *shape, struct rf_patch_result *r, size_t len)
+		      const struct rf_shape *shape, struct rf_patch_result *r, size_t len,
+		      bool fits)
 {
-	bool torn;
+	bool torn, whole = any_matches(t, site, shape, r->next, 1);
 	int err;
 
 	if (r->now[0] != RF_INT3) {
 		set(r, RF_PATCH_BAD_STEP, "tail written without int3 on the first byte");
 		return 0;
 	}
-	for (uint32_t i = r->offset; i < r->offset + len; i++) {
+	/* A tail that is some instruction's needs no look at its bytes. */
+	for (uint32_t i = r->offset; !whole && i < r->offset + len; i++) {
 		if (!tail_byte_legal(t, site, shape, i, r->next[i])) {
 			set(r, RF_PATCH_BAD_INSN,
 			    "tail byte that no legal instruction of the site has");
@@ -247,7 +253,7 @@ static int judge_tail(const struct rf_patch_table *t, const struct rf_patch_text
 		return err;
 	if (torn)
 		set(r, RF_PATCH_BAD_STEP, "tail written while another site's tail is half written");
-	else if (any_matches(t, site, shape, r->next, 0))
+	else if (fits)
 		set(r, RF_PATCH_DONE, "original bytes back behind the breakpoint");
 	else
 		set(r, RF_PATCH_STEP, "tail under int3");
@@ -274,7 +280,7 @@ static int judge_site(const struct rf_patch_table *t, const struct rf_patch_text
 		set(r, fits ? RF_PATCH_DONE : RF_PATCH_BAD_INSN,
 		    fits ? "legal byte" : "not a byte that the site may hold");
 	} else if (r->offset) {
-		return judge_tail(t, text, last_tail, site, shape, r, len);
+		return judge_tail(t, text, last_tail, site, shape, r, len, fits);
 	} else if (len != 1) {
 		set(r, RF_PATCH_BAD_STEP, "more than the first byte written at once");
 	} else if (r->next[0] == RF_INT3) {
