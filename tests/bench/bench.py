@@ -22,12 +22,14 @@ import discovery  # noqa: E402
 import probe  # noqa: E402
 import runner  # noqa: E402
 from build import ROOT, LabError, out_dir, write_atomic  # noqa: E402
-from samples import FENCE_EXITS, Measured, Samples, patches  # noqa: E402
+from samples import FENCE_EXITS, Measured, Patches, Samples, patch_log, patches  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 LOOPS = ("forkexec", "syscalls")
-FENCE_LINES = 4000
-JOB_SECONDS = 300
+TRACER_RATIO = 3
+SOME = "p*"
+TRACED = {False: "all functions", True: f"set_ftrace_filter={SOME}"}
+JOB_SECONDS = 700
 LEAST_ROUNDS = 2
 
 
@@ -120,24 +122,47 @@ def steady(bench: Bench, samples: Samples) -> None:
     bench.check(loops and mmio == 0, f"KVM counted {mmio} stores to read-only memory in steady state")
 
 
-def patching(bench: Bench, samples: Samples, audit: Path) -> None:
-    """Legal patches: keys switched on and off in the sealed guest."""
+def patching(bench: Bench, samples: Samples, log: list[int], short: bool) -> None:
+    """Legal patches: keys, and the function tracer, switched on and off in the sealed guest."""
+    done = samples.of("sealed", "jump-label", "static-call", "tracer")
+    bench.check(len(log) == sum(done[-1].after.status["patches"].values()), f"{len(log)} patches are on record")
+    if all("mmio_exits" in m.after.kvm for m in done):
+        seen, counted = sum(m.kvm("mmio_exits") for m in done), sum(m.fence("write") for m in done)
+        bench.check(seen == counted, f"KVM counted {seen} sealed stores, the fence {counted}")
     switches = samples.of("sealed", "jump-label", "static-call")
-    cost = patches(samples, audit)
-    bench.check(cost.sites > 50 * len(switches) / 4, f"only {cost.sites} sites patched: were the counters alive?")
-    bench.check(cost.records == cost.exits, f"{cost.exits} stores left the guest, {cost.records} are on record as allowed")
-    if not cost.sites:
-        return
-    runs = f"{len(switches)} switches of sched_switch's tracepoint and of sched_schedstats, counter `write`"
-    bench.figure("patch_exits_per_byte", cost.exits / cost.bytes, "exits per instruction byte",
-                 f"{runs} = {cost.exits} exits / {cost.bytes} bytes of the {cost.sites} instructions patched (distinct bytes "
-                 f"stored to in each switch, from the records; {cost.changed} of them differ afterwards)")
-    bench.figure("patch_exits_per_site", cost.exits / cost.sites, "exits per instruction", f"{runs} / sites that got an int3")
-    bench.figure("patch_round_trips", cost.records / cost.exits, "questions to the monitor per store",
-                 f"{runs}: each exit is one question and one record ({cost.records} records of allowed writes)")
-    if all("mmio_exits" in m.after.kvm for m in switches):
-        seen = sum(m.kvm("mmio_exits") for m in switches)
-        bench.check(seen == cost.exits, f"KVM counted {seen} sealed stores, the fence {cost.exits}")
+    keys = patches(switches, log)
+    bench.check(keys.finished > 50 * len(switches) / 4, f"only {keys.finished} sites patched: were the counters alive?")
+    bench.check(keys.asked == 0, f"the monitor was asked {keys.asked} times about {keys.finished} patches")
+    figures(bench, "key_", keys, f"{len(switches)} switches of sched_switch's tracepoint and of sched_schedstats")
+    rounds = samples.of("sealed", "tracer")
+    tracer = patches(rounds, log)
+    bench.check(tracer.finished > 1000 * len(rounds) > 0, f"only {tracer.finished} patches in {len(rounds)} tracer rounds")
+    # Each time it goes on it makes a trampoline, which the monitor finds when its first call is not on the table.
+    bench.check(tracer.asked <= len(rounds), f"the monitor was asked {tracer.asked} times in {len(rounds)} rounds of the tracer")
+    if tracer.finished:
+        figures(bench, "", tracer, f"{len(rounds)} times the function tracer on and off, {TRACED[short]}")
+
+
+def figures(bench: Bench, name: str, cost: Patches, runs: str) -> None:
+    """What one patch costs in exits and questions."""
+    counted = f"{runs}: {cost.finished} finished patches (`patches` of `ringfence status --json`)"
+    bench.figure(f"{name}patch_exits", cost.exits / cost.finished, "exits per patch",
+                 f"{counted}, counter `write` = {cost.exits}")
+    bench.figure(f"{name}patch_exits_per_byte", cost.exits / cost.bytes, "exits per instruction byte",
+                 f"{counted}, of {cost.bytes} bytes by the patch log; the {cost.exits} stores have {cost.stored} bytes")
+    bench.figure(f"{name}patch_round_trips", cost.asked / cost.finished, "questions to the monitor per patch",
+                 f"{counted}, counters write - settled = {cost.asked}")
+
+
+def tracing(bench: Bench, samples: Samples, short: bool) -> None:
+    """How long the function tracer takes to go on and off. Time, so not judged, but said."""
+    pairs = [pair for pair in samples.pairs("tracer") if pair[0].round]
+    ratio(bench, "tracer_ratio", pairs, lambda m: m.said("ns"), "`helper switch current_tracer function nop`, "
+          f"{TRACED[short]}, in both guests in turn, CLOCK_MONOTONIC of the guest, median of the rounds after a first one that "
+          "makes buffers")
+    value = bench.figures["tracer_ratio" + bench.suffix]["value"]
+    if value > TRACER_RATIO:
+        print(f"bench: NOTE{bench.suffix.replace('_', ' ', 1)}: tracer_ratio is {value}, above {TRACER_RATIO} ({bench.where})")
 
 
 def denied(bench: Bench, samples: Samples) -> None:
@@ -184,55 +209,69 @@ def found(bench: Bench, program: Path, kernel: str, runs: int) -> None:
                  f"kernel, median; {d.reads} reads, {d.read_kib} KiB", "natively on this machine", spread=d.times)
 
 
-def instructions(bench: Bench, program: Path) -> None:
-    """What the fence does for an exit that is the VMM's, in instructions: the cost of two numbers of exits, subtracted."""
-    counts = {}
-    for exits in (1000, 3000):
-        command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=rf_fence_ioctl",
-                   str(program), str(exits)]
+def instructions_of(bench: Bench, figure: str, how: str, function: str, command: list[str], numbers: tuple[int, int],
+                    each: int = 1, where: Optional[str] = None) -> None:
+    """In a function of the fence: the cost of two numbers of things, subtracted."""
+    counts = []
+    for number in numbers:
+        call = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--toggle-collect={function}",
+                *command, str(number)]
         try:
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+            done = subprocess.run(call, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
         except (OSError, subprocess.TimeoutExpired) as error:
-            bench.skip(f"instructions for each exit: {error}")
+            bench.skip(f"{figure}: {error}")
             return
         collected = re.search(r"Collected : (\d+)", done.stdout)
-        if f"{exits} exits" not in done.stdout or not collected:
-            bench.skip(f"instructions for each exit: {done.stdout.strip().splitlines()[-1:]}")
+        if not re.search(rf"^{number} ", done.stdout, re.M) or not collected:
+            bench.skip(f"{figure}: {done.stdout.strip().splitlines()[-1:]}")
             return
-        counts[exits] = int(collected.group(1))
-    bench.figure("fence_instructions_per_exit", (counts[3000] - counts[1000]) / 2000, "instructions",
-                 "`valgrind --tool=callgrind --toggle-collect=rf_fence_ioctl bench_exits N`: N port exits of a sealed "
-                 "micro-guest that go on to the VMM, (3000 - 1000) / 2000", "natively on this machine's /dev/kvm")
+        counts.append(int(collected.group(1)))
+    least, most = numbers
+    bench.figure(figure, (counts[1] - counts[0]) / ((most - least) * each), "instructions", f"`valgrind --tool=callgrind "
+                 f"--toggle-collect={function} {Path(command[0]).name} {' '.join([*command[1:], 'N'])}`: {how}, "
+                 f"({most} - {least})" + (f" * {each}" if each > 1 else ""), where or "this machine's processor")
 
 
-def fence_lines(bench: Bench, sources: list[str]) -> None:
-    """Every line of the fence: its sources and, by the compiler's word, the project's headers that they use."""
-    files = {Path(source) for source in sources}
-    for source in sources:
-        listed = (out_dir().parent / "fence" / source).with_suffix(".d").read_text().replace("\\\n", " ")
-        files |= {Path(name) for name in listed.split(":", 1)[1].split() if not name.startswith("/")}
-    lines = sum(len((ROOT / name).read_text().splitlines()) for name in files)
-    bench.figure("fence_lines", lines, "lines", "`wc -l` of FENCE_SRCS in hv/build.mk and the headers they include, "
-                 f"{len(files)} files, comments too", "counted")
-    bench.check(lines < FENCE_LINES, f"the fence has {lines} lines, {FENCE_LINES} are allowed")
+def instructions(bench: Bench, tests: Path) -> None:
+    """What the fence does for an exit that is the VMM's, and for a store that it settles."""
+    instructions_of(bench, "fence_instructions_per_exit", "N port exits of a sealed micro-guest that go on to the VMM",
+                    "rf_fence_ioctl", [str(tests / "bench_exits")], (1000, 3000), where="natively on this machine's /dev/kvm")
+    settle = "N batches of 256 patches of three stores each, on a table of 80,000 sites and 60,000 functions, each store"
+    for name, kind in (("patch_fence_instructions", "ftrace"), ("patch_fence_instructions_static_call", "static_call")):
+        instructions_of(bench, name, settle, "rf_patch_settle", [str(tests / "bench_settle"), kind], (4, 12), 256 * 3)
+
+
+def fence_lines(bench: Bench) -> None:
+    """As the layer check counts them, and judges them."""
+    done = subprocess.run(["scripts/check-layers"], cwd=ROOT, env=os.environ | {"CHECKS": "fence"}, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=120)
+    found = re.search(r"fence: (\d+) lines of code, (\d+) with comments", done.stdout)
+    bench.check(found and done.returncode == 0, f"CHECKS=fence scripts/check-layers: {done.stdout.strip()}")
+    if found:
+        bench.figure("fence_lines", int(found.group(1)), "lines of code", "`CHECKS=fence scripts/check-layers`: FENCE_SRCS and "
+                     f"the headers they include, without comments and blank lines ({found.group(2)} with them)", "counted")
 
 
 def script(kernel: str, short: bool) -> str:
     """job.sh with its numbers. A loop takes 0.3 s in the emulated host: many short pairs stand a busy machine better
     than few long ones.
     """
-    rounds, budget, switches = (LEAST_ROUNDS, 0, 1) if short else (16, 70, 2)
+    rounds, budget, switches, traces = (LEAST_ROUNDS, 0, 1, LEAST_ROUNDS) if short else (16, 70, 2, 5)
     return (f"kernel={kernel} forkexec=50 syscalls=400000 rounds={rounds} least={LEAST_ROUNDS} budget={budget} "
-            f"patches={switches}\n" + (HERE / "job.sh").read_text())
+            f"patches={switches} traces={traces} traces_budget=240 functions='{SOME if short else ''}'\n" +
+            (HERE / "job.sh").read_text())
 
 
-def guests(bench: Bench, result: runner.Result) -> None:
+def guests(bench: Bench, result: runner.Result, short: bool) -> None:
     """All figures of one pair of guests. A guest that said too little is one failure, not an accident of ours."""
     samples = Samples(result.out / "samples")
     bench.check(result.ok, result.note or f"the job ended with status {result.status} (artefacts in {result.out})")
+    log = patch_log(result.out / "audit.patches")
     audit = result.out / "audit.jsonl"
-    for part in (lambda: steady(bench, samples), lambda: patching(bench, samples, audit),
-                 lambda: denied(bench, samples), lambda: memory(bench, samples)):
+    found_foreign = audit.read_text(errors="replace").count('"verdict":"detected"') if audit.exists() else -1
+    bench.check(found_foreign == 0, f"{found_foreign} detections on record, and nothing was done that is to be detected")
+    for part in (lambda: steady(bench, samples), lambda: patching(bench, samples, log, short),
+                 lambda: tracing(bench, samples, short), lambda: denied(bench, samples), lambda: memory(bench, samples)):
         try:
             part()
         except (ValueError, KeyError, IndexError, ZeroDivisionError, statistics.StatisticsError) as error:
@@ -245,7 +284,6 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="two rounds of the first kernel")
     parser.add_argument("--kernels", default="6.12 6.1")
     parser.add_argument("--host-kernel", default="6.12")
-    parser.add_argument("--fence", required=True, help="the fence's sources")
     options = parser.parse_args()
     kernels = options.kernels.split()[:1 if options.short else None]
     began, load = time.monotonic(), os.getloadavg()[0]
@@ -260,13 +298,13 @@ def main() -> int:
         return 1
     for kernel, result in zip(kernels, results):
         bench.suffix = "" if kernel == kernels[0] else f"_{kernel}"
-        guests(bench, result)
+        guests(bench, result, options.short)
         found(bench, out_dir().parent / "oracle", kernel, 3 if options.short else 9)
     bench.suffix = ""
     bench.figure("machine_load", max(load, os.getloadavg()[0]), "runnable tasks", "os.getloadavg(), the greater of "
                  f"before and after; {os.cpu_count()} processors. Far above that, times say little", "this machine")
-    instructions(bench, out_dir().parent / "tests/bench_exits")
-    fence_lines(bench, options.fence.split())
+    instructions(bench, out_dir().parent / "tests")
+    fence_lines(bench)
     target = out_dir().parent / ("bench-short.json" if options.short else "bench.json")
     write_atomic(target, (json.dumps(bench.figures, indent=1) + "\n").encode())
     print(f"\nsuffix none: {kernels[0]}; guests ran: {bench.where}; {time.monotonic() - began:.0f} s; {target.name}")

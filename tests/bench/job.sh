@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Runs on the KVM host, after bench.py's lines that set kernel, forkexec and syscalls (iterations), rounds, least
-# (rounds), budget (seconds) and patches. Two guests of one kernel
-# wait side by side, one plain, one under ringfence, and run each loop in turn; KVM's counters, the fence's and /proc are read
-# in between. What was read goes to $OUT/samples; bench.py makes figures of it.
+# Runs on the KVM host, after bench.py's lines that set kernel, forkexec and syscalls (iterations), rounds, least (rounds), budget
+# (seconds), patches and traces (rounds), traces_budget, functions (to trace, empty: all). Two guests of one kernel wait side by
+# side, one plain, one under ringfence, and do each thing in turn; KVM's counters, the fence's and /proc are read in between. What
+# was read goes to $OUT/samples; bench.py makes figures of it.
 
 # Everything is resident from the start: guest memory that one of them touched and the other did not says nothing.
 start() {
@@ -14,7 +14,7 @@ use() { case $1 in unsealed) in=3 out=4 ;; sealed) in=5 out=6 ;; esac; }
 # The guest's next answer. Blocks in read: a poll would take the processor that the guest is measured on.
 await() {
 	use "$1"
-	while read -t 90 -r answer <&$out; do
+	while read -t 240 -r answer <&$out; do
 		echo "$answer" >>"$OUT/$1.console"
 		case $answer in "RF: bench"*) return ;; esac
 	done
@@ -86,13 +86,29 @@ for round in $(seq "$rounds"); do
 	[ $((round % 8)) != 0 ] || echo "bench: round $round of $rounds"
 done
 
-switch=/sys/kernel/tracing/events/sched/sched_switch/enable
+events=/sys/kernel/tracing/events/sched/sched_switch/enable
 stats=/proc/sys/kernel/sched_schedstats
 for round in $(seq "$patches"); do
 	for value in 1 0; do
-		measure sealed "static-call-$value" "$round" "echo $value >$switch"
+		measure sealed "static-call-$value" "$round" "echo $value >$events"
 		measure sealed "jump-label-$value" "$round" "echo $value >$stats"
 	done
+done
+
+# The first time makes buffers and, as each time, a trampoline that the table lacks.
+for kind in unsealed sealed; do
+	[ -n "$functions" ] || break
+	tell $kind "echo '$functions' >/sys/kernel/tracing/set_ftrace_filter"
+	await $kind
+done
+began=$(date +%s)
+for round in 0 $(seq "$traces"); do
+	[ "$round" -le "$least" ] || [ $(($(date +%s) - began)) -lt "$traces_budget" ] || break
+	case $((round % 2)) in 1) order="unsealed sealed" ;; *) order="sealed unsealed" ;; esac
+	for kind in $order; do
+		measure $kind tracer "$round" "helper switch /sys/kernel/tracing/current_tracer function nop"
+	done
+	echo "bench: tracer on and off, $round of $traces"
 done
 
 tell sealed "insmod /rf_attack.ko; sleep 1"

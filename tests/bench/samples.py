@@ -90,43 +90,28 @@ class Samples:
 
 @dataclass
 class Patches:
-    """What the kernel's own patching cost."""
-    exits: int = 0
-    sites: int = 0
-    bytes: int = 0
-    changed: int = 0
-    records: int = 0
-    stored: int = 0
+    """What the kernel's own patching cost: the counters over some switches of keys, or of the tracer."""
+    exits: int = 0  # stores to sealed text that left the guest
+    asked: int = 0  # those of them that the fence could not settle itself
+    finished: int = 0  # patches, each a site with another instruction than before
+    bytes: int = 0  # of their instructions, by the patch log
+    stored: int = 0  # bytes of all the stores
 
 
-def patches(samples: Samples, audit: Path) -> Patches:
-    """Exits, and the instructions they patched, over all switches of keys.
+def patch_log(path: Path) -> list[int]:
+    """The length of each patched instruction, in order (policy/patchlog.h)."""
+    data = path.read_bytes() if path.exists() else b""
+    return [data[at + 15] for at in range(0, len(data) - len(data) % 32, 32) if data[at + 28:at + 32] == b"PLLN"]
 
-    Every store to sealed memory moves the counter `write` by one and leaves one record, so the counter says which records belong
-    to a switch. The bytes of the instructions are the distinct guest-physical bytes stored to in one switch: text_poke_bp()
-    stores to each byte of an instruction it replaces, to the first one twice (int3, then the new one). A site is an address
-    that got the int3. changed counts the bytes that differ after the switch from what they were before it.
-    """
-    lines = audit.read_text(errors="replace").splitlines() if audit.exists() else []
-    records = [r for r in map(json.loads, lines) if r.get("type") == "decision" and r.get("kind") == "write"]
+
+def patches(switches: list[Measured], log: list[int]) -> Patches:
+    """Every finished patch moves one counter of `patches` and is one record of the log: the counters say which are whose."""
     total = Patches()
-    for m in samples.of("sealed", "jump-label", "static-call"):
-        window = records[m.before.status["counters"]["write"]:m.after.status["counters"]["write"]]
-        window = [r for r in window if r["verdict"] == "allowed" and r["region"] == "text"]
-        first: dict[int, int] = {}
-        last: dict[int, int] = {}
-        sites = set()
-        for record in window:
-            gpa = int(record["gpa"], 16)
-            if record["new"] == "cc":
-                sites.add(gpa)
-            for i, (old, new) in enumerate(zip(bytes.fromhex(record["old"]), bytes.fromhex(record["new"]))):
-                first.setdefault(gpa + i, old)
-                last[gpa + i] = new
+    for m in switches:
+        before, after = (sum(reading.status["patches"].values()) for reading in (m.before, m.after))
         total.exits += m.fence("write")
-        total.records += len(window)
+        total.asked += m.fence("write") - m.fence("settled")
+        total.finished += after - before
         total.stored += m.fence("patched_bytes")
-        total.sites += len(sites)
-        total.bytes += len(last)
-        total.changed += sum(first[at] != last[at] for at in last)
+        total.bytes += sum(log[before:after])
     return total

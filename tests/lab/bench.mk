@@ -2,8 +2,7 @@
 #   make bench        what protection costs: a table and build/bench.json (docs/benchmarks.md)
 #   make bench-short  the same in two rounds of one kernel, for the check: build/bench-short.json
 BENCH_KERNELS ?= 6.12 6.1
-BENCH = O=$(O) python3 tests/bench/bench.py --host-kernel $(HOST_KERNEL) --kernels "$(BENCH_KERNELS)" \
-	--fence "$(FENCE_SRCS)"
+BENCH = O=$(O) python3 tests/bench/bench.py --host-kernel $(HOST_KERNEL) --kernels "$(BENCH_KERNELS)"
 
 # A micro-guest on /dev/kvm whose exits are counted in the fence's instructions.
 BENCH_EXITS_SRCS = tests/bench/exits.c tests/kvm/scenario.c tests/kvm/machine.c tests/kvm/monitor.c \
@@ -13,8 +12,16 @@ $(O)/tests/bench_exits: $(BENCH_EXITS_SRCS:%.c=$(O)/obj/%.o)
 	@echo "  LD $@"
 	$(Q)$(CC) -pie -o $@ $^ -lpthread
 
+# Patches settled on a table of a real kernel's size.
+BENCH_SETTLE_SRCS = tests/bench/settle.c hv/patch.c hv/memslots.c hv/split.c patch/judge.c introspection/textpatch_kinds.c
+$(O)/tests/bench_settle: $(BENCH_SETTLE_SRCS:%.c=$(O)/obj/%.o)
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	$(Q)$(CC) -pie -o $@ $^ -lpthread
+
+BENCH_PROGRAMS = $(O)/oracle $(O)/tests/bench_exits $(O)/tests/bench_settle
 .PHONY: bench bench-short
-bench: programs $(O)/oracle $(O)/tests/bench_exits
+bench: programs $(BENCH_PROGRAMS)
 	$(BENCH)
-bench-short: programs $(O)/oracle $(O)/tests/bench_exits
+bench-short: programs $(BENCH_PROGRAMS)
 	$(BENCH) --short

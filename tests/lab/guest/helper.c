@@ -5,6 +5,7 @@
  *   helper syscalls N      N getppid() calls, timed          helper cmos-get         the boot counter's byte
  *   helper forkexec N      N fork+exec+wait, timed           helper cmos-put N       set it
  *   helper last            the attack module's last result   helper user_alias       the store from user mode
+ *   helper switch FILE VALUE...   each value written to FILE in turn, timed
  *   first                  run as rdinit: attack before anything else happens in user mode
  */
 #include <errno.h>
@@ -68,6 +69,18 @@ static int run_forkexec(long n)
 			return perror("forkexec"), 1;
 	}
 	return report("forkexec", n, now_ns() - t, __builtin_ia32_rdtsc() - c);
+}
+
+static int run_switch(const char *file, char **values)
+{
+	uint64_t t = now_ns(), c = __builtin_ia32_rdtsc();
+	int fd = open(file, O_WRONLY);
+	long n = 0;
+
+	for (; values[n]; n++)
+		if (pwrite(fd, values[n], strlen(values[n]), 0) < 0)
+			return perror(file), 1;
+	return report("switch", n, now_ns() - t, __builtin_ia32_rdtsc() - c);
 }
 
 static int cmos(const char *value)
@@ -184,6 +197,8 @@ int main(int argc, char **argv)
 		return run_syscalls(atol(argv[2]));
 	if (!strcmp(what, "forkexec") && argc > 2)
 		return run_forkexec(atol(argv[2]));
+	if (!strcmp(what, "switch") && argc > 3)
+		return run_switch(argv[2], argv + 3);
 	if (!strcmp(what, "cmos-get"))
 		return cmos(NULL);
 	if (!strcmp(what, "cmos-put") && argc > 2)
