@@ -43,7 +43,7 @@ static int print(const struct rf_patch_line *l, const struct rf_patch_head *head
 	hex(after, l->after, l->len);
 	when(time, sizeof(time), l->ns);
 	if (json)
-		printf("{\"time\":\"%s\",\"instance\":\"%llx\",\"kernel\":%llu,\"vcpu\":%u,"
+		printf("{\"time\":\"%s\",\"instance\":\"0x%llx\",\"kernel\":%llu,\"vcpu\":%u,"
 		       "\"kind\":\"%s\",\"addr\":\"0x%llx\",\"offset\":\"0x%x\",\"before\":\"%s\","
 		       "\"after\":\"%s\"}\n",
 		       time, (unsigned long long)head->instance, (unsigned long long)head->kernel,

@@ -255,5 +255,24 @@ try audit-noise 0 '' "$rf" audit tail "$work/noise"
 head -c 9000000 /dev/zero >"$work/zeros"
 try audit-one-huge-line 0 '' "$rf" audit tail "$work/zeros"
 
+# The log of patches lies beside the audit log: a head, a patch, a torn record, a patch of another kernel.
+python3 -c '
+import struct, sys
+head = lambda base, kernel: struct.pack("<QQQI4s", 7, base, kernel, 1, b"PLHD")
+line = lambda at, kind: struct.pack("<QIHBB6s6s4s", 1714557600123456789, at, 1, kind, 2, b"\x66\x90", b"\xeb\x10", b"PLLN")
+sys.stdout.buffer.write(head(0xffffffff81000000, 2) + line(0x100, 1) + line(0x300, 99) + b"\0" * 32
+                        + head(0xffffffff9a000000, 5) + line(0x200, 4))' >"${log%.jsonl}.patches"
+try patches-table 0 '2024-05-01T10:00:00.123456Z *1 *jump_label *0xffffffff81000100 *6690 *eb10' "$rf" audit patches "$log"
+name=patches-unknown; grep -q 'unknown *0xffffffff81000300' "$out" && ok || bad "a kind of another release is not shown"
+name=patches-last; "$rf" audit patches -n 1 --json "${log%.jsonl}.patches" >"$out" 2>"$err"
+[ "$(wc -l <"$out")" = 1 ] && grep -q '"kernel":5.*"kind":"ftrace","addr":"0xffffffff9a000200"' "$out" && ok ||
+	bad "-n 1 is not the last patch of the last kernel"
+name=patches-none; "$rf" audit patches -n 0 "$log" >"$out" 2>"$err"
+[ ! -s "$out" ] && ok || bad "-n 0 shows some"
+try patches-follow 2 'only .tail. follows' "$rf" audit patches -f "$log"
+try patches-no-file 3 'cannot read' "$rf" audit patches "$work/none.jsonl"
+mv "$work/noise" "$work/noise.patches"
+try patches-noise 0 '' "$rf" audit patches "$work/noise.patches"
+
 printf 'cli  %d passed, %d failed, %d skipped\n' $passed $failed $skipped
 [ $failed = 0 ] && [ $passed -gt 40 ]
