@@ -51,6 +51,7 @@
 	RF(altered_entry)	\
 	RF(tail_without_int3)	\
 	RF(race)		\
+	RF(race_crowded)	\
 	RF(lstar_after_seal)	\
 	RF(int3_left)
 
