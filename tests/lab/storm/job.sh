@@ -22,6 +22,6 @@ INITRD=./initrd LIMIT=86400 debian "$kernel" 2 "$options" <in 2>&1 | while read 
 		echo >>"$OUT/samples"
 		echo >&3
 		;;
-	*BUG* | *WARNING* | *Oops* | *panic*) echo "$line" ;;
+	*BUG* | *WARNING* | *Oops* | *panic* | *ringfence:*) echo "$line" ;;
 	esac
 done

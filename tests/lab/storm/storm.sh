@@ -4,7 +4,8 @@
 #
 #   rf.steps=NAME,...    which, in what order     rf.seed=N      for what is chosen at random
 #   rf.rounds=N          how often                rf.minutes=N   no new round after that time
-#   rf.probes=N rf.modules=N rf.functions=PATTERN how many of them, which are traced
+#   rf.probes=N rf.inside=N rf.modules=N          how many: at functions, inside of them, loaded
+#   rf.functions=PATTERN                          which of them the function tracers trace
 #
 # Around each step: "RF: storm begin step=NAME round=N" and "RF: storm end step=NAME round=N result=ok|failed|skipped
 # seconds=S detail=...". After each such line the script waits for a line of input: counters are read meanwhile.
@@ -136,9 +137,10 @@ step_optprobes() {
 	need OPTPROBES
 	no_probes
 	echo 1 >/proc/sys/debug/kprobes-optimization
-	local wanted=$((probes / 4))
-	text_symbols | random $((wanted * 20)) | awk '{ print "0x" $1 }' |
-		while read -r address; do printf '0x%x\n' $((address + 5 + RANDOM % 16)); done | register p $wanted
+	local n=0
+	# Not all of these are where an instruction begins, and not all functions stand a jump in them.
+	text_symbols | random $((inside * 20)) | awk '{ print "0x" $1 }' |
+		while read -r address; do printf '0x%x\n' $((address + 5 + n++ % 16)); done | register p "$inside"
 	echo 1 >$T/events/rf/enable
 	local first off again
 	first=$(optimized)
@@ -149,7 +151,7 @@ step_optprobes() {
 	again=$(optimized)
 	no_probes
 	[[ "$first" -gt 0 && "$off" = 0 && "$again" = "$first" ]] || fail "optimised: $first, then off $off, on $again"
-	echo "$first of $wanted optimised, off, on again"
+	echo "$first of $inside optimised, off, on again"
 }
 
 step_uprobes() {
@@ -191,7 +193,7 @@ settled() {
 		[ "$(cat "$1/transition" 2>/dev/null)" = 1 ] || return 0
 		sleep 0.2
 	done
-	fail "transition for 60 s"
+	fail "the transition does not end: $(grep -lsv -- -1 /proc/[0-9]*/patch_state | wc -l) tasks"
 }
 step_livepatch() {
 	need LIVEPATCH
@@ -302,11 +304,13 @@ stty -echo -onlcr
 mountpoint -q $T || mount -t tracefs tracefs $T
 mountpoint -q $D || mount -t debugfs debugfs $D
 all=function,graph,tracepoints,digest,kprobes,optprobes,uprobes,perf,bpf,livepatch,keys,preempt,kfence,modules,hotplug
-steps=$(option steps $all) seed=$(option seed 1) probes=$(option probes 1000) modules=$(option modules 50)
+steps=$(option steps $all) seed=$(option seed 1)
+probes=$(option probes 1000) inside=$(option inside 250) modules=$(option modules 50)
 functions=$(option functions all)
 tell "up kernel=$(uname -r) cpus=$(nproc)"
 for round in $(seq "$(option rounds 1)"); do
 	[ "$round" = 1 ] || [ $((SECONDS / 60)) -lt "$(option minutes 0)" ] || break
 	storm
+	done=$round
 done
-echo "RF: storm done rounds=$round"
+echo "RF: storm done rounds=$done"
