@@ -42,7 +42,7 @@ struct rf_backend_info {
 struct rf_patching {
 	uint64_t head; /* entries ever made */
 	uint64_t kinds[RF_SITE_KINDS];
-	uint32_t last_tail, batch; /* hv/board.h struct rf_trail */
+	uint32_t last_tail, batch, changes; /* hv/board.h struct rf_trail */
 	uint32_t count;
 	struct rf_flight flights[RF_FLIGHTS];
 };

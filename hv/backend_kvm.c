@@ -273,6 +273,7 @@ static void kvm_trail(struct rf_backend *b, struct rf_patching *out)
 		.head = __atomic_load_n(&t->head, __ATOMIC_ACQUIRE),
 		.last_tail = __atomic_load_n(&t->last_tail, __ATOMIC_RELAXED),
 		.batch = __atomic_load_n(&t->batch, __ATOMIC_RELAXED),
+		.changes = __atomic_load_n(&t->changes, __ATOMIC_RELAXED),
 		.count = count < RF_FLIGHTS ? count : RF_FLIGHTS,
 	};
 	for (int i = 0; i < RF_SITE_KINDS; i++)

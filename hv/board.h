@@ -98,7 +98,7 @@ struct rf_trail {
 	 * it begins another batch: a site begun after one has ended is of the next batch.
 	 */
 	uint32_t batch;
-	uint32_t pad;
+	uint32_t changes; /* stores that changed a site; wraps */
 	struct rf_flight flights[RF_FLIGHTS];
 	struct rf_patch_entry entries[RF_TRAIL_ENTRIES];
 };

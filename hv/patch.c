@@ -171,6 +171,8 @@ static void commit(struct rf_vcpu *v, struct rf_overlay *o, const struct rf_patc
 	struct rf_trail *t = trail();
 
 	rf_overlay_write(o, r->at + r->offset, bytes, len);
+	if (memcmp(r->now, r->next, r->len))
+		__atomic_store_n(&t->changes, t->changes + 1, __ATOMIC_RELAXED);
 	if (r->verdict == RF_PATCH_STEP) {
 		if (!f && r->resting)
 			take_off(r);

@@ -43,7 +43,8 @@ struct rf_guest {
 	uint64_t burst[RF_SITE_KINDS]; /* patches since the last line about them */
 	uint64_t patches_taken;	       /* of the fence's trail, written down */
 	uint64_t last_patch_ns, last_patch_sweep_ns;
-	uint64_t writes_seen, last_write_ns; /* stores to sealed memory, and when one came last */
+	uint32_t changes_seen;	 /* of the trail */
+	uint64_t last_change_ns; /* when one came last */
 	uint32_t waiting_count;
 	struct rf_waiting waiting[RF_FLIGHTS], next_waiting[RF_FLIGHTS];
 	uint64_t kernel_event; /* names the kernel to the fence */

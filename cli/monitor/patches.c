@@ -11,6 +11,7 @@
 
 #define BLOCK 512 /* trail entries at once */
 #define GRACE_NS UINT64_C(1000000000)
+#define PATIENCE 10
 #define SWEEP_NS UINT64_C(1000000000) /* the table against the guest's own lists */
 #define QUIET_NS UINT64_C(2000000000) /* without a patch: the burst is over */
 
@@ -163,11 +164,6 @@ bool rf_patches_under_way(struct rf_guest *g, uint64_t gva, uint32_t len)
 	return false;
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 /* --- left half way -------------------------------------------------------- */
 
 static int abandon(struct rf_guest *g, const struct rf_flight *f)
@@ -203,33 +199,39 @@ static int abandon(struct rf_guest *g, const struct rf_flight *f)
 }
 
 /*
- * A site was left when the kernel has begun another batch since (hv/board.h), or when nothing was
- * written to text for patch_timeout_ms: a slow patcher goes on writing. Flights are known by their
- * number; one of an earlier batch must be seen for GRACE_NS, as what we read is a moment old.
+ * A site was left when the kernel has begun another batch since (hv/board.h), or when no site was
+ * changed for patch_timeout_ms: a slow patcher goes on. PATIENCE times that is too long for any:
+ * who goes on for ever only wants to be taken for one. Flights are known by their number; one of an
+ * earlier batch must be seen for GRACE_NS, as what we read is a moment old.
  */
+static bool was_left(const struct rf_guest *g, const struct rf_patching *now, uint32_t flight,
+		     uint64_t since, uint64_t now_ns)
+{
+	uint64_t limit = g->policy.patch_timeout_ms * UINT64_C(1000000);
+
+	if (now->flights[flight].batch != now->batch)
+		return now_ns - since > GRACE_NS;
+	return now_ns - since > PATIENCE * limit ||
+	       now_ns - (since > g->last_change_ns ? since : g->last_change_ns) > limit;
+}
+
 static int watch_flights(struct rf_guest *g, uint64_t now_ns)
 {
-	struct rf_backend_info info;
 	struct rf_patching now;
 	uint32_t kept = 0;
-	int err = g->hv->ops->info(g->hv, &info);
+	int err;
 
-	if (err)
-		return err == -EAGAIN ? 0 : err;
-	if (info.counters[RF_COUNT_WRITE] != g->writes_seen)
-		g->last_write_ns = now_ns;
-	g->writes_seen = info.counters[RF_COUNT_WRITE];
 	g->hv->ops->trail(g->hv, &now);
+	if (now.changes != g->changes_seen)
+		g->last_change_ns = now_ns;
+	g->changes_seen = now.changes;
 	for (uint32_t i = 0; i < now.count; i++) {
 		struct rf_waiting w = { now.flights[i].number, now_ns };
 
 		for (uint32_t n = 0; n < g->waiting_count; n++)
 			if (g->waiting[n].number == w.number)
 				w.since = g->waiting[n].since;
-		if (now.flights[i].batch != now.batch
-			    ? now_ns - w.since > GRACE_NS
-			    : now_ns - later(w.since, g->last_write_ns) >
-				      g->policy.patch_timeout_ms * UINT64_C(1000000)) {
+		if (was_left(g, &now, i, w.since, now_ns)) {
 			err = abandon(g, &now.flights[i]);
 			if (err)
 				return err;

@@ -63,8 +63,8 @@ static void tick(uint64_t seconds)
 {
 	guest.last_patch_ns -= seconds * 1000000000;
 	guest.last_patch_sweep_ns -= seconds * 1000000000;
-	if (guest.last_write_ns)
-		guest.last_write_ns -= seconds * 1000000000;
+	if (guest.last_change_ns)
+		guest.last_change_ns -= seconds * 1000000000;
 	for (uint32_t i = 0; i < guest.waiting_count; i++)
 		guest.waiting[i].since -= seconds * 1000000000;
 	assert_int_equal(rf_patches_tick(&guest), 0);
@@ -144,7 +144,7 @@ static void left_half_way(void **state)
 	tick(0);
 	tick(19);
 	assert_int_equal(fake.restored, 0);
-	fake.info.counters[RF_COUNT_WRITE]++; /* the patcher is slow */
+	fake.patching.changes++; /* the patcher is slow */
 	tick(19);
 	tick(19);
 	assert_int_equal(fake.restored, 0);
@@ -163,6 +163,22 @@ static void left_half_way(void **state)
 			    "entry_SYSCALL_64");
 }
 
+/* Who changes something again and again is believed for a while only. */
+static void kept_half_way(void **state)
+{
+	flight(9);
+	for (int i = 0; i < 19; i++) {
+		fake.patching.changes++;
+		tick(10);
+		assert_int_equal(fake.restored, 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		fake.patching.changes++;
+		tick(10);
+	}
+	assert_int_equal(fake.restored, 1);
+}
+
 /* Whatever else is written: the kernel has begun another batch, so this one is over. */
 static void left_by_its_batch(void **state)
 {
@@ -172,7 +188,7 @@ static void left_by_its_batch(void **state)
 	fake.patching.flights[1].batch = 1;
 	fake.patching.flights[1].at += 64;
 	for (int i = 0; i < 3; i++) {
-		fake.info.counters[RF_COUNT_WRITE]++;
+		fake.patching.changes++;
 		tick(2);
 	}
 	assert_true(fake.restored >= 1);
@@ -250,10 +266,19 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
-		T(published),		T(nothing_to_publish), T(drained),
-		T(drained_by_the_next), T(strange_entries),    T(left_half_way),
-		T(left_by_its_batch),	T(not_left),	       T(observed),
-		T(denied_under_way),	T(too_many_under_way), T(swept),
+		T(published),
+		T(nothing_to_publish),
+		T(drained),
+		T(drained_by_the_next),
+		T(strange_entries),
+		T(left_half_way),
+		T(left_by_its_batch),
+		T(kept_half_way),
+		T(not_left),
+		T(observed),
+		T(denied_under_way),
+		T(too_many_under_way),
+		T(swept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
