@@ -37,7 +37,8 @@ class Wanted:
 # Stopped on the way, but for these: a device's write goes to a decoy, which is found by looking; a patch that is begun and
 # left is found by waiting, and taken back.
 STOPPED = Wanted()
-WANTED = {"dma_read": Wanted("detected"), "int3_left": Wanted("detected", ("restored",), "patch")}
+ABANDONED = Wanted("detected", ("restored",), "patch")
+WANTED = {"dma_read": Wanted("detected"), "int3_left": ABANDONED, "int3_kept": ABANDONED}
 
 
 @dataclass

@@ -2,7 +2,7 @@
 /*
  * The first step of a legal patch and no second one: int3 stays on a site, and whoever runs into it
  * dies. Each step is legal, so it cannot be refused when it is made; that it was abandoned is found
- * by waiting.
+ * by waiting. Kept, it is written again and again, as if somebody were still at it.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -15,7 +15,7 @@ static unsigned int patience = 5;
 module_param(patience, uint, 0600);
 MODULE_PARM_DESC(patience, "seconds to wait for an abandoned patch to be undone");
 
-void attack_int3_left(struct rf_report *r)
+static void leave(struct rf_report *r, bool keep)
 {
 	static const u8 int3 = INT3_INSN_OPCODE;
 	struct rf_jump_site site;
@@ -27,8 +27,12 @@ void attack_int3_left(struct rf_report *r)
 	r->outcome = rf_poke_end(r) ? RF_FAULTED : RF_UNCHANGED;
 	if (READ_ONCE(r->at[0]) != int3)
 		return;
-	for (waited = 0; waited < patience * 1000 && READ_ONCE(r->at[0]) == int3; waited += STEP_MS)
+	for (waited = 0; waited < patience * 1000 && READ_ONCE(r->at[0]) == int3;
+	     waited += STEP_MS) {
 		msleep(STEP_MS);
+		if (keep && READ_ONCE(r->at[0]) == int3)
+			rf_text_poke(r->at, &int3, 1);
+	}
 	rf_say(r, "waited=%ums", waited);
 	r->outcome = memcmp(r->at, r->before, r->len) ? RF_LANDED : RF_RESTORED;
 	if (rf_poke_begin(r)) {
@@ -37,4 +41,14 @@ void attack_int3_left(struct rf_report *r)
 	}
 	if (memcmp(r->at, r->before, r->len))
 		rf_kept(r, "text", false);
+}
+
+void attack_int3_left(struct rf_report *r)
+{
+	leave(r, false);
+}
+
+void attack_int3_kept(struct rf_report *r)
+{
+	leave(r, true);
 }

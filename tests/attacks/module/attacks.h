@@ -53,7 +53,8 @@
 	RF(race)		\
 	RF(race_crowded)	\
 	RF(lstar_after_seal)	\
-	RF(int3_left)
+	RF(int3_left)		\
+	RF(int3_kept)
 
 /* Longest target, in bytes: a disk sector. */
 #define RF_LONGEST 512
