@@ -65,8 +65,8 @@ echo "kvm_intel ept=$(cat /sys/module/kvm_intel/parameters/ept)"
 ringfence doctor
 """
 # As attacks.jobs_for(), but what is found by looking is looked for more often: three seconds would be three minutes.
-ATTACK = "DISK=disk.img l2 {pair.kernel} {pair.cpus} 'rf.mode=attack rf.attacks={names} rf.linger={linger}'\n"
-PROTECTED = """printf 'version: 1\\ndma_sweep_ms: 100\\n' >policy
+ATTACK = "DISK=disk.img l2 {pair.kernel} {pair.cpus} 'rf.mode=attack rf.attacks={names} rf.linger={linger} rf.patience=4'\n"
+PROTECTED = """printf 'version: 1\\ndma_sweep_ms: 100\\npatch_timeout_ms: 1000\\n' >policy
 WRAP="ringfence run --name vmx --policy policy --audit $OUT/audit.jsonl --"
 """
 
