@@ -256,9 +256,9 @@ def script(kernel: str, short: bool) -> str:
     """job.sh with its numbers. A loop takes 0.3 s in the emulated host: many short pairs stand a busy machine better
     than few long ones.
     """
-    rounds, budget, switches, traces = (LEAST_ROUNDS, 0, 1, LEAST_ROUNDS) if short else (16, 70, 2, 5)
+    rounds, budget, switches, traces = (LEAST_ROUNDS, 0, 1, LEAST_ROUNDS) if short else (16, 70, 2, 4)
     return (f"kernel={kernel} forkexec=50 syscalls=400000 rounds={rounds} least={LEAST_ROUNDS} budget={budget} "
-            f"patches={switches} traces={traces} traces_budget=240 functions='{SOME if short else ''}'\n" +
+            f"patches={switches} traces={traces} traces_budget=150 functions='{SOME if short else ''}'\n" +
             (HERE / "job.sh").read_text())
 
 
