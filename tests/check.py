@@ -16,7 +16,7 @@ import time
 STEPS = ["layers", "unit", "cli-test", "valgrind", "fuzz", "kvm-store", "kvm", "hostile", "oracle", "kvm-lab",
          "lab-suite", "lab-suite-6.1", "attacks", "storm-short", "bench-short"]
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
-SETTINGS = {"fuzz": ["FUZZ_SECONDS=10"]}
+SETTINGS = {"fuzz": ["FUZZ_SECONDS=5"]}
 # No step may take the whole run with it when it hangs.
 STEP_SECONDS = 1500
 
