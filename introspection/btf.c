@@ -285,13 +285,14 @@ int rf_btf_member(const struct rf_btf *b, const char *type, const char *path, st
 {
 	const struct btf_type *t;
 	struct found f = { 0 };
-	uint64_t bits = 0, size;
+	uint64_t bits = 0, size, room;
 	size_t len;
 	int r;
 
 	r = find_type(b, type, false, &t);
 	if (r)
 		return r;
+	room = t->size;
 	for (;; path += len + 1) {
 		len = strcspn(path, ".");
 		if (!len)
@@ -313,6 +314,9 @@ int rf_btf_member(const struct rf_btf *b, const char *type, const char *path, st
 	r = size_of(b, f.type, &size);
 	if (r)
 		return r;
+	/* Who reads the whole type into a buffer of its size looks for its members there. */
+	if (bits / 8 > room || size > room - bits / 8)
+		return -EBADMSG;
 	*out = (struct rf_member){ bits / 8, size };
 	return 0;
 }

@@ -19,7 +19,9 @@
 
 static void summarise(struct rf_guest *g)
 {
-	char text[256] = "";
+	/* Each kind at its longest: a name of 22 letters, a number of 20 digits, ", " and a space.
+	 */
+	char text[RF_SITE_KINDS * 45 + 1] = "";
 	size_t len = 0;
 
 	for (int k = 1; k < RF_SITE_KINDS; k++) {

@@ -190,6 +190,34 @@ static void types_without_an_end_are_refused(void **state)
 	rf_btf_destroy(btf);
 }
 
+/* A member that would lie outside its struct, whole or in part, in it or in one inside. */
+static void members_stay_inside(void **state)
+{
+	struct synth_btf b;
+	struct rf_btf *btf;
+	uint32_t u32, inner;
+
+	synth_btf_init(&b);
+	u32 = synth_btf_int(&b, "unsigned int", 4, 32);
+	inner = synth_btf_struct(&b, STRUCT, "inner", 4, 1, false);
+	synth_btf_member(&b, "far", u32, 8 * 1000);
+	synth_btf_struct(&b, STRUCT, "outer", 16, 5, false);
+	synth_btf_member(&b, "last", u32, 8 * 12);
+	synth_btf_member(&b, "over", u32, 8 * 13);
+	synth_btf_member(&b, "behind", u32, 8 * 16);
+	synth_btf_member(&b, "away", u32, 0x7fffff8);
+	synth_btf_member(&b, "in", inner, 0);
+	btf = load(&b);
+	assert_int_equal(member(btf, "outer", "last"), 8 * 12 + 4);
+	assert_int_equal(member(btf, "outer", "over"), -EBADMSG);
+	assert_int_equal(member(btf, "outer", "behind"), -EBADMSG);
+	assert_int_equal(member(btf, "outer", "away"), -EBADMSG);
+	assert_int_equal(member(btf, "outer", "in"), 4);
+	assert_int_equal(member(btf, "outer", "in.far"), -EBADMSG);
+	assert_int_equal(member(btf, "inner", "far"), -EBADMSG);
+	rf_btf_destroy(btf);
+}
+
 /* Every shorter blob, in memory of exactly its size, and every blob with one byte changed. */
 static void cut_or_changed_blobs_do_no_harm(void **state)
 {
@@ -254,6 +282,7 @@ int main(void)
 		cmocka_unit_test(members_are_found_as_in_c),
 		cmocka_unit_test(enumerators_have_their_values),
 		cmocka_unit_test(types_without_an_end_are_refused),
+		cmocka_unit_test(members_stay_inside),
 		cmocka_unit_test(cut_or_changed_blobs_do_no_harm),
 		cmocka_unit_test(foreign_blobs_are_refused),
 	};

@@ -108,6 +108,16 @@ static void drained(void **state)
 	assert_int_equal(logged(), 1103);
 }
 
+/* The longest line about a burst there can be. */
+static void long_burst(void **state)
+{
+	for (int k = 1; k < RF_SITE_KINDS; k++)
+		guest.burst[k] = UINT64_MAX;
+	tick(3);
+	assert_int_equal(fake_count("kind", "patches"), 1);
+	assert_non_null(strstr(fake_text(fake_line(0), "detail"), "kgdb 18446744073709551615"));
+}
+
 /* The next monitor goes on where the log ends, and the last one leaves nothing behind. */
 static void drained_by_the_next(void **state)
 {
@@ -269,6 +279,7 @@ int main(void)
 		T(published),
 		T(nothing_to_publish),
 		T(drained),
+		T(long_burst),
 		T(drained_by_the_next),
 		T(strange_entries),
 		T(left_half_way),
