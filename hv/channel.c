@@ -65,7 +65,7 @@ static int connect_monitor(const char **why)
 		err = -EBADMSG;
 		goto fail;
 	}
-	/* Without one each text patch is asked about: slow, and as safe. */
+	/* Without one each text patch is asked about. */
 	err = table_fd < 0 ? 0 : rf_patch_use(table_fd);
 	if (err) {
 		*why = "the monitor's patch table is not what it should be";

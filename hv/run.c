@@ -181,6 +181,7 @@ static void new_event(struct rf_vcpu *v)
 {
 	memset(&v->wait.event, 0, sizeof(v->wait.event));
 	v->wait.saved.reason = 0;
+	v->wait.tries = 0;
 }
 
 /* Its bytes follow each other, but one region may end and the next begin among them. */
@@ -244,7 +245,6 @@ static void settle_or_ask(struct rf_vcpu *v)
 	if (!w->event.write.elsewhere &&
 	    rf_patch_settle(v, w->event.write.gpa, w->event.write.bytes, w->event.write.len)) {
 		rf_count(RF_COUNT_ALLOWED);
-		w->tries = 0;
 		return;
 	}
 	if (rf_vm.state != RF_VM_SEALED)
