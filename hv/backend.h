@@ -67,6 +67,8 @@ struct rf_backend_ops {
 	/* Commands: 0 or -errno, nothing changed on failure. */
 	int (*watch)(struct rf_backend *b, const struct rf_msg_watch *m);
 	int (*seal)(struct rf_backend *b, const struct rf_msg_seal *m, uint64_t *ns);
+	/* Optional. */
+	int (*pin)(struct rf_backend *b, const struct rf_msg_pin *m);
 	int (*verdict)(struct rf_backend *b, struct rf_msg_verdict *m);
 	/*
 	 * Legal text patching without a round trip. Optional, all or none.

@@ -236,6 +236,14 @@ static int kvm_seal(struct rf_backend *b, const struct rf_msg_seal *m, uint64_t 
 	return command(of(b), &copy.h, ns);
 }
 
+static int kvm_pin(struct rf_backend *b, const struct rf_msg_pin *m)
+{
+	struct rf_msg_pin copy = *m;
+
+	rf_msg_init(&copy.h, RF_MSG_PIN, 0);
+	return command(of(b), &copy.h, NULL);
+}
+
 static int kvm_verdict(struct rf_backend *b, struct rf_msg_verdict *m)
 {
 	rf_msg_init(&m->h, RF_MSG_VERDICT, 0);
@@ -318,6 +326,7 @@ static const struct rf_backend_ops kvm_ops = {
 	.next = kvm_next,
 	.watch = kvm_watch,
 	.seal = kvm_seal,
+	.pin = kvm_pin,
 	.verdict = kvm_verdict,
 	.table = kvm_table,
 	.entries = kvm_entries,

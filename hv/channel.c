@@ -5,6 +5,7 @@
  * waits.
  */
 #include "hv/vm.h"
+#include "hv/vmx/cpu.h"
 
 #include <signal.h>
 #include <string.h>
@@ -141,6 +142,11 @@ static void on_command(int fd, const uint8_t *packet)
 
 		memcpy(&m, packet, sizeof(m));
 		done.status = rf_seal(&m, &done.ns);
+	} else if (h.type == RF_MSG_PIN) {
+		struct rf_msg_pin m;
+
+		memcpy(&m, packet, sizeof(m));
+		done.status = rf_msr_pin(&m);
 	} else if (h.type == RF_MSG_RESTORE) {
 		struct rf_msg_restore m;
 
@@ -176,7 +182,7 @@ static void serve(int fd)
 			memcpy(&m, packet, sizeof(m));
 			on_verdict(&m);
 		} else if (h.type == RF_MSG_SEAL || h.type == RF_MSG_WATCH ||
-			   h.type == RF_MSG_RESTORE) {
+			   h.type == RF_MSG_RESTORE || h.type == RF_MSG_PIN) {
 			on_command(fd, packet);
 		} else {
 			return;

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define RF_PROTO_MAGIC UINT32_C(0x434e4652) /* "RFNC" */
-#define RF_PROTO_REVISION 2
+#define RF_PROTO_REVISION 3
 #define RF_MSG_MAX 2048 /* bytes, no message is larger */
 
 enum rf_msg_type {
@@ -33,6 +33,7 @@ enum rf_msg_type {
 	RF_MSG_SEAL = 7,
 	RF_MSG_DONE = 8,
 	RF_MSG_RESTORE = 9,
+	RF_MSG_PIN = 10,
 };
 
 struct rf_msg {
@@ -72,7 +73,8 @@ enum rf_event_kind {
 	RF_EVENT_WATCH = 2,	/* the watched word took the awaited value: watch */
 	RF_EVENT_WRITE = 3,	/* a store to a sealed range, already decoded by KVM: write */
 	RF_EVENT_EMULATION = 4, /* an instruction KVM could not emulate: insn */
-	RF_EVENT_RESET = 5,	/* the VMM reset the guest: seals are gone, no verdict is awaited */
+	RF_EVENT_MSR = 6,   /* a pinned MSR is being given another value, or one to ask for: msr */
+	RF_EVENT_RESET = 5, /* the VMM reset the guest: seals are gone, no verdict is awaited */
 };
 
 /* A vCPU's registers at the event. gpr order is that of the instruction encoding. */
@@ -97,6 +99,7 @@ struct rf_msg_event {
 		uint32_t index;
 		uint32_t pad;
 		uint64_t value;
+		uint64_t pinned; /* MSR: what it should be */
 	} msr;
 	struct {
 		uint64_t gpa;	    /* lowest byte that reached a sealed range */
@@ -187,6 +190,29 @@ struct rf_msg_restore {
 	struct rf_msg h;
 	uint64_t kernel; /* as in rf_msg_watch */
 	uint64_t flight; /* its number on the trail */
+};
+
+enum rf_pin_how {
+	RF_PIN_VALUE = 1, /* keeps, in the bits of mask, the value that vCPU 0 has now */
+	RF_PIN_ASK = 2,	  /* each write is an event */
+};
+
+#define RF_PIN_MAX 32
+
+/*
+ * Writes to these MSRs are events from now on. What the VM does not have is left out. -ENOSPC: the
+ * VMM's own filter leaves no room.
+ */
+struct rf_msg_pin {
+	struct rf_msg h;
+	uint64_t kernel; /* as in rf_msg_watch */
+	uint32_t count;	 /* 0..RF_PIN_MAX, indexes ascending */
+	uint32_t pad;
+	struct {
+		uint32_t index;
+		uint32_t how; /* enum rf_pin_how */
+		uint64_t mask;
+	} pins[RF_PIN_MAX];
 };
 
 struct rf_msg_done {

@@ -78,6 +78,7 @@ static enum rf_decoded decode(const struct rf_exit *e)
 		.ranges = ranges,
 		.count = rf_vm.slots.nr_overlays,
 		.any_sealed = rf_vm.state == RF_VM_SEALED,
+		.msr_pinned = e->reason == RF_EXIT_WRMSR && rf_msr_ours(e->msr.index),
 		.vmm_wants_msr_exits = rf_vm.vmm_msr_reasons & KVM_MSR_EXIT_REASON_FILTER,
 	};
 
@@ -272,6 +273,7 @@ static int enforce_emulation(struct rf_vcpu *v, enum rf_verdict verdict)
 static int enforce_msr(struct rf_vcpu *v, enum rf_verdict verdict)
 {
 	const struct rf_msg_event *ev = &v->wait.event;
+	int err;
 
 	restore_exit(v, &v->wait.saved); /* run->msr.error is what KVM reads next */
 	if (verdict != RF_VERDICT_ALLOW) {
@@ -280,8 +282,11 @@ static int enforce_msr(struct rf_vcpu *v, enum rf_verdict verdict)
 		return 0;
 	}
 	rf_count(RF_COUNT_ALLOWED);
-	v->run->msr.error = 0;
-	return rf_cpu_set_msr(v, ev->msr.index, ev->msr.value);
+	err = rf_cpu_set_msr(v, ev->msr.index, ev->msr.value);
+	/* A value that the CPU itself would refuse is the guest's own fault; LSTAR's must be known.
+	 */
+	v->run->msr.error = err && ev->kind == RF_EVENT_MSR;
+	return ev->kind == RF_EVENT_MSR ? 0 : err;
 }
 
 /* Commands name the kernel that was known before, again. */
@@ -313,6 +318,9 @@ static enum next enforce(struct rf_vcpu *v)
 	case RF_EVENT_EMULATION:
 		err = enforce_emulation(v, verdict);
 		break;
+	case RF_EVENT_MSR:
+		err = enforce_msr(v, verdict);
+		break;
 	case RF_EVENT_KERNEL:
 		/* Announced by the VMM's own load: nothing of the guest waits in kvm_run, no fault
 		 * undoes it. */
@@ -339,21 +347,45 @@ static enum next enforce(struct rf_vcpu *v)
 
 /* --- exits ---------------------------------------------------------------- */
 
+/* KVM reads msr.error when it goes on: set, the guest gets #GP. The CPU itself refuses some values.
+ */
+static enum next let_msr(struct rf_vcpu *v, const struct rf_exit *e)
+{
+	v->run->msr.error = rf_cpu_set_msr(v, e->msr.index, e->msr.value) != 0;
+	return AGAIN;
+}
+
 static enum next on_kernel_msr(struct rf_vcpu *v, const struct rf_exit *e)
 {
 	rf_count(RF_COUNT_MSR);
-	if (rf_vm.lstar && e->msr.value == rf_vm.lstar) {
-		/* Further CPUs load what the first one did. */
-		v->run->msr.error = 0;
-		if (rf_cpu_set_msr(v, e->msr.index, e->msr.value))
-			rf_fatal("LSTAR could not be set");
-		return AGAIN;
-	}
+	/* Further CPUs load what the first one did; a guest's guest has a kernel of its own. */
+	if ((rf_vm.lstar && e->msr.value == rf_vm.lstar) ||
+	    (rf_vm.state == RF_VM_SEALED && rf_cpu_nested(v)))
+		return let_msr(v, e);
 	new_event(v);
 	v->wait.event.msr.index = e->msr.index;
 	v->wait.event.msr.value = e->msr.value;
 	save_exit(v, &v->wait.saved);
 	post(v, RF_EVENT_KERNEL);
+	return AGAIN;
+}
+
+static enum next on_pinned_msr(struct rf_vcpu *v, const struct rf_exit *e)
+{
+	struct rf_pinned pin;
+
+	rf_count(RF_COUNT_MSR);
+	/* A reset may have taken the pins away meanwhile. */
+	if (!rf_msr_pinned(e->msr.index, &pin) ||
+	    (pin.how == RF_PIN_VALUE && !((e->msr.value ^ pin.value) & pin.mask)) ||
+	    rf_cpu_nested(v))
+		return let_msr(v, e);
+	new_event(v);
+	v->wait.event.msr.index = e->msr.index;
+	v->wait.event.msr.value = e->msr.value;
+	v->wait.event.msr.pinned = pin.value;
+	save_exit(v, &v->wait.saved);
+	post(v, RF_EVENT_MSR);
 	return AGAIN;
 }
 
@@ -474,6 +506,8 @@ static enum next dispatch(struct rf_vcpu *v, int *err)
 		return AGAIN;
 	case RF_KERNEL_MSR:
 		return on_kernel_msr(v, &e);
+	case RF_PINNED_MSR:
+		return on_pinned_msr(v, &e);
 	case RF_MSR_DENY:
 		v->run->msr.error = 1;
 		return AGAIN;

@@ -47,6 +47,9 @@ static const struct row {
 	{ RF_FACT_MSR, ANY, ANY, RF_FACT_MSR_BEFORE_SEAL, LEGAL, "msr-set-before-seal" },
 	{ RF_FACT_MSR, ANY, ANY, RF_FACT_MSR_SAME_VALUE, LEGAL, "msr-keeps-its-value" },
 	{ RF_FACT_MSR, ANY, ANY, RF_FACT_MSR_CHANGED, DENIED, "msr-is-pinned" },
+	{ RF_FACT_MSR, ANY, ANY, RF_FACT_MSR_PER_CPU, LEGAL, "msr-of-each-cpu" },
+	{ RF_FACT_MSR, ANY, ANY, RF_FACT_MSR_INTO_SEAL, DENIED, "msr-points-into-sealed-memory" },
+	{ RF_FACT_MSR, ANY, ANY, RF_FACT_MSR_ELSEWHERE, LEGAL, "msr-points-elsewhere" },
 
 	{ RF_FACT_DMA, RF_FACT_REGION_TEXT, ANY, ANY, FOUND, "dma-to-sealed-memory" },
 	{ RF_FACT_DMA, RF_FACT_REGION_RODATA, ANY, ANY, FOUND, "dma-to-sealed-memory" },

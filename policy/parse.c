@@ -19,10 +19,15 @@ struct file_seal {
 	int *text, *rodata;
 };
 
+struct file_pin {
+	int *msrs, *debugctl, *spec_ctrl;
+};
+
 struct file {
 	unsigned int version;
 	int *mode, *on_denied;
 	struct file_seal *seal;
+	struct file_pin *pin;
 	unsigned int *dma_sweep_ms;
 	unsigned int *patch_timeout_ms;
 };
@@ -49,12 +54,22 @@ static const cyaml_schema_field_t seal_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t pin_fields[] = {
+	CYAML_FIELD_ENUM_PTR("msrs", WORD, struct file_pin, msrs, bool_names, COUNT(bool_names)),
+	CYAML_FIELD_ENUM_PTR("debugctl", WORD, struct file_pin, debugctl, bool_names,
+			     COUNT(bool_names)),
+	CYAML_FIELD_ENUM_PTR("spec_ctrl", WORD, struct file_pin, spec_ctrl, bool_names,
+			     COUNT(bool_names)),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t fields[] = {
 	CYAML_FIELD_UINT("version", CYAML_FLAG_DEFAULT, struct file, version),
 	CYAML_FIELD_ENUM_PTR("mode", WORD, struct file, mode, mode_names, COUNT(mode_names)),
 	CYAML_FIELD_ENUM_PTR("on_denied", WORD, struct file, on_denied, denied_names,
 			     COUNT(denied_names)),
 	CYAML_FIELD_MAPPING_PTR("seal", CYAML_FLAG_OPTIONAL, struct file, seal, seal_fields),
+	CYAML_FIELD_MAPPING_PTR("pin", CYAML_FLAG_OPTIONAL, struct file, pin, pin_fields),
 	CYAML_FIELD_UINT_PTR("dma_sweep_ms", CYAML_FLAG_OPTIONAL, struct file, dma_sweep_ms),
 	CYAML_FIELD_UINT_PTR("patch_timeout_ms", CYAML_FLAG_OPTIONAL, struct file,
 			     patch_timeout_ms),
@@ -90,6 +105,7 @@ void rf_policy_default(struct rf_policy *out)
 		.on_denied = RF_ON_DENIED_FAULT,
 		.seal_text = true,
 		.seal_rodata = true,
+		.pin_msrs = true,
 		.dma_sweep_ms = 1000,
 		.patch_timeout_ms = 20000,
 	};
@@ -171,6 +187,12 @@ static int convert(const struct file *f, struct rf_policy_diag *diag, struct rf_
 		p.seal_text = *f->seal->text;
 	if (f->seal && f->seal->rodata)
 		p.seal_rodata = *f->seal->rodata;
+	if (f->pin && f->pin->msrs)
+		p.pin_msrs = *f->pin->msrs;
+	if (f->pin && f->pin->debugctl)
+		p.pin_debugctl = *f->pin->debugctl;
+	if (f->pin && f->pin->spec_ctrl)
+		p.pin_spec_ctrl = *f->pin->spec_ctrl;
 	if (f->dma_sweep_ms)
 		p.dma_sweep_ms = *f->dma_sweep_ms;
 	if (p.dma_sweep_ms < RF_POLICY_SWEEP_MIN || p.dma_sweep_ms > RF_POLICY_SWEEP_MAX)

@@ -32,7 +32,9 @@ struct rf_policy {
 	enum rf_policy_mode mode;
 	enum rf_on_denied on_denied;
 	bool seal_text, seal_rodata;
-	uint32_t dma_sweep_ms;	   /* decoys are compared this often, milliseconds */
+	bool pin_msrs; /* what leads into the kernel keeps the value it had at the seal */
+	bool pin_debugctl, pin_spec_ctrl; /* these two as well */
+	uint32_t dma_sweep_ms;		  /* decoys are compared this often, milliseconds */
 	uint32_t patch_timeout_ms; /* a patch that takes longer was left half way, milliseconds */
 };
 
@@ -102,6 +104,9 @@ enum rf_fact_msr {
 	RF_FACT_MSR_BEFORE_SEAL, /* the kernel sets it up */
 	RF_FACT_MSR_SAME_VALUE,	 /* a vCPU coming up writes what is pinned */
 	RF_FACT_MSR_CHANGED,	 /* another value than the pinned one */
+	RF_FACT_MSR_PER_CPU,	 /* each CPU has its own, and this one is where it belongs */
+	RF_FACT_MSR_INTO_SEAL,	 /* an address that the host writes to, in sealed memory */
+	RF_FACT_MSR_ELSEWHERE,	 /* such an address, not in sealed memory */
 };
 
 struct rf_facts {

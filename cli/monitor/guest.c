@@ -237,6 +237,8 @@ static int seal(struct rf_guest *g, const char *outcome)
 	if (!err)
 		err = take_regions(g, m.regions, m.count, outcome);
 	if (!err)
+		err = rf_pins_set(g);
+	if (!err)
 		rf_notify(g, "sealed");
 	return err;
 }
@@ -300,9 +302,10 @@ static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uin
 {
 	int err = find_kernel(g, lstar, cr3, cr4, event, info, diag);
 
-	return err ? err
-		   : take_regions(g, info->regions, info->regions_count,
-				  "still sealed; this monitor took over");
+	if (!err)
+		err = take_regions(g, info->regions, info->regions_count,
+				   "still sealed; this monitor took over");
+	return err ? err : rf_pins_set(g);
 }
 
 static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
@@ -381,6 +384,8 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 		return on_running(g, ev);
 	case RF_EVENT_WRITE:
 		return rf_judge_write(g, ev);
+	case RF_EVENT_MSR:
+		return rf_judge_msr(g, ev);
 	case RF_EVENT_EMULATION:
 		return rf_judge_emulation(g, ev);
 	case RF_EVENT_RESET:

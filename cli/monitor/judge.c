@@ -155,7 +155,7 @@ static const char *fault(struct rf_guest *g, const struct rf_msg_event *ev, stru
 	memcpy(l->v.gpr, ev->regs.gpr, sizeof(l->v.gpr));
 	l->v.rip = ev->regs.rip;
 	l->v.rflags = ev->regs.rflags;
-	if (ev->kind == RF_EVENT_KERNEL)
+	if (ev->kind == RF_EVENT_KERNEL || ev->kind == RF_EVENT_MSR)
 		return "general protection fault at the wrmsr";
 	if (!l->found)
 		return ev->kind == RF_EVENT_WRITE
@@ -350,18 +350,33 @@ int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev)
 	return conclude(g, ev, &l, &facts);
 }
 
-int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev)
+static int judge_msr(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_fact_msr fact,
+		     const char *name, uint64_t pinned)
 {
-	const struct rf_facts facts = { .kind = RF_FACT_MSR, .msr = RF_FACT_MSR_CHANGED };
-	char detail[96];
+	const struct rf_facts facts = { .kind = RF_FACT_MSR, .msr = fact };
+	char detail[128];
 	struct look l;
 
 	look_at(g, ev, "msr", &l);
 	l.r.has_writer = l.r.has_target = true;
 	rf_name_address(g, &l.paging, ev->regs.rip, &l.r.writer);
 	rf_name_address(g, &l.paging, ev->msr.value, &l.r.target);
-	snprintf(detail, sizeof(detail), "MSR 0x%x <- 0x%llx (was 0x%llx)", ev->msr.index,
-		 (unsigned long long)ev->msr.value, (unsigned long long)g->lstar);
+	snprintf(detail, sizeof(detail), "%s (MSR 0x%x) <- 0x%llx, was 0x%llx, bits 0x%llx changed",
+		 name, ev->msr.index, (unsigned long long)ev->msr.value, (unsigned long long)pinned,
+		 (unsigned long long)(ev->msr.value ^ pinned));
 	l.r.detail = detail;
 	return conclude(g, ev, &l, &facts);
+}
+
+int rf_judge_msr(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	const char *name;
+	enum rf_fact_msr fact = rf_pins_fact(g, ev->msr.index, ev->msr.value, &name);
+
+	return judge_msr(g, ev, fact, name, ev->msr.pinned);
+}
+
+int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	return judge_msr(g, ev, RF_FACT_MSR_CHANGED, "LSTAR", g->lstar);
 }

@@ -90,6 +90,7 @@ void rf_guest_forget(struct rf_guest *g); /* the kernel is gone */
 /* --- judge.c -------------------------------------------------------------- */
 int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev);
+int rf_judge_msr(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev);
 /* The region that holds gpa, or NULL. */
 const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa);
@@ -115,6 +116,13 @@ bool rf_patches_under_way(struct rf_guest *g, uint64_t gva, uint32_t len);
 int rf_patches_drain(struct rf_guest *g);
 /* Every TICK_MS. */
 int rf_patches_tick(struct rf_guest *g);
+
+/* --- pins.c: MSRs ---------------------------------------------------------- */
+/* At the seal, by policy. 0 or -errno. */
+int rf_pins_set(struct rf_guest *g);
+/* What writing `value` means; *name gets the MSR's. */
+enum rf_fact_msr rf_pins_fact(const struct rf_guest *g, uint32_t index, uint64_t value,
+			      const char **name);
 
 /* --- sweep.c: decoys ------------------------------------------------------ */
 /* Compares the next `bytes` of sealed memory with what lies below; records what a device wrote. */

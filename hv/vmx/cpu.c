@@ -28,7 +28,7 @@ struct one_msr {
 	struct kvm_msr_entry entry;
 };
 
-static int get_msr(struct rf_vcpu *v, uint32_t index, uint64_t *value)
+int rf_cpu_get_msr(struct rf_vcpu *v, uint32_t index, uint64_t *value)
 {
 	struct one_msr m = { .head.nmsrs = 1, .entry.index = index };
 	int n = rf_kvm(v->fd, KVM_GET_MSRS, &m);
@@ -57,7 +57,7 @@ int rf_cpu_get_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 	if (!err)
 		err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
 	if (!err)
-		err = get_msr(v, MSR_KERNEL_GS_BASE, &kernel_gs);
+		err = rf_cpu_get_msr(v, MSR_KERNEL_GS_BASE, &kernel_gs);
 	if (err)
 		return err;
 	*out = (struct rf_vcpu_regs){
@@ -75,6 +75,20 @@ int rf_cpu_get_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 	};
 	regs_to_gpr(&r, out->gpr);
 	return 0;
+}
+
+bool rf_cpu_nested(struct rf_vcpu *v)
+{
+	/* The state is 4 KiB behind its head on SVM, 8 KiB on VMX (api.rst, KVM_GET_NESTED_STATE).
+	 */
+	union {
+		struct kvm_nested_state head;
+		uint8_t room[sizeof(struct kvm_nested_state) + (16u << 10)];
+	} state;
+
+	state.head = (struct kvm_nested_state){ .size = sizeof(state) };
+	return !rf_kvm(v->fd, KVM_GET_NESTED_STATE, &state) &&
+	       state.head.flags & KVM_STATE_NESTED_GUEST_MODE;
 }
 
 static int inject(struct rf_vcpu *v, uint8_t vector, bool has_error, uint32_t error)

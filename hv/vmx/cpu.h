@@ -15,7 +15,24 @@ int rf_cpu_set_msr(struct rf_vcpu *v, uint32_t index, uint64_t value);
  * thread. */
 int rf_cpu_abandon(struct rf_vcpu *v);
 
+int rf_cpu_get_msr(struct rf_vcpu *v, uint32_t index, uint64_t *value);
+/* Does it run a guest of the guest? Then its registers are that one's. */
+bool rf_cpu_nested(struct rf_vcpu *v);
+
 /* --- msr.c: the VMM's MSR filter and ours, as one ------------------------- */
+struct rf_pinned {
+	uint32_t index;
+	uint32_t how; /* enum rf_pin_how */
+	uint64_t mask, value;
+};
+/* Values are those of vCPU 0 now. 0 or -errno with nothing changed; -ENOSPC: the VMM's filter
+ * leaves no room. */
+int rf_msr_pin(const struct rf_msg_pin *m);
+/* The guest was reset. Lock held. */
+void rf_msr_unpin(void);
+bool rf_msr_pinned(uint32_t index, struct rf_pinned *out);
+/* The same question without a lock: the answer may be a moment old. */
+bool rf_msr_ours(uint32_t index);
 /* Sets our filter alone, at VM creation. */
 int rf_msr_filter_init(int vm_fd);
 /* The VMM's KVM_X86_SET_MSR_FILTER, merged: ours comes first, KVM takes the first range that

@@ -37,6 +37,8 @@ enum rf_decoded rf_decode(const struct rf_exit *e, const struct rf_guard *g)
 			return RF_NOT_OURS;
 		if (e->reason == RF_EXIT_WRMSR && e->msr.index == RF_MSR_LSTAR)
 			return RF_KERNEL_MSR;
+		if (e->reason == RF_EXIT_WRMSR && g->msr_pinned)
+			return RF_PINNED_MSR;
 		return g->vmm_wants_msr_exits ? RF_NOT_OURS : RF_MSR_DENY;
 	case RF_EXIT_EMULATION:
 		if (!g->any_sealed)

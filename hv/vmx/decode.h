@@ -52,6 +52,7 @@ struct rf_guard {
 	const struct rf_guarded *ranges;
 	size_t count;
 	bool any_sealed;
+	bool msr_pinned;	  /* the MSR of this exit is one of ours */
 	bool vmm_wants_msr_exits; /* the VMM asked for filtered-MSR exits itself */
 };
 
@@ -60,6 +61,7 @@ enum rf_decoded {
 	RF_SEALED_STORE,   /* mmio holds a store to sealed bytes */
 	RF_WATCHED_STORE,  /* mmio holds a store to the watched page */
 	RF_KERNEL_MSR,	   /* LSTAR is being written */
+	RF_PINNED_MSR,	   /* another MSR of ours is being written */
 	RF_MSR_DENY,	   /* filtered by the VMM, which expects KVM to answer #GP */
 	RF_CANNOT_EMULATE, /* may be a store to sealed bytes: the monitor decodes it */
 	RF_MALFORMED,	   /* contradicts itself: fail closed */

@@ -1,42 +1,204 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The MSR filter: the VMM's ranges and ours as one. Ours are LSTAR, which shows a kernel, and, from
+ * the seal on, the MSRs that the monitor pins. The first range that matches decides (api.rst,
+ * KVM_X86_SET_MSR_FILTER), so ours come first. Changed under rf_vm.lock.
+ */
+#include <string.h>
+
 #include "hv/vmx/cpu.h"
 #include "hv/vmx/decode.h"
 
-/* A clear bit denies (api.rst, KVM_X86_SET_MSR_FILTER). */
-static uint8_t deny_one;
+#define MSR_SYSENTER_EIP 0x176u
+#define GROUP 64 /* MSRs that one of our ranges spans at most */
 
-static struct kvm_msr_filter_range our_range(void)
+static struct {
+	struct kvm_msr_filter filter; /* the VMM's; its bitmaps point into `bits` */
+	uint8_t bits[KVM_MSR_FILTER_MAX_RANGES][KVM_MSR_FILTER_MAX_BITMAP_SIZE];
+} vmm = { .filter.flags = KVM_MSR_FILTER_DEFAULT_ALLOW };
+
+static struct {
+	_Atomic uint32_t count;
+	struct rf_pinned pins[RF_PIN_MAX];
+} pinned;
+
+/* --- the filter ----------------------------------------------------------- */
+
+struct groups {
+	struct kvm_msr_filter_range ranges[KVM_MSR_FILTER_MAX_RANGES];
+	uint8_t bits[KVM_MSR_FILTER_MAX_RANGES][GROUP / 8];
+	size_t count;
+};
+
+/* Adds an MSR to the range it fits into, or opens one. A clear bit denies. */
+static int group(struct groups *g, uint32_t index)
 {
-	return (struct kvm_msr_filter_range){
+	for (size_t i = 0; i < g->count; i++) {
+		struct kvm_msr_filter_range *r = &g->ranges[i];
+
+		if (index < r->base || index - r->base >= GROUP)
+			continue;
+		g->bits[i][(index - r->base) / 8] &= (uint8_t) ~(1u << ((index - r->base) % 8));
+		if (index - r->base >= r->nmsrs)
+			r->nmsrs = index - r->base + 1;
+		return 0;
+	}
+	if (g->count == KVM_MSR_FILTER_MAX_RANGES)
+		return -ENOSPC;
+	memset(g->bits[g->count], 0xff, GROUP / 8);
+	g->bits[g->count][0] = 0xfe;
+	g->ranges[g->count] = (struct kvm_msr_filter_range){
 		.flags = KVM_MSR_FILTER_WRITE,
 		.nmsrs = 1,
-		.base = RF_MSR_LSTAR,
-		.bitmap = &deny_one,
+		.base = index,
+		.bitmap = g->bits[g->count],
 	};
+	g->count++;
+	return 0;
+}
+
+/* What the VMM's filter alone says of a write. */
+static bool theirs_allows(const struct kvm_msr_filter *theirs, uint32_t index)
+{
+	for (size_t i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++) {
+		const struct kvm_msr_filter_range *r = &theirs->ranges[i];
+		uint32_t bit = index - r->base;
+
+		if (index >= r->base && bit < r->nmsrs && r->flags & KVM_MSR_FILTER_WRITE)
+			return r->bitmap[bit / 8] >> (bit % 8) & 1;
+	}
+	return !(theirs->flags & KVM_MSR_FILTER_DEFAULT_DENY);
+}
+
+static int set_filter(int vm_fd, const struct kvm_msr_filter *theirs, const struct rf_pinned *pins,
+		      uint32_t count)
+{
+	struct kvm_msr_filter f = { .flags = theirs->flags };
+	struct groups g = { .count = 0 };
+	int err = 0;
+
+	/* Ascending, so that neighbours share a range; LSTAR among them. */
+	for (uint32_t i = 0; !err && i < count; i++)
+		err = group(&g, pins[i].index);
+	if (!err)
+		err = group(&g, RF_MSR_LSTAR);
+	if (err)
+		return err;
+	/* Between two of ours the first range still decides: it says there what theirs would. */
+	for (size_t i = 0; i < g.count; i++)
+		for (uint32_t n = 0; n < g.ranges[i].nmsrs; n++)
+			if (!theirs_allows(theirs, g.ranges[i].base + n))
+				g.bits[i][n / 8] &= (uint8_t) ~(1u << (n % 8));
+	memcpy(f.ranges, g.ranges, g.count * sizeof(f.ranges[0]));
+	for (size_t i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++) {
+		if (!theirs->ranges[i].nmsrs)
+			continue;
+		if (g.count == KVM_MSR_FILTER_MAX_RANGES)
+			return -ENOSPC;
+		f.ranges[g.count++] = theirs->ranges[i];
+	}
+	return rf_kvm(vm_fd, KVM_X86_SET_MSR_FILTER, &f);
 }
 
 int rf_msr_filter_init(int vm_fd)
 {
-	struct kvm_msr_filter f = { .flags = KVM_MSR_FILTER_DEFAULT_ALLOW };
-
-	f.ranges[0] = our_range();
-	return rf_kvm(vm_fd, KVM_X86_SET_MSR_FILTER, &f);
+	return set_filter(vm_fd, &vmm.filter, NULL, 0);
 }
 
-int rf_msr_filter_merge(int vm_fd, const struct kvm_msr_filter *vmm)
+int rf_msr_filter_merge(int vm_fd, const struct kvm_msr_filter *theirs)
 {
-	struct kvm_msr_filter f = { .flags = vmm->flags };
-	size_t n = 0;
+	struct kvm_msr_filter copy = { .flags = theirs->flags };
+	int err = 0;
 
-	f.ranges[n++] = our_range();
-	for (size_t i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++) {
-		if (!vmm->ranges[i].nmsrs)
-			continue;
-		if (n == KVM_MSR_FILTER_MAX_RANGES)
-			return -ENOSPC; /* one of the 16 is ours */
-		f.ranges[n++] = vmm->ranges[i];
+	pthread_mutex_lock(&rf_vm.lock);
+	for (size_t i = 0; !err && i < KVM_MSR_FILTER_MAX_RANGES; i++) {
+		copy.ranges[i] = theirs->ranges[i];
+		if (copy.ranges[i].nmsrs > KVM_MSR_FILTER_MAX_BITMAP_SIZE * 8)
+			err = -EINVAL;
 	}
-	return rf_kvm(vm_fd, KVM_X86_SET_MSR_FILTER, &f);
+	if (!err)
+		err = set_filter(vm_fd, &copy, pinned.pins, pinned.count);
+	for (size_t i = 0; !err && i < KVM_MSR_FILTER_MAX_RANGES; i++) {
+		if (copy.ranges[i].nmsrs)
+			memcpy(vmm.bits[i], copy.ranges[i].bitmap, (copy.ranges[i].nmsrs + 7) / 8);
+		copy.ranges[i].bitmap = vmm.bits[i];
+	}
+	if (!err)
+		vmm.filter = copy;
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err;
+}
+
+/* --- pins ----------------------------------------------------------------- */
+
+int rf_msr_pin(const struct rf_msg_pin *m)
+{
+	struct rf_pinned next[RF_PIN_MAX];
+	uint32_t count = 0;
+	int err = 0;
+
+	if (m->count > RF_PIN_MAX)
+		return -EINVAL;
+	pthread_mutex_lock(&rf_vm.lock);
+	if (!m->kernel || m->kernel != atomic_load(&rf_vm.kernel))
+		err = -ESTALE;
+	else if (atomic_load(&pinned.count))
+		err = -EALREADY;
+	rf_gate_close(); /* a vCPU's registers cannot be read while it runs */
+	for (uint32_t i = 0; !err && i < m->count; i++) {
+		struct rf_pinned p = { m->pins[i].index, m->pins[i].how, m->pins[i].mask, 0 };
+
+		if (p.how != RF_PIN_VALUE && p.how != RF_PIN_ASK)
+			err = -EINVAL;
+		if (count && p.index <= next[count - 1].index)
+			err = -EINVAL;
+		/* What this VM has not got gives #GP without us. */
+		if (!err && !rf_cpu_get_msr(&rf_vm.vcpus[0], p.index, &p.value)) {
+			/* SVM keeps 32 bits for an AMD guest, whose SYSENTER is #UD in long mode
+			 * (arch/x86/kvm/svm/svm.c svm_get_msr()). */
+			if (p.index == MSR_SYSENTER_EIP && !(p.value >> 32))
+				p.mask &= UINT32_MAX;
+			next[count++] = p;
+		}
+	}
+	if (!err)
+		err = set_filter(rf_vm.fd, &vmm.filter, next, count);
+	if (!err) {
+		memcpy(pinned.pins, next, count * sizeof(next[0]));
+		atomic_store(&pinned.count, count);
+	}
+	rf_gate_open();
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err;
+}
+
+void rf_msr_unpin(void)
+{
+	pinned.count = 0;
+	if (set_filter(rf_vm.fd, &vmm.filter, NULL, 0))
+		rf_fatal("KVM refused the MSR filter after a reset");
+}
+
+bool rf_msr_pinned(uint32_t index, struct rf_pinned *out)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	for (uint32_t i = 0; !found && i < pinned.count; i++) {
+		found = pinned.pins[i].index == index;
+		if (found)
+			*out = pinned.pins[i];
+	}
+	pthread_mutex_unlock(&rf_vm.lock);
+	return found;
+}
+
+bool rf_msr_ours(uint32_t index)
+{
+	for (uint32_t i = 0; i < atomic_load(&pinned.count); i++)
+		if (pinned.pins[i].index == index)
+			return true;
+	return false;
 }
 
 bool rf_msr_find_lstar(const struct kvm_msrs *msrs, uint64_t *value)

@@ -254,7 +254,7 @@ void monitor_allow(uint64_t id)
 	monitor_verdict(&v);
 }
 
-static int command(struct rf_msg *m)
+int monitor_command(struct rf_msg *m)
 {
 	int status;
 
@@ -274,7 +274,7 @@ int monitor_watch(uint64_t kernel, uint64_t gpa, uint32_t len, uint64_t value)
 	struct rf_msg_watch m = { .kernel = kernel, .gpa = gpa, .len = len, .value = value };
 
 	rf_msg_init(&m.h, RF_MSG_WATCH, 0);
-	return command(&m.h);
+	return monitor_command(&m.h);
 }
 
 int monitor_seal(uint64_t kernel, const struct rf_region *regions, uint32_t count)
@@ -284,7 +284,7 @@ int monitor_seal(uint64_t kernel, const struct rf_region *regions, uint32_t coun
 	for (uint32_t i = 0; i < count && i < RF_SEAL_MAX; i++)
 		m.regions[i] = regions[i];
 	rf_msg_init(&m.h, RF_MSG_SEAL, 0);
-	return command(&m.h);
+	return monitor_command(&m.h);
 }
 
 const volatile struct rf_board *monitor_board(void)

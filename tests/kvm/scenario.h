@@ -56,5 +56,7 @@ scenario dirty_log, vmm_changes_slots, vmm_writes_its_memory, cpu_added_later, r
 /* fence_monitor.c */
 scenario monitor_dies_before_verdict, monitor_restarts_sealed, stale_seals, reset_while_held;
 scenario reset_while_kernel_held;
+/* fence_pins.c */
+scenario pinned_msr, pinned_bits, asked_msr, pin_rules, pins_beside_a_filter, reset_unpins;
 
 #endif

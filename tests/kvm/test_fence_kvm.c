@@ -96,6 +96,12 @@ static const struct {
 	S(stale_seals),
 	S(reset_while_held),
 	S(reset_while_kernel_held),
+	S(pinned_msr),
+	S(pinned_bits),
+	S(asked_msr),
+	S(pin_rules),
+	S(pins_beside_a_filter),
+	S(reset_unpins),
 };
 
 int main(int argc, char **argv)

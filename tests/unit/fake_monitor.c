@@ -81,6 +81,13 @@ static int fence_seal(struct rf_backend *b, const struct rf_msg_seal *m, uint64_
 	return 0;
 }
 
+static int fence_pin(struct rf_backend *b, const struct rf_msg_pin *m)
+{
+	fake.pins++;
+	fake.pin = *m;
+	return fake.pin_err;
+}
+
 static int fence_verdict(struct rf_backend *b, struct rf_msg_verdict *m)
 {
 	if (fake.verdict_err)
@@ -123,6 +130,7 @@ static const struct rf_backend_ops fence_ops = {
 	.read_decoy = fence_read_decoy,
 	.watch = fence_watch,
 	.seal = fence_seal,
+	.pin = fence_pin,
 	.verdict = fence_verdict,
 	.table = fence_table,
 	.entries = fence_entries,

@@ -44,7 +44,9 @@ struct fake {
 	bool state_runs;			/* the watched word has its value already */
 	int info_err, read_err, watch_err, seal_err, verdict_err; /* injected */
 	void (*on_decoy)(void); /* called before the decoy is read */
-	unsigned int watches, seals, verdicts, decoy_reads;
+	int pin_err;
+	unsigned int watches, seals, pins, verdicts, decoy_reads;
+	struct rf_msg_pin pin;
 	struct rf_msg_watch watch;
 	struct rf_msg_seal seal;
 	struct rf_msg_verdict verdict[LOG_MAX]; /* the last ones: index % LOG_MAX */

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "hv/vm.h"
+#include "hv/vmx/cpu.h"
 
 /* --- what channel.c asks of the rest of the fence ------------------------------------------------ */
 
@@ -42,6 +43,11 @@ int rf_watch_arm(const struct rf_msg_watch *m)
 int rf_patch_restore(const struct rf_msg_restore *m)
 {
 	return m->flight == 6 ? 0 : -ENOENT;
+}
+
+int rf_msr_pin(const struct rf_msg_pin *m)
+{
+	return m->count == 1 ? 0 : -ENOSPC;
 }
 
 int rf_patch_use(int fd)
@@ -309,6 +315,16 @@ static void commands_are_answered(void **state)
 		memcpy(&d, packet, sizeof(d));
 		assert_int_equal(d.h.seq, 13);
 		assert_int_equal(d.status, flight == 6 ? 0 : -ENOENT);
+	}
+	for (uint32_t count = 1; count <= 2; count++) {
+		struct rf_msg_pin p = { .kernel = 1, .count = count };
+
+		rf_msg_init(&p.h, RF_MSG_PIN, 14);
+		tell(&p, sizeof(p));
+		assert_int_equal(receive(packet), sizeof(d));
+		memcpy(&d, packet, sizeof(d));
+		assert_int_equal(d.h.seq, 14);
+		assert_int_equal(d.status, count == 1 ? 0 : -ENOSPC);
 	}
 }
 

@@ -367,7 +367,8 @@ static void late_msr(void **state)
 	line = fake_line(0);
 	assert_string_equal(fake_text(line, "kind"), "msr");
 	assert_string_equal(fake_text(line, "detail"),
-			    "MSR 0xc0000082 <- 0xffffffffc0000010 (was 0xffffffff81001080)");
+			    "LSTAR (MSR 0xc0000082) <- 0xffffffffc0000010, was 0xffffffff81001080, "
+			    "bits 0x41001090 changed");
 	assert_string_equal(fake_text(json_object_get(line, "target"), "module"), "evil");
 	assert_int_equal(fake.discovered, 1);
 	guest.policy.on_denied = RF_ON_DENIED_KILL;

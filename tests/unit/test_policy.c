@@ -28,6 +28,8 @@ static void test_defaults(void **state)
 	assert_true(p.seal_text && p.seal_rodata);
 	assert_int_equal(p.dma_sweep_ms, 1000);
 	assert_int_equal(p.patch_timeout_ms, 20000);
+	assert_true(p.pin_msrs);
+	assert_false(p.pin_debugctl || p.pin_spec_ctrl);
 	memset(&q, 0xa5, sizeof(q));
 	assert_int_equal(parse("version: 1\n", &d, &q), 0);
 	assert_int_equal(q.mode, p.mode);
@@ -43,7 +45,8 @@ static void test_full_file(void **state)
 
 	assert_int_equal(parse("# comment\nversion: 1\nmode: observe\non_denied: kill\n"
 			       "seal: { text: false, rodata: true }\ndma_sweep_ms: 250\n"
-			       "patch_timeout_ms: 2000\n",
+			       "patch_timeout_ms: 2000\n"
+			       "pin: { msrs: false, debugctl: true, spec_ctrl: true }\n",
 			       &d, &p),
 			 0);
 	assert_int_equal(p.mode, RF_MODE_OBSERVE);
@@ -52,6 +55,8 @@ static void test_full_file(void **state)
 	assert_true(p.seal_rodata);
 	assert_int_equal(p.dma_sweep_ms, 250);
 	assert_int_equal(p.patch_timeout_ms, 2000);
+	assert_false(p.pin_msrs);
+	assert_true(p.pin_debugctl && p.pin_spec_ctrl);
 }
 
 static void test_bad_files(void **state)
@@ -76,6 +81,9 @@ static void test_bad_files(void **state)
 		{ "version: 1\nseal: { text: yes }\n", "yes", 2 },
 		{ "version: 1\nseal:\n  txt: true\n", "txt", 3 },
 		{ "version: 1\nseal: everything\n", "MAPPING", 2 },
+		{ "version: 1\npin: { msrs: 1 }\n", "1", 2 },
+		{ "version: 1\npin:\n  lstar: true\n", "lstar", 3 },
+		{ "version: 1\npin: all\n", "MAPPING", 2 },
 		{ "version: 1\ndma_sweep_ms: 0\n", "dma_sweep_ms", 0 },
 		{ "version: 1\npatch_timeout_ms: 999\n", "patch_timeout_ms", 0 },
 		{ "version: 1\npatch_timeout_ms: 3600001\n", "patch_timeout_ms", 0 },
@@ -165,12 +173,24 @@ static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pa
 			return "text-store-no-patcher-uses";
 		return f->region == RF_FACT_REGION_RODATA ? "rodata-is-never-written" : "undecided";
 	case RF_FACT_MSR:
-		*legal = f->msr == RF_FACT_MSR_BEFORE_SEAL || f->msr == RF_FACT_MSR_SAME_VALUE;
-		if (f->msr == RF_FACT_MSR_BEFORE_SEAL)
+		*legal = f->msr == RF_FACT_MSR_BEFORE_SEAL || f->msr == RF_FACT_MSR_SAME_VALUE ||
+			 f->msr == RF_FACT_MSR_PER_CPU || f->msr == RF_FACT_MSR_ELSEWHERE;
+		switch (f->msr) {
+		case RF_FACT_MSR_BEFORE_SEAL:
 			return "msr-set-before-seal";
-		if (f->msr == RF_FACT_MSR_SAME_VALUE)
+		case RF_FACT_MSR_SAME_VALUE:
 			return "msr-keeps-its-value";
-		return f->msr == RF_FACT_MSR_CHANGED ? "msr-is-pinned" : "undecided";
+		case RF_FACT_MSR_CHANGED:
+			return "msr-is-pinned";
+		case RF_FACT_MSR_PER_CPU:
+			return "msr-of-each-cpu";
+		case RF_FACT_MSR_INTO_SEAL:
+			return "msr-points-into-sealed-memory";
+		case RF_FACT_MSR_ELSEWHERE:
+			return "msr-points-elsewhere";
+		default:
+			return "undecided";
+		}
 	case RF_FACT_DMA:
 		if (f->region == RF_FACT_REGION_TEXT || f->region == RF_FACT_REGION_RODATA)
 			return "dma-to-sealed-memory";
@@ -224,7 +244,7 @@ static void test_every_combination(void **state)
 				for (int region = 0; region <= RF_FACT_REGION_OUTSIDE + 1; region++)
 					for (int patch = 0; patch <= RF_FACT_PATCH_ILLEGAL_INSN + 1;
 					     patch++)
-						for (int msr = 0; msr <= RF_FACT_MSR_CHANGED + 1;
+						for (int msr = 0; msr <= RF_FACT_MSR_ELSEWHERE + 1;
 						     msr++, n++) {
 							struct rf_facts f = { kind, region, patch,
 									      msr };
@@ -233,7 +253,7 @@ static void test_every_combination(void **state)
 							p.on_denied = denied;
 							check(&p, &f);
 						}
-	assert_int_equal(n, 2 * 2 * 7 * 5 * 7 * 5);
+	assert_int_equal(n, 2 * 2 * 7 * 5 * 7 * 8);
 }
 
 static void test_no_facts_is_blocked(void **state)
