@@ -36,7 +36,6 @@ enum rf_site_kind {
 	RF_SITE_KPROBE = 6,	  /* breakpoint, or the jump that replaces it */
 	RF_SITE_SMP_LOCK = 7,	  /* .smp_locks: ds prefix -> lock prefix */
 	RF_SITE_KGDB = 8,	  /* breakpoints of the kernel's own debugger */
-	RF_SITE_DISPATCHER = 9,	  /* BPF dispatcher functions patched at their entry */
 	RF_SITE_KINDS,
 };
 
