@@ -262,13 +262,16 @@ static uint16_t read_opcode(const uint8_t *code, size_t len, size_t *at)
 
 int rf_gadget_decode(const uint8_t *code, size_t len, rf_gva addr, struct rf_gadget *out)
 {
-	struct rf_gadget g = { .addr = addr,
-			       .operand = { .reg = -1, .base = -1, .index = -1, .scale = 1 } };
+	struct rf_gadget g;
 	struct prefixes p;
 	struct modrm m;
 	size_t at, used;
 	uint16_t op;
 
+	memset(&g, 0, sizeof(g)); /* padding too: results can be compared as bytes */
+	g.addr = addr;
+	g.operand.reg = g.operand.base = g.operand.index = -1;
+	g.operand.scale = 1;
 	if (len > sizeof(g.bytes))
 		len = sizeof(g.bytes);
 	p = read_prefixes(code, len);

@@ -50,7 +50,7 @@ static void check_idt(const struct rf_tables *t, const struct rf_memory *m,
 	       "IDTR elsewhere");
 	for (unsigned int v = 0; v < RF_IDT_GATES; v++) {
 		bytes[v * 16] ^= 1; /* one byte into the handler */
-		unseen += rf_idt_check(&t->idt, bytes, sizeof(bytes), RF_IDT_SIZE - 1, f, 8) != 1;
+		unseen += !rf_idt_check(&t->idt, bytes, sizeof(bytes), RF_IDT_SIZE - 1, f, 8);
 		bytes[v * 16] ^= 1;
 	}
 	expect(!unseen, "a gate moved by one byte");

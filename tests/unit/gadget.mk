@@ -1,0 +1,5 @@
+UNIT_TESTS += test_gadget test_descriptor
+GADGET_SRCS = introspection/gadget.c introspection/gadget_decode.c introspection/disasm.c
+test_gadget_SRCS = tests/unit/test_gadget.c tests/unit/fake_guest.c $(GADGET_SRCS)
+DESCRIPTOR_SRCS = introspection/descriptor.c introspection/descriptor_expect.c
+test_descriptor_SRCS = tests/unit/test_descriptor.c tests/unit/fake_guest.c $(DESCRIPTOR_SRCS)
