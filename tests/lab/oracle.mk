@@ -3,5 +3,5 @@ ORACLE_SRCS = tests/lab/oracle.c $(INTROSPECTION_SRCS) $(PATCH_SRCS)
 $(O)/oracle: $(ORACLE_SRCS:%.c=$(O)/obj/%.o)
 	$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
 .PHONY: oracle
-oracle: $(O)/oracle $(O)/patchsites
+oracle: $(O)/oracle $(O)/patchsites $(O)/gadgets $(O)/tables
 	O=$(O) python3 tests/lab/oracle.py $(O)/oracle $(KERNELS)

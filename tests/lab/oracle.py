@@ -4,7 +4,8 @@
 
 Boots stock kernels on plain emulation (no KVM), lets init print /proc/kallsyms, /proc/modules and its BTF, dumps
 memory and compares with tests/lab/oracle.c: each symbol, each member of each named struct (as bpftool reads them), the
-loaded modules, the running task. One boot more is stopped in syscall_init(), where ringfence starts in earnest: KASLR
+loaded modules, the running task. Sensitive instructions are compared with what objdump finds in the same text, and the
+descriptor tables and their registers must be recognised. One boot more is stopped in syscall_init(), where ringfence starts in earnest: KASLR
 on, everything still writable and executable.
 
     oracle.py PROGRAM [SERIES ...]
@@ -104,6 +105,7 @@ def guest(home: Path, vmlinuz: Path, cpu: str, arguments: str, *extra: str):
 def snapshot(stub: Stub, home: Path) -> tuple[str, str]:
     """Dump memory; CR3 and CR4 of the first CPU, in hexadecimal."""
     registers = stub.monitor("info registers")
+    (home / "registers").write_text(registers)
     # Unquoted, the path's first slash would divide the size.
     said = stub.monitor(f'pmemsave 0 {MEMORY:#x} "{home}/dump"')
     if said.strip():
@@ -195,6 +197,66 @@ def patch_sites(program: str, home: Path, cr3: str, cr4: str, inside: str) -> bo
     return subprocess.run([sites, home / "dump", cr3, cr4, inside, traceable.group(1)], timeout=60).returncode == 0
 
 
+# What objdump calls an instruction, and what introspection/gadget.h does.
+SENSITIVE = [(r"mov\s+cr([0348]),", r"mov cr\2"), (r"mov\s+(?:db|dr)\d,", "mov dr"),
+             (r"(lgdt|lidt|lldt|ltr|lmsw|clts|xsetbv|xrstors)", r"\2"), (r"wrmsr", "wrmsr"), (r"wru?ss", "wrss"),
+             (r"(?:vmxon|vmxoff|vmptrld|vmclear|vmlaunch|vmresume)", "vmx"),
+             (r"(?:vmrun|vmload|vmsave|stgi|clgi|skinit)", "svm")]
+
+
+def disassembled(code: Path, base: int) -> dict[int, str]:
+    """Address and kind of every sensitive instruction that objdump finds from one end of the bytes to the other."""
+    lister = subprocess.Popen(["objdump", "-D", "-b", "binary", "-m", "i386:x86-64", "-Mintel", "--no-show-raw-insn",
+                               f"--adjust-vma={base:#x}", str(code)], stdout=subprocess.PIPE)
+    # grep is for speed: there are five million lines.
+    chosen = subprocess.run(["grep", "-E", r"\b(mov +[cd][rb][0-9]|[lv]|w|clts|x|stgi|clgi|skinit)"], stdin=lister.stdout,
+                            stdout=subprocess.PIPE, text=True).stdout
+    if lister.wait():
+        raise LabError(f"objdump could not read {code}")
+    prefix = r"(?:(?:[c-gs]s|rex\S*|data16|addr32|lock|repn?z?)\s+)*"
+    # The first group is the address, the second may be the kind's.
+    patterns = [(re.compile(rf"\s*([0-9a-f]+):\s+{prefix}{pattern}"), kind) for pattern, kind in SENSITIVE]
+    return {int(found.group(1), 16): found.expand(kind) for line in chosen.splitlines()
+            for pattern, kind in patterns if (found := pattern.match(line))}
+
+
+def sensitive(program: str, home: Path, cr3: str, cr4: str, inside: str) -> bool:
+    """The intended ones are exactly those that objdump finds; each of the others is one when it is read alone."""
+    text, listed, alone = home / "text", home / "gadgets", home / "alone"
+    finder = Path(program).with_name("gadgets")
+    if subprocess.run([finder, home / "dump", cr3, cr4, inside, text, listed], timeout=60).returncode:
+        return False
+    first, *lines = listed.read_text().splitlines()
+    base, code = int(first, 16), text.read_bytes()
+    found = [(int(address, 16), int(length), how, kind)
+             for address, length, how, kind in (line.split(None, 3) for line in lines)]
+    ours = {(address, kind) for address, _, how, kind in found if how == "intended"}
+    theirs = set(disassembled(text, base).items())
+    # Each in 32 bytes of its own, with nops behind it.
+    hidden = [(kind, code[address - base:address - base + length])
+              for address, length, how, kind in found if how == "unintended"]
+    alone.write_bytes(b"".join(body.ljust(32, b"\x90") for _, body in hidden))
+    read = disassembled(alone, 0)
+    wrong = [(kind, body.hex()) for at, (kind, body) in enumerate(hidden) if read.get(at * 32) != kind]
+    print(f"sensitive instructions: {len(ours)} intended ones compared with objdump's {len(theirs)}, {len(hidden)} others")
+    for address, kind in sorted(ours ^ theirs)[:20]:
+        print(f"  differs: {kind} at {address:#x}, {'not by objdump' if (address, kind) in ours else 'not by us'}")
+    for kind, body in wrong[:20]:
+        print(f"  differs: {body} is no {kind}")
+    text.unlink()
+    return ours == theirs and not wrong and len(ours) > 50
+
+
+def tables(program: str, home: Path, cr3: str, cr4: str, inside: str) -> bool:
+    """Nothing is found in the IDT and GDTs of a booted kernel, its registers are recognised, forgeries are found."""
+    said = (home / "registers").read_text()
+    table = {name: re.search(rf"^{name}=\s+([0-9a-f]+) ([0-9a-f]+)", said, re.M).groups() for name in ("IDT", "GDT")}
+    ldt = re.search(r"^LDT=([0-9a-f]+)", said, re.M).group(1)
+    tr = re.search(r"^TR =([0-9a-f]+) ([0-9a-f]+)", said, re.M).groups()
+    return subprocess.run([Path(program).with_name("tables"), home / "dump", cr3, cr4, inside, *table["IDT"], *table["GDT"],
+                           ldt, *tr], timeout=60).returncode == 0
+
+
 def full(program: str, kernel: kernels.Kernel, home: Path, cpu: str, arguments: str) -> tuple[bool, str]:
     """A kernel in user space, sealed by itself, with modules."""
     with guest(home, kernel.vmlinuz, cpu, arguments) as process:
@@ -217,7 +279,8 @@ def full(program: str, kernel: kernels.Kernel, home: Path, cpu: str, arguments: 
     inside = f"{address(symbols, 'entry_SYSCALL_64'):x}"
     good = compare(program, home, f"{kernel.release} {cpu} {arguments}", cr3, cr4, inside, "symbols", home / "symbols",
                    "types", home / "types", "modules", home / "modules", "task", "init", 1)
-    return patch_sites(program, home, cr3, cr4, inside) and good, symbols
+    checks = [look(program, home, cr3, cr4, inside) for look in (patch_sites, sensitive, tables)]
+    return all(checks) and good, symbols
 
 
 def early(program: str, kernel: kernels.Kernel, home: Path, symbols: str) -> bool:
