@@ -48,7 +48,15 @@ $(O)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(Q)$(CC) $(BASE) $(HARDEN) $(PKG_CFLAGS) -MMD -c $< -o $@
-$(O)/ringfence: $(CLI_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
+# The BPF program, compiled for no kernel in particular and linked in as it is (ld -b binary names it after its file).
+$(O)/obj/hv/bpf/cr.bpf.o: hv/bpf/cr.bpf.c hv/crwatch.h
+	@mkdir -p $(@D)
+	@echo "  BPF $<"
+	$(Q)$(CLANG) -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -D__TARGET_ARCH_x86 -I. \
+		-idirafter /usr/include/x86_64-linux-gnu $(PKG_CFLAGS) -c $< -o $@
+$(O)/obj/hv/bpf/cr.o: $(O)/obj/hv/bpf/cr.bpf.o
+	$(Q)cd $(@D) && ld -r -z noexecstack -b binary cr.bpf.o -o cr.o
+$(O)/ringfence: $(CLI_SRCS:%.c=$(O)/obj/%.o) $(CRWATCH_SRCS:%.c=$(O)/obj/%.o) $(O)/obj/hv/bpf/cr.o $(LIB_OBJS)
 	@echo "  LD $@"
 	$(Q)$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
 $(O)/ringfence-monitor: $(MONITOR_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
