@@ -36,6 +36,9 @@ enum rf_counter {
 	RF_COUNT_MALFORMED,	/* exits that contradict themselves */
 	RF_COUNT_PATCHED_BYTES, /* bytes of allowed stores */
 	RF_COUNT_SETTLED,	/* stores to text that the table allowed, without the monitor */
+	RF_COUNT_CR,		/* vCPUs whose CR0 or CR4 was put back */
+	RF_COUNT_CR_CLEARED,	/* writes that would clear a pinned bit */
+	RF_COUNT_CR_LOST,	/* of them: without a signal, found later */
 	RF_COUNTERS,
 };
 
@@ -48,12 +51,13 @@ struct rf_board {
 	uint32_t vcpus;
 	uint32_t runs_count;	/* <= RF_BOARD_RUNS */
 	uint32_t regions_count; /* <= RF_SEAL_MAX */
-	uint32_t pad2;
-	uint64_t kernel;     /* id of the event that announced the kernel, 0 none yet */
-	uint64_t lstar;	     /* as the kernel wrote it */
-	uint64_t cr3, cr4;   /* of the vCPU that wrote it */
-	uint64_t seal_ns;    /* how long the last seal held the vCPUs */
-	uint64_t copy_bytes; /* private memory the seals cost */
+	uint32_t cr_watch;	/* 1: the host watches CR0 and CR4 for this VM */
+	uint64_t kernel;	/* id of the event that announced the kernel, 0 none yet */
+	uint64_t lstar;		/* as the kernel wrote it */
+	uint64_t cr3, cr4;	/* of the vCPU that wrote it */
+	uint64_t seal_ns;	/* how long the last seal held the vCPUs */
+	uint64_t copy_bytes;	/* private memory the seals cost */
+	uint64_t cr0_pinned, cr4_pinned;
 	uint64_t counters[RF_COUNTERS];
 	struct rf_region image; /* as the seal named it */
 	struct rf_region regions[RF_SEAL_MAX];

@@ -6,6 +6,7 @@
  */
 #include "hv/vm.h"
 #include "hv/vmx/cpu.h"
+#include "hv/vmx/cr.h"
 
 #include <signal.h>
 #include <string.h>
@@ -168,9 +169,11 @@ static void serve(int fd)
 	uint8_t packet[RF_MSG_MAX + 1];
 
 	for (;;) {
-		int err = rf_msg_receive(fd, 60000, packet, sizeof(packet), NULL);
+		int err = rf_msg_receive(fd, rf_cr_watched() ? RF_CR_TICK_MS : 60000, packet,
+					 sizeof(packet), NULL);
 		struct rf_msg h;
 
+		rf_cr_tick();
 		if (err == -EAGAIN)
 			continue;
 		if (err)
@@ -205,6 +208,7 @@ static void *channel_thread(void *arg)
 			lose();
 		}
 		nanosleep(&pause, NULL);
+		rf_cr_tick();
 		fd = connect_monitor(&why);
 	}
 	return NULL;

@@ -18,6 +18,7 @@
 
 #include "hv/vm.h"
 #include "hv/vmx/cpu.h"
+#include "hv/vmx/cr.h"
 
 /* Of newer kernels than the build's headers: include/uapi/linux/kvm.h. */
 #ifndef KVM_SET_USER_MEMORY_REGION2
@@ -113,6 +114,7 @@ static int board_create(int *out_fd)
 	rf_patch_reset();
 	rf_vm.board->magic = RF_BOARD_MAGIC;
 	rf_vm.board->revision = RF_PROTO_REVISION;
+	rf_vm.board->cr_watch = rf_cr_watched();
 	*out_fd = fd;
 	return 0;
 fail:
@@ -219,6 +221,8 @@ static int vm_create(int kvm_fd, void *type)
 			return refuse(needs[i].why);
 	if (rf_gate_init())
 		return refuse("no real-time signal is free");
+	if (rf_cr_init())
+		return refuse("the page of the control-register watch (RINGFENCE_CR_FD) is none");
 	clock_gettime(CLOCK_REALTIME, &now);
 	rf_vm.instance = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 	atomic_store(&rf_vm.next_event, 1);
@@ -254,7 +258,8 @@ static int vcpu_add(void *id)
 	struct rf_vcpu *v = &rf_vm.vcpus[n];
 	int fd;
 
-	if (n == RF_MAX_VCPUS)
+	/* The watch tells vCPUs by their ids. */
+	if (n == RF_MAX_VCPUS || (uintptr_t)id >= RF_CR_VCPUS)
 		return -EINVAL;
 	fd = rf_kvm(rf_vm.fd, KVM_CREATE_VCPU, id);
 	if (fd < 0)

@@ -74,6 +74,7 @@ enum rf_event_kind {
 	RF_EVENT_WRITE = 3,	/* a store to a sealed range, already decoded by KVM: write */
 	RF_EVENT_EMULATION = 4, /* an instruction KVM could not emulate: insn */
 	RF_EVENT_MSR = 6,   /* a pinned MSR is being given another value, or one to ask for: msr */
+	RF_EVENT_CR = 8,    /* pinned bits of CR0 or CR4 were cleared, and are set again: cr */
 	RF_EVENT_RESET = 5, /* the VMM reset the guest: seals are gone, no verdict is awaited */
 };
 
@@ -101,6 +102,13 @@ struct rf_msg_event {
 		uint64_t value;
 		uint64_t pinned; /* MSR: what it should be */
 	} msr;
+	struct {
+		uint64_t cr0_bits, cr4_bits; /* put back */
+		uint64_t cr0, cr4;	     /* as the guest had them, not what regs say */
+		uint32_t interrupted; /* 1: nothing else ended that KVM_RUN, so RIP is right behind
+					 the instruction if the signal came at once */
+		uint32_t pad;
+	} cr;
 	struct {
 		uint64_t gpa;	    /* lowest byte that reached a sealed range */
 		uint32_t len;	    /* bytes, 1..RF_EVENT_BYTES, contiguous from gpa */
@@ -132,7 +140,7 @@ struct rf_msg_verdict {
 	struct rf_msg h;
 	uint64_t id;
 	uint32_t verdict;
-	uint32_t vector; /* exception for DENY: 14 #PF, 13 #GP */
+	uint32_t vector; /* exception for DENY: 14 #PF, 13 #GP; 0 none, RF_EVENT_CR only */
 	uint32_t error_code;
 	uint32_t pad;
 	uint64_t cr2;	  /* for vector 14 */
@@ -200,13 +208,16 @@ enum rf_pin_how {
 #define RF_PIN_MAX 32
 
 /*
- * Writes to these MSRs are events from now on. What the VM does not have is left out. -ENOSPC: the
+ * Writes to these MSRs, and to these bits, are events from now on. What the VM does not have is
+ * left out. -ENOSPC: the
  * VMM's own filter leaves no room.
  */
 struct rf_msg_pin {
 	struct rf_msg h;
 	uint64_t kernel; /* as in rf_msg_watch */
-	uint32_t count;	 /* 0..RF_PIN_MAX, indexes ascending */
+	uint64_t cr0,
+		cr4;	/* bits that stay if vCPU 0 has them now; only where the host has a watch */
+	uint32_t count; /* 0..RF_PIN_MAX, indexes ascending */
 	uint32_t pad;
 	struct {
 		uint32_t index;

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "hv/vmx/cpu.h"
+#include "hv/vmx/cr.h"
 #include "hv/vmx/decode.h"
 
 enum next { AGAIN, TO_VMM };
@@ -289,6 +290,19 @@ static int enforce_msr(struct rf_vcpu *v, enum rf_verdict verdict)
 	return ev->kind == RF_EVENT_MSR ? 0 : err;
 }
 
+/* The bits are set again already. */
+static int enforce_cr(struct rf_vcpu *v, enum rf_verdict verdict)
+{
+	const struct rf_msg_event *ev = &v->wait.event;
+
+	if (verdict == RF_VERDICT_ALLOW) {
+		rf_count(RF_COUNT_ALLOWED);
+		return rf_cr_let(v, ev->cr.cr0_bits, ev->cr.cr4_bits);
+	}
+	rf_count(RF_COUNT_DENIED);
+	return v->wait.verdict.vector ? rf_cpu_fault(v, &v->wait.verdict) : 0;
+}
+
 /* Commands name the kernel that was known before, again. */
 static void kernel_denied(uint64_t id)
 {
@@ -320,6 +334,9 @@ static enum next enforce(struct rf_vcpu *v)
 		break;
 	case RF_EVENT_MSR:
 		err = enforce_msr(v, verdict);
+		break;
+	case RF_EVENT_CR:
+		err = enforce_cr(v, verdict);
 		break;
 	case RF_EVENT_KERNEL:
 		/* Announced by the VMM's own load: nothing of the guest waits in kvm_run, no fault
@@ -420,6 +437,18 @@ static enum next on_emulation_failure(struct rf_vcpu *v, const struct rf_exit *e
 	save_exit(v, &v->wait.saved);
 	post(v, RF_EVENT_EMULATION);
 	return AGAIN;
+}
+
+static void post_cr(struct rf_vcpu *v, bool interrupted)
+{
+	new_event(v);
+	v->wait.event.cr.cr0_bits = v->cr.cr0_bits;
+	v->wait.event.cr.cr4_bits = v->cr.cr4_bits;
+	v->wait.event.cr.cr0 = v->cr.cr0;
+	v->wait.event.cr.cr4 = v->cr.cr4;
+	v->wait.event.cr.interrupted = interrupted;
+	v->cr = (struct rf_cr_undone){ 0 };
+	post(v, RF_EVENT_CR);
 }
 
 static void post_watch(struct rf_vcpu *v)
@@ -568,10 +597,17 @@ int rf_vcpu_run(struct rf_vcpu *v)
 			if (next == TO_VMM)
 				return 0;
 		}
+		/* Told late: it came with an exit that had to be dealt with first. */
+		if (v->cr.cr0_bits | v->cr.cr4_bits) {
+			post_cr(v, false);
+			continue;
+		}
 		if (rf_gate_enter(v) == -EINTR)
 			return rf_gate_interrupted(v);
 		rf_count(RF_COUNT_RUN);
 		err = rf_kvm(v->fd, KVM_RUN, NULL);
+		if (rf_cr_undo(v) && err == -EINTR)
+			post_cr(v, true);
 		if (dispatch(v, &err) == TO_VMM)
 			return err == -EINTR ? rf_gate_interrupted(v) : err;
 	}

@@ -51,6 +51,13 @@ struct rf_wait {
 	unsigned int tries;	    /* how often the table did not say what the monitor did */
 };
 
+/* Pinned bits that were put back and are to be told of: what was cleared, and the registers as they
+ * were then. */
+struct rf_cr_undone {
+	uint64_t cr0_bits, cr4_bits;
+	uint64_t cr0, cr4;
+};
+
 struct rf_vcpu {
 	int fd;
 	uint32_t id;
@@ -62,6 +69,7 @@ struct rf_vcpu {
 				  channel's lock */
 	uint64_t loaded_lstar; /* put there by the VMM, 0 none: a restored or migrated guest */
 	struct kvm_guest_debug vmm_debug;
+	struct rf_cr_undone cr;
 };
 
 struct rf_watch {

@@ -91,6 +91,14 @@ bool rf_cpu_nested(struct rf_vcpu *v)
 	       state.head.flags & KVM_STATE_NESTED_GUEST_MODE;
 }
 
+bool rf_cpu_in_smm(struct rf_vcpu *v)
+{
+	struct kvm_vcpu_events e;
+
+	return !rf_kvm(v->fd, KVM_GET_VCPU_EVENTS, &e) && e.flags & KVM_VCPUEVENT_VALID_SMM &&
+	       e.smi.smm;
+}
+
 static int inject(struct rf_vcpu *v, uint8_t vector, bool has_error, uint32_t error)
 {
 	struct kvm_vcpu_events e;

@@ -16,6 +16,8 @@ int rf_cpu_set_msr(struct rf_vcpu *v, uint32_t index, uint64_t value);
 int rf_cpu_abandon(struct rf_vcpu *v);
 
 int rf_cpu_get_msr(struct rf_vcpu *v, uint32_t index, uint64_t *value);
+/* Is it in system management mode? */
+bool rf_cpu_in_smm(struct rf_vcpu *v);
 /* Does it run a guest of the guest? Then its registers are that one's. */
 bool rf_cpu_nested(struct rf_vcpu *v);
 

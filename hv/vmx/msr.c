@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hv/vmx/cpu.h"
+#include "hv/vmx/cr.h"
 #include "hv/vmx/decode.h"
 
 #define MSR_SYSENTER_EIP 0x176u
@@ -162,7 +163,12 @@ int rf_msr_pin(const struct rf_msg_pin *m)
 		}
 	}
 	if (!err)
+		err = rf_cr_pin(m->cr0, m->cr4);
+	if (!err) {
 		err = set_filter(rf_vm.fd, &vmm.filter, next, count);
+		if (err)
+			rf_cr_unpin();
+	}
 	if (!err) {
 		memcpy(pinned.pins, next, count * sizeof(next[0]));
 		atomic_store(&pinned.count, count);
@@ -175,6 +181,7 @@ int rf_msr_pin(const struct rf_msg_pin *m)
 void rf_msr_unpin(void)
 {
 	pinned.count = 0;
+	rf_cr_unpin();
 	if (set_filter(rf_vm.fd, &vmm.filter, NULL, 0))
 		rf_fatal("KVM refused the MSR filter after a reset");
 }

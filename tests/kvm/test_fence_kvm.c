@@ -102,6 +102,12 @@ static const struct {
 	S(pin_rules),
 	S(pins_beside_a_filter),
 	S(reset_unpins),
+	S(cr_put_back),
+	S(cr_put_back_late),
+	S(cr_lost_signal),
+	S(cr_observed),
+	S(cr_rules),
+	S(cr_bad_page),
 };
 
 int main(int argc, char **argv)

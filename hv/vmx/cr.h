@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* CR0 and CR4, pinned with the help of the host's watch (hv/crwatch.h). */
+#ifndef RF_HV_VMX_CR_H
+#define RF_HV_VMX_CR_H
+
+#include "hv/crwatch.h"
+#include "hv/vm.h"
+
+/* Takes this VM's page out of the environment. 0, also without one; -EINVAL: it is not one. After
+ * the gate's init. */
+int rf_cr_init(void);
+bool rf_cr_watched(void);
+/* Of these bits, those that vCPU 0 has set now. Every vCPU outside. 0 (nothing, without a watch),
+ * -EALREADY or -errno. */
+int rf_cr_pin(uint64_t cr0, uint64_t cr4);
+/* The guest was reset. Lock held. */
+void rf_cr_unpin(void);
+/* After KVM_RUN, by the vCPU's thread: puts back what the guest cleared, and notes it in v->cr. */
+bool rf_cr_undo(struct rf_vcpu *v);
+/* Clears them for it after all. 0 or -errno. */
+int rf_cr_let(struct rf_vcpu *v, uint64_t cr0_bits, uint64_t cr4_bits);
+/* Every RF_CR_TICK_MS at most: gets vCPUs out whose signal was lost. */
+void rf_cr_tick(void);
+#define RF_CR_TICK_MS 100
+
+#endif
