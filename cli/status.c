@@ -87,6 +87,8 @@ static int print_status(json_t *o)
 		{ "sealed copy KiB", "private_copy_kib" },
 		{ "discovery ms", "discovery_ms" },
 		{ "seal ms", "seal_ms" },
+		{ "control watch", "control_watch" },
+		{ "control pinned", "control_pinned" },
 	};
 	int err;
 

@@ -8,6 +8,7 @@
 #ifndef RF_HV_BACKEND_H
 #define RF_HV_BACKEND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "hv/addr.h"
@@ -32,6 +33,8 @@ struct rf_backend_info {
 	uint64_t kernel; /* id of the event that announced the kernel, 0 none */
 	uint64_t lstar, cr3, cr4;
 	uint64_t seal_ns, copy_bytes;
+	bool cr_watch; /* the host watches CR0 and CR4 for this VM */
+	uint64_t cr0_pinned, cr4_pinned;
 	uint64_t counters[RF_COUNTERS];
 	uint32_t regions_count;
 	struct rf_region image; /* while sealed */

@@ -86,6 +86,9 @@ static int kvm_info(struct rf_backend *b, struct rf_backend_info *out)
 		.cr4 = k->copy.cr4,
 		.seal_ns = k->copy.seal_ns,
 		.copy_bytes = k->copy.copy_bytes,
+		.cr_watch = k->copy.cr_watch == 1,
+		.cr0_pinned = k->copy.cr0_pinned,
+		.cr4_pinned = k->copy.cr4_pinned,
 		.regions_count = k->copy.regions_count,
 		.image = k->copy.image,
 	};

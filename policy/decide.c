@@ -10,6 +10,8 @@ enum stance {
 	LEGAL,
 	DENIED,
 	DENIED_ALWAYS, /* nothing could be applied, so observing denies it too */
+	UNDONE,	       /* it is undone already; observing does it again */
+	LATE,	       /* the same, but something ran in between */
 	FOUND, /* it never reached the guest, and was found afterwards: no event waits for an end */
 	NOT_OURS,
 };
@@ -50,6 +52,9 @@ static const struct row {
 	{ RF_FACT_MSR, ANY, ANY, RF_FACT_MSR_PER_CPU, LEGAL, "msr-of-each-cpu" },
 	{ RF_FACT_MSR, ANY, ANY, RF_FACT_MSR_INTO_SEAL, DENIED, "msr-points-into-sealed-memory" },
 	{ RF_FACT_MSR, ANY, ANY, RF_FACT_MSR_ELSEWHERE, LEGAL, "msr-points-elsewhere" },
+
+	{ RF_FACT_CONTROL, ANY, ANY, ANY, UNDONE, "control-register-is-pinned" },
+	{ RF_FACT_CONTROL_LATE, ANY, ANY, ANY, LATE, "control-register-is-pinned" },
 
 	{ RF_FACT_DMA, RF_FACT_REGION_TEXT, ANY, ANY, FOUND, "dma-to-sealed-memory" },
 	{ RF_FACT_DMA, RF_FACT_REGION_RODATA, ANY, ANY, FOUND, "dma-to-sealed-memory" },
@@ -99,6 +104,8 @@ int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct
 		*out = (struct rf_decision){ 0, RF_ACTION_PASS, r->rule };
 		return 0;
 	case DENIED:
+	case UNDONE:
+	case LATE:
 		if (p->mode == RF_MODE_OBSERVE) {
 			*out = (struct rf_decision){ RF_WORD_DETECTED, RF_ACTION_APPLY, r->rule };
 			return 0;
@@ -112,7 +119,9 @@ int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct
 	}
 	/* Observing ends no VM, not even over a write it could not let through. */
 	*out = (struct rf_decision){
-		RF_WORD_BLOCKED,
+		r->stance == UNDONE ? RF_WORD_UNDONE
+		: r->stance == LATE ? RF_WORD_DETECTED
+				    : RF_WORD_BLOCKED,
 		p->on_denied == RF_ON_DENIED_KILL && p->mode == RF_MODE_ENFORCE
 			? RF_ACTION_KILL
 			: RF_ACTION_SUPPRESS,

@@ -20,7 +20,7 @@ struct file_seal {
 };
 
 struct file_pin {
-	int *msrs, *debugctl, *spec_ctrl;
+	int *msrs, *debugctl, *spec_ctrl, *control, *pge, *control_watch;
 };
 
 struct file {
@@ -45,6 +45,8 @@ static const cyaml_strval_t denied_names[] = {
 /* An enumeration, because libcyaml takes every word that is not a known "no" for a true boolean. */
 static const cyaml_strval_t bool_names[] = { { "false", 0 }, { "true", 1 } };
 
+static const cyaml_strval_t watch_names[] = { { "optional", 0 }, { "required", 1 } };
+
 #define WORD (CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT)
 
 static const cyaml_schema_field_t seal_fields[] = {
@@ -60,6 +62,11 @@ static const cyaml_schema_field_t pin_fields[] = {
 			     COUNT(bool_names)),
 	CYAML_FIELD_ENUM_PTR("spec_ctrl", WORD, struct file_pin, spec_ctrl, bool_names,
 			     COUNT(bool_names)),
+	CYAML_FIELD_ENUM_PTR("control", WORD, struct file_pin, control, bool_names,
+			     COUNT(bool_names)),
+	CYAML_FIELD_ENUM_PTR("pge", WORD, struct file_pin, pge, bool_names, COUNT(bool_names)),
+	CYAML_FIELD_ENUM_PTR("control_watch", WORD, struct file_pin, control_watch, watch_names,
+			     COUNT(watch_names)),
 	CYAML_FIELD_END,
 };
 
@@ -106,6 +113,7 @@ void rf_policy_default(struct rf_policy *out)
 		.seal_text = true,
 		.seal_rodata = true,
 		.pin_msrs = true,
+		.pin_control = true,
 		.dma_sweep_ms = 1000,
 		.patch_timeout_ms = 20000,
 	};
@@ -193,6 +201,14 @@ static int convert(const struct file *f, struct rf_policy_diag *diag, struct rf_
 		p.pin_debugctl = *f->pin->debugctl;
 	if (f->pin && f->pin->spec_ctrl)
 		p.pin_spec_ctrl = *f->pin->spec_ctrl;
+	if (f->pin && f->pin->control)
+		p.pin_control = *f->pin->control;
+	if (f->pin && f->pin->pge)
+		p.pin_pge = *f->pin->pge;
+	if (f->pin && f->pin->control_watch)
+		p.need_watch = *f->pin->control_watch;
+	if (p.need_watch && !p.pin_control)
+		return bad(diag, "control_watch is required, but control is not pinned");
 	if (f->dma_sweep_ms)
 		p.dma_sweep_ms = *f->dma_sweep_ms;
 	if (p.dma_sweep_ms < RF_POLICY_SWEEP_MIN || p.dma_sweep_ms > RF_POLICY_SWEEP_MAX)

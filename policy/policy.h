@@ -34,6 +34,9 @@ struct rf_policy {
 	bool seal_text, seal_rodata;
 	bool pin_msrs; /* what leads into the kernel keeps the value it had at the seal */
 	bool pin_debugctl, pin_spec_ctrl; /* these two as well */
+	bool pin_control;		  /* control registers, where the host has a watch */
+	bool pin_pge;			  /* CR4.PGE as well */
+	bool need_watch;		  /* no watch, no VM */
 	uint32_t dma_sweep_ms;		  /* decoys are compared this often, milliseconds */
 	uint32_t patch_timeout_ms; /* a patch that takes longer was left half way, milliseconds */
 };
@@ -74,11 +77,14 @@ const char *rf_on_denied_text(enum rf_on_denied d);
 /* --- the judgement -------------------------------------------------------- */
 
 enum rf_fact_kind {
-	RF_FACT_WRITE = 1, /* a store KVM has decoded */
-	RF_FACT_EMULATION, /* an instruction KVM could not emulate */
-	RF_FACT_MSR,	   /* a filtered MSR is being written */
-	RF_FACT_DMA,	   /* a device wrote to a sealed range; its bytes landed in the decoy */
-	RF_FACT_ABANDONED, /* a text patch was begun and not finished in time */
+	RF_FACT_WRITE = 1,    /* a store KVM has decoded */
+	RF_FACT_EMULATION,    /* an instruction KVM could not emulate */
+	RF_FACT_MSR,	      /* a filtered MSR is being written */
+	RF_FACT_DMA,	      /* a device wrote to a sealed range; its bytes landed in the decoy */
+	RF_FACT_ABANDONED,    /* a text patch was begun and not finished in time */
+	RF_FACT_CONTROL,      /* a pinned bit of a control register was cleared, and is set again
+				 before the next instruction */
+	RF_FACT_CONTROL_LATE, /* the same, some time later */
 };
 
 enum rf_fact_region {

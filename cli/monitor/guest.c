@@ -386,6 +386,8 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 		return rf_judge_write(g, ev);
 	case RF_EVENT_MSR:
 		return rf_judge_msr(g, ev);
+	case RF_EVENT_CR:
+		return rf_judge_cr(g, ev);
 	case RF_EVENT_EMULATION:
 		return rf_judge_emulation(g, ev);
 	case RF_EVENT_RESET:

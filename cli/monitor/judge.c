@@ -95,6 +95,7 @@ struct look {
 	struct rf_paging paging;
 	struct rf_store store;
 	bool found;    /* the instruction behind the store is known */
+	uint32_t mov;  /* length of the MOV to CR that was undone, 0 not found */
 	bool half_way; /* the store touches a site under way, which goes back to what it was */
 	struct rf_record r;
 	struct rf_msg_verdict v;
@@ -157,6 +158,11 @@ static const char *fault(struct rf_guest *g, const struct rf_msg_event *ev, stru
 	l->v.rflags = ev->regs.rflags;
 	if (ev->kind == RF_EVENT_KERNEL || ev->kind == RF_EVENT_MSR)
 		return "general protection fault at the wrmsr";
+	if (ev->kind == RF_EVENT_CR) {
+		l->v.rip -= l->mov;
+		l->v.vector = l->mov ? 13 : 0;
+		return l->mov ? "set again, general protection fault at the mov" : "set again";
+	}
 	if (!l->found)
 		return ev->kind == RF_EVENT_WRITE
 			       ? "general protection fault after the store (instruction not found)"
@@ -374,6 +380,35 @@ int rf_judge_msr(struct rf_guest *g, const struct rf_msg_event *ev)
 	enum rf_fact_msr fact = rf_pins_fact(g, ev->msr.index, ev->msr.value, &name);
 
 	return judge_msr(g, ev, fact, name, ev->msr.pinned);
+}
+
+/*
+ * The fence has set the bits again. At once, if the writer's instruction is the last one that ran:
+ * then it faults. Otherwise the watch's signal was lost and the guest ran on for a while.
+ */
+int rf_judge_cr(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	uint64_t cr0_bits = ev->cr.cr0_bits, cr4_bits = ev->cr.cr4_bits;
+	uint64_t value = cr4_bits ? ev->cr.cr4 : ev->cr.cr0;
+	const char *reg = cr4_bits ? "CR4" : "CR0";
+	struct rf_facts facts = { .kind = RF_FACT_CONTROL_LATE };
+	char names[RF_CONTROL_NAMES], detail[192];
+	struct look l;
+
+	look_at(g, ev, "control-register", &l);
+	if (ev->cr.interrupted && !(cr0_bits && cr4_bits))
+		l.mov = rf_control_mov(g, &l.paging, &ev->regs, cr4_bits ? 4 : 0, value);
+	if (l.mov)
+		facts.kind = RF_FACT_CONTROL;
+	l.r.has_writer = l.r.has_target = true;
+	rf_name_address(g, &l.paging, ev->regs.rip - l.mov, &l.r.writer);
+	snprintf(l.r.target.symbol, sizeof(l.r.target.symbol), "%s", reg);
+	l.r.target.addr = value;
+	rf_control_names(cr0_bits, cr4_bits, names, sizeof(names));
+	snprintf(detail, sizeof(detail), "%s cleared: %s <- 0x%llx%s", names, reg,
+		 (unsigned long long)value, l.mov ? "" : "; the guest ran on for a while");
+	l.r.detail = detail;
+	return conclude(g, ev, &l, &facts);
 }
 
 int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev)

@@ -91,6 +91,7 @@ void rf_guest_forget(struct rf_guest *g); /* the kernel is gone */
 int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_msr(struct rf_guest *g, const struct rf_msg_event *ev);
+int rf_judge_cr(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev);
 /* The region that holds gpa, or NULL. */
 const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa);
@@ -117,12 +118,23 @@ int rf_patches_drain(struct rf_guest *g);
 /* Every TICK_MS. */
 int rf_patches_tick(struct rf_guest *g);
 
-/* --- pins.c: MSRs ---------------------------------------------------------- */
+/* --- pins.c: MSRs, and the request for controls.c's bits
+ * ---------------------------------------------------------- */
 /* At the seal, by policy. 0 or -errno. */
 int rf_pins_set(struct rf_guest *g);
 /* What writing `value` means; *name gets the MSR's. */
 enum rf_fact_msr rf_pins_fact(const struct rf_guest *g, uint32_t index, uint64_t value,
 			      const char **name);
+
+/* --- controls.c: CR0 and CR4 ------------------------------------------------ */
+/* The bits that the policy wants kept. */
+void rf_control_wanted(const struct rf_policy *p, uint64_t *cr0, uint64_t *cr4);
+/* "CR0.WP CR4.SMEP": always fits RF_CONTROL_NAMES. */
+#define RF_CONTROL_NAMES 80
+void rf_control_names(uint64_t cr0, uint64_t cr4, char *out, size_t size);
+/* Length of the MOV that ends at RIP and loaded `value` into CR `cr` (0 or 4); 0: it does not. */
+uint32_t rf_control_mov(struct rf_guest *g, const struct rf_paging *p,
+			const struct rf_vcpu_regs *regs, uint32_t cr, uint64_t value);
 
 /* --- sweep.c: decoys ------------------------------------------------------ */
 /* Compares the next `bytes` of sealed memory with what lies below; records what a device wrote. */

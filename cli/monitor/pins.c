@@ -68,10 +68,11 @@ int rf_pins_set(struct rf_guest *g)
 	struct rf_msg_pin m = { .kernel = g->kernel_event };
 	int err;
 
-	if (!g->policy.pin_msrs || !g->hv->ops->pin)
+	rf_control_wanted(&g->policy, &m.cr0, &m.cr4);
+	if (!(g->policy.pin_msrs || m.cr0 || m.cr4) || !g->hv->ops->pin)
 		return 0;
 	for (size_t i = 0; i < PINS; i++) {
-		if (!wanted(&g->policy, pins[i].when))
+		if (!g->policy.pin_msrs || !wanted(&g->policy, pins[i].when))
 			continue;
 		m.pins[m.count].index = pins[i].index;
 		m.pins[m.count].how = pins[i].asked ? RF_PIN_ASK : RF_PIN_VALUE;

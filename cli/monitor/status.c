@@ -33,6 +33,9 @@ static const char *const counter_names[RF_COUNTERS] = {
 	[RF_COUNT_MALFORMED] = "malformed",
 	[RF_COUNT_PATCHED_BYTES] = "patched_bytes",
 	[RF_COUNT_SETTLED] = "settled",
+	[RF_COUNT_CR] = "control_undone",
+	[RF_COUNT_CR_CLEARED] = "control_cleared",
+	[RF_COUNT_CR_LOST] = "control_lost",
 };
 
 /* Read from /proc/self/statm, opened before the sandbox closed. */
@@ -77,6 +80,9 @@ static json_t *status(struct rf_guest *g)
 	json_t *regions = json_array(), *counters = json_object(), *audit = json_object();
 	struct rf_backend_info info = { 0 };
 	bool attached = g->hv && !g->hv->ops->info(g->hv, &info);
+	char pinned[RF_CONTROL_NAMES];
+
+	rf_control_names(info.cr0_pinned, info.cr4_pinned, pinned, sizeof(pinned));
 
 	for (uint32_t i = 0; i < g->regions_count; i++) {
 		const struct rf_measured *m = &g->regions[i];
@@ -94,7 +100,8 @@ static json_t *status(struct rf_guest *g)
 		json_object_set_new(audit, rf_word_text(w),
 				    json_integer((json_int_t)rf_audit_count(g->audit, w)));
 	return json_pack(
-		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I}",
+		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
+		"s:s, s:s}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
 		attached && info.state <= RF_VM_SEALED ? state_names[info.state] : "waiting",
 		"kernel", g->kernel ? rf_kernel_banner(g->kernel) : "", "vcpus",
@@ -102,7 +109,8 @@ static json_t *status(struct rf_guest *g)
 		"discovery_ms", (double)g->discovery_ns / 1e6, "seal_ms",
 		(double)info.seal_ns / 1e6, "monitor_pid", (json_int_t)getpid(), "monitor_rss_kib",
 		rss_kib(), "private_copy_kib", (json_int_t)(info.copy_bytes / 1024), "dma_sweeps",
-		(json_int_t)g->sweeps, "patches", allowed, "patches_under_way", under_way);
+		(json_int_t)g->sweeps, "patches", allowed, "patches_under_way", under_way,
+		"control_watch", info.cr_watch ? "on" : "off", "control_pinned", pinned);
 }
 
 /* The answer is small enough for the socket's own buffer: nobody is waited for. */

@@ -213,6 +213,21 @@ int rf_pt_walk(const struct rf_memory *m, const struct rf_paging *p, rf_gva star
 	return fake.walk_err;
 }
 
+int rf_pt_read(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva, void *buf,
+	       size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		struct rf_translation t;
+		int err = rf_pt_translate(m, p, rf_gva_of(gva.v + i), &t);
+
+		if (!err)
+			err = rf_memory_read(m, t.gpa, (uint8_t *)buf + i, 1);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 /* --- instructions and patches --- */
 
 int rf_store_find(struct rf_disasm *d, const struct rf_kernel *k, const struct rf_memory *m,

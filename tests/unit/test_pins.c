@@ -82,7 +82,15 @@ static void by_policy(void **state)
 	fake.info.kernel = 0;
 	guest.policy.pin_msrs = false;
 	fake_sealed();
-	assert_int_equal(fake.pins, 2);
+	assert_int_equal(fake.pins, 3); /* CR0 and CR4 alone */
+	assert_int_equal(fake.pin.count, 0);
+	ev = fake_event(RF_EVENT_RESET);
+	assert_int_equal(rf_guest_event(&guest, &ev), 0);
+	fake.info.state = RF_VM_BOOTING;
+	fake.info.kernel = 0;
+	guest.policy.pin_control = false;
+	fake_sealed();
+	assert_int_equal(fake.pins, 3);
 }
 
 static void changed(void **state)

@@ -28,7 +28,8 @@ static void test_defaults(void **state)
 	assert_true(p.seal_text && p.seal_rodata);
 	assert_int_equal(p.dma_sweep_ms, 1000);
 	assert_int_equal(p.patch_timeout_ms, 20000);
-	assert_true(p.pin_msrs);
+	assert_true(p.pin_msrs && p.pin_control);
+	assert_false(p.pin_pge || p.need_watch);
 	assert_false(p.pin_debugctl || p.pin_spec_ctrl);
 	memset(&q, 0xa5, sizeof(q));
 	assert_int_equal(parse("version: 1\n", &d, &q), 0);
@@ -46,7 +47,8 @@ static void test_full_file(void **state)
 	assert_int_equal(parse("# comment\nversion: 1\nmode: observe\non_denied: kill\n"
 			       "seal: { text: false, rodata: true }\ndma_sweep_ms: 250\n"
 			       "patch_timeout_ms: 2000\n"
-			       "pin: { msrs: false, debugctl: true, spec_ctrl: true }\n",
+			       "pin: { msrs: false, debugctl: true, spec_ctrl: true, pge: true,\n"
+			       "  control_watch: required }\n",
 			       &d, &p),
 			 0);
 	assert_int_equal(p.mode, RF_MODE_OBSERVE);
@@ -57,6 +59,7 @@ static void test_full_file(void **state)
 	assert_int_equal(p.patch_timeout_ms, 2000);
 	assert_false(p.pin_msrs);
 	assert_true(p.pin_debugctl && p.pin_spec_ctrl);
+	assert_true(p.pin_control && p.pin_pge && p.need_watch);
 }
 
 static void test_bad_files(void **state)
@@ -84,6 +87,8 @@ static void test_bad_files(void **state)
 		{ "version: 1\npin: { msrs: 1 }\n", "1", 2 },
 		{ "version: 1\npin:\n  lstar: true\n", "lstar", 3 },
 		{ "version: 1\npin: all\n", "MAPPING", 2 },
+		{ "version: 1\npin: { control_watch: true }\n", "true", 2 },
+		{ "version: 1\npin: { control: false, control_watch: required }\n", "control", 0 },
 		{ "version: 1\ndma_sweep_ms: 0\n", "dma_sweep_ms", 0 },
 		{ "version: 1\npatch_timeout_ms: 999\n", "patch_timeout_ms", 0 },
 		{ "version: 1\npatch_timeout_ms: 3600001\n", "patch_timeout_ms", 0 },
@@ -197,6 +202,9 @@ static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pa
 		return "undecided";
 	case RF_FACT_ABANDONED:
 		return f->region == RF_FACT_REGION_TEXT ? "text-patch-abandoned" : "undecided";
+	case RF_FACT_CONTROL:
+	case RF_FACT_CONTROL_LATE:
+		return "control-register-is-pinned";
 	}
 	return "undecided";
 }
@@ -209,7 +217,8 @@ static void check(const struct rf_policy *p, const struct rf_facts *f)
 
 	assert_int_equal(rf_policy_decide(p, f, &d), 0);
 	assert_string_equal(d.rule, rule);
-	observable = f->kind == RF_FACT_WRITE || f->kind == RF_FACT_MSR;
+	observable = f->kind == RF_FACT_WRITE || f->kind == RF_FACT_MSR ||
+		     f->kind == RF_FACT_CONTROL || f->kind == RF_FACT_CONTROL_LATE;
 	if (legal) {
 		assert_int_equal(d.word, RF_WORD_ALLOWED);
 		assert_int_equal(d.action, RF_ACTION_APPLY);
@@ -223,7 +232,9 @@ static void check(const struct rf_policy *p, const struct rf_facts *f)
 		assert_int_equal(d.word, RF_WORD_DETECTED);
 		assert_int_equal(d.action, RF_ACTION_SUPPRESS);
 	} else {
-		assert_int_equal(d.word, RF_WORD_BLOCKED);
+		assert_int_equal(d.word, f->kind == RF_FACT_CONTROL	 ? RF_WORD_UNDONE :
+					 f->kind == RF_FACT_CONTROL_LATE ? RF_WORD_DETECTED :
+									   RF_WORD_BLOCKED);
 		assert_int_equal(d.action,
 				 p->mode == RF_MODE_ENFORCE && p->on_denied == RF_ON_DENIED_KILL
 					 ? RF_ACTION_KILL
@@ -240,7 +251,7 @@ static void test_every_combination(void **state)
 	rf_policy_default(&p);
 	for (int mode = RF_MODE_ENFORCE; mode <= RF_MODE_OBSERVE; mode++)
 		for (int denied = RF_ON_DENIED_FAULT; denied <= RF_ON_DENIED_KILL; denied++)
-			for (int kind = 0; kind <= RF_FACT_ABANDONED + 1; kind++)
+			for (int kind = 0; kind <= RF_FACT_CONTROL_LATE + 1; kind++)
 				for (int region = 0; region <= RF_FACT_REGION_OUTSIDE + 1; region++)
 					for (int patch = 0; patch <= RF_FACT_PATCH_ILLEGAL_INSN + 1;
 					     patch++)
@@ -253,7 +264,7 @@ static void test_every_combination(void **state)
 							p.on_denied = denied;
 							check(&p, &f);
 						}
-	assert_int_equal(n, 2 * 2 * 7 * 5 * 7 * 8);
+	assert_int_equal(n, 2 * 2 * 9 * 5 * 7 * 8);
 }
 
 static void test_no_facts_is_blocked(void **state)
