@@ -39,6 +39,8 @@ struct rf_backend_info {
 	uint32_t regions_count;
 	struct rf_region image; /* while sealed */
 	struct rf_region regions[RF_SEAL_MAX];
+	uint32_t traps_count; /* they stand in text, where read() shows them */
+	struct rf_trap_site traps[RF_TRAP_MAX];
 };
 
 /* What the fence says of text patching. */
@@ -72,6 +74,7 @@ struct rf_backend_ops {
 	int (*seal)(struct rf_backend *b, const struct rf_msg_seal *m, uint64_t *ns);
 	/* Optional. */
 	int (*pin)(struct rf_backend *b, const struct rf_msg_pin *m);
+	int (*traps)(struct rf_backend *b, const struct rf_msg_traps *m);
 	int (*verdict)(struct rf_backend *b, struct rf_msg_verdict *m);
 	/*
 	 * Legal text patching without a round trip. Optional, all or none.

@@ -56,7 +56,8 @@ static int board_copy(struct kvm_backend *k)
 			__atomic_thread_fence(__ATOMIC_ACQUIRE);
 			if (__atomic_load_n(&k->board->seq, __ATOMIC_ACQUIRE) == seq &&
 			    k->copy.runs_count <= RF_BOARD_RUNS &&
-			    k->copy.regions_count <= RF_SEAL_MAX) {
+			    k->copy.regions_count <= RF_SEAL_MAX &&
+			    k->copy.traps_count <= RF_TRAP_MAX) {
 				k->copy_seq = seq;
 				return 0;
 			}
@@ -91,8 +92,10 @@ static int kvm_info(struct rf_backend *b, struct rf_backend_info *out)
 		.cr4_pinned = k->copy.cr4_pinned,
 		.regions_count = k->copy.regions_count,
 		.image = k->copy.image,
+		.traps_count = k->copy.traps_count,
 	};
 	memcpy(out->regions, k->copy.regions, sizeof(out->regions));
+	memcpy(out->traps, k->copy.traps, sizeof(out->traps));
 	for (int i = 0; i < RF_COUNTERS; i++)
 		out->counters[i] = __atomic_load_n(&k->board->counters[i], __ATOMIC_RELAXED);
 	return 0;
@@ -247,6 +250,14 @@ static int kvm_pin(struct rf_backend *b, const struct rf_msg_pin *m)
 	return command(of(b), &copy.h, NULL);
 }
 
+static int kvm_traps(struct rf_backend *b, const struct rf_msg_traps *m)
+{
+	struct rf_msg_traps copy = *m;
+
+	rf_msg_init(&copy.h, RF_MSG_TRAPS, 0);
+	return command(of(b), &copy.h, NULL);
+}
+
 static int kvm_verdict(struct rf_backend *b, struct rf_msg_verdict *m)
 {
 	rf_msg_init(&m->h, RF_MSG_VERDICT, 0);
@@ -330,6 +341,7 @@ static const struct rf_backend_ops kvm_ops = {
 	.watch = kvm_watch,
 	.seal = kvm_seal,
 	.pin = kvm_pin,
+	.traps = kvm_traps,
 	.verdict = kvm_verdict,
 	.table = kvm_table,
 	.entries = kvm_entries,

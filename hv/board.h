@@ -39,6 +39,7 @@ enum rf_counter {
 	RF_COUNT_CR,		/* vCPUs whose CR0 or CR4 was put back */
 	RF_COUNT_CR_CLEARED,	/* writes that would clear a pinned bit */
 	RF_COUNT_CR_LOST,	/* of them: without a signal, found later */
+	RF_COUNT_TRAP,		/* planted traps that were run into */
 	RF_COUNTERS,
 };
 
@@ -62,6 +63,9 @@ struct rf_board {
 	struct rf_region image; /* as the seal named it */
 	struct rf_region regions[RF_SEAL_MAX];
 	struct rf_board_run runs[RF_BOARD_RUNS];
+	uint32_t traps_count; /* planted; <= RF_TRAP_MAX */
+	uint32_t pad3;
+	struct rf_trap_site traps[RF_TRAP_MAX];
 };
 
 /*

@@ -148,6 +148,11 @@ static void on_command(int fd, const uint8_t *packet)
 
 		memcpy(&m, packet, sizeof(m));
 		done.status = rf_msr_pin(&m);
+	} else if (h.type == RF_MSG_TRAPS) {
+		struct rf_msg_traps m;
+
+		memcpy(&m, packet, sizeof(m));
+		done.status = rf_traps_plant(&m);
 	} else if (h.type == RF_MSG_RESTORE) {
 		struct rf_msg_restore m;
 
@@ -169,11 +174,17 @@ static void serve(int fd)
 	uint8_t packet[RF_MSG_MAX + 1];
 
 	for (;;) {
-		int err = rf_msg_receive(fd, rf_cr_watched() ? RF_CR_TICK_MS : 60000, packet,
-					 sizeof(packet), NULL);
+		uint64_t wait_ms = atomic_load(&rf_vm.check_ns) / 1000000;
 		struct rf_msg h;
+		int err;
 
+		if (!wait_ms || wait_ms > 60000)
+			wait_ms = 60000;
+		if (rf_cr_watched() && wait_ms > RF_CR_TICK_MS)
+			wait_ms = RF_CR_TICK_MS;
+		err = rf_msg_receive(fd, (int)wait_ms, packet, sizeof(packet), NULL);
 		rf_cr_tick();
+		rf_tables_tick();
 		if (err == -EAGAIN)
 			continue;
 		if (err)
@@ -185,7 +196,8 @@ static void serve(int fd)
 			memcpy(&m, packet, sizeof(m));
 			on_verdict(&m);
 		} else if (h.type == RF_MSG_SEAL || h.type == RF_MSG_WATCH ||
-			   h.type == RF_MSG_RESTORE || h.type == RF_MSG_PIN) {
+			   h.type == RF_MSG_RESTORE || h.type == RF_MSG_PIN ||
+			   h.type == RF_MSG_TRAPS) {
 			on_command(fd, packet);
 		} else {
 			return;

@@ -158,6 +158,8 @@ void rf_board_publish(void)
 							  s->hva + (r->start - s->gpa), 0 });
 		}
 	}
+	b->traps_count = rf_vm.traps.count;
+	memcpy(b->traps, rf_vm.traps.sites, sizeof(b->traps));
 	__atomic_fetch_add(&b->seq, 1, __ATOMIC_SEQ_CST);
 }
 

@@ -77,6 +77,11 @@ bool rf_gate_wanted(const struct rf_vcpu *v)
 	return *(volatile uint8_t *)&v->run->immediate_exit != 0;
 }
 
+void rf_gate_kick(struct rf_vcpu *v)
+{
+	syscall(SYS_tgkill, getpid(), atomic_load(&v->tid), kick_signal);
+}
+
 int rf_gate_interrupted(struct rf_vcpu *v)
 {
 	if (atomic_exchange(&v->kicked, 0))
@@ -127,8 +132,6 @@ void rf_gate_leave(struct rf_vcpu *v)
 
 void rf_gate_close(void)
 {
-	pid_t pid = getpid();
-
 	pthread_mutex_lock(&closer);
 	atomic_store(&closed, 1);
 	pthread_mutex_lock(&lock);
@@ -137,7 +140,7 @@ void rf_gate_close(void)
 
 		/* Again and again: the signal may come before KVM_RUN and be spent in the VMM. */
 		while (atomic_load(&v->in_run)) {
-			syscall(SYS_tgkill, pid, atomic_load(&v->tid), kick_signal);
+			rf_gate_kick(v);
 			wait_a_little(1000000);
 		}
 	}

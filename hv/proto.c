@@ -18,6 +18,7 @@ static const uint32_t sizes[] = {
 	[RF_MSG_DONE] = sizeof(struct rf_msg_done),
 	[RF_MSG_RESTORE] = sizeof(struct rf_msg_restore),
 	[RF_MSG_PIN] = sizeof(struct rf_msg_pin),
+	[RF_MSG_TRAPS] = sizeof(struct rf_msg_traps),
 };
 
 size_t rf_msg_size(uint16_t type)

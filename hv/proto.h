@@ -34,6 +34,7 @@ enum rf_msg_type {
 	RF_MSG_DONE = 8,
 	RF_MSG_RESTORE = 9,
 	RF_MSG_PIN = 10,
+	RF_MSG_TRAPS = 11,
 };
 
 struct rf_msg {
@@ -76,6 +77,8 @@ enum rf_event_kind {
 	RF_EVENT_MSR = 6,   /* a pinned MSR is being given another value, or one to ask for: msr */
 	RF_EVENT_CR = 8,    /* pinned bits of CR0 or CR4 were cleared, and are set again: cr */
 	RF_EVENT_RESET = 5, /* the VMM reset the guest: seals are gone, no verdict is awaited */
+	RF_EVENT_TRAP = 9,  /* a trap stands where the instruction was: trap, tables */
+	RF_EVENT_TABLES = 10, /* not the table registers last judged: tables, kept */
 };
 
 /* A vCPU's registers at the event. gpr order is that of the instruction encoding. */
@@ -86,6 +89,18 @@ struct rf_vcpu_regs {
 	uint64_t fs_base, gs_base, kernel_gs_base;
 	uint32_t cpl;
 	uint32_t pad;
+};
+
+/* Where a descriptor table lies. LDTR and TR: the part that the descriptor filled. */
+struct rf_table {
+	uint64_t base;
+	uint32_t limit;	   /* offset of the last byte */
+	uint16_t selector; /* LDTR, TR; 0: no LDT, all is 0 then */
+	uint16_t pad;
+};
+
+struct rf_vcpu_tables {
+	struct rf_table idt, gdt, ldt, tr;
 };
 
 #define RF_EVENT_BYTES 64
@@ -126,6 +141,16 @@ struct rf_msg_event {
 		uint64_t gpa;
 		uint64_t old_value, new_value;
 	} watch;
+	struct {
+		uint64_t gpa;	/* of the site */
+		uint64_t value; /* a control register's: what it would have got */
+		uint32_t kind;	/* enum rf_trap_kind */
+		uint32_t len;	/* bytes of the instruction */
+	} trap;
+	struct rf_vcpu_tables tables; /* as they are */
+	struct rf_vcpu_tables kept;   /* TABLES: as last allowed */
+	uint32_t has_kept;
+	uint32_t pad;
 };
 
 enum rf_verdict {
@@ -146,6 +171,7 @@ struct rf_msg_verdict {
 	uint64_t cr2;	  /* for vector 14 */
 	uint64_t gpr[16]; /* registers as if the store had never run */
 	uint64_t rip, rflags;
+	struct rf_table table; /* ALLOW of a TRAP: what the register gets */
 };
 
 struct rf_msg_outcome {
@@ -167,7 +193,12 @@ struct rf_msg_watch {
 	uint32_t pad;
 };
 
-enum rf_region_kind { RF_REGION_IMAGE = 0, RF_REGION_TEXT = 1, RF_REGION_RODATA = 2 };
+enum rf_region_kind {
+	RF_REGION_IMAGE = 0,
+	RF_REGION_TEXT = 1,
+	RF_REGION_RODATA = 2,
+	RF_REGION_IDT = 3,
+};
 
 struct rf_region {
 	uint64_t gpa, size; /* bytes, multiples of 4 KiB */
@@ -226,6 +257,42 @@ struct rf_msg_pin {
 	} pins[RF_PIN_MAX];
 };
 
+enum rf_trap_kind {
+	RF_TRAP_LIDT = 1,
+	RF_TRAP_LGDT = 2,
+	RF_TRAP_LLDT = 3,
+	RF_TRAP_LTR = 4,
+	RF_TRAP_MOV_CR0 = 5,
+	RF_TRAP_MOV_CR4 = 6,
+};
+
+struct rf_trap_site {
+	uint64_t gpa;
+	uint8_t bytes[15]; /* the instruction's, as they must stand there */
+	uint8_t len;	   /* 3..15 */
+	uint8_t kind;	   /* enum rf_trap_kind */
+	uint8_t reg;	   /* MOV_CR*: which gpr is read */
+	uint8_t pad[6];
+};
+
+#define RF_TRAP_MAX 60
+
+/*
+ * Traps go into the sealed text in place of these instructions, all or none, once for a kernel:
+ * -EALREADY. The VMM's own memory keeps the instructions. -EILSEQ: others stand there.
+ *
+ * From then on each vCPU's table registers are compared with those last judged: when it leaves to
+ * the VMM, at most once in check_ms, and after check_ms of running without that.
+ */
+struct rf_msg_traps {
+	struct rf_msg h;
+	uint64_t kernel;   /* as in rf_msg_watch */
+	uint32_t count;	   /* 0..RF_TRAP_MAX, ascending, apart from each other */
+	uint32_t check_ms; /* 0: registers are not compared */
+	uint64_t cr0, cr4; /* MOV_CR*: a move that clears one of these, set before, is an event */
+	struct rf_trap_site sites[RF_TRAP_MAX];
+};
+
 struct rf_msg_done {
 	struct rf_msg h; /* seq of the command */
 	int32_t status;	 /* 0 or -errno; on failure nothing changed */
@@ -239,7 +306,8 @@ _Static_assert(sizeof(struct rf_vcpu_regs) == 216, "regs");
 _Static_assert(offsetof(struct rf_msg_event, msr) == 16 + 16 + 216, "event");
 _Static_assert(sizeof(struct rf_msg_event) <= RF_MSG_MAX, "event fits");
 _Static_assert(sizeof(struct rf_msg_seal) <= RF_MSG_MAX, "seal fits");
-_Static_assert(sizeof(struct rf_msg_verdict) == 16 + 24 + 8 + 16 * 8 + 16, "verdict");
+_Static_assert(sizeof(struct rf_msg_traps) <= RF_MSG_MAX, "traps fit");
+_Static_assert(sizeof(struct rf_msg_verdict) == 16 + 24 + 8 + 16 * 8 + 16 + 16, "verdict");
 
 /*
  * Exact size of a message of this type, 0 for a type that does not exist. Both sides check a packet

@@ -34,8 +34,9 @@ _Static_assert(sizeof(((struct rf_saved_exit *)0)->data) ==
 		       offsetof(struct kvm_run, kvm_valid_regs) - offsetof(struct kvm_run, hw),
 	       "the union of kvm_run is 256 bytes");
 
-static struct rf_exit copy_exit(const struct kvm_run *run)
+static struct rf_exit copy_exit(struct rf_vcpu *v)
 {
+	const struct kvm_run *run = v->run;
 	struct rf_exit e = { .reason = RF_EXIT_OTHER };
 
 	switch (run->exit_reason) {
@@ -52,6 +53,17 @@ static struct rf_exit copy_exit(const struct kvm_run *run)
 		e.msr.index = run->msr.index;
 		e.msr.value = run->msr.data;
 		e.msr.by_filter = run->msr.reason == KVM_MSR_EXIT_REASON_FILTER;
+		break;
+	case KVM_EXIT_IO:
+		e.io.port = run->io.port;
+		if (e.io.port != RF_TRAP_PORT || !rf_vm.traps.count)
+			break;
+		e.reason = RF_EXIT_IO;
+		e.io.size = run->io.size;
+		e.io.count = run->io.count;
+		e.io.is_out = run->io.direction == KVM_EXIT_IO_OUT;
+		if (rf_cpu_where(v, &e.io.rip, &e.io.cpl))
+			rf_fatal("a vCPU's registers could not be read");
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
 		if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION)
@@ -80,6 +92,8 @@ static enum rf_decoded decode(const struct rf_exit *e)
 		.count = rf_vm.slots.nr_overlays,
 		.any_sealed = rf_vm.state == RF_VM_SEALED,
 		.msr_pinned = e->reason == RF_EXIT_WRMSR && rf_msr_ours(e->msr.index),
+		.traps = rf_vm.traps.rips,
+		.traps_count = rf_vm.traps.count,
 		.vmm_wants_msr_exits = rf_vm.vmm_msr_reasons & KVM_MSR_EXIT_REASON_FILTER,
 	};
 
@@ -115,7 +129,7 @@ static int complete(struct rf_vcpu *v, struct rf_exit *e, enum rf_decoded *what)
 	pthread_mutex_lock(&rf_vm.lock);
 	err = rf_kvm(v->fd, KVM_RUN, NULL);
 	if (!err) {
-		*e = copy_exit(v->run);
+		*e = copy_exit(v);
 		*what = decode(e);
 	}
 	pthread_mutex_unlock(&rf_vm.lock);
@@ -338,6 +352,14 @@ static enum next enforce(struct rf_vcpu *v)
 	case RF_EVENT_CR:
 		err = enforce_cr(v, verdict);
 		break;
+	case RF_EVENT_TRAP:
+		rf_count(verdict == RF_VERDICT_ALLOW ? RF_COUNT_ALLOWED : RF_COUNT_DENIED);
+		err = rf_trap_enforce(v, verdict == RF_VERDICT_ALLOW);
+		break;
+	case RF_EVENT_TABLES:
+		rf_count(verdict == RF_VERDICT_ALLOW ? RF_COUNT_ALLOWED : RF_COUNT_DENIED);
+		err = rf_tables_enforce(v, verdict == RF_VERDICT_ALLOW);
+		break;
 	case RF_EVENT_KERNEL:
 		/* Announced by the VMM's own load: nothing of the guest waits in kvm_run, no fault
 		 * undoes it. */
@@ -451,6 +473,48 @@ static void post_cr(struct rf_vcpu *v, bool interrupted)
 	post(v, RF_EVENT_CR);
 }
 
+static enum next on_trap(struct rf_vcpu *v, const struct rf_exit *e)
+{
+	struct rf_msg_event *ev = &v->wait.event;
+	struct rf_trap_site site;
+
+	if (!rf_trap_take(v, e->io.rip, &site)) {
+		rf_count(RF_COUNT_EXIT);
+		return TO_VMM;
+	}
+	rf_count(RF_COUNT_TRAP);
+	new_event(v);
+	if (rf_trap_settle(v, &site, &ev->trap.value))
+		return AGAIN;
+	ev->trap.gpa = site.gpa;
+	ev->trap.kind = site.kind;
+	ev->trap.len = site.len;
+	if (rf_cpu_get_tables(v, &ev->tables))
+		rf_fatal("a vCPU's registers could not be read");
+	post(v, RF_EVENT_TRAP);
+	return AGAIN;
+}
+
+/*
+ * On the way to the VMM with KVM_RUN's result: true when the table registers are others than those
+ * last judged, and the exit waits for the verdict.
+ */
+static bool post_tables(struct rf_vcpu *v, int err)
+{
+	struct rf_vcpu_tables now;
+
+	if ((err && err != -EINTR) || v->wait.state != RF_WAIT_NONE || !rf_tables_look(v, &now))
+		return false;
+	new_event(v);
+	v->wait.event.tables = now;
+	v->wait.event.kept = v->kept.tables;
+	v->wait.event.has_kept = v->kept.known;
+	if (!err)
+		save_exit(v, &v->wait.saved);
+	post(v, RF_EVENT_TABLES);
+	return true;
+}
+
 static void post_watch(struct rf_vcpu *v)
 {
 	new_event(v);
@@ -497,7 +561,7 @@ static enum next dispatch(struct rf_vcpu *v, int *err)
 	bool hit = false;
 
 	if (!*err)
-		e = copy_exit(v->run);
+		e = copy_exit(v);
 	/*
 	 * Where KVM emulates the store instead of running it, a locked one ends here:
 	 * emulator_cmpxchg_emulated() cannot write to the page either. RIP is on the instruction in
@@ -507,7 +571,7 @@ static enum next dispatch(struct rf_vcpu *v, int *err)
 		rf_gate_leave(v);
 		if (!step_over_watch(v, err))
 			return AGAIN;
-		e = copy_exit(v->run);
+		e = copy_exit(v);
 		if (!*err)
 			what = decode_outside(&e);
 		if (v->wait.state != RF_WAIT_NONE && what != RF_NOT_OURS)
@@ -542,6 +606,8 @@ static enum next dispatch(struct rf_vcpu *v, int *err)
 		return AGAIN;
 	case RF_CANNOT_EMULATE:
 		return on_emulation_failure(v, &e);
+	case RF_TRAPPED:
+		return on_trap(v, &e);
 	case RF_MALFORMED:
 		break;
 	}
@@ -608,7 +674,8 @@ int rf_vcpu_run(struct rf_vcpu *v)
 		err = rf_kvm(v->fd, KVM_RUN, NULL);
 		if (rf_cr_undo(v) && err == -EINTR)
 			post_cr(v, true);
-		if (dispatch(v, &err) == TO_VMM)
-			return err == -EINTR ? rf_gate_interrupted(v) : err;
+		if (dispatch(v, &err) == AGAIN || (post_tables(v, err) && !err))
+			continue;
+		return err == -EINTR ? rf_gate_interrupted(v) : err;
 	}
 }

@@ -203,6 +203,7 @@ void rf_vm_reset(void)
 	atomic_store(&rf_vm.kernel, 0);
 	rf_patch_reset();
 	rf_msr_unpin();
+	rf_traps_forget();
 	rf_vm.board->kernel = 0;
 	rf_vm.board->copy_bytes = 0;
 	rf_board_publish();

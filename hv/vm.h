@@ -58,6 +58,23 @@ struct rf_cr_undone {
 	uint64_t cr0, cr4;
 };
 
+/* The table registers that were last judged; the vCPU thread's own but for the atomic. */
+struct rf_kept {
+	bool known;
+	struct rf_vcpu_tables tables;
+	uint64_t looked_ns;    /* CLOCK_MONOTONIC, when they were last compared */
+	atomic_ullong used_ns; /* the thread's CPU time then */
+};
+
+/* The traps in sealed text. They change under rf_vm.lock with every vCPU outside. */
+struct rf_traps {
+	bool set; /* the monitor has said what it wants */
+	uint32_t count;
+	uint64_t cr0, cr4;
+	struct rf_trap_site sites[RF_TRAP_MAX];
+	uint64_t rips[RF_TRAP_MAX]; /* where the kernel maps them */
+};
+
 struct rf_vcpu {
 	int fd;
 	uint32_t id;
@@ -68,6 +85,7 @@ struct rf_vcpu {
 	struct rf_wait wait;   /* the vCPU thread's while state is NONE or ANSWERED, else under the
 				  channel's lock */
 	uint64_t loaded_lstar; /* put there by the VMM, 0 none: a restored or migrated guest */
+	struct rf_kept kept;
 	struct kvm_guest_debug vmm_debug;
 	struct rf_cr_undone cr;
 };
@@ -85,6 +103,8 @@ struct rf_vm {
 	pthread_mutex_t lock;
 	struct rf_memslots slots;
 	struct rf_watch watch;
+	struct rf_traps traps;
+	atomic_ullong check_ns; /* how often table registers are compared, 0: not */
 	enum rf_vm_state state;
 	uint64_t lstar;
 	atomic_int announcing;	  /* a vCPU is announcing a kernel that the VMM loaded */
@@ -133,6 +153,8 @@ void rf_gate_bind(struct rf_vcpu *v);
 int rf_gate_interrupted(struct rf_vcpu *v);
 /* True when the VMM (or our kick) wants KVM_RUN to return. */
 bool rf_gate_wanted(const struct rf_vcpu *v);
+/* Makes KVM_RUN return to the VMM with -EINTR, once. Any thread. */
+void rf_gate_kick(struct rf_vcpu *v);
 
 /* --- run.c: KVM_RUN until an exit is the VMM's ---------------------------- */
 int rf_vcpu_run(struct rf_vcpu *v);

@@ -21,6 +21,34 @@ bool rf_cpu_in_smm(struct rf_vcpu *v);
 /* Does it run a guest of the guest? Then its registers are that one's. */
 bool rf_cpu_nested(struct rf_vcpu *v);
 
+/* --- trap.c: traps in sealed text, and the table registers ------------------- */
+/* Of the instruction the vCPU stands on. */
+int rf_cpu_where(struct rf_vcpu *v, uint64_t *rip, uint32_t *cpl);
+int rf_cpu_get_tables(struct rf_vcpu *v, struct rf_vcpu_tables *out);
+/* As rf_msg_traps says. 0 or -errno with nothing changed. */
+int rf_traps_plant(const struct rf_msg_traps *m);
+/* The guest was reset, its seals are gone. Lock held. */
+void rf_traps_forget(void);
+/*
+ * An exit that was decoded as a trap: ended, RIP is on the instruction that stood there. False,
+ * nothing done: not ours after all (a reset took the trap away, or a guest's guest has an OUT at
+ * the same address).
+ */
+bool rf_trap_take(struct rf_vcpu *v, uint64_t rip, struct rf_trap_site *out);
+/*
+ * A move to a control register that keeps what is pinned: done, true. Else *value is what it would
+ * have got.
+ */
+bool rf_trap_settle(struct rf_vcpu *v, const struct rf_trap_site *site, uint64_t *value);
+/* The register gets what the verdict says and the vCPU goes on behind the instruction, or takes the
+ * verdict's fault on it. */
+int rf_trap_enforce(struct rf_vcpu *v, bool allowed);
+/* Is it time to compare, and are they others than those last judged? Then *out is what is there. */
+bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out);
+int rf_tables_enforce(struct rf_vcpu *v, bool allowed);
+/* Gets vCPUs out that have run for long without being looked at. Any thread. */
+void rf_tables_tick(void);
+
 /* --- msr.c: the VMM's MSR filter and ours, as one ------------------------- */
 struct rf_pinned {
 	uint32_t index;

@@ -26,6 +26,18 @@ static enum rf_decoded decode_mmio(const struct rf_exit *e, const struct rf_guar
 	return RF_NOT_OURS;
 }
 
+/* What is not exactly the trap is an OUT like any other. */
+static enum rf_decoded decode_io(const struct rf_exit *e, const struct rf_guard *g)
+{
+	if (e->io.port != RF_TRAP_PORT || !e->io.is_out || e->io.size != 1 || e->io.count != 1 ||
+	    e->io.cpl)
+		return RF_NOT_OURS;
+	for (size_t i = 0; i < g->traps_count; i++)
+		if (rf_trap_hit(g->traps[i], e->io.rip))
+			return RF_TRAPPED;
+	return RF_NOT_OURS;
+}
+
 enum rf_decoded rf_decode(const struct rf_exit *e, const struct rf_guard *g)
 {
 	switch (e->reason) {
@@ -46,6 +58,8 @@ enum rf_decoded rf_decode(const struct rf_exit *e, const struct rf_guard *g)
 		if (e->insn.has_bytes && e->insn.len > sizeof(e->insn.bytes))
 			return RF_MALFORMED;
 		return RF_CANNOT_EMULATE;
+	case RF_EXIT_IO:
+		return decode_io(e, g);
 	case RF_EXIT_OTHER:
 		break;
 	}

@@ -19,7 +19,8 @@ enum rf_exit_reason {
 	RF_EXIT_MMIO,
 	RF_EXIT_RDMSR,
 	RF_EXIT_WRMSR,
-	RF_EXIT_EMULATION
+	RF_EXIT_EMULATION,
+	RF_EXIT_IO
 };
 
 struct rf_exit {
@@ -40,6 +41,14 @@ struct rf_exit {
 		uint32_t len;
 		uint8_t bytes[15];
 	} insn;
+	struct {
+		uint16_t port;
+		uint8_t size;
+		uint32_t count;
+		bool is_out;
+		uint64_t rip;
+		uint32_t cpl;
+	} io;
 };
 
 /* What the fence knows at this moment. Ranges ascend and are disjoint. */
@@ -52,6 +61,8 @@ struct rf_guard {
 	const struct rf_guarded *ranges;
 	size_t count;
 	bool any_sealed;
+	const uint64_t *traps; /* where traps are planted, linear addresses */
+	size_t traps_count;
 	bool msr_pinned;	  /* the MSR of this exit is one of ours */
 	bool vmm_wants_msr_exits; /* the VMM asked for filtered-MSR exits itself */
 };
@@ -64,12 +75,36 @@ enum rf_decoded {
 	RF_PINNED_MSR,	   /* another MSR of ours is being written */
 	RF_MSR_DENY,	   /* filtered by the VMM, which expects KVM to answer #GP */
 	RF_CANNOT_EMULATE, /* may be a store to sealed bytes: the monitor decodes it */
+	RF_TRAPPED,	   /* one of our traps was executed by the kernel */
 	RF_MALFORMED,	   /* contradicts itself: fail closed */
 };
 
 #define RF_MSR_LSTAR                                                                               \
 	UINT32_C(0xc0000082) /* AMD APM vol. 2 6.1.1: target of SYSCALL in long mode               \
 			      */
+
+/*
+ * A trap is `out $port, %al`, two bytes, which always exits: KVM intercepts every port (SVM:
+ * arch/x86/kvm/svm/svm.c init_vmcb() INTERCEPT_IOIO_PROT with a bitmap of ones; VMX: vmcs_config
+ * CPU_BASED_UNCOND_IO_EXITING) and first asks its own devices (kvm_io_bus_write()): PIC, PIT and
+ * speaker, ELCR, VMMs' ioeventfds. The port is nobody's: not KVM's, not of QEMU's microvm, pc or
+ * q35 (info mtree shows 0xe0..0xef empty; 0xe9 is isa-debugcon's), not one Linux delays with
+ * (arch/x86/kernel/io_delay.c: 0x80, 0xed) and not 0x7e, whose RIP KVM advances early
+ * (KVM_X86_QUIRK_OUT_7E_INC_RIP).
+ */
+#define RF_TRAP_PORT 0xe6
+#define RF_TRAP_OPCODE 0xe6 /* OUT imm8, AL: SDM vol. 2B */
+#define RF_TRAP_LEN 2	    /* the rest of the instruction it replaces is filled with NOPs */
+
+/*
+ * Does RIP at the exit belong to the trap at `trap`? Intercepted by the CPU it is still on the OUT
+ * (x86.c kvm_fast_pio_out()), emulated by KVM it is past it (x86_emulate_instruction() commits what
+ * an OUT did before it exits); what follows is the trap's own NOP, never another OUT.
+ */
+static inline bool rf_trap_hit(uint64_t trap, uint64_t rip)
+{
+	return rip - trap == 0 || rip - trap == RF_TRAP_LEN;
+}
 
 enum rf_decoded rf_decode(const struct rf_exit *e, const struct rf_guard *g);
 

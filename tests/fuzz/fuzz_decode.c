@@ -60,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct rf_exit e = { 0 };
 	uint8_t flags, reason, count;
 	uint64_t at = 0;
+	const uint64_t traps[] = { 0x1000, 0xffffffff81000000 };
 	enum rf_decoded what;
 
 	take(&data, &size, &flags, 1);
@@ -67,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take(&data, &size, &count, 1);
 	g.any_sealed = flags & 1;
 	g.vmm_wants_msr_exits = flags & 2;
-	e.reason = (enum rf_exit_reason)(reason % 6);
+	e.reason = (enum rf_exit_reason)(reason % 7);
 	e.mmio.is_write = flags & 4;
 	e.msr.by_filter = flags & 8;
 	e.insn.has_bytes = flags & 16;
@@ -79,6 +80,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take(&data, &size, &e.msr.index, 4);
 	if (flags & 64)
 		e.msr.index = RF_MSR_LSTAR;
+	take(&data, &size, &e.io, sizeof(e.io.port) + sizeof(e.io.size));
+	e.io.count = flags & 32 ? 1 : e.mmio.len;
+	e.io.is_out = flags & 4;
+	e.io.rip = e.mmio.gpa;
+	e.io.cpl = flags & 128 ? 0 : count;
+	if (flags & 64)
+		e.io.port = RF_TRAP_PORT;
+	g.traps = traps;
+	g.traps_count = flags & 2 ? 0 : 2;
 	while (g.count < count % (MAX_RANGES + 1)) {
 		struct rf_guarded *r = &ranges[g.count];
 		uint32_t gap, pages;
@@ -110,6 +120,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (g.any_sealed == (what == RF_NOT_OURS))
 			abort();
 		if (what == RF_CANNOT_EMULATE && e.insn.has_bytes && e.insn.len > 15)
+			abort();
+		break;
+	case RF_EXIT_IO:
+		if (what != (e.io.port == RF_TRAP_PORT && e.io.is_out && e.io.size == 1 &&
+			     e.io.count == 1 && !e.io.cpl && g.traps_count &&
+			     (e.io.rip == traps[0] || e.io.rip == traps[1] ||
+			      e.io.rip == traps[0] + 2 || e.io.rip == traps[1] + 2)
+				     ? RF_TRAPPED : RF_NOT_OURS))
 			abort();
 		break;
 	case RF_EXIT_OTHER:

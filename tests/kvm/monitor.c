@@ -287,6 +287,13 @@ int monitor_seal(uint64_t kernel, const struct rf_region *regions, uint32_t coun
 	return monitor_command(&m.h);
 }
 
+int monitor_traps(const struct rf_msg_traps *m)
+{
+	struct rf_msg_traps copy = *m;
+
+	return monitor_command(&copy.h);
+}
+
 const volatile struct rf_board *monitor_board(void)
 {
 	return board;

@@ -41,6 +41,19 @@ int rf_watch_arm(const struct rf_msg_watch *m)
 	return m->kernel == 1 ? 0 : -ESTALE;
 }
 
+int rf_traps_plant(const struct rf_msg_traps *m)
+{
+	atomic_store(&rf_vm.check_ns, m->check_ms * UINT64_C(1000000));
+	return m->count == 3 ? 0 : -EILSEQ;
+}
+
+static atomic_uint ticks;
+
+void rf_tables_tick(void)
+{
+	ticks += atomic_load(&rf_vm.check_ns) != 0;
+}
+
 int rf_patch_restore(const struct rf_msg_restore *m)
 {
 	return m->flight == 6 ? 0 : -ENOENT;
@@ -56,11 +69,11 @@ bool rf_cr_watched(void)
 	return true;
 }
 
-static atomic_int ticks;
+static atomic_uint cr_ticks;
 
 void rf_cr_tick(void)
 {
-	atomic_fetch_add(&ticks, 1);
+	cr_ticks++;
 }
 
 int rf_patch_use(int fd)
@@ -319,6 +332,23 @@ static void commands_are_answered(void **state)
 	memcpy(&d, packet, sizeof(d));
 	assert_int_equal(d.h.seq, 12);
 	assert_int_equal(d.status, -ESTALE);
+	for (uint32_t count = 3; count <= 4; count++) {
+		struct rf_msg_traps t = { .kernel = 1, .count = count, .check_ms = 5 };
+
+		rf_msg_init(&t.h, RF_MSG_TRAPS, 14);
+		tell(&t, sizeof(t));
+		assert_int_equal(receive(packet), sizeof(d));
+		memcpy(&d, packet, sizeof(d));
+		assert_int_equal(d.h.seq, 14);
+		assert_int_equal(d.status, count == 3 ? 0 : -EILSEQ);
+	}
+	/* Without a word from the monitor, too. */
+	for (unsigned now = ticks, n = 0; ticks < now + 3; n++) {
+		assert_true(n < 1000);
+		usleep(5000);
+	}
+	atomic_store(&rf_vm.check_ns, 0);
+	assert_true(cr_ticks > 0);
 	for (uint64_t flight = 6; flight <= 7; flight++) {
 		struct rf_msg_restore r = { .kernel = 1, .flight = flight };
 

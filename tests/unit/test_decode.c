@@ -118,12 +118,45 @@ static void emulation(void **state)
 	assert_int_equal(rf_decode(&e, &guard), RF_CANNOT_EMULATE);
 }
 
+static enum rf_decoded out(uint16_t port, uint64_t rip, uint8_t size, uint32_t count, uint32_t cpl, bool is_out)
+{
+	static const uint64_t traps[] = { 0xffffffff81001000, 0xffffffff81002000 };
+	struct rf_exit e = { .reason = RF_EXIT_IO,
+			     .io = { port, size, count, is_out, rip, cpl } };
+	struct rf_guard g = guard;
+
+	assert_int_equal(rf_decode(&e, &g), RF_NOT_OURS); /* none is planted */
+	g.traps = traps;
+	g.traps_count = 2;
+	return rf_decode(&e, &g);
+}
+
+static void traps(void **state)
+{
+	const uint64_t rip = 0xffffffff81002000;
+
+	assert_int_equal(out(RF_TRAP_PORT, rip, 1, 1, 0, true), RF_TRAPPED);
+	assert_int_equal(out(RF_TRAP_PORT, rip - 0x1000, 1, 1, 0, true), RF_TRAPPED);
+	assert_int_equal(out(RF_TRAP_PORT, rip + 2, 1, 1, 0, true), RF_TRAPPED); /* emulated */
+	assert_int_equal(out(RF_TRAP_PORT, rip + 1, 1, 1, 0, true), RF_NOT_OURS);
+	assert_int_equal(out(RF_TRAP_PORT, rip + 3, 1, 1, 0, true), RF_NOT_OURS);
+	assert_int_equal(out(RF_TRAP_PORT, rip - 2, 1, 1, 0, true), RF_NOT_OURS);
+	assert_int_equal(out(RF_TRAP_PORT, rip & UINT32_MAX, 1, 1, 0, true), RF_NOT_OURS);
+	assert_int_equal(out(RF_TRAP_PORT, rip, 2, 1, 0, true), RF_NOT_OURS);
+	assert_int_equal(out(RF_TRAP_PORT, rip, 1, 0, 0, true), RF_NOT_OURS);
+	assert_int_equal(out(RF_TRAP_PORT, rip, 1, 2, 0, true), RF_NOT_OURS);
+	assert_int_equal(out(RF_TRAP_PORT, rip, 1, 1, 3, true), RF_NOT_OURS);
+	assert_int_equal(out(RF_TRAP_PORT, rip, 1, 1, 0, false), RF_NOT_OURS);
+	assert_int_equal(out(RF_TRAP_PORT + 1, rip, 1, 1, 0, true), RF_NOT_OURS);
+	assert_int_equal(out(0, rip, 1, 1, 0, true), RF_NOT_OURS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stores), cmocka_unit_test(malformed_stores),
 		cmocka_unit_test(not_ours), cmocka_unit_test(msrs),
-		cmocka_unit_test(emulation),
+		cmocka_unit_test(emulation), cmocka_unit_test(traps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Traps in sealed text, where the kernel loads a descriptor table, and the registers compared. */
+#include "tests/kvm/scenario.h"
+
+#define NEW_IDT 0x6000 /* a copy of the machine's, made here */
+#define OLD_IDT 0x5000
+#define OLD_GDT 0x4000
+#define NEW_GDT 0x40000
+#define WP (UINT64_C(1) << 16)
+#define PGE (UINT64_C(1) << 7)
+#define PCE (UINT64_C(1) << 8)
+#define PORT 0xe6
+
+/* Code that is sealed, each piece on 64 bytes of its own. */
+GUEST(t_lidt, "lidt (%rdi)\n mov $0x77, %eax");
+GUEST(t_lgdt, "lgdt 0x10(%rdi,%rcx,8)\n mov $0x78, %eax");
+GUEST(t_lldt, "lldt %cx\n mov $0x79, %eax");
+GUEST(t_ltr, "ltr %cx\n mov $0x7a, %eax");
+GUEST(t_cr0, "mov %rcx, %cr0\n mov $0x7b, %eax");
+GUEST(t_cr4, "mov %r9, %cr4\n mov $0x7c, %eax");
+
+GUEST(g_jump, "jmp *%rbx");
+GUEST(g_out, "out %al, $0xe6\n mov $0x55, %eax");
+GUEST(g_lidt_out, "lidt (%rdi)\n out %al, $0x99");
+GUEST(g_spin, "1: lidt (%rdi)\n 2: cmpq $0, (%rsi)\n je 2b");
+
+enum { LIDT, LGDT, LLDT, LTR, CR0, CR4, PIECES };
+
+static const struct {
+	const uint8_t *code, *end;
+	uint8_t len, kind, reg;
+} pieces[PIECES] = {
+	{ t_lidt, t_lidt_end, 3, RF_TRAP_LIDT, 0 },    { t_lgdt, t_lgdt_end, 5, RF_TRAP_LGDT, 0 },
+	{ t_lldt, t_lldt_end, 3, RF_TRAP_LLDT, 0 },    { t_ltr, t_ltr_end, 3, RF_TRAP_LTR, 0 },
+	{ t_cr0, t_cr0_end, 3, RF_TRAP_MOV_CR0, 1 },   { t_cr4, t_cr4_end, 4, RF_TRAP_MOV_CR4, 9 },
+};
+
+#define AT(n) (SEALED + (n) * UINT64_C(64))
+
+static struct rf_msg_traps sites(uint64_t kernel)
+{
+	struct rf_msg_traps m = { .kernel = kernel, .count = PIECES, .cr0 = WP, .cr4 = PGE };
+
+	rf_msg_init(&m.h, RF_MSG_TRAPS, 0);
+	for (int i = 0; i < PIECES; i++) {
+		struct rf_trap_site *s = &m.sites[i];
+
+		s->gpa = AT(i);
+		s->len = pieces[i].len;
+		s->kind = pieces[i].kind;
+		s->reg = pieces[i].reg;
+		memcpy(s->bytes, pieces[i].code, s->len);
+	}
+	return m;
+}
+
+/* The pieces sealed where the guest maps them: at their own address. The kernel's id. */
+static uint64_t sealed_pieces(unsigned cpus)
+{
+	const struct rf_region text = { SEALED, SEALED_SIZE, SEALED, RF_REGION_TEXT, 0 };
+	uint64_t kernel;
+
+	protected_machine(cpus);
+	for (int i = 0; i < PIECES; i++)
+		memcpy(vm.ram + AT(i), pieces[i].code, (size_t)(pieces[i].end - pieces[i].code));
+	memcpy(vm.ram + NEW_IDT, vm.ram + OLD_IDT, 0x1000);
+	memcpy(vm.ram + NEW_GDT, vm.ram + OLD_GDT, 24);
+	kernel = kernel_starts(0);
+	CHECK_EQ(monitor_seal(kernel, &text, 1), 0);
+	kernel_goes_on(kernel);
+	return kernel;
+}
+
+static uint64_t trapped_machine(unsigned cpus, uint32_t check_ms)
+{
+	uint64_t kernel = sealed_pieces(cpus);
+	struct rf_msg_traps m = sites(kernel);
+
+	m.check_ms = check_ms;
+	CHECK_EQ(monitor_traps(&m), 0);
+	return kernel;
+}
+
+static void put_pointer(uint64_t at, uint16_t limit, uint64_t base)
+{
+	memcpy(vm.ram + at, &limit, sizeof(limit));
+	memcpy(vm.ram + at + 2, &base, sizeof(base));
+}
+
+static struct kvm_sregs sregs(struct cpu *c)
+{
+	struct kvm_sregs s;
+
+	CHECK_EQ(cpu_ioctl(c, KVM_GET_SREGS, &s), 0);
+	return s;
+}
+
+/* What the next trap gets. */
+static struct rf_table answer;
+static uint32_t word;
+
+static bool judge(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
+{
+	v->verdict = word;
+	v->table = answer;
+	v->vector = 13;
+	memcpy(v->gpr, ev->regs.gpr, sizeof(v->gpr));
+	v->rip = ev->regs.rip;
+	v->rflags = ev->regs.rflags;
+	return true;
+}
+
+/* Runs a piece to its HLT; the exception there, 0 none. */
+static uint64_t run_piece(int n, uint64_t rdi, uint64_t rcx)
+{
+	struct cpu *c = &vm.cpus[0];
+	struct fault f;
+
+	CPU_START(c, g_jump, .rbx = AT(n), .rdi = rdi, .rcx = rcx, .r9 = rcx, .r12 = 12);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
+	if (cpu_faulted(c, &f)) {
+		CHECK_EQ(f.rip, AT(n));
+		CHECK_EQ(f.error, 0);
+		return f.vector;
+	}
+	CHECK_EQ(cpu_regs(c).rax, 0x77 + n);
+	CHECK_EQ(cpu_regs(c).r12, 12);
+	CHECK_EQ(cpu_regs(c).rip, AT(n) + (uint64_t)(pieces[n].end - pieces[n].code));
+	return 0;
+}
+
+void traps_planted(void)
+{
+	uint64_t kernel = sealed_pieces(1);
+	struct rf_msg_traps m = sites(kernel);
+
+	CHECK_EQ(monitor_traps(&m), 0);
+	CHECK_EQ(monitor_board()->traps_count, PIECES);
+	for (int i = 0; i < PIECES; i++) {
+		const uint8_t *copy = sealed_copy(AT(i));
+
+		CHECK_EQ(copy[0], 0xe6);
+		CHECK_EQ(copy[1], PORT);
+		for (int n = 2; n < pieces[i].len; n++)
+			CHECK_EQ(copy[n], 0x90);
+		CHECK(!memcmp(copy + pieces[i].len, pieces[i].code + pieces[i].len,
+			      (size_t)(pieces[i].end - pieces[i].code) - pieces[i].len));
+		/* What the VMM saves and dumps is the kernel as it is. */
+		CHECK(!memcmp(vm.ram + AT(i), pieces[i].code,
+			      (size_t)(pieces[i].end - pieces[i].code)));
+		CHECK_EQ(monitor_board()->traps[i].gpa, AT(i));
+	}
+	CHECK_EQ((int64_t)monitor_traps(&m), -EALREADY);
+}
+
+void traps_refused(void)
+{
+	uint64_t kernel = sealed_pieces(1);
+	struct rf_msg_traps m;
+
+	for (int what = 0; what < 9; what++) {
+		int expected = -EINVAL;
+
+		m = sites(kernel);
+		switch (what) {
+		case 0: m.kernel++, expected = -ESTALE; break;
+		case 1: m.kernel = 0, expected = -ESTALE; break;
+		case 2: m.count = RF_TRAP_MAX + 1; break;
+		case 3: m.sites[2].gpa = m.sites[1].gpa + 4; break; /* overlap */
+		case 4: m.sites[0].gpa = OTHER; break;		    /* not sealed */
+		case 5: m.sites[0].len = 2; break;
+		case 6: m.sites[5].gpa = SEALED + SEALED_SIZE - 2; break;
+		case 7: m.sites[0].kind = 7; break;
+		case 8: m.sites[PIECES - 1].bytes[0]++, expected = -EILSEQ; break;
+		}
+		CHECK_EQ((int64_t)monitor_traps(&m), expected);
+		CHECK_EQ(monitor_board()->traps_count, 0);
+	}
+	CHECK(!memcmp(sealed_copy(SEALED), vm.ram + SEALED, SEALED_SIZE));
+	m = sites(kernel);
+	CHECK_EQ(monitor_traps(&m), 0);
+}
+
+void trap_allowed(void)
+{
+	struct rf_msg_event ev;
+	struct kvm_sregs s;
+
+	trapped_machine(1, 0);
+	monitor_set_judge(judge);
+	word = RF_VERDICT_ALLOW;
+	answer = (struct rf_table){ NEW_IDT, 0x1ff, 0, 0 };
+	CHECK_EQ(run_piece(LIDT, DATA, 0), 0);
+	ev = monitor_event(1, RF_EVENT_TRAP);
+	CHECK_EQ(ev.trap.gpa, AT(LIDT));
+	CHECK_EQ(ev.trap.kind, RF_TRAP_LIDT);
+	CHECK_EQ(ev.trap.len, 3);
+	CHECK_EQ(ev.regs.rip, AT(LIDT));
+	CHECK_EQ(ev.regs.gpr[7], DATA);
+	CHECK_EQ(ev.tables.idt.base, OLD_IDT);
+	CHECK_EQ(ev.tables.gdt.base, OLD_GDT);
+	CHECK_EQ(ev.tables.gdt.limit, 23);
+	s = sregs(&vm.cpus[0]);
+	CHECK_EQ(s.idt.base, NEW_IDT);
+	CHECK_EQ(s.idt.limit, 0x1ff);
+
+	answer = (struct rf_table){ NEW_GDT, 47, 0, 0 };
+	CHECK_EQ(run_piece(LGDT, DATA, 0), 0);
+	s = sregs(&vm.cpus[0]);
+	CHECK_EQ(s.gdt.base, NEW_GDT);
+	CHECK_EQ(s.gdt.limit, 47);
+
+	answer = (struct rf_table){ 0 };
+	CHECK_EQ(run_piece(LLDT, DATA, 0), 0);
+	CHECK(sregs(&vm.cpus[0]).ldt.unusable || !sregs(&vm.cpus[0]).ldt.present);
+	answer = (struct rf_table){ DATA, 0xffff, 0x28, 0 };
+	CHECK_EQ(run_piece(LLDT, DATA, 0x28), 0);
+	s = sregs(&vm.cpus[0]);
+	CHECK_EQ(s.ldt.base, DATA);
+	CHECK_EQ(s.ldt.limit, 0xffff);
+	CHECK_EQ(s.ldt.selector, 0x28);
+	CHECK_EQ(s.ldt.type, 2);
+
+	answer = (struct rf_table){ DATA + 0x800, 0x67, 0x18, 0 };
+	CHECK_EQ(run_piece(LTR, DATA, 0x18), 0);
+	s = sregs(&vm.cpus[0]);
+	CHECK_EQ(s.tr.base, DATA + 0x800);
+	CHECK_EQ(s.tr.limit, 0x67);
+	CHECK_EQ(s.tr.selector, 0x18);
+	CHECK_EQ(s.tr.type, 11);
+	CHECK_EQ(monitor_count(RF_COUNT_TRAP), 5);
+	CHECK_EQ(monitor_count(RF_COUNT_DENIED), 0);
+}
+
+void trap_denied(void)
+{
+	struct kvm_sregs old, now;
+
+	trapped_machine(1, 0);
+	old = sregs(&vm.cpus[0]);
+	monitor_set_judge(judge);
+	word = RF_VERDICT_DENY;
+	for (int n = LIDT; n <= LTR; n++) {
+		CHECK_EQ(run_piece(n, DATA, 0x18), 13);
+		CHECK_EQ(cpu_regs(&vm.cpus[0]).r12, 12);
+		CHECK_EQ(monitor_outcome((unsigned)n).status, 0);
+	}
+	now = sregs(&vm.cpus[0]);
+	CHECK(!memcmp(&old.idt, &now.idt, sizeof(old.idt)));
+	CHECK(!memcmp(&old.gdt, &now.gdt, sizeof(old.gdt)));
+	CHECK_EQ(now.tr.base, old.tr.base);
+	CHECK_EQ(monitor_count(RF_COUNT_DENIED), 4);
+}
+
+/* Bits that stay set are no event; what the CPU refuses is its own #GP. */
+void trap_control_registers(void)
+{
+	struct cpu *c;
+	uint64_t cr0, cr4;
+
+	trapped_machine(1, 0);
+	c = &vm.cpus[0];
+	cr0 = sregs(c).cr0;
+	cr4 = sregs(c).cr4;
+	monitor_set_judge(judge);
+	word = RF_VERDICT_DENY;
+	CHECK_EQ(run_piece(CR0, 0, cr0 ^ 8), 0); /* TS */
+	CHECK_EQ(sregs(c).cr0, cr0 ^ 8);
+	CHECK_EQ(run_piece(CR0, 0, cr0 & ~UINT64_C(1)), 13); /* PG without PE */
+	CHECK_EQ(run_piece(CR4, 0, cr4 | PGE), 0);
+	CHECK_EQ(run_piece(CR4, 0, cr4 | PGE | PCE), 0);
+	CHECK_EQ(run_piece(CR4, 0, cr4 | PGE | UINT64_C(1) << 40), 13);
+	CHECK_EQ(monitor_events(), 1); /* the kernel's */
+	CHECK_EQ(run_piece(CR0, 0, cr0 & ~WP), 13);
+	CHECK_EQ(sregs(c).cr0, cr0 ^ 8);
+	CHECK_EQ(monitor_event(1, RF_EVENT_TRAP).trap.value, cr0 & ~WP);
+	CHECK_EQ(run_piece(CR4, 0, cr4 | PCE), 13);
+	CHECK_EQ(sregs(c).cr4, cr4 | PGE | PCE);
+	CHECK_EQ(monitor_event(2, RF_EVENT_TRAP).trap.kind, RF_TRAP_MOV_CR4);
+	word = RF_VERDICT_ALLOW;
+	CHECK_EQ(run_piece(CR4, 0, cr4 | PCE), 0);
+	CHECK_EQ(sregs(c).cr4, cr4 | PCE);
+	CHECK_EQ(run_piece(CR4, 0, cr4), 0); /* PGE is not set any more */
+	CHECK_EQ(monitor_events(), 4);
+}
+
+/* The same OUT elsewhere is an OUT. */
+void trap_elsewhere(void)
+{
+	struct cpu *c;
+
+	trapped_machine(1, 0);
+	c = &vm.cpus[0];
+	CPU_START(c, g_out);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
+	CHECK_EQ(c->run->io.port, PORT);
+	CHECK_EQ(c->run->io.direction, KVM_EXIT_IO_OUT);
+	CHECK_EQ(monitor_events(), 1);
+	CHECK_EQ(monitor_count(RF_COUNT_TRAP), 0);
+}
+
+/* Held at a trap: the VMM can have its thread, and sees the vCPU before the instruction. */
+void trap_held(void)
+{
+	struct rf_msg_verdict v;
+	struct rf_msg_event ev;
+	struct cpu *c;
+
+	trapped_machine(1, 0);
+	c = &vm.cpus[0];
+	CPU_START(c, g_jump, .rbx = AT(LIDT), .rdi = DATA);
+	ev = monitor_event(1, RF_EVENT_TRAP);
+	while (!atomic_load(&c->eintr)) {
+		cpu_kick(c);
+		usleep(1000);
+	}
+	CHECK_EQ(cpu_regs(c).rip, AT(LIDT));
+	CHECK_EQ(sregs(c).idt.base, OLD_IDT);
+	v = (struct rf_msg_verdict){ .id = ev.id, .verdict = RF_VERDICT_ALLOW,
+				     .table = { NEW_IDT, 0x1ff, 0, 0 } };
+	monitor_verdict(&v);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
+	CHECK_EQ(cpu_regs(c).rax, 0x77);
+	CHECK_EQ(sregs(c).idt.base, NEW_IDT);
+}
+
+static bool deny_tables(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
+{
+	if (ev->kind == RF_EVENT_TABLES && ev->tables.idt.base == NEW_IDT)
+		v->verdict = RF_VERDICT_DENY;
+	return true;
+}
+
+/* LIDT out of text that is not sealed: found on the way to the VMM, and put back. */
+void tables_compared(void)
+{
+	struct rf_msg_event ev;
+	struct cpu *c;
+
+	trapped_machine(1, 1);
+	c = &vm.cpus[0];
+	put_pointer(DATA, 0x1ff, NEW_IDT);
+	put_pointer(DATA + 16, 0x1ff, OLD_IDT);
+	monitor_set_judge(deny_tables);
+	/* The first look has nothing to compare with. */
+	usleep(20000);
+	CPU_START(c, g_lidt_out, .rdi = DATA + 16);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
+	CHECK_EQ(c->run->io.port, 0x99);
+	ev = monitor_event(1, RF_EVENT_TABLES);
+	CHECK_EQ(ev.has_kept, 0);
+	CHECK_EQ(ev.tables.idt.base, OLD_IDT);
+	usleep(20000);
+	CPU_START(c, g_lidt_out, .rdi = DATA + 16);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
+	CHECK_EQ(monitor_events(), 2);
+	usleep(20000);
+	CPU_START(c, g_lidt_out, .rdi = DATA);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_IO); /* the VMM still gets its exit */
+	CHECK_EQ(c->run->io.port, 0x99);
+	ev = monitor_event(2, RF_EVENT_TABLES);
+	CHECK_EQ(ev.has_kept, 1);
+	CHECK_EQ(ev.tables.idt.base, NEW_IDT);
+	CHECK_EQ(ev.kept.idt.base, OLD_IDT);
+	CHECK_EQ(sregs(c).idt.base, OLD_IDT);
+	CHECK_EQ(monitor_outcome(0).status, 0);
+	monitor_set_judge(allow);
+	usleep(20000);
+	CPU_START(c, g_lidt_out, .rdi = DATA);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
+	CHECK_EQ(monitor_event(3, RF_EVENT_TABLES).tables.idt.base, NEW_IDT);
+	CHECK_EQ(sregs(c).idt.base, NEW_IDT);
+	usleep(20000);
+	CPU_START(c, g_lidt_out, .rdi = DATA);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
+	CHECK_EQ(monitor_events(), 4);
+}
+
+/* A vCPU that never leaves is got out once it has run for long. */
+void tables_compared_spinning(void)
+{
+	const uint64_t go = 1;
+	struct cpu *c;
+
+	trapped_machine(1, 50);
+	c = &vm.cpus[0];
+	put_pointer(DATA, 0x1ff, NEW_IDT);
+	monitor_set_judge(allow);
+	CPU_START(c, g_spin, .rdi = DATA, .rsi = DATA + 64);
+	CHECK_EQ(monitor_event(1, RF_EVENT_TABLES).tables.idt.base, NEW_IDT);
+	for (int i = 0; !atomic_load(&c->eintr); i++) {
+		CHECK(i < 1000);
+		usleep(10000);
+	}
+	memcpy(vm.ram + DATA + 64, &go, sizeof(go));
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
+}
