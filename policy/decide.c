@@ -12,6 +12,7 @@ enum stance {
 	DENIED_ALWAYS, /* nothing could be applied, so observing denies it too */
 	UNDONE,	       /* it is undone already; observing does it again */
 	LATE,	       /* the same, but something ran in between */
+	FOUND_WAITING, /* found afterwards, and can be put back: an event waits */
 	FOUND, /* it never reached the guest, and was found afterwards: no event waits for an end */
 	NOT_OURS,
 };
@@ -26,6 +27,9 @@ static const struct row {
 } rows[] = {
 	/* Both regions hold only what the kernel itself promised never to write again. */
 	{ RF_FACT_WRITE, RF_FACT_REGION_RODATA, ANY, ANY, DENIED, "rodata-is-never-written" },
+
+	/* set_memory_ro() in idt_setup_apic_and_irq_gates(), arch/x86/kernel/idt.c */
+	{ RF_FACT_WRITE, RF_FACT_REGION_IDT, ANY, ANY, DENIED, "idt-is-never-written" },
 
 	{ RF_FACT_WRITE, RF_FACT_REGION_TEXT, RF_FACT_PATCH_STEP, ANY, LEGAL,
 	  "text-patch-legal-step" },
@@ -42,6 +46,7 @@ static const struct row {
 	   asked. */
 	{ RF_FACT_EMULATION, RF_FACT_REGION_RODATA, ANY, ANY, DENIED_ALWAYS,
 	  "rodata-is-never-written" },
+	{ RF_FACT_EMULATION, RF_FACT_REGION_IDT, ANY, ANY, DENIED_ALWAYS, "idt-is-never-written" },
 	{ RF_FACT_EMULATION, RF_FACT_REGION_TEXT, ANY, ANY, DENIED_ALWAYS,
 	  "text-store-no-patcher-uses" },
 	{ RF_FACT_EMULATION, RF_FACT_REGION_OUTSIDE, ANY, ANY, NOT_OURS, "outside-sealed-memory" },
@@ -58,7 +63,33 @@ static const struct row {
 
 	{ RF_FACT_DMA, RF_FACT_REGION_TEXT, ANY, ANY, FOUND, "dma-to-sealed-memory" },
 	{ RF_FACT_DMA, RF_FACT_REGION_RODATA, ANY, ANY, FOUND, "dma-to-sealed-memory" },
+	{ RF_FACT_DMA, RF_FACT_REGION_IDT, ANY, ANY, FOUND, "dma-to-sealed-memory" },
 	{ RF_FACT_ABANDONED, RF_FACT_REGION_TEXT, ANY, ANY, FOUND, "text-patch-abandoned" },
+};
+
+/* Of registers and the tables they lead to. */
+static const struct {
+	enum rf_fact_kind kind;
+	enum rf_fact_table table;
+	struct row row;
+} table_rows[] = {
+	{ RF_FACT_LOAD, RF_FACT_TABLE_KERNELS, { .stance = LEGAL, .rule = "table-of-the-kernel" } },
+	{ RF_FACT_LOAD, RF_FACT_TABLE_FOREIGN, { .stance = DENIED, .rule = "table-is-foreign" } },
+	{ RF_FACT_LOAD,
+	  RF_FACT_TABLE_FORGED,
+	  { .stance = DENIED, .rule = "table-entry-is-forged" } },
+	{ RF_FACT_LOAD,
+	  RF_FACT_TABLE_CLEARED,
+	  { .stance = DENIED, .rule = "control-register-is-pinned" } },
+	{ RF_FACT_TABLE,
+	  RF_FACT_TABLE_KERNELS,
+	  { .stance = LEGAL, .rule = "table-of-the-kernel" } },
+	{ RF_FACT_TABLE,
+	  RF_FACT_TABLE_FOREIGN,
+	  { .stance = FOUND_WAITING, .rule = "table-is-foreign" } },
+	{ RF_FACT_ENTRY,
+	  RF_FACT_TABLE_FORGED,
+	  { .stance = FOUND, .rule = "table-entry-is-forged" } },
 };
 
 /* What no row fits, by kind: a guess must not make anything legal, nor apply what cannot be
@@ -68,6 +99,9 @@ static const struct row undecided[] = {
 	{ RF_FACT_MSR, ANY, ANY, ANY, DENIED, "undecided" },
 	{ RF_FACT_DMA, ANY, ANY, ANY, FOUND, "undecided" },
 	{ RF_FACT_ABANDONED, ANY, ANY, ANY, FOUND, "undecided" },
+	{ RF_FACT_LOAD, ANY, ANY, ANY, DENIED, "undecided" },
+	{ RF_FACT_TABLE, ANY, ANY, ANY, FOUND_WAITING, "undecided" },
+	{ RF_FACT_ENTRY, ANY, ANY, ANY, FOUND, "undecided" },
 };
 static const struct row unknown = { .stance = DENIED_ALWAYS, .rule = "undecided" };
 
@@ -83,6 +117,9 @@ static const struct row *find_row(const struct rf_facts *f)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (fits(&rows[i], f))
 			return &rows[i];
+	for (size_t i = 0; i < sizeof(table_rows) / sizeof(table_rows[0]); i++)
+		if (table_rows[i].kind == f->kind && table_rows[i].table == f->table)
+			return &table_rows[i].row;
 	for (size_t i = 0; i < sizeof(undecided) / sizeof(undecided[0]); i++)
 		if (fits(&undecided[i], f))
 			return &undecided[i];
@@ -111,6 +148,14 @@ int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct
 			return 0;
 		}
 		break;
+	case FOUND_WAITING:
+		*out = (struct rf_decision){ RF_WORD_DETECTED,
+					     p->mode == RF_MODE_OBSERVE ? RF_ACTION_APPLY
+					     : p->on_denied == RF_ON_DENIED_KILL
+						     ? RF_ACTION_KILL
+						     : RF_ACTION_SUPPRESS,
+					     r->rule };
+		return 0;
 	case FOUND:
 		*out = (struct rf_decision){ RF_WORD_DETECTED, RF_ACTION_SUPPRESS, r->rule };
 		return 0;

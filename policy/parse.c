@@ -20,7 +20,7 @@ struct file_seal {
 };
 
 struct file_pin {
-	int *msrs, *debugctl, *spec_ctrl, *control, *pge, *control_watch;
+	int *msrs, *debugctl, *spec_ctrl, *control, *pge, *control_watch, *tables;
 };
 
 struct file {
@@ -30,6 +30,7 @@ struct file {
 	struct file_pin *pin;
 	unsigned int *dma_sweep_ms;
 	unsigned int *patch_timeout_ms;
+	unsigned int *register_check_ms;
 };
 
 static const cyaml_strval_t mode_names[] = {
@@ -67,6 +68,8 @@ static const cyaml_schema_field_t pin_fields[] = {
 	CYAML_FIELD_ENUM_PTR("pge", WORD, struct file_pin, pge, bool_names, COUNT(bool_names)),
 	CYAML_FIELD_ENUM_PTR("control_watch", WORD, struct file_pin, control_watch, watch_names,
 			     COUNT(watch_names)),
+	CYAML_FIELD_ENUM_PTR("tables", WORD, struct file_pin, tables, bool_names,
+			     COUNT(bool_names)),
 	CYAML_FIELD_END,
 };
 
@@ -80,6 +83,8 @@ static const cyaml_schema_field_t fields[] = {
 	CYAML_FIELD_UINT_PTR("dma_sweep_ms", CYAML_FLAG_OPTIONAL, struct file, dma_sweep_ms),
 	CYAML_FIELD_UINT_PTR("patch_timeout_ms", CYAML_FLAG_OPTIONAL, struct file,
 			     patch_timeout_ms),
+	CYAML_FIELD_UINT_PTR("register_check_ms", CYAML_FLAG_OPTIONAL, struct file,
+			     register_check_ms),
 	CYAML_FIELD_END,
 };
 
@@ -114,6 +119,8 @@ void rf_policy_default(struct rf_policy *out)
 		.seal_rodata = true,
 		.pin_msrs = true,
 		.pin_control = true,
+		.pin_tables = true,
+		.register_check_ms = 1000,
 		.dma_sweep_ms = 1000,
 		.patch_timeout_ms = 20000,
 	};
@@ -209,6 +216,12 @@ static int convert(const struct file *f, struct rf_policy_diag *diag, struct rf_
 		p.need_watch = *f->pin->control_watch;
 	if (p.need_watch && !p.pin_control)
 		return bad(diag, "control_watch is required, but control is not pinned");
+	if (f->pin && f->pin->tables)
+		p.pin_tables = *f->pin->tables;
+	if (f->register_check_ms)
+		p.register_check_ms = *f->register_check_ms;
+	if (p.register_check_ms > RF_POLICY_CHECK_MAX)
+		return bad(diag, "register_check_ms is not within 0..60000");
 	if (f->dma_sweep_ms)
 		p.dma_sweep_ms = *f->dma_sweep_ms;
 	if (p.dma_sweep_ms < RF_POLICY_SWEEP_MIN || p.dma_sweep_ms > RF_POLICY_SWEEP_MAX)

@@ -37,8 +37,10 @@ struct rf_policy {
 	bool pin_control;		  /* control registers, where the host has a watch */
 	bool pin_pge;			  /* CR4.PGE as well */
 	bool need_watch;		  /* no watch, no VM */
-	uint32_t dma_sweep_ms;		  /* decoys are compared this often, milliseconds */
-	uint32_t patch_timeout_ms; /* a patch that takes longer was left half way, milliseconds */
+	bool pin_tables;	    /* descriptor tables: the kernel's own alone, the IDT sealed */
+	uint32_t register_check_ms; /* table registers are compared this often, 0: not */
+	uint32_t dma_sweep_ms;	    /* decoys are compared this often, milliseconds */
+	uint32_t patch_timeout_ms;  /* a patch that takes longer was left half way, milliseconds */
 };
 
 /* --- the file ------------------------------------------------------------- */
@@ -47,6 +49,7 @@ struct rf_policy {
 #define RF_POLICY_SWEEP_MIN 10u	       /* milliseconds */
 #define RF_POLICY_SWEEP_MAX 3600000u
 /* The kernel holds text_mutex and waits for each CPU: a busy host may take that to seconds. */
+#define RF_POLICY_CHECK_MAX 60000u
 #define RF_POLICY_PATCH_MIN 1000u /* milliseconds */
 #define RF_POLICY_PATCH_MAX 3600000u
 
@@ -85,6 +88,9 @@ enum rf_fact_kind {
 	RF_FACT_CONTROL,      /* a pinned bit of a control register was cleared, and is set again
 				 before the next instruction */
 	RF_FACT_CONTROL_LATE, /* the same, some time later */
+	RF_FACT_LOAD,	      /* a register is being loaded by an instruction of the kernel's */
+	RF_FACT_TABLE,	      /* the table registers of a vCPU, compared; it waits */
+	RF_FACT_ENTRY,	      /* what stands in a descriptor table */
 };
 
 enum rf_fact_region {
@@ -92,6 +98,7 @@ enum rf_fact_region {
 	RF_FACT_REGION_TEXT,
 	RF_FACT_REGION_RODATA,
 	RF_FACT_REGION_OUTSIDE, /* proven to touch nothing sealed */
+	RF_FACT_REGION_IDT,
 };
 
 /* What authentication of a text patch said. */
@@ -115,11 +122,20 @@ enum rf_fact_msr {
 	RF_FACT_MSR_ELSEWHERE,	 /* such an address, not in sealed memory */
 };
 
+enum rf_fact_table {
+	RF_FACT_TABLE_UNKNOWN,
+	RF_FACT_TABLE_KERNELS, /* as the kernel itself sets it up */
+	RF_FACT_TABLE_FOREIGN, /* a table the kernel never loads */
+	RF_FACT_TABLE_FORGED,  /* a table of the kernel's with an entry that it never makes */
+	RF_FACT_TABLE_CLEARED, /* a control register loses a bit that is pinned */
+};
+
 struct rf_facts {
 	enum rf_fact_kind kind;
 	enum rf_fact_region region; /* write, emulation, dma */
 	enum rf_fact_patch patch;   /* write to text */
 	enum rf_fact_msr msr;	    /* msr */
+	enum rf_fact_table table;   /* load, table, entry */
 };
 
 enum rf_action {

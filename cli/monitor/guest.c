@@ -12,12 +12,14 @@
 void rf_guest_forget(struct rf_guest *g)
 {
 	rf_patches_end(g);
+	rf_tables_end(g);
 	rf_kernel_destroy(g->kernel);
 	free(g->dma_reported);
 	g->kernel = NULL;
 	g->dma_reported = NULL;
 	g->kernel_event = g->lstar = 0;
 	g->regions_count = 0;
+	g->traps_count = 0;
 	g->sweep_region = 0;
 	g->sweep_at = 0;
 	g->poll_permissions = false;
@@ -149,6 +151,24 @@ static int plan_one(struct rf_guest *g, const char *first, const char *last, uin
 	return 0;
 }
 
+/*
+ * arch/x86/kernel/idt.c: idt_table, a page of bss that idt_setup_apic_and_irq_gates() makes
+ * read-only. Without the symbol it is not sealed, and rf_tables_begin() says so.
+ */
+static void plan_idt(struct rf_guest *g, struct rf_msg_seal *m)
+{
+	rf_gva at;
+	rf_gpa gpa;
+
+	if (!g->policy.pin_tables || rf_kernel_address(g->kernel, "idt_table", &at) ||
+	    at.v % RF_PAGE_SIZE || rf_kernel_image_gpa(g->kernel, at, &gpa) ||
+	    (m->count && gpa.v < m->regions[m->count - 1].gpa + m->regions[m->count - 1].size))
+		return;
+	m->regions[m->count++] = (struct rf_region){
+		.gpa = gpa.v, .size = RF_PAGE_SIZE, .gva = at.v, .kind = RF_REGION_IDT
+	};
+}
+
 static int plan(struct rf_guest *g, struct rf_msg_seal *m)
 {
 	const struct rf_image *image = rf_kernel_image(g->kernel);
@@ -163,6 +183,8 @@ static int plan(struct rf_guest *g, struct rf_msg_seal *m)
 	if (!err && g->policy.seal_rodata)
 		err = plan_one(g, "__start_rodata", "__end_rodata", RF_REGION_RODATA,
 			       &m->regions[m->count++]);
+	if (!err)
+		plan_idt(g, m);
 	return err;
 }
 
@@ -208,7 +230,9 @@ static int take_regions(struct rf_guest *g, const struct rf_region *regions, uin
 		memcpy(r.sha256, m->sha256, sizeof(r.sha256));
 		r.target.addr = m->region.gva;
 		snprintf(r.target.symbol, sizeof(r.target.symbol), "%s",
-			 m->region.kind == RF_REGION_TEXT ? "_text" : "__start_rodata");
+			 m->region.kind == RF_REGION_TEXT  ? "_text"
+			 : m->region.kind == RF_REGION_IDT ? "idt_table"
+							   : "__start_rodata");
 		/* Not a ground to refuse: the seal does not rest on them. But the auditor should
 		 * know. */
 		if (permissions(g, m->region.gva, m->region.gva + m->region.size, &c))
@@ -221,7 +245,16 @@ static int take_regions(struct rf_guest *g, const struct rf_region *regions, uin
 		if (err)
 			return err;
 	}
-	return rf_patches_begin(g);
+	err = rf_patches_begin(g);
+	return err ? err : rf_tables_begin(g);
+}
+
+/* What must not change in the CPUs. What an earlier monitor saw to stays as it is. */
+static int keep_registers(struct rf_guest *g)
+{
+	int err = rf_pins_set(g);
+
+	return err ? err : rf_traps_begin(g);
 }
 
 static int seal(struct rf_guest *g, const char *outcome)
@@ -237,7 +270,7 @@ static int seal(struct rf_guest *g, const char *outcome)
 	if (!err)
 		err = take_regions(g, m.regions, m.count, outcome);
 	if (!err)
-		err = rf_pins_set(g);
+		err = keep_registers(g);
 	if (!err)
 		rf_notify(g, "sealed");
 	return err;
@@ -302,10 +335,14 @@ static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uin
 {
 	int err = find_kernel(g, lstar, cr3, cr4, event, info, diag);
 
-	if (!err)
-		err = take_regions(g, info->regions, info->regions_count,
-				   "still sealed; this monitor took over");
-	return err ? err : rf_pins_set(g);
+	if (err)
+		return err;
+	/* Before any text is read. */
+	g->traps_count = info->traps_count;
+	memcpy(g->traps, info->traps, sizeof(g->traps));
+	err = take_regions(g, info->regions, info->regions_count,
+			   "still sealed; this monitor took over");
+	return err ? err : keep_registers(g);
 }
 
 static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
@@ -390,6 +427,10 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 		return rf_judge_cr(g, ev);
 	case RF_EVENT_EMULATION:
 		return rf_judge_emulation(g, ev);
+	case RF_EVENT_TRAP:
+		return rf_judge_trap(g, ev);
+	case RF_EVENT_TABLES:
+		return rf_judge_tables(g, ev);
 	case RF_EVENT_RESET:
 		rf_guest_forget(g);
 		return rf_note(g, "reset", "seals released",

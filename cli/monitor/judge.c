@@ -21,6 +21,8 @@ const char *rf_region_text(uint32_t kind)
 		return "text";
 	case RF_REGION_RODATA:
 		return "rodata";
+	case RF_REGION_IDT:
+		return "idt";
 	}
 	return "unknown";
 }
@@ -94,8 +96,9 @@ int rf_answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_verdict
 struct look {
 	struct rf_paging paging;
 	struct rf_store store;
-	bool found;    /* the instruction behind the store is known */
-	uint32_t mov;  /* length of the MOV to CR that was undone, 0 not found */
+	bool found;	       /* the instruction behind the store is known */
+	bool nothing_to_apply; /* so that it is denied where it would be let through */
+	uint32_t mov;	       /* length of the MOV to CR that was undone, 0 not found */
 	bool half_way; /* the store touches a site under way, which goes back to what it was */
 	struct rf_record r;
 	struct rf_msg_verdict v;
@@ -163,6 +166,11 @@ static const char *fault(struct rf_guest *g, const struct rf_msg_event *ev, stru
 		l->v.vector = l->mov ? 13 : 0;
 		return l->mov ? "set again, general protection fault at the mov" : "set again";
 	}
+	if (ev->kind == RF_EVENT_TRAP)
+		return "general protection fault at the instruction";
+	if (ev->kind == RF_EVENT_TABLES)
+		return ev->has_kept ? "the registers it had before were put back"
+				    : "left as they are, none were known before";
 	if (!l->found)
 		return ev->kind == RF_EVENT_WRITE
 			       ? "general protection fault after the store (instruction not found)"
@@ -190,6 +198,8 @@ static int conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct lo
 
 	if (rf_policy_decide(&g->policy, facts, &d))
 		d = (struct rf_decision){ RF_WORD_BLOCKED, RF_ACTION_SUPPRESS, "undecided" };
+	if (l->nothing_to_apply && d.action == RF_ACTION_APPLY)
+		d = (struct rf_decision){ RF_WORD_BLOCKED, RF_ACTION_SUPPRESS, d.rule };
 	/* What was reported is not all of it, so it cannot be applied: observing blocks it too. */
 	if (ev->kind == RF_EVENT_WRITE && ev->write.elsewhere && d.action == RF_ACTION_APPLY)
 		d = (struct rf_decision){ RF_WORD_BLOCKED, RF_ACTION_SUPPRESS, d.rule };
@@ -201,7 +211,7 @@ static int conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct lo
 		return g->hv->ops->verdict(g->hv, &l->v);
 	case RF_ACTION_APPLY:
 		l->v.verdict = RF_VERDICT_ALLOW;
-		l->r.outcome = "applied";
+		l->r.outcome = ev->kind == RF_EVENT_TABLES ? "left as they are" : "applied";
 		break;
 	case RF_ACTION_KILL:
 		l->v.verdict = RF_VERDICT_KILL;
@@ -224,6 +234,8 @@ static enum rf_fact_region fact_region(const struct rf_measured *m)
 {
 	if (!m)
 		return RF_FACT_REGION_UNKNOWN;
+	if (m->region.kind == RF_REGION_IDT)
+		return RF_FACT_REGION_IDT;
 	return m->region.kind == RF_REGION_TEXT ? RF_FACT_REGION_TEXT : RF_FACT_REGION_RODATA;
 }
 
@@ -265,7 +277,11 @@ int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev)
 		return -EBADMSG;
 	if (m)
 		gva = m->region.gva + (ev->write.gpa - m->region.gpa);
-	if (facts.region == RF_FACT_REGION_TEXT && g->patches && !ev->write.elsewhere) {
+	if (facts.region == RF_FACT_REGION_TEXT &&
+	    rf_traps_touch(g, ev->write.gpa, ev->write.len)) {
+		facts.patch = RF_FACT_PATCH_NOT_A_SITE;
+		patch.why = "one of the traps stands there";
+	} else if (facts.region == RF_FACT_REGION_TEXT && g->patches && !ev->write.elsewhere) {
 		/* The fence asks when its trail is full, too. */
 		int err = rf_patches_drain(g);
 
@@ -414,4 +430,29 @@ int rf_judge_cr(struct rf_guest *g, const struct rf_msg_event *ev)
 int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	return judge_msr(g, ev, RF_FACT_MSR_CHANGED, "LSTAR", g->lstar);
+}
+
+int rf_judge_load(struct rf_guest *g, const struct rf_msg_event *ev, const struct rf_facts *facts,
+		  uint64_t target, const char *detail, const struct rf_table *value)
+{
+	bool load = facts->kind == RF_FACT_LOAD && ev->trap.kind < RF_TRAP_MOV_CR0;
+	struct rf_decision d;
+	struct look l;
+
+	look_at(g, ev, load || facts->kind == RF_FACT_TABLE ? "table" : "control-register", &l);
+	if (value)
+		l.v.table = *value;
+	/* Should KVM refuse the value, the guest gets the fault. */
+	fault(g, ev, &l);
+	if (!rf_policy_decide(&g->policy, facts, &d) && d.word == RF_WORD_ALLOWED) {
+		/* A task with an LDT of its own loads it each time it gets a CPU: no line. */
+		l.v.verdict = RF_VERDICT_ALLOW;
+		return g->hv->ops->verdict(g->hv, &l.v);
+	}
+	l.r.has_writer = l.r.has_target = true;
+	rf_name_address(g, &l.paging, ev->regs.rip, &l.r.writer);
+	rf_name_address(g, &l.paging, target, &l.r.target);
+	l.r.detail = detail;
+	l.nothing_to_apply = load && !value;
+	return conclude(g, ev, &l, facts);
 }

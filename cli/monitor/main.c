@@ -25,13 +25,6 @@ extern int rf_statm_fd;
 #define BATCH 64   /* events in a row, before the control socket and the sweep have their turn */
 #define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
 
-static int read_guest(void *ctx, rf_gpa gpa, void *buf, size_t len)
-{
-	struct rf_guest *g = ctx;
-
-	return g->hv->ops->read(g->hv, gpa, buf, len);
-}
-
 struct options {
 	const char *policy;
 	int fence_fd, control_fd, audit_fd, patches_fd;
@@ -163,6 +156,8 @@ static int serve(struct rf_guest *g, struct rf_status *status)
 			err = rf_sweep(g, rf_sweep_total(g) * part / g->policy.dma_sweep_ms + 1);
 			if (!err)
 				err = rf_patches_tick(g);
+			if (!err)
+				err = rf_tables_tick(g);
 		}
 		if (err)
 			return err;
@@ -197,7 +192,7 @@ int main(int argc, char **argv)
 			    diag.text[0] ? diag.text : strerror(-err));
 		return 2;
 	}
-	g.mem = (struct rf_memory){ read_guest, &g };
+	g.mem = (struct rf_memory){ rf_guest_read, &g };
 	rf_statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	err = rf_status_init(&status, o.control_fd);
 	if (!err && (sodium_init() < 0 || rf_disasm_create(&g.disasm)))

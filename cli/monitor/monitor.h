@@ -8,6 +8,7 @@
 
 #include "cli/paths.h"
 #include "hv/backend.h"
+#include "introspection/descriptor.h"
 #include "introspection/disasm.h"
 #include "introspection/kernel.h"
 #include "introspection/textpatch.h"
@@ -54,6 +55,15 @@ struct rf_guest {
 	bool poll_permissions; /* no watched word: see rf_guest_poll() */
 	uint64_t discovery_ns, seal_ns;
 
+	/* Traps in sealed text, where instructions load descriptor tables. */
+	bool control_by_traps; /* control registers too: nothing else on this host watches them */
+	uint32_t traps_count;
+	struct rf_trap_site traps[RF_TRAP_MAX];
+	struct rf_tables tables; /* that are the kernel's own */
+	bool tables_known;
+	uint16_t *gdt_reported; /* of each CPU, a bit an entry */
+	uint64_t last_gdt_ns;
+
 	/* Where the comparison of sealed bytes with their decoys stands. */
 	uint32_t sweep_region;
 	uint64_t sweep_at;
@@ -93,6 +103,13 @@ int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_msr(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_cr(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev);
+/*
+ * A load of a register, or registers that were compared: a line unless it is legal. value: what an
+ * allowed load gets; NULL with kind RF_FACT_LOAD: nothing could be loaded, so it is denied in any
+ * mode.
+ */
+int rf_judge_load(struct rf_guest *g, const struct rf_msg_event *ev, const struct rf_facts *facts,
+		  uint64_t target, const char *detail, const struct rf_table *value);
 /* The region that holds gpa, or NULL. */
 const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa);
 /* Symbol or module behind an address; never fails, leaves names empty. */
@@ -135,6 +152,26 @@ void rf_control_names(uint64_t cr0, uint64_t cr4, char *out, size_t size);
 /* Length of the MOV that ends at RIP and loaded `value` into CR `cr` (0 or 4); 0: it does not. */
 uint32_t rf_control_mov(struct rf_guest *g, const struct rf_paging *p,
 			const struct rf_vcpu_regs *regs, uint32_t cr, uint64_t value);
+
+/* --- traps.c: instructions replaced in sealed text --------------------------- */
+/* At the seal, by policy. 0 or -errno. */
+int rf_traps_begin(struct rf_guest *g);
+/* rf_memory's read: guest memory as the guest sees it, but for the traps. */
+int rf_guest_read(void *guest, rf_gpa gpa, void *buf, size_t len);
+/* Puts the instructions where the traps are, in what was read at gpa. */
+void rf_traps_hide(const struct rf_guest *g, uint64_t gpa, uint8_t *buf, size_t len);
+bool rf_traps_touch(const struct rf_guest *g, uint64_t gpa, uint64_t len);
+/* What the instruction would have loaded, as far as its operand says. 0 or -errno. */
+int rf_traps_operand(struct rf_guest *g, const struct rf_msg_event *ev, const struct rf_paging *p,
+		     struct rf_table *out);
+
+/* --- tables.c: descriptor tables and their registers --------------------------- */
+int rf_tables_begin(struct rf_guest *g);
+void rf_tables_end(struct rf_guest *g);
+/* GDTs, once in register_check_ms. */
+int rf_tables_tick(struct rf_guest *g);
+int rf_judge_trap(struct rf_guest *g, const struct rf_msg_event *ev);
+int rf_judge_tables(struct rf_guest *g, const struct rf_msg_event *ev);
 
 /* --- sweep.c: decoys ------------------------------------------------------ */
 /* Compares the next `bytes` of sealed memory with what lies below; records what a device wrote. */

@@ -36,6 +36,7 @@ static const char *const counter_names[RF_COUNTERS] = {
 	[RF_COUNT_CR] = "control_undone",
 	[RF_COUNT_CR_CLEARED] = "control_cleared",
 	[RF_COUNT_CR_LOST] = "control_lost",
+	[RF_COUNT_TRAP] = "traps",
 };
 
 /* Read from /proc/self/statm, opened before the sandbox closed. */

@@ -37,8 +37,9 @@ static int record(struct rf_guest *g, const struct rf_measured *m, uint64_t at,
 {
 	const struct rf_facts facts = {
 		.kind = RF_FACT_DMA,
-		.region = m->region.kind == RF_REGION_TEXT ? RF_FACT_REGION_TEXT
-							   : RF_FACT_REGION_RODATA,
+		.region = m->region.kind == RF_REGION_TEXT  ? RF_FACT_REGION_TEXT
+			  : m->region.kind == RF_REGION_IDT ? RF_FACT_REGION_IDT
+							    : RF_FACT_REGION_RODATA,
 	};
 	struct rf_record r = { .kind = "dma", .region = rf_region_text(m->region.kind) };
 	struct rf_decision d;
@@ -79,12 +80,16 @@ static bool look(struct rf_guest *g, rf_gpa gpa, uint8_t *sealed, uint8_t *decoy
 	bool any = false;
 
 	if (g->hv->ops->read(g->hv, gpa, sealed, len) ||
-	    g->hv->ops->read_decoy(g->hv, gpa, decoy, len) || !memcmp(sealed, decoy, len))
+	    g->hv->ops->read_decoy(g->hv, gpa, decoy, len))
+		return false;
+	rf_traps_hide(g, gpa.v, sealed, len); /* the decoy has the instructions */
+	if (!memcmp(sealed, decoy, len))
 		return false;
 	/* The kernel may be patching, tens of thousands of sites: what came while the decoy was
 	 * read is in one of two copies around it. */
 	if (g->hv->ops->read(g->hv, gpa, after, len))
 		return false;
+	rf_traps_hide(g, gpa.v, after, len);
 	for (uint64_t i = 0; i < len; i++) {
 		foreign[i] = decoy[i] != sealed[i] && decoy[i] != after[i] && (first || foreign[i]);
 		any |= foreign[i];

@@ -88,6 +88,25 @@ static int fence_pin(struct rf_backend *b, const struct rf_msg_pin *m)
 	return fake.pin_err;
 }
 
+static int fence_traps(struct rf_backend *b, const struct rf_msg_traps *m)
+{
+	fake.traps++;
+	fake.trapped = *m;
+	if (fake.traps_err)
+		return fake.traps_err;
+	if (m->kernel != fake.posted)
+		return -ESTALE;
+	for (uint32_t i = 0; i < m->count; i++) {
+		uint8_t *code = fake.ram + (m->sites[i].gpa - IMAGE_GPA);
+
+		memset(code, 0x90, m->sites[i].len);
+		code[0] = code[1] = 0xe6;
+	}
+	fake.info.traps_count = m->count;
+	memcpy(fake.info.traps, m->sites, sizeof(m->sites));
+	return 0;
+}
+
 static int fence_verdict(struct rf_backend *b, struct rf_msg_verdict *m)
 {
 	if (fake.verdict_err)
@@ -131,6 +150,7 @@ static const struct rf_backend_ops fence_ops = {
 	.watch = fence_watch,
 	.seal = fence_seal,
 	.pin = fence_pin,
+	.traps = fence_traps,
 	.verdict = fence_verdict,
 	.table = fence_table,
 	.entries = fence_entries,
@@ -216,20 +236,14 @@ void fake_sealed(void)
 
 /* --- fixtures --- */
 
-static int read_guest(void *ctx, rf_gpa gpa, void *buf, size_t len)
-{
-	struct rf_guest *g = ctx;
-
-	return g->hv->ops->read(g->hv, gpa, buf, len);
-}
-
 static void attach(void)
 {
 	memset(&guest, 0, sizeof(guest));
 	guest.hv = &fake.hv;
-	guest.mem = (struct rf_memory){ read_guest, &guest };
+	guest.mem = (struct rf_memory){ rf_guest_read, &guest };
 	guest.notify_fd = fake.notify[1];
 	rf_policy_default(&guest.policy);
+	guest.policy.pin_tables = fake.has_tables;
 	fake.log_fd = open(fake.log_path, O_RDWR | O_APPEND | O_CLOEXEC);
 	if (rf_audit_open_fd(fake.log_fd, "vm", 7, &guest.audit))
 		abort();

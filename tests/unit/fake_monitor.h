@@ -24,6 +24,11 @@
 #define RODATA_END (RODATA_AT + 0x3000 - 8)
 #define RODATA_SIZE UINT64_C(0x3000)
 #define STATE_AT UINT64_C(0x60010)
+#define IDT_AT UINT64_C(0x70000)
+#define BRINGUP_AT UINT64_C(0x71000)
+#define GDT_AT UINT64_C(0x72000) /* of CPU 0; that of CPU 1 a page behind */
+#define TSS_GVA UINT64_C(0xfffffe0000003000)
+#define GDT_RO_GVA UINT64_C(0xfffffe0000001000)
 #define LSTAR (IMAGE_GVA + 0x1080)
 #define RUNNING 3 /* the fake kernel's SYSTEM_RUNNING */
 #define CR3 UINT64_C(0x2000800)
@@ -82,6 +87,17 @@ struct fake {
 	int restore_err;
 	unsigned int restored, patch_sweeps;
 	struct rf_msg_restore restore;
+
+	/* Descriptor tables: the symbol idt_table, and instructions that load them. */
+	bool has_tables;
+	struct {
+		uint64_t gva;
+		bool hidden; /* inside of another one */
+	} insns[8];
+	unsigned int insns_count;
+	unsigned int traps;
+	int traps_err;
+	struct rf_msg_traps trapped;
 
 	int log_fd, saved_fd, notify[2];
 	char log_path[32], patches_path[36];

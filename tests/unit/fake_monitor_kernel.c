@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "introspection/gadget.h"
 #include "tests/unit/fake_monitor.h"
 
 struct rf_kernel {
@@ -26,6 +27,7 @@ static const struct {
 	{ "sys_call_table", RODATA_AT + 0x100 },
 	{ "__end_rodata", RODATA_END },
 	{ "system_state", STATE_AT },
+	{ "idt_table", IDT_AT },
 };
 
 /* --- the kernel --- */
@@ -102,6 +104,8 @@ int rf_kernel_paging(const struct rf_kernel *k, struct rf_paging *out)
 int rf_kernel_address(const struct rf_kernel *k, const char *name, rf_gva *out)
 {
 	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
+		if (!fake.has_tables && !strcmp(name, "idt_table"))
+			continue;
 		if (strcmp(symbols[i].name, name) || (fake.without && !strcmp(fake.without, name)))
 			continue;
 		*out = rf_gva_of(IMAGE_GVA + symbols[i].at);
@@ -156,7 +160,73 @@ int rf_module_find(const struct rf_kernel *k, const struct rf_memory *m, const s
 	return 0;
 }
 
+/* --- descriptor tables --- */
+
+int rf_gadgets_find(struct rf_disasm *d, const struct rf_kernel *k, const struct rf_memory *m,
+		    rf_gva start, rf_gva end, rf_gadget_fn fn, void *ctx)
+{
+	for (unsigned int i = 0; i < fake.insns_count; i++) {
+		struct rf_gadget gadget;
+		uint64_t gva = fake.insns[i].gva;
+		uint8_t code[15];
+		size_t at;
+		int err;
+
+		if (rf_memory_read(m, rf_gpa_of(gva - IMAGE_GVA + IMAGE_GPA), code, sizeof(code)) ||
+		    rf_gadget_decode(code, sizeof(code), rf_gva_of(gva), &gadget))
+			continue;
+		at = (size_t)((uint8_t *)memchr(code, 0x0f, sizeof(code)) - code);
+		if (gva + at < start.v || gva + at >= end.v)
+			continue;
+		/* Where instructions begin is only told of one of them. */
+		gadget.intended = end.v - start.v == 1 && !fake.insns[i].hidden;
+		err = fn(ctx, &gadget);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int rf_tables_init(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
+		   struct rf_tables *out)
+{
+	static struct rf_cpu_tables cpus[2];
+
+	if (fake.no_types)
+		return -ENOENT;
+	*out = (struct rf_tables){ .idt_table = IMAGE_GVA + IDT_AT,
+				   .bringup_idt = IMAGE_GVA + BRINGUP_AT,
+				   .tss_limit = 0x206f,
+				   .cpu_count = 2,
+				   .cpus = cpus };
+	for (uint64_t i = 0; i < 2; i++)
+		cpus[i] = (struct rf_cpu_tables){ IMAGE_GVA + GDT_AT + i * RF_PAGE_SIZE,
+						  GDT_RO_GVA + i * 0x10000,
+						  TSS_GVA + i * 0x10000 };
+	for (unsigned int i = 0; i < 32; i++)
+		out->idt.exception[i] = IMAGE_GVA + 0x100 + i * 16;
+	return 0;
+}
+
+void rf_tables_deinit(struct rf_tables *t)
+{
+	*t = (struct rf_tables){ 0 };
+}
+
 /* --- page tables --- */
+
+int rf_pt_read(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva, void *buf,
+	       size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		struct rf_translation t;
+
+		if (rf_pt_translate(m, p, rf_gva_of(gva.v + i), &t) ||
+		    rf_memory_read(m, t.gpa, (uint8_t *)buf + i, 1))
+			return -EFAULT;
+	}
+	return 0;
+}
 
 void fake_map(uint64_t gva, uint64_t gpa, uint64_t size, bool writable, bool executable)
 {
@@ -211,21 +281,6 @@ int rf_pt_walk(const struct rf_memory *m, const struct rf_paging *p, rf_gva star
 			return r;
 	}
 	return fake.walk_err;
-}
-
-int rf_pt_read(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva, void *buf,
-	       size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		struct rf_translation t;
-		int err = rf_pt_translate(m, p, rf_gva_of(gva.v + i), &t);
-
-		if (!err)
-			err = rf_memory_read(m, t.gpa, (uint8_t *)buf + i, 1);
-		if (err)
-			return err;
-	}
-	return 0;
 }
 
 /* --- instructions and patches --- */

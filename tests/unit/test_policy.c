@@ -26,6 +26,8 @@ static void test_defaults(void **state)
 	assert_int_equal(p.mode, RF_MODE_ENFORCE);
 	assert_int_equal(p.on_denied, RF_ON_DENIED_FAULT);
 	assert_true(p.seal_text && p.seal_rodata);
+	assert_true(p.pin_tables);
+	assert_int_equal(p.register_check_ms, 1000);
 	assert_int_equal(p.dma_sweep_ms, 1000);
 	assert_int_equal(p.patch_timeout_ms, 20000);
 	assert_true(p.pin_msrs && p.pin_control);
@@ -48,7 +50,8 @@ static void test_full_file(void **state)
 			       "seal: { text: false, rodata: true }\ndma_sweep_ms: 250\n"
 			       "patch_timeout_ms: 2000\n"
 			       "pin: { msrs: false, debugctl: true, spec_ctrl: true, pge: true,\n"
-			       "  control_watch: required }\n",
+			       "  control_watch: required, tables: false }\n"
+			       "register_check_ms: 0\n",
 			       &d, &p),
 			 0);
 	assert_int_equal(p.mode, RF_MODE_OBSERVE);
@@ -60,6 +63,8 @@ static void test_full_file(void **state)
 	assert_false(p.pin_msrs);
 	assert_true(p.pin_debugctl && p.pin_spec_ctrl);
 	assert_true(p.pin_control && p.pin_pge && p.need_watch);
+	assert_false(p.pin_tables);
+	assert_int_equal(p.register_check_ms, 0);
 }
 
 static void test_bad_files(void **state)
@@ -152,6 +157,8 @@ static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pa
 	case RF_FACT_WRITE:
 		if (f->region == RF_FACT_REGION_RODATA)
 			return "rodata-is-never-written";
+		if (f->region == RF_FACT_REGION_IDT)
+			return "idt-is-never-written";
 		if (f->region != RF_FACT_REGION_TEXT)
 			return "undecided";
 		switch (f->patch) {
@@ -176,6 +183,8 @@ static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pa
 			return "outside-sealed-memory";
 		if (f->region == RF_FACT_REGION_TEXT)
 			return "text-store-no-patcher-uses";
+		if (f->region == RF_FACT_REGION_IDT)
+			return "idt-is-never-written";
 		return f->region == RF_FACT_REGION_RODATA ? "rodata-is-never-written" : "undecided";
 	case RF_FACT_MSR:
 		*legal = f->msr == RF_FACT_MSR_BEFORE_SEAL || f->msr == RF_FACT_MSR_SAME_VALUE ||
@@ -196,8 +205,23 @@ static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pa
 		default:
 			return "undecided";
 		}
+	case RF_FACT_LOAD:
+		*legal = f->table == RF_FACT_TABLE_KERNELS;
+		return f->table == RF_FACT_TABLE_KERNELS   ? "table-of-the-kernel"
+		       : f->table == RF_FACT_TABLE_FOREIGN ? "table-is-foreign"
+		       : f->table == RF_FACT_TABLE_FORGED  ? "table-entry-is-forged"
+		       : f->table == RF_FACT_TABLE_CLEARED ? "control-register-is-pinned"
+							   : "undecided";
+	case RF_FACT_TABLE:
+		*legal = f->table == RF_FACT_TABLE_KERNELS;
+		return f->table == RF_FACT_TABLE_KERNELS   ? "table-of-the-kernel"
+		       : f->table == RF_FACT_TABLE_FOREIGN ? "table-is-foreign"
+							   : "undecided";
+	case RF_FACT_ENTRY:
+		return f->table == RF_FACT_TABLE_FORGED ? "table-entry-is-forged" : "undecided";
 	case RF_FACT_DMA:
-		if (f->region == RF_FACT_REGION_TEXT || f->region == RF_FACT_REGION_RODATA)
+		if (f->region == RF_FACT_REGION_TEXT || f->region == RF_FACT_REGION_RODATA ||
+		    f->region == RF_FACT_REGION_IDT)
 			return "dma-to-sealed-memory";
 		return "undecided";
 	case RF_FACT_ABANDONED:
@@ -218,7 +242,8 @@ static void check(const struct rf_policy *p, const struct rf_facts *f)
 	assert_int_equal(rf_policy_decide(p, f, &d), 0);
 	assert_string_equal(d.rule, rule);
 	observable = f->kind == RF_FACT_WRITE || f->kind == RF_FACT_MSR ||
-		     f->kind == RF_FACT_CONTROL || f->kind == RF_FACT_CONTROL_LATE;
+		     f->kind == RF_FACT_CONTROL || f->kind == RF_FACT_CONTROL_LATE ||
+		     f->kind == RF_FACT_LOAD || f->kind == RF_FACT_TABLE;
 	if (legal) {
 		assert_int_equal(d.word, RF_WORD_ALLOWED);
 		assert_int_equal(d.action, RF_ACTION_APPLY);
@@ -228,7 +253,11 @@ static void check(const struct rf_policy *p, const struct rf_facts *f)
 	} else if (p->mode == RF_MODE_OBSERVE && observable) {
 		assert_int_equal(d.word, RF_WORD_DETECTED);
 		assert_int_equal(d.action, RF_ACTION_APPLY);
-	} else if (f->kind == RF_FACT_DMA || f->kind == RF_FACT_ABANDONED) {
+	} else if (f->kind == RF_FACT_TABLE) { /* found later, but the vCPU waits */
+		assert_int_equal(d.word, RF_WORD_DETECTED);
+		assert_int_equal(d.action, p->on_denied == RF_ON_DENIED_KILL ? RF_ACTION_KILL
+									    : RF_ACTION_SUPPRESS);
+	} else if (f->kind == RF_FACT_DMA || f->kind == RF_FACT_ABANDONED || f->kind == RF_FACT_ENTRY) {
 		assert_int_equal(d.word, RF_WORD_DETECTED);
 		assert_int_equal(d.action, RF_ACTION_SUPPRESS);
 	} else {
@@ -251,20 +280,20 @@ static void test_every_combination(void **state)
 	rf_policy_default(&p);
 	for (int mode = RF_MODE_ENFORCE; mode <= RF_MODE_OBSERVE; mode++)
 		for (int denied = RF_ON_DENIED_FAULT; denied <= RF_ON_DENIED_KILL; denied++)
-			for (int kind = 0; kind <= RF_FACT_CONTROL_LATE + 1; kind++)
-				for (int region = 0; region <= RF_FACT_REGION_OUTSIDE + 1; region++)
+			for (int kind = 0; kind <= RF_FACT_ENTRY + 1; kind++)
+				for (int region = 0; region <= RF_FACT_REGION_IDT + 1; region++)
 					for (int patch = 0; patch <= RF_FACT_PATCH_ILLEGAL_INSN + 1;
 					     patch++)
 						for (int msr = 0; msr <= RF_FACT_MSR_ELSEWHERE + 1;
 						     msr++, n++) {
 							struct rf_facts f = { kind, region, patch,
-									      msr };
+									      msr, n % 6 };
 
 							p.mode = mode;
 							p.on_denied = denied;
 							check(&p, &f);
 						}
-	assert_int_equal(n, 2 * 2 * 9 * 5 * 7 * 8);
+	assert_int_equal(n, 2 * 2 * 12 * 6 * 7 * 8);
 }
 
 static void test_no_facts_is_blocked(void **state)

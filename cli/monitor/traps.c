@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Which instructions of the sealed text become traps, what stands there all the same for who reads
+ * text, and what one of them would have loaded.
+ *
+ * The ones meant by the compiler alone are replaced: what is hidden inside of other instructions
+ * cannot be. A probe on exactly such an instruction is refused, as its copy elsewhere would be the
+ * trap's, not the instruction's (cli/monitor/judge.c).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/monitor/monitor.h"
+#include "introspection/gadget.h"
+
+#define CANDIDATES 1024
+
+/* --- text as it was built ---------------------------------------------------- */
+
+void rf_traps_hide(const struct rf_guest *g, uint64_t gpa, uint8_t *buf, size_t len)
+{
+	for (uint32_t i = 0; i < g->traps_count; i++) {
+		const struct rf_trap_site *s = &g->traps[i];
+
+		for (uint8_t n = 0; n < s->len; n++) {
+			/* hv/vmx/trap.c: OUT, the port, NOPs. What else stands there was stored. */
+			uint8_t planted = n == 0 ? 0xe6 : n == 1 ? 0xe6 : 0x90;
+			uint64_t at = s->gpa + n - gpa;
+
+			if (s->gpa + n >= gpa && at < len && buf[at] == planted)
+				buf[at] = s->bytes[n];
+		}
+	}
+}
+
+int rf_guest_read(void *guest, rf_gpa gpa, void *buf, size_t len)
+{
+	struct rf_guest *g = guest;
+	int err = g->hv->ops->read(g->hv, gpa, buf, len);
+
+	if (!err)
+		rf_traps_hide(g, gpa.v, buf, len);
+	return err;
+}
+
+bool rf_traps_touch(const struct rf_guest *g, uint64_t gpa, uint64_t len)
+{
+	for (uint32_t i = 0; i < g->traps_count; i++)
+		if (rf_overlaps(gpa, len, g->traps[i].gpa, g->traps[i].len))
+			return true;
+	return false;
+}
+
+/* --- the sites ---------------------------------------------------------------- */
+
+struct hunt {
+	struct rf_guest *g;
+	uint32_t count, left_out;
+	struct rf_gadget found[CANDIDATES];
+};
+
+static uint32_t kind_of(const struct rf_guest *g, const struct rf_gadget *gadget)
+{
+	bool tables = g->tables_known; /* else nothing could be judged */
+
+	switch (gadget->kind) {
+	case RF_GADGET_LIDT:
+		return tables ? RF_TRAP_LIDT : 0;
+	case RF_GADGET_LGDT:
+		return tables ? RF_TRAP_LGDT : 0;
+	case RF_GADGET_LLDT:
+		return tables ? RF_TRAP_LLDT : 0;
+	case RF_GADGET_LTR:
+		return tables ? RF_TRAP_LTR : 0;
+	case RF_GADGET_MOV_CR0:
+		return g->control_by_traps ? RF_TRAP_MOV_CR0 : 0;
+	case RF_GADGET_MOV_CR4:
+		return g->control_by_traps ? RF_TRAP_MOV_CR4 : 0;
+	default:
+		return 0;
+	}
+}
+
+static int candidate(void *ctx, const struct rf_gadget *gadget)
+{
+	struct hunt *h = ctx;
+
+	if (!kind_of(h->g, gadget))
+		return 0;
+	if (h->count == CANDIDATES)
+		return -E2BIG; /* no kernel is like that */
+	h->found[h->count++] = *gadget;
+	return 0;
+}
+
+struct meant {
+	const struct rf_guest *g;
+	struct rf_gadget *out;
+};
+
+static int is_intended(void *ctx, const struct rf_gadget *gadget)
+{
+	struct meant *m = ctx;
+
+	if (gadget->intended && kind_of(m->g, gadget))
+		*m->out = *gadget;
+	return 0;
+}
+
+/* Without knowing where instructions begin, what ends the one before may look like a prefix: the
+ * opcode is asked about. */
+static int find_intended(struct rf_guest *g, struct rf_gadget *f)
+{
+	const uint8_t *opcode = memchr(f->bytes, 0x0f, f->len);
+	struct meant m = { g, f };
+	rf_gva at;
+
+	if (!opcode)
+		return -EINVAL;
+	at = rf_gva_of(f->addr.v + (uint64_t)(opcode - f->bytes));
+	return rf_gadgets_find(g->disasm, g->kernel, &g->mem, at, rf_gva_of(at.v + 1), is_intended,
+			       &m);
+}
+
+/*
+ * Copied and run elsewhere, where a trap would be nobody's: by kexec
+ * (arch/x86/kernel/relocate_kernel_64.S, machine_kexec() copies KEXEC_CONTROL_CODE_MAX_SIZE) and by
+ * resume from disk (arch/x86/power/hibernate_64.S core_restore_code, a page).
+ */
+static bool is_copied(const struct rf_guest *g, uint64_t gva)
+{
+	static const struct {
+		const char *symbol;
+		uint64_t size;
+	} copied[] = { { "relocate_kernel", 2048 }, { "core_restore_code", 4096 } };
+	rf_gva start;
+
+	for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++)
+		if (!rf_kernel_address(g->kernel, copied[i].symbol, &start) && gva >= start.v &&
+		    gva - start.v < copied[i].size)
+			return true;
+	return false;
+}
+
+/* Where the kernel patches, it stores what it knows, and reads what it expects. */
+static bool is_patched(const struct rf_guest *g, uint64_t gva, uint64_t len)
+{
+	const struct rf_patch_table *t = g->table;
+
+	if (!t || !t->kernel)
+		return false;
+	for (uint32_t i = 0; i < t->sites_count; i++)
+		if (rf_overlaps(gva, len, t->base + t->sites[i].at,
+				t->shapes[t->sites[i].shape].len))
+			return true;
+	for (uint32_t i = 0; i < t->extra_count; i++)
+		if (rf_overlaps(gva, len, t->base + t->extra[i].at,
+				t->shapes[t->extra[i].shape].len))
+			return true;
+	return false;
+}
+
+static int pick(struct hunt *h, const struct rf_region *text, struct rf_msg_traps *m)
+{
+	struct rf_guest *g = h->g;
+
+	for (uint32_t i = 0; i < h->count; i++) {
+		struct rf_gadget *f = &h->found[i];
+		struct rf_trap_site *s = &m->sites[m->count];
+		int err = find_intended(g, f);
+		uint64_t gpa = text->gpa + (f->addr.v - text->gva);
+
+		if (err)
+			return err;
+		if (!f->intended || is_copied(g, f->addr.v) || (m->count && s[-1].gpa == gpa))
+			continue;
+		if (m->count == RF_TRAP_MAX || f->len < 3 || f->operand.reg > 15 ||
+		    is_patched(g, f->addr.v, f->len) || (m->count && gpa < s[-1].gpa + s[-1].len)) {
+			h->left_out++;
+			continue;
+		}
+		*s = (struct rf_trap_site){
+			.gpa = gpa,
+			.len = f->len,
+			.kind = (uint8_t)kind_of(g, f),
+			.reg = f->operand.reg < 0 ? 0 : (uint8_t)f->operand.reg,
+		};
+		memcpy(s->bytes, f->bytes, f->len);
+		m->count++;
+	}
+	return 0;
+}
+
+/* CR0.WP; CR4's PAE, UMIP, LA57, SMEP, SMAP: SDM vol. 3A 2.5. */
+#define CR0_KEPT (UINT64_C(1) << 16)
+#define CR4_KEPT                                                                                   \
+	(UINT64_C(1) << 5 | UINT64_C(1) << 11 | UINT64_C(1) << 12 | UINT64_C(1) << 20 |            \
+	 UINT64_C(1) << 21)
+
+/* What is sealed ends with the page; the kernel's text does not. */
+static int find_sites(struct rf_guest *g, struct rf_msg_traps *m, uint32_t *left_out)
+{
+	static struct hunt h; /* one VM a process */
+	const struct rf_region *text = NULL;
+	rf_gva end;
+	int err;
+
+	for (uint32_t i = 0; i < g->regions_count; i++)
+		if (g->regions[i].region.kind == RF_REGION_TEXT)
+			text = &g->regions[i].region;
+	if (!text)
+		return 0;
+	err = rf_kernel_address(g->kernel, "_etext", &end);
+	if (err)
+		return err;
+	h = (struct hunt){ .g = g };
+	err = rf_gadgets_find(NULL, g->kernel, &g->mem, rf_gva_of(text->gva), end, candidate, &h);
+	if (!err)
+		err = pick(&h, text, m);
+	*left_out = h.left_out;
+	return err;
+}
+
+int rf_traps_begin(struct rf_guest *g)
+{
+	struct rf_msg_traps m = { .kernel = g->kernel_event,
+				  .check_ms =
+					  g->policy.pin_tables ? g->policy.register_check_ms : 0 };
+	uint32_t left_out = 0;
+	char text[160];
+	int err;
+
+	if (!g->hv->ops->traps || g->traps_count || (!g->tables_known && !g->control_by_traps))
+		return 0;
+	if (g->control_by_traps) {
+		m.cr0 = CR0_KEPT;
+		m.cr4 = CR4_KEPT;
+	}
+	err = find_sites(g, &m, &left_out);
+	if (!err)
+		err = g->hv->ops->traps(g->hv, &m);
+	if (err == -EALREADY)
+		return 0; /* an earlier monitor's, and there were none */
+	if (err)
+		return err;
+	memcpy(g->traps, m.sites, sizeof(g->traps));
+	g->traps_count = m.count;
+	snprintf(text, sizeof(text), "%u instructions that load descriptor tables%s%s", m.count,
+		 g->control_by_traps ? " or control registers" : "",
+		 left_out ? "; there are more than could be replaced" : "");
+	return rf_note(g, "traps", "planted in the sealed text", text);
+}
+
+/* --- what one would have loaded ----------------------------------------------- */
+
+static int read_operand(struct rf_guest *g, const struct rf_msg_event *ev,
+			const struct rf_paging *p, const struct rf_gadget *gadget, uint8_t *buf)
+{
+	const struct rf_operand *o = &gadget->operand;
+	struct rf_regs regs = { .rip = ev->regs.rip,
+				.rflags = ev->regs.rflags,
+				.fs_base = ev->regs.fs_base,
+				.gs_base = ev->regs.gs_base };
+
+	memcpy(regs.gpr, ev->regs.gpr, sizeof(regs.gpr));
+	if (o->type == RF_OPERAND_REG && o->size == 2 && o->reg >= 0 && o->reg < 16) {
+		memcpy(buf, &regs.gpr[o->reg], 2);
+		return 0;
+	}
+	if (o->type != RF_OPERAND_MEM || (o->size != 2 && o->size != 10))
+		return -EINVAL;
+	return rf_pt_read(&g->mem, p, rf_gva_of(rf_gadget_operand_address(gadget, &regs)), buf,
+			  o->size);
+}
+
+int rf_traps_operand(struct rf_guest *g, const struct rf_msg_event *ev, const struct rf_paging *p,
+		     struct rf_table *out)
+{
+	const struct rf_trap_site *s = NULL;
+	struct rf_gadget gadget;
+	uint8_t buf[10] = { 0 };
+	int err;
+
+	for (uint32_t i = 0; i < g->traps_count; i++)
+		if (g->traps[i].gpa == ev->trap.gpa)
+			s = &g->traps[i];
+	if (!s || s->kind != ev->trap.kind)
+		return -ENOENT;
+	/* At its own address: the operand may be relative to it. */
+	err = rf_gadget_decode(s->bytes, s->len, rf_gva_of(ev->regs.rip), &gadget);
+	if (!err && (gadget.len != s->len || kind_of(g, &gadget) != s->kind))
+		err = -EBADMSG;
+	if (!err)
+		err = read_operand(g, ev, p, &gadget, buf);
+	if (err)
+		return err;
+	*out = (struct rf_table){ 0 };
+	if (s->kind == RF_TRAP_LIDT || s->kind == RF_TRAP_LGDT) {
+		uint16_t limit;
+
+		memcpy(&limit, buf, sizeof(limit));
+		memcpy(&out->base, buf + 2, sizeof(out->base));
+		out->limit = limit;
+	} else {
+		memcpy(&out->selector, buf, sizeof(out->selector));
+	}
+	return 0;
+}
