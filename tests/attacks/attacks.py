@@ -35,10 +35,19 @@ class Wanted:
 
 
 # Stopped on the way, but for these: a device's write goes to a decoy, which is found by looking; a patch that is begun and
-# left is found by waiting, and taken back.
+# left is found by waiting, and taken back; a control register is written before anybody hears of it, and set back before
+# the guest goes on; a processor's own lidt and its GDT are looked at.
 STOPPED = Wanted()
 ABANDONED = Wanted("detected", ("restored",), "patch")
-WANTED = {"dma_read": Wanted("detected"), "int3_left": ABANDONED, "int3_kept": ABANDONED}
+UNDONE = Wanted("undone", ("faulted",), "control-register")
+MSR = Wanted("blocked", ("faulted",), "msr")
+WANTED = {"dma_read": Wanted("detected"), "int3_left": ABANDONED, "int3_kept": ABANDONED,
+          "cr0_wp": UNDONE, "cr4_smep": UNDONE, "cr4_smap": UNDONE, "cr4_umip": UNDONE, "cr4_rop": UNDONE, "cr4_ap": UNDONE,
+          "cr4_latency": UNDONE, "lstar_after_seal": MSR, "msr_cstar": MSR, "msr_star": MSR, "msr_sfmask": MSR,
+          "msr_sysenter": MSR, "efer_nxe": MSR, "pat_change": MSR, "kvmclock_rodata": MSR,
+          "idt_gate": Wanted("blocked", ("faulted",)), "idt_lidt": Wanted("blocked", ("faulted",), "table"),
+          "idt_lidt_own": Wanted("detected", ("restored",), "table"),
+          "gdt_callgate": Wanted("detected", ("restored", "landed"), "table")}
 
 
 @dataclass
@@ -99,12 +108,19 @@ def number(value: Any) -> Optional[int]:
         return None
 
 
+def names_register(record: Record, attempt: Attempt) -> bool:
+    """Whether the record's text has the register and the bit ("CR4.SMEP"), and of an MSR also the value."""
+    text = str(record.get("detail") or "")
+    named = all(re.search(rf"\b{re.escape(word)}\b", text) for word in attempt.symbol.removeprefix("MSR_").split("."))
+    return named and (record["kind"] != "msr" or f"<- {attempt.va:#x}," in text)
+
+
 def names_target(record: Record, attempt: Attempt) -> bool:
     """Whether the record is about this attack's target, by name or, under any name, by the frame's address."""
     target = record.get("target") or {}
     offset, gpa = number(target.get("offset")), number(record.get("gpa"))
-    if record.get("kind") == "msr":  # what it was to be set to is its target
-        return number(target.get("addr")) == attempt.va
+    if record.get("kind") in ("msr", "control-register", "table"):
+        return names_register(record, attempt)
     # A cut store is recorded by the part that was refused, a disk sector by the bytes that differ.
     if target.get("symbol") == attempt.symbol and offset is not None:
         return offset < attempt.offset + attempt.length and offset + (number(record.get("len")) or 1) > attempt.offset
@@ -125,17 +141,19 @@ def find_record(records: list[Record], attempt: Attempt) -> Optional[Record]:
     return None
 
 
-def jobs_for(pair: Pair, attacks: str, control_only: bool) -> list[runner.Job]:
+def jobs_for(pair: Pair, attacks: str, tries: int, control_only: bool) -> list[runner.Job]:
     """The guests to run for one pair."""
     command = (f"DISK=disk.img LIMIT=%d l2 {pair.kernel} {pair.cpus} 'rf.mode=attack rf.attacks={attacks} rf.linger=%d "
-               "rf.patience=%d'\n")
+               f"rf.patience=%d rf.tries={tries}'\n")
+    # Each try is an event with its record.
+    more = tries // 100
     # Of an attack that must be taken back the control shows that nobody else does, which takes less time.
-    jobs = [runner.Job(pair.job_name("control"), command % (100, 0, 5), 110)]
+    jobs = [runner.Job(pair.job_name("control"), command % (100, 0, 3), 110)]
     if not control_only:
         # Sooner than by default, for the attack that waits for it.
         wrap = ("printf 'version: 1\\npatch_timeout_ms: 3000\\n' >policy\n"
                 f"WRAP='ringfence run --name {pair.job_name('protected')} --policy policy --audit '$OUT/audit.jsonl' --'\n")
-        jobs.append(runner.Job(pair.job_name("protected"), wrap + command % (150, 3, 30), 180))
+        jobs.append(runner.Job(pair.job_name("protected"), wrap + command % (150 + more, 3, 30), 180 + more))
     return jobs
 
 
@@ -176,6 +194,8 @@ def judge(pair: Pair, control_only: bool) -> Iterable[tuple[Record, str]]:
         if not control_only and not wrong:
             if not shielded:
                 wrong = "the protected guest said nothing of it"
+            elif shielded.result == "skipped":
+                wrong = f"it was skipped under protection alone ({shielded.detail})"
             elif shielded.result not in WANTED.get(name, STOPPED).results:
                 wrong = f"it {shielded.result} under protection ({shielded.detail})"
             else:
@@ -216,6 +236,7 @@ def main() -> int:
     parser.add_argument("--kernels", default="6.1 6.12", help="guest kernels")
     parser.add_argument("--cpus", default="1 2", help="numbers of guest processors")
     parser.add_argument("--attacks", default="all", help="names, with commas")
+    parser.add_argument("--tries", type=int, default=1000, help="of cr4_latency")
     parser.add_argument("--host-kernel", default="6.12", help="the emulated host's kernel")
     parser.add_argument("--control-only", action="store_true", help="only show that the attacks work")
     options = parser.parse_args()
@@ -227,7 +248,7 @@ def main() -> int:
                 raise LabError(f"not built: {', '.join(missing)}")
         kernels = options.kernels.split()
         pairs = [Pair(kernel, int(cpus)) for kernel in kernels for cpus in options.cpus.split()]
-        jobs = [job for pair in pairs for job in jobs_for(pair, options.attacks, options.control_only)]
+        jobs = [job for pair in pairs for job in jobs_for(pair, options.attacks, options.tries, options.control_only)]
         results = run_all(jobs, options, kernels)
     except LabError as error:
         print(f"attacks: {error}", file=sys.stderr)

@@ -21,13 +21,18 @@ kvm-lab: $(O)/tests/fence_kvm_plain
 	tests/lab/lab.py run --host-kernel $(HOST_KERNEL) --guests 6.12 --job kvm=tests/lab/jobs/kvm.sh@400 \
 		--file fence_kvm_plain=$(O)/tests/fence_kvm_plain --file libcmocka.so.0=$(CMOCKA)
 
-.PHONY: demo attacks attacks-control lab lab-shell
+# ATTACKS="a,b" picks some. attacks-latency: a bit of CR4 is cleared 100,000 times and never seen clear.
+ATTACKS ?= all
+.PHONY: demo attacks attacks-control attacks-latency lab lab-shell
 demo: programs
 	tests/lab/lab.py run --host-kernel $(HOST_KERNEL) --guests 6.12 --job demo=tests/lab/jobs/demo.sh@180
 attacks: programs
-	tests/attacks/attacks.py --kernels "$(KERNELS)" --cpus "$(CPUS)" --host-kernel $(HOST_KERNEL)
+	tests/attacks/attacks.py --kernels "$(KERNELS)" --cpus "$(CPUS)" --attacks "$(ATTACKS)" --host-kernel $(HOST_KERNEL)
 attacks-control:
-	tests/attacks/attacks.py --control-only --kernels "$(KERNELS)" --cpus "$(CPUS)" --host-kernel $(HOST_KERNEL)
+	tests/attacks/attacks.py --control-only --kernels "$(KERNELS)" --cpus "$(CPUS)" --attacks "$(ATTACKS)" \
+		--host-kernel $(HOST_KERNEL)
+attacks-latency: programs
+	tests/attacks/attacks.py --kernels 6.12 --cpus 1 --attacks cr4_latency --tries 100000 --host-kernel $(HOST_KERNEL)
 lab:
 	tests/lab/lab.py guests
 	tests/lab/lab.py probe

@@ -5,15 +5,10 @@
  * by waiting. Kept, it is written again and again, as if somebody were still at it.
  */
 #include <linux/delay.h>
-#include <linux/module.h>
 
 #include "poke.h"
 
 #define STEP_MS 100
-
-static unsigned int patience = 5;
-module_param(patience, uint, 0600);
-MODULE_PARM_DESC(patience, "seconds to wait for an abandoned patch to be undone");
 
 static void leave(struct rf_report *r, bool keep)
 {
@@ -27,7 +22,7 @@ static void leave(struct rf_report *r, bool keep)
 	r->outcome = rf_poke_end(r) ? RF_FAULTED : RF_UNCHANGED;
 	if (READ_ONCE(r->at[0]) != int3)
 		return;
-	for (waited = 0; waited < patience * 1000 && READ_ONCE(r->at[0]) == int3;
+	for (waited = 0; waited < rf_patience * 1000 && READ_ONCE(r->at[0]) == int3;
 	     waited += STEP_MS) {
 		msleep(STEP_MS);
 		if (keep && READ_ONCE(r->at[0]) == int3)

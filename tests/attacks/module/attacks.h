@@ -10,7 +10,8 @@
  *      that a fault at exactly that instruction is survived;
  *   3. says with rf_kept() whether the registers of a refused store are what they were before it;
  *   4. calls rf_judge(), which reads the target back through a mapping of its own and undoes what landed.
- * One that has the kernel's own patchers do the writing does steps 2 to 4 as poke.h says.
+ * One that has the kernel's own patchers do the writing does steps 2 to 4 as poke.h says; registers
+ * are registers.h's matter.
  * Without protection it must land: a store that fails on a plain kernel proves nothing.
  */
 #ifndef RF_ATTACKS_H
@@ -53,6 +54,24 @@
 	RF(race)		\
 	RF(race_crowded)	\
 	RF(lstar_after_seal)	\
+	RF(msr_cstar)		\
+	RF(msr_star)		\
+	RF(msr_sfmask)		\
+	RF(msr_sysenter)	\
+	RF(efer_nxe)		\
+	RF(pat_change)		\
+	RF(kvmclock_rodata)	\
+	RF(cr0_wp)		\
+	RF(cr4_smep)		\
+	RF(cr4_smap)		\
+	RF(cr4_umip)		\
+	RF(cr4_rop)		\
+	RF(cr4_ap)		\
+	RF(cr4_latency)		\
+	RF(idt_gate)		\
+	RF(idt_lidt)		\
+	RF(idt_lidt_own)	\
+	RF(gdt_callgate)	\
 	RF(int3_left)		\
 	RF(int3_kept)
 
@@ -109,6 +128,9 @@ void rf_kept(struct rf_report *r, const char *what, bool kept);
 void rf_guard_begin(void);
 /* Whether the store had to be freed out of an endless fault. */
 bool rf_guard_end(void);
+
+/* main.c: seconds to wait for what is found by looking to be undone */
+extern unsigned int rf_patience;
 
 /* symbols.c: NULL when there is no such symbol */
 void *rf_symbol(const char *name);

@@ -21,6 +21,10 @@ static char *attack;
 module_param(attack, charp, 0);
 MODULE_PARM_DESC(attack, "an attack to run at once");
 
+unsigned int rf_patience = 5;
+module_param_named(patience, rf_patience, uint, 0600);
+MODULE_PARM_DESC(patience, "seconds to wait for what was left wrong to be undone");
+
 struct rf_attack {
 	const char *name;
 	void (*run)(struct rf_report *r);
