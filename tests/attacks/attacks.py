@@ -45,6 +45,8 @@ WANTED = {"dma_read": Wanted("detected"), "int3_left": ABANDONED, "int3_kept": A
           "cr0_wp": UNDONE, "cr4_smep": UNDONE, "cr4_smap": UNDONE, "cr4_umip": UNDONE, "cr4_rop": UNDONE, "cr4_ap": UNDONE,
           "cr4_latency": UNDONE, "lstar_after_seal": MSR, "msr_cstar": MSR, "msr_star": MSR, "msr_sfmask": MSR,
           "msr_sysenter": MSR, "efer_nxe": MSR, "pat_change": MSR, "kvmclock_rodata": MSR,
+          # Not covered yet: docs/threat-model.md.
+          "msr_vmload": Wanted("detected", ("restored",), "msr"),
           "idt_gate": Wanted("blocked", ("faulted",)), "idt_lidt": Wanted("blocked", ("faulted",), "table"),
           "idt_lidt_own": Wanted("detected", ("restored",), "table"),
           "gdt_callgate": Wanted("detected", ("restored", "landed"), "table")}

@@ -61,6 +61,7 @@
 	RF(efer_nxe)		\
 	RF(pat_change)		\
 	RF(kvmclock_rodata)	\
+	RF(msr_vmload)		\
 	RF(cr0_wp)		\
 	RF(cr4_smep)		\
 	RF(cr4_smap)		\

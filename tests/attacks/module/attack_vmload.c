@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where the guest may run guests of its own, VMLOAD sets the system call MSRs, and more, from
+ * memory (APM vol. 2 15.5.2). It is no WRMSR: KVM's filter of MSRs is not asked
+ * (vmload_vmsave_interception() in arch/x86/kvm/svm/svm.c), and a processor that virtualises the
+ * instruction does not even leave the guest.
+ */
+#include <asm/msr-index.h>
+#include <linux/gfp.h>
+#include <linux/io.h>
+
+#include "poke.h"
+#include "registers.h"
+
+#define SVME BIT(12)
+/* APM vol. 2 table B-2: the state save area is at 0x400 of the control block. */
+#define SAVED_LSTAR (0x400 + 0x208)
+
+static unsigned long vmload(const void *block)
+{
+	unsigned long faulted = 1;
+
+	asm volatile(RF_STORE("vmload")
+		     : [f] "+r"(faulted)
+		     : "a"(virt_to_phys((void *)block))
+		     : "memory", "cc");
+	return faulted;
+}
+
+static unsigned long vmsave(void *block)
+{
+	unsigned long faulted = 1;
+
+	asm volatile(RF_STORE("vmsave")
+		     : [f] "+r"(faulted)
+		     : "a"(virt_to_phys(block))
+		     : "memory", "cc");
+	return faulted;
+}
+
+/* LSTAR only: the rest of what is loaded is what was there. */
+static unsigned long load_lstar(u8 *block, u64 value)
+{
+	unsigned long faulted = vmsave(block);
+
+	if (faulted)
+		return faulted;
+	*(u64 *)(block + SAVED_LSTAR) = value;
+	return vmload(block);
+}
+
+void attack_msr_vmload(struct rf_report *r)
+{
+	u64 efer = rf_get_msr(MSR_EFER), before, after, hook = (unsigned long)rf_forged;
+	unsigned long flags, faulted;
+	u8 *block;
+
+	if (!boot_cpu_has(X86_FEATURE_SVM))
+		return rf_skip(r, "this guest may run no guests");
+	block = (u8 *)get_zeroed_page(GFP_KERNEL);
+	if (!block)
+		return rf_skip(r, "no memory");
+	/* No system call comes in between: on this processor nothing else runs. */
+	local_irq_save(flags);
+	before = rf_get_msr(MSR_LSTAR);
+	faulted = rf_set_msr(MSR_EFER, efer | SVME);
+	if (!faulted)
+		faulted = load_lstar(block, hook);
+	after = rf_get_msr(MSR_LSTAR);
+	if (after != before)
+		load_lstar(block, before);
+	rf_set_msr(MSR_EFER, efer);
+	local_irq_restore(flags);
+	if (rf_get_msr(MSR_LSTAR) != before)
+		rf_kept(r, "lstar", false);
+	r->symbol = "MSR_LSTAR";
+	r->at = (u8 *)hook;
+	r->len = sizeof(hook);
+	rf_say(r, "rdmsr=%s", after == hook ? "set" : after == before ? "kept" : "CHANGED");
+	r->outcome = after == hook ? RF_LANDED : faulted ? RF_FAULTED : RF_UNCHANGED;
+	free_page((unsigned long)block);
+}
