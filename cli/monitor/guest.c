@@ -15,6 +15,7 @@ void rf_guest_forget(struct rf_guest *g)
 	rf_tables_end(g);
 	rf_kernel_destroy(g->kernel);
 	free(g->dma_reported);
+	rf_gadgets_forget(g);
 	g->kernel = NULL;
 	g->dma_reported = NULL;
 	g->kernel_event = g->lstar = 0;

@@ -139,7 +139,9 @@ static int serve(struct rf_guest *g, struct rf_status *status)
 	for (;;) {
 		struct pollfd p[RF_STATUS_CLIENTS + 2] = { { .fd = g->hv->ops->poll_fd(g->hv),
 							     .events = POLLIN } };
-		int err, ms = more ? 0 : g->poll_permissions ? POLL_MS : TICK_MS;
+		int err, ms = more || rf_gadgets_busy(g) ? 0
+			      : g->poll_permissions	 ? POLL_MS
+							 : TICK_MS;
 		uint64_t now;
 
 		poll(p, 1 + rf_status_poll(status, p + 1), ms);
@@ -147,6 +149,7 @@ static int serve(struct rf_guest *g, struct rf_status *status)
 		if (err)
 			return err == -ECONNRESET ? 0 : err;
 		rf_status_serve(g, status);
+		rf_gadgets_step(g);
 		err = rf_guest_poll(g);
 		now = rf_now_ns();
 		if (!err && now - last_tick >= TICK_MS * UINT64_C(1000000)) {

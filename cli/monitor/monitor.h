@@ -5,6 +5,9 @@
 #define RF_CLI_MONITOR_MONITOR_H
 
 #include <poll.h>
+#include <stdlib.h>
+
+#include <jansson.h>
 
 #include "cli/paths.h"
 #include "hv/backend.h"
@@ -69,6 +72,8 @@ struct rf_guest {
 	uint64_t sweep_at;
 	uint64_t sweeps;       /* rounds completed */
 	uint8_t *dma_reported; /* a bit a page of all regions, in their order */
+
+	struct rf_gadget_report *gadgets; /* asked for, under way or finished; NULL none */
 };
 
 /* --- report.c ------------------------------------------------------------- */
@@ -177,6 +182,21 @@ int rf_judge_tables(struct rf_guest *g, const struct rf_msg_event *ev);
 /* Compares the next `bytes` of sealed memory with what lies below; records what a device wrote. */
 int rf_sweep(struct rf_guest *g, uint64_t bytes);
 uint64_t rf_sweep_total(const struct rf_guest *g);
+
+/* --- gadgets.c: sensitive instructions ------------------------------------- */
+/*
+ * The answer to "gadgets": a report that is finished and fresh, how far one is ("done": false), or
+ * {"error"}. Starts a search where there is none. NULL: no memory. Drop the reference.
+ */
+json_t *rf_gadgets_answer(struct rf_guest *g);
+bool rf_gadgets_busy(const struct rf_guest *g);
+/* The next piece of a search that is under way: a few milliseconds at most. */
+void rf_gadgets_step(struct rf_guest *g);
+static inline void rf_gadgets_forget(struct rf_guest *g)
+{
+	free(g->gadgets);
+	g->gadgets = NULL;
+}
 
 /* --- status.c ------------------------------------------------------------- */
 #define RF_STATUS_CLIENTS 16

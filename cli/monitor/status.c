@@ -118,10 +118,13 @@ static json_t *status(struct rf_guest *g)
 static void answer(struct rf_guest *g, int fd, const char *line, size_t len)
 {
 	json_t *request = json_loadb(line, len, JSON_DISABLE_EOF_CHECK, NULL), *reply;
+	const char *cmd = json_string_value(json_object_get(request, "cmd")) ?: "";
 	char *text;
 
-	if (request && !strcmp(json_string_value(json_object_get(request, "cmd")) ?: "", "status"))
+	if (!strcmp(cmd, "status"))
 		reply = status(g);
+	else if (!strcmp(cmd, "gadgets"))
+		reply = rf_gadgets_answer(g);
 	else
 		reply = json_pack("{s:s}", "error", "unknown command");
 	/* Each string of it is a name of our own or printable ASCII; NULL is want of memory. */

@@ -63,7 +63,7 @@ try version 0 'ringfence [0-9]' "$rf" --version
 try overview 0 doctor "$rf" --help
 try no-command 2 'no command' "$rf"
 try unknown-command 2 'frobnicate' "$rf" frobnicate
-for c in run list status audit doctor demo; do
+for c in run list status gadgets audit doctor demo; do
 	try "help-$c" 0 "Usage: ringfence $c" "$rf" $c --help
 	[ $c = run ] && continue
 	try "unknown-option-$c" 2 'bogus' "$rf" $c --bogus
@@ -254,6 +254,48 @@ head -c 100000 /dev/urandom >"$work/noise"
 try audit-noise 0 '' "$rf" audit tail "$work/noise"
 head -c 9000000 /dev/zero >"$work/zeros"
 try audit-one-huge-line 0 '' "$rf" audit tail "$work/zeros"
+
+# A monitor that says what it is told to, one line for each that asks: NAME's answers are its lines.
+try gadgets-nobody 3 'no VM' "$rf" gadgets nobody
+try gadgets-no-name 2 'name' "$rf" gadgets
+mkdir "$work/told"
+told() {
+	rm -f "$work/told/control.sock"
+	python3 -c '
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+for line in sys.argv[2:]:
+    client = listener.accept()[0]
+    client.recv(1000)
+    client.sendall(line.encode() + b"\n")
+    client.close()' "$work/told/control.sock" "$@" & teller=$!
+	while [ ! -S "$work/told/control.sock" ]; do sleep 0.05; done
+}
+hush() { kill $teller 2>/dev/null; wait $teller 2>/dev/null; }
+kinds='[{"kind":"wrmsr","intended":true,"count":2,"covered":"blocked","by":"filter"},{"kind":"wrmsr","intended":false,"count":0,"covered":"blocked","by":"filter"},{"kind":"lidt","intended":false,"count":1,"covered":"not covered","by":"nothing"}]'
+list='[{"at":"0x10","symbol":"f\u001b+0x1","kind":"wrmsr","intended":true},{"at":"0x20","symbol":"g+0x0","kind":"lidt","intended":false},{"at":7,"kind":[],"intended":1}]'
+report="{\"done\":true,\"text\":\"0xffffffff81000000\",\"text_bytes\":2048,\"total\":9,\"kinds\":$kinds,\"list\":$list,\"left_out\":6}"
+told '{"done":false,"searched":1,"text_bytes":9}' '{"done":false,"searched":2,"text_bytes":9}' "$report"
+try gadgets-table 0 '^wrmsr *intended *2 *blocked *filter' "$rf" gadgets "$work/told"; hush
+name=gadgets-summary; grep -q '^9 sensitive instructions in 2 KiB of text at 0xffffffff81000000' "$out" &&
+	! grep -q '^wrmsr *unintended' "$out" && ok || bad "the counts are not as they were told"
+told "$report"
+try gadgets-all 0 '^0x20 *g+0x0 *lidt *unintended *not covered *nothing' "$rf" gadgets --all "$work/told"; hush
+name=gadgets-all-rest; grep -q '^6 more are left out' "$out" && grep -q '^0x10 *f?+0x1 ' "$out" && ok || bad "a list that was cut"
+told "$report"
+try gadgets-json 0 '"text_bytes": 2048' "$rf" gadgets --json "$work/told"; hush
+told '{"error":"nothing \u001b sealed"}'
+try gadgets-unsealed 1 'nothing ? sealed' "$rf" gadgets "$work/told"; hush
+for answer in '[]' 'noise' '{}' '{"done":7}' '{"done":"x"}'; do
+	told "$answer"
+	# Nobody holds the folder's lock: whatever does not make sense is a dead VM's.
+	try "gadgets-answer-$answer" 3 'is dead' "$rf" gadgets "$work/told"; hush
+done
+told '{"done":true}'
+try gadgets-empty 0 '^0 sensitive' "$rf" gadgets --all "$work/told"; hush
+rm -r "$work/told"
 
 # The log of patches lies beside the audit log: a head, a patch, a torn record, a patch of another kernel.
 python3 -c '

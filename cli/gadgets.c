@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/control.h"
+#include "cli/output.h"
+#include "cli/paths.h"
+
+#define SEARCH_MS 60000 /* on a slow machine; it takes tens of milliseconds */
+#define ASK_AGAIN_MS 50
+
+static const char *how(const json_t *row)
+{
+	return json_is_true(json_object_get(row, "intended")) ? "intended" : "unintended";
+}
+
+/* What covers a row of the list stands once for its kind. */
+static json_t *cover_of(json_t *kinds, const json_t *row)
+{
+	const char *kind = json_string_value(json_object_get(row, "kind"));
+	size_t i;
+	json_t *k;
+
+	json_array_foreach(kinds, i, k)
+	{
+		const char *name = json_string_value(json_object_get(k, "kind"));
+
+		if (kind && name && !strcmp(kind, name) && !strcmp(how(k), how(row)))
+			return k;
+	}
+	return NULL;
+}
+
+static void print_summary(const json_t *o)
+{
+	char text[64];
+
+	rf_safe(text, sizeof(text), json_string_value(json_object_get(o, "text")) ?: "?");
+	printf("%lld sensitive instructions in %lld KiB of text at %s\n\n",
+	       (long long)json_integer_value(json_object_get(o, "total")),
+	       (long long)json_integer_value(json_object_get(o, "text_bytes")) / 1024, text);
+}
+
+static int print_kinds(json_t *kinds)
+{
+	static const char *const titles[] = { "INSTRUCTION", "", "COUNT", "COVERED", "BY" };
+	struct rf_table *t = rf_table_create(titles, 5);
+	size_t i;
+	json_t *k;
+
+	if (!t)
+		return -ENOMEM;
+	json_array_foreach(kinds, i, k)
+	{
+		json_int_t count = json_integer_value(json_object_get(k, "count"));
+		char number[24];
+
+		snprintf(number, sizeof(number), "%lld", (long long)count);
+		if (count &&
+		    rf_table_row(t,
+				 (const char *[]){ json_string_value(json_object_get(k, "kind")),
+						   how(k), number,
+						   json_string_value(json_object_get(k, "covered")),
+						   json_string_value(json_object_get(k, "by")) }))
+			break;
+	}
+	rf_table_print(t);
+	rf_table_destroy(t);
+	return 0;
+}
+
+static int print_list(json_t *list, json_t *kinds)
+{
+	static const char *const titles[] = { "ADDRESS", "SYMBOL",  "INSTRUCTION",
+					      "",	 "COVERED", "BY" };
+	struct rf_table *t = rf_table_create(titles, 6);
+	size_t i;
+	json_t *o;
+
+	if (!t)
+		return -ENOMEM;
+	json_array_foreach(list, i, o)
+	{
+		json_t *c = cover_of(kinds, o);
+
+		if (rf_table_row(t, (const char *[]){
+					    json_string_value(json_object_get(o, "at")),
+					    json_string_value(json_object_get(o, "symbol")),
+					    json_string_value(json_object_get(o, "kind")), how(o),
+					    json_string_value(json_object_get(c, "covered")),
+					    json_string_value(json_object_get(c, "by")) }))
+			break;
+	}
+	rf_table_print(t);
+	rf_table_destroy(t);
+	return 0;
+}
+
+static int print_report(json_t *o, bool all)
+{
+	json_t *kinds = json_object_get(o, "kinds");
+	long long left_out = json_integer_value(json_object_get(o, "left_out"));
+	int err;
+
+	print_summary(o);
+	err = all ? print_list(json_object_get(o, "list"), kinds) : print_kinds(kinds);
+	if (!err && all && left_out > 0)
+		printf("\n%lld more are left out here; the counts without --all have them\n",
+		       left_out);
+	json_decref(o);
+	if (err)
+		return rf_fail(RF_EXIT_INTERNAL, "the answer is not complete", "free some memory",
+			       "no memory for the table");
+	return rf_flush();
+}
+
+/* Asks until the monitor has searched all of the text. 0 and *out, or -errno. */
+static int ask(const char *state_dir, json_t **out)
+{
+	static const struct timespec pause = { .tv_nsec = ASK_AGAIN_MS * 1000000 };
+	int64_t until = rf_now_ms() + SEARCH_MS;
+
+	for (;;) {
+		json_t *o, *done;
+		int err = rf_control_ask(state_dir, "gadgets", &o);
+
+		if (err)
+			return err;
+		done = json_object_get(o, "done");
+		if (json_is_true(done) || json_is_string(json_object_get(o, "error"))) {
+			*out = o;
+			return 0;
+		}
+		err = json_is_false(done) ? -ETIMEDOUT : -EBADMSG;
+		json_decref(o);
+		if (err == -EBADMSG || rf_now_ms() > until)
+			return err;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static int gadgets(int argc, char **argv)
+{
+	struct rf_operands operands;
+	bool json = false, all = false;
+	char dir[PATH_MAX], safe[256];
+	const char *error;
+	struct rf_vm vm;
+	int code, err;
+	json_t *o;
+
+	const struct rf_option options[] = {
+		{ "json", 'j', RF_OPTION_FLAG, &json, 0, 0 },
+		{ "all", 'a', RF_OPTION_FLAG, &all, 0, 0 },
+		{ 0 },
+	};
+	code = rf_options(&rf_command_gadgets, options, false, RF_EXIT_USAGE, argc, argv,
+			  &operands);
+	if (code >= 0)
+		return code;
+	if (operands.count != 1)
+		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence gadgets --help`",
+			       "gadgets: needs the name of one VM");
+	err = rf_state_dir(operands.items[0], dir);
+	if (!err)
+		err = rf_vm_read(dir, &vm);
+	if (err)
+		return rf_fail(RF_EXIT_NOT_FOUND, "no VM of that name runs under this user",
+			       "see `ringfence list`", "there is no VM %s", operands.items[0]);
+	err = ask(vm.state_dir, &o);
+	if (err && !vm.alive)
+		return rf_fail(RF_EXIT_NOT_FOUND, "its VMM is gone; only its state folder is left",
+			       "remove the folder, or start a VM of that name again",
+			       "VM %s is dead (%s)", vm.name, vm.state_dir);
+	if (err)
+		return rf_fail(
+			RF_EXIT_NO_ANSWER,
+			"what was sealed stays sealed; what its text holds is not known",
+			"look at what `ringfence run` prints: it starts a dead monitor again",
+			"the monitor of %s does not answer: %s", vm.name, strerror(-err));
+	error = json_string_value(json_object_get(o, "error"));
+	if (error) {
+		rf_safe(safe, sizeof(safe), error);
+		json_decref(o);
+		return rf_fail(RF_EXIT_NO, "there is no text to search",
+			       "wait until `ringfence status` says sealed", "%s: %s", vm.name,
+			       safe);
+	}
+	return json ? rf_print_json(o) : print_report(o, all);
+}
+
+const struct rf_command rf_command_gadgets = {
+	.name = "gadgets",
+	.usage = "[--all] [--json] NAME|STATE-FOLDER",
+	.summary = "Show the sensitive instructions of a guest's kernel and what covers them",
+	.help = "  -a, --all    each of them: address, symbol, what covers it\n"
+		"  -j, --json   the monitor's whole answer as JSON\n",
+	.run = gadgets,
+};
