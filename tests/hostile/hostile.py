@@ -6,11 +6,13 @@ hostile.py BUILD [TEST ...]. Ends with "hostile: N passed, N failed, N skipped".
 error within seconds, with nothing unprotected left running. Each guest runs without ringfence first; there it must go
 on.
 """
+import json
 import os
 import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Callable
 
 import peers
-from machine import RUNS_ON, Failed, Lab, Monitor, Process, Qmp, Skipped, check, wait
+from machine import LIMIT, RUNS_ON, Failed, Lab, Monitor, Process, Qmp, Skipped, check, wait
 
 Test = Callable[[Lab], None]
 
@@ -299,6 +301,29 @@ def control_socket(lab: Lab) -> None:
     check(not lab.left(), f"left running: {lab.left()}")
 
 
+def gadgets(lab: Lab) -> None:
+    """The report on the sealed text, made by the sandboxed monitor, while the guest never stops to want verdicts."""
+    vm = lab.run("flood", OBSERVE)
+    wait(lambda: vm.said(RUNS_ON), "the guest to run")
+    before = lab.status()["audit"]["detected"]
+    command = [lab.build / "ringfence", "gadgets", lab.state]
+    for _ in range(2):
+        done = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=LIMIT, check=False)
+        check(done.returncode == 0, f"no report: {done.stderr}")
+        said = json.loads(done.stdout)
+        check(said["text_bytes"] == 0x10000 and said["left_out"] == 0, f"the report is on something else: {done.stdout}")
+        found = {(g["kind"], g["intended"], int(g["at"], 16) & 0xffff) for g in said["list"]}
+        check(found == {("mov cr3", True, 0x2000), ("lidt", False, 0x2100)}, f"other instructions: {said['list']}")
+        covered = {(k["kind"], k["covered"]) for k in said["kinds"]}
+        check({("wrmsr", "detected"), ("mov cr3", "not covered")} <= covered, f"it is promised: {covered}")
+        time.sleep(5.5)  # a finished report is given out again for five seconds
+    shown = subprocess.run([*command, "--all"], capture_output=True, text=True, timeout=LIMIT, check=False).stdout
+    check(re.search(r"lidt +unintended +not covered", shown), f"the list: {shown}")
+    check(lab.status()["audit"]["detected"] > before + 100, "no verdicts meanwhile")
+    vm.stop()
+    check(not lab.left(), f"left running: {lab.left()}")
+
+
 def monitor_killed(lab: Lab) -> None:
     """In the middle of a flood: another one takes over, each event is recorded once."""
     vm = lab.run("flood", OBSERVE)
@@ -335,7 +360,7 @@ TESTS: dict[str, Test] = {
     "monitor-vanishes-quit": vanishes_quit, "monitor-vanishes-term": vanishes_term,
     "monitor-comes-back-foreign": comes_back_foreign,
     "foreign-fences": foreign_fences, "true-fence": true_fence,
-    "control-socket": control_socket, "monitor-killed": monitor_killed,
+    "control-socket": control_socket, "gadgets": gadgets, "monitor-killed": monitor_killed,
 }
 
 

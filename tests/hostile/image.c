@@ -154,4 +154,7 @@ void put_kernel(struct guest *g)
 	put_types(g);
 	put_symbols(g);
 	put(g, BANNER, banner, sizeof(banner));
+	/* For `ringfence gadgets`: a mov cr3 between zeros, and a lidt across two of them. */
+	put(g, IMAGE + 0x2000, "\x0f\x22\xd8", 3);
+	put(g, IMAGE + 0x2100, "\x0f\x01\x1f", 3);
 }
