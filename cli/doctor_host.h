@@ -17,5 +17,14 @@ enum rf_facility_state rf_host_huge_pages(const struct rf_probe *kvm, char detai
 enum rf_facility_state rf_host_library(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_monitor(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_qemu(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+/* doctor_watch.c */
+enum rf_facility_state rf_host_btf(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_bpf_rights(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_kprobes(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_cr_symbols(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_bpffs(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_pid_namespace(const struct rf_probe *kvm,
+					     char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_cr_watch(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 
 #endif

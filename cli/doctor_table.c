@@ -7,6 +7,7 @@
 #include "cli/doctor_host.h"
 
 #define NEWER "use a newer host kernel"
+#define NO_WATCH "a guest kernel that clears CR0.WP, CR4.SMEP, SMAP or UMIP is not stopped"
 
 /* Slots the fence keeps for itself in each address space; a VMM needs a few hundred of its own. */
 #define SLOTS_LEAST 512
@@ -132,6 +133,42 @@ const struct rf_facility rf_facilities[] = {
 	  .check = rf_host_huge_pages,
 	  .lost = "the sealed copy uses 4 KiB pages: more TLB misses in the guest's kernel",
 	  .fix = "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled" },
+	{ .name = "types of the host kernel (BTF)",
+	  .need = RF_NEED_RECOMMENDED,
+	  .check = rf_host_btf,
+	  .lost = NO_WATCH,
+	  .fix = "use a kernel with CONFIG_DEBUG_INFO_BTF and CONFIG_DEBUG_INFO_BTF_MODULES" },
+	{ .name = "rights to load BPF programs",
+	  .need = RF_NEED_RECOMMENDED,
+	  .check = rf_host_bpf_rights,
+	  .lost = NO_WATCH,
+	  .fix = "run as root, or with all of CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN as root in a "
+		 "container" },
+	{ .name = "kprobes through perf",
+	  .need = RF_NEED_RECOMMENDED,
+	  .check = rf_host_kprobes,
+	  .lost = NO_WATCH,
+	  .fix = "use a kernel with CONFIG_KPROBE_EVENTS and CONFIG_BPF_EVENTS" },
+	{ .name = "kvm_set_cr0 and kvm_set_cr4",
+	  .need = RF_NEED_RECOMMENDED,
+	  .check = rf_host_cr_symbols,
+	  .lost = NO_WATCH,
+	  .fix = "load kvm_intel or kvm_amd; use the KVM of a stock kernel" },
+	{ .name = "BPF file system",
+	  .need = RF_NEED_RECOMMENDED,
+	  .check = rf_host_bpffs,
+	  .lost = "the watch of CR0 and CR4 has no place yet; `ringfence run` as root mounts it",
+	  .fix = "mount -t bpf bpf /sys/fs/bpf" },
+	{ .name = "the host's own process ids",
+	  .need = RF_NEED_RECOMMENDED,
+	  .check = rf_host_pid_namespace,
+	  .lost = NO_WATCH,
+	  .fix = "run it in the host's process-id namespace (docker: --pid=host)" },
+	{ .name = "control-register watch",
+	  .need = RF_NEED_RECOMMENDED,
+	  .check = rf_host_cr_watch,
+	  .lost = NO_WATCH,
+	  .fix = "see the rows above; only root can set it up" },
 	{ .name = "the fence (libringfence.so)",
 	  .need = RF_NEED_REQUIRED,
 	  .check = rf_host_library,

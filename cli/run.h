@@ -11,11 +11,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "hv/crwatch.h"
+
 struct rf_run {
 	/* What was asked for. */
 	const char *name, *policy, *audit, *state, *kvm;
 	uint32_t start_timeout; /* seconds */
 	char **command;		/* NULL-terminated: the VMM and its arguments */
+
+	/* Of the policy. */
+	bool pin_control, need_watch;
 
 	/* What was found and made. Descriptors are -1 until they are open, and closed in every
 	 * child but as said. */
@@ -31,11 +36,19 @@ struct rf_run {
 	int patches_fd; /* log of allowed patches, beside the audit log; the monitor gets it */
 	int policy_fd;	/* memfd with the policy as it was at the start; the monitor gets it. -1:
 			   none */
+	int vms_fd;	/* map of VMs of the host's control-register watch, -1 none */
+	int page_fd;	/* this VM's page of it; the VMM inherits it */
+	struct rf_cr_page *page;
 };
 
 void rf_run_init(struct rf_run *r);
 /* Closes everything, removes what rf_run_prepare() made but the log. */
 void rf_run_deinit(struct rf_run *r);
+
+/* Sets the host's watch up, as policy wants it. An enum rf_exit, reported. */
+int rf_run_control(struct rf_run *r);
+/* In the child that becomes the VMM. 0 or -errno. */
+int rf_run_control_enter(const struct rf_run *r);
 
 /* Checks all that can be checked before anything is started, then makes state. An enum rf_exit,
  * reported. */

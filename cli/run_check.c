@@ -153,8 +153,11 @@ static int check_policy(struct rf_run *r)
 		snprintf(self, sizeof(self), "/proc/self/fd/%d", r->policy_fd);
 		err = rf_policy_load(self, &diag, &policy);
 	}
-	if (!err)
+	if (!err) {
+		r->pin_control = policy.pin_control;
+		r->need_watch = policy.need_watch;
 		return RF_EXIT_OK;
+	}
 	if (diag.line)
 		snprintf(where, sizeof(where), ", line %u, column %u", diag.line, diag.column);
 	return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
@@ -173,5 +176,7 @@ int rf_run_check(struct rf_run *r)
 		code = check_policy(r);
 	if (!code)
 		code = check_kvm(r);
+	if (!code)
+		code = rf_run_control(r);
 	return code;
 }

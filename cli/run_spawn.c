@@ -154,6 +154,9 @@ static _Noreturn void vmm_child(const struct rf_run *r, const sigset_t *mask, in
 	if (setenv("LD_PRELOAD", preload, 1) || setenv("RINGFENCE_SOCKET", r->fence_path, 1) ||
 	    setenv("RINGFENCE_VMM", "1", 1) || fcntl(r->lock_fd, F_SETFD, 0) < 0)
 		give_up(report);
+	errno = -rf_run_control_enter(r);
+	if (errno)
+		give_up(report);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	execv(r->program, r->command);
 	give_up(report);

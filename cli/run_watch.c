@@ -17,6 +17,7 @@
 
 #include "cli/output.h"
 #include "cli/run.h"
+#include "hv/bpf/crwatch.h"
 
 #define READY_MS 10000	 /* for a monitor to say that it is ready */
 #define STOP_MS 2000	 /* for a monitor to end once the VMM has */
@@ -40,7 +41,8 @@ struct watch {
 	int64_t monitor_since, restart_at;
 	char last_error[256]; /* what a monitor complained of */
 
-	pid_t vmm; /* 0: not started or reaped */
+	pid_t vmm;     /* 0: not started or reaped */
+	pid_t entered; /* on the map of the control-register watch, 0 none */
 	pid_t attached;
 	bool vmm_ended;
 	int vmm_status;
@@ -338,6 +340,7 @@ static int watch_both(struct watch *w)
 		return rf_fail(RF_EXIT_NOT_PROTECTABLE, "no guest runs",
 			       "give a VMM this user may execute", "cannot start %s: %s",
 			       r->program, strerror(-err));
+	w->entered = w->vmm;
 	err = rf_run_describe(r, w->vmm);
 	if (err)
 		rf_say("%s: cannot write the VM's description (%s): `ringfence list` will know "
@@ -372,6 +375,8 @@ int rf_run_watch(struct rf_run *r)
 			       "cannot watch for signals: %s", strerror(errno));
 	code = watch_both(&w);
 	end_vmm(&w);
+	if (w.entered && r->vms_fd >= 0)
+		rf_crwatch_remove(r->vms_fd, w.entered);
 	stop_monitor(&w);
 	close(w.signal_fd);
 	return code;

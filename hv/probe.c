@@ -54,7 +54,7 @@ void rf_probe_kvm(const char *path, struct rf_probe *out)
 {
 	int fd, vm;
 
-	*out = (struct rf_probe){ 0 };
+	*out = (struct rf_probe){ .path = path };
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0) {
 		out->open_error = -errno;

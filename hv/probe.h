@@ -25,6 +25,7 @@ enum rf_probe_cap {
 #define RF_PROBE_QUIRK_SLOT_ZAP (1 << 7)  /* KVM_X86_QUIRK_SLOT_ZAP_ALL */
 
 struct rf_probe {
+	const char *path; /* as it was given */
 	int open_error;	  /* 0 or -errno of opening the device; the rest is then unset */
 	int version;	  /* KVM_GET_API_VERSION; negative: the device is not KVM */
 	int create_error; /* 0 or -errno of creating a VM: -EBUSY when another hypervisor owns the

@@ -77,17 +77,23 @@ static void unload(struct loaded *l)
 	l->object = NULL;
 }
 
+bool rf_crwatch_own_namespace(void)
+{
+	struct stat ns;
+
+	return stat("/proc/self/ns/pid", &ns) || ns.st_ino != INIT_PID_NS;
+}
+
 /* Into the kernel, attached to nothing. */
 static int load(struct loaded *l, char *why)
 {
 	const size_t size = (size_t)(_binary_cr_bpf_o_end - _binary_cr_bpf_o_start);
-	struct stat ns;
 	int err;
 
 	*l = (struct loaded){ .object = NULL };
 	if (geteuid())
 		return tell(why, -EPERM, "only root may load it");
-	if (stat("/proc/self/ns/pid", &ns) || ns.st_ino != INIT_PID_NS)
+	if (rf_crwatch_own_namespace())
 		return tell(why, -EPERM,
 			    "this is not the host's own process-id namespace: the program would "
 			    "not know the VMM by the id it has here");
@@ -133,20 +139,38 @@ static void path_of(const struct loaded *l, const char *name, char path[96])
 	snprintf(path, 96, "%s/%s", l->folder, name);
 }
 
+/* A host that cannot have the watch is left as it is: tried before anything is mounted. */
+static int try_attach(struct loaded *l, char *why)
+{
+	int err = 0;
+
+	for (int i = 0; !err && i < PROGRAMS; i++) {
+		struct bpf_link *link;
+
+		err = attach(l, i, &link, why);
+		if (!err)
+			bpf_link__destroy(link);
+	}
+	return err;
+}
+
 /* bpffs, then our folder in it, open for us alone and locked; the descriptor is the lock. */
-static int open_folder(const struct loaded *l, char *why)
+static int open_folder(struct loaded *l, char *why)
 {
 	struct statfs fs;
 	struct stat st;
 	int fd;
 
 	if (statfs(BPFFS, &fs) || fs.f_type != BPF_FS_MAGIC) {
+		fd = try_attach(l, why);
+		if (fd)
+			return fd;
 		if (mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
 			return tell(why, -errno, "no BPF file system at " BPFFS ": %s",
 				    strerror(errno));
 	}
-	if ((mkdir(FOLDER, 0700) && errno != EEXIST) || (mkdir(l->folder, 0700) && errno != EEXIST))
-		return tell(why, -errno, "cannot make %s: %s", l->folder, strerror(errno));
+	if (mkdir(FOLDER, 0700) && errno != EEXIST)
+		return tell(why, -errno, "cannot make " FOLDER ": %s", strerror(errno));
 	fd = open(FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) || flock(fd, LOCK_EX)) {
 		int err = -errno;
@@ -158,6 +182,10 @@ static int open_folder(const struct loaded *l, char *why)
 	if (st.st_uid || st.st_mode & 022) {
 		close(fd);
 		return tell(why, -EBUSY, FOLDER " may be written by others than root");
+	}
+	if (mkdir(l->folder, 0700) && errno != EEXIST) {
+		close(fd);
+		return tell(why, -errno, "cannot make %s: %s", l->folder, strerror(errno));
 	}
 	return fd;
 }

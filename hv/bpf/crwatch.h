@@ -26,6 +26,9 @@ int rf_crwatch_open(const char *kvm, int *vms, char *why);
 /* The same without leaving anything behind: does a watch work here? *there: is one pinned? */
 int rf_crwatch_try(const char *kvm, bool *there, char *why);
 
+/* Is this another process-id namespace than the host's own? Then no process is found by its id. */
+bool rf_crwatch_own_namespace(void);
+
 /* A page for one VM: *page mapped (caller unmaps, if it ever does), *fd its map (caller closes). */
 int rf_crwatch_page(struct rf_cr_page **page, int *fd);
 /* The calling process becomes the one that the page is for, until rf_crwatch_remove() or its end.

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * What the control-register watch needs of a host, one by one, and then whether it works. The files
+ * are looked for below $RINGFENCE_HOST_ROOT where that is set, which is for tests.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "cli/doctor_host.h"
+#include "hv/bpf/crwatch.h"
+
+#ifndef CAP_PERFMON /* include/uapi/linux/capability.h, Linux 5.8 */
+#define CAP_PERFMON 38
+#define CAP_BPF 39
+#endif
+
+__attribute__((format(printf, 3, 4))) static enum rf_facility_state
+tell(char detail[RF_DETAIL_MAX], enum rf_facility_state state, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(detail, RF_DETAIL_MAX, fmt, args);
+	va_end(args);
+	return state;
+}
+
+static const char *below_root(const char *path, char out[PATH_MAX])
+{
+	const char *root = secure_getenv("RINGFENCE_HOST_ROOT");
+
+	snprintf(out, PATH_MAX, "%s%s", root ? root : "", path);
+	return out;
+}
+
+static FILE *open_file(const char *path)
+{
+	char at[PATH_MAX];
+
+	return fopen(below_root(path, at), "re");
+}
+
+static bool there(const char *path)
+{
+	char at[PATH_MAX];
+
+	return !access(below_root(path, at), R_OK);
+}
+
+enum rf_facility_state rf_host_btf(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	if (!there("/sys/kernel/btf/vmlinux"))
+		return tell(detail, RF_FACILITY_MISSING, "no /sys/kernel/btf/vmlinux");
+	/* Built in, it is part of vmlinux and no module. */
+	if (there("/sys/module/kvm/initstate") && !there("/sys/kernel/btf/kvm"))
+		return tell(detail, RF_FACILITY_MISSING, "no /sys/kernel/btf/kvm");
+	return RF_FACILITY_PRESENT;
+}
+
+enum rf_facility_state rf_host_bpf_rights(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	static const struct {
+		int bit;
+		const char *name;
+	} needed[] = { { CAP_SYS_ADMIN, "CAP_SYS_ADMIN" },
+		       { CAP_PERFMON, "CAP_PERFMON" },
+		       { CAP_BPF, "CAP_BPF" } };
+	unsigned long long effective = 0;
+	bool found = false;
+	char line[256];
+	FILE *f = open_file("/proc/self/status");
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "CapEff: %llx", &effective) == 1;
+	if (f)
+		fclose(f);
+	if (!found)
+		return tell(detail, RF_FACILITY_UNKNOWN, "/proc/self/status does not tell");
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (!(effective >> needed[i].bit & 1))
+			return tell(detail, RF_FACILITY_MISSING, "no %s", needed[i].name);
+	return RF_FACILITY_PRESENT;
+}
+
+enum rf_facility_state rf_host_kprobes(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	FILE *f = open_file("/proc/sys/kernel/perf_event_paranoid");
+	int paranoid = 0;
+	bool known = f && fscanf(f, "%d", &paranoid) == 1;
+
+	if (f)
+		fclose(f);
+	if (!known)
+		return tell(detail, RF_FACILITY_MISSING, "no kernel.perf_event_paranoid, no perf");
+	/* CAP_PERFMON is above it (include/linux/perf_event.h perf_allow_kernel()). */
+	return tell(detail,
+		    there("/sys/bus/event_source/devices/kprobe/type") ? RF_FACILITY_PRESENT
+								       : RF_FACILITY_MISSING,
+		    "kernel.perf_event_paranoid is %d", paranoid);
+}
+
+enum rf_facility_state rf_host_cr_symbols(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	static const char *const names[] = { "kvm_set_cr0", "kvm_set_cr4" };
+	bool found[2] = { false, false };
+	FILE *f = open_file("/proc/kallsyms");
+	char line[512], type, name[256];
+
+	if (!f)
+		return tell(detail, RF_FACILITY_UNKNOWN, "/proc/kallsyms: %s", strerror(errno));
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%*x %c %255s", &type, name) == 2 && strchr("Tt", type))
+			for (int i = 0; i < 2; i++)
+				found[i] |= !strcmp(name, names[i]);
+	fclose(f);
+	for (int i = 0; i < 2; i++)
+		if (!found[i])
+			return tell(detail, RF_FACILITY_MISSING, "no %s in /proc/kallsyms",
+				    names[i]);
+	return RF_FACILITY_PRESENT;
+}
+
+enum rf_facility_state rf_host_bpffs(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	char at[PATH_MAX];
+	struct statfs fs;
+
+	if (statfs(below_root("/sys/fs/bpf", at), &fs))
+		return tell(detail, RF_FACILITY_MISSING, "/sys/fs/bpf: %s", strerror(errno));
+	if (fs.f_type == BPF_FS_MAGIC)
+		return RF_FACILITY_PRESENT;
+	return tell(detail, RF_FACILITY_MISSING, "nothing is mounted at /sys/fs/bpf");
+}
+
+enum rf_facility_state rf_host_pid_namespace(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	return tell(detail, rf_crwatch_own_namespace() ? RF_FACILITY_MISSING : RF_FACILITY_PRESENT,
+		    "%s", rf_crwatch_own_namespace() ? "this process runs in another one" : "");
+}
+
+enum rf_facility_state rf_host_cr_watch(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	char why[RF_CRWATCH_WHY] = "";
+	bool pinned;
+
+	if (kvm->open_error || kvm->version < 0)
+		return tell(detail, RF_FACILITY_UNKNOWN, "KVM cannot be asked");
+	if (rf_crwatch_try(kvm->path, &pinned, why))
+		return tell(detail, RF_FACILITY_MISSING, "%.*s", RF_DETAIL_MAX - 1, why);
+	return tell(detail, RF_FACILITY_PRESENT, "tried on a guest: %s",
+		    pinned ? "the one that is loaded works" : "it would work, none is loaded");
+}
