@@ -78,7 +78,8 @@ enum rf_event_kind {
 	RF_EVENT_CR = 8,    /* pinned bits of CR0 or CR4 were cleared, and are set again: cr */
 	RF_EVENT_RESET = 5, /* the VMM reset the guest: seals are gone, no verdict is awaited */
 	RF_EVENT_TRAP = 9,  /* a trap stands where the instruction was: trap, tables */
-	RF_EVENT_TABLES = 10, /* not the table registers last judged: tables, kept */
+	RF_EVENT_TABLES = 10,	 /* not the table registers last judged: tables, kept */
+	RF_EVENT_MSR_FOUND = 11, /* a pinned MSR has another value, written past the filter: msr */
 };
 
 /* A vCPU's registers at the event. gpr order is that of the instruction encoding. */

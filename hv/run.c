@@ -360,6 +360,13 @@ static enum next enforce(struct rf_vcpu *v)
 		rf_count(verdict == RF_VERDICT_ALLOW ? RF_COUNT_ALLOWED : RF_COUNT_DENIED);
 		err = rf_tables_enforce(v, verdict == RF_VERDICT_ALLOW);
 		break;
+	case RF_EVENT_MSR_FOUND:
+		rf_count(verdict == RF_VERDICT_ALLOW ? RF_COUNT_ALLOWED : RF_COUNT_DENIED);
+		if (verdict != RF_VERDICT_ALLOW) {
+			err = rf_cpu_set_msr(v, v->wait.event.msr.index, v->wait.event.msr.pinned);
+			v->kept.msr = 0;
+		}
+		break;
 	case RF_EVENT_KERNEL:
 		/* Announced by the VMM's own load: nothing of the guest waits in kvm_run, no fault
 		 * undoes it. */
@@ -496,22 +503,31 @@ static enum next on_trap(struct rf_vcpu *v, const struct rf_exit *e)
 }
 
 /*
- * On the way to the VMM with KVM_RUN's result: true when the table registers are others than those
- * last judged, and the exit waits for the verdict.
+ * On the way to the VMM with KVM_RUN's result: true when registers were found that are not as they
+ * should be, and the exit waits for the verdict.
  */
-static bool post_tables(struct rf_vcpu *v, int err)
+static bool post_found(struct rf_vcpu *v, int err)
 {
+	struct rf_msg_event *ev = &v->wait.event;
 	struct rf_vcpu_tables now;
+	enum rf_event_kind kind;
 
-	if ((err && err != -EINTR) || v->wait.state != RF_WAIT_NONE || !rf_tables_look(v, &now))
+	if ((err && err != -EINTR) || v->wait.state != RF_WAIT_NONE || !rf_tables_due(v))
 		return false;
 	new_event(v);
-	v->wait.event.tables = now;
-	v->wait.event.kept = v->kept.tables;
-	v->wait.event.has_kept = v->kept.known;
+	if (rf_tables_look(v, &now)) {
+		kind = RF_EVENT_TABLES;
+		ev->tables = now;
+		ev->kept = v->kept.tables;
+		ev->has_kept = v->kept.known;
+	} else if (rf_msr_look(v, ev)) {
+		kind = RF_EVENT_MSR_FOUND;
+	} else {
+		return false;
+	}
 	if (!err)
 		save_exit(v, &v->wait.saved);
-	post(v, RF_EVENT_TABLES);
+	post(v, kind);
 	return true;
 }
 
@@ -674,7 +690,7 @@ int rf_vcpu_run(struct rf_vcpu *v)
 		err = rf_kvm(v->fd, KVM_RUN, NULL);
 		if (rf_cr_undo(v) && err == -EINTR)
 			post_cr(v, true);
-		if (dispatch(v, &err) == AGAIN || (post_tables(v, err) && !err))
+		if (dispatch(v, &err) == AGAIN || (post_found(v, err) && !err))
 			continue;
 		return err == -EINTR ? rf_gate_interrupted(v) : err;
 	}

@@ -62,6 +62,8 @@ struct rf_cr_undone {
 struct rf_kept {
 	bool known;
 	struct rf_vcpu_tables tables;
+	uint32_t msr; /* found with another value than its own, and told */
+	uint64_t msr_value;
 	uint64_t looked_ns;    /* CLOCK_MONOTONIC, when they were last compared */
 	atomic_ullong used_ns; /* the thread's CPU time then */
 };

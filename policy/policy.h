@@ -89,7 +89,7 @@ enum rf_fact_kind {
 				 before the next instruction */
 	RF_FACT_CONTROL_LATE, /* the same, some time later */
 	RF_FACT_LOAD,	      /* a register is being loaded by an instruction of the kernel's */
-	RF_FACT_TABLE,	      /* the table registers of a vCPU, compared; it waits */
+	RF_FACT_TABLE,	      /* registers of a vCPU, compared; it waits */
 	RF_FACT_ENTRY,	      /* what stands in a descriptor table */
 };
 
@@ -127,6 +127,7 @@ enum rf_fact_table {
 	RF_FACT_TABLE_KERNELS, /* as the kernel itself sets it up */
 	RF_FACT_TABLE_FOREIGN, /* a table the kernel never loads */
 	RF_FACT_TABLE_FORGED,  /* a table of the kernel's with an entry that it never makes */
+	RF_FACT_TABLE_CHANGED, /* an MSR that is pinned has another value */
 	RF_FACT_TABLE_CLEARED, /* a control register loses a bit that is pinned */
 };
 

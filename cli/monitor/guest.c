@@ -430,6 +430,8 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 		return rf_judge_emulation(g, ev);
 	case RF_EVENT_TRAP:
 		return rf_judge_trap(g, ev);
+	case RF_EVENT_MSR_FOUND:
+		return rf_judge_found_msr(g, ev);
 	case RF_EVENT_TABLES:
 		return rf_judge_tables(g, ev);
 	case RF_EVENT_RESET:

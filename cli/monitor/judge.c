@@ -168,6 +168,8 @@ static const char *fault(struct rf_guest *g, const struct rf_msg_event *ev, stru
 	}
 	if (ev->kind == RF_EVENT_TRAP)
 		return "general protection fault at the instruction";
+	if (ev->kind == RF_EVENT_MSR_FOUND)
+		return "the value it had was put back";
 	if (ev->kind == RF_EVENT_TABLES)
 		return ev->has_kept ? "the registers it had before were put back"
 				    : "left as they are, none were known before";
@@ -211,7 +213,7 @@ static int conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct lo
 		return g->hv->ops->verdict(g->hv, &l->v);
 	case RF_ACTION_APPLY:
 		l->v.verdict = RF_VERDICT_ALLOW;
-		l->r.outcome = ev->kind == RF_EVENT_TABLES ? "left as they are" : "applied";
+		l->r.outcome = facts->kind == RF_FACT_TABLE ? "left as it is" : "applied";
 		break;
 	case RF_ACTION_KILL:
 		l->v.verdict = RF_VERDICT_KILL;
@@ -372,6 +374,14 @@ int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev)
 	return conclude(g, ev, &l, &facts);
 }
 
+static void describe_msr(const struct rf_msg_event *ev, const char *name, uint64_t pinned,
+			 char *text, size_t size)
+{
+	snprintf(text, size, "%s (MSR 0x%x) <- 0x%llx, was 0x%llx, bits 0x%llx changed", name,
+		 ev->msr.index, (unsigned long long)ev->msr.value, (unsigned long long)pinned,
+		 (unsigned long long)(ev->msr.value ^ pinned));
+}
+
 static int judge_msr(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_fact_msr fact,
 		     const char *name, uint64_t pinned)
 {
@@ -383,11 +393,20 @@ static int judge_msr(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_
 	l.r.has_writer = l.r.has_target = true;
 	rf_name_address(g, &l.paging, ev->regs.rip, &l.r.writer);
 	rf_name_address(g, &l.paging, ev->msr.value, &l.r.target);
-	snprintf(detail, sizeof(detail), "%s (MSR 0x%x) <- 0x%llx, was 0x%llx, bits 0x%llx changed",
-		 name, ev->msr.index, (unsigned long long)ev->msr.value, (unsigned long long)pinned,
-		 (unsigned long long)(ev->msr.value ^ pinned));
+	describe_msr(ev, name, pinned, detail, sizeof(detail));
 	l.r.detail = detail;
 	return conclude(g, ev, &l, &facts);
+}
+
+int rf_judge_found_msr(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	const struct rf_facts facts = { .kind = RF_FACT_TABLE, .table = RF_FACT_TABLE_CHANGED };
+	const char *name;
+	char detail[128];
+
+	rf_pins_fact(g, ev->msr.index, ev->msr.value, &name);
+	describe_msr(ev, name, ev->msr.pinned, detail, sizeof(detail));
+	return rf_judge_load(g, ev, &facts, ev->msr.value, detail, NULL);
 }
 
 int rf_judge_msr(struct rf_guest *g, const struct rf_msg_event *ev)
@@ -439,7 +458,11 @@ int rf_judge_load(struct rf_guest *g, const struct rf_msg_event *ev, const struc
 	struct rf_decision d;
 	struct look l;
 
-	look_at(g, ev, load || facts->kind == RF_FACT_TABLE ? "table" : "control-register", &l);
+	look_at(g, ev,
+		load || ev->kind == RF_EVENT_TABLES ? "table"
+		: ev->kind == RF_EVENT_MSR_FOUND    ? "msr"
+						    : "control-register",
+		&l);
 	if (value)
 		l.v.table = *value;
 	/* Should KVM refuse the value, the guest gets the fault. */

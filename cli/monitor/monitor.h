@@ -107,6 +107,7 @@ int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_msr(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_cr(struct rf_guest *g, const struct rf_msg_event *ev);
+int rf_judge_found_msr(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev);
 /*
  * A load of a register, or registers that were compared: a line unless it is legal. value: what an

@@ -15,6 +15,7 @@
 #include "cli/monitor/monitor.h"
 
 #define ALL UINT64_MAX
+#define MSR_LSTAR UINT32_C(0xc0000082)
 #define PAGE_BITS (~UINT64_C(0xfff))
 
 enum when { ALWAYS, BY_DEBUGCTL, BY_SPEC_CTRL };
@@ -112,7 +113,7 @@ enum rf_fact_msr rf_pins_fact(const struct rf_guest *g, uint32_t index, uint64_t
 {
 	const struct pin *p = pin_of(index);
 
-	*name = p ? p->name : "MSR";
+	*name = p ? p->name : index == MSR_LSTAR ? "LSTAR" : "MSR";
 	if (!p)
 		return RF_FACT_MSR_UNKNOWN;
 	switch (p->asked) {

@@ -77,7 +77,7 @@ int rf_cpu_get_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 	return 0;
 }
 
-bool rf_cpu_nested(struct rf_vcpu *v)
+static uint16_t nested_flags(struct rf_vcpu *v)
 {
 	/* The state is 4 KiB behind its head on SVM, 8 KiB on VMX (api.rst, KVM_GET_NESTED_STATE).
 	 */
@@ -87,8 +87,23 @@ bool rf_cpu_nested(struct rf_vcpu *v)
 	} state;
 
 	state.head = (struct kvm_nested_state){ .size = sizeof(state) };
-	return !rf_kvm(v->fd, KVM_GET_NESTED_STATE, &state) &&
-	       state.head.flags & KVM_STATE_NESTED_GUEST_MODE;
+	if (rf_kvm(v->fd, KVM_GET_NESTED_STATE, &state))
+		return KVM_STATE_NESTED_GIF_SET;
+	/* Only SVM has a GIF. */
+	return state.head.flags |
+	       (state.head.format == KVM_STATE_NESTED_FORMAT_SVM ? 0 : KVM_STATE_NESTED_GIF_SET);
+}
+
+bool rf_cpu_nested(struct rf_vcpu *v)
+{
+	return nested_flags(v) & KVM_STATE_NESTED_GUEST_MODE;
+}
+
+bool rf_cpu_switching(struct rf_vcpu *v)
+{
+	uint16_t flags = nested_flags(v);
+
+	return flags & KVM_STATE_NESTED_GUEST_MODE || !(flags & KVM_STATE_NESTED_GIF_SET);
 }
 
 bool rf_cpu_in_smm(struct rf_vcpu *v)

@@ -20,6 +20,8 @@ int rf_cpu_get_msr(struct rf_vcpu *v, uint32_t index, uint64_t *value);
 bool rf_cpu_in_smm(struct rf_vcpu *v);
 /* Does it run a guest of the guest? Then its registers are that one's. */
 bool rf_cpu_nested(struct rf_vcpu *v);
+/* The same, or is it about to or just back, with GIF clear? */
+bool rf_cpu_switching(struct rf_vcpu *v);
 
 /* --- trap.c: traps in sealed text, and the table registers ------------------- */
 /* Of the instruction the vCPU stands on. */
@@ -43,7 +45,9 @@ bool rf_trap_settle(struct rf_vcpu *v, const struct rf_trap_site *site, uint64_t
 /* The register gets what the verdict says and the vCPU goes on behind the instruction, or takes the
  * verdict's fault on it. */
 int rf_trap_enforce(struct rf_vcpu *v, bool allowed);
-/* Is it time to compare, and are they others than those last judged? Then *out is what is there. */
+/* Is it time to compare registers? Not of a vCPU that comes up. */
+bool rf_tables_due(struct rf_vcpu *v);
+/* Are the table registers others than those last judged? Then *out is what is there. */
 bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out);
 int rf_tables_enforce(struct rf_vcpu *v, bool allowed);
 /* Gets vCPUs out that have run for long without being looked at. Any thread. */
@@ -68,6 +72,11 @@ int rf_msr_filter_init(int vm_fd);
 /* The VMM's KVM_X86_SET_MSR_FILTER, merged: ours comes first, KVM takes the first range that
  * matches. */
 int rf_msr_filter_merge(int vm_fd, const struct kvm_msr_filter *vmm);
+/*
+ * Has a pinned MSR another value than its own? VMLOAD writes some of them past the filter
+ * (arch/x86/kvm/svm/svm.c vmload_vmsave_interception()). Told once for a value.
+ */
+bool rf_msr_look(struct rf_vcpu *v, struct rf_msg_event *out);
 /* The value of LSTAR among msrs, false when it is not there. */
 bool rf_msr_find_lstar(const struct kvm_msrs *msrs, uint64_t *value);
 

@@ -208,6 +208,55 @@ bool rf_msr_ours(uint32_t index)
 	return false;
 }
 
+#define MSR_PAT 0x277u
+#define PAT_AT_RESET UINT64_C(0x0007040600070406) /* SDM vol. 3A table 12-12 */
+
+/* What a CPU has until the kernel has set it up. */
+static bool fresh(uint32_t index, uint64_t value)
+{
+	return !value || (index == MSR_PAT && value == PAT_AT_RESET);
+}
+
+bool rf_msr_look(struct rf_vcpu *v, struct rf_msg_event *out)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entries[RF_PIN_MAX + 1];
+	} m = { .head.nmsrs = 0 };
+	struct rf_pinned pins[RF_PIN_MAX + 1];
+	uint32_t i, n = 0;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	for (i = 0; i < pinned.count; i++)
+		if (pinned.pins[i].how == RF_PIN_VALUE)
+			pins[n++] = pinned.pins[i];
+	pthread_mutex_unlock(&rf_vm.lock);
+	if (n)
+		pins[n++] =
+			(struct rf_pinned){ RF_MSR_LSTAR, RF_PIN_VALUE, UINT64_MAX, rf_vm.lstar };
+	m.head.nmsrs = n;
+	for (i = 0; i < n; i++)
+		m.entries[i].index = pins[i].index;
+	if (n && rf_kvm(v->fd, KVM_GET_MSRS, &m) != (int)n)
+		rf_fatal("a pinned MSR could not be read");
+	for (i = 0; i < n; i++)
+		if ((m.entries[i].data ^ pins[i].value) & pins[i].mask &&
+		    !fresh(pins[i].index, m.entries[i].data))
+			break;
+	if (i == n)
+		v->kept.msr = 0;
+	/* A guest's hypervisor loads its guest's, with GIF clear, before it runs it. */
+	if (i == n || rf_cpu_switching(v) ||
+	    (v->kept.msr == pins[i].index && v->kept.msr_value == m.entries[i].data))
+		return false;
+	v->kept.msr = pins[i].index;
+	v->kept.msr_value = m.entries[i].data;
+	out->msr.index = pins[i].index;
+	out->msr.value = m.entries[i].data;
+	out->msr.pinned = pins[i].value;
+	return true;
+}
+
 bool rf_msr_find_lstar(const struct kvm_msrs *msrs, uint64_t *value)
 {
 	for (uint32_t i = 0; i < msrs->nmsrs && i < 4096; i++) {

@@ -227,7 +227,7 @@ void rf_traps_forget(void)
 	atomic_store(&rf_vm.check_ns, 0);
 	memset(&rf_vm.traps, 0, sizeof(rf_vm.traps));
 	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++)
-		rf_vm.vcpus[i].kept.known = false;
+		rf_vm.vcpus[i].kept = (struct rf_kept){ .known = false };
 }
 
 /* --- executed --------------------------------------------------------------- */
@@ -322,7 +322,7 @@ static uint64_t read_clock(clockid_t id)
 	return clock_gettime(id, &t) ? 0 : (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out)
+bool rf_tables_due(struct rf_vcpu *v)
 {
 	uint64_t every = atomic_load(&rf_vm.check_ns), now;
 	struct kvm_sregs s;
@@ -336,13 +336,19 @@ bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out)
 	atomic_store(&v->kept.used_ns, read_clock(CLOCK_THREAD_CPUTIME_ID));
 	if (rf_kvm(v->fd, KVM_GET_SREGS, &s))
 		rf_fatal("a vCPU's registers could not be read");
+	if (s.cr0 & CR0_PG && s.efer & EFER_LMA)
+		return true;
 	/* It comes up, with the tables of real mode. */
-	if (!(s.cr0 & CR0_PG) || !(s.efer & EFER_LMA)) {
-		v->kept.known = false;
-		return false;
-	}
-	*out = of_sregs(&s);
-	return !(v->kept.known && !memcmp(out, &v->kept.tables, sizeof(*out))) && !rf_cpu_nested(v);
+	v->kept.known = false;
+	return false;
+}
+
+bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out)
+{
+	if (rf_cpu_get_tables(v, out))
+		rf_fatal("a vCPU's registers could not be read");
+	return !(v->kept.known && !memcmp(out, &v->kept.tables, sizeof(*out))) &&
+	       !rf_cpu_switching(v);
 }
 
 static bool same(const struct rf_table *a, const struct rf_table *b)

@@ -376,6 +376,70 @@ void tables_compared(void)
 	CHECK_EQ(monitor_events(), 4);
 }
 
+static bool deny_msrs(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
+{
+	if (ev->kind == RF_EVENT_MSR_FOUND)
+		v->verdict = RF_VERDICT_DENY;
+	return true;
+}
+
+#define STAR 0xc0000081u
+#define CSTAR 0xc0000083u
+
+static void leave(struct cpu *c)
+{
+	usleep(20000);
+	CPU_START(c, g_lidt_out, .rdi = DATA);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
+}
+
+/* What got into a pinned MSR past the filter, as by VMLOAD; here the VMM puts it there. */
+void msrs_compared(void)
+{
+	struct rf_msg_pin pin = { .count = 2 };
+	struct rf_msg_event ev;
+	uint64_t value;
+	struct cpu *c;
+
+	CHECK_EQ(STAR + 2, CSTAR);
+	pin.kernel = trapped_machine(1, 1);
+	c = &vm.cpus[0];
+	put_pointer(DATA, 0x1ff, OLD_IDT);
+	CHECK_EQ(cpu_set_msr(c, STAR, 0x23001000000000), 0);
+	CHECK_EQ(cpu_set_msr(c, CSTAR, 0x1000), 0);
+	for (int i = 0; i < 2; i++) {
+		pin.pins[i].index = STAR + 2 * (unsigned)i;
+		pin.pins[i].how = RF_PIN_VALUE;
+		pin.pins[i].mask = UINT64_MAX;
+	}
+	CHECK_EQ(monitor_pin(&pin), 0);
+	monitor_set_judge(deny_msrs);
+	leave(c);
+	monitor_event(1, RF_EVENT_TABLES); /* the first look */
+	CHECK_EQ(cpu_set_msr(c, STAR, 0), 0); /* as before it is set up */
+	leave(c);
+	leave(c);
+	CHECK_EQ(monitor_events(), 2);
+	CHECK_EQ(cpu_set_msr(c, STAR, 0x13000800000000), 0);
+	leave(c);
+	ev = monitor_event(2, RF_EVENT_MSR_FOUND);
+	CHECK_EQ(ev.msr.index, STAR);
+	CHECK_EQ(ev.msr.value, 0x13000800000000);
+	CHECK_EQ(ev.msr.pinned, 0x23001000000000);
+	CHECK_EQ(cpu_get_msr(c, STAR, &value), 0);
+	CHECK_EQ(value, 0x23001000000000);
+	/* Let be, it is told once. */
+	monitor_set_judge(allow);
+	CHECK_EQ(cpu_set_msr(c, CSTAR, 0x2000), 0);
+	leave(c);
+	CHECK_EQ(monitor_event(3, RF_EVENT_MSR_FOUND).msr.index, CSTAR);
+	leave(c);
+	leave(c);
+	CHECK_EQ(monitor_events(), 4);
+	CHECK_EQ(cpu_get_msr(c, CSTAR, &value), 0);
+	CHECK_EQ(value, 0x2000);
+}
+
 /* A vCPU that never leaves is got out once it has run for long. */
 void tables_compared_spinning(void)
 {

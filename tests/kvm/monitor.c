@@ -287,6 +287,14 @@ int monitor_seal(uint64_t kernel, const struct rf_region *regions, uint32_t coun
 	return monitor_command(&m.h);
 }
 
+int monitor_pin(const struct rf_msg_pin *m)
+{
+	struct rf_msg_pin copy = *m;
+
+	rf_msg_init(&copy.h, RF_MSG_PIN, 0);
+	return monitor_command(&copy.h);
+}
+
 int monitor_traps(const struct rf_msg_traps *m)
 {
 	struct rf_msg_traps copy = *m;

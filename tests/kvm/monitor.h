@@ -43,6 +43,7 @@ int monitor_watch(uint64_t kernel, uint64_t gpa, uint32_t len, uint64_t value);
 int monitor_seal(uint64_t kernel, const struct rf_region *regions, uint32_t count);
 /* Any command, made with rf_msg_init(). */
 int monitor_command(struct rf_msg *m);
+int monitor_pin(const struct rf_msg_pin *m);
 int monitor_traps(const struct rf_msg_traps *m);
 /* Any packet. */
 void monitor_send(const void *packet, size_t size);

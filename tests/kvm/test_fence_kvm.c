@@ -100,6 +100,7 @@ static const struct {
 	S(trap_held),
 	S(tables_compared),
 	S(tables_compared_spinning),
+	S(msrs_compared),
 	S(monitor_dies_before_verdict),
 	S(monitor_restarts_sealed),
 	S(stale_seals),

@@ -144,6 +144,25 @@ def tracing(kernel: str) -> Test:
                 RUN + f"protected trace {kernel} 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint'", verify)
 
 
+def tables(kernel: str, cpus: int) -> Test:
+    """Who loads descriptor tables legally is not disturbed: CPUs that go and come back, tasks with an LDT, a reboot."""
+    script = RUN + """
+(while sleep 1; do ringfence status --json tables >$OUT/status.new && mv $OUT/status.new $OUT/status; done) 2>/dev/null &
+""" + f"protected tables {kernel} {cpus} 'rf.mode=tables rf.rounds=3'; kill %1 $!"
+
+    def verify(o: Outcome) -> None:
+        check(o.said("RF: done mode=tables status=0") == 1, "the guest did not run to its end")
+        check(o.said("ldt result=ok") == 3, "a task lost its LDT")
+        check(o.said("cpu1 back 1") == (3 if cpus > 1 else 0), "a CPU did not come back")
+        sealed(o)
+        quiet(o)
+        check(o.decisions(kind="seal", region="idt"), "the IDT is not sealed")
+        check(o.decisions(kind="traps"), "no traps were planted")
+        status = json.loads(o._text("status"))
+        check(status["counters"]["traps"] >= 200, f"only {status['counters']['traps']} traps were run into")
+    return Test(f"tables-{kernel}-{cpus}", script, verify, 180)
+
+
 def monitor_killed() -> Test:
     """The monitor dies by SIGKILL again and again, from before the seal until the end."""
     script = RUN + """
@@ -315,7 +334,7 @@ def debian(kernel: str, machine: str) -> Test:
 
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), tracing("6.1"),
-         tracing("6.12"), monitor_killed(), first_act(), reboot(), q35(), hotplug(), migrated(),
+         tracing("6.12"), tables("6.1", 2), tables("6.12", 1), tables("6.12", 2), monitor_killed(), first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35")]
 
 

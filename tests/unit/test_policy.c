@@ -216,6 +216,7 @@ static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pa
 		*legal = f->table == RF_FACT_TABLE_KERNELS;
 		return f->table == RF_FACT_TABLE_KERNELS   ? "table-of-the-kernel"
 		       : f->table == RF_FACT_TABLE_FOREIGN ? "table-is-foreign"
+		       : f->table == RF_FACT_TABLE_CHANGED ? "msr-is-pinned"
 							   : "undecided";
 	case RF_FACT_ENTRY:
 		return f->table == RF_FACT_TABLE_FORGED ? "table-entry-is-forged" : "undecided";
@@ -287,7 +288,7 @@ static void test_every_combination(void **state)
 						for (int msr = 0; msr <= RF_FACT_MSR_ELSEWHERE + 1;
 						     msr++, n++) {
 							struct rf_facts f = { kind, region, patch,
-									      msr, n % 6 };
+									      msr, n % 7 };
 
 							p.mode = mode;
 							p.on_denied = denied;

@@ -491,6 +491,27 @@ static void registers(void **state)
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
 }
 
+static void a_pinned_msr(void **state)
+{
+	struct rf_msg_event ev;
+
+	fake_sealed();
+	ev = fake_event(RF_EVENT_MSR_FOUND);
+	ev.msr.index = 0xc0000082;
+	ev.msr.value = OTHER_GVA;
+	ev.msr.pinned = LSTAR;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_string_equal(fake_text(fake_line(0), "kind"), "msr");
+	assert_string_equal(fake_text(fake_line(0), "verdict"), "detected");
+	assert_string_equal(fake_text(fake_line(0), "rule"), "msr-is-pinned");
+	assert_string_equal(fake_text(fake_line(0), "outcome"), "the value it had was put back");
+	assert_memory_equal(fake_text(fake_line(0), "detail"), "LSTAR (MSR 0xc0000082) <- ", 26);
+	guest.policy.mode = RF_MODE_OBSERVE;
+	ev.id++;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_string_equal(fake_text(fake_line(0), "outcome"), "left as it is");
+}
+
 /* What the kernel does not tell is not protected, and the record says so. */
 static void a_kernel_that_does_not_tell(void **state)
 {
@@ -511,7 +532,7 @@ int main(void)
 		T(planted), T(a_device_over_a_trap), T(control_registers_too), T(not_where_the_kernel_patches),
 		T(no_patch_on_a_trap), T(by_policy), T(refused_by_the_fence), T(taken_over), T(idtr), T(gdtr),
 		T(ldtr), T(tr), T(gates_at_the_seal), T(a_gate_is_not_written), T(a_call_gate_in_a_gdt),
-		T(registers), T(a_kernel_that_does_not_tell),
+		T(registers), T(a_pinned_msr), T(a_kernel_that_does_not_tell),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

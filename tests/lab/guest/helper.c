@@ -6,10 +6,14 @@
  *   helper forkexec N      N fork+exec+wait, timed           helper cmos-put N       set it
  *   helper last            the attack module's last result   helper user_alias       the store from user mode
  *   helper switch FILE VALUE...   each value written to FILE in turn, timed
+ *   helper ldt N           two tasks with an LDT of their own take turns N times
  *   first                  run as rdinit: attack before anything else happens in user mode
  */
+#define _GNU_SOURCE
+#include <asm/ldt.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -81,6 +85,35 @@ static int run_switch(const char *file, char **values)
 		if (pwrite(fd, values[n], strlen(values[n]), 0) < 0)
 			return perror(file), 1;
 	return report("switch", n, now_ns() - t, __builtin_ia32_rdtsc() - c);
+}
+
+/* Two tasks with an LDT each take turns on a CPU; each must find its own segment every time. */
+static int run_ldt(long n)
+{
+	pid_t pid = fork();
+	struct user_desc d = { .base_addr = 0, .limit = pid ? 0x111 : 0x222, .seg_32bit = 1, .useable = 1 };
+	uint64_t start = now_ns();
+	long wrong = 0;
+	cpu_set_t one;
+	int status = 0;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	if (pid < 0 || syscall(SYS_modify_ldt, 1, &d, sizeof(d)))
+		wrong++;
+	for (long i = 0; i < n; i++) {
+		unsigned int limit = 0;
+
+		__asm__ volatile("lsl %1, %0" : "+r"(limit) : "r"(7) : "cc"); /* entry 0, LDT, RPL 3 */
+		wrong += limit != d.limit;
+		sched_yield();
+	}
+	if (!pid)
+		_exit(wrong != 0);
+	waitpid(pid, &status, 0);
+	printf("ldt result=%s\n", wrong || status ? "failed" : "ok");
+	return report("ldt", n, now_ns() - start, 0);
 }
 
 static int cmos(const char *value)
@@ -199,6 +232,8 @@ int main(int argc, char **argv)
 		return run_forkexec(atol(argv[2]));
 	if (!strcmp(what, "switch") && argc > 3)
 		return run_switch(argv[2], argv + 3);
+	if (!strcmp(what, "ldt") && argc > 2)
+		return run_ldt(atol(argv[2]));
 	if (!strcmp(what, "cmos-get"))
 		return cmos(NULL);
 	if (!strcmp(what, "cmos-put") && argc > 2)
