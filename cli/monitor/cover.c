@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum need { NOTHING, LSTAR, MSRS, CR_WATCH, TRAP_SITES, COMPARED };
+enum need { NOTHING, LSTAR, MSRS, CR_WATCH, CR_TRAPS, CR_COMPARED, TRAP_SITES, COMPARED };
 
 /*
  * For each kind the first row that applies, the better ones first. What KVM makes of each, by the
@@ -34,6 +34,18 @@ static const struct row {
 } rows[] = {
 	{ RF_GADGET_MOV_CR0, true, true, CR_WATCH, { "undone", "control-register watch" } },
 	{ RF_GADGET_MOV_CR4, true, true, CR_WATCH, { "undone", "control-register watch" } },
+	{ RF_GADGET_MOV_CR0, true, false, CR_TRAPS, { "blocked", "trap site" } },
+	{ RF_GADGET_MOV_CR4, true, false, CR_TRAPS, { "blocked", "trap site" } },
+	{ RF_GADGET_MOV_CR0,
+	  true,
+	  true,
+	  CR_COMPARED,
+	  { "detected", "compared on exits and a timer" } },
+	{ RF_GADGET_MOV_CR4,
+	  true,
+	  true,
+	  CR_COMPARED,
+	  { "detected", "compared on exits and a timer" } },
 	{ RF_GADGET_MOV_CR8, true, true, NOTHING, { "harmless", "interrupt priority only" } },
 	{ RF_GADGET_LMSW, true, true, NOTHING, { "harmless", "reaches no pinned bit" } },
 	{ RF_GADGET_CLTS, true, true, NOTHING, { "harmless", "reaches no pinned bit" } },
@@ -75,6 +87,10 @@ static bool is_met(const struct rf_in_force *f, enum need need)
 		return f->lstar && f->msrs;
 	case CR_WATCH:
 		return f->cr_watch;
+	case CR_TRAPS:
+		return f->cr_trap_sites;
+	case CR_COMPARED:
+		return f->cr_compared;
 	case TRAP_SITES:
 		return f->trap_sites;
 	case COMPARED:

@@ -10,12 +10,14 @@
 
 /* What is in force for this guest now. */
 struct rf_in_force {
-	bool observing;	 /* what would be blocked is let through and recorded: detected */
-	bool lstar;	 /* the filter holds LSTAR */
-	bool msrs;	 /* and the other MSRs that policy pins */
-	bool cr_watch;	 /* pinned bits of CR0 and CR4 are restored */
-	bool trap_sites; /* a trap stands in the place of each intended descriptor-table load */
-	bool compared;	 /* table registers are compared on the VMM's exits and on a timer */
+	bool observing;	    /* what would be blocked is let through and recorded: detected */
+	bool lstar;	    /* the filter holds LSTAR */
+	bool msrs;	    /* and the other MSRs that policy pins */
+	bool cr_watch;	    /* pinned bits of CR0 and CR4 are restored */
+	bool cr_trap_sites; /* without a watch: a trap stands in the place of each intended load */
+	bool cr_compared;   /* CR0 and CR4 are compared as table registers are */
+	bool trap_sites;    /* a trap stands in the place of each intended descriptor-table load */
+	bool compared;	    /* table registers are compared on the VMM's exits and on a timer */
 };
 
 struct rf_cover {

@@ -98,10 +98,19 @@ static int begin(struct rf_guest *g, const struct rf_measured *text)
 
 static struct rf_in_force in_force(const struct rf_guest *g)
 {
+	bool compared = g->traps_count && g->policy.register_check_ms;
+	struct rf_backend_info info;
+	bool watched = !g->hv->ops->info(g->hv, &info) && info.cr_watch;
+
 	return (struct rf_in_force){
 		.observing = g->policy.mode == RF_MODE_OBSERVE,
 		.lstar = true, /* the fence's own filter, from the guest's first moment on */
-		.msrs = g->policy.pin_msrs && g->hv && g->hv->ops->pin,
+		.msrs = g->policy.pin_msrs && g->hv->ops->pin,
+		.cr_watch = g->policy.pin_control && watched,
+		.cr_trap_sites = g->control_by_traps && g->traps_count,
+		.cr_compared = g->policy.pin_control && compared,
+		.trap_sites = g->tables_known && g->traps_count,
+		.compared = g->tables_known && compared,
 	};
 }
 

@@ -343,7 +343,11 @@ static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uin
 	memcpy(g->traps, info->traps, sizeof(g->traps));
 	err = take_regions(g, info->regions, info->regions_count,
 			   "still sealed; this monitor took over");
-	return err ? err : keep_registers(g);
+	if (!err)
+		err = keep_registers(g);
+	/* Another kernel is announced, or a reset came between: their events are on the way, and
+	 * what is pinned stays so. */
+	return err == -ESTALE ? 0 : err;
 }
 
 static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)

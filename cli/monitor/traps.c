@@ -192,12 +192,6 @@ static int pick(struct hunt *h, const struct rf_region *text, struct rf_msg_trap
 	return 0;
 }
 
-/* CR0.WP; CR4's PAE, UMIP, LA57, SMEP, SMAP: SDM vol. 3A 2.5. */
-#define CR0_KEPT (UINT64_C(1) << 16)
-#define CR4_KEPT                                                                                   \
-	(UINT64_C(1) << 5 | UINT64_C(1) << 11 | UINT64_C(1) << 12 | UINT64_C(1) << 20 |            \
-	 UINT64_C(1) << 21)
-
 /* What is sealed ends with the page; the kernel's text does not. */
 static int find_sites(struct rf_guest *g, struct rf_msg_traps *m, uint32_t *left_out)
 {
@@ -227,16 +221,19 @@ int rf_traps_begin(struct rf_guest *g)
 	struct rf_msg_traps m = { .kernel = g->kernel_event,
 				  .check_ms =
 					  g->policy.pin_tables ? g->policy.register_check_ms : 0 };
+	struct rf_backend_info info;
 	uint32_t left_out = 0;
 	char text[160];
-	int err;
+	int err = g->hv->ops->info(g->hv, &info);
 
+	if (err)
+		return err;
+	/* Nothing else on this host sees what the kernel's own instructions load. */
+	g->control_by_traps = g->policy.pin_control && !info.cr_watch;
 	if (!g->hv->ops->traps || g->traps_count || (!g->tables_known && !g->control_by_traps))
 		return 0;
-	if (g->control_by_traps) {
-		m.cr0 = CR0_KEPT;
-		m.cr4 = CR4_KEPT;
-	}
+	if (g->control_by_traps)
+		rf_control_wanted(&g->policy, &m.cr0, &m.cr4);
 	err = find_sites(g, &m, &left_out);
 	if (!err)
 		err = g->hv->ops->traps(g->hv, &m);

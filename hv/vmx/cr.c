@@ -29,6 +29,9 @@
 
 static struct rf_cr_page *page; /* NULL: this host has no watch */
 static uint64_t lost_seen;
+static struct {
+	uint64_t cr0, cr4;
+} pinned; /* changes with every vCPU outside */
 
 /* The page that descriptor `text` names, or NULL. The descriptor is closed. */
 static struct rf_cr_page *map(const char *text)
@@ -77,52 +80,46 @@ int rf_cr_pin(uint64_t cr0, uint64_t cr4)
 	struct kvm_sregs s;
 	int err;
 
-	if (!page)
-		return 0;
-	if (page->cr0_pinned | page->cr4_pinned)
+	if (pinned.cr0 | pinned.cr4)
 		return -EALREADY;
 	err = rf_kvm(rf_vm.vcpus[0].fd, KVM_GET_SREGS, &s);
 	if (err)
 		return err;
-	page->cr0_pinned = cr0 & s.cr0 & UINT32_MAX;
-	page->cr4_pinned = cr4 & s.cr4 & UINT32_MAX;
-	rf_vm.board->cr0_pinned = page->cr0_pinned;
-	rf_vm.board->cr4_pinned = page->cr4_pinned;
+	rf_vm.board->cr0_pinned = pinned.cr0 = cr0 & s.cr0 & UINT32_MAX;
+	rf_vm.board->cr4_pinned = pinned.cr4 = cr4 & s.cr4 & UINT32_MAX;
+	if (page) {
+		page->cr0_pinned = pinned.cr0;
+		page->cr4_pinned = pinned.cr4;
+	}
 	return 0;
 }
 
 void rf_cr_unpin(void)
 {
-	rf_vm.board->cr0_pinned = rf_vm.board->cr4_pinned = 0;
-	if (!page)
-		return;
-	page->cr0_pinned = page->cr4_pinned = 0;
+	rf_vm.board->cr0_pinned = rf_vm.board->cr4_pinned = pinned.cr0 = pinned.cr4 = 0;
+	if (page)
+		page->cr0_pinned = page->cr4_pinned = 0;
 	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++) {
-		__atomic_store_n(&page->slots[rf_vm.vcpus[i].id], 0, __ATOMIC_RELAXED);
+		if (page)
+			__atomic_store_n(&page->slots[rf_vm.vcpus[i].id], 0, __ATOMIC_RELAXED);
 		rf_vm.vcpus[i].cr = (struct rf_cr_undone){ 0 };
 	}
 }
 
-bool rf_cr_undo(struct rf_vcpu *v)
+/* Sets those of these bits that are pinned and clear, and notes them. */
+static bool put_back(struct rf_vcpu *v, uint64_t cr0, uint64_t cr4)
 {
 	struct rf_cr_undone *u = &v->cr;
-	uint64_t marks, cr0, cr4;
 	struct kvm_sregs s;
 
-	if (!page || !__atomic_load_n(&page->slots[v->id], __ATOMIC_RELAXED))
-		return false;
-	marks = __atomic_exchange_n(&page->slots[v->id], 0, __ATOMIC_SEQ_CST);
+	if (rf_kvm(v->fd, KVM_GET_SREGS, &s))
+		rf_fatal("a vCPU's control registers could not be read");
+	cr0 &= pinned.cr0 & ~s.cr0;
+	cr4 &= pinned.cr4 & ~s.cr4;
 	/* Neither a guest of the guest's nor the firmware has anything to do with what the kernel
 	 * pins; RSM clears bits on its way and loads the kernel's own at its end (smm.c
 	 * emulator_leave_smm()). */
-	if (rf_cpu_nested(v) || rf_cpu_in_smm(v))
-		return false;
-	if (rf_kvm(v->fd, KVM_GET_SREGS, &s))
-		rf_fatal("a vCPU's control registers could not be read");
-	/* A mark is an attempt: KVM may have refused it with #GP. */
-	cr0 = marks >> 32 & page->cr0_pinned & ~s.cr0;
-	cr4 = marks & UINT32_MAX & page->cr4_pinned & ~s.cr4;
-	if (!cr0 && !cr4)
+	if (!(cr0 | cr4) || rf_cpu_nested(v) || rf_cpu_in_smm(v))
 		return false;
 	/* Found, and not told of yet: what was tried first is what is told. */
 	if (!u->cr0_bits && !u->cr4_bits) {
@@ -141,6 +138,25 @@ bool rf_cr_undo(struct rf_vcpu *v)
 		rf_fatal("pinned bits of CR0 or CR4 could not be put back");
 	rf_count(RF_COUNT_CR);
 	return true;
+}
+
+bool rf_cr_undo(struct rf_vcpu *v)
+{
+	uint64_t marks;
+
+	if (!page || !__atomic_load_n(&page->slots[v->id], __ATOMIC_RELAXED))
+		return false;
+	marks = __atomic_exchange_n(&page->slots[v->id], 0, __ATOMIC_SEQ_CST);
+	/* A mark is an attempt: KVM may have refused it with #GP, and then nothing is clear. */
+	return put_back(v, marks >> 32, marks & UINT32_MAX);
+}
+
+void rf_cr_look(struct rf_vcpu *v, uint64_t cr0, uint64_t cr4)
+{
+	if (!(pinned.cr0 & ~cr0) && !(pinned.cr4 & ~cr4))
+		v->kept.cr_missing = 0;
+	else if (v->kept.cr_missing < 2 && ++v->kept.cr_missing == 2)
+		put_back(v, UINT64_MAX, UINT64_MAX);
 }
 
 int rf_cr_let(struct rf_vcpu *v, uint64_t cr0_bits, uint64_t cr4_bits)

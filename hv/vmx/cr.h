@@ -10,13 +10,18 @@
  * the gate's init. */
 int rf_cr_init(void);
 bool rf_cr_watched(void);
-/* Of these bits, those that vCPU 0 has set now. Every vCPU outside. 0 (nothing, without a watch),
- * -EALREADY or -errno. */
+/* Of these bits, those that vCPU 0 has set now. Every vCPU outside. 0, -EALREADY or -errno. */
 int rf_cr_pin(uint64_t cr0, uint64_t cr4);
 /* The guest was reset. Lock held. */
 void rf_cr_unpin(void);
 /* After KVM_RUN, by the vCPU's thread: puts back what the guest cleared, and notes it in v->cr. */
 bool rf_cr_undo(struct rf_vcpu *v);
+/*
+ * Where there is no watch, and for what VMX keeps from it: called now and then with what a vCPU
+ * that has paging on holds. Bits that are clear in two looks in a row are put back as above; in
+ * one, as a CPU that comes up has them for a moment (secondary_startup_64 to cr4_init()).
+ */
+void rf_cr_look(struct rf_vcpu *v, uint64_t cr0, uint64_t cr4);
 /* Clears them for it after all. 0 or -errno. */
 int rf_cr_let(struct rf_vcpu *v, uint64_t cr0_bits, uint64_t cr4_bits);
 /* Every RF_CR_TICK_MS at most: gets vCPUs out whose signal was lost. */

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "hv/vmx/cpu.h"
+#include "hv/vmx/cr.h"
 #include "hv/vmx/decode.h"
 
 #define CR0_PG (UINT64_C(1) << 31)
@@ -336,8 +337,10 @@ bool rf_tables_due(struct rf_vcpu *v)
 	atomic_store(&v->kept.used_ns, read_clock(CLOCK_THREAD_CPUTIME_ID));
 	if (rf_kvm(v->fd, KVM_GET_SREGS, &s))
 		rf_fatal("a vCPU's registers could not be read");
-	if (s.cr0 & CR0_PG && s.efer & EFER_LMA)
+	if (s.cr0 & CR0_PG && s.efer & EFER_LMA) {
+		rf_cr_look(v, s.cr0, s.cr4);
 		return true;
+	}
 	/* It comes up, with the tables of real mode. */
 	v->kept.known = false;
 	return false;

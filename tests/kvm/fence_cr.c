@@ -186,6 +186,34 @@ void cr_lost_signal(void)
 	CHECK_EQ(monitor_count(RF_COUNT_CR_CLEARED), 1);
 }
 
+/* A host without a watch: the vCPU is looked at now and then. */
+void cr_compared(void)
+{
+	struct rf_msg_traps t = { .check_ms = 20 };
+	struct rf_msg_event ev;
+	struct cpu *c;
+
+	t.kernel = pinned_machine(1);
+	c = &vm.cpus[0];
+	CHECK_EQ(monitor_board()->cr_watch, 0);
+	CHECK_EQ(monitor_board()->cr4_pinned, PGE);
+	CHECK_EQ(pin(t.kernel), -EALREADY);
+	monitor_set_judge(deny_cr);
+	rf_msg_init(&t.h, RF_MSG_TRAPS, 0);
+	CHECK_EQ(monitor_command(&t.h), 0);
+	clears(c); /* and makes no exit: it is got out */
+	for (int i = 0; i < 2000 && !monitor_events_of(RF_EVENT_CR); i++)
+		usleep(10000);
+	CHECK_EQ(monitor_events_of(RF_EVENT_CR), 1);
+	ev = monitor_event(monitor_events() - 1, RF_EVENT_CR);
+	CHECK_EQ(ev.cr.interrupted, 0);
+	CHECK_EQ(ev.cr.cr4_bits, PGE);
+	atomic_store(&c->stop, 1);
+	cpu_kick(c);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_INTR);
+	CHECK(cr4(c) & PGE);
+}
+
 void cr_observed(void)
 {
 	struct cpu *c;

@@ -63,6 +63,6 @@ scenario reset_while_kernel_held;
 /* fence_pins.c */
 scenario pinned_msr, pinned_bits, asked_msr, pin_rules, pins_beside_a_filter, reset_unpins;
 /* fence_cr.c */
-scenario cr_put_back, cr_put_back_late, cr_lost_signal, cr_observed, cr_rules, cr_bad_page;
+scenario cr_put_back, cr_put_back_late, cr_lost_signal, cr_observed, cr_compared, cr_rules, cr_bad_page;
 
 #endif

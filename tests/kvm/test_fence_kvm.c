@@ -116,6 +116,7 @@ static const struct {
 	S(cr_put_back_late),
 	S(cr_lost_signal),
 	S(cr_observed),
+	S(cr_compared),
 	S(cr_rules),
 	S(cr_bad_page),
 };

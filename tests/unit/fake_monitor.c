@@ -277,6 +277,7 @@ int fake_setup(void **state)
 	memset(&fake, 0, sizeof(fake));
 	fake.hv.ops = &fence_ops;
 	fake.info.next_event = 5;
+	fake.info.cr_watch = true;
 	fake.saved_fd = -1;
 	fake.task = true;
 	for (size_t i = 0; i < RAM_SIZE; i++)

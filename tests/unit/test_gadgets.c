@@ -50,6 +50,12 @@ struct fix {
 
 static struct rf_disasm *shared;
 
+static int info(struct rf_backend *b, struct rf_backend_info *out)
+{
+	*out = (struct rf_backend_info){ .cr_watch = true };
+	return 0;
+}
+
 static int setup(void **state)
 {
 	static struct fix f;
@@ -63,6 +69,7 @@ static int setup(void **state)
 	memcpy(f.fake.ram + TEXT_GPA + SIZE - 8, "\x0f\x22\xe0", 3);	 /* mov cr4 */
 	fake_symbol(&f.fake, "f", TEXT, 'T');
 	f.ops.pin = pin;
+	f.ops.info = info;
 	f.hv.ops = &f.ops;
 	f.g.hv = &f.hv;
 	f.g.policy.mode = RF_MODE_ENFORCE;
@@ -241,8 +248,9 @@ static void nothing_more_is_promised(void **state)
 				 msrs = { .lstar = true, .msrs = true }, cr = { .cr_watch = true },
 				 traps = { .trap_sites = true },
 				 both = { .trap_sites = true, .compared = true },
-				 all = { false, true, true, true, true, true },
-				 seen = { true, true, true, true, true, true };
+				 fallback = { .cr_trap_sites = true, .cr_compared = true },
+				 all = { false, true, true, true, true, true, true, true },
+				 seen = { true, true, true, true, true, true, true, true };
 
 	for (int k = 0; k <= RF_GADGET_KINDS; k++) {
 		bool harmless =
@@ -259,6 +267,8 @@ static void nothing_more_is_promised(void **state)
 	covers(&cr, RF_GADGET_MOV_CR0, false, "undone");
 	covers(&cr, RF_GADGET_MOV_CR4, true, "undone");
 	covers(&cr, RF_GADGET_WRMSR, true, "not covered");
+	covers(&fallback, RF_GADGET_MOV_CR0, true, "blocked");
+	covers(&fallback, RF_GADGET_MOV_CR4, false, "detected");
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		covers(&traps, tables[i], true, "blocked");
 		covers(&traps, tables[i], false, "not covered");
