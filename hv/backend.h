@@ -75,6 +75,7 @@ struct rf_backend_ops {
 	/* Optional. */
 	int (*pin)(struct rf_backend *b, const struct rf_msg_pin *m);
 	int (*traps)(struct rf_backend *b, const struct rf_msg_traps *m);
+	int (*mend)(struct rf_backend *b, const struct rf_msg_mend *m);
 	int (*verdict)(struct rf_backend *b, struct rf_msg_verdict *m);
 	/*
 	 * Legal text patching without a round trip. Optional, all or none.

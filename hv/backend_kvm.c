@@ -258,6 +258,14 @@ static int kvm_traps(struct rf_backend *b, const struct rf_msg_traps *m)
 	return command(of(b), &copy.h, NULL);
 }
 
+static int kvm_mend(struct rf_backend *b, const struct rf_msg_mend *m)
+{
+	struct rf_msg_mend copy = *m;
+
+	rf_msg_init(&copy.h, RF_MSG_MEND, 0);
+	return command(of(b), &copy.h, NULL);
+}
+
 static int kvm_verdict(struct rf_backend *b, struct rf_msg_verdict *m)
 {
 	rf_msg_init(&m->h, RF_MSG_VERDICT, 0);
@@ -342,6 +350,7 @@ static const struct rf_backend_ops kvm_ops = {
 	.seal = kvm_seal,
 	.pin = kvm_pin,
 	.traps = kvm_traps,
+	.mend = kvm_mend,
 	.verdict = kvm_verdict,
 	.table = kvm_table,
 	.entries = kvm_entries,

@@ -153,6 +153,11 @@ static void on_command(int fd, const uint8_t *packet)
 
 		memcpy(&m, packet, sizeof(m));
 		done.status = rf_traps_plant(&m);
+	} else if (h.type == RF_MSG_MEND) {
+		struct rf_msg_mend m;
+
+		memcpy(&m, packet, sizeof(m));
+		done.status = rf_mend(&m);
 	} else if (h.type == RF_MSG_RESTORE) {
 		struct rf_msg_restore m;
 
@@ -197,7 +202,7 @@ static void serve(int fd)
 			on_verdict(&m);
 		} else if (h.type == RF_MSG_SEAL || h.type == RF_MSG_WATCH ||
 			   h.type == RF_MSG_RESTORE || h.type == RF_MSG_PIN ||
-			   h.type == RF_MSG_TRAPS) {
+			   h.type == RF_MSG_TRAPS || h.type == RF_MSG_MEND) {
 			on_command(fd, packet);
 		} else {
 			return;

@@ -35,6 +35,7 @@ enum rf_msg_type {
 	RF_MSG_RESTORE = 9,
 	RF_MSG_PIN = 10,
 	RF_MSG_TRAPS = 11,
+	RF_MSG_MEND = 12,
 };
 
 struct rf_msg {
@@ -292,6 +293,17 @@ struct rf_msg_traps {
 	uint32_t check_ms; /* 0: registers are not compared */
 	uint64_t cr0, cr4; /* MOV_CR*: a move that clears one of these, set before, is an event */
 	struct rf_trap_site sites[RF_TRAP_MAX];
+};
+
+/*
+ * Eight bytes of the guest's memory, not sealed, become `to` if they are still `from`; else
+ * -EAGAIN. At once, whoever runs. The VMM's log of dirty pages does not get to know.
+ */
+struct rf_msg_mend {
+	struct rf_msg h;
+	uint64_t kernel; /* as in rf_msg_watch */
+	uint64_t gpa;	 /* a multiple of 8, in RAM */
+	uint64_t from, to;
 };
 
 struct rf_msg_done {

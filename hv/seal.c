@@ -172,6 +172,27 @@ int rf_watch_arm(const struct rf_msg_watch *m)
 	return err;
 }
 
+int rf_mend(const struct rf_msg_mend *m)
+{
+	const struct rf_slot *s = NULL;
+	uint64_t from = m->from;
+	int err = -EINVAL;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	if (!m->kernel || m->kernel != atomic_load(&rf_vm.kernel))
+		err = -ESTALE;
+	else if (!(m->gpa % sizeof(from)) && !rf_overlay_at(&rf_vm.slots, m->gpa))
+		s = rf_slot_holding(&rf_vm.slots, m->gpa, sizeof(from));
+	if (s)
+		err = __atomic_compare_exchange_n(
+			      (uint64_t *)(uintptr_t)(s->hva + (m->gpa - s->gpa)), &from, m->to,
+			      false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+			      ? 0
+			      : -EAGAIN;
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err;
+}
+
 void rf_kernel_found(const struct rf_msg_event *ev)
 {
 	pthread_mutex_lock(&rf_vm.lock);

@@ -166,6 +166,7 @@ int rf_vcpu_run(struct rf_vcpu *v);
 /* Both: 0 or -errno with nothing changed; -ESTALE when `kernel` is not the one that runs. */
 int rf_seal(const struct rf_msg_seal *m, uint64_t *ns);
 int rf_watch_arm(const struct rf_msg_watch *m);
+int rf_mend(const struct rf_msg_mend *m);
 /* The monitor let the kernel set LSTAR: what a restarted monitor must know goes to the board. */
 void rf_kernel_found(const struct rf_msg_event *ev);
 /* The guest was reset: every overlay goes, waits are dropped, the next kernel is awaited. */

@@ -23,7 +23,7 @@
 #define FIRST_MIB UINT64_C(0x100000)
 
 static int find(struct rf_guest *g, const char *what, unsigned int index, const char *fault,
-		uint64_t value, uint64_t at)
+		uint64_t value, uint64_t at, bool cleared)
 {
 	const struct rf_facts facts = { .kind = RF_FACT_ENTRY, .table = RF_FACT_TABLE_FORGED };
 	struct rf_record r = { .kind = "table", .has_target = true };
@@ -37,7 +37,7 @@ static int find(struct rf_guest *g, const char *what, unsigned int index, const 
 	rf_name_address(g, &g->paging, at, &r.target);
 	r.rule = d.rule;
 	r.verdict = d.word;
-	r.outcome = "found, left as it is";
+	r.outcome = cleared ? "found, and cleared" : "found, left as it is";
 	r.detail = detail;
 	return rf_record_write(g, &r);
 }
@@ -58,7 +58,7 @@ static int check_idt(struct rf_guest *g)
 	n = rf_idt_check(&g->tables.idt, bytes, sizeof(bytes), RF_IDT_SIZE - 1, found, FINDINGS);
 	for (size_t i = 0; !err && i < n && i < FINDINGS; i++)
 		err = find(g, "IDT", found[i].index, rf_descriptor_fault_text(found[i].what),
-			   found[i].value, g->tables.idt_table + found[i].index * GATE);
+			   found[i].value, g->tables.idt_table + found[i].index * GATE, false);
 	return err;
 }
 
@@ -97,12 +97,32 @@ void rf_tables_end(struct rf_guest *g)
 
 /* --- each second ----------------------------------------------------------------- */
 
+/* arch/x86/include/asm/segment.h: these may be empty, which takes all meaning from a descriptor. */
+static bool may_be_empty(unsigned int index)
+{
+	return index == 0 || index == 7 || (index >= 10 && index <= 14);
+}
+
+static bool clear(struct rf_guest *g, uint64_t gva, const uint8_t *bytes)
+{
+	struct rf_msg_mend m = { .kernel = g->kernel_event };
+	struct rf_translation t;
+
+	if (!g->hv->ops->mend || g->policy.mode != RF_MODE_ENFORCE ||
+	    rf_pt_translate(&g->mem, &g->paging, rf_gva_of(gva), &t))
+		return false;
+	m.gpa = t.gpa.v;
+	memcpy(&m.from, bytes, sizeof(m.from));
+	return !g->hv->ops->mend(g->hv, &m);
+}
+
 static int look_at_gdt(struct rf_guest *g, uint32_t cpu)
 {
+	static const uint8_t empty[8];
 	struct rf_descriptor_finding found[FINDINGS];
 	uint8_t bytes[RF_GDT_SIZE];
 	uint64_t at = g->tables.cpus[cpu].gdt_rw;
-	uint16_t bad = 0;
+	uint16_t bad = 0, seen = 0;
 	char what[32];
 	size_t n;
 	int err = 0;
@@ -113,12 +133,21 @@ static int look_at_gdt(struct rf_guest *g, uint32_t cpu)
 			 FINDINGS);
 	snprintf(what, sizeof(what), "GDT of CPU %u", cpu);
 	for (size_t i = 0; !err && i < n && i < FINDINGS; i++) {
-		uint16_t bit = (uint16_t)(1u << (found[i].index % RF_GDT_ENTRIES));
+		unsigned int index = found[i].index % RF_GDT_ENTRIES;
+		uint16_t bit = (uint16_t)(1u << index);
+		const uint8_t *entry = bytes + index * 8u;
+		bool cleared;
 
-		bad |= bit;
-		if (!(g->gdt_reported[cpu] & bit))
-			err = find(g, what, found[i].index, rf_descriptor_fault_text(found[i].what),
-				   found[i].value, at + found[i].index * 8u);
+		/* One entry can have several findings; an empty one is the other half's fault. */
+		if (seen & bit || !memcmp(entry, empty, sizeof(empty)))
+			continue;
+		seen |= bit;
+		cleared = may_be_empty(index) && clear(g, at + index * 8u, entry);
+		if (!cleared)
+			bad |= bit;
+		if (!(g->gdt_reported[cpu] & bit) || cleared)
+			err = find(g, what, index, rf_descriptor_fault_text(found[i].what),
+				   found[i].value, at + index * 8u, cleared);
 	}
 	/* What has gone and comes again is told again. */
 	g->gdt_reported[cpu] = bad;

@@ -459,3 +459,30 @@ void tables_compared_spinning(void)
 	memcpy(vm.ram + DATA + 64, &go, sizeof(go));
 	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
 }
+
+void mended(void)
+{
+	struct rf_msg_mend m = { .gpa = DATA, .from = 7, .to = 0 };
+	const uint64_t seven = 7;
+
+	m.kernel = sealed_machine(1) + 1;
+	memcpy(vm.ram + DATA, &seven, sizeof(seven));
+	CHECK_EQ((int64_t)monitor_mend(&m), -ESTALE);
+	m.kernel--;
+	m.from = 8;
+	CHECK_EQ((int64_t)monitor_mend(&m), -EAGAIN);
+	m.from = 7;
+	m.gpa = DATA + 4;
+	CHECK_EQ((int64_t)monitor_mend(&m), -EINVAL);
+	m.gpa = NOWHERE;
+	CHECK_EQ((int64_t)monitor_mend(&m), -EINVAL);
+	m.gpa = SEALED;
+	m.from = PATTERN(SEALED);
+	CHECK_EQ((int64_t)monitor_mend(&m), -EINVAL);
+	m.gpa = DATA;
+	m.from = 7;
+	CHECK_EQ(guest_read(&vm.cpus[0], DATA), 7);
+	CHECK_EQ(monitor_mend(&m), 0);
+	CHECK_EQ(guest_read(&vm.cpus[0], DATA), 0);
+	check_pattern(&vm.cpus[0], SEALED);
+}

@@ -295,6 +295,14 @@ int monitor_pin(const struct rf_msg_pin *m)
 	return monitor_command(&copy.h);
 }
 
+int monitor_mend(const struct rf_msg_mend *m)
+{
+	struct rf_msg_mend copy = *m;
+
+	rf_msg_init(&copy.h, RF_MSG_MEND, 0);
+	return command(&copy.h);
+}
+
 int monitor_traps(const struct rf_msg_traps *m)
 {
 	struct rf_msg_traps copy = *m;

@@ -44,6 +44,7 @@ int monitor_seal(uint64_t kernel, const struct rf_region *regions, uint32_t coun
 /* Any command, made with rf_msg_init(). */
 int monitor_command(struct rf_msg *m);
 int monitor_pin(const struct rf_msg_pin *m);
+int monitor_mend(const struct rf_msg_mend *m);
 int monitor_traps(const struct rf_msg_traps *m);
 /* Any packet. */
 void monitor_send(const void *packet, size_t size);

@@ -101,6 +101,7 @@ static const struct {
 	S(tables_compared),
 	S(tables_compared_spinning),
 	S(msrs_compared),
+	S(mended),
 	S(monitor_dies_before_verdict),
 	S(monitor_restarts_sealed),
 	S(stale_seals),

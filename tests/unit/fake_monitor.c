@@ -107,6 +107,19 @@ static int fence_traps(struct rf_backend *b, const struct rf_msg_traps *m)
 	return 0;
 }
 
+static int fence_mend(struct rf_backend *b, const struct rf_msg_mend *m)
+{
+	uint64_t now;
+
+	fake.mends++;
+	if (fake.mend_err || m->kernel != fake.posted)
+		return fake.mend_err ? fake.mend_err : -ESTALE;
+	memcpy(&now, fake.ram + (m->gpa - IMAGE_GPA), sizeof(now));
+	assert_int_equal(now, m->from);
+	memcpy(fake.ram + (m->gpa - IMAGE_GPA), &m->to, sizeof(m->to));
+	return 0;
+}
+
 static int fence_verdict(struct rf_backend *b, struct rf_msg_verdict *m)
 {
 	if (fake.verdict_err)
@@ -151,6 +164,7 @@ static const struct rf_backend_ops fence_ops = {
 	.seal = fence_seal,
 	.pin = fence_pin,
 	.traps = fence_traps,
+	.mend = fence_mend,
 	.verdict = fence_verdict,
 	.table = fence_table,
 	.entries = fence_entries,

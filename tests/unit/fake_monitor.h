@@ -96,7 +96,8 @@ struct fake {
 	} insns[8];
 	unsigned int insns_count;
 	unsigned int traps;
-	int traps_err;
+	int traps_err, mend_err;
+	unsigned int mends;
 	struct rf_msg_traps trapped;
 
 	int log_fd, saved_fd, notify[2];

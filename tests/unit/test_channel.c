@@ -54,6 +54,11 @@ void rf_tables_tick(void)
 	ticks += atomic_load(&rf_vm.check_ns) != 0;
 }
 
+int rf_mend(const struct rf_msg_mend *m)
+{
+	return m->from == 8 ? 0 : -EAGAIN;
+}
+
 int rf_patch_restore(const struct rf_msg_restore *m)
 {
 	return m->flight == 6 ? 0 : -ENOENT;
@@ -332,6 +337,16 @@ static void commands_are_answered(void **state)
 	memcpy(&d, packet, sizeof(d));
 	assert_int_equal(d.h.seq, 12);
 	assert_int_equal(d.status, -ESTALE);
+	for (uint64_t from = 8; from <= 9; from++) {
+		struct rf_msg_mend t = { .kernel = 1, .from = from };
+
+		rf_msg_init(&t.h, RF_MSG_MEND, 15);
+		tell(&t, sizeof(t));
+		assert_int_equal(receive(packet), sizeof(d));
+		memcpy(&d, packet, sizeof(d));
+		assert_int_equal(d.h.seq, 15);
+		assert_int_equal(d.status, from == 8 ? 0 : -EAGAIN);
+	}
 	for (uint32_t count = 3; count <= 4; count++) {
 		struct rf_msg_traps t = { .kernel = 1, .count = count, .check_ms = 5 };
 

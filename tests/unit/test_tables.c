@@ -400,31 +400,77 @@ static void a_gate_is_not_written(void **state)
 	assert_string_equal(fake_text(fake_line(0), "verdict"), "blocked");
 }
 
-static void a_call_gate_in_a_gdt(void **state)
-{
-	const uint64_t at = IMAGE_GVA + GDT_AT + RF_PAGE_SIZE + 12 * 8;
+#define CALL_GATE UINT64_C(0x8100ec0000102000)
 
-	fake_sealed();
-	assert_int_equal(rf_tables_tick(&guest), 0);
-	assert_int_equal(fake_count("kind", "table"), 0);
-	for (int round = 0; round < 2; round++) {
-		put64(at, UINT64_C(0x8100ec0000102000));
-		for (int i = 0; i < 3; i++) {
-			guest.last_gdt_ns = 0;
-			assert_int_equal(rf_tables_tick(&guest), 0);
-		}
-		assert_int_equal(fake_count("kind", "table"), 1 + round); /* once each time */
-		assert_string_equal(fake_text(fake_line(0), "verdict"), "detected");
-		assert_non_null(strstr(fake_text(fake_line(0), "detail"), "GDT of CPU 1, entry 12"));
-		put64(at, 0x00cff3000000ffff); /* a thread's own data: legal */
-		guest.last_gdt_ns = 0;
-		assert_int_equal(rf_tables_tick(&guest), 0);
-	}
-	guest.policy.register_check_ms = 0;
-	put64(at, UINT64_C(0x8100ec0000102000));
+static void look_again(void)
+{
 	guest.last_gdt_ns = 0;
 	assert_int_equal(rf_tables_tick(&guest), 0);
-	assert_int_equal(fake_count("kind", "table"), 2);
+}
+
+static uint64_t get64(uint64_t gva)
+{
+	uint64_t value;
+
+	memcpy(&value, ram(gva - IMAGE_GVA), sizeof(value));
+	return value;
+}
+
+static void a_call_gate_in_a_gdt(void **state)
+{
+	const uint64_t gdt = IMAGE_GVA + GDT_AT + RF_PAGE_SIZE;
+
+	fake_sealed();
+	look_again();
+	assert_int_equal(fake_count("kind", "table"), 0);
+	for (unsigned int index = 10; index <= 14; index++) {
+		put64(gdt + index * 8, CALL_GATE);
+		look_again();
+		assert_int_equal(fake_count("kind", "table"), index - 9);
+		assert_string_equal(fake_text(fake_line(0), "verdict"), "detected");
+		assert_string_equal(fake_text(fake_line(0), "outcome"), "found, and cleared");
+		assert_int_equal(get64(gdt + index * 8), 0);
+	}
+	assert_non_null(strstr(fake_text(fake_line(0), "detail"), "GDT of CPU 1, entry 14"));
+	put64(gdt + 12 * 8, 0x00cff3000000ffff); /* a thread's own data: legal */
+	look_again();
+	assert_int_equal(fake_count("kind", "table"), 5);
+	assert_int_equal(fake.mends, 5);
+}
+
+/* What must be there is not cleared, nor anything in mode observe; it is told once each time. */
+static void left_as_it_is(void **state)
+{
+	const uint64_t gdt = IMAGE_GVA + GDT_AT;
+
+	fake_sealed();
+	for (unsigned int round = 1; round <= 2; round++) {
+		put64(gdt + 16, CALL_GATE);
+		look_again();
+		look_again();
+		assert_int_equal(fake_count("kind", "table"), round);
+		assert_string_equal(fake_text(fake_line(0), "outcome"), "found, left as it is");
+		make_gdt(0);
+		look_again();
+	}
+	assert_int_equal(fake.mends, 0);
+	fake.mend_err = -EAGAIN; /* it has just changed */
+	put64(gdt + 12 * 8, CALL_GATE);
+	look_again();
+	assert_string_equal(fake_text(fake_line(0), "outcome"), "found, left as it is");
+	fake.mend_err = 0;
+	look_again();
+	assert_string_equal(fake_text(fake_line(0), "outcome"), "found, and cleared");
+	guest.policy.mode = RF_MODE_OBSERVE;
+	put64(gdt + 12 * 8, CALL_GATE);
+	look_again();
+	look_again();
+	assert_int_equal(fake_count("kind", "table"), 5);
+	assert_int_equal(get64(gdt + 12 * 8), CALL_GATE);
+	guest.policy.register_check_ms = 0;
+	put64(gdt + 13 * 8, CALL_GATE);
+	look_again();
+	assert_int_equal(fake_count("kind", "table"), 5);
 }
 
 static struct rf_msg_event compared(void)
@@ -531,7 +577,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 		T(planted), T(a_device_over_a_trap), T(control_registers_too), T(not_where_the_kernel_patches),
 		T(no_patch_on_a_trap), T(by_policy), T(refused_by_the_fence), T(taken_over), T(idtr), T(gdtr),
-		T(ldtr), T(tr), T(gates_at_the_seal), T(a_gate_is_not_written), T(a_call_gate_in_a_gdt),
+		T(ldtr), T(tr), T(gates_at_the_seal), T(a_gate_is_not_written), T(a_call_gate_in_a_gdt), T(left_as_it_is),
 		T(registers), T(a_pinned_msr), T(a_kernel_that_does_not_tell),
 	};
 
