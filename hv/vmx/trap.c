@@ -19,6 +19,7 @@
 #define CR0_PG (UINT64_C(1) << 31)
 #define EFER_LMA (UINT64_C(1) << 10)
 #define NOP 0x90
+#define FIRST_MIB UINT64_C(0x100000)
 
 /* System descriptor types in long mode: SDM vol. 3A table 3-2. */
 #define TYPE_LDT 2
@@ -327,6 +328,7 @@ bool rf_tables_due(struct rf_vcpu *v)
 {
 	uint64_t every = atomic_load(&rf_vm.check_ns), now;
 	struct kvm_sregs s;
+	struct kvm_regs r;
 
 	if (!every)
 		return false;
@@ -335,13 +337,15 @@ bool rf_tables_due(struct rf_vcpu *v)
 		return false;
 	v->kept.looked_ns = now;
 	atomic_store(&v->kept.used_ns, read_clock(CLOCK_THREAD_CPUTIME_ID));
-	if (rf_kvm(v->fd, KVM_GET_SREGS, &s))
+	if (rf_kvm(v->fd, KVM_GET_SREGS, &s) || rf_kvm(v->fd, KVM_GET_REGS, &r))
 		rf_fatal("a vCPU's registers could not be read");
-	if (s.cr0 & CR0_PG && s.efer & EFER_LMA) {
+	/* Else it comes up: in real mode, or in a trampoline below 1 MiB, with no IDT and a GDT of
+	 * its own (arch/x86/realmode/rm/trampoline_64.S, "load idt with 0, 0"). */
+	if (s.cr0 & CR0_PG && s.efer & EFER_LMA &&
+	    (s.ss.dpl || r.rip >= FIRST_MIB || s.gdt.base >= FIRST_MIB || s.idt.limit)) {
 		rf_cr_look(v, s.cr0, s.cr4);
 		return true;
 	}
-	/* It comes up, with the tables of real mode. */
 	v->kept.known = false;
 	return false;
 }
