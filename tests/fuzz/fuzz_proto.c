@@ -76,7 +76,7 @@ static uint8_t *packet_of(const uint8_t **data, size_t *size, size_t *len)
 	if (kind) { /* body after a header that is as it should be */
 		struct rf_msg h;
 
-		rf_msg_init(&h, kind % (RF_MSG_DONE + 1), kind >> 4);
+		rf_msg_init(&h, kind % (RF_MSG_MEND + 2), kind >> 4);
 		*len = h.size > sizeof(h) ? h.size : sizeof(h);
 		have = have < *len - sizeof(h) ? have : *len - sizeof(h);
 		packet = calloc(1, *len);
