@@ -40,6 +40,7 @@ struct rf_backend_info {
 	struct rf_region image; /* while sealed */
 	struct rf_region regions[RF_SEAL_MAX];
 	uint32_t traps_count; /* they stand in text, where read() shows them */
+	uint8_t traps_note[32];
 	struct rf_trap_site traps[RF_TRAP_MAX];
 };
 

@@ -95,6 +95,7 @@ static int kvm_info(struct rf_backend *b, struct rf_backend_info *out)
 		.traps_count = k->copy.traps_count,
 	};
 	memcpy(out->regions, k->copy.regions, sizeof(out->regions));
+	memcpy(out->traps_note, k->copy.traps_note, sizeof(out->traps_note));
 	memcpy(out->traps, k->copy.traps, sizeof(out->traps));
 	for (int i = 0; i < RF_COUNTERS; i++)
 		out->counters[i] = __atomic_load_n(&k->board->counters[i], __ATOMIC_RELAXED);

@@ -159,6 +159,7 @@ void rf_board_publish(void)
 		}
 	}
 	b->traps_count = rf_vm.traps.count;
+	memcpy(b->traps_note, rf_vm.traps.note, sizeof(b->traps_note));
 	memcpy(b->traps, rf_vm.traps.sites, sizeof(b->traps));
 	__atomic_fetch_add(&b->seq, 1, __ATOMIC_SEQ_CST);
 }

@@ -292,6 +292,7 @@ struct rf_msg_traps {
 	uint32_t count;	   /* 0..RF_TRAP_MAX, ascending, apart from each other */
 	uint32_t check_ms; /* 0: registers are not compared */
 	uint64_t cr0, cr4; /* MOV_CR*: a move that clears one of these, set before, is an event */
+	uint8_t note[32];  /* the monitor's own, kept for one that takes over */
 	struct rf_trap_site sites[RF_TRAP_MAX];
 };
 

@@ -74,6 +74,7 @@ struct rf_traps {
 	bool set; /* the monitor has said what it wants */
 	uint32_t count;
 	uint64_t cr0, cr4;
+	uint8_t note[32];
 	struct rf_trap_site sites[RF_TRAP_MAX];
 	uint64_t rips[RF_TRAP_MAX]; /* where the kernel maps them */
 };

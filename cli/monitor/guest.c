@@ -21,6 +21,7 @@ void rf_guest_forget(struct rf_guest *g)
 	g->kernel_event = g->lstar = 0;
 	g->regions_count = 0;
 	g->traps_count = 0;
+	memset(g->tables_digest, 0, sizeof(g->tables_digest));
 	g->sweep_region = 0;
 	g->sweep_at = 0;
 	g->poll_permissions = false;
@@ -341,6 +342,7 @@ static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uin
 	/* Before any text is read. */
 	g->traps_count = info->traps_count;
 	memcpy(g->traps, info->traps, sizeof(g->traps));
+	memcpy(g->tables_digest, info->traps_note, sizeof(g->tables_digest));
 	err = take_regions(g, info->regions, info->regions_count,
 			   "still sealed; this monitor took over");
 	if (!err)

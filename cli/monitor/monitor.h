@@ -64,7 +64,8 @@ struct rf_guest {
 	struct rf_trap_site traps[RF_TRAP_MAX];
 	struct rf_tables tables; /* that are the kernel's own */
 	bool tables_known;
-	uint16_t *gdt_reported; /* of each CPU, a bit an entry */
+	uint8_t tables_digest[32]; /* of where they lie, at the seal; zeroes before */
+	uint16_t *gdt_reported;	   /* of each CPU, a bit an entry */
 	uint64_t last_gdt_ns;
 
 	/* Where the comparison of sealed bytes with their decoys stands. */

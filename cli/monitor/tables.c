@@ -6,6 +6,7 @@
  * every now and then; the same is true of LDTs, looked at when they are loaded.
  */
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,23 @@ static int check_idt(struct rf_guest *g)
 	return err;
 }
 
+/*
+ * Where each CPU's tables lie was read out of memory and through page tables that the guest can
+ * write: to be believed at the seal, and afterwards when it says the same.
+ */
+static bool as_at_the_seal(struct rf_guest *g)
+{
+	static const uint8_t none[sizeof(g->tables_digest)];
+	uint8_t digest[crypto_hash_sha256_BYTES];
+	_Static_assert(sizeof(digest) == sizeof(g->tables_digest), "digest");
+
+	crypto_hash_sha256(digest, (const uint8_t *)g->tables.cpus,
+			   g->tables.cpu_count * sizeof(g->tables.cpus[0]));
+	if (!memcmp(g->tables_digest, none, sizeof(none)))
+		memcpy(g->tables_digest, digest, sizeof(digest));
+	return !memcmp(g->tables_digest, digest, sizeof(digest));
+}
+
 int rf_tables_begin(struct rf_guest *g)
 {
 	int err;
@@ -78,7 +96,13 @@ int rf_tables_begin(struct rf_guest *g)
 		return err;
 	/* Without knowing the kernel's own tables each load would be denied, and the guest with it.
 	 */
-	g->tables_known = !err && g->tables.idt_table;
+	g->tables_known = !err && g->tables.idt_table && as_at_the_seal(g);
+	if (!g->tables_known && g->traps_count) {
+		rf_complain(g, "the guest's descriptor tables are not where they were when it was "
+			       "sealed: none may be loaded any more");
+		return rf_note(g, "table", "nothing is loaded any more",
+			       "the descriptor tables are not where they were at the seal");
+	}
 	if (g->tables_known)
 		return check_idt(g);
 	rf_complain(g, "the kernel does not tell where its descriptor tables are: they are not "
@@ -405,7 +429,9 @@ int rf_judge_tables(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	const struct rf_paging p = rf_paging_of(ev->regs.cr3, ev->regs.cr4);
 	const struct rf_vcpu_tables loaded = as_loaded(ev), *now = &loaded, *old = &ev->kept;
-	struct rf_facts facts = { .kind = RF_FACT_TABLE, .table = RF_FACT_TABLE_KERNELS };
+	struct rf_facts facts = { .kind = RF_FACT_TABLE,
+				  .table = g->tables_known ? RF_FACT_TABLE_KERNELS
+							   : RF_FACT_TABLE_UNKNOWN };
 	const struct {
 		const char *name;
 		const struct rf_table *now, *old;
@@ -424,9 +450,7 @@ int rf_judge_tables(struct rf_guest *g, const struct rf_msg_event *ev)
 	char detail[192] = "";
 	uint64_t target = 0;
 
-	if (!g->tables_known)
-		return rf_answer(g, ev, RF_VERDICT_ALLOW);
-	for (size_t i = 0; i < sizeof(r) / sizeof(r[0]) && !detail[0]; i++) {
+	for (size_t i = 0; i < sizeof(r) / sizeof(r[0]) && !detail[0] && g->tables_known; i++) {
 		if (!r[i].foreign || comes_up(g, ev))
 			continue;
 		facts.table = RF_FACT_TABLE_FOREIGN;

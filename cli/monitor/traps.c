@@ -23,6 +23,8 @@ void rf_traps_hide(const struct rf_guest *g, uint64_t gpa, uint8_t *buf, size_t 
 	for (uint32_t i = 0; i < g->traps_count; i++) {
 		const struct rf_trap_site *s = &g->traps[i];
 
+		if (!rf_overlaps(gpa, len, s->gpa, s->len))
+			continue;
 		for (uint8_t n = 0; n < s->len; n++) {
 			/* hv/vmx/trap.c: OUT, the port, NOPs. What else stands there was stored. */
 			uint8_t planted = n == 0 ? 0xe6 : n == 1 ? 0xe6 : 0x90;
@@ -234,6 +236,7 @@ int rf_traps_begin(struct rf_guest *g)
 		return 0;
 	if (g->control_by_traps)
 		rf_control_wanted(&g->policy, &m.cr0, &m.cr4);
+	memcpy(m.note, g->tables_digest, sizeof(m.note));
 	err = find_sites(g, &m, &left_out);
 	if (!err)
 		err = g->hv->ops->traps(g->hv, &m);

@@ -206,6 +206,7 @@ int rf_traps_plant(const struct rf_msg_traps *m)
 		t->count = m->count;
 		t->cr0 = m->cr0;
 		t->cr4 = m->cr4;
+		memcpy(t->note, m->note, sizeof(t->note));
 		memcpy(t->sites, m->sites, sizeof(t->sites));
 		for (uint32_t i = 0; i < m->count; i++) {
 			const struct rf_overlay *o = text_of(&t->sites[i]);

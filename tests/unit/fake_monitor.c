@@ -104,6 +104,7 @@ static int fence_traps(struct rf_backend *b, const struct rf_msg_traps *m)
 	}
 	fake.info.traps_count = m->count;
 	memcpy(fake.info.traps, m->sites, sizeof(m->sites));
+	memcpy(fake.info.traps_note, m->note, sizeof(m->note));
 	return 0;
 }
 

@@ -95,6 +95,7 @@ struct fake {
 		bool hidden; /* inside of another one */
 	} insns[8];
 	unsigned int insns_count;
+	uint64_t gdt_at; /* another place for it than GDT_AT, 0 none */
 	unsigned int traps;
 	int traps_err, mend_err;
 	unsigned int mends;

@@ -200,7 +200,8 @@ int rf_tables_init(const struct rf_kernel *k, const struct rf_memory *m, const s
 				   .cpu_count = 2,
 				   .cpus = cpus };
 	for (uint64_t i = 0; i < 2; i++)
-		cpus[i] = (struct rf_cpu_tables){ IMAGE_GVA + GDT_AT + i * RF_PAGE_SIZE,
+		cpus[i] = (struct rf_cpu_tables){ IMAGE_GVA + (fake.gdt_at ? fake.gdt_at : GDT_AT) +
+							i * RF_PAGE_SIZE,
 						  GDT_RO_GVA + i * 0x10000,
 						  TSS_GVA + i * 0x10000 };
 	for (unsigned int i = 0; i < 32; i++)

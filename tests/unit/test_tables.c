@@ -558,6 +558,28 @@ static void a_pinned_msr(void **state)
 	assert_string_equal(fake_text(fake_line(0), "outcome"), "left as it is");
 }
 
+/* Where the tables lie is read from memory that the guest can write. */
+static void taken_over_after_a_forgery(void **state)
+{
+	struct rf_msg_event ev;
+
+	fake_sealed();
+	fake.gdt_at = IDT_AT;
+	fake_new_monitor();
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	assert_false(guest.tables_known);
+	assert_int_equal(fake_count("outcome", "nothing is loaded any more"), 1);
+	operand(0xfff, RO_IDT);
+	denied(trap(LIDT), "undecided");
+	ev = compared();
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	fake.gdt_at = 0;
+	fake_new_monitor();
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	assert_true(guest.tables_known);
+	loads(trap(LIDT), RO_IDT, 0xfff, 0);
+}
+
 /* What the kernel does not tell is not protected, and the record says so. */
 static void a_kernel_that_does_not_tell(void **state)
 {
@@ -578,7 +600,7 @@ int main(void)
 		T(planted), T(a_device_over_a_trap), T(control_registers_too), T(not_where_the_kernel_patches),
 		T(no_patch_on_a_trap), T(by_policy), T(refused_by_the_fence), T(taken_over), T(idtr), T(gdtr),
 		T(ldtr), T(tr), T(gates_at_the_seal), T(a_gate_is_not_written), T(a_call_gate_in_a_gdt), T(left_as_it_is),
-		T(registers), T(a_pinned_msr), T(a_kernel_that_does_not_tell),
+		T(registers), T(a_pinned_msr), T(taken_over_after_a_forgery), T(a_kernel_that_does_not_tell),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
