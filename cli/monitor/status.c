@@ -102,7 +102,7 @@ static json_t *status(struct rf_guest *g)
 				    json_integer((json_int_t)rf_audit_count(g->audit, w)));
 	return json_pack(
 		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
-		"s:s, s:s}",
+		"s:s, s:s, s:I}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
 		attached && info.state <= RF_VM_SEALED ? state_names[info.state] : "waiting",
 		"kernel", g->kernel ? rf_kernel_banner(g->kernel) : "", "vcpus",
@@ -111,7 +111,8 @@ static json_t *status(struct rf_guest *g)
 		(double)info.seal_ns / 1e6, "monitor_pid", (json_int_t)getpid(), "monitor_rss_kib",
 		rss_kib(), "private_copy_kib", (json_int_t)(info.copy_bytes / 1024), "dma_sweeps",
 		(json_int_t)g->sweeps, "patches", allowed, "patches_under_way", under_way,
-		"control_watch", info.cr_watch ? "on" : "off", "control_pinned", pinned);
+		"control_watch", info.cr_watch ? "on" : "off", "control_pinned", pinned, "trap_sites",
+		(json_int_t)g->traps_count);
 }
 
 /* The answer is small enough for the socket's own buffer: nobody is waited for. */
