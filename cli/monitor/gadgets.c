@@ -12,7 +12,7 @@
 #include "cli/monitor/monitor.h"
 #include "introspection/gadget.h"
 
-#define PIECE (UINT64_C(128) << 10)
+#define PIECE (UINT64_C(32) << 10)
 #define KEPT 4096u /* a stock kernel has 300 to 1,000 */
 /* Of an answer's list: all of it must fit into the socket's buffer
  * (/proc/sys/net/core/wmem_default). */

@@ -129,6 +129,32 @@ def boot(kernel: str, cpus: int) -> Test:
     return Test(f"boot-{kernel}-{cpus}", RUN + f"protected boot {kernel} {cpus} 'rf.mode=idle rf.seconds=1'", verify)
 
 
+def gadgets(kernel: str) -> Test:
+    """The report on a running guest's sensitive instructions: of its own text, complete, and promising nothing more than holds."""
+    script = RUN + f"""
+protected gadgets {kernel} 1 'rf.mode=idle rf.seconds=20' & vm=$!
+for n in $(seq 240); do ringfence status gadgets 2>/dev/null | grep -q '^state *sealed' && break; sleep 0.5; done
+ringfence gadgets --json gadgets >$OUT/gadgets; ringfence gadgets --all gadgets >$OUT/gadgets.txt
+wait $vm
+"""
+
+    def verify(o: Outcome) -> None:
+        report = json.loads(o._text("gadgets"))
+        kinds = {(k["kind"], k["intended"]): k for k in report["kinds"]}
+        check(report["total"] == len(report["list"]) > 200 and not report["left_out"], f"{report['total']} instructions")
+        for kind, symbol in (("lidt", "load_idt"), ("ltr", "load_tr"), ("mov cr4", "cr4"), ("wrmsr", "write_msr")):
+            check(any(kind == g["kind"] and g["intended"] and symbol in g["symbol"] for g in report["list"]),
+                  f"no {kind} in a function named like {symbol}")
+        for kind, word in (("wrmsr", "blocked"), ("mov cr3", "not covered"), ("svm", "not covered"), ("clts", "harmless")):
+            check(all(kinds[kind, intended]["covered"] == word for intended in (True, False)), f"{kind}: {kinds[kind, True]}")
+        check(re.search(r"native_load_idt\+\S+ +lidt +intended", o._text("gadgets.txt")), "the list for people has no lidt")
+        print(f"  {kernel}: {report['total']} in {report['text_bytes'] >> 10} KiB, {report['search_ms']:.0f} ms, "
+              f"longest piece {report['longest_piece_ms']:.1f} ms")
+        sealed(o)
+        quiet(o)
+    return Test(f"gadgets-{kernel}", script, verify)
+
+
 def tracing(kernel: str) -> Test:
     """Jump labels and static calls switch on and off under the lock, and do what they should."""
     def verify(o: Outcome) -> None:
@@ -335,7 +361,8 @@ def debian(kernel: str, machine: str) -> Test:
 
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), tracing("6.1"),
-         tracing("6.12"), tables("6.1", 2), tables("6.12", 1), tables("6.12", 2), monitor_killed(), first_act(), reboot(), q35(), hotplug(), migrated(),
+         tracing("6.12"),
+         tables("6.1", 2), tables("6.12", 1), tables("6.12", 2), gadgets("6.1"), gadgets("6.12"), monitor_killed(), first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35")]
 
 
