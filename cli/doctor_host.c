@@ -89,6 +89,25 @@ enum rf_facility_state rf_host_paging(const struct rf_probe *kvm, char detail[RF
 	return tell(detail, RF_FACILITY_UNKNOWN, "neither kvm_intel nor kvm_amd tells");
 }
 
+/*
+ * Where the CPU has virtual VMLOAD and VMSAVE, kvm_amd leaves both to it: arch/x86/kvm/svm/svm.c
+ * init_vmcb_after_set_cpuid(). svm_hardware_setup() clears the parameter where it has not.
+ */
+enum rf_facility_state rf_host_vmload(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	static const char amd[] = "/sys/module/kvm_amd/parameters/vls";
+	char word[16];
+
+	if (!read_word(amd, word, sizeof(word)))
+		return tell(detail,
+			    word[0] == 'N' || word[0] == '0' ? RF_FACILITY_PRESENT
+							     : RF_FACILITY_MISSING,
+			    "%s: %s", amd, word);
+	if (!read_word("/sys/module/kvm_intel/parameters/ept", word, sizeof(word)))
+		return tell(detail, RF_FACILITY_PRESENT, "kvm_intel: there is no vmload");
+	return tell(detail, RF_FACILITY_UNKNOWN, "neither kvm_intel nor kvm_amd tells");
+}
+
 enum rf_facility_state rf_host_ptrace(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
 {
 	char word[16];

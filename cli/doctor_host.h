@@ -10,6 +10,7 @@ enum rf_facility_state rf_host_kvm_device(const struct rf_probe *kvm, char detai
 enum rf_facility_state rf_host_kvm_version(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_kvm_create(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_paging(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_vmload(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_ptrace(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_memfd(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_seccomp(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);

@@ -12,8 +12,9 @@
  * Not looked for, as no CPU that stock KVM shows to a guest runs them: the forms of APX (REX2
  * prefix D5, which takes the place of 0F) and WRMSRNS with an immediate (VEX map 7).
  *
- * To add an instruction: its kind here, its name and its row in gadget_decode.c, its bytes in
- * tests/unit/test_gadget.c, and what covers it in cli/gadgets.
+ * To add an instruction: its kind here, its name and its opcode in gadget_decode.c, its opcode's
+ * second byte in gadget.c worth_decoding(), its bytes in tests/unit/test_gadget.c, what covers it
+ * in cli/monitor/cover.c, objdump's name for it in tests/lab/oracle.py.
  */
 #ifndef RF_INTROSPECTION_GADGET_H
 #define RF_INTROSPECTION_GADGET_H
