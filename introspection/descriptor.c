@@ -33,7 +33,7 @@ static const char *const fault_texts[RF_DESCRIPTOR_FAULTS] = {
 static const char *const fact_texts[] = {
 	[RF_REGISTER_FOREIGN] = "foreign",  [RF_REGISTER_RUNNING] = "running",
 	[RF_REGISTER_BRINGUP] = "bring-up", [RF_REGISTER_BOOT] = "boot",
-	[RF_REGISTER_EMPTY] = "empty",
+	[RF_REGISTER_EMPTY] = "empty",	    [RF_REGISTER_VMEXIT] = "after a VM exit",
 };
 
 const char *rf_descriptor_fault_text(enum rf_descriptor_fault fault)
@@ -322,6 +322,8 @@ enum rf_register_fact rf_idtr_fact(const struct rf_tables *t, uint64_t base, uin
 		return RF_REGISTER_EMPTY; /* native_idt_invalidate(), asm/desc.h */
 	if (base == RO_IDT && limit == RF_IDT_SIZE - 1)
 		return RF_REGISTER_RUNNING;
+	if (base == RO_IDT && limit == 0xffff)
+		return RF_REGISTER_VMEXIT;
 	if (t->bringup_idt && base == t->bringup_idt && limit == BRINGUP_LIMIT)
 		return RF_REGISTER_BRINGUP;
 	/* idt_descr, before idt_map_in_cea() gives it the address above. */
@@ -336,9 +338,11 @@ enum rf_register_fact rf_gdtr_fact(const struct rf_tables *t, uint64_t base, uin
 
 	if (!limit)
 		return RF_REGISTER_EMPTY; /* native_gdt_invalidate() */
+	cpu = rf_gdt_cpu(t, base);
+	if (limit == 0xffff && cpu >= 0 && base == t->cpus[cpu].gdt_ro)
+		return RF_REGISTER_VMEXIT;
 	if (limit != RF_GDT_SIZE - 1)
 		return RF_REGISTER_FOREIGN;
-	cpu = rf_gdt_cpu(t, base);
 	/* load_fixmap_gdt(); load_direct_gdt(), also around ltr in native_load_tr_desc(). */
 	if (cpu >= 0)
 		return base == t->cpus[cpu].gdt_ro ? RF_REGISTER_RUNNING : RF_REGISTER_BRINGUP;

@@ -117,6 +117,14 @@ enum rf_register_fact {
 	RF_REGISTER_BRINGUP, /* what one loads that is coming up, or wakes */
 	RF_REGISTER_BOOT,    /* only the boot CPU, only before the seal */
 	RF_REGISTER_EMPTY,   /* no table: before kexec, or to end in a triple fault */
+	/*
+	 * A running CPU's tables with the limit FFFF, which every VMX exit of the guest's own
+	 * guests leaves behind: SDM vol. 3C 28.5.2. KVM loads the GDT anew when it goes back to
+	 * user mode (vmx_prepare_switch_to_host()), the IDT never. Legal as a register's value in a
+	 * guest with VMX; lgdt and lidt never load it. What lies behind Linux's entries is no table
+	 * then: check it with Linux's limit.
+	 */
+	RF_REGISTER_VMEXIT,
 };
 
 const char *rf_register_fact_text(enum rf_register_fact fact);

@@ -537,6 +537,10 @@ static void registers(void **state)
 
 	assert_int_equal(rf_idtr_fact(t, RO_IDT, 4095), RF_REGISTER_RUNNING);
 	assert_int_equal(rf_idtr_fact(t, RO_IDT, 511), RF_REGISTER_FOREIGN);
+	assert_int_equal(rf_idtr_fact(t, RO_IDT, 0xffff), RF_REGISTER_VMEXIT);
+	assert_int_equal(rf_idtr_fact(t, BRINGUP, 0xffff), RF_REGISTER_FOREIGN);
+	assert_int_equal(rf_gdtr_fact(t, t->cpus[1].gdt_ro, 0xffff), RF_REGISTER_VMEXIT);
+	assert_int_equal(rf_gdtr_fact(t, t->cpus[1].gdt_rw, 0xffff), RF_REGISTER_FOREIGN);
 	assert_int_equal(rf_idtr_fact(t, RO_IDT + 0x1000, 4095), RF_REGISTER_FOREIGN);
 	assert_int_equal(rf_idtr_fact(t, BRINGUP, 511), RF_REGISTER_BRINGUP);
 	assert_int_equal(rf_idtr_fact(t, BRINGUP, 4095), RF_REGISTER_FOREIGN);
