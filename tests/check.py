@@ -14,7 +14,7 @@ import time
 
 # Quick ones first: what is broken shows early. The lab's come last.
 STEPS = ["layers", "unit", "cli-test", "valgrind", "fuzz", "kvm-store", "kvm", "hostile", "oracle", "kvm-lab",
-         "lab-suite", "lab-suite-6.1", "attacks", "storm-short", "bench-short"]
+         "lab-suite", "lab-suite-6.1", "lab-lifecycle-short", "attacks", "storm-short", "bench-short"]
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 SETTINGS = {"fuzz": ["FUZZ_SECONDS=5"]}
 # No step may take the whole run with it when it hangs.

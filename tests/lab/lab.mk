@@ -14,6 +14,13 @@ lab-suite: programs
 lab-suite-6.1: programs
 	tests/lab/suite.py --host-kernel 6.1 boot-6.12-2 boot-6.1-1 tracing-6.12 first-act
 
+# lab-lifecycle: processors that go and come, resets, sleep, snapshots, kexec, a debugger, guests of its own. The short form is the check's.
+.PHONY: lab-lifecycle lab-lifecycle-short
+lab-lifecycle: programs
+	tests/lab/lifecycle.py --host-kernel $(HOST_KERNEL)
+lab-lifecycle-short: programs
+	tests/lab/lifecycle.py --host-kernel $(HOST_KERNEL) offline-6.12 nested
+
 # The fence's micro-guests on stock KVM with two-stage paging, where stores to watched pages come as -EFAULT.
 CMOCKA = $(shell readlink -f /usr/lib/x86_64-linux-gnu/libcmocka.so.0)
 .PHONY: kvm-lab

@@ -112,10 +112,11 @@ class Test:
     seconds: int = 120
     boots: bool = True  # its console must show init's first line
     debian: bool = False  # it boots the Debian guest
+    files: Callable[[], dict[str, bytes]] = dict  # what stands beside the script
 
     def job(self) -> runner.Job:
         """What runs on the host."""
-        return runner.Job(self.name, self.script, self.seconds, debian=self.debian)
+        return runner.Job(self.name, self.script, self.seconds, self.files(), debian=self.debian)
 
 
 def boot(kernel: str, cpus: int) -> Test:
@@ -379,34 +380,34 @@ def run_all(tests: list[Test], host_kernel: str) -> tuple[list[runner.Result], l
     return results, twice
 
 
-def main() -> int:
+def main(description: str, known: list[Test], name: str) -> int:
     """Run the tests named, or all; say how many passed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--host-kernel", default="6.12")
-    parser.add_argument("tests", nargs="*", metavar="TEST", help=" ".join(t.name for t in TESTS))
+    parser.add_argument("tests", nargs="*", metavar="TEST", help=" ".join(t.name for t in known))
     options = parser.parse_args()
-    tests = [t for t in TESTS if not options.tests or t.name in options.tests]
+    tests = [t for t in known if not options.tests or t.name in options.tests]
     if len(tests) < len(options.tests):
         parser.error("no such test")
     try:
         results, twice = run_all(tests, options.host_kernel)
     except LabError as error:
-        print(f"lab: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return 1
     failed = 0
     for test, result in zip(tests, results):
         try:
             check(not result.note, result.note)
             test.verify(Outcome(result))
-            print(f"lab {test.name:20} ok      {result.seconds:5.1f} s")
+            print(f"{name} {test.name:20} ok      {result.seconds:5.1f} s")
         except (Failed, IndexError, KeyError, ValueError) as error:
             failed += 1
-            print(f"lab {test.name:20} FAILED  {error!r} (artefacts in {result.out})")
+            print(f"{name} {test.name:20} FAILED  {error!r} (artefacts in {result.out})")
     if twice:
-        print(f"lab: booted twice, no user mode the first time: {', '.join(twice)}")
-    print(f"lab: {len(tests) - failed} passed, {failed} failed")
+        print(f"{name}: booted twice, no user mode the first time: {', '.join(twice)}")
+    print(f"{name}: {len(tests) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(str(__doc__), TESTS, "lab"))

@@ -39,6 +39,7 @@
 	RF(cross_in)		\
 	RF(user_alias)		\
 	RF(dma_read)		\
+	RF(asleep)		\
 	RF(forged_non_site)	\
 	RF(forged_poke_bp)	\
 	RF(forged_copy)		\

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A store on the way out of suspend to memory. The VMM resets the processors, as for a reboot, but
+ * the kernel is still there and goes on where it was. On one processor with interrupts off, before
+ * it calls itself running (suspend_enter() in kernel/power/suspend.c), it calls every clock's
+ * resume() (timekeeping_resume(), kernel/time/timekeeping.c).
+ */
+#include <linux/clocksource.h>
+#include <linux/suspend.h>
+
+#include "attacks.h"
+
+static struct {
+	struct rf_alias alias;
+	unsigned long faulted;
+	bool ran;
+} asleep;
+
+static void awake(struct clocksource *clock)
+{
+	unsigned long faulted = 1;
+
+	asm volatile(RF_STORE("xorb $1, (%[p])")
+		     : [f] "+r"(faulted)
+		     : [p] "r"(asleep.alias.at)
+		     : "memory", "cc");
+	asleep.faulted = faulted;
+	asleep.ran = true;
+}
+
+static u64 no_time(struct clocksource *clock)
+{
+	return 0;
+}
+
+/* Rated too low to be used for anything. */
+static struct clocksource clock = {
+	.name = "rf_attack",
+	.rating = 1,
+	.read = no_time,
+	.mask = CLOCKSOURCE_MASK(32),
+	.resume = awake,
+};
+
+/* Somebody else must wake the machine. */
+void attack_asleep(struct rf_report *r)
+{
+	int err;
+
+	if (!rf_aim_banner(r, &asleep.alias, 8, 1))
+		return;
+	asleep.ran = false;
+	err = clocksource_register_khz(&clock, 1000);
+	if (!err) {
+		err = pm_suspend(PM_SUSPEND_MEM);
+		clocksource_unregister(&clock);
+	}
+	if (err || !asleep.ran)
+		rf_skip(r, "this machine does not sleep");
+	else
+		rf_judge(r, asleep.faulted);
+	rf_alias_unmap(&asleep.alias);
+}

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Sourced by init for rf.mode=life: one event in a guest's life (rf.act=...), then attacks that must fail. Beside init only
+# in the initramfs that lifecycle.py makes.
+extra() { for module in /extra/*"$1".ko; do insmod "$module" || say "life $module did not load"; done; }
+
+# The host's files, one on each disk: the one with a boot sector's signature is a kernel.
+from_disks() {
+	for module in /modules/*.ko; do insmod "$module"; done
+	kernel=/dev/vda initrd=/dev/vdb
+	[ "$(dd if=/dev/vda bs=1 skip=514 count=4 2>/dev/null)" = HdrS ] || kernel=/dev/vdb initrd=/dev/vda
+	cat $kernel >/tmp/kernel && cat $initrd >/tmp/initrd
+}
+
+offline_online() {
+	for round in 1 2 3; do
+		echo 0 >/sys/devices/system/cpu/cpu1/online && echo 1 >/sys/devices/system/cpu/cpu1/online || return 1
+	done
+	# From there: the processor that came back is pinned as well.
+	taskset -p 2 $$ >/dev/null
+}
+
+smis() {
+	count=/sys/module/rf_attack/parameters/smi
+	# All on one processor, whose count it is.
+	taskset -p 1 $$ >/dev/null
+	insmod /rf_attack.ko
+	before=$(cat $count)
+	echo 20 >$count
+	say "life smis before=$before after=$(cat $count)"
+	rmmod rf_attack
+}
+
+# The clock chip's alarm is not needed: the host wakes the guest.
+suspend() {
+	say "life $(cat /sys/power/mem_sleep)"
+	echo mem >/sys/power/state
+}
+
+# The same, with a store that is made on the way.
+asleep() {
+	insmod /rf_attack.ko
+	echo asleep >/proc/rf_attack
+	say "$(helper last)"
+	rmmod rf_attack
+}
+
+kexec_now() { from_disks && life kexec now /tmp/kernel /tmp/initrd "$(option next | tr , ' ')" && say "life loaded" && life reboot; }
+
+kexec_crash() {
+	from_disks && life kexec crash /tmp/kernel /tmp/initrd "$(option next | tr , ' ')" && say "life loaded" || return 1
+	echo c >/proc/sysrq-trigger
+}
+
+guests() {
+	extra irqbypass; extra ccp; extra kvm; extra kvm-amd; extra kvm-intel
+	for round in 1 2 3; do say "life $(life nested 2>&1)"; done
+}
+
+# The boot counter is on a disk, which a reset leaves alone. Not in the clock's memory: see smi.c of the attack module.
+restart() {
+	for module in /modules/*.ko; do insmod "$module"; done
+	extra virtio_pci_modern_dev; extra virtio_pci_legacy_dev; extra virtio_pci
+	for n in $(seq 50); do [ -b /dev/vda ] && break; sleep 0.1; done
+	count=$(($(head -c 1 /dev/vda | tr -dc 0-9) + 1))
+	echo $count >/dev/vda
+	sync
+	say "life boot $count"
+	[ $count -eq 2 ] && return
+	echo "$(option type triple)" >/sys/kernel/reboot/type
+	reboot -f
+}
+
+debugged() {
+	say "life at $(sed -n 's/ . do_sys_openat2$//p' /proc/kallsyms)"
+	ticks
+}
+
+ticks() { for n in $(seq "$(option ticks 10)"); do say "life tick $n"; sleep 1; done; }
+
+rest_of_system
+export PATH=/bin:/extra
+say "life begin"
+$(option act ticks) || say "life failed"
+say "life over"
+attacks lstar_after_seal,msr_star,syscall_table
+say "done mode=$mode status=0"
+poweroff -f
