@@ -5,9 +5,8 @@
  */
 #include <asm/pgtable.h>
 #include <asm/processor-flags.h>
-#include <asm/special_insns.h>
 
-#include "attacks.h"
+#include "registers.h"
 
 /* A number that no system call has, on any kernel so far: between the last old one and the common range from 424 on. */
 #define SLOT 400
@@ -37,25 +36,47 @@ static void finish(struct rf_report *r, unsigned long faulted, bool stuck)
 	rf_judge(r, faulted);
 }
 
-/* Past write_cr0(), which holds WP and complains. */
-static void set_cr0(unsigned long value)
+static void set_entry(pte_t *pte, unsigned long entry, u8 *at)
 {
-	asm volatile("mov %0, %%cr0" : : "r"(value) : "memory");
+	WRITE_ONCE(pte->pte, entry);
+	asm volatile("invlpg (%0)" : : "r"(at) : "memory");
 }
 
+/* A bigger page's entry has its writable bit in the same place. */
+static unsigned long store_through(pte_t *pte, u8 *at)
+{
+	unsigned long entry = READ_ONCE(pte->pte), faulted;
+
+	set_entry(pte, entry | _PAGE_RW | _PAGE_DIRTY, at);
+	faulted = store(at);
+	set_entry(pte, entry, at);
+	return faulted;
+}
+
+/* Past write_cr0(), which holds WP and complains. Where WP cannot be cleared, its page is made writable. */
 void attack_syscall_table(struct rf_report *r)
 {
-	unsigned long faulted, cr0;
+	unsigned long faulted, cr0, kept;
+	unsigned int level;
 	bool stuck;
+	pte_t *pte;
 
 	if (!aim(r))
 		return;
+	pte = lookup_address((unsigned long)r->at, &level);
+	if (!pte)
+		return rf_skip(r, "the table is not mapped");
 	rf_guard_begin();
-	cr0 = read_cr0();
-	set_cr0(cr0 & ~X86_CR0_WP);
-	faulted = store(r->at);
-	set_cr0(cr0);
+	cr0 = rf_get_cr0();
+	kept = rf_set_cr0(cr0 & ~X86_CR0_WP);
+	if (kept) {
+		faulted = store_through(pte, r->at);
+	} else {
+		faulted = store(r->at);
+		rf_set_cr0(cr0);
+	}
 	stuck = rf_guard_end();
+	rf_say(r, "wp=%s", kept ? "kept" : "cleared");
 	finish(r, faulted, stuck);
 }
 
@@ -74,13 +95,8 @@ void attack_direct_map(struct rf_report *r)
 	if (!pte)
 		return rf_skip(r, "the direct map leaves the page out");
 	rf_guard_begin();
-	/* A bigger page's entry has its writable bit in the same place. */
 	entry = READ_ONCE(pte->pte);
-	WRITE_ONCE(pte->pte, entry | _PAGE_RW | _PAGE_DIRTY);
-	asm volatile("invlpg (%0)" : : "r"(at) : "memory");
-	faulted = store(at);
-	WRITE_ONCE(pte->pte, entry);
-	asm volatile("invlpg (%0)" : : "r"(at) : "memory");
+	faulted = store_through(pte, at);
 	stuck = rf_guard_end();
 	rf_say(r, "level=%u was=%s", level, entry & _PAGE_RW ? "writable" : "read-only");
 	finish(r, faulted, stuck);
