@@ -11,12 +11,18 @@
  * up is not in the way: its bits are not set before it sets them.
  *
  * The signal: bpf_send_signal_thread() queues an irq_work where it may not take locks
- * (kernel/trace/bpf_trace.c bpf_send_signal_common(): 6.1 with interrupts off, 6.12 when not
- * preemptible, as always in a kprobe). Its interrupt comes before the next guest instruction: the
- * exit handlers run with interrupts on, and one still pending at the entry ends the entry before
- * the guest executes anything (SDM vol. 3C 26.7.5, APM vol. 2 15.21.1). vcpu_run() looks for
- * signals after each exit, and vcpu_enter_guest() again with interrupts off
- * (kvm_vcpu_exit_request()). -EBUSY: the CPU's only irq_work is under way for somebody else.
+ * (kernel/trace/bpf_trace.c bpf_send_signal_common(): 6.1 with interrupts off, 6.12 with preemption
+ * off, as always in a kprobe), and refuses a task that exits or whose memory is not loaded
+ * (nmi_uaccess_okay()), neither of which runs a vCPU. The work's interrupt comes before the next
+ * guest instruction: exit handlers run with interrupts on, and an interrupt still pending at the
+ * entry ends that entry, as both vendors' KVM intercepts them (svm/svm.c init_vmcb(), vmx/vmx.c
+ * PIN_BASED_EXT_INTR_MASK). vcpu_run() looks for signals after each exit, and vcpu_enter_guest()
+ * again with interrupts off (kvm_vcpu_exit_request()). -EBUSY: the CPU's only irq_work is under
+ * way for somebody else.
+ *
+ * A program is passed over while another one, or a change to a map, is under way on the same CPU
+ * (bpf_prog_active, trace_call_bpf()): on hosts that preempt the kernel anywhere a write may go
+ * unseen so.
  */
 #include <stdbool.h>
 

@@ -100,6 +100,7 @@ else
 fi
 try daemonize 126 'daemon' $run -- "$work/bin/vmm" -daemonize
 
+printf 'version: 1\npin: { control_watch: required }\n' >"$work/watch.yaml"
 # --- what is missing ----------------------------------------------------------------------------
 try library-missing 125 'libringfence.so' env RINGFENCE_LIB="$work/none.so" $run -- "$work/bin/vmm" 0
 try library-is-text 125 'not an ELF' env RINGFENCE_LIB="$work/text" $run -- "$work/bin/vmm" 0
@@ -116,6 +117,49 @@ fi
 try no-kvm 125 'none' $run --kvm "$work/none" -- "$work/bin/vmm" 0
 try not-kvm 125 'is not KVM' $run --kvm /dev/null -- "$work/bin/vmm" 0
 try doctor-no-kvm 1 'required' "$rf" doctor --kvm "$work/none"
+fake=$work/host; mkdir -p "$fake/sys/kernel/btf" "$fake/sys/module/kvm" "$fake/sys/fs/bpf" "$fake/proc/self" "$fake/proc/sys/kernel" \
+	"$fake/sys/bus/event_source/devices/kprobe"
+# What the control-register watch needs, taken away one by one; the last word is of the row's line.
+row() { # NAME PATTERN
+	name=$1; env RINGFENCE_HOST_ROOT="$fake" "$rf" doctor >"$out" 2>"$err"
+	grep -qE "$2" "$out" && ok || bad "no line like $2"
+}
+row doctor-no-btf 'BTF.*missing.*no /sys/kernel/btf/vmlinux'
+row doctor-no-status 'rights to load BPF.*unknown'
+row doctor-no-perf 'kprobes.*missing.*no perf'
+row doctor-no-kallsyms 'kvm_set_cr0 and.*unknown'
+row doctor-no-bpffs 'BPF file system.*missing.*nothing is mounted'
+touch "$fake/sys/kernel/btf/vmlinux" "$fake/sys/module/kvm/initstate"
+row doctor-no-module-btf 'BTF.*missing.*no /sys/kernel/btf/kvm'
+touch "$fake/sys/kernel/btf/kvm"
+row doctor-btf 'BTF.*present'
+printf 'Name:\tx\nCapEff:\t000000ffffffffff\n' >"$fake/proc/self/status"
+row doctor-caps 'rights to load BPF.*present'
+printf 'CapEff:\t0000007fffffffff\n' >"$fake/proc/self/status"
+row doctor-no-cap-bpf 'rights to load BPF.*missing.*no CAP_BPF'
+printf 'CapEff:\t0000000000000000\n' >"$fake/proc/self/status"
+row doctor-no-caps 'rights to load BPF.*missing.*no CAP_SYS_ADMIN'
+echo 4 >"$fake/proc/sys/kernel/perf_event_paranoid"
+row doctor-no-kprobe 'kprobes.*missing.*paranoid is 4'
+echo 6 >"$fake/sys/bus/event_source/devices/kprobe/type"
+row doctor-paranoid 'kprobes.*present.*paranoid is 4'
+printf '0 t kvm_set_cr4\t[kvm]\n0 T kvm_set_cr0x\n0 d kvm_set_cr0\njunk\n' >"$fake/proc/kallsyms"
+row doctor-no-symbol 'kvm_set_cr0 and.*missing.*no kvm_set_cr0 in'
+printf '0 T kvm_set_cr0\t[kvm]\n' >>"$fake/proc/kallsyms"
+row doctor-symbols 'kvm_set_cr0 and.*present'
+if unshare -pf true 2>/dev/null; then
+	try run-watch-other-namespace 125 'process-id namespace' env FAKE=attach unshare -pf "$rf" run --state "$work/state" --policy "$work/watch.yaml" -- "$work/bin/vmm" 0
+	name=doctor-other-namespace; unshare -pf "$rf" doctor >"$out" 2>&1
+	grep -qE "host's own process ids.*missing" "$out" && ok || bad "it was taken for the host's own"
+else
+	skip doctor-other-namespace "no process-id namespace may be made"
+fi
+if command -v setpriv >/dev/null && [ "$(id -u)" = 0 ]; then
+	name=doctor-not-root; setpriv --reuid 65534 --regid 65534 --clear-groups "$rf" doctor >"$out" 2>&1
+	grep -qE 'control-register watch.*(missing|unknown)' "$out" && ok || bad "others than root are told that it works"
+else
+	skip doctor-not-root "setpriv is not there, or this is not root"
+fi
 try doctor-json 1 '"ok": false' "$rf" doctor --json --kvm "$work/none"
 
 # --- the policy ---------------------------------------------------------------------------------
@@ -123,8 +167,10 @@ printf 'version: 1\nmdoe: observe\n' >"$work/bad.yaml"
 try policy-unknown-key 125 'line 2.*mdoe' $run --policy "$work/bad.yaml" -- "$work/bin/vmm" 0
 try policy-missing 125 'none.yaml' $run --policy "$work/none.yaml" -- "$work/bin/vmm" 0
 try policy-folder 125 'policy' $run --policy "$work" -- "$work/bin/vmm" 0
+printf 'version: 1\npin: { control: false, control_watch: required }\n' >"$work/nopins.yaml"
 head -c 70000 /dev/zero | tr '\0' '#' >"$work/big.yaml"
 try policy-too-large 125 'too large' $run --policy "$work/big.yaml" -- "$work/bin/vmm" 0
+try policy-watch-without-pins 125 "control_watch is required" $run --policy "$work/nopins.yaml" -- "$work/bin/vmm" 0
 
 if [ -z "$have_kvm" ]; then
 	skip start "no usable /dev/kvm, so nothing can be started"
