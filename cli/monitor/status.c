@@ -111,8 +111,8 @@ static json_t *status(struct rf_guest *g)
 		(double)info.seal_ns / 1e6, "monitor_pid", (json_int_t)getpid(), "monitor_rss_kib",
 		rss_kib(), "private_copy_kib", (json_int_t)(info.copy_bytes / 1024), "dma_sweeps",
 		(json_int_t)g->sweeps, "patches", allowed, "patches_under_way", under_way,
-		"control_watch", info.cr_watch ? "on" : "off", "control_pinned", pinned, "trap_sites",
-		(json_int_t)g->traps_count);
+		"control_watch", info.cr_watch ? "on" : "off", "control_pinned", pinned,
+		"trap_sites", (json_int_t)g->traps_count);
 }
 
 /* The answer is small enough for the socket's own buffer: nobody is waited for. */

@@ -233,6 +233,7 @@ static enum rf_fact_table idt_fact(struct rf_guest *g, const struct rf_paging *p
 		return RF_FACT_TABLE_KERNELS;
 	case RF_REGISTER_BRINGUP:
 		return bringup_idt(g, p, t);
+	case RF_REGISTER_VMEXIT: /* let through where it is one: rf_judge_tables() */
 	case RF_REGISTER_BOOT:
 	case RF_REGISTER_FOREIGN:
 		break;
@@ -258,6 +259,7 @@ static enum rf_fact_table gdt_fact(struct rf_guest *g, const struct rf_paging *p
 				    t->limit + UINT64_C(1), (uint16_t)t->limit, &found, 1)
 			       ? RF_FACT_TABLE_FORGED
 			       : RF_FACT_TABLE_KERNELS;
+	case RF_REGISTER_VMEXIT: /* let through where it is one: rf_judge_tables() */
 	case RF_REGISTER_BOOT:
 	case RF_REGISTER_FOREIGN:
 		break;

@@ -300,7 +300,7 @@ int monitor_mend(const struct rf_msg_mend *m)
 	struct rf_msg_mend copy = *m;
 
 	rf_msg_init(&copy.h, RF_MSG_MEND, 0);
-	return command(&copy.h);
+	return monitor_command(&copy.h);
 }
 
 int monitor_traps(const struct rf_msg_traps *m)
