@@ -284,7 +284,7 @@ struct rf_trap_site {
  * -EALREADY. The VMM's own memory keeps the instructions. -EILSEQ: others stand there.
  *
  * From then on each vCPU's table registers are compared with those last judged: when it leaves to
- * the VMM, at most once in check_ms, and after check_ms of running without that.
+ * the VMM, at most once in check_ms, and once it has run for a twentieth of that without leaving.
  */
 struct rf_msg_traps {
 	struct rf_msg h;

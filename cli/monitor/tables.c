@@ -19,8 +19,9 @@
 /* System descriptors in long mode: SDM vol. 3A 3.5, 7.2.3. */
 #define TYPE_LDT 0x2
 #define TYPE_TSS 0x9
-#define GATE 16 /* bytes */
-#define VC 29	/* AMD APM vol. 2 8.2.20 */
+#define NOT_SYSTEM 0x10 /* S, in the sixth byte */
+#define GATE 16		/* bytes */
+#define VC 29		/* AMD APM vol. 2 8.2.20 */
 #define FIRST_MIB UINT64_C(0x100000)
 
 static int find(struct rf_guest *g, const char *what, unsigned int index, const char *fault,
@@ -127,6 +128,7 @@ static bool may_be_empty(unsigned int index)
 	return index == 0 || index == 7 || (index >= 10 && index <= 14);
 }
 
+/* A system descriptor has a second half, which means nothing without the first. */
 static bool clear(struct rf_guest *g, uint64_t gva, const uint8_t *bytes)
 {
 	struct rf_msg_mend m = { .kernel = g->kernel_event };
@@ -167,6 +169,11 @@ static int look_at_gdt(struct rf_guest *g, uint32_t cpu)
 			continue;
 		seen |= bit;
 		cleared = may_be_empty(index) && clear(g, at + index * 8u, entry);
+		if (cleared && !(entry[5] & NOT_SYSTEM) && may_be_empty(index + 1u) &&
+		    memcmp(entry + 8, empty, sizeof(empty))) {
+			clear(g, at + (index + 1u) * 8u, entry + 8);
+			seen |= (uint16_t)(bit << 1);
+		}
 		if (!cleared)
 			bad |= bit;
 		if (!(g->gdt_reported[cpu] & bit) || cleared)

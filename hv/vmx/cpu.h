@@ -50,7 +50,7 @@ bool rf_tables_due(struct rf_vcpu *v);
 /* Are the table registers others than those last judged? Then *out is what is there. */
 bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out);
 int rf_tables_enforce(struct rf_vcpu *v, bool allowed);
-/* Gets vCPUs out that have run for long without being looked at. Any thread. */
+/* Gets vCPUs out that have run without being looked at. Any thread. */
 void rf_tables_tick(void);
 
 /* --- msr.c: the VMM's MSR filter and ours, as one ------------------------- */

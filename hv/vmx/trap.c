@@ -400,6 +400,8 @@ static clockid_t clock_of(int tid)
 	return (clockid_t)((~(unsigned)tid << 3) | 4 | 2);
 }
 
+#define IDLE_PART 20 /* who ran less than a twentieth of the time waits for the next tick */
+
 void rf_tables_tick(void)
 {
 	static uint64_t last; /* the channel's thread alone comes here */
@@ -412,11 +414,11 @@ void rf_tables_tick(void)
 		struct rf_vcpu *v = &rf_vm.vcpus[i];
 		uint64_t used;
 
-		/* By what it ran, not by the clock: an idle guest is left alone. */
+		/* By what it ran, not by the clock: a guest that does nothing is left alone. */
 		if (!atomic_load(&v->in_run) || !atomic_load(&v->tid))
 			continue;
 		used = read_clock(clock_of(atomic_load(&v->tid)));
-		if (used >= atomic_load(&v->kept.used_ns) + every)
+		if (used >= atomic_load(&v->kept.used_ns) + every / IDLE_PART)
 			rf_gate_kick(v);
 	}
 }

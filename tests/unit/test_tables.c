@@ -432,10 +432,16 @@ static void a_call_gate_in_a_gdt(void **state)
 		assert_int_equal(get64(gdt + index * 8), 0);
 	}
 	assert_non_null(strstr(fake_text(fake_line(0), "detail"), "GDT of CPU 1, entry 14"));
+	assert_int_equal(fake.mends, 5);
+	put64(gdt + 10 * 8, CALL_GATE); /* with its second half */
+	put64(gdt + 11 * 8, 0xffffffff);
+	look_again();
+	assert_int_equal(get64(gdt + 10 * 8) | get64(gdt + 11 * 8), 0);
+	look_again();
 	put64(gdt + 12 * 8, 0x00cff3000000ffff); /* a thread's own data: legal */
 	look_again();
-	assert_int_equal(fake_count("kind", "table"), 5);
-	assert_int_equal(fake.mends, 5);
+	assert_int_equal(fake_count("kind", "table"), 6);
+	assert_int_equal(fake.mends, 7);
 }
 
 /* What must be there is not cleared, nor anything in mode observe; it is told once each time. */
