@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Callable, Optional
 
 import kernels
 from build import HERE, Cpio, out_dir, run
@@ -79,8 +80,9 @@ def defended(o: Outcome, boots: int = 1, attacked: int = 1) -> None:
     check(found == wanted, f"alerts: {found}")
 
 
-def life(name: str, verify, monitor: str = "true", machine: str = MICROVM, cpus: int = 2, cmdline: str = "",
-         arguments: str = "-no-reboot", kernel: str = "6.12", made=None, limit: int = 120) -> Test:
+def life(name: str, verify: Callable[[Outcome], None], monitor: str = "true", *, machine: str = MICROVM, cpus: int = 2,
+         cmdline: str = "", arguments: str = "-no-reboot", kernel: str = "6.12",
+         made: Optional[Callable[[], dict[str, bytes]]] = None, limit: int = 120) -> Test:
     """One guest, with what is typed into its VMM's monitor meanwhile."""
     script = (f"KERNEL={kernel} LIMIT={limit}" + HOST +
               f"({monitor}; said 'RF: done'; sleep 3; echo quit) |\nguest {machine} {cpus} '{cmdline}' {arguments}\n")

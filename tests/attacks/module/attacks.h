@@ -63,6 +63,8 @@
 	RF(pat_change)		\
 	RF(kvmclock_rodata)	\
 	RF(msr_vmload)		\
+	RF(msr_vmrun)		\
+	RF(cr4_vmrun)		\
 	RF(cr0_wp)		\
 	RF(cr4_smep)		\
 	RF(cr4_smap)		\

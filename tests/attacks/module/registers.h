@@ -52,4 +52,13 @@ void rf_gate_interrupt(void); /* ends in iretq */
  */
 void rf_gate_call(void);
 
+/*
+ * Where LSTAR is pointed where that can only be found by looking: on the way to the kernel's own
+ * entry, so that the guest goes on, and counting. The caller stays on one processor from
+ * rf_entry_begin(), which gives the address, to the end of rf_entry_wait(), which waits until LSTAR
+ * is another and says so in the report.
+ */
+u64 rf_entry_begin(void);
+void rf_entry_wait(struct rf_report *r);
+
 #endif
