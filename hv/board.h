@@ -40,6 +40,7 @@ enum rf_counter {
 	RF_COUNT_CR_CLEARED,	/* writes that would clear a pinned bit */
 	RF_COUNT_CR_LOST,	/* of them: without a signal, found later */
 	RF_COUNT_TRAP,		/* planted traps that were run into */
+	RF_COUNT_LOOK,		/* vCPUs got out to have their registers compared */
 	RF_COUNTERS,
 };
 

@@ -418,7 +418,9 @@ void rf_tables_tick(void)
 		if (!atomic_load(&v->in_run) || !atomic_load(&v->tid))
 			continue;
 		used = read_clock(clock_of(atomic_load(&v->tid)));
-		if (used >= atomic_load(&v->kept.used_ns) + every / IDLE_PART)
+		if (used >= atomic_load(&v->kept.used_ns) + every / IDLE_PART) {
+			rf_count(RF_COUNT_LOOK);
 			rf_gate_kick(v);
+		}
 	}
 }

@@ -22,7 +22,7 @@ import discovery  # noqa: E402
 import probe  # noqa: E402
 import runner  # noqa: E402
 from build import ROOT, LabError, out_dir, write_atomic  # noqa: E402
-from samples import FENCE_EXITS, Measured, Patches, Samples, patch_log, patches  # noqa: E402
+from samples import FENCE_EXITS, REGISTER_EXITS, Measured, Patches, Samples, patch_log, patches  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 LOOPS = ("forkexec", "syscalls")
@@ -174,8 +174,42 @@ def denied(bench: Bench, samples: Samples) -> None:
         refused = m.fence("denied")
         bench.check(refused == 1, f"{refused} stores were refused instead of 1")
         bench.figure("denied_write_round_trip", m.fence(*FENCE_EXITS) / max(refused, 1), "exits per denied store",
-                     "`echo syscall_table >/proc/rf_attack` in the sealed guest: counters "
+                     "`echo direct_map >/proc/rf_attack` in the sealed guest: counters "
                      f"{' + '.join(FENCE_EXITS)} / denied")
+
+
+def registers(bench: Bench, samples: Samples, watch: Path) -> None:
+    """What pinned registers cost: nothing while nobody writes them, the time of a refused write, one program a host."""
+    loops = samples.of("sealed", *LOOPS)
+    delta = sum(m.fence(*REGISTER_EXITS) for m in loops)
+    bench.figure("register_steady_exits_delta", delta, "exits", "`ringfence status --json` of the sealed guest before and after "
+                 f"each loop: counters {' + '.join(REGISTER_EXITS)}, added up over {len(loops)} loops")
+    bench.check(loops and delta == 0, f"pinned registers added {delta} exits in steady state")
+    looks = sum(m.fence("looks") for m in loops) * 1e9 / sum(m.said("ns") for m in loops)
+    bench.figure("register_looks_per_s", looks, "exits per second of guest time", "the same, counter `looks`: vCPUs got out to be "
+                 "compared because they ran register_check_ms without leaving to the VMM")
+    refused = samples.of("sealed", "denied-msr")
+    bench.check(refused and all("result=faulted" in m.answer and m.fence("denied") == 1 for m in refused),
+                f"writes of STAR were not refused once each: {[m.answer for m in refused]}")
+    times = [m.said("ns") / 1000 for m in refused]
+    bench.figure("denied_msr_write_us", statistics.median(times), "us", "`echo msr_star >/proc/rf_attack` in the sealed guest, "
+                 "record on disk included; the guest's clock", spread=times)
+    found = re.search(r"vms=(\d+) watched=(\d+) probes=(\d+) known=(\d+)", watch.read_text() if watch.exists() else "")
+    if samples.of("sealed", *LOOPS)[-1].after.status["control_watch"] != "on":
+        bench.skip("CR0 and CR4: this host has no control-register watch")
+        return
+    (latency,) = samples.of("sealed", "denied-cr")
+    tries = latency.said("tries")
+    bench.check("result=faulted" in latency.answer and latency.fence("control_undone") == latency.fence("denied") == tries > 0,
+                f"writes of CR4 were not undone: {latency.answer}")
+    bench.figure("denied_cr_write_us", latency.said("ns") / tries / 1000, "us", "`echo cr4_latency >/proc/rf_attack`: ns / tries, "
+                 "records on disk included; the guest's clock")
+    bench.check(found, "the many VMs did not come up")
+    if found:
+        vms, watched, probes, _ = map(int, found.groups())
+        bench.check(vms == watched and probes == 2, f"{found.group()}: each VM watched, by two probes for all of them")
+        bench.figure("control_watch_probes", probes, f"probes for {vms} VMs", "/sys/kernel/debug/kprobes/list of the host while "
+                     f"{vms} VMs more run under `ringfence run`: kvm_set_cr0 and kvm_set_cr4, once each")
 
 
 def memory(bench: Bench, samples: Samples) -> None:
@@ -258,7 +292,7 @@ def script(kernel: str, short: bool) -> str:
     """
     rounds, budget, switches, traces = (LEAST_ROUNDS, 0, 1, LEAST_ROUNDS) if short else (16, 70, 2, 4)
     return (f"kernel={kernel} forkexec=50 syscalls=400000 rounds={rounds} least={LEAST_ROUNDS} budget={budget} "
-            f"patches={switches} traces={traces} traces_budget=150 functions='{SOME if short else ''}'\n" +
+            f"patches={switches} traces={traces} traces_budget=150 functions='{SOME if short else ''}' vms={10 if short else 100}\n" +
             (HERE / "job.sh").read_text())
 
 
@@ -271,7 +305,8 @@ def guests(bench: Bench, result: runner.Result, short: bool) -> None:
     found_foreign = audit.read_text(errors="replace").count('"verdict":"detected"') if audit.exists() else -1
     bench.check(found_foreign == 0, f"{found_foreign} detections on record, and nothing was done that is to be detected")
     for part in (lambda: steady(bench, samples), lambda: patching(bench, samples, log, short),
-                 lambda: tracing(bench, samples, short), lambda: denied(bench, samples), lambda: memory(bench, samples)):
+                 lambda: tracing(bench, samples, short), lambda: denied(bench, samples),
+                 lambda: registers(bench, samples, result.out / "watch"), lambda: memory(bench, samples)):
         try:
             part()
         except (ValueError, KeyError, IndexError, ZeroDivisionError, statistics.StatisticsError) as error:
@@ -291,7 +326,8 @@ def main() -> int:
         mode, _ = probe.choose()
         name = "make bench-short" if options.short else "make bench"
         bench = Bench(name, "emulated host" if mode == "emulated" else "this machine's KVM")
-        jobs = [runner.Job(f"bench-{kernel}", script(kernel, options.short), JOB_SECONDS) for kernel in kernels]
+        jobs = [runner.Job(f"bench-{kernel}", script(kernel, options.short), JOB_SECONDS,
+                           {"onevm": out_dir().parent / "tests/bench_onevm"}) for kernel in kernels]
         results = runner.run_jobs(jobs, options.host_kernel, kernels)
     except LabError as error:
         print(f"bench: {error}\nbench: 0 passed, 1 failed")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Runs on the KVM host, after bench.py's lines that set kernel, forkexec and syscalls (iterations), rounds, least (rounds), budget
-# (seconds), patches and traces (rounds), traces_budget, functions (to trace, empty: all). Two guests of one kernel wait side by
+# (seconds), patches and traces (rounds), traces_budget, functions (to trace, empty: all), vms (of the last part). Two guests of one kernel wait side by
 # side, one plain, one under ringfence, and do each thing in turn; KVM's counters, the fence's and /proc are read in between. What
 # was read goes to $OUT/samples; bench.py makes figures of it.
 
@@ -111,9 +111,32 @@ for round in 0 $(seq "$traces"); do
 	echo "bench: tracer on and off, $round of $traces"
 done
 
-tell sealed "insmod /rf_attack.ko; sleep 1"
+tell sealed "insmod /rf_attack.ko tries=200; sleep 1"
 await sealed
-measure sealed denied 1 "echo syscall_table >/proc/rf_attack; helper last"
-
+measure sealed denied 1 "echo direct_map >/proc/rf_attack; helper last"
+for round in 1 2 3; do measure sealed denied-msr "$round" "echo msr_star >/proc/rf_attack; helper last"; done
+measure sealed denied-cr 1 "echo cr4_latency >/proc/rf_attack; helper last"
 for kind in unsealed sealed; do tell $kind end; done
+wait
+
+# Many VMs that run nothing: how many of the host's watches they take.
+on=0 pids=
+chmod +x onevm
+for vm in $(seq "$vms"); do
+	ringfence run --name "many-$vm" -t 600 --audit "many-$vm.jsonl" -- ./onevm >>"$OUT/many" 2>&1 &
+	pids="$pids $!"
+done
+for vm in $(seq "$vms"); do
+	for wait in $(seq 120); do
+		if ringfence status --json "many-$vm" 2>&1 | grep -q '"control_watch": "on"'; then
+			on=$((on + 1))
+			break
+		fi
+		[ "$wait" -lt 120 ] || exit 1
+		sleep 1
+	done
+done
+echo "= many vms=$vms watched=$on probes=$(grep -c ' kvm_set_cr[04]' /sys/kernel/debug/kprobes/list) known=$(
+	ringfence list --json | grep -c '"many-')" >>"$OUT/watch"
+kill $pids
 wait

@@ -14,7 +14,7 @@ HELLO, WELCOME, EVENT, VERDICT = 1, 2, 3, 4
 SIZES = {HELLO: 80, WELCOME: 24}
 BOARD_MAGIC = 0x44424652
 # sizeof(struct rf_board_file); the test true-fence fails when it is not this.
-BOARD_SIZE = 2145040
+BOARD_SIZE = 2145048
 
 
 def message(kind: int, body: bytes = b"", revision: int = REVISION, magic: int = MAGIC) -> bytes:

@@ -19,7 +19,13 @@ $(O)/tests/bench_settle: $(BENCH_SETTLE_SRCS:%.c=$(O)/obj/%.o)
 	@echo "  LD $@"
 	$(Q)$(CC) -pie -o $@ $^ -lpthread
 
-BENCH_PROGRAMS = $(O)/oracle $(O)/tests/bench_exits $(O)/tests/bench_settle
+# One of many VMs.
+$(O)/tests/bench_onevm: $(O)/obj/tests/bench/onevm.o
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	$(Q)$(CC) -pie -o $@ $^
+
+BENCH_PROGRAMS = $(O)/oracle $(O)/tests/bench_exits $(O)/tests/bench_settle $(O)/tests/bench_onevm
 .PHONY: bench bench-short
 bench: programs $(BENCH_PROGRAMS)
 	$(BENCH)

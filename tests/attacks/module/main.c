@@ -57,12 +57,16 @@ static void publish(void)
 
 static int run(const char *name)
 {
+	u64 began;
+
 	for (unsigned int i = 0; i < ARRAY_SIZE(attacks); i++) {
 		if (strcmp(attacks[i].name, name))
 			continue;
 		memset(&report, 0, sizeof(report));
 		report.name = attacks[i].name;
+		began = ktime_get_ns();
 		attacks[i].run(&report);
+		rf_say(&report, "ns=%llu", ktime_get_ns() - began);
 		publish();
 		return 0;
 	}
