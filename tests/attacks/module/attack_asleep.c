@@ -16,7 +16,7 @@ static struct {
 	bool ran;
 } asleep;
 
-static void awake(struct clocksource *clock)
+static unsigned long change(void)
 {
 	unsigned long faulted = 1;
 
@@ -24,7 +24,12 @@ static void awake(struct clocksource *clock)
 		     : [f] "+r"(faulted)
 		     : [p] "r"(asleep.alias.at)
 		     : "memory", "cc");
-	asleep.faulted = faulted;
+	return faulted;
+}
+
+static void awake(struct clocksource *clock)
+{
+	asleep.faulted = change();
 	asleep.ran = true;
 }
 
@@ -57,7 +62,14 @@ void attack_asleep(struct rf_report *r)
 	}
 	if (err || !asleep.ran)
 		rf_skip(r, "this machine does not sleep");
+	else if (r->at[0] == r->before[0])
+		r->outcome = asleep.faulted ? RF_FAULTED : RF_UNCHANGED;
 	else
-		rf_judge(r, asleep.faulted);
+		r->outcome = RF_LANDED;
+	/* By now it may be sealed again, the wrong byte with it. */
+	rf_guard_begin();
+	if (r->outcome == RF_LANDED)
+		rf_say(r, "back=%s", change() ? "refused" : "yes");
+	rf_guard_end();
 	rf_alias_unmap(&asleep.alias);
 }
