@@ -150,7 +150,7 @@ def jobs_for(pair: Pair, attacks: str, tries: int, control_only: bool) -> list[r
     # Each try is an event with its record.
     more = tries // 100
     # Of an attack that must be taken back the control shows that nobody else does, which takes less time.
-    jobs = [runner.Job(pair.job_name("control"), command % (100, 0, 3), 110)]
+    jobs = [runner.Job(pair.job_name("control"), command % (100, 0, 1), 110)]
     if not control_only:
         # Sooner than by default, for the attack that waits for it.
         wrap = ("printf 'version: 1\\npatch_timeout_ms: 3000\\n' >policy\n"
