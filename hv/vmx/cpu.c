@@ -158,7 +158,7 @@ int rf_cpu_fault(struct rf_vcpu *v, const struct rf_msg_verdict *verdict)
 	return err ? err : inject(v, (uint8_t)verdict->vector, true, verdict->error_code);
 }
 
-#define MAX_PARTS 64 /* of one instruction, as in hv/run.c */
+#define MAX_PARTS 64 /* of one instruction, as in hv/exit.c */
 
 int rf_cpu_abandon(struct rf_vcpu *v)
 {

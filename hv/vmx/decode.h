@@ -3,7 +3,7 @@
  * An exit, turned into what the fence makes of it. Pure: plain structs in, plain structs out, so
  * that it builds and is tested (and fuzzed) on any machine.
  *
- * To add an exit: a member of rf_exit filled in hv/run.c, a decoded kind here, a case in hv/run.c,
+ * To add an exit: a member of rf_exit filled in hv/exit.c, a decoded kind here, a case in hv/run.c,
  * a test.
  */
 #ifndef RF_HV_VMX_DECODE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What surrounds the monitor's own code in its tests: a fence that behaves as hv/seal.c and
- * hv/run.c do towards a monitor, a kernel of a few symbols, page tables that are a list, and a log
+ * hv/enforce.c do towards a monitor, a kernel of a few symbols, page tables that are a list, and a log
  * in a file. It stands in for all of introspection/ and for cli/monitor/main.c; policy/ is the real
  * one.
  */

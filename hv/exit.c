@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What KVM_RUN came back with: taken out of kvm_run, kept, given back, decoded. */
+#include "hv/run.h"
+
+#include <string.h>
+
+#include "hv/vmx/cpu.h"
+
+void rf_exit_save(const struct rf_vcpu *v, struct rf_saved_exit *s)
+{
+	s->reason = v->run->exit_reason;
+	memcpy(s->data, (const uint8_t *)&v->run->hw, sizeof(s->data));
+}
+
+void rf_exit_restore(struct rf_vcpu *v, struct rf_saved_exit *s)
+{
+	v->run->exit_reason = s->reason;
+	memcpy((uint8_t *)&v->run->hw, s->data, sizeof(s->data));
+	s->reason = 0;
+}
+
+_Static_assert(sizeof(((struct rf_saved_exit *)0)->data) ==
+		       offsetof(struct kvm_run, kvm_valid_regs) - offsetof(struct kvm_run, hw),
+	       "the union of kvm_run is 256 bytes");
+
+struct rf_exit rf_exit_copy(struct rf_vcpu *v)
+{
+	const struct kvm_run *run = v->run;
+	struct rf_exit e = { .reason = RF_EXIT_OTHER };
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_MMIO:
+		e.reason = RF_EXIT_MMIO;
+		e.mmio.gpa = run->mmio.phys_addr;
+		e.mmio.len = run->mmio.len;
+		e.mmio.is_write = run->mmio.is_write;
+		memcpy(e.mmio.data, run->mmio.data, sizeof(e.mmio.data));
+		break;
+	case KVM_EXIT_X86_RDMSR:
+	case KVM_EXIT_X86_WRMSR:
+		e.reason = run->exit_reason == KVM_EXIT_X86_WRMSR ? RF_EXIT_WRMSR : RF_EXIT_RDMSR;
+		e.msr.index = run->msr.index;
+		e.msr.value = run->msr.data;
+		e.msr.by_filter = run->msr.reason == KVM_MSR_EXIT_REASON_FILTER;
+		break;
+	case KVM_EXIT_IO:
+		e.io.port = run->io.port;
+		if (e.io.port != RF_TRAP_PORT || !rf_vm.traps.count)
+			break;
+		e.reason = RF_EXIT_IO;
+		e.io.size = run->io.size;
+		e.io.count = run->io.count;
+		e.io.is_out = run->io.direction == KVM_EXIT_IO_OUT;
+		if (rf_cpu_where(v, &e.io.rip, &e.io.cpl))
+			rf_fatal("a vCPU's registers could not be read");
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION)
+			break;
+		e.reason = RF_EXIT_EMULATION;
+		e.insn.has_bytes = run->emulation_failure.ndata >= 3 &&
+				   run->emulation_failure.flags &
+					   KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		if (e.insn.has_bytes) {
+			e.insn.len = run->emulation_failure.insn_size;
+			memcpy(e.insn.bytes, run->emulation_failure.insn_bytes,
+			       sizeof(e.insn.bytes));
+		}
+		break;
+	}
+	return e;
+}
+
+enum rf_decoded rf_exit_decode(const struct rf_exit *e)
+{
+	struct rf_guarded ranges[RF_MAX_OVERLAYS];
+	struct rf_guard g = {
+		.ranges = ranges,
+		.count = rf_vm.slots.nr_overlays,
+		.any_sealed = rf_vm.state == RF_VM_SEALED,
+		.msr_pinned = e->reason == RF_EXIT_WRMSR && rf_msr_ours(e->msr.index),
+		.traps = rf_vm.traps.rips,
+		.traps_count = rf_vm.traps.count,
+		.vmm_wants_msr_exits = rf_vm.vmm_msr_reasons & KVM_MSR_EXIT_REASON_FILTER,
+	};
+
+	if (e->reason == RF_EXIT_OTHER)
+		return RF_NOT_OURS;
+	for (size_t i = 0; i < g.count; i++) {
+		const struct rf_overlay *o = &rf_vm.slots.overlays[i];
+
+		ranges[i] = (struct rf_guarded){ o->gpa.start, o->gpa.size,
+						 o->kind == RF_OVERLAY_SEAL };
+	}
+	return rf_decode(e, &g);
+}
+
+enum rf_decoded rf_exit_decode_outside(const struct rf_exit *e)
+{
+	enum rf_decoded what;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	what = rf_exit_decode(e);
+	pthread_mutex_unlock(&rf_vm.lock);
+	return what;
+}
+
+/*
+ * KVM_RUN that completes what is pending and does not run the guest. Outside the gate, but it may
+ * look memory up: with the lock held nobody is half through re-making slots.
+ */
+static int complete(struct rf_vcpu *v, struct rf_exit *e, enum rf_decoded *what)
+{
+	int err;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	err = rf_kvm(v->fd, KVM_RUN, NULL);
+	if (!err) {
+		*e = rf_exit_copy(v);
+		*what = rf_exit_decode(e);
+	}
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err;
+}
+
+/* --- one instruction, all its parts --------------------------------------- */
+
+#define MAX_PARTS                                                                                  \
+	64 /* KVM cuts an operand into 8-byte parts; xsave and the like are 512 bytes and more */
+
+bool rf_exit_drain(struct rf_vcpu *v, struct rf_msg_event *ev)
+{
+	for (int i = 0; i < MAX_PARTS; i++) {
+		enum rf_decoded what;
+		struct rf_exit e;
+		int err;
+
+		/* Left raised: lowered on the way back to the VMM, so that a kick of its own is not
+		 * lost. */
+		atomic_store(&v->kicked, 1);
+		v->run->immediate_exit = 1;
+		err = complete(v, &e, &what);
+		if (err == -EINTR)
+			return false;
+		if (err)
+			rf_fatal("a store could not be completed");
+		if (what != RF_SEALED_STORE)
+			return true;
+		if (ev->write.gpa + ev->write.len == e.mmio.gpa &&
+		    ev->write.len + e.mmio.len <= sizeof(ev->write.bytes)) {
+			memcpy(ev->write.bytes + ev->write.len, e.mmio.data, e.mmio.len);
+			ev->write.len += e.mmio.len;
+		} else {
+			ev->write.elsewhere = 1;
+		}
+	}
+	rf_fatal("a store that does not end");
+}
