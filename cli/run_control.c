@@ -30,7 +30,7 @@ int rf_run_control(struct rf_run *r)
 			       "nothing was started; the policy says that CR0 and "
 			       "CR4 must be watched (pin: control_watch)",
 			       "see `ringfence doctor`, or let the policy say optional",
-			       "the host's control registers watch cannot be used: %s", why);
+			       "the host's control-register watch cannot be used: %s", why);
 	rf_say("%s: writes to CR0 and CR4 are not watched: %s", r->name, why);
 	return RF_EXIT_OK;
 }

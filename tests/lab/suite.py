@@ -285,6 +285,56 @@ q35 'rf.mode=hotplug' -smp 2,sockets=3,maxcpus=3 -monitor stdio >$OUT/hmp 2>&1
     return Test("hotplug", script, verify, 180)
 
 
+def control_watch() -> Test:
+    """One watch of CR0 and CR4 serves every VM of the host, mends itself, and is trusted only where it is the one of this
+    release; where it may not be had, the VM runs without it or, by policy, not at all.
+    """
+    script = """
+quick() { name=$1; echo quit | timeout -s KILL 60 ${AS:-ringfence} run --name $name $OPTIONS -- $QEMU -M none -accel kvm -display none \\
+	-monitor stdio -serial none >$OUT/$name 2>&1; echo "$name status=$?" >>$OUT/console; }
+probes() { echo "$1 probes=$(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) folders=$(ls /sys/fs/bpf/ringfence | wc -l)" >>$OUT/console; }
+ringfence doctor >$OUT/doctor-before
+quick first; probes first
+for vm in a b; do WRAP="ringfence run --name $vm --audit $OUT/$vm.jsonl --" MEMORY=192 l2 6.12 1 'rf.mode=idle rf.seconds=30' >$OUT/boot-$vm 2>&1 & done
+for vm in a b; do
+	for n in $(seq 60); do ringfence status --json $vm >$OUT/status-$vm 2>/dev/null; grep -q '"control_pinned": *"[^"]' $OUT/status-$vm && break; sleep 1; done
+done
+probes both; ringfence doctor >$OUT/doctor-used
+wait
+here=$(echo /sys/fs/bpf/ringfence/cr-*)
+rm $here/rf_cr4
+for n in $(seq 40); do [ $(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) = 1 ] && break; sleep 0.5; done
+probes broken; quick mended; probes mended
+mv $here/rf_cr0 $here/x; mv $here/rf_cr4 $here/rf_cr0; mv $here/x $here/rf_cr4; quick foreign
+printf 'version: 1\\npin: { control_watch: required }\\n' >$OUT/policy; chmod 644 $OUT/policy
+OPTIONS="--policy $OUT/policy" quick foreign-required
+rm -r $here; OPTIONS="--policy $OUT/policy" quick again
+for n in $(seq 40); do [ $(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) = 2 ] && break; sleep 0.5; done
+probes again
+chmod 666 /dev/kvm; mkdir -m 700 /tmp/nobody; chown nobody /tmp/nobody
+export XDG_RUNTIME_DIR=/tmp/nobody
+AS='start-stop-daemon -S -c nobody -x /usr/bin/ringfence --'
+quick nobody; OPTIONS="--policy $OUT/policy" quick nobody-required
+"""
+
+    def verify(o: Outcome) -> None:
+        for name in ("first", "mended", "again"):
+            check(o.said(f"{name} status=0"), f"{name} did not run")
+            check("not watched" not in o._text(name), f"{name}: {o._text(name)}")
+        for name, probes in (("first", 2), ("both", 2), ("broken", 1), ("mended", 2), ("again", 2)):
+            check(o.said(f"{name} probes={probes} folders=1"), f"{name}: not {probes} probes in one folder")
+        for vm in "ab":
+            status = json.loads(o._text(f"status-{vm}"))
+            check(status["control_watch"] == "on" and "CR0.WP" in status["control_pinned"], f"{vm} is not watched: {status}")
+            check("status=0" in o._text(f"boot-{vm}"), f"{vm} did not run to its end")
+        check("none is loaded" in o._text("doctor-before"), "doctor sees a watch before there is one, or none would work")
+        check("the one that is loaded works" in o._text("doctor-used"), "doctor does not see the watch")
+        for name, why in (("foreign", "is not this program"), ("nobody", "only root")):
+            check(o.said(f"{name} status=0") and why in o._text(name), f"{name} did not run, or did not say why unwatched")
+            check(o.said(f"{name}-required status=125") and why in o._text(f"{name}-required"), f"{name} was not refused")
+    return Test("control-watch", script, verify, 240, boots=False)
+
+
 def migrated() -> Test:
     """A sealed guest moves to another VMM: what it was patched to moves with it, and it is sealed there before it runs."""
     script = Q35 + """
@@ -362,8 +412,8 @@ def debian(kernel: str, machine: str) -> Test:
 
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), tracing("6.1"),
-         tracing("6.12"),
-         tables("6.1", 2), tables("6.12", 1), tables("6.12", 2), gadgets("6.1"), gadgets("6.12"), monitor_killed(), first_act(), reboot(), q35(), hotplug(), migrated(),
+         tracing("6.12"), tables("6.1", 2), tables("6.12", 1), tables("6.12", 2), gadgets("6.1"), gadgets("6.12"), monitor_killed(),
+         first_act(), reboot(), q35(), hotplug(), control_watch(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35")]
 
 
