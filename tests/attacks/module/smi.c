@@ -2,8 +2,7 @@
 /*
  * /sys/module/rf_attack/parameters/smi: written, that many system management interrupts; read, how
  * many this processor has had (MSR_SMI_COUNT, kvm_get_msr_common() in arch/x86/kvm/x86.c). From
- * ring 0: QEMU's emulator lets no program near a port once its TSS was loaded as a busy one
- * (check_io() of 7.2), which is how KVM brings it back from there.
+ * ring 0: a program's access to a port faults in the emulated host, whatever ioperm() said.
  */
 #include <asm/io.h>
 #include <asm/msr.h>
