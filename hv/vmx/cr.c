@@ -91,6 +91,7 @@ int rf_cr_pin(uint64_t cr0, uint64_t cr4)
 		page->cr0_pinned = pinned.cr0;
 		page->cr4_pinned = pinned.cr4;
 	}
+	rf_board_publish(); /* a reader keeps its copy until then */
 	return 0;
 }
 

@@ -84,8 +84,8 @@ class Pair:
 
 
 def attempts(log: str) -> dict[str, Attempt]:
-    """What a guest said of each attack."""
-    found = {}
+    """What a guest said of each attack it began; the one that ended it is there with no result."""
+    found = {name: Attempt(name, "silent", "?", 0, 0, 0, 0, "the guest ended") for name in re.findall(r"RF: begin (\w+)", log)}
     for match in LINE.finditer(log):
         part = match.groupdict()
         found[part["name"]] = Attempt(part["name"], part["result"], part["symbol"], int(part["offset"], 16),
@@ -186,6 +186,10 @@ def run_all(jobs: list[runner.Job], options: argparse.Namespace, kernels: list[s
 
 def judge(pair: Pair, control_only: bool) -> Iterable[tuple[Record, str]]:
     """One result for each attack, with what is wrong with it or ''."""
+    for name, shielded in pair.protected.items():
+        if name not in pair.control:
+            yield {"name": name, "kernel": pair.kernel, "cpus": pair.cpus, "control": "-", "protected": shielded.result,
+                   "word": None, "record": None}, "the control never came to it"
     for name, plain in pair.control.items():
         shielded = pair.protected.get(name)
         row: Record = {"name": name, "kernel": pair.kernel, "cpus": pair.cpus, "control": plain.result,
