@@ -167,7 +167,7 @@ def tracing(bench: Bench, samples: Samples, short: bool) -> None:
 
 def denied(bench: Bench, samples: Samples) -> None:
     """One store that is refused."""
-    attempts = samples.of("sealed", "denied")
+    attempts = samples.of("sealed", "denied-store")
     bench.check(len(attempts) == 1 and "result=faulted" in attempts[0].answer,
                 f"the store was not refused: {[m.answer for m in attempts]}")
     for m in attempts:

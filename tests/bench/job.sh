@@ -113,7 +113,7 @@ done
 
 tell sealed "insmod /rf_attack.ko tries=200; sleep 1"
 await sealed
-measure sealed denied 1 "echo direct_map >/proc/rf_attack; helper last"
+measure sealed denied-store 1 "echo direct_map >/proc/rf_attack; helper last"
 for round in 1 2 3; do measure sealed denied-msr "$round" "echo msr_star >/proc/rf_attack; helper last"; done
 measure sealed denied-cr 1 "echo cr4_latency >/proc/rf_attack; helper last"
 for kind in unsealed sealed; do tell $kind end; done
