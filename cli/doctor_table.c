@@ -7,7 +7,8 @@
 #include "cli/doctor_host.h"
 
 #define NEWER "use a newer host kernel"
-#define NO_WATCH "a guest kernel that clears CR0.WP, CR4.SMEP, SMAP or UMIP is not stopped"
+#define NO_WATCH                                                                                   \
+	"CR0.WP, CR4.SMEP, SMAP, UMIP cleared by code not the kernel's own is only detected"
 
 /* Slots the fence keeps for itself in each address space; a VMM needs a few hundred of its own. */
 #define SLOTS_LEAST 512

@@ -139,6 +139,7 @@ static int enforce_cr(struct rf_vcpu *v, enum rf_verdict verdict)
 		return rf_cr_let(v, ev->cr.cr0_bits, ev->cr.cr4_bits);
 	}
 	rf_count(RF_COUNT_DENIED);
+	v->kept.cr_missing = 0; /* let, it is told of once; denied, it is watched on */
 	return v->wait.verdict.vector ? rf_cpu_fault(v, &v->wait.verdict) : 0;
 }
 

@@ -426,7 +426,10 @@ static void vmm_loads_msrs(struct rf_vcpu *v, const struct kvm_msrs *msrs)
 
 	if (!rf_msr_find_lstar(msrs, &lstar))
 		return;
-	if (lstar && lstar != rf_vm.lstar)
+	if (!lstar)
+		v->kept.msrs_set = false; /* another CPU than before */
+	/* A guest of the guest's has one of its own, and the VMM gives back what it has read. */
+	if (lstar && lstar != rf_vm.lstar && !(rf_vm.state == RF_VM_SEALED && rf_cpu_switching(v)))
 		v->loaded_lstar = lstar;
 	else if (!lstar && v == &rf_vm.vcpus[0] &&
 		 (rf_vm.state != RF_VM_BOOTING || atomic_load(&rf_vm.kernel)))

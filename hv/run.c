@@ -42,11 +42,16 @@ static enum rf_next on_pinned_msr(struct rf_vcpu *v, const struct rf_exit *e)
 	struct rf_pinned pin;
 
 	rf_count(RF_COUNT_MSR);
+	/* KVM_SET_MSRS gives what the guest's CPUID does not offer (x86.c set_efer()). */
+	if (e->msr.index == RF_MSR_EFER && !rf_cpu_offers_efer(v, e->msr.value)) {
+		v->run->msr.error = 1;
+		return RF_AGAIN;
+	}
 	/* A reset may have taken the pins away meanwhile. */
 	if (!rf_msr_pinned(e->msr.index, &pin) ||
 	    (pin.how == RF_PIN_VALUE && !((e->msr.value ^ pin.value) & pin.mask)) ||
-	    rf_cpu_nested(v))
-		return let_msr(v, e);
+	    rf_cpu_nested(v) || rf_cpu_in_smm(v))
+		return let_msr(v, e); /* in SMM the firmware's own; RSM loads the kernel's again */
 	rf_event_new(v);
 	v->wait.event.msr.index = e->msr.index;
 	v->wait.event.msr.value = e->msr.value;

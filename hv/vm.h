@@ -64,6 +64,7 @@ struct rf_kept {
 	struct rf_vcpu_tables tables;
 	uint32_t msr; /* found with another value than its own, and told */
 	uint64_t msr_value;
+	bool msrs_set;	       /* all pinned ones had their values at once */
 	unsigned cr_missing;   /* looks in a row that found pinned bits of CR0, CR4 clear */
 	uint64_t looked_ns;    /* CLOCK_MONOTONIC, when they were last compared */
 	atomic_ullong used_ns; /* the thread's CPU time then */

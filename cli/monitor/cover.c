@@ -32,7 +32,11 @@ static const struct row {
 	enum need need;
 	struct rf_cover cover;
 } rows[] = {
-	{ RF_GADGET_MOV_CR0, true, true, CR_WATCH, { "undone", "control-register watch" } },
+	{ RF_GADGET_MOV_CR0,
+	  true,
+	  true,
+	  CR_WATCH,
+	  { "undone", "control-register watch; not on VMX" } },
 	{ RF_GADGET_MOV_CR4, true, true, CR_WATCH, { "undone", "control-register watch" } },
 	{ RF_GADGET_MOV_CR0, true, false, CR_TRAPS, { "blocked", "trap site" } },
 	{ RF_GADGET_MOV_CR4, true, false, CR_TRAPS, { "blocked", "trap site" } },
@@ -73,7 +77,7 @@ static const struct row {
 	  true,
 	  true,
 	  NOTHING,
-	  { "not covered", "if the guest or kvm_amd's vls has SVM" } },
+	  { "not covered", "if the guest has SVM, or kvm_amd vls" } },
 };
 
 static bool is_met(const struct rf_in_force *f, enum need need)

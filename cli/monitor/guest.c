@@ -266,7 +266,7 @@ static int seal(struct rf_guest *g, const char *outcome)
 
 	if (!err && !m.count)
 		return rf_note(g, "seal", "nothing is sealed",
-			       "the policy seals neither text nor rodata");
+			       "the policy seals nothing; no register is pinned either");
 	if (!err)
 		err = g->hv->ops->seal(g->hv, &m, &g->seal_ns);
 	if (!err)

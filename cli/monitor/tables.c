@@ -22,6 +22,7 @@
 #define NOT_SYSTEM 0x10 /* S, in the sixth byte */
 #define GATE 16		/* bytes */
 #define VC 29		/* AMD APM vol. 2 8.2.20 */
+#define LDT_ENTRY 10	/* GDT_ENTRY_LDT: arch/x86/include/asm/segment.h */
 #define FIRST_MIB UINT64_C(0x100000)
 
 static int find(struct rf_guest *g, const char *what, unsigned int index, const char *fault,
@@ -164,6 +165,9 @@ static int look_at_gdt(struct rf_guest *g, uint32_t cpu)
 		const uint8_t *entry = bytes + index * 8u;
 		bool cleared;
 
+		/* Linux writes it in two halves; its base is judged when it is loaded. */
+		if (index == LDT_ENTRY && found[i].what == RF_DESCRIPTOR_BASE)
+			continue;
 		/* One entry can have several findings; an empty one is the other half's fault. */
 		if (seen & bit || !memcmp(entry, empty, sizeof(empty)))
 			continue;
@@ -281,7 +285,8 @@ static enum rf_fact_table ldt_fact(struct rf_guest *g, const struct rf_paging *p
 	struct rf_descriptor_finding found;
 	size_t len = t->limit + UINT64_C(1);
 
-	if (!t->selector)
+	/* VMLOAD takes a null selector with a base; INIT leaves base 0. */
+	if (!t->selector && !t->base)
 		return RF_FACT_TABLE_KERNELS;
 	/* arch/x86/kernel/ldt.c: its own pages, in the kernel's half */
 	if (rf_ldtr_fact(t->selector) != RF_REGISTER_RUNNING || !(t->base >> 63) ||
@@ -408,7 +413,8 @@ static bool comes_up(struct rf_guest *g, const struct rf_msg_event *ev)
 	struct rf_symbol s;
 	uint64_t offset;
 
-	return ev->tables.gdt.base < FIRST_MIB && ev->tables.idt.base < FIRST_MIB && g->kernel &&
+	/* "load idt with 0, 0": of any other no gate has been looked at. */
+	return ev->tables.gdt.base < FIRST_MIB && !ev->tables.idt.limit && g->kernel &&
 	       !rf_kernel_symbolize(g->kernel, rf_gva_of(ev->regs.rip), &s, &offset) &&
 	       !strncmp(s.name, "secondary_startup_64", strlen("secondary_startup_64"));
 }
@@ -438,9 +444,13 @@ int rf_judge_tables(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	const struct rf_paging p = rf_paging_of(ev->regs.cr3, ev->regs.cr4);
 	const struct rf_vcpu_tables loaded = as_loaded(ev), *now = &loaded, *old = &ev->kept;
+	static const uint8_t none[sizeof(g->tables_digest)];
+	/* Never known: nothing is expected of them. Known at the seal and no more: nothing is
+	 * legal. */
+	bool expected = memcmp(g->tables_digest, none, sizeof(none)) != 0;
 	struct rf_facts facts = { .kind = RF_FACT_TABLE,
-				  .table = g->tables_known ? RF_FACT_TABLE_KERNELS
-							   : RF_FACT_TABLE_UNKNOWN };
+				  .table = g->tables_known || !expected ? RF_FACT_TABLE_KERNELS
+									: RF_FACT_TABLE_UNKNOWN };
 	const struct {
 		const char *name;
 		const struct rf_table *now, *old;
@@ -454,7 +464,8 @@ int rf_judge_tables(struct rf_guest *g, const struct rf_msg_event *ev)
 		{ "LDTR", &now->ldt, &old->ldt,
 		  ldt_fact(g, &p, &now->ldt) == RF_FACT_TABLE_FOREIGN },
 		{ "TR", &now->tr, &old->tr,
-		  now->tr.selector && tr_fact(g, &now->tr) != RF_FACT_TABLE_KERNELS },
+		  (now->tr.selector || now->tr.base) &&
+			  tr_fact(g, &now->tr) != RF_FACT_TABLE_KERNELS },
 	};
 	char detail[192] = "";
 	uint64_t target = 0;

@@ -221,8 +221,7 @@ static int find_sites(struct rf_guest *g, struct rf_msg_traps *m, uint32_t *left
 int rf_traps_begin(struct rf_guest *g)
 {
 	struct rf_msg_traps m = { .kernel = g->kernel_event,
-				  .check_ms =
-					  g->policy.pin_tables ? g->policy.register_check_ms : 0 };
+				  .check_ms = g->policy.register_check_ms };
 	struct rf_backend_info info;
 	uint32_t left_out = 0;
 	char text[160];

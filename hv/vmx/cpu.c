@@ -103,7 +103,33 @@ bool rf_cpu_switching(struct rf_vcpu *v)
 {
 	uint16_t flags = nested_flags(v);
 
-	return flags & KVM_STATE_NESTED_GUEST_MODE || !(flags & KVM_STATE_NESTED_GIF_SET);
+	/* The firmware has tables and MSRs of its own; RSM loads the kernel's again. */
+	return flags & KVM_STATE_NESTED_GUEST_MODE || !(flags & KVM_STATE_NESTED_GIF_SET) ||
+	       rf_cpu_in_smm(v);
+}
+
+bool rf_cpu_offers_efer(struct rf_vcpu *v, uint64_t efer)
+{
+	struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entries[256]; /* x86.h KVM_MAX_CPUID_ENTRIES */
+	} c = { .head.nent = 256 };
+	uint64_t offered = 0xd01; /* SCE, LME, LMA, NXE: a 64-bit guest's */
+
+	if (rf_kvm(v->fd, KVM_GET_CPUID2, &c))
+		return false;
+	/* As x86.c __kvm_valid_efer() and svm.c's reserved bits: APM vol. 2 3.1.7, vol. 3 E.4. */
+	for (uint32_t i = 0; i < c.head.nent && i < 256; i++) {
+		const struct kvm_cpuid_entry2 *leaf = &c.entries[i];
+
+		if (leaf->function == 0x80000001)
+			offered |= (leaf->ecx >> 2 & 1 ? 0x3000u : 0) |	 /* SVME, LMSLE */
+				   (leaf->ecx >> 17 & 1 ? 0x8000u : 0) | /* TCE */
+				   (leaf->edx >> 25 & 1 ? 0x4000u : 0);	 /* FFXSR */
+		if (leaf->function == 0x80000021 && leaf->eax >> 8 & 1)
+			offered |= 1u << 21; /* AutoIBRS */
+	}
+	return !(efer & ~offered);
 }
 
 bool rf_cpu_in_smm(struct rf_vcpu *v)

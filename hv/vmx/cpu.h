@@ -17,6 +17,8 @@ int rf_cpu_abandon(struct rf_vcpu *v);
 
 int rf_cpu_get_msr(struct rf_vcpu *v, uint32_t index, uint64_t *value);
 /* Is it in system management mode? */
+/* Could the guest set these bits of EFER without us? */
+bool rf_cpu_offers_efer(struct rf_vcpu *v, uint64_t efer);
 bool rf_cpu_in_smm(struct rf_vcpu *v);
 /* Does it run a guest of the guest? Then its registers are that one's. */
 bool rf_cpu_nested(struct rf_vcpu *v);

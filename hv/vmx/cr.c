@@ -156,8 +156,9 @@ void rf_cr_look(struct rf_vcpu *v, uint64_t cr0, uint64_t cr4)
 {
 	if (!(pinned.cr0 & ~cr0) && !(pinned.cr4 & ~cr4))
 		v->kept.cr_missing = 0;
-	else if (v->kept.cr_missing < 2 && ++v->kept.cr_missing == 2)
-		put_back(v, UINT64_MAX, UINT64_MAX);
+	else if (v->kept.cr_missing < 2 && ++v->kept.cr_missing == 2 &&
+		 !put_back(v, UINT64_MAX, UINT64_MAX))
+		v->kept.cr_missing = 1; /* a guest's guest, or SMM: again */
 }
 
 int rf_cr_let(struct rf_vcpu *v, uint64_t cr0_bits, uint64_t cr4_bits)

@@ -79,6 +79,7 @@ enum rf_decoded {
 	RF_MALFORMED,	   /* contradicts itself: fail closed */
 };
 
+#define RF_MSR_EFER UINT32_C(0xc0000080) /* AMD APM vol. 2 3.1.7 */
 #define RF_MSR_LSTAR                                                                               \
 	UINT32_C(0xc0000082) /* AMD APM vol. 2 6.1.1: target of SYSCALL in long mode               \
 			      */

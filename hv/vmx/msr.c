@@ -224,6 +224,7 @@ bool rf_msr_look(struct rf_vcpu *v, struct rf_msg_event *out)
 		struct kvm_msr_entry entries[RF_PIN_MAX + 1];
 	} m = { .head.nmsrs = 0 };
 	struct rf_pinned pins[RF_PIN_MAX + 1];
+	bool whole = true;
 	uint32_t i, n = 0;
 
 	pthread_mutex_lock(&rf_vm.lock);
@@ -239,12 +240,19 @@ bool rf_msr_look(struct rf_vcpu *v, struct rf_msg_event *out)
 		m.entries[i].index = pins[i].index;
 	if (n && rf_kvm(v->fd, KVM_GET_MSRS, &m) != (int)n)
 		rf_fatal("a pinned MSR could not be read");
-	for (i = 0; i < n; i++)
-		if ((m.entries[i].data ^ pins[i].value) & pins[i].mask &&
-		    !fresh(pins[i].index, m.entries[i].data))
+	for (i = 0; i < n; i++) {
+		if (!((m.entries[i].data ^ pins[i].value) & pins[i].mask))
+			continue;
+		whole = false;
+		if (v->kept.msrs_set || !fresh(pins[i].index, m.entries[i].data))
 			break;
+	}
 	if (i == n)
 		v->kept.msr = 0;
+	/* It had them all once: none is fresh any more. INIT leaves them (x86.c kvm_vcpu_reset()).
+	 */
+	if (n && whole)
+		v->kept.msrs_set = true;
 	/* A guest's hypervisor loads its guest's, with GIF clear, before it runs it. */
 	if (i == n || rf_cpu_switching(v) ||
 	    (v->kept.msr == pins[i].index && v->kept.msr_value == m.entries[i].data))
@@ -253,7 +261,8 @@ bool rf_msr_look(struct rf_vcpu *v, struct rf_msg_event *out)
 	v->kept.msr_value = m.entries[i].data;
 	out->msr.index = pins[i].index;
 	out->msr.value = m.entries[i].data;
-	out->msr.pinned = pins[i].value;
+	/* To be put back: the rest of it is the guest's. */
+	out->msr.pinned = (pins[i].value & pins[i].mask) | (m.entries[i].data & ~pins[i].mask);
 	return true;
 }
 

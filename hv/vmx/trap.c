@@ -19,6 +19,8 @@
 #define CR0_PG (UINT64_C(1) << 31)
 #define EFER_LMA (UINT64_C(1) << 10)
 #define NOP 0x90
+/* The IDT that CPUs come up with has 32 gates (arch/x86/kernel/head64.c bringup_idt_table). */
+#define BRINGUP_IDT_LIMIT (32 * 16 - 1)
 #define FIRST_MIB UINT64_C(0x100000)
 
 /* System descriptor types in long mode: SDM vol. 3A table 3-2. */
@@ -90,6 +92,21 @@ static void put_dtable(struct kvm_dtable *d, const struct rf_table *t)
 	d->limit = (uint16_t)t->limit;
 }
 
+/* The one that was loaded. What nobody judged is still to be compared. */
+static void judged(struct rf_vcpu_tables *kept, uint32_t kind, const struct kvm_sregs *s)
+{
+	const struct rf_vcpu_tables now = of_sregs(s);
+
+	if (kind == RF_TRAP_LIDT)
+		kept->idt = now.idt;
+	else if (kind == RF_TRAP_LGDT)
+		kept->gdt = now.gdt;
+	else if (kind == RF_TRAP_LLDT)
+		kept->ldt = now.ldt;
+	else if (kind == RF_TRAP_LTR)
+		kept->tr = now.tr;
+}
+
 /* 0, or -errno: KVM takes only what the CPU would (x86.c kvm_is_valid_sregs()). */
 static int load(struct rf_vcpu *v, uint32_t kind, const struct rf_table *t, uint64_t value)
 {
@@ -129,8 +146,8 @@ static int load(struct rf_vcpu *v, uint32_t kind, const struct rf_table *t, uint
 	 * KVM_REQ_TLB_FLUSH_GUEST.
 	 */
 	err = rf_kvm(v->fd, KVM_SET_SREGS, &s);
-	if (!err && kind < RF_TRAP_MOV_CR0 && v->kept.known)
-		v->kept.tables = of_sregs(&s);
+	if (!err && v->kept.known)
+		judged(&v->kept.tables, kind, &s);
 	return err;
 }
 
@@ -336,6 +353,9 @@ bool rf_tables_due(struct rf_vcpu *v)
 	now = read_clock(CLOCK_MONOTONIC_COARSE);
 	if (now - v->kept.looked_ns < every && v->kept.looked_ns)
 		return false;
+	/* The firmware has tables and an EFER of its own; the next exit outside is looked at. */
+	if (rf_cpu_in_smm(v))
+		return false;
 	v->kept.looked_ns = now;
 	atomic_store(&v->kept.used_ns, read_clock(CLOCK_THREAD_CPUTIME_ID));
 	if (rf_kvm(v->fd, KVM_GET_SREGS, &s) || rf_kvm(v->fd, KVM_GET_REGS, &r))
@@ -347,7 +367,6 @@ bool rf_tables_due(struct rf_vcpu *v)
 		rf_cr_look(v, s.cr0, s.cr4);
 		return true;
 	}
-	v->kept.known = false;
 	return false;
 }
 
@@ -355,7 +374,9 @@ bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out)
 {
 	if (rf_cpu_get_tables(v, out))
 		rf_fatal("a vCPU's registers could not be read");
-	return !(v->kept.known && !memcmp(out, &v->kept.tables, sizeof(*out))) &&
+	/* That one lies in plain data: its gates are asked about each time. */
+	return !(v->kept.known && out->idt.limit != BRINGUP_IDT_LIMIT &&
+		 !memcmp(out, &v->kept.tables, sizeof(*out))) &&
 	       !rf_cpu_switching(v);
 }
 

@@ -20,6 +20,7 @@ GUEST(t_cr0, "mov %rcx, %cr0\n mov $0x7b, %eax");
 GUEST(t_cr4, "mov %r9, %cr4\n mov $0x7c, %eax");
 
 GUEST(g_jump, "jmp *%rbx");
+GUEST(g_lidt_jump, "lidt (%rdi)\n xor %eax, %eax\n jmp *%rbx");
 GUEST(g_out, "out %al, $0xe6\n mov $0x55, %eax");
 GUEST(g_lidt_out, "lidt (%rdi)\n out %al, $0x99");
 GUEST(g_spin, "1: lidt (%rdi)\n 2: cmpq $0, (%rsi)\n je 2b");
@@ -339,8 +340,8 @@ void tables_compared(void)
 
 	trapped_machine(1, 1);
 	c = &vm.cpus[0];
-	put_pointer(DATA, 0x1ff, NEW_IDT);
-	put_pointer(DATA + 16, 0x1ff, OLD_IDT);
+	put_pointer(DATA, 0x2ff, NEW_IDT);
+	put_pointer(DATA + 16, 0x2ff, OLD_IDT);
 	monitor_set_judge(deny_tables);
 	/* The first look has nothing to compare with. */
 	usleep(20000);
@@ -374,6 +375,39 @@ void tables_compared(void)
 	CPU_START(c, g_lidt_out, .rdi = DATA);
 	CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
 	CHECK_EQ(monitor_events(), 4);
+	/* As long as the one that CPUs come up with, which lies in plain data: asked about each time. */
+	put_pointer(DATA, 0x1ff, NEW_IDT);
+	for (unsigned n = 4; n < 6; n++) {
+		usleep(20000);
+		CPU_START(c, g_lidt_out, .rdi = DATA);
+		CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
+		monitor_event(n, RF_EVENT_TABLES);
+	}
+}
+
+/* A load through a trap is judged for itself: what another instruction loaded is still found. */
+void tables_loaded_beside(void)
+{
+	struct rf_msg_event ev;
+	struct cpu *c;
+
+	trapped_machine(1, 1);
+	c = &vm.cpus[0];
+	put_pointer(DATA, 0x2ff, NEW_IDT);
+	put_pointer(DATA + 16, 0x2ff, OLD_IDT);
+	monitor_set_judge(deny_tables);
+	usleep(20000);
+	CPU_START(c, g_lidt_out, .rdi = DATA + 16);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
+	monitor_event(1, RF_EVENT_TABLES);
+	usleep(20000);
+	CPU_START(c, g_lidt_jump, .rdi = DATA, .rbx = AT(LLDT));
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
+	monitor_event(2, RF_EVENT_TRAP);
+	ev = monitor_event(3, RF_EVENT_TABLES);
+	CHECK_EQ(ev.tables.idt.base, NEW_IDT);
+	CHECK_EQ(ev.kept.idt.base, OLD_IDT);
+	CHECK_EQ(sregs(c).idt.base, OLD_IDT);
 }
 
 static bool deny_msrs(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
@@ -404,7 +438,7 @@ void msrs_compared(void)
 	CHECK_EQ(STAR + 2, CSTAR);
 	pin.kernel = trapped_machine(1, 1);
 	c = &vm.cpus[0];
-	put_pointer(DATA, 0x1ff, OLD_IDT);
+	put_pointer(DATA, 0x2ff, OLD_IDT);
 	CHECK_EQ(cpu_set_msr(c, STAR, 0x23001000000000), 0);
 	CHECK_EQ(cpu_set_msr(c, CSTAR, 0x1000), 0);
 	for (int i = 0; i < 2; i++) {

@@ -55,7 +55,7 @@ scenario across_regions, user_mode_unemulated;
 scenario dirty_log, vmm_changes_slots, vmm_writes_its_memory, cpu_added_later, reset_releases;
 /* fence_traps.c */
 scenario traps_planted, traps_refused, trap_allowed, trap_denied, trap_control_registers;
-scenario trap_elsewhere, trap_held, tables_compared, tables_compared_spinning;
+scenario trap_elsewhere, trap_held, tables_compared, tables_loaded_beside, tables_compared_spinning;
 scenario msrs_compared, mended;
 /* fence_monitor.c */
 scenario monitor_dies_before_verdict, monitor_restarts_sealed, stale_seals, reset_while_held;

@@ -99,6 +99,7 @@ static const struct {
 	S(trap_elsewhere),
 	S(trap_held),
 	S(tables_compared),
+	S(tables_loaded_beside),
 	S(tables_compared_spinning),
 	S(msrs_compared),
 	S(mended),

@@ -27,7 +27,7 @@ truncate -s 4096 count
 guest() {
 	machine=$1 cpus=$2 cmdline=$3
 	shift 3
-	timeout -s KILL $LIMIT ringfence run --name life --audit $OUT/audit.jsonl -- $QEMU -M $machine -accel kvm -cpu host \\
+	timeout -s KILL $LIMIT ringfence run --name life --policy policy --audit $OUT/audit.jsonl -- $QEMU -M $machine -accel kvm -cpu host \\
 		-smp $cpus -m 512 -nodefaults -no-user-config -display none -serial file:$OUT/console -monitor stdio \\
 		-kernel $GUEST/$KERNEL/vmlinuz -initrd life.img \\
 		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check rf.mode=life $cmdline" "$@" >$OUT/hmp 2>&1
@@ -76,15 +76,15 @@ def defended(o: Outcome, boots: int = 1, attacked: int = 1) -> None:
     sealed(o, boots)
     check(o.said("result=faulted") == attacked * len(ATTACKS) and not o.said("result=landed"), "an attack landed")
     found = [(r["kind"], r["target"].get("symbol") if r["kind"] == "write" else r["detail"].split()[0]) for r in alerts(o)]
-    wanted = [("msr", "LSTAR"), ("msr", "STAR"), ("write", "sys_call_table")] * attacked
+    wanted = [("msr", "LSTAR"), ("msr", "STAR"), ("control-register", "CR0.WP"), ("write", "sys_call_table")] * attacked
     check(found == wanted, f"alerts: {found}")
 
 
 def life(name: str, verify: Callable[[Outcome], None], monitor: str = "true", *, machine: str = MICROVM, cpus: int = 2,
          cmdline: str = "", arguments: str = "-no-reboot", kernel: str = "6.12",
-         made: Optional[Callable[[], dict[str, bytes]]] = None, limit: int = 120) -> Test:
-    """One guest, with what is typed into its VMM's monitor meanwhile."""
-    script = (f"KERNEL={kernel} LIMIT={limit}" + HOST +
+         made: Optional[Callable[[], dict[str, bytes]]] = None, limit: int = 120, control: str = "true") -> Test:
+    """One guest, with what is typed into its VMM's monitor meanwhile. control: are control registers pinned?"""
+    script = (f"KERNEL={kernel} LIMIT={limit}" + HOST + f"echo 'version: 1\npin: {{ control: {control} }}' >policy\n" +
               f"({monitor}; said 'RF: done'; sleep 3; echo quit) |\nguest {machine} {cpus} '{cmdline}' {arguments}\n")
     return Test(name, script, verify, limit + 30, files=made or (lambda: files(kernel)))
 
@@ -184,12 +184,14 @@ def denied(o: Outcome) -> None:
 
 
 def kexec() -> Test:
-    """Another kernel, by kexec, is not the one that was sealed: its entry for system calls is denied, so its first one ends it."""
+    """Another kernel, by kexec, is not the one that was sealed: its entry for system calls is denied, so its first one ends it.
+    Where CR0 is pinned the way there ends it already."""
     def verify(o: Outcome) -> None:
         check(o.said("RF: life loaded") == 1, "there was nothing to go to")
         check(o.said("RF: init") == 1, "the second kernel ran programs")
         denied(o)
-    return life("kexec", verify, cmdline=f"rf.act=kexec_now {NEXT}", arguments=KEXEC, limit=60)
+    return life("kexec", verify, cmdline=f"rf.act=kexec_now {NEXT}", arguments=KEXEC, limit=60,
+                control="false")
 
 
 def kdump() -> Test:
@@ -198,7 +200,8 @@ def kdump() -> Test:
         check(o.said("RF: life loaded") == 1, "there was nothing to go to")
         check(o.said("RF: init") == 1, "the second kernel ran programs")
         denied(o)
-    return life("kdump", verify, cmdline=f"rf.act=kexec_crash crashkernel=160M {NEXT},nr_cpus=1", arguments=KEXEC, limit=60)
+    return life("kdump", verify, cmdline=f"rf.act=kexec_crash crashkernel=160M {NEXT},nr_cpus=1", arguments=KEXEC, limit=60,
+                control="false")
 
 
 RSP = r"""

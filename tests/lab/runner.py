@@ -30,6 +30,8 @@ SCALE = float(os.environ.get("LAB_TIMEOUT_SCALE", "1"))
 BOOT_SECONDS = 180
 # How long after its own limit a job may take to be killed and to hand over its artefacts.
 GRACE_SECONDS = 60
+# A host that runs says so each 15 seconds (host/jobs); one that does not for this long stands still.
+STILL_SECONDS = 150
 
 
 @dataclass
@@ -133,10 +135,11 @@ class _Console:
         self.finished = False
         self.began = time.monotonic()
         self.limit = self.began + BOOT_SECONDS * SCALE
+        self.beat: Optional[float] = None  # when the host was last seen to be alive, while it runs a job
 
     def deadline(self) -> float:
         """When to give up, on the monotonic clock."""
-        return self.limit
+        return self.limit if self.beat is None else min(self.limit, self.beat + STILL_SECONDS * SCALE)
 
     def line(self, line: str) -> None:
         """Take one line of the console."""
@@ -152,7 +155,9 @@ class _Console:
 
     def _mark(self, words: list[str], now: float) -> None:
         kind = words[1]
-        if kind == "start":
+        if kind == "beat":
+            self.beat = now
+        elif kind == "start":
             self.current = words[2]
             self.began = now
             self.limit = now + self.jobs[self.current].timeout * SCALE + GRACE_SECONDS
@@ -164,7 +169,7 @@ class _Console:
             # The killer in there reports a signal; only the time tells a limit from a crash.
             if result.status in (137, 143) and result.seconds >= self.jobs[words[2]].timeout * SCALE * 0.9:
                 result.status, result.note = None, f"not done after {self.jobs[words[2]].timeout} s"
-            self.current = None
+            self.current = self.beat = None
             self.limit = now + GRACE_SECONDS
         elif kind == "finished":
             self.finished = True
@@ -223,7 +228,7 @@ def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory
         try:
             for line in _lines(process, console.deadline):
                 console.line(line)
-            if not console.finished and process.poll() is None and time.monotonic() >= console.limit:
+            if not console.finished and process.poll() is None and time.monotonic() >= console.deadline():
                 show("lab: the emulated host hangs; it was killed")
         finally:
             _end(process)

@@ -531,6 +531,12 @@ static void registers(void **state)
 	ev.tables.tr.base = OTHER_GVA;
 	ev.has_kept = 0;
 	found(ev, "TR <- ", "left as they are, none were known before");
+	ev = compared(); /* VMLOAD takes a null selector with a base */
+	ev.tables.tr = (struct rf_table){ OTHER_GVA, 0x206f, 0, 0 };
+	found(ev, "TR <- ", put_back);
+	ev = compared();
+	ev.tables.ldt = (struct rf_table){ OTHER_GVA, 0xfff, 0, 0 };
+	found(ev, "LDTR <- ", put_back);
 	guest.policy.mode = RF_MODE_OBSERVE;
 	ev = compared();
 	ev.tables.idt.base = OTHER_GVA;
@@ -597,6 +603,17 @@ static void a_kernel_that_does_not_tell(void **state)
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
 	assert_int_equal(fake_count("outcome", "not protected"), 1);
 	assert_int_equal(fake.traps, 0);
+	/* Control registers are trapped all the same; of tables nothing is expected then. */
+	ev = fake_event(RF_EVENT_RESET);
+	assert_int_equal(rf_guest_event(&guest, &ev), 0);
+	fake.info.state = RF_VM_BOOTING;
+	fake.info.kernel = 0;
+	fake.info.cr_watch = false;
+	fake_sealed();
+	assert_int_equal(fake.traps, 1);
+	ev = compared();
+	ev.tables.idt.base = OTHER_GVA;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
 }
 
 int main(void)
