@@ -12,6 +12,7 @@ GUEST(n_wrmsr, "wrmsr");
 #define STAR 0xc0000081u
 #define CSTAR 0xc0000083u
 #define SFMASK 0xc0000084u
+#define KERNEL_GS_BASE 0xc0000102u
 #define TSC_AUX 0xc0000103u
 #define NOBODYS 0x4b564dffu /* no MSR of KVM's */
 #define EFER_LME_NXE 0x900u
@@ -21,12 +22,13 @@ static struct rf_msg_pin pins(uint64_t kernel)
 {
 	struct rf_msg_pin m = {
 		.kernel = kernel,
-		.count = 6,
+		.count = 7,
 		.pins = { { PAT, RF_PIN_VALUE, UINT64_MAX },
 			  { NOBODYS, RF_PIN_VALUE, UINT64_MAX },
 			  { EFER, RF_PIN_VALUE, EFER_LME_NXE },
 			  { STAR, RF_PIN_VALUE, UINT64_MAX },
 			  { SFMASK, RF_PIN_VALUE, UINT64_MAX },
+			  { KERNEL_GS_BASE, RF_PIN_ASK, 0 },
 			  { TSC_AUX, RF_PIN_ASK, 0 } },
 	};
 
@@ -136,8 +138,8 @@ void asked_msr(void)
 	CHECK_EQ(writes(c, TSC_AUX, 7), 0); /* each write, of whatever */
 	CHECK_EQ(monitor_events_of(RF_EVENT_MSR), 2);
 	CHECK_EQ(msr(c, TSC_AUX), 7);
-	/* What the CPU itself refuses stays refused: reserved bits, of one asked about and one not. */
-	CHECK_EQ(writes(c, TSC_AUX, UINT64_C(1) << 32), 13);
+	/* What the CPU itself refuses stays refused: no canonical address; bits that CPUID does not offer. */
+	CHECK_EQ(writes(c, KERNEL_GS_BASE, UINT64_C(1) << 63), 13);
 	CHECK_EQ(writes(c, EFER, msr(c, EFER) | UINT64_C(1) << 40), 13);
 	CHECK_EQ(msr(c, TSC_AUX), 7);
 	monitor_set_judge(deny_msrs);
