@@ -248,6 +248,8 @@ def check_sealed(result: runner.Result) -> None:
 
 def judge(results: dict[str, runner.Result], pair: attacks.Pair) -> Verdicts:
     """Every test's verdict."""
+    # arch/x86/kvm/kvm_cache_regs.h KVM_POSSIBLE_CR0_GUEST_BITS: no exit, nobody is told.
+    attacks.OPEN["cr0_wp"] = "not seen: with EPT the guest owns CR0.WP, which is no help against a seal"
     verdicts = Verdicts()
     for name, verify in (("host", check_host), ("demo", check_demo)):
         verdicts.check(name, verify, results[name])
@@ -260,8 +262,8 @@ def judge(results: dict[str, runner.Result], pair: attacks.Pair) -> Verdicts:
     if not pair.control:
         verdicts.add("attacks", "the control guest told of no attack")
     for row, wrong in attacks.judge(pair, False):
-        if row["control"] == "skipped":
-            verdicts.skip(row["name"], pair.control[row["name"]].detail)
+        if "skipped" in row:
+            verdicts.skip(row["name"], row["skipped"])
         else:
             verdicts.add(row["name"], wrong)
     return verdicts
