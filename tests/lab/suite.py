@@ -412,7 +412,7 @@ def debian(kernel: str, machine: str) -> Test:
 
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), tracing("6.1"),
-         tracing("6.12"), tables("6.1", 2), tables("6.12", 1), tables("6.12", 2), gadgets("6.1"), gadgets("6.12"), monitor_killed(),
+         tracing("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"), gadgets("6.12"), monitor_killed(),
          first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"),
          # Two guests at once on two processors: what the emulated host survives least. Behind it nothing has to be run again.
