@@ -126,7 +126,7 @@ def _save(result: Result) -> None:
 class _Console:
     """Reads the emulated host's console: whose turn it is, how long it may take, how it ended."""
 
-    def __init__(self, jobs: list[Job], show: Show) -> None:
+    def __init__(self, jobs: list[Job], show: Show, beats: Path) -> None:
         self.jobs = {job.name: job for job in jobs}
         self.results = {job.name: Result(job.name, None, _fresh(job.name), note="never started", host_died=True)
                         for job in jobs}
@@ -135,10 +135,14 @@ class _Console:
         self.finished = False
         self.began = time.monotonic()
         self.limit = self.began + BOOT_SECONDS * SCALE
-        self.beat: Optional[float] = None  # when the host was last seen to be alive, while it runs a job
+        self.beats, self.seen = beats, 0
+        self.beat: Optional[float] = None  # when the file of beats was last seen to grow, while a job runs
 
     def deadline(self) -> float:
         """When to give up, on the monotonic clock."""
+        size = self.beats.stat().st_size if self.beats.exists() else 0
+        if self.current and size != self.seen:
+            self.seen, self.beat = size, time.monotonic()
         return self.limit if self.beat is None else min(self.limit, self.beat + STILL_SECONDS * SCALE)
 
     def line(self, line: str) -> None:
@@ -155,9 +159,7 @@ class _Console:
 
     def _mark(self, words: list[str], now: float) -> None:
         kind = words[1]
-        if kind == "beat":
-            self.beat = now
-        elif kind == "start":
+        if kind == "start":
             self.current = words[2]
             self.began = now
             self.limit = now + self.jobs[self.current].timeout * SCALE + GRACE_SECONDS
@@ -215,14 +217,15 @@ def extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None
 def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory: int, show: Show) -> list[Result]:
     disk = debian.disk() if any(job.debian for job in jobs) else None
     with tempfile.TemporaryDirectory(prefix="boot-", dir=out_dir()) as temporary:
-        image, artefacts = Path(temporary) / "host.img", Path(temporary) / "artefacts.tar"
+        image, artefacts, beats = (Path(temporary) / name for name in ("host.img", "artefacts.tar", "beats"))
         host.image(series, guests, jobs, image, disk is not None)
         command = qemu_line(series, image, cpus, memory) + [
             "-device", "virtio-serial-pci", "-chardev", f"file,id=artefacts,path={artefacts}",
-            "-device", "virtserialport,chardev=artefacts"]
+            "-device", "virtserialport,chardev=artefacts", "-chardev", f"file,id=beats,path={beats}",
+            "-device", "virtserialport,chardev=beats"]
         if disk:
             command += ["-drive", f"file={disk},format=raw,if=virtio,readonly=on"]
-        console = _Console(jobs, show)
+        console = _Console(jobs, show, beats)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    start_new_session=True, preexec_fn=_die_with_parent)
         try:
