@@ -6,7 +6,7 @@ set -eu
 build="gcc gcc-12 make clang clang-format libclang-rt-14-dev pkg-config libcapstone-dev libbpf-dev libcyaml-dev libyaml-dev
 	libjansson-dev libsodium-dev libelf-dev libcmocka-dev libseccomp-dev scdoc valgrind python3 libcap2-bin"
 # gcc-12, bc and kmod are for the guest module, built against the distribution's kernel headers.
-lab="qemu-system-x86 seabios busybox-static cpio zstd xz-utils kmod bc ca-certificates"
+lab="qemu-system-x86 qemu-utils seabios busybox-static cpio zstd xz-utils kmod bc ca-certificates"
 vmx="bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso bsdutils"
 # The Debian guest: its disk.
 rootfs="mmdebstrap e2fsprogs"
