@@ -293,6 +293,8 @@ def control_watch() -> Test:
 quick() { name=$1; echo quit | timeout -s KILL 60 ${AS:-ringfence} run --name $name $OPTIONS -- $QEMU -M none -accel kvm -display none \\
 	-monitor stdio -serial none >$OUT/$name 2>&1; echo "$name status=$?" >>$OUT/console; }
 probes() { echo "$1 probes=$(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) folders=$(ls /sys/fs/bpf/ringfence | wc -l)" >>$OUT/console; }
+rm -rf /sys/fs/bpf/ringfence # of the guests before
+for n in $(seq 40); do [ $(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) = 0 ] && break; sleep 0.5; done
 ringfence doctor >$OUT/doctor-before
 quick first; probes first
 for vm in a b; do WRAP="ringfence run --name $vm --audit $OUT/$vm.jsonl --" MEMORY=192 l2 6.12 1 'rf.mode=idle rf.seconds=30' >$OUT/boot-$vm 2>&1 & done
