@@ -20,8 +20,8 @@
 
 #define LOAD_MS 5000
 
-__attribute__((format(printf, 3, 4))) static enum rf_facility_state
-tell(char detail[RF_DETAIL_MAX], enum rf_facility_state state, const char *fmt, ...)
+enum rf_facility_state rf_host_tell(char detail[RF_DETAIL_MAX], enum rf_facility_state state,
+				    const char *fmt, ...)
 {
 	va_list args;
 
@@ -52,26 +52,26 @@ enum rf_facility_state rf_host_kvm_device(const struct rf_probe *kvm, char detai
 {
 	if (!kvm->open_error)
 		return RF_FACILITY_PRESENT;
-	return tell(detail, RF_FACILITY_MISSING, "%s", strerror(-kvm->open_error));
+	return rf_host_tell(detail, RF_FACILITY_MISSING, "%s", strerror(-kvm->open_error));
 }
 
 enum rf_facility_state rf_host_kvm_version(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
 {
 	if (kvm->open_error)
-		return tell(detail, RF_FACILITY_UNKNOWN, "the device cannot be opened");
+		return rf_host_tell(detail, RF_FACILITY_UNKNOWN, "the device cannot be opened");
 	if (kvm->version < 0)
-		return tell(detail, RF_FACILITY_MISSING, "the device is not KVM");
-	return tell(detail, kvm->version == 12 ? RF_FACILITY_PRESENT : RF_FACILITY_MISSING,
-		    "version %d", kvm->version);
+		return rf_host_tell(detail, RF_FACILITY_MISSING, "the device is not KVM");
+	return rf_host_tell(detail, kvm->version == 12 ? RF_FACILITY_PRESENT : RF_FACILITY_MISSING,
+			    "version %d", kvm->version);
 }
 
 enum rf_facility_state rf_host_kvm_create(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
 {
 	if (kvm->open_error || kvm->version < 0)
-		return tell(detail, RF_FACILITY_UNKNOWN, "KVM cannot be asked");
+		return rf_host_tell(detail, RF_FACILITY_UNKNOWN, "KVM cannot be asked");
 	if (!kvm->create_error)
 		return RF_FACILITY_PRESENT;
-	return tell(detail, RF_FACILITY_MISSING, "%s", strerror(-kvm->create_error));
+	return rf_host_tell(detail, RF_FACILITY_MISSING, "%s", strerror(-kvm->create_error));
 }
 
 enum rf_facility_state rf_host_paging(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
@@ -82,11 +82,11 @@ enum rf_facility_state rf_host_paging(const struct rf_probe *kvm, char detail[RF
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (!read_word(files[i], word, sizeof(word)))
-			return tell(detail,
-				    word[0] == 'Y' || word[0] == '1' ? RF_FACILITY_PRESENT
-								     : RF_FACILITY_MISSING,
-				    "%s: %s", files[i], word);
-	return tell(detail, RF_FACILITY_UNKNOWN, "neither kvm_intel nor kvm_amd tells");
+			return rf_host_tell(detail,
+					    word[0] == 'Y' || word[0] == '1' ? RF_FACILITY_PRESENT
+									     : RF_FACILITY_MISSING,
+					    "%s: %s", files[i], word);
+	return rf_host_tell(detail, RF_FACILITY_UNKNOWN, "neither kvm_intel nor kvm_amd tells");
 }
 
 /*
@@ -99,13 +99,13 @@ enum rf_facility_state rf_host_vmload(const struct rf_probe *kvm, char detail[RF
 	char word[16];
 
 	if (!read_word(amd, word, sizeof(word)))
-		return tell(detail,
-			    word[0] == 'N' || word[0] == '0' ? RF_FACILITY_PRESENT
-							     : RF_FACILITY_MISSING,
-			    "%s: %s", amd, word);
+		return rf_host_tell(detail,
+				    word[0] == 'N' || word[0] == '0' ? RF_FACILITY_PRESENT
+								     : RF_FACILITY_MISSING,
+				    "%s: %s", amd, word);
 	if (!read_word("/sys/module/kvm_intel/parameters/ept", word, sizeof(word)))
-		return tell(detail, RF_FACILITY_PRESENT, "kvm_intel: there is no vmload");
-	return tell(detail, RF_FACILITY_UNKNOWN, "neither kvm_intel nor kvm_amd tells");
+		return rf_host_tell(detail, RF_FACILITY_PRESENT, "kvm_intel: there is no vmload");
+	return rf_host_tell(detail, RF_FACILITY_UNKNOWN, "neither kvm_intel nor kvm_amd tells");
 }
 
 enum rf_facility_state rf_host_ptrace(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
@@ -115,17 +115,17 @@ enum rf_facility_state rf_host_ptrace(const struct rf_probe *kvm, char detail[RF
 
 	err = read_word("/proc/sys/kernel/yama/ptrace_scope", word, sizeof(word));
 	if (err == -ENOENT)
-		return tell(detail, RF_FACILITY_PRESENT, "Yama is not there");
+		return rf_host_tell(detail, RF_FACILITY_PRESENT, "Yama is not there");
 	if (err)
-		return tell(detail, RF_FACILITY_UNKNOWN, "kernel.yama.ptrace_scope: %s",
-			    strerror(-err));
+		return rf_host_tell(detail, RF_FACILITY_UNKNOWN, "kernel.yama.ptrace_scope: %s",
+				    strerror(-err));
 	/* 1 is enough: the fence names the monitor as the one process that may read
 	 * (PR_SET_PTRACER). */
 	scope = atoi(word);
-	return tell(detail,
-		    scope <= 1 || (scope == 2 && geteuid() == 0) ? RF_FACILITY_PRESENT
-								 : RF_FACILITY_MISSING,
-		    "kernel.yama.ptrace_scope is %d", scope);
+	return rf_host_tell(detail,
+			    scope <= 1 || (scope == 2 && geteuid() == 0) ? RF_FACILITY_PRESENT
+									 : RF_FACILITY_MISSING,
+			    "kernel.yama.ptrace_scope is %d", scope);
 }
 
 enum rf_facility_state rf_host_memfd(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
@@ -137,7 +137,7 @@ enum rf_facility_state rf_host_memfd(const struct rf_probe *kvm, char detail[RF_
 		close(fd);
 	if (!err)
 		return RF_FACILITY_PRESENT;
-	return tell(detail, RF_FACILITY_MISSING, "%s", strerror(err));
+	return rf_host_tell(detail, RF_FACILITY_MISSING, "%s", strerror(err));
 }
 
 enum rf_facility_state rf_host_seccomp(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
@@ -146,7 +146,7 @@ enum rf_facility_state rf_host_seccomp(const struct rf_probe *kvm, char detail[R
 
 	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0)
 		return RF_FACILITY_PRESENT;
-	return tell(detail, RF_FACILITY_MISSING, "%s", strerror(errno));
+	return rf_host_tell(detail, RF_FACILITY_MISSING, "%s", strerror(errno));
 }
 
 enum rf_facility_state rf_host_huge_pages(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
@@ -155,10 +155,11 @@ enum rf_facility_state rf_host_huge_pages(const struct rf_probe *kvm, char detai
 	int err = read_word("/sys/kernel/mm/transparent_hugepage/enabled", word, sizeof(word));
 
 	if (err)
-		return tell(detail, RF_FACILITY_MISSING, "transparent huge pages: %s",
-			    strerror(-err));
-	return tell(detail, strstr(word, "[never]") ? RF_FACILITY_MISSING : RF_FACILITY_PRESENT,
-		    "%s", word);
+		return rf_host_tell(detail, RF_FACILITY_MISSING, "transparent huge pages: %s",
+				    strerror(-err));
+	return rf_host_tell(detail,
+			    strstr(word, "[never]") ? RF_FACILITY_MISSING : RF_FACILITY_PRESENT,
+			    "%s", word);
 }
 
 /* In a child, as a library that cannot be trusted to load may do anything. The reason goes through
@@ -202,10 +203,10 @@ enum rf_facility_state rf_host_library(const struct rf_probe *kvm, char detail[R
 	int err = rf_find_library(path);
 
 	if (err)
-		return tell(detail, RF_FACILITY_MISSING, "%s", strerror(-err));
+		return rf_host_tell(detail, RF_FACILITY_MISSING, "%s", strerror(-err));
 	if (try_load(path, why, sizeof(why)))
-		return tell(detail, RF_FACILITY_MISSING, "does not load: %s", why);
-	return tell(detail, RF_FACILITY_PRESENT, "%s", path);
+		return rf_host_tell(detail, RF_FACILITY_MISSING, "does not load: %s", why);
+	return rf_host_tell(detail, RF_FACILITY_PRESENT, "%s", path);
 }
 
 enum rf_facility_state rf_host_monitor(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
@@ -213,8 +214,8 @@ enum rf_facility_state rf_host_monitor(const struct rf_probe *kvm, char detail[R
 	char path[PATH_MAX];
 	int err = rf_find_monitor(path);
 
-	return tell(detail, err ? RF_FACILITY_MISSING : RF_FACILITY_PRESENT, "%s",
-		    err ? strerror(-err) : path);
+	return rf_host_tell(detail, err ? RF_FACILITY_MISSING : RF_FACILITY_PRESENT, "%s",
+			    err ? strerror(-err) : path);
 }
 
 enum rf_facility_state rf_host_qemu(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
@@ -222,6 +223,6 @@ enum rf_facility_state rf_host_qemu(const struct rf_probe *kvm, char detail[RF_D
 	char path[PATH_MAX];
 	int err = rf_find_program("qemu-system-x86_64", path);
 
-	return tell(detail, err ? RF_FACILITY_MISSING : RF_FACILITY_PRESENT, "%s",
-		    err ? strerror(-err) : path);
+	return rf_host_tell(detail, err ? RF_FACILITY_MISSING : RF_FACILITY_PRESENT, "%s",
+			    err ? strerror(-err) : path);
 }

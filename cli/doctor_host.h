@@ -6,6 +6,10 @@
 
 #include "cli/doctor_table.h"
 
+/* Returns state, and what was found in words, cut to RF_DETAIL_MAX bytes. */
+__attribute__((format(printf, 3, 4))) enum rf_facility_state
+rf_host_tell(char detail[RF_DETAIL_MAX], enum rf_facility_state state, const char *fmt, ...);
+
 enum rf_facility_state rf_host_kvm_device(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_kvm_version(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_kvm_create(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);

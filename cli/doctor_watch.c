@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,17 +21,6 @@
 #define CAP_PERFMON 38
 #define CAP_BPF 39
 #endif
-
-__attribute__((format(printf, 3, 4))) static enum rf_facility_state
-tell(char detail[RF_DETAIL_MAX], enum rf_facility_state state, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(detail, RF_DETAIL_MAX, fmt, args);
-	va_end(args);
-	return state;
-}
 
 static const char *below_root(const char *path, char out[PATH_MAX])
 {
@@ -59,10 +47,10 @@ static bool there(const char *path)
 enum rf_facility_state rf_host_btf(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
 {
 	if (!there("/sys/kernel/btf/vmlinux"))
-		return tell(detail, RF_FACILITY_MISSING, "no /sys/kernel/btf/vmlinux");
+		return rf_host_tell(detail, RF_FACILITY_MISSING, "no /sys/kernel/btf/vmlinux");
 	/* Built in, it is part of vmlinux and no module. */
 	if (there("/sys/module/kvm/initstate") && !there("/sys/kernel/btf/kvm"))
-		return tell(detail, RF_FACILITY_MISSING, "no /sys/kernel/btf/kvm");
+		return rf_host_tell(detail, RF_FACILITY_MISSING, "no /sys/kernel/btf/kvm");
 	return RF_FACILITY_PRESENT;
 }
 
@@ -84,10 +72,10 @@ enum rf_facility_state rf_host_bpf_rights(const struct rf_probe *kvm, char detai
 	if (f)
 		fclose(f);
 	if (!found)
-		return tell(detail, RF_FACILITY_UNKNOWN, "/proc/self/status does not tell");
+		return rf_host_tell(detail, RF_FACILITY_UNKNOWN, "/proc/self/status does not tell");
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
 		if (!(effective >> needed[i].bit & 1))
-			return tell(detail, RF_FACILITY_MISSING, "no %s", needed[i].name);
+			return rf_host_tell(detail, RF_FACILITY_MISSING, "no %s", needed[i].name);
 	return RF_FACILITY_PRESENT;
 }
 
@@ -100,12 +88,14 @@ enum rf_facility_state rf_host_kprobes(const struct rf_probe *kvm, char detail[R
 	if (f)
 		fclose(f);
 	if (!known)
-		return tell(detail, RF_FACILITY_MISSING, "no kernel.perf_event_paranoid, no perf");
+		return rf_host_tell(detail, RF_FACILITY_MISSING,
+				    "no kernel.perf_event_paranoid, no perf");
 	/* CAP_PERFMON is above it (include/linux/perf_event.h perf_allow_kernel()). */
-	return tell(detail,
-		    there("/sys/bus/event_source/devices/kprobe/type") ? RF_FACILITY_PRESENT
-								       : RF_FACILITY_MISSING,
-		    "kernel.perf_event_paranoid is %d", paranoid);
+	return rf_host_tell(detail,
+			    there("/sys/bus/event_source/devices/kprobe/type")
+				    ? RF_FACILITY_PRESENT
+				    : RF_FACILITY_MISSING,
+			    "kernel.perf_event_paranoid is %d", paranoid);
 }
 
 enum rf_facility_state rf_host_cr_symbols(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
@@ -116,7 +106,8 @@ enum rf_facility_state rf_host_cr_symbols(const struct rf_probe *kvm, char detai
 	char line[512], type, name[256];
 
 	if (!f)
-		return tell(detail, RF_FACILITY_UNKNOWN, "/proc/kallsyms: %s", strerror(errno));
+		return rf_host_tell(detail, RF_FACILITY_UNKNOWN, "/proc/kallsyms: %s",
+				    strerror(errno));
 	while (fgets(line, sizeof(line), f))
 		if (sscanf(line, "%*x %c %255s", &type, name) == 2 && strchr("Tt", type))
 			for (int i = 0; i < 2; i++)
@@ -124,8 +115,8 @@ enum rf_facility_state rf_host_cr_symbols(const struct rf_probe *kvm, char detai
 	fclose(f);
 	for (int i = 0; i < 2; i++)
 		if (!found[i])
-			return tell(detail, RF_FACILITY_MISSING, "no %s in /proc/kallsyms",
-				    names[i]);
+			return rf_host_tell(detail, RF_FACILITY_MISSING, "no %s in /proc/kallsyms",
+					    names[i]);
 	return RF_FACILITY_PRESENT;
 }
 
@@ -135,16 +126,18 @@ enum rf_facility_state rf_host_bpffs(const struct rf_probe *kvm, char detail[RF_
 	struct statfs fs;
 
 	if (statfs(below_root("/sys/fs/bpf", at), &fs))
-		return tell(detail, RF_FACILITY_MISSING, "/sys/fs/bpf: %s", strerror(errno));
+		return rf_host_tell(detail, RF_FACILITY_MISSING, "/sys/fs/bpf: %s",
+				    strerror(errno));
 	if (fs.f_type == BPF_FS_MAGIC)
 		return RF_FACILITY_PRESENT;
-	return tell(detail, RF_FACILITY_MISSING, "nothing is mounted at /sys/fs/bpf");
+	return rf_host_tell(detail, RF_FACILITY_MISSING, "nothing is mounted at /sys/fs/bpf");
 }
 
 enum rf_facility_state rf_host_pid_namespace(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
 {
-	return tell(detail, rf_crwatch_own_namespace() ? RF_FACILITY_MISSING : RF_FACILITY_PRESENT,
-		    "%s", rf_crwatch_own_namespace() ? "this process runs in another one" : "");
+	return rf_host_tell(
+		detail, rf_crwatch_own_namespace() ? RF_FACILITY_MISSING : RF_FACILITY_PRESENT,
+		"%s", rf_crwatch_own_namespace() ? "this process runs in another one" : "");
 }
 
 enum rf_facility_state rf_host_cr_watch(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
@@ -153,9 +146,10 @@ enum rf_facility_state rf_host_cr_watch(const struct rf_probe *kvm, char detail[
 	bool pinned;
 
 	if (kvm->open_error || kvm->version < 0)
-		return tell(detail, RF_FACILITY_UNKNOWN, "KVM cannot be asked");
+		return rf_host_tell(detail, RF_FACILITY_UNKNOWN, "KVM cannot be asked");
 	if (rf_crwatch_try(kvm->path, &pinned, why))
-		return tell(detail, RF_FACILITY_MISSING, "%.*s", RF_DETAIL_MAX - 1, why);
-	return tell(detail, RF_FACILITY_PRESENT, "tried on a guest: %s",
-		    pinned ? "the one that is loaded works" : "it would work, none is loaded");
+		return rf_host_tell(detail, RF_FACILITY_MISSING, "%.*s", RF_DETAIL_MAX - 1, why);
+	return rf_host_tell(detail, RF_FACILITY_PRESENT, "tried on a guest: %s",
+			    pinned ? "the one that is loaded works"
+				   : "it would work, none is loaded");
 }
