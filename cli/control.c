@@ -166,3 +166,26 @@ int rf_vm_read(const char *state_dir, struct rf_vm *out)
 	*out = vm;
 	return 0;
 }
+
+int rf_vm_find(const char *name, struct rf_vm *out)
+{
+	char dir[PATH_MAX];
+	int err = rf_state_dir(name, dir);
+
+	if (!err)
+		err = rf_vm_read(dir, out);
+	return err ? rf_fail(RF_EXIT_NOT_FOUND, "no VM of that name runs under this user",
+			     "see `ringfence list`", "there is no VM %s", name)
+		   : RF_EXIT_OK;
+}
+
+int rf_vm_silent(const struct rf_vm *vm, int err, const char *means)
+{
+	if (!vm->alive)
+		return rf_fail(RF_EXIT_NOT_FOUND, "its VMM is gone; only its state folder is left",
+			       "remove the folder, or start a VM of that name again",
+			       "VM %s is dead (%s)", vm->name, vm->state_dir);
+	return rf_fail(RF_EXIT_NO_ANSWER, means,
+		       "look at what `ringfence run` prints: it starts a dead monitor again",
+		       "the monitor of %s does not answer: %s", vm->name, strerror(-err));
+}

@@ -29,4 +29,11 @@ struct rf_vm {
  * or -ENOENT. */
 int rf_vm_read(const char *state_dir, struct rf_vm *out);
 
+/* For a command about one VM, by name or state folder: RF_EXIT_OK, or the exit code of the error
+ * that was printed. */
+int rf_vm_find(const char *name, struct rf_vm *out);
+/* Why its monitor gave no answer; means is for a VM that lives. Prints it, returns the exit code.
+ */
+int rf_vm_silent(const struct rf_vm *vm, int err, const char *means);
+
 #endif

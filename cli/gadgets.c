@@ -6,7 +6,6 @@
 
 #include "cli/control.h"
 #include "cli/output.h"
-#include "cli/paths.h"
 
 #define SEARCH_MS 60000 /* on a slow machine; it takes tens of milliseconds */
 #define ASK_AGAIN_MS 50
@@ -145,7 +144,7 @@ static int gadgets(int argc, char **argv)
 {
 	struct rf_operands operands;
 	bool json = false, all = false;
-	char dir[PATH_MAX], safe[256];
+	char safe[256];
 	const char *error;
 	struct rf_vm vm;
 	int code, err;
@@ -163,23 +162,13 @@ static int gadgets(int argc, char **argv)
 	if (operands.count != 1)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence gadgets --help`",
 			       "gadgets: needs the name of one VM");
-	err = rf_state_dir(operands.items[0], dir);
-	if (!err)
-		err = rf_vm_read(dir, &vm);
-	if (err)
-		return rf_fail(RF_EXIT_NOT_FOUND, "no VM of that name runs under this user",
-			       "see `ringfence list`", "there is no VM %s", operands.items[0]);
+	code = rf_vm_find(operands.items[0], &vm);
+	if (code != RF_EXIT_OK)
+		return code;
 	err = ask(vm.state_dir, &o);
-	if (err && !vm.alive)
-		return rf_fail(RF_EXIT_NOT_FOUND, "its VMM is gone; only its state folder is left",
-			       "remove the folder, or start a VM of that name again",
-			       "VM %s is dead (%s)", vm.name, vm.state_dir);
 	if (err)
-		return rf_fail(
-			RF_EXIT_NO_ANSWER,
-			"what was sealed stays sealed; what its text holds is not known",
-			"look at what `ringfence run` prints: it starts a dead monitor again",
-			"the monitor of %s does not answer: %s", vm.name, strerror(-err));
+		return rf_vm_silent(
+			&vm, err, "what was sealed stays sealed; what its text holds is not known");
 	error = json_string_value(json_object_get(o, "error"));
 	if (error) {
 		rf_safe(safe, sizeof(safe), error);

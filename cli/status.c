@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/control.h"
 #include "cli/output.h"
-#include "cli/paths.h"
 
 static void print_value(const char *label, const json_t *v)
 {
@@ -108,7 +106,6 @@ static int print_status(json_t *o)
 static int status(int argc, char **argv)
 {
 	struct rf_operands operands;
-	char dir[PATH_MAX];
 	bool json = false;
 	struct rf_vm vm;
 	int code, err;
@@ -124,23 +121,13 @@ static int status(int argc, char **argv)
 	if (operands.count != 1)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence status --help`",
 			       "status: needs the name of one VM");
-	err = rf_state_dir(operands.items[0], dir);
-	if (!err)
-		err = rf_vm_read(dir, &vm);
-	if (err)
-		return rf_fail(RF_EXIT_NOT_FOUND, "no VM of that name runs under this user",
-			       "see `ringfence list`", "there is no VM %s", operands.items[0]);
+	code = rf_vm_find(operands.items[0], &vm);
+	if (code != RF_EXIT_OK)
+		return code;
 	err = rf_control_ask(vm.state_dir, "status", &o);
-	if (err && !vm.alive)
-		return rf_fail(RF_EXIT_NOT_FOUND, "its VMM is gone; only its state folder is left",
-			       "remove the folder, or start a VM of that name again",
-			       "VM %s is dead (%s)", vm.name, vm.state_dir);
 	if (err)
-		return rf_fail(
-			RF_EXIT_NO_ANSWER,
-			"what was sealed stays sealed; how it stands is not known",
-			"look at what `ringfence run` prints: it starts a dead monitor again",
-			"the monitor of %s does not answer: %s", vm.name, strerror(-err));
+		return rf_vm_silent(&vm, err,
+				    "what was sealed stays sealed; how it stands is not known");
 	return json ? rf_print_json(o) : print_status(o);
 }
 
