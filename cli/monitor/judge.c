@@ -170,9 +170,14 @@ static const char *fault(struct rf_guest *g, const struct rf_msg_event *ev, stru
 		return "general protection fault at the instruction";
 	if (ev->kind == RF_EVENT_MSR_FOUND)
 		return "the value it had was put back";
-	if (ev->kind == RF_EVENT_TABLES)
-		return ev->has_kept ? "the registers it had before were put back"
-				    : "left as they are, none were known before";
+	if (ev->kind == RF_EVENT_TABLES) {
+		if (!ev->has_kept)
+			return "left as they are, none were known before";
+		/* The registers are not at fault: what they point at is. */
+		return memcmp(&ev->kept, &ev->tables, sizeof(ev->kept))
+			       ? "the registers it had before were put back"
+			       : "left as they are, they are the ones it had before";
+	}
 	if (!l->found)
 		return ev->kind == RF_EVENT_WRITE
 			       ? "general protection fault after the store (instruction not found)"

@@ -537,6 +537,9 @@ static void registers(void **state)
 	ev = compared();
 	ev.tables.ldt = (struct rf_table){ OTHER_GVA, 0xfff, 0, 0 };
 	found(ev, "LDTR <- ", put_back);
+	ev = compared(); /* asked about again, for what it points at */
+	ev.tables.idt.base = ev.kept.idt.base = OTHER_GVA;
+	found(ev, "IDTR <- ", "left as they are, they are the ones it had before");
 	guest.policy.mode = RF_MODE_OBSERVE;
 	ev = compared();
 	ev.tables.idt.base = OTHER_GVA;
