@@ -39,7 +39,8 @@ enum rf_counter {
 	RF_COUNT_CR,		/* vCPUs whose CR0 or CR4 was put back */
 	RF_COUNT_CR_CLEARED,	/* writes that would clear a pinned bit */
 	RF_COUNT_CR_LOST,	/* of them: without a signal, found later */
-	RF_COUNT_TRAP,		/* planted traps that were run into */
+	RF_COUNT_TRAP,		/* planted traps that were run into, but for the next line's */
+	RF_COUNT_POKED,		/* changes of text made where the kernel's patcher began them */
 	RF_COUNT_LOOK,		/* vCPUs got out to have their registers compared */
 	RF_COUNTERS,
 };

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define RF_PROTO_MAGIC UINT32_C(0x434e4652) /* "RFNC" */
-#define RF_PROTO_REVISION 3
+#define RF_PROTO_REVISION 4
 #define RF_MSG_MAX 2048 /* bytes, no message is larger */
 
 enum rf_msg_type {
@@ -266,6 +266,18 @@ enum rf_trap_kind {
 	RF_TRAP_LTR = 4,
 	RF_TRAP_MOV_CR0 = 5,
 	RF_TRAP_MOV_CR4 = 6,
+	RF_TRAP_POKE = 7, /* one at most: rf_poke */
+};
+
+/*
+ * The kernel's one function that changes text, func'(how, text, source, length), which maps, stores
+ * and flushes. The trap stands on the instruction that takes `frame` off RSP: what the table allows
+ * is stored there and then, and the vCPU goes on at `back`, where the function ends.
+ */
+struct rf_poke {
+	uint64_t how;  /* first argument of a call that copies */
+	uint64_t back; /* guest-virtual, in the same region */
+	uint32_t frame, pad;
 };
 
 struct rf_trap_site {
@@ -293,6 +305,7 @@ struct rf_msg_traps {
 	uint32_t check_ms; /* 0: registers are not compared */
 	uint64_t cr0, cr4; /* MOV_CR*: a move that clears one of these, set before, is an event */
 	uint8_t note[32];  /* the monitor's own, kept for one that takes over */
+	struct rf_poke poke;
 	struct rf_trap_site sites[RF_TRAP_MAX];
 };
 

@@ -109,13 +109,19 @@ static void post_cr(struct rf_vcpu *v, bool interrupted)
 static enum rf_next on_trap(struct rf_vcpu *v, const struct rf_exit *e)
 {
 	struct rf_msg_event *ev = &v->wait.event;
+	uint64_t rip = e->io.rip;
 	struct rf_trap_site site;
 
-	if (!rf_trap_take(v, e->io.rip, &site)) {
+	if (!rf_trap_find(v, &rip, &site)) {
 		rf_count(RF_COUNT_EXIT);
 		return RF_TO_VMM;
 	}
+	if (site.kind == RF_TRAP_POKE) {
+		rf_count(rf_poke(v, rip, &site) ? RF_COUNT_POKED : RF_COUNT_TRAP);
+		return RF_AGAIN;
+	}
 	rf_count(RF_COUNT_TRAP);
+	rf_trap_take(v, rip);
 	rf_event_new(v);
 	if (rf_trap_settle(v, &site, &ev->trap.value))
 		return RF_AGAIN;

@@ -25,6 +25,12 @@
 
 #define RF_MAX_VCPUS 1024
 
+/* Debian 12's headers are older. */
+#ifndef KVM_CAP_X86_GUEST_MODE
+#define KVM_CAP_X86_GUEST_MODE 238
+#define KVM_RUN_X86_GUEST_MODE (1 << 2)
+#endif
+
 /* The ioctl itself, past our own interposition: result or -errno. */
 static inline int rf_kvm(int fd, unsigned long request, void *arg)
 {
@@ -76,6 +82,8 @@ struct rf_traps {
 	uint32_t count;
 	uint64_t cr0, cr4;
 	uint8_t note[32];
+	struct rf_poke poke;
+	uint64_t poke_rip; /* 0: there is none */
 	struct rf_trap_site sites[RF_TRAP_MAX];
 	uint64_t rips[RF_TRAP_MAX]; /* where the kernel maps them */
 };
@@ -91,6 +99,7 @@ struct rf_vcpu {
 				  channel's lock */
 	uint64_t loaded_lstar; /* put there by the VMM, 0 none: a restored or migrated guest */
 	struct rf_kept kept;
+	struct kvm_regs at_out; /* at its last OUT to the traps' port */
 	struct kvm_guest_debug vmm_debug;
 	struct rf_cr_undone cr;
 };
@@ -117,6 +126,7 @@ struct rf_vm {
 	uint32_t vmm_msr_reasons; /* KVM_MSR_EXIT_REASON_* the VMM asked for itself */
 	bool vmm_wants_emulation_exit;
 	bool step_blocks_irqs; /* KVM_GUESTDBG_BLOCKIRQ is there */
+	bool tells_guest_mode; /* KVM_RUN_X86_GUEST_MODE is */
 	atomic_uint nr_vcpus;
 	struct rf_vcpu vcpus[RF_MAX_VCPUS];
 	struct rf_board *board;

@@ -5,6 +5,7 @@ INTROSPECTION_SRCS += introspection/pagetable.c introspection/kimage.c introspec
 INTROSPECTION_SRCS += introspection/disasm.c introspection/store.c introspection/store_insn.c \
 	introspection/textpatch.c introspection/textpatch_kinds.c introspection/textpatch_sites.c \
 	introspection/textpatch_functions.c introspection/textpatch_calls.c introspection/textpatch_change.c \
-	introspection/textpatch_ftrace.c introspection/textpatch_probe.c introspection/textpatch_smp.c
+	introspection/textpatch_ftrace.c introspection/textpatch_probe.c introspection/textpatch_smp.c \
+	introspection/textpatch_poker.c
 INTROSPECTION_SRCS += introspection/gadget.c introspection/gadget_decode.c \
 	introspection/descriptor.c introspection/descriptor_expect.c

@@ -15,7 +15,7 @@
 #ifndef RF_INTROSPECTION_TEXTPATCH_H
 #define RF_INTROSPECTION_TEXTPATCH_H
 
-#include "introspection/kernel.h"
+#include "introspection/disasm.h"
 #include "patch/judge.h"
 
 struct rf_textpatch; /* what the table was compiled from, and the table */
@@ -69,6 +69,22 @@ size_t rf_textpatch_count(const struct rf_textpatch *t, enum rf_site_kind kind);
  * none.
  */
 uint32_t rf_textpatch_torn(const struct rf_textpatch *t);
+
+/*
+ * The kernel's own patcher, __text_poke(func, text, source, length), as far as it can be done for
+ * it: at `at`, behind its pushes, its arguments are in rdi, rsi, rdx and rcx; from `back` on it
+ * pops what was pushed and returns to its caller.
+ */
+struct rf_poker {
+	rf_gva at; /* the instruction that takes `frame` bytes, at most 1024, off rsp */
+	uint8_t bytes[15], len;
+	uint32_t frame;
+	rf_gva back;
+	rf_gva how; /* func of the calls that copy */
+};
+/* 0, -ENOENT: there is none, or it is built in another way, or the error of m->read. */
+int rf_textpatch_poker(struct rf_disasm *d, const struct rf_kernel *k, const struct rf_memory *m,
+		       struct rf_poker *out);
 
 /* What the tables held beside the sites. */
 struct rf_textpatch_stats {

@@ -98,7 +98,7 @@ static int begin(struct rf_guest *g, const struct rf_measured *text)
 
 static struct rf_in_force in_force(const struct rf_guest *g)
 {
-	bool compared = g->traps_count && g->policy.register_check_ms;
+	bool compared = rf_traps_load(g) && g->policy.register_check_ms;
 	struct rf_backend_info info;
 	bool watched = !g->hv->ops->info(g->hv, &info) && info.cr_watch;
 
@@ -107,9 +107,9 @@ static struct rf_in_force in_force(const struct rf_guest *g)
 		.lstar = true, /* the fence's own filter, from the guest's first moment on */
 		.msrs = g->policy.pin_msrs && g->hv->ops->pin,
 		.cr_watch = g->policy.pin_control && watched,
-		.cr_trap_sites = g->control_by_traps && g->traps_count,
+		.cr_trap_sites = g->control_by_traps && rf_traps_load(g),
 		.cr_compared = g->policy.pin_control && compared,
-		.trap_sites = g->tables_known && g->traps_count,
+		.trap_sites = g->tables_known && rf_traps_load(g),
 		.compared = g->tables_known && compared,
 	};
 }

@@ -163,6 +163,8 @@ uint32_t rf_control_mov(struct rf_guest *g, const struct rf_paging *p,
 /* --- traps.c: instructions replaced in sealed text --------------------------- */
 /* At the seal, by policy. 0 or -errno. */
 int rf_traps_begin(struct rf_guest *g);
+/* Is any instruction that loads a register replaced? */
+bool rf_traps_load(const struct rf_guest *g);
 /* rf_memory's read: guest memory as the guest sees it, but for the traps. */
 int rf_guest_read(void *guest, rf_gpa gpa, void *buf, size_t len);
 /* Puts the instructions where the traps are, in what was read at gpa. */

@@ -37,6 +37,7 @@ static const char *const counter_names[RF_COUNTERS] = {
 	[RF_COUNT_CR_CLEARED] = "control_cleared",
 	[RF_COUNT_CR_LOST] = "control_lost",
 	[RF_COUNT_TRAP] = "traps",
+	[RF_COUNT_POKED] = "poked",
 	[RF_COUNT_LOOK] = "looks",
 };
 

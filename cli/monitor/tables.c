@@ -99,7 +99,7 @@ int rf_tables_begin(struct rf_guest *g)
 	/* Without knowing the kernel's own tables each load would be denied, and the guest with it.
 	 */
 	g->tables_known = !err && g->tables.idt_table && as_at_the_seal(g);
-	if (!g->tables_known && g->traps_count) {
+	if (!g->tables_known && rf_traps_load(g)) {
 		rf_complain(g, "the guest's descriptor tables are not where they were when it was "
 			       "sealed: none may be loaded any more");
 		return rf_note(g, "table", "nothing is loaded any more",

@@ -194,6 +194,28 @@ static int pick(struct hunt *h, const struct rf_region *text, struct rf_msg_trap
 	return 0;
 }
 
+/* Without it patching is slower, and as well guarded. */
+static void add_poker(struct rf_guest *g, const struct rf_region *text, struct rf_msg_traps *m)
+{
+	struct rf_trap_site site = { .kind = RF_TRAP_POKE };
+	struct rf_poker p;
+	uint32_t i = m->count;
+
+	if (!g->table || !g->table->kernel || m->count == RF_TRAP_MAX ||
+	    rf_textpatch_poker(g->disasm, g->kernel, &g->mem, &p) ||
+	    !rf_within(p.at.v, p.len, text->gva, text->size) ||
+	    !rf_within(p.back.v, 1, text->gva, text->size) || is_patched(g, p.at.v, p.len))
+		return;
+	m->poke = (struct rf_poke){ p.how.v, p.back.v, p.frame, 0 };
+	site.gpa = text->gpa + (p.at.v - text->gva);
+	site.len = p.len;
+	memcpy(site.bytes, p.bytes, p.len);
+	for (; i && m->sites[i - 1].gpa > site.gpa; i--)
+		m->sites[i] = m->sites[i - 1];
+	m->sites[i] = site;
+	m->count++;
+}
+
 /* What is sealed ends with the page; the kernel's text does not. */
 static int find_sites(struct rf_guest *g, struct rf_msg_traps *m, uint32_t *left_out)
 {
@@ -207,6 +229,10 @@ static int find_sites(struct rf_guest *g, struct rf_msg_traps *m, uint32_t *left
 			text = &g->regions[i].region;
 	if (!text)
 		return 0;
+	if (!g->tables_known && !g->control_by_traps) {
+		add_poker(g, text, m);
+		return 0;
+	}
 	err = rf_kernel_address(g->kernel, "_etext", &end);
 	if (err)
 		return err;
@@ -214,16 +240,25 @@ static int find_sites(struct rf_guest *g, struct rf_msg_traps *m, uint32_t *left
 	err = rf_gadgets_find(NULL, g->kernel, &g->mem, rf_gva_of(text->gva), end, candidate, &h);
 	if (!err)
 		err = pick(&h, text, m);
+	if (!err)
+		add_poker(g, text, m);
 	*left_out = h.left_out;
 	return err;
 }
 
+bool rf_traps_load(const struct rf_guest *g)
+{
+	for (uint32_t i = 0; i < g->traps_count; i++)
+		if (g->traps[i].kind != RF_TRAP_POKE)
+			return true;
+	return false;
+}
+
 int rf_traps_begin(struct rf_guest *g)
 {
-	struct rf_msg_traps m = { .kernel = g->kernel_event,
-				  .check_ms = g->policy.register_check_ms };
+	struct rf_msg_traps m = { .kernel = g->kernel_event };
 	struct rf_backend_info info;
-	uint32_t left_out = 0;
+	uint32_t left_out = 0, loads;
 	char text[160];
 	int err = g->hv->ops->info(g->hv, &info);
 
@@ -231,12 +266,16 @@ int rf_traps_begin(struct rf_guest *g)
 		return err;
 	/* Nothing else on this host sees what the kernel's own instructions load. */
 	g->control_by_traps = g->policy.pin_control && !info.cr_watch;
-	if (!g->hv->ops->traps || g->traps_count || (!g->tables_known && !g->control_by_traps))
+	if (!g->hv->ops->traps || g->traps_count)
 		return 0;
+	if (g->tables_known || g->control_by_traps)
+		m.check_ms = g->policy.register_check_ms;
 	if (g->control_by_traps)
 		rf_control_wanted(&g->policy, &m.cr0, &m.cr4);
 	memcpy(m.note, g->tables_digest, sizeof(m.note));
 	err = find_sites(g, &m, &left_out);
+	if (!err && !m.count && !m.check_ms)
+		return 0;
 	if (!err)
 		err = g->hv->ops->traps(g->hv, &m);
 	if (err == -EALREADY)
@@ -245,9 +284,11 @@ int rf_traps_begin(struct rf_guest *g)
 		return err;
 	memcpy(g->traps, m.sites, sizeof(g->traps));
 	g->traps_count = m.count;
-	snprintf(text, sizeof(text), "%u instructions that load descriptor tables%s%s", m.count,
+	loads = m.count - (m.poke.how != 0);
+	snprintf(text, sizeof(text), "%u instructions that load descriptor tables%s%s%s", loads,
 		 g->control_by_traps ? " or control registers" : "",
-		 left_out ? "; there are more than could be replaced" : "");
+		 left_out ? "; there are more than could be replaced" : "",
+		 m.poke.how ? "; the kernel's own text patching" : "");
 	return rf_note(g, "traps", "planted in the sealed text", text);
 }
 

@@ -34,11 +34,13 @@ int rf_traps_plant(const struct rf_msg_traps *m);
 /* The guest was reset, its seals are gone. Lock held. */
 void rf_traps_forget(void);
 /*
- * An exit that was decoded as a trap: ended, RIP is on the instruction that stood there. False,
- * nothing done: not ours after all (a reset took the trap away, or a guest's guest has an OUT at
+ * An exit that was decoded as a trap: which one, and the address of the instruction that stood
+ * there. False: not ours after all (a reset took the trap away, or a guest's guest has an OUT at
  * the same address).
  */
-bool rf_trap_take(struct rf_vcpu *v, uint64_t rip, struct rf_trap_site *out);
+bool rf_trap_find(struct rf_vcpu *v, uint64_t *rip, struct rf_trap_site *out);
+/* The exit is ended, the vCPU stands on the instruction, which is at rip. */
+void rf_trap_take(struct rf_vcpu *v, uint64_t rip);
 /*
  * A move to a control register that keeps what is pinned: done, true. Else *value is what it would
  * have got.
@@ -54,6 +56,13 @@ bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out);
 int rf_tables_enforce(struct rf_vcpu *v, bool allowed);
 /* Gets vCPUs out that have run without being looked at. Any thread. */
 void rf_tables_tick(void);
+
+/* --- poke.c: the kernel's own way of changing text ---------------------------- */
+/*
+ * RF_TRAP_POKE at rip was run into: a change that the table allows is made, true; else the vCPU
+ * goes on as if there were no trap.
+ */
+bool rf_poke(struct rf_vcpu *v, uint64_t rip, const struct rf_trap_site *site);
 
 /* --- msr.c: the VMM's MSR filter and ours, as one ------------------------- */
 struct rf_pinned {

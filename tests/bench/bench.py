@@ -147,7 +147,7 @@ def figures(bench: Bench, name: str, cost: Patches, runs: str) -> None:
     """What one patch costs in exits and questions."""
     counted = f"{runs}: {cost.finished} finished patches (`patches` of `ringfence status --json`)"
     bench.figure(f"{name}patch_exits", cost.exits / cost.finished, "exits per patch",
-                 f"{counted}, counter `write` = {cost.exits}")
+                 f"{counted}, counters write + poked = {cost.exits}")
     bench.figure(f"{name}patch_exits_per_byte", cost.exits / cost.bytes, "exits per instruction byte",
                  f"{counted}, of {cost.bytes} bytes by the patch log; the {cost.exits} stores have {cost.stored} bytes")
     bench.figure(f"{name}patch_round_trips", cost.asked / cost.finished, "questions to the monitor per patch",

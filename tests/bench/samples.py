@@ -93,7 +93,7 @@ class Samples:
 @dataclass
 class Patches:
     """What the kernel's own patching cost: the counters over some switches of keys, or of the tracer."""
-    exits: int = 0  # stores to sealed text that left the guest
+    exits: int = 0  # stores to sealed text, and calls of the kernel's patcher, that left the guest
     asked: int = 0  # those of them that the fence could not settle itself
     finished: int = 0  # patches, each a site with another instruction than before
     bytes: int = 0  # of their instructions, by the patch log
@@ -111,7 +111,7 @@ def patches(switches: list[Measured], log: list[int]) -> Patches:
     total = Patches()
     for m in switches:
         before, after = (sum(reading.status["patches"].values()) for reading in (m.before, m.after))
-        total.exits += m.fence("write")
+        total.exits += m.fence("write", "poked")
         total.asked += m.fence("write") - m.fence("settled")
         total.finished += after - before
         total.stored += m.fence("patched_bytes")

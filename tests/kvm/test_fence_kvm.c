@@ -91,6 +91,8 @@ static const struct {
 	S(vmm_writes_its_memory),
 	S(cpu_added_later),
 	S(reset_releases),
+	S(text_poked),
+	S(poke_rules),
 	S(traps_planted),
 	S(traps_refused),
 	S(trap_allowed),

@@ -336,6 +336,20 @@ int rf_textpatch_refresh(struct rf_textpatch *t, const struct rf_memory *m,
 	return fake.refresh_err;
 }
 
+int rf_textpatch_poker(struct rf_disasm *d, const struct rf_kernel *k, const struct rf_memory *m,
+		       struct rf_poker *out)
+{
+	if (!fake.poker)
+		return -ENOENT;
+	*out = (struct rf_poker){ .at = rf_gva_of(fake.poker),
+				  .bytes = { 0x48, 0x83, 0xec, 0x40 },
+				  .len = 4,
+				  .frame = 0x40,
+				  .back = rf_gva_of(fake.poker + 16),
+				  .how = rf_gva_of(fake.poker + 32) };
+	return 0;
+}
+
 int rf_textpatch_sweep(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p)
 {
 	fake.patch_sweeps++;

@@ -34,6 +34,11 @@ void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva
 	out->offset = gva - TEXT;
 }
 
+bool rf_traps_load(const struct rf_guest *g)
+{
+	return g->traps_count;
+}
+
 static int pin(struct rf_backend *b, const struct rf_msg_pin *m)
 {
 	return 0;

@@ -193,6 +193,42 @@ static void by_policy(void **state)
 	assert_int_equal(fake.seal.count, 2);
 }
 
+/* The kernel's own patcher is replaced whether or not instructions that load are. */
+static void patcher(void **state)
+{
+	fake.poker = IMAGE_GVA + CODE + 16;
+	fake_sealed();
+	assert_int_equal(fake.trapped.count, 5);
+	assert_int_equal(fake.trapped.sites[1].kind, RF_TRAP_POKE);
+	assert_int_equal(fake.trapped.sites[1].gpa, IMAGE_GPA + CODE + 16);
+	assert_int_equal(fake.trapped.poke.how, fake.poker + 32);
+	assert_int_equal(fake.trapped.poke.back, fake.poker + 16);
+	assert_int_equal(fake.trapped.poke.frame, 0x40);
+	assert_true(rf_traps_load(&guest));
+}
+
+static void patcher_alone(void **state)
+{
+	guest.policy.pin_tables = false;
+	fake.poker = IMAGE_GVA + CODE + 16;
+	fake_sealed();
+	assert_int_equal(fake.trapped.count, 1);
+	assert_int_equal(fake.trapped.check_ms, 0);
+	assert_false(rf_traps_load(&guest));
+	fake_new_monitor();
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	assert_int_equal(guest.traps_count, 1);
+}
+
+/* In unsealed text, or where the kernel patches, it is left alone. */
+static void patcher_elsewhere(void **state)
+{
+	fake.poker = IMAGE_GVA - 64;
+	fake_sealed();
+	assert_int_equal(fake.trapped.count, 4);
+	assert_int_equal(fake.trapped.poke.how, 0);
+}
+
 static void refused_by_the_fence(void **state)
 {
 	struct rf_msg_event ev = fake_kernel_event(LSTAR);
@@ -624,7 +660,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 		T(planted), T(a_device_over_a_trap), T(control_registers_too), T(not_where_the_kernel_patches),
-		T(no_patch_on_a_trap), T(by_policy), T(refused_by_the_fence), T(taken_over), T(idtr), T(gdtr),
+		T(no_patch_on_a_trap), T(by_policy), T(patcher), T(patcher_alone), T(patcher_elsewhere), T(refused_by_the_fence), T(taken_over), T(idtr), T(gdtr),
 		T(ldtr), T(tr), T(gates_at_the_seal), T(a_gate_is_not_written), T(a_call_gate_in_a_gdt), T(left_as_it_is),
 		T(registers), T(a_pinned_msr), T(taken_over_after_a_forgery), T(a_kernel_that_does_not_tell),
 	};

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Linux changes its text through one function, a few bytes at a time: it maps the page where it may
+ * be written, stores, unmaps and flushes (arch/x86/kernel/alternative.c __text_poke()). With text
+ * sealed each store in there is an exit, and what is one copy to the kernel is up to four stores.
+ * A trap behind the function's prologue makes one exit of it all, and spares the guest the rest.
+ *
+ * Nothing is trusted for coming this way: what is stored is what the table allows from anybody.
+ */
+#include <string.h>
+
+#include "hv/vmx/cpu.h"
+
+/* From the guest's plain memory, where it lies in one page. */
+static bool read_source(struct rf_vcpu *v, uint64_t gva, uint8_t *buf, size_t len)
+{
+	struct kvm_translation t = { .linear_address = gva };
+	const struct rf_slot *s = NULL;
+
+	if (gva % RF_PAGE_SIZE > RF_PAGE_SIZE - len || rf_kvm(v->fd, KVM_TRANSLATE, &t) || !t.valid)
+		return false;
+	pthread_mutex_lock(&rf_vm.lock);
+	if (!rf_overlay_at(&rf_vm.slots, t.physical_address))
+		s = rf_slot_holding(&rf_vm.slots, t.physical_address, len);
+	if (s)
+		memcpy(buf, (void *)(uintptr_t)(s->hva + (t.physical_address - s->gpa)), len);
+	pthread_mutex_unlock(&rf_vm.lock);
+	return s;
+}
+
+bool rf_poke(struct rf_vcpu *v, uint64_t rip, const struct rf_trap_site *site)
+{
+	uint8_t bytes[RF_SITE_MAX_LEN];
+	struct kvm_regs r = v->at_out;
+	struct rf_poke p;
+	bool done;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	p = rf_vm.traps.poke;
+	pthread_mutex_unlock(&rf_vm.lock);
+	/* A text address outside of the sealed text leads to a frame that is not sealed text. */
+	done = p.how && r.rdi == p.how && r.rcx && r.rcx <= sizeof(bytes) &&
+	       read_source(v, r.rdx, bytes, r.rcx) &&
+	       rf_patch_settle(v, site->gpa + (r.rsi - rip), bytes, (uint32_t)r.rcx);
+	if (done) {
+		r.rax = r.rsi;
+		r.rip = p.back;
+	} else {
+		r.rsp -= p.frame; /* its flags are nobody's: the compiler only makes room */
+		r.rip = rip + site->len;
+	}
+	/*
+	 * The OUT is still to be completed, which comes to nothing once RIP is another: x86.c
+	 * complete_fast_pio_out() compares it with the one of the exit.
+	 */
+	if (rf_kvm(v->fd, KVM_SET_REGS, &r))
+		rf_fatal("a trap could not be taken");
+	return done;
+}

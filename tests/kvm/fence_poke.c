@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The trap in the kernel's own patcher: what the table allows is done there, all else goes on. */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "hv/vm.h"
+#include "patch/table.h"
+#include "tests/kvm/scenario.h"
+
+/* A patcher that ends in two ways: RBX says whether it was left at its end. */
+GUEST(t_poker, "push %rbx\n sub $0x40, %rsp\n mov $1, %ebx\n mov $0x7e, %eax\n add $0x40, %rsp\n mov %rbx, %r12\n pop %rbx\n ret");
+GUEST(g_call, "call *%r8");
+
+#define TRAP (SEALED + 1)
+#define TRAP_LEN 4
+#define SITE (SEALED + 0x800)
+#define SOURCE (DATA + 0x100)
+#define HOW 0x1234
+
+static const uint8_t nop5[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+static const uint8_t other[5] = { 0x66, 0x66, 0x66, 0x66, 0x90 };
+
+/* One site of two forms, both of them NOPs. */
+static void give_table(uint64_t kernel)
+{
+	int fd = memfd_create("table", MFD_ALLOW_SEALING);
+	struct rf_patch_table *t;
+
+	CHECK(fd >= 0 && !ftruncate(fd, sizeof(*t)));
+	CHECK_EQ(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(t != MAP_FAILED);
+	t->magic = RF_TABLE_MAGIC;
+	t->revision = RF_TABLE_REVISION;
+	t->base = SEALED;
+	t->size = SEALED_SIZE;
+	t->shapes_count = t->sites_count = 1;
+	t->shapes[0] = (struct rf_shape){ .len = 5, .count = 2 };
+	t->shapes[0].forms[0].how = t->shapes[0].forms[1].how = RF_FORM_BYTES;
+	memcpy(t->shapes[0].forms[0].bytes, nop5, 5);
+	memcpy(t->shapes[0].forms[1].bytes, other, 5);
+	t->sites[0] = (struct rf_patch_site){ .at = SITE - SEALED, .kind = RF_SITE_JUMP_LABEL };
+	t->kernel = kernel;
+	CHECK_EQ(rf_patch_use(fd), 0);
+	munmap(t, sizeof(*t));
+	close(fd);
+}
+
+static struct rf_msg_traps message(uint64_t kernel)
+{
+	const size_t back = (size_t)(t_poker_end - t_poker) - 3; /* pop, ret and GUEST()'s hlt */
+	struct rf_msg_traps m = { .kernel = kernel,
+				  .count = 1,
+				  .poke = { HOW, SEALED + back, 0x40, 0 } };
+
+	rf_msg_init(&m.h, RF_MSG_TRAPS, 0);
+	m.sites[0] = (struct rf_trap_site){ .gpa = TRAP, .len = TRAP_LEN, .kind = RF_TRAP_POKE };
+	memcpy(m.sites[0].bytes, t_poker + 1, TRAP_LEN);
+	return m;
+}
+
+static uint64_t poked_machine(void)
+{
+	const struct rf_region text = { SEALED, SEALED_SIZE, SEALED, RF_REGION_TEXT, 0 };
+	uint64_t kernel;
+
+	protected_machine(1);
+	memcpy(vm.ram + SEALED, t_poker, (size_t)(t_poker_end - t_poker));
+	memcpy(vm.ram + SITE, nop5, 5);
+	kernel = kernel_starts(0);
+	CHECK_EQ(monitor_seal(kernel, &text, 1), 0);
+	kernel_goes_on(kernel);
+	give_table(kernel);
+	return kernel;
+}
+
+/* __text_poke(how, to, from, len) from the guest; true when it was done for it. */
+static bool poke(uint64_t how, uint64_t to, uint64_t from, uint64_t len)
+{
+	struct cpu *c = &vm.cpus[0];
+	uint64_t poked = monitor_count(RF_COUNT_POKED);
+	struct kvm_regs r;
+	bool done;
+
+	CPU_START(c, g_call, .r8 = SEALED, .rdi = how, .rsi = to, .rdx = from, .rcx = len, .rbx = 7);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
+	CHECK(!cpu_faulted(c, &(struct fault){ 0 }));
+	r = cpu_regs(c);
+	CHECK_EQ(r.rbx, 7);
+	CHECK_EQ(r.rsp, STACK + 0x1000);
+	CHECK_EQ(r.rip, cpu_code(c) + (uint64_t)(g_call_end - g_call));
+	done = monitor_count(RF_COUNT_POKED) == poked + 1;
+	CHECK_EQ(r.rax, done ? to : 0x7e);
+	CHECK_EQ(r.r12, done ? 0 : 1);
+	return done;
+}
+
+static bool poke_bytes(uint64_t to, const void *bytes, size_t len)
+{
+	memcpy(vm.ram + SOURCE, bytes, len);
+	return poke(HOW, to, SOURCE, len);
+}
+
+void text_poked(void)
+{
+	const uint8_t int3 = 0xcc, wrong[5] = { 0xe9, 1, 2, 3, 4 };
+	uint64_t kernel = poked_machine();
+	struct rf_msg_traps m = message(kernel);
+	uint64_t writes = monitor_count(RF_COUNT_WRITE);
+
+	CHECK_EQ(monitor_traps(&m), 0);
+	CHECK(poke_bytes(SITE, &int3, 1));
+	CHECK_EQ(*sealed_copy(SITE), 0xcc);
+	CHECK_EQ(vm.ram[SITE], 0xcc);
+	CHECK(poke_bytes(SITE + 1, other + 1, 4));
+	CHECK(poke_bytes(SITE, other, 1));
+	CHECK(!memcmp(sealed_copy(SITE), other, 5));
+	CHECK_EQ(monitor_count(RF_COUNT_WRITE), writes);
+	CHECK_EQ(monitor_events(), 1); /* the kernel's */
+
+	/* Not legal, no site, no text, no copy, no length, no source: as if there were no trap. */
+	CHECK(!poke_bytes(SITE, wrong, 5));
+	CHECK(!poke_bytes(SITE + 16, &int3, 1));
+	CHECK(!poke_bytes(DATA, &int3, 1));
+	CHECK(!poke_bytes(UINT64_C(0xffffffff81000000), &int3, 1));
+	CHECK(!poke(HOW + 1, SITE, SOURCE, 1));
+	CHECK(!poke(0, SITE, SOURCE, 1));
+	CHECK(!poke(HOW, SITE, SOURCE, 0));
+	CHECK(!poke(HOW, SITE, SOURCE, 7));
+	CHECK(!poke(HOW, SITE, SOURCE, UINT64_MAX));
+	CHECK(!poke(HOW, SITE + 1, DATA + 0x1000 - 3, 4)); /* on two pages */
+	CHECK(!poke(HOW, SITE, NOWHERE, 1));
+	CHECK(!poke(HOW, SITE, SITE, 1)); /* sealed: the guest's own copy is not ours to read */
+	CHECK(!poke(HOW, SITE, UINT64_C(1) << 62, 1));
+	CHECK(!memcmp(sealed_copy(SITE), other, 5));
+	CHECK_EQ(monitor_events(), 1);
+
+	CHECK_EQ(cpu_set_msr(&vm.cpus[0], LSTAR, 0), 0); /* as a reset does */
+	CHECK_EQ(monitor_board()->traps_count, 0);
+}
+
+void poke_rules(void)
+{
+	uint64_t kernel = poked_machine();
+	struct rf_msg_traps m = message(kernel);
+
+	m.poke.back = SEALED + SEALED_SIZE;
+	CHECK_EQ(monitor_traps(&m), -EINVAL);
+	m.poke.back = SEALED - 1;
+	CHECK_EQ(monitor_traps(&m), -EINVAL);
+	m = message(kernel);
+	m.sites[1] = m.sites[0];
+	m.sites[1].gpa += TRAP_LEN;
+	m.count = 2;
+	CHECK_EQ(monitor_traps(&m), -EINVAL); /* one at most */
+	CHECK_EQ(monitor_board()->traps_count, 0);
+}
