@@ -81,6 +81,18 @@ static bool judge(struct rf_overlay *o, uint32_t at, const uint8_t *bytes, uint3
 	return false;
 }
 
+/* What cannot be read says nothing for the store. */
+static bool patcher_is_busy(void)
+{
+	uint64_t gpa = table->busy;
+	const struct rf_slot *s = NULL;
+
+	if (!(gpa % sizeof(uint32_t)) && !rf_overlay_at(&rf_vm.slots, gpa))
+		s = rf_slot_holding(&rf_vm.slots, gpa, sizeof(uint32_t));
+	return !gpa || (s && __atomic_load_n((uint32_t *)(uintptr_t)(s->hva + (gpa - s->gpa)),
+					     __ATOMIC_ACQUIRE));
+}
+
 /* --- sites under way ------------------------------------------------------ */
 
 static uint32_t flights_end; /* no site under way reaches beyond */
@@ -198,7 +210,8 @@ bool rf_patch_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint
 	pthread_mutex_lock(&rf_vm.lock);
 	o = text_at(gpa, len);
 	if (o)
-		legal = judge(o, (uint32_t)(gpa - o->gpa.start), bytes, len, &r);
+		legal = judge(o, (uint32_t)(gpa - o->gpa.start), bytes, len, &r) &&
+			(!rf_patch_begins(&r) || patcher_is_busy());
 	/* The monitor makes room on the trail when it is asked, and refuses to begin more sites. */
 	if (legal && (trail_full() || (r.verdict == RF_PATCH_STEP && r.resting &&
 				       trail()->flights_count == RF_FLIGHTS)))

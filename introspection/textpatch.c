@@ -49,6 +49,33 @@ static void clear(struct rf_patch_table *table)
 	table->base = table->size = 0;
 }
 
+/*
+ * text_poke_bp_batch() counts itself in bp_desc.refs before its first int3 and out behind its last
+ * byte (6.1, 6.12 arch/x86/kernel/alternative.c). That is the guest's own word, which an attacker
+ * can write: what is begun on it and left is found by waiting.
+ */
+static void find_busy(struct rf_textpatch *t)
+{
+	uint64_t offset;
+	rf_gva desc;
+	rf_gpa gpa;
+
+	t->table->busy = 0;
+	if (!rf_kernel_address(t->k, "bp_desc", &desc) &&
+	    rf_textpatch_member(t->k, "bp_patching_desc", "refs", 4, &offset) &&
+	    !rf_kernel_image_gpa(t->k, rf_gva_of(desc.v + offset), &gpa))
+		t->table->busy = gpa.v;
+}
+
+/* What cannot be read says nothing for the store. */
+static bool is_busy(const struct rf_textpatch *t, const struct rf_memory *m)
+{
+	uint32_t refs;
+
+	return !t->table->busy ||
+	       (!rf_memory_read(m, rf_gpa_of(t->table->busy), &refs, sizeof(refs)) && refs);
+}
+
 int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 			const struct rf_paging *p, struct rf_patch_table *table,
 			struct rf_textpatch **out, struct rf_diag *diag)
@@ -73,6 +100,8 @@ int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 		err = rf_textpatch_load(t, m, p, diag);
 	if (err)
 		clear(table);
+	else
+		find_busy(t);
 	rf_change_end(t);
 	t->loading = false;
 	if (err) {
@@ -112,13 +141,19 @@ int rf_textpatch_judge(const struct rf_textpatch *t, const struct rf_memory *m, 
 	struct sealed_text s = { t, m };
 	const struct rf_patch_text text = { read_text, &s };
 	uint64_t at = gva.v - t->text;
+	int err;
 
 	if (at >= t->table->size) {
 		*out = (struct rf_patch_result){ .verdict = RF_PATCH_NOT_A_SITE,
 						 .why = "not in the sealed text" };
 		return 0;
 	}
-	return rf_patch_judge(t->table, &text, last_tail, (uint32_t)at, bytes, len, out);
+	err = rf_patch_judge(t->table, &text, last_tail, (uint32_t)at, bytes, len, out);
+	if (!err && rf_patch_begins(out) && t->debugged != gva.v && !is_busy(t, m)) {
+		out->verdict = RF_PATCH_BAD_STEP;
+		out->why = "int3 while the kernel's patcher is not at work";
+	}
+	return err;
 }
 
 /* --- the guest is asked --------------------------------------------------- */
@@ -133,6 +168,7 @@ int rf_textpatch_refresh(struct rf_textpatch *t, const struct rf_memory *m,
 
 	if (at >= t->table->size)
 		return 0;
+	t->debugged = len == 1 && *bytes == RF_INT3 && rf_probe_debugged(t, &g, gva.v) ? gva.v : 0;
 	if (rf_patch_find(t->table, (uint32_t)at, &site, &shape)) {
 		switch ((enum rf_site_kind)site.kind) {
 		case RF_SITE_STATIC_CALL:

@@ -130,6 +130,7 @@ struct rf_textpatch {
 	bool loading;	       /* in create: what is armed already is believed */
 	size_t by_kind[RF_SITE_KINDS];
 	uint32_t torn;
+	uint64_t debugged; /* the guest's debugger has a breakpoint there: of the last refresh */
 	struct rf_textpatch_stats stats;
 	struct rf_targets targets; /* scratch: nothing is allocated per event */
 	struct rf_probes probes;
@@ -251,5 +252,7 @@ void rf_probe_load(struct rf_textpatch *t, const struct rf_live *g);
 void rf_probe_refresh(struct rf_textpatch *t, const struct rf_live *g, uint64_t gva,
 		      const uint8_t *bytes, size_t len);
 int rf_probe_sweep(struct rf_textpatch *t, const struct rf_live *g);
+/* Has kgdb a breakpoint at gva, or is it about to have one? It asks for no site to be free. */
+bool rf_probe_debugged(const struct rf_textpatch *t, const struct rf_live *g, uint64_t gva);
 
 #endif

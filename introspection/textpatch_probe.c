@@ -146,6 +146,13 @@ static bool find_kgdb(const struct rf_textpatch *t, const struct rf_live *g, uin
 	return false;
 }
 
+bool rf_probe_debugged(const struct rf_textpatch *t, const struct rf_live *g, uint64_t gva)
+{
+	struct probe p;
+
+	return find_kgdb(t, g, gva, &p);
+}
+
 /* --- is it a place for one? ----------------------------------------------- */
 
 /* Where a detour's jump goes when the site holds it. */

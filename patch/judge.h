@@ -54,6 +54,16 @@ int rf_patch_judge(const struct rf_patch_table *t, const struct rf_patch_text *t
 		   uint32_t last_tail, uint32_t at, const uint8_t *bytes, size_t len,
 		   struct rf_patch_result *out);
 
+/*
+ * Is it the first step of the protocol, by which text_poke_bp_batch() alone begins? Breakpoints are
+ * written without it.
+ */
+static inline bool rf_patch_begins(const struct rf_patch_result *r)
+{
+	return r->verdict == RF_PATCH_STEP && r->resting && r->kind != RF_SITE_KPROBE &&
+	       r->kind != RF_SITE_KGDB;
+}
+
 /* Does insn (shape->len bytes) fill the site as one of its forms says? */
 bool rf_patch_at_rest(const struct rf_patch_table *t, const struct rf_patch_site *site,
 		      const struct rf_shape *shape, const uint8_t *insn);

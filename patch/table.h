@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define RF_TABLE_MAGIC UINT32_C(0x54504652) /* "RFPT" */
-#define RF_TABLE_REVISION 1
+#define RF_TABLE_REVISION 2
 #define RF_TABLE_SITES (1u << 18) /* a Debian kernel has some 80,000 */
 #define RF_TABLE_EXTRA (1u << 13)
 #define RF_TABLE_SHAPES 64
@@ -95,6 +95,7 @@ struct rf_patch_table {
 	uint64_t base;	 /* guest-virtual start of the sealed text */
 	uint64_t size;	 /* bytes of it */
 	uint64_t taken;	 /* log entries that the monitor has written down */
+	uint64_t busy; /* guest-physical: four bytes, not 0 while the kernel patches; 0: unknown */
 	struct rf_shape shapes[RF_TABLE_SHAPES];
 	struct rf_patch_set sets[RF_TABLE_SETS];
 	struct rf_patch_site extra[RF_TABLE_EXTRA]; /* come and go, as breakpoints do */

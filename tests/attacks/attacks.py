@@ -42,7 +42,7 @@ ABANDONED = Wanted("detected", ("restored",), "patch")
 UNDONE = Wanted("undone", ("faulted",), "control-register")
 LOOKED_AT = Wanted("detected", ("restored",), "msr")
 MSR = Wanted("blocked", ("faulted",), "msr")
-WANTED = {"dma_read": Wanted("detected"), "int3_left": ABANDONED, "int3_kept": ABANDONED,
+WANTED = {"dma_read": Wanted("detected"), "int3_recorded": ABANDONED, "int3_kept": ABANDONED,
           "cr0_wp": UNDONE, "cr4_smep": UNDONE, "cr4_smap": UNDONE, "cr4_umip": UNDONE, "cr4_rop": UNDONE, "cr4_ap": UNDONE,
           "cr4_latency": UNDONE, "lstar_after_seal": MSR, "msr_cstar": MSR, "msr_star": MSR, "msr_sfmask": MSR,
           "msr_sysenter": MSR, "efer_nxe": MSR, "pat_change": MSR, "kvmclock_rodata": MSR,

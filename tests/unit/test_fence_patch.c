@@ -399,15 +399,55 @@ static void tables_refused(void **state)
 	assert_true(byte(SITE, 0xcc));
 }
 
+/* --- who begins ------------------------------------------------------------- */
+
+static void begun_by_nobody(void **state)
+{
+	static uint32_t ram[1024];
+	struct rf_slot *s = &rf_vm.slots.slots[0];
+
+	*s = (struct rf_slot){
+		.used = true, .gpa = 0x8000, .size = sizeof(ram), .hva = (uint64_t)(uintptr_t)ram
+	};
+	rf_vm.slots.nr_slots = 1;
+	table->busy = 0x8010;
+	assert_false(byte(SITE, 0xcc));
+	assert_memory_equal(text + SITE, nop5, 5);
+	ram[4] = 1;
+	assert_true(byte(SITE, 0xcc));
+	ram[4] = 0;
+	assert_true(store(SITE + 1, jmp + 1, 4)); /* what is begun goes on */
+	assert_true(byte(SITE, jmp[0]));
+	assert_false(byte(OTHER, 0xcc));
+	assert_true(byte(LOCK, 0xf0)); /* has no first step */
+	table->sites[1].kind = RF_SITE_KPROBE;
+	assert_true(byte(OTHER, 0xcc));
+	rf_patch_denied(TEXT_GPA + OTHER, 1);
+	table->sites[1].kind = RF_SITE_JUMP_LABEL;
+	ram[4] = ram[5] = ~0u;
+	table->busy = 0x8012; /* no place for a number */
+	assert_false(byte(OTHER, 0xcc));
+	table->busy = 0x8000 + sizeof(ram); /* no memory */
+	assert_false(byte(OTHER, 0xcc));
+	table->busy = TEXT_GPA; /* sealed */
+	assert_false(byte(OTHER, 0xcc));
+	table->busy = UINT64_MAX - 3;
+	assert_false(byte(OTHER, 0xcc));
+	table->busy = 0;
+	assert_true(byte(OTHER, 0xcc));
+	rf_vm.slots.nr_slots = 0;
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(whole_patch),	   T(back_again), T(direct_byte),      T(batch),
-		T(batches),	   T(illegal),	  T(other_tables),     T(other_memory),
-		T(hostile_table),  T(full),	  T(denied_goes_back), T(restored),
-		T(tables_refused),
+		T(whole_patch),	   T(back_again),	T(direct_byte),
+		T(batch),	   T(batches),		T(illegal),
+		T(other_tables),   T(other_memory),	T(hostile_table),
+		T(full),	   T(denied_goes_back), T(restored),
+		T(tables_refused), T(begun_by_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -530,6 +530,40 @@ static void debugged(void **state)
 	assert_int_equal(patched_byte(f, CODE + 2, 0xcc), RF_PATCH_NOT_A_SITE);
 }
 
+/* --- who begins ------------------------------------------------------------- */
+
+#define BP_DESC (DATA + 0x480)
+
+/* int3 is the kernel's patcher's while it says that it works, a breakpoint's at any time. */
+static void begun_by_nobody(void **state)
+{
+	struct patched *f = *state;
+
+	assert_int_equal(patched_table.busy, 0); /* not known: any may begin */
+	fake_symbol(&f->g, "bp_desc", BP_DESC, 'b');
+	fake_member(&f->g, "bp_patching_desc", "refs", 12, 4);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_table.busy, 0x1000 + (BP_DESC + 12 - TEXT));
+	assert_int_equal(patched_byte(f, JUMP, 0xcc), RF_PATCH_BAD_STEP);
+	assert_non_null(strstr(f->r.why, "patcher"));
+	fake_put64(&f->g, BP_DESC + 8, UINT64_C(1) << 32); /* refs, behind nr_entries */
+	assert_int_equal(patched_byte(f, JUMP, 0xcc), RF_PATCH_STEP);
+	fake_put64(&f->g, BP_DESC + 8, 256); /* no refs */
+	assert_int_equal(patched_byte(f, JUMP, 0xcc), RF_PATCH_STEP); /* what is begun goes on */
+	assert_int_equal(patched_byte(f, JUMP, 0x0f), RF_PATCH_DONE);
+	patched_probe(f, CODE + 1, 0x48, 0);
+	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, CODE + 1, 0x48), RF_PATCH_DONE);
+	fake_put64(&f->g, KGDB, JUMP);
+	assert_int_equal(patched_byte(f, JUMP, 0xcc), RF_PATCH_BAD_STEP);
+	fake_put64(&f->g, KGDB + 16, 2);
+	assert_int_equal(patched_byte(f, JUMP, 0xcc), RF_PATCH_STEP);
+	assert_int_equal(patched_byte(f, JUMP, 0x0f), RF_PATCH_DONE);
+	/* In no memory. */
+	patched_table.busy = UINT64_C(1) << 40;
+	assert_int_equal(patched_byte(f, CALL, 0xcc), RF_PATCH_BAD_STEP);
+}
+
 /* --- static calls --------------------------------------------------------- */
 
 static void to_a_module(void **state)
@@ -667,6 +701,7 @@ int main(void)
 		T(probe_under_a_jump),
 		T(optimised_before),
 		T(debugged),
+		T(begun_by_nobody),
 		T(to_a_module),
 		T(to_the_dispatcher),
 		T(second_cpu),

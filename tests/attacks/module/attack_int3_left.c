@@ -1,33 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The first step of a legal patch and no second one: int3 stays on a site, and whoever runs into it
- * dies. Each step is legal, so it cannot be refused when it is made; that it was abandoned is found
- * by waiting. Kept, it is written again and again, as if somebody were still at it.
+ * dies. It is refused where the kernel's patcher says that it does not work (bp_desc.refs, its own
+ * count of who may look at what it patches); made to say that it does, the step is legal, and that
+ * it was abandoned is found by waiting. Kept, it is written again and again, as if somebody were
+ * still at it.
  */
+#include <linux/atomic.h>
 #include <linux/delay.h>
 
 #include "poke.h"
 
 #define STEP_MS 100
 
-static void leave(struct rf_report *r, bool keep)
+/* arch/x86/kernel/alternative.c struct bp_patching_desc: a pointer, an int, an atomic_t */
+#define REFS_OFFSET 12
+
+static void leave(struct rf_report *r, bool recorded, bool keep)
 {
 	static const u8 int3 = INT3_INSN_OPCODE;
+	u8 *desc = rf_symbol("bp_desc");
 	struct rf_jump_site site;
 	unsigned int waited;
+	bool begun;
 
+	if (!desc) {
+		rf_skip(r, "this kernel keeps its patcher's record elsewhere");
+		return;
+	}
 	if (!rf_jump_site(r, "__xen_pgd_pin", &site) || !rf_poke_begin(r))
 		return;
+	if (recorded)
+		atomic_set((atomic_t *)(desc + REFS_OFFSET), 1);
 	rf_text_poke(r->at, &int3, 1);
 	r->outcome = rf_poke_end(r) ? RF_FAULTED : RF_UNCHANGED;
-	if (READ_ONCE(r->at[0]) != int3)
-		return;
+	begun = READ_ONCE(r->at[0]) == int3;
 	for (waited = 0; waited < rf_patience * 1000 && READ_ONCE(r->at[0]) == int3;
 	     waited += STEP_MS) {
 		msleep(STEP_MS);
 		if (keep && READ_ONCE(r->at[0]) == int3)
 			rf_text_poke(r->at, &int3, 1);
 	}
+	if (recorded)
+		atomic_set((atomic_t *)(desc + REFS_OFFSET), 0);
+	if (!begun)
+		return;
 	rf_say(r, "waited=%ums", waited);
 	r->outcome = memcmp(r->at, r->before, r->len) ? RF_LANDED : RF_RESTORED;
 	if (rf_poke_begin(r)) {
@@ -40,10 +57,15 @@ static void leave(struct rf_report *r, bool keep)
 
 void attack_int3_left(struct rf_report *r)
 {
-	leave(r, false);
+	leave(r, false, false);
+}
+
+void attack_int3_recorded(struct rf_report *r)
+{
+	leave(r, true, false);
 }
 
 void attack_int3_kept(struct rf_report *r)
 {
-	leave(r, true);
+	leave(r, true, true);
 }

@@ -77,6 +77,7 @@
 	RF(idt_lidt_own)	\
 	RF(gdt_callgate)	\
 	RF(int3_left)		\
+	RF(int3_recorded)	\
 	RF(int3_kept)
 
 /* Longest target, in bytes: a disk sector. */
