@@ -15,8 +15,10 @@ void rf_event_post(struct rf_vcpu *v, enum rf_event_kind kind)
 	ev->id = atomic_fetch_add(&rf_vm.next_event, 1);
 	ev->kind = kind;
 	ev->vcpu = v->id;
-	if (kind == RF_EVENT_KERNEL)
+	if (kind == RF_EVENT_KERNEL) {
+		rf_vm.boot = v;
 		atomic_store(&rf_vm.kernel, ev->id);
+	}
 	if (rf_cpu_get_regs(v, &ev->regs))
 		rf_fatal("a vCPU's registers could not be read");
 	rf_channel_post(v);

@@ -434,7 +434,7 @@ static void vmm_loads_msrs(struct rf_vcpu *v, const struct kvm_msrs *msrs)
 		v->loaded_lstar = lstar;
 	else if (!lstar && v == &rf_vm.vcpus[0] &&
 		 (rf_vm.state != RF_VM_BOOTING || atomic_load(&rf_vm.kernel)))
-		rf_vm_reset();
+		rf_vm_reset(NULL);
 }
 
 static int set_signal_mask(struct rf_vcpu *v, const struct kvm_signal_mask *mask)

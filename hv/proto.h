@@ -266,7 +266,8 @@ enum rf_trap_kind {
 	RF_TRAP_LTR = 4,
 	RF_TRAP_MOV_CR0 = 5,
 	RF_TRAP_MOV_CR4 = 6,
-	RF_TRAP_POKE = 7, /* one at most: rf_poke */
+	RF_TRAP_POKE = 7,  /* one at most: rf_poke */
+	RF_TRAP_KEXEC = 8, /* another kernel takes over from here; allowed: as after a reset */
 };
 
 /*

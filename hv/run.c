@@ -25,6 +25,7 @@ static enum rf_next let_msr(struct rf_vcpu *v, const struct rf_exit *e)
 static enum rf_next on_kernel_msr(struct rf_vcpu *v, const struct rf_exit *e)
 {
 	rf_count(RF_COUNT_MSR);
+	v->left_behind = false;
 	/* Further CPUs load what the first one did; a guest's guest has a kernel of its own. */
 	if ((rf_vm.lstar && e->msr.value == rf_vm.lstar) ||
 	    (rf_vm.state == RF_VM_SEALED && rf_cpu_nested(v)))

@@ -207,7 +207,7 @@ void rf_kernel_found(const struct rf_msg_event *ev)
 	pthread_mutex_unlock(&rf_vm.lock);
 }
 
-void rf_vm_reset(void)
+void rf_vm_reset(const struct rf_vcpu *first)
 {
 	pthread_mutex_lock(&rf_vm.lock);
 	rf_gate_close();
@@ -218,6 +218,8 @@ void rf_vm_reset(void)
 	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++)
 		if (rf_vm.vcpus[i].wait.saved.reason && rf_cpu_abandon(&rf_vm.vcpus[i]))
 			rf_fatal("what the guest did before its reset could not be dropped");
+	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++)
+		rf_vm.vcpus[i].left_behind = first && first != &rf_vm.vcpus[i];
 	rf_vm.watch.armed = false;
 	rf_vm.state = RF_VM_BOOTING;
 	rf_vm.lstar = 0;

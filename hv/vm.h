@@ -98,6 +98,7 @@ struct rf_vcpu {
 	struct rf_wait wait;   /* the vCPU thread's while state is NONE or ANSWERED, else under the
 				  channel's lock */
 	uint64_t loaded_lstar; /* put there by the VMM, 0 none: a restored or migrated guest */
+	bool left_behind;      /* in a kernel that went over to another one, on another vCPU */
 	struct rf_kept kept;
 	struct kvm_regs at_out; /* at its last OUT to the traps' port */
 	struct kvm_guest_debug vmm_debug;
@@ -121,6 +122,7 @@ struct rf_vm {
 	atomic_ullong check_ns; /* how often table registers are compared, 0: not */
 	enum rf_vm_state state;
 	uint64_t lstar;
+	struct rf_vcpu *boot;	  /* announced the kernel: others are to be as it is */
 	atomic_int announcing;	  /* a vCPU is announcing a kernel that the VMM loaded */
 	atomic_ullong kernel;	  /* id of the event that announced it: commands name it */
 	uint32_t vmm_msr_reasons; /* KVM_MSR_EXIT_REASON_* the VMM asked for itself */
@@ -181,8 +183,11 @@ int rf_watch_arm(const struct rf_msg_watch *m);
 int rf_mend(const struct rf_msg_mend *m);
 /* The monitor let the kernel set LSTAR: what a restarted monitor must know goes to the board. */
 void rf_kernel_found(const struct rf_msg_event *ev);
-/* The guest was reset: every overlay goes, waits are dropped, the next kernel is awaited. */
-void rf_vm_reset(void);
+/*
+ * Every overlay goes, waits are dropped, the next kernel is awaited. first: the vCPU that goes on
+ * in it, while the others stand where they are until it starts them; NULL: the VMM reset the guest.
+ */
+void rf_vm_reset(const struct rf_vcpu *first);
 
 /* --- patch.c: legal text patching without a round trip ---------------------- */
 /* Writes to a seal's copy and to its decoy; the pages are dirty then. Lock held. */

@@ -7,5 +7,5 @@ INTROSPECTION_SRCS += introspection/disasm.c introspection/store.c introspection
 	introspection/textpatch_functions.c introspection/textpatch_calls.c introspection/textpatch_change.c \
 	introspection/textpatch_ftrace.c introspection/textpatch_probe.c introspection/textpatch_smp.c \
 	introspection/textpatch_poker.c
-INTROSPECTION_SRCS += introspection/gadget.c introspection/gadget_decode.c \
+INTROSPECTION_SRCS += introspection/entry.c introspection/gadget.c introspection/gadget_decode.c \
 	introspection/descriptor.c introspection/descriptor_expect.c

@@ -15,45 +15,12 @@
 #include <string.h>
 
 #include "introspection/disasm_impl.h"
+#include "introspection/entry.h"
 #include "introspection/textpatch.h"
 
-#define SIZE_MAX_READ 4096
 #define PROLOGUE_MAX 96 /* bytes; 47 in Debian's 6.1, 30 in its 6.12 */
 #define PUSHES_MAX 6	/* the registers that a function must keep: System V ABI, 3.2.1 */
 #define FRAME_MAX 1024
-
-struct function {
-	uint64_t start;
-	uint8_t code[SIZE_MAX_READ];
-	size_t len;
-};
-
-static int read_function(const struct rf_kernel *k, const struct rf_memory *m, const char *name,
-			 struct function *f)
-{
-	struct rf_symbol s;
-	rf_gva start, end;
-	rf_gpa gpa;
-
-	if (rf_kernel_address(k, name, &start) || rf_kernel_symbol_extent(k, start, &s, &end) ||
-	    rf_kernel_image_gpa(k, start, &gpa))
-		return -ENOENT;
-	f->start = start.v;
-	f->len = end.v - start.v < sizeof(f->code) ? end.v - start.v : sizeof(f->code);
-	return rf_memory_read(m, gpa, f->code, f->len);
-}
-
-/* endbr64, then the call or NOP of ftrace: SDM vol. 2A ENDBR64, NOP. */
-static size_t behind_entry(const struct function *f)
-{
-	static const uint8_t endbr[4] = { 0xf3, 0x0f, 0x1e, 0xfa };
-	static const uint8_t nop5[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
-	size_t at = f->len > sizeof(endbr) && !memcmp(f->code, endbr, sizeof(endbr)) ? 4 : 0;
-
-	if (at + 5 < f->len && (f->code[at] == 0xe8 || !memcmp(f->code + at, nop5, sizeof(nop5))))
-		at += 5;
-	return at;
-}
 
 /* Does it only compute something into a register that holds no argument? */
 static bool is_harmless(const cs_insn *insn)
@@ -86,10 +53,10 @@ static size_t push_at(const uint8_t *code, size_t len)
 }
 
 /* Up to the `sub $frame, %rsp` behind the pushes; *pops gets what undoes them, *pops_len > 0. */
-static int read_prologue(struct rf_disasm *d, const struct function *f, struct rf_poker *out,
+static int read_prologue(struct rf_disasm *d, const struct rf_function *f, struct rf_poker *out,
 			 uint8_t *pops, size_t *pops_len)
 {
-	size_t at = behind_entry(f), last = at + PROLOGUE_MAX, size = 0, n;
+	size_t at = f->entry, last = at + PROLOGUE_MAX, size = 0, n;
 
 	while (at < f->len && at < last) {
 		const uint8_t *code = f->code + at;
@@ -128,7 +95,7 @@ static int read_prologue(struct rf_disasm *d, const struct function *f, struct r
 
 /* A return, or the jump to one that stands for it where a CPU needs that (6.1
  * arch/x86/kernel/alternative.c apply_returns()). */
-static bool is_return(const struct rf_kernel *k, const struct function *f, size_t at)
+static bool is_return(const struct rf_kernel *k, const struct rf_function *f, size_t at)
 {
 	static const char suffix[] = "return_thunk";
 	struct rf_symbol s;
@@ -154,9 +121,9 @@ int rf_textpatch_poker(struct rf_disasm *d, const struct rf_kernel *k, const str
 {
 	uint8_t pops[2 * PUSHES_MAX];
 	struct rf_poker p = { 0 };
-	struct function f;
+	struct rf_function f;
 	size_t len;
-	int err = read_function(k, m, "__text_poke", &f);
+	int err = rf_function_read(k, m, "__text_poke", &f);
 
 	if (err || rf_kernel_address(k, "text_poke_memcpy", &p.how))
 		return err ? err : -ENOENT;

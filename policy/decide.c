@@ -61,6 +61,8 @@ static const struct row {
 	{ RF_FACT_CONTROL, ANY, ANY, ANY, UNDONE, "control-register-is-pinned" },
 	{ RF_FACT_CONTROL_LATE, ANY, ANY, ANY, LATE, "control-register-is-pinned" },
 
+	{ RF_FACT_KEXEC, ANY, ANY, ANY, DENIED, "kexec-is-denied" },
+
 	{ RF_FACT_DMA, RF_FACT_REGION_TEXT, ANY, ANY, FOUND, "dma-to-sealed-memory" },
 	{ RF_FACT_DMA, RF_FACT_REGION_RODATA, ANY, ANY, FOUND, "dma-to-sealed-memory" },
 	{ RF_FACT_DMA, RF_FACT_REGION_IDT, ANY, ANY, FOUND, "dma-to-sealed-memory" },
@@ -106,6 +108,7 @@ static const struct row undecided[] = {
 	{ RF_FACT_TABLE, ANY, ANY, ANY, FOUND_WAITING, "undecided" },
 	{ RF_FACT_ENTRY, ANY, ANY, ANY, FOUND, "undecided" },
 };
+static const struct row awaited = { .stance = LEGAL, .rule = "kexec-is-awaited" };
 static const struct row unknown = { .stance = DENIED_ALWAYS, .rule = "undecided" };
 
 static bool fits(const struct row *r, const struct rf_facts *f)
@@ -135,7 +138,7 @@ int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct
 
 	if (!rf_policy_mode_text(p->mode) || !rf_on_denied_text(p->on_denied))
 		return -EINVAL;
-	r = find_row(f);
+	r = f->kind == RF_FACT_KEXEC && p->on_kexec == RF_ON_KEXEC_REARM ? &awaited : find_row(f);
 	switch (r->stance) {
 	case LEGAL:
 		*out = (struct rf_decision){ RF_WORD_ALLOWED, RF_ACTION_APPLY, r->rule };

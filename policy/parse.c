@@ -25,7 +25,7 @@ struct file_pin {
 
 struct file {
 	unsigned int version;
-	int *mode, *on_denied;
+	int *mode, *on_denied, *on_kexec;
 	struct file_seal *seal;
 	struct file_pin *pin;
 	unsigned int *dma_sweep_ms;
@@ -41,6 +41,11 @@ static const cyaml_strval_t mode_names[] = {
 static const cyaml_strval_t denied_names[] = {
 	{ "fault", RF_ON_DENIED_FAULT },
 	{ "kill", RF_ON_DENIED_KILL },
+};
+
+static const cyaml_strval_t kexec_names[] = {
+	{ "deny", RF_ON_KEXEC_DENY },
+	{ "rearm", RF_ON_KEXEC_REARM },
 };
 
 /* An enumeration, because libcyaml takes every word that is not a known "no" for a true boolean. */
@@ -78,6 +83,8 @@ static const cyaml_schema_field_t fields[] = {
 	CYAML_FIELD_ENUM_PTR("mode", WORD, struct file, mode, mode_names, COUNT(mode_names)),
 	CYAML_FIELD_ENUM_PTR("on_denied", WORD, struct file, on_denied, denied_names,
 			     COUNT(denied_names)),
+	CYAML_FIELD_ENUM_PTR("on_kexec", WORD, struct file, on_kexec, kexec_names,
+			     COUNT(kexec_names)),
 	CYAML_FIELD_MAPPING_PTR("seal", CYAML_FLAG_OPTIONAL, struct file, seal, seal_fields),
 	CYAML_FIELD_MAPPING_PTR("pin", CYAML_FLAG_OPTIONAL, struct file, pin, pin_fields),
 	CYAML_FIELD_UINT_PTR("dma_sweep_ms", CYAML_FLAG_OPTIONAL, struct file, dma_sweep_ms),
@@ -115,6 +122,7 @@ void rf_policy_default(struct rf_policy *out)
 	*out = (struct rf_policy){
 		.mode = RF_MODE_ENFORCE,
 		.on_denied = RF_ON_DENIED_FAULT,
+		.on_kexec = RF_ON_KEXEC_DENY,
 		.seal_text = true,
 		.seal_rodata = true,
 		.pin_msrs = true,
@@ -198,6 +206,8 @@ static int convert(const struct file *f, struct rf_policy_diag *diag, struct rf_
 		p.mode = (enum rf_policy_mode) * f->mode;
 	if (f->on_denied)
 		p.on_denied = (enum rf_on_denied) * f->on_denied;
+	if (f->on_kexec)
+		p.on_kexec = (enum rf_on_kexec) * f->on_kexec;
 	if (f->seal && f->seal->text)
 		p.seal_text = *f->seal->text;
 	if (f->seal && f->seal->rodata)

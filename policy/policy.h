@@ -28,9 +28,15 @@ enum rf_on_denied {
 	RF_ON_DENIED_KILL,	/* recorded, then the VM is ended; not for what a device wrote */
 };
 
+enum rf_on_kexec {
+	RF_ON_KEXEC_DENY = 1, /* no other kernel than the one that was sealed */
+	RF_ON_KEXEC_REARM, /* all seals and pins go, and the next kernel is sealed as at a boot */
+};
+
 struct rf_policy {
 	enum rf_policy_mode mode;
 	enum rf_on_denied on_denied;
+	enum rf_on_kexec on_kexec;
 	bool seal_text, seal_rodata;
 	bool pin_msrs; /* what leads into the kernel keeps the value it had at the seal */
 	bool pin_debugctl, pin_spec_ctrl; /* these two as well */
@@ -91,6 +97,7 @@ enum rf_fact_kind {
 	RF_FACT_LOAD,	      /* a register is being loaded by an instruction of the kernel's */
 	RF_FACT_TABLE,	      /* registers of a vCPU, compared; it waits */
 	RF_FACT_ENTRY,	      /* what stands in a descriptor table */
+	RF_FACT_KEXEC,	      /* the kernel is about to start another one */
 };
 
 enum rf_fact_region {

@@ -442,8 +442,9 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 		return rf_judge_tables(g, ev);
 	case RF_EVENT_RESET:
 		rf_guest_forget(g);
-		return rf_note(g, "reset", "seals released",
-			       "the VMM reset the guest; the next kernel is sealed as it comes up");
+		return rf_note(
+			g, "reset", "seals released",
+			"a reset by the VMM, or kexec; the next kernel is sealed as it comes up");
 	}
 	return -EBADMSG;
 }

@@ -218,7 +218,9 @@ static int conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct lo
 		return g->hv->ops->verdict(g->hv, &l->v);
 	case RF_ACTION_APPLY:
 		l->v.verdict = RF_VERDICT_ALLOW;
-		l->r.outcome = facts->kind == RF_FACT_TABLE ? "left as it is" : "applied";
+		l->r.outcome = facts->kind == RF_FACT_TABLE   ? "left as it is"
+			       : facts->kind == RF_FACT_KEXEC ? "let go, with all seals released"
+							      : "applied";
 		break;
 	case RF_ACTION_KILL:
 		l->v.verdict = RF_VERDICT_KILL;
@@ -483,4 +485,16 @@ int rf_judge_load(struct rf_guest *g, const struct rf_msg_event *ev, const struc
 	l.r.detail = detail;
 	l.nothing_to_apply = load && !value;
 	return conclude(g, ev, &l, facts);
+}
+
+int rf_judge_kexec(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	const struct rf_facts facts = { .kind = RF_FACT_KEXEC };
+	struct look l;
+
+	look_at(g, ev, "kexec", &l);
+	l.r.has_writer = true;
+	rf_name_address(g, &l.paging, ev->regs.rip, &l.r.writer);
+	l.r.detail = "another kernel was to take over";
+	return conclude(g, ev, &l, &facts);
 }

@@ -117,6 +117,7 @@ int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev);
  */
 int rf_judge_load(struct rf_guest *g, const struct rf_msg_event *ev, const struct rf_facts *facts,
 		  uint64_t target, const char *detail, const struct rf_table *value);
+int rf_judge_kexec(struct rf_guest *g, const struct rf_msg_event *ev);
 /* The region that holds gpa, or NULL. */
 const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa);
 /* Symbol or module behind an address; never fails, leaves names empty. */

@@ -380,6 +380,8 @@ int rf_judge_trap(struct rf_guest *g, const struct rf_msg_event *ev)
 	char detail[192];
 	bool known;
 
+	if (ev->trap.kind == RF_TRAP_KEXEC)
+		return rf_judge_kexec(g, ev);
 	if (ev->trap.kind < RF_TRAP_LIDT || ev->trap.kind > RF_TRAP_MOV_CR4)
 		return -EBADMSG;
 	if (ev->trap.kind >= RF_TRAP_MOV_CR0) {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cli/monitor/monitor.h"
+#include "introspection/entry.h"
 #include "introspection/gadget.h"
 
 #define CANDIDATES 1024
@@ -194,62 +195,93 @@ static int pick(struct hunt *h, const struct rf_region *text, struct rf_msg_trap
 	return 0;
 }
 
-/* Without it patching is slower, and as well guarded. */
-static void add_poker(struct rf_guest *g, const struct rf_region *text, struct rf_msg_traps *m)
+static void insert(const struct rf_guest *g, const struct rf_region *text, uint64_t gva,
+		   const uint8_t *bytes, uint8_t len, enum rf_trap_kind kind,
+		   struct rf_msg_traps *m)
 {
-	struct rf_trap_site site = { .kind = RF_TRAP_POKE };
-	struct rf_poker p;
+	struct rf_trap_site site = { .gpa = text->gpa + (gva - text->gva),
+				     .len = len,
+				     .kind = (uint8_t)kind };
 	uint32_t i = m->count;
 
-	if (!g->table || !g->table->kernel || m->count == RF_TRAP_MAX ||
-	    rf_textpatch_poker(g->disasm, g->kernel, &g->mem, &p) ||
-	    !rf_within(p.at.v, p.len, text->gva, text->size) ||
-	    !rf_within(p.back.v, 1, text->gva, text->size) || is_patched(g, p.at.v, p.len))
+	if (m->count == RF_TRAP_MAX || !rf_within(gva, len, text->gva, text->size) ||
+	    is_patched(g, gva, len))
 		return;
-	m->poke = (struct rf_poke){ p.how.v, p.back.v, p.frame, 0 };
-	site.gpa = text->gpa + (p.at.v - text->gva);
-	site.len = p.len;
-	memcpy(site.bytes, p.bytes, p.len);
+	memcpy(site.bytes, bytes, len);
 	for (; i && m->sites[i - 1].gpa > site.gpa; i--)
 		m->sites[i] = m->sites[i - 1];
 	m->sites[i] = site;
 	m->count++;
 }
 
+/*
+ * What kexec, and a crash, run last of this kernel (kernel/kexec_core.c kernel_kexec(),
+ * __crash_kexec()). Who goes on without it meets what is sealed and pinned.
+ */
+static void add_kexec(struct rf_guest *g, const struct rf_region *text, struct rf_msg_traps *m)
+{
+	struct rf_insns head;
+
+	if (!rf_function_head(g->disasm, g->kernel, &g->mem, "machine_kexec", 3, &head))
+		insert(g, text, head.at.v, head.bytes, head.len, RF_TRAP_KEXEC, m);
+}
+
+/* Without it patching is slower, and as well guarded. */
+static void add_poker(struct rf_guest *g, const struct rf_region *text, struct rf_msg_traps *m)
+{
+	uint32_t before = m->count;
+	struct rf_poker p;
+
+	if (!g->table || !g->table->kernel ||
+	    rf_textpatch_poker(g->disasm, g->kernel, &g->mem, &p) ||
+	    !rf_within(p.back.v, 1, text->gva, text->size))
+		return;
+	insert(g, text, p.at.v, p.bytes, p.len, RF_TRAP_POKE, m);
+	if (m->count > before)
+		m->poke = (struct rf_poke){ p.how.v, p.back.v, p.frame, 0 };
+}
+
 /* What is sealed ends with the page; the kernel's text does not. */
-static int find_sites(struct rf_guest *g, struct rf_msg_traps *m, uint32_t *left_out)
+static int add_loads(struct rf_guest *g, const struct rf_region *text, struct rf_msg_traps *m,
+		     uint32_t *left_out)
 {
 	static struct hunt h; /* one VM a process */
-	const struct rf_region *text = NULL;
 	rf_gva end;
-	int err;
+	int err = rf_kernel_address(g->kernel, "_etext", &end);
 
-	for (uint32_t i = 0; i < g->regions_count; i++)
-		if (g->regions[i].region.kind == RF_REGION_TEXT)
-			text = &g->regions[i].region;
-	if (!text)
-		return 0;
-	if (!g->tables_known && !g->control_by_traps) {
-		add_poker(g, text, m);
-		return 0;
-	}
-	err = rf_kernel_address(g->kernel, "_etext", &end);
 	if (err)
 		return err;
 	h = (struct hunt){ .g = g };
 	err = rf_gadgets_find(NULL, g->kernel, &g->mem, rf_gva_of(text->gva), end, candidate, &h);
 	if (!err)
 		err = pick(&h, text, m);
-	if (!err)
-		add_poker(g, text, m);
 	*left_out = h.left_out;
 	return err;
+}
+
+static int find_sites(struct rf_guest *g, struct rf_msg_traps *m, uint32_t *left_out)
+{
+	const struct rf_region *text = NULL;
+	int err = 0;
+
+	for (uint32_t i = 0; i < g->regions_count; i++)
+		if (g->regions[i].region.kind == RF_REGION_TEXT)
+			text = &g->regions[i].region;
+	if (!text)
+		return 0;
+	if (g->tables_known || g->control_by_traps)
+		err = add_loads(g, text, m, left_out);
+	if (err)
+		return err;
+	add_poker(g, text, m);
+	add_kexec(g, text, m);
+	return 0;
 }
 
 bool rf_traps_load(const struct rf_guest *g)
 {
 	for (uint32_t i = 0; i < g->traps_count; i++)
-		if (g->traps[i].kind != RF_TRAP_POKE)
+		if (g->traps[i].kind < RF_TRAP_POKE)
 			return true;
 	return false;
 }
@@ -258,8 +290,9 @@ int rf_traps_begin(struct rf_guest *g)
 {
 	struct rf_msg_traps m = { .kernel = g->kernel_event };
 	struct rf_backend_info info;
-	uint32_t left_out = 0, loads;
+	uint32_t left_out = 0, loads = 0;
 	char text[160];
+	bool kexec = false;
 	int err = g->hv->ops->info(g->hv, &info);
 
 	if (err)
@@ -284,11 +317,14 @@ int rf_traps_begin(struct rf_guest *g)
 		return err;
 	memcpy(g->traps, m.sites, sizeof(g->traps));
 	g->traps_count = m.count;
-	loads = m.count - (m.poke.how != 0);
-	snprintf(text, sizeof(text), "%u instructions that load descriptor tables%s%s%s", loads,
+	for (uint32_t i = 0; i < m.count; i++) {
+		loads += m.sites[i].kind < RF_TRAP_POKE;
+		kexec |= m.sites[i].kind == RF_TRAP_KEXEC;
+	}
+	snprintf(text, sizeof(text), "%u instructions that load descriptor tables%s%s%s%s", loads,
 		 g->control_by_traps ? " or control registers" : "",
 		 left_out ? "; there are more than could be replaced" : "",
-		 m.poke.how ? "; the kernel's own text patching" : "");
+		 m.poke.how ? "; text patching" : "", kexec ? "; kexec" : "");
 	return rf_note(g, "traps", "planted in the sealed text", text);
 }
 

@@ -82,7 +82,7 @@ int rf_cr_pin(uint64_t cr0, uint64_t cr4)
 
 	if (pinned.cr0 | pinned.cr4)
 		return -EALREADY;
-	err = rf_kvm(rf_vm.vcpus[0].fd, KVM_GET_SREGS, &s);
+	err = rf_kvm(rf_vm.boot->fd, KVM_GET_SREGS, &s);
 	if (err)
 		return err;
 	rf_vm.board->cr0_pinned = pinned.cr0 = cr0 & s.cr0 & UINT32_MAX;

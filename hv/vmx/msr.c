@@ -154,7 +154,7 @@ int rf_msr_pin(const struct rf_msg_pin *m)
 		if (count && p.index <= next[count - 1].index)
 			err = -EINVAL;
 		/* What this VM has not got gives #GP without us. */
-		if (!err && !rf_cpu_get_msr(&rf_vm.vcpus[0], p.index, &p.value)) {
+		if (!err && !rf_cpu_get_msr(rf_vm.boot, p.index, &p.value)) {
 			/* SVM keeps 32 bits for an AMD guest, whose SYSENTER is #UD in long mode
 			 * (arch/x86/kvm/svm/svm.c svm_get_msr()). */
 			if (p.index == MSR_SYSENTER_EIP && !(p.value >> 32))

@@ -186,7 +186,7 @@ static int check_sites(const struct rf_msg_traps *m)
 		const struct rf_overlay *o = text_of(s);
 
 		if (s->len <= RF_TRAP_LEN || s->len > sizeof(s->bytes) || s->reg > 15 ||
-		    s->kind < RF_TRAP_LIDT || s->kind > RF_TRAP_POKE || !o)
+		    s->kind < RF_TRAP_LIDT || s->kind > RF_TRAP_KEXEC || !o)
 			return -EINVAL;
 		if (s->kind == RF_TRAP_POKE && (pokes++ || m->poke.back - o->gva >= o->gpa.size))
 			return -EINVAL;
@@ -320,7 +320,7 @@ bool rf_trap_settle(struct rf_vcpu *v, const struct rf_trap_site *site, uint64_t
 	uint64_t cleared;
 	int err;
 
-	if (site->kind < RF_TRAP_MOV_CR0)
+	if (site->kind != RF_TRAP_MOV_CR0 && site->kind != RF_TRAP_MOV_CR4)
 		return false;
 	if (rf_cpu_get_regs(v, &r))
 		rf_fatal("a vCPU's registers could not be read");
@@ -344,6 +344,11 @@ int rf_trap_enforce(struct rf_vcpu *v, bool allowed)
 	const struct rf_msg_event *ev = &v->wait.event;
 	const struct rf_msg_verdict *verdict = &v->wait.verdict;
 
+	/* The VMM's own memory has the instruction, and runs it. */
+	if (allowed && ev->trap.kind == RF_TRAP_KEXEC) {
+		rf_vm_reset(v);
+		return 0;
+	}
 	/* What the CPU would not take is the guest's own fault. */
 	if (!allowed || load(v, ev->trap.kind, &verdict->table, ev->trap.value))
 		return rf_cpu_fault(v, verdict);
@@ -365,7 +370,7 @@ bool rf_tables_due(struct rf_vcpu *v)
 	struct kvm_sregs s;
 	struct kvm_regs r;
 
-	if (!every)
+	if (!every || v->left_behind)
 		return false;
 	now = read_clock(CLOCK_MONOTONIC_COARSE);
 	if (now - v->kept.looked_ns < every && v->kept.looked_ns)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The trap in the kernel's own patcher: what the table allows is done there, all else goes on. */
+/* Traps in functions of the kernel's: its patcher, where what the table allows is done and all else goes on; and kexec. */
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -155,4 +155,64 @@ void poke_rules(void)
 	m.count = 2;
 	CHECK_EQ(monitor_traps(&m), -EINVAL); /* one at most */
 	CHECK_EQ(monitor_board()->traps_count, 0);
+}
+
+/* --- kexec -------------------------------------------------------------------- */
+
+static uint32_t word;
+
+static bool say(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
+{
+	v->verdict = word;
+	v->vector = 13;
+	memcpy(v->gpr, ev->regs.gpr, sizeof(v->gpr));
+	v->rip = ev->regs.rip;
+	v->rflags = ev->regs.rflags;
+	return true;
+}
+
+/* The same code: its `sub` is where another kernel takes over. */
+static void about_to_kexec(uint32_t verdict)
+{
+	uint64_t kernel = poked_machine();
+	struct rf_msg_traps m = message(kernel);
+
+	m.sites[0].kind = RF_TRAP_KEXEC;
+	CHECK_EQ(monitor_traps(&m), 0);
+	word = verdict;
+	monitor_set_judge(say);
+	CPU_START(&vm.cpus[0], g_call, .r8 = SEALED, .rbx = 7);
+	CHECK_EQ(cpu_wait(&vm.cpus[0]), KVM_EXIT_HLT);
+}
+
+void kexec_denied(void)
+{
+	struct fault f;
+
+	about_to_kexec(RF_VERDICT_DENY);
+	CHECK(cpu_faulted(&vm.cpus[0], &f));
+	CHECK_EQ(f.vector, 13);
+	CHECK_EQ(f.rip, TRAP);
+	CHECK_EQ(monitor_event(1, RF_EVENT_TRAP).trap.kind, RF_TRAP_KEXEC);
+	CHECK_EQ(monitor_board()->state, RF_VM_SEALED);
+}
+
+void kexec_let(void)
+{
+	struct cpu *c = &vm.cpus[0];
+	uint64_t kernel;
+
+	about_to_kexec(RF_VERDICT_ALLOW);
+	CHECK(!cpu_faulted(c, &(struct fault){ 0 }));
+	CHECK_EQ(cpu_regs(c).rax, 0x7e); /* on in the instruction itself */
+	CHECK_EQ(cpu_regs(c).rsp, STACK + 0x1000);
+	monitor_event(2, RF_EVENT_RESET);
+	CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
+	CHECK_EQ(monitor_board()->traps_count, 0);
+	CHECK(!sealed_copy(TRAP));
+	/* The next one. */
+	kernel = kernel_starts(3);
+	CHECK_EQ(seal_both(kernel), 0);
+	kernel_goes_on(kernel);
+	CHECK_EQ(monitor_board()->state, RF_VM_SEALED);
 }

@@ -93,6 +93,8 @@ static const struct {
 	S(reset_releases),
 	S(text_poked),
 	S(poke_rules),
+	S(kexec_denied),
+	S(kexec_let),
 	S(traps_planted),
 	S(traps_refused),
 	S(trap_allowed),

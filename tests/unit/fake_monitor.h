@@ -100,6 +100,7 @@ struct fake {
 	int traps_err, mend_err;
 	unsigned int mends;
 	struct rf_msg_traps trapped;
+	uint64_t kexec; /* where machine_kexec() begins, 0 nobody knows */
 	uint64_t poker; /* where the kernel's patcher makes room on its stack; 0: nobody knows */
 
 	int log_fd, saved_fd, notify[2];

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "introspection/entry.h"
 #include "introspection/gadget.h"
 #include "tests/unit/fake_monitor.h"
 
@@ -201,9 +202,8 @@ int rf_tables_init(const struct rf_kernel *k, const struct rf_memory *m, const s
 				   .cpus = cpus };
 	for (uint64_t i = 0; i < 2; i++)
 		cpus[i] = (struct rf_cpu_tables){ IMAGE_GVA + (fake.gdt_at ? fake.gdt_at : GDT_AT) +
-							i * RF_PAGE_SIZE,
-						  GDT_RO_GVA + i * 0x10000,
-						  TSS_GVA + i * 0x10000 };
+							  i * RF_PAGE_SIZE,
+						  GDT_RO_GVA + i * 0x10000, TSS_GVA + i * 0x10000 };
 	for (unsigned int i = 0; i < 32; i++)
 		out->idt.exception[i] = IMAGE_GVA + 0x100 + i * 16;
 	return 0;
@@ -334,6 +334,17 @@ int rf_textpatch_refresh(struct rf_textpatch *t, const struct rf_memory *m,
 {
 	fake.refreshed++;
 	return fake.refresh_err;
+}
+
+int rf_function_head(struct rf_disasm *d, const struct rf_kernel *k, const struct rf_memory *m,
+		     const char *name, uint8_t least, struct rf_insns *out)
+{
+	if (!fake.kexec || strcmp(name, "machine_kexec"))
+		return -ENOENT;
+	*out = (struct rf_insns){ .at = rf_gva_of(fake.kexec),
+				  .bytes = { 0x41, 0x55, 0x41, 0x54 },
+				  .len = 4 };
+	return 0;
 }
 
 int rf_textpatch_poker(struct rf_disasm *d, const struct rf_kernel *k, const struct rf_memory *m,

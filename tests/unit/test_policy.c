@@ -25,6 +25,7 @@ static void test_defaults(void **state)
 	rf_policy_default(&p);
 	assert_int_equal(p.mode, RF_MODE_ENFORCE);
 	assert_int_equal(p.on_denied, RF_ON_DENIED_FAULT);
+	assert_int_equal(p.on_kexec, RF_ON_KEXEC_DENY);
 	assert_true(p.seal_text && p.seal_rodata);
 	assert_true(p.pin_tables);
 	assert_int_equal(p.register_check_ms, 1000);
@@ -227,6 +228,8 @@ static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pa
 		return "undecided";
 	case RF_FACT_ABANDONED:
 		return f->region == RF_FACT_REGION_TEXT ? "text-patch-abandoned" : "undecided";
+	case RF_FACT_KEXEC:
+		return "kexec-is-denied";
 	case RF_FACT_CONTROL:
 	case RF_FACT_CONTROL_LATE:
 		return "control-register-is-pinned";
@@ -244,7 +247,8 @@ static void check(const struct rf_policy *p, const struct rf_facts *f)
 	assert_string_equal(d.rule, rule);
 	observable = f->kind == RF_FACT_WRITE || f->kind == RF_FACT_MSR ||
 		     f->kind == RF_FACT_CONTROL || f->kind == RF_FACT_CONTROL_LATE ||
-		     f->kind == RF_FACT_LOAD || f->kind == RF_FACT_TABLE;
+		     f->kind == RF_FACT_LOAD || f->kind == RF_FACT_TABLE ||
+		     f->kind == RF_FACT_KEXEC;
 	if (legal) {
 		assert_int_equal(d.word, RF_WORD_ALLOWED);
 		assert_int_equal(d.action, RF_ACTION_APPLY);
@@ -257,14 +261,15 @@ static void check(const struct rf_policy *p, const struct rf_facts *f)
 	} else if (f->kind == RF_FACT_TABLE) { /* found later, but the vCPU waits */
 		assert_int_equal(d.word, RF_WORD_DETECTED);
 		assert_int_equal(d.action, p->on_denied == RF_ON_DENIED_KILL ? RF_ACTION_KILL
-									    : RF_ACTION_SUPPRESS);
-	} else if (f->kind == RF_FACT_DMA || f->kind == RF_FACT_ABANDONED || f->kind == RF_FACT_ENTRY) {
+									     : RF_ACTION_SUPPRESS);
+	} else if (f->kind == RF_FACT_DMA || f->kind == RF_FACT_ABANDONED ||
+		   f->kind == RF_FACT_ENTRY) {
 		assert_int_equal(d.word, RF_WORD_DETECTED);
 		assert_int_equal(d.action, RF_ACTION_SUPPRESS);
 	} else {
-		assert_int_equal(d.word, f->kind == RF_FACT_CONTROL	 ? RF_WORD_UNDONE :
-					 f->kind == RF_FACT_CONTROL_LATE ? RF_WORD_DETECTED :
-									   RF_WORD_BLOCKED);
+		assert_int_equal(d.word, f->kind == RF_FACT_CONTROL	   ? RF_WORD_UNDONE
+					 : f->kind == RF_FACT_CONTROL_LATE ? RF_WORD_DETECTED
+									   : RF_WORD_BLOCKED);
 		assert_int_equal(d.action,
 				 p->mode == RF_MODE_ENFORCE && p->on_denied == RF_ON_DENIED_KILL
 					 ? RF_ACTION_KILL
@@ -281,7 +286,7 @@ static void test_every_combination(void **state)
 	rf_policy_default(&p);
 	for (int mode = RF_MODE_ENFORCE; mode <= RF_MODE_OBSERVE; mode++)
 		for (int denied = RF_ON_DENIED_FAULT; denied <= RF_ON_DENIED_KILL; denied++)
-			for (int kind = 0; kind <= RF_FACT_ENTRY + 1; kind++)
+			for (int kind = 0; kind <= RF_FACT_KEXEC + 1; kind++)
 				for (int region = 0; region <= RF_FACT_REGION_IDT + 1; region++)
 					for (int patch = 0; patch <= RF_FACT_PATCH_ILLEGAL_INSN + 1;
 					     patch++)
@@ -294,7 +299,26 @@ static void test_every_combination(void **state)
 							p.on_denied = denied;
 							check(&p, &f);
 						}
-	assert_int_equal(n, 2 * 2 * 12 * 6 * 7 * 8);
+	assert_int_equal(n, 2 * 2 * 13 * 6 * 7 * 8);
+}
+
+/* Only this one depends on what the owner wants. */
+static void test_kexec(void **state)
+{
+	const struct rf_facts f = { .kind = RF_FACT_KEXEC };
+	struct rf_policy_diag diag;
+	struct rf_decision d;
+	struct rf_policy p;
+
+	assert_int_equal(parse("version: 1\non_kexec: deny\n", &diag, &p), 0);
+	assert_int_equal(rf_policy_decide(&p, &f, &d), 0);
+	assert_int_equal(d.word, RF_WORD_BLOCKED);
+	assert_int_equal(parse("version: 1\non_kexec: rearm\n", &diag, &p), 0);
+	assert_int_equal(rf_policy_decide(&p, &f, &d), 0);
+	assert_int_equal(d.word, RF_WORD_ALLOWED);
+	assert_int_equal(d.action, RF_ACTION_APPLY);
+	assert_string_equal(d.rule, "kexec-is-awaited");
+	assert_int_equal(parse("version: 1\non_kexec: allow\n", &diag, &p), -EBADMSG);
 }
 
 static void test_no_facts_is_blocked(void **state)
@@ -333,6 +357,7 @@ int main(void)
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_files_on_disk),
 		cmocka_unit_test(test_every_combination),
+		cmocka_unit_test(test_kexec),
 		cmocka_unit_test(test_no_facts_is_blocked),
 		cmocka_unit_test(test_invalid_policy),
 	};

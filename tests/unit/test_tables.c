@@ -220,6 +220,38 @@ static void patcher_alone(void **state)
 	assert_int_equal(guest.traps_count, 1);
 }
 
+static void kexec(void **state)
+{
+	struct rf_msg_event ev;
+
+	fake.kexec = IMAGE_GVA + CODE + 16;
+	fake_sealed();
+	assert_int_equal(fake.trapped.count, 5);
+	assert_int_equal(fake.trapped.sites[1].kind, RF_TRAP_KEXEC);
+	assert_int_equal(fake.trapped.poke.how, 0);
+	ev = fake_event(RF_EVENT_TRAP);
+	ev.trap.kind = RF_TRAP_KEXEC;
+	ev.trap.gpa = fake.trapped.sites[1].gpa;
+	ev.trap.len = 4;
+	ev.regs.rip = fake.kexec;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_int_equal(fake_verdict()->vector, 13);
+	assert_int_equal(fake_verdict()->rip, fake.kexec);
+	assert_string_equal(fake_text(fake_line(0), "kind"), "kexec");
+	assert_string_equal(fake_text(fake_line(0), "verdict"), "blocked");
+	guest.policy.on_kexec = RF_ON_KEXEC_REARM;
+	ev = fake_event(RF_EVENT_TRAP);
+	ev.trap.kind = RF_TRAP_KEXEC;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_string_equal(fake_text(fake_line(0), "verdict"), "allowed");
+	guest.policy.on_kexec = RF_ON_KEXEC_DENY;
+	guest.policy.mode = RF_MODE_OBSERVE;
+	ev = fake_event(RF_EVENT_TRAP);
+	ev.trap.kind = RF_TRAP_KEXEC;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_string_equal(fake_text(fake_line(0), "verdict"), "detected");
+}
+
 /* In unsealed text, or where the kernel patches, it is left alone. */
 static void patcher_elsewhere(void **state)
 {
@@ -660,7 +692,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 		T(planted), T(a_device_over_a_trap), T(control_registers_too), T(not_where_the_kernel_patches),
-		T(no_patch_on_a_trap), T(by_policy), T(patcher), T(patcher_alone), T(patcher_elsewhere), T(refused_by_the_fence), T(taken_over), T(idtr), T(gdtr),
+		T(no_patch_on_a_trap), T(by_policy), T(patcher), T(patcher_alone), T(patcher_elsewhere), T(kexec), T(refused_by_the_fence), T(taken_over), T(idtr), T(gdtr),
 		T(ldtr), T(tr), T(gates_at_the_seal), T(a_gate_is_not_written), T(a_call_gate_in_a_gdt), T(left_as_it_is),
 		T(registers), T(a_pinned_msr), T(taken_over_after_a_forgery), T(a_kernel_that_does_not_tell),
 	};

@@ -46,7 +46,9 @@ asleep() {
 
 kexec_now() { from_disks && life kexec now /tmp/kernel /tmp/initrd "$(option next | tr , ' ')" && say "life loaded" && life reboot; }
 
+# On the processor that the first kernel did not come up on.
 kexec_crash() {
+	taskset -p 2 $$ >/dev/null
 	from_disks && life kexec crash /tmp/kernel /tmp/initrd "$(option next | tr , ' ')" && say "life loaded" || return 1
 	echo c >/proc/sysrq-trigger
 }
