@@ -65,7 +65,7 @@ echo "kvm_intel ept=$(cat /sys/module/kvm_intel/parameters/ept)"
 ringfence doctor
 """
 # As attacks.jobs_for(), but what is found by looking is looked for more often: three seconds would be three minutes.
-ATTACK = "DISK=disk.img l2 {pair.kernel} {pair.cpus} 'rf.mode=attack rf.attacks={names} rf.linger={linger} rf.patience=4'\n"
+ATTACK = "DISK=disk.img l2 {pair.kernel} {pair.cpus} 'rf.mode=attack rf.attacks={names} rf.linger={linger} rf.patience={patience}'\n"
 PROTECTED = """printf 'version: 1\\ndma_sweep_ms: 100\\npatch_timeout_ms: 1000\\n' >policy
 WRAP="ringfence run --name vmx --policy policy --audit $OUT/audit.jsonl --"
 """
@@ -246,6 +246,12 @@ def check_sealed(result: runner.Result) -> None:
     suite.sealed(suite.Outcome(result))
 
 
+def check_wp(protected: attacks.Attempt) -> None:
+    """A store with CR0.WP cleared, which nobody hears of here, is blocked all the same."""
+    suite.check("wp=cleared" in protected.detail, f"WP was not cleared: {protected.detail}")
+    suite.check(protected.result == "faulted", f"the store with WP cleared: {protected.result}")
+
+
 def judge(results: dict[str, runner.Result], pair: attacks.Pair) -> Verdicts:
     """Every test's verdict."""
     # arch/x86/kvm/kvm_cache_regs.h KVM_POSSIBLE_CR0_GUEST_BITS: no exit, nobody is told.
@@ -261,6 +267,8 @@ def judge(results: dict[str, runner.Result], pair: attacks.Pair) -> Verdicts:
     pair.records = attacks.read_records(protected.out / "audit.jsonl")
     if not pair.control:
         verdicts.add("attacks", "the control guest told of no attack")
+    if "cr0_wp" in pair.protected and "syscall_table" in pair.protected:
+        verdicts.check("wp-cleared", lambda _: check_wp(pair.protected["syscall_table"]), protected)
     for row, wrong in attacks.judge(pair, False):
         if "skipped" in row:
             verdicts.skip(row["name"], row["skipped"])
@@ -277,8 +285,8 @@ def main() -> int:
     pair = attacks.Pair(KERNEL, 1)
     jobs = [runner.Job("host", FACTS, JOB_SECONDS),
             runner.Job("demo", (HERE / "jobs/demo.sh").read_text(), 2 * JOB_SECONDS)]
-    for side, script, linger in (("control", "", 0), ("protected", PROTECTED, 0.5)):
-        script += ATTACK.format(pair=pair, names=options.attacks, linger=linger)
+    for side, script, linger, patience in (("control", "", 0, 1), ("protected", PROTECTED, 0.5, 4)):
+        script += ATTACK.format(pair=pair, names=options.attacks, linger=linger, patience=patience)
         jobs += [runner.Job(pair.job_name(side), script, JOB_SECONDS)] if options.attacks else []
     began = time.monotonic()
     try:
