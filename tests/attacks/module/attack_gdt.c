@@ -68,6 +68,7 @@ void attack_gdt_callgate(struct rf_report *r)
 	for (waited = 0; waited < rf_patience * 1000 && !memcmp(at, &gate, sizeof(gate));
 	     waited += STEP_MS)
 		msleep(STEP_MS);
+	msleep(STEP_MS); /* of a descriptor of two halves the second is cleared after the first */
 	now = *at;
 	rf_say(r, "waited=%ums", waited);
 	if (!taken)

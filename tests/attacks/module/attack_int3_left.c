@@ -6,32 +6,25 @@
  * it was abandoned is found by waiting. Kept, it is written again and again, as if somebody were
  * still at it.
  */
-#include <linux/atomic.h>
 #include <linux/delay.h>
 
 #include "poke.h"
 
 #define STEP_MS 100
 
-/* arch/x86/kernel/alternative.c struct bp_patching_desc: a pointer, an int, an atomic_t */
-#define REFS_OFFSET 12
-
 static void leave(struct rf_report *r, bool recorded, bool keep)
 {
 	static const u8 int3 = INT3_INSN_OPCODE;
-	u8 *desc = rf_symbol("bp_desc");
 	struct rf_jump_site site;
 	unsigned int waited;
 	bool begun;
 
-	if (!desc) {
-		rf_skip(r, "this kernel keeps its patcher's record elsewhere");
-		return;
-	}
 	if (!rf_jump_site(r, "__xen_pgd_pin", &site) || !rf_poke_begin(r))
 		return;
-	if (recorded)
-		atomic_set((atomic_t *)(desc + REFS_OFFSET), 1);
+	if (!rf_poke_record(recorded)) {
+		rf_poke_end(r);
+		return rf_skip(r, "this kernel keeps its patcher's record elsewhere");
+	}
 	rf_text_poke(r->at, &int3, 1);
 	r->outcome = rf_poke_end(r) ? RF_FAULTED : RF_UNCHANGED;
 	begun = READ_ONCE(r->at[0]) == int3;
@@ -41,8 +34,7 @@ static void leave(struct rf_report *r, bool recorded, bool keep)
 		if (keep && READ_ONCE(r->at[0]) == int3)
 			rf_text_poke(r->at, &int3, 1);
 	}
-	if (recorded)
-		atomic_set((atomic_t *)(desc + REFS_OFFSET), 0);
+	rf_poke_record(false);
 	if (!begun)
 		return;
 	rf_say(r, "waited=%ums", waited);

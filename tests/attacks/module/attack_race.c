@@ -270,6 +270,7 @@ static void attempt(struct rf_report *r, bool crowded)
 	if (!race.alias)
 		return rf_skip(r, "vmap failed");
 	race.until = jiffies + msecs_to_jiffies(RACE_MS);
+	rf_poke_record(true);
 	if (crowded) {
 		store_byte(race.site, INT3_INSN_OPCODE);
 		gather();
@@ -281,6 +282,7 @@ static void attempt(struct rf_report *r, bool crowded)
 	put_back(r);
 	if (crowded)
 		disperse(r);
+	rf_poke_record(false);
 	rf_kept(r, "text", !memcmp(r->at, r->before, r->len));
 	vunmap(race.alias);
 }

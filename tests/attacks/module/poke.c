@@ -12,6 +12,7 @@
  * __text_poke() and its callers hold is let go by themselves.
  */
 #include <asm/insn.h>
+#include <linux/atomic.h>
 #include <linux/console.h>
 #include <linux/kallsyms.h>
 #include <linux/kdebug.h>
@@ -132,6 +133,18 @@ unsigned int rf_poke_end(struct rf_report *r)
 	if (refused)
 		rf_say(r, "faults=%u at=%s", refused, where);
 	return refused;
+}
+
+/* arch/x86/kernel/alternative.c struct bp_patching_desc: a pointer, an int, an atomic_t */
+#define REFS_OFFSET 12
+
+bool rf_poke_record(bool busy)
+{
+	u8 *desc = rf_symbol("bp_desc");
+
+	if (desc)
+		atomic_set((atomic_t *)(desc + REFS_OFFSET), busy);
+	return desc;
 }
 
 void rf_text_poke(void *at, const void *insn, size_t len)

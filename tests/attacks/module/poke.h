@@ -33,6 +33,11 @@ extern struct rf_patchers rf_patchers;
 
 /* poke.c: false when this kernel lacks a patcher, with the report filled in. */
 bool rf_poke_begin(struct rf_report *r);
+/*
+ * Forges the kernel's record of whether its patcher works, without which a first step is refused.
+ * False: this kernel keeps it elsewhere.
+ */
+bool rf_poke_record(bool busy);
 /* Take text_mutex and leave the caller's bytes alone; emulate as text_poke_bp() wants it. */
 void rf_text_poke(void *at, const void *insn, size_t len);
 void rf_text_poke_bp(void *at, const void *insn, size_t len, const void *emulate);
