@@ -231,6 +231,7 @@ static int vm_create(int kvm_fd, void *type)
 	atomic_store(&rf_vm.next_event, 1);
 	rf_vm.step_blocks_irqs =
 		check_extension(kvm_fd, KVM_CAP_SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ;
+	rf_vm.syncs_regs = check_extension(kvm_fd, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS;
 	rf_vm.tells_guest_mode = check_extension(kvm_fd, KVM_CAP_X86_GUEST_MODE) > 0;
 	if (board_create(&board))
 		return refuse(

@@ -314,13 +314,17 @@ int rf_vcpu_run(struct rf_vcpu *v)
 		}
 		/* Told late: it came with an exit that had to be dealt with first. */
 		if (v->cr.cr0_bits | v->cr.cr4_bits) {
+			rf_poke_settle(v);
 			post_cr(v, false);
 			continue;
 		}
-		if (rf_gate_enter(v) == -EINTR)
+		if (rf_gate_enter(v) == -EINTR) {
+			rf_poke_settle(v);
 			return rf_gate_interrupted(v);
+		}
 		rf_count(RF_COUNT_RUN);
 		err = rf_kvm(v->fd, KVM_RUN, NULL);
+		rf_poke_ran(v);
 		if (rf_cr_undo(v) && err == -EINTR)
 			post_cr(v, true);
 		if (dispatch(v, &err) == RF_AGAIN || (post_found(v, err) && !err))

@@ -101,6 +101,8 @@ struct rf_vcpu {
 	bool left_behind;      /* in a kernel that went over to another one, on another vCPU */
 	struct rf_kept kept;
 	struct kvm_regs at_out; /* at its last OUT to the traps' port */
+	bool at_out_known;	/* KVM_RUN has left them already */
+	bool regs_in_run;	/* the next KVM_RUN takes registers along */
 	struct kvm_guest_debug vmm_debug;
 	struct rf_cr_undone cr;
 };
@@ -129,6 +131,7 @@ struct rf_vm {
 	bool vmm_wants_emulation_exit;
 	bool step_blocks_irqs; /* KVM_GUESTDBG_BLOCKIRQ is there */
 	bool tells_guest_mode; /* KVM_RUN_X86_GUEST_MODE is */
+	bool syncs_regs;       /* KVM_SYNC_X86_REGS is */
 	atomic_uint nr_vcpus;
 	struct rf_vcpu vcpus[RF_MAX_VCPUS];
 	struct rf_board *board;

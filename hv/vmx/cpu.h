@@ -63,6 +63,10 @@ void rf_tables_tick(void);
  * goes on as if there were no trap.
  */
 bool rf_poke(struct rf_vcpu *v, uint64_t rip, const struct rf_trap_site *site);
+/* Behind each KVM_RUN: takes the registers that it left, and kvm_run is the VMM's again. */
+void rf_poke_ran(struct rf_vcpu *v);
+/* What rf_poke() left for the next KVM_RUN is loaded, as something else comes first. */
+void rf_poke_settle(struct rf_vcpu *v);
 
 /* --- msr.c: the VMM's MSR filter and ours, as one ------------------------- */
 struct rf_pinned {

@@ -51,9 +51,35 @@ bool rf_poke(struct rf_vcpu *v, uint64_t rip, const struct rf_trap_site *site)
 	}
 	/*
 	 * The OUT is still to be completed, which comes to nothing once RIP is another: x86.c
-	 * complete_fast_pio_out() compares it with the one of the exit.
+	 * complete_fast_pio_out() compares it with the one of the exit. Others follow at once: two
+	 * system calls are spared where KVM_RUN can take the registers along (api.rst,
+	 * KVM_CAP_SYNC_REGS) and the VMM does not have it do so.
 	 */
-	if (rf_kvm(v->fd, KVM_SET_REGS, &r))
-		rf_fatal("a trap could not be taken");
+	if (!rf_vm.syncs_regs || v->run->kvm_valid_regs || v->run->kvm_dirty_regs) {
+		if (rf_kvm(v->fd, KVM_SET_REGS, &r))
+			rf_fatal("a trap could not be taken");
+		return done;
+	}
+	v->run->s.regs.regs = r;
+	v->run->kvm_valid_regs = v->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+	v->regs_in_run = true;
 	return done;
+}
+
+void rf_poke_settle(struct rf_vcpu *v)
+{
+	if (!v->regs_in_run)
+		return;
+	v->regs_in_run = false;
+	if (v->run->kvm_dirty_regs && rf_kvm(v->fd, KVM_SET_REGS, &v->run->s.regs.regs))
+		rf_fatal("a trap could not be taken");
+	v->run->kvm_valid_regs = v->run->kvm_dirty_regs = 0;
+}
+
+void rf_poke_ran(struct rf_vcpu *v)
+{
+	v->at_out_known = v->regs_in_run && !v->run->kvm_dirty_regs;
+	if (v->at_out_known)
+		v->at_out = v->run->s.regs.regs;
+	rf_poke_settle(v);
 }

@@ -32,8 +32,9 @@
 int rf_cpu_where(struct rf_vcpu *v, uint64_t *rip, uint32_t *cpl)
 {
 	struct kvm_sregs s = { .ss.dpl = 0 };
-	int err = rf_kvm(v->fd, KVM_GET_REGS, &v->at_out);
+	int err = v->at_out_known ? 0 : rf_kvm(v->fd, KVM_GET_REGS, &v->at_out);
 
+	v->at_out_known = false;
 	/* Patching comes in tens of thousands, and is judged whoever does it. */
 	if (!err && !rf_trap_hit(rf_vm.traps.poke_rip, v->at_out.rip))
 		err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
