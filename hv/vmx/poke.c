@@ -14,10 +14,15 @@
 /* From the guest's plain memory, where it lies in one page. */
 static bool read_source(struct rf_vcpu *v, uint64_t gva, uint8_t *buf, size_t len)
 {
+	const struct rf_region *image = &rf_vm.board->image;
 	struct kvm_translation t = { .linear_address = gva };
 	const struct rf_slot *s = NULL;
 
-	if (gva % RF_PAGE_SIZE > RF_PAGE_SIZE - len || rf_kvm(v->fd, KVM_TRANSLATE, &t) || !t.valid)
+	if (gva % RF_PAGE_SIZE > RF_PAGE_SIZE - len)
+		return false;
+	if (rf_within(gva, len, image->gva, image->size))
+		t.physical_address = image->gpa + (gva - image->gva);
+	else if (rf_kvm(v->fd, KVM_TRANSLATE, &t) || !t.valid)
 		return false;
 	pthread_mutex_lock(&rf_vm.lock);
 	if (!rf_overlay_at(&rf_vm.slots, t.physical_address))
