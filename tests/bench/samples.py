@@ -13,7 +13,7 @@ from typing import Any
 
 KVM = re.compile(r"/sys/kernel/debug/kvm/[^/]+/(\w+):(-?\d+)")
 # Exits that only the fence causes: sealed stores, failed emulations, filtered MSRs, the watched page.
-FENCE_EXITS = ("write", "emulation", "msr", "watch", "traps")
+FENCE_EXITS = ("write", "poked", "emulation", "msr", "watch", "traps")
 # Those of pinned registers.
 REGISTER_EXITS = ("msr", "traps", "control_cleared", "control_undone")
 

@@ -139,7 +139,7 @@ class Storm:
             if side == "sealed" and not all(step.sealed for step in steps):
                 bad.append("the monitor did not say that the guest is sealed")
             done = [s for s in steps if s.result == "ok"]
-            if side == "sealed" and name != "modules" and done and not any(s.counts["write"] for s in done):
+            if side == "sealed" and name != "modules" and done and not any(s.counts["write"] + s.counts["poked"] for s in done):
                 bad.append("it patched nothing")
             reasons = {step.detail for step in steps if step.result == "skipped"}
             if reasons and not bad:
@@ -181,7 +181,7 @@ def figures(runs: dict[str, list[Step]]) -> dict[str, Any]:
         seconds[side] = statistics.median(done) if done else None
     ratio = seconds["sealed"] / seconds["unsealed"] if seconds["sealed"] and seconds["unsealed"] else None
     return {"rounds": len(sealed), "results": dict(Counter(run.result for run in sealed)),
-            "denied": counts["denied"], "alerts": counts["alerts"], "exits": counts["write"],
+            "denied": counts["denied"], "alerts": counts["alerts"], "exits": counts["write"] + counts["poked"],
             "patches": dict(patches), "seconds_unsealed": seconds["unsealed"], "seconds_sealed": seconds["sealed"],
             "time_ratio": ratio and round(ratio, 2)}
 
