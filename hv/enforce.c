@@ -191,7 +191,7 @@ enum rf_next rf_enforce(struct rf_vcpu *v)
 		rf_count(verdict == RF_VERDICT_ALLOW ? RF_COUNT_ALLOWED : RF_COUNT_DENIED);
 		if (verdict != RF_VERDICT_ALLOW) {
 			err = rf_cpu_set_msr(v, v->wait.event.msr.index, v->wait.event.msr.pinned);
-			v->kept.msr = 0;
+			v->kept.msrs_told = 0;
 		}
 		break;
 	case RF_EVENT_KERNEL:

@@ -68,8 +68,9 @@ struct rf_cr_undone {
 struct rf_kept {
 	bool known;
 	struct rf_vcpu_tables tables;
-	uint32_t msr; /* found with another value than its own, and told */
-	uint64_t msr_value;
+	/* Pinned MSRs, in their order and LSTAR last, found with another value and told. */
+	uint64_t msrs_told;
+	uint64_t msr_values[RF_PIN_MAX + 1];
 	bool msrs_set;	       /* all pinned ones had their values at once */
 	unsigned cr_missing;   /* looks in a row that found pinned bits of CR0, CR4 clear */
 	uint64_t looked_ns;    /* CLOCK_MONOTONIC, when they were last compared */

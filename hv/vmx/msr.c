@@ -241,24 +241,27 @@ bool rf_msr_look(struct rf_vcpu *v, struct rf_msg_event *out)
 	if (n && rf_kvm(v->fd, KVM_GET_MSRS, &m) != (int)n)
 		rf_fatal("a pinned MSR could not be read");
 	for (i = 0; i < n; i++) {
-		if (!((m.entries[i].data ^ pins[i].value) & pins[i].mask))
+		uint64_t bit = UINT64_C(1) << i;
+
+		if (!((m.entries[i].data ^ pins[i].value) & pins[i].mask)) {
+			v->kept.msrs_told &= ~bit;
 			continue;
+		}
 		whole = false;
+		if (v->kept.msrs_told & bit && v->kept.msr_values[i] == m.entries[i].data)
+			continue;
 		if (v->kept.msrs_set || !fresh(pins[i].index, m.entries[i].data))
 			break;
 	}
-	if (i == n)
-		v->kept.msr = 0;
 	/* It had them all once: none is fresh any more. INIT leaves them (x86.c kvm_vcpu_reset()).
 	 */
 	if (n && whole)
 		v->kept.msrs_set = true;
 	/* A guest's hypervisor loads its guest's, with GIF clear, before it runs it. */
-	if (i == n || rf_cpu_switching(v) ||
-	    (v->kept.msr == pins[i].index && v->kept.msr_value == m.entries[i].data))
+	if (i == n || rf_cpu_switching(v))
 		return false;
-	v->kept.msr = pins[i].index;
-	v->kept.msr_value = m.entries[i].data;
+	v->kept.msrs_told |= UINT64_C(1) << i;
+	v->kept.msr_values[i] = m.entries[i].data;
 	out->msr.index = pins[i].index;
 	out->msr.value = m.entries[i].data;
 	/* To be put back: the rest of it is the guest's. */

@@ -464,6 +464,14 @@ void msrs_compared(void)
 	leaves(c, DATA, 4);
 	CHECK_EQ(cpu_get_msr(c, CSTAR, &value), 0);
 	CHECK_EQ(value, 0x2000);
+	/* And hides none behind it. */
+	CHECK_EQ(cpu_set_msr(c, STAR, 0x13000800000000), 0);
+	leaves(c, DATA, 5);
+	CHECK_EQ(monitor_event(4, RF_EVENT_MSR_FOUND).msr.index, STAR);
+	CHECK_EQ(cpu_set_msr(c, CSTAR, 0x3000), 0);
+	leaves(c, DATA, 6);
+	CHECK_EQ(monitor_event(5, RF_EVENT_MSR_FOUND).msr.value, 0x3000);
+	leaves(c, DATA, 6);
 }
 
 /* A vCPU that never leaves is got out once it has run for long. */
