@@ -160,7 +160,8 @@ static int overlay_remove(struct rf_memslots *m, struct rf_overlay *o)
 		give_id(m, space, o->ids[space]);
 		o->ids[space] = UINT32_MAX;
 	}
-	munmap(o->map, o->map_size);
+	if (o->map)
+		munmap(o->map, o->map_size);
 	return 0;
 }
 

@@ -63,7 +63,7 @@ struct rf_overlay {
 	uint64_t gva;
 	uint32_t region; /* enum rf_region_kind, for seals */
 	uint8_t *copy;	 /* what the guest sees; owned by the overlay */
-	void *map;	 /* the mapping copy lies in, for munmap */
+	void *map;	 /* the mapping copy lies in, for munmap; NULL: it is another's now */
 	size_t map_size;
 	uint8_t *decoy;		 /* the VMM's page below, NULL while it has none */
 	uint64_t *dirty;	 /* a bit a page: patched since the VMM last asked; part of map */

@@ -212,14 +212,18 @@ struct rf_region {
 
 #define RF_SEAL_MAX 16
 
-/* Seals all regions or none; every vCPU is outside the guest meanwhile. Ends the watch. */
+/*
+ * Seals all regions or none; every vCPU is outside the guest meanwhile. Ends the watch. again: with
+ * the bytes that these regions had when the VMM reset the guest, whatever is there now, and so the
+ * pins that follow; -ENOENT: these were not sealed then.
+ */
 struct rf_msg_seal {
 	struct rf_msg h;
 	uint64_t kernel; /* as in rf_msg_watch: a reset in between makes it stale */
 	struct rf_region
 		image;	/* of the whole kernel, not sealed: kept for a monitor that takes over */
 	uint32_t count; /* 1..RF_SEAL_MAX */
-	uint32_t pad;
+	uint32_t again; /* 0 or 1 */
 	struct rf_region regions[RF_SEAL_MAX];
 };
 

@@ -77,6 +77,50 @@ static uint8_t *decoy_of(uint64_t gpa, uint64_t size)
 	return s ? (uint8_t *)(uintptr_t)(s->hva + (gpa - s->gpa)) : NULL;
 }
 
+/*
+ * What was sealed when the VMM reset the guest. A guest that wakes up out of sleep is reset too,
+ * but its kernel goes on: then it gets these bytes back.
+ */
+static struct rf_overlay kept[RF_SEAL_MAX];
+static uint32_t nr_kept;
+
+static void drop_kept(void)
+{
+	while (nr_kept) {
+		nr_kept--;
+		munmap(kept[nr_kept].map, kept[nr_kept].map_size);
+	}
+}
+
+static void keep_seals(void)
+{
+	for (size_t i = 0; i < rf_vm.slots.nr_overlays; i++) {
+		struct rf_overlay *o = &rf_vm.slots.overlays[i];
+
+		if (o->kind != RF_OVERLAY_SEAL)
+			continue;
+		kept[nr_kept] = *o;
+		kept[nr_kept].ids[0] = kept[nr_kept].ids[1] = UINT32_MAX;
+		nr_kept++;
+		o->map = NULL;
+	}
+}
+
+/* All of them, or -ENOENT. */
+static int take_kept(const struct rf_region *r, uint32_t count, struct rf_overlay *out)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (nr_kept != count || kept[i].gpa.start != r[i].gpa ||
+		    kept[i].gpa.size != r[i].size || kept[i].gva != r[i].gva ||
+		    kept[i].region != r[i].kind)
+			return -ENOENT;
+	memcpy(out, kept, count * sizeof(*out));
+	for (uint32_t i = 0; i < count; i++)
+		out[i].decoy = decoy_of(r[i].gpa, r[i].size);
+	nr_kept = 0;
+	return 0;
+}
+
 int rf_seal(const struct rf_msg_seal *m, uint64_t *ns)
 {
 	const struct rf_region *regions = m->regions;
@@ -91,7 +135,9 @@ int rf_seal(const struct rf_msg_seal *m, uint64_t *ns)
 		err = -ESTALE;
 	else
 		err = rf_vm.state == RF_VM_SEALED ? -EALREADY : check_regions(regions, count);
-	for (; !err && made < count; made++) {
+	if (!err && m->again)
+		err = take_kept(regions, count, next);
+	for (; !err && !m->again && made < count; made++) {
 		err = overlay_alloc(&next[made], RF_OVERLAY_SEAL, regions[made].gpa,
 				    regions[made].size);
 		if (err)
@@ -109,7 +155,7 @@ int rf_seal(const struct rf_msg_seal *m, uint64_t *ns)
 
 	rf_gate_close();
 	start = now_ns();
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < made; i++) {
 		/* A watched page inside the range holds the same bytes as the VMM's: it is
 		 * mirrored. */
 		memcpy(next[i].copy, next[i].decoy, next[i].gpa.size);
@@ -117,6 +163,8 @@ int rf_seal(const struct rf_msg_seal *m, uint64_t *ns)
 	}
 	if (rf_memslots_overlay(&rf_vm.slots, next, count))
 		rf_fatal("KVM refused the sealed memory slots");
+	drop_kept();
+	rf_vm.again = m->again;
 	rf_vm.watch.armed = false;
 	rf_vm.state = RF_VM_SEALED;
 	*ns = now_ns() - start;
@@ -211,6 +259,10 @@ void rf_vm_reset(const struct rf_vcpu *first)
 {
 	pthread_mutex_lock(&rf_vm.lock);
 	rf_gate_close();
+	rf_traps_forget();
+	drop_kept();
+	if (!first)
+		keep_seals();
 	if (rf_memslots_overlay(&rf_vm.slots, NULL, 0))
 		rf_fatal("KVM refused the guest's own memory slots after a reset");
 	/* KVM would complete a wrmsr that waited for its verdict in the next guest, and move its
@@ -226,7 +278,6 @@ void rf_vm_reset(const struct rf_vcpu *first)
 	atomic_store(&rf_vm.kernel, 0);
 	rf_patch_reset();
 	rf_msr_unpin();
-	rf_traps_forget();
 	rf_vm.board->kernel = 0;
 	rf_vm.board->copy_bytes = 0;
 	rf_board_publish();

@@ -125,6 +125,7 @@ struct rf_vm {
 	atomic_ullong check_ns; /* how often table registers are compared, 0: not */
 	enum rf_vm_state state;
 	uint64_t lstar;
+	bool again;		  /* sealed again after a reset, as it was before */
 	struct rf_vcpu *boot;	  /* announced the kernel: others are to be as it is */
 	atomic_int announcing;	  /* a vCPU is announcing a kernel that the VMM loaded */
 	atomic_ullong kernel;	  /* id of the event that announced it: commands name it */

@@ -259,10 +259,12 @@ static int keep_registers(struct rf_guest *g)
 	return err ? err : rf_traps_begin(g);
 }
 
-static int seal(struct rf_guest *g, const char *outcome)
+static int seal(struct rf_guest *g, bool again, const char *outcome)
 {
 	struct rf_msg_seal m;
 	int err = plan(g, &m);
+
+	m.again = again;
 
 	if (!err && !m.count)
 		return rf_note(g, "seal", "nothing is sealed",
@@ -301,6 +303,23 @@ static int rodata_bounds(const struct rf_guest *g, rf_gva *start, rf_gva *end)
 	return err ? err : rf_kernel_address(g->kernel, "__end_rodata", end);
 }
 
+/*
+ * suspend_enter() (kernel/power/suspend.c) says so on the way into sleep, and the kernel loads
+ * LSTAR soon after it woke up (arch/x86/power/cpu.c fix_processor_context()), before any other CPU
+ * runs.
+ */
+static bool wakes_up(const struct rf_guest *g)
+{
+	struct rf_msg_watch state;
+	int64_t suspended;
+	uint32_t now;
+
+	return !find_state(g, &state) &&
+	       !rf_kernel_enumerator(g->kernel, "system_states", "SYSTEM_SUSPEND", &suspended) &&
+	       !rf_memory_read(&g->mem, rf_gpa_of(state.gpa), &now, sizeof(now)) &&
+	       now == suspended;
+}
+
 /* From the kernel found to its seal. armed: the fence watches already, for an earlier monitor. */
 static int await_running(struct rf_guest *g, bool armed)
 {
@@ -309,10 +328,15 @@ static int await_running(struct rf_guest *g, bool armed)
 	rf_gva start, end;
 	int err;
 
+	if (!armed && wakes_up(g)) {
+		err = seal(g, true, "sealed again as it was before its sleep");
+		if (err != -ENOENT)
+			return err;
+	}
 	if (!find_state(g, &watch)) {
 		err = armed ? 0 : g->hv->ops->watch(g->hv, &watch);
 		/* A restored or migrated guest: its kernel runs already. */
-		return err == -EALREADY ? seal(g, "sealed as it was restored") : err;
+		return err == -EALREADY ? seal(g, false, "sealed as it was restored") : err;
 	}
 	/* What could never be sealed is not waited for. */
 	err = rodata_bounds(g, &start, &end);
@@ -380,7 +404,7 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 
 static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
 {
-	int err = g->kernel ? seal(g, "sealed before the first user instruction") : -ENOENT;
+	int err = g->kernel ? seal(g, false, "sealed before the first user instruction") : -ENOENT;
 
 	/* Whoever sealed died before the answer. The regions came with rf_guest_resume(). */
 	if (err == -EALREADY && g->regions_count) {
@@ -404,7 +428,7 @@ int rf_guest_poll(struct rf_guest *g)
 	    !c.mapped)
 		return 0;
 	g->poll_permissions = false;
-	err = seal(g, "sealed late: user code may have run before");
+	err = seal(g, false, "sealed late: user code may have run before");
 	if (err == -ESTALE)
 		return 0; /* a reset came between: its event is on the way */
 	if (err && err != -ECONNRESET)

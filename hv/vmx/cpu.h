@@ -31,7 +31,8 @@ int rf_cpu_where(struct rf_vcpu *v, uint64_t *rip, uint32_t *cpl);
 int rf_cpu_get_tables(struct rf_vcpu *v, struct rf_vcpu_tables *out);
 /* As rf_msg_traps says. 0 or -errno with nothing changed. */
 int rf_traps_plant(const struct rf_msg_traps *m);
-/* The guest was reset, its seals are gone. Lock held. */
+/* The guest was reset: the instructions are back in what is still sealed. Lock held, gate closed.
+ */
 void rf_traps_forget(void);
 /*
  * An exit that was decoded as a trap: which one, and the address of the instruction that stood

@@ -21,7 +21,7 @@ static struct {
 static struct {
 	_Atomic uint32_t count;
 	struct rf_pinned pins[RF_PIN_MAX];
-} pinned;
+} pinned, before; /* the last reset */
 
 /* --- the filter ----------------------------------------------------------- */
 
@@ -159,6 +159,10 @@ int rf_msr_pin(const struct rf_msg_pin *m)
 			 * (arch/x86/kvm/svm/svm.c svm_get_msr()). */
 			if (p.index == MSR_SYSENTER_EIP && !(p.value >> 32))
 				p.mask &= UINT32_MAX;
+			/* The CPU is about to load what it had before. */
+			for (uint32_t n = 0; rf_vm.again && n < before.count; n++)
+				if (before.pins[n].index == p.index)
+					p = before.pins[n];
 			next[count++] = p;
 		}
 	}
@@ -180,6 +184,7 @@ int rf_msr_pin(const struct rf_msg_pin *m)
 
 void rf_msr_unpin(void)
 {
+	before = pinned;
 	pinned.count = 0;
 	rf_cr_unpin();
 	if (set_filter(rf_vm.fd, &vmm.filter, NULL, 0))

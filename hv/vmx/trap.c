@@ -253,6 +253,9 @@ int rf_traps_plant(const struct rf_msg_traps *m)
 
 void rf_traps_forget(void)
 {
+	for (uint32_t i = 0; i < rf_vm.traps.count; i++)
+		memcpy(code_of(&rf_vm.traps.sites[i]), rf_vm.traps.sites[i].bytes,
+		       rf_vm.traps.sites[i].len);
 	atomic_store(&rf_vm.check_ns, 0);
 	memset(&rf_vm.traps, 0, sizeof(rf_vm.traps));
 	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++)

@@ -213,3 +213,61 @@ void reset_releases(void)
 	still_sealed(c);
 	still_sealed(&vm.cpus[1]);
 }
+
+#define CSTAR 0xc0000083u
+
+/* A guest that was asleep: what was sealed is there again, whatever was stored meanwhile. */
+void sealed_again(void)
+{
+	const struct rf_region both[] = {
+		{ SEALED, SEALED_SIZE, UINT64_C(0xffffffff81000000), RF_REGION_TEXT, 0 },
+		{ OTHER, 0x1000, UINT64_C(0xffffffff82000000), RF_REGION_RODATA, 0 },
+	};
+	struct rf_region moved[] = { both[0], both[1] };
+	struct rf_msg_pin pin = { .count = 1 };
+	struct cpu *c;
+	uint64_t kernel, next;
+	unsigned n;
+
+	pin.kernel = kernel = sealed_machine(1);
+	c = &vm.cpus[0];
+	CHECK_EQ(cpu_set_msr(c, CSTAR, 0x1000), 0);
+	pin.pins[0].index = CSTAR;
+	pin.pins[0].how = RF_PIN_VALUE;
+	pin.pins[0].mask = UINT64_MAX;
+	CHECK_EQ(monitor_pin(&pin), 0);
+	monitor_set_judge(allow);
+	CPU_DO(c, m_store, .rdi = SEALED + 8, .rcx = 0xabc);
+	monitor_set_judge(NULL);
+	n = monitor_events();
+	CHECK_EQ(cpu_set_msr(c, LSTAR, 0), 0);
+	monitor_event(n, RF_EVENT_RESET);
+	CPU_DO(c, m_store, .rdi = SEALED, .rcx = 0x123);
+	CPU_DO(c, m_store, .rdi = OTHER, .rcx = 0x456);
+	CHECK_EQ(cpu_set_msr(c, CSTAR, 0), 0);
+	pin.kernel = next = kernel_starts(n + 1);
+	CHECK_EQ(monitor_seal_again(kernel, both, 2), -ESTALE);
+	CHECK_EQ(monitor_seal_again(next, both, 1), -ENOENT);
+	moved[1].gva += 0x1000;
+	CHECK_EQ(monitor_seal_again(next, moved, 2), -ENOENT);
+	CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
+	CHECK_EQ(monitor_seal_again(next, both, 2), 0);
+	CHECK_EQ(monitor_pin(&pin), 0);
+	kernel_goes_on(next);
+	CHECK_EQ(guest_read(c, SEALED), PATTERN(SEALED));
+	CHECK_EQ(guest_read(c, SEALED + 8), 0xabc);
+	CHECK_EQ(guest_read(c, OTHER), PATTERN(OTHER));
+	/* Where a sweep finds it. */
+	CHECK_EQ(*(uint64_t *)(vm.ram + OTHER), 0x456);
+	/* What the kernel loads next is what it had. */
+	CHECK_EQ(cpu_set_msr(c, CSTAR, 0x1000), 0);
+	still_sealed(c);
+	/* Once: the next reset may be another kernel's. */
+	n = monitor_events();
+	CHECK_EQ(cpu_set_msr(c, LSTAR, 0), 0);
+	monitor_event(n, RF_EVENT_RESET);
+	next = kernel_starts(n + 1);
+	CHECK_EQ(seal_both(next), 0);
+	kernel_goes_on(next);
+	CHECK_EQ(guest_read(c, OTHER), 0x456);
+}

@@ -277,14 +277,24 @@ int monitor_watch(uint64_t kernel, uint64_t gpa, uint32_t len, uint64_t value)
 	return monitor_command(&m.h);
 }
 
-int monitor_seal(uint64_t kernel, const struct rf_region *regions, uint32_t count)
+static int seal(uint64_t kernel, const struct rf_region *regions, uint32_t count, bool again)
 {
-	struct rf_msg_seal m = { .kernel = kernel, .count = count };
+	struct rf_msg_seal m = { .kernel = kernel, .count = count, .again = again };
 
 	for (uint32_t i = 0; i < count && i < RF_SEAL_MAX; i++)
 		m.regions[i] = regions[i];
 	rf_msg_init(&m.h, RF_MSG_SEAL, 0);
 	return monitor_command(&m.h);
+}
+
+int monitor_seal(uint64_t kernel, const struct rf_region *regions, uint32_t count)
+{
+	return seal(kernel, regions, count, false);
+}
+
+int monitor_seal_again(uint64_t kernel, const struct rf_region *regions, uint32_t count)
+{
+	return seal(kernel, regions, count, true);
 }
 
 int monitor_pin(const struct rf_msg_pin *m)

@@ -41,6 +41,7 @@ void monitor_allow(uint64_t id);
 /* Commands; the status of their DONE. */
 int monitor_watch(uint64_t kernel, uint64_t gpa, uint32_t len, uint64_t value);
 int monitor_seal(uint64_t kernel, const struct rf_region *regions, uint32_t count);
+int monitor_seal_again(uint64_t kernel, const struct rf_region *regions, uint32_t count);
 /* Any command, made with rf_msg_init(). */
 int monitor_command(struct rf_msg *m);
 int monitor_pin(const struct rf_msg_pin *m);

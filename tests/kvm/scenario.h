@@ -52,7 +52,7 @@ scenario seal_under_load;
 scenario denied_stores, denied_crossing, denied_unemulated, allowed_store, killed;
 scenario across_regions, user_mode_unemulated;
 /* fence_memory.c */
-scenario dirty_log, vmm_changes_slots, vmm_writes_its_memory, cpu_added_later, reset_releases;
+scenario dirty_log, vmm_changes_slots, vmm_writes_its_memory, cpu_added_later, reset_releases, sealed_again;
 /* fence_traps.c */
 scenario traps_planted, traps_refused, trap_allowed, trap_denied, trap_control_registers;
 scenario trap_elsewhere, trap_held, tables_compared, tables_loaded_beside, tables_compared_spinning;

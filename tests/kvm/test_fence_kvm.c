@@ -91,6 +91,7 @@ static const struct {
 	S(vmm_writes_its_memory),
 	S(cpu_added_later),
 	S(reset_releases),
+	S(sealed_again),
 	S(text_poked),
 	S(poke_rules),
 	S(kexec_denied),

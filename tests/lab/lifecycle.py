@@ -74,7 +74,8 @@ def defended(o: Outcome, boots: int = 1, attacked: int = 1) -> None:
     check(o.said("RF: done mode=life status=0") == 1, "the guest did not get to its end")
     check(not o.said("RF: life failed"), "the guest could not do its part")
     sealed(o, boots)
-    check(o.said("result=faulted") == attacked * len(ATTACKS) and not o.said("result=landed"), "an attack landed")
+    check(all(o.said(f"attack {name} result=faulted") == attacked for name in ATTACKS) and not o.said("result=landed"),
+          "an attack landed")
     found = [(r["kind"], r["target"].get("symbol") if r["kind"] == "write" else r["detail"].split()[0]) for r in alerts(o)]
     wanted = [("msr", "LSTAR"), ("msr", "STAR"), ("control-register", "CR0.WP"), ("write", "sys_call_table")] * attacked
     check(found == wanted, f"alerts: {found[:20]}")
@@ -128,21 +129,31 @@ WAKE = ("said 'life begin'; for n in $(seq 60); do echo info status; sleep 0.5; 
         "echo system_wakeup")
 
 
+def again(o: Outcome) -> None:
+    """What the kernel was sealed with is there again after its sleep."""
+    found = o.decisions(kind="seal", outcome="sealed again as it was before its sleep")
+    check([r["region"] for r in found] == ["text", "rodata", "idt"], f"sealed again: {found}")
+    check(len({r["sha256"] for r in o.decisions(kind="seal", region="rodata")}) == 1, "rodata changed asleep")
+
+
 def suspend() -> Test:
     """To sleep, memory alone kept, and back: the VMM resets the processors, the kernel loads its own registers again."""
     def verify(o: Outcome) -> None:
         check("suspended" in o._text("hmp"), "it never slept")
         check(o.said("RF: init") == 1, "it booted instead of waking up")
-        defended(o, boots=2)
-        # What the kernel holds constant is what it was.
-        check(len({r["sha256"] for r in o.decisions(kind="seal", region="rodata")}) == 1, "rodata changed asleep")
+        defended(o)
+        again(o)
     return life("suspend", verify, WAKE, machine="q35", cmdline="rf.act=suspend no_console_suspend")
 
 
 def asleep() -> Test:
-    """A store on the way out of sleep. The VMM's reset has released the seals, so it lands. Not covered yet: docs/threat-model.md."""
+    """A store on the way out of sleep, when the VMM's reset had released the seals: they are there again."""
     def verify(o: Outcome) -> None:
-        check(o.said("attack asleep result=landed") == 1, "it did not land any more: make this a test that it must not")
+        check(o.said("attack asleep result=faulted") == 1, "it was not refused")
+        again(o)
+        check(alerts(o)[0]["verdict"] == "blocked" and alerts(o)[0]["region"] == "rodata", f"alerts: {alerts(o)[:1]}")
+        o.records = [r for r in o.records if r is not alerts(o)[0]]
+        defended(o)
     return life("asleep", verify, WAKE, machine="q35", cmdline="rf.act=asleep no_console_suspend")
 
 

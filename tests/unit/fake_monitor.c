@@ -67,6 +67,8 @@ static int fence_seal(struct rf_backend *b, const struct rf_msg_seal *m, uint64_
 {
 	fake.seals++;
 	fake.seal = *m;
+	if (m->again && !fake.kept)
+		return -ENOENT;
 	if (fake.seal_err)
 		return fake.seal_err;
 	if (m->kernel != fake.posted)

@@ -30,6 +30,7 @@
 #define TSS_GVA UINT64_C(0xfffffe0000003000)
 #define GDT_RO_GVA UINT64_C(0xfffffe0000001000)
 #define LSTAR (IMAGE_GVA + 0x1080)
+#define SUSPEND 7
 #define RUNNING 3 /* the fake kernel's SYSTEM_RUNNING */
 #define CR3 UINT64_C(0x2000800)
 
@@ -100,6 +101,7 @@ struct fake {
 	int traps_err, mend_err;
 	unsigned int mends;
 	struct rf_msg_traps trapped;
+	bool kept;	/* the fence has what was sealed before the reset */
 	uint64_t kexec; /* where machine_kexec() begins, 0 nobody knows */
 	uint64_t poker; /* where the kernel's patcher makes room on its stack; 0: nobody knows */
 

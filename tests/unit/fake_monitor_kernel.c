@@ -118,12 +118,14 @@ int rf_kernel_address(const struct rf_kernel *k, const char *name, rf_gva *out)
 int rf_kernel_enumerator(const struct rf_kernel *k, const char *enum_name, const char *name,
 			 int64_t *out)
 {
+	bool suspend = !strcmp(name, "SYSTEM_SUSPEND");
+
 	if (fake.no_types)
 		return -ENOTSUP;
-	if (strcmp(enum_name, "system_states") || strcmp(name, "SYSTEM_RUNNING") ||
+	if (strcmp(enum_name, "system_states") || (!suspend && strcmp(name, "SYSTEM_RUNNING")) ||
 	    (fake.without && !strcmp(fake.without, name)))
 		return -ENOENT;
-	*out = RUNNING;
+	*out = suspend ? SUSPEND : RUNNING;
 	return 0;
 }
 

@@ -310,6 +310,39 @@ static void reset_forgets(void **state)
 	assert_regions_known();
 }
 
+/* Out of sleep: sealed at once with what it had, where the fence still has it. */
+static void woken_up(void **state)
+{
+	const uint32_t suspended = SUSPEND;
+	struct rf_msg_event ev;
+
+	memcpy(fake.ram + STATE_AT, &suspended, sizeof(suspended));
+	fake.kept = true;
+	ev = fake_kernel_event(LSTAR);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.seals, 1);
+	assert_true(fake.seal.again);
+	assert_int_equal(fake.pins, 1);
+	assert_int_equal(fake_count("outcome", "sealed again as it was before its sleep"), 2);
+	assert_regions_known();
+}
+
+static void woken_up_elsewhere(void **state)
+{
+	const uint32_t suspended = SUSPEND;
+	struct rf_msg_event ev;
+
+	memcpy(fake.ram + STATE_AT, &suspended, sizeof(suspended));
+	ev = fake_kernel_event(LSTAR);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.seals, 1); /* tried */
+	assert_int_equal(fake.watches, 1);
+	ev = fake_event(RF_EVENT_WATCH);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.seals, 2);
+	assert_false(fake.seal.again);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -323,7 +356,7 @@ int main(void)
 		T(not_measured),	 T(bounds_make_no_sense),
 		T(policy_seals_nothing), T(policy_seals_text),
 		T(policy_seals_rodata),	 T(runs_unfound),
-		T(unknown_event),	 T(reset_forgets),
+		T(unknown_event),	 T(reset_forgets), T(woken_up), T(woken_up_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
