@@ -332,6 +332,9 @@ static bool deny_tables(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
 	return true;
 }
 
+/* Due whenever leaves() leaves, and long enough for its few instructions not to be cut short by a look in the middle. */
+#define EACH_LEAVE 15
+
 /*
  * Loads that table and leaves to the VMM, until the monitor has heard of so many events. Once does as a rule; not where
  * the vCPU was got out and looked at just before.
@@ -353,7 +356,7 @@ void tables_compared(void)
 	struct rf_msg_event ev;
 	struct cpu *c;
 
-	trapped_machine(1, 1);
+	trapped_machine(1, EACH_LEAVE);
 	c = &vm.cpus[0];
 	put_pointer(DATA, 0x2ff, NEW_IDT);
 	put_pointer(DATA + 16, 0x2ff, OLD_IDT);
@@ -391,7 +394,7 @@ void tables_loaded_beside(void)
 {
 	struct cpu *c;
 
-	trapped_machine(1, 1);
+	trapped_machine(1, EACH_LEAVE);
 	c = &vm.cpus[0];
 	put_pointer(DATA, 0x2ff, NEW_IDT);
 	put_pointer(DATA + 16, 0x2ff, OLD_IDT);
@@ -430,7 +433,7 @@ void msrs_compared(void)
 	struct cpu *c;
 
 	CHECK_EQ(STAR + 2, CSTAR);
-	pin.kernel = trapped_machine(1, 1);
+	pin.kernel = trapped_machine(1, EACH_LEAVE);
 	c = &vm.cpus[0];
 	put_pointer(DATA, 0x2ff, OLD_IDT);
 	CHECK_EQ(cpu_set_msr(c, STAR, 0x23001000000000), 0);

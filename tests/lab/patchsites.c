@@ -234,6 +234,12 @@ int main(int argc, char **argv)
 	}
 	printf("%s\ntables read in %.1f ms\n", rf_kernel_banner(k),
 	       (b.tv_sec - a.tv_sec) * 1e3 + (b.tv_nsec - a.tv_nsec) / 1e6);
+	/* In a dump nobody patches: what is asked here is what the patcher may do when it is at work. */
+	if (!table.busy) {
+		wrong++;
+		printf("  nothing says whether the patcher is at work\n");
+	}
+	table.busy = 0;
 	examine(t, &m, k, &d);
 	if (argc == 6 && rf_textpatch_count(t, RF_SITE_FTRACE) != strtoull(argv[5], NULL, 10)) {
 		wrong++;
