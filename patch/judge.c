@@ -336,13 +336,17 @@ int rf_patch_judge(const struct rf_patch_table *t, const struct rf_patch_text *t
 	struct rf_patch_result r = { .verdict = RF_PATCH_NOT_A_SITE, .why = "not a patch site" };
 	struct rf_patch_site site;
 	struct rf_shape shape;
-	uint32_t anywhere = UINT32_MAX, *near = text->near ? text->near : &anywhere;
+	uint32_t near = UINT32_MAX;
 	bool found = false;
 	int err;
 
 	/* A store over a site's border belongs to that site, so that the record can name it. */
-	for (uint32_t i = 0; i < len && i < 64 && !found && at <= UINT32_MAX - i; i++)
-		found = find(t, at + i, near, &site, &shape);
+	for (uint32_t i = 0; i < len && i < 64 && !found && at <= UINT32_MAX - i; i++) {
+		near = text->near ? *text->near : UINT32_MAX;
+		found = find(t, at + i, &near, &site, &shape);
+	}
+	if (text->near)
+		*text->near = near;
 	if (!found) {
 		*out = r;
 		return 0;
