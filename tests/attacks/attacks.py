@@ -45,7 +45,7 @@ MSR = Wanted("blocked", ("faulted",), "msr")
 WANTED = {"dma_read": Wanted("detected"), "int3_recorded": ABANDONED, "int3_kept": ABANDONED,
           "cr0_wp": UNDONE, "cr4_smep": UNDONE, "cr4_smap": UNDONE, "cr4_umip": UNDONE, "cr4_rop": UNDONE, "cr4_ap": UNDONE,
           "cr4_latency": UNDONE, "lstar_after_seal": MSR, "msr_cstar": MSR, "msr_star": MSR, "msr_sfmask": MSR,
-          "msr_sysenter": MSR, "efer_nxe": MSR, "pat_change": MSR, "kvmclock_rodata": MSR,
+          "msr_sysenter": MSR, "msr_misc": MSR, "efer_nxe": MSR, "pat_change": MSR, "kvmclock_rodata": MSR,
           "msr_vmload": LOOKED_AT, "msr_vmrun": LOOKED_AT,
           "idt_gate": Wanted("blocked", ("faulted",)), "idt_lidt": Wanted("blocked", ("faulted",), "table"),
           "idt_lidt_own": Wanted("detected", ("restored",), "table"),

@@ -84,6 +84,13 @@ void attack_msr_sysenter(struct rf_report *r)
 	attempt(r, "MSR_SYSENTER_EIP", MSR_IA32_SYSENTER_EIP, hook, keeps);
 }
 
+void attack_msr_misc(struct rf_report *r)
+{
+	/* XD disable: on a real processor no page is without execution then; KVM keeps the bit. */
+	attempt(r, "MSR_MISC_ENABLE", MSR_IA32_MISC_ENABLE, MSR_IA32_MISC_ENABLE_XD_DISABLE,
+		MSR_IA32_MISC_ENABLE_XD_DISABLE);
+}
+
 void attack_pat_change(struct rf_report *r)
 {
 	/*

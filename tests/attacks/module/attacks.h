@@ -59,6 +59,7 @@
 	RF(msr_star)		\
 	RF(msr_sfmask)		\
 	RF(msr_sysenter)	\
+	RF(msr_misc)		\
 	RF(efer_nxe)		\
 	RF(pat_change)		\
 	RF(kvmclock_rodata)	\
