@@ -58,8 +58,7 @@ static struct rf_overlay *text_at(uint64_t gpa, uint64_t len)
 static bool judge(struct rf_overlay *o, uint32_t at, const uint8_t *bytes, uint32_t len,
 		  struct rf_patch_result *out)
 {
-	static uint32_t near; /* a guess, whatever it is */
-	const struct rf_patch_text text = { read_text, o, &near };
+	const struct rf_patch_text text = { read_text, o };
 
 	if (!table)
 		return false;

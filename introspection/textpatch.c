@@ -139,7 +139,7 @@ int rf_textpatch_judge(const struct rf_textpatch *t, const struct rf_memory *m, 
 		       rf_gva gva, const uint8_t *bytes, size_t len, struct rf_patch_result *out)
 {
 	struct sealed_text s = { t, m };
-	const struct rf_patch_text text = { read_text, &s, NULL };
+	const struct rf_patch_text text = { read_text, &s };
 	uint64_t at = gva.v - t->text;
 	int err;
 

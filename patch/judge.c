@@ -32,23 +32,12 @@ static bool shape_of(const struct rf_patch_table *t, const struct rf_patch_site 
 	return shape->len >= 1 && shape->len <= RF_SITE_MAX_LEN && shape->count <= RF_SHAPE_FORMS;
 }
 
-/* The index of the first site past `at`. near: of one that may not be far before it. */
-static uint32_t first_past(const struct rf_patch_site *sites, uint32_t count, uint32_t at,
-			   uint32_t near)
+static bool find_in(const struct rf_patch_table *t, const struct rf_patch_site *sites,
+		    uint32_t count, uint32_t at, struct rf_patch_site *site, struct rf_shape *shape)
 {
 	uint32_t lo = 0, hi = count;
 
-	if (near < count && sites[near].at > at) {
-		hi = near;
-	} else if (near < count) {
-		uint32_t step = 4;
-
-		for (lo = near + 1; step < count - lo && sites[lo + step].at <= at; step *= 2)
-			lo += step + 1;
-		if (step < count - lo)
-			hi = lo + step;
-	}
-	while (lo < hi) {
+	while (lo < hi) { /* the first site past `at` */
 		uint32_t mid = lo + (hi - lo) / 2;
 
 		if (sites[mid].at <= at)
@@ -56,39 +45,17 @@ static uint32_t first_past(const struct rf_patch_site *sites, uint32_t count, ui
 		else
 			hi = mid;
 	}
-	return lo;
-}
-
-/* near: in, and out where one was found. */
-static bool find_in(const struct rf_patch_table *t, const struct rf_patch_site *sites,
-		    uint32_t count, uint32_t at, uint32_t *near, struct rf_patch_site *site,
-		    struct rf_shape *shape)
-{
-	uint32_t past = first_past(sites, count, at, *near);
-
-	if (!past)
+	if (!lo)
 		return false;
-	*site = sites[past - 1];
-	*near = past - 1;
+	*site = sites[lo - 1];
 	return shape_of(t, site, shape) && at >= site->at && at - site->at < shape->len;
-}
-
-static bool find(const struct rf_patch_table *t, uint32_t at, uint32_t *near,
-		 struct rf_patch_site *site, struct rf_shape *shape)
-{
-	uint32_t none = UINT32_MAX;
-
-	return find_in(t, t->extra, least(t->extra_count, RF_TABLE_EXTRA), at, &none, site,
-		       shape) ||
-	       find_in(t, t->sites, least(t->sites_count, RF_TABLE_SITES), at, near, site, shape);
 }
 
 bool rf_patch_find(const struct rf_patch_table *t, uint32_t at, struct rf_patch_site *site,
 		   struct rf_shape *shape)
 {
-	uint32_t anywhere = UINT32_MAX;
-
-	return find(t, at, &anywhere, site, shape);
+	return find_in(t, t->extra, least(t->extra_count, RF_TABLE_EXTRA), at, site, shape) ||
+	       find_in(t, t->sites, least(t->sites_count, RF_TABLE_SITES), at, site, shape);
 }
 
 /* --- forms ---------------------------------------------------------------- */
@@ -336,17 +303,12 @@ int rf_patch_judge(const struct rf_patch_table *t, const struct rf_patch_text *t
 	struct rf_patch_result r = { .verdict = RF_PATCH_NOT_A_SITE, .why = "not a patch site" };
 	struct rf_patch_site site;
 	struct rf_shape shape;
-	uint32_t near = UINT32_MAX;
 	bool found = false;
 	int err;
 
 	/* A store over a site's border belongs to that site, so that the record can name it. */
-	for (uint32_t i = 0; i < len && i < 64 && !found && at <= UINT32_MAX - i; i++) {
-		near = text->near ? *text->near : UINT32_MAX;
-		found = find(t, at + i, &near, &site, &shape);
-	}
-	if (text->near)
-		*text->near = near;
+	for (uint32_t i = 0; i < len && i < 64 && !found && at <= UINT32_MAX - i; i++)
+		found = rf_patch_find(t, at + i, &site, &shape);
 	if (!found) {
 		*out = r;
 		return 0;

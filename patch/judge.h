@@ -27,8 +27,6 @@ enum rf_patch_verdict {
 struct rf_patch_text {
 	int (*read)(void *ctx, uint32_t at, uint8_t *buf, uint32_t len);
 	void *ctx;
-	uint32_t
-		*near; /* kept from one store to the next, as sites are patched in order; or NULL */
 };
 
 struct rf_patch_result {

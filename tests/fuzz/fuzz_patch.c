@@ -346,7 +346,7 @@ static void check_state(void)
 
 static void store(uint32_t at, const uint8_t *bytes, uint32_t len)
 {
-	const struct rf_patch_text all = { read_text, NULL, NULL };
+	const struct rf_patch_text all = { read_text, NULL };
 	uint64_t kinds = 0, settled = 0, head = trail->head;
 	static uint8_t before[TEXT_SIZE];
 	struct rf_patch_result r;
@@ -363,8 +363,7 @@ static void store(uint32_t at, const uint8_t *bytes, uint32_t len)
 	landed = rf_patch_settle(&vcpu, TEXT_GPA + at, bytes, len);
 	for (int k = 0; k < RF_SITE_KINDS; k++)
 		settled += trail->kinds[k];
-	/* Where sites do not ascend, which one is found depends on where the search begins. */
-	MUST(!orderly || landed == legal);
+	MUST(landed == legal);
 	MUST(settled - kinds == trail->head - head && trail->head - head <= landed);
 	if (landed)
 		memcpy(before + at, bytes, len);

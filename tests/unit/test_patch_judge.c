@@ -141,7 +141,7 @@ static int setup(void **state)
 
 static enum rf_patch_verdict judge(struct fix *f, uint32_t at, const void *bytes, size_t len)
 {
-	const struct rf_patch_text text = { read_text, f, NULL };
+	const struct rf_patch_text text = { read_text, f };
 
 	assert_int_equal(rf_patch_judge(&table, &text, f->last_tail, at, bytes, len, &f->r), 0);
 	assert_non_null(f->r.why);
@@ -350,7 +350,7 @@ static void breakpoints(void **state)
 static void read_error(void **state)
 {
 	struct fix *f = *state;
-	const struct rf_patch_text text = { read_text, f, NULL };
+	const struct rf_patch_text text = { read_text, f };
 	struct rf_patch_result r = { .why = "untouched" };
 
 	f->read_err = -EFAULT;
@@ -405,34 +405,6 @@ static void hostile_tables(void **state)
 	}
 }
 
-/* Whatever the guess, the site is the same, and the next guess is a good one. */
-static void guessed(void **state)
-{
-	const uint32_t guesses[] = { 0, 1, 2, 7, 19, 20, 38, 39, 40, 5000, UINT32_MAX };
-	struct fix *f = *state;
-
-	table.sites_count = 0;
-	for (uint32_t i = 0; i < 40; i++)
-		add_site(6 * i, 1, RF_SITE_JUMP_LABEL, 0, BASE + 0x4000);
-	for (uint32_t at = 0; at < 250; at++) {
-		struct rf_patch_result plain;
-
-		judge(f, at, "\x0f", 1);
-		plain = f->r;
-		for (size_t i = 0; i < sizeof(guesses) / sizeof(guesses[0]); i++) {
-			uint32_t near = guesses[i];
-			const struct rf_patch_text text = { read_text, f, &near };
-
-			assert_int_equal(
-				rf_patch_judge(&table, &text, NONE, at, (uint8_t *)"\x0f", 1, &f->r),
-				0);
-			assert_memory_equal(&f->r, &plain, sizeof(plain));
-			if (plain.kind)
-				assert_int_equal(near, plain.at / 6);
-		}
-	}
-}
-
 static void names(void **state)
 {
 	for (int k = 1; k < RF_SITE_KINDS; k++)
@@ -452,7 +424,6 @@ int main(void)
 		cmocka_unit_test_setup(breakpoints, setup),
 		cmocka_unit_test_setup(read_error, setup),
 		cmocka_unit_test_setup(hostile_tables, setup),
-		cmocka_unit_test_setup(guessed, setup),
 		cmocka_unit_test_setup(names, setup),
 	};
 
