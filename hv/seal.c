@@ -126,7 +126,7 @@ int rf_seal(const struct rf_msg_seal *m, uint64_t *ns)
 	const struct rf_region *regions = m->regions;
 	uint32_t count = m->count;
 	struct rf_overlay next[RF_SEAL_MAX];
-	uint64_t start, copied = 0;
+	uint64_t start, copy_bytes = 0;
 	uint32_t made = 0;
 	int err;
 
@@ -155,12 +155,11 @@ int rf_seal(const struct rf_msg_seal *m, uint64_t *ns)
 
 	rf_gate_close();
 	start = now_ns();
-	for (uint32_t i = 0; i < made; i++) {
-		/* A watched page inside the range holds the same bytes as the VMM's: it is
-		 * mirrored. */
+	/* A watched page inside the range holds the same bytes as the VMM's: it is mirrored. */
+	for (uint32_t i = 0; i < made; i++)
 		memcpy(next[i].copy, next[i].decoy, next[i].gpa.size);
-		copied += next[i].gpa.size;
-	}
+	for (uint32_t i = 0; i < count; i++)
+		copy_bytes += next[i].gpa.size;
 	if (rf_memslots_overlay(&rf_vm.slots, next, count))
 		rf_fatal("KVM refused the sealed memory slots");
 	drop_kept();
@@ -169,7 +168,7 @@ int rf_seal(const struct rf_msg_seal *m, uint64_t *ns)
 	rf_vm.state = RF_VM_SEALED;
 	*ns = now_ns() - start;
 	rf_vm.board->seal_ns = *ns;
-	rf_vm.board->copy_bytes = copied;
+	rf_vm.board->copy_bytes = copy_bytes;
 	rf_vm.board->image = m->image;
 	rf_board_publish();
 	rf_gate_open();

@@ -252,6 +252,7 @@ void sealed_again(void)
 	CHECK_EQ(monitor_seal_again(next, moved, 2), -ENOENT);
 	CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
 	CHECK_EQ(monitor_seal_again(next, both, 2), 0);
+	CHECK_EQ(monitor_board()->copy_bytes, SEALED_SIZE + 0x1000);
 	CHECK_EQ(monitor_pin(&pin), 0);
 	kernel_goes_on(next);
 	CHECK_EQ(guest_read(c, SEALED), PATTERN(SEALED));
