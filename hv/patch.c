@@ -81,16 +81,19 @@ static bool judge(struct rf_overlay *o, uint32_t at, const uint8_t *bytes, uint3
 	return false;
 }
 
-/* What cannot be read says nothing for the store. */
+/* Yes where the kernel has no such word (patch/table.h); one that cannot be read says nothing for
+ * the store. */
 static bool patcher_is_busy(void)
 {
 	uint64_t gpa = table->busy;
 	const struct rf_slot *s = NULL;
 
+	if (!gpa)
+		return true;
 	if (!(gpa % sizeof(uint32_t)) && !rf_overlay_at(&rf_vm.slots, gpa))
 		s = rf_slot_holding(&rf_vm.slots, gpa, sizeof(uint32_t));
-	return !gpa || (s && __atomic_load_n((uint32_t *)(uintptr_t)(s->hva + (gpa - s->gpa)),
-					     __ATOMIC_ACQUIRE));
+	return s &&
+	       __atomic_load_n((uint32_t *)(uintptr_t)(s->hva + (gpa - s->gpa)), __ATOMIC_ACQUIRE);
 }
 
 /* --- sites under way ------------------------------------------------------ */

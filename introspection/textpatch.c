@@ -46,7 +46,7 @@ static void clear(struct rf_patch_table *table)
 	table->sites_count = table->extra_count = table->shapes_count = 0;
 	memset(table->shapes, 0, sizeof(table->shapes));
 	memset(table->sets, 0, sizeof(table->sets));
-	table->base = table->size = 0;
+	table->base = table->size = table->busy = 0;
 }
 
 /*
@@ -60,7 +60,6 @@ static void find_busy(struct rf_textpatch *t)
 	rf_gva desc;
 	rf_gpa gpa;
 
-	t->table->busy = 0;
 	if (!rf_kernel_address(t->k, "bp_desc", &desc) &&
 	    rf_textpatch_member(t->k, "bp_patching_desc", "refs", 4, &offset) &&
 	    !rf_kernel_image_gpa(t->k, rf_gva_of(desc.v + offset), &gpa))
