@@ -8,7 +8,7 @@
  *   sets 1, 2   first, count as above; then 16 targets of 2 bytes, relative to text, with others
  *            behind them
  *   sites    at (2), shape, kind, flags, target (2, relative) or own bytes (6), the form it holds
- *   stores, until the input ends: see play()
+ *   stores, until the input ends: see play(); 0xff moves the guest's word that it patches
  *
  * Whatever the table says: no verdict reads or writes out of bounds, a store lands within its site
  * or not at all, what is called done is a form of the site, and what is on the way has an int3 in
@@ -25,6 +25,8 @@
 #define TEXT_GPA UINT64_C(0x1000000)
 #define TEXT_GVA UINT64_C(0xffffffff81000000)
 #define TEXT_SIZE 0x1000u
+#define RAM_GPA (TEXT_GPA - 0x1000) /* holds text, too */
+#define RAM_SIZE 0x3000u
 #define MAX_SITES 12u /* that the input describes */
 
 #define MUST(x)                                                                                    \
@@ -38,7 +40,7 @@ static struct rf_board_file file;
 static struct rf_trail *const trail = &file.trail;
 static struct rf_patch_table *table;
 static struct rf_vcpu vcpu;
-static uint8_t text[TEXT_SIZE], decoy[TEXT_SIZE];
+static uint8_t text[TEXT_SIZE], ram[RAM_SIZE], *const decoy = ram + (TEXT_GPA - RAM_GPA);
 static uint64_t dirty[1];
 
 static const uint8_t *data;
@@ -344,6 +346,16 @@ static void check_state(void)
 
 /* --- stores ----------------------------------------------------------------------- */
 
+/* Whether the guest says that it patches, as far as the table knows where it says so. */
+static bool patcher_is_busy(void)
+{
+	uint64_t at = table->busy - RAM_GPA;
+	bool is_ram = at <= RAM_SIZE - 4 && at % 4 == 0;
+	bool is_sealed = table->busy >= TEXT_GPA && table->busy < TEXT_GPA + TEXT_SIZE;
+
+	return !table->busy || (is_ram && !is_sealed && memcmp(ram + at, "\0\0\0\0", 4));
+}
+
 static void store(uint32_t at, const uint8_t *bytes, uint32_t len)
 {
 	const struct rf_patch_text all = { read_text, NULL };
@@ -355,7 +367,7 @@ static void store(uint32_t at, const uint8_t *bytes, uint32_t len)
 	legal = !rf_patch_judge(table, &all, trail->last_tail, at, bytes, len, &r);
 	if (legal) {
 		check_verdict(&r, at, bytes, len);
-		legal = r.verdict <= RF_PATCH_DONE;
+		legal = r.verdict <= RF_PATCH_DONE && (!rf_patch_begins(&r) || patcher_is_busy());
 	}
 	memcpy(before, text, TEXT_SIZE);
 	for (int k = 0; k < RF_SITE_KINDS; k++)
@@ -414,6 +426,21 @@ static void step(uint8_t how)
 	}
 }
 
+/* Another place of the guest's word, or another word in it. */
+static void say_busy(void)
+{
+	uint8_t how = u8();
+
+	if (how & 1)
+		take(&table->busy, sizeof(table->busy));
+	else
+		table->busy = RAM_GPA + u16() % (RAM_SIZE + 16);
+	if (how & 2)
+		table->busy = 0;
+	if (table->busy - RAM_GPA < RAM_SIZE && table->busy - TEXT_GPA >= TEXT_SIZE)
+		ram[table->busy - RAM_GPA] = u8();
+}
+
 static void play(void)
 {
 	uint8_t bytes[8];
@@ -422,6 +449,10 @@ static void play(void)
 	while (size) {
 		uint8_t what = u8();
 
+		if (what == 0xff) {
+			say_busy();
+			continue;
+		}
 		switch (what % 9) {
 		case 0:
 		case 1:
@@ -478,6 +509,10 @@ static void set_up(void)
 	rf_vm.board = &file.board;
 	rf_vm.board->kernel = 7;
 	atomic_store(&rf_vm.kernel, 7);
+	rf_vm.slots.nr_slots = 1;
+	rf_vm.slots.slots[0] = (struct rf_slot){
+		.used = true, .gpa = RAM_GPA, .size = RAM_SIZE, .hva = (uint64_t)(uintptr_t)ram
+	};
 	rf_vm.slots.nr_overlays = 1;
 	rf_vm.slots.overlays[0] = (struct rf_overlay){ .kind = RF_OVERLAY_SEAL,
 						       .gpa = { TEXT_GPA, TEXT_SIZE },
@@ -496,6 +531,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 	data = input;
 	size = length;
 	memset(text, 0x90, TEXT_SIZE);
+	memset(ram, 0, RAM_SIZE);
+	table->busy = 0;
 	rf_patch_reset();
 	read_table();
 	memcpy(decoy, text, TEXT_SIZE);
