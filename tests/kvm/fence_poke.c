@@ -164,10 +164,7 @@ static uint32_t word;
 static bool say(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
 {
 	v->verdict = word;
-	v->vector = 13;
-	memcpy(v->gpr, ev->regs.gpr, sizeof(v->gpr));
-	v->rip = ev->regs.rip;
-	v->rflags = ev->regs.rflags;
+	fault_where_it_is(ev, v);
 	return true;
 }
 

@@ -104,10 +104,7 @@ static bool judge(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
 {
 	v->verdict = word;
 	v->table = answer;
-	v->vector = 13;
-	memcpy(v->gpr, ev->regs.gpr, sizeof(v->gpr));
-	v->rip = ev->regs.rip;
-	v->rflags = ev->regs.rflags;
+	fault_where_it_is(ev, v);
 	return true;
 }
 

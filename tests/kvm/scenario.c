@@ -148,6 +148,14 @@ bool deny_at_code(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
 	return true;
 }
 
+void fault_where_it_is(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
+{
+	v->vector = 13;
+	memcpy(v->gpr, ev->regs.gpr, sizeof(v->gpr));
+	v->rip = ev->regs.rip;
+	v->rflags = ev->regs.rflags;
+}
+
 bool allow(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
 {
 	return true;

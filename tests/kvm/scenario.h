@@ -34,6 +34,8 @@ void check_pattern(struct cpu *c, uint64_t gpa);
 /* Judges: every store is refused, as a #PF on the instruction the vCPU's code starts with. */
 bool deny_at_code(const struct rf_msg_event *ev, struct rf_msg_verdict *v);
 bool allow(const struct rf_msg_event *ev, struct rf_msg_verdict *v);
+/* For a judge that denies: a #GP on the instruction the vCPU stands at. */
+void fault_where_it_is(const struct rf_msg_event *ev, struct rf_msg_verdict *v);
 /* Registers that deny_at_code() gives back. */
 extern struct kvm_regs before;
 

@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "introspection/gadget.h"
 #include "tests/unit/fake_guest.h"
+#include "tests/unit/hex.h"
 
 #define TEXT UINT64_C(0xffffffff81000000)
 #define TEXT_GPA 0x4000
@@ -17,19 +17,6 @@
 #define SIZE (PAGES * 4096)
 
 static struct rf_disasm *shared;
-
-static size_t unhex(const char *hex, uint8_t *out)
-{
-	size_t n = 0;
-	unsigned int v;
-	int used;
-
-	while (sscanf(hex, "%2x%n", &v, &used) == 1) {
-		out[n++] = (uint8_t)v;
-		hex += used;
-	}
-	return n;
-}
 
 /* --- one instruction ---------------------------------------------------------------- */
 

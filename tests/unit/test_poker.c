@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "introspection/textpatch.h"
 #include "tests/unit/fake_guest.h"
+#include "tests/unit/hex.h"
 
 #define TEXT UINT64_C(0xffffffff81000000)
 #define POKER (TEXT + 0x100)
@@ -26,19 +26,6 @@
 #define BODY "31c0 90 90 4883c440 " /* ..., add $0x40, %rsp */
 #define RET "c3 "
 #define REST "cc cc cc cc cc cc cc cc"
-
-static size_t unhex(const char *hex, uint8_t *out)
-{
-	size_t n = 0;
-	unsigned int v;
-	int used;
-
-	while (sscanf(hex, "%2x%n", &v, &used) == 1) {
-		out[n++] = (uint8_t)v;
-		hex += used;
-	}
-	return n;
-}
 
 static struct fake_guest g;
 

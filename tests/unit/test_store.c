@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "introspection/disasm.h"
 #include "tests/unit/fake_guest.h"
+#include "tests/unit/hex.h"
 
 #define CODE UINT64_C(0xffffffff81000000) /* one function per test, two pages */
 #define CODE_GPA 0x8000
@@ -31,19 +31,6 @@ struct fix {
 	struct rf_store_seen seen;
 	struct rf_store out;
 };
-
-static size_t unhex(const char *hex, uint8_t *out)
-{
-	size_t n = 0;
-	unsigned int v;
-	int used;
-
-	while (sscanf(hex, "%2x%n", &v, &used) == 1) {
-		out[n++] = (uint8_t)v;
-		hex += used;
-	}
-	return n;
-}
 
 /* Puts prologue, instruction and some code after it at `base`; f->at is the instruction's start. */
 static size_t put(struct fix *f, uint64_t base, const char *prologue, const char *insn)
