@@ -389,6 +389,7 @@ void tables_compared(void)
 /* A load through a trap is judged for itself: what another instruction loaded is still found. */
 void tables_loaded_beside(void)
 {
+	struct rf_msg_event ev;
 	struct cpu *c;
 
 	trapped_machine(1, EACH_LEAVE);
@@ -408,6 +409,9 @@ void tables_loaded_beside(void)
 		CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
 	}
 	CHECK_EQ(monitor_events_of(RF_EVENT_TABLES), 2);
+	ev = monitor_last_event(RF_EVENT_TABLES);
+	CHECK_EQ(ev.tables.idt.base, NEW_IDT);
+	CHECK_EQ(ev.kept.idt.base, OLD_IDT);
 	CHECK_EQ(sregs(c).idt.base, OLD_IDT);
 }
 

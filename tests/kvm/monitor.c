@@ -222,6 +222,19 @@ unsigned monitor_events_of(enum rf_event_kind kind)
 	return n;
 }
 
+struct rf_msg_event monitor_last_event(enum rf_event_kind kind)
+{
+	struct rf_msg_event ev = { 0 };
+
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < nr_events; i++)
+		if (events[i].kind == kind)
+			ev = events[i];
+	pthread_mutex_unlock(&lock);
+	CHECK_EQ(ev.kind, kind);
+	return ev;
+}
+
 struct rf_msg_outcome monitor_outcome(unsigned n)
 {
 	struct rf_msg_outcome o;

@@ -34,6 +34,8 @@ struct rf_msg_event monitor_event(unsigned n, enum rf_event_kind kind);
 unsigned monitor_events(void);
 /* Of that kind alone. */
 unsigned monitor_events_of(enum rf_event_kind kind);
+/* The newest one of that kind; there must be one. */
+struct rf_msg_event monitor_last_event(enum rf_event_kind kind);
 struct rf_msg_outcome monitor_outcome(unsigned n);
 
 void monitor_verdict(const struct rf_msg_verdict *v);
