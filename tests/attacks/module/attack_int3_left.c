@@ -21,7 +21,7 @@ static void leave(struct rf_report *r, bool recorded, bool keep)
 
 	if (!rf_jump_site(r, "__xen_pgd_pin", &site) || !rf_poke_begin(r))
 		return;
-	if (!rf_poke_record(recorded)) {
+	if (recorded && !rf_poke_record(true)) {
 		rf_poke_end(r);
 		return rf_skip(r, "this kernel keeps its patcher's record elsewhere");
 	}
@@ -34,7 +34,8 @@ static void leave(struct rf_report *r, bool recorded, bool keep)
 		if (keep && READ_ONCE(r->at[0]) == int3)
 			rf_text_poke(r->at, &int3, 1);
 	}
-	rf_poke_record(false);
+	if (recorded)
+		rf_poke_record(false);
 	if (!begun)
 		return;
 	rf_say(r, "waited=%ums", waited);
