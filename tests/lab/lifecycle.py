@@ -21,21 +21,22 @@ EXTRA = ["irqbypass", "ccp", "kvm", "kvm-amd", "kvm-intel", "virtio_pci_modern_d
 ATTACKS = ("lstar_after_seal", "msr_star", "syscall_table")
 
 # guest MACHINE CPUS CMDLINE [QEMU arguments]: the monitor of QEMU is on standard input. said TEXT [TIMES]: waits for the guest.
+# WRAP: what goes in front of it; CONSOLE: what it says, with what its monitor says beside it.
 HOST = """
 cat $GUEST/$KERNEL/initrd life.cpio >life.img
 truncate -s 4096 count
 guest() {
 	machine=$1 cpus=$2 cmdline=$3
 	shift 3
-	timeout -s KILL $LIMIT ringfence run --name life --policy policy --audit $OUT/audit.jsonl -- $QEMU -M $machine -accel kvm -cpu host \\
-		-smp $cpus -m 512 -nodefaults -no-user-config -display none -serial file:$OUT/console -monitor stdio \\
+	timeout -s KILL $LIMIT $WRAP $QEMU -M $machine -accel kvm -cpu host \\
+		-smp $cpus -m 512 -nodefaults -no-user-config -display none -serial file:$OUT/$CONSOLE -monitor stdio \\
 		-kernel $GUEST/$KERNEL/vmlinuz -initrd life.img \\
-		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check rf.mode=life $cmdline" "$@" >$OUT/hmp 2>&1
-	echo "qemu ended with status $?"
+		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check rf.mode=life $cmdline" "$@" >$OUT/$CONSOLE.hmp 2>&1
+	echo "$CONSOLE: qemu ended with status $?"
 }
 said() {
 	for n in $(seq $((LIMIT * 2))); do
-		seen=$(grep -c "$1" $OUT/console 2>/dev/null)
+		seen=$(grep -c "$1" $OUT/$CONSOLE 2>/dev/null)
 		[ "${seen:-0}" -ge "${2:-1}" ] && return
 		sleep 0.5
 	done
@@ -83,11 +84,18 @@ def defended(o: Outcome, boots: int = 1, attacked: int = 1) -> None:
 
 def life(name: str, verify: Callable[[Outcome], None], monitor: str = "true", *, machine: str = MICROVM, cpus: int = 2,
          cmdline: str = "", arguments: str = "-no-reboot", kernel: str = "6.12",
-         made: Optional[Callable[[], dict[str, bytes]]] = None, limit: int = 120, policy: str = "") -> Test:
-    """One guest, with what is typed into its VMM's monitor meanwhile."""
-    script = (f"KERNEL={kernel} LIMIT={limit}" + HOST + f"echo 'version: 1\n{policy}' >policy\n" +
-              f"({monitor}; said 'RF: done'; sleep 3; echo quit) |\nguest {machine} {cpus} '{cmdline}' {arguments}\n")
-    return Test(name, script, verify, limit + 30, files=made or (lambda: files(kernel)))
+         made: Optional[Callable[[], dict[str, bytes]]] = None, limit: int = 120, policy: str = "", control: Optional[Callable[[str], object]] = None) -> Test:
+    """One guest, with what is typed into its VMM's monitor meanwhile; before it, with a control, the same one unprotected."""
+    run_it = f"({monitor}; said 'RF: done'; sleep 3; echo quit) |\nguest {machine} {cpus} '{cmdline}' {arguments}\n"
+    script = (f"KERNEL={kernel}" + HOST + f"echo 'version: 1\n{policy}' >policy\n" +
+              ("WRAP= CONSOLE=control LIMIT=120\n" + run_it if control else "") +
+              f'WRAP="ringfence run --name life --policy policy --audit $OUT/audit.jsonl --" CONSOLE=console LIMIT={limit}\n' + run_it)
+
+    def both(o: Outcome) -> None:
+        check(not control or control(o._text("control")), "the control was stopped too")
+        verify(o)
+    return Test(name, script, both, limit + 30 + (130 if control else 0), files=made or (lambda: files(kernel)),
+                consoles=("control", "console") if control else ("console",))
 
 
 def offline(kernel: str) -> Test:
@@ -125,7 +133,7 @@ def smm() -> Test:
     return life("smm", verify, machine="q35", cmdline="rf.act=smis")
 
 
-WAKE = ("said 'life begin'; for n in $(seq 60); do echo info status; sleep 0.5; grep -q suspended $OUT/hmp && break; done; "
+WAKE = ("said 'life begin'; for n in $(seq 60); do echo info status; sleep 0.5; grep -q suspended $OUT/$CONSOLE.hmp && break; done; "
         "echo system_wakeup")
 
 
@@ -139,7 +147,7 @@ def again(o: Outcome) -> None:
 def suspend() -> Test:
     """To sleep, memory alone kept, and back: the VMM resets the processors, the kernel loads its own registers again."""
     def verify(o: Outcome) -> None:
-        check("suspended" in o._text("hmp"), "it never slept")
+        check("suspended" in o._text("console.hmp"), "it never slept")
         check(o.said("RF: init") == 1, "it booted instead of waking up")
         defended(o)
         again(o)
@@ -154,7 +162,8 @@ def asleep() -> Test:
         check(alerts(o)[0]["verdict"] == "blocked" and alerts(o)[0]["region"] == "rodata", f"alerts: {alerts(o)[:1]}")
         o.records = [r for r in o.records if r is not alerts(o)[0]]
         defended(o)
-    return life("asleep", verify, WAKE, machine="q35", cmdline="rf.act=asleep no_console_suspend")
+    return life("asleep", verify, WAKE, machine="q35", cmdline="rf.act=asleep no_console_suspend",
+                control=lambda said: "attack asleep result=landed" in said)
 
 
 def stopped() -> Test:
@@ -165,7 +174,7 @@ def stopped() -> Test:
 def snapshot() -> Test:
     """savevm, and loadvm in the same VMM: the guest is where it was, with its seals."""
     def verify(o: Outcome) -> None:
-        check("Error" not in o._text("hmp"), "the VMM could not")
+        check("Error" not in o._text("console.hmp"), "the VMM could not")
         check(o.said("RF: life tick 6") == 2, "it was not put back in time")
         defended(o)
     monitor = "said 'life tick 3'; echo savevm one; said 'life tick 7'; echo loadvm one"
@@ -188,6 +197,11 @@ REARM = "on_kexec: rearm"
 CRASH = f"rf.act=kexec_crash reboot=t crashkernel=160M {NEXT},nr_cpus=1"
 
 
+def went(said: str) -> bool:
+    """An unprotected guest goes on as another kernel."""
+    return said.count("RF: life loaded") == 1 and said.count("RF: life begin") == 2 and "RF: done mode=life status=0" in said
+
+
 def refused(o: Outcome) -> None:
     """The way to another kernel ended at its beginning: one record of it, and the first kernel is still sealed."""
     check(o.said("RF: life loaded") == 1, "there was nothing to go to")
@@ -208,13 +222,24 @@ def succeeded(o: Outcome) -> None:
 def kexec(kernel: str, policy: str = "") -> Test:
     """Another kernel, by kexec: denied, or sealed in its turn, as the owner wants it."""
     return life(f"kexec-{kernel}" + ("-rearmed" if policy else ""), succeeded if policy else refused,
-                cmdline=f"rf.act=kexec_now {NEXT}", arguments=KEXEC, kernel=kernel, limit=90 if policy else 45, policy=policy)
+                cmdline=f"rf.act=kexec_now {NEXT}", arguments=KEXEC, kernel=kernel, limit=90 if policy else 45, policy=policy, control=None if policy else went)
+
+
+def untrapped() -> Test:
+    """A kernel on its way to another one where no trap is, as in text that is not sealed: it ends where it clears CR0.WP."""
+    def verify(o: Outcome) -> None:
+        check(o.said("RF: life loaded") == 1, "there was nothing to go to")
+        check(o.said("RF: init") == 1, "the second kernel ran")
+        found = [(r["kind"], r["verdict"], r.get("detail", "").split(":")[0]) for r in alerts(o)]
+        check(found == [("control-register", "undone", "CR0.WP cleared")], f"alerts: {found[:20]}")
+    return life("kexec-untrapped", verify, cmdline=f"rf.act=kexec_now {NEXT}", arguments=KEXEC, limit=45,
+                policy="seal: { text: false }", control=went)
 
 
 def kdump(policy: str = "") -> Test:
     """The crash kernel is another kernel too."""
     return life("kdump" + ("-rearmed" if policy else ""), succeeded if policy else refused, cmdline=CRASH, arguments=KEXEC,
-                limit=90 if policy else 45, policy=policy)
+                limit=90 if policy else 45, policy=policy, control=None if policy else went)
 
 
 RSP = r"""
@@ -254,7 +279,7 @@ def debugger(name: str, kind: int) -> Test:
 
 TESTS = [offline("6.12"), offline("6.1"), restarts("restart-triple", MICROVM, "triple"), restarts("restart-q35", "q35", "acpi"),
          system_reset(), smm(), suspend(), asleep(), stopped(), snapshot(), nested(),
-         kexec("6.12"), kexec("6.12", REARM), kexec("6.1", REARM), kdump(), kdump(REARM), debugger("debugger", 1), debugger("debugger-int3", 0)]
+         kexec("6.12"), kexec("6.12", REARM), kexec("6.1", REARM), untrapped(), kdump(), kdump(REARM), debugger("debugger", 1), debugger("debugger-int3", 0)]
 
 if __name__ == "__main__":
     sys.exit(main(str(__doc__), TESTS, "lifecycle"))
