@@ -110,13 +110,21 @@ class Test:
     script: str
     verify: Callable[[Outcome], None]
     seconds: int = 120
-    boots: bool = True  # its console must show init's first line
+    consoles: tuple[str, ...] = ("console",)  # whose guests must all come to init's first line
     debian: bool = False  # it boots the Debian guest
+    # Its guests patch their text all the time. Their host has one processor: on two the emulator now and then runs a stale
+    # translation of a patched line, and the guest ends with an int3 that nobody owns (docs/testing.md).
+    patching: bool = False
     files: Callable[[], dict[str, bytes]] = dict  # what stands beside the script
 
     def job(self) -> runner.Job:
         """What runs on the host."""
         return runner.Job(self.name, self.script, self.seconds, self.files(), debian=self.debian)
+
+    def in_user_mode(self, result: runner.Result) -> bool:
+        """Whether each guest that was started came so far; `ringfence run` says that it starts one."""
+        texts = [Outcome(result)._text(name) for name in self.consoles]
+        return all(text.count("RF: init") >= max(1, text.count(": under protection (")) for text in texts)
 
 
 def boot(kernel: str, cpus: int) -> Test:
@@ -168,8 +176,8 @@ def tracing(kernel: str) -> Test:
               f"too few patches: {patches}")
         check(sum(patches.values()) == sum(summary(r).total() for r in o.decisions(kind="patches")),
               "the audit log counts other patches than the patch log holds")
-    return Test(f"tracing-{kernel}",
-                RUN + f"protected trace {kernel} 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint'", verify)
+    script = RUN + f"protected trace {kernel} 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint'"
+    return Test(f"tracing-{kernel}", script, verify, patching=True)
 
 
 def tables(kernel: str, cpus: int) -> Test:
@@ -188,7 +196,7 @@ def tables(kernel: str, cpus: int) -> Test:
         status = json.loads(o._text("status"))
         check(status["trap_sites"] >= 10, f"only {status['trap_sites']} traps")
         check(status["counters"]["traps"] >= 20, f"only {status['counters']['traps']} traps were run into")
-    return Test(f"tables-{kernel}-{cpus}", script, verify, 180)
+    return Test(f"tables-{kernel}-{cpus}", script, verify, 180, patching=True)
 
 
 def monitor_killed() -> Test:
@@ -213,16 +221,14 @@ kill %1 $! 2>/dev/null
         by_instance: dict[str, list[Record]] = {}
         for record in o.decisions():
             by_instance.setdefault(record["instance"], []).append(record)
-        # One boot may end early in the emulated host, as elsewhere here: that VM was never sealed.
-        early = [name for name, records in by_instance.items() if not any(r["kind"] == "seal" for r in records)]
-        check(len(early) <= 1 and len(by_instance) == 1 + attacked + len(early), "each VM is an instance of its own")
+        check(len(by_instance) == 1 + attacked, "each VM is an instance of its own")
         for records in by_instance.values():
             part = Outcome(o.result)
             part.records = records
             each_event_once(part)
         targets = {r["target"]["symbol"] for r in o.decisions(verdict="blocked")}
         check({"sys_call_table", "commit_creds"} <= targets, f"records are missing: {targets}")
-    return Test("monitor-killed", script, verify, 600)
+    return Test("monitor-killed", script, verify, 600, patching=True)
 
 
 def first_act() -> Test:
@@ -237,7 +243,7 @@ protected first 6.12 1 'rdinit=/first'
         check(o.said("result=faulted") == 1 and not o.said("result=landed"), "init's first act landed")
         sealed(o)
         check(o.decisions(verdict="blocked", kind="write")[0]["target"]["symbol"] == "sys_call_table", "no record")
-    return Test("first-act", script, verify, boots=False)
+    return Test("first-act", script, verify, consoles=())
 
 
 def reboot() -> Test:
@@ -257,6 +263,7 @@ Q35 = """
 q35() { cmdline=$1; shift; timeout -s KILL 150 ringfence run --name q35 --audit $OUT/audit.jsonl -- $QEMU -M q35 -accel kvm -cpu host -m 256 \
 -nodefaults -no-user-config -display none -no-reboot -serial file:$OUT/console -kernel $GUEST/6.12/vmlinuz \
 -initrd $GUEST/6.12/initrd -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check $cmdline" "$@"; }
+user_mode() { for n in $(seq 120); do grep -q 'RF: init' $OUT/console 2>/dev/null && break; sleep 0.5; done; }
 """
 
 
@@ -274,8 +281,7 @@ def q35() -> Test:
 def hotplug() -> Test:
     """A vCPU that is plugged in after the seal is held by it too. (A third: the second one makes Linux patch in its SMP locks.)"""
     script = Q35 + """
-(while ! grep -q 'RF: init' $OUT/console 2>/dev/null; do sleep 0.5; done
- echo device_add host-x86_64-cpu,id=late,socket-id=2,core-id=0,thread-id=0; sleep 25; echo info cpus) |
+(user_mode; echo device_add host-x86_64-cpu,id=late,socket-id=2,core-id=0,thread-id=0; sleep 25; echo info cpus) |
 q35 'rf.mode=hotplug' -smp 2,sockets=3,maxcpus=3 -monitor stdio >$OUT/hmp 2>&1
 """
 
@@ -284,7 +290,7 @@ q35 'rf.mode=hotplug' -smp 2,sockets=3,maxcpus=3 -monitor stdio >$OUT/hmp 2>&1
         check(o.said("result=faulted") == 1 and not o.said("result=landed"), "its attack landed")
         sealed(o)
         check(o.decisions(verdict="blocked")[0]["vcpu"] == 2, "the record names another CPU")
-    return Test("hotplug", script, verify, 180)
+    return Test("hotplug", script, verify, 180, patching=True)
 
 
 def control_watch() -> Test:
@@ -336,16 +342,16 @@ quick nobody; OPTIONS="--policy $OUT/policy" quick nobody-required
         for name, why in (("foreign", "is not this program"), ("nobody", "only root")):
             check(o.said(f"{name} status=0") and why in o._text(name), f"{name} did not run, or did not say why unwatched")
             check(o.said(f"{name}-required status=125") and why in o._text(f"{name}-required"), f"{name} was not refused")
-    return Test("control-watch", script, verify, 240, boots=False)
+    return Test("control-watch", script, verify, 240, consoles=())
 
 
 def migrated() -> Test:
     """A sealed guest moves to another VMM: what it was patched to moves with it, and it is sealed there before it runs."""
     script = Q35 + """
-(while ! grep -q 'RF: init' $OUT/console 2>/dev/null; do sleep 0.5; done
- echo migrate '"exec:cat >/tmp/state"'; while ! [ -s /tmp/state ]; do sleep 0.5; done; sleep 6; echo info migrate; sleep 2; echo quit) |
+(user_mode; echo migrate '"exec:cat >/tmp/state"'
+ for n in $(seq 60); do [ -s /tmp/state ] && break; sleep 0.5; done; sleep 6; echo info migrate; sleep 2; echo quit) |
 q35 'rf.mode=attack rf.delay=15 rf.attacks=syscall_table,commit_creds' -smp 2 -monitor stdio >$OUT/hmp 2>&1
-mv $OUT/console $OUT/source; mv $OUT/audit.jsonl $OUT/source.jsonl
+mv $OUT/console $OUT/source; grep -q 'RF: init' $OUT/source || exit; mv $OUT/audit.jsonl $OUT/source.jsonl
 q35 'rf.mode=attack' -smp 2 -incoming 'exec:cat /tmp/state' >$OUT/destination 2>&1
 """
 
@@ -359,7 +365,7 @@ q35 'rf.mode=attack' -smp 2 -incoming 'exec:cat /tmp/state' >$OUT/destination 2>
         moved = {r["region"]: r["sha256"] for r in o.decisions(kind="seal")}
         check(source["rodata"] == moved["rodata"], "rodata changed on the way")
         check(len(o.decisions(verdict="blocked")) == 2, "the record does not hold the two attacks")
-    return Test("migrated", script, verify, 240, boots=False)
+    return Test("migrated", script, verify, 240, consoles=("source",))
 
 
 def unprotectable() -> Test:
@@ -386,7 +392,7 @@ LD_PRELOAD=/usr/lib/ringfence/libringfence.so RINGFENCE_SOCKET=/nowhere ls / >/d
         check("executable memory refused" in o._text("tcg"), "emulation was not what was refused")
         check("this VM is not started" in o._text("foreign"), "the fence did not say why")
         check(o.said("ls status=0"), "a program that is no VMM was disturbed")
-    return Test("unprotectable", script, verify, 200, boots=False)
+    return Test("unprotectable", script, verify, 200, consoles=())
 
 
 def debian(kernel: str, machine: str) -> Test:
@@ -412,7 +418,7 @@ def debian(kernel: str, machine: str) -> Test:
         check(status["state"] == "sealed" and status["vcpus"] == 2, f"state {status['state']}, {status['vcpus']} vCPUs")
         check(status["counters"]["denied"] == 0, f"{status['counters']['denied']} stores were denied")
         check(status["patches"][patched] > 0, f"no {patched} was patched: {status['patches']}")
-    return Test(f"debian-{kernel}-{machine}", script, verify, 300, boots=False, debian=True)
+    return Test(f"debian-{kernel}-{machine}", script, verify, 300, consoles=(), debian=True, patching=True)
 
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), tracing("6.1"),
@@ -425,13 +431,17 @@ TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot(
 
 def run_all(tests: list[Test], host_kernel: str) -> tuple[list[runner.Result], list[str]]:
     """Run the jobs; again, twice at most and on a host with one processor, those whose guest never reached user mode. In the
-    emulated host a boot ends early now and then, protected or not; what ran, however it ended, is never run again.
+    emulated host a boot ends early now and then, protected or not; a test whose guests all came there is never run again, however they ended.
     """
-    results = runner.run_jobs([t.job() for t in tests], host_kernel)
+    done: dict[str, runner.Result] = {}
+    for patching in (False, True):
+        if jobs := [t.job() for t in tests if t.patching == patching]:
+            done |= {r.name: r for r in runner.run_jobs(jobs, host_kernel, cpus=1 if patching else 2)}
+    results = [done[t.name] for t in tests]
     again = []
     for index, test in enumerate(tests):
         for _ in range(2):
-            if test.boots and "RF: init" not in Outcome(results[index]).console:
+            if not test.in_user_mode(results[index]):
                 again.append(test.name)
                 results[index] = runner.run_jobs([test.job()], host_kernel, cpus=1)[0]
     return results, again
@@ -460,6 +470,8 @@ def main(description: str, known: list[Test], name: str) -> int:
         except (Failed, IndexError, KeyError, ValueError) as error:
             failed += 1
             print(f"{name} {test.name:20} FAILED  {error!r} (artefacts in {result.out})")
+            for line in Outcome(result).console.splitlines()[-20:]:
+                print(f"    {line}")
     if again:
         print(f"{name}: booted again, for no user mode: {', '.join(again)}")
     print(f"{name}: {len(tests) - failed} passed, {failed} failed")
