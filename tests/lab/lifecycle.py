@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What happens to a guest in its life, and to its seals and pins with it: processors that go and come, resets, sleep, snapshots,
 another kernel, a debugger, guests of its own. After each the guest attacks: that is denied, and nothing else is reported.
+The same attacks land in the unprotected guests of the offline tests.
 
 lifecycle.py [--host-kernel 6.12] [TEST ...]. Written as suite.py is. The guest's part is guest/life.sh.
 """
@@ -84,7 +85,8 @@ def defended(o: Outcome, boots: int = 1, attacked: int = 1) -> None:
 
 def life(name: str, verify: Callable[[Outcome], None], monitor: str = "true", *, machine: str = MICROVM, cpus: int = 2,
          cmdline: str = "", arguments: str = "-no-reboot", kernel: str = "6.12",
-         made: Optional[Callable[[], dict[str, bytes]]] = None, limit: int = 120, policy: str = "", control: Optional[Callable[[str], object]] = None) -> Test:
+         made: Optional[Callable[[], dict[str, bytes]]] = None, limit: int = 120, policy: str = "",
+         control: Optional[Callable[[str], object]] = None) -> Test:
     """One guest, with what is typed into its VMM's monitor meanwhile; before it, with a control, the same one unprotected."""
     run_it = f"({monitor}; said 'RF: done'; sleep 3; echo quit) |\nguest {machine} {cpus} '{cmdline}' {arguments}\n"
     script = (f"KERNEL={kernel}" + HOST + f"echo 'version: 1\n{policy}' >policy\n" +
@@ -100,7 +102,8 @@ def life(name: str, verify: Callable[[Outcome], None], monitor: str = "true", *,
 
 def offline(kernel: str) -> Test:
     """A processor that went and came back loads what the others have, and may load nothing else."""
-    return life(f"offline-{kernel}", defended, cmdline="rf.act=offline_online", kernel=kernel)
+    return life(f"offline-{kernel}", defended, cmdline="rf.act=offline_online", kernel=kernel,
+                control=lambda said: all(f"attack {name} result=landed" in said for name in ATTACKS))
 
 
 def restarts(name: str, machine: str, how: str) -> Test:
@@ -222,7 +225,8 @@ def succeeded(o: Outcome) -> None:
 def kexec(kernel: str, policy: str = "") -> Test:
     """Another kernel, by kexec: denied, or sealed in its turn, as the owner wants it."""
     return life(f"kexec-{kernel}" + ("-rearmed" if policy else ""), succeeded if policy else refused,
-                cmdline=f"rf.act=kexec_now {NEXT}", arguments=KEXEC, kernel=kernel, limit=90 if policy else 45, policy=policy, control=None if policy else went)
+                cmdline=f"rf.act=kexec_now {NEXT}", arguments=KEXEC, kernel=kernel, limit=90 if policy else 45, policy=policy,
+                control=None if policy else went)
 
 
 def untrapped() -> Test:
@@ -279,7 +283,8 @@ def debugger(name: str, kind: int) -> Test:
 
 TESTS = [offline("6.12"), offline("6.1"), restarts("restart-triple", MICROVM, "triple"), restarts("restart-q35", "q35", "acpi"),
          system_reset(), smm(), suspend(), asleep(), stopped(), snapshot(), nested(),
-         kexec("6.12"), kexec("6.12", REARM), kexec("6.1", REARM), untrapped(), kdump(), kdump(REARM), debugger("debugger", 1), debugger("debugger-int3", 0)]
+         kexec("6.12"), kexec("6.12", REARM), kexec("6.1", REARM), untrapped(), kdump(), kdump(REARM),
+         debugger("debugger", 1), debugger("debugger-int3", 0)]
 
 if __name__ == "__main__":
     sys.exit(main(str(__doc__), TESTS, "lifecycle"))
