@@ -112,9 +112,9 @@ class Test:
     seconds: int = 120
     consoles: tuple[str, ...] = ("console",)  # whose guests must all come to init's first line
     debian: bool = False  # it boots the Debian guest
-    # Its guests, or their host, patch their text all the time. That host has one processor: on two the emulator now and then runs a stale
-    # translation of a patched line, and what runs it ends with an int3 that nobody owns (docs/testing.md).
-    patching: bool = False
+    # Of the host. On two the emulator now and then runs a stale translation of a patched line, and what runs it ends with
+    # an int3 that nobody owns (docs/testing.md).
+    processors: int = 1
     files: Callable[[], dict[str, bytes]] = dict  # what stands beside the script
 
     def job(self) -> runner.Job:
@@ -135,7 +135,8 @@ def boot(kernel: str, cpus: int) -> Test:
         sealed(o)
         quiet(o)
         check(o.decisions(kind="kernel", outcome="found"), "the kernel was not recognised with its types")
-    return Test(f"boot-{kernel}-{cpus}", RUN + f"protected boot {kernel} {cpus} 'rf.mode=idle rf.seconds=1'", verify)
+    return Test(f"boot-{kernel}-{cpus}", RUN + f"protected boot {kernel} {cpus} 'rf.mode=idle rf.seconds=1'", verify,
+                processors=2)
 
 
 def gadgets(kernel: str) -> Test:
@@ -177,7 +178,7 @@ def tracing(kernel: str) -> Test:
         check(sum(patches.values()) == sum(summary(r).total() for r in o.decisions(kind="patches")),
               "the audit log counts other patches than the patch log holds")
     script = RUN + f"protected trace {kernel} 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint'"
-    return Test(f"tracing-{kernel}", script, verify, patching=True)
+    return Test(f"tracing-{kernel}", script, verify)
 
 
 def tables(kernel: str, cpus: int) -> Test:
@@ -196,7 +197,7 @@ def tables(kernel: str, cpus: int) -> Test:
         status = json.loads(o._text("status"))
         check(status["trap_sites"] >= 10, f"only {status['trap_sites']} traps")
         check(status["counters"]["traps"] >= 20, f"only {status['counters']['traps']} traps were run into")
-    return Test(f"tables-{kernel}-{cpus}", script, verify, 180, patching=True)
+    return Test(f"tables-{kernel}-{cpus}", script, verify, 180)
 
 
 def monitor_killed() -> Test:
@@ -228,7 +229,7 @@ kill %1 $! 2>/dev/null
             each_event_once(part)
         targets = {r["target"]["symbol"] for r in o.decisions(verdict="blocked")}
         check({"sys_call_table", "commit_creds"} <= targets, f"records are missing: {targets}")
-    return Test("monitor-killed", script, verify, 600, patching=True)
+    return Test("monitor-killed", script, verify, 600)
 
 
 def first_act() -> Test:
@@ -290,7 +291,7 @@ q35 'rf.mode=hotplug' -smp 2,sockets=3,maxcpus=3 -monitor stdio >$OUT/hmp 2>&1
         check(o.said("result=faulted") == 1 and not o.said("result=landed"), "its attack landed")
         sealed(o)
         check(o.decisions(verdict="blocked")[0]["vcpu"] == 2, "the record names another CPU")
-    return Test("hotplug", script, verify, 180, patching=True)
+    return Test("hotplug", script, verify, 180)
 
 
 def control_watch() -> Test:
@@ -342,7 +343,7 @@ quick nobody; OPTIONS="--policy $OUT/policy" quick nobody-required
         for name, why in (("foreign", "is not this program"), ("nobody", "only root")):
             check(o.said(f"{name} status=0") and why in o._text(name), f"{name} did not run, or did not say why unwatched")
             check(o.said(f"{name}-required status=125") and why in o._text(f"{name}-required"), f"{name} was not refused")
-    return Test("control-watch", script, verify, 240, consoles=("boot-a", "boot-b"), patching=True)
+    return Test("control-watch", script, verify, 240, consoles=("boot-a", "boot-b"))
 
 
 def migrated() -> Test:
@@ -418,7 +419,7 @@ def debian(kernel: str, machine: str) -> Test:
         check(status["state"] == "sealed" and status["vcpus"] == 2, f"state {status['state']}, {status['vcpus']} vCPUs")
         check(status["counters"]["denied"] == 0, f"{status['counters']['denied']} stores were denied")
         check(status["patches"][patched] > 0, f"no {patched} was patched: {status['patches']}")
-    return Test(f"debian-{kernel}-{machine}", script, verify, 300, consoles=(), debian=True, patching=True)
+    return Test(f"debian-{kernel}-{machine}", script, verify, 300, consoles=(), debian=True)
 
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), tracing("6.1"),
@@ -432,9 +433,9 @@ def run_all(tests: list[Test], host_kernel: str) -> tuple[list[runner.Result], l
     emulated host a boot ends early now and then, protected or not; a test whose guests all came there is never run again, however they ended.
     """
     done: dict[str, runner.Result] = {}
-    for patching in (False, True):
-        if jobs := [t.job() for t in tests if t.patching == patching]:
-            done |= {r.name: r for r in runner.run_jobs(jobs, host_kernel, cpus=1 if patching else 2)}
+    for cpus in (2, 1):
+        if jobs := [t.job() for t in tests if t.processors == cpus]:
+            done |= {r.name: r for r in runner.run_jobs(jobs, host_kernel, cpus=cpus)}
     results = [done[t.name] for t in tests]
     again = []
     for index, test in enumerate(tests):
