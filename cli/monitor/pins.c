@@ -37,13 +37,15 @@ static const struct pin {
 	{ 0x174, "SYSENTER_CS", ALL, NOT_ASKED, ALWAYS },
 	{ 0x175, "SYSENTER_ESP", ALL, CPU_ENTRY_AREA, ALWAYS },
 	{ 0x176, "SYSENTER_EIP", ALL, NOT_ASKED, ALWAYS },
-	/* XD disable: what NX means is EFER's matter, and this bit's. */
+	/* XD disable: set, the CPU has no NX (SDM vol. 4, IA32_MISC_ENABLE). Linux clears it on
+	 * each CPU that comes up (arch/x86/kernel/verify_cpu.S). */
 	{ 0x1a0, "MISC_ENABLE", UINT64_C(1) << 34, NOT_ASKED, ALWAYS },
 	{ 0x1d9, "DEBUGCTL", ALL, NOT_ASKED, BY_DEBUGCTL },
 	{ 0x277, "PAT", ALL, NOT_ASKED, ALWAYS },
 	/* ENDBR_EN is off while EFI's runtime services run (arch/x86/include/asm/efi.h). */
 	{ 0x6a2, "S_CET", ~UINT64_C(4), NOT_ASKED, ALWAYS },
-	/* Shadow stacks of the kernel's own, which Linux has none of. PL3's is each task's. */
+	/* Shadow stacks below user mode, which Linux has none of (arch/x86/kernel/shstk.c). PL3's
+	 * is each task's. */
 	{ 0x6a4, "PL0_SSP", ALL, NOT_ASKED, ALWAYS },
 	{ 0x6a5, "PL1_SSP", ALL, NOT_ASKED, ALWAYS },
 	{ 0x6a6, "PL2_SSP", ALL, NOT_ASKED, ALWAYS },

@@ -430,7 +430,8 @@ TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot(
 
 def run_all(tests: list[Test], host_kernel: str) -> tuple[list[runner.Result], list[str]]:
     """Run the jobs; again, twice at most and on a host with one processor, those whose guest never reached user mode. In the
-    emulated host a boot ends early now and then, protected or not; a test whose guests all came there is never run again, however they ended.
+    emulated host a boot ends early now and then, protected or not; a test whose guests all came there is never run again,
+    however they ended.
     """
     done: dict[str, runner.Result] = {}
     for cpus in (2, 1):
