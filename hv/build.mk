@@ -5,4 +5,4 @@ FENCE_SRCS = $(PATCH_SRCS) hv/channel.c hv/fence.c hv/gate.c hv/interpose.c hv/m
 BACKEND_SRCS = hv/proto.c hv/backend_kvm.c
 BACKEND_SRCS += hv/probe.c
 # The host's control-register watch: libbpf, for the ringfence command alone. The program itself is hv/bpf/cr.bpf.c.
-CRWATCH_SRCS = hv/bpf/crwatch.c hv/bpf/proof.c
+CRWATCH_SRCS = hv/bpf/crwatch.c hv/bpf/proof.c hv/bpf/vms.c

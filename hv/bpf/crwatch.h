@@ -29,6 +29,15 @@ int rf_crwatch_try(const char *kvm, bool *there, char *why);
 /* Is this another process-id namespace than the host's own? Then no process is found by its id. */
 bool rf_crwatch_own_namespace(void);
 
+/* --- proof.c -------------------------------------------------------------- */
+/*
+ * A guest of two instructions clears CR4.PAE and stops: 0 when KVM_RUN came back right behind the
+ * first, -ENOTSUP when the guest ran on, else -errno of KVM. vms: where the calling process is
+ * entered meanwhile.
+ */
+int rf_crwatch_prove(const char *kvm, int vms);
+
+/* --- vms.c ---------------------------------------------------------------- */
 /* A page for one VM: *page mapped (caller unmaps, if it ever does), *fd its map (caller closes). */
 int rf_crwatch_page(struct rf_cr_page **page, int *fd);
 /* The calling process becomes the one that the page is for, until rf_crwatch_remove() or its end.
@@ -37,13 +46,5 @@ int rf_crwatch_enter(int vms, int fd, struct rf_cr_page *page);
 void rf_crwatch_remove(int vms, pid_t pid);
 /* Takes processes off the map that are no more. */
 void rf_crwatch_sweep(int vms);
-
-/* --- proof.c -------------------------------------------------------------- */
-/*
- * A guest of two instructions clears CR4.PAE and stops: 0 when KVM_RUN came back right behind the
- * first, -ENOTSUP when the guest ran on, else -errno of KVM. vms: where the calling process is
- * entered meanwhile.
- */
-int rf_crwatch_prove(const char *kvm, int vms);
 
 #endif
