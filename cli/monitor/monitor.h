@@ -103,6 +103,14 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_guest_poll(struct rf_guest *g);
 void rf_guest_forget(struct rf_guest *g); /* the kernel is gone */
 
+/* --- places.c ------------------------------------------------------------- */
+const char *rf_region_text(uint32_t kind);
+/* The region that holds gpa, or NULL. */
+const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa);
+/* Symbol or module behind an address; never fails, leaves names empty. */
+void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
+		     struct rf_named *out);
+
 /* --- judge.c -------------------------------------------------------------- */
 int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev);
@@ -118,16 +126,10 @@ int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_load(struct rf_guest *g, const struct rf_msg_event *ev, const struct rf_facts *facts,
 		  uint64_t target, const char *detail, const struct rf_table *value);
 int rf_judge_kexec(struct rf_guest *g, const struct rf_msg_event *ev);
-/* The region that holds gpa, or NULL. */
-const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa);
-/* Symbol or module behind an address; never fails, leaves names empty. */
-void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
-		     struct rf_named *out);
 /* A verdict that needs no record and nothing of a vCPU. */
 int rf_answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_verdict verdict);
 /* Record, then verdict. */
 int rf_decide(struct rf_guest *g, struct rf_record *r, struct rf_msg_verdict *v);
-const char *rf_region_text(uint32_t kind);
 
 /* --- patches.c: text patching --------------------------------------------- */
 /* The kernel is sealed: its sites go into the table. 0 or -errno; without sites all is denied. */

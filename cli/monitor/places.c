@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What lies at an address of the guest: a sealed region, a symbol, a module. Records say so. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/monitor/monitor.h"
+#include "introspection/task.h"
+
+const char *rf_region_text(uint32_t kind)
+{
+	switch (kind) {
+	case RF_REGION_TEXT:
+		return "text";
+	case RF_REGION_RODATA:
+		return "rodata";
+	case RF_REGION_IDT:
+		return "idt";
+	}
+	return "unknown";
+}
+
+const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa)
+{
+	for (uint32_t i = 0; i < g->regions_count; i++) {
+		const struct rf_region *r = &g->regions[i].region;
+
+		if (gpa >= r->gpa && gpa - r->gpa < r->size)
+			return &g->regions[i];
+	}
+	return NULL;
+}
+
+void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
+		     struct rf_named *out)
+{
+	struct rf_symbol s;
+	struct rf_module m;
+
+	memset(out, 0, sizeof(*out));
+	out->addr = gva;
+	if (!g->kernel)
+		return;
+	if (!rf_kernel_symbolize(g->kernel, rf_gva_of(gva), &s, &out->offset)) {
+		snprintf(out->symbol, sizeof(out->symbol), "%s", s.name);
+	} else if (!rf_module_find(g->kernel, &g->mem, p, rf_gva_of(gva), &m)) {
+		/* A module's own symbols are not read yet: its base is what can be told. */
+		snprintf(out->module, sizeof(out->module), "%s", m.name);
+		snprintf(out->symbol, sizeof(out->symbol), "[%s]", m.name);
+		out->offset = gva - m.base.v;
+	}
+}
