@@ -43,6 +43,12 @@ struct rf_kernel {
 void rf_task_layout_init(struct rf_kernel *k);
 void rf_module_layout_init(struct rf_kernel *k);
 
+/*
+ * Where the `len` bytes of a symbol lie. -ENOENT without it; per-CPU and other absolute symbols
+ * have no place in the image.
+ */
+int rf_kernel_symbol_gpa(const struct rf_kernel *k, const char *name, uint64_t len, rf_gpa *gpa);
+
 /* Copies a string of the guest's, len bytes at most; '?' for what is not printable ASCII. */
 void rf_guest_text(const char *from, size_t len, char *to, size_t to_size);
 
