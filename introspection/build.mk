@@ -3,7 +3,8 @@ INTROSPECTION_SRCS += introspection/pagetable.c introspection/kimage.c introspec
 	introspection/kallsyms_tables.c introspection/symbols.c introspection/btf.c introspection/kernel.c introspection/task.c \
 	introspection/module.c introspection/discover.c
 INTROSPECTION_SRCS += introspection/disasm.c introspection/store.c introspection/store_insn.c \
-	introspection/textpatch.c introspection/textpatch_kinds.c introspection/textpatch_sites.c \
+	introspection/textpatch.c introspection/textpatch_load.c introspection/textpatch_text.c \
+	introspection/textpatch_kinds.c introspection/textpatch_sites.c introspection/textpatch_tables.c \
 	introspection/textpatch_functions.c introspection/textpatch_calls.c introspection/textpatch_change.c \
 	introspection/textpatch_ftrace.c introspection/textpatch_probe.c introspection/textpatch_smp.c \
 	introspection/textpatch_poker.c

@@ -5,38 +5,7 @@
 
 #include "introspection/diag.h"
 #include "introspection/disasm.h"
-#include "introspection/kimage.h"
 #include "introspection/textpatch_impl.h"
-
-int rf_textpatch_read(const struct rf_textpatch *t, const struct rf_memory *m, uint64_t gva,
-		      void *buf, size_t len)
-{
-	const struct rf_image *image = rf_kernel_image(t->k);
-
-	if (!rf_within(gva, len, image->base.v, image->size))
-		return -EFAULT;
-	return rf_memory_read(m, rf_gpa_of(image->gpa.v + (gva - image->base.v)), buf, len);
-}
-
-bool rf_textpatch_is_code(const struct rf_textpatch *t, uint64_t gva)
-{
-	const struct rf_image *image = rf_kernel_image(t->k);
-
-	if (rf_textpatch_in_text(t, gva))
-		return rf_kernel_is_function(t->k, rf_gva_of(gva));
-	return gva >= RF_KIMAGE_WINDOW && !rf_within(gva, 1, image->base.v, image->size);
-}
-
-bool rf_textpatch_member(const struct rf_kernel *k, const char *type, const char *path,
-			 uint64_t size, uint64_t *offset)
-{
-	struct rf_member m;
-
-	if (rf_kernel_member(k, type, path, &m) || m.size != size)
-		return false;
-	*offset = m.offset;
-	return true;
-}
 
 /* --- the table's life ----------------------------------------------------- */
 

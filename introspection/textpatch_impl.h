@@ -158,6 +158,12 @@ static inline bool rf_textpatch_in_text(const struct rf_textpatch *t, uint64_t g
 	return gva >= t->text && gva < t->etext;
 }
 
+static inline int rf_live_read(const struct rf_live *g, uint64_t gva, void *buf, size_t len)
+{
+	return rf_pt_read(g->m, g->p, rf_gva_of(gva), buf, len);
+}
+
+/* --- textpatch_text.c ----------------------------------------------------- */
 /* Image bytes by the image's own offset: what the seal covers, whatever the guest's tables say. */
 int rf_textpatch_read(const struct rf_textpatch *t, const struct rf_memory *m, uint64_t gva,
 		      void *buf, size_t len);
@@ -166,12 +172,6 @@ int rf_textpatch_read(const struct rf_textpatch *t, const struct rf_memory *m, u
  * trampolines and JITed code lie; which of them is the guest's to say.
  */
 bool rf_textpatch_is_code(const struct rf_textpatch *t, uint64_t gva);
-
-static inline int rf_live_read(const struct rf_live *g, uint64_t gva, void *buf, size_t len)
-{
-	return rf_pt_read(g->m, g->p, rf_gva_of(gva), buf, len);
-}
-
 /* A member of exactly that size: a kernel that changed it is not asked. */
 bool rf_textpatch_member(const struct rf_kernel *k, const char *type, const char *path,
 			 uint64_t size, uint64_t *offset);
@@ -216,12 +216,29 @@ bool rf_textpatch_measure(const struct rf_textpatch *t, struct rf_site *s, const
 bool rf_textpatch_tail_whole(const struct rf_textpatch *t, const struct rf_site *s,
 			     const uint8_t *now);
 
-/* --- textpatch_sites.c ---------------------------------------------------- */
-/* Fills the table; t->k and t->table are set. As rf_textpatch_create(). */
-int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p,
-		      struct rf_diag *diag);
-/* 0 or -ENOMEM. */
-int rf_loader_push(struct rf_loader *l, const struct rf_site *site);
+/* --- textpatch_sites.c: the list of a loader ------------------------------- */
+int rf_loader_push(struct rf_loader *l, const struct rf_site *site); /* 0 or -ENOMEM */
+/* Sorts; duplicates become one. -EBADMSG: they disagree. */
+int rf_loader_merge(struct rf_loader *l);
+/* A call's own target is the trampoline of its key, when there is exactly one. 0 or -ENOMEM. */
+int rf_loader_own_trampolines(struct rf_loader *l);
+/*
+ * The sites from `first` on against what they hold now: shape and length, or no site any more. A
+ * call to a module is known once its key has been asked for.
+ */
+void rf_loader_measure(struct rf_loader *l, size_t first);
+/*
+ * Sites do not reach into one another. In sealed tables that is refused, with -EBADMSG; what came
+ * from writable memory yields to them.
+ */
+int rf_loader_part(struct rf_loader *l);
+/* Which key each call follows, for later. 0 or -ENOMEM. */
+int rf_loader_keep_keys(struct rf_loader *l);
+void rf_loader_write_down(struct rf_loader *l); /* into the table */
+
+/* --- textpatch_tables.c ---------------------------------------------------- */
+/* Sites that sealed tables and symbols name. As rf_textpatch_create(). */
+int rf_sealed_sites(struct rf_loader *l);
 
 /* --- textpatch_functions.c ------------------------------------------------ */
 /* The set of functions, before sites are measured: their forms name it. */
@@ -254,5 +271,10 @@ void rf_probe_refresh(struct rf_textpatch *t, const struct rf_live *g, uint64_t 
 int rf_probe_sweep(struct rf_textpatch *t, const struct rf_live *g);
 /* Has kgdb a breakpoint at gva, or is it about to have one? It asks for no site to be free. */
 bool rf_probe_debugged(const struct rf_textpatch *t, const struct rf_live *g, uint64_t gva);
+
+/* --- textpatch_load.c ------------------------------------------------------ */
+/* Fills the table; t->k and t->table are set. As rf_textpatch_create(). */
+int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p,
+		      struct rf_diag *diag);
 
 #endif
