@@ -56,10 +56,12 @@ $(O)/obj/hv/bpf/cr.bpf.o: hv/bpf/cr.bpf.c hv/crwatch.h
 		-idirafter /usr/include/x86_64-linux-gnu $(PKG_CFLAGS) -c $< -o $@
 $(O)/obj/hv/bpf/cr.o: $(O)/obj/hv/bpf/cr.bpf.o
 	$(Q)cd $(@D) && ld -r -z noexecstack -b binary cr.bpf.o -o cr.o
-$(O)/ringfence: $(CLI_SRCS:%.c=$(O)/obj/%.o) $(CRWATCH_SRCS:%.c=$(O)/obj/%.o) $(O)/obj/hv/bpf/cr.o $(LIB_OBJS)
+RINGFENCE_OBJS = $(CLI_SRCS:%.c=$(O)/obj/%.o) $(CRWATCH_SRCS:%.c=$(O)/obj/%.o) $(O)/obj/hv/bpf/cr.o $(LIB_OBJS)
+MONITOR_OBJS = $(MONITOR_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
+$(O)/ringfence: $(RINGFENCE_OBJS)
 	@echo "  LD $@"
 	$(Q)$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
-$(O)/ringfence-monitor: $(MONITOR_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
+$(O)/ringfence-monitor: $(MONITOR_OBJS)
 	@echo "  LD $@"
 	$(Q)$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
 
