@@ -36,7 +36,7 @@ FENCE_OBJS = $(FENCE_SRCS:%.c=$(O)/fence/%.o)
 $(O)/fence/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
-	$(Q)$(CC) $(BASE) $(HARDEN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -MMD -c $< -o $@
+	$(Q)$(CC) $(BASE) $(HARDEN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -MMD -MP -c $< -o $@
 $(O)/libringfence.so: $(FENCE_OBJS)
 	@echo "  LD $@"
 	$(Q)$(CC) -shared -Wl,-soname,libringfence.so -Wl,-z,relro,-z,now,-z,defs -o $@ $^
@@ -47,7 +47,7 @@ LIB_OBJS = $(LIB_SRCS:%.c=$(O)/obj/%.o)
 $(O)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
-	$(Q)$(CC) $(BASE) $(HARDEN) $(PKG_CFLAGS) -MMD -c $< -o $@
+	$(Q)$(CC) $(BASE) $(HARDEN) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
 # The BPF program, compiled for no kernel in particular and linked in as it is (ld -b binary names it after its file).
 $(O)/obj/hv/bpf/cr.bpf.o: hv/bpf/cr.bpf.c hv/crwatch.h
 	@mkdir -p $(@D)

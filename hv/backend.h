@@ -35,6 +35,9 @@ struct rf_backend_info {
 	uint64_t seal_ns, copy_bytes;
 	bool cr_watch; /* the host watches CR0 and CR4 for this VM */
 	uint64_t cr0_pinned, cr4_pinned;
+	uint64_t heals_taken;  /* heals(): where an earlier monitor stopped */
+	uint64_t kept_entry;   /* of the kernel that was sealed last and released, 0 none */
+	uint8_t kept_note[32]; /* rf_msg_watch's of that kernel */
 	uint64_t counters[RF_COUNTERS];
 	uint32_t regions_count;
 	struct rf_region image; /* while sealed */
@@ -77,6 +80,13 @@ struct rf_backend_ops {
 	int (*pin)(struct rf_backend *b, const struct rf_msg_pin *m);
 	int (*traps)(struct rf_backend *b, const struct rf_msg_traps *m);
 	int (*mend)(struct rf_backend *b, const struct rf_msg_mend *m);
+	/*
+	 * heal: the VMM's memory below these sealed pages is as it should be afterwards; what was
+	 * foreign can be had from heals(), which copies what was healed since entry *from, moves
+	 * *from on, and says how many, at most max: a gap in *from is as many lost. Both or none.
+	 */
+	int (*heal)(struct rf_backend *b, const struct rf_msg_heal *m);
+	size_t (*heals)(struct rf_backend *b, uint64_t *from, struct rf_heal *out, size_t max);
 	int (*verdict)(struct rf_backend *b, struct rf_msg_verdict *m);
 	/*
 	 * Legal text patching without a round trip. Optional, all or none.
@@ -99,8 +109,10 @@ struct rf_backend {
 
 /*
  * Serves the VMM that connected as sock (owned on success): reads its HELLO, maps the board,
- * answers. 0, or -errno with *why set to constant text.
+ * answers. rules: what the policy lets the fence do; of the first monitor that a VM has they count.
+ * 0, or -errno with *why set to constant text.
  */
-int rf_backend_kvm_attach(int sock, struct rf_backend **out, const char **why);
+int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_backend **out,
+			  const char **why);
 
 #endif

@@ -20,7 +20,9 @@
 /* A fence says it at once, and gives up on us after 10 s: a silent peer must not cost it the start.
  */
 #define HELLO_MS 2000
-#define QUEUE 64 /* events that came while a command's answer was awaited: one a vCPU at most */
+/* What came while a command's answer was awaited: a question a vCPU, an outcome, and what is told.
+ */
+#define QUEUE 4096
 
 struct kvm_backend {
 	struct rf_backend base;
@@ -29,12 +31,13 @@ struct kvm_backend {
 	struct rf_msg_hello hello;
 	const volatile struct rf_board *board;
 	const struct rf_trail *trail; /* behind it in the same mapping */
+	const struct rf_heals *heals;
 	struct rf_patch_table *table;
 	struct rf_board copy; /* the last consistent view */
 	uint32_t copy_seq;
 	uint32_t seq;
 	size_t queued;
-	union rf_backend_message queue[QUEUE];
+	union rf_backend_message *queue; /* QUEUE of them; untouched parts cost no memory */
 };
 
 static struct kvm_backend *of(struct rf_backend *b)
@@ -93,7 +96,10 @@ static int kvm_info(struct rf_backend *b, struct rf_backend_info *out)
 		.regions_count = k->copy.regions_count,
 		.image = k->copy.image,
 		.traps_count = k->copy.traps_count,
+		.heals_taken = __atomic_load_n(&k->heals->taken, __ATOMIC_ACQUIRE),
 	};
+	out->kept_entry = k->copy.kept_entry;
+	memcpy(out->kept_note, k->copy.kept_note, sizeof(out->kept_note));
 	memcpy(out->regions, k->copy.regions, sizeof(out->regions));
 	memcpy(out->traps_note, k->copy.traps_note, sizeof(out->traps_note));
 	memcpy(out->traps, k->copy.traps, sizeof(out->traps));
@@ -267,6 +273,33 @@ static int kvm_mend(struct rf_backend *b, const struct rf_msg_mend *m)
 	return command(of(b), &copy.h, NULL);
 }
 
+static int kvm_heal(struct rf_backend *b, const struct rf_msg_heal *m)
+{
+	struct rf_msg_heal copy = *m;
+
+	rf_msg_init(&copy.h, RF_MSG_HEAL, 0);
+	return command(of(b), &copy.h, NULL);
+}
+
+static size_t kvm_heals(struct rf_backend *b, uint64_t *from, struct rf_heal *out, size_t max)
+{
+	const struct rf_heals *h = of(b)->heals;
+	uint64_t head = __atomic_load_n(&h->head, __ATOMIC_ACQUIRE);
+	size_t n = 0;
+
+	if (head < *from)
+		*from = head; /* no fence says that */
+	if (head - *from > RF_HEALS)
+		*from = head - RF_HEALS;
+	for (; *from < head && n < max; ++*from) {
+		out[n] = h->entries[*from % RF_HEALS];
+		if (out[n].len > RF_PAGE_SIZE)
+			out[n].len = RF_PAGE_SIZE;
+		n++;
+	}
+	return n;
+}
+
 static int kvm_verdict(struct rf_backend *b, struct rf_msg_verdict *m)
 {
 	rf_msg_init(&m->h, RF_MSG_VERDICT, 0);
@@ -337,6 +370,7 @@ static void kvm_destroy(struct rf_backend *b)
 	munmap((void *)(uintptr_t)k->board, sizeof(struct rf_board_file));
 	munmap(k->table, sizeof(*k->table));
 	close(k->sock);
+	free(k->queue);
 	free(k);
 }
 
@@ -352,6 +386,8 @@ static const struct rf_backend_ops kvm_ops = {
 	.pin = kvm_pin,
 	.traps = kvm_traps,
 	.mend = kvm_mend,
+	.heal = kvm_heal,
+	.heals = kvm_heals,
 	.verdict = kvm_verdict,
 	.table = kvm_table,
 	.entries = kvm_entries,
@@ -380,6 +416,7 @@ static int map_board(struct kvm_backend *k, int fd)
 		return -errno;
 	k->board = map;
 	k->trail = &((const struct rf_board_file *)map)->trail;
+	k->heals = &((const struct rf_board_file *)map)->heals;
 	if (k->board->magic != RF_BOARD_MAGIC || k->board->revision != RF_PROTO_REVISION) {
 		munmap(map, sizeof(struct rf_board_file));
 		return -EBADMSG;
@@ -422,16 +459,20 @@ static int welcome_fence(struct kvm_backend *k, struct rf_msg_welcome *welcome)
 	return err;
 }
 
-int rf_backend_kvm_attach(int sock, struct rf_backend **out, const char **why)
+int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_backend **out,
+			  const char **why)
 {
-	struct rf_msg_welcome welcome = { .monitor_pid = (uint32_t)getpid() };
+	struct rf_msg_welcome welcome = { .monitor_pid = (uint32_t)getpid(), .rules = *rules };
 	uint8_t packet[RF_MSG_MAX + 1];
 	struct kvm_backend *k = calloc(1, sizeof(*k));
 	struct ucred peer;
 	socklen_t peer_size = sizeof(peer);
 	int board = -1, err;
 
-	if (!k) {
+	if (k)
+		k->queue = calloc(QUEUE, sizeof(*k->queue));
+	if (!k || !k->queue) {
+		free(k);
 		*why = "out of memory";
 		return -ENOMEM;
 	}
@@ -479,6 +520,7 @@ int rf_backend_kvm_attach(int sock, struct rf_backend **out, const char **why)
 fail:
 	if (board >= 0)
 		close(board);
+	free(k->queue);
 	free(k);
 	return err;
 }

@@ -42,6 +42,7 @@ enum rf_counter {
 	RF_COUNT_TRAP,		/* planted traps that were run into, but for the next line's */
 	RF_COUNT_POKED,		/* changes of text made where the kernel's patcher began them */
 	RF_COUNT_LOOK,		/* vCPUs got out to have their registers compared */
+	RF_COUNT_UNTOLD,	/* what was told while no monitor was there, and is lost */
 	RF_COUNTERS,
 };
 
@@ -61,6 +62,8 @@ struct rf_board {
 	uint64_t seal_ns;	/* how long the last seal held the vCPUs */
 	uint64_t copy_bytes;	/* private memory the seals cost */
 	uint64_t cr0_pinned, cr4_pinned;
+	uint64_t kept_entry;   /* of the kernel that was sealed last and released, 0 none */
+	uint8_t kept_note[32]; /* rf_msg_watch's, of that kernel */
 	uint64_t counters[RF_COUNTERS];
 	struct rf_region image; /* as the seal named it */
 	struct rf_region regions[RF_SEAL_MAX];
@@ -116,9 +119,52 @@ struct rf_trail {
 
 _Static_assert(sizeof(struct rf_patch_entry) == 32, "entry");
 
+/*
+ * What devices had written to sealed addresses, where the VMM's own memory lies, and what it was
+ * made again. Entry n is in slot n % RF_HEALS; who reads too late has lost the oldest, and sees by
+ * `head` how many.
+ */
+#define RF_HEALS 256
+#define RF_HEAL_BYTES 32
+
+struct rf_heal {
+	uint64_t gpa; /* of the first foreign byte of a page */
+	uint32_t len; /* up to the last one */
+	uint32_t pad;
+	uint8_t own[RF_HEAL_BYTES], foreign[RF_HEAL_BYTES]; /* the first bytes of these */
+};
+
+struct rf_heals {
+	uint64_t head;
+	uint64_t taken; /* as the monitor has said: where the next one begins */
+	struct rf_heal entries[RF_HEALS];
+};
+
 struct rf_board_file {
 	struct rf_board board;
 	struct rf_trail trail;
+	struct rf_heals heals;
 };
+
+/* --- the fence's side (board.c); the monitor maps the file by itself ---------- */
+
+/* NULL before rf_board_create(). */
+extern struct rf_board *rf_board;
+
+static inline struct rf_trail *rf_board_trail(void)
+{
+	return &((struct rf_board_file *)rf_board)->trail;
+}
+
+static inline void rf_count(enum rf_counter c)
+{
+	__atomic_fetch_add(&rf_board->counters[c], 1, __ATOMIC_RELAXED);
+}
+
+/* Makes the file and maps it. *out_fd is the caller's. 0 or -errno. */
+int rf_board_create(int *out_fd);
+/* Around each change of what seq guards. Each owner writes its own part. rf_vm.lock held. */
+void rf_board_begin(void);
+void rf_board_end(void);
 
 #endif

@@ -1,6 +1,11 @@
 # The fence, preloaded into the VMM: libc only.
-FENCE_SRCS = $(PATCH_SRCS) hv/channel.c hv/fence.c hv/gate.c hv/interpose.c hv/memslots.c hv/proto.c hv/run.c hv/exit.c hv/enforce.c hv/patch.c \
-	hv/seal.c hv/split.c hv/watch.c hv/vmx/cpu.c hv/vmx/cr.c hv/vmx/decode.c hv/vmx/msr.c hv/vmx/poke.c hv/vmx/trap.c
+FENCE_SRCS = $(PATCH_SRCS) hv/base.c hv/board.c hv/proto.c hv/split.c hv/memslots.c hv/vcpu.c hv/guestmem.c \
+	hv/text.c hv/seal.c hv/watch.c hv/life_table.c hv/life.c hv/channel.c hv/event.c hv/handle.c \
+	hv/enforce.c hv/run.c hv/serve.c hv/known.c hv/fence.c hv/interpose.c $(ARCH_SRCS)
+# One architecture is linked: hv/arch.h says what it has to offer.
+VMX_SRCS = hv/vmx/cpu.c hv/vmx/cr.c hv/vmx/decode.c hv/vmx/dispatch.c hv/vmx/enforce.c hv/vmx/exit.c \
+	hv/vmx/known.c hv/vmx/msr.c hv/vmx/poke.c hv/vmx/tables.c hv/vmx/trap.c hv/vmx/vm.c
+ARCH_SRCS = $(VMX_SRCS)
 # Monitor side of hv/: backends behind hv/backend.h.
 BACKEND_SRCS = hv/proto.c hv/backend_kvm.c
 BACKEND_SRCS += hv/probe.c

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -18,7 +19,7 @@
 #include <unistd.h>
 
 #include "hv/fence.h"
-#include "hv/vm.h"
+#include "hv/base.h"
 
 #define EXPORT __attribute__((visibility("default")))
 

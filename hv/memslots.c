@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "hv/vm.h"
+#include "hv/base.h"
 
 static uint32_t full_id(uint32_t space, uint32_t id)
 {
@@ -67,6 +67,18 @@ struct rf_slot *rf_slot_holding(struct rf_memslots *m, uint64_t gpa, uint64_t si
 			return s;
 	}
 	return NULL;
+}
+
+uint8_t *rf_slot_host(struct rf_memslots *m, uint64_t gpa, uint64_t size, uint64_t *len)
+{
+	struct rf_slot *s = size ? rf_slot_holding(m, gpa, 1) : NULL;
+
+	if (!s)
+		return NULL;
+	*len = s->size - (gpa - s->gpa);
+	if (*len > size)
+		*len = size;
+	return (uint8_t *)(uintptr_t)(s->hva + (gpa - s->gpa));
 }
 
 static bool slot_touches(const struct rf_slot *s, const struct rf_overlay *o, size_t n)
@@ -195,6 +207,18 @@ static int set_flags(struct rf_memslots *m, struct rf_slot *s, uint32_t flags)
 	return 0;
 }
 
+/* The VMM's memory under overlays came or went with a slot: legal patches are mirrored only while
+ * it is there. */
+static void decoys_follow(struct rf_memslots *m)
+{
+	for (size_t i = 0; i < m->nr_overlays; i++) {
+		struct rf_overlay *o = &m->overlays[i];
+		struct rf_slot *s = rf_slot_holding(m, o->gpa.start, o->gpa.size);
+
+		o->decoy = s ? (uint8_t *)(uintptr_t)(s->hva + (o->gpa.start - s->gpa)) : NULL;
+	}
+}
+
 int rf_memslots_overlay(struct rf_memslots *m, const struct rf_overlay *next, size_t n)
 {
 	struct rf_slot *touched[RF_MAX_SLOTS];
@@ -228,6 +252,7 @@ int rf_memslots_overlay(struct rf_memslots *m, const struct rf_overlay *next, si
 		/* The bitmaps went with the old pieces. */
 		touched[i]->all_dirty = touched[i]->flags & KVM_MEM_LOG_DIRTY_PAGES;
 	}
+	decoys_follow(m);
 	return err;
 }
 
@@ -251,18 +276,6 @@ static struct rf_slot *find_free(struct rf_memslots *m)
 		return &m->slots[i];
 	}
 	return NULL;
-}
-
-/* The VMM's memory under overlays came or went with a slot: legal patches are mirrored only while
- * it is there. */
-static void decoys_follow(struct rf_memslots *m)
-{
-	for (size_t i = 0; i < m->nr_overlays; i++) {
-		struct rf_overlay *o = &m->overlays[i];
-		struct rf_slot *s = rf_slot_holding(m, o->gpa.start, o->gpa.size);
-
-		o->decoy = s ? (uint8_t *)(uintptr_t)(s->hva + (o->gpa.start - s->gpa)) : NULL;
-	}
 }
 
 /*
@@ -409,6 +422,21 @@ static int merge_kvm_log(struct rf_memslots *m, const struct rf_slot *s, uint32_
 	return err;
 }
 
+/* What was patched of the overlay, where it lies in the slot; told once. */
+static void move_bits(uint64_t *out, const struct rf_slot *s, struct rf_overlay *o)
+{
+	for (uint64_t p = 0; p < o->gpa.size / RF_PAGE_SIZE; p++) {
+		uint64_t bit = UINT64_C(1) << (p % 64), at;
+
+		if (!(o->dirty[p / 64] & bit) ||
+		    !rf_within(o->gpa.start + p * RF_PAGE_SIZE, RF_PAGE_SIZE, s->gpa, s->size))
+			continue;
+		o->dirty[p / 64] &= ~bit;
+		at = (o->gpa.start + p * RF_PAGE_SIZE - s->gpa) / RF_PAGE_SIZE;
+		out[at / 64] |= UINT64_C(1) << (at % 64);
+	}
+}
+
 static int merge_logs(struct rf_memslots *m, struct rf_slot *s, uint64_t *out)
 {
 	for (uint32_t i = 0; i < s->nr_pieces; i++) {
@@ -421,16 +449,14 @@ static int merge_logs(struct rf_memslots *m, struct rf_slot *s, uint64_t *out)
 		struct rf_overlay *o = &m->overlays[i];
 		int err;
 
-		if (!rf_within(o->gpa.start, o->gpa.size, s->gpa, s->size))
+		if (!rf_overlaps(o->gpa.start, o->gpa.size, s->gpa, s->size))
 			continue;
 		if (o->kind == RF_OVERLAY_WATCH) {
 			err = merge_kvm_log(m, s, o->ids[s->space], o->gpa, out);
 			if (err)
 				return err;
 		}
-		or_bits(out, (o->gpa.start - s->gpa) / RF_PAGE_SIZE, o->dirty,
-			o->gpa.size / RF_PAGE_SIZE);
-		memset(o->dirty, 0, words(o->gpa.size) * sizeof(*o->dirty));
+		move_bits(out, s, o);
 	}
 	return 0;
 }

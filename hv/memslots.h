@@ -65,7 +65,7 @@ struct rf_overlay {
 	uint8_t *copy;	 /* what the guest sees; owned by the overlay */
 	void *map;	 /* the mapping copy lies in, for munmap; NULL: it is another's now */
 	size_t map_size;
-	uint8_t *decoy;		 /* the VMM's page below, NULL while it has none */
+	uint8_t *decoy;		 /* the VMM's memory below where one slot holds it all, else NULL */
 	uint64_t *dirty;	 /* a bit a page: patched since the VMM last asked; part of map */
 	uint32_t ids[RF_SPACES]; /* KVM slot id, UINT32_MAX where it has none */
 };
@@ -88,11 +88,15 @@ struct kvm_dirty_log;
 struct rf_overlay *rf_overlay_at(struct rf_memslots *m, uint64_t gpa);
 /* The VMM's RAM slot (address space 0, writable) that wholly holds the range, or NULL. */
 struct rf_slot *rf_slot_holding(struct rf_memslots *m, uint64_t gpa, uint64_t size);
+/*
+ * Where the VMM has gpa, and how many of the `size` bytes from there on (at least one) follow each
+ * other in its memory. NULL: it has no RAM there. A guest's RAM may be several slots side by side.
+ */
+uint8_t *rf_slot_host(struct rf_memslots *m, uint64_t gpa, uint64_t size, uint64_t *len);
 
 /*
- * KVM_SET_USER_MEMORY_REGION of the VMM. Result as the ioctl's. *gate says whether the change
- * touches pieces: then the caller closes the gate and calls again with gated true (-EAGAIN until
- * then, nothing done).
+ * KVM_SET_USER_MEMORY_REGION of the VMM. Result as the ioctl's. -EAGAIN, and nothing is done: the
+ * change touches pieces, so the caller closes the gate and calls again with gated true.
  */
 int rf_memslots_set(struct rf_memslots *m, const struct kvm_userspace_memory_region *r, bool gated);
 

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define RF_PROTO_MAGIC UINT32_C(0x434e4652) /* "RFNC" */
-#define RF_PROTO_REVISION 4
+#define RF_PROTO_REVISION 5
 #define RF_MSG_MAX 2048 /* bytes, no message is larger */
 
 enum rf_msg_type {
@@ -36,6 +36,7 @@ enum rf_msg_type {
 	RF_MSG_PIN = 10,
 	RF_MSG_TRAPS = 11,
 	RF_MSG_MEND = 12,
+	RF_MSG_HEAL = 13,
 };
 
 struct rf_msg {
@@ -46,12 +47,13 @@ struct rf_msg {
 	uint32_t seq;  /* commands: chosen by the monitor, echoed in DONE; else 0 */
 };
 
-/* Where a VM stands. It only moves forward, but for RESET. */
+/* Where a VM stands; hv/life_table.c says how it moves. */
 enum rf_vm_state {
 	RF_VM_BOOTING = 0, /* no kernel seen yet */
 	RF_VM_FOUND = 1,   /* LSTAR was written, nothing sealed */
 	RF_VM_WATCHED = 2, /* the watched word is armed */
 	RF_VM_SEALED = 3,
+	RF_VM_HALTED = 4, /* what the VMM loaded cannot be run protected: no vCPU runs */
 };
 
 struct rf_msg_hello {
@@ -64,10 +66,22 @@ struct rf_msg_hello {
 	char vmm[32];	     /* program name, NUL-terminated */
 };
 
+/*
+ * What the policy lets the fence do on a monitor's word. The first WELCOME counts, before the guest
+ * has run; what a later monitor says changes nothing.
+ */
+struct rf_rules {
+	uint32_t observe;     /* 1: a denied store, load or register may be let be all the same */
+	uint32_t kexec;	      /* 1: another kernel may take over from the sealed one */
+	uint32_t unsealed_ms; /* a kernel that runs unsealed for so long is told of; 0: not */
+	uint32_t pad;
+};
+
 struct rf_msg_welcome {
 	struct rf_msg h;
 	uint32_t monitor_pid; /* gets leave to read the VMM's memory */
 	uint32_t pad;
+	struct rf_rules rules;
 };
 
 enum rf_event_kind {
@@ -77,10 +91,27 @@ enum rf_event_kind {
 	RF_EVENT_EMULATION = 4, /* an instruction KVM could not emulate: insn */
 	RF_EVENT_MSR = 6,   /* a pinned MSR is being given another value, or one to ask for: msr */
 	RF_EVENT_CR = 8,    /* pinned bits of CR0 or CR4 were cleared, and are set again: cr */
-	RF_EVENT_RESET = 5, /* the VMM reset the guest: seals are gone, no verdict is awaited */
+	RF_EVENT_RESET = 5, /* seals are gone, no verdict is awaited: life */
 	RF_EVENT_TRAP = 9,  /* a trap stands where the instruction was: trap, tables */
 	RF_EVENT_TABLES = 10,	 /* not the table registers last judged: tables, kept */
 	RF_EVENT_MSR_FOUND = 11, /* a pinned MSR has another value, written past the filter: msr */
+	RF_EVENT_STALLED = 12,	 /* RIP stands still in KVM_RUN: a store that KVM can neither do nor
+				    report? regs */
+	RF_EVENT_DELIVERY = 13,	 /* an event's frame could not be pushed: delivery */
+	/* No verdict is awaited of these: */
+	RF_EVENT_RELOADED = 14, /* the VMM loaded a state of the sealed kernel: life */
+	RF_EVENT_HALTED = 15,	/* the VMM loaded what cannot be run protected: life */
+	RF_EVENT_UNSEALED = 16, /* a kernel has run unsealed for rf_rules' unsealed_ms: regs */
+};
+
+/* Why seals were released, or what the VMM did. */
+enum rf_life_cause {
+	RF_CAUSE_RESET = 1,   /* the VMM reset the guest */
+	RF_CAUSE_ARRIVED = 2, /* the VMM loaded another running kernel */
+	RF_CAUSE_KEXEC = 3,   /* the kernel handed over, and may */
+	RF_CAUSE_TEXT = 4,    /* HALTED: sealed memory is not what the loaded state goes with */
+	RF_CAUSE_NOBODY = 5,  /* HALTED: no vCPU says which kernel it is */
+	RF_CAUSE_DENIED = 6,  /* HALTED: the monitor refused the kernel */
 };
 
 /* A vCPU's registers at the event. gpr order is that of the instruction encoding. */
@@ -106,6 +137,8 @@ struct rf_vcpu_tables {
 };
 
 #define RF_EVENT_BYTES 64
+/* KERNEL and MSR events: the register that holds a kernel's system-call entry (LSTAR). */
+#define RF_MSR_ENTRY UINT32_C(0xc0000082)
 
 struct rf_msg_event {
 	struct rf_msg h;
@@ -149,6 +182,15 @@ struct rf_msg_event {
 		uint32_t kind;	/* enum rf_trap_kind */
 		uint32_t len;	/* bytes of the instruction */
 	} trap;
+	struct {
+		uint64_t gpa; /* UINT64_MAX: not told */
+		uint32_t vector;
+		uint32_t pad;
+	} delivery;
+	struct {
+		uint32_t cause;	  /* enum rf_life_cause */
+		uint32_t adopted; /* RELOADED: bytes of sealed text that came with the state */
+	} life;
 	struct rf_vcpu_tables tables; /* as they are */
 	struct rf_vcpu_tables kept;   /* TABLES: as last allowed */
 	uint32_t has_kept;
@@ -193,6 +235,7 @@ struct rf_msg_watch {
 	uint64_t value;
 	uint32_t len; /* 4 or 8 */
 	uint32_t pad;
+	uint8_t note[32]; /* the monitor's own of this kernel; kept beyond its release */
 };
 
 enum rf_region_kind {
@@ -213,23 +256,30 @@ struct rf_region {
 #define RF_SEAL_MAX 16
 
 /*
- * Seals all regions or none; every vCPU is outside the guest meanwhile. Ends the watch. again: with
- * the bytes that these regions had when the VMM reset the guest, whatever is there now, and so the
- * pins that follow; -ENOENT: these were not sealed then.
+ * Seals all regions or none; every vCPU is outside the guest meanwhile. Ends the watch. What was
+ * sealed before a release is kept until another kernel is sealed.
  */
+enum rf_seal_how {
+	RF_SEAL_NOW = 0,   /* the bytes that are there. -EEXIST: these regions, with this entry, are
+			      kept */
+	RF_SEAL_KEPT = 1,  /* the bytes and pins that are kept. -ENOENT: these regions are not */
+	RF_SEAL_FRESH = 2, /* as NOW: the monitor knows that the kernel was booted anew */
+};
+
 struct rf_msg_seal {
 	struct rf_msg h;
 	uint64_t kernel; /* as in rf_msg_watch: a reset in between makes it stale */
 	struct rf_region
 		image;	/* of the whole kernel, not sealed: kept for a monitor that takes over */
 	uint32_t count; /* 1..RF_SEAL_MAX */
-	uint32_t again; /* 0 or 1 */
+	uint32_t how;	/* enum rf_seal_how */
 	struct rf_region regions[RF_SEAL_MAX];
 };
 
 /*
  * Puts the bytes back that a site held before its patching began (a patcher that died half way).
- * -ENOENT: it is not under way any more. -EAGAIN: no vCPU runs, so it could not go on either.
+ * -ENOENT: it is not under way any more. -EAGAIN: no vCPU has run since text was changed last, so
+ * it could not go on.
  */
 struct rf_msg_restore {
 	struct rf_msg h;
@@ -323,6 +373,17 @@ struct rf_msg_mend {
 	uint64_t kernel; /* as in rf_msg_watch */
 	uint64_t gpa;	 /* a multiple of 8, in RAM */
 	uint64_t from, to;
+};
+
+/*
+ * The VMM's own memory below these sealed pages is made what the guest's sealed memory is. What was
+ * foreign goes to the board's list of heals. len 0: none; only `taken` counts then, for any kernel.
+ */
+struct rf_msg_heal {
+	struct rf_msg h;
+	uint64_t kernel; /* as in rf_msg_watch */
+	uint64_t gpa, len;
+	uint64_t taken; /* entries of that list that are written down, 0 none */
 };
 
 struct rf_msg_done {

@@ -7,12 +7,22 @@
  * read-modify-write beside the word stays atomic, which emulation through a read-only slot would
  * not give.
  */
-#include "hv/vm.h"
+#include "hv/watch.h"
 
 #include <string.h>
 #include <sys/mman.h>
 
-#include "hv/vmx/cpu.h"
+#include "hv/arch.h"
+#include "hv/board.h"
+#include "hv/guestmem.h"
+#include "hv/seal.h"
+
+/* Changes with every vCPU outside. */
+static struct {
+	bool armed;
+	uint64_t gpa, value;
+	uint32_t len;
+} watch;
 
 /* Each page an instruction touches may cost one step without progress; the next fault steps again.
  */
@@ -22,7 +32,7 @@ static uint64_t word(const struct rf_overlay *o)
 {
 	uint64_t value = 0;
 
-	memcpy(&value, o->copy + (rf_vm.watch.gpa.v - o->gpa.start), rf_vm.watch.len);
+	memcpy(&value, o->copy + (watch.gpa - o->gpa.start), watch.len);
 	return value;
 }
 
@@ -37,21 +47,21 @@ static void set_debug(struct rf_vcpu *v, uint32_t control)
 
 static void protect(struct rf_overlay *o, int prot)
 {
-	if (mprotect(o->copy, RF_PAGE_SIZE, prot))
+	if (syscall(SYS_mprotect, o->copy, RF_PAGE_SIZE, prot))
 		rf_fatal("the watched page could not be protected");
 }
 
 /* Value before `old`, and now: true when it has just become the awaited one. */
 static bool became(const struct rf_overlay *o, uint64_t old)
 {
-	return old != rf_vm.watch.value && word(o) == rf_vm.watch.value;
+	return old != watch.value && word(o) == watch.value;
 }
 
-static uint64_t rip(struct rf_vcpu *v)
+static uint64_t where(struct rf_vcpu *v)
 {
 	struct rf_vcpu_regs regs;
 
-	if (rf_cpu_get_regs(v, &regs))
+	if (rf_arch_regs(v, &regs))
 		rf_fatal("a vCPU's registers could not be read");
 	return regs.rip;
 }
@@ -64,16 +74,63 @@ static uint64_t rip(struct rf_vcpu *v)
  */
 static int step_once(struct rf_vcpu *v, const struct rf_overlay *o, uint64_t old)
 {
-	uint64_t before = rip(v);
+	uint64_t before = where(v);
 	int err;
 
 	for (int i = 0; i < MAX_STEPS; i++) {
 		err = rf_kvm(v->fd, KVM_RUN, NULL);
 		if (err || v->run->exit_reason != KVM_EXIT_DEBUG || word(o) != old ||
-		    rip(v) != before)
+		    where(v) != before)
 			break;
 	}
 	return err;
+}
+
+int rf_watch_arm(uint64_t gpa, uint32_t len, uint64_t value)
+{
+	uint64_t page = rf_page_down(gpa), current = 0;
+	struct rf_overlay o;
+	int err;
+
+	if ((len != 4 && len != 8) || gpa % len || !rf_guestmem_is_ram(page, RF_PAGE_SIZE))
+		return -EINVAL;
+	err = rf_overlay_alloc(&o, RF_OVERLAY_WATCH, page, RF_PAGE_SIZE);
+	if (err)
+		return err;
+	rf_gate_close();
+	rf_overlay_take(&o);
+	memcpy(&current, o.copy + (gpa - page), len);
+	if (current == value)
+		err = -EALREADY;
+	else if (syscall(SYS_mprotect, o.copy, RF_PAGE_SIZE, PROT_READ))
+		err = -errno;
+	if (err) {
+		munmap(o.map, o.map_size);
+	} else {
+		watch.armed = true;
+		watch.gpa = gpa;
+		watch.len = len;
+		watch.value = value;
+		rf_guestmem_overlay(&o, 1);
+	}
+	rf_gate_open();
+	return err;
+}
+
+void rf_watch_disarm(void)
+{
+	watch.armed = false;
+}
+
+bool rf_watch_armed(void)
+{
+	return watch.armed;
+}
+
+void rf_watch_describe(struct rf_msg_event *ev)
+{
+	ev->watch.gpa = watch.gpa;
+	ev->watch.new_value = watch.value;
 }
 
 int rf_watch_step(struct rf_vcpu *v, bool *hit)
@@ -87,7 +144,7 @@ int rf_watch_step(struct rf_vcpu *v, bool *hit)
 	if (rf_vm.step_blocks_irqs)
 		step |= KVM_GUESTDBG_BLOCKIRQ;
 	rf_gate_close();
-	o = rf_vm.watch.armed ? rf_overlay_at(&rf_vm.slots, rf_vm.watch.gpa.v) : NULL;
+	o = watch.armed ? rf_overlay_at(&rf_guestmem, watch.gpa) : NULL;
 	if (!o) {
 		/* Disarmed between the fault and here: just run on. */
 		rf_gate_open();
@@ -102,25 +159,9 @@ int rf_watch_step(struct rf_vcpu *v, bool *hit)
 	set_debug(v, 0);
 	protect(o, PROT_READ);
 	*hit = became(o, old);
-	if (o->decoy)
-		memcpy(o->decoy, o->copy, RF_PAGE_SIZE);
+	rf_overlay_mirror(o);
 	rf_gate_open();
 	return err;
-}
-
-/* The watch ended since KVM reported the store: the bytes are the guest's own again. False: they
- * are sealed by now. */
-static bool store_unwatched(rf_gpa gpa, const uint8_t *bytes, uint32_t len)
-{
-	struct rf_slot *s = rf_slot_holding(&rf_vm.slots, gpa.v, len);
-
-	if (rf_overlay_at(&rf_vm.slots, gpa.v))
-		return false;
-	if (s) {
-		memcpy((uint8_t *)(uintptr_t)(s->hva + (gpa.v - s->gpa)), bytes, len);
-		s->all_dirty = s->flags & KVM_MEM_LOG_DIRTY_PAGES; /* KVM did not see it */
-	}
-	return true;
 }
 
 bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len, bool *hit)
@@ -130,7 +171,7 @@ bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len, bool *hit)
 
 	pthread_mutex_lock(&rf_vm.lock);
 	rf_gate_close();
-	o = rf_overlay_at(&rf_vm.slots, gpa.v);
+	o = rf_overlay_at(&rf_guestmem, gpa.v);
 	if (o && o->kind == RF_OVERLAY_WATCH && rf_within(gpa.v, len, o->gpa.start, o->gpa.size)) {
 		uint64_t old = word(o);
 
@@ -138,12 +179,13 @@ bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len, bool *hit)
 		protect(o, PROT_READ | PROT_WRITE);
 		memcpy(o->copy + (gpa.v - o->gpa.start), bytes, len);
 		protect(o, PROT_READ);
-		if (o->decoy)
-			memcpy(o->decoy, o->copy, RF_PAGE_SIZE);
+		rf_overlay_mirror(o);
 		o->dirty[0] = 1;
 		*hit = became(o, old);
 	} else {
-		stored = store_unwatched(gpa, bytes, len);
+		/* The watch ended since KVM reported the store: the guest's own again, or sealed.
+		 */
+		stored = rf_guestmem_write(gpa.v, bytes, len);
 	}
 	rf_gate_open();
 	pthread_mutex_unlock(&rf_vm.lock);

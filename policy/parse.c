@@ -31,6 +31,7 @@ struct file {
 	unsigned int *dma_sweep_ms;
 	unsigned int *patch_timeout_ms;
 	unsigned int *register_check_ms;
+	unsigned int *unsealed_alert_ms;
 };
 
 static const cyaml_strval_t mode_names[] = {
@@ -92,6 +93,8 @@ static const cyaml_schema_field_t fields[] = {
 			     patch_timeout_ms),
 	CYAML_FIELD_UINT_PTR("register_check_ms", CYAML_FLAG_OPTIONAL, struct file,
 			     register_check_ms),
+	CYAML_FIELD_UINT_PTR("unsealed_alert_ms", CYAML_FLAG_OPTIONAL, struct file,
+			     unsealed_alert_ms),
 	CYAML_FIELD_END,
 };
 
@@ -129,6 +132,7 @@ void rf_policy_default(struct rf_policy *out)
 		.pin_control = true,
 		.pin_tables = true,
 		.register_check_ms = 1000,
+		.unsealed_alert_ms = 600000,
 		.dma_sweep_ms = 1000,
 		.patch_timeout_ms = 20000,
 	};
@@ -230,6 +234,10 @@ static int convert(const struct file *f, struct rf_policy_diag *diag, struct rf_
 		p.pin_tables = *f->pin->tables;
 	if (f->register_check_ms)
 		p.register_check_ms = *f->register_check_ms;
+	if (f->unsealed_alert_ms)
+		p.unsealed_alert_ms = *f->unsealed_alert_ms;
+	if (p.unsealed_alert_ms > RF_POLICY_SWEEP_MAX)
+		return bad(diag, "unsealed_alert_ms is not within 0..3600000");
 	if (p.register_check_ms > RF_POLICY_CHECK_MAX)
 		return bad(diag, "register_check_ms is not within 0..60000");
 	if (f->dma_sweep_ms)

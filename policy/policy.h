@@ -45,6 +45,7 @@ struct rf_policy {
 	bool need_watch;		  /* no watch, no VM */
 	bool pin_tables;	    /* descriptor tables: the kernel's own alone, the IDT sealed */
 	uint32_t register_check_ms; /* table registers are compared this often, 0: not */
+	uint32_t unsealed_alert_ms; /* a kernel that runs unsealed for so long is told of, 0: not */
 	uint32_t dma_sweep_ms;	    /* decoys are compared this often, milliseconds */
 	uint32_t patch_timeout_ms;  /* a patch that takes longer was left half way, milliseconds */
 };

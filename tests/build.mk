@@ -9,11 +9,11 @@ include $(wildcard tests/unit/*.mk tests/fuzz/*.mk tests/kvm/*.mk tests/lab/*.mk
 $(O)/san/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $< (sanitised)"
-	$(Q)$(CC) $(BASE) $(SAN) $(PKG_CFLAGS) -MMD -c $< -o $@
+	$(Q)$(CC) $(BASE) $(SAN) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
 $(O)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $< (fuzzer)"
-	$(Q)$(CLANG) $(BASE) $(SAN) -fsanitize=fuzzer-no-link $(PKG_CFLAGS) -MMD -c $< -o $@
+	$(Q)$(CLANG) $(BASE) $(SAN) -fsanitize=fuzzer-no-link $(PKG_CFLAGS) -MMD -MP -c $< -o $@
 
 .SECONDEXPANSION:
 $(UNIT_TESTS:%=$(O)/tests/%): $(O)/tests/%: $$(addprefix $(O)/san/,$$($$*_SRCS:.c=.o))

@@ -14,10 +14,8 @@ void rf_guest_forget(struct rf_guest *g)
 	rf_patches_end(g);
 	rf_tables_end(g);
 	rf_kernel_destroy(g->kernel);
-	free(g->dma_reported);
 	rf_gadgets_forget(g);
 	g->kernel = NULL;
-	g->dma_reported = NULL;
 	g->kernel_event = g->lstar = 0;
 	g->regions_count = 0;
 	g->traps_count = 0;
@@ -259,12 +257,12 @@ static int keep_registers(struct rf_guest *g)
 	return err ? err : rf_traps_begin(g);
 }
 
-static int seal(struct rf_guest *g, bool again, const char *outcome)
+static int seal(struct rf_guest *g, enum rf_seal_how how, const char *outcome)
 {
 	struct rf_msg_seal m;
 	int err = plan(g, &m);
 
-	m.again = again;
+	m.how = how;
 
 	if (!err && !m.count)
 		return rf_note(g, "seal", "nothing is sealed",
@@ -304,20 +302,51 @@ static int rodata_bounds(const struct rf_guest *g, rf_gva *start, rf_gva *end)
 }
 
 /*
- * suspend_enter() (kernel/power/suspend.c) says so on the way into sleep, and the kernel loads
- * LSTAR soon after it woke up (arch/x86/power/cpu.c fix_processor_context()), before any other CPU
- * runs.
+ * Text as it is in memory when the kernel shows itself, before it has patched anything: what tells
+ * a kernel that was booted anew from one that was sealed here and goes on (out of sleep, or because
+ * firmware handed the CPU back to it). Nothing that the guest says decides that.
  */
-static bool wakes_up(const struct rf_guest *g)
+static int measure_text(struct rf_guest *g, uint8_t note[32])
 {
-	struct rf_msg_watch state;
-	int64_t suspended;
-	uint32_t now;
+	struct rf_measured text = { .region = { 0 } };
+	size_t len;
+	int err = plan_one(g, "_text", "_etext", RF_REGION_TEXT, &text.region);
 
-	return !find_state(g, &state) &&
-	       !rf_kernel_enumerator(g->kernel, "system_states", "SYSTEM_SUSPEND", &suspended) &&
-	       !rf_memory_read(&g->mem, rf_gpa_of(state.gpa), &now, sizeof(now)) &&
-	       now == suspended;
+	if (!err)
+		err = measure(g, &text);
+	if (!err && sodium_hex2bin(note, 32, text.sha256, 64, NULL, &len, NULL))
+		err = -EINVAL;
+	return err;
+}
+
+static bool known_note(const uint8_t note[32])
+{
+	static const uint8_t none[32];
+
+	return memcmp(note, none, sizeof(none)) != 0;
+}
+
+#define SEALED_AGAIN 1
+
+/*
+ * What the text is now, into the watch's note. The kernel that was sealed last, at the same place
+ * with the same entry, gets its sealed bytes back unless it was booted anew: SEALED_AGAIN.
+ */
+static int first_look(struct rf_guest *g, struct rf_msg_watch *watch)
+{
+	struct rf_backend_info info;
+	int err = measure_text(g, watch->note);
+
+	if (!err)
+		err = g->hv->ops->info(g->hv, &info);
+	if (err || info.kept_entry != g->lstar)
+		return err;
+	if (known_note(info.kept_note) && !memcmp(info.kept_note, watch->note, 32)) {
+		g->seal_how = RF_SEAL_FRESH;
+		return 0;
+	}
+	err = seal(g, RF_SEAL_KEPT, "sealed again, with the bytes it had");
+	return err == -ENOENT ? 0 : err ? err : SEALED_AGAIN;
 }
 
 /* From the kernel found to its seal. armed: the fence watches already, for an earlier monitor. */
@@ -328,15 +357,15 @@ static int await_running(struct rf_guest *g, bool armed)
 	rf_gva start, end;
 	int err;
 
-	if (!armed && wakes_up(g)) {
-		err = seal(g, true, "sealed again as it was before its sleep");
-		if (err != -ENOENT)
-			return err;
-	}
+	g->seal_how = RF_SEAL_NOW;
 	if (!find_state(g, &watch)) {
-		err = armed ? 0 : g->hv->ops->watch(g->hv, &watch);
+		err = armed ? 0 : first_look(g, &watch);
+		if (!err && !armed)
+			err = g->hv->ops->watch(g->hv, &watch);
 		/* A restored or migrated guest: its kernel runs already. */
-		return err == -EALREADY ? seal(g, false, "sealed as it was restored") : err;
+		if (err == -EALREADY)
+			err = seal(g, g->seal_how, "sealed as it was restored");
+		return err == SEALED_AGAIN ? 0 : err;
 	}
 	/* What could never be sealed is not waited for. */
 	err = rodata_bounds(g, &start, &end);
@@ -404,7 +433,8 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 
 static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
 {
-	int err = g->kernel ? seal(g, false, "sealed before the first user instruction") : -ENOENT;
+	int err = g->kernel ? seal(g, g->seal_how, "sealed before the first user instruction")
+			    : -ENOENT;
 
 	/* Whoever sealed died before the answer. The regions came with rf_guest_resume(). */
 	if (err == -EALREADY && g->regions_count) {
@@ -428,12 +458,56 @@ int rf_guest_poll(struct rf_guest *g)
 	    !c.mapped)
 		return 0;
 	g->poll_permissions = false;
-	err = seal(g, false, "sealed late: user code may have run before");
+	err = seal(g, g->seal_how, "sealed late: user code may have run before");
 	if (err == -ESTALE)
 		return 0; /* a reset came between: its event is on the way */
 	if (err && err != -ECONNRESET)
 		rf_note(g, "seal", "not sealed", strerror(-err));
 	return err;
+}
+
+/* What the VMM did to the VM; no verdict is awaited. */
+static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	static const char *const causes[] = {
+		[RF_CAUSE_RESET] = "a reset by the VMM; the next kernel is sealed as it comes up",
+		[RF_CAUSE_ARRIVED] =
+			"the VMM loaded another running guest, which is sealed before it runs",
+		[RF_CAUSE_KEXEC] = "kexec, which the policy lets; the next kernel is sealed as it "
+				   "comes up",
+		[RF_CAUSE_TEXT] = "what the VMM loaded goes with other sealed memory than this "
+				  "guest's",
+		[RF_CAUSE_NOBODY] = "what the VMM loaded does not say which kernel it is of",
+		[RF_CAUSE_DENIED] = "the kernel that the VMM loaded was not recognised",
+	};
+	const char *why =
+		ev->life.cause < sizeof(causes) / sizeof(causes[0]) && causes[ev->life.cause]
+			? causes[ev->life.cause]
+			: "no reason was given";
+	char detail[160];
+	int err = rf_sweep_drain(g);
+
+	if (err)
+		return err;
+	switch (ev->kind) {
+	case RF_EVENT_RESET:
+		rf_guest_forget(g);
+		return rf_note(g, "reset", "seals released", why);
+	case RF_EVENT_RELOADED:
+		snprintf(
+			detail, sizeof(detail),
+			"the VMM loaded a state of this kernel; %u bytes of its text came with it, "
+			"all of them legal patches",
+			ev->life.adopted);
+		return rf_note(g, "load", "still sealed", detail);
+	case RF_EVENT_HALTED:
+		rf_complain(g, "no vCPU runs: %s", why);
+		return rf_note(g, "load", "refused, no vCPU runs", why);
+	}
+	snprintf(detail, sizeof(detail), "a 64-bit kernel runs at 0x%llx and is not sealed",
+		 (unsigned long long)ev->regs.rip);
+	rf_complain(g, "%s", detail);
+	return rf_note(g, "unsealed", "not sealed for unsealed_alert_ms", detail);
 }
 
 int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
@@ -453,7 +527,8 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 	case RF_EVENT_WRITE:
 		return rf_judge_write(g, ev);
 	case RF_EVENT_MSR:
-		return rf_judge_msr(g, ev);
+		return ev->msr.index == RF_MSR_ENTRY ? rf_judge_late_msr(g, ev)
+						     : rf_judge_msr(g, ev);
 	case RF_EVENT_CR:
 		return rf_judge_cr(g, ev);
 	case RF_EVENT_EMULATION:
@@ -465,10 +540,10 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 	case RF_EVENT_TABLES:
 		return rf_judge_tables(g, ev);
 	case RF_EVENT_RESET:
-		rf_guest_forget(g);
-		return rf_note(
-			g, "reset", "seals released",
-			"a reset by the VMM, or kexec; the next kernel is sealed as it comes up");
+	case RF_EVENT_RELOADED:
+	case RF_EVENT_HALTED:
+	case RF_EVENT_UNSEALED:
+		return on_life(g, ev);
 	}
 	return -EBADMSG;
 }
@@ -479,6 +554,8 @@ int rf_guest_resume(struct rf_guest *g)
 	struct rf_backend_info info;
 	int err = g->hv->ops->info(g->hv, &info);
 
+	if (!err && g->heals_taken < info.heals_taken)
+		g->heals_taken = info.heals_taken;
 	if (err || !info.kernel)
 		return err;
 	if (info.state == RF_VM_SEALED)

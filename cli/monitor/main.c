@@ -158,6 +158,8 @@ static int serve(struct rf_guest *g, struct rf_status *status)
 			last_tick = now;
 			err = rf_sweep(g, rf_sweep_total(g) * part / g->policy.dma_sweep_ms + 1);
 			if (!err)
+				err = rf_sweep_drain(g);
+			if (!err)
 				err = rf_patches_tick(g);
 			if (!err)
 				err = rf_tables_tick(g);
@@ -172,6 +174,7 @@ int main(int argc, char **argv)
 	struct rf_guest g = { 0 };
 	struct rf_policy_diag diag = { 0 };
 	struct rf_backend_info info;
+	struct rf_rules rules;
 	struct rf_status status;
 	struct options o;
 	const char *why = "";
@@ -195,6 +198,11 @@ int main(int argc, char **argv)
 			    diag.text[0] ? diag.text : strerror(-err));
 		return 2;
 	}
+	rules = (struct rf_rules){
+		.observe = g.policy.mode == RF_MODE_OBSERVE,
+		.kexec = g.policy.on_kexec == RF_ON_KEXEC_REARM,
+		.unsealed_ms = g.policy.unsealed_alert_ms,
+	};
 	g.mem = (struct rf_memory){ rf_guest_read, &g };
 	rf_statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	err = rf_status_init(&status, o.control_fd);
@@ -208,7 +216,7 @@ int main(int argc, char **argv)
 
 	do {
 		sock = wait_for_vmm(&g, o.fence_fd, &status);
-		err = rf_backend_kvm_attach(sock, &g.hv, &why);
+		err = rf_backend_kvm_attach(sock, &rules, &g.hv, &why);
 		if (err) {
 			close(sock);
 			rf_complain(&g, "a VMM was refused: %s", why);

@@ -53,6 +53,7 @@ struct rf_guest {
 	struct rf_waiting waiting[RF_FLIGHTS], next_waiting[RF_FLIGHTS];
 	uint64_t kernel_event; /* names the kernel to the fence */
 	uint64_t lstar;
+	enum rf_seal_how seal_how; /* when its moment comes */
 	uint32_t regions_count;
 	struct rf_measured regions[RF_SEAL_MAX];
 	bool poll_permissions; /* no watched word: see rf_guest_poll() */
@@ -71,8 +72,8 @@ struct rf_guest {
 	/* Where the comparison of sealed bytes with their decoys stands. */
 	uint32_t sweep_region;
 	uint64_t sweep_at;
-	uint64_t sweeps;       /* rounds completed */
-	uint8_t *dma_reported; /* a bit a page of all regions, in their order */
+	uint64_t sweeps; /* rounds completed */
+	uint64_t heals_taken; /* of the fence's list, written down */
 
 	struct rf_gadget_report *gadgets; /* asked for, under way or finished; NULL none */
 };
@@ -186,8 +187,10 @@ int rf_judge_trap(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_tables(struct rf_guest *g, const struct rf_msg_event *ev);
 
 /* --- sweep.c: decoys ------------------------------------------------------ */
-/* Compares the next `bytes` of sealed memory with what lies below; records what a device wrote. */
+/* Compares the next `bytes` of sealed memory with what lies below, and has the fence heal that. */
 int rf_sweep(struct rf_guest *g, uint64_t bytes);
+/* What devices had written and the fence healed, to disk. 0 or -errno. */
+int rf_sweep_drain(struct rf_guest *g);
 uint64_t rf_sweep_total(const struct rf_guest *g);
 
 /* --- gadgets.c: sensitive instructions ------------------------------------- */

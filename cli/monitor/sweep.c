@@ -22,49 +22,68 @@ uint64_t rf_sweep_total(const struct rf_guest *g)
 	return total;
 }
 
-/* Index of a page among all sealed pages. */
-static uint64_t page_index(const struct rf_guest *g, uint32_t region, uint64_t at)
+static int record(struct rf_guest *g, const struct rf_heal *h)
 {
-	uint64_t before = 0;
-
-	for (uint32_t i = 0; i < region; i++)
-		before += g->regions[i].region.size;
-	return (before + at) / RF_PAGE_SIZE;
-}
-
-static int record(struct rf_guest *g, const struct rf_measured *m, uint64_t at,
-		  const uint8_t *sealed, const uint8_t *decoy, size_t len)
-{
-	const struct rf_facts facts = {
-		.kind = RF_FACT_DMA,
-		.region = m->region.kind == RF_REGION_TEXT  ? RF_FACT_REGION_TEXT
-			  : m->region.kind == RF_REGION_IDT ? RF_FACT_REGION_IDT
-							    : RF_FACT_REGION_RODATA,
-	};
-	struct rf_record r = { .kind = "dma", .region = rf_region_text(m->region.kind) };
+	const struct rf_measured *m = rf_guest_region(g, h->gpa);
+	struct rf_facts facts = { .kind = RF_FACT_DMA, .region = RF_FACT_REGION_UNKNOWN };
+	struct rf_record r = { .kind = "dma", .gpa = h->gpa, .len = h->len };
+	size_t shown = h->len;
 	struct rf_decision d;
-	size_t first = 0, last = len;
 
-	while (first < len && sealed[first] == decoy[first])
-		first++;
-	while (last > first && sealed[last - 1] == decoy[last - 1])
-		last--;
-	if (first == last)
-		return 0;
+	if (shown > RF_AUDIT_BYTES)
+		shown = RF_AUDIT_BYTES;
+	if (shown > RF_HEAL_BYTES)
+		shown = RF_HEAL_BYTES;
+	if (m)
+		facts.region = m->region.kind == RF_REGION_TEXT	 ? RF_FACT_REGION_TEXT
+			       : m->region.kind == RF_REGION_IDT ? RF_FACT_REGION_IDT
+								 : RF_FACT_REGION_RODATA;
 	if (rf_policy_decide(&g->policy, &facts, &d))
 		return -EINVAL;
-	r.gpa = m->region.gpa + at + first;
-	r.len = (uint32_t)(last - first);
+	r.region = m ? rf_region_text(m->region.kind) : "unknown";
 	r.has_old = r.has_new = true;
-	memcpy(r.old_bytes, sealed + first, r.len < RF_AUDIT_BYTES ? r.len : RF_AUDIT_BYTES);
-	memcpy(r.new_bytes, decoy + first, r.len < RF_AUDIT_BYTES ? r.len : RF_AUDIT_BYTES);
-	r.has_target = true;
-	rf_name_address(g, &g->paging, m->region.gva + at + first, &r.target);
+	memcpy(r.old_bytes, h->own, shown);
+	memcpy(r.new_bytes, h->foreign, shown);
+	if (m) {
+		r.has_target = true;
+		rf_name_address(g, &g->paging, m->region.gva + (h->gpa - m->region.gpa), &r.target);
+	}
 	r.rule = d.rule;
 	r.verdict = d.word;
-	r.outcome = "landed in the decoy, the guest's own bytes are unchanged";
+	r.outcome = "landed in the decoy, which was put back; the guest's own bytes are unchanged";
 	r.detail = "a device or the VMM itself wrote to a sealed address";
 	return rf_record_write(g, &r);
+}
+
+#define HEALS_AT_ONCE 16
+
+int rf_sweep_drain(struct rf_guest *g)
+{
+	struct rf_heal heals[HEALS_AT_ONCE];
+	struct rf_msg_heal ack = { .len = 0 };
+	uint64_t began = g->heals_taken;
+	char text[96];
+	size_t n;
+
+	if (!g->hv->ops->heals)
+		return 0;
+	do {
+		uint64_t from = g->heals_taken;
+		int err = 0;
+
+		n = g->hv->ops->heals(g->hv, &g->heals_taken, heals, HEALS_AT_ONCE);
+		if (g->heals_taken - n != from) {
+			snprintf(text, sizeof(text), "%llu more writes of devices were put back",
+				 (unsigned long long)(g->heals_taken - n - from));
+			err = rf_note(g, "dma", "put back, not told one by one", text);
+		}
+		for (size_t i = 0; !err && i < n; i++)
+			err = record(g, &heals[i]);
+		if (err)
+			return err;
+	} while (n);
+	ack.taken = g->heals_taken;
+	return ack.taken == began ? 0 : g->hv->ops->heal(g->hv, &ack);
 }
 
 /*
@@ -113,15 +132,16 @@ static int compare_block(struct rf_guest *g, uint32_t region, uint64_t at, uint6
 	if (!look(g, gpa, sealed, decoy, len, false))
 		return 0;
 	for (uint64_t page = 0; page < len; page += RF_PAGE_SIZE) {
-		uint64_t i = page_index(g, region, at + page);
+		struct rf_msg_heal heal = { .kernel = g->kernel_event,
+					    .gpa = gpa.v + page,
+					    .len = RF_PAGE_SIZE };
 		int err;
 
-		if (!memcmp(sealed + page, decoy + page, RF_PAGE_SIZE) ||
-		    g->dma_reported[i / 8] >> (i % 8) & 1)
+		if (!memcmp(sealed + page, decoy + page, RF_PAGE_SIZE))
 			continue;
-		g->dma_reported[i / 8] |= (uint8_t)(1u << (i % 8));
-		err = record(g, m, at + page, sealed + page, decoy + page, RF_PAGE_SIZE);
-		if (err)
+		err = g->hv->ops->heal(g->hv, &heal);
+		/* A reset came between: its event is on the way. */
+		if (err && err != -ESTALE)
 			return err;
 	}
 	return 0;
@@ -129,12 +149,8 @@ static int compare_block(struct rf_guest *g, uint32_t region, uint64_t at, uint6
 
 int rf_sweep(struct rf_guest *g, uint64_t bytes)
 {
-	if (!g->regions_count || !g->hv->ops->read_decoy)
+	if (!g->regions_count || !g->hv->ops->read_decoy || !g->hv->ops->heal)
 		return 0;
-	if (!g->dma_reported)
-		g->dma_reported = calloc(1, rf_sweep_total(g) / RF_PAGE_SIZE / 8 + 1);
-	if (!g->dma_reported)
-		return -ENOMEM;
 	for (uint64_t done = 0; done < bytes;) {
 		const struct rf_region *r = &g->regions[g->sweep_region].region;
 		uint64_t len = r->size - g->sweep_at < BLOCK ? r->size - g->sweep_at : BLOCK;

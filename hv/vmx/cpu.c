@@ -3,6 +3,21 @@
 
 #include <string.h>
 
+#include "hv/crwatch.h"
+#include "hv/vmx/decode.h"
+
+struct rf_cpu_can rf_cpu_can;
+static struct rf_arch_vcpu arch[RF_MAX_VCPUS];
+
+struct rf_arch_vcpu *rf_arch_vcpu(unsigned n, uintptr_t id)
+{
+	/* The host's watch tells vCPUs by their ids. */
+	return n < RF_MAX_VCPUS && id < RF_CR_VCPUS ? &arch[n] : NULL;
+}
+
+#define CR0_PE UINT64_C(1)
+#define CR0_PG (UINT64_C(1) << 31)
+#define EFER_LMA (UINT64_C(1) << 10)
 #define MSR_KERNEL_GS_BASE UINT32_C(0xc0000102) /* AMD APM vol. 2 6.1.3 */
 
 /* struct kvm_regs in the order of the instruction encoding, both ways. */
@@ -47,7 +62,7 @@ int rf_cpu_set_msr(struct rf_vcpu *v, uint32_t index, uint64_t value)
 	return n == 1 ? 0 : n < 0 ? n : -EIO;
 }
 
-int rf_cpu_get_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
+int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 {
 	struct kvm_regs r;
 	struct kvm_sregs s;
@@ -163,7 +178,12 @@ int rf_cpu_inject(struct rf_vcpu *v, uint8_t vector)
 	return inject(v, vector, false, 0);
 }
 
-int rf_cpu_fault(struct rf_vcpu *v, const struct rf_msg_verdict *verdict)
+int rf_cpu_inject_error(struct rf_vcpu *v, uint8_t vector)
+{
+	return inject(v, vector, true, 0);
+}
+
+int rf_arch_fault(struct rf_vcpu *v, const struct rf_msg_verdict *verdict)
 {
 	struct kvm_regs r;
 	struct kvm_sregs s;
@@ -184,9 +204,9 @@ int rf_cpu_fault(struct rf_vcpu *v, const struct rf_msg_verdict *verdict)
 	return err ? err : inject(v, (uint8_t)verdict->vector, true, verdict->error_code);
 }
 
-#define MAX_PARTS 64 /* of one instruction, as in hv/exit.c */
+#define MAX_PARTS 64 /* of one instruction, as in hv/vmx/exit.c */
 
-int rf_cpu_abandon(struct rf_vcpu *v)
+int rf_arch_abandon(struct rf_vcpu *v)
 {
 	uint8_t wanted = v->run->immediate_exit;
 	struct kvm_regs r;
@@ -200,4 +220,83 @@ int rf_cpu_abandon(struct rf_vcpu *v)
 	}
 	v->run->immediate_exit = wanted;
 	return err == -EINTR ? rf_kvm(v->fd, KVM_SET_REGS, &r) : err ? err : -EIO;
+}
+
+#define MAX_STEPS 4 /* a debugger of the VMM's may get a step out of it */
+
+int rf_cpu_complete(struct rf_vcpu *v)
+{
+	int err = 0;
+
+	rf_gate_hold_entry(v);
+	pthread_mutex_lock(&rf_vm.lock); /* KVM may look memory up: nobody re-makes slots */
+	for (int i = 0; !err && i < MAX_STEPS; i++)
+		err = rf_kvm(v->fd, KVM_RUN, NULL);
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err == -EINTR ? 0 : err ? err : -EIO;
+}
+
+/* --- what it is -------------------------------------------------------------- */
+
+/* SDM vol. 3A table 9-1, APM vol. 2 table 14-1: after RESET, with LSTAR as it powers up. */
+static bool is_reset(const struct kvm_regs *r, const struct kvm_sregs *s, uint64_t lstar)
+{
+	return !(s->cr0 & (CR0_PE | CR0_PG)) && !s->cr3 && !s->cr4 && !s->efer && !lstar &&
+	       r->rip == 0xfff0 && r->rflags == 2 && s->cs.selector == 0xf000 &&
+	       s->cs.base == 0xffff0000;
+}
+
+int rf_arch_state(struct rf_vcpu *v, struct rf_cpu_state *out)
+{
+	struct kvm_regs r;
+	struct kvm_sregs s;
+	uint64_t lstar;
+	int err = rf_kvm(v->fd, KVM_GET_REGS, &r);
+
+	if (!err)
+		err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
+	if (!err)
+		err = rf_cpu_get_msr(v, RF_MSR_LSTAR, &lstar);
+	if (err)
+		return err;
+	*out = (struct rf_cpu_state){ .class = RF_CPU_OTHER, .entry = lstar };
+	if (rf_cpu_switching(v))
+		out->class = RF_CPU_NESTED;
+	else if (s.cr0 & CR0_PG && s.efer & EFER_LMA)
+		out->class = RF_CPU_KERNEL;
+	else if (is_reset(&r, &s, lstar))
+		out->class = RF_CPU_RESET;
+	return 0;
+}
+
+static bool find_lstar(const struct kvm_msrs *msrs, uint64_t *value)
+{
+	for (uint32_t i = 0; i < msrs->nmsrs && i < 4096; i++) {
+		if (msrs->entries[i].index != RF_MSR_LSTAR)
+			continue;
+		*value = msrs->entries[i].data;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * QEMU puts back what it has read whenever a device model looks at a vCPU, and a guest can have it
+ * do so at will (hw/i386/vmport.c, hw/i386/kvmvapic.c). What it puts only at a reset or a load is
+ * the MP state (target/i386/kvm/kvm.c kvm_arch_put_registers(): level >= KVM_PUT_RESET_STATE). A
+ * kernel's entry that KVM does not hold yet comes from a load as well, whoever the VMM is.
+ */
+bool rf_arch_loads(struct rf_vcpu *v, unsigned long request, const void *arg)
+{
+	uint64_t lstar, held;
+
+	if (request == KVM_SET_MP_STATE)
+		return true;
+	return request == KVM_SET_MSRS && arg && find_lstar(arg, &lstar) && lstar &&
+	       !rf_cpu_get_msr(v, RF_MSR_LSTAR, &held) && held != lstar;
+}
+
+uint32_t rf_arch_entry_register(void)
+{
+	return RF_MSR_LSTAR;
 }

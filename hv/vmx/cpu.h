@@ -1,99 +1,72 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A vCPU's registers and faults, x86. Called on the vCPU's own thread. 0 / -errno. */
+/* A vCPU's registers and faults, x86. Called on the vCPU's own thread, or with every vCPU outside.
+ * 0 / -errno. */
 #ifndef RF_HV_VMX_CPU_H
 #define RF_HV_VMX_CPU_H
 
-#include "hv/vm.h"
+#include "hv/arch.h"
 
-int rf_cpu_get_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out);
-/* Registers as the verdict says, then the exception it names. */
-int rf_cpu_fault(struct rf_vcpu *v, const struct rf_msg_verdict *verdict);
+/* Debian 12's headers are older. */
+#ifndef KVM_CAP_X86_GUEST_MODE
+#define KVM_CAP_X86_GUEST_MODE 238
+#define KVM_RUN_X86_GUEST_MODE (1 << 2)
+#endif
+
+/* Pinned bits that were put back and are to be told of: what was cleared, and the registers as they
+ * were then. */
+struct rf_cr_undone {
+	uint64_t cr0_bits, cr4_bits;
+	uint64_t cr0, cr4;
+	bool interrupted; /* nothing else ended that KVM_RUN */
+};
+
+/* The table registers that were last judged; the vCPU thread's own but for the atomic. */
+struct rf_kept {
+	bool known;
+	struct rf_vcpu_tables tables;
+	/* Pinned MSRs, in their order and LSTAR last, found with another value and told. */
+	uint64_t msrs_told;
+	uint64_t msr_values[RF_PIN_MAX + 1];
+	bool msrs_set;	       /* all pinned ones had their values at once */
+	unsigned cr_missing;   /* looks in a row that found pinned bits of CR0, CR4 clear */
+	struct kvm_regs stood; /* at the last look */
+	bool let_stand;	       /* and it is known that no store hangs there */
+	uint64_t looked_ns;    /* CLOCK_MONOTONIC, when they were last compared */
+	atomic_ullong used_ns; /* the thread's CPU time then */
+};
+
+struct rf_arch_vcpu {
+	bool left_behind; /* in a kernel that went over to another one, on another vCPU */
+	struct rf_kept kept;
+	struct kvm_regs at_out; /* at its last OUT to the traps' port */
+	bool at_out_known;	/* KVM_RUN has left them already */
+	bool regs_in_run;	/* the next KVM_RUN takes registers along */
+	struct rf_cr_undone cr;
+	bool delivery_failed; /* the exit before was one that an event's delivery failed */
+};
+
+/* What KVM can, asked once before the VM is made. */
+extern struct rf_cpu_can {
+	bool tells_guest_mode; /* KVM_RUN_X86_GUEST_MODE */
+	bool syncs_regs;       /* KVM_SYNC_X86_REGS */
+} rf_cpu_can;
+
 /* An exception without an error code, registers as they are. */
 int rf_cpu_inject(struct rf_vcpu *v, uint8_t vector);
-int rf_cpu_set_msr(struct rf_vcpu *v, uint32_t index, uint64_t value);
-/* Completes what KVM_RUN exited for without any effect on the registers. The vCPU does not run; any
- * thread. */
-int rf_cpu_abandon(struct rf_vcpu *v);
-
+/* The same with error code 0. */
+int rf_cpu_inject_error(struct rf_vcpu *v, uint8_t vector);
 int rf_cpu_get_msr(struct rf_vcpu *v, uint32_t index, uint64_t *value);
-/* Is it in system management mode? */
+int rf_cpu_set_msr(struct rf_vcpu *v, uint32_t index, uint64_t value);
 /* Could the guest set these bits of EFER without us? */
 bool rf_cpu_offers_efer(struct rf_vcpu *v, uint64_t efer);
+/* Is it in system management mode? */
 bool rf_cpu_in_smm(struct rf_vcpu *v);
 /* Does it run a guest of the guest? Then its registers are that one's. */
 bool rf_cpu_nested(struct rf_vcpu *v);
-/* The same, or is it about to or just back, with GIF clear? */
+/* The same, or is it about to or just back, with GIF clear, or in system management mode? */
 bool rf_cpu_switching(struct rf_vcpu *v);
-
-/* --- trap.c: traps in sealed text, and the table registers ------------------- */
-/* Of the instruction the vCPU stands on. */
-int rf_cpu_where(struct rf_vcpu *v, uint64_t *rip, uint32_t *cpl);
-int rf_cpu_get_tables(struct rf_vcpu *v, struct rf_vcpu_tables *out);
-/* As rf_msg_traps says. 0 or -errno with nothing changed. */
-int rf_traps_plant(const struct rf_msg_traps *m);
-/* The guest was reset: the instructions are back in what is still sealed. Lock held, gate closed.
- */
-void rf_traps_forget(void);
-/*
- * An exit that was decoded as a trap: which one, and the address of the instruction that stood
- * there. False: not ours after all (a reset took the trap away, or a guest's guest has an OUT at
- * the same address).
- */
-bool rf_trap_find(struct rf_vcpu *v, uint64_t *rip, struct rf_trap_site *out);
-/* The exit is ended, the vCPU stands on the instruction, which is at rip. */
-void rf_trap_take(struct rf_vcpu *v, uint64_t rip);
-/*
- * A move to a control register that keeps what is pinned: done, true. Else *value is what it would
- * have got.
- */
-bool rf_trap_settle(struct rf_vcpu *v, const struct rf_trap_site *site, uint64_t *value);
-/* The register gets what the verdict says and the vCPU goes on behind the instruction, or takes the
- * verdict's fault on it. */
-int rf_trap_enforce(struct rf_vcpu *v, bool allowed);
-/* Is it time to compare registers? Not of a vCPU that comes up. */
-bool rf_tables_due(struct rf_vcpu *v);
-/* Are the table registers others than those last judged? Then *out is what is there. */
-bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out);
-int rf_tables_enforce(struct rf_vcpu *v, bool allowed);
-/* Gets vCPUs out that have run without being looked at. Any thread. */
-void rf_tables_tick(void);
-
-/* --- poke.c: the kernel's own way of changing text ---------------------------- */
-/*
- * RF_TRAP_POKE at rip was run into: a change that the table allows is made, true; else the vCPU
- * goes on as if there were no trap.
- */
-bool rf_poke(struct rf_vcpu *v, uint64_t rip, const struct rf_trap_site *site);
-/* Behind each KVM_RUN: takes the registers that it left, and kvm_run is the VMM's again. */
-void rf_poke_ran(struct rf_vcpu *v);
-/* What rf_poke() left for the next KVM_RUN is loaded, as something else comes first. */
-void rf_poke_settle(struct rf_vcpu *v);
-
-/* --- msr.c: the VMM's MSR filter and ours, as one ------------------------- */
-struct rf_pinned {
-	uint32_t index;
-	uint32_t how; /* enum rf_pin_how */
-	uint64_t mask, value;
-};
-/* Values are those of vCPU 0 now. 0 or -errno with nothing changed; -ENOSPC: the VMM's filter
- * leaves no room. */
-int rf_msr_pin(const struct rf_msg_pin *m);
-/* The guest was reset. Lock held. */
-void rf_msr_unpin(void);
-bool rf_msr_pinned(uint32_t index, struct rf_pinned *out);
-/* The same question without a lock: the answer may be a moment old. */
-bool rf_msr_ours(uint32_t index);
-/* Sets our filter alone, at VM creation. */
-int rf_msr_filter_init(int vm_fd);
-/* The VMM's KVM_X86_SET_MSR_FILTER, merged: ours comes first, KVM takes the first range that
- * matches. */
-int rf_msr_filter_merge(int vm_fd, const struct kvm_msr_filter *vmm);
-/*
- * Has a pinned MSR another value than its own? VMLOAD writes some of them past the filter
- * (arch/x86/kvm/svm/svm.c vmload_vmsave_interception()). Told once for a value.
- */
-bool rf_msr_look(struct rf_vcpu *v, struct rf_msg_event *out);
-/* The value of LSTAR among msrs, false when it is not there. */
-bool rf_msr_find_lstar(const struct kvm_msrs *msrs, uint64_t *value);
+/* KVM_RUN with immediate_exit until nothing is pending; the guest does not run. It stays raised, so
+ * that a kick of the VMM's own is not lost. Takes the lock. */
+int rf_cpu_complete(struct rf_vcpu *v);
 
 #endif

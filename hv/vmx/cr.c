@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "hv/board.h"
 #include "hv/vmx/cpu.h"
 
 static struct rf_cr_page *page; /* NULL: this host has no watch */
@@ -46,7 +47,7 @@ static struct rf_cr_page *map(const char *text)
 	/* A BPF map has no size; beyond a file's end a look would be a fault. */
 	if (S_ISREG(st.st_mode) && st.st_size < (off_t)sizeof(*p))
 		return NULL;
-	p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_SHARED, (int)fd, 0);
+	p = rf_mmap(sizeof(*p), PROT_READ | PROT_WRITE, MAP_SHARED, (int)fd);
 	if (p == MAP_FAILED)
 		return NULL;
 	if (p->magic != RF_CR_MAGIC || p->revision != RF_CR_REVISION) {
@@ -75,42 +76,44 @@ bool rf_cr_watched(void)
 	return page;
 }
 
-int rf_cr_pin(uint64_t cr0, uint64_t cr4)
+int rf_cr_pin(struct rf_vcpu *boot, uint64_t cr0, uint64_t cr4)
 {
 	struct kvm_sregs s;
 	int err;
 
 	if (pinned.cr0 | pinned.cr4)
 		return -EALREADY;
-	err = rf_kvm(rf_vm.boot->fd, KVM_GET_SREGS, &s);
+	err = rf_kvm(boot->fd, KVM_GET_SREGS, &s);
 	if (err)
 		return err;
-	rf_vm.board->cr0_pinned = pinned.cr0 = cr0 & s.cr0 & UINT32_MAX;
-	rf_vm.board->cr4_pinned = pinned.cr4 = cr4 & s.cr4 & UINT32_MAX;
+	rf_board_begin(); /* a reader keeps its copy until then */
+	rf_board->cr0_pinned = pinned.cr0 = cr0 & s.cr0 & UINT32_MAX;
+	rf_board->cr4_pinned = pinned.cr4 = cr4 & s.cr4 & UINT32_MAX;
+	rf_board_end();
 	if (page) {
 		page->cr0_pinned = pinned.cr0;
 		page->cr4_pinned = pinned.cr4;
 	}
-	rf_board_publish(); /* a reader keeps its copy until then */
 	return 0;
 }
 
 void rf_cr_unpin(void)
 {
-	rf_vm.board->cr0_pinned = rf_vm.board->cr4_pinned = pinned.cr0 = pinned.cr4 = 0;
+	rf_board->cr0_pinned = rf_board->cr4_pinned = pinned.cr0 = pinned.cr4 = 0;
 	if (page)
 		page->cr0_pinned = page->cr4_pinned = 0;
-	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++) {
+	RF_EACH_VCPU(v)
+	{
 		if (page)
-			__atomic_store_n(&page->slots[rf_vm.vcpus[i].id], 0, __ATOMIC_RELAXED);
-		rf_vm.vcpus[i].cr = (struct rf_cr_undone){ 0 };
+			__atomic_store_n(&page->slots[v->id], 0, __ATOMIC_RELAXED);
+		v->arch->cr = (struct rf_cr_undone){ 0 };
 	}
 }
 
 /* Sets those of these bits that are pinned and clear, and notes them. */
 static bool put_back(struct rf_vcpu *v, uint64_t cr0, uint64_t cr4)
 {
-	struct rf_cr_undone *u = &v->cr;
+	struct rf_cr_undone *u = &v->arch->cr;
 	struct kvm_sregs s;
 
 	if (rf_kvm(v->fd, KVM_GET_SREGS, &s))
@@ -155,10 +158,10 @@ bool rf_cr_undo(struct rf_vcpu *v)
 void rf_cr_look(struct rf_vcpu *v, uint64_t cr0, uint64_t cr4)
 {
 	if (!(pinned.cr0 & ~cr0) && !(pinned.cr4 & ~cr4))
-		v->kept.cr_missing = 0;
-	else if (v->kept.cr_missing < 2 && ++v->kept.cr_missing == 2 &&
+		v->arch->kept.cr_missing = 0;
+	else if (v->arch->kept.cr_missing < 2 && ++v->arch->kept.cr_missing == 2 &&
 		 !put_back(v, UINT64_MAX, UINT64_MAX))
-		v->kept.cr_missing = 1; /* a guest's guest, or SMM: again */
+		v->arch->kept.cr_missing = 1; /* a guest's guest, or SMM: again */
 }
 
 int rf_cr_let(struct rf_vcpu *v, uint64_t cr0_bits, uint64_t cr4_bits)
@@ -180,9 +183,8 @@ void rf_cr_tick(void)
 	if (!page)
 		return;
 	lost = __atomic_load_n(&page->lost, __ATOMIC_RELAXED);
-	rf_vm.board->counters[RF_COUNT_CR_CLEARED] =
-		__atomic_load_n(&page->cleared, __ATOMIC_RELAXED);
-	rf_vm.board->counters[RF_COUNT_CR_LOST] = lost;
+	rf_board->counters[RF_COUNT_CR_CLEARED] = __atomic_load_n(&page->cleared, __ATOMIC_RELAXED);
+	rf_board->counters[RF_COUNT_CR_LOST] = lost;
 	if (lost == lost_seen)
 		return;
 	lost_seen = lost;

@@ -4,17 +4,18 @@
 #define RF_HV_VMX_CR_H
 
 #include "hv/crwatch.h"
-#include "hv/vm.h"
+#include "hv/vcpu.h"
 
 /* Takes this VM's page out of the environment. 0, also without one; -EINVAL: it is not one. After
  * the gate's init. */
 int rf_cr_init(void);
 bool rf_cr_watched(void);
-/* Of these bits, those that vCPU 0 has set now. Every vCPU outside. 0, -EALREADY or -errno. */
-int rf_cr_pin(uint64_t cr0, uint64_t cr4);
+/* Of these bits, those that `boot` has set now. Every vCPU outside. 0, -EALREADY or -errno. */
+int rf_cr_pin(struct rf_vcpu *boot, uint64_t cr0, uint64_t cr4);
 /* The guest was reset. Lock held. */
 void rf_cr_unpin(void);
-/* After KVM_RUN, by the vCPU's thread: puts back what the guest cleared, and notes it in v->cr. */
+/* After KVM_RUN, by the vCPU's thread: puts back what the guest cleared, and notes it in
+ * v->arch->cr. */
 bool rf_cr_undo(struct rf_vcpu *v);
 /*
  * Where there is no watch, and for what VMX keeps from it: called now and then with what a vCPU

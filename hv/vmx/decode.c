@@ -38,6 +38,19 @@ static enum rf_decoded decode_io(const struct rf_exit *e, const struct rf_guard 
 	return RF_NOT_OURS;
 }
 
+static enum rf_decoded decode_delivery(const struct rf_exit *e, const struct rf_guard *g)
+{
+	if (!g->any_sealed)
+		return RF_NOT_OURS;
+	if (e->delivery.gpa == UINT64_MAX)
+		return RF_UNDELIVERED;
+	for (size_t i = 0; i < g->count; i++)
+		if (g->ranges[i].sealed &&
+		    rf_within(e->delivery.gpa, 1, g->ranges[i].start, g->ranges[i].size))
+			return RF_UNDELIVERED;
+	return RF_NOT_OURS;
+}
+
 enum rf_decoded rf_decode(const struct rf_exit *e, const struct rf_guard *g)
 {
 	switch (e->reason) {
@@ -60,6 +73,8 @@ enum rf_decoded rf_decode(const struct rf_exit *e, const struct rf_guard *g)
 		return RF_CANNOT_EMULATE;
 	case RF_EXIT_IO:
 		return decode_io(e, g);
+	case RF_EXIT_DELIVERY:
+		return decode_delivery(e, g);
 	case RF_EXIT_OTHER:
 		break;
 	}

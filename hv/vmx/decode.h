@@ -3,7 +3,8 @@
  * An exit, turned into what the fence makes of it. Pure: plain structs in, plain structs out, so
  * that it builds and is tested (and fuzzed) on any machine.
  *
- * To add an exit: a member of rf_exit filled in hv/exit.c, a decoded kind here, a case in hv/run.c,
+ * To add an exit: a member of rf_exit filled in hv/vmx/exit.c, a decoded kind here, a case in
+ * hv/vmx/dispatch.c,
  * a test.
  */
 #ifndef RF_HV_VMX_DECODE_H
@@ -20,7 +21,8 @@ enum rf_exit_reason {
 	RF_EXIT_RDMSR,
 	RF_EXIT_WRMSR,
 	RF_EXIT_EMULATION,
-	RF_EXIT_IO
+	RF_EXIT_IO,
+	RF_EXIT_DELIVERY
 };
 
 struct rf_exit {
@@ -49,6 +51,10 @@ struct rf_exit {
 		uint64_t rip;
 		uint32_t cpl;
 	} io;
+	struct {
+		uint64_t gpa; /* UINT64_MAX: not told */
+		uint32_t vector;
+	} delivery;
 };
 
 /* What the fence knows at this moment. Ranges ascend and are disjoint. */
@@ -76,6 +82,7 @@ enum rf_decoded {
 	RF_MSR_DENY,	   /* filtered by the VMM, which expects KVM to answer #GP */
 	RF_CANNOT_EMULATE, /* may be a store to sealed bytes: the monitor decodes it */
 	RF_TRAPPED,	   /* one of our traps was executed by the kernel */
+	RF_UNDELIVERED,	   /* an event's frame may have been meant for sealed bytes */
 	RF_MALFORMED,	   /* contradicts itself: fail closed */
 };
 

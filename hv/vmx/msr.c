@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "hv/vmx/msr.h"
 #include "hv/vmx/cpu.h"
 #include "hv/vmx/cr.h"
 #include "hv/vmx/decode.h"
@@ -21,7 +22,8 @@ static struct {
 static struct {
 	_Atomic uint32_t count;
 	struct rf_pinned pins[RF_PIN_MAX];
-} pinned, before; /* the last reset */
+} pinned, before;      /* the last release */
+static bool is_pinned; /* also where the monitor asked for no MSR */
 
 /* --- the filter ----------------------------------------------------------- */
 
@@ -132,7 +134,7 @@ int rf_msr_filter_merge(int vm_fd, const struct kvm_msr_filter *theirs)
 
 /* --- pins ----------------------------------------------------------------- */
 
-int rf_msr_pin(const struct rf_msg_pin *m)
+int rf_arch_pin(const struct rf_msg_pin *m, struct rf_vcpu *boot, bool again)
 {
 	struct rf_pinned next[RF_PIN_MAX];
 	uint32_t count = 0;
@@ -140,11 +142,9 @@ int rf_msr_pin(const struct rf_msg_pin *m)
 
 	if (m->count > RF_PIN_MAX)
 		return -EINVAL;
-	pthread_mutex_lock(&rf_vm.lock);
-	if (!m->kernel || m->kernel != atomic_load(&rf_vm.kernel))
-		err = -ESTALE;
-	else if (atomic_load(&pinned.count))
-		err = -EALREADY;
+	/* A kernel whose CR bits alone are pinned is pinned as well. */
+	if (is_pinned)
+		return -EALREADY;
 	rf_gate_close(); /* a vCPU's registers cannot be read while it runs */
 	for (uint32_t i = 0; !err && i < m->count; i++) {
 		struct rf_pinned p = { m->pins[i].index, m->pins[i].how, m->pins[i].mask, 0 };
@@ -154,20 +154,20 @@ int rf_msr_pin(const struct rf_msg_pin *m)
 		if (count && p.index <= next[count - 1].index)
 			err = -EINVAL;
 		/* What this VM has not got gives #GP without us. */
-		if (!err && !rf_cpu_get_msr(rf_vm.boot, p.index, &p.value)) {
+		if (!err && !rf_cpu_get_msr(boot, p.index, &p.value)) {
 			/* SVM keeps 32 bits for an AMD guest, whose SYSENTER is #UD in long mode
 			 * (arch/x86/kvm/svm/svm.c svm_get_msr()). */
 			if (p.index == MSR_SYSENTER_EIP && !(p.value >> 32))
 				p.mask &= UINT32_MAX;
 			/* The CPU is about to load what it had before. */
-			for (uint32_t n = 0; rf_vm.again && n < before.count; n++)
+			for (uint32_t n = 0; again && n < before.count; n++)
 				if (before.pins[n].index == p.index)
 					p = before.pins[n];
 			next[count++] = p;
 		}
 	}
 	if (!err)
-		err = rf_cr_pin(m->cr0, m->cr4);
+		err = rf_cr_pin(boot, m->cr0, m->cr4);
 	if (!err) {
 		err = set_filter(rf_vm.fd, &vmm.filter, next, count);
 		if (err)
@@ -176,16 +176,18 @@ int rf_msr_pin(const struct rf_msg_pin *m)
 	if (!err) {
 		memcpy(pinned.pins, next, count * sizeof(next[0]));
 		atomic_store(&pinned.count, count);
+		is_pinned = true;
 	}
 	rf_gate_open();
-	pthread_mutex_unlock(&rf_vm.lock);
 	return err;
 }
 
 void rf_msr_unpin(void)
 {
-	before = pinned;
+	if (is_pinned)
+		before = pinned;
 	pinned.count = 0;
+	is_pinned = false;
 	rf_cr_unpin();
 	if (set_filter(rf_vm.fd, &vmm.filter, NULL, 0))
 		rf_fatal("KVM refused the MSR filter after a reset");
@@ -222,7 +224,7 @@ static bool fresh(uint32_t index, uint64_t value)
 	return !value || (index == MSR_PAT && value == PAT_AT_RESET);
 }
 
-bool rf_msr_look(struct rf_vcpu *v, struct rf_msg_event *out)
+bool rf_msr_look(struct rf_vcpu *v, uint64_t lstar, struct rf_msg_event *out)
 {
 	struct {
 		struct kvm_msrs head;
@@ -238,8 +240,7 @@ bool rf_msr_look(struct rf_vcpu *v, struct rf_msg_event *out)
 			pins[n++] = pinned.pins[i];
 	pthread_mutex_unlock(&rf_vm.lock);
 	if (n)
-		pins[n++] =
-			(struct rf_pinned){ RF_MSR_LSTAR, RF_PIN_VALUE, UINT64_MAX, rf_vm.lstar };
+		pins[n++] = (struct rf_pinned){ RF_MSR_LSTAR, RF_PIN_VALUE, UINT64_MAX, lstar };
 	m.head.nmsrs = n;
 	for (i = 0; i < n; i++)
 		m.entries[i].index = pins[i].index;
@@ -249,38 +250,28 @@ bool rf_msr_look(struct rf_vcpu *v, struct rf_msg_event *out)
 		uint64_t bit = UINT64_C(1) << i;
 
 		if (!((m.entries[i].data ^ pins[i].value) & pins[i].mask)) {
-			v->kept.msrs_told &= ~bit;
+			v->arch->kept.msrs_told &= ~bit;
 			continue;
 		}
 		whole = false;
-		if (v->kept.msrs_told & bit && v->kept.msr_values[i] == m.entries[i].data)
+		if (v->arch->kept.msrs_told & bit &&
+		    v->arch->kept.msr_values[i] == m.entries[i].data)
 			continue;
-		if (v->kept.msrs_set || !fresh(pins[i].index, m.entries[i].data))
+		if (v->arch->kept.msrs_set || !fresh(pins[i].index, m.entries[i].data))
 			break;
 	}
 	/* It had them all once: none is fresh any more. INIT leaves them (x86.c kvm_vcpu_reset()).
 	 */
 	if (n && whole)
-		v->kept.msrs_set = true;
+		v->arch->kept.msrs_set = true;
 	/* A guest's hypervisor loads its guest's, with GIF clear, before it runs it. */
 	if (i == n || rf_cpu_switching(v))
 		return false;
-	v->kept.msrs_told |= UINT64_C(1) << i;
-	v->kept.msr_values[i] = m.entries[i].data;
+	v->arch->kept.msrs_told |= UINT64_C(1) << i;
+	v->arch->kept.msr_values[i] = m.entries[i].data;
 	out->msr.index = pins[i].index;
 	out->msr.value = m.entries[i].data;
 	/* To be put back: the rest of it is the guest's. */
 	out->msr.pinned = (pins[i].value & pins[i].mask) | (m.entries[i].data & ~pins[i].mask);
 	return true;
-}
-
-bool rf_msr_find_lstar(const struct kvm_msrs *msrs, uint64_t *value)
-{
-	for (uint32_t i = 0; i < msrs->nmsrs && i < 4096; i++) {
-		if (msrs->entries[i].index != RF_MSR_LSTAR)
-			continue;
-		*value = msrs->entries[i].data;
-		return true;
-	}
-	return false;
 }

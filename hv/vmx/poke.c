@@ -9,14 +9,19 @@
  */
 #include <string.h>
 
-#include "hv/vmx/cpu.h"
+#include "hv/vmx/poke.h"
+
+#include "hv/board.h"
+#include "hv/guestmem.h"
+#include "hv/text.h"
+#include "hv/vmx/trap.h"
 
 /* From the guest's plain memory, where it lies in one page. */
 static bool read_source(struct rf_vcpu *v, uint64_t gva, uint8_t *buf, size_t len)
 {
-	const struct rf_region *image = &rf_vm.board->image;
+	const struct rf_region *image = &rf_board->image;
 	struct kvm_translation t = { .linear_address = gva };
-	const struct rf_slot *s = NULL;
+	int err;
 
 	if (gva % RF_PAGE_SIZE > RF_PAGE_SIZE - len)
 		return false;
@@ -25,28 +30,25 @@ static bool read_source(struct rf_vcpu *v, uint64_t gva, uint8_t *buf, size_t le
 	else if (rf_kvm(v->fd, KVM_TRANSLATE, &t) || !t.valid)
 		return false;
 	pthread_mutex_lock(&rf_vm.lock);
-	if (!rf_overlay_at(&rf_vm.slots, t.physical_address))
-		s = rf_slot_holding(&rf_vm.slots, t.physical_address, len);
-	if (s)
-		memcpy(buf, (void *)(uintptr_t)(s->hva + (t.physical_address - s->gpa)), len);
+	err = rf_guestmem_read(t.physical_address, buf, len);
 	pthread_mutex_unlock(&rf_vm.lock);
-	return s;
+	return !err;
 }
 
 bool rf_poke(struct rf_vcpu *v, uint64_t rip, const struct rf_trap_site *site)
 {
 	uint8_t bytes[RF_SITE_MAX_LEN];
-	struct kvm_regs r = v->at_out;
+	struct kvm_regs r = v->arch->at_out;
 	struct rf_poke p;
 	bool done;
 
 	pthread_mutex_lock(&rf_vm.lock);
-	p = rf_vm.traps.poke;
+	p = rf_traps_poke();
 	pthread_mutex_unlock(&rf_vm.lock);
 	/* A text address outside of the sealed text leads to a frame that is not sealed text. */
 	done = p.how && r.rdi == p.how && r.rcx && r.rcx <= sizeof(bytes) &&
 	       read_source(v, r.rdx, bytes, r.rcx) &&
-	       rf_patch_settle(v, site->gpa + (r.rsi - rip), bytes, (uint32_t)r.rcx);
+	       rf_text_settle(v, site->gpa + (r.rsi - rip), bytes, (uint32_t)r.rcx);
 	if (done) {
 		r.rax = r.rsi;
 		r.rip = p.back;
@@ -60,22 +62,22 @@ bool rf_poke(struct rf_vcpu *v, uint64_t rip, const struct rf_trap_site *site)
 	 * system calls are spared where KVM_RUN can take the registers along (api.rst,
 	 * KVM_CAP_SYNC_REGS) and the VMM does not have it do so.
 	 */
-	if (!rf_vm.syncs_regs || v->run->kvm_valid_regs || v->run->kvm_dirty_regs) {
+	if (!rf_cpu_can.syncs_regs || v->run->kvm_valid_regs || v->run->kvm_dirty_regs) {
 		if (rf_kvm(v->fd, KVM_SET_REGS, &r))
 			rf_fatal("a trap could not be taken");
 		return done;
 	}
 	v->run->s.regs.regs = r;
 	v->run->kvm_valid_regs = v->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
-	v->regs_in_run = true;
+	v->arch->regs_in_run = true;
 	return done;
 }
 
 void rf_poke_settle(struct rf_vcpu *v)
 {
-	if (!v->regs_in_run)
+	if (!v->arch->regs_in_run)
 		return;
-	v->regs_in_run = false;
+	v->arch->regs_in_run = false;
 	if (v->run->kvm_dirty_regs && rf_kvm(v->fd, KVM_SET_REGS, &v->run->s.regs.regs))
 		rf_fatal("a trap could not be taken");
 	v->run->kvm_valid_regs = v->run->kvm_dirty_regs = 0;
@@ -83,8 +85,8 @@ void rf_poke_settle(struct rf_vcpu *v)
 
 void rf_poke_ran(struct rf_vcpu *v)
 {
-	v->at_out_known = v->regs_in_run && !v->run->kvm_dirty_regs;
-	if (v->at_out_known)
-		v->at_out = v->run->s.regs.regs;
+	v->arch->at_out_known = v->arch->regs_in_run && !v->run->kvm_dirty_regs;
+	if (v->arch->at_out_known)
+		v->arch->at_out = v->run->s.regs.regs;
 	rf_poke_settle(v);
 }

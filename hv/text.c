@@ -5,7 +5,7 @@
  * of it under rf_vm.lock, so that each store is judged against the text that the one before it
  * left.
  */
-#include "hv/vm.h"
+#include "hv/text.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -13,26 +13,13 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "hv/vcpu.h"
+
 #define SEQ_TRIES 8 /* the monitor's changes are short; then it may as well be asked */
 
 static const struct rf_patch_table *table; /* NULL: none yet. The monitor changes it. */
 static bool landed;			   /* a site has ended since the last one began */
-
-static struct rf_trail *trail(void)
-{
-	return &((struct rf_board_file *)rf_vm.board)->trail;
-}
-
-void rf_overlay_write(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len)
-{
-	/* Other vCPUs may be fetching these bytes: the int3 protocol is made for that. */
-	memcpy(o->copy + at, bytes, len);
-	if (o->decoy)
-		memcpy(o->decoy + at, bytes, len);
-	for (uint64_t p = at / RF_PAGE_SIZE; p <= (at + len - 1) / RF_PAGE_SIZE; p++)
-		o->dirty[p / 64] |= UINT64_C(1) << (p % 64);
-	__atomic_fetch_add(&rf_vm.board->counters[RF_COUNT_PATCHED_BYTES], len, __ATOMIC_RELAXED);
-}
+static uint64_t changed_at_run;		   /* entries into the guest when text changed last */
 
 static int read_text(void *ctx, uint32_t at, uint8_t *buf, uint32_t len)
 {
@@ -47,12 +34,17 @@ static int read_text(void *ctx, uint32_t at, uint8_t *buf, uint32_t len)
 /* The sealed text that holds all of the store, or NULL. */
 static struct rf_overlay *text_at(uint64_t gpa, uint64_t len)
 {
-	struct rf_overlay *o = rf_overlay_at(&rf_vm.slots, gpa);
+	struct rf_overlay *o = rf_guestmem_sealed(gpa, len);
 
-	if (!o || o->kind != RF_OVERLAY_SEAL || o->region != RF_REGION_TEXT ||
-	    o->gpa.size > UINT32_MAX || len > o->gpa.size - (gpa - o->gpa.start))
-		return NULL;
-	return o;
+	return o && o->region == RF_REGION_TEXT && o->gpa.size <= UINT32_MAX ? o : NULL;
+}
+
+/* The table of another kernel, or one that does not begin where text does, says nothing of these
+ * bytes. */
+static bool table_is_for(const struct rf_overlay *o)
+{
+	return table && table->magic == RF_TABLE_MAGIC && table->revision == RF_TABLE_REVISION &&
+	       table->kernel && table->kernel == rf_board->kernel && table->base == o->gva;
 }
 
 static bool judge(struct rf_overlay *o, uint32_t at, const uint8_t *bytes, uint32_t len,
@@ -68,12 +60,10 @@ static bool judge(struct rf_overlay *o, uint32_t at, const uint8_t *bytes, uint3
 
 		if (seq & 1)
 			continue;
-		/* The table of another kernel, or one that does not begin where text does, says
-		 * nothing of these bytes. */
-		if (table->magic != RF_TABLE_MAGIC || table->revision != RF_TABLE_REVISION ||
-		    !table->kernel || table->kernel != rf_vm.board->kernel || table->base != o->gva)
+		if (!table_is_for(o))
 			return false;
-		err = rf_patch_judge(table, &text, trail()->last_tail, at, bytes, len, out);
+		err = rf_patch_judge(table, &text, rf_board_trail()->last_tail, at, bytes, len,
+				     out);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (!err && __atomic_load_n(&table->seq, __ATOMIC_RELAXED) == seq)
 			return out->verdict == RF_PATCH_STEP || out->verdict == RF_PATCH_DONE;
@@ -86,14 +76,11 @@ static bool judge(struct rf_overlay *o, uint32_t at, const uint8_t *bytes, uint3
 static bool patcher_is_busy(void)
 {
 	uint64_t gpa = table->busy;
-	const struct rf_slot *s = NULL;
+	uint32_t busy;
 
 	if (!gpa)
 		return true;
-	if (!(gpa % sizeof(uint32_t)) && !rf_overlay_at(&rf_vm.slots, gpa))
-		s = rf_slot_holding(&rf_vm.slots, gpa, sizeof(uint32_t));
-	return s &&
-	       __atomic_load_n((uint32_t *)(uintptr_t)(s->hva + (gpa - s->gpa)), __ATOMIC_ACQUIRE);
+	return !(gpa % sizeof(busy)) && !rf_guestmem_read(gpa, &busy, sizeof(busy)) && busy;
 }
 
 /* --- sites under way ------------------------------------------------------ */
@@ -108,7 +95,7 @@ static uint32_t flights_end; /* no site under way reaches beyond */
 static struct rf_flight *flight_at(uint32_t at, uint32_t len)
 {
 	static uint32_t next;
-	struct rf_trail *t = trail();
+	struct rf_trail *t = rf_board_trail();
 	uint32_t count = t->flights_count;
 
 	for (uint32_t i = 0; at < flights_end && i <= count && count; i++) {
@@ -126,7 +113,7 @@ static struct rf_flight *flight_at(uint32_t at, uint32_t len)
 static void take_off(const struct rf_patch_result *r)
 {
 	static uint64_t number;
-	struct rf_trail *t = trail();
+	struct rf_trail *t = rf_board_trail();
 	struct rf_flight *f = &t->flights[t->flights_count];
 
 	if (landed)
@@ -141,7 +128,7 @@ static void take_off(const struct rf_patch_result *r)
 
 static void land(struct rf_flight *f)
 {
-	struct rf_trail *t = trail();
+	struct rf_trail *t = rf_board_trail();
 
 	landed = true;
 	*f = t->flights[t->flights_count - 1];
@@ -152,7 +139,8 @@ static void land(struct rf_flight *f)
 
 static bool trail_full(void)
 {
-	uint64_t taken = __atomic_load_n(&table->taken, __ATOMIC_ACQUIRE), head = trail()->head;
+	uint64_t taken = __atomic_load_n(&table->taken, __ATOMIC_ACQUIRE),
+		 head = rf_board_trail()->head;
 
 	return taken > head || head - taken >= RF_TRAIL_ENTRIES;
 }
@@ -160,7 +148,7 @@ static bool trail_full(void)
 static void leave_entry(const struct rf_vcpu *v, const struct rf_patch_result *r,
 			const uint8_t *before)
 {
-	struct rf_trail *t = trail();
+	struct rf_trail *t = rf_board_trail();
 	struct rf_patch_entry *e = &t->entries[t->head % RF_TRAIL_ENTRIES];
 	struct timespec now;
 
@@ -183,9 +171,10 @@ static void commit(struct rf_vcpu *v, struct rf_overlay *o, const struct rf_patc
 		   const uint8_t *bytes, uint32_t len)
 {
 	struct rf_flight *f = flight_at(r->at, r->len);
-	struct rf_trail *t = trail();
+	struct rf_trail *t = rf_board_trail();
 
 	rf_overlay_write(o, r->at + r->offset, bytes, len);
+	changed_at_run = rf_board->counters[RF_COUNT_RUN];
 	if (memcmp(r->now, r->next, r->len))
 		__atomic_store_n(&t->changes, t->changes + 1, __ATOMIC_RELAXED);
 	if (r->verdict == RF_PATCH_STEP) {
@@ -204,7 +193,14 @@ static void commit(struct rf_vcpu *v, struct rf_overlay *o, const struct rf_patc
 		land(f);
 }
 
-bool rf_patch_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len)
+/* Of all sites only a probe's lies where the guest says; the others are the sealed tables'. */
+static bool over_trap(const struct rf_overlay *o, const struct rf_patch_result *r)
+{
+	return (r->kind == RF_SITE_KPROBE || r->kind == RF_SITE_KGDB) &&
+	       rf_guestmem_stands_in(o->gpa.start + r->at, r->len);
+}
+
+bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len)
 {
 	struct rf_patch_result r;
 	struct rf_overlay *o;
@@ -214,10 +210,10 @@ bool rf_patch_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint
 	o = text_at(gpa, len);
 	if (o)
 		legal = judge(o, (uint32_t)(gpa - o->gpa.start), bytes, len, &r) &&
-			(!rf_patch_begins(&r) || patcher_is_busy());
+			(!rf_patch_begins(&r) || patcher_is_busy()) && !over_trap(o, &r);
 	/* The monitor makes room on the trail when it is asked, and refuses to begin more sites. */
 	if (legal && (trail_full() || (r.verdict == RF_PATCH_STEP && r.resting &&
-				       trail()->flights_count == RF_FLIGHTS)))
+				       rf_board_trail()->flights_count == RF_FLIGHTS)))
 		legal = false;
 	if (legal)
 		commit(v, o, &r, bytes, len);
@@ -230,7 +226,7 @@ bool rf_patch_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint
 /* The tail first: until the first byte is the old one again, who runs into the site takes #BP. */
 static void put_back(struct rf_overlay *o, struct rf_flight *f)
 {
-	struct rf_trail *t = trail();
+	struct rf_trail *t = rf_board_trail();
 
 	if (f->len > 1)
 		rf_overlay_write(o, f->at + 1, f->before + 1, f->len - 1u);
@@ -240,7 +236,7 @@ static void put_back(struct rf_overlay *o, struct rf_flight *f)
 	land(f);
 }
 
-void rf_patch_denied(uint64_t gpa, uint32_t len)
+void rf_text_denied(uint64_t gpa, uint32_t len)
 {
 	struct rf_flight *f;
 	struct rf_overlay *o;
@@ -252,36 +248,92 @@ void rf_patch_denied(uint64_t gpa, uint32_t len)
 	pthread_mutex_unlock(&rf_vm.lock);
 }
 
-int rf_patch_restore(const struct rf_msg_restore *m)
+int rf_text_restore(uint64_t flight)
 {
-	struct rf_trail *t = trail();
-	int err = -ENOENT;
+	struct rf_trail *t = rf_board_trail();
 
-	pthread_mutex_lock(&rf_vm.lock);
-	if (!m->kernel || m->kernel != atomic_load(&rf_vm.kernel))
-		err = -ESTALE;
-	else if (!rf_gate_anyone_in())
-		err = -EAGAIN;
-	for (size_t i = 0; err == -ENOENT && i < rf_vm.slots.nr_overlays; i++) {
-		struct rf_overlay *o = &rf_vm.slots.overlays[i];
+	for (size_t i = 0; i < rf_guestmem.nr_overlays; i++) {
+		struct rf_overlay *o = &rf_guestmem.overlays[i];
 
 		if (o->kind != RF_OVERLAY_SEAL || o->region != RF_REGION_TEXT)
 			continue;
 		for (uint32_t n = 0; n < t->flights_count; n++) {
-			if (t->flights[n].number != m->flight)
+			if (t->flights[n].number != flight)
 				continue;
+			/* Nobody has run since text changed last: who patches could not go on. */
+			if (rf_board->counters[RF_COUNT_RUN] == changed_at_run)
+				return -EAGAIN;
 			put_back(o, &t->flights[n]);
-			err = 0;
-			break;
+			return 0;
 		}
 	}
-	pthread_mutex_unlock(&rf_vm.lock);
-	return err;
+	return -ENOENT;
+}
+
+/* --- adopted --------------------------------------------------------------- */
+
+/* The site that holds `at` lies below the seal as the table may leave it. */
+static bool at_rest_below(const struct rf_overlay *o, uint32_t at, struct rf_patch_site *site,
+			  struct rf_shape *shape)
+{
+	uint8_t below[RF_SITE_MAX_LEN];
+
+	return table_is_for(o) && rf_patch_find(table, at, site, shape) &&
+	       !rf_guestmem_below(o, site->at, below, shape->len) &&
+	       rf_patch_at_rest(table, site, shape, below);
+}
+
+/* One page; apply: what was judged in the first round is taken over. */
+static bool adopt_page(struct rf_overlay *o, uint64_t page, bool apply, uint32_t *adopted)
+{
+	uint8_t own[RF_PAGE_SIZE], below[RF_PAGE_SIZE];
+	struct rf_patch_site site;
+	struct rf_shape shape;
+
+	if (!rf_guestmem_differs(o, page, own, below))
+		return true;
+	for (uint32_t i = 0; i < RF_PAGE_SIZE; i++) {
+		uint32_t at = (uint32_t)page + i;
+
+		if (own[i] == below[i])
+			continue;
+		if (o->region != RF_REGION_TEXT || !at_rest_below(o, at, &site, &shape) ||
+		    rf_guestmem_stands_in(o->gpa.start + site.at, shape.len))
+			return false;
+		if (apply) {
+			rf_overlay_write(o, at, &below[i], 1);
+			++*adopted;
+		}
+	}
+	return true;
+}
+
+static bool adopt_all(bool apply, uint32_t *adopted)
+{
+	for (size_t i = 0; i < rf_guestmem.nr_overlays; i++) {
+		struct rf_overlay *o = &rf_guestmem.overlays[i];
+
+		for (uint64_t page = 0; o->kind == RF_OVERLAY_SEAL && page < o->gpa.size;
+		     page += RF_PAGE_SIZE)
+			if (!adopt_page(o, page, apply, adopted))
+				return false;
+	}
+	return true;
+}
+
+int rf_text_adopt(uint32_t *adopted)
+{
+	*adopted = 0;
+	if (!adopt_all(false, adopted))
+		return -EPERM;
+	adopt_all(true, adopted);
+	rf_text_reset(); /* sites that were half way are as the loaded state has them */
+	return 0;
 }
 
 /* --- set up --------------------------------------------------------------- */
 
-int rf_patch_use(int fd)
+int rf_text_use(int fd)
 {
 	const struct rf_patch_table *next;
 	struct stat st;
@@ -291,7 +343,7 @@ int rf_patch_use(int fd)
 	if (fstat(fd, &st) || st.st_size != (off_t)sizeof(*next) || seals < 0 ||
 	    !(seals & F_SEAL_SHRINK))
 		return -EBADMSG;
-	next = mmap(NULL, sizeof(*next), PROT_READ, MAP_SHARED, fd, 0);
+	next = rf_mmap(sizeof(*next), PROT_READ, MAP_SHARED, fd);
 	if (next == MAP_FAILED)
 		return -errno;
 	pthread_mutex_lock(&rf_vm.lock);
@@ -302,8 +354,8 @@ int rf_patch_use(int fd)
 	return 0;
 }
 
-void rf_patch_reset(void)
+void rf_text_reset(void)
 {
-	trail()->last_tail = UINT32_MAX;
-	__atomic_store_n(&trail()->flights_count, 0, __ATOMIC_RELEASE);
+	rf_board_trail()->last_tail = UINT32_MAX;
+	__atomic_store_n(&rf_board_trail()->flights_count, 0, __ATOMIC_RELEASE);
 }

@@ -1,17 +1,81 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The gate. Entering is two atomic operations while it is open.
- *
  * A vCPU is got out of KVM_RUN by a signal of our own whose handler raises kvm_run.immediate_exit,
  * which closes the race between our kick and the entry (api.rst, KVM_CAP_IMMEDIATE_EXIT). The VMM
  * uses the same byte for its own kicks, so it is lowered by us only when KVM_RUN is about to return
  * -EINTR to the VMM: then neither side's kick is lost, and the worst a VMM sees is one interrupted
  * KVM_RUN more, which it must be ready for anyway.
  */
-#include "hv/vm.h"
+#include "hv/vcpu.h"
 
 #include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+
+#include "hv/board.h"
+
+struct rf_vcpu rf_vcpus[RF_MAX_VCPUS];
+static atomic_uint count;
+
+unsigned rf_vcpu_count(void)
+{
+	return atomic_load(&count);
+}
+
+int rf_vcpu_create(uintptr_t id, struct rf_arch_vcpu *arch)
+{
+	unsigned n = atomic_load(&count);
+	struct rf_vcpu *v = &rf_vcpus[n];
+	int fd;
+
+	if (n == RF_MAX_VCPUS)
+		return -EINVAL;
+	fd = rf_kvm(rf_vm.fd, KVM_CREATE_VCPU, (void *)id);
+	if (fd < 0)
+		return fd;
+	v->fd = fd;
+	v->id = (uint32_t)id;
+	v->arch = arch;
+	/* A view of kvm_run of our own: the VMM may map its own when and where it likes. */
+	v->run = rf_mmap((size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	if (v->run == MAP_FAILED) {
+		close(fd);
+		return -ENOMEM;
+	}
+	atomic_store(&count, n + 1);
+	return fd;
+}
+
+struct rf_vcpu *rf_vcpu_of(int fd)
+{
+	static __thread struct rf_vcpu *mine;
+
+	if (mine && mine->fd == fd)
+		return mine;
+	RF_EACH_VCPU(v)
+	if (v->fd == fd)
+		return mine = v;
+	return NULL;
+}
+
+_Static_assert(sizeof(((struct rf_saved_exit *)0)->data) == sizeof(((struct kvm_run *)0)->padding),
+	       "the union of kvm_run is 256 bytes");
+
+void rf_exit_save(const struct rf_vcpu *v, struct rf_saved_exit *s)
+{
+	s->reason = v->run->exit_reason;
+	memcpy(s->data, v->run->padding, sizeof(s->data));
+}
+
+void rf_exit_restore(struct rf_vcpu *v, struct rf_saved_exit *s)
+{
+	v->run->exit_reason = s->reason;
+	memcpy(v->run->padding, s->data, sizeof(s->data));
+	s->reason = 0;
+}
+
+/* --- the gate --------------------------------------------------------------- */
 
 static atomic_int closed;
 static pthread_mutex_t closer = PTHREAD_MUTEX_INITIALIZER;
@@ -23,10 +87,8 @@ static __thread struct rf_vcpu *self;
 static void on_kick(int sig)
 {
 	(void)sig;
-	if (self) {
-		atomic_store(&self->kicked, 1);
-		self->run->immediate_exit = 1;
-	}
+	if (self)
+		rf_gate_hold_entry(self);
 }
 
 int rf_gate_init(void)
@@ -60,21 +122,33 @@ int rf_gate_signal(void)
 	return kick_signal;
 }
 
+/* The thread that runs v: bound once, found quickly ever after. */
 void rf_gate_bind(struct rf_vcpu *v)
 {
+	static __thread int tid;
 	sigset_t set;
 
+	/* The vCPU may have run on another thread in between: the kicks go to the last one. */
+	if (self == v && atomic_load(&v->tid) == tid)
+		return;
 	self = v;
 	sigemptyset(&set);
 	sigaddset(&set, kick_signal);
 	/* VMMs start vCPU threads with every signal blocked. */
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	atomic_store(&v->tid, (int)syscall(SYS_gettid));
+	tid = (int)syscall(SYS_gettid);
+	atomic_store(&v->tid, tid);
 }
 
 bool rf_gate_wanted(const struct rf_vcpu *v)
 {
 	return *(volatile uint8_t *)&v->run->immediate_exit != 0;
+}
+
+void rf_gate_hold_entry(struct rf_vcpu *v)
+{
+	atomic_store(&v->kicked, 1);
+	v->run->immediate_exit = 1;
 }
 
 void rf_gate_kick(struct rf_vcpu *v)
@@ -107,7 +181,10 @@ static void wait_a_little(long ns)
 int rf_gate_enter(struct rf_vcpu *v)
 {
 	for (;;) {
-		atomic_store(&v->in_run, 1);
+		enum rf_phase out = RF_OUT;
+
+		if (!atomic_compare_exchange_strong(&v->phase, &out, RF_IN))
+			rf_fatal("a vCPU was about to run with a question open");
 		if (!atomic_load(&closed))
 			return 0;
 		rf_gate_leave(v);
@@ -122,7 +199,7 @@ int rf_gate_enter(struct rf_vcpu *v)
 
 void rf_gate_leave(struct rf_vcpu *v)
 {
-	atomic_store(&v->in_run, 0);
+	atomic_store(&v->phase, RF_OUT);
 	if (!atomic_load(&closed))
 		return;
 	pthread_mutex_lock(&lock);
@@ -135,11 +212,10 @@ void rf_gate_close(void)
 	pthread_mutex_lock(&closer);
 	atomic_store(&closed, 1);
 	pthread_mutex_lock(&lock);
-	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++) {
-		struct rf_vcpu *v = &rf_vm.vcpus[i];
-
+	RF_EACH_VCPU(v)
+	{
 		/* Again and again: the signal may come before KVM_RUN and be spent in the VMM. */
-		while (atomic_load(&v->in_run)) {
+		while (atomic_load(&v->phase) == RF_IN) {
 			rf_gate_kick(v);
 			wait_a_little(1000000);
 		}
@@ -154,12 +230,4 @@ void rf_gate_open(void)
 	pthread_cond_broadcast(&moved);
 	pthread_mutex_unlock(&lock);
 	pthread_mutex_unlock(&closer);
-}
-
-bool rf_gate_anyone_in(void)
-{
-	for (unsigned i = 0; i < atomic_load(&rf_vm.nr_vcpus); i++)
-		if (atomic_load(&rf_vm.vcpus[i].in_run))
-			return true;
-	return false;
 }

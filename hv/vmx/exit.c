@@ -1,32 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What KVM_RUN came back with: taken out of kvm_run, kept, given back, decoded. */
-#include "hv/run.h"
+/* What KVM_RUN came back with: taken out of kvm_run once, and decoded. */
+#include "hv/vmx/exit.h"
 
 #include <string.h>
 
-#include "hv/vmx/cpu.h"
-
-void rf_exit_save(const struct rf_vcpu *v, struct rf_saved_exit *s)
-{
-	s->reason = v->run->exit_reason;
-	memcpy(s->data, (const uint8_t *)&v->run->hw, sizeof(s->data));
-}
-
-void rf_exit_restore(struct rf_vcpu *v, struct rf_saved_exit *s)
-{
-	v->run->exit_reason = s->reason;
-	memcpy((uint8_t *)&v->run->hw, s->data, sizeof(s->data));
-	s->reason = 0;
-}
-
-_Static_assert(sizeof(((struct rf_saved_exit *)0)->data) ==
-		       offsetof(struct kvm_run, kvm_valid_regs) - offsetof(struct kvm_run, hw),
-	       "the union of kvm_run is 256 bytes");
+#include "hv/guestmem.h"
+#include "hv/vmx/msr.h"
+#include "hv/vmx/trap.h"
+#include "hv/vmx/vm.h"
 
 struct rf_exit rf_exit_copy(struct rf_vcpu *v)
 {
 	const struct kvm_run *run = v->run;
 	struct rf_exit e = { .reason = RF_EXIT_OTHER };
+	uint32_t traps;
 
 	switch (run->exit_reason) {
 	case KVM_EXIT_MMIO:
@@ -45,7 +32,8 @@ struct rf_exit rf_exit_copy(struct rf_vcpu *v)
 		break;
 	case KVM_EXIT_IO:
 		e.io.port = run->io.port;
-		if (e.io.port != RF_TRAP_PORT || !rf_vm.traps.count)
+		rf_traps_at(&traps);
+		if (e.io.port != RF_TRAP_PORT || !traps)
 			break;
 		e.reason = RF_EXIT_IO;
 		e.io.size = run->io.size;
@@ -55,6 +43,15 @@ struct rf_exit rf_exit_copy(struct rf_vcpu *v)
 			rf_fatal("a vCPU's registers could not be read");
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
+		if (run->internal.suberror == KVM_INTERNAL_ERROR_DELIVERY_EV) {
+			e.reason = RF_EXIT_DELIVERY;
+			/* x86.c kvm_prepare_event_vectoring_exit(): what the CPU says of the event,
+			 * its exit and why; the address, where there is one; the last CPU. */
+			e.delivery.gpa =
+				run->internal.ndata >= 5 ? run->internal.data[3] : UINT64_MAX;
+			e.delivery.vector = (uint32_t)run->internal.data[0] & 0xff;
+			break;
+		}
 		if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION)
 			break;
 		e.reason = RF_EXIT_EMULATION;
@@ -76,21 +73,22 @@ enum rf_decoded rf_exit_decode(const struct rf_exit *e)
 	struct rf_guarded ranges[RF_MAX_OVERLAYS];
 	struct rf_guard g = {
 		.ranges = ranges,
-		.count = rf_vm.slots.nr_overlays,
-		.any_sealed = rf_vm.state == RF_VM_SEALED,
+		.count = rf_guestmem.nr_overlays,
 		.msr_pinned = e->reason == RF_EXIT_WRMSR && rf_msr_ours(e->msr.index),
-		.traps = rf_vm.traps.rips,
-		.traps_count = rf_vm.traps.count,
-		.vmm_wants_msr_exits = rf_vm.vmm_msr_reasons & KVM_MSR_EXIT_REASON_FILTER,
+		.vmm_wants_msr_exits = rf_vmm_asked.msr_exits,
 	};
+	uint32_t count;
 
 	if (e->reason == RF_EXIT_OTHER)
 		return RF_NOT_OURS;
+	g.traps = rf_traps_at(&count);
+	g.traps_count = count;
 	for (size_t i = 0; i < g.count; i++) {
-		const struct rf_overlay *o = &rf_vm.slots.overlays[i];
+		const struct rf_overlay *o = &rf_guestmem.overlays[i];
 
 		ranges[i] = (struct rf_guarded){ o->gpa.start, o->gpa.size,
 						 o->kind == RF_OVERLAY_SEAL };
+		g.any_sealed |= ranges[i].sealed;
 	}
 	return rf_decode(e, &g);
 }
@@ -128,8 +126,10 @@ static int complete(struct rf_vcpu *v, struct rf_exit *e, enum rf_decoded *what)
 #define MAX_PARTS                                                                                  \
 	64 /* KVM cuts an operand into 8-byte parts; xsave and the like are 512 bytes and more */
 
-bool rf_exit_drain(struct rf_vcpu *v, struct rf_msg_event *ev)
+bool rf_arch_drain(struct rf_vcpu *v)
 {
+	struct rf_msg_event *ev = &v->wait.event;
+
 	for (int i = 0; i < MAX_PARTS; i++) {
 		enum rf_decoded what;
 		struct rf_exit e;
@@ -137,8 +137,7 @@ bool rf_exit_drain(struct rf_vcpu *v, struct rf_msg_event *ev)
 
 		/* Left raised: lowered on the way back to the VMM, so that a kick of its own is not
 		 * lost. */
-		atomic_store(&v->kicked, 1);
-		v->run->immediate_exit = 1;
+		rf_gate_hold_entry(v);
 		err = complete(v, &e, &what);
 		if (err == -EINTR)
 			return false;

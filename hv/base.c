@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hv/base.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+struct rf_vm rf_vm = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+void rf_say(const char *what, const char *why)
+{
+	char line[512]; /* one write, so that lines of several processes do not mix */
+	int n = snprintf(line, sizeof(line), "ringfence: %s: %s\n", what, why);
+
+	if (write(STDERR_FILENO, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1) < 0)
+		return;
+}
+
+void rf_fatal(const char *why)
+{
+	rf_say("the VM was ended", why);
+	for (;;)
+		kill(getpid(), SIGKILL);
+}
+
+uint64_t rf_monotonic_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What every part of the fence stands on: KVM's ioctls, the VM they are made on, how the fence
+ * speaks and how it ends a VM.
+ *
+ * Locks, in the order they are taken: rf_vm.lock (slots, overlays, text, the VM's life), then the
+ * gate (hv/vcpu.h), then the questions' lock (hv/event.c), then the socket's (hv/channel.c).
+ * Nothing is allocated between an exit and its verdict.
+ */
+#ifndef RF_HV_BASE_H
+#define RF_HV_BASE_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The ioctl itself, past our own interposition: result or -errno. */
+static inline int rf_kvm(int fd, unsigned long request, void *arg)
+{
+	long r = syscall(SYS_ioctl, fd, request, arg);
+
+	return r < 0 ? -errno : (int)r;
+}
+
+/* The fence's own mappings, past our own interposition as well: mmap(2), or MAP_FAILED. */
+static inline void *rf_mmap(size_t size, int prot, int flags, int fd)
+{
+	return (void *)syscall(SYS_mmap, NULL, size, prot, flags, fd, 0L);
+}
+
+/* Set by fence.c before the VM has a vCPU, and not changed afterwards. */
+struct rf_vm {
+	bool used;
+	int fd;
+	uint64_t instance;     /* unique to this VM start */
+	bool step_blocks_irqs; /* KVM_GUESTDBG_BLOCKIRQ is there */
+	pthread_mutex_t lock;
+};
+
+extern struct rf_vm rf_vm;
+
+/* One line on stderr: why this VM was not started, or was ended. */
+void rf_say(const char *what, const char *why);
+/* Ends the VMM at once: the only safe end when an invariant is lost with a guest running. */
+_Noreturn void rf_fatal(const char *why);
+/* CLOCK_MONOTONIC. */
+uint64_t rf_monotonic_ns(void);
+
+#endif

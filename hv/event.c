@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hv/event.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "hv/arch.h"
+#include "hv/board.h"
+#include "hv/channel.h"
+#include "hv/life.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t answered;
+static atomic_ullong next_id = 1;
+
+/* What is told and has not been taken by a monitor yet. */
+#define TOLD 64
+static struct rf_msg_event told[TOLD];
+static unsigned nr_told;
+
+void rf_event_init(void)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&answered, &attr);
+}
+
+uint64_t rf_event_next(void)
+{
+	return atomic_load(&next_id);
+}
+
+void rf_event_new(struct rf_vcpu *v)
+{
+	memset(&v->wait.event, 0, sizeof(v->wait.event));
+	v->wait.saved.reason = 0;
+	v->wait.tries = 0;
+}
+
+static void move(struct rf_vcpu *v, enum rf_phase from, enum rf_phase to)
+{
+	if (!atomic_compare_exchange_strong(&v->phase, &from, to))
+		rf_fatal("a vCPU has two questions at once");
+}
+
+/* In order: behind what was told before and could not be sent yet. */
+static void send(struct rf_vcpu *v)
+{
+	v->wait.sent = !nr_told && !rf_channel_send(&v->wait.event, sizeof(v->wait.event));
+}
+
+void rf_event_post(struct rf_vcpu *v, enum rf_event_kind kind)
+{
+	struct rf_msg_event *ev = &v->wait.event;
+
+	rf_msg_init(&ev->h, RF_MSG_EVENT, 0);
+	ev->id = atomic_fetch_add(&next_id, 1);
+	ev->kind = kind;
+	ev->vcpu = v->id;
+	if (rf_arch_regs(v, &ev->regs))
+		rf_fatal("a vCPU's registers could not be read");
+	/* Before it is sent: the monitor's commands name it. */
+	if (kind == RF_EVENT_KERNEL)
+		rf_life_announced(v, ev->id, ev->msr.value);
+	pthread_mutex_lock(&lock);
+	move(v, RF_OUT, RF_ASKING);
+	send(v);
+	pthread_mutex_unlock(&lock);
+}
+
+int rf_event_take(struct rf_vcpu *v)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&lock);
+	while (atomic_load(&v->phase) == RF_ASKING && !err) {
+		struct timespec t;
+
+		if (rf_gate_wanted(v)) {
+			err = -EINTR;
+			break;
+		}
+		/* A kick interrupts no condition wait: look every now and then. */
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		t.tv_nsec += 20000000;
+		if (t.tv_nsec >= 1000000000) {
+			t.tv_nsec -= 1000000000;
+			t.tv_sec++;
+		}
+		pthread_cond_timedwait(&answered, &lock, &t);
+	}
+	if (!err && atomic_load(&v->phase) != RF_ANSWERED)
+		err = -ECANCELED;
+	if (!err)
+		move(v, RF_ANSWERED, RF_OUT);
+	pthread_mutex_unlock(&lock);
+	return err;
+}
+
+void rf_event_outcome(struct rf_vcpu *v, int status)
+{
+	struct rf_msg_outcome m = { .id = v->wait.event.id, .status = status };
+
+	rf_msg_init(&m.h, RF_MSG_OUTCOME, 0);
+	rf_channel_send(&m, sizeof(m));
+}
+
+void rf_event_drop(struct rf_vcpu *v)
+{
+	pthread_mutex_lock(&lock);
+	atomic_store(&v->phase, RF_OUT);
+	pthread_cond_broadcast(&answered);
+	pthread_mutex_unlock(&lock);
+}
+
+void rf_event_tell(struct rf_vcpu *v, enum rf_event_kind kind, uint32_t cause, uint32_t adopted)
+{
+	struct rf_msg_event ev = { .kind = kind, .life = { cause, adopted } };
+
+	rf_msg_init(&ev.h, RF_MSG_EVENT, 0);
+	ev.id = atomic_fetch_add(&next_id, 1);
+	if (v) {
+		ev.vcpu = v->id;
+		if (rf_arch_regs(v, &ev.regs))
+			rf_fatal("a vCPU's registers could not be read");
+	}
+	pthread_mutex_lock(&lock);
+	if (nr_told || rf_channel_send(&ev, sizeof(ev))) {
+		if (nr_told < TOLD)
+			told[nr_told++] = ev;
+		else
+			rf_count(RF_COUNT_UNTOLD);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/* --- by the channel's thread --------------------------------------------------- */
+
+static void send_told(void)
+{
+	unsigned sent = 0;
+
+	while (sent < nr_told && !rf_channel_send(&told[sent], sizeof(told[sent])))
+		sent++;
+	nr_told -= sent;
+	memmove(told, told + sent, nr_told * sizeof(told[0]));
+}
+
+void rf_event_connected(void)
+{
+	pthread_mutex_lock(&lock);
+	send_told();
+	RF_EACH_VCPU(v)
+	if (atomic_load(&v->phase) == RF_ASKING)
+		send(v);
+	pthread_mutex_unlock(&lock);
+}
+
+bool rf_event_retry(void)
+{
+	bool unsent;
+
+	pthread_mutex_lock(&lock);
+	if (nr_told)
+		send_told();
+	unsent = nr_told;
+	RF_EACH_VCPU(v)
+	{
+		if (atomic_load(&v->phase) != RF_ASKING || v->wait.sent)
+			continue;
+		send(v);
+		unsent |= !v->wait.sent;
+	}
+	pthread_mutex_unlock(&lock);
+	return unsent;
+}
+
+void rf_event_verdict(const struct rf_msg_verdict *m)
+{
+	pthread_mutex_lock(&lock);
+	RF_EACH_VCPU(v)
+	{
+		struct rf_wait *w = &v->wait;
+
+		/* A verdict for a question that was dropped finds nobody. */
+		if (atomic_load(&v->phase) != RF_ASKING || w->event.id != m->id)
+			continue;
+		w->verdict = *m;
+		/* Anything but the known words is the strictest of them. */
+		if (m->verdict < RF_VERDICT_ALLOW || m->verdict > RF_VERDICT_SETTLE ||
+		    (m->verdict == RF_VERDICT_SETTLE && w->event.kind != RF_EVENT_WRITE))
+			w->verdict.verdict = RF_VERDICT_KILL;
+		move(v, RF_ASKING, RF_ANSWERED);
+	}
+	pthread_cond_broadcast(&answered);
+	pthread_mutex_unlock(&lock);
+}

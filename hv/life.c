@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hv/life.h"
+
+#include <string.h>
+
+#include "hv/arch.h"
+#include "hv/board.h"
+#include "hv/guestmem.h"
+#include "hv/seal.h"
+#include "hv/text.h"
+#include "hv/watch.h"
+
+/* All of it changes with rf_vm.lock held. */
+static struct {
+	_Atomic enum rf_vm_state state;
+	uint64_t entry;			     /* of the kernel in force */
+	uint64_t in_force;		     /* id of the event that announced it, 0 none */
+	uint64_t announced, announced_entry; /* the newest one that has no answer yet, 0 none */
+	struct rf_vcpu *boot;		     /* announced the kernel: others are to be as it is */
+	bool again;			     /* sealed with what was kept, and so to be pinned */
+	uint8_t note[32];		     /* the monitor's, of the kernel in force */
+	struct rf_vcpu *announcer;	     /* announces what arrived; NULL: nobody yet */
+	uint64_t unsealed_ns;		     /* CLOCK_MONOTONIC, since when nothing is sealed */
+	struct rf_rules rules;
+	bool ruled;
+} life = { .boot = rf_vcpus };
+
+/* Read without the lock: a reason for vCPUs not to run on as they are. */
+static atomic_bool loaded;   /* the VMM has loaded something: to be looked at */
+static atomic_bool awaiting; /* what arrived is not announced and answered yet */
+
+/* A kernel that runs unsealed is told of once, after the rules' time. */
+static _Atomic enum { UNSEEN, LOOKED_FOR, NOT_DUE } overdue;
+
+enum rf_vm_state rf_life_state(void)
+{
+	return atomic_load(&life.state);
+}
+
+void rf_life_rules(const struct rf_rules *rules)
+{
+	pthread_mutex_lock(&rf_vm.lock);
+	if (!life.ruled)
+		life.rules = *rules;
+	life.ruled = true;
+	pthread_mutex_unlock(&rf_vm.lock);
+}
+
+const struct rf_rules *rf_life_allowed(void)
+{
+	return &life.rules;
+}
+
+static void enter_state(enum rf_vm_state state)
+{
+	/* From a boot or a release on, whatever the guest has announced since. */
+	if (state == RF_VM_BOOTING || !life.unsealed_ns)
+		life.unsealed_ns = rf_monotonic_ns();
+	if (state == RF_VM_SEALED || state == RF_VM_BOOTING)
+		atomic_store(&overdue, state == RF_VM_SEALED ? NOT_DUE : UNSEEN);
+	atomic_store(&life.state, state);
+	rf_board_begin();
+	rf_board->state = state;
+	rf_board_end();
+}
+
+static void look(struct rf_vcpu *v, struct rf_cpu_state *s)
+{
+	if (rf_arch_state(v, s))
+		rf_fatal("a vCPU's registers could not be read");
+}
+
+/* Takes the step if the table has it. */
+static enum rf_life_action take(enum rf_life_event event)
+{
+	struct rf_life_step step = rf_life_step(life.state, event);
+
+	if (step.action != RF_LIFE_REFUSE)
+		enter_state(step.next);
+	return step.action;
+}
+
+/* Commands of a monitor that has not heard of the newest kernel yet find nothing. */
+static int refusal(uint64_t kernel)
+{
+	return kernel && (kernel == life.in_force || kernel == life.announced) ? 0 : -ESTALE;
+}
+
+/* --- the kernel ------------------------------------------------------------------ */
+
+uint64_t rf_life_known_entry(void)
+{
+	uint64_t entry;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	entry = life.entry;
+	pthread_mutex_unlock(&rf_vm.lock);
+	return entry;
+}
+
+enum rf_life_entry rf_life_entry(uint64_t entry, uint64_t *known)
+{
+	enum rf_life_entry what;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	*known = life.entry;
+	if (life.entry && entry == life.entry)
+		what = RF_ENTRY_KNOWN;
+	else
+		what = life.state == RF_VM_SEALED ? RF_ENTRY_PINNED : RF_ENTRY_NEW;
+	pthread_mutex_unlock(&rf_vm.lock);
+	return what;
+}
+
+void rf_life_announced(struct rf_vcpu *v, uint64_t event, uint64_t entry)
+{
+	pthread_mutex_lock(&rf_vm.lock);
+	life.announced = event;
+	life.announced_entry = entry;
+	life.boot = v;
+	pthread_mutex_unlock(&rf_vm.lock);
+}
+
+/* What arrived has had its answer. */
+static void arrived(void)
+{
+	life.announcer = NULL;
+	atomic_store(&awaiting, false);
+}
+
+void rf_life_known(const struct rf_msg_event *ev)
+{
+	pthread_mutex_lock(&rf_vm.lock);
+	if (take(RF_LIFE_KNOWN) != RF_LIFE_REFUSE) {
+		life.entry = ev->msr.value;
+		life.in_force = ev->id;
+		if (life.announced == ev->id)
+			life.announced = 0;
+		arrived();
+		rf_board_begin();
+		rf_board->kernel = ev->id;
+		rf_board->lstar = ev->msr.value;
+		rf_board->cr3 = ev->regs.cr3;
+		rf_board->cr4 = ev->regs.cr4;
+		rf_board_end();
+	}
+	pthread_mutex_unlock(&rf_vm.lock);
+}
+
+bool rf_life_denied(const struct rf_msg_event *ev)
+{
+	bool halted;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	if (life.announced == ev->id)
+		life.announced = 0;
+	halted = atomic_load(&awaiting);
+	if (halted) {
+		take(RF_LIFE_MISFIT);
+		arrived();
+	}
+	pthread_mutex_unlock(&rf_vm.lock);
+	return halted;
+}
+
+/* --- commands -------------------------------------------------------------------- */
+
+int rf_life_watch(const struct rf_msg_watch *m)
+{
+	int err;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	err = refusal(m->kernel);
+	if (!err && rf_life_step(life.state, RF_LIFE_WATCH).action != RF_LIFE_ARM)
+		err = -EBUSY;
+	if (!err)
+		err = rf_watch_arm(m->gpa, m->len, m->value);
+	if (!err)
+		take(RF_LIFE_WATCH);
+	if (!err || err == -EALREADY)
+		memcpy(life.note, m->note, sizeof(life.note));
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err;
+}
+
+/* The entry of the kernel that this command is for: announced and not answered yet, or in force. */
+static uint64_t entry_of(uint64_t kernel)
+{
+	return kernel == life.in_force ? life.entry : life.announced_entry;
+}
+
+static int seal_rule(const struct rf_msg_seal *m)
+{
+	if (rf_life_step(life.state, RF_LIFE_SEAL).action != RF_LIFE_ARM)
+		return -EALREADY;
+	switch (m->how) {
+	case RF_SEAL_NOW:
+		return entry_of(m->kernel) == rf_board->kept_entry &&
+				       rf_seal_is_kept(m->regions, m->count)
+			       ? -EEXIST
+			       : 0;
+	case RF_SEAL_KEPT:
+	case RF_SEAL_FRESH:
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int rf_life_seal(const struct rf_msg_seal *m, uint64_t *ns)
+{
+	int err;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	err = refusal(m->kernel);
+	if (!err && m->count > RF_SEAL_MAX)
+		err = -EINVAL;
+	if (!err)
+		err = seal_rule(m);
+	if (!err)
+		err = rf_seal_install(m->regions, m->count, m->how == RF_SEAL_KEPT, ns);
+	if (!err) {
+		rf_watch_disarm();
+		life.again = m->how == RF_SEAL_KEPT;
+		if (life.again)
+			memcpy(life.note, rf_board->kept_note, sizeof(life.note));
+		rf_board_begin();
+		rf_board->image = m->image;
+		rf_board->kept_entry = 0;
+		rf_board_end();
+		take(RF_LIFE_SEAL);
+	}
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err;
+}
+
+int rf_life_pin(const struct rf_msg_pin *m)
+{
+	int err;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	err = refusal(m->kernel);
+	if (!err)
+		err = rf_arch_pin(m, life.boot, life.again);
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err;
+}
+
+int rf_life_plant(const struct rf_msg_traps *m)
+{
+	int err;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	err = refusal(m->kernel);
+	if (!err)
+		err = life.state == RF_VM_SEALED ? rf_arch_plant(m) : -EINVAL;
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err;
+}
+
+int rf_life_restore(const struct rf_msg_restore *m)
+{
+	int err;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	err = refusal(m->kernel);
+	if (!err)
+		err = rf_text_restore(m->flight);
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err;
+}
+
+int rf_life_mend(const struct rf_msg_mend *m)
+{
+	int err;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	err = refusal(m->kernel);
+	if (!err)
+		err = rf_guestmem_swap(m->gpa, m->from, m->to);
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err;
+}
+
+int rf_life_heal(const struct rf_msg_heal *m)
+{
+	int err;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	rf_guestmem_heals_taken(m->taken);
+	err = m->len ? refusal(m->kernel) : 0;
+	if (!err && m->gpa + m->len < m->gpa)
+		err = -EINVAL;
+	if (!err && m->len)
+		rf_guestmem_heal(m->gpa, m->len);
+	pthread_mutex_unlock(&rf_vm.lock);
+	return err;
+}
+
+/* --- unsealed for too long --------------------------------------------------------- */
+
+void rf_life_tick(void)
+{
+	bool due = false;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	if (!life.unsealed_ns)
+		life.unsealed_ns = rf_monotonic_ns();
+	if (life.rules.unsealed_ms && atomic_load(&overdue) != NOT_DUE &&
+	    life.state != RF_VM_SEALED && life.state != RF_VM_HALTED) {
+		due = rf_monotonic_ns() - life.unsealed_ns >
+		      life.rules.unsealed_ms * UINT64_C(1000000);
+		if (due)
+			atomic_store(&overdue, LOOKED_FOR);
+	}
+	pthread_mutex_unlock(&rf_vm.lock);
+	if (!due)
+		return;
+	RF_EACH_VCPU(v)
+	if (atomic_load(&v->phase) == RF_IN)
+		rf_gate_kick(v);
+}
+
+bool rf_life_overdue(struct rf_vcpu *v)
+{
+	struct rf_cpu_state s;
+	bool told = false;
+
+	if (atomic_load(&overdue) != LOOKED_FOR)
+		return false;
+	pthread_mutex_lock(&rf_vm.lock);
+	if (atomic_load(&overdue) == LOOKED_FOR) {
+		look(v, &s);
+		told = s.class == RF_CPU_KERNEL;
+		/* A vCPU that is none of a kernel's is looked at again at the next tick. */
+		atomic_store(&overdue, told ? NOT_DUE : UNSEEN);
+	}
+	pthread_mutex_unlock(&rf_vm.lock);
+	return told;
+}
+
+/* --- the VMM's loads --------------------------------------------------------------- */
+
+void rf_life_loaded(struct rf_vcpu *v)
+{
+	atomic_store(&v->loaded, true);
+	atomic_store(&loaded, true);
+}
+
+bool rf_life_unsettled(void)
+{
+	return atomic_load(&loaded) || atomic_load(&awaiting) || life.state == RF_VM_HALTED ||
+	       atomic_load(&overdue) == LOOKED_FOR;
+}
+
+/* Seals, pins and traps go. What was sealed is kept, until another kernel is. */
+static void release(const struct rf_vcpu *first)
+{
+	rf_arch_disarm(first);
+	if (rf_guestmem_any_sealed()) {
+		rf_board->kept_entry = life.entry;
+		memcpy(rf_board->kept_note, life.note, sizeof(life.note));
+	}
+	rf_seal_release();
+	rf_watch_disarm();
+	rf_text_reset();
+	life.entry = life.in_force = life.announced = 0;
+	life.again = false;
+	life.boot = rf_vcpus;
+	memset(life.note, 0, sizeof(life.note));
+	arrived();
+	rf_board_begin();
+	rf_board->kernel = 0;
+	rf_board->copy_bytes = 0;
+	rf_board_end();
+}
+
+/* What the VMM made of the guest, told by what KVM holds for all vCPUs; RF_LIFE_EVENTS: nothing. */
+static enum rf_life_event what_was_loaded(bool *announces)
+{
+	bool all_reset = true, runs = false, known = false;
+
+	*announces = false;
+	RF_EACH_VCPU(v)
+	{
+		struct rf_cpu_state s;
+
+		look(v, &s);
+		all_reset &= s.class == RF_CPU_RESET;
+		runs |= atomic_load(&v->loaded) &&
+			(s.class == RF_CPU_KERNEL || s.class == RF_CPU_NESTED);
+		if (s.class != RF_CPU_KERNEL || !s.entry)
+			continue;
+		*announces = true;
+		known |= s.entry == life.entry;
+	}
+	if (runs)
+		return known && rf_guestmem_any_sealed() ? RF_LIFE_RELOADED : RF_LIFE_ARRIVED;
+	/* Whatever the firmware's or a boot loader's state: no kernel runs in it any more. */
+	if (all_reset || (atomic_load(&rf_vcpus[0].loaded) && !*announces))
+		return atomic_load(&rf_vcpus[0].loaded) ? RF_LIFE_RESET : RF_LIFE_EVENTS;
+	return RF_LIFE_EVENTS; /* a CPU that was plugged in */
+}
+
+static void take_load(enum rf_life_event event, bool announces, struct rf_life_outcome *out)
+{
+	bool empty = life.state == RF_VM_BOOTING && !life.announced;
+
+	out->event = event;
+	switch (take(event)) {
+	case RF_LIFE_RELEASE:
+		release(NULL);
+		if (empty)
+			out->event = RF_LIFE_EVENTS; /* it had not begun: nothing to tell */
+		break;
+	case RF_LIFE_AWAIT:
+		release(NULL);
+		out->released = !empty;
+		atomic_store(&awaiting, true);
+		if (announces)
+			break;
+		take(RF_LIFE_MISFIT);
+		arrived();
+		out->halted = RF_CAUSE_NOBODY;
+		break;
+	case RF_LIFE_COMPARE:
+		if (!rf_text_adopt(&out->adopted))
+			break;
+		take(RF_LIFE_MISFIT);
+		out->halted = RF_CAUSE_TEXT;
+		break;
+	default:
+		break;
+	}
+}
+
+/*
+ * The question of a vCPU is moot. KVM would complete a register write that waited for its verdict
+ * in the state that was loaded, and move its PC.
+ */
+static void make_moot(struct rf_vcpu *v, void (*drop)(struct rf_vcpu *v))
+{
+	drop(v);
+	if (v->wait.saved.reason && rf_arch_abandon(v))
+		rf_fatal("what the guest did before could not be dropped");
+	v->wait.saved.reason = 0;
+}
+
+void rf_life_settle(void (*drop)(struct rf_vcpu *v), struct rf_life_outcome *out)
+{
+	*out = (struct rf_life_outcome){ .event = RF_LIFE_EVENTS };
+	pthread_mutex_lock(&rf_vm.lock);
+	if (atomic_load(&loaded)) {
+		bool announces, released;
+		enum rf_life_event event;
+
+		rf_gate_close();
+		event = what_was_loaded(&announces);
+		if (event != RF_LIFE_EVENTS)
+			take_load(event, announces, out);
+		released = event == RF_LIFE_RESET || event == RF_LIFE_ARRIVED;
+		RF_EACH_VCPU(v)
+		{
+			if (!atomic_load(&v->loaded) && !released)
+				continue;
+			make_moot(v, drop);
+			atomic_store(&v->loaded, false);
+		}
+		atomic_store(&loaded, false);
+		rf_gate_open();
+	}
+	pthread_mutex_unlock(&rf_vm.lock);
+}
+
+bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v))
+{
+	bool may;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	may = (life.rules.kexec || life.rules.observe) && take(RF_LIFE_KEXEC) == RF_LIFE_RELEASE;
+	if (may) {
+		rf_gate_close();
+		release(first);
+		RF_EACH_VCPU(v)
+		if (v != first)
+			make_moot(v, drop);
+		rf_gate_open();
+	}
+	pthread_mutex_unlock(&rf_vm.lock);
+	return may;
+}
+
+enum rf_life_may rf_life_may(struct rf_vcpu *v, uint64_t *entry)
+{
+	enum rf_life_may may = RF_MAY_RUN;
+	struct rf_cpu_state s;
+
+	if (!rf_life_unsettled())
+		return RF_MAY_RUN;
+	pthread_mutex_lock(&rf_vm.lock);
+	if (life.state == RF_VM_HALTED) {
+		may = RF_MAY_NEVER;
+	} else if (atomic_load(&loaded)) {
+		may = RF_MAY_NOT_YET;
+	} else if (atomic_load(&awaiting)) {
+		may = RF_MAY_NOT_YET;
+		if (!life.announcer)
+			look(v, &s);
+		if (!life.announcer && s.class == RF_CPU_KERNEL && s.entry) {
+			life.announcer = v;
+			*entry = s.entry;
+			may = RF_MAY_ANNOUNCE;
+		}
+	}
+	pthread_mutex_unlock(&rf_vm.lock);
+	return may;
+}

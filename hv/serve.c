@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hv/serve.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "hv/arch.h"
+#include "hv/board.h"
+#include "hv/event.h"
+#include "hv/life.h"
+#include "hv/text.h"
+
+static void hello(struct rf_msg_hello *m)
+{
+	m->state = rf_life_state();
+	m->instance = rf_vm.instance;
+	m->next_event = rf_event_next();
+	m->board_size = sizeof(struct rf_board_file);
+}
+
+static int welcome(const struct rf_msg_welcome *m, int table_fd, const char **why)
+{
+	/* Without one each text patch is asked about. */
+	int err = table_fd < 0 ? 0 : rf_text_use(table_fd);
+
+	if (err)
+		*why = "the monitor's patch table is not what it should be";
+	else
+		rf_life_rules(&m->rules);
+	return err;
+}
+
+/* --- commands ----------------------------------------------------------------- */
+
+typedef int command(const void *m, uint64_t *ns);
+
+/* One command: its type, and who carries it out. */
+#define COMMAND(name, type)                                                                        \
+	static int on_##name(const void *m, uint64_t *ns)                                          \
+	{                                                                                          \
+		(void)ns;                                                                          \
+		return rf_life_##name((const struct type *)m);                                     \
+	}
+COMMAND(watch, rf_msg_watch)
+COMMAND(pin, rf_msg_pin)
+COMMAND(plant, rf_msg_traps)
+COMMAND(restore, rf_msg_restore)
+COMMAND(mend, rf_msg_mend)
+COMMAND(heal, rf_msg_heal)
+
+static int on_seal(const void *m, uint64_t *ns)
+{
+	return rf_life_seal(m, ns);
+}
+
+static command *const commands[] = {
+	[RF_MSG_WATCH] = on_watch,     [RF_MSG_SEAL] = on_seal, [RF_MSG_PIN] = on_pin,
+	[RF_MSG_TRAPS] = on_plant,     [RF_MSG_MEND] = on_mend, [RF_MSG_HEAL] = on_heal,
+	[RF_MSG_RESTORE] = on_restore,
+};
+
+#define DONE_TRIES 2500 /* of 2 ms: who does not read for so long is no monitor any more */
+
+static bool answer(const struct rf_msg_done *done)
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+
+	for (int i = 0; i < DONE_TRIES; i++) {
+		int err = rf_channel_send(done, sizeof(*done));
+
+		if (err != -EAGAIN)
+			return !err;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+static bool message(const uint8_t *packet)
+{
+	/* A packet is copied into what its type says, for its alignment. */
+	union {
+		struct rf_msg h;
+		struct rf_msg_verdict verdict;
+		uint8_t bytes[RF_MSG_MAX];
+	} m;
+	struct rf_msg_done done = { 0 };
+
+	memcpy(&m.h, packet, sizeof(m.h));
+	memcpy(m.bytes, packet, rf_msg_size(m.h.type));
+	if (m.h.type == RF_MSG_VERDICT) {
+		rf_event_verdict(&m.verdict);
+		return true;
+	}
+	if (m.h.type >= sizeof(commands) / sizeof(commands[0]) || !commands[m.h.type])
+		return false;
+	done.status = commands[m.h.type](&m, &done.ns);
+	rf_msg_init(&done.h, RF_MSG_DONE, m.h.seq);
+	return answer(&done);
+}
+
+/* --- time --------------------------------------------------------------------- */
+
+static bool unsent;
+
+static void tick(void)
+{
+	rf_arch_tick();
+	rf_life_tick();
+	unsent = rf_event_retry();
+}
+
+static unsigned tick_ms(void)
+{
+	unsigned ms = rf_arch_tick_ms();
+
+	return unsent ? 5 : ms < 1000 ? ms : 1000;
+}
+
+const struct rf_channel_handlers rf_serve = {
+	.hello = hello,
+	.welcome = welcome,
+	.connected = rf_event_connected,
+	.message = message,
+	.tick = tick,
+	.tick_ms = tick_ms,
+};

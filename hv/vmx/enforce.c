@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Verdicts on what x86 alone asks. */
+#include "hv/board.h"
+#include "hv/vmx/cr.h"
+#include "hv/vmx/decode.h"
+#include "hv/vmx/msr.h"
+#include "hv/vmx/tables.h"
+#include "hv/vmx/trap.h"
+
+static void count(bool allowed)
+{
+	rf_count(allowed ? RF_COUNT_ALLOWED : RF_COUNT_DENIED);
+}
+
+/* The exit waits in wait.saved: run->msr.error is what KVM reads next. */
+static int answer_msr(struct rf_vcpu *v, bool allowed)
+{
+	const struct rf_msg_event *ev = &v->wait.event;
+
+	rf_exit_restore(v, &v->wait.saved);
+	count(allowed);
+	if (!allowed) {
+		v->run->msr.error = 1; /* #GP */
+		return 0;
+	}
+	/* A value that the CPU itself would refuse is the guest's own fault. */
+	v->run->msr.error = rf_cpu_set_msr(v, ev->msr.index, ev->msr.value) != 0;
+	return 0;
+}
+
+int rf_arch_answer_entry(struct rf_vcpu *v, bool allowed)
+{
+	int err = answer_msr(v, allowed);
+
+	/* The kernel is known by its entry from now on: it must have it. */
+	return err ? err : allowed && v->run->msr.error ? -EIO : 0;
+}
+
+/* The bits are set again already. */
+static int enforce_cr(struct rf_vcpu *v, bool allowed)
+{
+	const struct rf_msg_event *ev = &v->wait.event;
+
+	count(allowed);
+	if (allowed)
+		return rf_cr_let(v, ev->cr.cr0_bits, ev->cr.cr4_bits);
+	v->arch->kept.cr_missing = 0; /* let, it is told of once; denied, it is watched on */
+	return v->wait.verdict.vector ? rf_arch_fault(v, &v->wait.verdict) : 0;
+}
+
+/*
+ * The frame of an event did not reach memory. What a CPU whose stack cannot be written does next is
+ * a double fault (SDM vol. 3A table 6-5), on a stack of its own.
+ */
+static int enforce_delivery(struct rf_vcpu *v)
+{
+	struct kvm_vcpu_events e;
+	int err = rf_kvm(v->fd, KVM_GET_VCPU_EVENTS, &e);
+
+	v->wait.saved.reason = 0;
+	if (err)
+		return err;
+	e.interrupt.injected = 0;
+	e.nmi.injected = 0;
+	err = rf_kvm(v->fd, KVM_SET_VCPU_EVENTS, &e);
+	return err ? err : rf_cpu_inject_error(v, 8);
+}
+
+enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
+{
+	bool allowed = v->wait.verdict.verdict == RF_VERDICT_ALLOW;
+
+	switch (v->wait.event.kind) {
+	case RF_EVENT_MSR:
+		*err = answer_msr(v, allowed);
+		break;
+	case RF_EVENT_CR:
+		*err = enforce_cr(v, allowed);
+		break;
+	case RF_EVENT_TRAP:
+		count(allowed);
+		/* The VMM's own memory has the instruction, and runs it. */
+		if (allowed && v->wait.event.trap.kind == RF_TRAP_KEXEC)
+			return RF_RESET;
+		*err = rf_trap_enforce(v, allowed);
+		break;
+	case RF_EVENT_TABLES:
+		count(allowed);
+		*err = rf_tables_enforce(v, allowed);
+		break;
+	case RF_EVENT_MSR_FOUND:
+		count(allowed);
+		if (allowed)
+			break;
+		*err = rf_cpu_set_msr(v, v->wait.event.msr.index, v->wait.event.msr.pinned);
+		v->arch->kept.msrs_told = 0;
+		break;
+	case RF_EVENT_STALLED:
+		if (allowed)
+			break;
+		count(false);
+		*err = rf_arch_fault(v, &v->wait.verdict);
+		break;
+	case RF_EVENT_DELIVERY:
+		/* ALLOW: the CPU only said so. */
+		count(allowed);
+		v->wait.saved.reason = 0;
+		if (!allowed)
+			*err = enforce_delivery(v);
+		break;
+	default:
+		*err = -EBADMSG;
+	}
+	return RF_AGAIN;
+}

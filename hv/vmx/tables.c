@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The registers that say where descriptor tables lie: loaded for a trapped instruction, and
+ * compared every now and then with those last judged, as no CPU lets a hypervisor see their loads
+ * through stock KVM.
+ */
+#include "hv/vmx/tables.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "hv/board.h"
+#include "hv/vmx/cr.h"
+
+#define CR0_PG (UINT64_C(1) << 31)
+#define EFER_LMA (UINT64_C(1) << 10)
+/* The IDT that CPUs come up with has 32 gates (arch/x86/kernel/head64.c bringup_idt_table). */
+#define BRINGUP_IDT_LIMIT (32 * 16 - 1)
+#define FIRST_MIB UINT64_C(0x100000)
+
+/* System descriptor types in long mode: SDM vol. 3A table 3-2. */
+#define TYPE_LDT 2
+#define TYPE_TSS_BUSY 11
+
+static atomic_ullong check_ns; /* how often registers are compared, 0: not */
+
+void rf_tables_every(uint64_t ns)
+{
+	atomic_store(&check_ns, ns);
+	RF_EACH_VCPU(v)
+	v->arch->kept = (struct rf_kept){ .known = false };
+}
+
+/* --- registers -------------------------------------------------------------- */
+
+/* What an unusable segment's base and limit are is not defined. */
+static struct rf_table of_segment(const struct kvm_segment *s)
+{
+	if (s->unusable || !s->present)
+		return (struct rf_table){ 0 };
+	return (struct rf_table){ s->base, s->limit, s->selector, 0 };
+}
+
+static struct rf_vcpu_tables of_sregs(const struct kvm_sregs *s)
+{
+	return (struct rf_vcpu_tables){
+		.idt = { s->idt.base, s->idt.limit, 0, 0 },
+		.gdt = { s->gdt.base, s->gdt.limit, 0, 0 },
+		.ldt = of_segment(&s->ldt),
+		.tr = of_segment(&s->tr),
+	};
+}
+
+int rf_cpu_get_tables(struct rf_vcpu *v, struct rf_vcpu_tables *out)
+{
+	struct kvm_sregs s;
+	int err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
+
+	if (!err)
+		*out = of_sregs(&s);
+	return err;
+}
+
+static struct kvm_segment segment(const struct rf_table *t, uint8_t type)
+{
+	if (!t->selector)
+		return (struct kvm_segment){ .unusable = 1 };
+	return (struct kvm_segment){
+		.base = t->base,
+		.limit = t->limit,
+		.selector = t->selector,
+		.type = type,
+		.present = 1,
+		.g = t->limit > 0xfffff,
+	};
+}
+
+static void put_dtable(struct kvm_dtable *d, const struct rf_table *t)
+{
+	d->base = t->base;
+	d->limit = (uint16_t)t->limit;
+}
+
+/* The one that was loaded. What nobody judged is still to be compared. */
+static void judged(struct rf_vcpu_tables *kept, uint32_t kind, const struct kvm_sregs *s)
+{
+	const struct rf_vcpu_tables now = of_sregs(s);
+
+	if (kind == RF_TRAP_LIDT)
+		kept->idt = now.idt;
+	else if (kind == RF_TRAP_LGDT)
+		kept->gdt = now.gdt;
+	else if (kind == RF_TRAP_LLDT)
+		kept->ldt = now.ldt;
+	else if (kind == RF_TRAP_LTR)
+		kept->tr = now.tr;
+}
+
+int rf_tables_load(struct rf_vcpu *v, uint32_t kind, const struct rf_table *t, uint64_t value)
+{
+	struct kvm_sregs s;
+	int err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
+
+	if (err)
+		return err;
+	switch (kind) {
+	case RF_TRAP_LIDT:
+		put_dtable(&s.idt, t);
+		break;
+	case RF_TRAP_LGDT:
+		put_dtable(&s.gdt, t);
+		break;
+	case RF_TRAP_LLDT:
+		s.ldt = segment(t, TYPE_LDT);
+		break;
+	case RF_TRAP_LTR:
+		/*
+		 * The CPU also marks the descriptor busy, in memory that is the guest's. Nobody
+		 * looks: Linux writes it anew before each LTR (arch/x86/include/asm/desc.h
+		 * set_tss_desc(), force_reload_TR()).
+		 */
+		s.tr = segment(t, TYPE_TSS_BUSY);
+		break;
+	case RF_TRAP_MOV_CR0:
+		s.cr0 = value;
+		break;
+	case RF_TRAP_MOV_CR4:
+		s.cr4 = value;
+		break;
+	default:
+		return -EINVAL;
+	}
+	/* A changed CR0 or CR4 flushes the guest's TLB: x86.c __set_sregs(),
+	 * KVM_REQ_TLB_FLUSH_GUEST.
+	 */
+	err = rf_kvm(v->fd, KVM_SET_SREGS, &s);
+	if (!err && v->arch->kept.known)
+		judged(&v->arch->kept.tables, kind, &s);
+	return err;
+}
+
+/* --- compared --------------------------------------------------------------- */
+
+unsigned rf_tables_tick_ms(void)
+{
+	uint64_t ms = atomic_load(&check_ns) / 1000000;
+
+	return ms && ms < 60000 ? (unsigned)ms : 60000;
+}
+
+static uint64_t read_clock(clockid_t id)
+{
+	struct timespec t;
+
+	return clock_gettime(id, &t) ? 0 : (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+bool rf_tables_due(struct rf_vcpu *v)
+{
+	uint64_t every = atomic_load(&check_ns), now;
+	struct kvm_sregs s;
+	struct kvm_regs r;
+
+	if (!every || v->arch->left_behind)
+		return false;
+	now = read_clock(CLOCK_MONOTONIC_COARSE);
+	if (now - v->arch->kept.looked_ns < every && v->arch->kept.looked_ns)
+		return false;
+	/* The firmware has tables and an EFER of its own; the next exit outside is looked at. */
+	if (rf_cpu_in_smm(v))
+		return false;
+	v->arch->kept.looked_ns = now;
+	atomic_store(&v->arch->kept.used_ns, read_clock(CLOCK_THREAD_CPUTIME_ID));
+	if (rf_kvm(v->fd, KVM_GET_SREGS, &s) || rf_kvm(v->fd, KVM_GET_REGS, &r))
+		rf_fatal("a vCPU's registers could not be read");
+	/* Else it comes up: in real mode, or in a trampoline below 1 MiB, with no IDT and a GDT of
+	 * its own (arch/x86/realmode/rm/trampoline_64.S, "load idt with 0, 0"). */
+	if (s.cr0 & CR0_PG && s.efer & EFER_LMA &&
+	    (s.ss.dpl || r.rip >= FIRST_MIB || s.gdt.base >= FIRST_MIB || s.idt.limit)) {
+		rf_cr_look(v, s.cr0, s.cr4);
+		return true;
+	}
+	return false;
+}
+
+bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out)
+{
+	if (rf_cpu_get_tables(v, out))
+		rf_fatal("a vCPU's registers could not be read");
+	/* That one lies in plain data: its gates are asked about each time. */
+	return !(v->arch->kept.known && out->idt.limit != BRINGUP_IDT_LIMIT &&
+		 !memcmp(out, &v->arch->kept.tables, sizeof(*out))) &&
+	       !rf_cpu_switching(v);
+}
+
+/*
+ * KVM can neither do nor report some stores of an instruction's own, as those of SGDT and SIDT to a
+ * read-only slot: segmented_write_std() ends in X86EMUL_IO_NEEDED with nothing to be done in user
+ * space (arch/x86/kvm/emulate.c em_store_gdt_idt(), x86.c x86_emulate_instruction()), and KVM_RUN
+ * goes on for ever. A vCPU that has used its time and has not moved at all may hang in one.
+ */
+bool rf_tables_stalled(struct rf_vcpu *v)
+{
+	struct rf_kept *k = &v->arch->kept;
+	struct kvm_regs r;
+
+	if (rf_kvm(v->fd, KVM_GET_REGS, &r))
+		rf_fatal("a vCPU's registers could not be read");
+	if (memcmp(&r, &k->stood, sizeof(r))) {
+		k->stood = r;
+		k->let_stand = false;
+		return false;
+	}
+	if (k->let_stand)
+		return false;
+	return k->let_stand = true;
+}
+
+static bool same(const struct rf_table *a, const struct rf_table *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+int rf_tables_enforce(struct rf_vcpu *v, bool allowed)
+{
+	const struct rf_vcpu_tables *bad = &v->wait.event.tables, *kept = &v->arch->kept.tables;
+	struct rf_vcpu_tables now;
+	struct kvm_sregs s;
+	int err;
+
+	/* Judged once, whatever the verdict; there may be nothing to go back to. */
+	if (allowed || !v->arch->kept.known) {
+		v->arch->kept.known = true;
+		v->arch->kept.tables = *bad;
+		return 0;
+	}
+	err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
+	if (err)
+		return err;
+	/* The VMM may have loaded another state while the verdict was awaited. */
+	now = of_sregs(&s);
+	if (same(&now.idt, &bad->idt))
+		put_dtable(&s.idt, &kept->idt);
+	if (same(&now.gdt, &bad->gdt))
+		put_dtable(&s.gdt, &kept->gdt);
+	if (same(&now.ldt, &bad->ldt))
+		s.ldt = segment(&kept->ldt, TYPE_LDT);
+	if (same(&now.tr, &bad->tr))
+		s.tr = segment(&kept->tr, TYPE_TSS_BUSY);
+	return rf_kvm(v->fd, KVM_SET_SREGS, &s);
+}
+
+/* The CPU-time clock of a thread: include/linux/posix-timers_types.h CPUCLOCK_PERTHREAD_MASK,
+ * CPUCLOCK_SCHED; of one that has ended it says nothing. */
+static clockid_t clock_of(int tid)
+{
+	return (clockid_t)((~(unsigned)tid << 3) | 4 | 2);
+}
+
+#define IDLE_PART 20 /* who ran less than a twentieth of the time waits for the next tick */
+
+void rf_tables_tick(void)
+{
+	static uint64_t last; /* the channel's thread alone comes here */
+	uint64_t every = atomic_load(&check_ns), now = read_clock(CLOCK_MONOTONIC_COARSE);
+
+	if (!every || now - last < every)
+		return;
+	last = now;
+	RF_EACH_VCPU(v)
+	{
+		uint64_t used;
+
+		/* By what it ran, not by the clock: a guest that does nothing is left alone. */
+		if (atomic_load(&v->phase) != RF_IN || !atomic_load(&v->tid))
+			continue;
+		used = read_clock(clock_of(atomic_load(&v->tid)));
+		if (used >= atomic_load(&v->arch->kept.used_ns) + every / IDLE_PART) {
+			rf_count(RF_COUNT_LOOK);
+			rf_gate_kick(v);
+		}
+	}
+}
