@@ -204,6 +204,8 @@ bool rf_tables_stalled(struct rf_vcpu *v)
 	struct rf_kept *k = &v->arch->kept;
 	struct kvm_regs r;
 
+	if (v->exited)
+		return false; /* it came back by itself */
 	if (rf_kvm(v->fd, KVM_GET_REGS, &r))
 		rf_fatal("a vCPU's registers could not be read");
 	if (memcmp(&r, &k->stood, sizeof(r))) {
