@@ -81,6 +81,9 @@ enum rf_event_kind {
 	RF_EVENT_TRAP = 9,  /* a trap stands where the instruction was: trap, tables */
 	RF_EVENT_TABLES = 10,	 /* not the table registers last judged: tables, kept */
 	RF_EVENT_MSR_FOUND = 11, /* a pinned MSR has another value, written past the filter: msr */
+	RF_EVENT_STALLED = 12,	 /* RIP stands still in KVM_RUN: a store that KVM can neither do nor
+				    report? regs */
+	RF_EVENT_DELIVERY = 13,	 /* an event's frame could not be pushed: delivery */
 };
 
 /* A vCPU's registers at the event. gpr order is that of the instruction encoding. */
@@ -149,6 +152,11 @@ struct rf_msg_event {
 		uint32_t kind;	/* enum rf_trap_kind */
 		uint32_t len;	/* bytes of the instruction */
 	} trap;
+	struct {
+		uint64_t gpa; /* UINT64_MAX: not told */
+		uint32_t vector;
+		uint32_t pad;
+	} delivery;
 	struct rf_vcpu_tables tables; /* as they are */
 	struct rf_vcpu_tables kept;   /* TABLES: as last allowed */
 	uint32_t has_kept;
