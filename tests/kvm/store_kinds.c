@@ -93,6 +93,7 @@ CODE(k_lss, "lss (%rsi), %esp");
 CODE(k_iretq, "iretq");
 CODE(k_load, "movb (%rdx), %al");
 CODE(k_store, "movb %al, (%rdx)");
+CODE(k_task, ".code32\nljmp $0x68, $0\n.code64");
 CODE(k_vmsave, "vmsave");
 CODE(k_vmrun, "vmrun");
 
@@ -257,6 +258,26 @@ static void table_dirty(struct kind_vm *v)
 	page_table(v, 0x27);
 }
 
+/* Protected mode: a jump to another task saves this one in its TSS, which lies in sealed memory. */
+static void task(struct kind_vm *v)
+{
+	uint32_t *tss = (uint32_t *)(v->ram + KINDS_DATA);
+
+	memset(tss, 0, 0x68);
+	tss[0x20 / 4] = KINDS_CODE + 7;
+	tss[0x24 / 4] = 2;
+	tss[0x38 / 4] = KINDS_STACK;
+	tss[0x48 / 4] = tss[0x50 / 4] = tss[0x54 / 4] = 0x10;
+	tss[0x4c / 4] = 0x70;
+	v->sregs.cs.selector = 0x70;
+	v->sregs.cs.l = 0;
+	v->sregs.cs.db = 1;
+	v->sregs.tr.base = KINDS_SEALED + 0x3000;
+	v->sregs.cr0 = 0x33; /* NE ET MP PE */
+	v->sregs.cr4 = 0x620;
+	v->sregs.efer = 0;
+}
+
 static void rep_half(struct kind_vm *v)
 {
 	v->regs.rdi = KINDS_SEALED - 8;
@@ -404,6 +425,7 @@ const struct kind kinds[] = {
 	N("iretq, accessed", k_iretq, .setup = gdt_iretq),
 	N("page table, accessed", k_load, .setup = table_accessed),
 	N("page table, dirty", k_store, .setup = table_dirty),
+	K("task switch", k_task, .setup = task),
 	G("vmsave", k_vmsave, .setup = svm, CPU(0x80000001, 0, 2, 2)),
 	G("vmrun", k_vmrun, .setup = svm, CPU(0x80000001, 0, 2, 2)),
 };

@@ -86,23 +86,18 @@ static void slot(uint32_t id, uint32_t flags, uint64_t from, uint64_t to)
 
 static void tables(void)
 {
-	static const uint64_t entries[] = {
-		0,
-		0x00af9b000000ffff,
-		0x00cf93000000ffff, /* 08 code, 10 data */
-		0x00affb000000ffff,
-		0x00cff3000000ffff, /* 18, 20 the same of ring 3 */
-		0x00008b0070000067,
-		0,		    /* 28 busy TSS at KINDS_TSS */
-		0x00cf92000000ffff, /* 38 data, never accessed */
-		0x0000890070000067,
-		0,		    /* 40 TSS, not busy */
-		0x00af9a000000ffff, /* 50 code, never accessed */
-		0x0000ec0000080000 | (KINDS_CODE + 2),
-		0, /* 58 call gate of ring 3 to code */
-		0,
-		0,
-		0,
+	static const uint64_t entries[16] = {
+		[0x08 / 8] = 0x00af9b000000ffff, /* code */
+		[0x10 / 8] = 0x00cf93000000ffff, /* data */
+		[0x18 / 8] = 0x00affb000000ffff, /* the same of ring 3 */
+		[0x20 / 8] = 0x00cff3000000ffff,
+		[0x28 / 8] = 0x00008b0000000067 | KINDS_TSS << 16,  /* busy */
+		[0x38 / 8] = 0x00cf92000000ffff,		    /* data, never accessed */
+		[0x40 / 8] = 0x0000890000000067 | KINDS_TSS << 16,  /* not busy */
+		[0x50 / 8] = 0x00af9a000000ffff,		    /* code, never accessed */
+		[0x58 / 8] = 0x0000ec0000080000 | (KINDS_CODE + 2), /* ring 3's gate to code */
+		[0x68 / 8] = 0x0000890000000067 | (uint64_t)KINDS_DATA << 16, /* of 32 bits */
+		[0x70 / 8] = 0x00cf9b000000ffff,			      /* code of 32 bits */
 	};
 
 	memcpy(v.ram + KINDS_GDT, entries, sizeof(entries));
