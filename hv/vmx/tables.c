@@ -75,6 +75,12 @@ static struct kvm_segment segment(const struct rf_table *t, uint8_t type)
 	};
 }
 
+void rf_arch_describe(struct rf_vcpu *v)
+{
+	if (rf_cpu_get_tables(v, &v->wait.event.tables))
+		rf_fatal("a vCPU's registers could not be read");
+}
+
 static void put_dtable(struct kvm_dtable *d, const struct rf_table *t)
 {
 	d->base = t->base;
