@@ -219,7 +219,7 @@ def judge(pair: Pair, control_only: bool) -> Iterable[tuple[Record, str]]:
         yield row, wrong
 
 
-def report(pairs: list[Pair], control_only: bool) -> int:
+def report(pairs: list[Pair], control_only: bool, results: Path) -> int:
     """Print the table, write the results, return the exit status."""
     rows, failures = [], 0
     print(f"\n{'attack':<22}{'kernel':<8}{'cpus':<6}{'control':<11}{'protected':<11}{'word':<10}")
@@ -233,10 +233,10 @@ def report(pairs: list[Pair], control_only: bool) -> int:
             note = f"FAILED: {wrong}" if wrong else row.get("skipped", "")
             print(f"{row['name']:<22}{row['kernel']:<8}{row['cpus']:<6}{row['control']:<11}"
                   f"{row['protected'] or '-':<11}{row['word'] or '-':<10}{note}".rstrip())
-    (out_dir().parent / "attacks.json").write_text(json.dumps(rows, indent=1) + "\n")
+    results.write_text(json.dumps(rows, indent=1) + "\n")
     skipped = sum("skipped" in row for row in rows)
     done = len(rows) - skipped
-    print(f"results in {out_dir().parent / 'attacks.json'}")
+    print(f"results in {results}")
     print(f"attacks: {max(done - failures, 0)} passed, {failures} failed, {skipped} skipped")
     # A run in which everything was skipped has proven nothing.
     return 1 if failures or not done else 0
@@ -250,6 +250,7 @@ def main() -> int:
     parser.add_argument("--attacks", default="all", help="names, with commas")
     parser.add_argument("--tries", type=int, default=1000, help="of cr4_latency")
     parser.add_argument("--host-kernel", default="6.12", help="the emulated host's kernel")
+    parser.add_argument("--results", default="attacks.json", help="their file's name in the build folder")
     parser.add_argument("--control-only", action="store_true", help="only show that the attacks work")
     options = parser.parse_args()
     options.retried = []
@@ -271,7 +272,7 @@ def main() -> int:
             protected = results[pair.job_name("protected")]
             pair.protected = attempts(protected.log)
             pair.records = read_records(protected.out / "audit.jsonl")
-    status = report(pairs, options.control_only)
+    status = report(pairs, options.control_only, out_dir().parent / options.results)
     if options.retried:
         print(f"attacks: booted twice: {', '.join(options.retried)}; the first try is kept as <name>.first")
     return status
