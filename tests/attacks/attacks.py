@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 import runner  # noqa: E402
 from build import LabError, out_dir  # noqa: E402
 from host import PROGRAMS  # noqa: E402
+from kernels import NEWER  # noqa: E402
 
 LINE = re.compile(r"RF: attack (?P<name>\S+) result=(?P<result>\S+) target=(?P<symbol>\S+?)\+(?P<offset>0x[0-9a-f]+) "
                   r"va=(?P<va>\S+) pa=(?P<pa>\S+) len=(?P<len>\d+) detail=(?P<detail>.*)")
@@ -56,6 +57,16 @@ WANTED = {"dma_read": Wanted("detected"), "int3_recorded": ABANDONED, "int3_kept
 OPEN = {"cr4_vmrun": "not covered: a guest that runs itself as a guest of its own"}
 
 
+# The emulated processor does not tell the host's KVM of XSETBV, which any other does. KVM's emulator knows AVX stores since
+# 7.0 and looks at its own XCR0 (emulate.c x86_emulate_insn()): the guest gets the #UD of a vCPU whose AVX is off, before any store.
+AVX_UNKNOWN = "the emulated processor hides XCR0 from KVM; denied_unemulated of kvm-lab makes this store"
+
+
+def hidden(pair: "Pair", shielded: "Attempt") -> bool:
+    """Whether this is the one store that the lab cannot bring before a newer KVM."""
+    return pair.host in NEWER and shielded.name == "avx_32" and shielded.result == "faulted" and "trap=6 " in shielded.detail
+
+
 @dataclass
 class Attempt:
     """One line of a guest about one attack."""
@@ -74,6 +85,7 @@ class Pair:
     """The two guests of one kernel and number of processors."""
     kernel: str
     cpus: int
+    host: str
     control: dict[str, Attempt] = field(default_factory=dict)
     protected: dict[str, Attempt] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
@@ -203,6 +215,8 @@ def judge(pair: Pair, control_only: bool) -> Iterable[tuple[Record, str]]:
             wrong = f"the control had no effect, or was not undone ({plain.detail})"
         if name in OPEN and not wrong and shielded and shielded.result == "landed":
             row["skipped"] = OPEN[name]
+        elif not wrong and shielded and hidden(pair, shielded):
+            row["skipped"] = AVX_UNKNOWN
         elif not control_only and not wrong:
             if not shielded:
                 wrong = "the protected guest said nothing of it"
@@ -260,7 +274,7 @@ def main() -> int:
             if missing:
                 raise LabError(f"not built: {', '.join(missing)}")
         kernels = options.kernels.split()
-        pairs = [Pair(kernel, int(cpus)) for kernel in kernels for cpus in options.cpus.split()]
+        pairs = [Pair(kernel, int(cpus), options.host_kernel) for kernel in kernels for cpus in options.cpus.split()]
         jobs = [job for pair in pairs for job in jobs_for(pair, options.attacks, options.tries, options.control_only)]
         results = run_all(jobs, options, kernels)
     except LabError as error:
