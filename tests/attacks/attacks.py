@@ -57,8 +57,8 @@ WANTED = {"dma_read": Wanted("detected"), "int3_recorded": ABANDONED, "int3_kept
 OPEN = {"cr4_vmrun": "not covered: a guest that runs itself as a guest of its own"}
 
 
-# The emulated processor does not tell the host's KVM of XSETBV, which any other does. KVM's emulator knows AVX stores since
-# 7.0 and looks at its own XCR0 (emulate.c x86_emulate_insn()): the guest gets the #UD of a vCPU whose AVX is off, before any store.
+# The emulated processor does not tell the host's KVM of XSETBV, which any other does. A newer KVM's emulator knows AVX
+# stores (7.3 does, 6.18 does not) and looks at its own XCR0 (emulate.c x86_emulate_insn()): the guest gets the #UD of a vCPU whose AVX is off, before any store.
 AVX_UNKNOWN = "the emulated processor hides XCR0 from KVM; denied_unemulated of kvm-lab makes this store"
 
 
