@@ -235,7 +235,10 @@ int rf_judge_delivery(struct rf_guest *g, const struct rf_msg_event *ev)
 	if (!l.r.detail)
 		snprintf(l.detail, sizeof(l.detail), "an event's frame, with RSP 0x%llx",
 			 (unsigned long long)ev->regs.gpr[4]);
-	snprintf(detail, sizeof(detail), "%s; vector %u", l.detail, ev->delivery.vector);
+	if (ev->delivery.vector == UINT32_MAX)
+		snprintf(detail, sizeof(detail), "%s; INT3 or INT n", l.detail);
+	else
+		snprintf(detail, sizeof(detail), "%s; vector %u", l.detail, ev->delivery.vector);
 	l.r.detail = detail;
 	l.stack = true;
 	facts.region = m	       ? rf_fact_region_of(m)

@@ -53,7 +53,6 @@ struct rf_exit {
 	} io;
 	struct {
 		uint64_t gpa; /* UINT64_MAX: not told */
-		uint32_t vector;
 	} delivery;
 };
 

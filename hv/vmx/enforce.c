@@ -48,27 +48,17 @@ static int enforce_cr(struct rf_vcpu *v, bool allowed)
 	return v->wait.verdict.vector ? rf_arch_fault(v, &v->wait.verdict) : 0;
 }
 
-/*
- * The frame of an event did not reach memory. What a CPU whose stack cannot be written does next is
- * a double fault (SDM vol. 3A table 6-5), on a stack of its own.
- */
-static int enforce_delivery(struct rf_vcpu *v)
+/* A stack that cannot be written to, and a double fault's neither: what a CPU does is shut down. */
+static enum rf_next shut_down(struct rf_vcpu *v)
 {
-	struct kvm_vcpu_events e;
-	int err = rf_kvm(v->fd, KVM_GET_VCPU_EVENTS, &e);
-
-	v->wait.saved.reason = 0;
-	if (err)
-		return err;
-	e.interrupt.injected = 0;
-	e.nmi.injected = 0;
-	err = rf_kvm(v->fd, KVM_SET_VCPU_EVENTS, &e);
-	return err ? err : rf_cpu_inject_error(v, 8);
+	v->run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return RF_TO_VMM;
 }
 
 enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 {
-	bool allowed = v->wait.verdict.verdict == RF_VERDICT_ALLOW;
+	enum rf_verdict verdict = v->wait.verdict.verdict;
+	bool allowed = verdict == RF_VERDICT_ALLOW;
 
 	switch (v->wait.event.kind) {
 	case RF_EVENT_MSR:
@@ -99,14 +89,19 @@ enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 		if (allowed)
 			break;
 		count(false);
+		if (verdict == RF_VERDICT_NOT_OURS)
+			return shut_down(v);
 		*err = rf_arch_fault(v, &v->wait.verdict);
 		break;
 	case RF_EVENT_DELIVERY:
-		/* ALLOW: the CPU only said so. */
+		if (verdict == RF_VERDICT_NOT_OURS) {
+			rf_count(RF_COUNT_NOT_OURS);
+			break;
+		}
 		count(allowed);
 		v->wait.saved.reason = 0;
 		if (!allowed)
-			*err = enforce_delivery(v);
+			*err = rf_arch_fault(v, &v->wait.verdict);
 		break;
 	default:
 		*err = -EBADMSG;

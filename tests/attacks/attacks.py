@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 import runner  # noqa: E402
 from build import LabError, out_dir  # noqa: E402
 from host import PROGRAMS  # noqa: E402
+from kernels import NEWER  # noqa: E402
 
 LINE = re.compile(r"RF: attack (?P<name>\S+) result=(?P<result>\S+) target=(?P<symbol>\S+?)\+(?P<offset>0x[0-9a-f]+) "
                   r"va=(?P<va>\S+) pa=(?P<pa>\S+) len=(?P<len>\d+) detail=(?P<detail>.*)")
@@ -56,6 +57,16 @@ WANTED = {"dma_read": Wanted("detected"), "int3_recorded": ABANDONED, "int3_kept
 OPEN = {"cr4_vmrun": "not covered: a guest that runs itself as a guest of its own"}
 
 
+# The emulated processor does not tell the host's KVM of XSETBV, which any other does. A newer KVM's emulator knows AVX
+# stores (7.3 does, 6.18 does not) and looks at its own XCR0 (emulate.c x86_emulate_insn()): the guest gets the #UD of a vCPU whose AVX is off, before any store.
+AVX_UNKNOWN = "the emulated processor hides XCR0 from KVM; denied_unemulated of kvm-lab makes this store"
+
+
+def hidden(pair: "Pair", shielded: "Attempt") -> bool:
+    """Whether this is the one store that the lab cannot bring before a newer KVM."""
+    return pair.host in NEWER and shielded.name == "avx_32" and shielded.result == "faulted" and "trap=6 " in shielded.detail
+
+
 @dataclass
 class Attempt:
     """One line of a guest about one attack."""
@@ -74,6 +85,7 @@ class Pair:
     """The two guests of one kernel and number of processors."""
     kernel: str
     cpus: int
+    host: str
     control: dict[str, Attempt] = field(default_factory=dict)
     protected: dict[str, Attempt] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
@@ -203,6 +215,8 @@ def judge(pair: Pair, control_only: bool) -> Iterable[tuple[Record, str]]:
             wrong = f"the control had no effect, or was not undone ({plain.detail})"
         if name in OPEN and not wrong and shielded and shielded.result == "landed":
             row["skipped"] = OPEN[name]
+        elif not wrong and shielded and hidden(pair, shielded):
+            row["skipped"] = AVX_UNKNOWN
         elif not control_only and not wrong:
             if not shielded:
                 wrong = "the protected guest said nothing of it"
@@ -219,7 +233,7 @@ def judge(pair: Pair, control_only: bool) -> Iterable[tuple[Record, str]]:
         yield row, wrong
 
 
-def report(pairs: list[Pair], control_only: bool) -> int:
+def report(pairs: list[Pair], control_only: bool, results: Path) -> int:
     """Print the table, write the results, return the exit status."""
     rows, failures = [], 0
     print(f"\n{'attack':<22}{'kernel':<8}{'cpus':<6}{'control':<11}{'protected':<11}{'word':<10}")
@@ -233,10 +247,10 @@ def report(pairs: list[Pair], control_only: bool) -> int:
             note = f"FAILED: {wrong}" if wrong else row.get("skipped", "")
             print(f"{row['name']:<22}{row['kernel']:<8}{row['cpus']:<6}{row['control']:<11}"
                   f"{row['protected'] or '-':<11}{row['word'] or '-':<10}{note}".rstrip())
-    (out_dir().parent / "attacks.json").write_text(json.dumps(rows, indent=1) + "\n")
+    results.write_text(json.dumps(rows, indent=1) + "\n")
     skipped = sum("skipped" in row for row in rows)
     done = len(rows) - skipped
-    print(f"results in {out_dir().parent / 'attacks.json'}")
+    print(f"results in {results}")
     print(f"attacks: {max(done - failures, 0)} passed, {failures} failed, {skipped} skipped")
     # A run in which everything was skipped has proven nothing.
     return 1 if failures or not done else 0
@@ -250,6 +264,7 @@ def main() -> int:
     parser.add_argument("--attacks", default="all", help="names, with commas")
     parser.add_argument("--tries", type=int, default=1000, help="of cr4_latency")
     parser.add_argument("--host-kernel", default="6.12", help="the emulated host's kernel")
+    parser.add_argument("--results", default="attacks.json", help="their file's name in the build folder")
     parser.add_argument("--control-only", action="store_true", help="only show that the attacks work")
     options = parser.parse_args()
     options.retried = []
@@ -259,7 +274,7 @@ def main() -> int:
             if missing:
                 raise LabError(f"not built: {', '.join(missing)}")
         kernels = options.kernels.split()
-        pairs = [Pair(kernel, int(cpus)) for kernel in kernels for cpus in options.cpus.split()]
+        pairs = [Pair(kernel, int(cpus), options.host_kernel) for kernel in kernels for cpus in options.cpus.split()]
         jobs = [job for pair in pairs for job in jobs_for(pair, options.attacks, options.tries, options.control_only)]
         results = run_all(jobs, options, kernels)
     except LabError as error:
@@ -271,7 +286,7 @@ def main() -> int:
             protected = results[pair.job_name("protected")]
             pair.protected = attempts(protected.log)
             pair.records = read_records(protected.out / "audit.jsonl")
-    status = report(pairs, options.control_only)
+    status = report(pairs, options.control_only, out_dir().parent / options.results)
     if options.retried:
         print(f"attacks: booted twice: {', '.join(options.retried)}; the first try is kept as <name>.first")
     return status
