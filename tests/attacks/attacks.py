@@ -49,7 +49,8 @@ WANTED = {"dma_read": Wanted("detected"), "int3_recorded": ABANDONED, "int3_kept
           "msr_vmload": LOOKED_AT, "msr_vmrun": LOOKED_AT,
           "idt_gate": Wanted("blocked", ("faulted",)), "idt_lidt": Wanted("blocked", ("faulted",), "table"),
           "idt_lidt_own": Wanted("detected", ("restored",), "table"),
-          "gdt_callgate": Wanted("detected", ("restored", "landed"), "table")}
+          "gdt_callgate": Wanted("detected", ("restored", "landed"), "table"),
+          "sgdt_sealed": Wanted("blocked", ("faulted",))}
 
 # Seconds that a protected guest has; then it is killed.
 SHIELDED_LIMIT = 150

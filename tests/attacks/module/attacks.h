@@ -79,7 +79,8 @@
 	RF(gdt_callgate)	\
 	RF(int3_left)		\
 	RF(int3_recorded)	\
-	RF(int3_kept)
+	RF(int3_kept)		\
+	RF(sgdt_sealed)
 
 /*
  * Not among "all", as they want a machine or a guest of their own: a PC, a processor that sleeps, a VMM that saves the
