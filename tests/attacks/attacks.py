@@ -50,14 +50,16 @@ WANTED = {"dma_read": Wanted("detected"), "int3_recorded": ABANDONED, "int3_kept
           "idt_gate": Wanted("blocked", ("faulted",)), "idt_lidt": Wanted("blocked", ("faulted",), "table"),
           "idt_lidt_own": Wanted("detected", ("restored",), "table"),
           "gdt_callgate": Wanted("detected", ("restored", "landed"), "table"),
-          "sgdt_sealed": Wanted("blocked", ("faulted",))}
+          "sgdt_sealed": Wanted("blocked", ("faulted",)),
+          # Where no frame can be pushed the guest may end; what it was about to do it has said before.
+          "stack_in_sealed": Wanted("blocked", ("faulted", "none"))}
 
 # Seconds that a protected guest has; then it is killed.
 SHIELDED_LIMIT = 150
 
 # Those that want a guest of their own: of another machine, or because they may end it. All of one setting share a guest.
-ALONE = {"lstar_zero_vmport": "pc", "lstar_zero_l2": "pc"}
-SETTINGS = {"": "DISK=disk.img", "pc": "PC=1"}
+ALONE = {"lstar_zero_vmport": "pc", "lstar_zero_l2": "pc", "stack_in_sealed": "last"}
+SETTINGS = {"": "DISK=disk.img", "pc": "PC=1", "last": ""}
 
 # Shown and not stopped: no pin applies to a guest's guest, whose memory may be the guest's own (docs/threat-model.md).
 OPEN = {"cr4_vmrun": "not covered: a guest that runs itself as a guest of its own"}

@@ -88,7 +88,8 @@
  */
 #define RF_ATTACKS_ALONE(RF)	\
 	RF(lstar_zero_vmport)	\
-	RF(lstar_zero_l2)
+	RF(lstar_zero_l2)	\
+	RF(stack_in_sealed)
 
 /* Longest target, in bytes: a disk sector. */
 #define RF_LONGEST 512
