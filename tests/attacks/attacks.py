@@ -50,7 +50,7 @@ WANTED = {"dma_read": Wanted("detected"), "int3_recorded": ABANDONED, "int3_kept
           "idt_gate": Wanted("blocked", ("faulted",)), "idt_lidt": Wanted("blocked", ("faulted",), "table"),
           "idt_lidt_own": Wanted("detected", ("restored",), "table"),
           "gdt_callgate": Wanted("detected", ("restored", "landed"), "table"),
-          "sgdt_sealed": Wanted("blocked", ("faulted",)),
+          "restore_starved": ABANDONED, "sgdt_sealed": Wanted("blocked", ("faulted",)),
           # Where no frame can be pushed the guest may end; what it was about to do it has said before.
           "stack_in_sealed": Wanted("blocked", ("faulted", "none"))}
 

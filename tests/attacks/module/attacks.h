@@ -80,6 +80,7 @@
 	RF(int3_left)		\
 	RF(int3_recorded)	\
 	RF(int3_kept)		\
+	RF(restore_starved)	\
 	RF(probe_over_trap)	\
 	RF(sgdt_sealed)
 
