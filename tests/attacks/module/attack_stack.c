@@ -9,6 +9,7 @@
 #include <linux/irqflags.h>
 #include <linux/linkage.h>
 #include <linux/mm.h>
+#include <linux/objtool.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
@@ -19,9 +20,11 @@
 #define PAGES 4
 #define SIZE (PAGES * PAGE_SIZE)
 
-/* An invalid instruction on that stack, and back behind it. No function to objtool. */
+/* An invalid instruction on that stack, and back behind it. */
 void rf_fault_on(void *stack);
 asm("	.pushsection .text\n"
+    "	.globl rf_fault_on\n"
+    "	.type rf_fault_on, @function\n"
     "rf_fault_on:\n"
     "	pushq %rbx\n"
     "	movq %rsp, %rbx\n"
@@ -29,7 +32,9 @@ asm("	.pushsection .text\n"
     "1:	ud2\n"
     "2:	movq %rbx, %rsp\n"
     "	popq %rbx\n"
-    "	" ASM_RET _ASM_EXTABLE(1b, 2b) "	.popsection\n");
+    "	" ASM_RET
+    "	.size rf_fault_on, . - rf_fault_on\n" _ASM_EXTABLE(1b, 2b) "	.popsection\n");
+STACK_FRAME_NON_STANDARD(rf_fault_on);
 
 void attack_stack_in_sealed(struct rf_report *r)
 {
