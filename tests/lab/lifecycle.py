@@ -169,6 +169,17 @@ def asleep() -> Test:
                 control=lambda said: "attack asleep result=landed" in said)
 
 
+def s3_forged_state() -> Test:
+    """The same by an attacker who has made the kernel look like one that boots: what was sealed is there again all the same."""
+    def verify(o: Outcome) -> None:
+        check(o.said("attack s3_forged_state result=") == 1 and not o.said("result=landed"), "the store stayed")
+        again(o)
+        o.records = [r for r in o.records if (r.get("target") or {}).get("symbol") != "linux_banner"]
+        defended(o)
+    return life("s3-forged-state", verify, WAKE, machine="q35", cmdline="rf.act=s3_forged_state no_console_suspend",
+                control=lambda said: "attack s3_forged_state result=landed" in said)
+
+
 def stopped() -> Test:
     """stop and cont."""
     return life("stop-cont", defended, "said 'life tick 3'; echo stop; sleep 3; echo cont", cmdline="rf.ticks=5")
@@ -282,7 +293,7 @@ def debugger(name: str, kind: int) -> Test:
 
 
 TESTS = [offline("6.12"), offline("6.1"), restarts("restart-triple", MICROVM, "triple"), restarts("restart-q35", "q35", "acpi"),
-         system_reset(), smm(), suspend(), asleep(), stopped(), snapshot(), nested(),
+         system_reset(), smm(), suspend(), asleep(), s3_forged_state(), stopped(), snapshot(), nested(),
          kexec("6.12"), kexec("6.12", REARM), kexec("6.1", REARM), untrapped(), kdump(), kdump(REARM),
          debugger("debugger", 1), debugger("debugger-int3", 0)]
 

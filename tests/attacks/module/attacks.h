@@ -91,7 +91,8 @@
 #define RF_ATTACKS_ALONE(RF)	\
 	RF(lstar_zero_vmport)	\
 	RF(lstar_zero_l2)	\
-	RF(stack_in_sealed)
+	RF(stack_in_sealed)	\
+	RF(s3_forged_state)
 
 /* Longest target, in bytes: a disk sector. */
 #define RF_LONGEST 512

@@ -36,13 +36,16 @@ suspend() {
 	echo mem >/sys/power/state
 }
 
-# The same, with a store that is made on the way.
-asleep() {
-	insmod /rf_attack.ko
-	echo asleep >/proc/rf_attack
+attack() {
+	insmod /rf_attack.ko "patience=$(option patience 60)"
+	echo "$1" >/proc/rf_attack
 	say "$(helper last)"
 	rmmod rf_attack
 }
+
+# The same, with a store that is made on the way.
+asleep() { attack asleep; }
+s3_forged_state() { attack s3_forged_state; }
 
 kexec_now() { from_disks && life kexec now /tmp/kernel /tmp/initrd "$(option next | tr , ' ')" && say "life loaded" && life reboot; }
 
