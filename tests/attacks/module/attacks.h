@@ -92,7 +92,8 @@
 	RF(lstar_zero_vmport)	\
 	RF(lstar_zero_l2)	\
 	RF(stack_in_sealed)	\
-	RF(s3_forged_state)
+	RF(s3_forged_state)	\
+	RF(dma_then_migrate)
 
 /* Longest target, in bytes: a disk sector. */
 #define RF_LONGEST 512

@@ -47,6 +47,12 @@ attack() {
 asleep() { attack asleep; }
 s3_forged_state() { attack s3_forged_state; }
 
+# While the host moves the guest to another VMM.
+dma_then_migrate() {
+	disk_on_pci
+	attack dma_then_migrate
+}
+
 kexec_now() { from_disks && life kexec now /tmp/kernel /tmp/initrd "$(option next | tr , ' ')" && say "life loaded" && life reboot; }
 
 # On the processor that the first kernel did not come up on.
@@ -61,11 +67,15 @@ guests() {
 	for round in 1 2 3; do say "life $(life nested 2>&1)"; done
 }
 
-# The boot counter is on a disk, which a reset leaves alone. Not in the clock's memory: see smi.c of the attack module.
-restart() {
+disk_on_pci() {
 	for module in /modules/*.ko; do insmod "$module"; done
 	extra virtio_pci_modern_dev; extra virtio_pci_legacy_dev; extra virtio_pci
 	for n in $(seq 50); do [ -b /dev/vda ] && break; sleep 0.1; done
+}
+
+# The boot counter is on a disk, which a reset leaves alone. Not in the clock's memory: see smi.c of the attack module.
+restart() {
+	disk_on_pci
 	count=$(($(head -c 1 /dev/vda | tr -dc 0-9) + 1))
 	echo $count >/dev/vda
 	sync
