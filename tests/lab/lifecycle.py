@@ -177,7 +177,7 @@ def s3_forged_state() -> Test:
         again(o)
         o.records = [r for r in o.records if (r.get("target") or {}).get("symbol") != "linux_banner"]
         defended(o)
-    return life("s3-forged-state", verify, WAKE, machine="q35", cmdline="rf.act=s3_forged_state no_console_suspend",
+    return life("s3-forged-state", verify, WAKE, machine="q35", cmdline="rf.act=s3_forged_state no_console_suspend", limit=200,
                 control=lambda said: "attack s3_forged_state result=landed" in said)
 
 
