@@ -272,19 +272,32 @@ bool rf_guestmem_stands_in(uint64_t gpa, uint64_t len)
 	return false;
 }
 
-/* The guest's own bytes of a sealed page. */
-static void own_page(const struct rf_overlay *o, uint64_t at, uint8_t *page)
+/* In bytes of the copy that lie at gpa: the guest's own where the fence's are. */
+static void show_own(uint64_t gpa, uint8_t *bytes, uint64_t len)
 {
-	uint64_t gpa = o->gpa.start + at;
-
-	memcpy(page, o->copy + at, RF_PAGE_SIZE);
 	for (uint32_t i = 0; i < stand_ins.count; i++) {
 		const struct rf_trap_site *s = &stand_ins.sites[i];
 
 		for (uint32_t b = 0; b < s->len; b++)
-			if (s->gpa + b >= gpa && s->gpa + b - gpa < RF_PAGE_SIZE)
-				page[s->gpa + b - gpa] = s->bytes[b];
+			if (s->gpa + b >= gpa && s->gpa + b - gpa < len)
+				bytes[s->gpa + b - gpa] = s->bytes[b];
 	}
+}
+
+static void own_page(const struct rf_overlay *o, uint64_t at, uint8_t *page)
+{
+	memcpy(page, o->copy + at, RF_PAGE_SIZE);
+	show_own(o->gpa.start + at, page, RF_PAGE_SIZE);
+}
+
+void rf_overlay_put_back(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len)
+{
+	uint8_t own[RF_PAGE_SIZE];
+
+	rf_overlay_write(o, at, bytes, len);
+	memcpy(own, bytes, len);
+	show_own(o->gpa.start + at, own, len);
+	mirror(o, at, own, len);
 }
 
 static void note_heal(uint64_t gpa, const uint8_t *own, const uint8_t *foreign)

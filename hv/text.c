@@ -233,8 +233,8 @@ static void put_back(struct rf_overlay *o, struct rf_flight *f)
 	struct rf_trail *t = rf_board_trail();
 
 	if (f->len > 1)
-		rf_overlay_write(o, f->at + 1, f->before + 1, f->len - 1u);
-	rf_overlay_write(o, f->at, f->before, 1);
+		rf_overlay_put_back(o, f->at + 1, f->before + 1, f->len - 1u);
+	rf_overlay_put_back(o, f->at, f->before, 1);
 	if (t->last_tail == f->at)
 		t->last_tail = UINT32_MAX;
 	land(f);
