@@ -253,28 +253,56 @@ bool rf_guestmem_write(uint64_t gpa, const void *bytes, uint64_t len)
 
 /* --- decoys -------------------------------------------------------------------------- */
 
+#define PAGE_BITS 4096 /* pages that are told apart at once: 16 MiB */
+
 static struct {
 	const struct rf_trap_site *sites;
 	uint32_t count;
+	uint64_t pages[PAGE_BITS / 64]; /* where any is, so that the others cost next to nothing */
 } stand_ins;
+
+static uint64_t *page_word(uint64_t gpa, uint64_t *bit)
+{
+	uint64_t page = gpa / RF_PAGE_SIZE % PAGE_BITS;
+
+	*bit = UINT64_C(1) << (page % 64);
+	return &stand_ins.pages[page / 64];
+}
+
+static bool page_has_one(uint64_t gpa)
+{
+	uint64_t bit;
+
+	return *page_word(gpa, &bit) & bit;
+}
 
 void rf_guestmem_stand_ins(const struct rf_trap_site *sites, uint32_t count)
 {
+	uint64_t bit;
+
+	memset(&stand_ins, 0, sizeof(stand_ins));
 	stand_ins.sites = sites;
 	stand_ins.count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		*page_word(sites[i].gpa, &bit) |= bit;
+		*page_word(sites[i].gpa + sites[i].len - 1, &bit) |= bit;
+	}
 }
 
 bool rf_guestmem_stands_in(uint64_t gpa, uint64_t len)
 {
+	if (len <= RF_PAGE_SIZE && !page_has_one(gpa) && !page_has_one(gpa + len - 1))
+		return false;
 	for (uint32_t i = 0; i < stand_ins.count; i++)
 		if (rf_overlaps(gpa, len, stand_ins.sites[i].gpa, stand_ins.sites[i].len))
 			return true;
 	return false;
 }
 
-/* In bytes of the copy that lie at gpa: the guest's own where the fence's are. */
-static void show_own(uint64_t gpa, uint8_t *bytes, uint64_t len)
+void rf_guestmem_show_own(uint64_t gpa, uint8_t *bytes, uint64_t len)
 {
+	if (!page_has_one(gpa) && !page_has_one(gpa + len - 1))
+		return;
 	for (uint32_t i = 0; i < stand_ins.count; i++) {
 		const struct rf_trap_site *s = &stand_ins.sites[i];
 
@@ -287,7 +315,7 @@ static void show_own(uint64_t gpa, uint8_t *bytes, uint64_t len)
 static void own_page(const struct rf_overlay *o, uint64_t at, uint8_t *page)
 {
 	memcpy(page, o->copy + at, RF_PAGE_SIZE);
-	show_own(o->gpa.start + at, page, RF_PAGE_SIZE);
+	rf_guestmem_show_own(o->gpa.start + at, page, RF_PAGE_SIZE);
 }
 
 void rf_overlay_put_back(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len)
@@ -296,7 +324,7 @@ void rf_overlay_put_back(struct rf_overlay *o, uint64_t at, const uint8_t *bytes
 
 	rf_overlay_write(o, at, bytes, len);
 	memcpy(own, bytes, len);
-	show_own(o->gpa.start + at, own, len);
+	rf_guestmem_show_own(o->gpa.start + at, own, len);
 	mirror(o, at, own, len);
 }
 

@@ -56,6 +56,9 @@ void rf_overlay_mirror(struct rf_overlay *o);
  */
 void rf_guestmem_stand_ins(const struct rf_trap_site *sites, uint32_t count);
 bool rf_guestmem_stands_in(uint64_t gpa, uint64_t len);
+/* In bytes of the copy that lie at gpa, at most RF_PAGE_SIZE: the guest's own where the fence's
+ * are. */
+void rf_guestmem_show_own(uint64_t gpa, uint8_t *bytes, uint64_t len);
 
 /* What the VMM has below `len` bytes of an overlay. 0 or -EFAULT. */
 int rf_guestmem_below(const struct rf_overlay *o, uint64_t at, uint8_t *buf, uint64_t len);

@@ -28,6 +28,7 @@ static int read_text(void *ctx, uint32_t at, uint8_t *buf, uint32_t len)
 	if (at > o->gpa.size || len > o->gpa.size - at)
 		return -EFAULT;
 	memcpy(buf, o->copy + at, len);
+	rf_guestmem_show_own(o->gpa.start + at, buf, len);
 	return 0;
 }
 
