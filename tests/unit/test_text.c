@@ -448,7 +448,8 @@ static void over_traps(void **state)
 			s->kind = (uint8_t)kinds[k];
 			s->target = TEXT_GVA + s->at + 0x50;
 			memcpy(was, text + s->at, 5);
-			memcpy(table->shapes[0].forms[0].bytes, was, 5);
+			/* What is judged is the guest's own, as the decoy shows it. */
+			memcpy(table->shapes[0].forms[0].bytes, decoy + s->at, 5);
 			/* Before the trap it may begin; over it no byte gets, and what began is put
 			 * back with the byte that is denied. */
 			assert_int_equal(byte(s->at, 0xcc), s->at < TRAP || !rows[i].over);
