@@ -463,6 +463,8 @@ void rf_life_settle(void (*drop)(struct rf_vcpu *v), struct rf_life_outcome *out
 			if (!atomic_load(&v->loaded) && !released)
 				continue;
 			make_moot(v, drop);
+			if (life.announcer == v)
+				life.announcer = NULL; /* its announcement went: another one's */
 			atomic_store(&v->loaded, false);
 		}
 		atomic_store(&loaded, false);

@@ -848,6 +848,22 @@ static void arrives_over_a_sealed_one(void **state)
 		assert_int_equal(may(i), RF_MAY_RUN);
 }
 
+/* The one that announces is taken away by the VMM: another one does. */
+static void the_announcer_goes(void **state)
+{
+	for (uint32_t i = 0; i < 3; i++)
+		load(i, RF_CPU_KERNEL, ENTRY);
+	assert_outcome(settle(), RF_LIFE_ARRIVED, false, 0, 0);
+	assert_int_equal(may(1), RF_MAY_ANNOUNCE);
+	announce(1, ENTRY);
+	atomic_store(&rf_vcpus[1].phase, RF_ASKING);
+	load(1, RF_CPU_RESET, 0);
+	assert_outcome(settle(), RF_LIFE_EVENTS, false, 0, 0);
+	assert_true(dropped[1]);
+	assert_int_equal(may(1), RF_MAY_NOT_YET);
+	assert_int_equal(may(0), RF_MAY_ANNOUNCE);
+}
+
 /* Nobody says which kernel it is: it does not run. */
 static void arrives_with_nobody(void **state)
 {
@@ -1100,6 +1116,7 @@ int main(void)
 		T(kept_by_the_announced_entry),
 		T(arrives),
 		T(arrives_over_a_sealed_one),
+		T(the_announcer_goes),
 		T(arrives_with_nobody),
 		T(arrives_and_is_denied),
 		T(loaded_again),
