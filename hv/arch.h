@@ -43,6 +43,8 @@ struct rf_arch_vcpu *rf_arch_vcpu(unsigned n, uintptr_t id);
 int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out);
 /* Registers as the verdict says, then the exception it names. */
 int rf_arch_fault(struct rf_vcpu *v, const struct rf_msg_verdict *verdict);
+/* What a question of this vCPU needs to know beside its general registers: v->wait.event. */
+void rf_arch_describe(struct rf_vcpu *v);
 /* Completes what KVM_RUN exited for without any effect on the registers. The guest does not run. */
 int rf_arch_abandon(struct rf_vcpu *v);
 

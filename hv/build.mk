@@ -4,7 +4,7 @@ FENCE_SRCS = $(PATCH_SRCS) hv/base.c hv/board.c hv/proto.c hv/split.c hv/memslot
 	hv/enforce.c hv/run.c hv/serve.c hv/known.c hv/fence.c hv/interpose.c $(ARCH_SRCS)
 # One architecture is linked: hv/arch.h says what it has to offer.
 VMX_SRCS = hv/vmx/cpu.c hv/vmx/cr.c hv/vmx/decode.c hv/vmx/dispatch.c hv/vmx/enforce.c hv/vmx/exit.c \
-	hv/vmx/known.c hv/vmx/msr.c hv/vmx/poke.c hv/vmx/tables.c hv/vmx/trap.c hv/vmx/vm.c
+	hv/vmx/known.c hv/vmx/let.c hv/vmx/msr.c hv/vmx/poke.c hv/vmx/tables.c hv/vmx/trap.c hv/vmx/vm.c
 ARCH_SRCS = $(VMX_SRCS)
 # Monitor side of hv/: backends behind hv/backend.h.
 BACKEND_SRCS = hv/proto.c hv/backend_kvm.c

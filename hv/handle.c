@@ -69,6 +69,7 @@ enum rf_next rf_on_unemulated(struct rf_vcpu *v, const uint8_t *bytes, uint32_t 
 	rf_event_new(v);
 	v->wait.event.insn.len = len;
 	memcpy(v->wait.event.insn.bytes, bytes, len);
+	rf_arch_describe(v);
 	rf_exit_save(v, &v->wait.saved);
 	rf_event_post(v, RF_EVENT_EMULATION);
 	return RF_WAIT;

@@ -183,8 +183,8 @@ struct rf_msg_event {
 		uint32_t len;	/* bytes of the instruction */
 	} trap;
 	struct {
-		uint64_t gpa; /* UINT64_MAX: not told */
-		uint32_t vector;
+		uint64_t gpa;	 /* UINT64_MAX: not told */
+		uint32_t vector; /* UINT32_MAX: not told, as of INT3 and INT n */
 		uint32_t pad;
 	} delivery;
 	struct {
@@ -198,18 +198,19 @@ struct rf_msg_event {
 };
 
 enum rf_verdict {
-	RF_VERDICT_ALLOW = 1,	 /* apply the store / let the MSR be written / go on */
-	RF_VERDICT_DENY = 2,	 /* suppress it and fault the guest as `fault` says */
-	RF_VERDICT_NOT_OURS = 3, /* RF_EVENT_EMULATION only: the VMM's business */
-	RF_VERDICT_KILL = 4,	 /* end the VM now */
-	RF_VERDICT_SETTLE = 5,	 /* RF_EVENT_WRITE only: the table says now whether it is legal */
+	RF_VERDICT_ALLOW = 1, /* apply the store / let the MSR be written / go on */
+	RF_VERDICT_DENY = 2,  /* suppress it and fault the guest as `fault` says */
+	RF_VERDICT_NOT_OURS =
+		3, /* EMULATION, DELIVERY: the VMM's business; STALLED: the CPU shuts down */
+	RF_VERDICT_KILL = 4,   /* end the VM now */
+	RF_VERDICT_SETTLE = 5, /* RF_EVENT_WRITE only: the table says now whether it is legal */
 };
 
 struct rf_msg_verdict {
 	struct rf_msg h;
 	uint64_t id;
 	uint32_t verdict;
-	uint32_t vector; /* exception for DENY: 14 #PF, 13 #GP; 0 none, RF_EVENT_CR only */
+	uint32_t vector; /* exception for DENY: 14 #PF, 13 #GP, 8 #DF; 0 none, RF_EVENT_CR only */
 	uint32_t error_code;
 	uint32_t pad;
 	uint64_t cr2;	  /* for vector 14 */
@@ -345,6 +346,12 @@ struct rf_trap_site {
 };
 
 #define RF_TRAP_MAX 60
+
+/* The byte at offset n of a planted trap: hv/vmx/decode.h says why these. */
+#define RF_TRAP_BYTE(n) ((n) == 0 ? RF_TRAP_OPCODE : (n) == 1 ? RF_TRAP_PORT : RF_TRAP_FILLER)
+#define RF_TRAP_OPCODE 0xe6 /* OUT imm8, AL: SDM vol. 2B */
+#define RF_TRAP_PORT 0xe6
+#define RF_TRAP_FILLER 0xcc
 
 /*
  * Traps go into the sealed text in place of these instructions, all or none, once for a kernel:

@@ -76,9 +76,10 @@ struct rf_store {
  * one by a vote of nearby streams, then by length. Undoes what emulation did to registers: REP
  * counters and pointers, xchg/xadd/cmpxchg results, push/call stack pointers. With an unknown gpa,
  * target is the operand's first byte: the caller that knows the sealed ranges moves it on when only
- * a later page is sealed. Not found: xmm-indexed scatters, stores of instructions Capstone does not
- * know, code outside 64-bit mode. k may be NULL (no symbols). 0, -ENOENT (no candidate fits: the
- * caller falls back and says so), -EINVAL, or a read error of the code at RIP.
+ * a later page is sealed. Not found: xmm-indexed scatters, far calls that were reported, stores of
+ * instructions that neither Capstone nor store_raw.c knows, code outside 64-bit mode. k may be NULL
+ * (no symbols). 0, -ENOENT (no candidate fits: the caller falls back and says so), -EINVAL, or a
+ * read error of the code at RIP.
  */
 int rf_store_find(struct rf_disasm *d, const struct rf_kernel *k, const struct rf_memory *m,
 		  const struct rf_paging *p, const struct rf_store_seen *seen,

@@ -9,6 +9,7 @@
 #include "introspection/store_insn.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define CANDIDATES_MAX 32
@@ -17,6 +18,7 @@ struct candidate {
 	rf_gva start;
 	uint8_t code[RF_INSN_MAX];
 	struct rf_store_insn insn;
+	const char *raw; /* mnemonic of one that Capstone does not know */
 	struct rf_regs before;
 	uint64_t operand; /* linear */
 	uint32_t offset;  /* of the first reported byte in the operand */
@@ -185,6 +187,11 @@ static bool check_value(const struct search *s, struct candidate *c)
 			return value_fits(s, c,
 					  c->before.gpr[1] << 32 | (uint32_t)c->before.gpr[3]);
 		return true;
+	case RF_STORE_ENTER:
+		c->exact = c->exact && c->offset == 0 && s->seen->len == 8;
+		if (c->exact)
+			memcpy(&c->before.gpr[5], s->seen->bytes, 8);
+		return true;
 	case RF_STORE_CALL:
 	case RF_STORE_BITS:
 		return true;
@@ -203,6 +210,31 @@ static bool uses(const struct rf_store_insn *insn, int8_t reg)
 	return reg >= 0 && (insn->base == reg || insn->index == reg);
 }
 
+static bool decode(struct search *s, const uint8_t *code, size_t len, rf_gva start,
+		   struct candidate *c)
+{
+	if (rf_disasm_one(s->d, code, len, start))
+		return s->d->insn->size <= RF_INSN_MAX && !rf_store_insn_decode(s->d, &c->insn);
+	return !rf_store_raw_decode(code, len, &c->insn, &c->raw);
+}
+
+/*
+ * KVM's emulator never gets to these: far calls push twice and only the last is reported, ENTER
+ * with levels it does not do. A string of INS comes as one store as far as its page goes (emulate.c
+ * pio_in_emulated()).
+ */
+static bool reported(const struct search *s, struct rf_store_insn *insn)
+{
+	if (insn->class == RF_STORE_LCALL || (insn->class == RF_STORE_ENTER && insn->size != 8))
+		return false;
+	if (insn->class == RF_STORE_INS && insn->rep && s->seen->len > insn->size &&
+	    !(s->seen->len % insn->size)) {
+		insn->count = s->seen->len / insn->size;
+		insn->size = s->seen->len;
+	}
+	return true;
+}
+
 /* Considers the instruction of exactly `len` bytes at `start`; what the registers were follows from
  * it. */
 static void consider(struct search *s, const uint8_t *code, size_t len, rf_gva start,
@@ -211,11 +243,11 @@ static void consider(struct search *s, const uint8_t *code, size_t len, rf_gva s
 	struct candidate *c = &s->found[s->count];
 	bool ran = s->seen->rip_after;
 
-	if (s->count == CANDIDATES_MAX || !rf_disasm_one(s->d, code, len, start) ||
-	    (exact_len && s->d->insn->size != len) || s->d->insn->size > RF_INSN_MAX)
+	if (s->count == CANDIDATES_MAX)
 		return;
 	memset(c, 0, sizeof(*c));
-	if (rf_store_insn_decode(s->d, &c->insn))
+	if (!decode(s, code, len, start, c) || (exact_len && c->insn.length != len) ||
+	    (ran && !reported(s, &c->insn)))
 		return;
 	/* RIP stays on a repeated store and passes any other; the caller knows which of the two it
 	 * asks for. */
@@ -229,7 +261,8 @@ static void consider(struct search *s, const uint8_t *code, size_t len, rf_gva s
 	if (ran) {
 		rf_store_undo_pointers(&c->insn, &c->before);
 		c->exact = !(c->insn.addr32 &&
-			     (c->insn.class == RF_STORE_MOVS || c->insn.class == RF_STORE_STOS));
+			     (c->insn.class == RF_STORE_MOVS || c->insn.class == RF_STORE_STOS ||
+			      c->insn.class == RF_STORE_INS));
 	}
 	c->operand = rf_store_address(&c->insn, &c->before, start.v);
 	if (ran && (c->insn.class == RF_STORE_XCHG || c->insn.class == RF_STORE_XADD) &&
@@ -395,7 +428,11 @@ int rf_store_find(struct rf_disasm *d, const struct rf_kernel *k, const struct r
 		.exact = c->exact && sure,
 	};
 	memcpy(r.insn, c->code, c->insn.length);
-	rf_disasm_text(d, c->code, c->insn.length, c->start, r.text, sizeof(r.text));
+	if (c->raw)
+		snprintf(r.text, sizeof(r.text), "%s [0x%llx]", c->raw,
+			 (unsigned long long)c->operand);
+	else
+		rf_disasm_text(d, c->code, c->insn.length, c->start, r.text, sizeof(r.text));
 	*out = r;
 	return 0;
 }

@@ -65,9 +65,9 @@ static const uint16_t readers[] = {
 	X86_INS_FDIVR,	     X86_INS_FIADD,	 X86_INS_FIMUL,	     X86_INS_FICOM,
 	X86_INS_FICOMP,	     X86_INS_FISUB,	 X86_INS_FISUBR,     X86_INS_FIDIV,
 	X86_INS_FIDIVR,	     X86_INS_VMPTRLD,	 X86_INS_VMCLEAR,    X86_INS_VMXON,
-	X86_INS_LCALL,	     X86_INS_CMPSB,	 X86_INS_CMPSW,	     X86_INS_CMPSQ,
-	X86_INS_CMPSD,	     X86_INS_SCASB,	 X86_INS_SCASW,	     X86_INS_SCASD,
-	X86_INS_SCASQ,	     X86_INS_OUTSB,	 X86_INS_OUTSW,	     X86_INS_OUTSD,
+	X86_INS_CMPSB,	     X86_INS_CMPSW,	 X86_INS_CMPSQ,	     X86_INS_CMPSD,
+	X86_INS_SCASB,	     X86_INS_SCASW,	 X86_INS_SCASD,	     X86_INS_SCASQ,
+	X86_INS_OUTSB,	     X86_INS_OUTSW,	 X86_INS_OUTSD,
 };
 
 static bool reads_only(unsigned int id)
@@ -85,7 +85,9 @@ static bool string_store(const cs_x86 *x, struct rf_store_insn *insn)
 
 	if (op != 0xa4 && op != 0xa5 && op != 0xaa && op != 0xab && op != 0x6c && op != 0x6d)
 		return false;
-	insn->class = op == 0xa4 || op == 0xa5 ? RF_STORE_MOVS : RF_STORE_STOS;
+	insn->class = op == 0xa4 || op == 0xa5	 ? RF_STORE_MOVS
+		      : op == 0xaa || op == 0xab ? RF_STORE_STOS
+						 : RF_STORE_INS;
 	insn->rep = x->prefix[0] == X86_PREFIX_REP || x->prefix[0] == X86_PREFIX_REPNE;
 	if (!(op & 1))
 		insn->size = 1;
@@ -124,17 +126,22 @@ static int memory_operand(const x86_op_mem *mem, struct rf_store_insn *insn)
 	return 0;
 }
 
-/* Sizes that Capstone gives as that of a pointer (SDM vol. 1 10.5 and 13, vol. 2 FSAVE). 0: not
- * fixed. */
-static uint32_t state_size(unsigned int id, uint32_t size)
+/*
+ * Sizes that Capstone gives as that of a pointer, or whatever the prefix (SDM vol. 1 8.1.10, 10.5
+ * and 13, vol. 2 FSAVE, FSTENV, FSTSW). 0: not fixed.
+ */
+static uint32_t state_size(unsigned int id, uint32_t size, bool opsize)
 {
 	switch (id) {
 	case X86_INS_FXSAVE:
 	case X86_INS_FXSAVE64:
 		return 512;
 	case X86_INS_FNSAVE:
-		return size == 2 ? 94 : 108;
+		return opsize ? 94 : 108;
 	case X86_INS_FNSTENV:
+		return opsize ? 14 : 28;
+	case X86_INS_FNSTSW:
+		return 2;
 	case X86_INS_XSAVE:
 	case X86_INS_XSAVE64:
 	case X86_INS_XSAVEOPT:
@@ -190,12 +197,21 @@ static void source_operand(const cs_x86 *x, struct rf_store_insn *insn, unsigned
 	}
 }
 
+/* RBP, the frame pointers of the levels around it and its own (SDM vol. 2A, ENTER). */
+static uint32_t enter_pushes(const cs_x86 *x)
+{
+	uint32_t level = x->op_count == 2 ? (uint32_t)x->operands[1].imm & 31 : 0;
+
+	return level + 1;
+}
+
 int rf_store_insn_decode(const struct rf_disasm *d, struct rf_store_insn *out)
 {
 	const cs_insn *cs = d->insn;
 	const cs_x86 *x = &cs->detail->x86;
+	bool opsize = x->prefix[2] == X86_PREFIX_OPSIZE;
 	struct rf_store_insn insn = {
-		.reg = -1, .base = -1, .index = -1, .length = (uint8_t)cs->size
+		.reg = -1, .base = -1, .index = -1, .count = 1, .length = (uint8_t)cs->size
 	};
 	struct gpr g;
 	int err;
@@ -208,7 +224,7 @@ int rf_store_insn_decode(const struct rf_disasm *d, struct rf_store_insn *out)
 	case X86_INS_PUSHF:
 	case X86_INS_PUSHFQ:
 		insn.class = RF_STORE_PUSH;
-		insn.size = x->prefix[2] == X86_PREFIX_OPSIZE ? 2 : 8;
+		insn.size = opsize ? 2 : 8;
 		if (x->op_count && x->operands[0].type == X86_OP_IMM) {
 			insn.has_imm = true;
 			insn.imm = x->operands[0].imm;
@@ -230,6 +246,26 @@ int rf_store_insn_decode(const struct rf_disasm *d, struct rf_store_insn *out)
 			insn.reg_size = g.size;
 		}
 		goto done;
+	case X86_INS_LCALL: /* CS, then RIP, both of the operand's size (SDM vol. 2A, CALL) */
+		insn.class = RF_STORE_LCALL;
+		insn.size = x->rex & 8 ? 16 : opsize ? 4 : 8;
+		goto done;
+	case X86_INS_ENTER:
+		insn.class = RF_STORE_ENTER;
+		insn.count = enter_pushes(x);
+		insn.size = insn.count * (opsize ? 2 : 8);
+		goto done;
+	case X86_INS_MASKMOVQ:
+	case X86_INS_MASKMOVDQU:
+	case X86_INS_VMASKMOVDQU: /* the bytes that the mask selects, at RDI */
+		insn.has_mem = true;
+		insn.base = 7;
+		insn.scale = 1;
+		insn.segment = x->prefix[1] == X86_PREFIX_FS   ? 1
+			       : x->prefix[1] == X86_PREFIX_GS ? 2
+							       : 0;
+		insn.size = cs->id == X86_INS_MASKMOVQ ? 8 : 16;
+		goto done;
 	default:
 		break;
 	}
@@ -238,7 +274,7 @@ int rf_store_insn_decode(const struct rf_disasm *d, struct rf_store_insn *out)
 	err = memory_operand(&x->operands[0].mem, &insn);
 	if (err)
 		return err;
-	insn.size = state_size(cs->id, x->operands[0].size);
+	insn.size = state_size(cs->id, x->operands[0].size, opsize);
 	source_operand(x, &insn, cs->id);
 	insn.class = class_of(cs->id, insn.reg >= 0);
 	/* Of the plain ones only moves store their source as it is. */
@@ -277,9 +313,13 @@ void rf_store_undo_pointers(const struct rf_store_insn *insn, struct rf_regs *re
 		advance(&regs->gpr[6], back, insn->addr32);
 		/* fall through */
 	case RF_STORE_STOS:
+	case RF_STORE_INS:
 		advance(&regs->gpr[7], back, insn->addr32);
 		if (insn->rep)
-			advance(&regs->gpr[1], 1, insn->addr32);
+			advance(&regs->gpr[1], insn->count, insn->addr32);
+		break;
+	case RF_STORE_ENTER: /* RBP is where it was pushed; what it was before is what was stored */
+		regs->gpr[4] = regs->gpr[5] + insn->size;
 		break;
 	case RF_STORE_PUSH:
 	case RF_STORE_CALL:
@@ -297,7 +337,8 @@ uint64_t rf_store_address(const struct rf_store_insn *insn, const struct rf_regs
 {
 	uint64_t ea = (uint64_t)insn->disp;
 
-	if (insn->class == RF_STORE_PUSH || insn->class == RF_STORE_CALL)
+	if (insn->class == RF_STORE_PUSH || insn->class == RF_STORE_CALL ||
+	    insn->class == RF_STORE_LCALL || insn->class == RF_STORE_ENTER)
 		return regs->gpr[4] - insn->size;
 	if (!insn->has_mem) /* ES:RDI; ES has no base in 64-bit mode */
 		return insn->addr32 ? (uint32_t)regs->gpr[7] : regs->gpr[7];
@@ -321,6 +362,8 @@ uint64_t rf_store_address(const struct rf_store_insn *insn, const struct rf_regs
 	}
 	if (insn->addr32)
 		ea = (uint32_t)ea;
+	if (insn->align)
+		ea &= ~(uint64_t)(insn->align - 1);
 	if (insn->segment)
 		ea += insn->segment == 1 ? regs->fs_base : regs->gs_base;
 	return ea;

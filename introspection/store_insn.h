@@ -10,9 +10,12 @@
 enum rf_store_class {
 	RF_STORE_PLAIN, /* not at all */
 	RF_STORE_MOVS,
-	RF_STORE_STOS, /* and INS */
+	RF_STORE_STOS,
+	RF_STORE_INS,
 	RF_STORE_PUSH,
 	RF_STORE_CALL,
+	RF_STORE_LCALL,
+	RF_STORE_ENTER,
 	RF_STORE_POP, /* to memory */
 	RF_STORE_XCHG,
 	RF_STORE_XADD,
@@ -23,7 +26,9 @@ enum rf_store_class {
 
 struct rf_store_insn {
 	enum rf_store_class class;
-	uint32_t size; /* bytes written; 0: not fixed (xsave) */
+	uint32_t size;	/* bytes written; 0: not fixed (xsave) */
+	uint32_t count; /* elements of a string among them, else 1 */
+	uint8_t align;	/* the address loses its lower bits to this power of two, 0 or 1: none */
 	bool rep;
 	bool addr32; /* 67 prefix */
 	uint8_t length;
@@ -43,6 +48,13 @@ struct rf_store_insn {
 /* From d->insn (rf_disasm_one() came before). 0, -ENOENT: it does not write memory, or not
  * decodably. */
 int rf_store_insn_decode(const struct rf_disasm *d, struct rf_store_insn *out);
+
+/*
+ * The stores that Capstone does not know, from their bytes: movdiri, movdir64b, enqcmd, enqcmds,
+ * wrss, wruss, clzero. *name is the mnemonic. 0, or -ENOENT: none of these.
+ */
+int rf_store_raw_decode(const uint8_t *code, size_t len, struct rf_store_insn *out,
+			const char **name);
 
 /* Value of a general register operand, zero-extended. */
 uint64_t rf_store_reg(const struct rf_regs *regs, int8_t reg, uint8_t size, bool high);

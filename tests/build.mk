@@ -26,7 +26,9 @@ $(FUZZERS:%=$(O)/tests/%): $(O)/tests/%: $$(addprefix $(O)/fuzz/,$$($$*_SRCS:.c=
 	$(Q)$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
 FUZZ_SECONDS ?= 20
-.PHONY: unit fuzz
+.PHONY: check-test unit fuzz
+check-test:
+	tests/check.py --self-test
 unit: $(UNIT_TESTS:%=$(O)/tests/%)
 	tests/run-unit $(O) $(UNIT_TESTS)
 fuzz: $(FUZZERS:%=$(O)/tests/%)

@@ -3,45 +3,129 @@
 """make check: every test, one step after another, counted at the end.
 
 A step is a make target. Its last line "NAME: N passed, N failed[, N skipped]" says how much it tested; a step that fails without
-such a line, or that says success and counted nothing, is one failure. Skips are listed with their reasons. Steps given
-as arguments run alone.
+such a line, or that says success and counted nothing, is one failure. Of a step that ended before that line, the tests that had
+passed count too. Skips are listed with their reasons. Steps given as arguments run alone; --self-test tests the counting.
 """
+import contextlib
+import io
 import os
 import re
+import selectors
+import signal
 import subprocess
 import sys
 import time
+from typing import Iterator
 
 # Quick ones first: what is broken shows early. The lab's come last.
-STEPS = ["layers", "unit", "cli-test", "valgrind", "fuzz", "kvm-store", "kvm", "hostile", "oracle", "kvm-lab",
+STEPS = ["check-test", "layers", "unit", "cli-test", "valgrind", "fuzz", "kvm-store", "kvm", "hostile", "oracle", "kvm-lab",
          "lab-suite", "lab-suite-6.1", "lab-lifecycle-short", "attacks", "storm-short", "bench-short"]
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
+# One test that passed: "unit test_x  ok", "hostile  good  0.5 s  passed", in a job of the lab or not; cmocka's "[       OK ] x".
+PASSED = re.compile(r"\[ +OK \]|^(?:\[\S+\] )?[a-z][\w.-]* +\S.*\b(?:ok|passed)\b")
 SETTINGS = {"fuzz": ["FUZZ_SECONDS=5"]}
-# No step may take the whole run with it when it hangs.
-STEP_SECONDS = 1500
+# A step ends when nothing moves any more: a loaded machine may take its time. What is silent for longest is a lab job, and no
+# job of the check has more than 700 s. The second limit is for what talks for ever.
+QUIET_SECONDS = 900.0
+STEP_SECONDS = 3600.0
 
 
-def run(step: str) -> tuple[list[int], list[str]]:
-    """Run one step with its output shown; its counts and the reasons of its skips."""
-    command = ["make", "--no-print-directory", step, *SETTINGS.get(step, [])]
-    counts, reasons = [0, 0, 0], []
-    process = subprocess.Popen(["timeout", "-k", "30", str(STEP_SECONDS), *command], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+def lines(process: "subprocess.Popen[bytes]", quiet: float, most: float) -> Iterator[str]:
+    """The output as it comes. A process that is silent or goes on for too long is ended, and the last line says so."""
     assert process.stdout
-    for line in process.stdout:
-        print(line, end="", flush=True)
-        found = COUNTS.search(line)
-        if found:
-            counts = [int(n or 0) for n in found.groups()]
-        if re.search(r"\bskip(ped)?\b", line, re.I) and not found:
-            reasons.append(f"{step}: {line.strip()}")
-    if process.wait() and not counts[1]:
+    began = moved = time.monotonic()
+    pending = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            if selector.select(1):
+                chunk = os.read(process.stdout.fileno(), 65536)
+                if not chunk:
+                    break
+                moved = time.monotonic()
+                *whole, pending = (pending + chunk).split(b"\n")
+                yield from (line.decode(errors="replace") for line in whole)
+            elif process.poll() is not None:
+                break  # what it left behind keeps its output open
+            now = time.monotonic()
+            if now - moved >= quiet or now - began >= most:
+                what = f"said nothing for {quiet:.0f} s" if now - moved >= quiet else f"was not done after {most:.0f} s"
+                end(process)
+                pending += f"\ncheck: it {what} and was ended".encode()
+                break
+    yield from pending.decode(errors="replace").splitlines()
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Ends the process and its group; time to clean up first."""
+    for number, seconds in ((signal.SIGTERM, 30), (signal.SIGKILL, None)):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(seconds)
+        except ProcessLookupError:
+            pass
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def run(step: str, command: list[str], quiet: float = QUIET_SECONDS, most: float = STEP_SECONDS) -> tuple[list[int], list[str]]:
+    """Run one step with its output shown; its counts and the reasons of its skips."""
+    counts, seen, reasons = [0, 0, 0], 0, []
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          start_new_session=True) as process:
+        try:
+            for line in lines(process, quiet, most):
+                print(line, flush=True)
+                found = COUNTS.search(line)
+                if found:
+                    counts = [int(n or 0) for n in found.groups()]
+                elif PASSED.search(line):
+                    seen += 1
+                if re.search(r"\bskip(ped)?\b", line, re.I) and not found:
+                    reasons.append(f"{step}: {line.strip()}")
+            status = process.wait()
+        finally:
+            end(process)
+    if status and not any(counts):
+        counts[0] = seen
+    if status and not counts[1]:
         counts[1] = 1
-        print(f"check: {step} ended with status {process.returncode}")
+        print(f"check: {step} ended with status {status}")
     if not any(counts):
         counts[1] = 1
         print(f"check: {step} tested nothing")
     return counts, reasons
+
+
+# A step's script, what it must count, how many reasons to skip it gives.
+SELF_TESTS: dict[str, tuple[str, list[int], int]] = {
+    "passes": ("echo 'x a  ok'; echo 'x: 3 passed, 0 failed'", [3, 0, 0], 0),
+    "fails": ("echo 'x: 3 passed, 2 failed'; exit 1", [3, 2, 0], 0),
+    "skips": ("echo 'x b  skipped: no c'; echo 'x: 1 passed, 0 failed, 1 skipped'", [1, 0, 1], 1),
+    "all-skipped": ("echo 'x b  skipped: no c'; echo 'x: 0 passed, 0 failed, 1 skipped'; exit 1", [0, 1, 1], 1),
+    "counts-nothing": ("echo hello", [0, 1, 0], 0),
+    "fails-after-its-counts": ("echo 'x: 3 passed, 0 failed'; exit 1", [3, 1, 0], 0),
+    "dies": ("echo 'x a  1.0 s  passed'; echo '[       OK ] b'; kill -9 $$", [2, 1, 0], 0),
+    "silent": ("echo 'x a  ok'; echo '[x] y b  1 s  passed'; sleep 60; echo 'x: 9 passed, 0 failed'", [2, 1, 0], 0),
+    "silent-after-its-counts": ("echo 'x: 3 passed, 0 failed'; sleep 60", [3, 1, 0], 0),
+    "slow": ("for i in 1 2 3; do sleep 1; echo; done; echo 'x: 3 passed, 0 failed'", [3, 0, 0], 0),
+    "for-ever": ("echo 'x a  ok'; while sleep 0.5; do echo; done", [1, 1, 0], 0),
+    "leaves-a-child": ("echo 'x: 3 passed, 0 failed'; sleep 60 &", [3, 0, 0], 0),
+}
+
+
+def self_test() -> int:
+    """The counting, of steps that are scripts; the limits are 2.5 and 5 s."""
+    failed = 0
+    for name, (script, wanted, skips) in SELF_TESTS.items():
+        began = time.monotonic()
+        with contextlib.redirect_stdout(io.StringIO()):
+            counts, reasons = run(name, ["sh", "-c", script], 2.5, 5)
+        if counts != wanted or len(reasons) != skips or time.monotonic() - began > 20:
+            failed += 1
+            print(f"check-test {name:24} FAILED: counts {counts}, not {wanted}; {reasons}")
+    print(f"check-test: {len(SELF_TESTS) - failed} passed, {failed} failed")
+    return 1 if failed else 0
 
 
 def main() -> int:
@@ -51,10 +135,10 @@ def main() -> int:
     for step in steps:
         print(f"=== {step}", flush=True)
         began = time.monotonic()
-        counts, reasons = run(step)
+        counts, reasons = run(step, ["make", "--no-print-directory", step, *SETTINGS.get(step, [])])
         totals = [a + b for a, b in zip(totals, counts)]
         skipped += reasons
-        table.append(f"{step:16} {counts[0]:5} passed {counts[1]:4} failed {counts[2]:4} skipped "
+        table.append(f"{step:19} {counts[0]:5} passed {counts[1]:4} failed {counts[2]:4} skipped "
                      f"{time.monotonic() - began:7.0f} s")
     print("=== summary", *table, *skipped, sep="\n")
     print(f"{totals[0]} passed, {totals[1]} failed, {totals[2]} skipped")
@@ -63,4 +147,4 @@ def main() -> int:
 
 if __name__ == "__main__":
     os.chdir(os.path.join(os.path.dirname(__file__), ".."))
-    sys.exit(main())
+    sys.exit(self_test() if sys.argv[1:] == ["--self-test"] else main())

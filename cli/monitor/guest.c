@@ -534,6 +534,10 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 		return rf_judge_cr(g, ev);
 	case RF_EVENT_EMULATION:
 		return rf_judge_emulation(g, ev);
+	case RF_EVENT_STALLED:
+		return rf_judge_stalled(g, ev);
+	case RF_EVENT_DELIVERY:
+		return rf_judge_delivery(g, ev);
 	case RF_EVENT_TRAP:
 		return rf_judge_trap(g, ev);
 	case RF_EVENT_MSR_FOUND:

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/monitor/monitor.h"
+#include "cli/monitor/judge.h"
 #include "introspection/task.h"
 
 /* Page-fault error code, SDM vol. 3A 4.7. */
@@ -49,20 +49,8 @@ int rf_answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_verdict
 
 /* --- what is common to both kinds of store -------------------------------- */
 
-struct look {
-	struct rf_paging paging;
-	struct rf_store store;
-	bool found;	       /* the instruction behind the store is known */
-	bool nothing_to_apply; /* so that it is denied where it would be let through */
-	uint32_t mov;	       /* length of the MOV to CR that was undone, 0 not found */
-	bool half_way; /* the store touches a site under way, which goes back to what it was */
-	struct rf_record r;
-	struct rf_msg_verdict v;
-	char outcome[128];
-};
-
-static void look_at(struct rf_guest *g, const struct rf_msg_event *ev, const char *kind,
-		    struct look *l)
+void rf_look_at(struct rf_guest *g, const struct rf_msg_event *ev, const char *kind,
+		struct rf_look *l)
 {
 	uint64_t percpu = ev->regs.cpl ? ev->regs.kernel_gs_base : ev->regs.gs_base;
 	struct rf_task task;
@@ -81,7 +69,7 @@ static void look_at(struct rf_guest *g, const struct rf_msg_event *ev, const cha
 	}
 }
 
-static void find_store(struct rf_guest *g, const struct rf_msg_event *ev, struct look *l)
+void rf_look_for_store(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_look *l)
 {
 	bool decoded = ev->kind == RF_EVENT_WRITE;
 	struct rf_store_seen seen = {
@@ -99,6 +87,16 @@ static void find_store(struct rf_guest *g, const struct rf_msg_event *ev, struct
 	l->r.disassembly = l->found ? l->store.text : NULL;
 }
 
+/* The kernel's own stack takes the frame of any fault, so none can be had there (SDM vol. 3A 6.15,
+ * interrupt 8). */
+static bool on_sealed_stack(struct rf_guest *g, const struct rf_msg_event *ev,
+			    const struct rf_look *l)
+{
+	uint64_t sp = l->found ? l->store.before.gpr[4] : ev->regs.gpr[4], gva, gpa;
+
+	return ev->regs.cpl != 3 && rf_sealed_frame(g, &l->paging, sp, &gva, &gpa);
+}
+
 /*
  * The fault a read-only page would have given, #PF with write|present. Where the guest's own tables
  * say "writable" (an alias the attacker made), Linux takes that for a stale TLB entry or a fault it
@@ -106,7 +104,7 @@ static void find_store(struct rf_guest *g, const struct rf_msg_event *ev, struct
  * handle_mm_fault()). There the kernel gets the reserved-bit form, which says that the entry cannot
  * be used and is handled at once; user mode gets #GP, which is a plain SIGSEGV.
  */
-static const char *fault(struct rf_guest *g, const struct rf_msg_event *ev, struct look *l)
+static const char *fault(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_look *l)
 {
 	bool user = ev->regs.cpl == 3;
 	struct rf_translation t;
@@ -134,13 +132,24 @@ static const char *fault(struct rf_guest *g, const struct rf_msg_event *ev, stru
 			       ? "the registers it had before were put back"
 			       : "left as they are, they are the ones it had before";
 	}
+	if (l->found) {
+		memcpy(l->v.gpr, l->store.before.gpr, sizeof(l->v.gpr));
+		l->v.rip = l->store.rip.v;
+		l->v.rflags = l->store.before.rflags;
+	}
+	if (l->stack && ev->kind == RF_EVENT_DELIVERY && ev->delivery.vector == 8) {
+		/* On a processor: a triple fault. */
+		l->v.verdict = RF_VERDICT_NOT_OURS;
+		return "left to the VMM: a double fault has nowhere to go either";
+	}
+	if (l->stack || on_sealed_stack(g, ev, l)) {
+		l->v.vector = 8;
+		return "double fault: a fault's frame would go to sealed memory";
+	}
 	if (!l->found)
 		return ev->kind == RF_EVENT_WRITE
 			       ? "general protection fault after the store (instruction not found)"
 			       : "general protection fault (instruction not found)";
-	memcpy(l->v.gpr, l->store.before.gpr, sizeof(l->v.gpr));
-	l->v.rip = l->store.rip.v;
-	l->v.rflags = l->store.before.rflags;
 	l->v.error_code = PF_PRESENT | PF_WRITE | (user ? PF_USER : 0);
 	if (!rf_pt_translate(&g->mem, &l->paging, l->store.target, &t) && t.writable) {
 		if (user) {
@@ -154,8 +163,8 @@ static const char *fault(struct rf_guest *g, const struct rf_msg_event *ev, stru
 	return "page fault at the store";
 }
 
-static int conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct look *l,
-		    const struct rf_facts *facts)
+int rf_conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_look *l,
+		const struct rf_facts *facts)
 {
 	struct rf_decision d;
 
@@ -195,7 +204,7 @@ static int conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct lo
 	return rf_decide(g, &l->r, &l->v);
 }
 
-static enum rf_fact_region fact_region(const struct rf_measured *m)
+enum rf_fact_region rf_fact_region_of(const struct rf_measured *m)
 {
 	if (!m)
 		return RF_FACT_REGION_UNKNOWN;
@@ -233,9 +242,9 @@ static bool allowed_patch(const struct rf_guest *g, const struct rf_facts *facts
 int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	const struct rf_measured *m = rf_guest_region(g, ev->write.gpa);
-	struct rf_facts facts = { .kind = RF_FACT_WRITE, .region = fact_region(m) };
+	struct rf_facts facts = { .kind = RF_FACT_WRITE, .region = rf_fact_region_of(m) };
 	struct rf_patch_result patch = { 0 };
-	struct look l;
+	struct rf_look l;
 	uint64_t gva = 0;
 
 	if (ev->write.len < 1 || ev->write.len > RF_EVENT_BYTES)
@@ -260,8 +269,8 @@ int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev)
 			return rf_answer(g, ev,
 					 g->table->kernel ? RF_VERDICT_SETTLE : RF_VERDICT_ALLOW);
 	}
-	look_at(g, ev, "write", &l);
-	find_store(g, ev, &l);
+	rf_look_at(g, ev, "write", &l);
+	rf_look_for_store(g, ev, &l);
 	l.r.detail = patch.why;
 	l.half_way = rf_patches_under_way(g, gva, ev->write.len);
 	l.r.region = m ? rf_region_text(m->region.kind) : "unknown";
@@ -279,62 +288,7 @@ int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev)
 		facts.patch = RF_FACT_PATCH_NOT_A_SITE;
 		l.r.detail = "one instruction wrote to two sealed places";
 	}
-	return conclude(g, ev, &l, &facts);
-}
-
-/* xsave and its kin have no fixed size: SDM vol. 1 13.4, with all of today's components 11 KiB. */
-#define STATE_MAX (16u << 10)
-
-/*
- * Moves the store's target on to the first byte that is sealed; pages side by side in the guest's
- * address space need not be neighbours in memory. NULL: none is. What is not mapped cannot have
- * been written either.
- */
-static const struct rf_measured *sealed_part(struct rf_guest *g, struct look *l)
-{
-	uint64_t size = l->store.size ? l->store.size : STATE_MAX;
-	/* An offset: the operand may end the address space. */
-	uint64_t at = l->store.target.v - l->store.operand.v;
-
-	while (at < size) {
-		rf_gva gva = rf_gva_of(l->store.operand.v + at);
-		const struct rf_measured *m = NULL;
-		struct rf_translation t;
-
-		if (!rf_pt_translate(&g->mem, &l->paging, gva, &t))
-			m = rf_guest_region(g, t.gpa.v);
-		if (m) {
-			l->store.target = gva;
-			l->store.gpa = t.gpa;
-			l->r.gpa = t.gpa.v;
-			l->r.len = l->store.size ? (uint32_t)(size - at) : 0;
-			return m;
-		}
-		at += RF_PAGE_SIZE - gva.v % RF_PAGE_SIZE;
-	}
-	return NULL;
-}
-
-int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev)
-{
-	struct rf_facts facts = { .kind = RF_FACT_EMULATION };
-	struct rf_translation t;
-	struct look l;
-
-	look_at(g, ev, "emulation", &l);
-	find_store(g, ev, &l);
-	if (l.found && !rf_pt_translate(&g->mem, &l.paging, l.store.target, &t)) {
-		const struct rf_measured *m = sealed_part(g, &l);
-
-		facts.region = m ? fact_region(m) : RF_FACT_REGION_OUTSIDE;
-		if (m) {
-			l.r.has_target = true;
-			rf_name_address(g, &l.paging, m->region.gva + (l.r.gpa - m->region.gpa),
-					&l.r.target);
-			l.r.region = rf_region_text(m->region.kind);
-		}
-	}
-	return conclude(g, ev, &l, &facts);
+	return rf_conclude(g, ev, &l, &facts);
 }
 
 static void describe_msr(const struct rf_msg_event *ev, const char *name, uint64_t pinned,
@@ -350,15 +304,15 @@ static int judge_msr(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_
 {
 	const struct rf_facts facts = { .kind = RF_FACT_MSR, .msr = fact };
 	char detail[128];
-	struct look l;
+	struct rf_look l;
 
-	look_at(g, ev, "msr", &l);
+	rf_look_at(g, ev, "msr", &l);
 	l.r.has_writer = l.r.has_target = true;
 	rf_name_address(g, &l.paging, ev->regs.rip, &l.r.writer);
 	rf_name_address(g, &l.paging, ev->msr.value, &l.r.target);
 	describe_msr(ev, name, pinned, detail, sizeof(detail));
 	l.r.detail = detail;
-	return conclude(g, ev, &l, &facts);
+	return rf_conclude(g, ev, &l, &facts);
 }
 
 int rf_judge_found_msr(struct rf_guest *g, const struct rf_msg_event *ev)
@@ -391,9 +345,9 @@ int rf_judge_cr(struct rf_guest *g, const struct rf_msg_event *ev)
 	const char *reg = cr4_bits ? "CR4" : "CR0";
 	struct rf_facts facts = { .kind = RF_FACT_CONTROL_LATE };
 	char names[RF_CONTROL_NAMES], detail[192];
-	struct look l;
+	struct rf_look l;
 
-	look_at(g, ev, "control-register", &l);
+	rf_look_at(g, ev, "control-register", &l);
 	if (ev->cr.interrupted && !(cr0_bits && cr4_bits))
 		l.mov = rf_control_mov(g, &l.paging, &ev->regs, cr4_bits ? 4 : 0, value);
 	if (l.mov)
@@ -406,7 +360,7 @@ int rf_judge_cr(struct rf_guest *g, const struct rf_msg_event *ev)
 	snprintf(detail, sizeof(detail), "%s cleared: %s <- 0x%llx%s", names, reg,
 		 (unsigned long long)value, l.mov ? "" : "; the guest ran on for a while");
 	l.r.detail = detail;
-	return conclude(g, ev, &l, &facts);
+	return rf_conclude(g, ev, &l, &facts);
 }
 
 int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev)
@@ -419,13 +373,13 @@ int rf_judge_load(struct rf_guest *g, const struct rf_msg_event *ev, const struc
 {
 	bool load = facts->kind == RF_FACT_LOAD && ev->trap.kind < RF_TRAP_MOV_CR0;
 	struct rf_decision d;
-	struct look l;
+	struct rf_look l;
 
-	look_at(g, ev,
-		load || ev->kind == RF_EVENT_TABLES ? "table"
-		: ev->kind == RF_EVENT_MSR_FOUND    ? "msr"
-						    : "control-register",
-		&l);
+	rf_look_at(g, ev,
+		   load || ev->kind == RF_EVENT_TABLES ? "table"
+		   : ev->kind == RF_EVENT_MSR_FOUND    ? "msr"
+						       : "control-register",
+		   &l);
 	if (value)
 		l.v.table = *value;
 	/* Should KVM refuse the value, the guest gets the fault. */
@@ -440,17 +394,17 @@ int rf_judge_load(struct rf_guest *g, const struct rf_msg_event *ev, const struc
 	rf_name_address(g, &l.paging, target, &l.r.target);
 	l.r.detail = detail;
 	l.nothing_to_apply = load && !value;
-	return conclude(g, ev, &l, facts);
+	return rf_conclude(g, ev, &l, facts);
 }
 
 int rf_judge_kexec(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	const struct rf_facts facts = { .kind = RF_FACT_KEXEC };
-	struct look l;
+	struct rf_look l;
 
-	look_at(g, ev, "kexec", &l);
+	rf_look_at(g, ev, "kexec", &l);
 	l.r.has_writer = true;
 	rf_name_address(g, &l.paging, ev->regs.rip, &l.r.writer);
 	l.r.detail = "another kernel was to take over";
-	return conclude(g, ev, &l, &facts);
+	return rf_conclude(g, ev, &l, &facts);
 }

@@ -115,6 +115,13 @@ void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva
 /* --- judge.c -------------------------------------------------------------- */
 int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev);
+/*
+ * RIP stands still. A store to sealed memory, or a stack or descriptor table there that the CPU
+ * stores to by itself: a record and a fault. Anything else goes on without either.
+ */
+int rf_judge_stalled(struct rf_guest *g, const struct rf_msg_event *ev);
+/* An event whose frame could not be stored: a record and a double fault, unless it is not ours. */
+int rf_judge_delivery(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_msr(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_cr(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_found_msr(struct rf_guest *g, const struct rf_msg_event *ev);

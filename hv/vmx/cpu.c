@@ -170,6 +170,9 @@ static int inject(struct rf_vcpu *v, uint8_t vector, bool has_error, uint32_t er
 	e.exception.has_error_code = has_error;
 	e.exception.error_code = error;
 	e.exception_has_payload = 0;
+	/* What could not be delivered led to it. */
+	if (vector == 8)
+		e.interrupt.injected = e.nmi.injected = 0;
 	return rf_kvm(v->fd, KVM_SET_VCPU_EVENTS, &e);
 }
 
@@ -178,18 +181,13 @@ int rf_cpu_inject(struct rf_vcpu *v, uint8_t vector)
 	return inject(v, vector, false, 0);
 }
 
-int rf_cpu_inject_error(struct rf_vcpu *v, uint8_t vector)
-{
-	return inject(v, vector, true, 0);
-}
-
 int rf_arch_fault(struct rf_vcpu *v, const struct rf_msg_verdict *verdict)
 {
 	struct kvm_regs r;
 	struct kvm_sregs s;
 	int err;
 
-	if (verdict->vector != 13 && verdict->vector != 14)
+	if (verdict->vector != 8 && verdict->vector != 13 && verdict->vector != 14)
 		return -EINVAL;
 	gpr_to_regs(verdict->gpr, &r);
 	r.rip = verdict->rip;

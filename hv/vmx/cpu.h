@@ -53,8 +53,6 @@ extern struct rf_cpu_can {
 
 /* An exception without an error code, registers as they are. */
 int rf_cpu_inject(struct rf_vcpu *v, uint8_t vector);
-/* The same with error code 0. */
-int rf_cpu_inject_error(struct rf_vcpu *v, uint8_t vector);
 int rf_cpu_get_msr(struct rf_vcpu *v, uint32_t index, uint64_t *value);
 int rf_cpu_set_msr(struct rf_vcpu *v, uint32_t index, uint64_t value);
 /* Could the guest set these bits of EFER without us? */

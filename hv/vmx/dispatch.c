@@ -18,14 +18,6 @@
 
 /* --- MSRs ---------------------------------------------------------------------- */
 
-/* KVM reads msr.error when it goes on: set, the guest gets #GP. The CPU itself refuses some values.
- */
-static enum rf_next let_msr(struct rf_vcpu *v, const struct rf_exit *e)
-{
-	v->run->msr.error = rf_cpu_set_msr(v, e->msr.index, e->msr.value) != 0;
-	return RF_AGAIN;
-}
-
 static enum rf_next ask_msr(struct rf_vcpu *v, const struct rf_exit *e, uint64_t pinned)
 {
 	rf_event_new(v);
@@ -45,10 +37,12 @@ static enum rf_next on_kernel_msr(struct rf_vcpu *v, const struct rf_exit *e)
 	v->arch->left_behind = false;
 	switch (rf_life_entry(e->msr.value, &known)) {
 	case RF_ENTRY_KNOWN:
-		return let_msr(v, e); /* further CPUs load what the first one did */
+		return rf_msr_let(v, e->msr.index,
+				  e->msr.value); /* further CPUs load what the first one did */
 	case RF_ENTRY_PINNED:
 		/* A guest's guest has a kernel of its own. */
-		return rf_cpu_nested(v) ? let_msr(v, e) : ask_msr(v, e, known);
+		return rf_cpu_nested(v) ? rf_msr_let(v, e->msr.index, e->msr.value)
+					: ask_msr(v, e, known);
 	case RF_ENTRY_NEW:
 		break;
 	}
@@ -69,7 +63,9 @@ static enum rf_next on_pinned_msr(struct rf_vcpu *v, const struct rf_exit *e)
 	if (!rf_msr_pinned(e->msr.index, &pin) ||
 	    (pin.how == RF_PIN_VALUE && !((e->msr.value ^ pin.value) & pin.mask)) ||
 	    rf_cpu_nested(v) || rf_cpu_in_smm(v))
-		return let_msr(v, e); /* in SMM the firmware's own; RSM loads the kernel's again */
+		return rf_msr_let(
+			v, e->msr.index,
+			e->msr.value); /* in SMM the firmware's own; RSM loads the kernel's again */
 	return ask_msr(v, e, pin.value);
 }
 
@@ -97,40 +93,51 @@ static enum rf_next on_trap(struct rf_vcpu *v, const struct rf_exit *e)
 	ev->trap.gpa = site.gpa;
 	ev->trap.kind = site.kind;
 	ev->trap.len = site.len;
-	if (rf_cpu_get_tables(v, &ev->tables))
-		rf_fatal("a vCPU's registers could not be read");
+	rf_arch_describe(v);
 	rf_event_post(v, RF_EVENT_TRAP);
 	return RF_WAIT;
 }
 
 /* --- stores of the CPU's own ------------------------------------------------------ */
 
-/* Is any event being delivered, by what KVM would deliver on the next entry? */
-static bool delivers(struct rf_vcpu *v)
+#define NMI 2
+#define NO_VECTOR UINT32_MAX
+
+/*
+ * Which event is being delivered, by what KVM would deliver on the next entry. INT3 and INT n are
+ * not told, they are executed again (x86.c kvm_vcpu_ioctl_x86_get_vcpu_events()): NO_VECTOR.
+ */
+static uint32_t delivers(struct rf_vcpu *v)
 {
 	struct kvm_vcpu_events e;
 
 	if (rf_kvm(v->fd, KVM_GET_VCPU_EVENTS, &e))
 		rf_fatal("a vCPU's events could not be read");
-	return e.exception.injected || e.exception.pending || e.interrupt.injected ||
-	       e.nmi.injected;
+	return e.exception.injected   ? e.exception.nr
+	       : e.interrupt.injected ? e.interrupt.nr
+	       : e.nmi.injected	      ? NMI
+				      : NO_VECTOR;
 }
 
 /*
  * A CPU may say that an event was being delivered when none was: the emulated host's leaves the
  * type of the last one in the VMCB, and KVM's svm_check_emulate_instruction() looks at no more
- * (6.14 and later; QEMU target/i386/tcg/seg_helper.c do_interrupt_all() clears the valid bit
- * alone). Running again then performs the store as ever. Once: twice in a row it is not believed.
+ * (seen on a 7.3 host; QEMU target/i386/tcg/seg_helper.c do_interrupt_all() clears the valid bit
+ * alone). Running again then performs the store as ever. Once: twice in a row it is believed, as of
+ * INT3 nothing else tells.
  */
 static enum rf_next on_undelivered(struct rf_vcpu *v, const struct rf_exit *e)
 {
-	if (!v->arch->delivery_failed && !delivers(v)) {
+	uint32_t vector = delivers(v);
+
+	if (!v->arch->delivery_failed && vector == NO_VECTOR) {
 		v->arch->delivery_failed = true;
 		return RF_AGAIN;
 	}
 	rf_event_new(v);
 	v->wait.event.delivery.gpa = e->delivery.gpa;
-	v->wait.event.delivery.vector = e->delivery.vector;
+	v->wait.event.delivery.vector = vector;
+	rf_arch_describe(v);
 	rf_exit_save(v, &v->wait.saved);
 	rf_event_post(v, RF_EVENT_DELIVERY);
 	return RF_WAIT;
@@ -259,11 +266,10 @@ enum rf_next rf_arch_after_run(struct rf_vcpu *v, int *err)
 	if (!*err)
 		what = rf_exit_decode(&e);
 	rf_gate_leave(v);
-	if (*err)
-		return RF_TO_VMM;
-	if (what == RF_UNDELIVERED)
+	/* A kick in between says nothing. */
+	if (*err || what == RF_UNDELIVERED)
 		v->arch->delivery_failed = failed_before;
-	return dispatch(v, &e, what);
+	return *err ? RF_TO_VMM : dispatch(v, &e, what);
 }
 
 /* --- before it runs on ---------------------------------------------------------------- */
@@ -292,6 +298,7 @@ enum rf_next rf_arch_look(struct rf_vcpu *v)
 		return RF_WAIT;
 	}
 	if (rf_tables_stalled(v)) {
+		rf_arch_describe(v);
 		rf_event_post(v, RF_EVENT_STALLED);
 		return RF_WAIT;
 	}

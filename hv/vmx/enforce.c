@@ -13,27 +13,23 @@ static void count(bool allowed)
 }
 
 /* The exit waits in wait.saved: run->msr.error is what KVM reads next. */
-static int answer_msr(struct rf_vcpu *v, bool allowed)
+static enum rf_next answer_msr(struct rf_vcpu *v, bool allowed)
 {
 	const struct rf_msg_event *ev = &v->wait.event;
 
 	rf_exit_restore(v, &v->wait.saved);
 	count(allowed);
-	if (!allowed) {
-		v->run->msr.error = 1; /* #GP */
-		return 0;
-	}
-	/* A value that the CPU itself would refuse is the guest's own fault. */
-	v->run->msr.error = rf_cpu_set_msr(v, ev->msr.index, ev->msr.value) != 0;
-	return 0;
+	if (allowed)
+		return rf_msr_let(v, ev->msr.index, ev->msr.value);
+	v->run->msr.error = 1; /* #GP */
+	return RF_AGAIN;
 }
 
 int rf_arch_answer_entry(struct rf_vcpu *v, bool allowed)
 {
-	int err = answer_msr(v, allowed);
-
+	answer_msr(v, allowed);
 	/* The kernel is known by its entry from now on: it must have it. */
-	return err ? err : allowed && v->run->msr.error ? -EIO : 0;
+	return allowed && v->run->msr.error ? -EIO : 0;
 }
 
 /* The bits are set again already. */
@@ -48,32 +44,21 @@ static int enforce_cr(struct rf_vcpu *v, bool allowed)
 	return v->wait.verdict.vector ? rf_arch_fault(v, &v->wait.verdict) : 0;
 }
 
-/*
- * The frame of an event did not reach memory. What a CPU whose stack cannot be written does next is
- * a double fault (SDM vol. 3A table 6-5), on a stack of its own.
- */
-static int enforce_delivery(struct rf_vcpu *v)
+/* A stack that cannot be written to, and a double fault's neither: what a CPU does is shut down. */
+static enum rf_next shut_down(struct rf_vcpu *v)
 {
-	struct kvm_vcpu_events e;
-	int err = rf_kvm(v->fd, KVM_GET_VCPU_EVENTS, &e);
-
-	v->wait.saved.reason = 0;
-	if (err)
-		return err;
-	e.interrupt.injected = 0;
-	e.nmi.injected = 0;
-	err = rf_kvm(v->fd, KVM_SET_VCPU_EVENTS, &e);
-	return err ? err : rf_cpu_inject_error(v, 8);
+	v->run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return RF_TO_VMM;
 }
 
 enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 {
-	bool allowed = v->wait.verdict.verdict == RF_VERDICT_ALLOW;
+	enum rf_verdict verdict = v->wait.verdict.verdict;
+	bool allowed = verdict == RF_VERDICT_ALLOW;
 
 	switch (v->wait.event.kind) {
 	case RF_EVENT_MSR:
-		*err = answer_msr(v, allowed);
-		break;
+		return answer_msr(v, allowed);
 	case RF_EVENT_CR:
 		*err = enforce_cr(v, allowed);
 		break;
@@ -99,14 +84,19 @@ enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 		if (allowed)
 			break;
 		count(false);
+		if (verdict == RF_VERDICT_NOT_OURS)
+			return shut_down(v);
 		*err = rf_arch_fault(v, &v->wait.verdict);
 		break;
 	case RF_EVENT_DELIVERY:
-		/* ALLOW: the CPU only said so. */
+		if (verdict == RF_VERDICT_NOT_OURS) {
+			rf_count(RF_COUNT_NOT_OURS);
+			break;
+		}
 		count(allowed);
 		v->wait.saved.reason = 0;
 		if (!allowed)
-			*err = enforce_delivery(v);
+			*err = rf_arch_fault(v, &v->wait.verdict);
 		break;
 	default:
 		*err = -EBADMSG;

@@ -49,7 +49,6 @@ struct rf_exit rf_exit_copy(struct rf_vcpu *v)
 			 * its exit and why; the address, where there is one; the last CPU. */
 			e.delivery.gpa =
 				run->internal.ndata >= 5 ? run->internal.data[3] : UINT64_MAX;
-			e.delivery.vector = (uint32_t)run->internal.data[0] & 0xff;
 			break;
 		}
 		if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION)

@@ -75,6 +75,12 @@ static struct kvm_segment segment(const struct rf_table *t, uint8_t type)
 	};
 }
 
+void rf_arch_describe(struct rf_vcpu *v)
+{
+	if (rf_cpu_get_tables(v, &v->wait.event.tables))
+		rf_fatal("a vCPU's registers could not be read");
+}
+
 static void put_dtable(struct kvm_dtable *d, const struct rf_table *t)
 {
 	d->base = t->base;
@@ -204,6 +210,8 @@ bool rf_tables_stalled(struct rf_vcpu *v)
 	struct rf_kept *k = &v->arch->kept;
 	struct kvm_regs r;
 
+	if (v->exited)
+		return false; /* it came back by itself */
 	if (rf_kvm(v->fd, KVM_GET_REGS, &r))
 		rf_fatal("a vCPU's registers could not be read");
 	if (memcmp(&r, &k->stood, sizeof(r))) {
@@ -219,6 +227,13 @@ bool rf_tables_stalled(struct rf_vcpu *v)
 static bool same(const struct rf_table *a, const struct rf_table *b)
 {
 	return !memcmp(a, b, sizeof(*a));
+}
+
+/* Only what was changed; the VMM may have loaded another state while the verdict was awaited. */
+static bool goes_back(const struct rf_table *now, const struct rf_table *bad,
+		      const struct rf_table *kept)
+{
+	return same(now, bad) && !same(bad, kept);
 }
 
 int rf_tables_enforce(struct rf_vcpu *v, bool allowed)
@@ -237,15 +252,14 @@ int rf_tables_enforce(struct rf_vcpu *v, bool allowed)
 	err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
 	if (err)
 		return err;
-	/* The VMM may have loaded another state while the verdict was awaited. */
 	now = of_sregs(&s);
-	if (same(&now.idt, &bad->idt))
+	if (goes_back(&now.idt, &bad->idt, &kept->idt))
 		put_dtable(&s.idt, &kept->idt);
-	if (same(&now.gdt, &bad->gdt))
+	if (goes_back(&now.gdt, &bad->gdt, &kept->gdt))
 		put_dtable(&s.gdt, &kept->gdt);
-	if (same(&now.ldt, &bad->ldt))
+	if (goes_back(&now.ldt, &bad->ldt, &kept->ldt))
 		s.ldt = segment(&kept->ldt, TYPE_LDT);
-	if (same(&now.tr, &bad->tr))
+	if (goes_back(&now.tr, &bad->tr, &kept->tr))
 		s.tr = segment(&kept->tr, TYPE_TSS_BUSY);
 	return rf_kvm(v->fd, KVM_SET_SREGS, &s);
 }

@@ -14,6 +14,25 @@
 #define CODE UINT64_C(0xffffffff81000000)
 #define DATA UINT64_C(0xffff888000002000)
 
+static void check(struct rf_disasm *d, const struct rf_kernel *k, const struct fake_guest *g,
+		  const struct rf_store_seen *seen)
+{
+	struct rf_store out;
+
+	memset(&out, 0xee, sizeof(out));
+	if (rf_store_find(d, k, &g->m, &g->p, seen, &out))
+		return;
+	if (!out.insn_len || out.insn_len > 15 || out.before.rip != out.rip.v ||
+	    out.target.v < out.operand.v ||
+	    (out.size && out.target.v - out.operand.v >= out.size) ||
+	    !memchr(out.text, 0, sizeof(out.text)))
+		abort();
+	if (!seen->rip_after && out.rip.v != seen->regs.rip)
+		abort();
+	if (seen->gpa.v != RF_STORE_GPA_UNKNOWN && out.gpa.v != seen->gpa.v)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -21,7 +40,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct rf_disasm *d;
 	static const uint8_t bytes[256];
 	struct rf_store_seen seen = { .bytes = bytes };
-	struct rf_store out;
 	size_t code;
 
 	if (size < 29)
@@ -53,17 +71,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	seen.regs.rflags = data[3] & 0x20 ? 1 << 10 : 0;
 	seen.regs.gs_base = DATA;
 	seen.regs.rip = CODE + (seen.rip_after ? code : data[1] % code);
-	memset(&out, 0xee, sizeof(out));
-	if (rf_store_find(d, data[3] & 0x40 ? NULL : &g.k, &g.m, &g.p, &seen, &out))
-		return 0;
-	if (!out.insn_len || out.insn_len > 15 || out.before.rip != out.rip.v ||
-	    out.target.v < out.operand.v ||
-	    (out.size && out.target.v - out.operand.v >= out.size) ||
-	    !memchr(out.text, 0, sizeof(out.text)))
-		abort();
-	if (!seen.rip_after && out.rip.v != seen.regs.rip)
-		abort();
-	if (seen.gpa.v != RF_STORE_GPA_UNKNOWN && out.gpa.v != seen.gpa.v)
-		abort();
+	check(d, data[3] & 0x40 ? NULL : &g.k, &g, &seen);
+	/* The same place asked about by a vCPU that stands still on it. */
+	seen.rip_after = false;
+	seen.len = 0;
+	seen.gpa = rf_gpa_of(RF_STORE_GPA_UNKNOWN);
+	check(d, NULL, &g, &seen);
 	return 0;
 }

@@ -1,6 +1,6 @@
 FUZZERS += fuzz_store fuzz_textpatch fuzz_textpatch_live fuzz_poker
 fuzz_store_SRCS = tests/fuzz/fuzz_store.c tests/unit/fake_guest.c introspection/disasm.c \
-	introspection/store.c introspection/store_insn.c
+	introspection/store.c introspection/store_insn.c introspection/store_raw.c
 fuzz_poker_SRCS = tests/fuzz/fuzz_poker.c tests/unit/fake_guest.c introspection/textpatch_poker.c \
 	introspection/entry.c introspection/disasm.c
 fuzz_textpatch_SRCS = tests/fuzz/fuzz_textpatch.c tests/unit/fake_guest.c $(TEXTPATCH_SRCS)

@@ -249,7 +249,7 @@ void cr_rules(void)
 	CHECK_EQ(pin(kernel), -EALREADY);
 	CHECK_EQ(page->cr4_pinned, PGE);
 	mark(c);
-	CHECK_EQ(cpu_set_msr(c, LSTAR, 0), 0);
+	machine_reset();
 	CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
 	CHECK_EQ(page->cr4_pinned | page->cr0_pinned | page->slots[0], 0);
 	CHECK_EQ(monitor_board()->cr4_pinned, 0);

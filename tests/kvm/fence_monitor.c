@@ -162,7 +162,6 @@ void reset_while_held(void)
 {
 	struct cpu *c;
 	struct rf_msg_event ev;
-	struct kvm_regs r = { .rflags = 2 };
 
 	sealed_machine(1);
 	c = &vm.cpus[0];
@@ -171,8 +170,7 @@ void reset_while_held(void)
 	atomic_store(&c->stop, 1);
 	cpu_kick(c);
 	CHECK_EQ(cpu_wait(c), KVM_EXIT_INTR);
-	CHECK_EQ(cpu_ioctl(c, KVM_SET_REGS, &r), 0);
-	CHECK_EQ(cpu_set_msr(c, LSTAR, 0), 0);
+	machine_reset();
 	monitor_event(2, RF_EVENT_RESET);
 	monitor_allow(ev.id);
 	usleep(50000);
@@ -196,7 +194,7 @@ void reset_while_kernel_held(void)
 	atomic_store(&c->stop, 1);
 	cpu_kick(c);
 	CHECK_EQ(cpu_wait(c), KVM_EXIT_INTR);
-	CHECK_EQ(cpu_set_msr(c, LSTAR, 0), 0);
+	machine_reset();
 	r.rip = CODE + 0x800;
 	CHECK_EQ(cpu_ioctl(c, KVM_SET_REGS, &r), 0);
 	monitor_event(1, RF_EVENT_RESET);

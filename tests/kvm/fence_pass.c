@@ -4,7 +4,7 @@
 #include <sys/eventfd.h>
 
 #include "hv/fence.h"
-#include "hv/vm.h"
+#include "hv/vcpu.h"
 #include "tests/kvm/scenario.h"
 
 GUEST(p_out, "mov $0x5a, %al\n out %al, $0x80\n in $0x81, %al");

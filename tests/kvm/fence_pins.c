@@ -218,7 +218,7 @@ void reset_unpins(void)
 	c = &vm.cpus[0];
 	monitor_set_judge(deny_msrs);
 	CHECK_EQ(writes(c, STAR, 5), 13);
-	CHECK_EQ(cpu_set_msr(c, LSTAR, 0), 0);
+	machine_reset();
 	CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
 	CHECK_EQ(writes(c, STAR, 5), 0);
 	CHECK_EQ(msr(c, STAR), 5);

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "hv/vm.h"
+#include "hv/text.h"
 #include "patch/table.h"
 #include "tests/kvm/scenario.h"
 
@@ -42,7 +42,7 @@ static void give_table(uint64_t kernel)
 	memcpy(t->shapes[0].forms[1].bytes, other, 5);
 	t->sites[0] = (struct rf_patch_site){ .at = SITE - SEALED, .kind = RF_SITE_JUMP_LABEL };
 	t->kernel = kernel;
-	CHECK_EQ(rf_patch_use(fd), 0);
+	CHECK_EQ(rf_text_use(fd), 0);
 	munmap(t, sizeof(*t));
 	close(fd);
 }
@@ -136,7 +136,7 @@ void text_poked(void)
 	CHECK(!memcmp(sealed_copy(SITE), other, 5));
 	CHECK_EQ(monitor_events(), 1);
 
-	CHECK_EQ(cpu_set_msr(&vm.cpus[0], LSTAR, 0), 0); /* as a reset does */
+	machine_reset();
 	CHECK_EQ(monitor_board()->traps_count, 0);
 }
 
@@ -209,7 +209,7 @@ void kexec_let(void)
 	CHECK(!sealed_copy(TRAP));
 	/* The next one. */
 	kernel = kernel_starts(3);
-	CHECK_EQ(seal_both(kernel), 0);
+	CHECK_EQ(seal_both_fresh(kernel), 0);
 	kernel_goes_on(kernel);
 	CHECK_EQ(monitor_board()->state, RF_VM_SEALED);
 }

@@ -6,7 +6,8 @@
 #include <sys/mman.h>
 
 #include "hv/fence.h"
-#include "hv/vm.h"
+#include "hv/base.h"
+#include "hv/guestmem.h"
 #include "tests/kvm/scenario.h"
 
 GUEST(g_lstar, "wrmsr\n rdmsr");

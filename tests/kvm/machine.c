@@ -70,7 +70,7 @@ static void tables(void)
 	}
 }
 
-static void long_mode(struct cpu *c)
+void cpu_long_mode(struct cpu *c)
 {
 	struct kvm_segment code = { .type = 11, .s = 1, .present = 1, .l = 1, .g = 1,
 				    .limit = ~0u, .selector = 8 };
@@ -118,7 +118,7 @@ struct cpu *machine_add_cpu(void)
 	c->run = mmap(NULL, vm.run_size, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, 0);
 	CHECK(c->run != MAP_FAILED);
 	set_cpuid(c);
-	long_mode(c);
+	cpu_long_mode(c);
 	return c;
 }
 
@@ -151,6 +151,62 @@ void machine_create(unsigned cpus)
 	CHECK_EQ(machine_slot(0, 0, 0, RAM_SIZE, vm.ram), 0);
 	while (cpus--)
 		machine_add_cpu();
+}
+
+/* --- reset --------------------------------------------------------------------------------------------- */
+
+void cpu_put_mp_state(struct cpu *c)
+{
+	struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_RUNNABLE };
+
+	CHECK_EQ(cpu_ioctl(c, KVM_SET_MP_STATE, &mp), 0);
+}
+
+void cpu_put_reset(struct cpu *c)
+{
+	struct kvm_regs r = { .rip = 0xfff0, .rflags = 2 };
+	struct kvm_sregs s;
+
+	/* In QEMU's order: target/i386/kvm/kvm.c kvm_arch_put_registers(). */
+	CHECK_EQ(cpu_ioctl(c, KVM_GET_SREGS, &s), 0);
+	s.cr0 = 0x60000010;
+	s.cr2 = s.cr3 = s.cr4 = s.efer = 0;
+	s.cs = (struct kvm_segment){ .base = 0xffff0000, .limit = 0xffff, .selector = 0xf000, .type = 11,
+				     .present = 1, .s = 1 };
+	s.ds = s.es = s.ss = s.fs = s.gs = (struct kvm_segment){ .limit = 0xffff, .type = 3, .present = 1,
+								 .s = 1 };
+	s.idt = s.gdt = (struct kvm_dtable){ .limit = 0xffff };
+	CHECK_EQ(cpu_ioctl(c, KVM_SET_SREGS, &s), 0);
+	CHECK_EQ(cpu_ioctl(c, KVM_SET_REGS, &r), 0);
+	CHECK_EQ(cpu_set_msr(c, 0xc0000082, 0), 0);
+	cpu_put_mp_state(c);
+}
+
+void machine_put_reset(void)
+{
+	for (unsigned i = 0; i < vm.nr_cpus; i++)
+		cpu_put_reset(&vm.cpus[i]);
+}
+
+int machine_settle(void)
+{
+	struct cpu *c = &vm.cpus[0];
+	int result;
+
+	CHECK(!c->running);
+	c->run->immediate_exit = 1;
+	result = cpu_ioctl(c, KVM_RUN, NULL);
+	c->run->immediate_exit = 0;
+	return result;
+}
+
+void machine_reset(void)
+{
+	machine_put_reset();
+	CHECK_EQ(machine_settle(), -1);
+	CHECK_EQ(errno, EINTR);
+	for (unsigned i = 0; i < vm.nr_cpus; i++)
+		cpu_long_mode(&vm.cpus[i]);
 }
 
 /* --- running ------------------------------------------------------------------------------------------ */

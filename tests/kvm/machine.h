@@ -66,6 +66,17 @@ struct cpu *machine_add_cpu(void);
 /* A slot of the VMM. Result and errno of the ioctl. */
 int machine_slot(uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size, const void *hva);
 
+/* The VMM resets the machine: the whole reset state into every vCPU, none of which runs. */
+void machine_put_reset(void);
+/* One vCPU's part of it. */
+void cpu_put_reset(struct cpu *c);
+/* The first vCPU is about to run (what the VMM loaded is looked at then), and does not. -1 with errno, as KVM_RUN. */
+int machine_settle(void);
+/* All of a reset; then every vCPU is in long mode again, as a firmware would have it. */
+void machine_reset(void);
+void cpu_long_mode(struct cpu *c);
+void cpu_put_mp_state(struct cpu *c);
+
 /* Copies the code to the vCPU's page; runs it there on a thread of its own with these registers (RIP, RSP set here). */
 void cpu_start(struct cpu *c, const uint8_t *code, const uint8_t *end, const struct kvm_regs *r);
 /* Waits for an exit that is not EINTR; its reason. */

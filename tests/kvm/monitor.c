@@ -13,6 +13,8 @@
 #define MAX_EVENTS 200000
 #define PATIENCE 20 /* seconds */
 
+struct rf_rules monitor_rules = { .observe = 1, .kexec = 1 };
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t heard = PTHREAD_COND_INITIALIZER;
 static pthread_t thread;
@@ -90,7 +92,7 @@ static void hear(const uint8_t *packet, size_t size)
 
 static void greet(int fd)
 {
-	struct rf_msg_welcome w = { .monitor_pid = (uint32_t)getpid() };
+	struct rf_msg_welcome w = { .monitor_pid = (uint32_t)getpid(), .rules = monitor_rules };
 
 	rf_msg_init(&w.h, RF_MSG_WELCOME, 0);
 	if (manners == MONITOR_REVISION)
@@ -290,9 +292,10 @@ int monitor_watch(uint64_t kernel, uint64_t gpa, uint32_t len, uint64_t value)
 	return monitor_command(&m.h);
 }
 
-static int seal(uint64_t kernel, const struct rf_region *regions, uint32_t count, bool again)
+int monitor_seal_how(uint64_t kernel, const struct rf_region *regions, uint32_t count,
+		     enum rf_seal_how how)
 {
-	struct rf_msg_seal m = { .kernel = kernel, .count = count, .again = again };
+	struct rf_msg_seal m = { .kernel = kernel, .count = count, .how = how };
 
 	for (uint32_t i = 0; i < count && i < RF_SEAL_MAX; i++)
 		m.regions[i] = regions[i];
@@ -302,12 +305,12 @@ static int seal(uint64_t kernel, const struct rf_region *regions, uint32_t count
 
 int monitor_seal(uint64_t kernel, const struct rf_region *regions, uint32_t count)
 {
-	return seal(kernel, regions, count, false);
+	return monitor_seal_how(kernel, regions, count, RF_SEAL_NOW);
 }
 
 int monitor_seal_again(uint64_t kernel, const struct rf_region *regions, uint32_t count)
 {
-	return seal(kernel, regions, count, true);
+	return monitor_seal_how(kernel, regions, count, RF_SEAL_KEPT);
 }
 
 int monitor_pin(const struct rf_msg_pin *m)

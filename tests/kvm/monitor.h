@@ -21,6 +21,9 @@ enum monitor_manners {
 /* Fills *v (made out as ALLOW for ev) and returns true, or false: the test answers later. On the monitor's thread. */
 typedef bool (*monitor_judge)(const struct rf_msg_event *ev, struct rf_msg_verdict *v);
 
+/* Said in WELCOME; all is let unless a scenario says otherwise first. */
+extern struct rf_rules monitor_rules;
+
 /* Listens at path; returns once the socket is there. */
 void monitor_start(const char *path, enum monitor_manners manners);
 /* As if killed: its sockets are closed, what it heard is forgotten. */
@@ -43,6 +46,8 @@ void monitor_allow(uint64_t id);
 /* Commands; the status of their DONE. */
 int monitor_watch(uint64_t kernel, uint64_t gpa, uint32_t len, uint64_t value);
 int monitor_seal(uint64_t kernel, const struct rf_region *regions, uint32_t count);
+int monitor_seal_how(uint64_t kernel, const struct rf_region *regions, uint32_t count,
+		     enum rf_seal_how how);
 int monitor_seal_again(uint64_t kernel, const struct rf_region *regions, uint32_t count);
 /* Any command, made with rf_msg_init(). */
 int monitor_command(struct rf_msg *m);

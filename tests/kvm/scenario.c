@@ -74,14 +74,19 @@ void fill_pattern(void)
 	}
 }
 
+const struct rf_region both_regions[2] = {
+	{ SEALED, SEALED_SIZE, UINT64_C(0xffffffff81000000), RF_REGION_TEXT, 0 },
+	{ OTHER, 0x1000, UINT64_C(0xffffffff82000000), RF_REGION_RODATA, 0 },
+};
+
 int seal_both(uint64_t kernel)
 {
-	const struct rf_region regions[] = {
-		{ SEALED, SEALED_SIZE, UINT64_C(0xffffffff81000000), RF_REGION_TEXT, 0 },
-		{ OTHER, 0x1000, UINT64_C(0xffffffff82000000), RF_REGION_RODATA, 0 },
-	};
+	return monitor_seal(kernel, both_regions, 2);
+}
 
-	return monitor_seal(kernel, regions, 2);
+int seal_both_fresh(uint64_t kernel)
+{
+	return monitor_seal_how(kernel, both_regions, 2, RF_SEAL_FRESH);
 }
 
 uint8_t *sealed_copy(uint64_t gpa)

@@ -24,7 +24,10 @@ uint64_t kernel_starts(unsigned n);
 void kernel_goes_on(uint64_t kernel);
 /* protected_machine(), a kernel, patterned memory, SEALED and OTHER sealed. The kernel's id. */
 uint64_t sealed_machine(unsigned cpus);
+extern const struct rf_region both_regions[2];
 int seal_both(uint64_t kernel);
+/* The same where they were sealed before: a kernel that was booted anew. */
+int seal_both_fresh(uint64_t kernel);
 void fill_pattern(void);
 /* The fence's copy of sealed memory, NULL where it has none. */
 uint8_t *sealed_copy(uint64_t gpa);

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "introspection/disasm.h"
+#include "tests/kvm/store_table.h"
 
 #define RAM 0x20000
 #define SEALED 0x10000 /* two pages, read-only slot */
@@ -402,13 +403,21 @@ static void stores(void **state)
 	print_message("  %zu stores\n", sizeof(cases) / sizeof(cases[0]));
 }
 
+static void table(void **state)
+{
+	if (vm.skip)
+		skip();
+	store_table(state);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(stores) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(stores), cmocka_unit_test(table) };
 
 	int failed = cmocka_run_group_tests(tests, start, stop);
 	int skipped = !failed && vm.skip;
 
-	printf("kvm-store: %d passed, %d failed, %d skipped\n", !failed && !skipped, !!failed, skipped);
+	printf("kvm-store: %d passed, %d failed, %d skipped\n", !failed && !skipped, !!failed,
+	       skipped);
 	return failed;
 }

@@ -1,4 +1,5 @@
-# make hostile: stock QEMU and `ringfence run` on this machine's /dev/kvm, with guests and peers that lie. Needs a KVM, any.
+# make hostile: stock QEMU and `ringfence run`, with guests and peers that lie: on this machine's /dev/kvm, or in the emulated
+# host where that runs no QEMU.
 HOSTILE_MEMORY_SRCS = tests/hostile/memory.c tests/hostile/image.c tests/unit/synth.c $(KALLSYMS_SRCS)
 $(O)/hostile/memory: $(HOSTILE_MEMORY_SRCS:%.c=$(O)/obj/%.o)
 	@mkdir -p $(@D)

@@ -10,10 +10,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import suites
 from build import LabError, locked, out_dir, run
 
 # Meta packages: the newest kernel of each series is what the index says today, never a version written here.
 SERIES = {"6.1": "cloud-amd64", "6.12": "6.12-cloud-amd64"}
+# Of newer suites, and for the host alone: a module for them takes a compiler that Debian 12 has not. The newest of all suites.
+NEWER = {"7": r"linux-image-7\.[\d.]+\S*-cloud-amd64"}
+SUITES = ["trixie-backports", "sid"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,15 @@ class Kernel:
 
     @property
     def vmlinuz(self) -> Path:
-        """The boot image as the package ships it."""
-        return self.tree / "boot" / f"vmlinuz-{self.release}"
+        """The boot image as the package ships it; since 7.2 beside the modules, and the postinst copies it to /boot."""
+        beside = self._modules / "vmlinuz"
+        return beside if beside.exists() else self.tree / "boot" / f"vmlinuz-{self.release}"
+
+    @property
+    def _modules(self) -> Path:
+        """Newer packages name the folder that /lib is a link to."""
+        new = self.tree / "usr/lib/modules" / self.release
+        return new if new.exists() else self.tree / "lib/modules" / self.release
 
     @property
     def headers(self) -> Path:
@@ -36,7 +47,7 @@ class Kernel:
     def module(self, name: str) -> bytes:
         """A module's bytes, unpacked; LabError when the kernel has no such module (it may be built in)."""
         pattern = re.compile(re.escape(name).replace("_", "[-_]") + r"\.ko(\.xz)?")
-        for folder, _, files in os.walk(self.tree / "lib/modules" / self.release):
+        for folder, _, files in os.walk(self._modules):
             for found in files:
                 if pattern.fullmatch(found):
                     body = (Path(folder) / found).read_bytes()
@@ -86,6 +97,27 @@ def _download(flavour: str, debs: Path) -> list[str]:
     return names
 
 
+def _download_newer(pattern: str, debs: Path) -> list[str]:
+    """Fetch the newest kernel of all newer suites into a folder. Its image may be an empty package with two of content."""
+    found: list[tuple[list[int], str, suites.Suite]] = []
+    missing: list[str] = []
+    for suite_name in SUITES:
+        try:
+            suite = suites.Suite(suite_name)
+        except LabError as error:
+            missing.append(str(error))
+            continue
+        for name in suite.names(pattern):
+            version = name.removeprefix("linux-image-").split("+")[0].split("-")[0]
+            found.append(([int(part) for part in version.split(".")], name, suite))
+    if not found:
+        raise LabError("\n".join([f"no {pattern} in {', '.join(SUITES)}", *missing]))
+    _, image, suite = max(found, key=lambda entry: entry[:2])
+    names = [image] + suite.depends(image, r"linux-(binary|modules)-\d.*")
+    suite.download(names, debs)
+    return names
+
+
 def _relocate(headers: Path) -> None:
     """The headers' makefile names /usr/src; make it find its sibling wherever the tree is."""
     makefile = headers / "Makefile"
@@ -97,8 +129,8 @@ def _relocate(headers: Path) -> None:
 
 def get(series: str, refresh: bool = False) -> Kernel:
     """The newest kernel of a series, fetched on first use or when asked to look again."""
-    if series not in SERIES:
-        raise LabError(f"unknown kernel {series}; known: {', '.join(SERIES)}")
+    if series not in SERIES | NEWER:
+        raise LabError(f"unknown kernel {series}; known: {', '.join(SERIES | NEWER)}")
     home = out_dir() / "kernels" / series
     stamp = home / "release"
     with locked(f"kernel-{series}"):
@@ -107,19 +139,22 @@ def get(series: str, refresh: bool = False) -> Kernel:
             shutil.rmtree(home, ignore_errors=True)
             debs = home / "debs"
             debs.mkdir(parents=True)
-            names = _download(SERIES[series], debs)
+            names = _download(SERIES[series], debs) if series in SERIES else _download_newer(NEWER[series], debs)
             tree = home / "tree"
             for deb in sorted(debs.glob("*.deb")):
                 run("dpkg", "-x", deb, tree)
             shutil.rmtree(debs)
             release = names[0].removeprefix("linux-image-")
-            _relocate(tree / "usr/src" / f"linux-headers-{release}")
+            if series in SERIES:
+                _relocate(tree / "usr/src" / f"linux-headers-{release}")
             stamp.write_text(release)
     return Kernel(series, stamp.read_text(), home / "tree")
 
 
 def build_module(kernel: Kernel, sources: Path, name: str) -> Path:
     """An external module out of a folder, built in a copy: kbuild writes beside its sources, and kernels share them."""
+    if kernel.series in NEWER:
+        raise LabError(f"{kernel.series} is a kernel for the emulated host, not for guests")
     work = out_dir() / name / kernel.series
     work.mkdir(parents=True, exist_ok=True)
     wanted = {source.name for source in sources.iterdir() if source.is_file()}

@@ -21,12 +21,15 @@ lab-lifecycle: programs
 lab-lifecycle-short: programs
 	tests/lab/lifecycle.py --host-kernel $(HOST_KERNEL) offline-6.12 nested
 
-# The fence's micro-guests on stock KVM with two-stage paging, where stores to watched pages come as -EFAULT.
+# The fence's micro-guests on stock KVM with two-stage paging, where stores to watched pages come as -EFAULT; and every
+# kind of store there (tests/kvm/store_kinds.c).
 CMOCKA = $(shell readlink -f /usr/lib/x86_64-linux-gnu/libcmocka.so.0)
+CAPSTONE = $(shell readlink -f /usr/lib/x86_64-linux-gnu/libcapstone.so.4)
 .PHONY: kvm-lab
-kvm-lab: $(O)/tests/fence_kvm_plain
+kvm-lab: $(O)/tests/fence_kvm_plain $(O)/tests/store_kvm_plain
 	tests/lab/lab.py run --host-kernel $(HOST_KERNEL) --guests 6.12 --job kvm=tests/lab/jobs/kvm.sh@400 \
-		--file fence_kvm_plain=$(O)/tests/fence_kvm_plain --file libcmocka.so.0=$(CMOCKA)
+		--file fence_kvm_plain=$(O)/tests/fence_kvm_plain --file store_kvm_plain=$(O)/tests/store_kvm_plain \
+		--file libcmocka.so.0=$(CMOCKA) --file libcapstone.so.4=$(CAPSTONE)
 
 # ATTACKS="a,b" picks some. attacks-latency: a bit of CR4 is cleared 100,000 times and never seen clear.
 ATTACKS ?= all
@@ -45,6 +48,12 @@ lab:
 	tests/lab/lab.py probe
 lab-shell: programs
 	tests/lab/lab.py shell --host-kernel $(HOST_KERNEL)
+
+# lab-host7: the fence's micro-guests and every attack on the newest 7.x host (docs/testing.md). Emulated whatever this machine has.
+.PHONY: lab-host7
+lab-host7: programs
+	LAB=emulated $(MAKE) --no-print-directory kvm-lab HOST_KERNEL=7
+	LAB=emulated tests/attacks/attacks.py --kernels 6.12 --cpus 1 --attacks "$(ATTACKS)" --host-kernel 7 --results attacks-host7.json
 
 # lab-vmx: the demo and the attacks on stock kvm_intel with EPT, in Bochs; takes long, so make check leaves it out.
 .PHONY: lab-vmx

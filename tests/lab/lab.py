@@ -68,7 +68,7 @@ def main() -> int:
         command = commands.add_parser(name, help=text)
         command.set_defaults(action=action)
         if name in ("run", "shell"):
-            command.add_argument("--host-kernel", default="6.12", choices=sorted(kernels.SERIES))
+            command.add_argument("--host-kernel", default="6.12", choices=sorted(kernels.SERIES | kernels.NEWER))
             command.add_argument("--smp", type=int, default=2, help="processors of the emulated host")
             command.add_argument("--mem", type=int, default=2048, help="its memory in MiB")
         if name == "run":

@@ -1,7 +1,7 @@
 UNIT_TESTS += test_guest test_guest_late test_takeover test_judge test_judge_policy \
-	test_judge_emulation test_pins test_controls test_sweep test_patches test_tables
+	test_judge_emulation test_judge_stores test_pins test_controls test_sweep test_patches test_tables
 MONITOR_FAKES = tests/unit/fake_monitor.c tests/unit/fake_monitor_kernel.c cli/monitor/controls.c cli/monitor/guest.c \
-	cli/monitor/judge.c cli/monitor/patches.c cli/monitor/pins.c cli/monitor/places.c cli/monitor/report.c cli/monitor/sweep.c \
+	cli/monitor/judge.c cli/monitor/judge_stores.c cli/monitor/patches.c cli/monitor/pins.c cli/monitor/places.c cli/monitor/report.c cli/monitor/sweep.c \
 	cli/monitor/tables.c cli/monitor/traps.c \
 	introspection/descriptor.c introspection/gadget_decode.c hv/proto.c policy/audit.c \
 	policy/audit_tail.c policy/decide.c policy/jsonline.c policy/parse.c policy/patchlog.c patch/judge.c
@@ -11,6 +11,7 @@ test_takeover_SRCS = tests/unit/test_takeover.c $(MONITOR_FAKES)
 test_judge_SRCS = tests/unit/test_judge.c $(MONITOR_FAKES)
 test_judge_policy_SRCS = tests/unit/test_judge_policy.c $(MONITOR_FAKES)
 test_judge_emulation_SRCS = tests/unit/test_judge_emulation.c $(MONITOR_FAKES)
+test_judge_stores_SRCS = tests/unit/test_judge_stores.c $(MONITOR_FAKES)
 test_pins_SRCS = tests/unit/test_pins.c $(MONITOR_FAKES)
 test_controls_SRCS = tests/unit/test_controls.c $(MONITOR_FAKES)
 test_sweep_SRCS = tests/unit/test_sweep.c $(MONITOR_FAKES)
