@@ -320,12 +320,9 @@ static void own_page(const struct rf_overlay *o, uint64_t at, uint8_t *page)
 
 void rf_overlay_put_back(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len)
 {
-	uint8_t own[RF_PAGE_SIZE];
-
-	rf_overlay_write(o, at, bytes, len);
-	memcpy(own, bytes, len);
-	rf_guestmem_show_own(o->gpa.start + at, own, len);
-	mirror(o, at, own, len);
+	for (uint64_t i = 0; i < len; i++)
+		if (!rf_guestmem_stands_in(o->gpa.start + at + i, 1))
+			rf_overlay_write(o, at + i, bytes + i, 1);
 }
 
 static void note_heal(uint64_t gpa, const uint8_t *own, const uint8_t *foreign)
