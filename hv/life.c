@@ -377,17 +377,18 @@ static void release(const struct rf_vcpu *first)
 /* What the VMM made of the guest, told by what KVM holds for all vCPUs; RF_LIFE_EVENTS: nothing. */
 static enum rf_life_event what_was_loaded(bool *announces)
 {
-	bool all_reset = true, runs = false, known = false;
+	bool anew = atomic_load(&rf_vcpus[0].loaded), runs = false, known = false;
 
 	*announces = false;
 	RF_EACH_VCPU(v)
 	{
+		bool by_vmm = atomic_load(&v->loaded);
 		struct rf_cpu_state s;
 
 		look(v, &s);
-		all_reset &= s.class == RF_CPU_RESET;
-		runs |= atomic_load(&v->loaded) &&
-			(s.class == RF_CPU_KERNEL || s.class == RF_CPU_NESTED);
+		/* A guest can leave long mode, and make its entry 0: that it did is no reset. */
+		anew &= s.class == RF_CPU_RESET || (s.class == RF_CPU_OTHER && by_vmm);
+		runs |= by_vmm && (s.class == RF_CPU_KERNEL || s.class == RF_CPU_NESTED);
 		if (s.class != RF_CPU_KERNEL || !s.entry)
 			continue;
 		*announces = true;
@@ -395,10 +396,9 @@ static enum rf_life_event what_was_loaded(bool *announces)
 	}
 	if (runs)
 		return known && rf_guestmem_any_sealed() ? RF_LIFE_RELOADED : RF_LIFE_ARRIVED;
-	/* Whatever the firmware's or a boot loader's state: no kernel runs in it any more. */
-	if (all_reset || (atomic_load(&rf_vcpus[0].loaded) && !*announces))
-		return atomic_load(&rf_vcpus[0].loaded) ? RF_LIFE_RESET : RF_LIFE_EVENTS;
-	return RF_LIFE_EVENTS; /* a CPU that was plugged in */
+	/* Reset, or the firmware's or a boot loader's state: no kernel runs in it any more. Else: a
+	 * CPU that was plugged in. */
+	return anew ? RF_LIFE_RESET : RF_LIFE_EVENTS;
 }
 
 static void take_load(enum rf_life_event event, bool announces, struct rf_life_outcome *out)
@@ -463,6 +463,8 @@ void rf_life_settle(void (*drop)(struct rf_vcpu *v), struct rf_life_outcome *out
 			if (!atomic_load(&v->loaded) && !released)
 				continue;
 			make_moot(v, drop);
+			if (life.announcer == v)
+				life.announcer = NULL; /* its announcement went: another one's */
 			atomic_store(&v->loaded, false);
 		}
 		atomic_store(&loaded, false);
