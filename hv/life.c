@@ -377,7 +377,7 @@ static void release(const struct rf_vcpu *first)
 /* What the VMM made of the guest, told by what KVM holds for all vCPUs; RF_LIFE_EVENTS: nothing. */
 static enum rf_life_event what_was_loaded(bool *announces)
 {
-	bool all_reset = true, runs = false, known = false;
+	bool all_put = true, runs = false, known = false;
 
 	*announces = false;
 	RF_EACH_VCPU(v)
@@ -385,7 +385,7 @@ static enum rf_life_event what_was_loaded(bool *announces)
 		struct rf_cpu_state s;
 
 		look(v, &s);
-		all_reset &= s.class == RF_CPU_RESET;
+		all_put &= atomic_load(&v->loaded) || s.class == RF_CPU_RESET;
 		runs |= atomic_load(&v->loaded) &&
 			(s.class == RF_CPU_KERNEL || s.class == RF_CPU_NESTED);
 		if (s.class != RF_CPU_KERNEL || !s.entry)
@@ -395,10 +395,15 @@ static enum rf_life_event what_was_loaded(bool *announces)
 	}
 	if (runs)
 		return known && rf_guestmem_any_sealed() ? RF_LIFE_RELOADED : RF_LIFE_ARRIVED;
-	/* Whatever the firmware's or a boot loader's state: no kernel runs in it any more. */
-	if (all_reset || (atomic_load(&rf_vcpus[0].loaded) && !*announces))
-		return atomic_load(&rf_vcpus[0].loaded) ? RF_LIFE_RESET : RF_LIFE_EVENTS;
-	return RF_LIFE_EVENTS; /* a CPU that was plugged in */
+	/*
+	 * Whatever the firmware's or a boot loader's state: no kernel runs in it any more. Each
+	 * vCPU was put by the VMM, or never ran: one that the VMM has left where it was runs the
+	 * guest's kernel, whatever LSTAR the guest has given it. Not the boot CPU: a CPU that was
+	 * plugged in.
+	 */
+	if (atomic_load(&rf_vcpus[0].loaded) && all_put && !*announces)
+		return RF_LIFE_RESET;
+	return RF_LIFE_EVENTS;
 }
 
 static void take_load(enum rf_life_event event, bool announces, struct rf_life_outcome *out)
