@@ -450,7 +450,8 @@ static void make_moot(struct rf_vcpu *v, void (*drop)(struct rf_vcpu *v))
 	v->wait.saved.reason = 0;
 }
 
-void rf_life_settle(void (*drop)(struct rf_vcpu *v), struct rf_life_outcome *out)
+void rf_life_settle(void (*drop)(struct rf_vcpu *v),
+		    void (*tell)(const struct rf_life_outcome *out), struct rf_life_outcome *out)
 {
 	*out = (struct rf_life_outcome){ .event = RF_LIFE_EVENTS };
 	pthread_mutex_lock(&rf_vm.lock);
@@ -470,13 +471,15 @@ void rf_life_settle(void (*drop)(struct rf_vcpu *v), struct rf_life_outcome *out
 			make_moot(v, drop);
 			atomic_store(&v->loaded, false);
 		}
+		if (event != RF_LIFE_EVENTS)
+			tell(out);
 		atomic_store(&loaded, false);
 		rf_gate_open();
 	}
 	pthread_mutex_unlock(&rf_vm.lock);
 }
 
-bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v))
+bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v), void (*tell)(void))
 {
 	bool may;
 
@@ -488,6 +491,7 @@ bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v))
 		RF_EACH_VCPU(v)
 		if (v != first)
 			make_moot(v, drop);
+		tell();
 		rf_gate_open();
 	}
 	pthread_mutex_unlock(&rf_vm.lock);

@@ -74,11 +74,13 @@ struct rf_life_outcome {
 /*
  * By a vCPU's thread, outside: looks at what was loaded and takes the step, with every vCPU out.
  * The questions of the vCPUs that were loaded, and of all when seals went, are moot: drop() is
- * called for each.
+ * called for each. tell() is called with what has happened, before any vCPU can announce what comes
+ * next: else the monitor would hear of it first, and forget it again.
  */
-void rf_life_settle(void (*drop)(struct rf_vcpu *v), struct rf_life_outcome *out);
+void rf_life_settle(void (*drop)(struct rf_vcpu *v),
+		    void (*tell)(const struct rf_life_outcome *out), struct rf_life_outcome *out);
 /* A kexec that was let: as rf_life_settle(), for all but `first`. False: the rules forbid it. */
-bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v));
+bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v), void (*tell)(void));
 
 /* May v run? RF_MAY_ANNOUNCE: v is to announce the kernel that the VMM loaded, *entry. */
 enum rf_life_may { RF_MAY_RUN, RF_MAY_NOT_YET, RF_MAY_ANNOUNCE, RF_MAY_NEVER };
