@@ -254,7 +254,7 @@ void cpu_start(struct cpu *c, const uint8_t *code, const uint8_t *end, const str
 	CHECK_EQ(pthread_create(&c->thread, NULL, run_loop, c), 0);
 }
 
-uint32_t cpu_wait(struct cpu *c)
+static void join(struct cpu *c)
 {
 	struct timespec t;
 	int err;
@@ -265,6 +265,11 @@ uint32_t cpu_wait(struct cpu *c)
 	if (err)
 		FAIL("vCPU %u does not come back: %s", c->index, strerror(err));
 	c->running = false;
+}
+
+uint32_t cpu_wait(struct cpu *c)
+{
+	join(c);
 	if (c->result < 0 && atomic_load(&c->stop))
 		return KVM_EXIT_INTR;
 	if (c->result < 0)
@@ -273,9 +278,28 @@ uint32_t cpu_wait(struct cpu *c)
 	return c->run->exit_reason;
 }
 
+int cpu_wait_error(struct cpu *c)
+{
+	join(c);
+	CHECK(c->result < 0);
+	return c->error;
+}
+
 void cpu_kick(struct cpu *c)
 {
 	pthread_kill(c->thread, SIGUSR1);
+}
+
+void cpu_stop(struct cpu *c)
+{
+	atomic_store(&c->stop, 1);
+	for (int i = 0; pthread_tryjoin_np(c->thread, NULL); i++) {
+		CHECK(i < PATIENCE * 200);
+		cpu_kick(c); /* its thread may not have begun yet */
+		usleep(5000);
+	}
+	c->running = false;
+	CHECK(c->result < 0 && c->error == EINTR);
 }
 
 struct kvm_regs cpu_regs(struct cpu *c)

@@ -81,6 +81,10 @@ void cpu_put_mp_state(struct cpu *c);
 void cpu_start(struct cpu *c, const uint8_t *code, const uint8_t *end, const struct kvm_regs *r);
 /* Waits for an exit that is not EINTR; its reason. */
 uint32_t cpu_wait(struct cpu *c);
+/* Waits for a KVM_RUN that fails, and not with EINTR; its errno. */
+int cpu_wait_error(struct cpu *c);
+/* The VMM gets its thread back, wherever the vCPU is held. */
+void cpu_stop(struct cpu *c);
 /* Takes the running vCPU out: a signal whose handler raises immediate_exit, as VMMs do. */
 void cpu_kick(struct cpu *c);
 /* Both, for code that must end in its HLT with no fault; the registers then. */

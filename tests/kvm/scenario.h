@@ -42,6 +42,15 @@ void fault_where_it_is(const struct rf_msg_event *ev, struct rf_msg_verdict *v);
 /* Registers that deny_at_code() gives back. */
 extern struct kvm_regs before;
 
+/* A store there ends in a #PF, and the guest sees there what it saw before. Leaves no judge. */
+void store_is_denied(struct cpu *c, uint64_t gpa);
+/* As VMLOAD has it, or a guest of the guest's: past every filter, and past the fence. */
+void guest_has_msr(struct cpu *c, uint32_t index, uint64_t value);
+/* Waits, up to some seconds, until the guest has changed the eight bytes there. */
+void await_change(uint64_t gpa, uint64_t from);
+/* The body in a process of its own, which must be ended by the fence with these words on stderr. */
+void ends_the_vm(void (*body)(void), const char *said);
+
 typedef void scenario(void);
 
 /* fence_start.c */
@@ -71,5 +80,10 @@ scenario reset_while_kernel_held;
 scenario pinned_msr, pinned_bits, asked_msr, pin_rules, pins_beside_a_filter, reset_unpins;
 /* fence_cr.c */
 scenario cr_put_back, cr_put_back_late, cr_lost_signal, cr_observed, cr_compared, cr_rules, cr_bad_page;
+/* fence_life.c */
+scenario lstar_zero_put_back, part_of_a_reset, reset_beside_a_running_cpu, plugged_cpu_reset;
+scenario restored_waits, restored_beside_zero, restored_nobody, restored_in_smm, restored_denied;
+scenario restored_twice, resets_while_announced, kept_until_another, fifty_seals, alone_in_reset;
+scenario looks_like_reset, told_in_order;
 
 #endif

@@ -126,6 +126,22 @@ static const struct {
 	S(cr_compared),
 	S(cr_rules),
 	S(cr_bad_page),
+	S(lstar_zero_put_back),
+	S(part_of_a_reset),
+	S(alone_in_reset),
+	S(looks_like_reset),
+	S(told_in_order),
+	S(reset_beside_a_running_cpu),
+	S(plugged_cpu_reset),
+	S(restored_waits),
+	S(restored_beside_zero),
+	S(restored_nobody),
+	S(restored_in_smm),
+	S(restored_denied),
+	S(restored_twice),
+	S(resets_while_announced),
+	S(kept_until_another),
+	S(fifty_seals),
 };
 
 int main(int argc, char **argv)
