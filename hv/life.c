@@ -290,6 +290,8 @@ int rf_life_heal(const struct rf_msg_heal *m)
 	err = m->len ? refusal(m->kernel) : 0;
 	if (!err && m->gpa + m->len < m->gpa)
 		err = -EINVAL;
+	if (!err && m->len && rf_life_holds_load())
+		err = -ESTALE; /* another state, perhaps another kernel's */
 	if (!err && m->len)
 		rf_guestmem_heal(m->gpa, m->len);
 	pthread_mutex_unlock(&rf_vm.lock);
@@ -350,6 +352,11 @@ bool rf_life_unsettled(void)
 {
 	return atomic_load(&loaded) || atomic_load(&awaiting) || life.state == RF_VM_HALTED ||
 	       atomic_load(&overdue) == LOOKED_FOR;
+}
+
+bool rf_life_holds_load(void)
+{
+	return atomic_load(&loaded) || life.state == RF_VM_HALTED;
 }
 
 /* Seals, pins and traps go. What was sealed is kept, until another kernel is. */

@@ -65,6 +65,11 @@ bool rf_life_overdue(struct rf_vcpu *v);
 void rf_life_loaded(struct rf_vcpu *v);
 /* Cheap: is there something to look at, or to wait for? */
 bool rf_life_unsettled(void);
+/*
+ * Does the VMM's own memory hold a load that has not been judged yet, or one that does not fit?
+ * What differs there from sealed memory is then no device's doing, and not to be healed away.
+ */
+bool rf_life_holds_load(void);
 struct rf_life_outcome {
 	enum rf_life_event event; /* RF_LIFE_EVENTS: nothing happened */
 	bool released;		  /* ARRIVED: something had been known, and is not any more */
