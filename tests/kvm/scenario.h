@@ -52,7 +52,6 @@ void await_change(uint64_t gpa, uint64_t from);
 void ends_the_vm(void (*body)(void), const char *said);
 
 typedef void scenario(void);
-
 /* fence_start.c */
 scenario not_asked, no_monitor, foreign_monitor, other_revision, refusing_monitor, second_vm;
 scenario capabilities, lstar_allowed, lstar_denied, kernel_id_survives_a_denied_write;
@@ -85,5 +84,11 @@ scenario lstar_zero_put_back, part_of_a_reset, reset_beside_a_running_cpu, plugg
 scenario restored_waits, restored_beside_zero, restored_nobody, restored_in_smm, restored_denied;
 scenario restored_twice, resets_while_announced, kept_until_another, fifty_seals, alone_in_reset;
 scenario looks_like_reset, told_in_order;
+/* fence_device.c */
+scenario healed_by_command, healed_by_dirty_log, healed_when_stopped, heals_hide_traps, two_backends;
+/* fence_text.c */
+scenario settle_without_entry, settle_ends, settle_with_entry, restore_beside_denied_lstar;
+scenario restore_with_all_held, probe_over_trap, observed_over_trap, reload_adopted;
+scenario reload_misfits, reload_is_not_healed, table_changes_meanwhile, settled_by_two;
 
 #endif

@@ -142,6 +142,23 @@ static const struct {
 	S(resets_while_announced),
 	S(kept_until_another),
 	S(fifty_seals),
+	S(healed_by_command),
+	S(healed_by_dirty_log),
+	S(healed_when_stopped),
+	S(heals_hide_traps),
+	S(two_backends),
+	S(settle_without_entry),
+	S(settle_ends),
+	S(settle_with_entry),
+	S(restore_beside_denied_lstar),
+	S(restore_with_all_held),
+	S(probe_over_trap),
+	S(observed_over_trap),
+	S(reload_adopted),
+	S(reload_misfits),
+	S(reload_is_not_healed),
+	S(table_changes_meanwhile),
+	S(settled_by_two),
 };
 
 int main(int argc, char **argv)
