@@ -305,7 +305,9 @@ void rf_life_tick(void)
 	bool due = false;
 
 	pthread_mutex_lock(&rf_vm.lock);
-	if (!life.unsealed_ns)
+	/* What the VMM has loaded is held until it is answered for, and has run for no time at all.
+	 */
+	if (!life.unsealed_ns || atomic_load(&awaiting))
 		life.unsealed_ns = rf_monotonic_ns();
 	if (life.rules.unsealed_ms && atomic_load(&overdue) != NOT_DUE &&
 	    life.state != RF_VM_SEALED && life.state != RF_VM_HALTED) {
