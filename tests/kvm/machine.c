@@ -135,18 +135,29 @@ static void on_kick(int sig)
 		mine->run->immediate_exit = 1;
 }
 
+static void map_ram(int how)
+{
+	uint8_t *map = mmap(NULL, RAM_SIZE * 2, PROT_READ | PROT_WRITE, how | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(map != MAP_FAILED);
+	vm.ram = (uint8_t *)(((uintptr_t)map + 0x1fffff) & ~(uintptr_t)0x1fffff);
+}
+
+void machine_share_ram(void)
+{
+	map_ram(MAP_SHARED);
+}
+
 void machine_create(unsigned cpus)
 {
 	struct sigaction act = { .sa_handler = on_kick };
-	uint8_t *map;
 
 	if (machine_try() < 0)
 		FAIL("KVM_CREATE_VM: %s", strerror(errno));
 	sigaction(SIGUSR1, &act, NULL);
 	vm.run_size = (size_t)ioctl(vm.kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	map = mmap(NULL, RAM_SIZE * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK(map != MAP_FAILED);
-	vm.ram = (uint8_t *)(((uintptr_t)map + 0x1fffff) & ~(uintptr_t)0x1fffff);
+	if (!vm.ram)
+		map_ram(MAP_PRIVATE);
 	tables();
 	CHECK_EQ(machine_slot(0, 0, 0, RAM_SIZE, vm.ram), 0);
 	while (cpus--)

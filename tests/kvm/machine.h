@@ -62,6 +62,8 @@ void machine_need_kvm(void);
 int machine_try(void);
 /* A machine with that many vCPUs, or the scenario fails. */
 void machine_create(unsigned cpus);
+/* Before that, and before a fork: the machine's memory is seen by both processes. */
+void machine_share_ram(void);
 struct cpu *machine_add_cpu(void);
 /* A slot of the VMM. Result and errno of the ioctl. */
 int machine_slot(uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size, const void *hva);

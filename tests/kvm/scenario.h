@@ -90,5 +90,9 @@ scenario healed_by_command, healed_by_dirty_log, healed_when_stopped, heals_hide
 scenario settle_without_entry, settle_ends, settle_with_entry, restore_beside_denied_lstar;
 scenario restore_with_all_held, probe_over_trap, observed_over_trap, reload_adopted;
 scenario reload_misfits, reload_is_not_healed, table_changes_meanwhile, settled_by_two;
+/* fence_rules.c */
+scenario observed_lstar, exit_before_tables, rules_forbid_stores, rules_forbid_kexec;
+scenario rules_let_kexec, rules_of_the_first, monitor_does_not_read, questions_wait_for_room;
+scenario unsealed_told_once, unsealed_none;
 
 #endif

@@ -159,6 +159,16 @@ static const struct {
 	S(reload_is_not_healed),
 	S(table_changes_meanwhile),
 	S(settled_by_two),
+	S(observed_lstar),
+	S(exit_before_tables),
+	S(rules_forbid_stores),
+	S(rules_forbid_kexec),
+	S(rules_let_kexec),
+	S(rules_of_the_first),
+	S(monitor_does_not_read),
+	S(questions_wait_for_room),
+	S(unsealed_told_once),
+	S(unsealed_none),
 };
 
 int main(int argc, char **argv)
