@@ -94,5 +94,8 @@ scenario reload_misfits, reload_is_not_healed, table_changes_meanwhile, settled_
 scenario observed_lstar, exit_before_tables, rules_forbid_stores, rules_forbid_kexec;
 scenario rules_let_kexec, rules_of_the_first, monitor_does_not_read, questions_wait_for_room;
 scenario unsealed_told_once, unsealed_none;
+/* fence_known.c */
+scenario refused_ioctls, unknown_ioctls, unknown_capabilities, userfaultfd_refused;
+scenario passed_ioctls;
 
 #endif

@@ -169,6 +169,11 @@ static const struct {
 	S(questions_wait_for_room),
 	S(unsealed_told_once),
 	S(unsealed_none),
+	S(refused_ioctls),
+	S(unknown_ioctls),
+	S(unknown_capabilities),
+	S(userfaultfd_refused),
+	S(passed_ioctls),
 };
 
 int main(int argc, char **argv)
