@@ -204,7 +204,7 @@ static int vm_ioctl(unsigned long request, void *arg)
 	case KVM_SET_USER_MEMORY_REGION2:
 		return rf_guestmem_set(arg);
 	case KVM_GET_DIRTY_LOG:
-		return rf_guestmem_dirty_log(arg);
+		return rf_guestmem_dirty_log(arg, !rf_life_holds_load());
 	case KVM_CHECK_EXTENSION:
 		return offered(rf_vm.fd, (uint32_t)(uintptr_t)arg);
 	case KVM_ENABLE_CAP:
@@ -253,7 +253,7 @@ static int vcpu_ioctl(struct rf_vcpu *v, unsigned long request, void *arg)
 	case KVM_GET_REGS:
 		/* A VMM that saves the guest has read its vCPUs before its memory. One that looks
 		 * at registers for an exit's sake does not. */
-		if (!v->exited)
+		if (!v->exited && !rf_life_holds_load())
 			rf_guestmem_heal_stopped();
 		break;
 	case KVM_SET_GUEST_DEBUG:

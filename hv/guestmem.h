@@ -16,7 +16,7 @@ extern struct rf_memslots rf_guestmem;
 void rf_guestmem_init(int vm_fd, uint32_t id_limit);
 /* The VMM's own requests; they take the lock, and close the gate where slots are re-made. */
 int rf_guestmem_set(const struct kvm_userspace_memory_region *r);
-int rf_guestmem_dirty_log(const struct kvm_dirty_log *log);
+int rf_guestmem_dirty_log(const struct kvm_dirty_log *log, bool heal);
 /* Does the range touch an overlay? Takes the lock. */
 bool rf_guestmem_overlaid(uint64_t gpa, uint64_t size);
 

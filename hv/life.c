@@ -290,6 +290,8 @@ int rf_life_heal(const struct rf_msg_heal *m)
 	err = m->len ? refusal(m->kernel) : 0;
 	if (!err && m->gpa + m->len < m->gpa)
 		err = -EINVAL;
+	if (!err && m->len && rf_life_holds_load())
+		err = -ESTALE; /* another state, perhaps another kernel's */
 	if (!err && m->len)
 		rf_guestmem_heal(m->gpa, m->len);
 	pthread_mutex_unlock(&rf_vm.lock);
@@ -303,7 +305,9 @@ void rf_life_tick(void)
 	bool due = false;
 
 	pthread_mutex_lock(&rf_vm.lock);
-	if (!life.unsealed_ns)
+	/* What the VMM has loaded is held until it is answered for, and has run for no time at all.
+	 */
+	if (!life.unsealed_ns || atomic_load(&awaiting))
 		life.unsealed_ns = rf_monotonic_ns();
 	if (life.rules.unsealed_ms && atomic_load(&overdue) != NOT_DUE &&
 	    life.state != RF_VM_SEALED && life.state != RF_VM_HALTED) {
@@ -350,6 +354,11 @@ bool rf_life_unsettled(void)
 {
 	return atomic_load(&loaded) || atomic_load(&awaiting) || life.state == RF_VM_HALTED ||
 	       atomic_load(&overdue) == LOOKED_FOR;
+}
+
+bool rf_life_holds_load(void)
+{
+	return atomic_load(&loaded) || life.state == RF_VM_HALTED;
 }
 
 /* Seals, pins and traps go. What was sealed is kept, until another kernel is. */
@@ -445,7 +454,8 @@ static void make_moot(struct rf_vcpu *v, void (*drop)(struct rf_vcpu *v))
 	v->wait.saved.reason = 0;
 }
 
-void rf_life_settle(void (*drop)(struct rf_vcpu *v), struct rf_life_outcome *out)
+void rf_life_settle(void (*drop)(struct rf_vcpu *v),
+		    void (*tell)(const struct rf_life_outcome *out), struct rf_life_outcome *out)
 {
 	*out = (struct rf_life_outcome){ .event = RF_LIFE_EVENTS };
 	pthread_mutex_lock(&rf_vm.lock);
@@ -467,13 +477,15 @@ void rf_life_settle(void (*drop)(struct rf_vcpu *v), struct rf_life_outcome *out
 				life.announcer = NULL; /* its announcement went: another one's */
 			atomic_store(&v->loaded, false);
 		}
+		if (event != RF_LIFE_EVENTS)
+			tell(out);
 		atomic_store(&loaded, false);
 		rf_gate_open();
 	}
 	pthread_mutex_unlock(&rf_vm.lock);
 }
 
-bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v))
+bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v), void (*tell)(void))
 {
 	bool may;
 
@@ -485,6 +497,7 @@ bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v))
 		RF_EACH_VCPU(v)
 		if (v != first)
 			make_moot(v, drop);
+		tell();
 		rf_gate_open();
 	}
 	pthread_mutex_unlock(&rf_vm.lock);
