@@ -147,6 +147,24 @@ static void drop(struct rf_vcpu *v)
 	atomic_store(&v->phase, RF_OUT);
 }
 
+/* Told of with the gate closed: nobody can have announced what comes next. */
+static unsigned tells;
+static enum rf_life_event told;
+
+static void tell(const struct rf_life_outcome *out)
+{
+	assert_true(fake_vcpus.gate_closed);
+	tells++;
+	told = out->event;
+}
+
+static void tell_kexec(void)
+{
+	assert_true(fake_vcpus.gate_closed);
+	tells++;
+	told = RF_LIFE_KEXEC;
+}
+
 static void cpu(uint32_t n, enum rf_vcpu_class class, uint64_t entry)
 {
 	arch.cpu[n] = (struct rf_cpu_state){ class, entry };
@@ -163,9 +181,12 @@ static struct rf_life_outcome settle(void)
 {
 	struct rf_life_outcome o;
 
-	drops = arch.abandoned = 0;
+	drops = arch.abandoned = tells = 0;
 	memset(dropped, 0, sizeof(dropped));
-	rf_life_settle(drop, &o);
+	told = RF_LIFE_EVENTS;
+	rf_life_settle(drop, tell, &o);
+	assert_true(tells <= 1);
+	assert_int_equal(told, o.event);
 	assert_false(fake_vcpus.gate_closed);
 	assert_int_equal(pthread_mutex_trylock(&rf_vm.lock), 0);
 	pthread_mutex_unlock(&rf_vm.lock);
@@ -379,7 +400,7 @@ static void no_rules_yet(void **state)
 	assert_int_equal(known, 0);
 	assert_int_equal(rf_life_entry(0, &known), RF_ENTRY_NEW);
 	sealed(0);
-	assert_false(rf_life_kexec(&rf_vcpus[0], drop));
+	assert_false(rf_life_kexec(&rf_vcpus[0], drop, tell_kexec));
 	assert_true(is_sealed());
 	assert_int_equal(rf_life_state(), RF_VM_SEALED);
 	now += UINT64_C(1000000000000);
@@ -1020,10 +1041,12 @@ static void handed_over(void **state)
 
 	rf_vcpus[0].wait.saved.reason = 2;
 	rf_vcpus[1].wait.saved.reason = 2;
-	drops = arch.abandoned = 0;
+	drops = arch.abandoned = tells = 0;
 	memset(dropped, 0, sizeof(dropped));
-	assert_true(rf_life_kexec(&rf_vcpus[0], drop));
+	assert_true(rf_life_kexec(&rf_vcpus[0], drop, tell_kexec));
 	assert_false(fake_vcpus.gate_closed);
+	assert_int_equal(tells, 1);
+	assert_int_equal(told, RF_LIFE_KEXEC);
 	assert_false(is_sealed());
 	assert_int_equal(rf_life_state(), RF_VM_BOOTING);
 	assert_ptr_equal(arch.disarm_first, &rf_vcpus[0]);
@@ -1034,9 +1057,9 @@ static void handed_over(void **state)
 	assert_int_equal(restore(id), -ESTALE);
 	assert_int_equal(file.board.kept_entry, ENTRY);
 	/* There is no other kernel to hand over to from there. */
-	assert_false(rf_life_kexec(&rf_vcpus[0], drop));
+	assert_false(rf_life_kexec(&rf_vcpus[0], drop, tell_kexec));
 	kernel(0, OTHER_ENTRY);
-	assert_false(rf_life_kexec(&rf_vcpus[0], drop));
+	assert_false(rf_life_kexec(&rf_vcpus[0], drop, tell_kexec));
 	assert_int_equal(rf_life_state(), RF_VM_FOUND);
 }
 
