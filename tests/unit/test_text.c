@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hv/patch.c: what the fence settles by the table, what it leaves to the monitor, and the trail of
- * both. */
+/* hv/text.c: what the fence settles by the table, what it leaves to the monitor, the trail of both,
+ * and text that the VMM loads. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,8 @@
 
 #include <cmocka.h>
 
-#include "hv/vm.h"
+#include "hv/text.h"
+#include "tests/unit/fake_vcpus.h"
 
 #define TEXT_GPA UINT64_C(0x1000000)
 #define TEXT_GVA UINT64_C(0xffffffff81000000)
@@ -19,22 +20,16 @@
 #define OTHER 0x200u /* another one */
 #define LOCK 0x300u  /* one byte, written directly */
 
-struct rf_vm rf_vm = { .lock = PTHREAD_MUTEX_INITIALIZER };
 static struct rf_board_file *file;
 static struct rf_trail *trail;
 static struct rf_patch_table *table;
 static struct rf_vcpu vcpu;
 static uint8_t text[TEXT_SIZE], decoy[TEXT_SIZE];
 static uint64_t dirty[1];
-static bool somebody_runs;
+static struct rf_overlay *const overlay = &rf_guestmem.overlays[0];
 static int table_fd = -1;
 
 static const uint8_t nop5[5] = { 0x0f, 0x1f, 0x44, 0, 0 }, jmp[5] = { 0xe9, 0x4b, 0, 0, 0 };
-
-bool rf_gate_anyone_in(void)
-{
-	return somebody_runs;
-}
 
 void rf_fatal(const char *why)
 {
@@ -65,26 +60,29 @@ static int setup(void **state)
 {
 	file = calloc(1, sizeof(*file));
 	trail = &file->trail;
-	rf_vm.board = &file->board;
-	rf_vm.board->kernel = 7;
-	atomic_store(&rf_vm.kernel, 7);
-	rf_patch_reset();
+	rf_board = &file->board;
+	rf_board->kernel = 7;
+	rf_text_reset();
+	rf_guestmem_stand_ins(NULL, 0);
 	memset(text, 0x90, sizeof(text));
 	memset(dirty, 0, sizeof(dirty));
 	memcpy(text + SITE, nop5, 5);
 	memcpy(text + OTHER, nop5, 5);
 	text[LOCK] = 0x3e;
 	memcpy(decoy, text, sizeof(text));
-	rf_vm.slots.nr_overlays = 1;
-	rf_vm.slots.overlays[0] = (struct rf_overlay){ .kind = RF_OVERLAY_SEAL,
-						       .gpa = { TEXT_GPA, TEXT_SIZE },
-						       .gva = TEXT_GVA,
-						       .region = RF_REGION_TEXT,
-						       .copy = text,
-						       .decoy = decoy,
-						       .dirty = dirty };
+	rf_guestmem.nr_slots = 1;
+	rf_guestmem.slots[0] = (struct rf_slot){
+		.used = true, .gpa = TEXT_GPA, .size = TEXT_SIZE, .hva = (uint64_t)(uintptr_t)decoy
+	};
+	rf_guestmem.nr_overlays = 1;
+	*overlay = (struct rf_overlay){ .kind = RF_OVERLAY_SEAL,
+					.gpa = { TEXT_GPA, TEXT_SIZE },
+					.gva = TEXT_GVA,
+					.region = RF_REGION_TEXT,
+					.copy = text,
+					.decoy = decoy,
+					.dirty = dirty };
 	vcpu.id = 3;
-	somebody_runs = true;
 
 	table_fd = make_table(sizeof(*table), F_SEAL_SHRINK);
 	table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE, MAP_SHARED, table_fd, 0);
@@ -105,7 +103,7 @@ static int setup(void **state)
 	add_site(SITE, 0, RF_SITE_JUMP_LABEL);
 	add_site(OTHER, 0, RF_SITE_JUMP_LABEL);
 	add_site(LOCK, 1, RF_SITE_SMP_LOCK);
-	assert_int_equal(rf_patch_use(table_fd), 0);
+	assert_int_equal(rf_text_use(table_fd), 0);
 	return 0;
 }
 
@@ -119,7 +117,7 @@ static int teardown(void **state)
 
 static bool store(uint32_t at, const void *bytes, uint32_t len)
 {
-	return rf_patch_settle(&vcpu, TEXT_GPA + at, bytes, len);
+	return rf_text_settle(&vcpu, TEXT_GPA + at, bytes, len);
 }
 
 static bool byte(uint32_t at, uint8_t b)
@@ -250,9 +248,9 @@ static void other_tables(void **state)
 	assert_false(byte(SITE, 0xcc));
 	table->kernel = 0;
 	assert_false(byte(SITE, 0xcc));
-	rf_vm.board->kernel = 0;
+	rf_board->kernel = 0;
 	assert_false(byte(SITE, 0xcc));
-	rf_vm.board->kernel = table->kernel = 7;
+	rf_board->kernel = table->kernel = 7;
 	table->base += 4096;
 	assert_false(byte(SITE, 0xcc));
 	table->base -= 4096;
@@ -271,9 +269,9 @@ static void other_tables(void **state)
 
 static void other_memory(void **state)
 {
-	struct rf_overlay *o = &rf_vm.slots.overlays[0];
+	struct rf_overlay *o = overlay;
 
-	assert_false(rf_patch_settle(&vcpu, TEXT_GPA - 1, nop5, 1));
+	assert_false(rf_text_settle(&vcpu, TEXT_GPA - 1, nop5, 1));
 	assert_false(store(TEXT_SIZE - 1, nop5, 2)); /* reaches beyond */
 	assert_false(store(TEXT_SIZE, nop5, 1));
 	o->region = RF_REGION_RODATA;
@@ -349,9 +347,9 @@ static void denied_goes_back(void **state)
 	assert_true(byte(SITE, 0xcc));
 	assert_true(byte(OTHER, 0xcc));
 	assert_true(store(SITE + 1, jmp + 1, 4));
-	rf_patch_denied(TEXT_GPA + SITE - 8, 8); /* ends where the site begins */
+	rf_text_denied(TEXT_GPA + SITE - 8, 8); /* ends where the site begins */
 	assert_int_equal(trail->flights_count, 2);
-	rf_patch_denied(TEXT_GPA + SITE, 1);
+	rf_text_denied(TEXT_GPA + SITE, 1);
 	assert_memory_equal(text + SITE, nop5, 5);
 	assert_int_equal(text[OTHER], 0xcc);
 	assert_int_equal(trail->flights_count, 1);
@@ -362,38 +360,315 @@ static void denied_goes_back(void **state)
 
 static void restored(void **state)
 {
-	struct rf_msg_restore m = { .kernel = 7 };
+	uint64_t flight, entries = trail->head;
 
+	rf_board->counters[RF_COUNT_RUN] = 100;
 	assert_true(byte(OTHER, 0xcc));
 	assert_true(byte(SITE, 0xcc));
 	assert_true(store(SITE + 1, jmp + 1, 4));
-	m.flight = trail->flights[1].number;
-	somebody_runs = false;
-	assert_int_equal(rf_patch_restore(&m), -EAGAIN);
-	somebody_runs = true;
-	m.kernel = 6;
-	assert_int_equal(rf_patch_restore(&m), -ESTALE);
-	m.kernel = 7;
+	flight = trail->flights[1].number;
+	/* Nobody has run since: whoever patches could not go on. */
+	assert_int_equal(rf_text_restore(flight), -EAGAIN);
+	assert_int_equal(rf_text_restore(flight), -EAGAIN);
 	assert_int_equal(text[SITE], 0xcc);
-	assert_int_equal(rf_patch_restore(&m), 0);
+	/* Somebody has, and is outside again by now. */
+	rf_board->counters[RF_COUNT_RUN]++;
+	assert_true(store(SITE + 1, jmp + 1, 4)); /* the last change counts */
+	assert_int_equal(rf_text_restore(flight), -EAGAIN);
+	rf_board->counters[RF_COUNT_RUN]++;
+	assert_int_equal(rf_text_restore(flight), 0);
 	assert_memory_equal(text + SITE, nop5, 5);
 	assert_int_equal(text[OTHER], 0xcc);
-	assert_int_equal(rf_patch_restore(&m), -ENOENT);
+	assert_int_equal(rf_text_restore(flight), -ENOENT);
+	assert_int_equal(rf_text_restore(0), -ENOENT);
+	assert_int_equal(rf_text_restore(UINT64_MAX), -ENOENT);
 	assert_int_equal(trail->flights_count, 1);
+	/* The counter moved on for a reason that has nothing to do with this text: enough. */
+	assert_int_equal(rf_text_restore(trail->flights[0].number), 0);
+	assert_int_equal(trail->flights_count, 0);
 	assert_memory_equal(text, decoy, sizeof(text));
+	assert_int_equal(trail->head, entries);
+}
+
+/* No seal of text, no flight to put back. */
+static void restored_without_text(void **state)
+{
+	assert_true(byte(SITE, 0xcc));
+	rf_board->counters[RF_COUNT_RUN]++;
+	overlay->region = RF_REGION_RODATA;
+	assert_int_equal(rf_text_restore(trail->flights[0].number), -ENOENT);
+	overlay->region = RF_REGION_TEXT;
+	overlay->kind = RF_OVERLAY_WATCH;
+	assert_int_equal(rf_text_restore(trail->flights[0].number), -ENOENT);
+	overlay->kind = RF_OVERLAY_SEAL;
+	rf_text_reset();
+	assert_int_equal(rf_text_restore(1), -ENOENT);
+}
+
+/* --- over traps ------------------------------------------------------------------ */
+
+#define TRAP 0x208u /* seven bytes */
+
+static const uint8_t lidt[7] = { 0x0f, 0x01, 0x1d, 1, 2, 3, 4 };
+static struct rf_trap_site traps[2];
+
+/* OUT and NOPs in the copy, the instruction in the VMM's memory. */
+static void plant(uint32_t at)
+{
+	traps[0] = (struct rf_trap_site){ .gpa = TEXT_GPA + 0x10, .len = 3, .bytes = { 9, 9, 9 } };
+	traps[1] = (struct rf_trap_site){ .gpa = TEXT_GPA + at, .len = 7, .kind = RF_TRAP_LIDT };
+	memcpy(traps[1].bytes, lidt, 7);
+	memset(text + at, 0x90, 7);
+	text[at] = text[at + 1] = 0xe6;
+	memcpy(decoy + at, lidt, 7);
+	memset(text + 0x10, 0x90, 3);
+	memset(decoy + 0x10, 9, 3);
+	rf_guestmem_stand_ins(traps, 2);
+}
+
+/* A forged probe puts a site on a trap's bytes: the guest says where probes are. */
+static void over_traps(void **state)
+{
+	static const struct {
+		uint32_t at; /* of a site of five bytes */
+		bool over;
+	} rows[] = {
+		{ TRAP - 5, false }, { TRAP - 4, true }, { TRAP, true },
+		{ TRAP + 2, true },  { TRAP + 6, true }, { TRAP + 7, false },
+	};
+	static const enum rf_site_kind kinds[] = { RF_SITE_KPROBE, RF_SITE_KGDB };
+
+	for (size_t k = 0; k < 2; k++) {
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			struct rf_patch_site *s = &table->sites[1];
+			uint8_t was[5];
+
+			plant(TRAP);
+			s->at = rows[i].at;
+			s->kind = (uint8_t)kinds[k];
+			s->target = TEXT_GVA + s->at + 0x50;
+			memcpy(was, text + s->at, 5);
+			memcpy(table->shapes[0].forms[0].bytes, was, 5);
+			assert_int_equal(byte(s->at, 0xcc), !rows[i].over);
+			assert_int_equal(store(s->at + 1, jmp + 1, 4), !rows[i].over);
+			assert_int_equal(byte(s->at, 0xe9), !rows[i].over);
+			if (rows[i].over)
+				assert_memory_equal(text + s->at, was, 5);
+			else
+				assert_memory_equal(text + s->at, jmp, 5);
+			assert_int_equal(text[TRAP], 0xe6);
+			assert_int_equal(text[TRAP + 1], 0xe6);
+			assert_memory_equal(decoy + TRAP, lidt, 7);
+			assert_int_equal(trail->flights_count, 0);
+			memcpy(text + s->at, was, 5);
+			memcpy(decoy + s->at, was, 5);
+			memcpy(table->shapes[0].forms[0].bytes, nop5, 5);
+		}
+	}
+	/* One that a store of the whole would end, as a breakpoint's does. */
+	plant(TRAP);
+	table->shapes[1].forms[0].bytes[0] = 0x0f;
+	table->sites[1] = (struct rf_patch_site){ .at = TRAP, .shape = 1, .kind = RF_SITE_KPROBE };
+	table->sites[2].at = 0x400;
+	assert_false(byte(TRAP, 0x0f));
+	assert_int_equal(text[TRAP], 0xe6);
+	rf_guestmem_stand_ins(NULL, 0);
+	assert_true(byte(TRAP, 0x0f)); /* it was the trap alone that kept it */
+}
+
+/* --- adopted ---------------------------------------------------------------------- */
+
+static void adopts(uint32_t bytes)
+{
+	uint32_t n = 77;
+
+	assert_int_equal(rf_text_adopt(&n), 0);
+	assert_int_equal(n, bytes);
+	assert_memory_equal(text, decoy, sizeof(text));
+}
+
+static void refuses(void)
+{
+	static uint8_t text_was[TEXT_SIZE], decoy_was[TEXT_SIZE];
+	uint32_t flights = trail->flights_count, n = 77;
+
+	memcpy(text_was, text, sizeof(text));
+	memcpy(decoy_was, decoy, sizeof(decoy));
+	dirty[0] = 0;
+	assert_int_equal(rf_text_adopt(&n), -EPERM);
+	assert_int_equal(n, 0);
+	assert_memory_equal(text, text_was, sizeof(text));
+	assert_memory_equal(decoy, decoy_was, sizeof(decoy));
+	assert_int_equal(dirty[0], 0);
+	assert_int_equal(trail->flights_count, flights);
+}
+
+static void adopted(void **state)
+{
+	adopts(0);
+	assert_int_equal(dirty[0], 0);
+	memcpy(decoy + SITE, jmp, 5);
+	decoy[LOCK] = 0xf0;
+	adopts(4); /* 0f 1f 44 00 00 -> e9 4b 00 00 00, and the prefix */
+	assert_memory_equal(text + SITE, jmp, 5);
+	assert_int_equal(text[LOCK], 0xf0);
+	assert_int_equal(dirty[0], 1);
+	assert_int_equal(trail->head, 0);
+	memcpy(decoy + SITE, nop5, 5); /* and back */
+	adopts(3);
+	/* What had been half way is at rest in what was loaded. */
+	assert_true(byte(SITE, 0xcc));
+	assert_true(store(SITE + 1, jmp + 1, 1));
+	memcpy(decoy + SITE, jmp, 5);
+	adopts(2); /* text had cc 4b 44 00 00 */
+	assert_int_equal(trail->flights_count, 0);
+	assert_int_equal(trail->last_tail, UINT32_MAX);
+	/* And the kernel that was loaded patches on. */
+	assert_true(byte(SITE, 0xcc));
+	assert_true(store(SITE + 1, nop5 + 1, 4));
+	assert_true(byte(SITE, nop5[0]));
+}
+
+/* A site over two pages is one site. */
+static void adopted_over_pages(void **state)
+{
+	table->sites[2] =
+		(struct rf_patch_site){ .at = 0xffe, .shape = 0, .kind = RF_SITE_JUMP_LABEL };
+	table->sites[2].target = TEXT_GVA + 0xffe + 0x50;
+	table->shapes[0].forms[0].bytes[3] = 0x11;
+	memcpy(text + 0xffe, table->shapes[0].forms[0].bytes, 5);
+	memcpy(decoy + 0xffe, jmp, 5);
+	memcpy(decoy + SITE, jmp, 5);
+	adopts(7);
+	assert_int_equal(dirty[0], 3);
+	/* Only its second half is foreign. */
+	decoy[0x1001] = 0x11;
+	refuses();
+}
+
+static void not_adopted(void **state)
+{
+	static const uint8_t foreign[5] = { 0xe9, 0x4b, 1, 0, 0 };
+
+	memcpy(decoy + SITE, jmp, 5);
+	decoy[SITE + 5]++; /* no site; behind one that could be adopted */
+	refuses();
+	decoy[SITE + 5]--;
+	decoy[TEXT_SIZE - 1]++;
+	refuses();
+	decoy[TEXT_SIZE - 1]--;
+	decoy[0]++; /* before the first */
+	refuses();
+	decoy[0]--;
+	memcpy(decoy + OTHER, foreign, 5);
+	refuses();
+	memcpy(decoy + OTHER, jmp, 4);
+	decoy[OTHER] = 0xcc; /* half way: nobody says what it was before */
+	refuses();
+	memcpy(decoy + OTHER, nop5, 5);
+	decoy[LOCK] = 0xcc;
+	refuses();
+	decoy[LOCK] = 0x3e;
+	/* A table that is not for this text. */
+	table->kernel = 8;
+	refuses();
+	table->kernel = 7;
+	table->base += 4096;
+	refuses();
+	table->base -= 4096;
+	table->sites[0].shape = 9;
+	refuses();
+	table->sites[0].shape = 0;
+	/* Memory that is never patched. */
+	overlay->region = RF_REGION_RODATA;
+	refuses();
+	overlay->region = RF_REGION_TEXT;
+	adopts(3);
+}
+
+/* One region is as it may be, the next is not: nothing of the first is taken over. */
+static void not_adopted_for_the_next(void **state)
+{
+	static uint8_t rodata[RF_PAGE_SIZE], below[RF_PAGE_SIZE];
+	static uint64_t rodata_dirty[1];
+
+	rf_guestmem.nr_slots = 2;
+	rf_guestmem.slots[1] = (struct rf_slot){ .used = true,
+						 .gpa = TEXT_GPA + TEXT_SIZE,
+						 .size = sizeof(below),
+						 .hva = (uint64_t)(uintptr_t)below };
+	rf_guestmem.nr_overlays = 2;
+	overlay[1] = (struct rf_overlay){ .kind = RF_OVERLAY_SEAL,
+					  .gpa = { TEXT_GPA + TEXT_SIZE, sizeof(rodata) },
+					  .gva = TEXT_GVA + TEXT_SIZE,
+					  .region = RF_REGION_RODATA,
+					  .copy = rodata,
+					  .decoy = below,
+					  .dirty = rodata_dirty };
+	memcpy(decoy + SITE, jmp, 5);
+	below[RF_PAGE_SIZE - 1] = 1;
+	refuses();
+	/* A watched page is no seal. */
+	overlay[1].kind = RF_OVERLAY_WATCH;
+	adopts(3);
+	assert_int_equal(rodata[RF_PAGE_SIZE - 1], 0);
+	below[RF_PAGE_SIZE - 1] = 0;
+}
+
+/* The trap stays: the instruction below it is the guest's own, and nothing else may lie there. */
+static void adopted_with_traps(void **state)
+{
+	uint32_t n;
+
+	plant(TRAP);
+	memcpy(decoy + SITE, jmp, 5);
+	assert_int_equal(rf_text_adopt(&n), 0);
+	assert_int_equal(n, 3);
+	assert_memory_equal(text + SITE, jmp, 5);
+	assert_int_equal(text[TRAP], 0xe6);
+	assert_memory_equal(decoy + TRAP, lidt, 7);
+	decoy[TRAP + 3]++;
+	refuses();
+	decoy[TRAP + 3]--;
+	decoy[TRAP] = 0xe6; /* what the copy has is not the guest's */
+	refuses();
+	decoy[TRAP] = 0x0f;
+	/* A site over it says nothing, even if its bytes would be legal: a probe's. */
+	table->sites[1] = (struct rf_patch_site){ .at = TRAP + 2, .kind = RF_SITE_KPROBE };
+	table->sites[1].target = TEXT_GVA + TRAP + 2 + 0x50;
+	table->sites[2].at = 0x400;
+	memcpy(decoy + TRAP + 2, jmp, 5);
+	refuses();
+	rf_guestmem_stand_ins(NULL, 0);
+	memcpy(text + TRAP, decoy + TRAP, 2);
+	memcpy(text + 0x10, decoy + 0x10, 3);
+	memcpy(text + TRAP + 2, nop5, 5);
+	adopts(3); /* it was the trap alone that kept it */
+}
+
+/* The VMM has taken its memory away: there is nothing to compare with. */
+static void adopted_without_memory(void **state)
+{
+	uint32_t n = 77;
+
+	memset(decoy, 0xff, sizeof(decoy));
+	rf_guestmem.slots[0].used = false;
+	assert_int_equal(rf_text_adopt(&n), 0);
+	assert_int_equal(n, 0);
+	assert_memory_equal(text + SITE, nop5, 5);
 }
 
 static void tables_refused(void **state)
 {
 	int fd = make_table(4096, F_SEAL_SHRINK);
 
-	assert_int_equal(rf_patch_use(fd), -EBADMSG);
+	assert_int_equal(rf_text_use(fd), -EBADMSG);
 	close(fd);
 	fd = make_table(sizeof(*table), F_SEAL_GROW);
-	assert_int_equal(rf_patch_use(fd), -EBADMSG);
+	assert_int_equal(rf_text_use(fd), -EBADMSG);
 	close(fd);
 	fd = open("/dev/null", O_RDONLY);
-	assert_int_equal(rf_patch_use(fd), -EBADMSG);
+	assert_int_equal(rf_text_use(fd), -EBADMSG);
 	close(fd);
 	/* The one in use stays. */
 	assert_true(byte(SITE, 0xcc));
@@ -404,12 +679,12 @@ static void tables_refused(void **state)
 static void begun_by_nobody(void **state)
 {
 	static uint32_t ram[1024];
-	struct rf_slot *s = &rf_vm.slots.slots[0];
+	struct rf_slot *s = &rf_guestmem.slots[1];
 
 	*s = (struct rf_slot){
 		.used = true, .gpa = 0x8000, .size = sizeof(ram), .hva = (uint64_t)(uintptr_t)ram
 	};
-	rf_vm.slots.nr_slots = 1;
+	rf_guestmem.nr_slots = 2;
 	table->busy = 0x8010;
 	assert_false(byte(SITE, 0xcc));
 	assert_memory_equal(text + SITE, nop5, 5);
@@ -422,7 +697,7 @@ static void begun_by_nobody(void **state)
 	assert_true(byte(LOCK, 0xf0)); /* has no first step */
 	table->sites[1].kind = RF_SITE_KPROBE;
 	assert_true(byte(OTHER, 0xcc));
-	rf_patch_denied(TEXT_GPA + OTHER, 1);
+	rf_text_denied(TEXT_GPA + OTHER, 1);
 	table->sites[1].kind = RF_SITE_JUMP_LABEL;
 	ram[4] = ram[5] = ~0u;
 	table->busy = 0x8012; /* no place for a number */
@@ -435,7 +710,6 @@ static void begun_by_nobody(void **state)
 	assert_false(byte(OTHER, 0xcc));
 	table->busy = 0;
 	assert_true(byte(OTHER, 0xcc));
-	rf_vm.slots.nr_slots = 0;
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -443,11 +717,28 @@ static void begun_by_nobody(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(whole_patch),	   T(back_again),	T(direct_byte),
-		T(batch),	   T(batches),		T(illegal),
-		T(other_tables),   T(other_memory),	T(hostile_table),
-		T(full),	   T(denied_goes_back), T(restored),
-		T(tables_refused), T(begun_by_nobody),
+		T(whole_patch),
+		T(back_again),
+		T(direct_byte),
+		T(batch),
+		T(batches),
+		T(illegal),
+		T(other_tables),
+		T(other_memory),
+		T(hostile_table),
+		T(full),
+		T(denied_goes_back),
+		T(restored),
+		T(restored_without_text),
+		T(over_traps),
+		T(adopted),
+		T(adopted_over_pages),
+		T(not_adopted),
+		T(not_adopted_for_the_next),
+		T(adopted_with_traps),
+		T(adopted_without_memory),
+		T(tables_refused),
+		T(begun_by_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
