@@ -83,7 +83,7 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 				    int report)
 {
 	char fd[5][16], policy[32], expect[32];
-	const char *argv[17] = {
+	const char *argv[18] = {
 		r->monitor,	"--name",	r->name,      "--fence-fd", fd[0],
 		"--control-fd", fd[1],		"--audit-fd", fd[2],	    "--notify-fd",
 		fd[3],		"--patches-fd", fd[4],

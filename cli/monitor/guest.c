@@ -17,7 +17,8 @@ void rf_guest_forget(struct rf_guest *g)
 	rf_gadgets_forget(g);
 	rf_measure_forget(g);
 	g->kernel = NULL;
-	g->halted[0] = '\0';
+	g->refused[0] = '\0';
+	g->halted = NULL;
 	g->arrived = false;
 	g->kernel_event = g->lstar = 0;
 	g->regions_count = 0;
@@ -488,7 +489,7 @@ static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
 		rf_guest_forget(g);
 		return rf_note(g, "reset", "seals released", why);
 	case RF_EVENT_RELOADED:
-		g->halted[0] = '\0';
+		g->halted = NULL;
 		snprintf(
 			detail, sizeof(detail),
 			"the VMM loaded a state of this kernel; %u bytes of its text came with it, "
@@ -496,12 +497,11 @@ static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
 			ev->life.adopted);
 		return rf_note(g, "load", "still sealed", detail);
 	case RF_EVENT_HALTED:
-		/* What was refused here has said so. */
-		if (!g->halted[0]) {
-			rf_complain(g, "no vCPU runs: %s", why);
-			snprintf(g->halted, sizeof(g->halted), "%s", why);
-		}
-		return rf_note(g, "load", "refused, no vCPU runs", g->halted);
+		if (ev->life.cause == RF_CAUSE_DENIED && g->refused[0])
+			why = g->refused;
+		g->halted = why;
+		rf_complain(g, "no vCPU runs: %s", why);
+		return rf_note(g, "load", "refused, no vCPU runs", why);
 	}
 	snprintf(detail, sizeof(detail), "a 64-bit kernel runs at 0x%llx and is not sealed",
 		 (unsigned long long)ev->regs.rip);

@@ -130,8 +130,7 @@ json_t *rf_measure_answer(struct rf_guest *g)
 	if (!g->kernel || !g->regions_count || g->hv->ops->info(g->hv, &info) ||
 	    info.state != RF_VM_SEALED) {
 		rf_measure_forget(g);
-		return json_pack("{s:s}", "error",
-				 g->halted[0] ? g->halted : "no kernel is sealed");
+		return json_pack("{s:s}", "error", g->halted ? g->halted : "no kernel is sealed");
 	}
 	if (!g->measuring && begin(g))
 		return NULL;
@@ -154,7 +153,7 @@ json_t *rf_measure_answer(struct rf_guest *g)
 /* What one look at what arrived, or came up, has led to. */
 struct judgement {
 	enum rf_action worst;
-	const char *what; /* differs; NULL nothing does */
+	char what[24]; /* differs, the first of it; "" nothing does */
 };
 
 /* A line. found: NULL, it is about the kernel's name or a region that is not there. */
@@ -185,8 +184,8 @@ static int tell(struct rf_guest *g, enum rf_fact_measure fact, const char *regio
 	}
 	if (expected)
 		memcpy(r.expected, expected->sha256, sizeof(r.expected));
-	if (fact != RF_FACT_MEASURE_EXPECTED && !j->what)
-		j->what = region ? region : "the kernel";
+	if (fact != RF_FACT_MEASURE_EXPECTED && !j->what[0])
+		snprintf(j->what, sizeof(j->what), "%s", region ? region : "the kernel");
 	if (d.action > j->worst)
 		j->worst = d.action;
 	return rf_record_write(g, &r);
@@ -293,15 +292,14 @@ int rf_measure_arrived(struct rf_guest *g, enum rf_verdict *out)
 	*out = err || j.worst == RF_ACTION_KILL ? RF_VERDICT_KILL
 	       : j.worst == RF_ACTION_SUPPRESS	? RF_VERDICT_DENY
 						: RF_VERDICT_ALLOW;
-	if (err || !j.what)
+	if (err || !j.what[0])
 		return err;
-	rf_complain(g, "what arrived is not what was measured before it moved (%s); %s", j.what,
+	snprintf(g->refused, sizeof(g->refused),
+		 "what arrived is not what was measured before it moved (%s)", j.what);
+	rf_complain(g, "%s; %s", g->refused,
 		    *out == RF_VERDICT_ALLOW  ? "the policy lets it run"
 		    : *out == RF_VERDICT_KILL ? "the VM is ended"
-					      : "it is refused, and no vCPU runs");
-	if (*out == RF_VERDICT_DENY)
-		snprintf(g->halted, sizeof(g->halted),
-			 "what arrived is not what was measured before it moved (%s)", j.what);
+					      : "it is refused");
 	return 0;
 }
 

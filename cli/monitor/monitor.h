@@ -79,7 +79,8 @@ struct rf_guest {
 
 	const struct rf_measurement *expect; /* of what arrives here; NULL nothing */
 	struct rf_measuring *measuring;	     /* asked for, under way or finished; NULL none */
-	char halted[160];		     /* why no vCPU runs; "" they may, or nobody knows */
+	char refused[128];		     /* what differs of what arrived last; "" nothing */
+	const char *halted;		     /* why no vCPU runs; NULL they may, or nobody knows */
 
 	struct rf_gadget_report *gadgets; /* asked for, under way or finished; NULL none */
 };

@@ -79,9 +79,9 @@ static const char *why_halted(const struct rf_guest *g, const struct rf_backend_
 {
 	if (info->state != RF_VM_HALTED)
 		return "";
-	return g->halted[0] ? g->halted
-			    : "an earlier monitor knew why: see the log's last records of kinds "
-			      "load and measure";
+	return g->halted ? g->halted
+			 : "an earlier monitor knew why: see the log's last records of kinds "
+			   "load and measure";
 }
 
 static json_t *status(struct rf_guest *g)
