@@ -11,17 +11,21 @@
 
 #define MEASURE_MS 60000 /* on a slow machine; it takes about a tenth of a second */
 #define ASK_AGAIN_MS 50
+#define SILENCES 5 /* of RF_CONTROL_TIMEOUT_MS: a busy host, or a monitor that is started again */
 
 /* Asks until the monitor is done. 0 and *out, or -errno. */
 static int ask(const char *state_dir, json_t **out)
 {
 	static const struct timespec pause = { .tv_nsec = ASK_AGAIN_MS * 1000000 };
 	int64_t until = rf_now_ms() + MEASURE_MS;
+	unsigned int silent = 0;
 
 	for (;;) {
 		json_t *o, *done;
 		int err = rf_control_ask(state_dir, "measure", &o);
 
+		if (err == -ETIMEDOUT && ++silent < SILENCES)
+			continue;
 		if (err)
 			return err;
 		done = json_object_get(o, "done");

@@ -206,7 +206,7 @@ static bool is_expected_kernel(const struct rf_guest *g)
 	return !strcmp(g->expect->kernel, rf_kernel_banner(g->kernel));
 }
 
-static int compare_region(struct rf_guest *g, const struct rf_region *r, struct judgement *j)
+static int compare_region(struct rf_guest *g, const struct rf_measured *sealed, struct judgement *j)
 {
 	static const char *const details[] = {
 		[RF_MEASUREMENT_ELSEWHERE] = "it lies elsewhere, or has another size",
@@ -215,10 +215,14 @@ static int compare_region(struct rf_guest *g, const struct rf_region *r, struct 
 	const struct rf_measurement_region *expected;
 	struct rf_measurement_region found;
 	enum rf_measurement_match match;
-	int err;
+	int err = 0;
 
-	describe(r, &found);
-	err = rf_measure_region(g, r, true, found.sha256);
+	describe(&sealed->region, &found);
+	/* The rest was measured as it is when it was sealed, a moment ago. */
+	if (is_patched(g, &sealed->region))
+		err = rf_measure_region(g, &sealed->region, true, found.sha256);
+	else
+		memcpy(found.sha256, sealed->sha256, sizeof(found.sha256));
 	if (err)
 		return err;
 	expected = rf_measurement_find(g->expect, found.kind);
@@ -245,7 +249,7 @@ static int compare(struct rf_guest *g, struct judgement *j)
 	int err = is_expected_kernel(g) ? 0 : tell_kernel(g, RF_FACT_MEASURE_DIFFERENT, j);
 
 	for (uint32_t i = 0; i < g->regions_count && !err; i++)
-		err = compare_region(g, &g->regions[i].region, j);
+		err = compare_region(g, &g->regions[i], j);
 	for (uint32_t i = 0; i < g->expect->count && !err; i++) {
 		const struct rf_measurement_region *e = &g->expect->regions[i];
 

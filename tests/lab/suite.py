@@ -261,10 +261,10 @@ def reboot() -> Test:
 
 
 Q35 = """
-q35() { cmdline=$1; shift; timeout -s KILL 150 ringfence run --name q35 ${RUN:-} --audit $OUT/audit.jsonl -- $QEMU -M q35 -accel kvm -cpu host -m 256 \
+q35() { cmdline=$1; shift; timeout -s KILL ${LIMIT:-150} ringfence run --name q35 ${RUN:-} --audit $OUT/audit.jsonl -- $QEMU -M q35 -accel kvm -cpu host -m 256 \
 -nodefaults -no-user-config -display none -no-reboot -serial file:$OUT/console -kernel $GUEST/6.12/vmlinuz \
 -initrd $GUEST/6.12/initrd -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check $cmdline" "$@"; }
-said() { for n in $(seq 120); do grep -q "RF: $1" $OUT/console 2>/dev/null && break; sleep 0.5; done; }
+said() { for n in $(seq ${2:-120}); do grep -q "RF: $1" $OUT/console 2>/dev/null && break; sleep 0.5; done; }
 user_mode() { said init; }
 """
 
@@ -352,10 +352,11 @@ def migrated() -> Test:
     its source had measured, before it was patched, is what arrives; where the measurement says something else, nothing runs.
     """
     script = Q35 + """
-(user_mode; ringfence measure --json q35 >$OUT/expect; said patched; ringfence measure --json q35 >$OUT/expect.patched
+LIMIT=300
+(said init 400; ringfence measure --json q35 >$OUT/expect; said patched 200; ringfence measure --json q35 >$OUT/expect.patched
  ringfence measure q35 >$OUT/expect.txt; echo migrate '"exec:cat >/tmp/state"'
  for n in $(seq 60); do [ -s /tmp/state ] && break; sleep 0.5; done; sleep 6; echo info migrate; sleep 2; echo quit) |
-q35 'rf.mode=attack rf.patched=4 rf.delay=20 rf.attacks=syscall_table,commit_creds' -smp 2 -monitor stdio >$OUT/hmp 2>&1
+q35 'rf.mode=attack rf.patched=4 rf.delay=40 rf.attacks=syscall_table,commit_creds' -smp 2 -monitor stdio >$OUT/hmp 2>&1
 mv $OUT/console $OUT/source; grep -q 'RF: init' $OUT/source || exit; mv $OUT/audit.jsonl $OUT/source.jsonl
 # One digit of the first digest: text's.
 sed -e '1,/sha256/s/"[0-7]\\([0-9a-f]*\\)"$/"x\\1"/' -e '1,/sha256/s/"[89a-f]\\([0-9a-f]*\\)"$/"0\\1"/' -e 's/"x/"8/' $OUT/expect >$OUT/forged
@@ -394,7 +395,7 @@ RUN="--expect $OUT/expect" q35 'rf.mode=attack' -smp 2 -incoming 'exec:cat /tmp/
         check(len(o.decisions(verdict="blocked")) == 2, "the record does not hold the two attacks")
         check(not o.decisions(verdict="detected") and not o.decisions(verdict="undone"), "alerts at the destination")
         refused(o)
-    return Test("migrated", script, verify, 360, consoles=("source",))
+    return Test("migrated", script, verify, 600, consoles=("source",))
 
 
 def unprotectable() -> Test:
