@@ -121,7 +121,7 @@ static void emulation(void **state)
 /* An exception's frame on a stack in sealed memory; one that lies elsewhere is the VMM's, as ever. */
 static enum rf_decoded pushed(uint64_t gpa, bool any_sealed)
 {
-	struct rf_exit e = { .reason = RF_EXIT_DELIVERY, .delivery = { gpa, 14 } };
+	struct rf_exit e = { .reason = RF_EXIT_DELIVERY, .delivery = { gpa } };
 	struct rf_guard g = guard;
 
 	g.any_sealed = any_sealed;

@@ -448,9 +448,14 @@ static void over_traps(void **state)
 			s->kind = (uint8_t)kinds[k];
 			s->target = TEXT_GVA + s->at + 0x50;
 			memcpy(was, text + s->at, 5);
-			memcpy(table->shapes[0].forms[0].bytes, was, 5);
-			assert_int_equal(byte(s->at, 0xcc), !rows[i].over);
+			/* What is judged is the guest's own, as the decoy shows it. */
+			memcpy(table->shapes[0].forms[0].bytes, decoy + s->at, 5);
+			/* Before the trap it may begin; over it no byte gets, and what began is put
+			 * back with the byte that is denied. */
+			assert_int_equal(byte(s->at, 0xcc), s->at < TRAP || !rows[i].over);
 			assert_int_equal(store(s->at + 1, jmp + 1, 4), !rows[i].over);
+			if (rows[i].over)
+				rf_text_denied(TEXT_GPA + s->at + 1, 4);
 			assert_int_equal(byte(s->at, 0xe9), !rows[i].over);
 			if (rows[i].over)
 				assert_memory_equal(text + s->at, was, 5);

