@@ -49,7 +49,7 @@ $(O)/obj/%.o: %.c
 	@echo "  CC $<"
 	$(Q)$(CC) $(BASE) $(HARDEN) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
 # The BPF program, compiled for no kernel in particular and linked in as it is (ld -b binary names it after its file).
-$(O)/obj/hv/bpf/cr.bpf.o: hv/bpf/cr.bpf.c hv/crwatch.h
+$(O)/obj/hv/bpf/cr.bpf.o: hv/bpf/cr.bpf.c hv/vmx/crwatch.h
 	@mkdir -p $(@D)
 	@echo "  BPF $<"
 	$(Q)$(CLANG) -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -D__TARGET_ARCH_x86 -I. \

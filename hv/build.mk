@@ -8,6 +8,6 @@ VMX_SRCS = hv/vmx/cpu.c hv/vmx/cr.c hv/vmx/decode.c hv/vmx/dispatch.c hv/vmx/enf
 ARCH_SRCS = $(VMX_SRCS)
 # Monitor side of hv/: backends behind hv/backend.h.
 BACKEND_SRCS = hv/proto.c hv/backend_kvm.c
-BACKEND_SRCS += hv/probe.c
+BACKEND_SRCS += hv/vmx/probe.c
 # The host's control-register watch: libbpf, for the ringfence command alone. The program itself is hv/bpf/cr.bpf.c.
 CRWATCH_SRCS = hv/bpf/crwatch.c hv/bpf/proof.c hv/bpf/vms.c
