@@ -41,6 +41,13 @@ $(O)/libringfence.so: $(FENCE_OBJS)
 	@echo "  LD $@"
 	$(Q)$(CC) -shared -Wl,-soname,libringfence.so -Wl,-z,relro,-z,now,-z,defs -o $@ $^
 
+# The same for arm64, below O/arm64/: it refuses to protect (hv/arm64/vm.c).
+ARM64_CC = aarch64-linux-gnu-gcc
+ARM64_MAKE = $(MAKE) --no-print-directory O=$(O)/arm64 ARCH=arm64 CC=$(ARM64_CC) PKG_CFLAGS= PKG_LIBS=
+.PHONY: arm64
+arm64:
+	+$(Q)$(ARM64_MAKE) $(O)/arm64/libringfence.so
+
 # --- the monitor and the CLI ------------------------------------------------------------------
 LIB_SRCS = $(PATCH_SRCS) $(BACKEND_SRCS) $(INTROSPECTION_SRCS) $(POLICY_SRCS)
 LIB_OBJS = $(LIB_SRCS:%.c=$(O)/obj/%.o)
