@@ -84,12 +84,13 @@ int rf_guestmem_set(const struct kvm_userspace_memory_region *r)
 	return err;
 }
 
-int rf_guestmem_dirty_log(const struct kvm_dirty_log *log)
+int rf_guestmem_dirty_log(const struct kvm_dirty_log *log, bool heal)
 {
 	int err;
 
 	pthread_mutex_lock(&rf_vm.lock);
-	rf_guestmem_heal(0, 0); /* what is dirty is read next */
+	if (heal)
+		rf_guestmem_heal(0, 0); /* what is dirty is read next */
 	err = rf_memslots_dirty_log(&rf_guestmem, log);
 	pthread_mutex_unlock(&rf_vm.lock);
 	return err;

@@ -16,7 +16,7 @@ extern struct rf_memslots rf_guestmem;
 void rf_guestmem_init(int vm_fd, uint32_t id_limit);
 /* The VMM's own requests; they take the lock, and close the gate where slots are re-made. */
 int rf_guestmem_set(const struct kvm_userspace_memory_region *r);
-int rf_guestmem_dirty_log(const struct kvm_dirty_log *log);
+int rf_guestmem_dirty_log(const struct kvm_dirty_log *log, bool heal);
 /* Does the range touch an overlay? Takes the lock. */
 bool rf_guestmem_overlaid(uint64_t gpa, uint64_t size);
 
@@ -45,7 +45,8 @@ bool rf_guestmem_write(uint64_t gpa, const void *bytes, uint64_t len);
 void rf_overlay_take(struct rf_overlay *o);
 /* Writes to a copy and to its decoy; the pages are dirty then. */
 void rf_overlay_write(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len);
-/* The same of the guest's own bytes, but where a trap stands: it stays. */
+/* The same of the guest's own bytes, but for those where a trap stands: nothing was stored there.
+ */
 void rf_overlay_put_back(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len);
 /* The whole copy goes to the decoy, as after a native store. */
 void rf_overlay_mirror(struct rf_overlay *o);

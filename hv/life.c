@@ -132,16 +132,14 @@ void rf_life_known(const struct rf_msg_event *ev)
 {
 	pthread_mutex_lock(&rf_vm.lock);
 	if (take(RF_LIFE_KNOWN) != RF_LIFE_REFUSE) {
-		life.entry = ev->msr.value;
+		life.entry = rf_arch_announced(ev);
 		life.in_force = ev->id;
 		if (life.announced == ev->id)
 			life.announced = 0;
 		arrived();
 		rf_board_begin();
 		rf_board->kernel = ev->id;
-		rf_board->lstar = ev->msr.value;
-		rf_board->cr3 = ev->regs.cr3;
-		rf_board->cr4 = ev->regs.cr4;
+		rf_arch_kernel_to_board(ev);
 		rf_board_end();
 	}
 	pthread_mutex_unlock(&rf_vm.lock);
@@ -290,6 +288,8 @@ int rf_life_heal(const struct rf_msg_heal *m)
 	err = m->len ? refusal(m->kernel) : 0;
 	if (!err && m->gpa + m->len < m->gpa)
 		err = -EINVAL;
+	if (!err && m->len && rf_life_holds_load())
+		err = -ESTALE; /* another state, perhaps another kernel's */
 	if (!err && m->len)
 		rf_guestmem_heal(m->gpa, m->len);
 	pthread_mutex_unlock(&rf_vm.lock);
@@ -303,7 +303,9 @@ void rf_life_tick(void)
 	bool due = false;
 
 	pthread_mutex_lock(&rf_vm.lock);
-	if (!life.unsealed_ns)
+	/* What the VMM has loaded is held until it is answered for, and has run for no time at all.
+	 */
+	if (!life.unsealed_ns || atomic_load(&awaiting))
 		life.unsealed_ns = rf_monotonic_ns();
 	if (life.rules.unsealed_ms && atomic_load(&overdue) != NOT_DUE &&
 	    life.state != RF_VM_SEALED && life.state != RF_VM_HALTED) {
@@ -352,6 +354,11 @@ bool rf_life_unsettled(void)
 	       atomic_load(&overdue) == LOOKED_FOR;
 }
 
+bool rf_life_holds_load(void)
+{
+	return atomic_load(&loaded) || life.state == RF_VM_HALTED;
+}
+
 /* Seals, pins and traps go. What was sealed is kept, until another kernel is. */
 static void release(const struct rf_vcpu *first)
 {
@@ -377,17 +384,18 @@ static void release(const struct rf_vcpu *first)
 /* What the VMM made of the guest, told by what KVM holds for all vCPUs; RF_LIFE_EVENTS: nothing. */
 static enum rf_life_event what_was_loaded(bool *announces)
 {
-	bool all_reset = true, runs = false, known = false;
+	bool anew = atomic_load(&rf_vcpus[0].loaded), runs = false, known = false;
 
 	*announces = false;
 	RF_EACH_VCPU(v)
 	{
+		bool by_vmm = atomic_load(&v->loaded);
 		struct rf_cpu_state s;
 
 		look(v, &s);
-		all_reset &= s.class == RF_CPU_RESET;
-		runs |= atomic_load(&v->loaded) &&
-			(s.class == RF_CPU_KERNEL || s.class == RF_CPU_NESTED);
+		/* A guest can leave long mode, and make its entry 0: that it did is no reset. */
+		anew &= s.class == RF_CPU_RESET || (s.class == RF_CPU_OTHER && by_vmm);
+		runs |= by_vmm && (s.class == RF_CPU_KERNEL || s.class == RF_CPU_NESTED);
 		if (s.class != RF_CPU_KERNEL || !s.entry)
 			continue;
 		*announces = true;
@@ -395,10 +403,9 @@ static enum rf_life_event what_was_loaded(bool *announces)
 	}
 	if (runs)
 		return known && rf_guestmem_any_sealed() ? RF_LIFE_RELOADED : RF_LIFE_ARRIVED;
-	/* Whatever the firmware's or a boot loader's state: no kernel runs in it any more. */
-	if (all_reset || (atomic_load(&rf_vcpus[0].loaded) && !*announces))
-		return atomic_load(&rf_vcpus[0].loaded) ? RF_LIFE_RESET : RF_LIFE_EVENTS;
-	return RF_LIFE_EVENTS; /* a CPU that was plugged in */
+	/* Reset, or the firmware's or a boot loader's state: no kernel runs in it any more. Else: a
+	 * CPU that was plugged in. */
+	return anew ? RF_LIFE_RESET : RF_LIFE_EVENTS;
 }
 
 static void take_load(enum rf_life_event event, bool announces, struct rf_life_outcome *out)
@@ -445,7 +452,8 @@ static void make_moot(struct rf_vcpu *v, void (*drop)(struct rf_vcpu *v))
 	v->wait.saved.reason = 0;
 }
 
-void rf_life_settle(void (*drop)(struct rf_vcpu *v), struct rf_life_outcome *out)
+void rf_life_settle(void (*drop)(struct rf_vcpu *v),
+		    void (*tell)(const struct rf_life_outcome *out), struct rf_life_outcome *out)
 {
 	*out = (struct rf_life_outcome){ .event = RF_LIFE_EVENTS };
 	pthread_mutex_lock(&rf_vm.lock);
@@ -463,15 +471,19 @@ void rf_life_settle(void (*drop)(struct rf_vcpu *v), struct rf_life_outcome *out
 			if (!atomic_load(&v->loaded) && !released)
 				continue;
 			make_moot(v, drop);
+			if (life.announcer == v)
+				life.announcer = NULL; /* its announcement went: another one's */
 			atomic_store(&v->loaded, false);
 		}
+		if (event != RF_LIFE_EVENTS)
+			tell(out);
 		atomic_store(&loaded, false);
 		rf_gate_open();
 	}
 	pthread_mutex_unlock(&rf_vm.lock);
 }
 
-bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v))
+bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v), void (*tell)(void))
 {
 	bool may;
 
@@ -483,6 +495,7 @@ bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v))
 		RF_EACH_VCPU(v)
 		if (v != first)
 			make_moot(v, drop);
+		tell();
 		rf_gate_open();
 	}
 	pthread_mutex_unlock(&rf_vm.lock);

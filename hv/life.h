@@ -65,6 +65,11 @@ bool rf_life_overdue(struct rf_vcpu *v);
 void rf_life_loaded(struct rf_vcpu *v);
 /* Cheap: is there something to look at, or to wait for? */
 bool rf_life_unsettled(void);
+/*
+ * Does the VMM's own memory hold a load that has not been judged yet, or one that does not fit?
+ * What differs there from sealed memory is then no device's doing, and not to be healed away.
+ */
+bool rf_life_holds_load(void);
 struct rf_life_outcome {
 	enum rf_life_event event; /* RF_LIFE_EVENTS: nothing happened */
 	bool released;		  /* ARRIVED: something had been known, and is not any more */
@@ -74,11 +79,13 @@ struct rf_life_outcome {
 /*
  * By a vCPU's thread, outside: looks at what was loaded and takes the step, with every vCPU out.
  * The questions of the vCPUs that were loaded, and of all when seals went, are moot: drop() is
- * called for each.
+ * called for each. tell() is called with what has happened, before any vCPU can announce what comes
+ * next: else the monitor would hear of it first, and forget it again.
  */
-void rf_life_settle(void (*drop)(struct rf_vcpu *v), struct rf_life_outcome *out);
+void rf_life_settle(void (*drop)(struct rf_vcpu *v),
+		    void (*tell)(const struct rf_life_outcome *out), struct rf_life_outcome *out);
 /* A kexec that was let: as rf_life_settle(), for all but `first`. False: the rules forbid it. */
-bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v));
+bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v), void (*tell)(void));
 
 /* May v run? RF_MAY_ANNOUNCE: v is to announce the kernel that the VMM loaded, *entry. */
 enum rf_life_may { RF_MAY_RUN, RF_MAY_NOT_YET, RF_MAY_ANNOUNCE, RF_MAY_NEVER };

@@ -385,6 +385,7 @@ struct rf_msg_mend {
 /*
  * The VMM's own memory below these sealed pages is made what the guest's sealed memory is. What was
  * foreign goes to the board's list of heals. len 0: none; only `taken` counts then, for any kernel.
+ * -ESTALE also while the VMM's memory holds a state that it loads.
  */
 struct rf_msg_heal {
 	struct rf_msg h;

@@ -23,34 +23,35 @@ static const char held_nobody[] =
 	"the state that was loaded does not say which kernel it is of: no "
 	"vCPU is outside a guest of its own and has a system-call entry";
 
-static void halted(uint32_t cause)
+/* With rf_vm.lock held, before anything else can be told. */
+static void tell(const struct rf_life_outcome *o)
 {
-	rf_say("the VM is held", cause == RF_CAUSE_TEXT ? held_text : held_nobody);
-	rf_event_tell(NULL, RF_EVENT_HALTED, cause, 0);
+	switch (o->event) {
+	case RF_LIFE_RESET:
+		rf_event_tell(NULL, RF_EVENT_RESET, RF_CAUSE_RESET, 0);
+		break;
+	case RF_LIFE_ARRIVED:
+		if (o->released)
+			rf_event_tell(NULL, RF_EVENT_RESET, RF_CAUSE_ARRIVED, 0);
+		break;
+	case RF_LIFE_RELOADED:
+		if (!o->halted)
+			rf_event_tell(NULL, RF_EVENT_RELOADED, 0, o->adopted);
+		break;
+	default:
+		break;
+	}
+	if (o->halted)
+		rf_event_tell(NULL, RF_EVENT_HALTED, o->halted, 0);
 }
 
 static void settle(void)
 {
 	struct rf_life_outcome o;
 
-	rf_life_settle(rf_event_drop, &o);
-	switch (o.event) {
-	case RF_LIFE_RESET:
-		rf_event_tell(NULL, RF_EVENT_RESET, RF_CAUSE_RESET, 0);
-		break;
-	case RF_LIFE_ARRIVED:
-		if (o.released)
-			rf_event_tell(NULL, RF_EVENT_RESET, RF_CAUSE_ARRIVED, 0);
-		break;
-	case RF_LIFE_RELOADED:
-		if (!o.halted)
-			rf_event_tell(NULL, RF_EVENT_RELOADED, 0, o.adopted);
-		break;
-	default:
-		break;
-	}
+	rf_life_settle(rf_event_drop, tell, &o);
 	if (o.halted)
-		halted(o.halted);
+		rf_say("the VM is held", o.halted == RF_CAUSE_TEXT ? held_text : held_nobody);
 }
 
 /* RF_AGAIN: v may run, as far as the VM's life goes. *err: the VMM gets its thread back. */
@@ -66,7 +67,7 @@ static enum rf_next may_run(struct rf_vcpu *v, int *err)
 	case RF_MAY_RUN:
 		return RF_AGAIN;
 	case RF_MAY_ANNOUNCE:
-		return rf_on_new_entry(v, rf_arch_entry_register(), entry, false);
+		return rf_on_new_entry(v, entry, false);
 	case RF_MAY_NEVER:
 		*err = -EPERM;
 		return RF_TO_VMM;
@@ -116,11 +117,15 @@ static enum rf_next answer(struct rf_vcpu *v, int *err)
 	return rf_enforce(v);
 }
 
+static void tell_kexec(void)
+{
+	rf_event_tell(NULL, RF_EVENT_RESET, RF_CAUSE_KEXEC, 0);
+}
+
 static void hand_over(struct rf_vcpu *v)
 {
-	if (!rf_life_kexec(v, rf_event_drop))
+	if (!rf_life_kexec(v, rf_event_drop, tell_kexec))
 		rf_fatal("the monitor lets a kexec pass that the policy does not");
-	rf_event_tell(NULL, RF_EVENT_RESET, RF_CAUSE_KEXEC, 0);
 }
 
 int rf_vcpu_run(struct rf_vcpu *v)

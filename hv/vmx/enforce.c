@@ -83,6 +83,8 @@ enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 	case RF_EVENT_STALLED:
 		if (allowed)
 			break;
+		/* Should it come back to this place, then to the same end. */
+		rf_tables_moved(v);
 		count(false);
 		if (verdict == RF_VERDICT_NOT_OURS)
 			return shut_down(v);

@@ -224,6 +224,12 @@ bool rf_tables_stalled(struct rf_vcpu *v)
 	return k->let_stand = true;
 }
 
+void rf_tables_moved(struct rf_vcpu *v)
+{
+	v->arch->kept.stood = (struct kvm_regs){ 0 };
+	v->arch->kept.let_stand = false;
+}
+
 static bool same(const struct rf_table *a, const struct rf_table *b)
 {
 	return !memcmp(a, b, sizeof(*a));

@@ -16,8 +16,10 @@ void rf_tables_every(uint64_t ns);
 bool rf_tables_due(struct rf_vcpu *v);
 /* Are the table registers others than those last judged? Then *out is what is there. */
 bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out);
-/* Has the vCPU not moved since the last look? Said once for a place. */
+/* Has the vCPU not moved since the last look? Said once for a place, as long as it stands there. */
 bool rf_tables_stalled(struct rf_vcpu *v);
+/* It was moved away: nothing is known of where it stands. */
+void rf_tables_moved(struct rf_vcpu *v);
 int rf_tables_enforce(struct rf_vcpu *v, bool allowed);
 /* Gets vCPUs out that have run without being looked at. The channel's thread alone. */
 void rf_tables_tick(void);

@@ -135,18 +135,29 @@ static void on_kick(int sig)
 		mine->run->immediate_exit = 1;
 }
 
+static void map_ram(int how)
+{
+	uint8_t *map = mmap(NULL, RAM_SIZE * 2, PROT_READ | PROT_WRITE, how | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(map != MAP_FAILED);
+	vm.ram = (uint8_t *)(((uintptr_t)map + 0x1fffff) & ~(uintptr_t)0x1fffff);
+}
+
+void machine_share_ram(void)
+{
+	map_ram(MAP_SHARED);
+}
+
 void machine_create(unsigned cpus)
 {
 	struct sigaction act = { .sa_handler = on_kick };
-	uint8_t *map;
 
 	if (machine_try() < 0)
 		FAIL("KVM_CREATE_VM: %s", strerror(errno));
 	sigaction(SIGUSR1, &act, NULL);
 	vm.run_size = (size_t)ioctl(vm.kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	map = mmap(NULL, RAM_SIZE * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK(map != MAP_FAILED);
-	vm.ram = (uint8_t *)(((uintptr_t)map + 0x1fffff) & ~(uintptr_t)0x1fffff);
+	if (!vm.ram)
+		map_ram(MAP_PRIVATE);
 	tables();
 	CHECK_EQ(machine_slot(0, 0, 0, RAM_SIZE, vm.ram), 0);
 	while (cpus--)
@@ -254,7 +265,7 @@ void cpu_start(struct cpu *c, const uint8_t *code, const uint8_t *end, const str
 	CHECK_EQ(pthread_create(&c->thread, NULL, run_loop, c), 0);
 }
 
-uint32_t cpu_wait(struct cpu *c)
+static void join(struct cpu *c)
 {
 	struct timespec t;
 	int err;
@@ -265,6 +276,11 @@ uint32_t cpu_wait(struct cpu *c)
 	if (err)
 		FAIL("vCPU %u does not come back: %s", c->index, strerror(err));
 	c->running = false;
+}
+
+uint32_t cpu_wait(struct cpu *c)
+{
+	join(c);
 	if (c->result < 0 && atomic_load(&c->stop))
 		return KVM_EXIT_INTR;
 	if (c->result < 0)
@@ -273,9 +289,28 @@ uint32_t cpu_wait(struct cpu *c)
 	return c->run->exit_reason;
 }
 
+int cpu_wait_error(struct cpu *c)
+{
+	join(c);
+	CHECK(c->result < 0);
+	return c->error;
+}
+
 void cpu_kick(struct cpu *c)
 {
 	pthread_kill(c->thread, SIGUSR1);
+}
+
+void cpu_stop(struct cpu *c)
+{
+	atomic_store(&c->stop, 1);
+	for (int i = 0; pthread_tryjoin_np(c->thread, NULL); i++) {
+		CHECK(i < PATIENCE * 200);
+		cpu_kick(c); /* its thread may not have begun yet */
+		usleep(5000);
+	}
+	c->running = false;
+	CHECK(c->result < 0 && c->error == EINTR);
 }
 
 struct kvm_regs cpu_regs(struct cpu *c)

@@ -62,6 +62,8 @@ void machine_need_kvm(void);
 int machine_try(void);
 /* A machine with that many vCPUs, or the scenario fails. */
 void machine_create(unsigned cpus);
+/* Before that, and before a fork: the machine's memory is seen by both processes. */
+void machine_share_ram(void);
 struct cpu *machine_add_cpu(void);
 /* A slot of the VMM. Result and errno of the ioctl. */
 int machine_slot(uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size, const void *hva);
@@ -81,6 +83,10 @@ void cpu_put_mp_state(struct cpu *c);
 void cpu_start(struct cpu *c, const uint8_t *code, const uint8_t *end, const struct kvm_regs *r);
 /* Waits for an exit that is not EINTR; its reason. */
 uint32_t cpu_wait(struct cpu *c);
+/* Waits for a KVM_RUN that fails, and not with EINTR; its errno. */
+int cpu_wait_error(struct cpu *c);
+/* The VMM gets its thread back, wherever the vCPU is held. */
+void cpu_stop(struct cpu *c);
 /* Takes the running vCPU out: a signal whose handler raises immediate_exit, as VMMs do. */
 void cpu_kick(struct cpu *c);
 /* Both, for code that must end in its HLT with no fault; the registers then. */

@@ -23,7 +23,7 @@ static int listener = -1, peer = -1;
 static monitor_judge judge;
 static struct rf_msg_event *events;
 static unsigned nr_events, nr_outcomes;
-static struct rf_msg_outcome outcomes[1024];
+static struct rf_msg_outcome outcomes[8192];
 static struct rf_msg_done done;
 static bool answered;
 static uint32_t seq;
@@ -51,7 +51,7 @@ static void take_hello(int fd)
 	/* The monitor gets no writable mapping, whatever it asks for. */
 	CHECK(mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, board_fd, 0) ==
 	      MAP_FAILED);
-	map = mmap(NULL, sizeof(*board), PROT_READ, MAP_SHARED, board_fd, 0);
+	map = mmap(NULL, sizeof(struct rf_board_file), PROT_READ, MAP_SHARED, board_fd, 0);
 	CHECK(map != MAP_FAILED);
 	close(board_fd);
 	board = map;
@@ -329,6 +329,22 @@ int monitor_mend(const struct rf_msg_mend *m)
 	return monitor_command(&copy.h);
 }
 
+int monitor_heal(uint64_t kernel, uint64_t gpa, uint64_t len, uint64_t taken)
+{
+	struct rf_msg_heal m = { .kernel = kernel, .gpa = gpa, .len = len, .taken = taken };
+
+	rf_msg_init(&m.h, RF_MSG_HEAL, 0);
+	return monitor_command(&m.h);
+}
+
+int monitor_restore(uint64_t kernel, uint64_t flight)
+{
+	struct rf_msg_restore m = { .kernel = kernel, .flight = flight };
+
+	rf_msg_init(&m.h, RF_MSG_RESTORE, 0);
+	return monitor_command(&m.h);
+}
+
 int monitor_traps(const struct rf_msg_traps *m)
 {
 	struct rf_msg_traps copy = *m;
@@ -339,6 +355,16 @@ int monitor_traps(const struct rf_msg_traps *m)
 const volatile struct rf_board *monitor_board(void)
 {
 	return board;
+}
+
+const volatile struct rf_heals *monitor_heals(void)
+{
+	return &((const volatile struct rf_board_file *)board)->heals;
+}
+
+const volatile struct rf_trail *monitor_trail(void)
+{
+	return &((const volatile struct rf_board_file *)board)->trail;
 }
 
 const struct rf_msg_hello *monitor_hello(void)

@@ -54,11 +54,15 @@ int monitor_command(struct rf_msg *m);
 int monitor_pin(const struct rf_msg_pin *m);
 int monitor_mend(const struct rf_msg_mend *m);
 int monitor_traps(const struct rf_msg_traps *m);
+int monitor_heal(uint64_t kernel, uint64_t gpa, uint64_t len, uint64_t taken);
+int monitor_restore(uint64_t kernel, uint64_t flight);
 /* Any packet. */
 void monitor_send(const void *packet, size_t size);
 
 /* The board the VM sent, mapped read-only. */
 const volatile struct rf_board *monitor_board(void);
+const volatile struct rf_heals *monitor_heals(void);
+const volatile struct rf_trail *monitor_trail(void);
 const struct rf_msg_hello *monitor_hello(void);
 uint64_t monitor_count(enum rf_counter c);
 

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/kvm/scenario.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 GUEST(g_wrmsr, "wrmsr");
+GUEST(g_store, "mov %rcx, (%rdi)");
 
 struct kvm_regs before;
 
@@ -164,4 +168,68 @@ void fault_where_it_is(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
 bool allow(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
 {
 	return true;
+}
+
+void store_is_denied(struct cpu *c, uint64_t gpa)
+{
+	uint64_t was = guest_read(c, gpa);
+	struct fault f;
+
+	before = (struct kvm_regs){ .rdi = gpa, .rcx = ~was, .rsp = STACK + (c->index + 1) * 0x1000 };
+	monitor_set_judge(deny_at_code);
+	CPU_START(c, g_store, .rdi = gpa, .rcx = ~was);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
+	monitor_set_judge(NULL);
+	CHECK(cpu_faulted(c, &f));
+	CHECK_EQ(f.vector, 14);
+	CHECK_EQ(guest_read(c, gpa), was);
+}
+
+void guest_has_msr(struct cpu *c, uint32_t index, uint64_t value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} m = { .head.nmsrs = 1, .entry = { .index = index, .data = value } };
+
+	CHECK_EQ(ioctl(c->fd, KVM_SET_MSRS, &m), 1);
+}
+
+void await_change(uint64_t gpa, uint64_t from)
+{
+	for (int ms = 0; *(volatile uint64_t *)(vm.ram + gpa) == from; ms++) {
+		CHECK(ms < 10000);
+		usleep(1000);
+	}
+}
+
+void ends_the_vm(void (*body)(void), const char *said)
+{
+	char text[1024] = "";
+	size_t have = 0;
+	int fds[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	CHECK_EQ(pipe(fds), 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		close(fds[0]);
+		dup2(fds[1], STDERR_FILENO);
+		close(fds[1]);
+		body();
+		_exit(1);
+	}
+	close(fds[1]);
+	while ((n = read(fds[0], text + have, sizeof(text) - 1 - have)) > 0)
+		have += (size_t)n;
+	close(fds[0]);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
+		_exit(SKIPPED);
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		FAIL("the VM was not ended: status %#x, stderr: %s", (unsigned)status, text);
+	if (!strstr(text, "ringfence: the VM was ended") || !strstr(text, said))
+		FAIL("stderr: %s", text);
 }

@@ -42,8 +42,16 @@ void fault_where_it_is(const struct rf_msg_event *ev, struct rf_msg_verdict *v);
 /* Registers that deny_at_code() gives back. */
 extern struct kvm_regs before;
 
-typedef void scenario(void);
+/* A store there ends in a #PF, and the guest sees there what it saw before. Leaves no judge. */
+void store_is_denied(struct cpu *c, uint64_t gpa);
+/* As VMLOAD has it, or a guest of the guest's: past every filter, and past the fence. */
+void guest_has_msr(struct cpu *c, uint32_t index, uint64_t value);
+/* Waits, up to some seconds, until the guest has changed the eight bytes there. */
+void await_change(uint64_t gpa, uint64_t from);
+/* The body in a process of its own, which must be ended by the fence with these words on stderr. */
+void ends_the_vm(void (*body)(void), const char *said);
 
+typedef void scenario(void);
 /* fence_start.c */
 scenario not_asked, no_monitor, foreign_monitor, other_revision, refusing_monitor, second_vm;
 scenario capabilities, lstar_allowed, lstar_denied, kernel_id_survives_a_denied_write;
@@ -71,5 +79,23 @@ scenario reset_while_kernel_held;
 scenario pinned_msr, pinned_bits, asked_msr, pin_rules, pins_beside_a_filter, reset_unpins;
 /* fence_cr.c */
 scenario cr_put_back, cr_put_back_late, cr_lost_signal, cr_observed, cr_compared, cr_rules, cr_bad_page;
+/* fence_life.c */
+scenario lstar_zero_put_back, part_of_a_reset, reset_beside_a_running_cpu, plugged_cpu_reset;
+scenario restored_waits, restored_beside_zero, restored_nobody, restored_in_smm, restored_denied;
+scenario restored_twice, resets_while_announced, kept_until_another, fifty_seals, alone_in_reset;
+scenario looks_like_reset, told_in_order;
+/* fence_device.c */
+scenario healed_by_command, healed_by_dirty_log, healed_when_stopped, heals_hide_traps, two_backends;
+/* fence_text.c */
+scenario settle_without_entry, settle_ends, settle_with_entry, restore_beside_denied_lstar;
+scenario restore_with_all_held, probe_over_trap, observed_over_trap, reload_adopted;
+scenario reload_misfits, reload_is_not_healed, table_changes_meanwhile, settled_by_two;
+/* fence_rules.c */
+scenario observed_lstar, exit_before_tables, rules_forbid_stores, rules_forbid_kexec;
+scenario rules_let_kexec, rules_of_the_first, monitor_does_not_read, questions_wait_for_room;
+scenario unsealed_told_once, unsealed_none;
+/* fence_known.c */
+scenario refused_ioctls, unknown_ioctls, unknown_capabilities, userfaultfd_refused;
+scenario passed_ioctls;
 
 #endif

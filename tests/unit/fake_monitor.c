@@ -105,8 +105,8 @@ static int fence_traps(struct rf_backend *b, const struct rf_msg_traps *m)
 	for (uint32_t i = 0; i < m->count; i++) {
 		uint8_t *code = fake.ram + (m->sites[i].gpa - IMAGE_GPA);
 
-		memset(code, 0x90, m->sites[i].len);
-		code[0] = code[1] = 0xe6;
+		for (int n = 0; n < m->sites[i].len; n++)
+			code[n] = RF_TRAP_BYTE(n);
 	}
 	fake.info.traps_count = m->count;
 	memcpy(fake.info.traps, m->sites, sizeof(m->sites));

@@ -412,73 +412,105 @@ static void restored_without_text(void **state)
 static const uint8_t lidt[7] = { 0x0f, 0x01, 0x1d, 1, 2, 3, 4 };
 static struct rf_trap_site traps[2];
 
-/* OUT and NOPs in the copy, the instruction in the VMM's memory. */
+/* The trap in the copy, the instruction in the VMM's memory. */
 static void plant(uint32_t at)
 {
 	traps[0] = (struct rf_trap_site){ .gpa = TEXT_GPA + 0x10, .len = 3, .bytes = { 9, 9, 9 } };
 	traps[1] = (struct rf_trap_site){ .gpa = TEXT_GPA + at, .len = 7, .kind = RF_TRAP_LIDT };
 	memcpy(traps[1].bytes, lidt, 7);
-	memset(text + at, 0x90, 7);
-	text[at] = text[at + 1] = 0xe6;
+	for (int i = 0; i < 7; i++)
+		text[at + i] = RF_TRAP_BYTE(i);
 	memcpy(decoy + at, lidt, 7);
-	memset(text + 0x10, 0x90, 3);
+	for (int i = 0; i < 3; i++)
+		text[0x10 + i] = RF_TRAP_BYTE(i);
 	memset(decoy + 0x10, 9, 3);
 	rf_guestmem_stand_ins(traps, 2);
 }
 
-/* A forged probe puts a site on a trap's bytes: the guest says where probes are. */
+static void trap_stands(void)
+{
+	for (int i = 0; i < 7; i++)
+		assert_int_equal(text[TRAP + i], RF_TRAP_BYTE(i));
+	assert_memory_equal(decoy + TRAP, lidt, 7);
+}
+
+/* A probe's site, of six bytes, that holds what the guest itself has there. */
+static void probe(uint32_t at, enum rf_site_kind kind)
+{
+	table->shapes[0].len = 6;
+	table->shapes[0].forms[0].how = RF_FORM_OWN;
+	table->shapes[0].forms[1].op_len = 2;
+	table->shapes[0].forms[1].op[1] = 0x4b;
+	table->sites[1] = (struct rf_patch_site){ .at = at, .kind = (uint8_t)kind };
+	memcpy(table->sites[1].own, decoy + at, 6);
+	table->sites[2].at = 0x400;
+}
+
+/*
+ * A forged probe puts a site on a trap's bytes: the guest says where probes are. Beside the trap it
+ * may be written; no byte of the trap's is, and none comes back with what is put back.
+ */
 static void over_traps(void **state)
 {
-	static const struct {
-		uint32_t at; /* of a site of five bytes */
-		bool over;
-	} rows[] = {
-		{ TRAP - 5, false }, { TRAP - 4, true }, { TRAP, true },
-		{ TRAP + 2, true },  { TRAP + 6, true }, { TRAP + 7, false },
-	};
 	static const enum rf_site_kind kinds[] = { RF_SITE_KPROBE, RF_SITE_KGDB };
 
 	for (size_t k = 0; k < 2; k++) {
-		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-			struct rf_patch_site *s = &table->sites[1];
-			uint8_t was[5];
+		for (uint32_t at = TRAP - 8; at <= TRAP + 8; at++) {
+			bool in = at >= TRAP && at < TRAP + 7;
+			uint8_t was[8], below[8];
 
 			plant(TRAP);
-			s->at = rows[i].at;
-			s->kind = (uint8_t)kinds[k];
-			s->target = TEXT_GVA + s->at + 0x50;
-			memcpy(was, text + s->at, 5);
-			/* What is judged is the guest's own, as the decoy shows it. */
-			memcpy(table->shapes[0].forms[0].bytes, decoy + s->at, 5);
-			/* Before the trap it may begin; over it no byte gets, and what began is put
-			 * back with the byte that is denied. */
-			assert_int_equal(byte(s->at, 0xcc), s->at < TRAP || !rows[i].over);
-			assert_int_equal(store(s->at + 1, jmp + 1, 4), !rows[i].over);
-			if (rows[i].over)
-				rf_text_denied(TEXT_GPA + s->at + 1, 4);
-			assert_int_equal(byte(s->at, 0xe9), !rows[i].over);
-			if (rows[i].over)
-				assert_memory_equal(text + s->at, was, 5);
-			else
-				assert_memory_equal(text + s->at, jmp, 5);
-			assert_int_equal(text[TRAP], 0xe6);
-			assert_int_equal(text[TRAP + 1], 0xe6);
-			assert_memory_equal(decoy + TRAP, lidt, 7);
+			probe(at, kinds[k]);
+			memcpy(was, text + at, 8);
+			memcpy(below, decoy + at, 8);
+			/* Its first byte, and back. */
+			assert_int_equal(byte(at, 0xcc), !in);
+			trap_stands();
+			assert_int_equal(byte(at, below[0]), !in);
+			trap_stands();
+			assert_memory_equal(text + at, was, 8);
 			assert_int_equal(trail->flights_count, 0);
-			memcpy(text + s->at, was, 5);
-			memcpy(decoy + s->at, was, 5);
-			memcpy(table->shapes[0].forms[0].bytes, nop5, 5);
+			/* Its first byte, then all that may be stored of its tail, denied. */
+			assert_int_equal(byte(at, 0xcc), !in);
+			for (uint32_t i = 1; i < 6; i++) {
+				bool over = at + i >= TRAP && at + i < TRAP + 7;
+
+				if (over)
+					assert_false(store(at + i, below + i, 1));
+				else
+					store(at + i, below + i, 1);
+				assert_false(over && store(at + i, below + i, 2));
+			}
+			assert_int_equal(trail->flights_count, !in);
+			rf_text_denied(TEXT_GPA + at + 5, 1);
+			trap_stands();
+			assert_memory_equal(text + at, was, 8);
+			assert_memory_equal(decoy + at, below, 8);
+			/* And put back at the monitor's word. */
+			if (!in) {
+				assert_true(byte(at, 0xcc));
+				rf_board->counters[RF_COUNT_RUN]++;
+				assert_int_equal(rf_text_restore(trail->flights[0].number), 0);
+			}
+			trap_stands();
+			assert_memory_equal(text + at, was, 8);
+			assert_memory_equal(decoy + at, below, 8);
+			assert_int_equal(trail->flights_count, 0);
 		}
 	}
-	/* One that a store of the whole would end, as a breakpoint's does. */
+}
+
+/* One that a store of the whole would end, as a breakpoint's does. */
+static void over_a_trap_at_once(void **state)
+{
 	plant(TRAP);
-	table->shapes[1].forms[0].bytes[0] = 0x0f;
+	table->shapes[1].forms[0].bytes[0] = 0x77;
 	table->sites[1] = (struct rf_patch_site){ .at = TRAP, .shape = 1, .kind = RF_SITE_KPROBE };
 	table->sites[2].at = 0x400;
-	assert_false(byte(TRAP, 0x0f));
-	assert_int_equal(text[TRAP], 0xe6);
+	assert_false(byte(TRAP, 0x77));
+	trap_stands();
 	rf_guestmem_stand_ins(NULL, 0);
-	assert_true(byte(TRAP, 0x0f)); /* it was the trap alone that kept it */
+	assert_true(byte(TRAP, 0x77)); /* it was the trap alone that kept it */
 }
 
 /* --- adopted ---------------------------------------------------------------------- */
@@ -736,6 +768,7 @@ int main(void)
 		T(restored),
 		T(restored_without_text),
 		T(over_traps),
+		T(over_a_trap_at_once),
 		T(adopted),
 		T(adopted_over_pages),
 		T(not_adopted),
