@@ -122,6 +122,10 @@ const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa
 void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
 		     struct rf_named *out);
 
+/* The sealed region that a frame pushed to this stack would reach, *gva in it; or NULL. */
+const struct rf_measured *rf_sealed_frame(struct rf_guest *g, const struct rf_paging *p,
+					  uint64_t stack, uint64_t *gva, uint64_t *gpa);
+
 /* --- judge.c -------------------------------------------------------------- */
 int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev);
