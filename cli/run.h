@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "hv/crwatch.h"
+#include "hv/vmx/crwatch.h"
 
 struct rf_run {
 	/* What was asked for. */

@@ -11,7 +11,7 @@
 #include "cli/paths.h"
 #include "cli/program.h"
 #include "cli/run.h"
-#include "hv/probe.h"
+#include "hv/vmx/probe.h"
 #include "policy/policy.h"
 
 #define NOT_STARTED "nothing was started; no guest runs unprotected"

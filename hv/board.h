@@ -125,7 +125,7 @@ _Static_assert(sizeof(struct rf_patch_entry) == 32, "entry");
  * `head` how many.
  */
 #define RF_HEALS 256
-#define RF_HEAL_BYTES 32
+#define RF_HEAL_BYTES 64 /* as many as a record shows */
 
 struct rf_heal {
 	uint64_t gpa; /* of the first foreign byte of a page */

@@ -254,38 +254,76 @@ bool rf_guestmem_write(uint64_t gpa, const void *bytes, uint64_t len)
 
 /* --- decoys -------------------------------------------------------------------------- */
 
+#define PAGE_BITS 4096 /* pages that are told apart at once: 16 MiB */
+
 static struct {
 	const struct rf_trap_site *sites;
 	uint32_t count;
+	uint64_t pages[PAGE_BITS / 64]; /* where any is, so that the others cost next to nothing */
 } stand_ins;
+
+static uint64_t *page_word(uint64_t gpa, uint64_t *bit)
+{
+	uint64_t page = gpa / RF_PAGE_SIZE % PAGE_BITS;
+
+	*bit = UINT64_C(1) << (page % 64);
+	return &stand_ins.pages[page / 64];
+}
+
+static bool page_has_one(uint64_t gpa)
+{
+	uint64_t bit;
+
+	return *page_word(gpa, &bit) & bit;
+}
 
 void rf_guestmem_stand_ins(const struct rf_trap_site *sites, uint32_t count)
 {
+	uint64_t bit;
+
+	memset(&stand_ins, 0, sizeof(stand_ins));
 	stand_ins.sites = sites;
 	stand_ins.count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		*page_word(sites[i].gpa, &bit) |= bit;
+		*page_word(sites[i].gpa + sites[i].len - 1, &bit) |= bit;
+	}
 }
 
 bool rf_guestmem_stands_in(uint64_t gpa, uint64_t len)
 {
+	if (len <= RF_PAGE_SIZE && !page_has_one(gpa) && !page_has_one(gpa + len - 1))
+		return false;
 	for (uint32_t i = 0; i < stand_ins.count; i++)
 		if (rf_overlaps(gpa, len, stand_ins.sites[i].gpa, stand_ins.sites[i].len))
 			return true;
 	return false;
 }
 
-/* The guest's own bytes of a sealed page. */
-static void own_page(const struct rf_overlay *o, uint64_t at, uint8_t *page)
+void rf_guestmem_show_own(uint64_t gpa, uint8_t *bytes, uint64_t len)
 {
-	uint64_t gpa = o->gpa.start + at;
-
-	memcpy(page, o->copy + at, RF_PAGE_SIZE);
+	if (!page_has_one(gpa) && !page_has_one(gpa + len - 1))
+		return;
 	for (uint32_t i = 0; i < stand_ins.count; i++) {
 		const struct rf_trap_site *s = &stand_ins.sites[i];
 
 		for (uint32_t b = 0; b < s->len; b++)
-			if (s->gpa + b >= gpa && s->gpa + b - gpa < RF_PAGE_SIZE)
-				page[s->gpa + b - gpa] = s->bytes[b];
+			if (s->gpa + b >= gpa && s->gpa + b - gpa < len)
+				bytes[s->gpa + b - gpa] = s->bytes[b];
 	}
+}
+
+static void own_page(const struct rf_overlay *o, uint64_t at, uint8_t *page)
+{
+	memcpy(page, o->copy + at, RF_PAGE_SIZE);
+	rf_guestmem_show_own(o->gpa.start + at, page, RF_PAGE_SIZE);
+}
+
+void rf_overlay_put_back(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len)
+{
+	for (uint64_t i = 0; i < len; i++)
+		if (!rf_guestmem_stands_in(o->gpa.start + at + i, 1))
+			rf_overlay_write(o, at + i, bytes + i, 1);
 }
 
 static void note_heal(uint64_t gpa, const uint8_t *own, const uint8_t *foreign)

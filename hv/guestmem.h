@@ -45,6 +45,9 @@ bool rf_guestmem_write(uint64_t gpa, const void *bytes, uint64_t len);
 void rf_overlay_take(struct rf_overlay *o);
 /* Writes to a copy and to its decoy; the pages are dirty then. */
 void rf_overlay_write(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len);
+/* The same of the guest's own bytes, but for those where a trap stands: nothing was stored there.
+ */
+void rf_overlay_put_back(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len);
 /* The whole copy goes to the decoy, as after a native store. */
 void rf_overlay_mirror(struct rf_overlay *o);
 
@@ -54,6 +57,9 @@ void rf_overlay_mirror(struct rf_overlay *o);
  */
 void rf_guestmem_stand_ins(const struct rf_trap_site *sites, uint32_t count);
 bool rf_guestmem_stands_in(uint64_t gpa, uint64_t len);
+/* In bytes of the copy that lie at gpa, at most RF_PAGE_SIZE: the guest's own where the fence's
+ * are. */
+void rf_guestmem_show_own(uint64_t gpa, uint8_t *bytes, uint64_t len);
 
 /* What the VMM has below `len` bytes of an overlay. 0 or -EFAULT. */
 int rf_guestmem_below(const struct rf_overlay *o, uint64_t at, uint8_t *buf, uint64_t len);

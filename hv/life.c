@@ -132,16 +132,14 @@ void rf_life_known(const struct rf_msg_event *ev)
 {
 	pthread_mutex_lock(&rf_vm.lock);
 	if (take(RF_LIFE_KNOWN) != RF_LIFE_REFUSE) {
-		life.entry = ev->msr.value;
+		life.entry = rf_arch_announced(ev);
 		life.in_force = ev->id;
 		if (life.announced == ev->id)
 			life.announced = 0;
 		arrived();
 		rf_board_begin();
 		rf_board->kernel = ev->id;
-		rf_board->lstar = ev->msr.value;
-		rf_board->cr3 = ev->regs.cr3;
-		rf_board->cr4 = ev->regs.cr4;
+		rf_arch_kernel_to_board(ev);
 		rf_board_end();
 	}
 	pthread_mutex_unlock(&rf_vm.lock);
@@ -386,17 +384,18 @@ static void release(const struct rf_vcpu *first)
 /* What the VMM made of the guest, told by what KVM holds for all vCPUs; RF_LIFE_EVENTS: nothing. */
 static enum rf_life_event what_was_loaded(bool *announces)
 {
-	bool all_put = true, runs = false, known = false;
+	bool anew = atomic_load(&rf_vcpus[0].loaded), runs = false, known = false;
 
 	*announces = false;
 	RF_EACH_VCPU(v)
 	{
+		bool by_vmm = atomic_load(&v->loaded);
 		struct rf_cpu_state s;
 
 		look(v, &s);
-		all_put &= atomic_load(&v->loaded) || s.class == RF_CPU_RESET;
-		runs |= atomic_load(&v->loaded) &&
-			(s.class == RF_CPU_KERNEL || s.class == RF_CPU_NESTED);
+		/* A guest can leave long mode, and make its entry 0: that it did is no reset. */
+		anew &= s.class == RF_CPU_RESET || (s.class == RF_CPU_OTHER && by_vmm);
+		runs |= by_vmm && (s.class == RF_CPU_KERNEL || s.class == RF_CPU_NESTED);
 		if (s.class != RF_CPU_KERNEL || !s.entry)
 			continue;
 		*announces = true;
@@ -404,15 +403,9 @@ static enum rf_life_event what_was_loaded(bool *announces)
 	}
 	if (runs)
 		return known && rf_guestmem_any_sealed() ? RF_LIFE_RELOADED : RF_LIFE_ARRIVED;
-	/*
-	 * Whatever the firmware's or a boot loader's state: no kernel runs in it any more. Each
-	 * vCPU was put by the VMM, or never ran: one that the VMM has left where it was runs the
-	 * guest's kernel, whatever LSTAR the guest has given it. Not the boot CPU: a CPU that was
-	 * plugged in.
-	 */
-	if (atomic_load(&rf_vcpus[0].loaded) && all_put && !*announces)
-		return RF_LIFE_RESET;
-	return RF_LIFE_EVENTS;
+	/* Reset, or the firmware's or a boot loader's state: no kernel runs in it any more. Else: a
+	 * CPU that was plugged in. */
+	return anew ? RF_LIFE_RESET : RF_LIFE_EVENTS;
 }
 
 static void take_load(enum rf_life_event event, bool announces, struct rf_life_outcome *out)
@@ -478,6 +471,8 @@ void rf_life_settle(void (*drop)(struct rf_vcpu *v),
 			if (!atomic_load(&v->loaded) && !released)
 				continue;
 			make_moot(v, drop);
+			if (life.announcer == v)
+				life.announcer = NULL; /* its announcement went: another one's */
 			atomic_store(&v->loaded, false);
 		}
 		if (event != RF_LIFE_EVENTS)

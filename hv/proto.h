@@ -347,6 +347,12 @@ struct rf_trap_site {
 
 #define RF_TRAP_MAX 60
 
+/* The byte at offset n of a planted trap: hv/vmx/decode.h says why these. */
+#define RF_TRAP_BYTE(n) ((n) == 0 ? RF_TRAP_OPCODE : (n) == 1 ? RF_TRAP_PORT : RF_TRAP_FILLER)
+#define RF_TRAP_OPCODE 0xe6 /* OUT imm8, AL: SDM vol. 2B */
+#define RF_TRAP_PORT 0xe6
+#define RF_TRAP_FILLER 0xcc
+
 /*
  * Traps go into the sealed text in place of these instructions, all or none, once for a kernel:
  * -EALREADY. The VMM's own memory keeps the instructions. -EILSEQ: others stand there.

@@ -28,6 +28,7 @@ static int read_text(void *ctx, uint32_t at, uint8_t *buf, uint32_t len)
 	if (at > o->gpa.size || len > o->gpa.size - at)
 		return -EFAULT;
 	memcpy(buf, o->copy + at, len);
+	rf_guestmem_show_own(o->gpa.start + at, buf, len);
 	return 0;
 }
 
@@ -193,11 +194,15 @@ static void commit(struct rf_vcpu *v, struct rf_overlay *o, const struct rf_patc
 		land(f);
 }
 
-/* Of all sites only a probe's lies where the guest says; the others are the sealed tables'. */
-static bool over_trap(const struct rf_overlay *o, const struct rf_patch_result *r)
+/*
+ * Would the store write over a trap? Of all sites only a probe's lies where the guest says; the
+ * others are the sealed tables'. A jump that would reach over one is thus never completed, and what
+ * was written of it is put back with the store that is denied.
+ */
+static bool over_trap(const struct rf_patch_result *r, uint64_t gpa, uint32_t len)
 {
 	return (r->kind == RF_SITE_KPROBE || r->kind == RF_SITE_KGDB) &&
-	       rf_guestmem_stands_in(o->gpa.start + r->at, r->len);
+	       rf_guestmem_stands_in(gpa, len);
 }
 
 bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len)
@@ -210,7 +215,7 @@ bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint3
 	o = text_at(gpa, len);
 	if (o)
 		legal = judge(o, (uint32_t)(gpa - o->gpa.start), bytes, len, &r) &&
-			(!rf_patch_begins(&r) || patcher_is_busy()) && !over_trap(o, &r);
+			(!rf_patch_begins(&r) || patcher_is_busy()) && !over_trap(&r, gpa, len);
 	/* The monitor makes room on the trail when it is asked, and refuses to begin more sites. */
 	if (legal && (trail_full() || (r.verdict == RF_PATCH_STEP && r.resting &&
 				       rf_board_trail()->flights_count == RF_FLIGHTS)))
@@ -229,8 +234,8 @@ static void put_back(struct rf_overlay *o, struct rf_flight *f)
 	struct rf_trail *t = rf_board_trail();
 
 	if (f->len > 1)
-		rf_overlay_write(o, f->at + 1, f->before + 1, f->len - 1u);
-	rf_overlay_write(o, f->at, f->before, 1);
+		rf_overlay_put_back(o, f->at + 1, f->before + 1, f->len - 1u);
+	rf_overlay_put_back(o, f->at, f->before, 1);
 	if (t->last_tail == f->at)
 		t->last_tail = UINT32_MAX;
 	land(f);

@@ -2,7 +2,7 @@
 /*
  * What may be written to sealed text, as a table that needs no knowledge of Linux to apply: the
  * monitor compiles it from the guest (introspection/textpatch.h), the fence settles stores by it
- * without a round trip (hv/patch.c), and the monitor judges the rest by the same code (judge.c).
+ * without a round trip (hv/text.c), and the monitor judges the rest by the same code (judge.c).
  *
  * One memfd of exactly this size, written by the monitor, mapped read-only by the fence, its size
  * sealed. Untouched parts cost no memory. The reader treats all of it as hostile: an entry is

@@ -357,7 +357,8 @@ static int await_running(struct rf_guest *g, bool armed)
 	rf_gva start, end;
 	int err;
 
-	g->seal_how = RF_SEAL_NOW;
+	/* Who armed it has looked: a kernel that goes on would be sealed by now, with what is kept. */
+	g->seal_how = armed ? RF_SEAL_FRESH : RF_SEAL_NOW;
 	if (!find_state(g, &watch)) {
 		err = armed ? 0 : first_look(g, &watch);
 		if (!err && !armed)

@@ -72,7 +72,7 @@ struct rf_guest {
 	/* Where the comparison of sealed bytes with their decoys stands. */
 	uint32_t sweep_region;
 	uint64_t sweep_at;
-	uint64_t sweeps; /* rounds completed */
+	uint64_t sweeps;      /* rounds completed */
 	uint64_t heals_taken; /* of the fence's list, written down */
 
 	struct rf_gadget_report *gadgets; /* asked for, under way or finished; NULL none */

@@ -22,18 +22,16 @@ uint64_t rf_sweep_total(const struct rf_guest *g)
 	return total;
 }
 
+/* A record shows as many bytes as there are, up to its own limit: none may be made up. */
+_Static_assert(RF_HEAL_BYTES == RF_AUDIT_BYTES, "a heal has what a record shows");
+
 static int record(struct rf_guest *g, const struct rf_heal *h)
 {
 	const struct rf_measured *m = rf_guest_region(g, h->gpa);
 	struct rf_facts facts = { .kind = RF_FACT_DMA, .region = RF_FACT_REGION_UNKNOWN };
 	struct rf_record r = { .kind = "dma", .gpa = h->gpa, .len = h->len };
-	size_t shown = h->len;
 	struct rf_decision d;
 
-	if (shown > RF_AUDIT_BYTES)
-		shown = RF_AUDIT_BYTES;
-	if (shown > RF_HEAL_BYTES)
-		shown = RF_HEAL_BYTES;
 	if (m)
 		facts.region = m->region.kind == RF_REGION_TEXT	 ? RF_FACT_REGION_TEXT
 			       : m->region.kind == RF_REGION_IDT ? RF_FACT_REGION_IDT
@@ -42,8 +40,8 @@ static int record(struct rf_guest *g, const struct rf_heal *h)
 		return -EINVAL;
 	r.region = m ? rf_region_text(m->region.kind) : "unknown";
 	r.has_old = r.has_new = true;
-	memcpy(r.old_bytes, h->own, shown);
-	memcpy(r.new_bytes, h->foreign, shown);
+	memcpy(r.old_bytes, h->own, sizeof(r.old_bytes));
+	memcpy(r.new_bytes, h->foreign, sizeof(r.new_bytes));
 	if (m) {
 		r.has_target = true;
 		rf_name_address(g, &g->paging, m->region.gva + (h->gpa - m->region.gpa), &r.target);

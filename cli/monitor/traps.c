@@ -27,8 +27,8 @@ void rf_traps_hide(const struct rf_guest *g, uint64_t gpa, uint8_t *buf, size_t 
 		if (!rf_overlaps(gpa, len, s->gpa, s->len))
 			continue;
 		for (uint8_t n = 0; n < s->len; n++) {
-			/* hv/vmx/trap.c: OUT, the port, NOPs. What else stands there was stored. */
-			uint8_t planted = n == 0 ? 0xe6 : n == 1 ? 0xe6 : 0x90;
+			/* What else stands there was stored. */
+			uint8_t planted = RF_TRAP_BYTE(n);
 			uint64_t at = s->gpa + n - gpa;
 
 			if (s->gpa + n >= gpa && at < len && buf[at] == planted)

@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "hv/addr.h"
+#include "hv/proto.h"
 
 /* What was copied out of kvm_run: only the fields of `reason` are meaningful. */
 enum rf_exit_reason {
@@ -99,14 +100,18 @@ enum rf_decoded {
  * (arch/x86/kernel/io_delay.c: 0x80, 0xed) and not 0x7e, whose RIP KVM advances early
  * (KVM_X86_QUIRK_OUT_7E_INC_RIP).
  */
-#define RF_TRAP_PORT 0xe6
-#define RF_TRAP_OPCODE 0xe6 /* OUT imm8, AL: SDM vol. 2B */
-#define RF_TRAP_LEN 2	    /* the rest of the instruction it replaces is filled with NOPs */
+#define RF_TRAP_LEN 2 /* the rest of the instruction it replaces is filled with INT3s */
+
+/*
+ * The filler is never run. Linux's optimiser of probes decodes whole functions and leaves alone
+ * what holds a breakpoint that is nobody's (arch/x86/kernel/kprobes/opt.c can_optimize()): so it
+ * puts no jump over a trap, which would be denied.
+ */
 
 /*
  * Does RIP at the exit belong to the trap at `trap`? Intercepted by the CPU it is still on the OUT
  * (x86.c kvm_fast_pio_out()), emulated by KVM it is past it (x86_emulate_instruction() commits what
- * an OUT did before it exits); what follows is the trap's own NOP, never another OUT.
+ * an OUT did before it exits); what follows is the trap's own filler, never another OUT.
  */
 static inline bool rf_trap_hit(uint64_t trap, uint64_t rip)
 {

@@ -18,14 +18,6 @@
 
 /* --- MSRs ---------------------------------------------------------------------- */
 
-/* KVM reads msr.error when it goes on: set, the guest gets #GP. The CPU itself refuses some values.
- */
-static enum rf_next let_msr(struct rf_vcpu *v, const struct rf_exit *e)
-{
-	v->run->msr.error = rf_cpu_set_msr(v, e->msr.index, e->msr.value) != 0;
-	return RF_AGAIN;
-}
-
 static enum rf_next ask_msr(struct rf_vcpu *v, const struct rf_exit *e, uint64_t pinned)
 {
 	rf_event_new(v);
@@ -45,14 +37,16 @@ static enum rf_next on_kernel_msr(struct rf_vcpu *v, const struct rf_exit *e)
 	v->arch->left_behind = false;
 	switch (rf_life_entry(e->msr.value, &known)) {
 	case RF_ENTRY_KNOWN:
-		return let_msr(v, e); /* further CPUs load what the first one did */
+		return rf_msr_let(v, e->msr.index,
+				  e->msr.value); /* further CPUs load what the first one did */
 	case RF_ENTRY_PINNED:
 		/* A guest's guest has a kernel of its own. */
-		return rf_cpu_nested(v) ? let_msr(v, e) : ask_msr(v, e, known);
+		return rf_cpu_nested(v) ? rf_msr_let(v, e->msr.index, e->msr.value)
+					: ask_msr(v, e, known);
 	case RF_ENTRY_NEW:
 		break;
 	}
-	return rf_on_new_entry(v, e->msr.index, e->msr.value, true);
+	return rf_on_new_entry(v, e->msr.value, true);
 }
 
 static enum rf_next on_pinned_msr(struct rf_vcpu *v, const struct rf_exit *e)
@@ -69,7 +63,9 @@ static enum rf_next on_pinned_msr(struct rf_vcpu *v, const struct rf_exit *e)
 	if (!rf_msr_pinned(e->msr.index, &pin) ||
 	    (pin.how == RF_PIN_VALUE && !((e->msr.value ^ pin.value) & pin.mask)) ||
 	    rf_cpu_nested(v) || rf_cpu_in_smm(v))
-		return let_msr(v, e); /* in SMM the firmware's own; RSM loads the kernel's again */
+		return rf_msr_let(
+			v, e->msr.index,
+			e->msr.value); /* in SMM the firmware's own; RSM loads the kernel's again */
 	return ask_msr(v, e, pin.value);
 }
 

@@ -13,27 +13,23 @@ static void count(bool allowed)
 }
 
 /* The exit waits in wait.saved: run->msr.error is what KVM reads next. */
-static int answer_msr(struct rf_vcpu *v, bool allowed)
+static enum rf_next answer_msr(struct rf_vcpu *v, bool allowed)
 {
 	const struct rf_msg_event *ev = &v->wait.event;
 
 	rf_exit_restore(v, &v->wait.saved);
 	count(allowed);
-	if (!allowed) {
-		v->run->msr.error = 1; /* #GP */
-		return 0;
-	}
-	/* A value that the CPU itself would refuse is the guest's own fault. */
-	v->run->msr.error = rf_cpu_set_msr(v, ev->msr.index, ev->msr.value) != 0;
-	return 0;
+	if (allowed)
+		return rf_msr_let(v, ev->msr.index, ev->msr.value);
+	v->run->msr.error = 1; /* #GP */
+	return RF_AGAIN;
 }
 
 int rf_arch_answer_entry(struct rf_vcpu *v, bool allowed)
 {
-	int err = answer_msr(v, allowed);
-
+	answer_msr(v, allowed);
 	/* The kernel is known by its entry from now on: it must have it. */
-	return err ? err : allowed && v->run->msr.error ? -EIO : 0;
+	return allowed && v->run->msr.error ? -EIO : 0;
 }
 
 /* The bits are set again already. */
@@ -62,8 +58,7 @@ enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 
 	switch (v->wait.event.kind) {
 	case RF_EVENT_MSR:
-		*err = answer_msr(v, allowed);
-		break;
+		return answer_msr(v, allowed);
 	case RF_EVENT_CR:
 		*err = enforce_cr(v, allowed);
 		break;

@@ -16,6 +16,11 @@ void rf_msr_unpin(void);
 bool rf_msr_pinned(uint32_t index, struct rf_pinned *out);
 /* The same question without a lock: the answer may be a moment old. */
 bool rf_msr_ours(uint32_t index);
+/*
+ * A filtered write whose exit stands in kvm_run is let be, as far as the CPU lets it: KVM does not
+ * perform it again. RF_TO_VMM: an exit stands there that KVM would have made of it.
+ */
+enum rf_next rf_msr_let(struct rf_vcpu *v, uint32_t index, uint64_t value);
 /* Sets our filter alone, at VM creation. */
 int rf_msr_filter_init(int vm_fd);
 /* The VMM's KVM_X86_SET_MSR_FILTER, merged: ours comes first, KVM takes the first range that

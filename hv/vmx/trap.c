@@ -7,7 +7,7 @@
  *
  * The VMM's own pages keep the instructions: what it saves, dumps or migrates is the kernel as it
  * was built. A vCPU must therefore never be seen between the OUT and the end of the instruction it
- * stands for: RIP goes from the one to the other here, no NOP is ever run.
+ * stands for: RIP goes from the one to the other here, no filler is ever run.
  */
 #include "hv/vmx/trap.h"
 
@@ -17,13 +17,6 @@
 #include "hv/guestmem.h"
 #include "hv/vmx/decode.h"
 #include "hv/vmx/tables.h"
-
-/*
- * What fills the rest of a trapped instruction. Never run; but the kernel's optimiser of probes
- * decodes whole functions, and leaves alone what holds a breakpoint that is nobody's
- * (arch/x86/kernel/kprobes/opt.c can_optimize()): so it puts no jump over a trap.
- */
-#define FILLER 0xcc
 
 /* The traps in sealed text. They change under rf_vm.lock with every vCPU outside. */
 static struct {
@@ -129,9 +122,8 @@ static void plant(const struct rf_msg_traps *m)
 		traps.rips[i] = o->gva + (traps.sites[i].gpa - o->gpa.start);
 		if (traps.sites[i].kind == RF_TRAP_POKE)
 			traps.poke_rip = traps.rips[i];
-		memset(code, FILLER, traps.sites[i].len);
-		code[0] = RF_TRAP_OPCODE;
-		code[1] = RF_TRAP_PORT;
+		for (int n = 0; n < traps.sites[i].len; n++)
+			code[n] = RF_TRAP_BYTE(n);
 	}
 	rf_guestmem_stand_ins(traps.sites, traps.count);
 }

@@ -50,8 +50,17 @@ WANTED = {"dma_read": Wanted("detected"), "int3_recorded": ABANDONED, "int3_kept
           "msr_vmload": LOOKED_AT, "msr_vmrun": LOOKED_AT,
           "idt_gate": Wanted("blocked", ("faulted",)), "idt_lidt": Wanted("blocked", ("faulted",), "table"),
           "idt_lidt_own": Wanted("detected", ("restored",), "table"),
-          "gdt_callgate": Wanted("detected", ("restored", "landed"), "table")}
+          "gdt_callgate": Wanted("detected", ("restored", "landed"), "table"),
+          "restore_starved": ABANDONED, "sgdt_sealed": Wanted("blocked", ("faulted",)),
+          # Where no frame can be pushed the guest may end; what it was about to do it has said before.
+          "stack_in_sealed": Wanted("blocked", ("faulted", "none"))}
 
+# Seconds that a protected guest has; then it is killed.
+SHIELDED_LIMIT = 150
+
+# Those that want a guest of their own: of another machine, or because they may end it. All of one setting share a guest.
+ALONE = {"lstar_zero_vmport": "pc", "lstar_zero_l2": "pc", "stack_in_sealed": "last"}
+SETTINGS = {"": "DISK=disk.img", "pc": "PC=1", "last": ""}
 
 # Shown and not stopped: no pin applies to a guest's guest, whose memory may be the guest's own (docs/threat-model.md).
 OPEN = {"cr4_vmrun": "not covered: a guest that runs itself as a guest of its own"}
@@ -82,17 +91,20 @@ class Attempt:
 
 @dataclass
 class Pair:
-    """The two guests of one kernel and number of processors."""
+    """The two guests of one kernel and number of processors, in one setting."""
     kernel: str
     cpus: int
     host: str
+    setting: str = ""
+    attacks: str = "all"
     control: dict[str, Attempt] = field(default_factory=dict)
     protected: dict[str, Attempt] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
+    stopped: bool = False  # the protected guest had to be ended
 
     def job_name(self, side: str) -> str:
         """The name of one of its two jobs."""
-        return f"attacks-{self.kernel}-{self.cpus}-{side}"
+        return f"attacks-{self.kernel}-{self.cpus}-{self.setting}{'-' * bool(self.setting)}{side}"
 
 
 def attempts(log: str) -> dict[str, Attempt]:
@@ -159,9 +171,23 @@ def find_record(records: list[Record], attempt: Attempt) -> Optional[Record]:
     return None
 
 
-def jobs_for(pair: Pair, attacks: str, tries: int, control_only: bool) -> list[runner.Job]:
+def pairs_for(kernel: str, cpus: int, host: str, attacks: str) -> list[Pair]:
+    """The pairs that run these attacks."""
+    names = attacks.split(",")
+    common = [name for name in names if name not in ALONE]
+    if attacks == "all":
+        names = list(ALONE)
+    pairs = [Pair(kernel, cpus, host, attacks=",".join(common))] if common else []
+    for setting in dict.fromkeys(ALONE[name] for name in names if name in ALONE):
+        chosen = [name for name in names if ALONE.get(name) == setting]
+        pairs.append(Pair(kernel, cpus, host, setting, ",".join(chosen)))
+    return pairs
+
+
+def jobs_for(pair: Pair, tries: int, control_only: bool) -> list[runner.Job]:
     """The guests to run for one pair."""
-    command = (f"DISK=disk.img LIMIT=%d l2 {pair.kernel} {pair.cpus} 'rf.mode=attack rf.attacks={attacks} rf.linger=%d "
+    command = (f"{SETTINGS[pair.setting]} LIMIT=%d l2 {pair.kernel} {pair.cpus} "
+               f"'rf.mode=attack rf.attacks={pair.attacks} rf.linger=%d "
                f"rf.patience=%d rf.tries={tries}'\n")
     # Each try is an event with its record.
     more = tries // 100
@@ -171,7 +197,8 @@ def jobs_for(pair: Pair, attacks: str, tries: int, control_only: bool) -> list[r
         # Sooner than by default, for the attack that waits for it.
         wrap = ("printf 'version: 1\\npatch_timeout_ms: 3000\\n' >policy\n"
                 f"WRAP='ringfence run --name {pair.job_name('protected')} --policy policy --audit '$OUT/audit.jsonl' --'\n")
-        jobs.append(runner.Job(pair.job_name("protected"), wrap + command % (150 + more, 3, 30), 180 + more))
+        limit = SHIELDED_LIMIT + more
+        jobs.append(runner.Job(pair.job_name("protected"), wrap + command % (limit, 3, 30), limit + 30))
     return jobs
 
 
@@ -225,9 +252,11 @@ def judge(pair: Pair, control_only: bool) -> Iterable[tuple[Record, str]]:
             elif shielded.result not in WANTED.get(name, STOPPED).results:
                 wrong = f"it {shielded.result} under protection ({shielded.detail})"
             else:
+                if shielded.result == "none" and pair.stopped:
+                    wrong = "the guest neither went on nor ended"
                 row["record"] = find_record(pair.records, shielded)
                 row["word"] = row["record"]["verdict"] if row["record"] else None
-                wrong = "" if row["record"] else f"{shielded.result}, but no record names its target"
+                wrong = wrong if row["record"] else f"{shielded.result}, but no record names its target"
                 if "CHANGED" in shielded.detail:
                     wrong = f"the fault was not precise, or the target not put back ({shielded.detail})"
         yield row, wrong
@@ -274,8 +303,9 @@ def main() -> int:
             if missing:
                 raise LabError(f"not built: {', '.join(missing)}")
         kernels = options.kernels.split()
-        pairs = [Pair(kernel, int(cpus), options.host_kernel) for kernel in kernels for cpus in options.cpus.split()]
-        jobs = [job for pair in pairs for job in jobs_for(pair, options.attacks, options.tries, options.control_only)]
+        pairs = [pair for kernel in kernels for cpus in options.cpus.split()
+                 for pair in pairs_for(kernel, int(cpus), options.host_kernel, options.attacks)]
+        jobs = [job for pair in pairs for job in jobs_for(pair, options.tries, options.control_only)]
         results = run_all(jobs, options, kernels)
     except LabError as error:
         print(f"attacks: {error}", file=sys.stderr)
@@ -286,6 +316,7 @@ def main() -> int:
             protected = results[pair.job_name("protected")]
             pair.protected = attempts(protected.log)
             pair.records = read_records(protected.out / "audit.jsonl")
+            pair.stopped = protected.status is None or protected.seconds > 0.9 * SHIELDED_LIMIT
     status = report(pairs, options.control_only, out_dir().parent / options.results)
     if options.retried:
         print(f"attacks: booted twice: {', '.join(options.retried)}; the first try is kept as <name>.first")

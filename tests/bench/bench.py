@@ -272,7 +272,7 @@ def instructions(bench: Bench, tests: Path) -> None:
                     "rf_fence_ioctl", [str(tests / "bench_exits")], (1000, 3000), where="natively on this machine's /dev/kvm")
     settle = "N batches of 256 patches of three stores each, on a table of 80,000 sites and 60,000 functions, each store"
     for name, kind in (("patch_fence_instructions", "ftrace"), ("patch_fence_instructions_static_call", "static_call")):
-        instructions_of(bench, name, settle, "rf_patch_settle", [str(tests / "bench_settle"), kind], (4, 12), 256 * 3)
+        instructions_of(bench, name, settle, "rf_text_settle", [str(tests / "bench_settle"), kind], (4, 12), 256 * 3)
 
 
 def fence_lines(bench: Bench) -> None:

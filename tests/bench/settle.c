@@ -3,7 +3,7 @@
  * settle KIND N: the fence settles N batches of patches on a table of a real kernel's size: 80,000
  * sites, 60,000 functions, 256 sites a batch as text_poke_bp_batch() has at most, three stores a
  * site. KIND is ftrace (nop -> call -> nop ...) or static_call (call -> other call). bench.py counts
- * the instructions of rf_patch_settle() for two values of N; the difference is what a store costs.
+ * the instructions of rf_text_settle() for two values of N; the difference is what a store costs.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,8 +11,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "hv/vm.h"
+#include "hv/text.h"
 #include "introspection/textpatch_impl.h"
+#include "tests/unit/fake_vcpus.h"
 
 #define TEXT_GPA UINT64_C(0x1000000)
 #define TEXT_GVA UINT64_C(0xffffffff81000000)
@@ -23,17 +24,11 @@
 #define CALLERS 3u
 #define BATCH 256u
 
-struct rf_vm rf_vm = { .lock = PTHREAD_MUTEX_INITIALIZER };
 static struct rf_board_file file;
 static struct rf_patch_table *table;
 static struct rf_vcpu vcpu;
 static uint64_t dirty[TEXT_SIZE / RF_PAGE_SIZE / 64];
 static const uint8_t nop5[5] = { 0x0f, 0x1f, 0x44, 0, 0 };
-
-bool rf_gate_anyone_in(void)
-{
-	return true;
-}
 
 void rf_fatal(const char *why)
 {
@@ -94,12 +89,12 @@ static void make_table(enum rf_site_kind kind)
 			.kind = (uint8_t)kind,
 			.target = RF_NO_TARGET,
 		};
-	must(!rf_patch_use(fd), "the table was refused");
+	must(!rf_text_use(fd), "the table was refused");
 }
 
 static void make_guest(void)
 {
-	struct rf_overlay *o = &rf_vm.slots.overlays[0];
+	struct rf_overlay *o = &rf_guestmem.overlays[0];
 
 	*o = (struct rf_overlay){ .kind = RF_OVERLAY_SEAL,
 				  .gpa = { TEXT_GPA, TEXT_SIZE },
@@ -113,16 +108,15 @@ static void make_guest(void)
 	for (uint32_t i = 0; i < SITES; i++)
 		memcpy(o->copy + site_at(i), nop5, 5);
 	memcpy(o->decoy, o->copy, TEXT_SIZE);
-	rf_vm.slots.nr_overlays = 1;
-	rf_vm.board = &file.board;
-	rf_vm.board->kernel = 7;
-	atomic_store(&rf_vm.kernel, 7);
-	rf_patch_reset();
+	rf_guestmem.nr_overlays = 1;
+	rf_board = &file.board;
+	rf_board->kernel = 7;
+	rf_text_reset();
 }
 
 static void store(uint64_t at, const uint8_t *bytes, uint32_t len)
 {
-	must(rf_patch_settle(&vcpu, TEXT_GPA + at, bytes, len), "a legal store was not settled");
+	must(rf_text_settle(&vcpu, TEXT_GPA + at, bytes, len), "a legal store was not settled");
 }
 
 /* Sites first .. first + BATCH, as the kernel does: all first bytes, all tails, all first bytes. */

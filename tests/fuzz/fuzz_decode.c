@@ -53,6 +53,16 @@ static void check_mmio(const struct rf_exit *e, const struct rf_guard *g, enum r
 		abort();
 }
 
+static bool is_sealed_byte(const struct rf_exit *e, const struct rf_guard *g)
+{
+	bool sealed = e->delivery.gpa == UINT64_MAX;
+
+	for (size_t i = 0; i < g->count; i++)
+		sealed |= g->ranges[i].sealed && e->delivery.gpa >= g->ranges[i].start &&
+			  e->delivery.gpa - g->ranges[i].start < g->ranges[i].size;
+	return sealed && g->any_sealed;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct rf_guarded ranges[MAX_RANGES];
@@ -68,13 +78,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take(&data, &size, &count, 1);
 	g.any_sealed = flags & 1;
 	g.vmm_wants_msr_exits = flags & 2;
-	e.reason = (enum rf_exit_reason)(reason % 7);
+	e.reason = (enum rf_exit_reason)(reason % 8);
 	e.mmio.is_write = flags & 4;
 	e.msr.by_filter = flags & 8;
 	e.insn.has_bytes = flags & 16;
 	take(&data, &size, &e.mmio.gpa, 8);
 	take(&data, &size, &e.mmio.len, 4);
 	e.insn.len = e.mmio.len;
+	e.delivery.gpa = e.mmio.gpa;
 	if (flags & 32)
 		e.mmio.len %= 16; /* the lengths that matter, more often */
 	take(&data, &size, &e.msr.index, 4);
@@ -128,6 +139,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			     (e.io.rip == traps[0] || e.io.rip == traps[1] ||
 			      e.io.rip == traps[0] + 2 || e.io.rip == traps[1] + 2)
 				     ? RF_TRAPPED : RF_NOT_OURS))
+			abort();
+		break;
+	case RF_EXIT_DELIVERY:
+		if (what != (is_sealed_byte(&e, &g) ? RF_UNDELIVERED : RF_NOT_OURS))
 			abort();
 		break;
 	case RF_EXIT_OTHER:

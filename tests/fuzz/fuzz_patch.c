@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Hostile patch tables, then stores, through the fence's own hv/patch.c. Input, as far as it goes
+ * Hostile patch tables, then stores, through the fence's own hv/text.c. Input, as far as it goes
  * (what is missing reads as zero):
  *
  *   counts of shapes, sites, extra sites    a byte each; 0xf0.. stands for a raw 32-bit number
@@ -8,7 +8,8 @@
  *   sets 1, 2   first, count as above; then 16 targets of 2 bytes, relative to text, with others
  *            behind them
  *   sites    at (2), shape, kind, flags, target (2, relative) or own bytes (6), the form it holds
- *   stores, until the input ends: see play(); 0xff moves the guest's word that it patches
+ *   stores, until the input ends: see play(); 0xff moves the guest's word that it patches, 0xfe
+ *            loads text, and from 0x80 on a vCPU has run before
  *
  * Whatever the table says: no verdict reads or writes out of bounds, a store lands within its site
  * or not at all, what is called done is a form of the site, and what is on the way has an int3 in
@@ -20,7 +21,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "hv/vm.h"
+#include "hv/text.h"
+#include "tests/unit/fake_vcpus.h"
 
 #define TEXT_GPA UINT64_C(0x1000000)
 #define TEXT_GVA UINT64_C(0xffffffff81000000)
@@ -35,7 +37,6 @@
 			abort();                                                                   \
 	} while (0)
 
-struct rf_vm rf_vm = { .lock = PTHREAD_MUTEX_INITIALIZER };
 static struct rf_board_file file;
 static struct rf_trail *const trail = &file.trail;
 static struct rf_patch_table *table;
@@ -45,12 +46,8 @@ static uint64_t dirty[1];
 
 static const uint8_t *data;
 static size_t size;
-static bool orderly; /* the table is what a sane monitor writes, and text is at rest */
-
-bool rf_gate_anyone_in(void)
-{
-	return true;
-}
+static uint64_t entered, changed; /* entries into the guest; how many at the last change of text */
+static bool orderly;		  /* the table is what a sane monitor writes, and text is at rest */
 
 void rf_fatal(const char *why)
 {
@@ -372,13 +369,15 @@ static void store(uint32_t at, const uint8_t *bytes, uint32_t len)
 	memcpy(before, text, TEXT_SIZE);
 	for (int k = 0; k < RF_SITE_KINDS; k++)
 		kinds += trail->kinds[k];
-	landed = rf_patch_settle(&vcpu, TEXT_GPA + at, bytes, len);
+	landed = rf_text_settle(&vcpu, TEXT_GPA + at, bytes, len);
 	for (int k = 0; k < RF_SITE_KINDS; k++)
 		settled += trail->kinds[k];
 	MUST(landed == legal);
 	MUST(settled - kinds == trail->head - head && trail->head - head <= landed);
-	if (landed)
+	if (landed) {
 		memcpy(before + at, bytes, len);
+		changed = entered;
+	}
 	MUST(!memcmp(before, text, TEXT_SIZE));
 	table->taken = trail->head;
 }
@@ -441,6 +440,72 @@ static void say_busy(void)
 		ram[table->busy - RAM_GPA] = u8();
 }
 
+/* Not before somebody has run since text changed last; then the old bytes are there. */
+static void restore(uint8_t which)
+{
+	struct rf_flight f = { 0 };
+	int err;
+
+	if (trail->flights_count)
+		f = trail->flights[which % trail->flights_count];
+	err = rf_text_restore(f.number);
+	if (!f.number) {
+		MUST(err == -ENOENT);
+		return;
+	}
+	MUST(err == (entered == changed ? -EAGAIN : 0));
+	if (!err)
+		MUST(!memcmp(text + f.at, f.before, f.len));
+}
+
+/* The VMM loads text: what the input stores into the decoy, then a state of the same kernel. */
+static void load(void)
+{
+	static uint8_t text_was[TEXT_SIZE], below[TEXT_SIZE];
+	uint32_t differ = 0, adopted = 77;
+	struct rf_patch_site site;
+	struct rf_shape shape;
+	bool legal = true;
+	int err;
+
+	for (uint8_t n = u8() % 8; n; n--) {
+		uint32_t at = u16() % TEXT_SIZE, len = 1 + u8() % 6;
+		uint8_t bytes[6];
+
+		take(bytes, len);
+		memcpy(decoy + at, bytes, least(len, TEXT_SIZE - at));
+	}
+	/* And forms of sites, which may be adopted. */
+	for (uint8_t n = u8() % 4; n; n--) {
+		const struct rf_patch_site *s = &table->sites[u8() % MAX_SITES];
+		uint8_t bytes[RF_SITE_MAX_LEN];
+
+		if (s->shape < 4 && table->shapes[s->shape].len <= RF_SITE_MAX_LEN &&
+		    s->at <= TEXT_SIZE - RF_SITE_MAX_LEN &&
+		    spelled(s, &table->shapes[s->shape], u8() % RF_SHAPE_FORMS, bytes))
+			memcpy(decoy + s->at, bytes, table->shapes[s->shape].len);
+	}
+	memcpy(text_was, text, TEXT_SIZE);
+	memcpy(below, decoy, TEXT_SIZE);
+	for (uint32_t i = 0; i < TEXT_SIZE; i++) {
+		if (text[i] == decoy[i])
+			continue;
+		differ++;
+		legal = legal && rf_patch_find(table, i, &site, &shape) && site.at <= TEXT_SIZE &&
+			shape.len <= TEXT_SIZE - site.at &&
+			rf_patch_at_rest(table, &site, &shape, decoy + site.at);
+	}
+	err = rf_text_adopt(&adopted);
+	MUST(err == (legal ? 0 : -EPERM));
+	MUST(adopted == (legal ? differ : 0));
+	MUST(!memcmp(decoy, below, TEXT_SIZE));
+	MUST(!memcmp(text, legal ? below : text_was, TEXT_SIZE));
+	if (legal)
+		orderly = orderly && table_in_order(); /* half way as it was loaded: nobody's */
+	else
+		memcpy(decoy, text, TEXT_SIZE); /* as no vCPU runs then: load something else */
+}
+
 static void play(void)
 {
 	uint8_t bytes[8];
@@ -453,6 +518,13 @@ static void play(void)
 			say_busy();
 			continue;
 		}
+		if (what == 0xfe) {
+			load();
+			check_state();
+			continue;
+		}
+		if (what & 0x80) /* a vCPU has run */
+			rf_board->counters[RF_COUNT_RUN] = ++entered;
 		switch (what % 9) {
 		case 0:
 		case 1:
@@ -469,15 +541,10 @@ static void play(void)
 			break;
 		case 6:
 			at = u16() % TEXT_SIZE;
-			rf_patch_denied(TEXT_GPA + at, 1 + u8() % 8);
+			rf_text_denied(TEXT_GPA + at, 1 + u8() % 8);
 			break;
 		case 7:
-			rf_patch_restore(&(struct rf_msg_restore){
-				.kernel = 7,
-				.flight =
-					trail->flights_count
-						? trail->flights[u8() % trail->flights_count].number
-						: 0 });
+			restore(u8());
 			break;
 		case 8: /* a monitor gone wild */
 			orderly = false;
@@ -504,17 +571,16 @@ static void set_up(void)
 	/* Sets that are not searched whole need more members than an input has. */
 	for (uint32_t i = 16; i < 256; i++)
 		table->targets[i] = TEXT_GVA + 0x10000 + 16 * i;
-	MUST(!rf_patch_use(fd));
+	MUST(!rf_text_use(fd));
 	close(fd);
-	rf_vm.board = &file.board;
-	rf_vm.board->kernel = 7;
-	atomic_store(&rf_vm.kernel, 7);
-	rf_vm.slots.nr_slots = 1;
-	rf_vm.slots.slots[0] = (struct rf_slot){
+	rf_board = &file.board;
+	rf_board->kernel = 7;
+	rf_guestmem.nr_slots = 1;
+	rf_guestmem.slots[0] = (struct rf_slot){
 		.used = true, .gpa = RAM_GPA, .size = RAM_SIZE, .hva = (uint64_t)(uintptr_t)ram
 	};
-	rf_vm.slots.nr_overlays = 1;
-	rf_vm.slots.overlays[0] = (struct rf_overlay){ .kind = RF_OVERLAY_SEAL,
+	rf_guestmem.nr_overlays = 1;
+	rf_guestmem.overlays[0] = (struct rf_overlay){ .kind = RF_OVERLAY_SEAL,
 						       .gpa = { TEXT_GPA, TEXT_SIZE },
 						       .gva = TEXT_GVA,
 						       .region = RF_REGION_TEXT,
@@ -533,7 +599,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 	memset(text, 0x90, TEXT_SIZE);
 	memset(ram, 0, RAM_SIZE);
 	table->busy = 0;
-	rf_patch_reset();
+	rf_text_reset();
 	read_table();
 	memcpy(decoy, text, TEXT_SIZE);
 	orderly = table_in_order();

@@ -15,11 +15,12 @@
 
 #include "hv/backend.h"
 
-enum { RAW_HELLO = 1, SEAL_FIRST = 2, NO_BOARD = 4 };
+enum { RAW_HELLO = 1, SEAL_FIRST = 2, NO_BOARD = 4, HEAL_FIRST = 8 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct rf_board *board;
+static struct rf_heals *heals;
 static int board_fd = -1;
 
 static void board_once(void)
@@ -33,6 +34,7 @@ static void board_once(void)
 	board = mmap(NULL, sizeof(struct rf_board_file), PROT_READ | PROT_WRITE, MAP_SHARED, board_fd, 0);
 	if (board == MAP_FAILED)
 		abort();
+	heals = &((struct rf_board_file *)board)->heals;
 	board->magic = RF_BOARD_MAGIC;
 	board->revision = RF_PROTO_REVISION;
 	board->seq = 2;
@@ -76,7 +78,7 @@ static uint8_t *packet_of(const uint8_t **data, size_t *size, size_t *len)
 	if (kind) { /* body after a header that is as it should be */
 		struct rf_msg h;
 
-		rf_msg_init(&h, kind % (RF_MSG_MEND + 2), kind >> 4);
+		rf_msg_init(&h, kind % (RF_MSG_HEAL + 2), kind >> 4);
 		*len = h.size > sizeof(h) ? h.size : sizeof(h);
 		have = have < *len - sizeof(h) ? have : *len - sizeof(h);
 		packet = calloc(1, *len);
@@ -99,15 +101,26 @@ static void drive(struct rf_backend *b, uint8_t flags, uint64_t gpa)
 {
 	struct rf_msg_seal seal = { .count = 1 };
 	union rf_backend_message m;
+	struct rf_msg_heal heal = { .gpa = gpa, .len = RF_PAGE_SIZE };
+	static struct rf_heal healed[RF_HEALS];
 	struct rf_backend_info info;
+	uint64_t ns, from = gpa;
 	uint8_t buf[64];
-	uint64_t ns;
+	size_t n;
 
 	b->ops->info(b, &info);
 	b->ops->read(b, rf_gpa_of(gpa), buf, sizeof(buf));
 	b->ops->read_decoy(b, rf_gpa_of(gpa), buf, sizeof(buf));
 	if (flags & SEAL_FIRST)
 		b->ops->seal(b, &seal, &ns);
+	if (flags & HEAL_FIRST)
+		b->ops->heal(b, &heal);
+	n = b->ops->heals(b, &from, healed, RF_HEALS);
+	if (n > RF_HEALS || from > heals->head)
+		abort();
+	for (size_t i = 0; i < n; i++)
+		if (healed[i].len > RF_PAGE_SIZE)
+			abort();
 	while (!b->ops->next(b, &m)) {
 		if (m.h.type != RF_MSG_EVENT && m.h.type != RF_MSG_OUTCOME)
 			abort();
@@ -120,6 +133,7 @@ static void drive(struct rf_backend *b, uint8_t flags, uint64_t gpa)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct rf_backend *b;
+	const struct rf_rules rules = { .observe = 1 };
 	const char *why = NULL;
 	uint8_t flags, *packet;
 	size_t len;
@@ -134,6 +148,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(&board->runs[0].size, data + 9, 8);
 	memcpy(&board->runs[0].hva, data + 17, 8);
 	board->runs[0].decoy = board->runs[0].hva;
+	heals->head = board->runs[0].size;
+	heals->taken = board->runs[0].hva;
+	heals->entries[heals->head % RF_HEALS].len = (uint32_t)board->runs[0].hva;
 	data += 25;
 	size -= 25;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
@@ -158,7 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(packet);
 	}
 	shutdown(pair[0], SHUT_WR); /* so that nothing waits */
-	if (rf_backend_kvm_attach(pair[1], &b, &why)) {
+	if (rf_backend_kvm_attach(pair[1], &rules, &b, &why)) {
 		if (!why)
 			abort();
 		close(pair[1]);

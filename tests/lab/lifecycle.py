@@ -6,6 +6,7 @@ The same attacks land in the unprotected guests of the offline tests.
 
 lifecycle.py [--host-kernel 6.12] [TEST ...]. Written as suite.py is. The guest's part is guest/life.sh.
 """
+import json
 import re
 import subprocess
 import sys
@@ -169,6 +170,81 @@ def asleep() -> Test:
                 control=lambda said: "attack asleep result=landed" in said)
 
 
+def s3_forged_state() -> Test:
+    """The same by an attacker who has made the kernel look like one that boots: what was sealed is there again all the same."""
+    def verify(o: Outcome) -> None:
+        check(o.said("attack s3_forged_state result=") == 1 and not o.said("result=landed"), "the store stayed")
+        again(o)
+        o.records = [r for r in o.records if (r.get("target") or {}).get("symbol") != "linux_banner"]
+        defended(o)
+    return life("s3-forged-state", verify, WAKE, machine="q35", cmdline="rf.act=s3_forged_state no_console_suspend", limit=200,
+                control=lambda said: "attack s3_forged_state result=landed" in said)
+
+
+# move CPUS CMDLINE [QEMU arguments]: a guest that begins an attack, is saved WAIT seconds later, and goes on in another VMM. What
+# it says there goes to CONSOLE, what it said before to CONSOLE-source.
+MOVE = """
+move() {
+	to=$CONSOLE CONSOLE=$CONSOLE-source
+	(said 'result=none'; sleep $WAIT; echo migrate '"exec:cat >state"'
+	 for n in $(seq 60); do echo info migrate; sleep 1; grep -q 'status: completed' $OUT/$CONSOLE.hmp && break; done; echo quit) |
+		guest q35 "$@"
+	[ ! -e $OUT/audit.jsonl ] || mv $OUT/audit.jsonl $OUT/source.jsonl
+	CONSOLE=$to LIMIT=90
+	(said 'RF: done'; sleep 3; echo quit) | guest q35 "$@" -incoming 'exec:cat state'
+	rm state
+}
+"""
+
+
+def moves(name: str, verify: Callable[[Outcome], None], cpus: int, cmdline: str, arguments: str = "", wait: int = 5) -> Test:
+    """One guest that is moved in the middle of an attack, unprotected and then protected."""
+    script = (f"KERNEL=6.12 WAIT={wait}" + HOST + MOVE + "printf 'version: 1\n' >policy\n" +
+              "".join(f"{setting} LIMIT=150\nmove {cpus} '{cmdline}' -no-reboot {arguments}\n" for setting in
+                      ("WRAP= CONSOLE=control",
+                       'WRAP="ringfence run --name moved --policy policy --audit $OUT/audit.jsonl --" CONSOLE=console')))
+    attack = name.replace("-", "_").rstrip("_0123456789")
+
+    def both(o: Outcome) -> None:
+        check(f"attack {attack} result=landed" in o._text("control"), "the control did not land")
+        for source in ("control-source", "console-source"):
+            check(f"attack {attack} result=none" in o._text(source) and "status: completed" in o._text(source + ".hmp"),
+                  f"{source}: the guest was not moved while it attacked")
+            check("RF: life over" not in o._text(source), f"{source}: the guest was moved too late")
+        check(not o.said("result=landed"), "the attack landed")
+        verify(o)
+    return Test(name, script, both, 520, consoles=("control-source", "console-source"), files=lambda: files("6.12"))
+
+
+def dma_then_migrate() -> Test:
+    """What a device wrote over sealed memory is found and recorded, and does not go to another host."""
+    def verify(o: Outcome) -> None:
+        source = [json.loads(line) for line in o._text("source.jsonl").splitlines()]
+        check([r for r in source if r.get("kind") == "dma" and r["verdict"] == "detected"
+               and r["target"]["symbol"] == "__start_BTF"], "not on the source's record")
+        check(o.said("attack dma_then_migrate result=unchanged") == 1, "the guest did not go on")
+        sealed_as = [r["sha256"] for r in source if r.get("kind") == "seal" and r["region"] == "rodata"]
+        check([r["sha256"] for r in o.decisions(kind="seal", region="rodata")] == sealed_as, "rodata changed on the way")
+        check(o.said("result=faulted") == len(ATTACKS), "an attack at the destination was not refused")
+    return moves("dma-then-migrate", verify, 1, "rf.act=dma_then_migrate rf.patience=60",
+                 "-drive id=disk,file=count,format=raw,if=none -device virtio-blk-pci,drive=disk")
+
+
+def restore_lstar_zero(cpus: int) -> Test:
+    """A guest that is saved while its own LSTAR is 0 is sealed where it is loaded, by what another processor has there; when
+    none has anything it does not run.
+    """
+    def verify(o: Outcome) -> None:
+        if cpus == 1 and not o.console.strip():
+            check("ringfence: " in o._text("console.hmp"), "the VM ended, and nobody said why")
+            return
+        check(o.said("attack restore_lstar_zero result=faulted") == 1, "the store was not refused")
+        check(len(o.decisions(kind="seal", outcome="sealed as it was restored")) == 3, "not sealed on arrival")
+        check(o.decisions(verdict="blocked", kind="write")[0]["target"]["symbol"] == "linux_banner", "no record")
+    return moves(f"restore-lstar-zero-{cpus}", verify, cpus,
+                 "rf.act=restore_lstar_zero rf.patience=40 rcupdate.rcu_cpu_stall_suppress=1", wait=3)
+
+
 def stopped() -> Test:
     """stop and cont."""
     return life("stop-cont", defended, "said 'life tick 3'; echo stop; sleep 3; echo cont", cmdline="rf.ticks=5")
@@ -282,7 +358,8 @@ def debugger(name: str, kind: int) -> Test:
 
 
 TESTS = [offline("6.12"), offline("6.1"), restarts("restart-triple", MICROVM, "triple"), restarts("restart-q35", "q35", "acpi"),
-         system_reset(), smm(), suspend(), asleep(), stopped(), snapshot(), nested(),
+         system_reset(), smm(), suspend(), asleep(), s3_forged_state(), dma_then_migrate(),
+         restore_lstar_zero(1), restore_lstar_zero(2), stopped(), snapshot(), nested(),
          kexec("6.12"), kexec("6.12", REARM), kexec("6.1", REARM), untrapped(), kdump(), kdump(REARM),
          debugger("debugger", 1), debugger("debugger-int3", 0)]
 

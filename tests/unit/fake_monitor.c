@@ -67,14 +67,18 @@ static int fence_seal(struct rf_backend *b, const struct rf_msg_seal *m, uint64_
 {
 	fake.seals++;
 	fake.seal = *m;
-	if (m->again && !fake.kept)
-		return -ENOENT;
 	if (fake.seal_err)
 		return fake.seal_err;
 	if (m->kernel != fake.posted)
 		return -ESTALE;
 	if (fake.info.state == RF_VM_SEALED)
 		return -EALREADY;
+	if (m->how == RF_SEAL_NOW && fake.kept && fake.info.kept_entry == LSTAR)
+		return -EEXIST;
+	if (m->how == RF_SEAL_KEPT && !fake.kept)
+		return -ENOENT;
+	fake.kept = false;
+	fake.info.kept_entry = 0;
 	fake.info.state = RF_VM_SEALED;
 	fake.info.image = m->image;
 	fake.info.regions_count = m->count;
@@ -101,8 +105,8 @@ static int fence_traps(struct rf_backend *b, const struct rf_msg_traps *m)
 	for (uint32_t i = 0; i < m->count; i++) {
 		uint8_t *code = fake.ram + (m->sites[i].gpa - IMAGE_GPA);
 
-		memset(code, 0x90, m->sites[i].len);
-		code[0] = code[1] = 0xe6;
+		for (int n = 0; n < m->sites[i].len; n++)
+			code[n] = RF_TRAP_BYTE(n);
 	}
 	fake.info.traps_count = m->count;
 	memcpy(fake.info.traps, m->sites, sizeof(m->sites));
@@ -121,6 +125,71 @@ static int fence_mend(struct rf_backend *b, const struct rf_msg_mend *m)
 	assert_int_equal(now, m->from);
 	memcpy(fake.ram + (m->gpa - IMAGE_GPA), &m->to, sizeof(m->to));
 	return 0;
+}
+
+/* What the guest itself has there: not the traps. */
+static void own(uint64_t gpa, uint8_t *page)
+{
+	memcpy(page, fake.ram + (gpa - IMAGE_GPA), RF_PAGE_SIZE);
+	for (uint32_t i = 0; i < fake.info.traps_count; i++) {
+		const struct rf_trap_site *s = &fake.info.traps[i];
+
+		for (uint32_t b = 0; b < s->len; b++)
+			if (rf_within(s->gpa + b, 1, gpa, RF_PAGE_SIZE))
+				page[s->gpa + b - gpa] = s->bytes[b];
+	}
+}
+
+static void heal_page(uint64_t gpa)
+{
+	uint8_t *decoy = fake.decoy + (gpa - IMAGE_GPA), page[RF_PAGE_SIZE];
+	struct rf_heal *h = &fake.heals[fake.heals_head % RF_HEALS];
+	uint32_t first = 0, last = RF_PAGE_SIZE;
+
+	own(gpa, page);
+	while (first < RF_PAGE_SIZE && page[first] == decoy[first])
+		first++;
+	if (first == RF_PAGE_SIZE)
+		return;
+	while (page[last - 1] == decoy[last - 1])
+		last--;
+	*h = (struct rf_heal){ .gpa = gpa + first, .len = last - first };
+	for (uint32_t i = 0; i < h->len && i < RF_HEAL_BYTES; i++) {
+		h->own[i] = page[first + i];
+		h->foreign[i] = decoy[first + i];
+	}
+	memcpy(decoy, page, RF_PAGE_SIZE);
+	fake.heals_head++;
+}
+
+static int fence_heal(struct rf_backend *b, const struct rf_msg_heal *m)
+{
+	fake.heal = *m;
+	if (fake.heal_err)
+		return fake.heal_err;
+	assert_true(m->taken <= fake.heals_head);
+	if (m->taken > fake.info.heals_taken)
+		fake.info.heals_taken = m->taken;
+	if (!m->len)
+		return 0;
+	fake.heals_asked++;
+	if (m->kernel != fake.posted || fake.info.state != RF_VM_SEALED)
+		return -ESTALE;
+	assert_true(rf_within(m->gpa, m->len, IMAGE_GPA, RAM_SIZE));
+	for (uint64_t page = rf_page_down(m->gpa); page < m->gpa + m->len; page += RF_PAGE_SIZE)
+		heal_page(page);
+	return 0;
+}
+
+static size_t fence_heals(struct rf_backend *b, uint64_t *from, struct rf_heal *out, size_t max)
+{
+	size_t n = 0;
+
+	if (fake.heals_head - *from > RF_HEALS)
+		*from = fake.heals_head - RF_HEALS;
+	for (; *from < fake.heals_head && n < max; ++*from)
+		out[n++] = fake.heals[*from % RF_HEALS];
+	return n;
 }
 
 static int fence_verdict(struct rf_backend *b, struct rf_msg_verdict *m)
@@ -168,6 +237,8 @@ static const struct rf_backend_ops fence_ops = {
 	.pin = fence_pin,
 	.traps = fence_traps,
 	.mend = fence_mend,
+	.heal = fence_heal,
+	.heals = fence_heals,
 	.verdict = fence_verdict,
 	.table = fence_table,
 	.entries = fence_entries,
@@ -238,6 +309,22 @@ uint32_t fake_judge(const struct rf_msg_event *ev)
 			fake.info.state = RF_VM_FOUND;
 	}
 	return verdict;
+}
+
+void fake_reset(void)
+{
+	struct rf_msg_event ev = fake_event(RF_EVENT_RESET);
+
+	ev.life.cause = RF_CAUSE_RESET;
+	if (fake.info.state == RF_VM_SEALED) {
+		fake.kept = true;
+		fake.info.kept_entry = fake.info.lstar;
+		memcpy(fake.info.kept_note, fake.watch.note, sizeof(fake.watch.note));
+	}
+	fake.info.state = RF_VM_BOOTING;
+	fake.info.kernel = fake.info.lstar = fake.posted = 0;
+	fake.info.regions_count = fake.info.traps_count = 0;
+	assert_int_equal(fake_judge(&ev), 0);
 }
 
 void fake_sealed(void)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What surrounds the monitor's own code in its tests: a fence that behaves as hv/seal.c and
- * hv/enforce.c do towards a monitor, a kernel of a few symbols, page tables that are a list, and a log
- * in a file. It stands in for all of introspection/ and for cli/monitor/main.c; policy/ is the real
- * one.
+ * hv/enforce.c do towards a monitor, a kernel of a few symbols, page tables that are a list, and a
+ * log in a file. It stands in for all of introspection/ and for cli/monitor/main.c; policy/ is the
+ * real one.
  */
 #ifndef RF_TESTS_FAKE_MONITOR_H
 #define RF_TESTS_FAKE_MONITOR_H
@@ -101,7 +101,12 @@ struct fake {
 	int traps_err, mend_err;
 	unsigned int mends;
 	struct rf_msg_traps trapped;
-	bool kept;	/* the fence has what was sealed before the reset */
+	bool kept; /* the fence has what was sealed before the reset */
+	struct rf_msg_heal heal;
+	struct rf_heal heals[RF_HEALS]; /* entry n in slot n % RF_HEALS */
+	uint64_t heals_head;
+	unsigned int heals_asked; /* with a place to heal */
+	int heal_err;
 	uint64_t kexec; /* where machine_kexec() begins, 0 nobody knows */
 	uint64_t poker; /* where the kernel's patcher makes room on its stack; 0: nobody knows */
 
@@ -132,6 +137,8 @@ struct rf_msg_event fake_kernel_event(uint64_t lstar);
 struct rf_msg_event fake_write_event(uint64_t gpa, const void *bytes, uint32_t len);
 /* Hands it to the monitor; the verdict that was sent for it, 0 none. The fence then acts on it. */
 uint32_t fake_judge(const struct rf_msg_event *ev);
+/* The VM was reset: what was sealed is kept, with the note of its watch. */
+void fake_reset(void);
 /* A kernel found, watched and sealed. Ends the test when it is not. */
 void fake_sealed(void);
 const struct rf_msg_verdict *fake_verdict(void); /* the last one */

@@ -1,8 +1,16 @@
-UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_backend test_fence_patch
+UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_guestmem test_life
 test_split_SRCS = tests/unit/test_split.c hv/split.c
 test_decode_SRCS = tests/unit/test_decode.c hv/vmx/decode.c
 test_proto_SRCS = tests/unit/test_proto.c hv/proto.c
 test_memslots_SRCS = tests/unit/test_memslots.c hv/memslots.c hv/split.c
-test_channel_SRCS = tests/unit/test_channel.c hv/channel.c hv/proto.c
+test_channel_SRCS = tests/unit/test_channel.c tests/unit/fake_peer.c hv/channel.c hv/proto.c
+test_event_SRCS = tests/unit/test_event.c tests/unit/fake_vcpus.c hv/event.c hv/board.c hv/proto.c
+test_serve_SRCS = tests/unit/test_serve.c tests/unit/fake_vcpus.c tests/unit/fake_peer.c hv/serve.c hv/channel.c hv/event.c \
+	hv/board.c hv/proto.c
 test_backend_SRCS = tests/unit/test_backend.c hv/backend_kvm.c hv/proto.c
-test_fence_patch_SRCS = tests/unit/test_fence_patch.c hv/patch.c hv/memslots.c hv/split.c patch/judge.c
+# Sealed memory and text without KVM: the gate and the vCPUs are a fake.
+TEXT_SRCS = tests/unit/fake_vcpus.c hv/board.c hv/text.c hv/guestmem.c hv/memslots.c hv/split.c patch/judge.c
+test_text_SRCS = tests/unit/test_text.c $(TEXT_SRCS)
+test_guestmem_SRCS = tests/unit/test_guestmem.c tests/unit/fake_vcpus.c hv/board.c hv/guestmem.c hv/memslots.c hv/split.c \
+	hv/seal.c
+test_life_SRCS = tests/unit/test_life.c hv/life.c hv/life_table.c hv/seal.c hv/watch.c $(TEXT_SRCS)

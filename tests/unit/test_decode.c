@@ -118,6 +118,31 @@ static void emulation(void **state)
 	assert_int_equal(rf_decode(&e, &guard), RF_CANNOT_EMULATE);
 }
 
+/* An exception's frame on a stack in sealed memory; one that lies elsewhere is the VMM's, as ever. */
+static enum rf_decoded pushed(uint64_t gpa, bool any_sealed)
+{
+	struct rf_exit e = { .reason = RF_EXIT_DELIVERY, .delivery = { gpa } };
+	struct rf_guard g = guard;
+
+	g.any_sealed = any_sealed;
+	return rf_decode(&e, &g);
+}
+
+static void undelivered(void **state)
+{
+	assert_int_equal(pushed(TEXT, true), RF_UNDELIVERED);
+	assert_int_equal(pushed(TEXT + 0xffff, true), RF_UNDELIVERED);
+	assert_int_equal(pushed(DATA + 0x1fff, true), RF_UNDELIVERED);
+	assert_int_equal(pushed(TEXT - 1, true), RF_NOT_OURS);
+	assert_int_equal(pushed(TEXT + 0x10000, true), RF_NOT_OURS);
+	assert_int_equal(pushed(DATA + 0x2000, true), RF_NOT_OURS);
+	assert_int_equal(pushed(WATCHED, true), RF_NOT_OURS); /* writable: nothing stopped it */
+	assert_int_equal(pushed(0, true), RF_NOT_OURS);
+	assert_int_equal(pushed(UINT64_MAX, true), RF_UNDELIVERED); /* not told where */
+	assert_int_equal(pushed(TEXT, false), RF_NOT_OURS);
+	assert_int_equal(pushed(UINT64_MAX, false), RF_NOT_OURS);
+}
+
 static enum rf_decoded out(uint16_t port, uint64_t rip, uint8_t size, uint32_t count, uint32_t cpl, bool is_out)
 {
 	static const uint64_t traps[] = { 0xffffffff81001000, 0xffffffff81002000 };
@@ -157,6 +182,7 @@ int main(void)
 		cmocka_unit_test(stores), cmocka_unit_test(malformed_stores),
 		cmocka_unit_test(not_ours), cmocka_unit_test(msrs),
 		cmocka_unit_test(emulation), cmocka_unit_test(traps),
+		cmocka_unit_test(undelivered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,6 +63,8 @@ static void found_and_watched(void **state)
 	assert_int_equal(fake.watch.gpa, IMAGE_GPA + STATE_AT);
 	assert_int_equal(fake.watch.len, 4);
 	assert_int_equal(fake.watch.value, RUNNING);
+	/* Of the text as it is now: known again when the same kernel is booted anew. */
+	assert_memory_not_equal(fake.watch.note, (uint8_t[32]){ 0 }, sizeof(fake.watch.note));
 	assert_int_equal(fake.seals, 0);
 	assert_int_equal(fake_lines(), 1);
 	assert_string_equal(fake_text(fake_line(0), "outcome"), "found");
@@ -227,7 +229,8 @@ static void bounds_make_no_sense(void **state)
 
 	for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
 		fake.without = missing[i];
-		assert_int_equal(kernel_comes(), RF_VERDICT_ALLOW);
+		/* Text is looked at when the kernel shows itself. */
+		assert_int_equal(kernel_comes(), i < 2 ? RF_VERDICT_KILL : RF_VERDICT_ALLOW);
 		assert_int_equal(kernel_runs(), RF_VERDICT_KILL);
 	}
 	assert_int_equal(fake.seals, 0);
@@ -281,82 +284,286 @@ static void unknown_event(void **state)
 	assert_int_equal(fake.verdicts, 0);
 }
 
+/* --- what the VMM does to the VM --- */
+
 static void reset_forgets(void **state)
 {
-	struct rf_msg_event ev;
-
 	fake_sealed();
 	assert_int_equal(rf_sweep(&guest, 1), 0);
-	ev = fake_event(RF_EVENT_RESET);
-	fake.info.state = RF_VM_BOOTING;
-	fake.info.kernel = fake.posted = 0;
-	assert_int_equal(fake_judge(&ev), 0);
+	fake_reset();
 	assert_int_equal(fake.kernels, 0);
 	assert_int_equal(fake.tables, 0);
 	assert_null(guest.kernel);
 	assert_null(guest.patches);
-	assert_null(guest.dma_reported);
 	assert_int_equal(guest.kernel_event, 0);
 	assert_int_equal(guest.lstar, 0);
 	assert_int_equal(guest.regions_count, 0);
 	assert_int_equal(guest.sweep_region, 0);
 	assert_int_equal(guest.sweep_at, 0);
 	assert_int_equal(fake_count("kind", "reset"), 1);
+	assert_string_equal(fake_text(fake_line(0), "outcome"), "seals released");
 	assert_null(rf_guest_region(&guest, IMAGE_GPA));
 	/* The next kernel is a new one. */
+	fake.ram[TEXT_AT] ^= 0xff;
+	fake.kept = false;
+	fake.info.kept_entry = 0;
 	fake_sealed();
 	assert_int_equal(fake.discovered, 2);
 	assert_int_equal(fake.seals, 2);
 	assert_regions_known();
 }
 
-/* Out of sleep: sealed at once with what it had, where the fence still has it. */
-static void woken_up(void **state)
+/* Each cause has words of its own; an unknown one is no reason to read past them. */
+static void causes(void **state)
 {
-	const uint32_t suspended = SUSPEND;
-	struct rf_msg_event ev;
+	static const struct {
+		uint32_t cause;
+		const char *says;
+	} rows[] = {
+		{ RF_CAUSE_RESET, "a reset by the VMM" },
+		{ RF_CAUSE_ARRIVED, "another running guest" },
+		{ RF_CAUSE_KEXEC, "kexec" },
+		{ 0, "no reason" },
+		{ 99, "no reason" },
+		{ UINT32_MAX, "no reason" },
+	};
 
-	memcpy(fake.ram + STATE_AT, &suspended, sizeof(suspended));
-	fake.kept = true;
-	ev = fake_kernel_event(LSTAR);
-	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
-	assert_int_equal(fake.seals, 1);
-	assert_true(fake.seal.again);
-	assert_int_equal(fake.pins, 1);
-	assert_int_equal(fake_count("outcome", "sealed again as it was before its sleep"), 2);
-	assert_regions_known();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct rf_msg_event ev = fake_event(RF_EVENT_RESET);
+
+		ev.life.cause = rows[i].cause;
+		assert_int_equal(fake_judge(&ev), 0);
+		assert_string_equal(fake_text(fake_line(0), "outcome"), "seals released");
+		assert_non_null(strstr(fake_text(fake_line(0), "detail"), rows[i].says));
+	}
+	assert_int_equal(fake.verdicts, 0);
 }
 
-static void woken_up_elsewhere(void **state)
+/* What devices had written by then is told first: its list names regions that go with the reset. */
+static void told_before_it_is_forgotten(void **state)
 {
-	const uint32_t suspended = SUSPEND;
+	fake_sealed();
+	fake.heals[0] = (struct rf_heal){ .gpa = IMAGE_GPA + RODATA_AT, .len = 2 };
+	fake.heals_head = 1;
+	fake_reset();
+	assert_int_equal(fake_count("kind", "dma"), 1);
+	assert_string_equal(fake_text(fake_line(1), "region"), "rodata");
+	assert_string_equal(fake_text(fake_line(0), "kind"), "reset");
+	assert_int_equal(fake.info.heals_taken, 1);
+	/* A log that cannot be written: nothing is forgotten without a line. */
+	fake_sealed();
+	fake.heals_head = 2;
+	fake_log_full();
+	assert_int_not_equal(
+		rf_guest_event(&guest, &(struct rf_msg_event){ .kind = RF_EVENT_RESET }), 0);
+	assert_non_null(guest.kernel);
+	assert_int_equal(guest.regions_count, 2);
+}
+
+static void loaded_again(void **state)
+{
 	struct rf_msg_event ev;
 
-	memcpy(fake.ram + STATE_AT, &suspended, sizeof(suspended));
+	fake_sealed();
+	ev = fake_event(RF_EVENT_RELOADED);
+	ev.life.adopted = 1234;
+	assert_int_equal(fake_judge(&ev), 0);
+	assert_string_equal(fake_text(fake_line(0), "kind"), "load");
+	assert_string_equal(fake_text(fake_line(0), "outcome"), "still sealed");
+	assert_non_null(strstr(fake_text(fake_line(0), "detail"), " 1234 bytes"));
+	assert_regions_known();
+	assert_non_null(guest.kernel);
+	assert_int_equal(fake.verdicts, 2);
+}
+
+static void halted(void **state)
+{
+	static const struct {
+		uint32_t cause;
+		const char *says;
+	} rows[] = {
+		{ RF_CAUSE_TEXT, "other sealed memory" },
+		{ RF_CAUSE_NOBODY, "which kernel" },
+		{ RF_CAUSE_DENIED, "not recognised" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct rf_msg_event ev = fake_event(RF_EVENT_HALTED);
+
+		ev.life.cause = rows[i].cause;
+		fake_notified();
+		assert_int_equal(fake_judge(&ev), 0);
+		assert_string_equal(fake_text(fake_line(0), "kind"), "load");
+		assert_string_equal(fake_text(fake_line(0), "outcome"), "refused, no vCPU runs");
+		assert_non_null(strstr(fake_text(fake_line(0), "detail"), rows[i].says));
+		assert_non_null(strstr(fake_notified(), rows[i].says));
+	}
+	assert_int_equal(fake.verdicts, 0);
+}
+
+static void unsealed(void **state)
+{
+	struct rf_msg_event ev = fake_event(RF_EVENT_UNSEALED);
+
+	ev.regs.rip = UINT64_C(0xffffffff81234567);
+	assert_int_equal(fake_judge(&ev), 0);
+	assert_string_equal(fake_text(fake_line(0), "kind"), "unsealed");
+	assert_string_equal(fake_text(fake_line(0), "outcome"), "not sealed for unsealed_alert_ms");
+	assert_non_null(strstr(fake_text(fake_line(0), "detail"), "0xffffffff81234567"));
+	assert_non_null(strstr(fake_notified(), "not sealed"));
+	assert_int_equal(fake.verdicts, 0);
+	/* A line that cannot be written is an error, as any other's. */
+	fake_log_full();
+	assert_int_not_equal(rf_guest_event(&guest, &ev), 0);
+}
+
+/* --- the same kernel again --- */
+
+/* Booted anew: its text, as it shows itself, is what it was the first time. */
+static void booted_anew(void **state)
+{
+	uint8_t note[32];
+
+	fake_sealed();
+	assert_int_equal(fake.seal.how, RF_SEAL_NOW);
+	memcpy(note, fake.watch.note, sizeof(note));
+	fake_reset();
+	fake_sealed();
+	assert_int_equal(fake.seals, 2);
+	assert_int_equal(fake.seal.how, RF_SEAL_FRESH);
+	assert_memory_equal(fake.watch.note, note, sizeof(note));
+	assert_regions_known();
+	/* And again; a kernel of another address is nobody's kept one. */
+	fake_reset();
+	fake.info.kept_entry = LSTAR + 0x1000;
+	fake_sealed();
+	assert_int_equal(fake.seal.how, RF_SEAL_NOW);
+}
+
+/* It goes on: sealed at once with what it had, whatever it says of itself. */
+static void goes_on(uint32_t state_word)
+{
+	struct rf_msg_event ev;
+
+	fake_sealed();
+	fake_reset();
+	memcpy(fake.ram + STATE_AT, &state_word, sizeof(state_word));
+	fake.state_runs = state_word == RUNNING;
+	fake.ram[0x80] ^= 0xff; /* patched since it was booted, or by an attacker now */
 	ev = fake_kernel_event(LSTAR);
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
-	assert_int_equal(fake.seals, 1); /* tried */
-	assert_int_equal(fake.watches, 1);
+	assert_int_equal(fake.seals, 2);
+	assert_int_equal(fake.seal.how, RF_SEAL_KEPT);
+	assert_int_equal(fake.seal.kernel, ev.id);
+	assert_int_equal(fake.watches, 1); /* not again */
+	assert_int_equal(fake.pins, 2);
+	assert_int_equal(fake_count("outcome", "sealed again, with the bytes it had"), 2);
+	assert_regions_known();
+	assert_non_null(strstr(fake_notified(), "sealed\n"));
+}
+
+static void woken_up(void **state)
+{
+	goes_on(SUSPEND);
+}
+
+static void handed_back_by_firmware(void **state)
+{
+	goes_on(RUNNING);
+}
+
+static void goes_on_and_says_it_boots(void **state)
+{
+	goes_on(0);
+}
+
+/* No note: a monitor of another time did not leave one. It is not taken for a new boot. */
+static void without_a_note(void **state)
+{
+	struct rf_msg_event ev;
+
+	fake_sealed();
+	fake_reset();
+	memset(fake.info.kept_note, 0, sizeof(fake.info.kept_note));
+	ev = fake_kernel_event(LSTAR);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.seal.how, RF_SEAL_KEPT);
+	assert_int_equal(fake.info.state, RF_VM_SEALED);
+}
+
+/* Nothing is kept of these regions: it is watched like any other kernel. */
+static void woken_up_elsewhere(void **state)
+{
+	struct rf_msg_event ev;
+
+	fake_sealed();
+	fake_reset();
+	fake.kept = false;
+	fake.ram[0x80] ^= 0xff;
+	ev = fake_kernel_event(LSTAR);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.seals, 2); /* tried */
+	assert_int_equal(fake.seal.how, RF_SEAL_KEPT);
+	assert_int_equal(fake.watches, 2);
 	ev = fake_event(RF_EVENT_WATCH);
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
-	assert_int_equal(fake.seals, 2);
-	assert_false(fake.seal.again);
+	assert_int_equal(fake.seals, 3);
+	assert_int_equal(fake.seal.how, RF_SEAL_NOW);
+}
+
+/* What is kept cannot be sealed again: such a kernel is not let on without. */
+static void not_sealed_again(void **state)
+{
+	static const int errors[] = { -EINVAL, -ENOMEM, -ESTALE, -ETIMEDOUT };
+	struct rf_msg_event ev;
+
+	fake_sealed();
+	fake_reset();
+	fake.ram[0x80] ^= 0xff;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		fake.seal_err = errors[i];
+		ev = fake_kernel_event(LSTAR);
+		assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
+		assert_int_equal(fake.watches, 1);
+	}
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, fake_setup, fake_teardown)
-		T(found_and_watched),	 T(not_recognised),
-		T(not_watched),		 T(connection_lost),
-		T(already_running),	 T(already_running_not_sealed),
-		T(log_is_full),		 T(sealed),
-		T(permissions_differ),	 T(permissions_unknown),
-		T(no_site_table),	 T(seal_fails),
-		T(not_measured),	 T(bounds_make_no_sense),
-		T(policy_seals_nothing), T(policy_seals_text),
-		T(policy_seals_rodata),	 T(runs_unfound),
-		T(unknown_event),	 T(reset_forgets), T(woken_up), T(woken_up_elsewhere),
+		T(found_and_watched),
+		T(not_recognised),
+		T(not_watched),
+		T(connection_lost),
+		T(already_running),
+		T(already_running_not_sealed),
+		T(log_is_full),
+		T(sealed),
+		T(permissions_differ),
+		T(permissions_unknown),
+		T(no_site_table),
+		T(seal_fails),
+		T(not_measured),
+		T(bounds_make_no_sense),
+		T(policy_seals_nothing),
+		T(policy_seals_text),
+		T(policy_seals_rodata),
+		T(runs_unfound),
+		T(unknown_event),
+		T(reset_forgets),
+		T(causes),
+		T(told_before_it_is_forgotten),
+		T(loaded_again),
+		T(halted),
+		T(unsealed),
+		T(booted_anew),
+		T(woken_up),
+		T(handed_back_by_firmware),
+		T(without_a_note),
+		T(goes_on_and_says_it_boots),
+		T(woken_up_elsewhere),
+		T(not_sealed_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

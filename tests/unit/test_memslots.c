@@ -15,7 +15,8 @@
 
 #include <cmocka.h>
 
-#include "hv/vm.h"
+#include "hv/base.h"
+#include "hv/memslots.h"
 
 #define PAGES 96	      /* of guest-physical space in play */
 #define LIMIT 64	      /* ids below it are the VMM's */
@@ -100,7 +101,7 @@ static int fake_log(struct fake_kvm *k, const struct kvm_dirty_log *log)
 	return 0;
 }
 
-/* hv/vm.h rf_kvm() ends here. */
+/* hv/base.h rf_kvm() ends here. */
 long syscall(long number, ...)
 {
 	va_list ap;
@@ -453,6 +454,84 @@ static void kvm_refuses(void **state)
 	check();
 }
 
+/* A guest's RAM may be several slots side by side. */
+static bool is_ram(uint64_t page, uint64_t pages)
+{
+	for (uint64_t p = page; p < page + pages; p++)
+		if (!rf_slot_holding(&m, P(p), P(1)))
+			return false;
+	return true;
+}
+
+static void an_overlay_over_two_slots(void **state)
+{
+	struct rf_overlay o;
+	uint64_t len;
+
+	fresh();
+	assert_int_equal(set(region(3, LOG, 0, 10, HOST)), 0);
+	assert_int_equal(set(region(4, LOG, 10, 10, HOST + P(50))), 0);
+	assert_ptr_equal(rf_slot_host(&m, P(8), P(6), &len), HOST + P(8));
+	assert_int_equal(len, P(2));
+	assert_ptr_equal(rf_slot_host(&m, P(10), P(4), &len), HOST + P(50));
+	assert_int_equal(len, P(4));
+	assert_null(rf_slot_host(&m, P(20), P(1), &len));
+	assert_null(rf_slot_host(&m, P(8), 0, &len));
+	o = overlay(RF_OVERLAY_SEAL, 8, 6);
+	put(&o, 1);
+	assert_null(m.overlays[0].decoy); /* no one slot holds it */
+	compare_logs(3, false);
+	compare_logs(4, false);
+	guest_writes(0, 8);
+	guest_writes(0, 10);
+	guest_writes(0, 13);
+	guest_writes(0, 2);
+	compare_logs(3, true);
+	compare_logs(4, true); /* not gone with the other slot's */
+	guest_writes(0, 9);
+	guest_writes(0, 11);
+	compare_logs(4, true);
+	compare_logs(3, true);
+	/* One of them goes and comes: the other is as it was. */
+	assert_int_equal(set(region(4, 0, 0, 0, 0)), 0);
+	check();
+	guest_writes(0, 9);
+	compare_logs(3, true);
+	assert_int_equal(set(region(4, LOG, 10, 10, HOST + P(70))), 0);
+	check();
+	assert_null(m.overlays[0].decoy);
+	/* One slot for it all. */
+	assert_int_equal(set(region(3, 0, 0, 0, 0)), 0);
+	assert_int_equal(set(region(4, 0, 0, 0, 0)), 0);
+	assert_int_equal(set(region(3, LOG, 0, 20, HOST)), 0);
+	check();
+	assert_ptr_equal(m.overlays[0].decoy, HOST + P(8));
+}
+
+/* Slot ids of the fence's own are few: none is lost, whatever comes and goes. */
+static void ids_are_given_back(void **state)
+{
+	for (int round = 0; round < RF_OWN_IDS + 2; round++) {
+		struct rf_overlay o[2];
+
+		if (!round)
+			fresh();
+		o[0] = overlay(RF_OVERLAY_WATCH, 3, 1);
+		o[1] = overlay(RF_OVERLAY_SEAL, 6, 4);
+		if (!round) {
+			assert_int_equal(set(region(0, 0, 0, 16, HOST)), 0);
+			assert_int_equal(set(region(1 << 16, 0, 0, 16, HOST)), 0);
+		}
+		put(o, 2);
+		assert_int_equal(set(region(0, 0, 0, 0, 0)), 0);
+		assert_int_equal(set(region(0, LOG, 0, 16, HOST)), 0);
+		put(NULL, 0);
+		for (uint32_t space = 0; space < RF_SPACES; space++)
+			for (uint32_t i = 0; i < RF_OWN_IDS; i++)
+				assert_int_equal(m.own_ids[space][i], 0);
+	}
+}
+
 /* Anything a VMM and a monitor may do, in any order. */
 static void random_operations(void **state)
 {
@@ -482,17 +561,17 @@ static void random_operations(void **state)
 			case 6:
 				set(region(slot, 0, 0, 0, 0));
 				break;
-			case 7: /* overlays, as a seal or a watch would put them: inside one slot each */
+			case 7: /* overlays, as a seal or a watch would put them */
 				for (uint64_t at = 0; n < 4;) {
 					uint64_t from = at + (uint64_t)random() % 12;
 					uint64_t size = 1 + (uint64_t)random() % 6;
 
 					if (from + size > PAGES)
 						break;
-					if (rf_slot_holding(&m, P(from), P(size)))
-						next[n++] = overlay(random() % 4 ? RF_OVERLAY_SEAL :
-										   RF_OVERLAY_WATCH,
-								    from, size);
+					if (random() % 4 == 0 && rf_slot_holding(&m, P(from), P(1)))
+						next[n++] = overlay(RF_OVERLAY_WATCH, from, 1);
+					else if (is_ram(from, size))
+						next[n++] = overlay(RF_OVERLAY_SEAL, from, size);
 					at = from + size;
 				}
 				put(next, n);
@@ -522,6 +601,8 @@ int main(void)
 		cmocka_unit_test(dirty_pages_are_merged),
 		cmocka_unit_test(sealing_loses_no_dirty_page),
 		cmocka_unit_test(kvm_refuses),
+		cmocka_unit_test(an_overlay_over_two_slots),
+		cmocka_unit_test(ids_are_given_back),
 		cmocka_unit_test(random_operations),
 	};
 

@@ -31,6 +31,7 @@ static void test_defaults(void **state)
 	assert_int_equal(p.register_check_ms, 1000);
 	assert_int_equal(p.dma_sweep_ms, 1000);
 	assert_int_equal(p.patch_timeout_ms, 20000);
+	assert_int_equal(p.unsealed_alert_ms, 600000);
 	assert_true(p.pin_msrs && p.pin_control);
 	assert_false(p.pin_pge || p.need_watch);
 	assert_false(p.pin_debugctl || p.pin_spec_ctrl);
@@ -40,6 +41,7 @@ static void test_defaults(void **state)
 	assert_int_equal(q.on_denied, p.on_denied);
 	assert_true(q.seal_text && q.seal_rodata);
 	assert_int_equal(q.dma_sweep_ms, p.dma_sweep_ms);
+	assert_int_equal(q.unsealed_alert_ms, p.unsealed_alert_ms);
 }
 
 static void test_full_file(void **state)
@@ -49,7 +51,7 @@ static void test_full_file(void **state)
 
 	assert_int_equal(parse("# comment\nversion: 1\nmode: observe\non_denied: kill\n"
 			       "seal: { text: false, rodata: true }\ndma_sweep_ms: 250\n"
-			       "patch_timeout_ms: 2000\n"
+			       "patch_timeout_ms: 2000\nunsealed_alert_ms: 5000\n"
 			       "pin: { msrs: false, debugctl: true, spec_ctrl: true, pge: true,\n"
 			       "  control_watch: required, tables: false }\n"
 			       "register_check_ms: 0\n",
@@ -61,11 +63,16 @@ static void test_full_file(void **state)
 	assert_true(p.seal_rodata);
 	assert_int_equal(p.dma_sweep_ms, 250);
 	assert_int_equal(p.patch_timeout_ms, 2000);
+	assert_int_equal(p.unsealed_alert_ms, 5000);
 	assert_false(p.pin_msrs);
 	assert_true(p.pin_debugctl && p.pin_spec_ctrl);
 	assert_true(p.pin_control && p.pin_pge && p.need_watch);
 	assert_false(p.pin_tables);
 	assert_int_equal(p.register_check_ms, 0);
+	assert_int_equal(parse("version: 1\nunsealed_alert_ms: 0\n", &d, &p), 0);
+	assert_int_equal(p.unsealed_alert_ms, 0);
+	assert_int_equal(parse("version: 1\nunsealed_alert_ms: 3600000\n", &d, &p), 0);
+	assert_int_equal(p.unsealed_alert_ms, 3600000);
 }
 
 static void test_bad_files(void **state)
@@ -100,6 +107,9 @@ static void test_bad_files(void **state)
 		{ "version: 1\npatch_timeout_ms: 3600001\n", "patch_timeout_ms", 0 },
 		{ "version: 1\ndma_sweep_ms: 9\n", "dma_sweep_ms", 0 },
 		{ "version: 1\ndma_sweep_ms: 3600001\n", "dma_sweep_ms", 0 },
+		{ "version: 1\nunsealed_alert_ms: 3600001\n", "unsealed_alert_ms", 0 },
+		{ "version: 1\nunsealed_alert_ms: -1\n", "-1", 2 },
+		{ "version: 1\nunsealed_alert_ms: soon\n", "soon", 2 },
 		{ "version: 1\ndma_sweep_ms: 99999999999999999999\n", "9999", 2 },
 		{ "version: 1\nmode: observe\nmode: enforce\n", "mode", 0 },
 		{ "version: 1\n---\nmode: observe\n", "documents after first", 0 },

@@ -127,6 +127,9 @@ static void a_device_over_a_trap(void **state)
 	fake.decoy[CODE] = 0xe6;
 	for (int i = 0; i < 40; i++)
 		assert_int_equal(rf_sweep(&guest, 1u << 16), 0);
+	assert_int_equal(fake.decoy[CODE], fake.trapped.sites[0].bytes[0]); /* the instruction's */
+	assert_int_equal(fake.ram[CODE], 0xe6);
+	assert_int_equal(rf_sweep_drain(&guest), 0);
 	assert_int_equal(fake_count("kind", "dma"), 1);
 }
 

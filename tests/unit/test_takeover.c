@@ -77,6 +77,27 @@ static void died_while_watched(void **state)
 	assert_protected();
 }
 
+/* The same kernel booted anew, at the same place: the one who saw that is gone. What is armed was
+ * armed because nothing of it goes on. */
+static void died_while_watched_again(void **state)
+{
+	struct rf_msg_event ev;
+
+	fake_sealed();
+	fake_reset();
+	ev = fake_kernel_event(LSTAR);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.info.state, RF_VM_WATCHED);
+	fake_new_monitor();
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	assert_int_equal(fake.watches, 2);
+	ev = fake_event(RF_EVENT_WATCH);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.info.state, RF_VM_SEALED);
+	assert_int_equal(fake.seal.how, RF_SEAL_FRESH);
+	assert_protected();
+}
+
 static void died_while_polling(void **state)
 {
 	struct rf_msg_event ev = fake_kernel_event(LSTAR);
@@ -257,6 +278,7 @@ int main(void)
 		T(nothing_yet),
 		T(died_before_found),
 		T(died_while_watched),
+		T(died_while_watched_again),
 		T(died_while_polling),
 		T(died_before_running),
 		T(sealed_by_nobody),

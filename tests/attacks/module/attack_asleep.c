@@ -4,8 +4,14 @@
  * the kernel is still there and goes on where it was. On one processor with interrupts off, before
  * it calls itself running (suspend_enter() in kernel/power/suspend.c), it calls every clock's
  * resume() (timekeeping_resume(), kernel/time/timekeeping.c).
+ *
+ * By then the kernel has set its registers, LSTAR too, and is sealed again. Unless it is taken for
+ * one that boots: system_state says which, and is plain data. On the way into sleep, when the
+ * kernel has stored SYSTEM_SUSPEND there, it calls every clock's suspend(), and ours stores that it
+ * is still starting.
  */
 #include <linux/clocksource.h>
+#include <linux/kernel.h>
 #include <linux/suspend.h>
 
 #include "attacks.h"
@@ -13,7 +19,7 @@
 static struct {
 	struct rf_alias alias;
 	unsigned long faulted;
-	bool ran;
+	bool ran, forges;
 } asleep;
 
 static unsigned long change(void)
@@ -25,6 +31,12 @@ static unsigned long change(void)
 		     : [p] "r"(asleep.alias.at)
 		     : "memory", "cc");
 	return faulted;
+}
+
+static void falls_asleep(struct clocksource *clock)
+{
+	if (asleep.forges)
+		system_state = SYSTEM_SCHEDULING;
 }
 
 static void awake(struct clocksource *clock)
@@ -44,17 +56,19 @@ static struct clocksource clock = {
 	.rating = 1,
 	.read = no_time,
 	.mask = CLOCKSOURCE_MASK(32),
+	.suspend = falls_asleep,
 	.resume = awake,
 };
 
 /* Somebody else must wake the machine. */
-void attack_asleep(struct rf_report *r)
+static void attempt(struct rf_report *r, bool forges)
 {
 	int err;
 
 	if (!rf_aim_banner(r, &asleep.alias, 8, 1))
 		return;
 	asleep.ran = false;
+	asleep.forges = forges;
 	err = clocksource_register_khz(&clock, 1000);
 	if (!err) {
 		err = pm_suspend(PM_SUSPEND_MEM);
@@ -72,4 +86,14 @@ void attack_asleep(struct rf_report *r)
 		rf_say(r, "back=%s", change() ? "refused" : "yes");
 	rf_guard_end();
 	rf_alias_unmap(&asleep.alias);
+}
+
+void attack_asleep(struct rf_report *r)
+{
+	attempt(r, false);
+}
+
+void attack_s3_forged_state(struct rf_report *r)
+{
+	attempt(r, true);
 }

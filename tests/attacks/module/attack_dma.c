@@ -2,8 +2,12 @@
 /*
  * A device does the writing: a disk read whose buffer is the sealed page, which no guest page table can forbid. The
  * sector is first given what the page holds, with one byte changed.
+ *
+ * Under protection it is the VMM's own page that the device writes, which the guest does not see.
+ * But the VMM sees nothing else, and what it sends to another host or saves is that page.
  */
 #include <linux/bvec.h>
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/string.h>
@@ -24,7 +28,8 @@ static ssize_t transfer(struct file *disk, struct page *page, bool write)
 	return write ? vfs_iter_write(disk, &iter, &pos, 0) : vfs_iter_read(disk, &iter, &pos, 0);
 }
 
-void attack_dma_read(struct rf_report *r)
+/* True when the device has read over the target. */
+static bool overwrite(struct rf_report *r)
 {
 	u8 *at = rf_quiet_page(r);
 	struct file *disk;
@@ -32,15 +37,18 @@ void attack_dma_read(struct rf_report *r)
 	ssize_t done;
 
 	if (!at || !rf_aim_at(r, "__start_BTF", at, SECTOR))
-		return;
+		return false;
 	/* Without O_DIRECT the disk would be read into the page cache, and copied by the processor. */
 	disk = filp_open(DISK, O_RDWR | O_DIRECT, 0);
-	if (IS_ERR(disk))
-		return rf_skip(r, "there is no " DISK);
+	if (IS_ERR(disk)) {
+		rf_skip(r, "there is no " DISK);
+		return false;
+	}
 	own = alloc_page(GFP_KERNEL);
 	if (!own) {
 		filp_close(disk, NULL);
-		return rf_skip(r, "no memory");
+		rf_skip(r, "no memory");
+		return false;
 	}
 	memcpy(page_address(own), r->before, SECTOR);
 	*(u8 *)page_address(own) ^= 1;
@@ -50,5 +58,30 @@ void attack_dma_read(struct rf_report *r)
 	filp_close(disk, NULL);
 	__free_page(own);
 	rf_say(r, "read=%zd", done);
-	rf_judge(r, done != SECTOR);
+	return done == SECTOR;
+}
+
+void attack_dma_read(struct rf_report *r)
+{
+	bool done = overwrite(r);
+
+	if (r->outcome == RF_NONE)
+		rf_judge(r, !done);
+}
+
+/* Somebody else must move the guest to another VMM in the time of rf_patience. */
+void attack_dma_then_migrate(struct rf_report *r)
+{
+	bool done = overwrite(r);
+
+	if (r->outcome != RF_NONE)
+		return;
+	rf_announce();
+	for (unsigned int i = 0; i < rf_patience; i++)
+		msleep(1000);
+	/* Left as it is: where it landed it may be sealed by now. */
+	if (memcmp(r->at, r->before, r->len))
+		r->outcome = RF_LANDED;
+	else
+		r->outcome = done ? RF_UNCHANGED : RF_FAULTED;
 }

@@ -106,11 +106,11 @@ static void prepare(struct world *w, unsigned long cr4)
 
 /* CR4 as it was inside; 0 when it did not come to that. Leaves FS, GS and TR as they were inside:
  * the same. */
-static unsigned long enter(struct world *w, u64 lstar)
+static unsigned long enter(struct world *w, bool sets, u64 lstar)
 {
 	register unsigned long cr4 asm("r8") = 0;
 	register unsigned long low asm("r9") = (u32)lstar;
-	register unsigned long set asm("r10") = lstar;
+	register unsigned long set asm("r10") = sets;
 	unsigned long a = virt_to_phys(w->inside), d = lstar >> 32;
 
 	/* For a fault only: the kernel's own handler takes it, below what is in use here. */
@@ -135,7 +135,7 @@ void attack_cr4_vmrun(struct rf_report *r)
 	local_irq_save(flags);
 	if (on(&w)) {
 		prepare(&w, before & ~X86_CR4_SMEP);
-		inside = enter(&w, 0);
+		inside = enter(&w, false, 0);
 	}
 	off(&w);
 	local_irq_restore(flags);
@@ -167,7 +167,7 @@ void attack_msr_vmrun(struct rf_report *r)
 	before = rf_get_msr(MSR_LSTAR);
 	if (on(&w)) {
 		prepare(&w, rf_get_cr4());
-		inside = enter(&w, hook);
+		inside = enter(&w, true, hook);
 	}
 	off(&w);
 	r->outcome = rf_get_msr(MSR_LSTAR) == hook ? RF_LANDED : inside ? RF_UNCHANGED : RF_FAULTED;
@@ -181,5 +181,28 @@ void attack_msr_vmrun(struct rf_report *r)
 	local_irq_restore(flags);
 	rf_kept(r, "lstar", rf_get_msr(MSR_LSTAR) == before);
 	migrate_enable();
+	world_end(&w);
+}
+
+static unsigned long set_inside(void *world, u64 value)
+{
+	struct world *w = world;
+	unsigned long inside = 0;
+
+	if (on(w)) {
+		prepare(w, rf_get_cr4());
+		inside = enter(w, true, value);
+	}
+	off(w);
+	return !inside;
+}
+
+void attack_lstar_zero_l2(struct rf_report *r)
+{
+	struct world w;
+
+	if (!world_begin(r, &w))
+		return;
+	rf_lstar_zero(r, set_inside, &w);
 	world_end(&w);
 }

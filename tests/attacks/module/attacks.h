@@ -79,7 +79,22 @@
 	RF(gdt_callgate)	\
 	RF(int3_left)		\
 	RF(int3_recorded)	\
-	RF(int3_kept)
+	RF(int3_kept)		\
+	RF(restore_starved)	\
+	RF(probe_over_trap)	\
+	RF(sgdt_sealed)
+
+/*
+ * Not among "all", as they want a machine or a guest of their own: a PC, a processor that sleeps, a VMM that saves the
+ * guest meanwhile; or they end the guest where they are refused.
+ */
+#define RF_ATTACKS_ALONE(RF)	\
+	RF(lstar_zero_vmport)	\
+	RF(lstar_zero_l2)	\
+	RF(stack_in_sealed)	\
+	RF(s3_forged_state)	\
+	RF(dma_then_migrate)	\
+	RF(restore_lstar_zero)
 
 /* Longest target, in bytes: a disk sector. */
 #define RF_LONGEST 512
@@ -137,6 +152,8 @@ bool rf_guard_end(void);
 
 /* main.c: seconds to wait for what is found by looking to be undone */
 extern unsigned int rf_patience;
+/* Has the report's line on the console before the attack, which may end the guest: its result is "none". */
+void rf_announce(void);
 
 /* symbols.c: NULL when there is no such symbol */
 void *rf_symbol(const char *name);
@@ -147,6 +164,7 @@ void rf_user_alias_done(struct rf_report *r, const char *how);
 
 #define RF(name) void attack_##name(struct rf_report *r);
 RF_ATTACKS(RF)
+RF_ATTACKS_ALONE(RF)
 #undef RF
 
 #endif

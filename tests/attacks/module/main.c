@@ -2,7 +2,7 @@
 /*
  * The attack module's interface.
  *
- * /proc/rf_attack		read: the attacks' names; write: run the one named, or tell how user space's part went;
+ * /proc/rf_attack		read: the names of those that any guest may run; write: run the one named, or tell how user space's part went;
  *				mmap: the page that user space attacks
  * /proc/rf_attack_last		the last result, one line:
  *				attack NAME result=R target=SYMBOL+OFF va=A pa=P len=N detail=TEXT
@@ -31,7 +31,11 @@ struct rf_attack {
 };
 
 #define RF(name) { #name, attack_##name },
-static const struct rf_attack attacks[] = { RF_ATTACKS(RF) };
+static const struct rf_attack attacks[] = { RF_ATTACKS(RF) RF_ATTACKS_ALONE(RF) };
+#undef RF
+
+#define RF(name) +1
+static const unsigned int listed = RF_ATTACKS(RF);
 #undef RF
 
 static const char *const outcomes[] = {
@@ -53,6 +57,12 @@ static void publish(void)
 		  report.name, outcomes[report.outcome], report.symbol ?: "?", report.offset, (unsigned long)report.at,
 		  report.at ? PFN_PHYS(page_to_pfn(rf_page(report.at))) + offset_in_page(report.at) : 0ULL, report.len,
 		  report.detail[0] ? report.detail : "-");
+}
+
+void rf_announce(void)
+{
+	publish();
+	pr_emerg("RF: %s", last);
 }
 
 static int run(const char *name)
@@ -100,7 +110,7 @@ static ssize_t attack_read(struct file *file, char __user *to, size_t size, loff
 {
 	char names[1024] = "";
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(attacks); i++) {
+	for (unsigned int i = 0; i < listed; i++) {
 		strlcat(names, attacks[i].name, sizeof(names));
 		strlcat(names, "\n", sizeof(names));
 	}

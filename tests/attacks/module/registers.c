@@ -177,14 +177,14 @@ u8 *rf_find_insn(const char *function, const u8 *insn, unsigned int len)
 	u8 *start = rf_symbol(function), *trap = NULL;
 
 	for (unsigned int i = 0; start && i < 64; i++) {
-		unsigned int nops = 2;
+		unsigned int filled = 2;
 
 		if (!memcmp(start + i, insn, len))
 			return start + i;
 		/* out imm8, al: APM vol. 3, OUT */
-		while (nops < len && start[i + nops] == 0x90)
-			nops++;
-		if (!trap && start[i] == 0xe6 && nops == len)
+		while (filled < len && start[i + filled] == 0xcc)
+			filled++;
+		if (!trap && start[i] == 0xe6 && filled == len)
 			trap = start + i;
 	}
 	return trap;

@@ -61,4 +61,13 @@ void rf_gate_call(void);
 u64 rf_entry_begin(void);
 void rf_entry_wait(struct rf_report *r);
 
+/* attack_vmload.c: LSTAR, by VMLOAD out of a page of the caller's; 0, or 1 when that faulted. */
+unsigned long rf_vmload_lstar(void *block, u64 value);
+
+/*
+ * attack_lstar_zero.c: set() gives LSTAR a value with no write that anybody is told of; 0 when it
+ * did. The target is an entry of the system call table.
+ */
+void rf_lstar_zero(struct rf_report *r, unsigned long (*set)(void *ctx, u64 value), void *ctx);
+
 #endif

@@ -36,12 +36,27 @@ suspend() {
 	echo mem >/sys/power/state
 }
 
-# The same, with a store that is made on the way.
-asleep() {
-	insmod /rf_attack.ko
-	echo asleep >/proc/rf_attack
+attack() {
+	insmod /rf_attack.ko "patience=$(option patience 60)"
+	echo "$1" >/proc/rf_attack
 	say "$(helper last)"
 	rmmod rf_attack
+}
+
+# The same, with a store that is made on the way.
+asleep() { attack asleep; }
+s3_forged_state() { attack s3_forged_state; }
+
+# While the host moves the guest to another VMM.
+dma_then_migrate() {
+	disk_on_pci
+	attack dma_then_migrate
+}
+
+# On the processor that a reset is known by.
+restore_lstar_zero() {
+	taskset -p 1 $$ >/dev/null
+	attack restore_lstar_zero
 }
 
 kexec_now() { from_disks && life kexec now /tmp/kernel /tmp/initrd "$(option next | tr , ' ')" && say "life loaded" && life reboot; }
@@ -58,11 +73,15 @@ guests() {
 	for round in 1 2 3; do say "life $(life nested 2>&1)"; done
 }
 
-# The boot counter is on a disk, which a reset leaves alone. Not in the clock's memory: see smi.c of the attack module.
-restart() {
+disk_on_pci() {
 	for module in /modules/*.ko; do insmod "$module"; done
 	extra virtio_pci_modern_dev; extra virtio_pci_legacy_dev; extra virtio_pci
 	for n in $(seq 50); do [ -b /dev/vda ] && break; sleep 0.1; done
+}
+
+# The boot counter is on a disk, which a reset leaves alone. Not in the clock's memory: see smi.c of the attack module.
+restart() {
+	disk_on_pci
 	count=$(($(head -c 1 /dev/vda | tr -dc 0-9) + 1))
 	echo $count >/dev/vda
 	sync

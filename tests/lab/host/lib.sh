@@ -8,18 +8,20 @@ export QEMU GUEST LAB_MODE DEBIAN
 
 # l2 KERNEL CPUS CMDLINE [QEMU arguments]: boot a stock guest, console on standard output, until it ends.
 # $WRAP goes in front of the QEMU line: WRAP="ringfence run --name x --" l2 6.12 1 rf.mode=demo
-# $MACHINE adds machine properties, $MEMORY is in MiB, $LIMIT in seconds; $INITRD is another initramfs; DISK=FILE gives it a virtio disk, made when
+# $MACHINE adds machine properties, PC=1 makes it a q35 with firmware and PCI (and no disk), $MEMORY is in MiB, $LIMIT in seconds; $INITRD is another initramfs; DISK=FILE gives it a virtio disk, made when
 # it is not there; REBOOT=1 lets the guest reboot instead of ending there. reboot=t: microvm has no other way to be reset, and a kernel that has tried them all jumps into the
 # firmware instead, where the guest may stop for good.
 l2() {
 	l2_kernel=$1 l2_cpus=$2 l2_cmdline=$3
 	shift 3
+	l2_machine=microvm,pit=off,pic=off,isa-serial=on
+	[ -z "${PC:-}" ] || l2_machine=q35
 	[ -n "${REBOOT:-}" ] || set -- -no-reboot "$@"
 	if [ -n "${DISK:-}" ]; then
 		[ -e "$DISK" ] || truncate -s 1M "$DISK"
 		set -- -drive "id=disk,file=$DISK,format=raw,if=none" -device virtio-blk-device,drive=disk "$@"
 	fi
-	timeout -s KILL "${LIMIT:-100}" $WRAP $QEMU -M "microvm,pit=off,pic=off,isa-serial=on${MACHINE:+,$MACHINE}" -accel kvm -cpu host \
+	timeout -s KILL "${LIMIT:-100}" $WRAP $QEMU -M "$l2_machine${MACHINE:+,$MACHINE}" -accel kvm -cpu host \
 		-smp "$l2_cpus" -m "${MEMORY:-256}" -nodefaults -display none -serial stdio \
 		-kernel "$GUEST/$l2_kernel/vmlinuz" -initrd "${INITRD:-$GUEST/$l2_kernel/initrd}" \
 		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check reboot=t $l2_cmdline" "$@"

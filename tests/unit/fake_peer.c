@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/unit/fake_peer.h"
+
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[] = "/tmp/rf-peer-XXXXXX";
+static char path[64];
+static int listener = -1;
+int peer = -1;
+
+const char *peer_init(void)
+{
+	if (!mkdtemp(dir))
+		return NULL;
+	snprintf(path, sizeof(path), "%s/monitor", dir);
+	peer_listen();
+	return path;
+}
+
+void peer_deinit(void)
+{
+	unlink(path);
+	rmdir(dir);
+}
+
+void peer_listen(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	unlink(path);
+	strcpy(a.sun_path, path);
+	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+}
+
+void peer_stop_listening(void)
+{
+	close(listener);
+	listener = -1;
+}
+
+void peer_close(void)
+{
+	close(peer);
+	peer = -1;
+}
+
+int peer_is_asked(int ms)
+{
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1;
+}
+
+size_t peer_receive(uint8_t *packet)
+{
+	struct pollfd p = { .fd = peer, .events = POLLIN };
+	ssize_t n;
+
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	n = recv(peer, packet, RF_MSG_MAX + 1, 0);
+	return n < 0 ? 0 : (size_t)n;
+}
+
+int peer_hears_nothing(int ms)
+{
+	struct pollfd p = { .fd = peer, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 0;
+}
+
+void peer_accept(struct rf_msg_hello *hello, int *board)
+{
+	uint8_t packet[RF_MSG_MAX + 1];
+	int fd = -1;
+
+	assert_true(peer_is_asked(5000));
+	peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(peer >= 0);
+	assert_int_equal(rf_msg_receive(peer, 5000, packet, sizeof(packet), &fd), 0);
+	memcpy(hello, packet, sizeof(*hello));
+	assert_int_equal(hello->h.type, RF_MSG_HELLO);
+	if (board)
+		*board = fd;
+	else if (fd >= 0)
+		close(fd);
+}
+
+void peer_welcome(const struct rf_rules *rules, int table)
+{
+	struct rf_msg_welcome w = { .monitor_pid = (uint32_t)getpid() };
+	struct rf_msg_hello hello;
+
+	peer_accept(&hello, NULL);
+	if (rules)
+		w.rules = *rules;
+	rf_msg_init(&w.h, RF_MSG_WELCOME, 0);
+	assert_int_equal(rf_msg_send(peer, &w, sizeof(w), table), 0);
+}
+
+void peer_tell(const void *msg, size_t size)
+{
+	assert_int_equal(send(peer, msg, size, MSG_NOSIGNAL), size);
+}
+
+struct rf_msg_event peer_event(void)
+{
+	struct rf_msg_event e;
+	uint8_t packet[RF_MSG_MAX + 1];
+
+	assert_int_equal(peer_receive(packet), sizeof(e));
+	assert_int_equal(rf_msg_check(packet, sizeof(e)), 0);
+	memcpy(&e, packet, sizeof(e));
+	assert_int_equal(e.h.type, RF_MSG_EVENT);
+	return e;
+}
+
+struct rf_msg_done peer_done(void)
+{
+	struct rf_msg_done d;
+	uint8_t packet[RF_MSG_MAX + 1];
+
+	assert_int_equal(peer_receive(packet), sizeof(d));
+	memcpy(&d, packet, sizeof(d));
+	assert_int_equal(d.h.type, RF_MSG_DONE);
+	return d;
+}
+
+void peer_verdict(uint64_t id, uint32_t word)
+{
+	struct rf_msg_verdict v = { .id = id, .verdict = word };
+
+	rf_msg_init(&v.h, RF_MSG_VERDICT, 0);
+	peer_tell(&v, sizeof(v));
+}

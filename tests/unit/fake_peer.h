@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A monitor at the other end of the fence's socket, for tests of hv/channel.c and what is above. */
+#ifndef RF_TESTS_FAKE_PEER_H
+#define RF_TESTS_FAKE_PEER_H
+
+#include <stddef.h>
+
+#include "hv/proto.h"
+
+extern int peer; /* the connection, -1 none */
+
+/* Makes a folder and listens in it: the socket's path. */
+const char *peer_init(void);
+void peer_deinit(void);
+void peer_listen(void);
+/* Nobody listens any more, the file is there. */
+void peer_stop_listening(void);
+/* A connection and its HELLO; *board: the descriptor that came with it, -1 none. */
+void peer_accept(struct rf_msg_hello *hello, int *board);
+/* The same, and a good answer; table: sent along, -1 none. */
+void peer_welcome(const struct rf_rules *rules, int table);
+/* Is a connection waited for? Within ms. */
+int peer_is_asked(int ms);
+/* The next packet, within five seconds: its length, 0 when they hung up. */
+size_t peer_receive(uint8_t *packet);
+/* True: nothing has come within ms. */
+int peer_hears_nothing(int ms);
+void peer_tell(const void *msg, size_t size);
+struct rf_msg_event peer_event(void);
+struct rf_msg_done peer_done(void);
+void peer_verdict(uint64_t id, uint32_t word);
+void peer_close(void);
+
+#endif
