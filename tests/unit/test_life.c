@@ -171,24 +171,6 @@ static void drop(struct rf_vcpu *v)
 	atomic_store(&v->phase, RF_OUT);
 }
 
-/* Told of with the gate closed: nobody can have announced what comes next. */
-static unsigned tells;
-static enum rf_life_event told;
-
-static void tell(const struct rf_life_outcome *out)
-{
-	assert_true(fake_vcpus.gate_closed);
-	tells++;
-	told = out->event;
-}
-
-static void tell_kexec(void)
-{
-	assert_true(fake_vcpus.gate_closed);
-	tells++;
-	told = RF_LIFE_KEXEC;
-}
-
 static void cpu(uint32_t n, enum rf_vcpu_class class, uint64_t entry)
 {
 	arch.cpu[n] = (struct rf_cpu_state){ class, entry };
