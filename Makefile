@@ -41,6 +41,13 @@ $(O)/libringfence.so: $(FENCE_OBJS)
 	@echo "  LD $@"
 	$(Q)$(CC) -shared -Wl,-soname,libringfence.so -Wl,-z,relro,-z,now,-z,defs -o $@ $^
 
+# The same for arm64, below O/arm64/: it refuses to protect (hv/arm64/vm.c).
+ARM64_CC = aarch64-linux-gnu-gcc
+ARM64_MAKE = $(MAKE) --no-print-directory O=$(O)/arm64 ARCH=arm64 CC=$(ARM64_CC) PKG_CFLAGS= PKG_LIBS=
+.PHONY: arm64
+arm64:
+	+$(Q)$(ARM64_MAKE) $(O)/arm64/libringfence.so
+
 # --- the monitor and the CLI ------------------------------------------------------------------
 LIB_SRCS = $(PATCH_SRCS) $(BACKEND_SRCS) $(INTROSPECTION_SRCS) $(POLICY_SRCS)
 LIB_OBJS = $(LIB_SRCS:%.c=$(O)/obj/%.o)
@@ -49,7 +56,7 @@ $(O)/obj/%.o: %.c
 	@echo "  CC $<"
 	$(Q)$(CC) $(BASE) $(HARDEN) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
 # The BPF program, compiled for no kernel in particular and linked in as it is (ld -b binary names it after its file).
-$(O)/obj/hv/bpf/cr.bpf.o: hv/bpf/cr.bpf.c hv/crwatch.h
+$(O)/obj/hv/bpf/cr.bpf.o: hv/bpf/cr.bpf.c hv/vmx/crwatch.h
 	@mkdir -p $(@D)
 	@echo "  BPF $<"
 	$(Q)$(CLANG) -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -D__TARGET_ARCH_x86 -I. \

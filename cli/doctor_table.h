@@ -2,15 +2,15 @@
 /*
  * What ringfence needs of a host: one table, which `doctor` prints and `demo` asks.
  *
- * To add a facility: one row in cli/doctor_table.c. A KVM capability needs its id in hv/probe.h as
- * well.
+ * To add a facility: one row in cli/doctor_table.c. A KVM capability needs its id in hv/vmx/probe.h
+ * as well.
  */
 #ifndef RF_CLI_DOCTOR_TABLE_H
 #define RF_CLI_DOCTOR_TABLE_H
 
 #include <stddef.h>
 
-#include "hv/probe.h"
+#include "hv/vmx/probe.h"
 
 enum rf_need {
 	RF_NEED_REQUIRED = 1, /* nothing is protected without it: `run` or the fence refuses */

@@ -17,6 +17,7 @@ static int run(int argc, char **argv)
 	const struct rf_option options[] = {
 		{ "name", 'n', RF_OPTION_TEXT, &r.name, 0, 0 },
 		{ "policy", 'p', RF_OPTION_TEXT, &r.policy, 0, 0 },
+		{ "expect", 'e', RF_OPTION_TEXT, &r.expect, 0, 0 },
 		{ "audit", 'a', RF_OPTION_TEXT, &r.audit, 0, 0 },
 		{ "state", 's', RF_OPTION_TEXT, &r.state, 0, 0 },
 		{ "kvm", 0, RF_OPTION_TEXT, &r.kvm, 0, 0 },
@@ -55,6 +56,8 @@ const struct rf_command rf_command_run = {
 	.summary = "Run a VMM with its guest's kernel under protection",
 	.help = "  -n, --name NAME        the VM's name (vm- and the process id)\n"
 		"  -p, --policy FILE      policy (without one: enforce, fault, seal everything)\n"
+		"  -e, --expect FILE      what `ringfence measure` said of the guest that arrives\n"
+		"                         here: another one is refused (policy: on_mismatch)\n"
 		"  -a, --audit FILE       log of decisions (root: "
 		"/var/log/ringfence/NAME/audit.jsonl,\n"
 		"                         else audit.jsonl in the state folder)\n"
@@ -65,7 +68,8 @@ const struct rf_command rf_command_run = {
 		"\n"
 		"The exit code is the VMM's own, 128 + n when signal n killed it. Else:\n"
 		"  124  the VMM did not come under protection and was ended\n"
-		"  125  refused: option, policy, fence, monitor, KVM or state folder\n"
+		"  125  refused: option, policy, measurement, fence, monitor, KVM or state\n"
+		"       folder\n"
 		"  126  the program cannot be protected\n"
 		"  127  there is no such program\n",
 	.run = run,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `ringfence run`, in its parts: checks and state (run_state.c), child processes (run_spawn.c) and
- * the watch over both (run_watch.c).
+ * `ringfence run`, in its parts: files (run_files.c), checks and state (run_state.c), child
+ * processes (run_spawn.c) and the watch over both (run_watch.c).
  */
 #ifndef RF_CLI_RUN_H
 #define RF_CLI_RUN_H
@@ -11,11 +11,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "hv/crwatch.h"
+#include "hv/vmx/crwatch.h"
 
 struct rf_run {
 	/* What was asked for. */
-	const char *name, *policy, *audit, *state, *kvm;
+	const char *name, *policy, *expect, *audit, *state, *kvm;
 	uint32_t start_timeout; /* seconds */
 	char **command;		/* NULL-terminated: the VMM and its arguments */
 
@@ -36,6 +36,7 @@ struct rf_run {
 	int patches_fd; /* log of allowed patches, beside the audit log; the monitor gets it */
 	int policy_fd;	/* memfd with the policy as it was at the start; the monitor gets it. -1:
 			   none */
+	int expect_fd;	/* the same of the measurement of what is to arrive */
 	int vms_fd;	/* map of VMs of the host's control-register watch, -1 none */
 	int page_fd;	/* this VM's page of it; the VMM inherits it */
 	struct rf_cr_page *page;
@@ -44,6 +45,9 @@ struct rf_run {
 void rf_run_init(struct rf_run *r);
 /* Closes everything, removes what rf_run_prepare() made but the log. */
 void rf_run_deinit(struct rf_run *r);
+
+/* Reads what files say, and keeps what they said. An enum rf_exit, reported. */
+int rf_run_files(struct rf_run *r);
 
 /* Sets the host's watch up, as policy wants it. An enum rf_exit, reported. */
 int rf_run_control(struct rf_run *r);

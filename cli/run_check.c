@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "cli/output.h"
 #include "cli/paths.h"
 #include "cli/program.h"
 #include "cli/run.h"
-#include "hv/probe.h"
-#include "policy/policy.h"
+#include "hv/vmx/probe.h"
 
 #define NOT_STARTED "nothing was started; no guest runs unprotected"
 
@@ -99,73 +94,6 @@ static int check_kvm(const struct rf_run *r)
 	return RF_EXIT_OK;
 }
 
-static int copy_policy(const char *path, int memfd)
-{
-	char buf[4096];
-	size_t total = 0;
-	struct stat st;
-	ssize_t n;
-	int fd, err = 0;
-
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
-		err = -errno;
-	else if (!S_ISREG(st.st_mode))
-		err = -EINVAL;
-	while (!err && total <= RF_POLICY_FILE_MAX) {
-		n = read(fd, buf, sizeof(buf));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 || (n > 0 && write(memfd, buf, (size_t)n) != n))
-			err = -errno;
-		if (n <= 0)
-			break;
-		total += (size_t)n;
-	}
-	close(fd);
-	return err;
-}
-
-/*
- * The monitor reads a private copy: one that is started again after the file was edited, or broken,
- * must judge as its predecessor did.
- */
-static int check_policy(struct rf_run *r)
-{
-	struct rf_policy_diag diag = { 0 };
-	struct rf_policy policy;
-	char self[32], where[64] = "";
-	int err = 0;
-
-	if (!r->policy)
-		return RF_EXIT_OK;
-	r->policy_fd = memfd_create("ringfence-policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (r->policy_fd < 0)
-		err = -errno;
-	if (!err)
-		err = copy_policy(r->policy, r->policy_fd);
-	if (!err && fcntl(r->policy_fd, F_ADD_SEALS,
-			  F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
-		err = -errno;
-	if (!err) {
-		snprintf(self, sizeof(self), "/proc/self/fd/%d", r->policy_fd);
-		err = rf_policy_load(self, &diag, &policy);
-	}
-	if (!err) {
-		r->pin_control = policy.pin_control;
-		r->need_watch = policy.need_watch;
-		return RF_EXIT_OK;
-	}
-	if (diag.line)
-		snprintf(where, sizeof(where), ", line %u, column %u", diag.line, diag.column);
-	return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
-		       "correct the file; ringfence(1) lists what may stand in it",
-		       "policy %s%s: %s", r->policy, where,
-		       diag.text[0] ? diag.text : strerror(-err));
-}
-
 int rf_run_check(struct rf_run *r)
 {
 	int code = check_program(r);
@@ -173,7 +101,7 @@ int rf_run_check(struct rf_run *r)
 	if (!code)
 		code = check_parts(r);
 	if (!code)
-		code = check_policy(r);
+		code = rf_run_files(r);
 	if (!code)
 		code = check_kvm(r);
 	if (!code)

@@ -10,7 +10,7 @@
 #include "cli/run.h"
 
 /* Descriptors of the monitor, as its command line names them. */
-enum { FENCE_FD = 3, CONTROL_FD, AUDIT_FD, NOTIFY_FD, PATCHES_FD, POLICY_FD, FREE_FD };
+enum { FENCE_FD = 3, CONTROL_FD, AUDIT_FD, NOTIFY_FD, PATCHES_FD, POLICY_FD, EXPECT_FD, FREE_FD };
 
 /*
  * Ends a child between fork and exec: the parent reads errno from the pipe, which a successful exec
@@ -60,8 +60,8 @@ static pid_t fork_reporting(int *report)
 
 static void move_fds(const struct rf_run *r, int notify, int report)
 {
-	int from[FREE_FD - FENCE_FD] = { r->fence_fd, r->control_fd, r->audit_fd,
-					 notify,      r->patches_fd, r->policy_fd };
+	int from[FREE_FD - FENCE_FD] = { r->fence_fd,	r->control_fd, r->audit_fd, notify,
+					 r->patches_fd, r->policy_fd,  r->expect_fd };
 
 	/* First out of the way: one of them may stand where another must go. */
 	for (int i = 0; i < FREE_FD - FENCE_FD; i++) {
@@ -82,24 +82,25 @@ static void move_fds(const struct rf_run *r, int notify, int report)
 static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask, int notify,
 				    int report)
 {
-	char fd[5][16], policy[32];
-	const char *argv[] = {
-		r->monitor, "--name",
-		r->name,    "--fence-fd",
-		fd[0],	    "--control-fd",
-		fd[1],	    "--audit-fd",
-		fd[2],	    "--notify-fd",
-		fd[3],	    "--patches-fd",
-		fd[4],	    NULL /* --policy */,
-		policy,	    NULL,
+	char fd[5][16], policy[32], expect[32];
+	const char *argv[18] = {
+		r->monitor,	"--name",	r->name,      "--fence-fd", fd[0],
+		"--control-fd", fd[1],		"--audit-fd", fd[2],	    "--notify-fd",
+		fd[3],		"--patches-fd", fd[4],
 	};
-	int null, high;
+	int null, high, n = 13;
 
 	for (int i = 0; i < 5; i++)
 		snprintf(fd[i], sizeof(fd[i]), "%d", FENCE_FD + i);
 	if (r->policy_fd >= 0) {
 		snprintf(policy, sizeof(policy), "/proc/self/fd/%d", POLICY_FD);
-		argv[13] = "--policy";
+		argv[n++] = "--policy";
+		argv[n++] = policy;
+	}
+	if (r->expect_fd >= 0) {
+		snprintf(expect, sizeof(expect), "/proc/self/fd/%d", EXPECT_FD);
+		argv[n++] = "--expect";
+		argv[n++] = expect;
 	}
 	/* A Ctrl-C is meant for the VMM; the monitor must see its last moments. */
 	setsid();

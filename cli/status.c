@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/control.h"
 #include "cli/output.h"
@@ -88,10 +89,14 @@ static int print_status(json_t *o)
 		{ "control watch", "control_watch" },
 		{ "control pinned", "control_pinned" },
 	};
+	const char *halted = json_string_value(json_object_get(o, "halted"));
 	int err;
 
-	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		print_value(values[i].label, json_object_get(o, values[i].member));
+		if (!strcmp(values[i].member, "state") && halted && *halted)
+			print_value("why no vCPU runs", json_object_get(o, "halted"));
+	}
 	print_numbers("decisions", json_object_get(o, "audit"));
 	print_numbers("patches", json_object_get(o, "patches"));
 	print_numbers("counters", json_object_get(o, "counters"));

@@ -2,7 +2,7 @@
 /*
  * What the fence asks of an architecture. Exactly one implementation is linked: hv/vmx/ (x86: VMX
  * and SVM alike, KVM hides the difference) or hv/arm64/. Generic files name no register, no port
- * and no member of kvm_run's union; these functions do.
+ * and no member of kvm_run's union (scripts/check-layers looks for them); these functions do.
  *
  * To add an architecture: a folder with all of these, its sources in hv/build.mk, its decoder's
  * unit test, and a row in docs/architecture.md. What it cannot do yet it refuses in
@@ -26,10 +26,9 @@ enum rf_next {
 
 /* Why this host cannot protect a VM, as constant text; NULL: it can. Asks KVM's capabilities. */
 const char *rf_arch_refusal(int kvm_fd);
-/* Everything that must stand before the guest can run. 0, or -errno with *why set. */
+/* Everything that must stand before the guest can run, with what the board says of the host. 0, or
+ * -errno with *why set. */
 int rf_arch_protect(int vm_fd, const char **why);
-/* Does the host tell when a pinned control register is written? For the board. */
-bool rf_arch_watched(void);
 /* A VM ioctl of the VMM's that is this architecture's to merge: true, and *result is its result. */
 bool rf_arch_vm_ioctl(unsigned long request, void *arg, int *result);
 /* Called by the channel's thread once in rf_arch_tick_ms() at least, and after each message. */
@@ -41,6 +40,10 @@ unsigned rf_arch_tick_ms(void);
 /* What is kept of the n-th vCPU, with that id; NULL: it cannot be protected. */
 struct rf_arch_vcpu *rf_arch_vcpu(unsigned n, uintptr_t id);
 int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out);
+/* The address of the next instruction. */
+int rf_arch_where(struct rf_vcpu *v, uint64_t *pc);
+/* Flags of KVM_SET_GUEST_DEBUG for a step of one instruction, besides ENABLE and SINGLESTEP. */
+uint32_t rf_arch_step_flags(void);
 /* Registers as the verdict says, then the exception it names. */
 int rf_arch_fault(struct rf_vcpu *v, const struct rf_msg_verdict *verdict);
 /* What a question of this vCPU needs to know beside its general registers: v->wait.event. */
@@ -66,6 +69,8 @@ int rf_arch_state(struct rf_vcpu *v, struct rf_cpu_state *out);
  * Before a vCPU ioctl of the VMM's: does it load what no guest makes a VMM load? arg is the VMM's.
  */
 bool rf_arch_loads(struct rf_vcpu *v, unsigned long request, const void *arg);
+/* Is it a vCPU ioctl by which a VMM that saves the guest reads its registers? */
+bool rf_arch_saves(unsigned long request);
 
 /* --- what is guarded in the CPU; life.c alone arms and disarms -------------------- */
 
@@ -97,15 +102,22 @@ enum rf_next rf_arch_after_run(struct rf_vcpu *v, int *err);
  * Lets KVM hand out the rest of the store in v->wait.event without running the guest: with
  * immediate_exit set, KVM_RUN completes the pending part, then exits with the next one or returns
  * -EINTR when there is none (api.rst, KVM_RUN). The parts that follow in sealed memory are added to
- * the event. True when an exit that is not ours stands in kvm_run.
+ * the event, which says then where the vCPU stands. True when an exit that is not ours stands in
+ * kvm_run.
  */
 bool rf_arch_drain(struct rf_vcpu *v);
 /* The verdict on a question that only this architecture asks. */
 enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err);
 /* An instruction KVM could not emulate is not ours; true: the guest got its own fault for it. */
 bool rf_arch_unemulated(struct rf_vcpu *v, const struct rf_vcpu_regs *regs);
-/* The register that holds a kernel's system-call entry, by the number its events have. */
-uint32_t rf_arch_entry_register(void);
+
+/* --- a kernel that comes up ----------------------------------------------------------- */
+
+/* KERNEL events: the vCPU is to be given this system-call entry, and which one they say. */
+void rf_arch_announce(struct rf_msg_event *ev, uint64_t entry);
+uint64_t rf_arch_announced(const struct rf_msg_event *ev);
+/* What the board says of a kernel: as the event has it. Between rf_board_begin() and _end(). */
+void rf_arch_kernel_to_board(const struct rf_msg_event *ev);
 /* The announced entry is let be, or not: answers the exit that waits for it. 0 or -errno. */
 int rf_arch_answer_entry(struct rf_vcpu *v, bool allowed);
 

@@ -35,8 +35,7 @@ static inline void *rf_mmap(size_t size, int prot, int flags, int fd)
 struct rf_vm {
 	bool used;
 	int fd;
-	uint64_t instance;     /* unique to this VM start */
-	bool step_blocks_irqs; /* KVM_GUESTDBG_BLOCKIRQ is there */
+	uint64_t instance; /* unique to this VM start */
 	pthread_mutex_t lock;
 };
 

@@ -2,12 +2,14 @@
 FENCE_SRCS = $(PATCH_SRCS) hv/base.c hv/board.c hv/proto.c hv/split.c hv/memslots.c hv/vcpu.c hv/guestmem.c \
 	hv/text.c hv/seal.c hv/watch.c hv/life_table.c hv/life.c hv/channel.c hv/event.c hv/handle.c \
 	hv/enforce.c hv/run.c hv/serve.c hv/known.c hv/fence.c hv/interpose.c $(ARCH_SRCS)
-# One architecture is linked: hv/arch.h says what it has to offer.
+# One architecture is linked, by ARCH=vmx or arm64: hv/arch.h says what it has to offer.
+ARCH = vmx
 VMX_SRCS = hv/vmx/cpu.c hv/vmx/cr.c hv/vmx/decode.c hv/vmx/dispatch.c hv/vmx/enforce.c hv/vmx/exit.c \
 	hv/vmx/known.c hv/vmx/let.c hv/vmx/msr.c hv/vmx/poke.c hv/vmx/tables.c hv/vmx/trap.c hv/vmx/vm.c
-ARCH_SRCS = $(VMX_SRCS)
+ARM64_SRCS = hv/arm64/decode.c hv/arm64/exit.c hv/arm64/known.c hv/arm64/vm.c
+ARCH_SRCS = $(if $(filter arm64,$(ARCH)),$(ARM64_SRCS),$(VMX_SRCS))
 # Monitor side of hv/: backends behind hv/backend.h.
 BACKEND_SRCS = hv/proto.c hv/backend_kvm.c
-BACKEND_SRCS += hv/probe.c
+BACKEND_SRCS += hv/vmx/probe.c
 # The host's control-register watch: libbpf, for the ringfence command alone. The program itself is hv/bpf/cr.bpf.c.
 CRWATCH_SRCS = hv/bpf/crwatch.c hv/bpf/proof.c hv/bpf/vms.c

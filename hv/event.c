@@ -63,7 +63,7 @@ void rf_event_post(struct rf_vcpu *v, enum rf_event_kind kind)
 		rf_fatal("a vCPU's registers could not be read");
 	/* Before it is sent: the monitor's commands name it. */
 	if (kind == RF_EVENT_KERNEL)
-		rf_life_announced(v, ev->id, ev->msr.value);
+		rf_life_announced(v, ev->id, rf_arch_announced(ev));
 	pthread_mutex_lock(&lock);
 	move(v, RF_OUT, RF_ASKING);
 	send(v);

@@ -110,15 +110,12 @@ static int vm_create(int kvm_fd, void *type)
 		return refuse(why);
 	clock_gettime(CLOCK_REALTIME, &now);
 	rf_vm.instance = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	rf_vm.step_blocks_irqs =
-		check_extension(kvm_fd, KVM_CAP_SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ;
 	rf_event_init();
 	if (rf_board_create(&board))
 		return refuse(
 			"memory shared with the monitor could not be made (is there a limit on "
 			"file sizes, ulimit -f?)");
 	rf_text_reset();
-	rf_board->cr_watch = rf_arch_watched();
 	fd = rf_kvm(kvm_fd, KVM_CREATE_VM, type);
 	if (fd < 0) {
 		close(board);
@@ -250,18 +247,16 @@ static int vcpu_ioctl(struct rf_vcpu *v, unsigned long request, void *arg)
 		return set_signal_mask(v, arg);
 	case KVM_ENABLE_CAP:
 		return enable_cap(v->fd, RF_ON_VCPU, arg);
-	case KVM_GET_REGS:
-		/* A VMM that saves the guest has read its vCPUs before its memory. One that looks
-		 * at registers for an exit's sake does not. */
-		if (!v->exited && !rf_life_holds_load())
-			rf_guestmem_heal_stopped();
-		break;
 	case KVM_SET_GUEST_DEBUG:
 		err = rf_kvm(v->fd, request, arg);
 		if (!err)
 			v->vmm_debug = *(const struct kvm_guest_debug *)arg;
 		return err;
 	}
+	/* A VMM that saves the guest has read its vCPUs before its memory. One that looks at
+	 * registers for an exit's sake does not. */
+	if (rf_arch_saves(request) && !v->exited && !rf_life_holds_load())
+		rf_guestmem_heal_stopped();
 	if (rf_arch_loads(v, request, arg))
 		rf_life_loaded(v);
 	return rf_kvm(v->fd, request, arg);

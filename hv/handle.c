@@ -21,7 +21,6 @@ enum rf_next rf_on_sealed_store(struct rf_vcpu *v, uint64_t gpa, const uint8_t *
 	rf_event_new(v);
 	ev->write.gpa = gpa;
 	ev->write.len = len;
-	ev->write.rip_after = 1;
 	memcpy(ev->write.bytes, bytes, len);
 	if (rf_arch_drain(v))
 		rf_exit_save(v, &v->wait.saved);
@@ -75,11 +74,10 @@ enum rf_next rf_on_unemulated(struct rf_vcpu *v, const uint8_t *bytes, uint32_t 
 	return RF_WAIT;
 }
 
-enum rf_next rf_on_new_entry(struct rf_vcpu *v, uint32_t index, uint64_t entry, bool pending)
+enum rf_next rf_on_new_entry(struct rf_vcpu *v, uint64_t entry, bool pending)
 {
 	rf_event_new(v);
-	v->wait.event.msr.index = index;
-	v->wait.event.msr.value = entry;
+	rf_arch_announce(&v->wait.event, entry);
 	if (pending)
 		rf_exit_save(v, &v->wait.saved);
 	rf_event_post(v, RF_EVENT_KERNEL);

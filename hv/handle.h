@@ -24,6 +24,6 @@ enum rf_next rf_on_unemulated(struct rf_vcpu *v, const uint8_t *bytes, uint32_t 
  * The vCPU is to be given this system-call entry, by its own instruction (pending: the exit in
  * kvm_run waits for an answer) or by the VMM's load.
  */
-enum rf_next rf_on_new_entry(struct rf_vcpu *v, uint32_t index, uint64_t entry, bool pending);
+enum rf_next rf_on_new_entry(struct rf_vcpu *v, uint64_t entry, bool pending);
 
 #endif

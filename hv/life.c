@@ -138,16 +138,14 @@ void rf_life_known(const struct rf_msg_event *ev)
 	pthread_mutex_lock(&rf_vm.lock);
 	/* One of before a release is of a kernel that is gone, however late its answer comes. */
 	if (ev->id > life.over && take(RF_LIFE_KNOWN) != RF_LIFE_REFUSE) {
-		life.entry = ev->msr.value;
+		life.entry = rf_arch_announced(ev);
 		life.in_force = ev->id;
 		if (life.announced == ev->id)
 			life.announced = 0;
 		arrived();
 		rf_board_begin();
 		rf_board->kernel = ev->id;
-		rf_board->lstar = ev->msr.value;
-		rf_board->cr3 = ev->regs.cr3;
-		rf_board->cr4 = ev->regs.cr4;
+		rf_arch_kernel_to_board(ev);
 		rf_board_end();
 	}
 	pthread_mutex_unlock(&rf_vm.lock);

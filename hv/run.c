@@ -67,7 +67,7 @@ static enum rf_next may_run(struct rf_vcpu *v, int *err)
 	case RF_MAY_RUN:
 		return RF_AGAIN;
 	case RF_MAY_ANNOUNCE:
-		return rf_on_new_entry(v, rf_arch_entry_register(), entry, false);
+		return rf_on_new_entry(v, entry, false);
 	case RF_MAY_NEVER:
 		*err = -EPERM;
 		return RF_TO_VMM;

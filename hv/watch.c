@@ -59,11 +59,11 @@ static bool became(const struct rf_overlay *o, uint64_t old)
 
 static uint64_t where(struct rf_vcpu *v)
 {
-	struct rf_vcpu_regs regs;
+	uint64_t pc;
 
-	if (rf_arch_regs(v, &regs))
+	if (rf_arch_where(v, &pc))
 		rf_fatal("a vCPU's registers could not be read");
-	return regs.rip;
+	return pc;
 }
 
 /*
@@ -135,14 +135,11 @@ void rf_watch_describe(struct rf_msg_event *ev)
 
 int rf_watch_step(struct rf_vcpu *v, bool *hit)
 {
-	uint32_t step = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
+	uint32_t step = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | rf_arch_step_flags();
 	struct rf_overlay *o;
 	uint64_t old;
 	int err;
 
-	/* An interrupt taken now would have its saved flags carry our trap flag into the guest. */
-	if (rf_vm.step_blocks_irqs)
-		step |= KVM_GUESTDBG_BLOCKIRQ;
 	rf_gate_close();
 	o = watch.armed ? rf_overlay_at(&rf_guestmem, watch.gpa) : NULL;
 	if (!o) {

@@ -61,6 +61,13 @@ int rf_textpatch_refresh(struct rf_textpatch *t, const struct rf_memory *m,
 int rf_textpatch_sweep(struct rf_textpatch *t, const struct rf_memory *m,
 		       const struct rf_paging *p);
 
+/*
+ * Sealed text read at gva, made what it is whatever the kernel has patched in it so far: sites of
+ * the tables become zeros, lock prefixes are as with more than one CPU, and under a breakpoint, or
+ * the jump in its place, stand the bytes of the instruction.
+ */
+void rf_textpatch_canonical(const struct rf_textpatch *t, rf_gva gva, uint8_t *buf, size_t len);
+
 /* Number of sites by kind. */
 size_t rf_textpatch_count(const struct rf_textpatch *t, enum rf_site_kind kind);
 

@@ -4,6 +4,11 @@
  * protocol of arch/x86/kernel/alternative.c text_poke_bp_batch(): 0xCC on the first byte, the tail
  * (any split, any repetition), then the final first byte. The state is the text itself.
  * Pure: no memory of its own, no allocation, no system call.
+ *
+ * x86's. On arm64 a site is one aligned instruction, written by one store of four bytes
+ * (arch/arm64/kernel/patching.c aarch64_insn_patch_text_nosync()): no int3, no tail, nothing is
+ * ever under way, and a shape would be RF_SHAPE_DIRECT with four bytes. Its kinds and targets are
+ * to be added with hv/arm64/'s stores; until then nothing is protected there.
  */
 #ifndef RF_PATCH_JUDGE_H
 #define RF_PATCH_JUDGE_H

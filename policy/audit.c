@@ -250,6 +250,7 @@ int rf_audit_write(struct rf_audit *a, const struct rf_record *r)
 	put_optional(&j, "outcome", r->outcome, TEXT_MAX);
 	put_optional(&j, "detail", r->detail, DETAIL_MAX);
 	put_optional(&j, "sha256", r->sha256, sizeof(r->sha256));
+	put_optional(&j, "expected", r->expected, sizeof(r->expected));
 	if (r->size)
 		rf_jsonline_number(&j, "size", r->size);
 	err = rf_jsonline_end(&j);

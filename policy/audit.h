@@ -53,6 +53,7 @@ struct rf_record {
 		*outcome; /* what the guest gets: "page fault", "applied", "left to the VMM" ... */
 	const char *detail; /* free text for people, NULL none */
 	char sha256[65];    /* measurement of a region, "" none */
+	char expected[65];  /* what it should be, "" none */
 	uint64_t size;	    /* bytes of a region, 0 none */
 };
 

@@ -13,6 +13,7 @@ enum stance {
 	UNDONE,	       /* it is undone already; observing does it again */
 	LATE,	       /* the same, but something ran in between */
 	FOUND_WAITING, /* found afterwards, and can be put back: an event waits */
+	TOLD,	       /* it is let be, and recorded */
 	FOUND, /* it never reached the guest, and was found afterwards: no event waits for an end */
 	NOT_OURS,
 };
@@ -97,6 +98,14 @@ static const struct {
 	  { .stance = FOUND, .rule = "table-entry-is-forged" } },
 };
 
+/* Of measurements. What booted here is compared with what belongs to something that arrives: it is
+ * told of, and no reason to keep a machine from booting. */
+static const struct row measure_rows[] = {
+	[RF_FACT_MEASURE_EXPECTED] = { .stance = LEGAL, .rule = "measurement-as-expected" },
+	[RF_FACT_MEASURE_DIFFERENT] = { .stance = DENIED, .rule = "measurement-differs" },
+	[RF_FACT_MEASURE_BOOTED] = { .stance = TOLD, .rule = "measurement-differs" },
+};
+
 /* What no row fits, by kind: a guess must not make anything legal, nor apply what cannot be
  * applied. */
 static const struct row undecided[] = {
@@ -126,10 +135,24 @@ static const struct row *find_row(const struct rf_facts *f)
 	for (size_t i = 0; i < sizeof(table_rows) / sizeof(table_rows[0]); i++)
 		if (table_rows[i].kind == f->kind && table_rows[i].table == f->table)
 			return &table_rows[i].row;
+	if (f->kind == RF_FACT_MEASURE && f->measure >= RF_FACT_MEASURE_EXPECTED &&
+	    f->measure <= RF_FACT_MEASURE_BOOTED)
+		return &measure_rows[f->measure];
 	for (size_t i = 0; i < sizeof(undecided) / sizeof(undecided[0]); i++)
 		if (fits(&undecided[i], f))
 			return &undecided[i];
 	return &unknown;
+}
+
+/* What the policy makes of a row that it has a word on. */
+static const struct row *choose_row(const struct rf_policy *p, const struct rf_facts *f)
+{
+	if (f->kind == RF_FACT_KEXEC && p->on_kexec == RF_ON_KEXEC_REARM)
+		return &awaited;
+	if (f->kind == RF_FACT_MEASURE && f->measure == RF_FACT_MEASURE_DIFFERENT &&
+	    p->on_mismatch == RF_ON_MISMATCH_ALERT)
+		return &measure_rows[RF_FACT_MEASURE_BOOTED];
+	return find_row(f);
 }
 
 int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct rf_decision *out)
@@ -138,7 +161,7 @@ int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct
 
 	if (!rf_policy_mode_text(p->mode) || !rf_on_denied_text(p->on_denied))
 		return -EINVAL;
-	r = f->kind == RF_FACT_KEXEC && p->on_kexec == RF_ON_KEXEC_REARM ? &awaited : find_row(f);
+	r = choose_row(p, f);
 	switch (r->stance) {
 	case LEGAL:
 		*out = (struct rf_decision){ RF_WORD_ALLOWED, RF_ACTION_APPLY, r->rule };
@@ -161,6 +184,9 @@ int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct
 						     ? RF_ACTION_KILL
 						     : RF_ACTION_SUPPRESS,
 					     r->rule };
+		return 0;
+	case TOLD:
+		*out = (struct rf_decision){ RF_WORD_DETECTED, RF_ACTION_APPLY, r->rule };
 		return 0;
 	case FOUND:
 		*out = (struct rf_decision){ RF_WORD_DETECTED, RF_ACTION_SUPPRESS, r->rule };

@@ -25,7 +25,7 @@ struct file_pin {
 
 struct file {
 	unsigned int version;
-	int *mode, *on_denied, *on_kexec;
+	int *mode, *on_denied, *on_kexec, *on_mismatch;
 	struct file_seal *seal;
 	struct file_pin *pin;
 	unsigned int *dma_sweep_ms;
@@ -47,6 +47,11 @@ static const cyaml_strval_t denied_names[] = {
 static const cyaml_strval_t kexec_names[] = {
 	{ "deny", RF_ON_KEXEC_DENY },
 	{ "rearm", RF_ON_KEXEC_REARM },
+};
+
+static const cyaml_strval_t mismatch_names[] = {
+	{ "refuse", RF_ON_MISMATCH_REFUSE },
+	{ "alert", RF_ON_MISMATCH_ALERT },
 };
 
 /* An enumeration, because libcyaml takes every word that is not a known "no" for a true boolean. */
@@ -86,6 +91,8 @@ static const cyaml_schema_field_t fields[] = {
 			     COUNT(denied_names)),
 	CYAML_FIELD_ENUM_PTR("on_kexec", WORD, struct file, on_kexec, kexec_names,
 			     COUNT(kexec_names)),
+	CYAML_FIELD_ENUM_PTR("on_mismatch", WORD, struct file, on_mismatch, mismatch_names,
+			     COUNT(mismatch_names)),
 	CYAML_FIELD_MAPPING_PTR("seal", CYAML_FLAG_OPTIONAL, struct file, seal, seal_fields),
 	CYAML_FIELD_MAPPING_PTR("pin", CYAML_FLAG_OPTIONAL, struct file, pin, pin_fields),
 	CYAML_FIELD_UINT_PTR("dma_sweep_ms", CYAML_FLAG_OPTIONAL, struct file, dma_sweep_ms),
@@ -126,6 +133,7 @@ void rf_policy_default(struct rf_policy *out)
 		.mode = RF_MODE_ENFORCE,
 		.on_denied = RF_ON_DENIED_FAULT,
 		.on_kexec = RF_ON_KEXEC_DENY,
+		.on_mismatch = RF_ON_MISMATCH_REFUSE,
 		.seal_text = true,
 		.seal_rodata = true,
 		.pin_msrs = true,
@@ -212,6 +220,8 @@ static int convert(const struct file *f, struct rf_policy_diag *diag, struct rf_
 		p.on_denied = (enum rf_on_denied) * f->on_denied;
 	if (f->on_kexec)
 		p.on_kexec = (enum rf_on_kexec) * f->on_kexec;
+	if (f->on_mismatch)
+		p.on_mismatch = (enum rf_on_mismatch) * f->on_mismatch;
 	if (f->seal && f->seal->text)
 		p.seal_text = *f->seal->text;
 	if (f->seal && f->seal->rodata)

@@ -33,10 +33,17 @@ enum rf_on_kexec {
 	RF_ON_KEXEC_REARM, /* all seals and pins go, and the next kernel is sealed as at a boot */
 };
 
+/* What arrives (migrated, restored) is not what was measured before it moved. */
+enum rf_on_mismatch {
+	RF_ON_MISMATCH_REFUSE = 1, /* it does not run */
+	RF_ON_MISMATCH_ALERT,	   /* it is recorded */
+};
+
 struct rf_policy {
 	enum rf_policy_mode mode;
 	enum rf_on_denied on_denied;
 	enum rf_on_kexec on_kexec;
+	enum rf_on_mismatch on_mismatch;
 	bool seal_text, seal_rodata;
 	bool pin_msrs; /* what leads into the kernel keeps the value it had at the seal */
 	bool pin_debugctl, pin_spec_ctrl; /* these two as well */
@@ -99,6 +106,7 @@ enum rf_fact_kind {
 	RF_FACT_TABLE,	      /* registers of a vCPU, compared; it waits */
 	RF_FACT_ENTRY,	      /* what stands in a descriptor table */
 	RF_FACT_KEXEC,	      /* the kernel is about to start another one */
+	RF_FACT_MEASURE,      /* sealed memory, compared with what was expected of it */
 };
 
 enum rf_fact_region {
@@ -139,12 +147,20 @@ enum rf_fact_table {
 	RF_FACT_TABLE_CLEARED, /* a control register loses a bit that is pinned */
 };
 
+enum rf_fact_measure {
+	RF_FACT_MEASURE_UNKNOWN,
+	RF_FACT_MEASURE_EXPECTED,
+	RF_FACT_MEASURE_DIFFERENT, /* of what arrived, and waits for its answer */
+	RF_FACT_MEASURE_BOOTED,	   /* different, of a kernel that booted here */
+};
+
 struct rf_facts {
 	enum rf_fact_kind kind;
-	enum rf_fact_region region; /* write, emulation, dma */
-	enum rf_fact_patch patch;   /* write to text */
-	enum rf_fact_msr msr;	    /* msr */
-	enum rf_fact_table table;   /* load, table, entry */
+	enum rf_fact_region region;   /* write, emulation, dma */
+	enum rf_fact_patch patch;     /* write to text */
+	enum rf_fact_msr msr;	      /* msr */
+	enum rf_fact_table table;     /* load, table, entry */
+	enum rf_fact_measure measure; /* measure */
 };
 
 enum rf_action {

@@ -8,11 +8,13 @@ build="gcc gcc-12 make clang clang-format libclang-rt-14-dev pkg-config libcapst
 # gcc-12, bc and kmod are for the guest module, built against the distribution's kernel headers.
 lab="qemu-system-x86 qemu-utils seabios busybox-static cpio zstd xz-utils kmod bc ca-certificates"
 vmx="bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso bsdutils"
+# Cross-compiling the fence, and running its unit tests, for arm64.
+arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross linux-libc-dev-arm64-cross qemu-user"
 # The Debian guest: its disk.
 rootfs="mmdebstrap e2fsprogs"
 
 missing=
-for package in $build $lab $vmx $rootfs; do
+for package in $build $lab $vmx $arm64 $rootfs; do
 	case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || :) in
 	"install ok installed") ;;
 	*) missing="$missing $package" ;;

@@ -3,6 +3,7 @@
 #   test_foo_SRCS = tests/unit/test_foo.c introspection/foo.c
 # A fuzz target keeps its seeds and regressions in tests/fuzz/corpus/<name>/.
 UNIT_TESTS =
+CMOCKA = -lcmocka
 FUZZERS =
 include $(wildcard tests/unit/*.mk tests/fuzz/*.mk tests/kvm/*.mk tests/lab/*.mk)
 
@@ -19,7 +20,7 @@ $(O)/fuzz/%.o: %.c
 $(UNIT_TESTS:%=$(O)/tests/%): $(O)/tests/%: $$(addprefix $(O)/san/,$$($$*_SRCS:.c=.o))
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(PKG_LIBS)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(CMOCKA) $(PKG_LIBS)
 $(FUZZERS:%=$(O)/tests/%): $(O)/tests/%: $$(addprefix $(O)/fuzz/,$$($$*_SRCS:.c=.o))
 	@mkdir -p $(@D)
 	@echo "  LD $@"

@@ -18,7 +18,7 @@ import time
 from typing import Iterator
 
 # Quick ones first: what is broken shows early. The lab's come last.
-STEPS = ["check-test", "layers", "unit", "cli-test", "valgrind", "fuzz", "kvm-store", "kvm", "hostile", "oracle", "kvm-lab",
+STEPS = ["check-test", "layers", "unit", "unit-arm64", "cli-test", "valgrind", "fuzz", "kvm-store", "kvm", "hostile", "oracle", "kvm-lab",
          "lab-suite", "lab-suite-6.1", "lab-lifecycle-short", "attacks", "storm-short", "bench-short"]
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 # One test that passed: "unit test_x  ok", "hostile  good  0.5 s  passed", in a job of the lab or not; cmocka's "[       OK ] x".

@@ -15,7 +15,11 @@ void rf_guest_forget(struct rf_guest *g)
 	rf_tables_end(g);
 	rf_kernel_destroy(g->kernel);
 	rf_gadgets_forget(g);
+	rf_measure_forget(g);
 	g->kernel = NULL;
+	g->refused[0] = '\0';
+	g->halted = NULL;
+	g->arrived = false;
 	g->kernel_event = g->lstar = 0;
 	g->regions_count = 0;
 	g->traps_count = 0;
@@ -188,27 +192,6 @@ static int plan(struct rf_guest *g, struct rf_msg_seal *m)
 	return err;
 }
 
-static int measure(struct rf_guest *g, struct rf_measured *m)
-{
-	static uint8_t block[1u << 20];
-	unsigned char digest[crypto_hash_sha256_BYTES];
-	crypto_hash_sha256_state state;
-
-	crypto_hash_sha256_init(&state);
-	for (uint64_t at = 0; at < m->region.size; at += sizeof(block)) {
-		uint64_t len = m->region.size - at;
-
-		if (len > sizeof(block))
-			len = sizeof(block);
-		if (rf_memory_read(&g->mem, rf_gpa_of(m->region.gpa + at), block, len))
-			return -EFAULT;
-		crypto_hash_sha256_update(&state, block, len);
-	}
-	crypto_hash_sha256_final(&state, digest);
-	sodium_bin2hex(m->sha256, sizeof(m->sha256), digest, sizeof(digest));
-	return 0;
-}
-
 static int take_regions(struct rf_guest *g, const struct rf_region *regions, uint32_t count,
 			const char *outcome)
 {
@@ -221,7 +204,7 @@ static int take_regions(struct rf_guest *g, const struct rf_region *regions, uin
 
 		m->region = regions[i];
 		g->regions_count = i + 1;
-		err = measure(g, m);
+		err = rf_measure_region(g, &m->region, false, m->sha256);
 		if (err)
 			return err;
 		r.region = rf_region_text(m->region.kind);
@@ -308,13 +291,14 @@ static int rodata_bounds(const struct rf_guest *g, rf_gva *start, rf_gva *end)
  */
 static int measure_text(struct rf_guest *g, uint8_t note[32])
 {
-	struct rf_measured text = { .region = { 0 } };
+	struct rf_region text;
+	char sha256[65];
 	size_t len;
-	int err = plan_one(g, "_text", "_etext", RF_REGION_TEXT, &text.region);
+	int err = plan_one(g, "_text", "_etext", RF_REGION_TEXT, &text);
 
 	if (!err)
-		err = measure(g, &text);
-	if (!err && sodium_hex2bin(note, 32, text.sha256, 64, NULL, &len, NULL))
+		err = rf_measure_region(g, &text, false, sha256);
+	if (!err && sodium_hex2bin(note, 32, sha256, 64, NULL, &len, NULL))
 		err = -EINVAL;
 	return err;
 }
@@ -357,15 +341,18 @@ static int await_running(struct rf_guest *g, bool armed)
 	rf_gva start, end;
 	int err;
 
-	/* Who armed it has looked: a kernel that goes on would be sealed by now, with what is kept. */
+	/* Who armed it has looked: a kernel that goes on would be sealed by now, with what is kept.
+	 */
 	g->seal_how = armed ? RF_SEAL_FRESH : RF_SEAL_NOW;
 	if (!find_state(g, &watch)) {
 		err = armed ? 0 : first_look(g, &watch);
 		if (!err && !armed)
 			err = g->hv->ops->watch(g->hv, &watch);
 		/* A restored or migrated guest: its kernel runs already. */
-		if (err == -EALREADY)
+		if (err == -EALREADY) {
 			err = seal(g, g->seal_how, "sealed as it was restored");
+			g->arrived = !err;
+		}
 		return err == SEALED_AGAIN ? 0 : err;
 	}
 	/* What could never be sealed is not waited for. */
@@ -410,6 +397,7 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	const struct rf_vcpu_regs *r = &ev->regs;
 	struct rf_diag diag = { "" };
+	enum rf_verdict verdict = RF_VERDICT_ALLOW;
 	struct rf_backend_info info;
 	int err = g->hv->ops->info(g->hv, &info);
 
@@ -424,12 +412,16 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 		err = find_kernel(g, ev->msr.value, r->cr3, r->cr4, ev->id, NULL, &diag);
 	if (err)
 		return give_up(g, ev, "no Linux kernel could be recognised", diag.text, err);
-	if (info.state == RF_VM_SEALED)
+	if (info.state == RF_VM_SEALED) {
 		rf_notify(g, "sealed");
-	else
+		g->arrived = true;
+	} else {
 		err = await_running(g, false);
+	}
+	if (!err && g->arrived)
+		err = rf_measure_arrived(g, &verdict);
 	return err ? give_up(g, ev, "the kernel could not be watched", NULL, err)
-		   : rf_answer(g, ev, RF_VERDICT_ALLOW);
+		   : rf_answer(g, ev, verdict);
 }
 
 static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
@@ -437,6 +429,8 @@ static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
 	int err = g->kernel ? seal(g, g->seal_how, "sealed before the first user instruction")
 			    : -ENOENT;
 
+	if (!err)
+		err = rf_measure_booted(g);
 	/* Whoever sealed died before the answer. The regions came with rf_guest_resume(). */
 	if (err == -EALREADY && g->regions_count) {
 		rf_notify(g, "sealed");
@@ -464,7 +458,7 @@ int rf_guest_poll(struct rf_guest *g)
 		return 0; /* a reset came between: its event is on the way */
 	if (err && err != -ECONNRESET)
 		rf_note(g, "seal", "not sealed", strerror(-err));
-	return err;
+	return err ? err : rf_measure_booted(g);
 }
 
 /* What the VMM did to the VM; no verdict is awaited. */
@@ -479,7 +473,7 @@ static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
 		[RF_CAUSE_TEXT] = "what the VMM loaded goes with other sealed memory than this "
 				  "guest's",
 		[RF_CAUSE_NOBODY] = "what the VMM loaded does not say which kernel it is of",
-		[RF_CAUSE_DENIED] = "the kernel that the VMM loaded was not recognised",
+		[RF_CAUSE_DENIED] = "the kernel that the VMM loaded was refused",
 	};
 	const char *why =
 		ev->life.cause < sizeof(causes) / sizeof(causes[0]) && causes[ev->life.cause]
@@ -495,6 +489,7 @@ static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
 		rf_guest_forget(g);
 		return rf_note(g, "reset", "seals released", why);
 	case RF_EVENT_RELOADED:
+		g->halted = NULL;
 		snprintf(
 			detail, sizeof(detail),
 			"the VMM loaded a state of this kernel; %u bytes of its text came with it, "
@@ -502,6 +497,9 @@ static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
 			ev->life.adopted);
 		return rf_note(g, "load", "still sealed", detail);
 	case RF_EVENT_HALTED:
+		if (ev->life.cause == RF_CAUSE_DENIED && g->refused[0])
+			why = g->refused;
+		g->halted = why;
 		rf_complain(g, "no vCPU runs: %s", why);
 		return rf_note(g, "load", "refused, no vCPU runs", why);
 	}
@@ -561,7 +559,8 @@ int rf_guest_resume(struct rf_guest *g)
 
 	if (!err && g->heals_taken < info.heals_taken)
 		g->heals_taken = info.heals_taken;
-	if (err || !info.kernel)
+	/* Nothing runs: there is nothing to take over before the VMM has loaded something else. */
+	if (err || !info.kernel || info.state == RF_VM_HALTED)
 		return err;
 	if (info.state == RF_VM_SEALED)
 		err = take_over(g, &info, info.lstar, info.cr3, info.cr4, info.kernel, &diag);

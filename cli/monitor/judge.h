@@ -28,8 +28,4 @@ enum rf_fact_region rf_fact_region_of(const struct rf_measured *m);
 int rf_conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_look *l,
 		const struct rf_facts *facts);
 
-/* The sealed region that a frame pushed to this stack would reach, *gva in it; or NULL. */
-const struct rf_measured *rf_sealed_frame(struct rf_guest *g, const struct rf_paging *p,
-					  uint64_t stack, uint64_t *gva, uint64_t *gpa);
-
 #endif

@@ -26,7 +26,7 @@ extern int rf_statm_fd;
 #define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
 
 struct options {
-	const char *policy;
+	const char *policy, *expect;
 	int fence_fd, control_fd, audit_fd, patches_fd;
 };
 
@@ -48,6 +48,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "patches-fd", required_argument, NULL, 't' },
 		{ "notify-fd", required_argument, NULL, 'y' },
 		{ "policy", required_argument, NULL, 'p' },
+		{ "expect", required_argument, NULL, 'e' },
 		{ 0 },
 	};
 	int c;
@@ -80,6 +81,9 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			break;
 		case 'p':
 			o->policy = optarg;
+			break;
+		case 'e':
+			o->expect = optarg;
 			break;
 		default:
 			return -EINVAL;
@@ -130,6 +134,31 @@ static int take_messages(struct rf_guest *g, bool *more)
 	return 0;
 }
 
+/* The policy and the measurement of what is to arrive. 0 or -errno, told. */
+static int load_files(struct rf_guest *g, const struct options *o)
+{
+	static struct rf_measurement expect;
+	struct rf_policy_diag diag = { 0 };
+	char why[RF_MEASUREMENT_WHY] = "";
+	int err = 0;
+
+	rf_policy_default(&g->policy);
+	if (o->policy)
+		err = rf_policy_load(o->policy, &diag, &g->policy);
+	if (err)
+		rf_complain(g, "the policy is not valid: %s",
+			    diag.text[0] ? diag.text : strerror(-err));
+	if (err || !o->expect)
+		return err;
+	err = rf_measurement_load(o->expect, why, &expect);
+	if (err)
+		rf_complain(g, "what is expected is no valid measurement: %s",
+			    why[0] ? why : strerror(-err));
+	else
+		g->expect = &expect;
+	return err;
+}
+
 /* 0 when the VM is gone, -errno when the connection makes no sense any more. */
 static int serve(struct rf_guest *g, struct rf_status *status)
 {
@@ -139,9 +168,9 @@ static int serve(struct rf_guest *g, struct rf_status *status)
 	for (;;) {
 		struct pollfd p[RF_STATUS_CLIENTS + 2] = { { .fd = g->hv->ops->poll_fd(g->hv),
 							     .events = POLLIN } };
-		int err, ms = more || rf_gadgets_busy(g) ? 0
-			      : g->poll_permissions	 ? POLL_MS
-							 : TICK_MS;
+		int err, ms = more || rf_gadgets_busy(g) || rf_measure_busy(g) ? 0
+			      : g->poll_permissions			       ? POLL_MS
+									       : TICK_MS;
 		uint64_t now;
 
 		poll(p, 1 + rf_status_poll(status, p + 1), ms);
@@ -150,6 +179,7 @@ static int serve(struct rf_guest *g, struct rf_status *status)
 			return err == -ECONNRESET ? 0 : err;
 		rf_status_serve(g, status);
 		rf_gadgets_step(g);
+		rf_measure_step(g);
 		err = rf_guest_poll(g);
 		now = rf_now_ns();
 		if (!err && now - last_tick >= TICK_MS * UINT64_C(1000000)) {
@@ -172,7 +202,6 @@ static int serve(struct rf_guest *g, struct rf_status *status)
 int main(int argc, char **argv)
 {
 	struct rf_guest g = { 0 };
-	struct rf_policy_diag diag = { 0 };
 	struct rf_backend_info info;
 	struct rf_rules rules;
 	struct rf_status status;
@@ -183,7 +212,8 @@ int main(int argc, char **argv)
 	if (parse(argc, argv, &o, &g)) {
 		fprintf(stderr,
 			"usage: ringfence-monitor --fence-fd N --audit-fd N [--patches-fd N] "
-			"[--control-fd N] [--notify-fd N] [--name NAME] [--policy FILE]\n"
+			"[--control-fd N] [--notify-fd N] [--name NAME] [--policy FILE] "
+			"[--expect FILE]\n"
 			"It is started by `ringfence run`; see ringfence-monitor(8).\n");
 		return 2;
 	}
@@ -192,12 +222,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	rf_policy_default(&g.policy);
-	if (o.policy && (err = rf_policy_load(o.policy, &diag, &g.policy))) {
-		rf_complain(&g, "the policy is not valid: %s",
-			    diag.text[0] ? diag.text : strerror(-err));
+	if (load_files(&g, &o))
 		return 2;
-	}
 	rules = (struct rf_rules){
 		.observe = g.policy.mode == RF_MODE_OBSERVE,
 		.kexec = g.policy.on_kexec == RF_ON_KEXEC_REARM,

@@ -16,6 +16,7 @@
 #include "introspection/kernel.h"
 #include "introspection/textpatch.h"
 #include "policy/audit.h"
+#include "policy/measurement.h"
 #include "policy/patchlog.h"
 #include "policy/policy.h"
 
@@ -56,6 +57,7 @@ struct rf_guest {
 	enum rf_seal_how seal_how; /* when its moment comes */
 	uint32_t regions_count;
 	struct rf_measured regions[RF_SEAL_MAX];
+	bool arrived;	       /* it ran already when the VMM loaded it */
 	bool poll_permissions; /* no watched word: see rf_guest_poll() */
 	uint64_t discovery_ns, seal_ns;
 
@@ -74,6 +76,11 @@ struct rf_guest {
 	uint64_t sweep_at;
 	uint64_t sweeps;      /* rounds completed */
 	uint64_t heals_taken; /* of the fence's list, written down */
+
+	const struct rf_measurement *expect; /* of what arrives here; NULL nothing */
+	struct rf_measuring *measuring;	     /* asked for, under way or finished; NULL none */
+	char refused[128];		     /* what differs of what arrived last; "" nothing */
+	const char *halted;		     /* why no vCPU runs; NULL they may, or nobody knows */
 
 	struct rf_gadget_report *gadgets; /* asked for, under way or finished; NULL none */
 };
@@ -105,12 +112,19 @@ int rf_guest_poll(struct rf_guest *g);
 void rf_guest_forget(struct rf_guest *g); /* the kernel is gone */
 
 /* --- places.c ------------------------------------------------------------- */
+/* The sealed region that a frame pushed to this stack would reach, *gva in it; or NULL. */
+const struct rf_measured *rf_sealed_frame(struct rf_guest *g, const struct rf_paging *p,
+					  uint64_t stack, uint64_t *gva, uint64_t *gpa);
 const char *rf_region_text(uint32_t kind);
 /* The region that holds gpa, or NULL. */
 const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa);
 /* Symbol or module behind an address; never fails, leaves names empty. */
 void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
 		     struct rf_named *out);
+
+/* The sealed region that a frame pushed to this stack would reach, *gva in it; or NULL. */
+const struct rf_measured *rf_sealed_frame(struct rf_guest *g, const struct rf_paging *p,
+					  uint64_t stack, uint64_t *gva, uint64_t *gpa);
 
 /* --- judge.c -------------------------------------------------------------- */
 int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev);
@@ -213,6 +227,31 @@ static inline void rf_gadgets_forget(struct rf_guest *g)
 {
 	free(g->gadgets);
 	g->gadgets = NULL;
+}
+
+/* --- measure.c: sealed memory in a form that legal patching does not change -- */
+/* SHA-256; not canonical: as it is. 0 or -EFAULT. */
+int rf_measure_region(struct rf_guest *g, const struct rf_region *r, bool canonical,
+		      char sha256[65]);
+/*
+ * What arrived is sealed: compared with what is expected, recorded; *out: may it run? 0 or -errno,
+ * then it may not.
+ */
+int rf_measure_arrived(struct rf_guest *g, enum rf_verdict *out);
+/* What booted here is sealed: compared as far as it can be, recorded. 0 or -errno. */
+int rf_measure_booted(struct rf_guest *g);
+/*
+ * The answer to "measure": finished, {"done": false}, or {"error"}. Starts one where there is none.
+ * NULL: no memory. Drop the reference.
+ */
+json_t *rf_measure_answer(struct rf_guest *g);
+bool rf_measure_busy(const struct rf_guest *g);
+/* The next piece, as rf_gadgets_step(). */
+void rf_measure_step(struct rf_guest *g);
+static inline void rf_measure_forget(struct rf_guest *g)
+{
+	free(g->measuring);
+	g->measuring = NULL;
 }
 
 /* --- status.c ------------------------------------------------------------- */

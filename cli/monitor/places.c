@@ -49,3 +49,29 @@ void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva
 		out->offset = gva - m.base.v;
 	}
 }
+
+/* SS, RSP, RFLAGS, CS, RIP and an error code, below a stack pointer rounded down (SDM vol. 3A
+ * 6.14.2). */
+#define FRAME 48
+
+const struct rf_measured *rf_sealed_frame(struct rf_guest *g, const struct rf_paging *p,
+					  uint64_t stack, uint64_t *gva, uint64_t *gpa)
+{
+	uint64_t top = stack & ~UINT64_C(15);
+	const uint64_t ends[] = { top - 1, top - FRAME };
+
+	for (int i = 0; i < 2; i++) {
+		const struct rf_measured *m;
+		struct rf_translation t;
+
+		if (rf_pt_translate(&g->mem, p, rf_gva_of(ends[i]), &t))
+			continue;
+		m = rf_guest_region(g, t.gpa.v);
+		if (m) {
+			*gva = ends[i];
+			*gpa = t.gpa.v;
+			return m;
+		}
+	}
+	return NULL;
+}

@@ -13,10 +13,8 @@
 #define CLIENT_NS UINT64_C(1000000000) /* for a request to come in */
 
 static const char *const state_names[] = {
-	[RF_VM_BOOTING] = "booting",
-	[RF_VM_FOUND] = "found",
-	[RF_VM_WATCHED] = "watched",
-	[RF_VM_SEALED] = "sealed",
+	[RF_VM_BOOTING] = "booting", [RF_VM_FOUND] = "found",	[RF_VM_WATCHED] = "watched",
+	[RF_VM_SEALED] = "sealed",   [RF_VM_HALTED] = "halted",
 };
 
 static const char *const counter_names[RF_COUNTERS] = {
@@ -76,6 +74,16 @@ static json_t *patches(struct rf_guest *g, json_int_t *under_way)
 	return o;
 }
 
+/* Why no vCPU runs, "" where they may. */
+static const char *why_halted(const struct rf_guest *g, const struct rf_backend_info *info)
+{
+	if (info->state != RF_VM_HALTED)
+		return "";
+	return g->halted ? g->halted
+			 : "an earlier monitor knew why: see the log's last records of kinds "
+			   "load and measure";
+}
+
 static json_t *status(struct rf_guest *g)
 {
 	json_int_t under_way;
@@ -104,9 +112,9 @@ static json_t *status(struct rf_guest *g)
 				    json_integer((json_int_t)rf_audit_count(g->audit, w)));
 	return json_pack(
 		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
-		"s:s, s:s, s:I}",
+		"s:s, s:s, s:I, s:s}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
-		attached && info.state <= RF_VM_SEALED ? state_names[info.state] : "waiting",
+		attached && info.state <= RF_VM_HALTED ? state_names[info.state] : "waiting",
 		"kernel", g->kernel ? rf_kernel_banner(g->kernel) : "", "vcpus",
 		(json_int_t)info.vcpus, "regions", regions, "counters", counters, "audit", audit,
 		"discovery_ms", (double)g->discovery_ns / 1e6, "seal_ms",
@@ -114,7 +122,7 @@ static json_t *status(struct rf_guest *g)
 		rss_kib(), "private_copy_kib", (json_int_t)(info.copy_bytes / 1024), "dma_sweeps",
 		(json_int_t)g->sweeps, "patches", allowed, "patches_under_way", under_way,
 		"control_watch", info.cr_watch ? "on" : "off", "control_pinned", pinned,
-		"trap_sites", (json_int_t)g->traps_count);
+		"trap_sites", (json_int_t)g->traps_count, "halted", why_halted(g, &info));
 }
 
 /* The answer is small enough for the socket's own buffer: nobody is waited for. */
@@ -128,6 +136,8 @@ static void answer(struct rf_guest *g, int fd, const char *line, size_t len)
 		reply = status(g);
 	else if (!strcmp(cmd, "gadgets"))
 		reply = rf_gadgets_answer(g);
+	else if (!strcmp(cmd, "measure"))
+		reply = rf_measure_answer(g);
 	else
 		reply = json_pack("{s:s}", "error", "unknown command");
 	/* Each string of it is a name of our own or printable ASCII; NULL is want of memory. */

@@ -32,7 +32,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
-#include "hv/crwatch.h"
+#include "hv/vmx/crwatch.h"
 
 /* The kernel's own, as far as they matter here; libbpf fills the offsets in. */
 struct kvm_vcpu_arch {

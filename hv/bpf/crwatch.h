@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "hv/crwatch.h"
+#include "hv/vmx/crwatch.h"
 
 #define RF_CRWATCH_WHY 256
 

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#include "hv/crwatch.h"
+#include "hv/board.h"
+#include "hv/vmx/crwatch.h"
 #include "hv/vmx/decode.h"
 
 struct rf_cpu_can rf_cpu_can;
@@ -90,6 +91,22 @@ int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 	};
 	regs_to_gpr(&r, out->gpr);
 	return 0;
+}
+
+int rf_arch_where(struct rf_vcpu *v, uint64_t *pc)
+{
+	struct kvm_regs r;
+	int err = rf_kvm(v->fd, KVM_GET_REGS, &r);
+
+	if (!err)
+		*pc = r.rip;
+	return err;
+}
+
+/* An interrupt taken in a step would have its saved flags carry our trap flag into the guest. */
+uint32_t rf_arch_step_flags(void)
+{
+	return rf_cpu_can.blocks_irqs ? KVM_GUESTDBG_BLOCKIRQ : 0;
 }
 
 static uint16_t nested_flags(struct rf_vcpu *v)
@@ -294,7 +311,27 @@ bool rf_arch_loads(struct rf_vcpu *v, unsigned long request, const void *arg)
 	       !rf_cpu_get_msr(v, RF_MSR_LSTAR, &held) && held != lstar;
 }
 
-uint32_t rf_arch_entry_register(void)
+bool rf_arch_saves(unsigned long request)
 {
-	return RF_MSR_LSTAR;
+	return request == KVM_GET_REGS;
+}
+
+/* --- a kernel that comes up ---------------------------------------------------- */
+
+void rf_arch_announce(struct rf_msg_event *ev, uint64_t entry)
+{
+	ev->msr.index = RF_MSR_LSTAR;
+	ev->msr.value = entry;
+}
+
+uint64_t rf_arch_announced(const struct rf_msg_event *ev)
+{
+	return ev->msr.value;
+}
+
+void rf_arch_kernel_to_board(const struct rf_msg_event *ev)
+{
+	rf_board->lstar = ev->msr.value;
+	rf_board->cr3 = ev->regs.cr3;
+	rf_board->cr4 = ev->regs.cr4;
 }

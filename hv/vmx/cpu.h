@@ -49,6 +49,7 @@ struct rf_arch_vcpu {
 extern struct rf_cpu_can {
 	bool tells_guest_mode; /* KVM_RUN_X86_GUEST_MODE */
 	bool syncs_regs;       /* KVM_SYNC_X86_REGS */
+	bool blocks_irqs;      /* KVM_GUESTDBG_BLOCKIRQ */
 } rf_cpu_can;
 
 /* An exception without an error code, registers as they are. */

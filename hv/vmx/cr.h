@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* CR0 and CR4, pinned with the help of the host's watch (hv/crwatch.h). */
+/* CR0 and CR4, pinned with the help of the host's watch (hv/vmx/crwatch.h). */
 #ifndef RF_HV_VMX_CR_H
 #define RF_HV_VMX_CR_H
 
-#include "hv/crwatch.h"
+#include "hv/vmx/crwatch.h"
 #include "hv/vcpu.h"
 
 /* Takes this VM's page out of the environment. 0, also without one; -EINVAL: it is not one. After

@@ -46,7 +46,7 @@ static enum rf_next on_kernel_msr(struct rf_vcpu *v, const struct rf_exit *e)
 	case RF_ENTRY_NEW:
 		break;
 	}
-	return rf_on_new_entry(v, e->msr.index, e->msr.value, true);
+	return rf_on_new_entry(v, e->msr.value, true);
 }
 
 static enum rf_next on_pinned_msr(struct rf_vcpu *v, const struct rf_exit *e)

@@ -129,6 +129,8 @@ bool rf_arch_drain(struct rf_vcpu *v)
 {
 	struct rf_msg_event *ev = &v->wait.event;
 
+	/* x86.c x86_emulate_instruction(): a store's RIP is written back before it exits. */
+	ev->write.rip_after = 1;
 	for (int i = 0; i < MAX_PARTS; i++) {
 		enum rf_decoded what;
 		struct rf_exit e;

@@ -3,6 +3,7 @@
  */
 #include "hv/vmx/vm.h"
 
+#include "hv/board.h"
 #include "hv/guestmem.h"
 #include "hv/vmx/cr.h"
 #include "hv/vmx/msr.h"
@@ -42,13 +43,10 @@ const char *rf_arch_refusal(int kvm_fd)
 	if (rf_cr_init())
 		return "the page of the control-register watch (RINGFENCE_CR_FD) is none";
 	rf_cpu_can.syncs_regs = check_extension(kvm_fd, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS;
+	rf_cpu_can.blocks_irqs =
+		check_extension(kvm_fd, KVM_CAP_SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ;
 	rf_cpu_can.tells_guest_mode = check_extension(kvm_fd, KVM_CAP_X86_GUEST_MODE) > 0;
 	return NULL;
-}
-
-bool rf_arch_watched(void)
-{
-	return rf_cr_watched();
 }
 
 static int enable(int fd, uint32_t cap, uint64_t arg)
@@ -60,6 +58,7 @@ static int enable(int fd, uint32_t cap, uint64_t arg)
 
 int rf_arch_protect(int fd, const char **why)
 {
+	rf_board->cr_watch = rf_cr_watched();
 	*why = "the MSR filter could not be set";
 	if (enable(fd, KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_FILTER) ||
 	    rf_msr_filter_init(fd))

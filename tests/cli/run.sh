@@ -63,7 +63,7 @@ try version 0 'ringfence [0-9]' "$rf" --version
 try overview 0 doctor "$rf" --help
 try no-command 2 'no command' "$rf"
 try unknown-command 2 'frobnicate' "$rf" frobnicate
-for c in run list status gadgets audit doctor demo; do
+for c in run list status gadgets measure audit doctor demo; do
 	try "help-$c" 0 "Usage: ringfence $c" "$rf" $c --help
 	[ $c = run ] && continue
 	try "unknown-option-$c" 2 'bogus' "$rf" $c --bogus
@@ -172,6 +172,24 @@ head -c 70000 /dev/zero | tr '\0' '#' >"$work/big.yaml"
 try policy-too-large 125 'too large' $run --policy "$work/big.yaml" -- "$work/bin/vmm" 0
 try policy-watch-without-pins 125 "control_watch is required" $run --policy "$work/nopins.yaml" -- "$work/bin/vmm" 0
 
+# --- the measurement of what is to arrive --------------------------------------------------------
+sha=0123456789abcdef; sha=$sha$sha$sha$sha
+measured="{\"version\":1,\"kernel\":\"Linux version 6.12\",\"regions\":[{\"kind\":\"text\",\"gva\":\"0x10\",\"gpa\":\"0x20\",\"size\":2048,\"sha256\":\"$sha\"}]}"
+echo "$measured" >"$work/expect.json"
+expect() { try "$1" 125 "$2" $run --expect "$3" -- "$work/bin/vmm" 0; }
+expect expect-missing 'none.json' "$work/none.json"
+expect expect-folder 'measurement' "$work"
+echo noise >"$work/noise.txt"
+expect expect-noise 'measurement.*line 1' "$work/noise.txt"
+expect expect-policy 'measurement.*line 1' "$work/watch.yaml"
+echo "$measured" | sed 's/"version":1/"version":2/' >"$work/newer.json"
+expect expect-newer 'not 1, the only one' "$work/newer.json"
+echo "$measured" | sed 's/,"gpa":"0x20"//' >"$work/short.json"
+expect expect-member-missing 'kind, gva, gpa' "$work/short.json"
+{ echo "$measured"; head -c 20000 /dev/zero | tr '\0' ' '; } >"$work/large.json"
+expect expect-too-large 'too large' "$work/large.json"
+try expect-no-value 125 'needs a value' "$rf" run --expect
+
 if [ -z "$have_kvm" ]; then
 	skip start "no usable /dev/kvm, so nothing can be started"
 else
@@ -224,6 +242,14 @@ try environment 0 "^$work/bin/libringfence.so $work/state/fence.sock 1\$" $run -
 try preload-kept 0 "^$work/bin/libringfence.so:libm.so.6\$" env LD_PRELOAD=libm.so.6 $run -- \
 	/bin/sh -c 'sleep 0.3; echo $LD_PRELOAD'
 try inherited-descriptor 0 '^through$' sh -c "exec 9>&1; $run -- /bin/sh -c 'sleep 0.3; echo through >&9'"
+# The monitor gets a copy of each file, as it was, on a descriptor of its own.
+name=files-to-monitor
+echo 'version: 1' >"$work/plain.yaml"
+$run --policy "$work/plain.yaml" --expect "$work/expect.json" -- /bin/sh -c 'sleep 0.5' >"$out" 2>"$err"
+grep -q -- '--policy /proc/self/fd/8 --expect /proc/self/fd/9$' "$FAKE_LOG" && ok || bad "$(cat "$FAKE_LOG")"
+name=expect-to-monitor; : >"$FAKE_LOG"
+FAKE_EXPECT=$work/seen $run --expect "$work/expect.json" -- /bin/sh -c 'sleep 0.5' >"$out" 2>"$err"
+cmp -s "$work/seen" "$work/expect.json" && ok || bad "the monitor did not get what the file says"
 FAKE=garbage
 try garbage-notifications 0 'under protection' $run -- "$work/bin/vmm" 1
 FAKE=crash
@@ -341,6 +367,27 @@ for answer in '[]' 'noise' '{}' '{"done":7}' '{"done":"x"}'; do
 done
 told '{"done":true}'
 try gadgets-empty 0 '^0 sensitive' "$rf" gadgets --all "$work/told"; hush
+told '{"done":false}' "{\"done\":true,\"measurement\":$measured}"
+try measure-table 0 "^text *0x10 *0x20 *2 *$sha" "$rf" measure "$work/told"; hush
+told "{\"done\":true,\"measurement\":$measured}"
+try measure-json 0 '"version": 1' "$rf" measure --json "$work/told"; hush
+# What is written down is what `run --expect` reads: it fails later, over something else.
+cp "$out" "$work/said.json"
+try measure-is-read 125 'cannot open' $run --expect "$work/said.json" --kvm "$work/none" -- "$work/bin/vmm" 0
+told '{"error":"nothing \u001b sealed"}'
+try measure-unsealed 1 'nothing ? sealed' "$rf" measure "$work/told"; hush
+for answer in '[]' '{}' '{"done":7}' '{"done":true}' '{"done":true,"measurement":{}}' \
+	"{\"done\":true,\"measurement\":$(cat "$work/newer.json")}"; do
+	told "$answer"
+	try "measure-answer-$answer" 3 'is dead' "$rf" measure "$work/told"; hush
+done
+try measure-nobody 3 'no VM' "$rf" measure nobody
+try measure-no-name 2 'name' "$rf" measure
+told '{"state":"halted","halted":"what arrived is \u001b another"}'
+try status-halted 0 '^why no vCPU runs *what arrived is ? another' "$rf" status "$work/told"; hush
+told '{"state":"sealed","halted":""}'
+name=status-not-halted; "$rf" status "$work/told" >"$out" 2>"$err"; hush
+grep -q '^state *sealed' "$out" && ! grep -q '^why' "$out" && ok || bad "a reason where nothing is halted"
 rm -r "$work/told"
 
 # The log of patches lies beside the audit log: a head, a patch, a torn record, a patch of another kernel.

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "hv/crwatch.h"
+#include "hv/vmx/crwatch.h"
 #include "hv/fence.h"
 #include "tests/kvm/scenario.h"
 

@@ -261,10 +261,11 @@ def reboot() -> Test:
 
 
 Q35 = """
-q35() { cmdline=$1; shift; timeout -s KILL 150 ringfence run --name q35 --audit $OUT/audit.jsonl -- $QEMU -M q35 -accel kvm -cpu host -m 256 \
+q35() { cmdline=$1; shift; timeout -s KILL ${LIMIT:-150} ringfence run --name q35 ${RUN:-} --audit $OUT/audit.jsonl -- $QEMU -M q35 -accel kvm -cpu host -m 256 \
 -nodefaults -no-user-config -display none -no-reboot -serial file:$OUT/console -kernel $GUEST/6.12/vmlinuz \
 -initrd $GUEST/6.12/initrd -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check $cmdline" "$@"; }
-user_mode() { for n in $(seq 120); do grep -q 'RF: init' $OUT/console 2>/dev/null && break; sleep 0.5; done; }
+said() { for n in $(seq ${2:-120}); do grep -q "RF: $1" $OUT/console 2>/dev/null && break; sleep 0.5; done; }
+user_mode() { said init; }
 """
 
 
@@ -347,26 +348,54 @@ quick nobody; OPTIONS="--policy $OUT/policy" quick nobody-required
 
 
 def migrated() -> Test:
-    """A sealed guest moves to another VMM: what it was patched to moves with it, and it is sealed there before it runs."""
+    """A sealed guest moves to another VMM: what it was patched to moves with it, and it is sealed there before it runs. What
+    its source had measured, before it was patched, is what arrives; where the measurement says something else, nothing runs.
+    """
     script = Q35 + """
-(user_mode; echo migrate '"exec:cat >/tmp/state"'
+LIMIT=300
+(said init 400; ringfence measure --json q35 >$OUT/expect; said patched 200; ringfence measure --json q35 >$OUT/expect.patched
+ ringfence measure q35 >$OUT/expect.txt; echo migrate '"exec:cat >/tmp/state"'
  for n in $(seq 60); do [ -s /tmp/state ] && break; sleep 0.5; done; sleep 6; echo info migrate; sleep 2; echo quit) |
-q35 'rf.mode=attack rf.delay=15 rf.attacks=syscall_table,commit_creds' -smp 2 -monitor stdio >$OUT/hmp 2>&1
+q35 'rf.mode=attack rf.patched=4 rf.delay=40 rf.attacks=syscall_table,commit_creds' -smp 2 -monitor stdio >$OUT/hmp 2>&1
 mv $OUT/console $OUT/source; grep -q 'RF: init' $OUT/source || exit; mv $OUT/audit.jsonl $OUT/source.jsonl
-q35 'rf.mode=attack' -smp 2 -incoming 'exec:cat /tmp/state' >$OUT/destination 2>&1
+# One digit of the first digest: text's.
+sed -e '1,/sha256/s/"[0-7]\\([0-9a-f]*\\)"$/"x\\1"/' -e '1,/sha256/s/"[89a-f]\\([0-9a-f]*\\)"$/"0\\1"/' -e 's/"x/"8/' $OUT/expect >$OUT/forged
+(for n in $(seq 60); do ringfence status q35 >$OUT/halted 2>/dev/null; grep -q ' halted$' $OUT/halted && break; sleep 0.5; done
+ ringfence measure q35 >$OUT/unmeasured 2>&1; sleep 3; echo info status; sleep 1; echo quit) |
+RUN="--expect $OUT/forged" q35 'rf.mode=attack' -smp 2 -incoming 'exec:cat /tmp/state' -monitor stdio >$OUT/refused 2>&1
+mv $OUT/console $OUT/refused.console; mv $OUT/audit.jsonl $OUT/refused.jsonl
+RUN="--expect $OUT/expect" q35 'rf.mode=attack' -smp 2 -incoming 'exec:cat /tmp/state' >$OUT/destination 2>&1
 """
+
+    def refused(o: Outcome) -> None:
+        o.records = [json.loads(line) for line in o._text("refused.jsonl").splitlines()]
+        check(not o._text("refused.console"), "what was refused ran")
+        [denied] = o.decisions(verdict="blocked")
+        check(denied["rule"] == "measurement-differs" and denied["region"] == "text", f"another record: {denied}")
+        check(denied["sha256"] != denied["expected"], "the record's two digests are the same")
+        check(o.decisions(kind="load", outcome="refused, no vCPU runs"), "no record that the VM is held")
+        check("why no vCPU runs" in o._text("halted") and "(text)" in o._text("halted"), "status does not say why")
+        check("(text)" in o._text("unmeasured"), "what is held was measured")
 
     def verify(o: Outcome) -> None:
         check("RF: begin" not in o._text("source"), "the source attacked before it moved")
+        check(re.search(r"RF: patched tracer=function probes=2 \S*optimised=1", o._text("source")), "the source was not patched")
+        expect = o._text("expect")
+        check(json.loads(expect)["version"] == 1 and expect == o._text("expect.patched"), "patching changed the measurement")
+        check(json.loads(expect)["regions"][0]["sha256"] in o._text("expect.txt"), "no table of it")
         check(o.said("RF: done mode=attack status=0") == 1, "the guest did not go on at the destination")
         check(o.said("result=faulted") == 2 and not o.said("result=landed"), "an attack landed at the destination")
         check(len(o.decisions(kind="seal", outcome="sealed as it was restored")) == 3, "not sealed on arrival")
+        check(len(o.decisions(kind="measure", rule="measurement-as-expected")) == 3, "it is not what it was at its source")
         source = {r["region"]: r["sha256"] for r in map(json.loads, o._text("source.jsonl").splitlines())
                   if r.get("kind") == "seal"}
         moved = {r["region"]: r["sha256"] for r in o.decisions(kind="seal")}
         check(source["rodata"] == moved["rodata"], "rodata changed on the way")
+        check(source["text"] != moved["text"], "no patch moved with it")
         check(len(o.decisions(verdict="blocked")) == 2, "the record does not hold the two attacks")
-    return Test("migrated", script, verify, 240, consoles=("source",))
+        check(not o.decisions(verdict="detected"), "alerts at the destination")
+        refused(o)
+    return Test("migrated", script, verify, 600, consoles=("source",))
 
 
 def unprotectable() -> Test:

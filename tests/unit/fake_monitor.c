@@ -308,6 +308,10 @@ uint32_t fake_judge(const struct rf_msg_event *ev)
 		if (fake.info.state == RF_VM_BOOTING)
 			fake.info.state = RF_VM_FOUND;
 	}
+	/* What the VMM loaded does not run. */
+	if (ev->kind == RF_EVENT_KERNEL && verdict == RF_VERDICT_DENY && fake.state_runs &&
+	    !fake.info.kernel)
+		fake.info.state = RF_VM_HALTED;
 	return verdict;
 }
 

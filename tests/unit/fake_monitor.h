@@ -60,7 +60,9 @@ struct fake {
 	/* The kernel. */
 	int discover_err, textpatch_err;
 	bool no_types;
-	const char *without;				    /* a symbol that is missing */
+	const char *banner;  /* NULL: its usual one */
+	uint64_t site;	     /* five bytes of text that it patches, 0 none */
+	const char *without; /* a symbol that is missing */
 	unsigned int discovered, by_image, kernels, tables; /* the last two: alive */
 	rf_gva inside;					    /* as discovery was last told */
 	struct rf_paging paging;			    /* the same */

@@ -80,7 +80,7 @@ bool rf_kernel_has_types(const struct rf_kernel *k)
 
 const char *rf_kernel_banner(const struct rf_kernel *k)
 {
-	return "Linux version 6.12-fake";
+	return fake.banner ? fake.banner : "Linux version 6.12-fake";
 }
 
 const struct rf_image *rf_kernel_image(const struct rf_kernel *k)
@@ -315,6 +315,13 @@ void rf_textpatch_destroy(struct rf_textpatch *t)
 {
 	fake.tables -= !!t;
 	free(t);
+}
+
+void rf_textpatch_canonical(const struct rf_textpatch *t, rf_gva gva, uint8_t *buf, size_t len)
+{
+	for (uint64_t at = fake.site; fake.site && at < fake.site + 5; at++)
+		if (rf_within(at, 1, gva.v, len))
+			buf[at - gva.v] = 0;
 }
 
 int rf_textpatch_judge(const struct rf_textpatch *t, const struct rf_memory *m, uint32_t last_tail,

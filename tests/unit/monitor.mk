@@ -1,10 +1,10 @@
 UNIT_TESTS += test_guest test_guest_late test_takeover test_judge test_judge_policy \
-	test_judge_emulation test_judge_stores test_pins test_controls test_sweep test_patches test_tables
+	test_judge_emulation test_judge_stores test_pins test_controls test_sweep test_patches test_tables test_measure
 MONITOR_FAKES = tests/unit/fake_monitor.c tests/unit/fake_monitor_kernel.c cli/monitor/controls.c cli/monitor/guest.c \
-	cli/monitor/judge.c cli/monitor/judge_stores.c cli/monitor/patches.c cli/monitor/pins.c cli/monitor/places.c cli/monitor/report.c cli/monitor/sweep.c \
+	cli/monitor/judge.c cli/monitor/judge_stores.c cli/monitor/measure.c cli/monitor/patches.c cli/monitor/pins.c cli/monitor/places.c cli/monitor/report.c cli/monitor/sweep.c \
 	cli/monitor/tables.c cli/monitor/traps.c \
 	introspection/descriptor.c introspection/gadget_decode.c hv/proto.c policy/audit.c \
-	policy/audit_tail.c policy/decide.c policy/jsonline.c policy/parse.c policy/patchlog.c patch/judge.c
+	policy/audit_tail.c policy/decide.c policy/jsonline.c policy/measurement.c policy/parse.c policy/patchlog.c patch/judge.c
 test_guest_SRCS = tests/unit/test_guest.c $(MONITOR_FAKES)
 test_guest_late_SRCS = tests/unit/test_guest_late.c $(MONITOR_FAKES)
 test_takeover_SRCS = tests/unit/test_takeover.c $(MONITOR_FAKES)
@@ -17,3 +17,4 @@ test_controls_SRCS = tests/unit/test_controls.c $(MONITOR_FAKES)
 test_sweep_SRCS = tests/unit/test_sweep.c $(MONITOR_FAKES)
 test_patches_SRCS = tests/unit/test_patches.c $(MONITOR_FAKES)
 test_tables_SRCS = tests/unit/test_tables.c $(MONITOR_FAKES)
+test_measure_SRCS = tests/unit/test_measure.c $(MONITOR_FAKES)

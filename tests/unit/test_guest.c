@@ -384,7 +384,7 @@ static void halted(void **state)
 	} rows[] = {
 		{ RF_CAUSE_TEXT, "other sealed memory" },
 		{ RF_CAUSE_NOBODY, "which kernel" },
-		{ RF_CAUSE_DENIED, "not recognised" },
+		{ RF_CAUSE_DENIED, "was refused" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

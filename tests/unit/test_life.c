@@ -105,6 +105,30 @@ int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 	return 0;
 }
 
+int rf_arch_where(struct rf_vcpu *v, uint64_t *pc)
+{
+	*pc = v->id;
+	return 0;
+}
+
+uint32_t rf_arch_step_flags(void)
+{
+	return 0;
+}
+
+uint64_t rf_arch_announced(const struct rf_msg_event *ev)
+{
+	return ev->msr.value;
+}
+
+void rf_arch_kernel_to_board(const struct rf_msg_event *ev)
+{
+	file.board.lstar = ev->msr.value;
+	file.board.cr3 = ev->regs.cr3;
+	file.board.cr4 = ev->regs.cr4;
+	assert_int_equal(file.board.seq % 2, 1); /* with the rest of the layout */
+}
+
 int rf_arch_pin(const struct rf_msg_pin *m, struct rf_vcpu *boot, bool again)
 {
 	arch.pins++;
@@ -147,27 +171,26 @@ static void drop(struct rf_vcpu *v)
 	atomic_store(&v->phase, RF_OUT);
 }
 
-/* Told of with the gate closed: nobody can have announced what comes next. */
-static unsigned tells;
-static enum rf_life_event told;
+static void cpu(uint32_t n, enum rf_vcpu_class class, uint64_t entry)
+{
+	arch.cpu[n] = (struct rf_cpu_state){ class, entry };
+}
 
-static void tell(const struct rf_life_outcome *out)
+static unsigned tells;
+static struct rf_life_outcome told;
+
+/* Before any vCPU can go on to announce what comes next. */
+static void tell(const struct rf_life_outcome *o)
 {
 	assert_true(fake_vcpus.gate_closed);
 	tells++;
-	told = out->event;
+	told = *o;
 }
 
 static void tell_kexec(void)
 {
 	assert_true(fake_vcpus.gate_closed);
 	tells++;
-	told = RF_LIFE_KEXEC;
-}
-
-static void cpu(uint32_t n, enum rf_vcpu_class class, uint64_t entry)
-{
-	arch.cpu[n] = (struct rf_cpu_state){ class, entry };
 }
 
 /* The VMM loads it. */
@@ -182,11 +205,14 @@ static struct rf_life_outcome settle(void)
 	struct rf_life_outcome o;
 
 	drops = arch.abandoned = tells = 0;
+	told = (struct rf_life_outcome){ .event = RF_LIFE_EVENTS };
 	memset(dropped, 0, sizeof(dropped));
-	told = RF_LIFE_EVENTS;
 	rf_life_settle(drop, tell, &o);
 	assert_true(tells <= 1);
-	assert_int_equal(told, o.event);
+	assert_int_equal(told.event, o.event);
+	assert_int_equal(told.halted, o.halted);
+	assert_int_equal(told.released, o.released);
+	assert_int_equal(told.adopted, o.adopted);
 	assert_false(fake_vcpus.gate_closed);
 	assert_int_equal(pthread_mutex_trylock(&rf_vm.lock), 0);
 	pthread_mutex_unlock(&rf_vm.lock);
@@ -972,7 +998,15 @@ static void loaded_again(void **state)
 	table->kernel = id;
 	atomic_store(&rf_vcpus[1].phase, RF_ASKING);
 	reload();
+	/* What differs now is the load: not to be healed before it is judged. */
+	assert_true(rf_life_holds_load());
+	ram[TEXT_GPA - RAM_GPA + 0x700]++;
+	assert_int_equal(heal(id, TEXT_GPA, RF_PAGE_SIZE, 0), -ESTALE);
+	ram[TEXT_GPA - RAM_GPA + 0x700]--;
+	assert_int_equal(file.heals.head, 0);
 	assert_outcome(settle(), RF_LIFE_RELOADED, false, 0, 0);
+	assert_false(rf_life_holds_load());
+	assert_int_equal(heal(id, TEXT_GPA, RF_PAGE_SIZE, 0), 0);
 	assert_true(is_sealed());
 	assert_true(dropped[1]); /* of before the load */
 	assert_int_equal(arch.disarms, 0);
@@ -1004,6 +1038,9 @@ static void loaded_and_does_not_fit(void **state)
 	assert_outcome(settle(), RF_LIFE_RELOADED, false, RF_CAUSE_TEXT, 0);
 	assert_int_equal(rf_life_state(), RF_VM_HALTED);
 	assert_true(is_sealed()); /* seals stay as they are */
+	assert_true(rf_life_holds_load());
+	assert_int_equal(heal(id, TEXT_GPA, RF_PAGE_SIZE, 0), -ESTALE);
+	assert_int_equal(text[0x500], (uint8_t)~rf_guestmem.overlays[0].copy[0x500]);
 	assert_int_equal(rf_guestmem.overlays[0].copy[SITE], 0x0f);
 	for (uint32_t n = 0; n < 3; n++)
 		assert_int_equal(may(n), RF_MAY_NEVER);
@@ -1166,20 +1203,22 @@ static void handed_over(void **state)
 	assert_true(rf_life_kexec(&rf_vcpus[0], drop, tell_kexec));
 	assert_false(fake_vcpus.gate_closed);
 	assert_int_equal(tells, 1);
-	assert_int_equal(told, RF_LIFE_KEXEC);
 	assert_false(is_sealed());
 	assert_int_equal(rf_life_state(), RF_VM_BOOTING);
 	assert_ptr_equal(arch.disarm_first, &rf_vcpus[0]);
 	assert_int_equal(drops, 2);
+	assert_int_equal(tells, 1);
 	assert_false(dropped[0]); /* its own is being carried out */
 	assert_int_equal(arch.abandoned, 1);
 	assert_int_equal(rf_vcpus[0].wait.saved.reason, 2);
 	assert_int_equal(restore(id), -ESTALE);
 	assert_int_equal(file.board.kept_entry, ENTRY);
 	/* There is no other kernel to hand over to from there. */
+	tells = 0;
 	assert_false(rf_life_kexec(&rf_vcpus[0], drop, tell_kexec));
 	kernel(0, OTHER_ENTRY);
 	assert_false(rf_life_kexec(&rf_vcpus[0], drop, tell_kexec));
+	assert_int_equal(tells, 0);
 	assert_int_equal(rf_life_state(), RF_VM_FOUND);
 }
 

@@ -26,6 +26,7 @@ static void test_defaults(void **state)
 	assert_int_equal(p.mode, RF_MODE_ENFORCE);
 	assert_int_equal(p.on_denied, RF_ON_DENIED_FAULT);
 	assert_int_equal(p.on_kexec, RF_ON_KEXEC_DENY);
+	assert_int_equal(p.on_mismatch, RF_ON_MISMATCH_REFUSE);
 	assert_true(p.seal_text && p.seal_rodata);
 	assert_true(p.pin_tables);
 	assert_int_equal(p.register_check_ms, 1000);
@@ -93,6 +94,7 @@ static void test_bad_files(void **state)
 		{ "version: 1\nmode: Enforce\n", "Enforce", 2 },
 		{ "version: 1\nmode:\n", "", 2 },
 		{ "version: 1\non_denied: allow\n", "allow", 2 },
+		{ "version: 1\non_mismatch: ignore\n", "ignore", 2 },
 		{ "version: 1\nseal: { text: maybe }\n", "maybe", 2 },
 		{ "version: 1\nseal: { text: yes }\n", "yes", 2 },
 		{ "version: 1\nseal:\n  txt: true\n", "txt", 3 },
@@ -240,6 +242,13 @@ static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pa
 		return f->region == RF_FACT_REGION_TEXT ? "text-patch-abandoned" : "undecided";
 	case RF_FACT_KEXEC:
 		return "kexec-is-denied";
+	case RF_FACT_MEASURE:
+		*legal = f->measure == RF_FACT_MEASURE_EXPECTED;
+		return *legal ? "measurement-as-expected"
+		       : f->measure == RF_FACT_MEASURE_DIFFERENT ||
+				       f->measure == RF_FACT_MEASURE_BOOTED
+			       ? "measurement-differs"
+			       : "undecided";
 	case RF_FACT_CONTROL:
 	case RF_FACT_CONTROL_LATE:
 		return "control-register-is-pinned";
@@ -258,14 +267,16 @@ static void check(const struct rf_policy *p, const struct rf_facts *f)
 	observable = f->kind == RF_FACT_WRITE || f->kind == RF_FACT_MSR ||
 		     f->kind == RF_FACT_CONTROL || f->kind == RF_FACT_CONTROL_LATE ||
 		     f->kind == RF_FACT_LOAD || f->kind == RF_FACT_TABLE ||
-		     f->kind == RF_FACT_KEXEC;
+		     f->kind == RF_FACT_KEXEC ||
+		     (f->kind == RF_FACT_MEASURE && f->measure == RF_FACT_MEASURE_DIFFERENT);
 	if (legal) {
 		assert_int_equal(d.word, RF_WORD_ALLOWED);
 		assert_int_equal(d.action, RF_ACTION_APPLY);
 	} else if (pass) {
 		assert_int_equal(d.word, 0);
 		assert_int_equal(d.action, RF_ACTION_PASS);
-	} else if (p->mode == RF_MODE_OBSERVE && observable) {
+	} else if ((p->mode == RF_MODE_OBSERVE && observable) ||
+		   (f->kind == RF_FACT_MEASURE && f->measure == RF_FACT_MEASURE_BOOTED)) {
 		assert_int_equal(d.word, RF_WORD_DETECTED);
 		assert_int_equal(d.action, RF_ACTION_APPLY);
 	} else if (f->kind == RF_FACT_TABLE) { /* found later, but the vCPU waits */
@@ -296,20 +307,20 @@ static void test_every_combination(void **state)
 	rf_policy_default(&p);
 	for (int mode = RF_MODE_ENFORCE; mode <= RF_MODE_OBSERVE; mode++)
 		for (int denied = RF_ON_DENIED_FAULT; denied <= RF_ON_DENIED_KILL; denied++)
-			for (int kind = 0; kind <= RF_FACT_KEXEC + 1; kind++)
+			for (int kind = 0; kind <= RF_FACT_MEASURE + 1; kind++)
 				for (int region = 0; region <= RF_FACT_REGION_IDT + 1; region++)
 					for (int patch = 0; patch <= RF_FACT_PATCH_ILLEGAL_INSN + 1;
 					     patch++)
 						for (int msr = 0; msr <= RF_FACT_MSR_ELSEWHERE + 1;
 						     msr++, n++) {
 							struct rf_facts f = { kind, region, patch,
-									      msr, n % 7 };
+									      msr,  n % 7,  n % 5 };
 
 							p.mode = mode;
 							p.on_denied = denied;
 							check(&p, &f);
 						}
-	assert_int_equal(n, 2 * 2 * 13 * 6 * 7 * 8);
+	assert_int_equal(n, 2 * 2 * 14 * 6 * 7 * 8);
 }
 
 /* Only this one depends on what the owner wants. */
@@ -329,6 +340,51 @@ static void test_kexec(void **state)
 	assert_int_equal(d.action, RF_ACTION_APPLY);
 	assert_string_equal(d.rule, "kexec-is-awaited");
 	assert_int_equal(parse("version: 1\non_kexec: allow\n", &diag, &p), -EBADMSG);
+}
+
+static void test_measured(void **state)
+{
+	static const struct {
+		const char *file;
+		enum rf_word word;
+		enum rf_action action;
+	} arrived[] = {
+		{ "version: 1\n", RF_WORD_BLOCKED, RF_ACTION_SUPPRESS },
+		{ "version: 1\non_mismatch: refuse\n", RF_WORD_BLOCKED, RF_ACTION_SUPPRESS },
+		{ "version: 1\non_denied: kill\n", RF_WORD_BLOCKED, RF_ACTION_KILL },
+		{ "version: 1\non_mismatch: alert\n", RF_WORD_DETECTED, RF_ACTION_APPLY },
+		{ "version: 1\non_mismatch: alert\non_denied: kill\n", RF_WORD_DETECTED,
+		  RF_ACTION_APPLY },
+		{ "version: 1\nmode: observe\n", RF_WORD_DETECTED, RF_ACTION_APPLY },
+	};
+	struct rf_facts f = { .kind = RF_FACT_MEASURE };
+	struct rf_policy_diag diag;
+	struct rf_decision d;
+	struct rf_policy p;
+
+	for (size_t i = 0; i < sizeof(arrived) / sizeof(arrived[0]); i++) {
+		assert_int_equal(parse(arrived[i].file, &diag, &p), 0);
+		f.measure = RF_FACT_MEASURE_DIFFERENT;
+		assert_int_equal(rf_policy_decide(&p, &f, &d), 0);
+		assert_int_equal(d.word, arrived[i].word);
+		assert_int_equal(d.action, arrived[i].action);
+		assert_string_equal(d.rule, "measurement-differs");
+		/* What booted runs in any case, what is as it should be as well. */
+		f.measure = RF_FACT_MEASURE_BOOTED;
+		assert_int_equal(rf_policy_decide(&p, &f, &d), 0);
+		assert_int_equal(d.word, RF_WORD_DETECTED);
+		assert_int_equal(d.action, RF_ACTION_APPLY);
+		f.measure = RF_FACT_MEASURE_EXPECTED;
+		assert_int_equal(rf_policy_decide(&p, &f, &d), 0);
+		assert_int_equal(d.word, RF_WORD_ALLOWED);
+		assert_string_equal(d.rule, "measurement-as-expected");
+		/* Not known: never. */
+		for (f.measure = 0; f.measure < 9; f.measure += RF_FACT_MEASURE_BOOTED + 1) {
+			assert_int_equal(rf_policy_decide(&p, &f, &d), 0);
+			assert_int_not_equal(d.action, RF_ACTION_APPLY);
+			assert_string_equal(d.rule, "undecided");
+		}
+	}
 }
 
 static void test_no_facts_is_blocked(void **state)
@@ -368,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_files_on_disk),
 		cmocka_unit_test(test_every_combination),
 		cmocka_unit_test(test_kexec),
+		cmocka_unit_test(test_measured),
 		cmocka_unit_test(test_no_facts_is_blocked),
 		cmocka_unit_test(test_invalid_policy),
 	};

@@ -44,6 +44,11 @@ bool rf_gate_wanted(const struct rf_vcpu *v)
 	return atomic_load(&wanted);
 }
 
+uint64_t rf_arch_announced(const struct rf_msg_event *ev)
+{
+	return ev->msr.value;
+}
+
 int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 {
 	*out = (struct rf_vcpu_regs){ .rip = v->id };

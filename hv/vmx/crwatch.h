@@ -6,8 +6,8 @@
  *
  * The program counts and marks; the fence alone clears marks, and says what is pinned.
  */
-#ifndef RF_HV_CRWATCH_H
-#define RF_HV_CRWATCH_H
+#ifndef RF_HV_VMX_CRWATCH_H
+#define RF_HV_VMX_CRWATCH_H
 
 #include <linux/types.h>
 

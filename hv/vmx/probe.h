@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What this host's KVM offers. Asked, never concluded from a version number. */
-#ifndef RF_HV_PROBE_H
-#define RF_HV_PROBE_H
+#ifndef RF_HV_VMX_PROBE_H
+#define RF_HV_VMX_PROBE_H
 
 enum rf_probe_cap {
 	RF_PROBE_READONLY_MEM,

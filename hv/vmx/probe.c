@@ -7,7 +7,7 @@
 
 #include <linux/kvm.h>
 
-#include "hv/probe.h"
+#include "hv/vmx/probe.h"
 
 /* Newer than the headers of some distributions we build on; the numbers are ABI. */
 #ifndef KVM_CAP_PRE_FAULT_MEMORY

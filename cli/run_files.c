@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The files that say how a VM is to be judged. The monitor reads private copies: one that is
+ * started again after a file was edited, or broken, must judge as its predecessor did.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/output.h"
+#include "cli/run.h"
+#include "policy/measurement.h"
+#include "policy/policy.h"
+
+#define NOT_STARTED "nothing was started; no guest runs unprotected"
+
+/* What is more than max is told by one byte more. */
+static int copy(const char *path, size_t max, int memfd)
+{
+	char buf[4096];
+	size_t total = 0;
+	struct stat st;
+	ssize_t n;
+	int fd, err = 0;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		err = -errno;
+	else if (!S_ISREG(st.st_mode))
+		err = -EINVAL;
+	while (!err && total <= max) {
+		n = read(fd, buf, sizeof(buf));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 || (n > 0 && write(memfd, buf, (size_t)n) != n))
+			err = -errno;
+		if (n <= 0)
+			break;
+		total += (size_t)n;
+	}
+	close(fd);
+	return err;
+}
+
+/* A sealed memfd with what the file holds, and a path to it. 0 or -errno; *fd is to be closed. */
+static int keep(const char *path, size_t max, const char *name, int *fd, char self[32])
+{
+	int err;
+
+	*fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (*fd < 0)
+		return -errno;
+	err = copy(path, max, *fd);
+	if (!err &&
+	    fcntl(*fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+		err = -errno;
+	snprintf(self, 32, "/proc/self/fd/%d", *fd);
+	return err;
+}
+
+static int take_policy(struct rf_run *r)
+{
+	struct rf_policy_diag diag = { 0 };
+	struct rf_policy policy;
+	char self[32], where[64] = "";
+	int err = keep(r->policy, RF_POLICY_FILE_MAX, "ringfence-policy", &r->policy_fd, self);
+
+	if (!err)
+		err = rf_policy_load(self, &diag, &policy);
+	if (!err) {
+		r->pin_control = policy.pin_control;
+		r->need_watch = policy.need_watch;
+		return RF_EXIT_OK;
+	}
+	if (diag.line)
+		snprintf(where, sizeof(where), ", line %u, column %u", diag.line, diag.column);
+	return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
+		       "correct the file; ringfence(1) lists what may stand in it",
+		       "policy %s%s: %s", r->policy, where,
+		       diag.text[0] ? diag.text : strerror(-err));
+}
+
+static int take_expectation(struct rf_run *r)
+{
+	struct rf_measurement m;
+	char self[32], why[RF_MEASUREMENT_WHY] = "", safe[2 * RF_MEASUREMENT_WHY];
+	int err = keep(r->expect, RF_MEASUREMENT_FILE_MAX, "ringfence-expect", &r->expect_fd, self);
+
+	if (!err)
+		err = rf_measurement_load(self, why, &m);
+	if (!err)
+		return RF_EXIT_OK;
+	rf_safe(safe, sizeof(safe), why[0] ? why : strerror(-err));
+	return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
+		       "give what `ringfence measure --json` said where the guest comes from",
+		       "measurement %s: %s", r->expect, safe);
+}
+
+int rf_run_files(struct rf_run *r)
+{
+	int code = r->policy ? take_policy(r) : RF_EXIT_OK;
+
+	return code || !r->expect ? code : take_expectation(r);
+}
