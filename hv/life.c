@@ -17,6 +17,9 @@ static struct {
 	uint64_t in_force;		     /* id of the event that announced it, 0 none */
 	uint64_t announced, announced_entry; /* the newest one that has no answer yet, 0 none */
 	struct rf_vcpu *boot;		     /* announced the kernel: others are to be as it is */
+	uint64_t over;			     /* questions up to this id are from before a release */
+	uint64_t sealed_entry;		     /* of the kernel that the seal was for */
+	uint64_t sealed_at_run;		     /* entries into the guest when it was sealed */
 	bool again;			     /* sealed with what was kept, and so to be pinned */
 	uint8_t note[32];		     /* the monitor's, of the kernel in force */
 	struct rf_vcpu *announcer;	     /* announces what arrived; NULL: nobody yet */
@@ -115,9 +118,11 @@ enum rf_life_entry rf_life_entry(uint64_t entry, uint64_t *known)
 void rf_life_announced(struct rf_vcpu *v, uint64_t event, uint64_t entry)
 {
 	pthread_mutex_lock(&rf_vm.lock);
-	life.announced = event;
-	life.announced_entry = entry;
-	life.boot = v;
+	if (event > life.over) {
+		life.announced = event;
+		life.announced_entry = entry;
+		life.boot = v;
+	}
 	pthread_mutex_unlock(&rf_vm.lock);
 }
 
@@ -131,7 +136,8 @@ static void arrived(void)
 void rf_life_known(const struct rf_msg_event *ev)
 {
 	pthread_mutex_lock(&rf_vm.lock);
-	if (take(RF_LIFE_KNOWN) != RF_LIFE_REFUSE) {
+	/* One of before a release is of a kernel that is gone, however late its answer comes. */
+	if (ev->id > life.over && take(RF_LIFE_KNOWN) != RF_LIFE_REFUSE) {
 		life.entry = rf_arch_announced(ev);
 		life.in_force = ev->id;
 		if (life.announced == ev->id)
@@ -152,7 +158,7 @@ bool rf_life_denied(const struct rf_msg_event *ev)
 	pthread_mutex_lock(&rf_vm.lock);
 	if (life.announced == ev->id)
 		life.announced = 0;
-	halted = atomic_load(&awaiting);
+	halted = atomic_load(&awaiting) && ev->id > life.over;
 	if (halted) {
 		take(RF_LIFE_MISFIT);
 		arrived();
@@ -198,6 +204,7 @@ static int seal_rule(const struct rf_msg_seal *m)
 			       ? -EEXIST
 			       : 0;
 	case RF_SEAL_KEPT:
+		return entry_of(m->kernel) == rf_board->kept_entry ? 0 : -ENOENT;
 	case RF_SEAL_FRESH:
 		return 0;
 	}
@@ -218,6 +225,8 @@ int rf_life_seal(const struct rf_msg_seal *m, uint64_t *ns)
 		err = rf_seal_install(m->regions, m->count, m->how == RF_SEAL_KEPT, ns);
 	if (!err) {
 		rf_watch_disarm();
+		life.sealed_entry = entry_of(m->kernel);
+		life.sealed_at_run = rf_board->counters[RF_COUNT_RUN];
 		life.again = m->how == RF_SEAL_KEPT;
 		if (life.again)
 			memcpy(life.note, rf_board->kept_note, sizeof(life.note));
@@ -359,15 +368,32 @@ bool rf_life_holds_load(void)
 	return atomic_load(&loaded) || life.state == RF_VM_HALTED;
 }
 
+/*
+ * A command can come while the VMM loads: then memory was another state's by the time it was
+ * sealed. Under a seal that says something of its kernel a vCPU has run.
+ */
+static bool run_under_seal(void)
+{
+	return rf_guestmem_any_sealed() && rf_board->counters[RF_COUNT_RUN] != life.sealed_at_run;
+}
+
 /* Seals, pins and traps go. What was sealed is kept, until another kernel is. */
 static void release(const struct rf_vcpu *first)
 {
+	bool sealed = rf_guestmem_any_sealed(), keeps = run_under_seal() || life.again;
+
 	rf_arch_disarm(first);
-	if (rf_guestmem_any_sealed()) {
-		rf_board->kept_entry = life.entry;
+	if (sealed) {
+		rf_board->kept_entry = keeps ? life.sealed_entry : 0;
 		memcpy(rf_board->kept_note, life.note, sizeof(life.note));
 	}
 	rf_seal_release();
+	if (sealed && !keeps)
+		rf_seal_forget();
+	/* Each has the id of its last question, whatever has become of that. */
+	RF_EACH_VCPU(v)
+	if (v->wait.event.id > life.over)
+		life.over = v->wait.event.id;
 	rf_watch_disarm();
 	rf_text_reset();
 	life.entry = life.in_force = life.announced = 0;
@@ -402,10 +428,12 @@ static enum rf_life_event what_was_loaded(bool *announces)
 		known |= s.entry == life.entry;
 	}
 	if (runs)
-		return known && rf_guestmem_any_sealed() ? RF_LIFE_RELOADED : RF_LIFE_ARRIVED;
-	/* Reset, or the firmware's or a boot loader's state: no kernel runs in it any more. Else: a
-	 * CPU that was plugged in. */
-	return anew ? RF_LIFE_RESET : RF_LIFE_EVENTS;
+		return known && run_under_seal() ? RF_LIFE_RELOADED : RF_LIFE_ARRIVED;
+	/* Reset, or the firmware's or a boot loader's state: no kernel runs in it any more. */
+	if (anew)
+		return RF_LIFE_RESET;
+	/* A CPU that was plugged in; unless it was the last that could say what arrived. */
+	return atomic_load(&awaiting) && !*announces ? RF_LIFE_ARRIVED : RF_LIFE_EVENTS;
 }
 
 static void take_load(enum rf_life_event event, bool announces, struct rf_life_outcome *out)
@@ -471,8 +499,11 @@ void rf_life_settle(void (*drop)(struct rf_vcpu *v),
 			if (!atomic_load(&v->loaded) && !released)
 				continue;
 			make_moot(v, drop);
+			/* Its announcement went: another one's, and no command is for it. */
 			if (life.announcer == v)
-				life.announcer = NULL; /* its announcement went: another one's */
+				life.announcer = NULL;
+			if (life.announced == v->wait.event.id)
+				life.announced = 0;
 			atomic_store(&v->loaded, false);
 		}
 		if (event != RF_LIFE_EVENTS)
@@ -488,7 +519,8 @@ bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v), void 
 	bool may;
 
 	pthread_mutex_lock(&rf_vm.lock);
-	may = (life.rules.kexec || life.rules.observe) && take(RF_LIFE_KEXEC) == RF_LIFE_RELEASE;
+	may = (life.rules.kexec || life.rules.observe) && first->wait.event.id > life.over &&
+	      take(RF_LIFE_KEXEC) == RF_LIFE_RELEASE;
 	if (may) {
 		rf_gate_close();
 		release(first);

@@ -125,7 +125,7 @@ static void tell_kexec(void)
 static void hand_over(struct rf_vcpu *v)
 {
 	if (!rf_life_kexec(v, rf_event_drop, tell_kexec))
-		rf_fatal("the monitor lets a kexec pass that the policy does not");
+		rf_fatal("the monitor lets a kexec pass that the policy does not, or not any more");
 }
 
 int rf_vcpu_run(struct rf_vcpu *v)

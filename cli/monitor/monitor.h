@@ -112,6 +112,9 @@ int rf_guest_poll(struct rf_guest *g);
 void rf_guest_forget(struct rf_guest *g); /* the kernel is gone */
 
 /* --- places.c ------------------------------------------------------------- */
+/* The sealed region that a frame pushed to this stack would reach, *gva in it; or NULL. */
+const struct rf_measured *rf_sealed_frame(struct rf_guest *g, const struct rf_paging *p,
+					  uint64_t stack, uint64_t *gva, uint64_t *gpa);
 const char *rf_region_text(uint32_t kind);
 /* The region that holds gpa, or NULL. */
 const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa);

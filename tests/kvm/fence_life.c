@@ -543,6 +543,12 @@ void kept_until_another(void)
 	CHECK_EQ(monitor_board()->state, RF_VM_FOUND);
 	machine_reset();
 	machine_reset();
+	/* Another one gets as far as its watch: a watched page is nothing that is kept. */
+	kernel = starts_at(OTHER_ENTRY);
+	CHECK_EQ(monitor_watch(kernel, WATCHED, 8, 0x55), 0);
+	goes_on(kernel);
+	CHECK_EQ(monitor_board()->state, RF_VM_WATCHED);
+	machine_reset();
 	CHECK_EQ(monitor_board()->kept_entry, KERNEL_ENTRY);
 	kernel = starts_at(KERNEL_ENTRY);
 	/* Never the bytes that are there now, at this place and with this entry. */

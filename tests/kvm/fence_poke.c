@@ -213,3 +213,25 @@ void kexec_let(void)
 	kernel_goes_on(kernel);
 	CHECK_EQ(monitor_board()->state, RF_VM_SEALED);
 }
+
+/* What the first kernel was sealed with stays kept: the next one that has its entry and place gets no other bytes. */
+void kexec_keeps(void)
+{
+	const struct rf_region text = { SEALED, SEALED_SIZE, SEALED, RF_REGION_TEXT, 0 };
+	struct cpu *c = &vm.cpus[0];
+	uint64_t kernel;
+
+	about_to_kexec(RF_VERDICT_ALLOW);
+	monitor_event(2, RF_EVENT_RESET);
+	CHECK_EQ(monitor_board()->kept_entry, KERNEL_ENTRY);
+	monitor_set_judge(NULL);
+	vm.ram[SITE] = 0xee; /* the guest's own again */
+	kernel = kernel_starts(3);
+	CHECK_EQ(monitor_seal(kernel, &text, 1), -EEXIST);
+	CHECK_EQ(monitor_seal_again(kernel, &text, 1), 0);
+	kernel_goes_on(kernel);
+	CHECK_EQ(sealed_copy(SITE)[0], nop5[0]);
+	/* The instruction, and no trap. */
+	CHECK(!memcmp(sealed_copy(TRAP), t_poker + 1, TRAP_LEN));
+	store_is_denied(c, SEALED + 0x40);
+}

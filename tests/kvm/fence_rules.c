@@ -227,7 +227,15 @@ static bool reads_no_more(const struct rf_msg_event *ev, struct rf_msg_verdict *
 {
 	pthread_mutex_lock(&busy);
 	pthread_mutex_unlock(&busy);
+	usleep(1000); /* and slowly, when it does */
 	return false;
+}
+
+/* What was told and asked came in the order in which it happened, and once. */
+static void in_order(void)
+{
+	for (unsigned n = 1; n < monitor_events(); n++)
+		CHECK(monitor_nth(n).id > monitor_nth(n - 1).id);
 }
 
 #define ROUNDS 150
@@ -255,14 +263,14 @@ void monitor_does_not_read(void)
 		cpu_stop(c);
 		machine_reset();
 	}
-	CPU_START(c, r_wrmsr, .rcx = LSTAR, .rax = (uint32_t)KERNEL_ENTRY,
-		  .rdx = KERNEL_ENTRY >> 32);
 	CPU_START(&vm.cpus[1], r_spin, .rdi = DATA,
 		  .rsi = DATA + 64); /* nobody else waits for it */
 	await_change(DATA + 64, 0);
 	CHECK(monitor_events() < 2 * ROUNDS);
-	monitor_set_judge(NULL);
 	pthread_mutex_unlock(&busy);
+	usleep(20000);
+	CPU_START(c, r_wrmsr, .rcx = LSTAR, .rax = (uint32_t)KERNEL_ENTRY,
+		  .rdx = KERNEL_ENTRY >> 32);
 	for (int ms = 0; !last; ms++) {
 		unsigned n = monitor_events();
 
@@ -272,6 +280,8 @@ void monitor_does_not_read(void)
 			last = monitor_last_event(RF_EVENT_KERNEL).id;
 		usleep(1000);
 	}
+	monitor_set_judge(NULL);
+	in_order();
 	resets = monitor_events_of(RF_EVENT_RESET);
 	untold = monitor_count(RF_COUNT_UNTOLD);
 	CHECK_EQ(resets + untold, ROUNDS);

@@ -203,6 +203,17 @@ struct rf_msg_event monitor_event(unsigned n, enum rf_event_kind kind)
 	return ev;
 }
 
+struct rf_msg_event monitor_nth(unsigned n)
+{
+	struct rf_msg_event ev;
+
+	pthread_mutex_lock(&lock);
+	CHECK(n < nr_events);
+	ev = events[n];
+	pthread_mutex_unlock(&lock);
+	return ev;
+}
+
 unsigned monitor_events(void)
 {
 	unsigned n;

@@ -34,6 +34,8 @@ void monitor_await_vm(void);
 
 /* The n-th event (from 0) since the monitor started, which must be of that kind. Waits. */
 struct rf_msg_event monitor_event(unsigned n, enum rf_event_kind kind);
+/* The same of whatever kind, which must have been heard already. */
+struct rf_msg_event monitor_nth(unsigned n);
 unsigned monitor_events(void);
 /* Of that kind alone. */
 unsigned monitor_events_of(enum rf_event_kind kind);

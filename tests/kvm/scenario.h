@@ -71,7 +71,7 @@ scenario traps_planted, traps_refused, trap_allowed, trap_denied, trap_control_r
 scenario trap_elsewhere, trap_held, tables_compared, tables_loaded_beside, tables_compared_spinning;
 scenario msrs_compared, mended;
 /* fence_poke.c */
-scenario text_poked, poke_rules, kexec_denied, kexec_let;
+scenario text_poked, poke_rules, kexec_denied, kexec_let, kexec_keeps;
 /* fence_monitor.c */
 scenario monitor_dies_before_verdict, monitor_restarts_sealed, stale_seals, reset_while_held;
 scenario reset_while_kernel_held;
@@ -97,5 +97,10 @@ scenario unsealed_told_once, unsealed_none;
 /* fence_known.c */
 scenario refused_ioctls, unknown_ioctls, unknown_capabilities, userfaultfd_refused;
 scenario passed_ioctls;
+/* fence_combined.c */
+scenario neighbours_for_the_guest, store_runs_into_device, msrs_found_again;
+scenario filter_denies_by_default, pin_without_room, efer_as_cpuid_has_it, all_made_again;
+scenario watch_races_seal, cut_under_load, lldt_of_a_process, tables_stored_into_sealed;
+scenario frame_on_sealed_stack, push_on_sealed_stack;
 
 #endif

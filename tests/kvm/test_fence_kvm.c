@@ -96,6 +96,7 @@ static const struct {
 	S(poke_rules),
 	S(kexec_denied),
 	S(kexec_let),
+	S(kexec_keeps),
 	S(traps_planted),
 	S(traps_refused),
 	S(trap_allowed),
@@ -174,6 +175,19 @@ static const struct {
 	S(unknown_capabilities),
 	S(userfaultfd_refused),
 	S(passed_ioctls),
+	S(neighbours_for_the_guest),
+	S(store_runs_into_device),
+	S(msrs_found_again),
+	S(filter_denies_by_default),
+	S(pin_without_room),
+	S(efer_as_cpuid_has_it),
+	S(all_made_again),
+	S(watch_races_seal),
+	S(cut_under_load),
+	S(lldt_of_a_process),
+	S(tables_stored_into_sealed),
+	S(frame_on_sealed_stack),
+	S(push_on_sealed_stack),
 };
 
 int main(int argc, char **argv)

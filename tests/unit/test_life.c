@@ -246,6 +246,7 @@ static struct rf_msg_event announce(uint32_t n, uint64_t entry)
 	ev.msr.value = entry;
 	ev.regs.cr3 = 0x3000 + ev.id;
 	ev.regs.cr4 = 0x4000 + ev.id;
+	rf_vcpus[n].wait.event = ev;
 	rf_life_announced(&rf_vcpus[n], ev.id, entry);
 	return ev;
 }
@@ -274,12 +275,28 @@ static struct rf_msg_seal seal_of(uint64_t id, enum rf_seal_how how)
 	return m;
 }
 
-static int seal(uint64_t id, enum rf_seal_how how)
+/* A vCPU enters the guest. */
+static void run(void)
+{
+	file.board.counters[RF_COUNT_RUN]++;
+}
+
+static int seal_held(uint64_t id, enum rf_seal_how how)
 {
 	const struct rf_msg_seal m = seal_of(id, how);
 	uint64_t ns;
 
 	return rf_life_seal(&m, &ns);
+}
+
+/* And lets the guest go on. */
+static int seal(uint64_t id, enum rf_seal_how how)
+{
+	int err = seal_held(id, how);
+
+	if (!err)
+		run();
+	return err;
 }
 
 static int watch(uint64_t id, uint8_t note)
@@ -1068,6 +1085,108 @@ static void loaded_before_the_seal(void **state)
 	assert_int_equal(may(1), RF_MAY_ANNOUNCE);
 }
 
+/* --- what comes too late ------------------------------------------------------------------------
+ */
+
+/* The VMM has loaded memory when a command for the kernel that was there comes. */
+static void sealed_while_loaded(void **state)
+{
+	uint64_t id = kernel(0, ENTRY);
+
+	assert_int_equal(watch(id, 1), 0);
+	ram[TEXT_GPA - RAM_GPA + 9] ^= 0xff;
+	assert_int_equal(seal_held(id, RF_SEAL_NOW), 0);
+	reload();
+	/* As if it had not come: it is announced, and nothing of it is kept. */
+	assert_outcome(settle(), RF_LIFE_ARRIVED, true, 0, 0);
+	assert_int_equal(file.board.kept_entry, 0);
+	assert_int_equal(may(0), RF_MAY_ANNOUNCE);
+	id = announce(0, ENTRY).id;
+	assert_int_equal(seal_held(id, RF_SEAL_KEPT), -ENOENT);
+	assert_int_equal(seal_held(id, RF_SEAL_NOW), 0);
+}
+
+/* Sealed with what was kept, and reset before it runs: kept again, for the kernel that it is of. */
+static void kept_twice(void **state)
+{
+	uint8_t text[TEXT_SIZE];
+	struct rf_msg_event ev;
+
+	sealed(7);
+	memcpy(text, rf_guestmem.overlays[0].copy, TEXT_SIZE);
+	reset();
+	for (int i = 0; i < 2; i++) {
+		ev = announce(0, ENTRY);
+		assert_int_equal(seal_held(ev.id, RF_SEAL_KEPT), 0);
+		ram[TEXT_GPA - RAM_GPA + 9] ^= 0xff;
+		reset();
+		assert_int_equal(file.board.kept_entry, ENTRY);
+	}
+	ev = announce(0, OTHER_ENTRY);
+	assert_int_equal(seal_held(ev.id, RF_SEAL_KEPT), -ENOENT);
+	ev = announce(0, ENTRY);
+	assert_int_equal(seal_held(ev.id, RF_SEAL_KEPT), 0);
+	assert_memory_equal(rf_guestmem.overlays[0].copy, text, TEXT_SIZE);
+}
+
+/* An announcement that the VMM made moot: no command is for it. */
+static void announced_and_loaded(void **state)
+{
+	struct rf_msg_event first = announce(0, ENTRY), second;
+
+	rf_life_known(&first);
+	second = announce(1, OTHER_ENTRY);
+	assert_int_equal(watch(second.id, 1), 0);
+	load(1, RF_CPU_RESET, 0);
+	assert_outcome(settle(), RF_LIFE_EVENTS, false, 0, 0);
+	assert_int_equal(seal(second.id, RF_SEAL_NOW), -ESTALE);
+	assert_int_equal(seal(first.id, RF_SEAL_NOW), 0);
+}
+
+/* The only one that could say what arrived is taken away: it is held, and not for ever silently. */
+static void nobody_is_left(void **state)
+{
+	load(0, RF_CPU_NESTED, 0);
+	load(1, RF_CPU_KERNEL, ENTRY);
+	load(2, RF_CPU_OTHER, 0);
+	assert_outcome(settle(), RF_LIFE_ARRIVED, false, 0, 0);
+	load(1, RF_CPU_RESET, 0);
+	assert_outcome(settle(), RF_LIFE_ARRIVED, false, RF_CAUSE_NOBODY, 0);
+	assert_int_equal(may(0), RF_MAY_NEVER);
+	assert_outcome(reset(), RF_LIFE_RESET, false, 0, 0);
+}
+
+/* Answers from before a release, carried out behind it. */
+static void answered_too_late(void **state)
+{
+	struct rf_msg_event other, ev;
+
+	kernel(0, ENTRY);
+	other = announce(1, OTHER_ENTRY);
+	assert_int_equal(seal(rf_vcpus[0].wait.event.id, RF_SEAL_NOW), 0);
+	rf_vcpus[0].wait.event.id = next_id++;
+	rf_vcpus[2].wait.event.id = next_id++;
+	assert_true(rf_life_kexec(&rf_vcpus[0], drop, tell_kexec));
+	rf_life_known(&other);
+	assert_int_equal(rf_life_state(), RF_VM_BOOTING);
+	assert_int_equal(rf_life_known_entry(), 0);
+	assert_int_equal(watch(other.id, 1), -ESTALE);
+	/* The next kernel is sealed: no kexec of the one before ends that. */
+	ev = announce(0, ENTRY);
+	rf_life_known(&ev);
+	assert_int_equal(seal(ev.id, RF_SEAL_FRESH), 0);
+	assert_false(rf_life_kexec(&rf_vcpus[2], drop, tell_kexec));
+	assert_true(is_sealed());
+	rf_vcpus[2].wait.event.id = next_id++;
+	assert_true(rf_life_kexec(&rf_vcpus[2], drop, tell_kexec));
+	/* Nor does a denial hold what the VMM has loaded since. */
+	for (uint32_t i = 0; i < 3; i++)
+		load(i, RF_CPU_KERNEL, ENTRY);
+	settle();
+	assert_false(rf_life_denied(&ev));
+	assert_int_equal(may(0), RF_MAY_ANNOUNCE);
+}
+
 /* --- kexec
  * ------------------------------------------------------------------------------------------------
  */
@@ -1077,11 +1196,13 @@ static void handed_over(void **state)
 	uint64_t id = sealed(4);
 
 	rf_vcpus[0].wait.saved.reason = 2;
+	rf_vcpus[0].wait.event.id = next_id++;
 	rf_vcpus[1].wait.saved.reason = 2;
 	drops = arch.abandoned = tells = 0;
 	memset(dropped, 0, sizeof(dropped));
 	assert_true(rf_life_kexec(&rf_vcpus[0], drop, tell_kexec));
 	assert_false(fake_vcpus.gate_closed);
+	assert_int_equal(tells, 1);
 	assert_false(is_sealed());
 	assert_int_equal(rf_life_state(), RF_VM_BOOTING);
 	assert_ptr_equal(arch.disarm_first, &rf_vcpus[0]);
@@ -1184,6 +1305,11 @@ int main(void)
 		T(loaded_and_does_not_fit),
 		T(loaded_with_other_rodata),
 		T(loaded_before_the_seal),
+		T(sealed_while_loaded),
+		T(kept_twice),
+		T(announced_and_loaded),
+		T(nobody_is_left),
+		T(answered_too_late),
 		T(handed_over),
 		T(unsealed),
 	};
