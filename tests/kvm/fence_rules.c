@@ -79,8 +79,9 @@ void observed_lstar(void)
 	CHECK_EQ(monitor_board()->state, RF_VM_SEALED);
 	for (int i = 0; i < 3; i++)
 		store_is_denied(&vm.cpus[i], SEALED + 8);
+	usleep(20000);
 	CHECK_EQ(monitor_events_of(RF_EVENT_KERNEL), 1);
-	CHECK_EQ(monitor_events_of(RF_EVENT_RESET), 0);
+	CHECK_EQ(monitor_events_of(RF_EVENT_RESET) + monitor_events_of(RF_EVENT_RELOADED), 0);
 }
 
 #define OLD_IDT 0x5000
