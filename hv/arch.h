@@ -62,6 +62,7 @@ enum rf_vcpu_class {
 struct rf_cpu_state {
 	enum rf_vcpu_class class;
 	uint64_t entry; /* the kernel's system-call entry as the CPU holds it, 0 none */
+	bool paging;	/* some kernel's tables are in force, of whatever width or nesting */
 };
 
 int rf_arch_state(struct rf_vcpu *v, struct rf_cpu_state *out);

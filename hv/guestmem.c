@@ -84,13 +84,24 @@ int rf_guestmem_set(const struct kvm_userspace_memory_region *r)
 	return err;
 }
 
+/* Only what this slot shows: a display's is asked for many times a second. */
+static void heal_slot(uint32_t slot)
+{
+	for (size_t i = 0; i < rf_guestmem.nr_slots; i++) {
+		const struct rf_slot *s = &rf_guestmem.slots[i];
+
+		if (s->used && s->space == slot >> 16 && s->id == (slot & 0xffff))
+			rf_guestmem_heal(s->gpa, s->size);
+	}
+}
+
 int rf_guestmem_dirty_log(const struct kvm_dirty_log *log, bool heal)
 {
 	int err;
 
 	pthread_mutex_lock(&rf_vm.lock);
 	if (heal)
-		rf_guestmem_heal(0, 0); /* what is dirty is read next */
+		heal_slot(log->slot); /* what is dirty is read next */
 	err = rf_memslots_dirty_log(&rf_guestmem, log);
 	pthread_mutex_unlock(&rf_vm.lock);
 	return err;
@@ -392,7 +403,8 @@ uint64_t rf_guestmem_heal(uint64_t gpa, uint64_t len)
 	for (size_t i = 0; i < rf_guestmem.nr_overlays; i++) {
 		struct rf_overlay *o = &rf_guestmem.overlays[i];
 
-		if (o->kind != RF_OVERLAY_SEAL)
+		if (o->kind != RF_OVERLAY_SEAL ||
+		    (len && !rf_overlaps(gpa, len, o->gpa.start, o->gpa.size)))
 			continue;
 		for (uint64_t at = 0; at < o->gpa.size; at += RF_PAGE_SIZE)
 			if (!len || rf_overlaps(gpa, len, o->gpa.start + at, RF_PAGE_SIZE))

@@ -56,11 +56,16 @@ const struct rf_rules *rf_life_allowed(void)
 
 static void enter_state(enum rf_vm_state state)
 {
-	/* From a boot or a release on, whatever the guest has announced since. */
-	if (state == RF_VM_BOOTING || !life.unsealed_ns)
+	bool sealed = life.state == RF_VM_SEALED || life.state == RF_VM_HALTED;
+
+	/* Since the start or a release, whatever was announced and however often it was reset
+	 * since: a guest can have itself reset. */
+	if ((sealed && state == RF_VM_BOOTING) || !life.unsealed_ns)
 		life.unsealed_ns = rf_monotonic_ns();
-	if (state == RF_VM_SEALED || state == RF_VM_BOOTING)
-		atomic_store(&overdue, state == RF_VM_SEALED ? NOT_DUE : UNSEEN);
+	if (sealed && state == RF_VM_BOOTING)
+		atomic_store(&overdue, UNSEEN);
+	else if (state == RF_VM_SEALED)
+		atomic_store(&overdue, NOT_DUE);
 	atomic_store(&life.state, state);
 	rf_board_begin();
 	rf_board->state = state;
@@ -195,16 +200,18 @@ static uint64_t entry_of(uint64_t kernel)
 
 static int seal_rule(const struct rf_msg_seal *m)
 {
+	/* All of memory is the VMM's own when it has loaded a running guest: nothing goes on. */
+	bool kept = rf_board->kept_entry && !atomic_load(&awaiting) &&
+		    rf_seal_is_kept(m->regions, m->count);
+
 	if (rf_life_step(life.state, RF_LIFE_SEAL).action != RF_LIFE_ARM)
 		return -EALREADY;
 	switch (m->how) {
 	case RF_SEAL_NOW:
-		return entry_of(m->kernel) == rf_board->kept_entry &&
-				       rf_seal_is_kept(m->regions, m->count)
-			       ? -EEXIST
-			       : 0;
+		return kept ? -EEXIST : 0;
 	case RF_SEAL_KEPT:
-		return entry_of(m->kernel) == rf_board->kept_entry ? 0 : -ENOENT;
+		/* The entry is what whoever wakes the kernel up says. */
+		return !kept ? -ENOENT : entry_of(m->kernel) == rf_board->kept_entry ? 0 : -EPERM;
 	case RF_SEAL_FRESH:
 		return 0;
 	}
@@ -341,7 +348,7 @@ bool rf_life_overdue(struct rf_vcpu *v)
 	pthread_mutex_lock(&rf_vm.lock);
 	if (atomic_load(&overdue) == LOOKED_FOR) {
 		look(v, &s);
-		told = s.class == RF_CPU_KERNEL;
+		told = s.paging;
 		/* A vCPU that is none of a kernel's is looked at again at the next tick. */
 		atomic_store(&overdue, told ? NOT_DUE : UNSEEN);
 	}
@@ -382,6 +389,7 @@ static void release(const struct rf_vcpu *first)
 {
 	bool sealed = rf_guestmem_any_sealed(), keeps = run_under_seal() || life.again;
 
+	rf_text_put_back_all(); /* what is kept has no site half way */
 	rf_arch_disarm(first);
 	if (sealed) {
 		rf_board->kept_entry = keeps ? life.sealed_entry : 0;
@@ -418,6 +426,8 @@ static enum rf_life_event what_was_loaded(bool *announces)
 		bool by_vmm = atomic_load(&v->loaded);
 		struct rf_cpu_state s;
 
+		if (!by_vmm && rf_vcpu_gone(v))
+			continue;
 		look(v, &s);
 		/* A guest can leave long mode, and make its entry 0: that it did is no reset. */
 		anew &= s.class == RF_CPU_RESET || (s.class == RF_CPU_OTHER && by_vmm);

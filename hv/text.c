@@ -326,9 +326,30 @@ static bool adopt_all(bool apply, uint32_t *adopted)
 	return true;
 }
 
+/* What was half way here must not be so in what was loaded: nobody would put it back. */
+static bool flights_landed(void)
+{
+	struct rf_trail *t = rf_board_trail();
+	struct rf_patch_site site;
+	struct rf_shape shape;
+
+	for (size_t i = 0; i < rf_guestmem.nr_overlays; i++) {
+		const struct rf_overlay *o = &rf_guestmem.overlays[i];
+
+		for (uint32_t n = 0; o->kind == RF_OVERLAY_SEAL && o->region == RF_REGION_TEXT &&
+				     n < t->flights_count;
+		     n++)
+			if (!at_rest_below(o, t->flights[n].at, &site, &shape))
+				return false;
+	}
+	return true;
+}
+
 int rf_text_adopt(uint32_t *adopted)
 {
 	*adopted = 0;
+	if (!flights_landed())
+		return -EPERM;
 	if (!adopt_all(false, adopted))
 		return -EPERM;
 	adopt_all(true, adopted);
@@ -357,6 +378,19 @@ int rf_text_use(int fd)
 	table = next;
 	pthread_mutex_unlock(&rf_vm.lock);
 	return 0;
+}
+
+void rf_text_put_back_all(void)
+{
+	struct rf_trail *t = rf_board_trail();
+
+	for (size_t i = 0; i < rf_guestmem.nr_overlays; i++) {
+		struct rf_overlay *o = &rf_guestmem.overlays[i];
+
+		while (o->kind == RF_OVERLAY_SEAL && o->region == RF_REGION_TEXT &&
+		       t->flights_count)
+			put_back(o, &t->flights[0]);
+	}
 }
 
 void rf_text_reset(void)

@@ -32,6 +32,8 @@ int rf_text_adopt(uint32_t *adopted);
 /* Takes the table that fd holds (not owned) in place of an earlier one. 0, -EBADMSG, -errno. Takes
  * the lock. */
 int rf_text_use(int fd);
+/* All sites under way get their old bytes back. Lock held. */
+void rf_text_put_back_all(void);
 /* Nothing is under way. Lock held. */
 void rf_text_reset(void);
 

@@ -47,6 +47,13 @@ int rf_vcpu_create(uintptr_t id, struct rf_arch_vcpu *arch)
 	return fd;
 }
 
+bool rf_vcpu_gone(const struct rf_vcpu *v)
+{
+	int tid = atomic_load(&v->tid);
+
+	return tid && syscall(SYS_tgkill, getpid(), tid, 0) && errno == ESRCH;
+}
+
 struct rf_vcpu *rf_vcpu_of(int fd)
 {
 	static __thread struct rf_vcpu *mine;

@@ -63,6 +63,8 @@ struct rf_vcpu {
 
 extern struct rf_vcpu rf_vcpus[RF_MAX_VCPUS];
 unsigned rf_vcpu_count(void);
+/* Its thread has ended: the VMM has unplugged it, though KVM still has it. */
+bool rf_vcpu_gone(const struct rf_vcpu *v);
 /* `v` goes through all vCPUs that there are. */
 #define RF_EACH_VCPU(v)                                                                            \
 	for (struct rf_vcpu *v = rf_vcpus, *v##_end = rf_vcpus + rf_vcpu_count(); v < v##_end; v++)

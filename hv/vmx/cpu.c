@@ -274,7 +274,9 @@ int rf_arch_state(struct rf_vcpu *v, struct rf_cpu_state *out)
 		err = rf_cpu_get_msr(v, RF_MSR_LSTAR, &lstar);
 	if (err)
 		return err;
-	*out = (struct rf_cpu_state){ .class = RF_CPU_OTHER, .entry = lstar };
+	*out = (struct rf_cpu_state){ .class = RF_CPU_OTHER,
+				      .entry = lstar,
+				      .paging = s.cr0 & CR0_PG };
 	if (rf_cpu_switching(v))
 		out->class = RF_CPU_NESTED;
 	else if (s.cr0 & CR0_PG && s.efer & EFER_LMA)

@@ -32,7 +32,7 @@ static struct rf_cr_page *page; /* NULL: this host has no watch */
 static uint64_t lost_seen;
 static struct {
 	uint64_t cr0, cr4;
-} pinned; /* changes with every vCPU outside */
+} pinned, before; /* now, and at the last release; they change with every vCPU outside */
 
 /* The page that descriptor `text` names, or NULL. The descriptor is closed. */
 static struct rf_cr_page *map(const char *text)
@@ -76,7 +76,7 @@ bool rf_cr_watched(void)
 	return page;
 }
 
-int rf_cr_pin(struct rf_vcpu *boot, uint64_t cr0, uint64_t cr4)
+int rf_cr_pin(struct rf_vcpu *boot, uint64_t cr0, uint64_t cr4, bool again)
 {
 	struct kvm_sregs s;
 	int err;
@@ -87,8 +87,10 @@ int rf_cr_pin(struct rf_vcpu *boot, uint64_t cr0, uint64_t cr4)
 	if (err)
 		return err;
 	rf_board_begin(); /* a reader keeps its copy until then */
-	rf_board->cr0_pinned = pinned.cr0 = cr0 & s.cr0 & UINT32_MAX;
-	rf_board->cr4_pinned = pinned.cr4 = cr4 & s.cr4 & UINT32_MAX;
+	pinned.cr0 = cr0 & (s.cr0 | (again ? before.cr0 : 0)) & UINT32_MAX;
+	pinned.cr4 = cr4 & (s.cr4 | (again ? before.cr4 : 0)) & UINT32_MAX;
+	rf_board->cr0_pinned = pinned.cr0;
+	rf_board->cr4_pinned = pinned.cr4;
 	rf_board_end();
 	if (page) {
 		page->cr0_pinned = pinned.cr0;
@@ -99,6 +101,8 @@ int rf_cr_pin(struct rf_vcpu *boot, uint64_t cr0, uint64_t cr4)
 
 void rf_cr_unpin(void)
 {
+	if (pinned.cr0 | pinned.cr4)
+		before = pinned;
 	rf_board->cr0_pinned = rf_board->cr4_pinned = pinned.cr0 = pinned.cr4 = 0;
 	if (page)
 		page->cr0_pinned = page->cr4_pinned = 0;

@@ -10,8 +10,10 @@
  * the gate's init. */
 int rf_cr_init(void);
 bool rf_cr_watched(void);
-/* Of these bits, those that `boot` has set now. Every vCPU outside. 0, -EALREADY or -errno. */
-int rf_cr_pin(struct rf_vcpu *boot, uint64_t cr0, uint64_t cr4);
+/* Of these bits, those that `boot` has set now; again: or were pinned before the last release, as
+ * which CPU wakes up, and with what, is not the kernel's choice. Every vCPU outside. 0, -EALREADY
+ * or -errno. */
+int rf_cr_pin(struct rf_vcpu *boot, uint64_t cr0, uint64_t cr4, bool again);
 /* The guest was reset. Lock held. */
 void rf_cr_unpin(void);
 /* After KVM_RUN, by the vCPU's thread: puts back what the guest cleared, and notes it in

@@ -69,6 +69,16 @@ static enum rf_next on_pinned_msr(struct rf_vcpu *v, const struct rf_exit *e)
 	return ask_msr(v, e, pin.value);
 }
 
+static enum rf_next on_our_msr(struct rf_vcpu *v, const struct rf_exit *e, enum rf_decoded what)
+{
+	/* Denied to this guest already: the VMM answers, or KVM would, with #GP. */
+	if (rf_msr_vmm_denies(e->msr.index)) {
+		v->run->msr.error = 1;
+		return rf_vmm_asked.msr_exits ? RF_TO_VMM : RF_AGAIN;
+	}
+	return what == RF_KERNEL_MSR ? on_kernel_msr(v, e) : on_pinned_msr(v, e);
+}
+
 /* --- traps ----------------------------------------------------------------------- */
 
 static enum rf_next on_trap(struct rf_vcpu *v, const struct rf_exit *e)
@@ -181,9 +191,8 @@ static enum rf_next dispatch(struct rf_vcpu *v, const struct rf_exit *e, enum rf
 	case RF_WATCHED_STORE:
 		return rf_on_watched_store(v, e->mmio.gpa, e->mmio.data, e->mmio.len);
 	case RF_KERNEL_MSR:
-		return on_kernel_msr(v, e);
 	case RF_PINNED_MSR:
-		return on_pinned_msr(v, e);
+		return on_our_msr(v, e, what);
 	case RF_MSR_DENY:
 		v->run->msr.error = 1;
 		return RF_AGAIN;

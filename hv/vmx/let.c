@@ -7,6 +7,7 @@
 #include "hv/vmx/msr.h"
 
 #include "hv/vmx/cpu.h"
+#include "hv/vmx/decode.h"
 
 #define APICBASE 0x1bu
 #define APIC_X2 (UINT64_C(1) << 10)
@@ -25,6 +26,18 @@ static bool apic_may(uint64_t from, uint64_t to)
 	if ((from & modes) == modes)
 		return (to & modes) != APIC_ON;
 	return (from & modes) || (to & modes) != modes;
+}
+
+#define CR0_PG (UINT64_C(1) << 31)
+#define EFER_LME (UINT64_C(1) << 8)
+
+/* APM vol. 2 14.6: LME is changed with paging off. x86.c set_efer() asks that of guests alone. */
+static bool efer_may(struct rf_vcpu *v, uint64_t from, uint64_t to)
+{
+	struct kvm_sregs s;
+
+	return !((from ^ to) & EFER_LME) ||
+	       (!rf_kvm(v->fd, KVM_GET_SREGS, &s) && !(s.cr0 & CR0_PG));
 }
 
 /* The TLFS's, 11.8.1; Linux: include/hyperv/hvgdk_mini.h. */
@@ -56,10 +69,14 @@ static enum rf_next tell_of_synic(struct rf_vcpu *v, uint32_t index)
 
 enum rf_next rf_msr_let(struct rf_vcpu *v, uint32_t index, uint64_t value)
 {
-	uint64_t old;
+	uint64_t old = 0;
 	bool refused =
-		index == APICBASE && (rf_cpu_get_msr(v, index, &old) || !apic_may(old, value));
+		(index == APICBASE || index == RF_MSR_EFER) && rf_cpu_get_msr(v, index, &old);
 
+	if (index == APICBASE)
+		refused |= !apic_may(old, value);
+	else if (index == RF_MSR_EFER)
+		refused |= !efer_may(v, old, value);
 	/* KVM reads msr.error when it goes on: set, the guest gets #GP. The CPU itself refuses some
 	 * values. */
 	v->run->msr.error = refused || rf_cpu_set_msr(v, index, value);

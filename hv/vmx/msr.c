@@ -167,7 +167,7 @@ int rf_arch_pin(const struct rf_msg_pin *m, struct rf_vcpu *boot, bool again)
 		}
 	}
 	if (!err)
-		err = rf_cr_pin(boot, m->cr0, m->cr4);
+		err = rf_cr_pin(boot, m->cr0, m->cr4, again);
 	if (!err) {
 		err = set_filter(rf_vm.fd, &vmm.filter, next, count);
 		if (err)
@@ -205,6 +205,16 @@ bool rf_msr_pinned(uint32_t index, struct rf_pinned *out)
 	}
 	pthread_mutex_unlock(&rf_vm.lock);
 	return found;
+}
+
+bool rf_msr_vmm_denies(uint32_t index)
+{
+	bool denies;
+
+	pthread_mutex_lock(&rf_vm.lock);
+	denies = !theirs_allows(&vmm.filter, index);
+	pthread_mutex_unlock(&rf_vm.lock);
+	return denies;
 }
 
 bool rf_msr_ours(uint32_t index)

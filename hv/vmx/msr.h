@@ -14,7 +14,9 @@ struct rf_pinned {
 /* Nothing is pinned any more; what was is what a seal made again pins. Lock held. */
 void rf_msr_unpin(void);
 bool rf_msr_pinned(uint32_t index, struct rf_pinned *out);
-/* The same question without a lock: the answer may be a moment old. */
+/* Does the VMM's own filter deny this write? Takes the lock. */
+bool rf_msr_vmm_denies(uint32_t index);
+/* Is it pinned? Without a lock: the answer may be a moment old. */
 bool rf_msr_ours(uint32_t index);
 /*
  * A filtered write whose exit stands in kvm_run is let be, as far as the CPU lets it: KVM does not
