@@ -31,6 +31,11 @@ static inline void *rf_mmap(size_t size, int prot, int flags, int fd)
 	return (void *)syscall(SYS_mmap, NULL, size, prot, flags, fd, 0L);
 }
 
+static inline void rf_munmap(void *at, size_t size)
+{
+	syscall(SYS_munmap, at, size);
+}
+
 /* Set by fence.c before the VM has a vCPU, and not changed afterwards. */
 struct rf_vm {
 	bool used;

@@ -32,7 +32,7 @@ int rf_board_create(int *out_fd)
 	if (fcntl(fd, F_ADD_SEALS,
 		  F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)) {
 		err = -errno;
-		munmap(b, size);
+		rf_munmap(b, size);
 		close(fd);
 		return err;
 	}

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "hv/fence.h"
+#include "hv/vcpu.h"
 #include "hv/base.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -53,11 +54,20 @@ EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off
 {
 	if (refused(prot))
 		return MAP_FAILED;
-	return (void *)syscall(SYS_mmap, addr, len, prot, flags, fd, offset);
+	addr = (void *)syscall(SYS_mmap, addr, len, prot, flags, fd, offset);
+	if (fd >= 0 && addr != MAP_FAILED)
+		rf_vcpu_mapped(fd, addr);
+	return addr;
 }
 
 EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t offset)
 	__attribute__((alias("mmap")));
+
+EXPORT int munmap(void *addr, size_t len)
+{
+	rf_vcpu_unmapped(addr);
+	return (int)syscall(SYS_munmap, addr, len);
+}
 
 EXPORT int mprotect(void *addr, size_t len, int prot)
 {

@@ -58,11 +58,13 @@ static void enter_state(enum rf_vm_state state)
 {
 	bool sealed = life.state == RF_VM_SEALED || life.state == RF_VM_HALTED;
 
-	/* Since the start or a release, whatever was announced and however often it was reset
-	 * since: a guest can have itself reset. */
-	if ((sealed && state == RF_VM_BOOTING) || !life.unsealed_ns)
+	/* Since the start, a release, or since it was told: whatever was announced and however
+	 * often it was reset meanwhile, as a guest can have itself reset. */
+	bool anew = state == RF_VM_BOOTING && (sealed || atomic_load(&overdue) == NOT_DUE);
+
+	if (anew || !life.unsealed_ns)
 		life.unsealed_ns = rf_monotonic_ns();
-	if (sealed && state == RF_VM_BOOTING)
+	if (anew)
 		atomic_store(&overdue, UNSEEN);
 	else if (state == RF_VM_SEALED)
 		atomic_store(&overdue, NOT_DUE);
@@ -218,6 +220,8 @@ static int seal_rule(const struct rf_msg_seal *m)
 	return -EINVAL;
 }
 
+static const uint8_t no_note[32];
+
 int rf_life_seal(const struct rf_msg_seal *m, uint64_t *ns)
 {
 	int err;
@@ -237,8 +241,12 @@ int rf_life_seal(const struct rf_msg_seal *m, uint64_t *ns)
 		life.again = m->how == RF_SEAL_KEPT;
 		if (life.again)
 			memcpy(life.note, rf_board->kept_note, sizeof(life.note));
+		else if (memcmp(m->note, no_note, sizeof(no_note)))
+			memcpy(life.note, m->note, sizeof(life.note));
 		rf_board_begin();
-		rf_board->image = m->image;
+		if (!life.again) /* else it lies where it lay: what the guest says now is no matter
+				  */
+			rf_board->image = m->image;
 		rf_board->kept_entry = 0;
 		rf_board_end();
 		take(RF_LIFE_SEAL);
@@ -426,7 +434,7 @@ static enum rf_life_event what_was_loaded(bool *announces)
 		bool by_vmm = atomic_load(&v->loaded);
 		struct rf_cpu_state s;
 
-		if (!by_vmm && rf_vcpu_gone(v))
+		if (!by_vmm && atomic_load(&v->parked))
 			continue;
 		look(v, &s);
 		/* A guest can leave long mode, and make its entry 0: that it did is no reset. */

@@ -173,7 +173,7 @@ static int overlay_remove(struct rf_memslots *m, struct rf_overlay *o)
 		o->ids[space] = UINT32_MAX;
 	}
 	if (o->map)
-		munmap(o->map, o->map_size);
+		rf_munmap(o->map, o->map_size);
 	return 0;
 }
 

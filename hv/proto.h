@@ -261,9 +261,9 @@ struct rf_region {
  * sealed before a release is kept until another kernel is sealed.
  */
 enum rf_seal_how {
-	RF_SEAL_NOW = 0,   /* the bytes that are there. -EEXIST: these regions, with this entry, are
-			      kept */
-	RF_SEAL_KEPT = 1,  /* the bytes and pins that are kept. -ENOENT: these regions are not */
+	RF_SEAL_NOW = 0,   /* the bytes that are there. -EEXIST: these regions are kept */
+	RF_SEAL_KEPT = 1,  /* the bytes and pins that are kept. -ENOENT: these regions are not;
+			      -EPERM:  they are, with another entry */
 	RF_SEAL_FRESH = 2, /* as NOW: the monitor knows that the kernel was booted anew */
 };
 
@@ -271,9 +271,10 @@ struct rf_msg_seal {
 	struct rf_msg h;
 	uint64_t kernel; /* as in rf_msg_watch: a reset in between makes it stale */
 	struct rf_region
-		image;	/* of the whole kernel, not sealed: kept for a monitor that takes over */
-	uint32_t count; /* 1..RF_SEAL_MAX */
-	uint32_t how;	/* enum rf_seal_how */
+		image;	  /* of the whole kernel, not sealed: kept for a monitor that takes over */
+	uint32_t count;	  /* 1..RF_SEAL_MAX */
+	uint32_t how;	  /* enum rf_seal_how */
+	uint8_t note[32]; /* as rf_msg_watch's, of a kernel that was not watched; zeroes: none */
 	struct rf_region regions[RF_SEAL_MAX];
 };
 

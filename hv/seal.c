@@ -62,7 +62,7 @@ void rf_seal_forget(void)
 {
 	while (nr_kept) {
 		nr_kept--;
-		munmap(kept[nr_kept].map, kept[nr_kept].map_size);
+		rf_munmap(kept[nr_kept].map, kept[nr_kept].map_size);
 	}
 }
 
@@ -122,7 +122,7 @@ static int allocate(const struct rf_region *regions, uint32_t count, struct rf_o
 
 		if (err) {
 			while (i--)
-				munmap(out[i].map, out[i].map_size);
+				rf_munmap(out[i].map, out[i].map_size);
 			return err;
 		}
 		out[i].gva = regions[i].gva;

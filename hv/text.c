@@ -374,7 +374,7 @@ int rf_text_use(int fd)
 		return -errno;
 	pthread_mutex_lock(&rf_vm.lock);
 	if (table)
-		munmap((void *)(uintptr_t)table, sizeof(*table));
+		rf_munmap((void *)(uintptr_t)table, sizeof(*table));
 	table = next;
 	pthread_mutex_unlock(&rf_vm.lock);
 	return 0;

@@ -47,13 +47,6 @@ int rf_vcpu_create(uintptr_t id, struct rf_arch_vcpu *arch)
 	return fd;
 }
 
-bool rf_vcpu_gone(const struct rf_vcpu *v)
-{
-	int tid = atomic_load(&v->tid);
-
-	return tid && syscall(SYS_tgkill, getpid(), tid, 0) && errno == ESRCH;
-}
-
 struct rf_vcpu *rf_vcpu_of(int fd)
 {
 	static __thread struct rf_vcpu *mine;
@@ -68,6 +61,23 @@ struct rf_vcpu *rf_vcpu_of(int fd)
 
 _Static_assert(sizeof(((struct rf_saved_exit *)0)->data) == sizeof(((struct kvm_run *)0)->padding),
 	       "the union of kvm_run is 256 bytes");
+
+void rf_vcpu_mapped(int fd, void *run)
+{
+	struct rf_vcpu *v = rf_vcpu_of(fd);
+
+	if (!v)
+		return;
+	atomic_store(&v->vmm_run, run);
+	atomic_store(&v->parked, false);
+}
+
+void rf_vcpu_unmapped(const void *run)
+{
+	RF_EACH_VCPU(v)
+	if (run && atomic_load(&v->vmm_run) == run)
+		atomic_store(&v->parked, true);
+}
 
 void rf_exit_save(const struct rf_vcpu *v, struct rf_saved_exit *s)
 {

@@ -56,15 +56,21 @@ struct rf_vcpu {
 	atomic_int kicked; /* our signal handler raised immediate_exit */
 	struct rf_wait wait;
 	/* The VMM's own loads of state, for life.c; its ioctls on one vCPU do not overlap. */
-	atomic_bool loaded; /* the VMM has loaded what no guest makes it load */
-	bool exited;	    /* its last KVM_RUN ended in an exit that the VMM deals with */
+	atomic_bool loaded;	 /* the VMM has loaded what no guest makes it load */
+	atomic_bool parked;	 /* the VMM has unplugged it */
+	_Atomic(void *) vmm_run; /* where the VMM has its kvm_run */
+	bool exited;		 /* its last KVM_RUN ended in an exit that the VMM deals with */
 	struct kvm_guest_debug vmm_debug;
 };
 
 extern struct rf_vcpu rf_vcpus[RF_MAX_VCPUS];
 unsigned rf_vcpu_count(void);
-/* Its thread has ended: the VMM has unplugged it, though KVM still has it. */
-bool rf_vcpu_gone(const struct rf_vcpu *v);
+/*
+ * The VMM has mapped the kvm_run of the vCPU with that descriptor, or unmapped it: then it has
+ * unplugged the vCPU, which KVM still has (QEMU accel/kvm/kvm-all.c kvm_destroy_vcpu() parks it).
+ */
+void rf_vcpu_mapped(int fd, void *run);
+void rf_vcpu_unmapped(const void *run);
 /* `v` goes through all vCPUs that there are. */
 #define RF_EACH_VCPU(v)                                                                            \
 	for (struct rf_vcpu *v = rf_vcpus, *v##_end = rf_vcpus + rf_vcpu_count(); v < v##_end; v++)

@@ -105,7 +105,7 @@ int rf_watch_arm(uint64_t gpa, uint32_t len, uint64_t value)
 	else if (syscall(SYS_mprotect, o.copy, RF_PAGE_SIZE, PROT_READ))
 		err = -errno;
 	if (err) {
-		munmap(o.map, o.map_size);
+		rf_munmap(o.map, o.map_size);
 	} else {
 		watch.armed = true;
 		watch.gpa = gpa;

@@ -54,6 +54,8 @@ static int find_kernel(struct rf_guest *g, uint64_t lstar, uint64_t cr3, uint64_
 
 	rf_guest_forget(g);
 	g->paging = rf_paging_of(cr3, cr4);
+	g->cr3 = cr3;
+	g->cr4 = cr4;
 	if (sealed) {
 		const struct rf_image image = { rf_gva_of(sealed->image.gva),
 						rf_gpa_of(sealed->image.gpa), sealed->image.size };
@@ -246,6 +248,7 @@ static int seal(struct rf_guest *g, enum rf_seal_how how, const char *outcome)
 	int err = plan(g, &m);
 
 	m.how = how;
+	memcpy(m.note, g->note, sizeof(m.note));
 
 	if (!err && !m.count)
 		return rf_note(g, "seal", "nothing is sealed",
@@ -271,6 +274,11 @@ static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char
 
 	if (err == -ECONNRESET)
 		return err;
+	/* A reset came between and dropped the question: nothing is ended, and no line says so. */
+	if (err == -ESTALE)
+		return rf_answer(g, ev, RF_VERDICT_KILL);
+	if (err == -EPERM)
+		why = "the frames of the kernel that was sealed here, with another entry";
 	snprintf(line, sizeof(line), "%s: %s", what, why && *why ? why : strerror(-err));
 	rf_complain(g, "%s; the VM is ended", line);
 	rf_note(g, "monitor", "the VM is ended", line);
@@ -310,27 +318,66 @@ static bool known_note(const uint8_t note[32])
 	return memcmp(note, none, sizeof(none)) != 0;
 }
 
+/*
+ * What is sealed already: the fence knows where it lies, no guest page table is asked, and symbols,
+ * types and tables are read from sealed memory alone.
+ */
+static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uint64_t lstar,
+		     uint64_t cr3, uint64_t cr4, uint64_t event, const char *outcome,
+		     struct rf_diag *diag)
+{
+	int err = find_kernel(g, lstar, cr3, cr4, event, info, diag);
+
+	if (err)
+		return err;
+	/* Before any text is read. */
+	g->traps_count = info->traps_count;
+	memcpy(g->traps, info->traps, sizeof(g->traps));
+	memcpy(g->tables_digest, info->traps_note, sizeof(g->tables_digest));
+	err = take_regions(g, info->regions, info->regions_count, outcome);
+	if (!err)
+		err = keep_registers(g);
+	/* Another kernel is announced, or a reset came between: their events are on the way, and
+	 * what is pinned stays so. */
+	return err == -ESTALE ? 0 : err;
+}
+
 #define SEALED_AGAIN 1
 
 /*
- * What the text is now, into the watch's note. The kernel that was sealed last, at the same place
+ * What the text is now, into g->note. The kernel that was sealed last, at the same place
  * with the same entry, gets its sealed bytes back unless it was booted anew: SEALED_AGAIN.
  */
-static int first_look(struct rf_guest *g, struct rf_msg_watch *watch)
+static int first_look(struct rf_guest *g)
 {
+	struct rf_diag diag = { "" };
 	struct rf_backend_info info;
-	int err = measure_text(g, watch->note);
+	struct rf_msg_seal m;
+	int err = measure_text(g, g->note);
 
 	if (!err)
 		err = g->hv->ops->info(g->hv, &info);
-	if (err || info.kept_entry != g->lstar)
+	if (err || !info.kept_entry)
 		return err;
-	if (known_note(info.kept_note) && !memcmp(info.kept_note, watch->note, 32)) {
+	if (known_note(info.kept_note) && !memcmp(info.kept_note, g->note, sizeof(g->note))) {
 		g->seal_how = RF_SEAL_FRESH;
 		return 0;
 	}
-	err = seal(g, RF_SEAL_KEPT, "sealed again, with the bytes it had");
-	return err == -ENOENT ? 0 : err ? err : SEALED_AGAIN;
+	err = plan(g, &m);
+	m.how = RF_SEAL_KEPT;
+	if (!err && m.count)
+		err = g->hv->ops->seal(g->hv, &m, &g->seal_ns);
+	if (!err && m.count)
+		err = g->hv->ops->info(g->hv, &info);
+	if (err || !m.count)
+		return err == -ENOENT ? 0 : err;
+	/* What was read so far was read from memory that anybody could write. */
+	err = take_over(g, &info, g->lstar, g->cr3, g->cr4, g->kernel_event,
+			"sealed again, with the bytes it had", &diag);
+	if (err)
+		return err;
+	rf_notify(g, "sealed");
+	return SEALED_AGAIN;
 }
 
 /* From the kernel found to its seal. armed: the fence watches already, for an earlier monitor. */
@@ -345,7 +392,8 @@ static int await_running(struct rf_guest *g, bool armed)
 	 */
 	g->seal_how = armed ? RF_SEAL_FRESH : RF_SEAL_NOW;
 	if (!find_state(g, &watch)) {
-		err = armed ? 0 : first_look(g, &watch);
+		err = armed ? 0 : first_look(g);
+		memcpy(watch.note, g->note, sizeof(watch.note));
 		if (!err && !armed)
 			err = g->hv->ops->watch(g->hv, &watch);
 		/* A restored or migrated guest: its kernel runs already. */
@@ -355,6 +403,9 @@ static int await_running(struct rf_guest *g, bool armed)
 		}
 		return err == SEALED_AGAIN ? 0 : err;
 	}
+	err = armed ? 0 : first_look(g);
+	if (err)
+		return err == SEALED_AGAIN ? 0 : err;
 	/* What could never be sealed is not waited for. */
 	err = rodata_bounds(g, &start, &end);
 	if (!err)
@@ -372,26 +423,7 @@ static int await_running(struct rf_guest *g, bool armed)
 		"made rodata read-only, and user code may have run by then");
 }
 
-/* What an earlier monitor sealed: the fence knows where it lies, no guest page table is asked. */
-static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uint64_t lstar,
-		     uint64_t cr3, uint64_t cr4, uint64_t event, struct rf_diag *diag)
-{
-	int err = find_kernel(g, lstar, cr3, cr4, event, info, diag);
-
-	if (err)
-		return err;
-	/* Before any text is read. */
-	g->traps_count = info->traps_count;
-	memcpy(g->traps, info->traps, sizeof(g->traps));
-	memcpy(g->tables_digest, info->traps_note, sizeof(g->tables_digest));
-	err = take_regions(g, info->regions, info->regions_count,
-			   "still sealed; this monitor took over");
-	if (!err)
-		err = keep_registers(g);
-	/* Another kernel is announced, or a reset came between: their events are on the way, and
-	 * what is pinned stays so. */
-	return err == -ESTALE ? 0 : err;
-}
+#define TAKEN_OVER "still sealed; this monitor took over"
 
 static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 {
@@ -407,7 +439,7 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 		return rf_judge_late_msr(g, ev);
 	/* Sealed, no kernel known: who sealed it as it was restored died before the answer. */
 	if (info.state == RF_VM_SEALED)
-		err = take_over(g, &info, ev->msr.value, r->cr3, r->cr4, ev->id, &diag);
+		err = take_over(g, &info, ev->msr.value, r->cr3, r->cr4, ev->id, TAKEN_OVER, &diag);
 	else
 		err = find_kernel(g, ev->msr.value, r->cr3, r->cr4, ev->id, NULL, &diag);
 	if (err)
@@ -424,9 +456,15 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 		   : rf_answer(g, ev, verdict);
 }
 
+static const char sealed_first[] = "sealed before the first user instruction";
+/* Memory was the guest's own between its reset and now: what is sealed is what it has made of it.
+ */
+static const char sealed_anew[] = "sealed after a reset, as a kernel that was booted anew";
+
 static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
 {
-	int err = g->kernel ? seal(g, g->seal_how, "sealed before the first user instruction")
+	int err = g->kernel ? seal(g, g->seal_how,
+				   g->seal_how == RF_SEAL_FRESH ? sealed_anew : sealed_first)
 			    : -ENOENT;
 
 	if (!err)
@@ -563,7 +601,8 @@ int rf_guest_resume(struct rf_guest *g)
 	if (err || !info.kernel || info.state == RF_VM_HALTED)
 		return err;
 	if (info.state == RF_VM_SEALED)
-		err = take_over(g, &info, info.lstar, info.cr3, info.cr4, info.kernel, &diag);
+		err = take_over(g, &info, info.lstar, info.cr3, info.cr4, info.kernel, TAKEN_OVER,
+				&diag);
 	else
 		err = find_kernel(g, info.lstar, info.cr3, info.cr4, info.kernel, NULL, &diag);
 	if (err)

@@ -55,6 +55,8 @@ struct rf_guest {
 	uint64_t kernel_event; /* names the kernel to the fence */
 	uint64_t lstar;
 	enum rf_seal_how seal_how; /* when its moment comes */
+	uint8_t note[32];	   /* of its text as it showed itself */
+	uint64_t cr3, cr4;	   /* of the vCPU that announced it */
 	uint32_t regions_count;
 	struct rf_measured regions[RF_SEAL_MAX];
 	bool arrived;	       /* it ran already when the VMM loaded it */

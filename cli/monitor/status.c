@@ -37,6 +37,7 @@ static const char *const counter_names[RF_COUNTERS] = {
 	[RF_COUNT_TRAP] = "traps",
 	[RF_COUNT_POKED] = "poked",
 	[RF_COUNT_LOOK] = "looks",
+	[RF_COUNT_UNTOLD] = "untold",
 };
 
 /* Read from /proc/self/statm, opened before the sandbox closed. */

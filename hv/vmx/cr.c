@@ -51,7 +51,7 @@ static struct rf_cr_page *map(const char *text)
 	if (p == MAP_FAILED)
 		return NULL;
 	if (p->magic != RF_CR_MAGIC || p->revision != RF_CR_REVISION) {
-		munmap(p, sizeof(*p));
+		rf_munmap(p, sizeof(*p));
 		return NULL;
 	}
 	close((int)fd);

@@ -290,10 +290,11 @@ void two_backends(void)
 	vm.ram[SEALED] ^= 0xff;
 	get_log(1);
 	CHECK(dirty(1, 0x1000) && !dirty(1, 0) && !dirty(1, 0x2000));
-	CHECK_EQ(monitor_heals()->head, 2);
-	CHECK_EQ(listed(0).gpa, SEALED);
-	CHECK_EQ(listed(1).gpa, CUT + 0x1000);
+	CHECK_EQ(monitor_heals()->head, 1); /* what is asked for is healed: the rest is in its turn */
+	CHECK_EQ(listed(0).gpa, CUT + 0x1000);
 	get_log(0);
+	CHECK_EQ(monitor_heals()->head, 2);
+	CHECK_EQ(listed(1).gpa, SEALED);
 	CHECK(dirty(0, SEALED) && !dirty(0, SEALED + 0x1000));
 	halves_hold(SEALED, PATTERN(SEALED));
 	halves_hold(CUT + 0x1000, PATTERN(CUT + 0x1000));

@@ -562,8 +562,10 @@ void kept_until_another(void)
 	/* And again, with another entry. */
 	machine_reset();
 	CHECK_EQ(monitor_board()->kept_entry, KERNEL_ENTRY);
-	kernel = starts_at(OTHER_ENTRY);
-	CHECK_EQ(monitor_seal(kernel, both_regions, 1), 0);
+	kernel = starts_at(OTHER_ENTRY); /* who wakes a kernel up says which: none but its own gets it */
+	CHECK_EQ(monitor_seal(kernel, both_regions, 1), -EEXIST);
+	CHECK_EQ(monitor_seal_again(kernel, both_regions, 1), -EPERM);
+	CHECK_EQ(monitor_seal_how(kernel, both_regions, 1, RF_SEAL_FRESH), 0);
 	goes_on(kernel);
 	machine_reset();
 	CPU_DO(c, l_store, .rdi = SEALED, .rcx = 0x777);

@@ -82,6 +82,8 @@ long syscall(long number, ...)
 	one = va_arg(ap, unsigned long);
 	two = va_arg(ap, unsigned long);
 	three = va_arg(ap, unsigned long);
+	if (number == SYS_munmap)
+		return munmap((void *)one, two);
 	if (number == SYS_mmap) {
 		int flags = va_arg(ap, int);
 
@@ -453,9 +455,10 @@ static void healed_before_it_is_read(void **state)
 	dirty(0);
 	dirty(1);
 	b[5]++;
-	assert_int_equal(dirty(0), 0); /* asked about the other one, and all is healed */
-	assert_int_equal(b[5], was);
+	assert_int_equal(dirty(0), 0);
+	assert_int_equal(b[5], (uint8_t)(was + 1)); /* asked about the other one */
 	assert_int_equal(dirty(1), 1u << 0);
+	assert_int_equal(b[5], was);
 	/* Not where what differs is a load that nobody has judged yet. */
 	b[5]++;
 	{

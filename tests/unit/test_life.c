@@ -53,6 +53,8 @@ long syscall(long number, ...)
 	for (int i = 0; i < 5; i++)
 		a[i] = va_arg(ap, unsigned long);
 	va_end(ap);
+	if (number == SYS_munmap)
+		return munmap((void *)a[0], a[1]);
 	if (number == SYS_mmap)
 		return (long)mmap((void *)a[0], a[1], (int)a[2], (int)a[3], (int)a[4], 0);
 	if (number == SYS_mprotect)
@@ -173,7 +175,7 @@ static void drop(struct rf_vcpu *v)
 
 static void cpu(uint32_t n, enum rf_vcpu_class class, uint64_t entry)
 {
-	arch.cpu[n] = (struct rf_cpu_state){ class, entry };
+	arch.cpu[n] = (struct rf_cpu_state){ class, entry, class == RF_CPU_KERNEL };
 }
 
 static unsigned tells;
@@ -825,13 +827,17 @@ static void kept_until_another_is_sealed(void **state)
 	assert_int_equal(pin(id), 0);
 	assert_false(arch.pin_again);
 	reset();
-	/* Another kernel at that place is another kernel; then nothing of the first is left. */
+	/* Another entry there is what whoever woke the kernel up says: it gets nothing, nor may it be
+	 * sealed over. Booted anew it may; then nothing of the first is left. */
 	id = kernel(0, OTHER_ENTRY);
-	assert_int_equal(seal(id, RF_SEAL_NOW), 0);
+	assert_int_equal(seal(id, RF_SEAL_NOW), -EEXIST);
+	assert_int_equal(seal(id, RF_SEAL_KEPT), -EPERM);
+	assert_int_equal(seal(id, RF_SEAL_FRESH), 0);
 	reset();
 	assert_int_equal(file.board.kept_entry, OTHER_ENTRY);
 	id = kernel(0, ENTRY);
-	assert_int_equal(seal(id, RF_SEAL_NOW), 0);
+	assert_int_equal(seal(id, RF_SEAL_KEPT), -EPERM);
+	assert_int_equal(seal(id, RF_SEAL_FRESH), 0);
 }
 
 /* By the announced entry as well: a kernel is sealed before its answer where it runs already. */
@@ -1123,7 +1129,7 @@ static void kept_twice(void **state)
 		assert_int_equal(file.board.kept_entry, ENTRY);
 	}
 	ev = announce(0, OTHER_ENTRY);
-	assert_int_equal(seal_held(ev.id, RF_SEAL_KEPT), -ENOENT);
+	assert_int_equal(seal_held(ev.id, RF_SEAL_KEPT), -EPERM);
 	ev = announce(0, ENTRY);
 	assert_int_equal(seal_held(ev.id, RF_SEAL_KEPT), 0);
 	assert_memory_equal(rf_guestmem.overlays[0].copy, text, TEXT_SIZE);

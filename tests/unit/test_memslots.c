@@ -106,14 +106,17 @@ long syscall(long number, ...)
 {
 	va_list ap;
 	int fd, err;
-	unsigned long request;
+	unsigned long request, fd_or_at;
 	void *arg;
 
 	va_start(ap, number);
-	fd = va_arg(ap, int);
+	fd_or_at = va_arg(ap, unsigned long);
 	request = va_arg(ap, unsigned long);
 	arg = va_arg(ap, void *);
 	va_end(ap);
+	fd = (int)fd_or_at;
+	if (number == SYS_munmap)
+		return munmap((void *)(uintptr_t)fd_or_at, request);
 	assert_int_equal(number, SYS_ioctl);
 	if (fail_after == 0)
 		err = -ENOMEM;
