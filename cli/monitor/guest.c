@@ -463,10 +463,11 @@ static const char sealed_anew[] = "sealed after a reset, as a kernel that was bo
 
 static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
 {
-	int err = g->kernel ? seal(g, g->seal_how,
-				   g->seal_how == RF_SEAL_FRESH ? sealed_anew : sealed_first)
-			    : -ENOENT;
+	struct rf_backend_info info;
+	int err = g->kernel ? g->hv->ops->info(g->hv, &info) : -ENOENT;
 
+	if (!err)
+		err = seal(g, g->seal_how, info.kept_entry ? sealed_anew : sealed_first);
 	if (!err)
 		err = rf_measure_booted(g);
 	/* Whoever sealed died before the answer. The regions came with rf_guest_resume(). */
