@@ -1,4 +1,5 @@
-UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_guestmem test_life
+UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_guestmem test_life \
+	test_run test_handle
 test_split_SRCS = tests/unit/test_split.c hv/split.c
 test_decode_SRCS = tests/unit/test_decode.c hv/vmx/decode.c
 test_proto_SRCS = tests/unit/test_proto.c hv/proto.c
@@ -14,3 +15,6 @@ test_text_SRCS = tests/unit/test_text.c $(TEXT_SRCS)
 test_guestmem_SRCS = tests/unit/test_guestmem.c tests/unit/fake_vcpus.c hv/board.c hv/guestmem.c hv/memslots.c hv/split.c \
 	hv/seal.c
 test_life_SRCS = tests/unit/test_life.c hv/life.c hv/life_table.c hv/seal.c hv/watch.c $(TEXT_SRCS)
+# What stands above the parts: all of them are made up in the test.
+test_run_SRCS = tests/unit/test_run.c hv/run.c
+test_handle_SRCS = tests/unit/test_handle.c hv/handle.c

@@ -1171,6 +1171,9 @@ static void answered_too_late(void **state)
 	assert_int_equal(rf_life_state(), RF_VM_BOOTING);
 	assert_int_equal(rf_life_known_entry(), 0);
 	assert_int_equal(watch(other.id, 1), -ESTALE);
+	/* Its question got its id before the release, and is announced after it. */
+	rf_life_announced(&rf_vcpus[1], other.id, OTHER_ENTRY);
+	assert_int_equal(watch(other.id, 1), -ESTALE);
 	/* The next kernel is sealed: no kexec of the one before ends that. */
 	ev = announce(0, ENTRY);
 	rf_life_known(&ev);
@@ -1185,6 +1188,20 @@ static void answered_too_late(void **state)
 	settle();
 	assert_false(rf_life_denied(&ev));
 	assert_int_equal(may(0), RF_MAY_ANNOUNCE);
+}
+
+static void out_of_the_table(void **state)
+{
+	for (unsigned s = 0; s < RF_VM_STATES + 2; s++)
+		for (unsigned e = 0; e < RF_LIFE_EVENTS + 2; e++) {
+			struct rf_life_step step;
+
+			if (s < RF_VM_STATES && e < RF_LIFE_EVENTS)
+				continue;
+			step = rf_life_step((enum rf_vm_state)s, (enum rf_life_event)e);
+			assert_int_equal(step.next, s);
+			assert_int_equal(step.action, RF_LIFE_REFUSE);
+		}
 }
 
 /* --- kexec
@@ -1310,6 +1327,7 @@ int main(void)
 		T(announced_and_loaded),
 		T(nobody_is_left),
 		T(answered_too_late),
+		T(out_of_the_table),
 		T(handed_over),
 		T(unsealed),
 	};
