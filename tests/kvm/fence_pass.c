@@ -249,6 +249,111 @@ void signal_mask(void)
 	CHECK_EQ(cpu_ioctl(&vm.cpus[1], KVM_SET_SIGNAL_MASK, NULL), 0);
 }
 
+/* A real-time signal that the VMM handles is not taken from it. */
+static atomic_int heard;
+
+static void hears(int sig)
+{
+	atomic_fetch_add(&heard, 1);
+}
+
+void signal_of_the_vmm(void)
+{
+	struct sigaction act = { .sa_handler = hears }, now;
+
+	machine_need_kvm();
+	for (int sig = SIGRTMAX - 1; sig > SIGRTMAX - 4; sig--)
+		CHECK_EQ(sigaction(sig, &act, NULL), 0);
+	act.sa_handler = SIG_IGN;
+	CHECK_EQ(sigaction(SIGRTMAX - 4, &act, NULL), 0);
+	sealed_machine(1);
+	CHECK_EQ(rf_gate_signal(), SIGRTMAX - 5);
+	for (int sig = SIGRTMAX - 1; sig > SIGRTMAX - 4; sig--) {
+		CHECK_EQ(sigaction(sig, NULL, &now), 0);
+		CHECK(now.sa_handler == hears);
+		raise(sig);
+	}
+	CHECK_EQ(atomic_load(&heard), 3);
+	raise(SIGRTMAX - 4);
+	/* One more VM that is refused takes no other. */
+	CHECK_EQ(machine_try(), -1);
+	CHECK_EQ(rf_gate_signal(), SIGRTMAX - 5);
+}
+
+static void *seals_beside(void *arg)
+{
+	uint64_t kernel = *(uint64_t *)arg;
+
+	await_change(DATA + 64, 0);
+	CHECK_EQ(seal_both(kernel), 0);
+	vm.ram[DATA] = 1;
+	return NULL;
+}
+
+/* A vCPU runs on one thread, then on another, and on the first again: a kick goes to the one it is
+ * on. */
+void thread_changes(void)
+{
+	struct kvm_regs r = { .rdi = DATA, .rsi = DATA + 64, .rflags = 2, .rsp = STACK + 0x2000 };
+	uint64_t kernel;
+	pthread_t thread;
+	struct cpu *c;
+	int result;
+
+	protected_machine(2);
+	fill_pattern();
+	memset(vm.ram + DATA, 0, 0x1000);
+	c = &vm.cpus[1];
+	kernel = kernel_starts(0);
+	c->run->immediate_exit = 1;
+	CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), -1); /* on this thread */
+	CHECK_EQ(errno, EINTR);
+	CHECK_EQ(c->run->exit_reason, KVM_EXIT_INTR);
+	c->run->immediate_exit = 0;
+	guest_read(c, DATA); /* on another one */
+	memcpy(vm.ram + cpu_code(c), p_spin, (size_t)(p_spin_end - p_spin));
+	r.rip = cpu_code(c);
+	CHECK_EQ(cpu_ioctl(c, KVM_SET_REGS, &r), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, seals_beside, &kernel), 0);
+	do
+		result = cpu_ioctl(c, KVM_RUN, NULL);
+	while (result < 0 && errno == EINTR);
+	CHECK_EQ(result, 0);
+	CHECK_EQ(c->run->exit_reason, KVM_EXIT_HLT);
+	pthread_join(thread, NULL);
+	kernel_goes_on(kernel);
+	CHECK(monitor_count(RF_COUNT_EINTR) >= 2);
+	/* What the VMM raises itself, only the VMM lowers, whatever kicks there were. */
+	for (int i = 0; i < 3; i++) {
+		c->run->immediate_exit = 1;
+		CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), -1);
+		CHECK_EQ(errno, EINTR);
+		CHECK_EQ(c->run->immediate_exit, 1);
+	}
+	c->run->immediate_exit = 0;
+}
+
+/* The VMM gets its thread while a question is open: what KVM_RUN exited for is not its business. */
+void interrupted_says_so(void)
+{
+	uint64_t kernel;
+	struct cpu *c;
+
+	protected_machine(1);
+	c = &vm.cpus[0];
+	kernel = kernel_starts(0);
+	cpu_stop(c);
+	CHECK_EQ(c->run->exit_reason, KVM_EXIT_INTR);
+	c->run->immediate_exit = 1;
+	CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), -1);
+	CHECK_EQ(errno, EINTR);
+	CHECK_EQ(c->run->exit_reason, KVM_EXIT_INTR);
+	c->run->immediate_exit = 0;
+	monitor_allow(kernel);
+	CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), 0);
+	CHECK_EQ(c->run->exit_reason, KVM_EXIT_HLT);
+}
+
 #define KICKS 1000
 
 static atomic_int wanted, taken, over;

@@ -56,6 +56,7 @@ typedef void scenario(void);
 scenario not_asked, no_monitor, foreign_monitor, other_revision, refusing_monitor, second_vm;
 scenario capabilities, lstar_allowed, lstar_denied, kernel_id_survives_a_denied_write;
 /* fence_pass.c */
+scenario signal_of_the_vmm, thread_changes, interrupted_says_so;
 scenario exits_pass, vmm_msr_filter, vmm_msr_filter_with_exits, vmm_debugs, signal_mask, vmm_kicks;
 scenario devices_over_sealed;
 /* fence_watch.c */
@@ -87,6 +88,7 @@ scenario looks_like_reset, told_in_order;
 /* fence_device.c */
 scenario healed_by_command, healed_by_dirty_log, healed_when_stopped, heals_hide_traps, two_backends;
 /* fence_text.c */
+scenario denied_half_way;
 scenario settle_without_entry, settle_ends, settle_with_entry, restore_beside_denied_lstar;
 scenario restore_with_all_held, probe_over_trap, observed_over_trap, reload_adopted;
 scenario reload_misfits, reload_is_not_healed, table_changes_meanwhile, settled_by_two;
