@@ -449,10 +449,24 @@ static int coalesced(unsigned long request, uint64_t addr, uint32_t size, uint32
 
 void devices_over_sealed(void)
 {
+	uint64_t kernel;
+	struct kvm_ioeventfd early = { .addr = SEALED + 0x200, .len = 8 };
 	struct cpu *c;
 
-	sealed_machine(1);
+	protected_machine(1);
+	fill_pattern();
+	early.fd = eventfd(0, EFD_CLOEXEC);
+	CHECK_EQ(rf_fence_ioctl(vm.vm, KVM_IOEVENTFD, &early), 0);
+	kernel = kernel_starts(0);
+	CHECK_EQ(seal_both(kernel), 0);
+	kernel_goes_on(kernel);
 	c = &vm.cpus[0];
+	/* One of before the seal may go, and does not come back. */
+	early.flags = KVM_IOEVENTFD_FLAG_DEASSIGN;
+	CHECK_EQ(rf_fence_ioctl(vm.vm, KVM_IOEVENTFD, &early), 0);
+	early.flags = 0;
+	CHECK_EQ(rf_fence_ioctl(vm.vm, KVM_IOEVENTFD, &early), -1);
+	CHECK_EQ(errno, EEXIST);
 	for (uint32_t len = 0; len <= 8; len = len ? len * 2 : 1) {
 		CHECK_EQ(ioeventfd(SEALED + 0x100, len, 0), -1);
 		CHECK_EQ(errno, EEXIST);

@@ -53,6 +53,7 @@ void ends_the_vm(void (*body)(void), const char *said);
 
 typedef void scenario(void);
 /* fence_start.c */
+scenario hidden_memory;
 scenario not_asked, no_monitor, foreign_monitor, other_revision, refusing_monitor, second_vm;
 scenario capabilities, lstar_allowed, lstar_denied, kernel_id_survives_a_denied_write;
 /* fence_pass.c */
@@ -97,6 +98,7 @@ scenario observed_lstar, exit_before_tables, rules_forbid_stores, rules_forbid_k
 scenario rules_let_kexec, rules_of_the_first, monitor_does_not_read, questions_wait_for_room;
 scenario unsealed_told_once, unsealed_none;
 /* fence_known.c */
+scenario refusals_stand;
 scenario refused_ioctls, unknown_ioctls, unknown_capabilities, userfaultfd_refused;
 scenario passed_ioctls;
 /* fence_combined.c */
