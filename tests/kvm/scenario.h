@@ -78,6 +78,7 @@ scenario text_poked, poke_rules, kexec_denied, kexec_let, kexec_keeps;
 scenario monitor_dies_before_verdict, monitor_restarts_sealed, stale_seals, reset_while_held;
 scenario reset_while_kernel_held;
 /* fence_pins.c */
+scenario pinned_sysenter;
 scenario pinned_msr, pinned_bits, asked_msr, pin_rules, pins_beside_a_filter, reset_unpins;
 /* fence_cr.c */
 scenario cr_put_back, cr_put_back_late, cr_lost_signal, cr_observed, cr_compared, cr_rules, cr_bad_page;

@@ -121,6 +121,7 @@ static const struct {
 	S(pinned_msr),
 	S(pinned_bits),
 	S(asked_msr),
+	S(pinned_sysenter),
 	S(pin_rules),
 	S(pins_beside_a_filter),
 	S(reset_unpins),
