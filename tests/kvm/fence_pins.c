@@ -259,6 +259,7 @@ void pins_beside_a_filter(void)
 
 void reset_unpins(void)
 {
+	struct rf_msg_pin m;
 	struct cpu *c;
 
 	pinned_machine(1);
@@ -269,4 +270,13 @@ void reset_unpins(void)
 	CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
 	CHECK_EQ(writes(c, STAR, 5), 0);
 	CHECK_EQ(msr(c, STAR), 5);
+	/* What the next kernel has counts, and not what the last one had: it is sealed anew. */
+	m = pins(kernel_starts(monitor_events()));
+	CHECK_EQ(seal_both_fresh(m.kernel), 0);
+	kernel_goes_on(m.kernel);
+	CHECK_EQ(monitor_command(&m.h), 0);
+	monitor_set_judge(deny_msrs);
+	CHECK_EQ(writes(c, STAR, 5), 0);
+	CHECK_EQ(writes(c, STAR, 0), 13);
+	CHECK_EQ(monitor_last_event(RF_EVENT_MSR).msr.pinned, 5);
 }

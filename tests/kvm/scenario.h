@@ -103,6 +103,7 @@ scenario refusals_stand;
 scenario refused_ioctls, unknown_ioctls, unknown_capabilities, userfaultfd_refused;
 scenario passed_ioctls;
 /* fence_combined.c */
+scenario pat_of_a_fresh_cpu;
 scenario neighbours_for_the_guest, store_runs_into_device, msrs_found_again;
 scenario filter_denies_by_default, pin_without_room, efer_as_cpuid_has_it, all_made_again;
 scenario watch_races_seal, cut_under_load, lldt_of_a_process, tables_stored_into_sealed;

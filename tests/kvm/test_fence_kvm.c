@@ -185,6 +185,7 @@ static const struct {
 	S(neighbours_for_the_guest),
 	S(store_runs_into_device),
 	S(msrs_found_again),
+	S(pat_of_a_fresh_cpu),
 	S(filter_denies_by_default),
 	S(pin_without_room),
 	S(efer_as_cpuid_has_it),
