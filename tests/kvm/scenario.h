@@ -69,6 +69,7 @@ scenario across_regions, user_mode_unemulated;
 /* fence_memory.c */
 scenario dirty_log, vmm_changes_slots, vmm_writes_its_memory, cpu_added_later, reset_releases, sealed_again;
 /* fence_traps.c */
+scenario trap_moved, tables_judged_by_traps, tables_loaded_meanwhile, tables_of_another_kernel;
 scenario traps_planted, traps_refused, trap_allowed, trap_denied, trap_control_registers;
 scenario trap_elsewhere, trap_held, tables_compared, tables_loaded_beside, tables_compared_spinning;
 scenario msrs_compared, mended;
