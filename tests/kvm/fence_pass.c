@@ -249,6 +249,25 @@ void signal_mask(void)
 	CHECK_EQ(cpu_ioctl(&vm.cpus[1], KVM_SET_SIGNAL_MASK, NULL), 0);
 }
 
+/* A VMM that asks for other MSR exits, or for none again: ours stay. */
+void vmm_msr_exits(void)
+{
+	static const uint64_t asks[] = { KVM_MSR_EXIT_REASON_UNKNOWN, KVM_MSR_EXIT_REASON_INVAL, 0 };
+	uint64_t kernel;
+
+	protected_machine(1);
+	fill_pattern();
+	for (size_t i = 0; i < COUNT(asks); i++) {
+		struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_USER_SPACE_MSR, .args = { asks[i] } };
+
+		CHECK_EQ(rf_fence_ioctl(vm.vm, KVM_ENABLE_CAP, &cap), 0);
+		kernel = kernel_starts(monitor_events());
+		kernel_goes_on(kernel);
+		machine_reset();
+		monitor_event(2 * (unsigned)i + 1, RF_EVENT_RESET);
+	}
+}
+
 /* A real-time signal that the VMM handles is not taken from it. */
 static atomic_int heard;
 

@@ -113,6 +113,12 @@ void text_poked(void)
 	CHECK(poke_bytes(SITE, &int3, 1));
 	CHECK_EQ(*sealed_copy(SITE), 0xcc);
 	CHECK_EQ(vm.ram[SITE], 0xcc);
+	/* A legal one whose bytes lie on two pages, which need not be neighbours. */
+	memcpy(vm.ram + DATA + 0x1000 - 2, other + 1, 4);
+	CHECK(!poke(HOW, SITE + 1, DATA + 0x1000 - 2, 4));
+	CHECK(!memcmp(sealed_copy(SITE + 1), nop5 + 1, 4));
+	memmove(vm.ram + DATA + 0x1000 - 4, other + 1, 4);
+	CHECK(poke(HOW, SITE + 1, DATA + 0x1000 - 4, 4)); /* up to a page's end */
 	CHECK(poke_bytes(SITE + 1, other + 1, 4));
 	CHECK(poke_bytes(SITE, other, 1));
 	CHECK(!memcmp(sealed_copy(SITE), other, 5));

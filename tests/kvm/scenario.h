@@ -57,6 +57,7 @@ scenario hidden_memory;
 scenario not_asked, no_monitor, foreign_monitor, other_revision, refusing_monitor, second_vm;
 scenario capabilities, lstar_allowed, lstar_denied, kernel_id_survives_a_denied_write;
 /* fence_pass.c */
+scenario vmm_msr_exits;
 scenario signal_of_the_vmm, thread_changes, interrupted_says_so;
 scenario exits_pass, vmm_msr_filter, vmm_msr_filter_with_exits, vmm_debugs, signal_mask, vmm_kicks;
 scenario devices_over_sealed;

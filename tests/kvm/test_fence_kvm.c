@@ -70,6 +70,7 @@ static const struct {
 	S(exits_pass),
 	S(vmm_msr_filter),
 	S(vmm_msr_filter_with_exits),
+	S(vmm_msr_exits),
 	S(vmm_debugs),
 	S(signal_mask),
 	S(vmm_kicks),
