@@ -59,6 +59,16 @@ static uint64_t writes(struct cpu *c, uint32_t index, uint64_t value)
 	return f.vector;
 }
 
+/* After the first reset, once that is told. */
+static uint64_t next_kernel(void)
+{
+	for (int ms = 0; !monitor_events_of(RF_EVENT_RESET); ms++) {
+		CHECK(ms < 20000);
+		usleep(1000);
+	}
+	return kernel_starts(monitor_events());
+}
+
 static bool deny_msrs(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
 {
 	v->verdict = ev->kind == RF_EVENT_MSR ? RF_VERDICT_DENY : RF_VERDICT_ALLOW;
@@ -163,7 +173,7 @@ void pinned_sysenter(void)
 			m.kernel = sealed_machine(1);
 		} else {
 			machine_reset();
-			m.kernel = kernel_starts(monitor_events());
+			m.kernel = next_kernel();
 			CHECK_EQ(seal_both_fresh(m.kernel), 0);
 			kernel_goes_on(m.kernel);
 		}
@@ -271,7 +281,7 @@ void reset_unpins(void)
 	CHECK_EQ(writes(c, STAR, 5), 0);
 	CHECK_EQ(msr(c, STAR), 5);
 	/* What the next kernel has counts, and not what the last one had: it is sealed anew. */
-	m = pins(kernel_starts(monitor_events()));
+	m = pins(next_kernel());
 	CHECK_EQ(seal_both_fresh(m.kernel), 0);
 	kernel_goes_on(m.kernel);
 	CHECK_EQ(monitor_command(&m.h), 0);
