@@ -830,6 +830,7 @@ static void kept_until_another_is_sealed(void **state)
 	assert_int_equal(seal(id, RF_SEAL_NOW), 0);
 	reset();
 	assert_int_equal(file.board.kept_entry, OTHER_ENTRY);
+	assert_int_equal(file.board.kept_note[0], 0); /* it had no watch: the note was not its own */
 	id = kernel(0, ENTRY);
 	assert_int_equal(seal(id, RF_SEAL_NOW), 0);
 }
@@ -1091,6 +1092,7 @@ static void loaded_before_the_seal(void **state)
 /* The VMM has loaded memory when a command for the kernel that was there comes. */
 static void sealed_while_loaded(void **state)
 {
+	struct rf_msg_seal m;
 	uint64_t id = kernel(0, ENTRY);
 
 	assert_int_equal(watch(id, 1), 0);
@@ -1100,6 +1102,8 @@ static void sealed_while_loaded(void **state)
 	/* As if it had not come: it is announced, and nothing of it is kept. */
 	assert_outcome(settle(), RF_LIFE_ARRIVED, true, 0, 0);
 	assert_int_equal(file.board.kept_entry, 0);
+	m = seal_of(id, RF_SEAL_KEPT);
+	assert_false(rf_seal_is_kept(m.regions, m.count));
 	assert_int_equal(may(0), RF_MAY_ANNOUNCE);
 	id = announce(0, ENTRY).id;
 	assert_int_equal(seal_held(id, RF_SEAL_KEPT), -ENOENT);
