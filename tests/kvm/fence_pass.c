@@ -519,6 +519,9 @@ void devices_over_sealed(void)
 		CHECK_EQ(coalesced(KVM_REGISTER_COALESCED_MMIO, SEALED + 8, 8, 0), -1);
 		CHECK_EQ(coalesced(KVM_REGISTER_COALESCED_MMIO, NOWHERE + 0x1000, 0x1000, 0), 0);
 		CHECK_EQ(coalesced(KVM_UNREGISTER_COALESCED_MMIO, NOWHERE + 0x1000, 0x1000, 0), 0);
+		/* Ports are no memory, whatever their number. */
+		if (rf_fence_ioctl(vm.kvm, KVM_CHECK_EXTENSION, (void *)KVM_CAP_COALESCED_PIO) > 0)
+			CHECK_EQ(coalesced(KVM_REGISTER_COALESCED_MMIO, SEALED + 8, 8, 1), 0);
 	}
 	monitor_set_judge(allow);
 	CPU_DO(c, p_store, .rdi = SEALED + 0x100, .rcx = 1);

@@ -554,6 +554,27 @@ static void not_sealed(void **state)
 	assert_int_equal(file.board.kept_note[31], 5);
 }
 
+/* A store that KVM emulated: it lands, and the VMM's log knows of it, as KVM's does not. */
+static void watched_store(void **state)
+{
+	uint64_t id = kernel(0, ENTRY);
+	uint32_t value = RUNNING;
+	bool hit = true;
+
+	memset(ram + (WORD_GPA - RAM_GPA), 0, 8);
+	assert_int_equal(watch(id, 1), 0);
+	assert_int_equal(rf_guestmem.overlays[0].dirty[0], 0);
+	assert_true(rf_watch_store(rf_gpa_of(WORD_GPA + 4), (const uint8_t *)&value, 4, &hit));
+	assert_false(hit); /* another word */
+	assert_int_equal(rf_guestmem.overlays[0].dirty[0], 1);
+	assert_memory_equal(ram + (WORD_GPA + 4 - RAM_GPA), &value, 4);
+	assert_true(rf_watch_store(rf_gpa_of(WORD_GPA), (const uint8_t *)&value, 4, &hit));
+	assert_true(hit);
+	assert_true(rf_watch_store(rf_gpa_of(WORD_GPA), (const uint8_t *)&value, 4, &hit));
+	assert_false(hit); /* it has it already */
+	assert_memory_equal(ram + (WORD_GPA - RAM_GPA), &value, 4);
+}
+
 /* An announced kernel is not the one in force: who loops on denied ones makes nothing stale. */
 static void announced_and_in_force(void **state)
 {
@@ -1331,6 +1352,7 @@ int main(void)
 		T(announced_and_loaded),
 		T(nobody_is_left),
 		T(answered_too_late),
+		T(watched_store),
 		T(out_of_the_table),
 		T(handed_over),
 		T(unsealed),
