@@ -286,7 +286,7 @@ void msrs_found_again(void)
 	CHECK_EQ(cpu_set_msr(c, SFMASK, 0x47700), 0);
 	add_pin(&pin, STAR, RF_PIN_VALUE, UINT64_MAX);
 	add_pin(&pin, SFMASK, RF_PIN_VALUE, 0xff00);
-	add_pin(&pin, KERNEL_GS_BASE, RF_PIN_ASK, 0);
+	add_pin(&pin, KERNEL_GS_BASE, RF_PIN_ASK, UINT64_MAX);
 	CHECK_EQ(monitor_pin(&pin), 0);
 	/* A CPU that comes up has not got them yet, and may have nothing: but no other value. */
 	guest_has_msr(c, STAR, 0);

@@ -134,6 +134,7 @@ void unknown_ioctls(void)
 						 .memory_size = 0x1000,
 						 .userspace_addr = (uintptr_t)vm.ram };
 	struct kvm_dirty_log log = { .slot = 77 };
+	struct kvm_regs regs;
 	uint32_t version = 0;
 
 	sealed_machine(1);
@@ -152,6 +153,7 @@ void unknown_ioctls(void)
 	CHECK_EQ(result(vm.vm, (unsigned long)(long)(int)_IOW(KVMIO, 0xfe, uint64_t), &version),
 		 ENOTTY);
 	CHECK_EQ(result(vm.vm, (unsigned long)(long)(int)KVM_GET_DIRTY_LOG, &log), ENOENT);
+	CHECK_EQ(result(vm.cpus[0].fd, (unsigned long)(long)(int)KVM_GET_REGS, &regs), 0);
 	check_pattern(&vm.cpus[0], SEALED);
 }
 
