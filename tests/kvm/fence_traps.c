@@ -221,6 +221,15 @@ void trap_allowed(void)
 	CHECK_EQ(s.ldt.selector, 0x28);
 	CHECK_EQ(s.ldt.type, 2);
 
+	/* Beyond 1 MiB a limit counts in pages: the CPU refuses to enter a guest that has it in bytes. */
+	answer = (struct rf_table){ DATA, 0x1fffff, 0x28, 0 };
+	CHECK_EQ(run_piece(LLDT, DATA, 0x28), 0);
+	s = sregs(&vm.cpus[0]);
+	CHECK_EQ(s.ldt.limit, 0x1fffff);
+	CHECK_EQ(s.ldt.g, 1);
+	answer = (struct rf_table){ 0 };
+	CHECK_EQ(run_piece(LLDT, DATA, 0), 0);
+
 	answer = (struct rf_table){ DATA + 0x800, 0x67, 0x18, 0 };
 	CHECK_EQ(run_piece(LTR, DATA, 0x18), 0);
 	s = sregs(&vm.cpus[0]);
@@ -228,7 +237,7 @@ void trap_allowed(void)
 	CHECK_EQ(s.tr.limit, 0x67);
 	CHECK_EQ(s.tr.selector, 0x18);
 	CHECK_EQ(s.tr.type, 11);
-	CHECK_EQ(monitor_count(RF_COUNT_TRAP), 5);
+	CHECK_EQ(monitor_count(RF_COUNT_TRAP), 7);
 	CHECK_EQ(monitor_count(RF_COUNT_DENIED), 0);
 }
 
