@@ -75,6 +75,7 @@ scenario traps_planted, traps_refused, trap_allowed, trap_denied, trap_control_r
 scenario trap_elsewhere, trap_held, tables_compared, tables_loaded_beside, tables_compared_spinning;
 scenario msrs_compared, mended;
 /* fence_poke.c */
+scenario kexec_leaves_behind;
 scenario text_poked, poke_rules, kexec_denied, kexec_let, kexec_keeps;
 /* fence_monitor.c */
 scenario monitor_dies_before_verdict, monitor_restarts_sealed, stale_seals, reset_while_held;

@@ -102,6 +102,7 @@ static const struct {
 	S(kexec_denied),
 	S(kexec_let),
 	S(kexec_keeps),
+	S(kexec_leaves_behind),
 	S(traps_planted),
 	S(traps_refused),
 	S(trap_allowed),
