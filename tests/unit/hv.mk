@@ -1,6 +1,6 @@
 UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_guestmem test_life \
 	test_run test_handle test_exit test_verdicts test_dispatch \
-	test_let test_cpu test_vm
+	test_let test_cpu test_vm test_stalled
 test_split_SRCS = tests/unit/test_split.c hv/split.c
 test_decode_SRCS = tests/unit/test_decode.c hv/vmx/decode.c
 test_proto_SRCS = tests/unit/test_proto.c hv/proto.c
@@ -25,3 +25,4 @@ test_dispatch_SRCS = tests/unit/test_dispatch.c hv/vmx/dispatch.c
 test_let_SRCS = tests/unit/test_let.c hv/vmx/let.c
 test_cpu_SRCS = tests/unit/test_cpu.c hv/vmx/cpu.c
 test_vm_SRCS = tests/unit/test_vm.c tests/unit/fake_vcpus.c hv/vmx/vm.c hv/vmx/msr.c
+test_stalled_SRCS = tests/unit/test_stalled.c tests/unit/fake_vcpus.c hv/vmx/tables.c hv/vmx/cr.c

@@ -851,7 +851,8 @@ static void kept_until_another_is_sealed(void **state)
 	assert_int_equal(seal(id, RF_SEAL_NOW), 0);
 	reset();
 	assert_int_equal(file.board.kept_entry, OTHER_ENTRY);
-	assert_int_equal(file.board.kept_note[0], 0); /* it had no watch: the note was not its own */
+	assert_int_equal(file.board.kept_note[0],
+			 0); /* it had no watch: the note was not its own */
 	id = kernel(0, ENTRY);
 	assert_int_equal(seal(id, RF_SEAL_NOW), 0);
 }
