@@ -286,7 +286,7 @@ void msrs_found_again(void)
 	CHECK_EQ(cpu_set_msr(c, SFMASK, 0x47700), 0);
 	add_pin(&pin, STAR, RF_PIN_VALUE, UINT64_MAX);
 	add_pin(&pin, SFMASK, RF_PIN_VALUE, 0xff00);
-	add_pin(&pin, KERNEL_GS_BASE, RF_PIN_ASK, 0);
+	add_pin(&pin, KERNEL_GS_BASE, RF_PIN_ASK, UINT64_MAX);
 	CHECK_EQ(monitor_pin(&pin), 0);
 	/* A CPU that comes up has not got them yet, and may have nothing: but no other value. */
 	guest_has_msr(c, STAR, 0);
@@ -337,6 +337,39 @@ void msrs_found_again(void)
 	found(c, 11, STAR, 0x777, STAR_VALUE);
 	guest_has_msr(c, STAR, 0x778);
 	found(c, 12, STAR, 0x778, STAR_VALUE);
+}
+
+#define PAT_AT_RESET UINT64_C(0x0007040600070406)
+#define PAT_OF_LINUX UINT64_C(0x0407050600070106)
+
+/* PAT is not zero where a CPU comes up: what a reset leaves there is no more of an attack than a
+ * zero is elsewhere, until the kernel has set it. */
+void pat_of_a_fresh_cpu(void)
+{
+	struct rf_msg_pin pin = { .kernel = sealed_machine(2) };
+	struct cpu *c = &vm.cpus[1];
+
+	compare_every(pin.kernel, 10);
+	monitor_set_judge(deny_found);
+	CHECK_EQ(cpu_set_msr(&vm.cpus[0], PAT, PAT_OF_LINUX), 0);
+	CHECK_EQ(cpu_set_msr(&vm.cpus[0], STAR, STAR_VALUE), 0);
+	add_pin(&pin, PAT, RF_PIN_VALUE, UINT64_MAX);
+	add_pin(&pin, STAR, RF_PIN_VALUE, UINT64_MAX);
+	CHECK_EQ(monitor_pin(&pin), 0);
+	CHECK_EQ(msr(c, PAT), PAT_AT_RESET);
+	for (int i = 0; i < 3; i++)
+		looked_at(c);
+	CHECK_EQ(monitor_events_of(RF_EVENT_MSR_FOUND), 0);
+	/* That value in another MSR is none of a reset's. */
+	guest_has_msr(c, STAR, PAT_AT_RESET);
+	found(c, 1, STAR, PAT_AT_RESET, STAR_VALUE);
+	guest_has_msr(c, PAT, PAT_AT_RESET ^ 1);
+	found(c, 2, PAT, PAT_AT_RESET ^ 1, PAT_OF_LINUX);
+	/* It has them all: from now on neither is. */
+	guest_has_msr(c, LSTAR, KERNEL_ENTRY);
+	looked_at(c);
+	guest_has_msr(c, PAT, PAT_AT_RESET);
+	found(c, 3, PAT, PAT_AT_RESET, PAT_OF_LINUX);
 }
 
 /* --- filters ------------------------------------------------------------------------------ */

@@ -167,6 +167,57 @@ void cr_put_back_late(void)
 	CHECK_EQ(page->slots[0], 0);
 }
 
+#define PCE UINT64_C(0x100)
+#define LONG_MS 600
+
+static void set_cr4(struct cpu *c, uint64_t set, uint64_t clear)
+{
+	struct kvm_sregs s;
+
+	CHECK_EQ(cpu_ioctl(c, KVM_GET_SREGS, &s), 0);
+	s.cr4 = (s.cr4 | set) & ~clear;
+	CHECK_EQ(cpu_ioctl(c, KVM_SET_SREGS, &s), 0);
+}
+
+/* A bit that was marked and one that is found, before either could be told of: one event has both,
+ * and the register as it was first. */
+void cr_told_together(void)
+{
+	struct rf_msg_traps t = { .check_ms = LONG_MS };
+	struct rf_msg_pin m = { .cr4 = PGE | PCE };
+	struct rf_msg_event ev;
+	struct cpu *c;
+	uint64_t all;
+
+	offer_page();
+	m.kernel = t.kernel = sealed_machine(1);
+	c = &vm.cpus[0];
+	set_cr4(c, PGE | PCE, 0);
+	rf_msg_init(&m.h, RF_MSG_PIN, 0);
+	CHECK_EQ(monitor_command(&m.h), 0);
+	CHECK_EQ(monitor_board()->cr4_pinned, PGE | PCE);
+	monitor_set_judge(deny_cr);
+	all = cr4(c);
+	set_cr4(c, 0, PCE);
+	rf_msg_init(&t.h, RF_MSG_TRAPS, 0);
+	CHECK_EQ(monitor_command(&t.h), 0);
+	CPU_DO(c, c_nothing, .rax = 1); /* looked at: it may be on its way up */
+	CHECK_EQ(monitor_events_of(RF_EVENT_CR), 0);
+	CPU_DO(c, c_clear, .rax = all & ~(PGE | PCE));
+	mark(c);
+	CPU_DO(c, c_nothing, .rax = 1);
+	CHECK_EQ(monitor_events_of(RF_EVENT_CR), 0);
+	CHECK_EQ(cr4(c) & (PGE | PCE), PGE);
+	usleep((LONG_MS + 100) * 1000);
+	CPU_DO(c, c_nothing, .rax = 1);
+	CHECK_EQ(monitor_events_of(RF_EVENT_CR), 1);
+	ev = monitor_last_event(RF_EVENT_CR);
+	CHECK_EQ(ev.cr.cr4_bits, PGE | PCE);
+	CHECK_EQ(ev.cr.cr4, all & ~(PGE | PCE));
+	CHECK_EQ(ev.regs.cr4, all);
+	CHECK_EQ(cr4(c), all);
+}
+
 /* No signal came: the count of those lost gets the vCPU out. */
 void cr_lost_signal(void)
 {
@@ -238,7 +289,7 @@ void cr_rules(void)
 	struct cpu *c;
 
 	offer_page();
-	kernel = pinned_machine(1);
+	kernel = pinned_machine(2);
 	c = &vm.cpus[0];
 	monitor_set_judge(deny_cr);
 	rf_msg_init(&m.h, RF_MSG_PIN, 0);
@@ -249,9 +300,10 @@ void cr_rules(void)
 	CHECK_EQ(pin(kernel), -EALREADY);
 	CHECK_EQ(page->cr4_pinned, PGE);
 	mark(c);
+	mark(&vm.cpus[1]); /* which does not run until the next kernel is pinned */
 	machine_reset();
 	CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
-	CHECK_EQ(page->cr4_pinned | page->cr0_pinned | page->slots[0], 0);
+	CHECK_EQ(page->cr4_pinned | page->cr0_pinned | page->slots[0] | page->slots[1], 0);
 	CHECK_EQ(monitor_board()->cr4_pinned, 0);
 	/* Ids beyond the page's slots. */
 	CHECK_EQ(rf_fence_ioctl(vm.vm, KVM_CREATE_VCPU, (void *)(uintptr_t)RF_CR_VCPUS), -1);
@@ -262,6 +314,7 @@ void cr_bad_page(void)
 {
 	static const char *const bad[] = { "", "x", "-1", "2", "1000000", "99999999999999999999", "7x" };
 	int fd = memfd_create("short", 0);
+	struct rf_cr_page *other;
 	char text[16];
 
 	machine_need_kvm();
@@ -278,6 +331,16 @@ void cr_bad_page(void)
 	CHECK_EQ(ftruncate(fd, sizeof(struct rf_cr_page)), 0);
 	CHECK_EQ(machine_try(), -1);
 	CHECK_EQ(errno, EPERM);
+	/* Another release's. */
+	other = mmap(NULL, sizeof(*other), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(other != MAP_FAILED);
+	other->magic = RF_CR_MAGIC;
+	other->revision = RF_CR_REVISION + 1;
+	CHECK_EQ(machine_try(), -1);
+	CHECK_EQ(errno, EPERM);
+	other->magic = RF_CR_MAGIC + 1;
+	other->revision = RF_CR_REVISION;
+	CHECK_EQ(machine_try(), -1);
 	unsetenv(RF_CR_ENVIRONMENT);
 	protected_machine(1);
 	CHECK_EQ(monitor_board()->cr_watch, 0);

@@ -249,6 +249,148 @@ void signal_mask(void)
 	CHECK_EQ(cpu_ioctl(&vm.cpus[1], KVM_SET_SIGNAL_MASK, NULL), 0);
 }
 
+/* A VMM that asks for other MSR exits, or for none again: ours stay. */
+void vmm_msr_exits(void)
+{
+	static const uint64_t asks[] = { KVM_MSR_EXIT_REASON_UNKNOWN, KVM_MSR_EXIT_REASON_INVAL, 0 };
+	uint64_t kernel;
+
+	protected_machine(1);
+	fill_pattern();
+	for (size_t i = 0; i < COUNT(asks); i++) {
+		struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_USER_SPACE_MSR, .args = { asks[i] } };
+
+		CHECK_EQ(rf_fence_ioctl(vm.vm, KVM_ENABLE_CAP, &cap), 0);
+		kernel = kernel_starts(monitor_events());
+		kernel_goes_on(kernel);
+		machine_reset();
+		monitor_event(2 * (unsigned)i + 1, RF_EVENT_RESET);
+	}
+}
+
+/* A real-time signal that the VMM handles is not taken from it. */
+static atomic_int heard;
+
+static void hears(int sig)
+{
+	atomic_fetch_add(&heard, 1);
+}
+
+static int fds[2];
+
+static void *kicks_late(void *arg)
+{
+	usleep(20000);
+	pthread_kill(*(pthread_t *)arg, rf_gate_signal());
+	usleep(20000);
+	CHECK_EQ(write(fds[1], "", 1), 1);
+	return NULL;
+}
+
+void signal_of_the_vmm(void)
+{
+	struct sigaction act = { .sa_handler = hears }, now;
+	pthread_t thread, waits = pthread_self();
+	char byte;
+
+	machine_need_kvm();
+	for (int sig = SIGRTMAX - 1; sig > SIGRTMAX - 4; sig--)
+		CHECK_EQ(sigaction(sig, &act, NULL), 0);
+	act.sa_handler = SIG_IGN;
+	CHECK_EQ(sigaction(SIGRTMAX - 4, &act, NULL), 0);
+	sealed_machine(1);
+	CHECK_EQ(rf_gate_signal(), SIGRTMAX - 5);
+	for (int sig = SIGRTMAX - 1; sig > SIGRTMAX - 4; sig--) {
+		CHECK_EQ(sigaction(sig, NULL, &now), 0);
+		CHECK(now.sa_handler == hears);
+		raise(sig);
+	}
+	CHECK_EQ(atomic_load(&heard), 3);
+	/* Ours comes late, in a system call of the VMM's: which goes on. */
+	CHECK_EQ(pipe(fds), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, kicks_late, &waits), 0);
+	CHECK_EQ(read(fds[0], &byte, 1), 1);
+	pthread_join(thread, NULL);
+	raise(SIGRTMAX - 4);
+	/* One more VM that is refused takes no other. */
+	CHECK_EQ(machine_try(), -1);
+	CHECK_EQ(rf_gate_signal(), SIGRTMAX - 5);
+}
+
+static void *seals_beside(void *arg)
+{
+	uint64_t kernel = *(uint64_t *)arg;
+
+	await_change(DATA + 64, 0);
+	CHECK_EQ(seal_both(kernel), 0);
+	vm.ram[DATA] = 1;
+	return NULL;
+}
+
+/* A vCPU runs on one thread, then on another, and on the first again: a kick goes to the one it is
+ * on. */
+void thread_changes(void)
+{
+	struct kvm_regs r = { .rdi = DATA, .rsi = DATA + 64, .rflags = 2, .rsp = STACK + 0x2000 };
+	uint64_t kernel;
+	pthread_t thread;
+	struct cpu *c;
+	int result;
+
+	protected_machine(2);
+	fill_pattern();
+	memset(vm.ram + DATA, 0, 0x1000);
+	c = &vm.cpus[1];
+	kernel = kernel_starts(0);
+	c->run->immediate_exit = 1;
+	CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), -1); /* on this thread */
+	CHECK_EQ(errno, EINTR);
+	CHECK_EQ(c->run->exit_reason, KVM_EXIT_INTR);
+	c->run->immediate_exit = 0;
+	guest_read(c, DATA); /* on another one */
+	memcpy(vm.ram + cpu_code(c), p_spin, (size_t)(p_spin_end - p_spin));
+	r.rip = cpu_code(c);
+	CHECK_EQ(cpu_ioctl(c, KVM_SET_REGS, &r), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, seals_beside, &kernel), 0);
+	do
+		result = cpu_ioctl(c, KVM_RUN, NULL);
+	while (result < 0 && errno == EINTR);
+	CHECK_EQ(result, 0);
+	CHECK_EQ(c->run->exit_reason, KVM_EXIT_HLT);
+	pthread_join(thread, NULL);
+	kernel_goes_on(kernel);
+	CHECK(monitor_count(RF_COUNT_EINTR) >= 2);
+	/* What the VMM raises itself, only the VMM lowers, whatever kicks there were. */
+	for (int i = 0; i < 3; i++) {
+		c->run->immediate_exit = 1;
+		CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), -1);
+		CHECK_EQ(errno, EINTR);
+		CHECK_EQ(c->run->immediate_exit, 1);
+	}
+	c->run->immediate_exit = 0;
+}
+
+/* The VMM gets its thread while a question is open: what KVM_RUN exited for is not its business. */
+void interrupted_says_so(void)
+{
+	uint64_t kernel;
+	struct cpu *c;
+
+	protected_machine(1);
+	c = &vm.cpus[0];
+	kernel = kernel_starts(0);
+	cpu_stop(c);
+	CHECK_EQ(c->run->exit_reason, KVM_EXIT_INTR);
+	c->run->immediate_exit = 1;
+	CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), -1);
+	CHECK_EQ(errno, EINTR);
+	CHECK_EQ(c->run->exit_reason, KVM_EXIT_INTR);
+	c->run->immediate_exit = 0;
+	monitor_allow(kernel);
+	CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), 0);
+	CHECK_EQ(c->run->exit_reason, KVM_EXIT_HLT);
+}
+
 #define KICKS 1000
 
 static atomic_int wanted, taken, over;
@@ -344,10 +486,24 @@ static int coalesced(unsigned long request, uint64_t addr, uint32_t size, uint32
 
 void devices_over_sealed(void)
 {
+	uint64_t kernel;
+	struct kvm_ioeventfd early = { .addr = SEALED + 0x200, .len = 8 };
 	struct cpu *c;
 
-	sealed_machine(1);
+	protected_machine(1);
+	fill_pattern();
+	early.fd = eventfd(0, EFD_CLOEXEC);
+	CHECK_EQ(rf_fence_ioctl(vm.vm, KVM_IOEVENTFD, &early), 0);
+	kernel = kernel_starts(0);
+	CHECK_EQ(seal_both(kernel), 0);
+	kernel_goes_on(kernel);
 	c = &vm.cpus[0];
+	/* One of before the seal may go, and does not come back. */
+	early.flags = KVM_IOEVENTFD_FLAG_DEASSIGN;
+	CHECK_EQ(rf_fence_ioctl(vm.vm, KVM_IOEVENTFD, &early), 0);
+	early.flags = 0;
+	CHECK_EQ(rf_fence_ioctl(vm.vm, KVM_IOEVENTFD, &early), -1);
+	CHECK_EQ(errno, EEXIST);
 	for (uint32_t len = 0; len <= 8; len = len ? len * 2 : 1) {
 		CHECK_EQ(ioeventfd(SEALED + 0x100, len, 0), -1);
 		CHECK_EQ(errno, EEXIST);
@@ -363,6 +519,9 @@ void devices_over_sealed(void)
 		CHECK_EQ(coalesced(KVM_REGISTER_COALESCED_MMIO, SEALED + 8, 8, 0), -1);
 		CHECK_EQ(coalesced(KVM_REGISTER_COALESCED_MMIO, NOWHERE + 0x1000, 0x1000, 0), 0);
 		CHECK_EQ(coalesced(KVM_UNREGISTER_COALESCED_MMIO, NOWHERE + 0x1000, 0x1000, 0), 0);
+		/* Ports are no memory, whatever their number. */
+		if (rf_fence_ioctl(vm.kvm, KVM_CHECK_EXTENSION, (void *)KVM_CAP_COALESCED_PIO) > 0)
+			CHECK_EQ(coalesced(KVM_REGISTER_COALESCED_MMIO, SEALED + 8, 8, 1), 0);
 	}
 	monitor_set_judge(allow);
 	CPU_DO(c, p_store, .rdi = SEALED + 0x100, .rcx = 1);

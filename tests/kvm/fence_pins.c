@@ -7,6 +7,7 @@
 
 GUEST(n_wrmsr, "wrmsr");
 
+#define SYSENTER_EIP 0x176u
 #define PAT 0x277u
 #define EFER 0xc0000080u
 #define STAR 0xc0000081u
@@ -56,6 +57,16 @@ static uint64_t writes(struct cpu *c, uint32_t index, uint64_t value)
 	CHECK_EQ(f.rip, cpu_code(c)); /* on the wrmsr, not behind it */
 	CHECK_EQ(f.error, 0);
 	return f.vector;
+}
+
+/* After the first reset, once that is told. */
+static uint64_t next_kernel(void)
+{
+	for (int ms = 0; !monitor_events_of(RF_EVENT_RESET); ms++) {
+		CHECK(ms < 20000);
+		usleep(1000);
+	}
+	return kernel_starts(monitor_events());
 }
 
 static bool deny_msrs(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
@@ -147,6 +158,39 @@ void asked_msr(void)
 	CHECK_EQ(msr(c, TSC_AUX), 7);
 }
 
+/* SVM keeps 32 bits of it for an AMD guest: where no more are set, no more are compared. */
+void pinned_sysenter(void)
+{
+	static const uint64_t values[] = { 0x1000, UINT64_C(0xffffffff81000100) };
+
+	for (size_t i = 0; i < COUNT(values); i++) {
+		struct rf_msg_pin m = { .count = 1, .pins = { { SYSENTER_EIP, RF_PIN_VALUE,
+								UINT64_MAX } } };
+		struct cpu *c;
+
+		rf_msg_init(&m.h, RF_MSG_PIN, 0);
+		if (!i) {
+			m.kernel = sealed_machine(1);
+		} else {
+			machine_reset();
+			m.kernel = next_kernel();
+			CHECK_EQ(seal_both_fresh(m.kernel), 0);
+			kernel_goes_on(m.kernel);
+		}
+		c = &vm.cpus[0];
+		CHECK_EQ(cpu_set_msr(c, SYSENTER_EIP, values[i]), 0);
+		if (msr(c, SYSENTER_EIP) != values[i])
+			return; /* such a guest */
+		CHECK_EQ(monitor_command(&m.h), 0);
+		monitor_set_judge(deny_msrs);
+		CHECK_EQ(writes(c, SYSENTER_EIP, values[i]), 0);
+		CHECK_EQ(writes(c, SYSENTER_EIP, values[i] ^ UINT64_C(0x4000000000)),
+			 i ? 13 : 0);
+		CHECK_EQ(writes(c, SYSENTER_EIP, values[i] ^ 0x10), 13);
+		monitor_set_judge(NULL);
+	}
+}
+
 void pin_rules(void)
 {
 	struct rf_msg_pin m;
@@ -163,6 +207,9 @@ void pin_rules(void)
 	m.pins[3].index = EFER;
 	CHECK_EQ(monitor_command(&m.h), -EINVAL);
 	m = pins(kernel);
+	m.pins[4].index = STAR; /* twice */
+	CHECK_EQ(monitor_command(&m.h), -EINVAL);
+	m = pins(kernel);
 	m.pins[0].how = 3;
 	CHECK_EQ(monitor_command(&m.h), -EINVAL);
 	CHECK_EQ(writes(&vm.cpus[0], STAR, 5), 0); /* nothing was pinned so far */
@@ -176,15 +223,20 @@ void pin_rules(void)
 	CHECK_EQ(writes(&vm.cpus[0], STAR, 5), 0);
 }
 
-static int filter_writes(uint32_t first, unsigned ranges)
+static int filter(uint32_t access, uint32_t first, unsigned ranges)
 {
 	static uint8_t none;
 	struct kvm_msr_filter f = { .flags = KVM_MSR_FILTER_DEFAULT_ALLOW };
 
 	for (unsigned i = 0; i < ranges; i++)
-		f.ranges[i] = (struct kvm_msr_filter_range){ KVM_MSR_FILTER_WRITE, 1, first + i,
+		f.ranges[i] = (struct kvm_msr_filter_range){ access, 1, first + i,
 							     &none };
 	return rf_fence_ioctl(vm.vm, KVM_X86_SET_MSR_FILTER, &f);
+}
+
+static int filter_writes(uint32_t first, unsigned ranges)
+{
+	return filter(KVM_MSR_FILTER_WRITE, first, ranges);
 }
 
 /* What the VMM filters stays filtered, between two of ours too, and takes none of ours away. */
@@ -207,11 +259,17 @@ void pins_beside_a_filter(void)
 	CHECK_EQ(writes(c, STAR, 5), 13);
 	CHECK_EQ(filter_writes(0, 0), 0);
 	CHECK_EQ(writes(c, CSTAR, 0x1000), 0);
+	/* What it says of reads alone is nothing of writes. */
+	CHECK_EQ(filter(KVM_MSR_FILTER_READ, CSTAR, 1), 0);
+	CHECK_EQ(writes(c, CSTAR, 0x2000), 0);
+	CHECK_EQ(msr(c, CSTAR), 0x2000);
+	CHECK_EQ(filter_writes(0, 0), 0);
 	CHECK_EQ(writes(c, STAR, 5), 13);
 }
 
 void reset_unpins(void)
 {
+	struct rf_msg_pin m;
 	struct cpu *c;
 
 	pinned_machine(1);
@@ -222,4 +280,13 @@ void reset_unpins(void)
 	CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
 	CHECK_EQ(writes(c, STAR, 5), 0);
 	CHECK_EQ(msr(c, STAR), 5);
+	/* What the next kernel has counts, and not what the last one had: it is sealed anew. */
+	m = pins(next_kernel());
+	CHECK_EQ(seal_both_fresh(m.kernel), 0);
+	kernel_goes_on(m.kernel);
+	CHECK_EQ(monitor_command(&m.h), 0);
+	monitor_set_judge(deny_msrs);
+	CHECK_EQ(writes(c, STAR, 5), 0);
+	CHECK_EQ(writes(c, STAR, 0), 13);
+	CHECK_EQ(monitor_last_event(RF_EVENT_MSR).msr.pinned, 5);
 }

@@ -113,6 +113,12 @@ void text_poked(void)
 	CHECK(poke_bytes(SITE, &int3, 1));
 	CHECK_EQ(*sealed_copy(SITE), 0xcc);
 	CHECK_EQ(vm.ram[SITE], 0xcc);
+	/* A legal one whose bytes lie on two pages, which need not be neighbours. */
+	memcpy(vm.ram + DATA + 0x1000 - 2, other + 1, 4);
+	CHECK(!poke(HOW, SITE + 1, DATA + 0x1000 - 2, 4));
+	CHECK(!memcmp(sealed_copy(SITE + 1), nop5 + 1, 4));
+	memmove(vm.ram + DATA + 0x1000 - 4, other + 1, 4);
+	CHECK(poke(HOW, SITE + 1, DATA + 0x1000 - 4, 4)); /* up to a page's end */
 	CHECK(poke_bytes(SITE + 1, other + 1, 4));
 	CHECK(poke_bytes(SITE, other, 1));
 	CHECK(!memcmp(sealed_copy(SITE), other, 5));
@@ -234,4 +240,49 @@ void kexec_keeps(void)
 	/* The instruction, and no trap. */
 	CHECK(!memcmp(sealed_copy(TRAP), t_poker + 1, TRAP_LEN));
 	store_is_denied(c, SEALED + 0x40);
+}
+
+GUEST(g_wrmsr_behind, "wrmsr");
+
+static unsigned asked_of_second;
+
+static bool counts_second(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
+{
+	asked_of_second += ev->kind == RF_EVENT_TABLES && ev->vcpu == 1;
+	v->verdict = RF_VERDICT_ALLOW;
+	fault_where_it_is(ev, v);
+	return true;
+}
+
+/* A vCPU that stands in the kernel of before has registers of that one: they are compared once it
+ * is in the next kernel. */
+void kexec_leaves_behind(void)
+{
+	const uint64_t kernel = poked_machine();
+	struct rf_msg_traps m = message(kernel);
+	struct cpu *c = machine_add_cpu();
+
+	m.sites[0].kind = RF_TRAP_KEXEC;
+	CHECK_EQ(monitor_traps(&m), 0);
+	monitor_set_judge(counts_second);
+	CPU_START(&vm.cpus[0], g_call, .r8 = SEALED, .rbx = 7);
+	CHECK_EQ(cpu_wait(&vm.cpus[0]), KVM_EXIT_HLT);
+	monitor_event(2, RF_EVENT_RESET);
+	monitor_set_judge(NULL);
+	m = (struct rf_msg_traps){ .kernel = kernel_starts(3), .check_ms = 10 };
+	CHECK_EQ(seal_both_fresh(m.kernel), 0);
+	kernel_goes_on(m.kernel);
+	rf_msg_init(&m.h, RF_MSG_TRAPS, 0);
+	CHECK_EQ(monitor_traps(&m), 0);
+	monitor_set_judge(counts_second);
+	for (int i = 0; i < 3; i++) {
+		usleep(15000);
+		guest_read(c, DATA);
+	}
+	CHECK_EQ(asked_of_second, 0);
+	CPU_DO(c, g_wrmsr_behind, .rcx = LSTAR, .rax = (uint32_t)KERNEL_ENTRY,
+	       .rdx = KERNEL_ENTRY >> 32);
+	usleep(15000);
+	guest_read(c, DATA);
+	CHECK(asked_of_second > 0);
 }

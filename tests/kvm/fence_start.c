@@ -101,6 +101,23 @@ void second_vm(void)
 	CHECK(!cpu_faulted(&vm.cpus[0], &f));
 }
 
+/* VMs whose memory the host cannot read are refused before KVM hears of them; the next one is not
+ * the worse for it. */
+void hidden_memory(void)
+{
+	machine_need_kvm();
+	ask();
+	monitor_start(socket_path(), MONITOR_GOOD);
+	for (uintptr_t type = 1; type < 8; type++) {
+		CHECK_EQ(rf_fence_ioctl(vm.kvm, KVM_CREATE_VM, (void *)type), -1);
+		CHECK_EQ(errno, EPERM);
+	}
+	machine_create(1);
+	monitor_await_vm();
+	unlink(socket_path());
+	kernel_goes_on(kernel_starts(0));
+}
+
 static int extension(int fd, unsigned long cap)
 {
 	return rf_fence_ioctl(fd, KVM_CHECK_EXTENSION, (void *)cap);

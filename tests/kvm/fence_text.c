@@ -195,6 +195,41 @@ void restore_with_all_held(void)
 	CHECK(!memcmp(vm.ram + FIVE, nop5[0], 5));
 }
 
+static bool deny_stores(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
+{
+	return deny_at_code(ev, v);
+}
+
+/* A store that is denied leaves no site half way that it would have touched: it was not the
+ * kernel's patcher that began it. */
+void denied_half_way(void)
+{
+	struct cpu *c;
+
+	patched_machine(1);
+	c = &vm.cpus[0];
+	monitor_set_judge(deny_stores);
+	CHECK(stores8(c, FIVE, 0xcc));
+	CHECK_EQ(sealed_copy(FIVE)[0], 0xcc);
+	CHECK_EQ(monitor_trail()->flights_count, 1);
+	/* Beside it: it stays as it is. */
+	CHECK(!stores8(c, FIVE + 5, 0x77));
+	CHECK(!stores8(c, FIVE - 1, 0x77));
+	CHECK_EQ(sealed_copy(FIVE)[0], 0xcc);
+	CHECK_EQ(monitor_trail()->flights_count, 1);
+	CHECK(!stores8(c, FIVE + 4, 0x77));
+	CHECK_EQ(monitor_trail()->flights_count, 0);
+	CHECK(!memcmp(sealed_copy(FIVE), nop5[0], 5));
+	CHECK(!memcmp(vm.ram + FIVE, nop5[0], 5));
+	/* With its tail written as well. */
+	CHECK(stores8(c, FIVE, 0xcc));
+	CHECK(stores8(c, FIVE + 1, nop5[1][1]));
+	CHECK(!stores8(c, FIVE, 0x77));
+	CHECK(!memcmp(sealed_copy(FIVE), nop5[0], 5));
+	CHECK_EQ(monitor_trail()->flights_count, 0);
+	CHECK_EQ(monitor_trail()->last_tail, UINT32_MAX);
+}
+
 /* --- over a trap ---------------------------------------------------------------------- */
 
 static bool deny_writes(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
@@ -337,6 +372,7 @@ static void misfit(uint64_t gpa, uint8_t byte)
 {
 	uint64_t entries = monitor_board()->counters[RF_COUNT_RUN];
 	unsigned told = monitor_events_of(RF_EVENT_HALTED);
+	unsigned reloaded = monitor_events_of(RF_EVENT_RELOADED);
 	uint8_t own = vm.ram[gpa];
 
 	vm.ram[BYTE] = 0xf8; /* legal by itself */
@@ -351,6 +387,7 @@ static void misfit(uint64_t gpa, uint8_t byte)
 		usleep(1000);
 	}
 	CHECK_EQ(monitor_last_event(RF_EVENT_HALTED).life.cause, RF_CAUSE_TEXT);
+	CHECK_EQ(monitor_events_of(RF_EVENT_RELOADED), reloaded);
 	CHECK_EQ(sealed_copy(BYTE)[0], 0x90);
 	vm.ram[BYTE] = 0x90;
 	vm.ram[gpa] = own;

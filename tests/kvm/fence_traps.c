@@ -157,7 +157,7 @@ void traps_refused(void)
 	uint64_t kernel = sealed_pieces(1);
 	struct rf_msg_traps m;
 
-	for (int what = 0; what < 9; what++) {
+	for (int what = 0; what < 10; what++) {
 		int expected = -EINVAL;
 
 		m = sites(kernel);
@@ -170,6 +170,7 @@ void traps_refused(void)
 		case 5: m.sites[0].len = 2; break;
 		case 6: m.sites[5].gpa = SEALED + SEALED_SIZE - 2; break;
 		case 7: m.sites[0].kind = 7; break;
+		case 9: m.sites[CR4].reg = 16; break;
 		case 8: m.sites[PIECES - 1].bytes[0]++, expected = -EILSEQ; break;
 		}
 		CHECK_EQ((int64_t)monitor_traps(&m), expected);
@@ -220,6 +221,15 @@ void trap_allowed(void)
 	CHECK_EQ(s.ldt.selector, 0x28);
 	CHECK_EQ(s.ldt.type, 2);
 
+	/* Beyond 1 MiB a limit counts in pages: the CPU refuses to enter a guest that has it in bytes. */
+	answer = (struct rf_table){ DATA, 0x1fffff, 0x28, 0 };
+	CHECK_EQ(run_piece(LLDT, DATA, 0x28), 0);
+	s = sregs(&vm.cpus[0]);
+	CHECK_EQ(s.ldt.limit, 0x1fffff);
+	CHECK_EQ(s.ldt.g, 1);
+	answer = (struct rf_table){ 0 };
+	CHECK_EQ(run_piece(LLDT, DATA, 0), 0);
+
 	answer = (struct rf_table){ DATA + 0x800, 0x67, 0x18, 0 };
 	CHECK_EQ(run_piece(LTR, DATA, 0x18), 0);
 	s = sregs(&vm.cpus[0]);
@@ -227,7 +237,7 @@ void trap_allowed(void)
 	CHECK_EQ(s.tr.limit, 0x67);
 	CHECK_EQ(s.tr.selector, 0x18);
 	CHECK_EQ(s.tr.type, 11);
-	CHECK_EQ(monitor_count(RF_COUNT_TRAP), 5);
+	CHECK_EQ(monitor_count(RF_COUNT_TRAP), 7);
 	CHECK_EQ(monitor_count(RF_COUNT_DENIED), 0);
 }
 
@@ -321,6 +331,39 @@ void trap_held(void)
 	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
 	CHECK_EQ(cpu_regs(c).rax, 0x77);
 	CHECK_EQ(sregs(c).idt.base, NEW_IDT);
+}
+
+/* The VMM moves the vCPU elsewhere while it is held: there it goes on, and not behind the instruction. */
+void trap_moved(void)
+{
+	struct rf_msg_verdict v;
+	struct kvm_regs r;
+	struct cpu *c;
+
+	trapped_machine(1, 0);
+	c = &vm.cpus[0];
+	for (int n = LIDT; n <= LTR; n++) {
+		unsigned events = monitor_events();
+
+		CPU_START(c, g_jump, .rbx = AT(n), .rdi = DATA);
+		v = (struct rf_msg_verdict){ .id = monitor_event(events, RF_EVENT_TRAP).id,
+					     .verdict = RF_VERDICT_ALLOW,
+					     .table = { NEW_IDT, 0x1ff, n > LGDT ? 0x28 : 0, 0 } };
+		if (n == LGDT)
+			v.table.base = NEW_GDT;
+		cpu_stop(c);
+		memcpy(vm.ram + cpu_code(c), g_out, (size_t)(g_out_end - g_out));
+		r = cpu_regs(c);
+		CHECK_EQ(r.rip, AT(n));
+		r.rip = cpu_code(c);
+		CHECK_EQ(cpu_ioctl(c, KVM_SET_REGS, &r), 0);
+		monitor_verdict(&v);
+		CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), 0);
+		CHECK_EQ(c->run->exit_reason, KVM_EXIT_IO); /* its first instruction */
+		CHECK_EQ(c->run->io.port, PORT);
+		CHECK_EQ(monitor_count(RF_COUNT_TRAP), (unsigned)n + 1);
+		CPU_DO(c, g_nothing);
+	}
 }
 
 static bool deny_tables(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
@@ -417,6 +460,106 @@ void tables_loaded_beside(void)
 	CHECK_EQ(ev.tables.idt.base, NEW_IDT);
 	CHECK_EQ(ev.kept.idt.base, OLD_IDT);
 	CHECK_EQ(sregs(c).idt.base, OLD_IDT);
+}
+
+/* Looked at, some times over. */
+static void looks(struct cpu *c)
+{
+	for (int i = 0; i < 3; i++) {
+		usleep(20000);
+		CPU_DO(c, g_nothing);
+	}
+}
+
+/* What a trap has loaded was judged: it is not asked about once more. */
+void tables_judged_by_traps(void)
+{
+	static const struct rf_table tables[] = {
+		[LIDT] = { NEW_IDT, 0x2ff, 0, 0 },
+		[LGDT] = { NEW_GDT, 47, 0, 0 },
+		[LLDT] = { DATA, 0xfff, 0x28, 0 },
+		[LTR] = { DATA + 0x800, 0x67, 0x18, 0 },
+	};
+	struct cpu *c;
+	unsigned n;
+
+	trapped_machine(1, EACH_LEAVE);
+	c = &vm.cpus[0];
+	monitor_set_judge(judge);
+	word = RF_VERDICT_ALLOW;
+	answer = (struct rf_table){ OLD_IDT, 0x2ff, 0, 0 };
+	CHECK_EQ(run_piece(LIDT, DATA, 0), 0);
+	looks(c);
+	n = monitor_events_of(RF_EVENT_TABLES);
+	CHECK(n > 0);
+	for (int i = LIDT; i <= LTR; i++) {
+		answer = tables[i];
+		CHECK_EQ(run_piece(i, DATA, 0x18), 0);
+		looks(c);
+		CHECK_EQ(monitor_events_of(RF_EVENT_TABLES), n);
+	}
+	CHECK_EQ(monitor_events_of(RF_EVENT_TRAP), 5);
+}
+
+static bool hold_new_idt(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
+{
+	return ev->kind != RF_EVENT_TABLES || ev->tables.idt.base != NEW_IDT;
+}
+
+/* The VMM loads another table while the bad one is asked about: the verdict is on what was asked. */
+void tables_loaded_meanwhile(void)
+{
+	struct rf_msg_verdict v = { .verdict = RF_VERDICT_DENY };
+	struct kvm_sregs s;
+	struct cpu *c;
+
+	trapped_machine(1, EACH_LEAVE);
+	c = &vm.cpus[0];
+	memcpy(vm.ram + DATA + 0x1000, vm.ram + OLD_IDT, 0x1000);
+	put_pointer(DATA, 0x2ff, NEW_IDT);
+	put_pointer(DATA + 16, 0x2ff, OLD_IDT);
+	monitor_set_judge(hold_new_idt);
+	leaves(c, DATA + 16, 2);
+	usleep(20000);
+	CPU_START(c, g_lidt_out, .rdi = DATA);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
+	usleep(20000);
+	CPU_START(c, g_nothing, .rax = 0);
+	v.id = monitor_event(2, RF_EVENT_TABLES).id;
+	cpu_stop(c);
+	s = sregs(c);
+	CHECK_EQ(s.idt.base, NEW_IDT);
+	s.idt.base = DATA + 0x1000;
+	CHECK_EQ(cpu_ioctl(c, KVM_SET_SREGS, &s), 0);
+	monitor_verdict(&v);
+	CPU_DO(c, g_nothing);
+	CHECK_EQ(sregs(c).idt.base, DATA + 0x1000);
+}
+
+/* What was judged in one kernel's life is nothing in the next one's. */
+void tables_of_another_kernel(void)
+{
+	const struct rf_region text = { SEALED, SEALED_SIZE, SEALED, RF_REGION_TEXT, 0 };
+	struct rf_msg_traps m;
+	struct cpu *c;
+
+	trapped_machine(1, EACH_LEAVE);
+	c = &vm.cpus[0];
+	put_pointer(DATA, 0x2ff, OLD_IDT);
+	monitor_set_judge(allow);
+	leaves(c, DATA, 2);
+	CHECK_EQ(monitor_last_event(RF_EVENT_TABLES).has_kept, 0);
+	machine_reset();
+	monitor_event(2, RF_EVENT_RESET);
+	monitor_set_judge(NULL);
+	m = sites(kernel_starts(3));
+	m.check_ms = EACH_LEAVE;
+	CHECK_EQ(monitor_seal_how(m.kernel, &text, 1, RF_SEAL_FRESH), 0);
+	kernel_goes_on(m.kernel);
+	CHECK_EQ(monitor_traps(&m), 0);
+	monitor_set_judge(allow);
+	leaves(c, DATA, 5);
+	CHECK_EQ(monitor_event(4, RF_EVENT_TABLES).has_kept, 0);
 }
 
 static bool deny_msrs(const struct rf_msg_event *ev, struct rf_msg_verdict *v)

@@ -53,9 +53,12 @@ void ends_the_vm(void (*body)(void), const char *said);
 
 typedef void scenario(void);
 /* fence_start.c */
+scenario hidden_memory;
 scenario not_asked, no_monitor, foreign_monitor, other_revision, refusing_monitor, second_vm;
 scenario capabilities, lstar_allowed, lstar_denied, kernel_id_survives_a_denied_write;
 /* fence_pass.c */
+scenario vmm_msr_exits;
+scenario signal_of_the_vmm, thread_changes, interrupted_says_so;
 scenario exits_pass, vmm_msr_filter, vmm_msr_filter_with_exits, vmm_debugs, signal_mask, vmm_kicks;
 scenario devices_over_sealed;
 /* fence_watch.c */
@@ -67,17 +70,21 @@ scenario across_regions, user_mode_unemulated;
 /* fence_memory.c */
 scenario dirty_log, vmm_changes_slots, vmm_writes_its_memory, cpu_added_later, reset_releases, sealed_again;
 /* fence_traps.c */
+scenario trap_moved, tables_judged_by_traps, tables_loaded_meanwhile, tables_of_another_kernel;
 scenario traps_planted, traps_refused, trap_allowed, trap_denied, trap_control_registers;
 scenario trap_elsewhere, trap_held, tables_compared, tables_loaded_beside, tables_compared_spinning;
 scenario msrs_compared, mended;
 /* fence_poke.c */
+scenario kexec_leaves_behind;
 scenario text_poked, poke_rules, kexec_denied, kexec_let, kexec_keeps;
 /* fence_monitor.c */
 scenario monitor_dies_before_verdict, monitor_restarts_sealed, stale_seals, reset_while_held;
 scenario reset_while_kernel_held;
 /* fence_pins.c */
+scenario pinned_sysenter;
 scenario pinned_msr, pinned_bits, asked_msr, pin_rules, pins_beside_a_filter, reset_unpins;
 /* fence_cr.c */
+scenario cr_told_together;
 scenario cr_put_back, cr_put_back_late, cr_lost_signal, cr_observed, cr_compared, cr_rules, cr_bad_page;
 /* fence_life.c */
 scenario lstar_zero_put_back, part_of_a_reset, reset_beside_a_running_cpu, plugged_cpu_reset;
@@ -87,6 +94,7 @@ scenario looks_like_reset, told_in_order;
 /* fence_device.c */
 scenario healed_by_command, healed_by_dirty_log, healed_when_stopped, heals_hide_traps, two_backends;
 /* fence_text.c */
+scenario denied_half_way;
 scenario settle_without_entry, settle_ends, settle_with_entry, restore_beside_denied_lstar;
 scenario restore_with_all_held, probe_over_trap, observed_over_trap, reload_adopted;
 scenario reload_misfits, reload_is_not_healed, table_changes_meanwhile, settled_by_two;
@@ -95,9 +103,11 @@ scenario observed_lstar, exit_before_tables, rules_forbid_stores, rules_forbid_k
 scenario rules_let_kexec, rules_of_the_first, monitor_does_not_read, questions_wait_for_room;
 scenario unsealed_told_once, unsealed_none;
 /* fence_known.c */
+scenario refusals_stand;
 scenario refused_ioctls, unknown_ioctls, unknown_capabilities, userfaultfd_refused;
 scenario passed_ioctls;
 /* fence_combined.c */
+scenario pat_of_a_fresh_cpu;
 scenario neighbours_for_the_guest, store_runs_into_device, msrs_found_again;
 scenario filter_denies_by_default, pin_without_room, efer_as_cpuid_has_it, all_made_again;
 scenario watch_races_seal, cut_under_load, lldt_of_a_process, tables_stored_into_sealed;

@@ -1,4 +1,6 @@
-UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_guestmem test_life test_life_model
+UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_guestmem test_life test_life_model \
+	test_run test_handle test_exit test_verdicts test_dispatch \
+	test_let test_cpu test_vm test_stalled
 test_split_SRCS = tests/unit/test_split.c hv/split.c
 test_decode_SRCS = tests/unit/test_decode.c hv/vmx/decode.c
 test_proto_SRCS = tests/unit/test_proto.c hv/proto.c
@@ -16,3 +18,13 @@ test_guestmem_SRCS = tests/unit/test_guestmem.c tests/unit/fake_vcpus.c hv/board
 test_life_SRCS = tests/unit/test_life.c hv/life.c hv/life_table.c hv/seal.c hv/watch.c $(TEXT_SRCS)
 # Each order of steps that the fence's threads, the VMM, the guest and the monitor can take.
 test_life_model_SRCS = tests/unit/test_life_model.c tests/unit/life_model.c tests/unit/life_state.c hv/life_table.c
+# What stands above the parts: all of them are made up in the test.
+test_run_SRCS = tests/unit/test_run.c hv/run.c
+test_handle_SRCS = tests/unit/test_handle.c hv/handle.c
+test_exit_SRCS = tests/unit/test_exit.c hv/vmx/exit.c hv/vmx/decode.c
+test_verdicts_SRCS = tests/unit/test_verdicts.c hv/vmx/enforce.c
+test_dispatch_SRCS = tests/unit/test_dispatch.c hv/vmx/dispatch.c
+test_let_SRCS = tests/unit/test_let.c hv/vmx/let.c
+test_cpu_SRCS = tests/unit/test_cpu.c hv/vmx/cpu.c
+test_vm_SRCS = tests/unit/test_vm.c tests/unit/fake_vcpus.c hv/vmx/vm.c hv/vmx/msr.c
+test_stalled_SRCS = tests/unit/test_stalled.c tests/unit/fake_vcpus.c hv/vmx/tables.c hv/vmx/cr.c

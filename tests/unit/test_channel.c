@@ -153,6 +153,11 @@ static void refusals(void **state)
 	memset(long_path, 'x', sizeof(long_path));
 	long_path[sizeof(long_path) - 1] = '\0';
 	assert_int_equal(rf_channel_start(long_path, board, &handlers, &why), -ENAMETOOLONG);
+	/* Its end has room in the address as well: unix(7), sun_path is 108 bytes. */
+	long_path[108] = '\0';
+	assert_int_equal(rf_channel_start(long_path, board, &handlers, &why), -ENAMETOOLONG);
+	long_path[107] = '\0';
+	assert_int_equal(rf_channel_start(long_path, board, &handlers, &why), -ENOENT);
 
 	assert_int_equal(start("HTTP/1.1 400 Bad Request\r\n", 26, &why), -EBADMSG);
 	assert_non_null(strstr(why, "not a monitor"));

@@ -287,6 +287,10 @@ static void board_shows_both(void **state)
 	assert_int_equal(file.board.regions_count, 1);
 	assert_int_equal(slot(2, 0, B_GPA, SIZE / 2, b + SIZE / 2), 0);
 	assert_run(1, B_GPA, HALF, o->copy + HALF, b + SIZE / 2);
+	/* What the firmware's own mode has elsewhere is no memory of the kernel's. */
+	assert_int_equal(file.board.runs_count, 4);
+	assert_int_equal(slot(1u << 16 | 7, 0, B_GPA + SIZE, SIZE / 2, b), 0);
+	assert_int_equal(file.board.runs_count, 4);
 }
 
 /* An allowed store lands in the copy and in both memories below. */
@@ -523,6 +527,13 @@ static void traps_are_no_difference(void **state)
 	assert_int_equal(rf_guestmem_heal(0, 0), 0);
 	assert_int_equal(heals->head, 0);
 	assert_int_equal(o->copy[HALF - 3], 0xe6);
+	/* Alone it stands on both of its pages. */
+	rf_guestmem_stand_ins(&sites[1], 1);
+	assert_true(rf_guestmem_stands_in(SEAL_GPA + HALF - 3, 1));
+	assert_true(rf_guestmem_stands_in(B_GPA, 1));
+	assert_true(rf_guestmem_stands_in(B_GPA + 3, 1));
+	assert_false(rf_guestmem_stands_in(B_GPA + 4, 1));
+	assert_false(rf_guestmem_stands_in(SEAL_GPA + 0x20, 1));
 }
 
 /* Who writes the trap's own bytes below it has written something foreign. */

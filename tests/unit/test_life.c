@@ -556,6 +556,27 @@ static void not_sealed(void **state)
 	assert_int_equal(file.board.kept_note[31], 5);
 }
 
+/* A store that KVM emulated: it lands, and the VMM's log knows of it, as KVM's does not. */
+static void watched_store(void **state)
+{
+	uint64_t id = kernel(0, ENTRY);
+	uint32_t value = RUNNING;
+	bool hit = true;
+
+	memset(ram + (WORD_GPA - RAM_GPA), 0, 8);
+	assert_int_equal(watch(id, 1), 0);
+	assert_int_equal(rf_guestmem.overlays[0].dirty[0], 0);
+	assert_true(rf_watch_store(rf_gpa_of(WORD_GPA + 4), (const uint8_t *)&value, 4, &hit));
+	assert_false(hit); /* another word */
+	assert_int_equal(rf_guestmem.overlays[0].dirty[0], 1);
+	assert_memory_equal(ram + (WORD_GPA + 4 - RAM_GPA), &value, 4);
+	assert_true(rf_watch_store(rf_gpa_of(WORD_GPA), (const uint8_t *)&value, 4, &hit));
+	assert_true(hit);
+	assert_true(rf_watch_store(rf_gpa_of(WORD_GPA), (const uint8_t *)&value, 4, &hit));
+	assert_false(hit); /* it has it already */
+	assert_memory_equal(ram + (WORD_GPA - RAM_GPA), &value, 4);
+}
+
 /* An announced kernel is not the one in force: who loops on denied ones makes nothing stale. */
 static void announced_and_in_force(void **state)
 {
@@ -835,6 +856,8 @@ static void kept_until_another_is_sealed(void **state)
 	assert_int_equal(seal(id, RF_SEAL_FRESH), 0);
 	reset();
 	assert_int_equal(file.board.kept_entry, OTHER_ENTRY);
+	assert_int_equal(file.board.kept_note[0],
+			 0); /* it had no watch: the note was not its own */
 	id = kernel(0, ENTRY);
 	assert_int_equal(seal(id, RF_SEAL_KEPT), -EPERM);
 	assert_int_equal(seal(id, RF_SEAL_FRESH), 0);
@@ -1097,6 +1120,7 @@ static void loaded_before_the_seal(void **state)
 /* The VMM has loaded memory when a command for the kernel that was there comes. */
 static void sealed_while_loaded(void **state)
 {
+	struct rf_msg_seal m;
 	uint64_t id = kernel(0, ENTRY);
 
 	assert_int_equal(watch(id, 1), 0);
@@ -1106,6 +1130,8 @@ static void sealed_while_loaded(void **state)
 	/* As if it had not come: it is announced, and nothing of it is kept. */
 	assert_outcome(settle(), RF_LIFE_ARRIVED, true, 0, 0);
 	assert_int_equal(file.board.kept_entry, 0);
+	m = seal_of(id, RF_SEAL_KEPT);
+	assert_false(rf_seal_is_kept(m.regions, m.count));
 	assert_int_equal(may(0), RF_MAY_ANNOUNCE);
 	id = announce(0, ENTRY).id;
 	assert_int_equal(seal_held(id, RF_SEAL_KEPT), -ENOENT);
@@ -1177,6 +1203,9 @@ static void answered_too_late(void **state)
 	assert_int_equal(rf_life_state(), RF_VM_BOOTING);
 	assert_int_equal(rf_life_known_entry(), 0);
 	assert_int_equal(watch(other.id, 1), -ESTALE);
+	/* Its question got its id before the release, and is announced after it. */
+	rf_life_announced(&rf_vcpus[1], other.id, OTHER_ENTRY);
+	assert_int_equal(watch(other.id, 1), -ESTALE);
 	/* The next kernel is sealed: no kexec of the one before ends that. */
 	ev = announce(0, ENTRY);
 	rf_life_known(&ev);
@@ -1191,6 +1220,20 @@ static void answered_too_late(void **state)
 	settle();
 	assert_false(rf_life_denied(&ev));
 	assert_int_equal(may(0), RF_MAY_ANNOUNCE);
+}
+
+static void out_of_the_table(void **state)
+{
+	for (unsigned s = 0; s < RF_VM_STATES + 2; s++)
+		for (unsigned e = 0; e < RF_LIFE_EVENTS + 2; e++) {
+			struct rf_life_step step;
+
+			if (s < RF_VM_STATES && e < RF_LIFE_EVENTS)
+				continue;
+			step = rf_life_step((enum rf_vm_state)s, (enum rf_life_event)e);
+			assert_int_equal(step.next, s);
+			assert_int_equal(step.action, RF_LIFE_REFUSE);
+		}
 }
 
 /* --- kexec
@@ -1316,6 +1359,8 @@ int main(void)
 		T(announced_and_loaded),
 		T(nobody_is_left),
 		T(answered_too_late),
+		T(watched_store),
+		T(out_of_the_table),
 		T(handed_over),
 		T(unsealed),
 	};

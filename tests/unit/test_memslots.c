@@ -439,6 +439,30 @@ static void sealing_loses_no_dirty_page(void **state)
 	compare_logs(0, true);
 }
 
+/* What one piece's log has told is gone from KVM when the next one's fails: all is told then. */
+static void a_log_that_fails_loses_nothing(void **state)
+{
+	uint64_t bits[2];
+	struct kvm_dirty_log log = { .slot = 0, .dirty_bitmap = bits };
+	struct rf_overlay o;
+
+	for (int good = 0; good < 2; good++) {
+		fresh();
+		o = overlay(RF_OVERLAY_SEAL, 6, 4);
+		assert_int_equal(set(region(0, LOG, 0, 16, HOST)), 0);
+		put(&o, 1);
+		compare_logs(0, false); /* of the cut itself */
+		guest_writes(0, 2);
+		guest_writes(0, 12);
+		fail_after = good;
+		assert_int_equal(rf_memslots_dirty_log(&m, &log), -ENOMEM);
+		assert_int_equal(fail_after, -1);
+		compare_logs(0, false);
+		guest_writes(0, 3);
+		compare_logs(0, true);
+	}
+}
+
 static void kvm_refuses(void **state)
 {
 	struct kvm_userspace_memory_region r = region(1, 0, 0, 16, HOST);
@@ -603,6 +627,7 @@ int main(void)
 		cmocka_unit_test(more_than_can_be),
 		cmocka_unit_test(dirty_pages_are_merged),
 		cmocka_unit_test(sealing_loses_no_dirty_page),
+		cmocka_unit_test(a_log_that_fails_loses_nothing),
 		cmocka_unit_test(kvm_refuses),
 		cmocka_unit_test(an_overlay_over_two_slots),
 		cmocka_unit_test(ids_are_given_back),

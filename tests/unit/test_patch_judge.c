@@ -360,6 +360,67 @@ static void read_error(void **state)
 }
 
 /* The fence takes nothing on trust that the monitor wrote. */
+/* A short jump reaches 128 bytes back and 127 on. */
+static void reach(void **state)
+{
+	static const struct {
+		int64_t far;
+		uint8_t byte;
+		bool legal;
+	} jumps[] = {
+		{ 127, 0x7f, true },   { 128, 0x80, false }, { -128, 0x80, true },
+		{ -129, 0x7f, false }, { 256, 0x00, false }, { 0, 0x00, true },
+	};
+	struct fix *f = *state;
+
+	for (size_t i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
+		const uint8_t insn[2] = { 0xeb, jumps[i].byte };
+
+		memcpy(f->text + SHORT, nop2, 2);
+		f->last_tail = NONE;
+		table.sites[0].target = BASE + SHORT + 2 + (uint64_t)jumps[i].far;
+		assert_int_equal(poke(f, SHORT, insn, 2, 0),
+				 jumps[i].legal ? RF_PATCH_DONE : RF_PATCH_BAD_INSN);
+	}
+}
+
+/* One that was half way when its key was sealed may be ended, and not begun again. */
+static void frozen_half_way(void **state)
+{
+	struct fix *f = *state;
+
+	f->text[FROZEN] = 0xcc;
+	assert_int_equal(judge(f, FROZEN, nop5, 1), RF_PATCH_DONE);
+	f->text[FROZEN] = nop5[0];
+	assert_int_equal(judge(f, FROZEN, (const uint8_t *)"\xcc", 1), RF_PATCH_BAD_STEP);
+}
+
+/* Only what stands behind an int3 is a tail that is half written. */
+static void no_torn_tail(void **state)
+{
+	struct fix *f = *state;
+	uint8_t insn[5];
+
+	call(f, insn, 0xe8, FEW, BASE + 0x5000);
+	f->text[FEW] = 0xcc;
+	f->last_tail = FAR;
+	f->text[FAR + 1] = 0xde;
+	assert_int_equal(judge(f, FEW + 1, insn + 1, 4), RF_PATCH_STEP);
+	f->text[FAR] = 0xcc;
+	assert_int_equal(judge(f, FEW + 1, insn + 1, 4), RF_PATCH_BAD_STEP);
+}
+
+/* Of a set too large to be searched for each byte the opcode is known all the same. */
+static void opcode_of_a_large_set(void **state)
+{
+	struct fix *f = *state;
+
+	f->text[JCC] = 0xcc;
+	assert_int_equal(judge(f, JCC + 1, (const uint8_t *)"\x85", 1), RF_PATCH_BAD_INSN);
+	assert_int_equal(judge(f, JCC + 1, (const uint8_t *)"\x84", 1), RF_PATCH_STEP);
+	assert_int_equal(judge(f, JCC + 2, (const uint8_t *)"\x85", 1), RF_PATCH_STEP);
+}
+
 static void hostile_tables(void **state)
 {
 	struct fix *f = *state;
@@ -390,6 +451,10 @@ static void hostile_tables(void **state)
 	call(f, insn, 0xe8, FEW, BASE + 0x5000);
 	t->sets[FEW_SET] = (struct rf_patch_set){ RF_TABLE_TARGETS - 1, 2 };
 	assert_int_equal(poke(f, FEW, insn, 5, 0), RF_PATCH_BAD_INSN);
+	/* Nor has one whose end lies beyond, whatever its beginning says. */
+	t->targets[RF_TABLE_TARGETS - 1] = BASE + 0x5000;
+	assert_int_equal(poke(f, FEW, insn, 5, 0), RF_PATCH_BAD_INSN);
+	t->targets[RF_TABLE_TARGETS - 1] = 0;
 	t->sets[FEW_SET] = (struct rf_patch_set){ UINT32_MAX, UINT32_MAX };
 	assert_int_equal(poke(f, FEW, insn, 5, 0), RF_PATCH_BAD_INSN);
 	t->shapes[2].forms[1].set = 0xffff;
@@ -423,6 +488,10 @@ int main(void)
 		cmocka_unit_test_setup(one_torn_tail, setup),
 		cmocka_unit_test_setup(breakpoints, setup),
 		cmocka_unit_test_setup(read_error, setup),
+		cmocka_unit_test_setup(reach, setup),
+		cmocka_unit_test_setup(frozen_half_way, setup),
+		cmocka_unit_test_setup(no_torn_tail, setup),
+		cmocka_unit_test_setup(opcode_of_a_large_set, setup),
 		cmocka_unit_test_setup(hostile_tables, setup),
 		cmocka_unit_test_setup(names, setup),
 	};

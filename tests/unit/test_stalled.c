@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* hv/vmx/tables.c and hv/vmx/cr.c: what is found at looks that follow each other, over a made-up
+ * KVM. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "hv/board.h"
+#include "hv/vmx/cr.h"
+#include "hv/vmx/tables.h"
+#include "tests/unit/fake_vcpus.h"
+
+#define PGE UINT64_C(0x80)
+
+static struct rf_board_file file;
+struct rf_board *rf_board = &file.board;
+static struct rf_arch_vcpu arch;
+static struct kvm_regs regs;
+static struct kvm_sregs sregs;
+static bool nested;
+
+bool rf_cpu_in_smm(struct rf_vcpu *v)
+{
+	return false;
+}
+
+bool rf_cpu_nested(struct rf_vcpu *v)
+{
+	return nested;
+}
+
+bool rf_cpu_switching(struct rf_vcpu *v)
+{
+	return nested;
+}
+
+void rf_gate_kick(struct rf_vcpu *v) {}
+
+int rf_gate_signal(void)
+{
+	return 63;
+}
+
+void rf_board_begin(void) {}
+
+void rf_board_end(void) {}
+
+void rf_fatal(const char *why)
+{
+	abort();
+}
+
+long syscall(long number, ...)
+{
+	unsigned long request;
+	va_list ap;
+	void *arg;
+
+	va_start(ap, number);
+	va_arg(ap, unsigned long);
+	request = va_arg(ap, unsigned long);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (request == KVM_GET_REGS)
+		memcpy(arg, &regs, sizeof(regs));
+	else if (request == KVM_GET_SREGS)
+		memcpy(arg, &sregs, sizeof(sregs));
+	else
+		memcpy(&sregs, arg, sizeof(sregs));
+	return 0;
+}
+
+/* Said once for a place, as long as the vCPU stands there. */
+static void stalled(void **state)
+{
+	struct rf_vcpu *v = &rf_vcpus[0];
+
+	v->arch = &arch;
+	regs.rip = 0x1000;
+	assert_false(rf_tables_stalled(v));
+	assert_true(rf_tables_stalled(v));
+	assert_false(rf_tables_stalled(v));
+	assert_false(rf_tables_stalled(v));
+	regs.rax = 1; /* it has moved */
+	assert_false(rf_tables_stalled(v));
+	assert_true(rf_tables_stalled(v));
+	rf_tables_moved(v);
+	assert_false(rf_tables_stalled(v));
+	assert_true(rf_tables_stalled(v));
+	regs.rip = 0x2000;
+	v->exited = true;
+	assert_false(rf_tables_stalled(v));
+	assert_false(rf_tables_stalled(v));
+}
+
+/* Bits that a guest's guest has clear are its own: they are looked at until the guest is back. */
+static void missing_in_a_guests_guest(void **state)
+{
+	struct rf_vcpu *v = &rf_vcpus[0];
+
+	v->arch = &arch;
+	fake_vcpus.count = 1;
+	sregs.cr4 = PGE;
+	assert_int_equal(rf_cr_pin(v, 0, PGE, false), 0);
+	sregs.cr4 = 0;
+	nested = true;
+	for (int i = 0; i < 4; i++) {
+		rf_cr_look(v, 0, 0);
+		assert_int_equal(sregs.cr4, 0);
+	}
+	nested = false;
+	rf_cr_look(v, 0, 0);
+	assert_int_equal(sregs.cr4, PGE);
+	assert_int_equal(arch.cr.cr4_bits, PGE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(stalled),
+					    cmocka_unit_test(missing_in_a_guests_guest) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
