@@ -495,6 +495,11 @@ static void load(void)
 			shape.len <= TEXT_SIZE - site.at &&
 			rf_patch_at_rest(table, &site, &shape, decoy + site.at);
 	}
+	/* What is half way here must have come to rest there: nobody would put it back. */
+	for (uint32_t n = 0; n < rf_board_trail()->flights_count; n++)
+		legal = legal && rf_patch_find(table, rf_board_trail()->flights[n].at, &site, &shape) &&
+			site.at <= TEXT_SIZE && shape.len <= TEXT_SIZE - site.at &&
+			rf_patch_at_rest(table, &site, &shape, decoy + site.at);
 	err = rf_text_adopt(&adopted);
 	MUST(err == (legal ? 0 : -EPERM));
 	MUST(adopted == (legal ? differ : 0));
