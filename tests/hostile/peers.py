@@ -9,12 +9,12 @@ import threading
 from pathlib import Path
 from typing import Callable
 
-MAGIC, REVISION = 0x434E4652, 4
+MAGIC, REVISION = 0x434E4652, 5
 HELLO, WELCOME, EVENT, VERDICT = 1, 2, 3, 4
-SIZES = {HELLO: 80, WELCOME: 24}
+SIZES = {HELLO: 80, WELCOME: 40}
 BOARD_MAGIC = 0x44424652
 # sizeof(struct rf_board_file); the test true-fence fails when it is not this.
-BOARD_SIZE = 2145056
+BOARD_SIZE = 2181984
 
 
 def message(kind: int, body: bytes = b"", revision: int = REVISION, magic: int = MAGIC) -> bytes:
@@ -25,7 +25,7 @@ def message(kind: int, body: bytes = b"", revision: int = REVISION, magic: int =
 
 def welcome(revision: int = REVISION) -> bytes:
     """A monitor's answer to HELLO."""
-    return message(WELCOME, struct.pack("=II", os.getpid(), 0), revision)
+    return message(WELCOME, struct.pack("=II4I", os.getpid(), 0, 0, 0, 0, 0), revision)
 
 
 class FakeMonitor:
