@@ -143,7 +143,7 @@ WAKE = ("said 'life begin'; for n in $(seq 60); do echo info status; sleep 0.5; 
 
 def again(o: Outcome) -> None:
     """What the kernel was sealed with is there again after its sleep."""
-    found = o.decisions(kind="seal", outcome="sealed again as it was before its sleep")
+    found = o.decisions(kind="seal", outcome="sealed again, with the bytes it had")
     check([r["region"] for r in found] == ["text", "rodata", "idt"], f"sealed again: {found}")
     check(len({r["sha256"] for r in o.decisions(kind="seal", region="rodata")}) == 1, "rodata changed asleep")
 
