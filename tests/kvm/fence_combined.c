@@ -29,15 +29,6 @@ GUEST(b_pushes, "push %rcx");
 #define KERNEL_GS_BASE 0xc0000102u
 #define PGE UINT64_C(0x80)
 
-static struct rf_msg_event event_of(enum rf_event_kind kind, unsigned count)
-{
-	for (int ms = 0; monitor_events_of(kind) < count; ms++) {
-		CHECK(ms < 20000);
-		usleep(1000);
-	}
-	return monitor_last_event(kind);
-}
-
 /* The guest writes; its exception, or 0. */
 static uint64_t writes(struct cpu *c, uint32_t index, uint64_t value)
 {
@@ -483,7 +474,7 @@ void pin_without_room(void)
 	/* No MSR at all is a pin as well, and it goes with the reset. */
 	machine_reset();
 	CHECK_EQ(monitor_board()->cr4_pinned, 0);
-	event_of(RF_EVENT_RESET, 1);
+	monitor_await_event(RF_EVENT_RESET, 1);
 	pin = (struct rf_msg_pin){ .kernel = kernel_starts(monitor_events()), .cr4 = PGE };
 	CHECK_EQ(seal_both_fresh(pin.kernel), 0);
 	CHECK_EQ(monitor_pin(&pin), 0);
@@ -510,6 +501,23 @@ static void without(struct cpu *c, uint32_t function, uint32_t clear_edx, uint32
 	CHECK_EQ(cpu_ioctl(c, KVM_SET_CPUID2, &all), 0);
 }
 
+#define NO_ENTRY 256
+
+/* The guest writes EFER; its exception, 0, or that the CPU no longer enters it: an emulated one
+ * lets KVM have bits which it then takes for no valid state. */
+static uint64_t writes_efer(struct cpu *c, uint64_t value)
+{
+	struct fault f;
+	int exit;
+
+	CPU_START(c, b_wrmsr, .rcx = EFER, .rax = (uint32_t)value, .rdx = value >> 32);
+	exit = cpu_wait(c);
+	if (exit == KVM_EXIT_FAIL_ENTRY)
+		return NO_ENTRY;
+	CHECK_EQ(exit, KVM_EXIT_HLT);
+	return cpu_faulted(c, &f) ? f.vector : 0;
+}
+
 /* A write that the fence carries out ends as KVM alone would have ended it, on CPUs with these
  * features and without. */
 void efer_as_cpuid_has_it(void)
@@ -530,7 +538,7 @@ void efer_as_cpuid_has_it(void)
 	efer = msr(&vm.cpus[0], EFER);
 	for (int c = 0; c < 2; c++)
 		for (size_t i = 0; i < COUNT(bits); i++) {
-			before_pin[c][i] = writes(&vm.cpus[c], EFER, efer ^ bits[i]);
+			before_pin[c][i] = writes_efer(&vm.cpus[c], efer ^ bits[i]);
 			guest_has_msr(&vm.cpus[c], EFER, efer);
 		}
 	add_pin(&pin, EFER, RF_PIN_VALUE, 0x800);
@@ -538,7 +546,7 @@ void efer_as_cpuid_has_it(void)
 	monitor_set_judge(allow);
 	for (int c = 0; c < 2; c++)
 		for (size_t i = 0; i < COUNT(bits); i++) {
-			uint64_t vector = writes(&vm.cpus[c], EFER, efer ^ bits[i]);
+			uint64_t vector = writes_efer(&vm.cpus[c], efer ^ bits[i]);
 
 			if (vector != before_pin[c][i])
 				FAIL("EFER ^ %#llx on vCPU %d: vector %d with the pin, %d without",
@@ -588,7 +596,7 @@ void all_made_again(void)
 		monitor_set_judge(deny_traps_and_msrs);
 		CPU_DO(c, b_store, .rdi = WATCHED + 0x800, .rcx = 1);
 		CPU_START(c, b_store, .rdi = word_at, .rcx = 2);
-		ev = event_of(RF_EVENT_WATCH, round + 1);
+		ev = monitor_await_event(RF_EVENT_WATCH, round + 1);
 		CHECK_EQ(ev.watch.gpa, word_at);
 		CHECK_EQ(monitor_seal_how(kernel, text_and_rodata, 2,
 					  round ? RF_SEAL_KEPT : RF_SEAL_NOW),
@@ -606,13 +614,13 @@ void all_made_again(void)
 		 * pinned. */
 		CHECK_EQ(writes(c, STAR, STAR_VALUE), 0);
 		CHECK_EQ(writes(c, STAR, 0x666), 13);
-		CHECK_EQ(event_of(RF_EVENT_MSR, 2 * round + 1).msr.pinned, STAR_VALUE);
+		CHECK_EQ(monitor_await_event(RF_EVENT_MSR, 2 * round + 1).msr.pinned, STAR_VALUE);
 		CHECK_EQ(writes(c, KERNEL_GS_BASE, 1), 13);
 		CPU_START(c, b_jump, .rbx = TRAPPED);
 		CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
 		CHECK(cpu_faulted(c, &f));
 		CHECK_EQ(f.rip, TRAPPED);
-		CHECK_EQ(event_of(RF_EVENT_TRAP, round + 1).trap.kind, RF_TRAP_LTR);
+		CHECK_EQ(monitor_await_event(RF_EVENT_TRAP, round + 1).trap.kind, RF_TRAP_LTR);
 		store_is_denied(c, SEALED + 0x20);
 		CHECK_EQ(guest_read(c, SEALED + 0x28), PATTERN(SEALED + 0x28));
 		/* The watch ended with the seal. */
@@ -621,7 +629,7 @@ void all_made_again(void)
 		CHECK_EQ(monitor_events_of(RF_EVENT_WATCH), round + 1);
 
 		machine_reset();
-		event_of(RF_EVENT_RESET, round + 1);
+		monitor_await_event(RF_EVENT_RESET, round + 1);
 		machine_reset(); /* in which nothing is pinned: that is not what is kept */
 		CHECK_EQ(monitor_board()->traps_count, 0);
 		CHECK_EQ(monitor_board()->cr4_pinned, 0);
@@ -688,7 +696,7 @@ void watch_races_seal(void)
 		kernel_goes_on(kernel);
 		CHECK_EQ(monitor_events_of(RF_EVENT_WATCH), 0);
 		machine_reset();
-		event_of(RF_EVENT_RESET, round + 1);
+		monitor_await_event(RF_EVENT_RESET, round + 1);
 	}
 }
 
@@ -723,7 +731,7 @@ void cut_under_load(void)
 		CPU_START(&vm.cpus[0], b_jump,
 			  .rbx = TRAPPED); /* an LTR of no selector, behind it */
 		CHECK_EQ(cpu_wait(&vm.cpus[0]), KVM_EXIT_HLT);
-		event_of(RF_EVENT_RESET, round + 1);
+		monitor_await_event(RF_EVENT_RESET, round + 1);
 		CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
 		/* And a slot of the VMM's own beside them. */
 		CHECK_EQ(machine_slot(7, 0, SPARE, 0x1000, vm.ram), 0);

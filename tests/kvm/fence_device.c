@@ -171,6 +171,11 @@ void healed_when_stopped(void)
 	CPU_START(c, v_out);
 	CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
 	CHECK(!heals_now(c));
+	/* KVM skips the OUT at the next entry if RIP still is where it was (complete_fast_pio_out,
+	 * arch/x86/kvm/x86.c). */
+	c->run->immediate_exit = 1;
+	CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), -1);
+	c->run->immediate_exit = 0;
 	CPU_START(c, v_spin, .rdi = DATA, .rsi = DATA + 64);
 	await_change(DATA + 64, 0);
 	CPU_START(other, v_spin, .rdi = DATA, .rsi = DATA + 128);
@@ -290,7 +295,8 @@ void two_backends(void)
 	vm.ram[SEALED] ^= 0xff;
 	get_log(1);
 	CHECK(dirty(1, 0x1000) && !dirty(1, 0) && !dirty(1, 0x2000));
-	CHECK_EQ(monitor_heals()->head, 1); /* what is asked for is healed: the rest is in its turn */
+	CHECK_EQ(monitor_heals()->head,
+		 1); /* what is asked for is healed: the rest is in its turn */
 	CHECK_EQ(listed(0).gpa, CUT + 0x1000);
 	get_log(0);
 	CHECK_EQ(monitor_heals()->head, 2);

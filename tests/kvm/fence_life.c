@@ -16,16 +16,6 @@ GUEST(l_wrmsr, "wrmsr");
 #define OTHER_ENTRY (KERNEL_ENTRY + 0x1000)
 #define COUNTER(i) (DATA + 64 + 64 * (uint64_t)(i))
 
-/* The newest of that kind, once there are so many. */
-static struct rf_msg_event event_of(enum rf_event_kind kind, unsigned count)
-{
-	for (int ms = 0; monitor_events_of(kind) < count; ms++) {
-		CHECK(ms < 20000);
-		usleep(1000);
-	}
-	return monitor_last_event(kind);
-}
-
 /* --- what is no reset ---------------------------------------------------------- */
 
 static void has_entry(struct cpu *c)
@@ -214,7 +204,7 @@ void reset_beside_a_running_cpu(void)
 	cpu_put_reset(&vm.cpus[0]);
 	CHECK_EQ(machine_settle(), -1);
 	CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
-	CHECK_EQ(event_of(RF_EVENT_RESET, 1).life.cause, RF_CAUSE_RESET);
+	CHECK_EQ(monitor_await_event(RF_EVENT_RESET, 1).life.cause, RF_CAUSE_RESET);
 	cpu_long_mode(other);
 	CPU_DO(other, l_store, .rdi = SEALED, .rcx = 1);
 }
@@ -412,7 +402,7 @@ void restored_in_smm(void)
 	}
 	CHECK_EQ(machine_settle(), -1);
 	CHECK_EQ(errno, EPERM);
-	CHECK_EQ(monitor_last_event(RF_EVENT_HALTED).life.cause, RF_CAUSE_NOBODY);
+	CHECK_EQ(monitor_await_event(RF_EVENT_HALTED, 1).life.cause, RF_CAUSE_NOBODY);
 }
 
 void restored_denied(void)
@@ -432,7 +422,7 @@ void restored_denied(void)
 	/* A reset is another guest. */
 	machine_reset();
 	CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
-	event_of(RF_EVENT_RESET, 1);
+	monitor_await_event(RF_EVENT_RESET, 1);
 	v.id = kernel_starts(monitor_events());
 	CHECK_EQ(seal_both(v.id), 0);
 	kernel_goes_on(v.id);
@@ -456,7 +446,7 @@ void restored_twice(void)
 			load(&vm.cpus[i], OTHER_ENTRY);
 		spins(0);
 		spins(1);
-		event_of(RF_EVENT_KERNEL, 2u + (unsigned)again);
+		monitor_await_event(RF_EVENT_KERNEL, 2u + (unsigned)again);
 	}
 	second = monitor_last_event(RF_EVENT_KERNEL).id;
 	CHECK_EQ(monitor_last_event(RF_EVENT_KERNEL).msr.value, OTHER_ENTRY);
@@ -478,12 +468,12 @@ void resets_while_announced(void)
 
 	sealed_machine(1);
 	machine_reset();
-	event_of(RF_EVENT_RESET, 1);
+	monitor_await_event(RF_EVENT_RESET, 1);
 	first = kernel_starts(2);
 	cpu_stop(&vm.cpus[0]);
 	machine_reset();
 	machine_reset();
-	event_of(RF_EVENT_RESET, 2);
+	monitor_await_event(RF_EVENT_RESET, 2);
 	monitor_allow(first);
 	CHECK_EQ(seal_both_fresh(first), -ESTALE);
 	CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
@@ -494,14 +484,14 @@ void resets_while_announced(void)
 
 	load(&vm.cpus[0], OTHER_ENTRY); /* a snapshot of another kernel */
 	CPU_START(&vm.cpus[0], l_store, .rdi = DATA);
-	CHECK_EQ(event_of(RF_EVENT_KERNEL, 4).msr.value, OTHER_ENTRY);
+	CHECK_EQ(monitor_await_event(RF_EVENT_KERNEL, 4).msr.value, OTHER_ENTRY);
 	CHECK_EQ(monitor_last_event(RF_EVENT_RESET).life.cause, RF_CAUSE_ARRIVED);
 	cpu_stop(&vm.cpus[0]);
 	machine_reset();
 	machine_reset();
 	CPU_DO(&vm.cpus[0], l_store, .rdi = SEALED,
 	       .rcx = 1); /* firmware, which nobody asks about */
-	event_of(RF_EVENT_RESET, 4);
+	monitor_await_event(RF_EVENT_RESET, 4);
 	kernel = kernel_starts(monitor_events());
 	CHECK_EQ(seal_both_fresh(kernel), 0);
 	kernel_goes_on(kernel);
@@ -514,7 +504,7 @@ static uint64_t starts_at(uint64_t entry)
 	struct rf_msg_event ev;
 
 	CPU_START(&vm.cpus[0], l_wrmsr, .rcx = LSTAR, .rax = (uint32_t)entry, .rdx = entry >> 32);
-	ev = event_of(RF_EVENT_KERNEL, n + 1);
+	ev = monitor_await_event(RF_EVENT_KERNEL, n + 1);
 	CHECK_EQ(ev.msr.value, entry);
 	return ev.id;
 }
@@ -562,7 +552,8 @@ void kept_until_another(void)
 	/* And again, with another entry. */
 	machine_reset();
 	CHECK_EQ(monitor_board()->kept_entry, KERNEL_ENTRY);
-	kernel = starts_at(OTHER_ENTRY); /* who wakes a kernel up says which: none but its own gets it */
+	kernel = starts_at(
+		OTHER_ENTRY); /* who wakes a kernel up says which: none but its own gets it */
 	CHECK_EQ(monitor_seal(kernel, both_regions, 1), -EEXIST);
 	CHECK_EQ(monitor_seal_again(kernel, both_regions, 1), -EPERM);
 	CHECK_EQ(monitor_seal_how(kernel, both_regions, 1, RF_SEAL_FRESH), 0);
@@ -602,7 +593,7 @@ void fifty_seals(void)
 			 2 + 3); /* the seals, and what is left of the slot */
 	}
 	store_is_denied(c, SEALED);
-	event_of(RF_EVENT_RESET, 50);
+	monitor_await_event(RF_EVENT_RESET, 50);
 	/* The last free id is the VMM's to use as ever. */
 	CHECK_EQ(machine_slot((uint32_t)rf_fence_ioctl(vm.vm, KVM_CHECK_EXTENSION,
 						       (void *)KVM_CAP_NR_MEMSLOTS) -
@@ -624,9 +615,9 @@ void told_in_order(void)
 				load(&vm.cpus[i], KERNEL_ENTRY + round);
 		for (unsigned i = 0; i < 4; i++)
 			spins(i);
-		kernel = event_of(RF_EVENT_KERNEL, round).id;
+		kernel = monitor_await_event(RF_EVENT_KERNEL, round).id;
 		if (round > 1) {
-			reset = event_of(RF_EVENT_RESET, round - 1).id;
+			reset = monitor_await_event(RF_EVENT_RESET, round - 1).id;
 			CHECK(reset < kernel);
 		}
 		monitor_allow(kernel);

@@ -16,15 +16,6 @@ GUEST(r_lidt_store, "lidt (%rsi)\n mov %rcx, (%rdi)\n sidt (%r8)");
 
 #define ENTRY_2 (KERNEL_ENTRY + 0x1000)
 
-static struct rf_msg_event event_of(enum rf_event_kind kind, unsigned count)
-{
-	for (int ms = 0; monitor_events_of(kind) < count; ms++) {
-		CHECK(ms < 20000);
-		usleep(1000);
-	}
-	return monitor_last_event(kind);
-}
-
 static void writes_lstar(struct cpu *c, uint64_t entry, bool let)
 {
 	struct fault f;
@@ -57,14 +48,14 @@ void observed_lstar(void)
 
 	monitor_set_judge(allow);
 	writes_lstar(&vm.cpus[0], ENTRY_2, true);
-	ev = event_of(RF_EVENT_MSR, 1);
+	ev = monitor_await_event(RF_EVENT_MSR, 1);
 	CHECK_EQ(ev.msr.index, LSTAR);
 	CHECK_EQ(ev.msr.value, ENTRY_2);
 	CHECK_EQ(ev.msr.pinned, KERNEL_ENTRY);
 	writes_lstar(&vm.cpus[1], ENTRY_2, true); /* of each CPU */
-	CHECK_EQ(event_of(RF_EVENT_MSR, 2).vcpu, 1);
+	CHECK_EQ(monitor_await_event(RF_EVENT_MSR, 2).vcpu, 1);
 	writes_lstar(&vm.cpus[2], 0, true);
-	event_of(RF_EVENT_MSR, 3);
+	monitor_await_event(RF_EVENT_MSR, 3);
 	writes_lstar(&vm.cpus[0], KERNEL_ENTRY, true); /* back: its own */
 	CHECK_EQ(monitor_events_of(RF_EVENT_MSR), 3);
 	CHECK_EQ(monitor_board()->state, RF_VM_SEALED);
@@ -113,7 +104,7 @@ void exit_before_tables(void)
 	monitor_set_judge(deny_new_idt);
 	usleep(30000);
 	guest_read(c, DATA); /* the first look */
-	event_of(RF_EVENT_TABLES, 1);
+	monitor_await_event(RF_EVENT_TABLES, 1);
 	for (int i = 0; i < 20; i++) {
 		unsigned told = monitor_events_of(RF_EVENT_TABLES);
 
@@ -131,7 +122,7 @@ void exit_before_tables(void)
 		while (c->result < 0 && errno == EINTR);
 		CHECK_EQ(c->result, 0);
 		CHECK_EQ(c->run->exit_reason, KVM_EXIT_HLT);
-		CHECK_EQ(event_of(RF_EVENT_TABLES, told + 1).tables.idt.base, NEW_IDT);
+		CHECK_EQ(monitor_await_event(RF_EVENT_TABLES, told + 1).tables.idt.base, NEW_IDT);
 		memcpy(&stored, vm.ram + DATA + 18, 8);
 		CHECK_EQ(stored, OLD_IDT); /* as the next instruction but one found it */
 	}
@@ -169,7 +160,7 @@ static void starts_kexec(void)
 	memcpy(m.sites[0].bytes, ltr, 3);
 	CHECK_EQ(monitor_traps(&m), 0);
 	CPU_START(&vm.cpus[0], r_jump, .rbx = TRAPPED);
-	CHECK_EQ(event_of(RF_EVENT_TRAP, 1).trap.kind, RF_TRAP_KEXEC);
+	CHECK_EQ(monitor_await_event(RF_EVENT_TRAP, 1).trap.kind, RF_TRAP_KEXEC);
 }
 
 static void let_a_kexec(void)
@@ -191,7 +182,7 @@ void rules_let_kexec(void)
 	monitor_rules = (struct rf_rules){ .observe = 1 };
 	starts_kexec();
 	monitor_allow(monitor_last_event(RF_EVENT_TRAP).id);
-	CHECK_EQ(event_of(RF_EVENT_RESET, 1).life.cause, RF_CAUSE_KEXEC);
+	CHECK_EQ(monitor_await_event(RF_EVENT_RESET, 1).life.cause, RF_CAUSE_KEXEC);
 	CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
 	/* The LTR that the trap stood for, of a selector that is none. */
 	CHECK_EQ(cpu_wait(&vm.cpus[0]), KVM_EXIT_HLT);
@@ -321,7 +312,7 @@ void questions_wait_for_room(void)
 	usleep(50000);
 	monitor_set_judge(NULL);
 	pthread_mutex_unlock(&busy);
-	event_of(RF_EVENT_WRITE, HELD);
+	monitor_await_event(RF_EVENT_WRITE, HELD);
 	CHECK_EQ(monitor_events_of(RF_EVENT_RELOADED) + monitor_count(RF_COUNT_UNTOLD), 70);
 	CHECK_EQ(monitor_events_of(RF_EVENT_WRITE), HELD);
 	CHECK_EQ(monitor_board()->kernel, kernel);
@@ -364,7 +355,7 @@ void unsealed_told_once(void)
 	protected_machine(1);
 	fill_pattern();
 	c = spins(0); /* long mode, and nothing announced */
-	ev = event_of(RF_EVENT_UNSEALED, 1);
+	ev = monitor_await_event(RF_EVENT_UNSEALED, 1);
 	CHECK_EQ(ev.vcpu, 0);
 	CHECK_EQ(ev.regs.cr3, 0x1000);
 	CHECK(ev.regs.rip >= cpu_code(c) && ev.regs.rip < cpu_code(c) + 0x20);
@@ -380,7 +371,7 @@ void unsealed_told_once(void)
 	/* A reset is another guest. */
 	machine_reset();
 	c = spins(0);
-	event_of(RF_EVENT_UNSEALED, 2);
+	monitor_await_event(RF_EVENT_UNSEALED, 2);
 	ends(c);
 }
 
@@ -403,7 +394,7 @@ void unsealed_none(void)
 	}
 	c = spins(0);
 	CPU_START(&vm.cpus[1], r_spin, .rdi = DATA, .rsi = DATA + 128);
-	ev = event_of(RF_EVENT_KERNEL, 2);
+	ev = monitor_await_event(RF_EVENT_KERNEL, 2);
 	CHECK(ev.id > kernel);
 	usleep(2300000);
 	CHECK_EQ(monitor_events_of(RF_EVENT_UNSEALED), 0);

@@ -382,11 +382,7 @@ static void misfit(uint64_t gpa, uint8_t byte)
 	CHECK_EQ(errno, EPERM);
 	CHECK_EQ(monitor_board()->state, RF_VM_HALTED);
 	CHECK_EQ(monitor_count(RF_COUNT_RUN), entries);
-	for (int ms = 0; monitor_events_of(RF_EVENT_HALTED) == told; ms++) {
-		CHECK(ms < 5000);
-		usleep(1000);
-	}
-	CHECK_EQ(monitor_last_event(RF_EVENT_HALTED).life.cause, RF_CAUSE_TEXT);
+	CHECK_EQ(monitor_await_event(RF_EVENT_HALTED, told + 1).life.cause, RF_CAUSE_TEXT);
 	CHECK_EQ(monitor_events_of(RF_EVENT_RELOADED), reloaded);
 	CHECK_EQ(sealed_copy(BYTE)[0], 0x90);
 	vm.ram[BYTE] = 0x90;

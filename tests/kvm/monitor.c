@@ -37,7 +37,9 @@ static void take_hello(int fd)
 		struct cmsghdr h;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control.room,
 			    .msg_controllen = sizeof(control.room) };
 	int board_fd;
 	void *map;
@@ -224,28 +226,45 @@ unsigned monitor_events(void)
 	return n;
 }
 
-unsigned monitor_events_of(enum rf_event_kind kind)
+/* Lock held. How many of this kind have come; the last of them. */
+static unsigned of_kind(enum rf_event_kind kind, struct rf_msg_event *last)
 {
 	unsigned n = 0;
 
-	pthread_mutex_lock(&lock);
 	for (unsigned i = 0; i < nr_events; i++)
-		n += events[i].kind == kind;
+		if (events[i].kind == kind) {
+			*last = events[i];
+			n++;
+		}
+	return n;
+}
+
+unsigned monitor_events_of(enum rf_event_kind kind)
+{
+	struct rf_msg_event last;
+	unsigned n;
+
+	pthread_mutex_lock(&lock);
+	n = of_kind(kind, &last);
 	pthread_mutex_unlock(&lock);
 	return n;
 }
 
-struct rf_msg_event monitor_last_event(enum rf_event_kind kind)
+struct rf_msg_event monitor_await_event(enum rf_event_kind kind, unsigned count)
 {
 	struct rf_msg_event ev = { 0 };
 
 	pthread_mutex_lock(&lock);
-	for (unsigned i = 0; i < nr_events; i++)
-		if (events[i].kind == kind)
-			ev = events[i];
+	while (of_kind(kind, &ev) < count)
+		if (!wait_heard())
+			FAIL("%u event(s) of kind %d did not come", count, kind);
 	pthread_mutex_unlock(&lock);
-	CHECK_EQ(ev.kind, kind);
 	return ev;
+}
+
+struct rf_msg_event monitor_last_event(enum rf_event_kind kind)
+{
+	return monitor_await_event(kind, 1);
 }
 
 struct rf_msg_outcome monitor_outcome(unsigned n)
