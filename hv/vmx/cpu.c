@@ -146,7 +146,7 @@ bool rf_cpu_offers_efer(struct rf_vcpu *v, uint64_t efer)
 		struct kvm_cpuid2 head;
 		struct kvm_cpuid_entry2 entries[256]; /* x86.h KVM_MAX_CPUID_ENTRIES */
 	} c = { .head.nent = 256 };
-	uint64_t offered = 0xd01; /* SCE, LME, LMA, NXE: a 64-bit guest's */
+	uint64_t offered = 0x2d01; /* SCE, LME, LMA, NXE: a 64-bit guest's; LMSLE: no CPUID bit */
 
 	if (rf_kvm(v->fd, KVM_GET_CPUID2, &c))
 		return false;
@@ -155,7 +155,7 @@ bool rf_cpu_offers_efer(struct rf_vcpu *v, uint64_t efer)
 		const struct kvm_cpuid_entry2 *leaf = &c.entries[i];
 
 		if (leaf->function == 0x80000001)
-			offered |= (leaf->ecx >> 2 & 1 ? 0x3000u : 0) |	 /* SVME, LMSLE */
+			offered |= (leaf->ecx >> 2 & 1 ? 0x1000u : 0) |	 /* SVME */
 				   (leaf->ecx >> 17 & 1 ? 0x8000u : 0) | /* TCE */
 				   (leaf->edx >> 25 & 1 ? 0x4000u : 0);	 /* FFXSR */
 		if (leaf->function == 0x80000021 && leaf->eax >> 8 & 1)

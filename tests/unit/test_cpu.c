@@ -330,30 +330,28 @@ static void abandoned(void **state)
 
 static void efer(void **state)
 {
-	static const uint64_t always[] = { 1, 0x100, 0x400, 0x800 };
+	static const uint64_t always[] = { 1, 0x100, 0x400, 0x800, 0x2000 };
 	static const struct {
 		uint64_t bit;
 		struct kvm_cpuid_entry2 leaf;
 	} by_leaf[] = {
 		{ 1 << 12, { .function = 0x80000001, .ecx = 1 << 2 } },
-		{ 1 << 13, { .function = 0x80000001, .ecx = 1 << 2 } },
 		{ 1 << 14, { .function = 0x80000001, .edx = 1 << 25 } },
 		{ 1 << 15, { .function = 0x80000001, .ecx = 1 << 17 } },
 		{ 1 << 21, { .function = 0x80000021, .eax = 1 << 8 } },
 	};
 
 	anew();
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < 5; i++)
 		assert_true(rf_cpu_offers_efer(&vcpu, always[i]));
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		anew();
 		assert_false(rf_cpu_offers_efer(&vcpu, by_leaf[i].bit));
 		kvm.nr_cpuid = 2;
 		kvm.cpuid[1] = by_leaf[i].leaf;
 		assert_true(rf_cpu_offers_efer(&vcpu, by_leaf[i].bit | 0xd01));
-		for (size_t n = 0; n < 5; n++)
-			assert_int_equal(rf_cpu_offers_efer(&vcpu, by_leaf[n].bit),
-					 n == i || (n < 2 && i < 2));
+		for (size_t n = 0; n < 4; n++)
+			assert_int_equal(rf_cpu_offers_efer(&vcpu, by_leaf[n].bit), n == i);
 		/* The same bits of another leaf say nothing. */
 		kvm.cpuid[1].function ^= 2;
 		assert_false(rf_cpu_offers_efer(&vcpu, by_leaf[i].bit));
