@@ -280,13 +280,7 @@ static int known_ioctl(int fd, struct rf_vcpu *v, unsigned long request, void *a
 
 static int protected_ioctl(int fd, unsigned long request, void *arg)
 {
-	struct rf_vcpu *v = fd == rf_vm.fd ? NULL : rf_vcpu_of(fd);
-
-	/* By far the most frequent: known without a look at the table. */
-	if (request != KVM_RUN || !v)
-		return known_ioctl(fd, v, request, arg);
-	rf_gate_bind(v);
-	return rf_vcpu_run(v);
+	return known_ioctl(fd, fd == rf_vm.fd ? NULL : rf_vcpu_of(fd), request, arg);
 }
 
 /*
@@ -300,12 +294,17 @@ static bool waits_for_memory(unsigned long request)
 
 int rf_fence_ioctl(int fd, unsigned long request, void *arg)
 {
+	struct rf_vcpu *v;
 	int r;
 
 	/* A VMM that keeps it in an int (QEMU's kvm_vm_ioctl()) extends its sign. */
 	request = (uint32_t)request;
-	/* Not KVM's, or nobody asked: the kernel's business alone. */
-	if (waits_for_memory(request))
+	/* By far the most frequent: known without a look at the table. */
+	if (request == KVM_RUN && rf_vm.used && (v = rf_vcpu_of(fd))) {
+		rf_gate_bind(v);
+		r = rf_vcpu_run(v);
+	} /* Not KVM's, or nobody asked: the kernel's business alone. */
+	else if (waits_for_memory(request))
 		r = unknown("userfaultfd", request,
 			    "post-copy migration and background snapshots are not possible with a "
 			    "protected VM; use pre-copy migration, or stop the VM to save it",

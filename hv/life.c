@@ -24,16 +24,32 @@ static struct {
 	uint8_t note[32];		     /* the monitor's, of the kernel in force */
 	struct rf_vcpu *announcer;	     /* announces what arrived; NULL: nobody yet */
 	uint64_t unsealed_ns;		     /* CLOCK_MONOTONIC, since when nothing is sealed */
+	bool not_due;			     /* sealed, or told: once a kernel */
 	struct rf_rules rules;
 	bool ruled;
 } life = { .boot = rf_vcpus };
 
-/* Read without the lock: a reason for vCPUs not to run on as they are. */
-static atomic_bool loaded;   /* the VMM has loaded something: to be looked at */
-static atomic_bool awaiting; /* what arrived is not announced and answered yet */
+/* What keeps vCPUs from running on as they are; read at each exit, without the lock. */
+enum concern {
+	LOADED = 1 << 0,   /* the VMM has loaded something: to be looked at */
+	AWAITING = 1 << 1, /* what arrived is not announced and answered yet */
+	HALTED = 1 << 2,   /* none runs */
+	OVERDUE = 1 << 3,  /* is one of a kernel that runs unsealed for too long? */
+};
+static atomic_uint concerns;
 
-/* A kernel that runs unsealed is told of once, after the rules' time. */
-static _Atomic enum { UNSEEN, LOOKED_FOR, NOT_DUE } overdue;
+static bool concerned(enum concern c)
+{
+	return atomic_load(&concerns) & c;
+}
+
+static void concern(enum concern c, bool on)
+{
+	if (on)
+		atomic_fetch_or(&concerns, c);
+	else
+		atomic_fetch_and(&concerns, ~(unsigned)c);
+}
 
 enum rf_vm_state rf_life_state(void)
 {
@@ -60,14 +76,15 @@ static void enter_state(enum rf_vm_state state)
 
 	/* Since the start, a release, or since it was told: whatever was announced and however
 	 * often it was reset meanwhile, as a guest can have itself reset. */
-	bool anew = state == RF_VM_BOOTING && (sealed || atomic_load(&overdue) == NOT_DUE);
+	bool anew = state == RF_VM_BOOTING && (sealed || life.not_due);
 
 	if (anew || !life.unsealed_ns)
 		life.unsealed_ns = rf_monotonic_ns();
-	if (anew)
-		atomic_store(&overdue, UNSEEN);
-	else if (state == RF_VM_SEALED)
-		atomic_store(&overdue, NOT_DUE);
+	if (anew || state == RF_VM_SEALED) {
+		life.not_due = !anew;
+		concern(OVERDUE, false);
+	}
+	concern(HALTED, state == RF_VM_HALTED);
 	atomic_store(&life.state, state);
 	rf_board_begin();
 	rf_board->state = state;
@@ -137,7 +154,7 @@ void rf_life_announced(struct rf_vcpu *v, uint64_t event, uint64_t entry)
 static void arrived(void)
 {
 	life.announcer = NULL;
-	atomic_store(&awaiting, false);
+	concern(AWAITING, false);
 }
 
 void rf_life_known(const struct rf_msg_event *ev)
@@ -165,7 +182,7 @@ bool rf_life_denied(const struct rf_msg_event *ev)
 	pthread_mutex_lock(&rf_vm.lock);
 	if (life.announced == ev->id)
 		life.announced = 0;
-	halted = atomic_load(&awaiting) && ev->id > life.over;
+	halted = concerned(AWAITING) && ev->id > life.over;
 	if (halted) {
 		take(RF_LIFE_MISFIT);
 		arrived();
@@ -203,7 +220,7 @@ static uint64_t entry_of(uint64_t kernel)
 static int seal_rule(const struct rf_msg_seal *m)
 {
 	/* All of memory is the VMM's own when it has loaded a running guest: nothing goes on. */
-	bool kept = rf_board->kept_entry && !atomic_load(&awaiting) &&
+	bool kept = rf_board->kept_entry && !concerned(AWAITING) &&
 		    rf_seal_is_kept(m->regions, m->count);
 
 	if (rf_life_step(life.state, RF_LIFE_SEAL).action != RF_LIFE_ARM)
@@ -329,14 +346,14 @@ void rf_life_tick(void)
 	pthread_mutex_lock(&rf_vm.lock);
 	/* What the VMM has loaded is held until it is answered for, and has run for no time at all.
 	 */
-	if (!life.unsealed_ns || atomic_load(&awaiting))
+	if (!life.unsealed_ns || concerned(AWAITING))
 		life.unsealed_ns = rf_monotonic_ns();
-	if (life.rules.unsealed_ms && atomic_load(&overdue) != NOT_DUE &&
-	    life.state != RF_VM_SEALED && life.state != RF_VM_HALTED) {
+	if (life.rules.unsealed_ms && !life.not_due && life.state != RF_VM_SEALED &&
+	    life.state != RF_VM_HALTED) {
 		due = rf_monotonic_ns() - life.unsealed_ns >
 		      life.rules.unsealed_ms * UINT64_C(1000000);
 		if (due)
-			atomic_store(&overdue, LOOKED_FOR);
+			concern(OVERDUE, true);
 	}
 	pthread_mutex_unlock(&rf_vm.lock);
 	if (!due)
@@ -351,14 +368,15 @@ bool rf_life_overdue(struct rf_vcpu *v)
 	struct rf_cpu_state s;
 	bool told = false;
 
-	if (atomic_load(&overdue) != LOOKED_FOR)
+	if (!concerned(OVERDUE))
 		return false;
 	pthread_mutex_lock(&rf_vm.lock);
-	if (atomic_load(&overdue) == LOOKED_FOR) {
+	if (concerned(OVERDUE)) {
 		look(v, &s);
 		told = s.paging;
 		/* A vCPU that is none of a kernel's is looked at again at the next tick. */
-		atomic_store(&overdue, told ? NOT_DUE : UNSEEN);
+		life.not_due = told;
+		concern(OVERDUE, false);
 	}
 	pthread_mutex_unlock(&rf_vm.lock);
 	return told;
@@ -369,18 +387,17 @@ bool rf_life_overdue(struct rf_vcpu *v)
 void rf_life_loaded(struct rf_vcpu *v)
 {
 	atomic_store(&v->loaded, true);
-	atomic_store(&loaded, true);
+	concern(LOADED, true);
 }
 
 bool rf_life_unsettled(void)
 {
-	return atomic_load(&loaded) || atomic_load(&awaiting) || life.state == RF_VM_HALTED ||
-	       atomic_load(&overdue) == LOOKED_FOR;
+	return atomic_load(&concerns);
 }
 
 bool rf_life_holds_load(void)
 {
-	return atomic_load(&loaded) || life.state == RF_VM_HALTED;
+	return concerned(LOADED | HALTED);
 }
 
 /*
@@ -451,7 +468,7 @@ static enum rf_life_event what_was_loaded(bool *announces)
 	if (anew)
 		return RF_LIFE_RESET;
 	/* A CPU that was plugged in; unless it was the last that could say what arrived. */
-	return atomic_load(&awaiting) && !*announces ? RF_LIFE_ARRIVED : RF_LIFE_EVENTS;
+	return concerned(AWAITING) && !*announces ? RF_LIFE_ARRIVED : RF_LIFE_EVENTS;
 }
 
 static void take_load(enum rf_life_event event, bool announces, struct rf_life_outcome *out)
@@ -468,7 +485,7 @@ static void take_load(enum rf_life_event event, bool announces, struct rf_life_o
 	case RF_LIFE_AWAIT:
 		release(NULL);
 		out->released = !empty;
-		atomic_store(&awaiting, true);
+		concern(AWAITING, true);
 		if (announces)
 			break;
 		take(RF_LIFE_MISFIT);
@@ -503,7 +520,7 @@ void rf_life_settle(void (*drop)(struct rf_vcpu *v),
 {
 	*out = (struct rf_life_outcome){ .event = RF_LIFE_EVENTS };
 	pthread_mutex_lock(&rf_vm.lock);
-	if (atomic_load(&loaded)) {
+	if (concerned(LOADED)) {
 		bool announces, released;
 		enum rf_life_event event;
 
@@ -526,7 +543,7 @@ void rf_life_settle(void (*drop)(struct rf_vcpu *v),
 		}
 		if (event != RF_LIFE_EVENTS)
 			tell(out);
-		atomic_store(&loaded, false);
+		concern(LOADED, false);
 		rf_gate_open();
 	}
 	pthread_mutex_unlock(&rf_vm.lock);
@@ -562,9 +579,9 @@ enum rf_life_may rf_life_may(struct rf_vcpu *v, uint64_t *entry)
 	pthread_mutex_lock(&rf_vm.lock);
 	if (life.state == RF_VM_HALTED) {
 		may = RF_MAY_NEVER;
-	} else if (atomic_load(&loaded)) {
+	} else if (concerned(LOADED)) {
 		may = RF_MAY_NOT_YET;
-	} else if (atomic_load(&awaiting)) {
+	} else if (concerned(AWAITING)) {
 		may = RF_MAY_NOT_YET;
 		if (!life.announcer)
 			look(v, &s);

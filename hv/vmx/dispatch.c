@@ -224,7 +224,7 @@ static enum rf_next watched(struct rf_vcpu *v, int *err)
 	next = rf_on_watched_step(v, err, &more);
 	if (!more)
 		return next;
-	e = rf_exit_copy(v);
+	rf_exit_copy(v, &e);
 	what = rf_exit_decode_outside(&e);
 	if (next != RF_WAIT)
 		return dispatch(v, &e, what);
@@ -255,9 +255,10 @@ static bool cr_to_tell(const struct rf_vcpu *v)
 enum rf_next rf_arch_after_run(struct rf_vcpu *v, int *err)
 {
 	bool failed_before = v->arch->delivery_failed;
-	struct rf_exit e = { .reason = RF_EXIT_OTHER };
+	struct rf_exit e;
 	enum rf_decoded what = RF_NOT_OURS;
 
+	e.reason = RF_EXIT_OTHER;
 	v->arch->delivery_failed = false;
 	rf_poke_ran(v);
 	if (rf_cr_undo(v) && *err == -EINTR) {
@@ -267,12 +268,12 @@ enum rf_next rf_arch_after_run(struct rf_vcpu *v, int *err)
 		return RF_WAIT;
 	}
 	if (!*err)
-		e = rf_exit_copy(v);
+		rf_exit_copy(v, &e);
 	if (rf_watch_armed() && (*err == -EFAULT || e.reason == RF_EXIT_EMULATION)) {
 		rf_gate_leave(v);
 		return watched(v, err);
 	}
-	if (!*err)
+	if (!*err && e.reason != RF_EXIT_OTHER)
 		what = rf_exit_decode(&e);
 	rf_gate_leave(v);
 	/* A kick in between says nothing. */

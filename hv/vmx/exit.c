@@ -9,62 +9,62 @@
 #include "hv/vmx/trap.h"
 #include "hv/vmx/vm.h"
 
-struct rf_exit rf_exit_copy(struct rf_vcpu *v)
+void rf_exit_copy(struct rf_vcpu *v, struct rf_exit *e)
 {
 	const struct kvm_run *run = v->run;
-	struct rf_exit e = { .reason = RF_EXIT_OTHER };
 	uint32_t traps;
+	uint16_t port;
 
+	e->reason = RF_EXIT_OTHER;
 	switch (run->exit_reason) {
 	case KVM_EXIT_MMIO:
-		e.reason = RF_EXIT_MMIO;
-		e.mmio.gpa = run->mmio.phys_addr;
-		e.mmio.len = run->mmio.len;
-		e.mmio.is_write = run->mmio.is_write;
-		memcpy(e.mmio.data, run->mmio.data, sizeof(e.mmio.data));
+		e->reason = RF_EXIT_MMIO;
+		e->mmio.gpa = run->mmio.phys_addr;
+		e->mmio.len = run->mmio.len;
+		e->mmio.is_write = run->mmio.is_write;
+		memcpy(e->mmio.data, run->mmio.data, sizeof(e->mmio.data));
 		break;
 	case KVM_EXIT_X86_RDMSR:
 	case KVM_EXIT_X86_WRMSR:
-		e.reason = run->exit_reason == KVM_EXIT_X86_WRMSR ? RF_EXIT_WRMSR : RF_EXIT_RDMSR;
-		e.msr.index = run->msr.index;
-		e.msr.value = run->msr.data;
-		e.msr.by_filter = run->msr.reason == KVM_MSR_EXIT_REASON_FILTER;
+		e->reason = run->exit_reason == KVM_EXIT_X86_WRMSR ? RF_EXIT_WRMSR : RF_EXIT_RDMSR;
+		e->msr.index = run->msr.index;
+		e->msr.value = run->msr.data;
+		e->msr.by_filter = run->msr.reason == KVM_MSR_EXIT_REASON_FILTER;
 		break;
 	case KVM_EXIT_IO:
-		e.io.port = run->io.port;
-		rf_traps_at(&traps);
-		if (e.io.port != RF_TRAP_PORT || !traps)
+		port = run->io.port;
+		if (port != RF_TRAP_PORT || (rf_traps_at(&traps), !traps))
 			break;
-		e.reason = RF_EXIT_IO;
-		e.io.size = run->io.size;
-		e.io.count = run->io.count;
-		e.io.is_out = run->io.direction == KVM_EXIT_IO_OUT;
-		if (rf_cpu_where(v, &e.io.rip, &e.io.cpl))
+		e->reason = RF_EXIT_IO;
+		e->io.port = port;
+		e->io.size = run->io.size;
+		e->io.count = run->io.count;
+		e->io.is_out = run->io.direction == KVM_EXIT_IO_OUT;
+		if (rf_cpu_where(v, &e->io.rip, &e->io.cpl))
 			rf_fatal("a vCPU's registers could not be read");
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
 		if (run->internal.suberror == KVM_INTERNAL_ERROR_DELIVERY_EV) {
-			e.reason = RF_EXIT_DELIVERY;
+			e->reason = RF_EXIT_DELIVERY;
 			/* x86.c kvm_prepare_event_vectoring_exit(): what the CPU says of the event,
 			 * its exit and why; the address, where there is one; the last CPU. */
-			e.delivery.gpa =
+			e->delivery.gpa =
 				run->internal.ndata >= 5 ? run->internal.data[3] : UINT64_MAX;
 			break;
 		}
 		if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION)
 			break;
-		e.reason = RF_EXIT_EMULATION;
-		e.insn.has_bytes = run->emulation_failure.ndata >= 3 &&
-				   run->emulation_failure.flags &
-					   KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
-		if (e.insn.has_bytes) {
-			e.insn.len = run->emulation_failure.insn_size;
-			memcpy(e.insn.bytes, run->emulation_failure.insn_bytes,
-			       sizeof(e.insn.bytes));
+		e->reason = RF_EXIT_EMULATION;
+		e->insn.has_bytes = run->emulation_failure.ndata >= 3 &&
+				    run->emulation_failure.flags &
+					    KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		if (e->insn.has_bytes) {
+			e->insn.len = run->emulation_failure.insn_size;
+			memcpy(e->insn.bytes, run->emulation_failure.insn_bytes,
+			       sizeof(e->insn.bytes));
 		}
 		break;
 	}
-	return e;
 }
 
 enum rf_decoded rf_exit_decode(const struct rf_exit *e)
@@ -113,7 +113,7 @@ static int complete(struct rf_vcpu *v, struct rf_exit *e, enum rf_decoded *what)
 	pthread_mutex_lock(&rf_vm.lock);
 	err = rf_kvm(v->fd, KVM_RUN, NULL);
 	if (!err) {
-		*e = rf_exit_copy(v);
+		rf_exit_copy(v, e);
 		*what = rf_exit_decode(e);
 	}
 	pthread_mutex_unlock(&rf_vm.lock);

@@ -7,7 +7,7 @@
 #include "hv/vmx/decode.h"
 
 /* Out of kvm_run, once. */
-struct rf_exit rf_exit_copy(struct rf_vcpu *v);
+void rf_exit_copy(struct rf_vcpu *v, struct rf_exit *e);
 /* Inside the gate, or with rf_vm.lock held: overlays change only with the lock held and every vCPU
  * outside. */
 enum rf_decoded rf_exit_decode(const struct rf_exit *e);

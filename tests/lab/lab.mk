@@ -27,7 +27,7 @@ CMOCKA = $(shell readlink -f /usr/lib/x86_64-linux-gnu/libcmocka.so.0)
 CAPSTONE = $(shell readlink -f /usr/lib/x86_64-linux-gnu/libcapstone.so.4)
 .PHONY: kvm-lab
 kvm-lab: $(O)/tests/fence_kvm_plain $(O)/tests/store_kvm_plain
-	tests/lab/lab.py run --host-kernel $(HOST_KERNEL) --guests 6.12 --job kvm=tests/lab/jobs/kvm.sh@400 \
+	tests/lab/lab.py run --host-kernel $(HOST_KERNEL) --smp 1 --guests 6.12 --job kvm=tests/lab/jobs/kvm.sh@400 \
 		--file fence_kvm_plain=$(O)/tests/fence_kvm_plain --file store_kvm_plain=$(O)/tests/store_kvm_plain \
 		--file libcmocka.so.0=$(CMOCKA) --file libcapstone.so.4=$(CAPSTONE)
 

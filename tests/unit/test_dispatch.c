@@ -44,9 +44,9 @@ static struct {
 	enum rf_event_kind kind;
 } fake;
 
-struct rf_exit rf_exit_copy(struct rf_vcpu *v)
+void rf_exit_copy(struct rf_vcpu *v, struct rf_exit *e)
 {
-	return fake.exit;
+	*e = fake.exit;
 }
 
 enum rf_decoded rf_exit_decode(const struct rf_exit *e)

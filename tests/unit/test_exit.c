@@ -102,7 +102,7 @@ static void anew(void)
 
 static enum rf_decoded decoded(struct rf_exit *e)
 {
-	*e = rf_exit_copy(&vcpu);
+	rf_exit_copy(&vcpu, e);
 	return rf_exit_decode(e);
 }
 
