@@ -44,6 +44,7 @@ said() {
 	done
 }
 """
+BOTH = ("6.12", "6.1")
 MICROVM = "microvm,pit=off,pic=off,rtc=on,isa-serial=on"
 
 
@@ -170,14 +171,15 @@ def asleep() -> Test:
                 control=lambda said: "attack asleep result=landed" in said)
 
 
-def s3_forged_state() -> Test:
+def s3_forged_state(kernel: str) -> Test:
     """The same by an attacker who has made the kernel look like one that boots: what was sealed is there again all the same."""
     def verify(o: Outcome) -> None:
         check(o.said("attack s3_forged_state result=") == 1 and not o.said("result=landed"), "the store stayed")
         again(o)
         o.records = [r for r in o.records if (r.get("target") or {}).get("symbol") != "linux_banner"]
         defended(o)
-    return life("s3-forged-state", verify, WAKE, machine="q35", cmdline="rf.act=s3_forged_state no_console_suspend", limit=200,
+    return life(f"s3-forged-state-{kernel}", verify, WAKE, machine="q35", cmdline="rf.act=s3_forged_state no_console_suspend",
+                kernel=kernel, limit=200,
                 control=lambda said: "attack s3_forged_state result=landed" in said)
 
 
@@ -197,13 +199,13 @@ move() {
 """
 
 
-def moves(name: str, verify: Callable[[Outcome], None], cpus: int, cmdline: str, arguments: str = "", wait: int = 5) -> Test:
+def moves(name: str, attack: str, kernel: str, verify: Callable[[Outcome], None], cpus: int, cmdline: str, arguments: str = "",
+          wait: int = 5) -> Test:
     """One guest that is moved in the middle of an attack, unprotected and then protected."""
-    script = (f"KERNEL=6.12 WAIT={wait}" + HOST + MOVE + "printf 'version: 1\n' >policy\n" +
-              "".join(f"{setting} LIMIT=150\nmove {cpus} '{cmdline}' -no-reboot {arguments}\n" for setting in
+    script = (f"KERNEL={kernel} WAIT={wait}" + HOST + MOVE + "printf 'version: 1\n' >policy\n" +
+              "".join(f"{setting} LIMIT=150\nmove {cpus} 'rf.act={attack} {cmdline}' -no-reboot {arguments}\n" for setting in
                       ("WRAP= CONSOLE=control",
                        'WRAP="ringfence run --name moved --policy policy --audit $OUT/audit.jsonl --" CONSOLE=console')))
-    attack = name.replace("-", "_").rstrip("_0123456789")
 
     def both(o: Outcome) -> None:
         check(f"attack {attack} result=landed" in o._text("control"), "the control did not land")
@@ -213,10 +215,10 @@ def moves(name: str, verify: Callable[[Outcome], None], cpus: int, cmdline: str,
             check("RF: life over" not in o._text(source), f"{source}: the guest was moved too late")
         check(not o.said("result=landed"), "the attack landed")
         verify(o)
-    return Test(name, script, both, 520, consoles=("control-source", "console-source"), files=lambda: files("6.12"))
+    return Test(name, script, both, 520, consoles=("control-source", "console-source"), files=lambda: files(kernel))
 
 
-def dma_then_migrate() -> Test:
+def dma_then_migrate(kernel: str) -> Test:
     """What a device wrote over sealed memory is found and recorded, and does not go to another host."""
     def verify(o: Outcome) -> None:
         source = [json.loads(line) for line in o._text("source.jsonl").splitlines()]
@@ -226,11 +228,11 @@ def dma_then_migrate() -> Test:
         sealed_as = [r["sha256"] for r in source if r.get("kind") == "seal" and r["region"] == "rodata"]
         check([r["sha256"] for r in o.decisions(kind="seal", region="rodata")] == sealed_as, "rodata changed on the way")
         check(o.said("result=faulted") == len(ATTACKS), "an attack at the destination was not refused")
-    return moves("dma-then-migrate", verify, 1, "rf.act=dma_then_migrate rf.patience=60",
+    return moves(f"dma-then-migrate-{kernel}", "dma_then_migrate", kernel, verify, 1, "rf.patience=60",
                  "-drive id=disk,file=count,format=raw,if=none -device virtio-blk-pci,drive=disk")
 
 
-def restore_lstar_zero(cpus: int) -> Test:
+def restore_lstar_zero(kernel: str, cpus: int) -> Test:
     """A guest that is saved while its own LSTAR is 0 is sealed where it is loaded, by what another processor has there; when
     none has anything it does not run.
     """
@@ -241,8 +243,8 @@ def restore_lstar_zero(cpus: int) -> Test:
         check(o.said("attack restore_lstar_zero result=faulted") == 1, "the store was not refused")
         check(len(o.decisions(kind="seal", outcome="sealed as it was restored")) == 3, "not sealed on arrival")
         check(o.decisions(verdict="blocked", kind="write")[0]["target"]["symbol"] == "linux_banner", "no record")
-    return moves(f"restore-lstar-zero-{cpus}", verify, cpus,
-                 "rf.act=restore_lstar_zero rf.patience=40 rcupdate.rcu_cpu_stall_suppress=1", wait=3)
+    return moves(f"restore-lstar-zero-{kernel}-{cpus}", "restore_lstar_zero", kernel, verify, cpus,
+                 "rf.patience=40 rcupdate.rcu_cpu_stall_suppress=1", wait=3)
 
 
 def stopped() -> Test:
@@ -358,8 +360,9 @@ def debugger(name: str, kind: int) -> Test:
 
 
 TESTS = [offline("6.12"), offline("6.1"), restarts("restart-triple", MICROVM, "triple"), restarts("restart-q35", "q35", "acpi"),
-         system_reset(), smm(), suspend(), asleep(), s3_forged_state(), dma_then_migrate(),
-         restore_lstar_zero(1), restore_lstar_zero(2), stopped(), snapshot(), nested(),
+         system_reset(), smm(), suspend(), asleep(), *(s3_forged_state(kernel) for kernel in BOTH),
+         *(dma_then_migrate(kernel) for kernel in BOTH),
+         *(restore_lstar_zero(kernel, cpus) for kernel in BOTH for cpus in (1, 2)), stopped(), snapshot(), nested(),
          kexec("6.12"), kexec("6.12", REARM), kexec("6.1", REARM), untrapped(), kdump(), kdump(REARM),
          debugger("debugger", 1), debugger("debugger-int3", 0)]
 
