@@ -2,13 +2,12 @@
 #include "policy/measurement.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "policy/file.h"
 
 /* --- out of a file -------------------------------------------------------- */
 
@@ -120,28 +119,9 @@ int rf_measurement_parse(const char *text, size_t len, char why[RF_MEASUREMENT_W
 int rf_measurement_load(const char *path, char why[RF_MEASUREMENT_WHY], struct rf_measurement *out)
 {
 	char text[RF_MEASUREMENT_FILE_MAX + 1];
-	struct stat st;
-	size_t len = 0;
-	ssize_t n;
-	int fd, err = 0;
+	size_t len;
+	int err = rf_file_read(path, text, sizeof(text), &len);
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
-		err = -errno;
-	else if (!S_ISREG(st.st_mode))
-		err = -EINVAL;
-	while (!err && len < sizeof(text)) {
-		n = read(fd, text + len, sizeof(text) - len);
-		if (n < 0 && errno != EINTR)
-			err = -errno;
-		if (n == 0)
-			break;
-		if (n > 0)
-			len += (size_t)n;
-	}
-	close(fd);
 	return err ? err : rf_measurement_parse(text, len, why, out);
 }
 

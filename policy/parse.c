@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cyaml/cyaml.h>
 
+#include "policy/file.h"
 #include "policy/policy.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -303,27 +301,8 @@ int rf_policy_parse(const char *text, size_t len, struct rf_policy_diag *diag,
 int rf_policy_load(const char *path, struct rf_policy_diag *diag, struct rf_policy *out)
 {
 	char text[RF_POLICY_FILE_MAX + 1];
-	struct stat st;
-	size_t len = 0;
-	ssize_t n;
-	int fd, err = 0;
+	size_t len;
+	int err = rf_file_read(path, text, sizeof(text), &len);
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
-		err = -errno;
-	else if (!S_ISREG(st.st_mode))
-		err = -EINVAL;
-	while (!err && len < sizeof(text)) {
-		n = read(fd, text + len, sizeof(text) - len);
-		if (n < 0 && errno != EINTR)
-			err = -errno;
-		if (n == 0)
-			break;
-		if (n > 0)
-			len += (size_t)n;
-	}
-	close(fd);
 	return err ? err : rf_policy_parse(text, len, diag, out);
 }
