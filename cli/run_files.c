@@ -64,6 +64,12 @@ static int keep(const char *path, size_t max, const char *name, int *fd, char se
 	return err;
 }
 
+/* Of a file that could not be taken. */
+static const char *problem(int err)
+{
+	return err == -EINVAL ? "it is not a regular file" : strerror(-err);
+}
+
 static int take_policy(struct rf_run *r)
 {
 	struct rf_policy_diag diag = { 0 };
@@ -81,9 +87,11 @@ static int take_policy(struct rf_run *r)
 	if (diag.line)
 		snprintf(where, sizeof(where), ", line %u, column %u", diag.line, diag.column);
 	return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
-		       "correct the file; ringfence(1) lists what may stand in it",
+		       err == -EBADMSG || err == -EFBIG
+			       ? "correct the file; ringfence(1) lists what may stand in it"
+			       : "give --policy the path of a file that this user may read",
 		       "policy %s%s: %s", r->policy, where,
-		       diag.text[0] ? diag.text : strerror(-err));
+		       diag.text[0] ? diag.text : problem(err));
 }
 
 static int take_expectation(struct rf_run *r)
@@ -96,7 +104,7 @@ static int take_expectation(struct rf_run *r)
 		err = rf_measurement_load(self, why, &m);
 	if (!err)
 		return RF_EXIT_OK;
-	rf_safe(safe, sizeof(safe), why[0] ? why : strerror(-err));
+	rf_safe(safe, sizeof(safe), why[0] ? why : problem(err));
 	return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
 		       "give what `ringfence measure --json` said where the guest comes from",
 		       "measurement %s: %s", r->expect, safe);

@@ -125,6 +125,16 @@ const char *rf_on_denied_text(enum rf_on_denied d)
 	return name_of(denied_names, COUNT(denied_names), d);
 }
 
+const char *rf_on_kexec_text(enum rf_on_kexec k)
+{
+	return name_of(kexec_names, COUNT(kexec_names), k);
+}
+
+const char *rf_on_mismatch_text(enum rf_on_mismatch m)
+{
+	return name_of(mismatch_names, COUNT(mismatch_names), m);
+}
+
 void rf_policy_default(struct rf_policy *out)
 {
 	*out = (struct rf_policy){
@@ -198,19 +208,71 @@ static void point_at_key(const char *text, size_t len, struct rf_policy_diag *d)
 	}
 }
 
-static int bad(struct rf_policy_diag *diag, const char *text)
+/* Where the key stands, for what is found wrong once all is read. Comments are passed over; a key
+ * is ended by its colon, and what is longer is another one. */
+static void find_key(const char *text, size_t len, const char *key, struct rf_policy_diag *d)
 {
+	size_t n = strlen(key), start = 0;
+	unsigned int line = 1;
+
+	for (size_t i = 0; i + n < len; i++) {
+		if (text[i] == '\n') {
+			line++;
+			start = i + 1;
+		} else if (text[i] == '#' && (i == start || strchr(" \t", text[i - 1]))) {
+			while (i + 1 < len && text[i + 1] != '\n')
+				i++;
+		} else if (!memcmp(text + i, key, n) && text[i + n] == ':' &&
+			   (i == start || strchr(" \t{,", text[i - 1]))) {
+			d->line = line;
+			d->column = (unsigned int)(i - start + 1);
+			return;
+		}
+	}
+}
+
+/* The file as it was written, for the place of what is wrong in it. */
+struct source {
+	const char *text;
+	size_t len;
+};
+
+__attribute__((format(printf, 4, 5))) static int
+bad(struct rf_policy_diag *diag, const struct source *from, const char *key, const char *fmt, ...)
+{
+	va_list args;
+
 	*diag = (struct rf_policy_diag){ 0 };
-	snprintf(diag->text, sizeof(diag->text), "%s", text);
+	va_start(args, fmt);
+	vsnprintf(diag->text, sizeof(diag->text), fmt, args);
+	va_end(args);
+	if (key)
+		find_key(from->text, from->len, key, diag);
 	return -EBADMSG;
 }
 
-static int convert(const struct file *f, struct rf_policy_diag *diag, struct rf_policy *out)
+static int take_number(const unsigned int *value, const char *key, uint32_t min, uint32_t max,
+		       const struct source *from, struct rf_policy_diag *diag, uint32_t *out)
 {
+	if (!value)
+		return 0;
+	if (*value < min || *value > max)
+		return bad(diag, from, key, "%s is %u, not within %u to %u", key, *value, min, max);
+	*out = *value;
+	return 0;
+}
+
+static int convert(const struct file *f, const struct source *from, struct rf_policy_diag *diag,
+		   struct rf_policy *out)
+{
+	int err;
 	struct rf_policy p;
 
+	if (!f->version)
+		return bad(diag, from, "version", "version is missing, or 0: it must be 1");
 	if (f->version != 1)
-		return bad(diag, "version is not 1, the only one there is");
+		return bad(diag, from, "version", "version is %u, not 1, the only one there is",
+			   f->version);
 	rf_policy_default(&p);
 	if (f->mode)
 		p.mode = (enum rf_policy_mode) * f->mode;
@@ -237,25 +299,23 @@ static int convert(const struct file *f, struct rf_policy_diag *diag, struct rf_
 	if (f->pin && f->pin->control_watch)
 		p.need_watch = *f->pin->control_watch;
 	if (p.need_watch && !p.pin_control)
-		return bad(diag, "control_watch is required, but control is not pinned");
+		return bad(diag, from, "control_watch",
+			   "control_watch is required, but control is not pinned");
 	if (f->pin && f->pin->tables)
 		p.pin_tables = *f->pin->tables;
-	if (f->register_check_ms)
-		p.register_check_ms = *f->register_check_ms;
-	if (f->unsealed_alert_ms)
-		p.unsealed_alert_ms = *f->unsealed_alert_ms;
-	if (p.unsealed_alert_ms > RF_POLICY_SWEEP_MAX)
-		return bad(diag, "unsealed_alert_ms is not within 0..3600000");
-	if (p.register_check_ms > RF_POLICY_CHECK_MAX)
-		return bad(diag, "register_check_ms is not within 0..60000");
-	if (f->dma_sweep_ms)
-		p.dma_sweep_ms = *f->dma_sweep_ms;
-	if (p.dma_sweep_ms < RF_POLICY_SWEEP_MIN || p.dma_sweep_ms > RF_POLICY_SWEEP_MAX)
-		return bad(diag, "dma_sweep_ms is not within 10..3600000");
-	if (f->patch_timeout_ms)
-		p.patch_timeout_ms = *f->patch_timeout_ms;
-	if (p.patch_timeout_ms < RF_POLICY_PATCH_MIN || p.patch_timeout_ms > RF_POLICY_PATCH_MAX)
-		return bad(diag, "patch_timeout_ms is not within 1000..3600000");
+	err = take_number(f->register_check_ms, "register_check_ms", 0, RF_POLICY_CHECK_MAX, from,
+			  diag, &p.register_check_ms);
+	if (!err)
+		err = take_number(f->unsealed_alert_ms, "unsealed_alert_ms", 0, RF_POLICY_SWEEP_MAX,
+				  from, diag, &p.unsealed_alert_ms);
+	if (!err)
+		err = take_number(f->dma_sweep_ms, "dma_sweep_ms", RF_POLICY_SWEEP_MIN,
+				  RF_POLICY_SWEEP_MAX, from, diag, &p.dma_sweep_ms);
+	if (!err)
+		err = take_number(f->patch_timeout_ms, "patch_timeout_ms", RF_POLICY_PATCH_MIN,
+				  RF_POLICY_PATCH_MAX, from, diag, &p.patch_timeout_ms);
+	if (err)
+		return err;
 	*out = p;
 	return 0;
 }
@@ -290,9 +350,10 @@ int rf_policy_parse(const char *text, size_t len, struct rf_policy_diag *diag,
 		*diag = d;
 		err = -EBADMSG;
 	} else if (!f) {
-		err = bad(diag, "the file says nothing; it needs at least \"version: 1\"");
+		err = bad(diag, NULL, NULL,
+			  "the file says nothing; it needs at least \"version: 1\"");
 	} else {
-		err = convert(f, diag, out);
+		err = convert(f, &(struct source){ text, len }, diag, out);
 	}
 	cyaml_free(&config, &schema, f, 0);
 	return err;

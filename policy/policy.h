@@ -90,6 +90,8 @@ int rf_policy_load(const char *path, struct rf_policy_diag *diag, struct rf_poli
 
 const char *rf_policy_mode_text(enum rf_policy_mode m); /* as in the file; NULL for no such mode */
 const char *rf_on_denied_text(enum rf_on_denied d);
+const char *rf_on_kexec_text(enum rf_on_kexec k);
+const char *rf_on_mismatch_text(enum rf_on_mismatch m);
 
 /* --- the judgement -------------------------------------------------------- */
 
