@@ -427,6 +427,10 @@ def run_all(build: Path, names: list[str], base: Path) -> int:
 
 def main() -> int:
     """Run the tests named, or all."""
+    unknown = set(sys.argv[2:]) - set(TESTS)
+    if unknown:
+        print(f"hostile: no such test: {' '.join(sorted(unknown))}; these are: {' '.join(TESTS)}", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory(prefix="rf-hostile-") as base:
         return run_all(Path(sys.argv[1]).resolve(), sys.argv[2:] or list(TESTS), Path(base))
 

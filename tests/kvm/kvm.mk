@@ -16,4 +16,5 @@ $(O)/tests/fence_kvm_plain: $(FENCE_KVM_SRCS:%.c=$(O)/obj/%.o)
 
 .PHONY: kvm
 kvm: $(O)/tests/test_fence_kvm
+	@! $(O)/tests/test_fence_kvm no_such_scenario 2>/dev/null || { echo "kvm: an unknown scenario is no error"; exit 1; }
 	$(O)/tests/test_fence_kvm

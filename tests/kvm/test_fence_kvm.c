@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The fence on this machine's KVM, with guests of a few instructions and a monitor that does as it is told. Each
- * scenario has a process and a VM of its own. Ends with how many passed, failed and were skipped; all skipped is a failure.
+ * The fence on this machine's KVM, with guests of a few instructions and a monitor that does as it
+ * is told. Each scenario has a process and a VM of its own. Ends with how many passed, failed and
+ * were skipped; all skipped is a failure.
  *
- * test_fence_kvm [name...] runs these alone.
+ * test_fence_kvm [name...] runs these alone; a name that is none of them is an error that lists them.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -50,7 +51,10 @@ static void run(void **state)
 	passed++;
 }
 
-#define S(name) { #name, name }
+#define S(name)                                                                                    \
+	{                                                                                          \
+#name, name                                                                        \
+	}
 
 static const struct {
 	const char *name;
@@ -209,6 +213,22 @@ static const struct {
 	S(push_on_sealed_stack),
 };
 
+static bool is_known(const char *name)
+{
+	for (size_t i = 0; i < COUNT(scenarios); i++)
+		if (!strcmp(name, scenarios[i].name))
+			return true;
+	return false;
+}
+
+static int usage(const char *unknown)
+{
+	fprintf(stderr, "kvm: there is no scenario %s; these are:\n", unknown);
+	for (size_t i = 0; i < COUNT(scenarios); i++)
+		fprintf(stderr, "  %s\n", scenarios[i].name);
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
 	struct CMUnitTest tests[COUNT(scenarios)];
@@ -216,6 +236,9 @@ int main(int argc, char **argv)
 	size_t n = 0;
 	int failed;
 
+	for (int a = 1; a < argc; a++)
+		if (!is_known(argv[a]))
+			return usage(argv[a]);
 	for (size_t i = 0; i < COUNT(scenarios); i++) {
 		bool asked = argc < 2;
 
@@ -224,7 +247,8 @@ int main(int argc, char **argv)
 		if (!asked)
 			continue;
 		bodies[n] = scenarios[i].body;
-		tests[n] = (struct CMUnitTest){ .name = scenarios[i].name, .test_func = run,
+		tests[n] = (struct CMUnitTest){ .name = scenarios[i].name,
+						.test_func = run,
 						.initial_state = &bodies[n] };
 		n++;
 	}

@@ -373,9 +373,9 @@ RUN="--expect $OUT/expect" q35 'rf.mode=attack' -smp 2 -incoming 'exec:cat /tmp/
         [denied] = o.decisions(verdict="blocked")
         check(denied["rule"] == "measurement-differs" and denied["region"] == "text", f"another record: {denied}")
         check(denied["sha256"] != denied["expected"], "the record's two digests are the same")
-        check(o.decisions(kind="load", outcome="refused, no vCPU runs"), "no record that the VM is held")
+        check(o.decisions(kind="load", outcome="halted: no vCPU runs"), "no record that the VM is halted")
         check("why no vCPU runs" in o._text("halted") and "(text)" in o._text("halted"), "status does not say why")
-        check("(text)" in o._text("unmeasured"), "what is held was measured")
+        check("(text)" in o._text("unmeasured"), "what is halted was measured")
 
     def verify(o: Outcome) -> None:
         check("RF: begin" not in o._text("source"), "the source attacked before it moved")
@@ -483,8 +483,9 @@ def main(description: str, known: list[Test], name: str) -> int:
     parser.add_argument("tests", nargs="*", metavar="TEST", help=" ".join(t.name for t in known))
     options = parser.parse_args()
     tests = [t for t in known if not options.tests or t.name in options.tests]
-    if len(tests) < len(options.tests):
-        parser.error("no such test")
+    unknown = set(options.tests) - {t.name for t in known}
+    if unknown:
+        parser.error(f"no such test: {' '.join(sorted(unknown))}; these are: {' '.join(t.name for t in known)}")
     try:
         results, again = run_all(tests, options.host_kernel)
     except LabError as error:
