@@ -154,7 +154,9 @@ const struct rf_facility rf_facilities[] = {
 	  .need = RF_NEED_RECOMMENDED,
 	  .check = rf_host_kprobes,
 	  .lost = NO_WATCH,
-	  .fix = "use a kernel with CONFIG_KPROBE_EVENTS and CONFIG_BPF_EVENTS" },
+	  .fix = "use a host kernel with CONFIG_KPROBE_EVENTS, CONFIG_PERF_EVENTS and "
+		 "CONFIG_BPF_EVENTS, as distributions' are (/boot/config-* or /proc/config.gz "
+		 "tell); in a container, mount /sys" },
 	{ .name = "kvm_set_cr0 and kvm_set_cr4",
 	  .need = RF_NEED_RECOMMENDED,
 	  .check = rf_host_cr_symbols,
@@ -174,7 +176,8 @@ const struct rf_facility rf_facilities[] = {
 	  .need = RF_NEED_RECOMMENDED,
 	  .check = rf_host_cr_watch,
 	  .lost = NO_WATCH,
-	  .fix = "see the rows above; only root can set it up" },
+	  .fix = "mend the rows above that are missing, from BTF on, then ask again as root; where "
+		 "none is, the detail of this row says what failed" },
 	{ .name = "the fence (libringfence.so)",
 	  .need = RF_NEED_REQUIRED,
 	  .check = rf_host_library,

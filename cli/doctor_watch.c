@@ -22,6 +22,8 @@
 #define CAP_BPF 39
 #endif
 
+#define KPROBE_PMU "/sys/bus/event_source/devices/kprobe/type"
+
 static const char *below_root(const char *path, char out[PATH_MAX])
 {
 	const char *root = secure_getenv("RINGFENCE_HOST_ROOT");
@@ -90,12 +92,15 @@ enum rf_facility_state rf_host_kprobes(const struct rf_probe *kvm, char detail[R
 	if (!known)
 		return rf_host_tell(detail, RF_FACILITY_MISSING,
 				    "no kernel.perf_event_paranoid, no perf");
+	/* Registered with CONFIG_KPROBE_EVENTS (kernel/events/core.c perf_tp_register()). */
+	if (!there(KPROBE_PMU))
+		return rf_host_tell(detail, RF_FACILITY_MISSING,
+				    "no " KPROBE_PMU ": this kernel has no kprobe events; "
+				    "kernel.perf_event_paranoid is %d",
+				    paranoid);
 	/* CAP_PERFMON is above it (include/linux/perf_event.h perf_allow_kernel()). */
-	return rf_host_tell(detail,
-			    there("/sys/bus/event_source/devices/kprobe/type")
-				    ? RF_FACILITY_PRESENT
-				    : RF_FACILITY_MISSING,
-			    "kernel.perf_event_paranoid is %d", paranoid);
+	return rf_host_tell(detail, RF_FACILITY_PRESENT, "kernel.perf_event_paranoid is %d",
+			    paranoid);
 }
 
 enum rf_facility_state rf_host_cr_symbols(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
@@ -149,7 +154,6 @@ enum rf_facility_state rf_host_cr_watch(const struct rf_probe *kvm, char detail[
 		return rf_host_tell(detail, RF_FACILITY_UNKNOWN, "KVM cannot be asked");
 	if (rf_crwatch_try(kvm->path, &pinned, why))
 		return rf_host_tell(detail, RF_FACILITY_MISSING, "%.*s", RF_DETAIL_MAX - 1, why);
-	return rf_host_tell(detail, RF_FACILITY_PRESENT, "tried on a guest: %s",
-			    pinned ? "the one that is loaded works"
-				   : "it would work, none is loaded");
+	return rf_host_tell(detail, RF_FACILITY_PRESENT, "tried on a guest: it works; %s",
+			    pinned ? "it is loaded" : "the next `ringfence run` as root loads it");
 }
