@@ -78,7 +78,7 @@ static const char *text_of(json_t *o, const char *name)
 }
 
 struct cells {
-	char time[32], event[24], target[200], writer[200], task[64], about[64];
+	char time[32], event[24], target[200], writer[200], task[64];
 	const char *cell[8];
 };
 
@@ -98,9 +98,9 @@ static void fill(json_t *o, struct cells *c)
 		 text_of(task, "comm") ? text_of(task, "comm") : "",
 		 (long long)json_integer_value(json_object_get(task, "pid")));
 	if (!about) {
+		/* Whole, however long: the end of a cause may be what matters. It is the last cell.
+		 */
 		about = text_of(o, outcome ? "status" : "detail");
-		snprintf(c->about, sizeof(c->about), "%.60s", about ? about : "-");
-		about = c->about;
 	}
 	c->cell[0] = c->time;
 	c->cell[1] = event ? c->event : NULL;
@@ -129,10 +129,12 @@ static int print_row(void *ctx, json_t *o)
 		return 0;
 	fill(o, &c);
 	for (int i = 0; i < 8; i++) {
-		char text[256];
+		char *text = rf_safe_dup(c.cell[i] ? c.cell[i] : "-");
 
-		rf_safe(text, sizeof(text), c.cell[i] ? c.cell[i] : "-");
+		if (!text)
+			return -ENOMEM;
 		printf("%-*s%s", widths[i], text, i < 7 ? "  " : "\n");
+		free(text);
 	}
 	return ferror(stdout) ? -EIO : 0;
 }
@@ -243,16 +245,31 @@ static int audit(int argc, char **argv)
 		{ "json", 'j', RF_OPTION_FLAG, &json, 0, 0 },
 		{ 0 },
 	};
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--tail") || !strcmp(argv[i], "--patches"))
+			return rf_fail(RF_EXIT_USAGE, "nothing was done",
+				       "write `ringfence audit tail NAME` or `ringfence audit "
+				       "patches NAME`",
+				       "audit: %s is not an option: it is written without the "
+				       "dashes, before the name",
+				       argv[i]);
 	code = rf_options(&rf_command_audit, options, false, RF_EXIT_USAGE, argc, argv, &operands);
 	if (code >= 0)
 		return code;
-	patches = operands.count == 2 && !strcmp(operands.items[0], "patches");
-	if (operands.count != 2 || (!patches && strcmp(operands.items[0], "tail")) ||
-	    (patches && following))
+	if (operands.count != 2)
 		return rf_fail(
-			RF_EXIT_USAGE, "nothing was done", "see `ringfence audit --help`",
-			"audit: write `audit tail` or `audit patches` and the name of one VM "
-			"or log; only `tail` follows");
+			RF_EXIT_USAGE, "nothing was done",
+			"write `ringfence audit tail NAME` or `ringfence audit patches NAME`",
+			"audit: needs `tail` or `patches`, and the name of one VM or log");
+	patches = !strcmp(operands.items[0], "patches");
+	if (!patches && strcmp(operands.items[0], "tail"))
+		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence audit --help`",
+			       "audit: \"%s\" is neither `audit tail` nor `audit patches`",
+			       operands.items[0]);
+	if (patches && following)
+		return rf_fail(RF_EXIT_USAGE, "nothing was done",
+			       "leave out --follow, or write `ringfence audit tail --follow`",
+			       "audit: only `tail` follows; `patches` ends with the last patch");
 	if (find_log(operands.items[1], path))
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "give a shorter path",
 			       "audit: the path of the log is too long");
@@ -272,9 +289,9 @@ static int audit(int argc, char **argv)
 
 const struct rf_command rf_command_audit = {
 	.name = "audit",
-	.usage = "tail|patches [--follow] [--lines N] [--json] NAME|FILE",
+	.usage = "tail|patches [--follow] [--lines N] [--json] NAME|STATE-FOLDER|FILE",
 	.summary = "Show the last decisions on a VM's guest",
-	.help = "  -f, --follow    go on with each new decision until interrupted\n"
+	.help = "  -f, --follow    (tail) go on with each new record until interrupted\n"
 		"  -n, --lines N   how many of the last records to show (20); they are looked\n"
 		"                  for in the last 8 MiB of the log\n"
 		"  -j, --json      one JSON object a line, outcomes included\n"

@@ -10,10 +10,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/output.h"
 #include "cli/paths.h"
+
+#define DONE_MS 60000 /* on a slow machine; a question takes about a tenth of a second */
+#define ASK_AGAIN_MS 50
+#define SILENCES 5 /* of RF_CONTROL_TIMEOUT_MS: a busy host, or a monitor that is started again */
 
 static int wait_for(int fd, short events, int64_t until)
 {
@@ -136,6 +141,20 @@ static int lock_held(const char *state_dir)
 	return held;
 }
 
+/* Any of the files that `run` makes: a folder without one was never a VM's. */
+static bool is_state_dir(const char *state_dir)
+{
+	static const char *const files[] = { RF_FILE_LOCK, RF_FILE_VM, RF_FILE_CONTROL,
+					     RF_FILE_FENCE };
+	char path[PATH_MAX];
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (!rf_path_join(state_dir, files[i], path) && lstat(path, &st) == 0)
+			return true;
+	return false;
+}
+
 int rf_vm_read(const char *state_dir, struct rf_vm *out)
 {
 	const char *text, *slash;
@@ -147,6 +166,8 @@ int rf_vm_read(const char *state_dir, struct rf_vm *out)
 	if (strlen(state_dir) >= sizeof(vm.state_dir) || stat(state_dir, &st) < 0 ||
 	    !S_ISDIR(st.st_mode))
 		return -ENOENT;
+	if (!is_state_dir(state_dir))
+		return -ENODATA;
 	strcpy(vm.state_dir, state_dir);
 	slash = strrchr(state_dir, '/');
 	rf_safe(vm.name, sizeof(vm.name), slash ? slash + 1 : state_dir);
@@ -174,6 +195,12 @@ int rf_vm_find(const char *name, struct rf_vm *out)
 
 	if (!err)
 		err = rf_vm_read(dir, out);
+	if (err == -ENODATA)
+		return rf_fail(
+			RF_EXIT_NOT_FOUND,
+			"it has none of the files that `ringfence run` makes; it is left alone",
+			"give a VM's name, or its state folder (see `ringfence list`)",
+			"%s is not the state folder of a VM", dir);
 	return err ? rf_fail(RF_EXIT_NOT_FOUND, "no VM of that name runs under this user",
 			     "see `ringfence list`", "there is no VM %s", name)
 		   : RF_EXIT_OK;
@@ -183,9 +210,71 @@ int rf_vm_silent(const struct rf_vm *vm, int err, const char *means)
 {
 	if (!vm->alive)
 		return rf_fail(RF_EXIT_NOT_FOUND, "its VMM is gone; only its state folder is left",
-			       "remove the folder, or start a VM of that name again",
+			       "start a VM of that name again, or remove " RF_FILE_LOCK
+			       ", " RF_FILE_VM " and the sockets from that folder",
 			       "VM %s is dead (%s)", vm->name, vm->state_dir);
 	return rf_fail(RF_EXIT_NO_ANSWER, means,
 		       "look at what `ringfence run` prints: it starts a dead monitor again",
 		       "the monitor of %s does not answer: %s", vm->name, strerror(-err));
+}
+
+/* Asks until the monitor is done. 0 and *out, or -errno. */
+static int ask_until_done(const char *state_dir, const char *cmd, json_t **out)
+{
+	static const struct timespec pause = { .tv_nsec = ASK_AGAIN_MS * 1000000 };
+	int64_t until = rf_now_ms() + DONE_MS;
+	unsigned int silent = 0;
+
+	for (;;) {
+		json_t *o, *done;
+		int err = rf_control_ask(state_dir, cmd, &o);
+
+		if (err == -ETIMEDOUT && ++silent < SILENCES)
+			continue;
+		if (err)
+			return err;
+		done = json_object_get(o, "done");
+		if (json_is_true(done) || json_is_string(json_object_get(o, "error"))) {
+			*out = o;
+			return 0;
+		}
+		err = json_is_false(done) ? -ETIMEDOUT : -EBADMSG;
+		json_decref(o);
+		if (err == -EBADMSG || rf_now_ms() > until)
+			return err;
+		nanosleep(&pause, NULL);
+	}
+}
+
+int rf_vm_ask(const struct rf_command *c, const struct rf_operands *operands,
+	      const struct rf_question *q, struct rf_vm *vm, json_t **out)
+{
+	char todo[100], safe[256];
+	const char *error;
+	bool halted;
+	json_t *o;
+	int code, err;
+
+	if (operands->count != 1) {
+		snprintf(todo, sizeof(todo), "see `ringfence %s --help`", c->name);
+		return rf_fail(RF_EXIT_USAGE, "nothing was done", todo,
+			       "%s: needs the name of one VM", c->name);
+	}
+	code = rf_vm_find(operands->items[0], vm);
+	if (code != RF_EXIT_OK)
+		return code;
+	err = ask_until_done(vm->state_dir, q->cmd, &o);
+	if (err)
+		return rf_vm_silent(vm, err, q->unknown);
+	error = json_string_value(json_object_get(o, "error"));
+	if (!error) {
+		*out = o;
+		return RF_EXIT_OK;
+	}
+	rf_safe(safe, sizeof(safe), error);
+	halted = json_is_true(json_object_get(o, "halted"));
+	json_decref(o);
+	return rf_fail(RF_EXIT_NO, q->nothing,
+		       halted ? RF_HALTED_TODO : "wait until `ringfence status` says sealed",
+		       halted ? "%s is halted, no vCPU runs: %s" : "%s: %s", vm->name, safe);
 }

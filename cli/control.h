@@ -7,6 +7,9 @@
 
 #include <jansson.h>
 
+#include "cli/command.h"
+#include "cli/options.h"
+
 #define RF_CONTROL_TIMEOUT_MS 2000
 #define RF_CONTROL_ANSWER_MAX (1u << 20) /* bytes */
 
@@ -25,8 +28,11 @@ struct rf_vm {
 	int alive;	   /* 1: its lock is held by `run` or the VMM; 0: it was left behind */
 };
 
-/* Reads vm.json and tries the lock. A folder without either is a dead VM named after the folder. 0
- * or -ENOENT. */
+/*
+ * Reads vm.json and tries the lock. A folder with no more than one of a VM's files is a dead VM
+ * named after the folder. 0, -ENOENT (no folder), -ENODATA (a folder, but with none of a VM's
+ * files: it is somebody else's).
+ */
 int rf_vm_read(const char *state_dir, struct rf_vm *out);
 
 /* For a command about one VM, by name or state folder: RF_EXIT_OK, or the exit code of the error
@@ -35,5 +41,24 @@ int rf_vm_find(const char *name, struct rf_vm *out);
 /* Why its monitor gave no answer; means is for a VM that lives. Prints it, returns the exit code.
  */
 int rf_vm_silent(const struct rf_vm *vm, int err, const char *means);
+
+/* What a user can do about a VM that is halted. */
+#define RF_HALTED_TODO                                                                             \
+	"reset the guest in its VMM (system_reset), load another state, or load this one into a "  \
+	"new VM"
+
+/* A question that the monitor answers with {"done":false} until it is done, or with {"error"}. */
+struct rf_question {
+	const char *cmd;
+	const char *nothing; /* what an error means: "there is nothing to measure" */
+	const char *unknown; /* what silence means for a VM that lives */
+};
+
+/*
+ * Asks it of the one VM among the operands, until it is answered. RF_EXIT_OK with *out (the caller
+ * drops the reference) and *vm, or the exit code of the error that was printed.
+ */
+int rf_vm_ask(const struct rf_command *c, const struct rf_operands *operands,
+	      const struct rf_question *q, struct rf_vm *vm, json_t **out);
 
 #endif

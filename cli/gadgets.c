@@ -2,13 +2,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/control.h"
 #include "cli/output.h"
-
-#define SEARCH_MS 60000 /* on a slow machine; it takes tens of milliseconds */
-#define ASK_AGAIN_MS 50
 
 static const char *how(const json_t *row)
 {
@@ -115,40 +111,18 @@ static int print_report(json_t *o, bool all)
 	return rf_flush();
 }
 
-/* Asks until the monitor has searched all of the text. 0 and *out, or -errno. */
-static int ask(const char *state_dir, json_t **out)
-{
-	static const struct timespec pause = { .tv_nsec = ASK_AGAIN_MS * 1000000 };
-	int64_t until = rf_now_ms() + SEARCH_MS;
-
-	for (;;) {
-		json_t *o, *done;
-		int err = rf_control_ask(state_dir, "gadgets", &o);
-
-		if (err)
-			return err;
-		done = json_object_get(o, "done");
-		if (json_is_true(done) || json_is_string(json_object_get(o, "error"))) {
-			*out = o;
-			return 0;
-		}
-		err = json_is_false(done) ? -ETIMEDOUT : -EBADMSG;
-		json_decref(o);
-		if (err == -EBADMSG || rf_now_ms() > until)
-			return err;
-		nanosleep(&pause, NULL);
-	}
-}
-
 static int gadgets(int argc, char **argv)
 {
+	static const struct rf_question question = {
+		.cmd = "gadgets",
+		.nothing = "there is no text to search",
+		.unknown = "what was sealed stays sealed; what its text holds is not known",
+	};
 	struct rf_operands operands;
 	bool json = false, all = false;
-	char safe[256];
-	const char *error;
 	struct rf_vm vm;
-	int code, err;
 	json_t *o;
+	int code;
 
 	const struct rf_option options[] = {
 		{ "json", 'j', RF_OPTION_FLAG, &json, 0, 0 },
@@ -159,24 +133,9 @@ static int gadgets(int argc, char **argv)
 			  &operands);
 	if (code >= 0)
 		return code;
-	if (operands.count != 1)
-		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence gadgets --help`",
-			       "gadgets: needs the name of one VM");
-	code = rf_vm_find(operands.items[0], &vm);
+	code = rf_vm_ask(&rf_command_gadgets, &operands, &question, &vm, &o);
 	if (code != RF_EXIT_OK)
 		return code;
-	err = ask(vm.state_dir, &o);
-	if (err)
-		return rf_vm_silent(
-			&vm, err, "what was sealed stays sealed; what its text holds is not known");
-	error = json_string_value(json_object_get(o, "error"));
-	if (error) {
-		rf_safe(safe, sizeof(safe), error);
-		json_decref(o);
-		return rf_fail(RF_EXIT_NO, "there is no text to search",
-			       "wait until `ringfence status` says sealed", "%s: %s", vm.name,
-			       safe);
-	}
 	return json ? rf_print_json(o) : print_report(o, all);
 }
 

@@ -139,7 +139,8 @@ const struct rf_command rf_command_list = {
 		"      --state-base DIR  folder of state folders (root: /run/ringfence,\n"
 		"                        else $XDG_RUNTIME_DIR/ringfence)\n"
 		"\n"
-		"State: waiting (no VMM yet), booting, found (kernel seen), watched, sealed;\n"
+		"State: waiting (no VMM yet), booting, found (kernel seen), watched, sealed,\n"
+		"halted (no vCPU runs; `ringfence status` says why and what to do);\n"
 		"\"no answer\": its monitor does not answer; \"dead\": left behind by a crash.\n",
 	.run = list,
 };

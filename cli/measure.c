@@ -3,43 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/control.h"
 #include "cli/output.h"
 #include "policy/measurement.h"
-
-#define MEASURE_MS 60000 /* on a slow machine; it takes about a tenth of a second */
-#define ASK_AGAIN_MS 50
-#define SILENCES 5 /* of RF_CONTROL_TIMEOUT_MS: a busy host, or a monitor that is started again */
-
-/* Asks until the monitor is done. 0 and *out, or -errno. */
-static int ask(const char *state_dir, json_t **out)
-{
-	static const struct timespec pause = { .tv_nsec = ASK_AGAIN_MS * 1000000 };
-	int64_t until = rf_now_ms() + MEASURE_MS;
-	unsigned int silent = 0;
-
-	for (;;) {
-		json_t *o, *done;
-		int err = rf_control_ask(state_dir, "measure", &o);
-
-		if (err == -ETIMEDOUT && ++silent < SILENCES)
-			continue;
-		if (err)
-			return err;
-		done = json_object_get(o, "done");
-		if (json_is_true(done) || json_is_string(json_object_get(o, "error"))) {
-			*out = o;
-			return 0;
-		}
-		err = json_is_false(done) ? -ETIMEDOUT : -EBADMSG;
-		json_decref(o);
-		if (err == -EBADMSG || rf_now_ms() > until)
-			return err;
-		nanosleep(&pause, NULL);
-	}
-}
 
 /* As the file is read, so that nothing is written down that `run --expect` would refuse. */
 static int take(const json_t *o, struct rf_measurement *m)
@@ -79,11 +46,14 @@ static int print_table(const struct rf_measurement *m)
 
 static int measure(int argc, char **argv)
 {
+	static const struct rf_question question = {
+		.cmd = "measure",
+		.nothing = "there is nothing to measure",
+		.unknown = "what was sealed stays sealed; what it is now is not known",
+	};
 	struct rf_operands operands;
 	struct rf_measurement m;
 	bool json = false;
-	char safe[256];
-	const char *error;
 	struct rf_vm vm;
 	int code, err;
 	json_t *o;
@@ -96,28 +66,13 @@ static int measure(int argc, char **argv)
 			  &operands);
 	if (code >= 0)
 		return code;
-	if (operands.count != 1)
-		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence measure --help`",
-			       "measure: needs the name of one VM");
-	code = rf_vm_find(operands.items[0], &vm);
+	code = rf_vm_ask(&rf_command_measure, &operands, &question, &vm, &o);
 	if (code != RF_EXIT_OK)
 		return code;
-	err = ask(vm.state_dir, &o);
-	error = err ? NULL : json_string_value(json_object_get(o, "error"));
-	if (error) {
-		rf_safe(safe, sizeof(safe), error);
-		json_decref(o);
-		return rf_fail(RF_EXIT_NO, "there is nothing to measure",
-			       "wait until `ringfence status` says sealed", "%s: %s", vm.name,
-			       safe);
-	}
-	if (!err) {
-		err = take(o, &m);
-		json_decref(o);
-	}
+	err = take(o, &m);
+	json_decref(o);
 	if (err)
-		return rf_vm_silent(&vm, err,
-				    "what was sealed stays sealed; what it is now is not known");
+		return rf_vm_silent(&vm, err, question.unknown);
 	return json ? rf_print_json(rf_measurement_json(&m)) : print_table(&m);
 }
 

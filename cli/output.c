@@ -8,8 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#define CELL_MAX 256
-
 struct rf_table {
 	size_t columns, rows;
 	size_t *width;
@@ -73,6 +71,16 @@ void rf_safe(char *out, size_t size, const char *text)
 	out[i] = '\0';
 }
 
+char *rf_safe_dup(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *out = malloc(size);
+
+	if (out)
+		rf_safe(out, size, text);
+	return out;
+}
+
 struct rf_table *rf_table_create(const char *const *titles, size_t columns)
 {
 	struct rf_table *t = calloc(1, sizeof(*t));
@@ -109,17 +117,14 @@ int rf_table_row(struct rf_table *t, const char *const *cells)
 	t->cells = grown;
 	row = grown + t->rows * t->columns;
 	for (size_t i = 0; i < t->columns; i++) {
-		char text[CELL_MAX];
-
-		rf_safe(text, sizeof(text), cells[i] ? cells[i] : "-");
-		row[i] = strdup(text);
+		row[i] = rf_safe_dup(cells[i] ? cells[i] : "-");
 		if (!row[i]) {
 			while (i--)
 				free(row[i]);
 			return -ENOMEM;
 		}
-		if (strlen(text) > t->width[i])
-			t->width[i] = strlen(text);
+		if (strlen(row[i]) > t->width[i])
+			t->width[i] = strlen(row[i]);
 	}
 	t->rows++;
 	return 0;

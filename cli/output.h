@@ -30,6 +30,8 @@ int rf_options(const struct rf_command *c, const struct rf_option *table, bool c
 /* Copies text with every byte that is not printable ASCII replaced by '?': names come from a
  * hostile guest. */
 void rf_safe(char *out, size_t size, const char *text);
+/* The same of all of it; the caller frees. NULL: no memory. */
+char *rf_safe_dup(const char *text);
 
 /* Lines up columns as wide as their content; cells are copied and made safe. */
 struct rf_table;

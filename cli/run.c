@@ -68,8 +68,8 @@ const struct rf_command rf_command_run = {
 		"\n"
 		"The exit code is the VMM's own, 128 + n when signal n killed it. Else:\n"
 		"  124  the VMM did not come under protection and was ended\n"
-		"  125  refused: option, policy, measurement, fence, monitor, KVM or state\n"
-		"       folder\n"
+		"  125  refused: option, policy, measurement, fence, monitor, KVM, the\n"
+		"       control-register watch that the policy requires, state folder or log\n"
 		"  126  the program cannot be protected\n"
 		"  127  there is no such program\n",
 	.run = run,

@@ -71,6 +71,28 @@ static int print_regions(json_t *regions)
 	return 0;
 }
 
+/* Of a VM that does not run as it should: why, and what to do. */
+static void print_why(json_t *o)
+{
+	static const struct {
+		const char *member, *label, *todo;
+	} reasons[] = {
+		{ "halted", "why no vCPU runs", RF_HALTED_TODO },
+		{ "awaiting", "waits for",
+		  "nothing while the VMM starts or loads; else let it run (`cont`), load the state "
+		  "again, or reset it" },
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		json_t *why = json_object_get(o, reasons[i].member);
+
+		if (!json_string_length(why))
+			continue;
+		print_value(reasons[i].label, why);
+		printf("%-18s%s\n", "to do", reasons[i].todo);
+	}
+}
+
 static int print_status(json_t *o)
 {
 	static const struct {
@@ -88,15 +110,22 @@ static int print_status(json_t *o)
 		{ "seal ms", "seal_ms" },
 		{ "control watch", "control_watch" },
 		{ "control pinned", "control_pinned" },
+		{ "mode", "mode" },
+		{ "on_kexec", "on_kexec" },
+		{ "on_mismatch", "on_mismatch" },
 	};
-	const char *halted = json_string_value(json_object_get(o, "halted"));
+	json_t *expect = json_object_get(o, "expect");
 	int err;
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		print_value(values[i].label, json_object_get(o, values[i].member));
-		if (!strcmp(values[i].member, "state") && halted && *halted)
-			print_value("why no vCPU runs", json_object_get(o, "halted"));
+		if (!strcmp(values[i].member, "state"))
+			print_why(o);
 	}
+	printf("%-18s%s\n", "--expect",
+	       json_is_true(expect) ? "given: what arrives is compared"
+	       : expect		    ? "not given: nothing is compared"
+				    : "-");
 	print_numbers("decisions", json_object_get(o, "audit"));
 	print_numbers("patches", json_object_get(o, "patches"));
 	print_numbers("counters", json_object_get(o, "counters"));

@@ -19,7 +19,7 @@ void rf_guest_forget(struct rf_guest *g)
 	g->kernel = NULL;
 	g->refused[0] = '\0';
 	g->halted = NULL;
-	g->arrived = false;
+	g->arrived = g->awaiting = false;
 	g->kernel_event = g->lstar = 0;
 	g->regions_count = 0;
 	g->traps_count = 0;
@@ -528,6 +528,7 @@ static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
 	switch (ev->kind) {
 	case RF_EVENT_RESET:
 		rf_guest_forget(g);
+		g->awaiting = ev->life.cause == RF_CAUSE_ARRIVED;
 		return rf_note(g, "reset", "seals released", why);
 	case RF_EVENT_RELOADED:
 		g->halted = NULL;
@@ -541,8 +542,10 @@ static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
 		if (ev->life.cause == RF_CAUSE_DENIED && g->refused[0])
 			why = g->refused;
 		g->halted = why;
-		rf_complain(g, "no vCPU runs: %s", why);
-		return rf_note(g, "load", "refused, no vCPU runs", why);
+		rf_complain(g,
+			    "the VM is halted, no vCPU runs: %s (reset it, or load another state)",
+			    why);
+		return rf_note(g, "load", "halted: no vCPU runs", why);
 	}
 	snprintf(detail, sizeof(detail), "a 64-bit kernel runs at 0x%llx and is not sealed",
 		 (unsigned long long)ev->regs.rip);

@@ -174,7 +174,7 @@ static int tell(struct rf_guest *g, enum rf_fact_measure fact, const char *regio
 	r.outcome = fact == RF_FACT_MEASURE_EXPECTED ? "as it was measured"
 		    : d.action == RF_ACTION_APPLY    ? "it runs all the same"
 		    : d.action == RF_ACTION_KILL     ? "the VM is ended"
-						     : "refused: no vCPU runs";
+						     : "halted: no vCPU runs";
 	if (found) {
 		r.gpa = found->gpa;
 		r.size = found->size;

@@ -60,6 +60,7 @@ struct rf_guest {
 	uint32_t regions_count;
 	struct rf_measured regions[RF_SEAL_MAX];
 	bool arrived;	       /* it ran already when the VMM loaded it */
+	bool awaiting;	       /* the VMM loaded a running guest that has not shown itself yet */
 	bool poll_permissions; /* no watched word: see rf_guest_poll() */
 	uint64_t discovery_ns, seal_ns;
 

@@ -85,6 +85,21 @@ static const char *why_halted(const struct rf_guest *g, const struct rf_backend_
 			   "load and measure";
 }
 
+/* What has to happen before a vCPU runs, "" where they do. */
+static const char *awaiting(const struct rf_guest *g, bool attached,
+			    const struct rf_backend_info *info)
+{
+	if (!attached)
+		return "the VMM, which has not made its VM yet";
+	if (info->state != RF_VM_BOOTING)
+		return "";
+	if (g->awaiting)
+		return "the kernel that the VMM loaded: it is sealed before any vCPU runs";
+	return info->counters[RF_COUNT_RUN]
+		       ? ""
+		       : "the VMM, which has run no vCPU yet (it starts, or is to load a guest)";
+}
+
 static json_t *status(struct rf_guest *g)
 {
 	json_int_t under_way;
@@ -113,7 +128,7 @@ static json_t *status(struct rf_guest *g)
 				    json_integer((json_int_t)rf_audit_count(g->audit, w)));
 	return json_pack(
 		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
-		"s:s, s:s, s:I, s:s}",
+		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
 		attached && info.state <= RF_VM_HALTED ? state_names[info.state] : "waiting",
 		"kernel", g->kernel ? rf_kernel_banner(g->kernel) : "", "vcpus",
@@ -123,7 +138,24 @@ static json_t *status(struct rf_guest *g)
 		rss_kib(), "private_copy_kib", (json_int_t)(info.copy_bytes / 1024), "dma_sweeps",
 		(json_int_t)g->sweeps, "patches", allowed, "patches_under_way", under_way,
 		"control_watch", info.cr_watch ? "on" : "off", "control_pinned", pinned,
-		"trap_sites", (json_int_t)g->traps_count, "halted", why_halted(g, &info));
+		"trap_sites", (json_int_t)g->traps_count, "halted", why_halted(g, &info),
+		"awaiting", awaiting(g, attached, &info), "mode",
+		rf_policy_mode_text(g->policy.mode), "on_kexec",
+		rf_on_kexec_text(g->policy.on_kexec), "on_mismatch",
+		rf_on_mismatch_text(g->policy.on_mismatch), "expect", g->expect != NULL);
+}
+
+/* Nothing can be looked at while what the VMM loaded does not go with what is sealed. NULL: it can.
+ */
+static json_t *refused(struct rf_guest *g)
+{
+	struct rf_backend_info info;
+
+	if (!g->hv || g->hv->ops->info(g->hv, &info) || info.state != RF_VM_HALTED)
+		return NULL;
+	rf_gadgets_forget(g);
+	rf_measure_forget(g);
+	return json_pack("{s:s, s:b}", "error", why_halted(g, &info), "halted", 1);
 }
 
 /* The answer is small enough for the socket's own buffer: nobody is waited for. */
@@ -136,9 +168,9 @@ static void answer(struct rf_guest *g, int fd, const char *line, size_t len)
 	if (!strcmp(cmd, "status"))
 		reply = status(g);
 	else if (!strcmp(cmd, "gadgets"))
-		reply = rf_gadgets_answer(g);
+		reply = refused(g) ?: rf_gadgets_answer(g);
 	else if (!strcmp(cmd, "measure"))
-		reply = rf_measure_answer(g);
+		reply = refused(g) ?: rf_measure_answer(g);
 	else
 		reply = json_pack("{s:s}", "error", "unknown command");
 	/* Each string of it is a name of our own or printable ASCII; NULL is want of memory. */

@@ -68,6 +68,7 @@ for c in run list status gadgets measure audit doctor demo; do
 	[ $c = run ] && continue
 	try "unknown-option-$c" 2 'bogus' "$rf" $c --bogus
 done
+try run-codes 0 'control-register watch that the policy requires, state folder or log' "$rf" run --help
 try run-unknown-option 125 'bogus' "$rf" run --bogus -- "$work/bin/vmm" 0
 try run-no-program 125 'no VMM' "$rf" run
 try run-bad-number 125 'start-timeout' "$rf" run --start-timeout 1x -- "$work/bin/vmm" 0
@@ -140,7 +141,8 @@ row doctor-no-cap-bpf 'rights to load BPF.*missing.*no CAP_BPF'
 printf 'CapEff:\t0000000000000000\n' >"$fake/proc/self/status"
 row doctor-no-caps 'rights to load BPF.*missing.*no CAP_SYS_ADMIN'
 echo 4 >"$fake/proc/sys/kernel/perf_event_paranoid"
-row doctor-no-kprobe 'kprobes.*missing.*paranoid is 4'
+row doctor-no-kprobe 'kprobes.*missing.*no /sys/bus/event_source/devices/kprobe/type.*paranoid is 4'
+row doctor-kprobe-fix 'fix: .*CONFIG_KPROBE_EVENTS.*in a container, mount /sys'
 echo 6 >"$fake/sys/bus/event_source/devices/kprobe/type"
 row doctor-paranoid 'kprobes.*present.*paranoid is 4'
 printf '0 t kvm_set_cr4\t[kvm]\n0 T kvm_set_cr0x\n0 d kvm_set_cr0\njunk\n' >"$fake/proc/kallsyms"
@@ -165,12 +167,14 @@ try doctor-json 1 '"ok": false' "$rf" doctor --json --kvm "$work/none"
 # --- the policy ---------------------------------------------------------------------------------
 printf 'version: 1\nmdoe: observe\n' >"$work/bad.yaml"
 try policy-unknown-key 125 'line 2.*mdoe' $run --policy "$work/bad.yaml" -- "$work/bin/vmm" 0
-try policy-missing 125 'none.yaml' $run --policy "$work/none.yaml" -- "$work/bin/vmm" 0
-try policy-folder 125 'policy' $run --policy "$work" -- "$work/bin/vmm" 0
+try policy-missing 125 'give --policy the path' $run --policy "$work/none.yaml" -- "$work/bin/vmm" 0
+try policy-folder 125 'not a regular file' $run --policy "$work" -- "$work/bin/vmm" 0
+printf 'version: 1\nmode: observe\ndma_sweep_ms: 9\n' >"$work/range.yaml"
+try policy-range 125 'line 3, column 1: dma_sweep_ms is 9, not within 10 to 3600000' $run --policy "$work/range.yaml" -- "$work/bin/vmm" 0
 printf 'version: 1\npin: { control: false, control_watch: required }\n' >"$work/nopins.yaml"
 head -c 70000 /dev/zero | tr '\0' '#' >"$work/big.yaml"
 try policy-too-large 125 'too large' $run --policy "$work/big.yaml" -- "$work/bin/vmm" 0
-try policy-watch-without-pins 125 "control_watch is required" $run --policy "$work/nopins.yaml" -- "$work/bin/vmm" 0
+try policy-watch-without-pins 125 "line 2, column 24: control_watch is required" $run --policy "$work/nopins.yaml" -- "$work/bin/vmm" 0
 
 # --- the measurement of what is to arrive --------------------------------------------------------
 sha=0123456789abcdef; sha=$sha$sha$sha$sha
@@ -178,7 +182,7 @@ measured="{\"version\":1,\"kernel\":\"Linux version 6.12\",\"regions\":[{\"kind\
 echo "$measured" >"$work/expect.json"
 expect() { try "$1" 125 "$2" $run --expect "$3" -- "$work/bin/vmm" 0; }
 expect expect-missing 'none.json' "$work/none.json"
-expect expect-folder 'measurement' "$work"
+expect expect-folder 'measurement.*not a regular file' "$work"
 echo noise >"$work/noise.txt"
 expect expect-noise 'measurement.*line 1' "$work/noise.txt"
 expect expect-policy 'measurement.*line 1' "$work/watch.yaml"
@@ -295,7 +299,17 @@ try list-json 0 '\[\]' "$rf" list --json --state-base "$work/none"
 try status-nobody 3 'no VM' "$rf" status nobody
 try status-no-name 2 'name' "$rf" status
 try audit-no-file 3 'cannot read' "$rf" audit tail "$work/none.jsonl"
-try audit-usage 2 'audit tail' "$rf" audit show x
+try audit-usage 2 '"show" is neither' "$rf" audit show x
+try audit-no-verb 2 'needs .tail. or .patches.' "$rf" audit web
+try audit-dashes 2 '.-tail is not an option' "$rf" audit --tail web
+# A folder that was never a VM's is nobody's to delete.
+mkdir "$work/foreign"; touch "$work/foreign/mine"
+for c in status gadgets measure; do try "foreign-folder-$c" 3 'not the state folder of a VM' "$rf" $c "$work/foreign"; done
+name=foreign-folder-kept; "$rf" status "$work/foreign" >"$out" 2>"$err"
+! grep -qE 'is dead|remove' "$out" "$err" && [ -e "$work/foreign/mine" ] && ok || bad "it asks for a foreign folder's removal"
+mkdir -p "$work/base/stray" "$work/base/left"; touch "$work/base/left/lock"
+name=list-foreign; "$rf" list --state-base "$work/base" >"$out" 2>"$err"
+grep -q '^left *dead' "$out" && ! grep -q stray "$out" && ok || bad "a folder that was never a VM's is listed"
 name=demo; "$rf" demo >"$out" 2>"$err"; code=$?
 { [ $code = 1 ] || [ $code = 2 ]; } && grep -q 'make demo' "$err" && ok || bad "the demo does not say where to run it"
 
@@ -322,6 +336,14 @@ name=audit-follow; timeout 3 "$rf" audit tail -f -n 0 "$log" >"$out" 2>/dev/null
 sleep 0.5; printf '"}\n{"type":"decision","event":5,"verdict":"blocked"}\n' >>"$log"
 sleep 0.7; mv "$log" "$log.1"; printf '{"type":"decision","event":6,"verdict":"blocked"}\n' >"$log"; wait $pid
 grep -q '^- *5 ' "$out" && grep -q '^- *6 ' "$out" && ok || bad "following loses lines when the log is rotated"
+# A cause is told to its end, and a control character in it is none of the terminal's.
+cause=$(printf '%0400d' 0)
+printf '{"type":"decision","event":7,"kind":"load","detail":"%s\\u001b its end"}\n' "$cause" >"$work/long.jsonl"
+name=audit-whole-cause; "$rf" audit tail "$work/long.jsonl" >"$out" 2>"$err"
+grep -q "${cause}? its end\$" "$out" && ok || bad "a cause is cut"
+name=audit-whole-cause-followed; timeout 2 "$rf" audit tail -f -n 0 "$work/long.jsonl" >"$out" 2>"$err" & pid=$!
+sleep 0.7; cat "$work/long.jsonl" >"$work/again"; cat "$work/again" >>"$work/long.jsonl"; wait $pid
+grep -q "${cause}? its end\$" "$out" && ok || bad "a cause is cut when the log is followed"
 head -c 100000 /dev/urandom >"$work/noise"
 try audit-noise 0 '' "$rf" audit tail "$work/noise"
 head -c 9000000 /dev/zero >"$work/zeros"
@@ -388,6 +410,20 @@ try status-halted 0 '^why no vCPU runs *what arrived is ? another' "$rf" status 
 told '{"state":"sealed","halted":""}'
 name=status-not-halted; "$rf" status "$work/told" >"$out" 2>"$err"; hush
 grep -q '^state *sealed' "$out" && ! grep -q '^why' "$out" && ok || bad "a reason where nothing is halted"
+name=status-halted-todo; told '{"state":"halted","halted":"x"}'; "$rf" status "$work/told" >"$out" 2>"$err"; hush
+grep -q '^to do *reset the guest in its VMM' "$out" && ok || bad "nothing is said about what to do"
+told '{"state":"booting","halted":"","awaiting":"the kernel \u001b that","mode":"observe","on_kexec":"rearm","on_mismatch":"alert","expect":true}'
+name=status-policy; "$rf" status "$work/told" >"$out" 2>"$err"; hush
+grep -q '^waits for *the kernel ? that$' "$out" && grep -q '^to do *nothing while' "$out" && grep -q '^mode *observe$' "$out" &&
+	grep -q '^on_kexec *rearm$' "$out" && grep -q '^on_mismatch *alert$' "$out" && grep -q '^--expect *given' "$out" && ok ||
+	bad "the policy or what is awaited is not shown"
+told '{"state":"sealed","expect":false}'
+try status-no-expect 0 '^--expect *not given' "$rf" status "$work/told"; hush
+for c in gadgets measure; do
+	told '{"error":"what arrived \u001b","halted":true}'
+	try "$c-halted" 1 'is halted, no vCPU runs: what arrived ?' "$rf" $c "$work/told"; hush
+	name=$c-halted-todo; grep -q 'to do: *reset the guest in its VMM' "$err" && ok || bad "no remedy"
+done
 rm -r "$work/told"
 
 # The log of patches lies beside the audit log: a head, a patch, a torn record, a patch of another kernel.

@@ -1,5 +1,6 @@
 UNIT_TESTS += test_guest test_guest_late test_takeover test_judge test_judge_policy \
-	test_judge_emulation test_judge_stores test_pins test_controls test_sweep test_patches test_tables test_measure
+	test_judge_emulation test_judge_stores test_pins test_controls test_sweep test_patches test_tables test_measure \
+	test_status
 MONITOR_FAKES = tests/unit/fake_monitor.c tests/unit/fake_monitor_kernel.c cli/monitor/controls.c cli/monitor/guest.c \
 	cli/monitor/judge.c cli/monitor/judge_stores.c cli/monitor/measure.c cli/monitor/patches.c cli/monitor/pins.c cli/monitor/places.c cli/monitor/report.c cli/monitor/sweep.c \
 	cli/monitor/tables.c cli/monitor/traps.c \
@@ -18,3 +19,4 @@ test_sweep_SRCS = tests/unit/test_sweep.c $(MONITOR_FAKES)
 test_patches_SRCS = tests/unit/test_patches.c $(MONITOR_FAKES)
 test_tables_SRCS = tests/unit/test_tables.c $(MONITOR_FAKES)
 test_measure_SRCS = tests/unit/test_measure.c $(MONITOR_FAKES)
+test_status_SRCS = tests/unit/test_status.c cli/monitor/status.c $(MONITOR_FAKES)

@@ -397,7 +397,7 @@ static void halted(void **state)
 		fake_notified();
 		assert_int_equal(fake_judge(&ev), 0);
 		assert_string_equal(fake_text(fake_line(0), "kind"), "load");
-		assert_string_equal(fake_text(fake_line(0), "outcome"), "refused, no vCPU runs");
+		assert_string_equal(fake_text(fake_line(0), "outcome"), "halted: no vCPU runs");
 		assert_non_null(strstr(fake_text(fake_line(0), "detail"), rows[i].says));
 		assert_non_null(strstr(fake_notified(), rows[i].says));
 	}

@@ -189,7 +189,7 @@ static void arrived_changed(void **state)
 	refused("text");
 	assert_string_equal(record(1, "rule"), "measurement-differs");
 	assert_string_equal(record(1, "verdict"), "blocked");
-	assert_string_equal(record(1, "outcome"), "refused: no vCPU runs");
+	assert_string_equal(record(1, "outcome"), "halted: no vCPU runs");
 	assert_string_equal(record(1, "expected"), expect.regions[0].sha256);
 	assert_string_not_equal(record(1, "sha256"), expect.regions[0].sha256);
 	assert_string_equal(record(0, "verdict"), "allowed");

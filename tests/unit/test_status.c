@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the control socket says of a VM: how it stands, why it does not run, what the policy is. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/fake_monitor.h"
+
+static struct rf_status served;
+static struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+/* The search itself is test_gadgets.c's. */
+json_t *rf_gadgets_answer(struct rf_guest *g)
+{
+	return json_pack("{s:s}", "error", "asked of the text");
+}
+
+static int setup(void **state)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fake_setup(state))
+		return -1;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/rf-status-%d", (int)getpid());
+	unlink(address.sun_path);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 4))
+		return -1;
+	return rf_status_init(&served, fd);
+}
+
+static int teardown(void **state)
+{
+	close(served.listen_fd);
+	unlink(address.sun_path);
+	return fake_teardown(state);
+}
+
+static json_t *ask(const char *cmd)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char text[16384];
+	ssize_t n;
+	json_t *o;
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	n = snprintf(text, sizeof(text), "{\"cmd\":\"%s\"}\n", cmd);
+	assert_int_equal(send(fd, text, (size_t)n, 0), n);
+	rf_status_serve(&guest, &served);
+	n = recv(fd, text, sizeof(text), 0);
+	close(fd);
+	assert_true(n > 0 && text[n - 1] == '\n');
+	o = json_loadb(text, (size_t)n, 0, NULL);
+	assert_non_null(o);
+	return o;
+}
+
+/* One member of "status"; false: it is another text. */
+static bool says(const char *member, const char *text)
+{
+	json_t *o = ask("status");
+	const char *found = json_string_value(json_object_get(o, member));
+	bool same = found && (*text ? strstr(found, text) != NULL : !*found);
+
+	if (!same)
+		print_message("%s is \"%s\"\n", member, found ? found : "(none)");
+	json_decref(o);
+	return same;
+}
+
+static void policy(void **state)
+{
+	struct rf_measurement expect = { .count = 0 };
+	json_t *o = ask("status");
+
+	assert_string_equal(fake_text(o, "mode"), "enforce");
+	assert_string_equal(fake_text(o, "on_kexec"), "deny");
+	assert_string_equal(fake_text(o, "on_mismatch"), "refuse");
+	assert_true(json_is_false(json_object_get(o, "expect")));
+	json_decref(o);
+	guest.policy.mode = RF_MODE_OBSERVE;
+	guest.policy.on_kexec = RF_ON_KEXEC_REARM;
+	guest.policy.on_mismatch = RF_ON_MISMATCH_ALERT;
+	guest.expect = &expect;
+	o = ask("status");
+	assert_string_equal(fake_text(o, "mode"), "observe");
+	assert_string_equal(fake_text(o, "on_kexec"), "rearm");
+	assert_string_equal(fake_text(o, "on_mismatch"), "alert");
+	assert_true(json_is_true(json_object_get(o, "expect")));
+	json_decref(o);
+}
+
+static void awaiting(void **state)
+{
+	struct rf_msg_event ev = fake_event(RF_EVENT_RESET);
+	struct rf_backend *hv = guest.hv;
+
+	guest.hv = NULL;
+	assert_true(says("state", "waiting") && says("awaiting", "has not made its VM"));
+	guest.hv = hv;
+	assert_true(says("state", "booting") && says("awaiting", "has run no vCPU yet"));
+	fake.info.counters[RF_COUNT_RUN] = 1;
+	assert_true(says("awaiting", ""));
+	ev.life.cause = RF_CAUSE_ARRIVED;
+	assert_int_equal(fake_judge(&ev), 0);
+	assert_true(says("awaiting", "the kernel that the VMM loaded"));
+	ev = fake_kernel_event(LSTAR);
+	fake_judge(&ev);
+	assert_true(says("awaiting", ""));
+	/* After a reset the guest boots: it waits for nothing. */
+	ev = fake_event(RF_EVENT_RESET);
+	ev.life.cause = RF_CAUSE_RESET;
+	assert_int_equal(fake_judge(&ev), 0);
+	fake.info.state = RF_VM_BOOTING;
+	assert_true(says("awaiting", ""));
+}
+
+/* What is asked of a halted VM's text or memory is refused with the reason, whoever knows it. */
+static void halted(void **state)
+{
+	static const char *const questions[] = { "gadgets", "measure" };
+	struct rf_msg_event ev = fake_event(RF_EVENT_HALTED);
+
+	fake_sealed();
+	ev.life.cause = RF_CAUSE_TEXT;
+	assert_int_equal(fake_judge(&ev), 0);
+	fake.info.state = RF_VM_HALTED;
+	assert_true(says("state", "halted") && says("halted", "other sealed memory"));
+	assert_true(says("awaiting", ""));
+	for (int known = 1; known >= 0; known--) {
+		for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
+			json_t *o = ask(questions[i]);
+
+			assert_true(json_is_true(json_object_get(o, "halted")));
+			assert_non_null(
+				strstr(fake_text(o, "error"),
+				       known ? "other sealed memory" : "an earlier monitor"));
+			json_decref(o);
+		}
+		guest.halted = NULL; /* as for a monitor that came later */
+	}
+	fake.info.state = RF_VM_SEALED;
+	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
+		json_t *o = ask(questions[i]);
+
+		assert_null(json_object_get(o, "halted"));
+		json_decref(o);
+	}
+	rf_measure_forget(&guest);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(policy, setup, teardown),
+		cmocka_unit_test_setup_teardown(awaiting, setup, teardown),
+		cmocka_unit_test_setup_teardown(halted, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
