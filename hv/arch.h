@@ -4,9 +4,8 @@
  * and SVM alike, KVM hides the difference) or hv/arm64/. Generic files name no register, no port
  * and no member of kvm_run's union (scripts/check-layers looks for them); these functions do.
  *
- * To add an architecture: a folder with all of these, its sources in hv/build.mk, its decoder's
- * unit test, and a row in docs/architecture.md. What it cannot do yet it refuses in
- * rf_arch_refusal(): a VM that was to be protected is then not started.
+ * To add an architecture: the checklist is in docs/architecture.md, "To add". What it cannot do yet
+ * it refuses in rf_arch_refusal(): a VM that was to be protected is then not started.
  */
 #ifndef RF_HV_ARCH_H
 #define RF_HV_ARCH_H

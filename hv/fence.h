@@ -9,7 +9,8 @@
  * Protection is asked for by RINGFENCE_SOCKET in the environment (the monitor's socket) or by
  * rf_fence_request(). Not asked for, every call passes to the kernel as it is. Asked for and not
  * possible, KVM_CREATE_VM fails with EPERM and the reason stands on stderr: a VMM never runs
- * unprotected by accident. Thread-safe. One VM a process at a time.
+ * unprotected by accident. Thread-safe. One protected VM in a process's life: a second
+ * KVM_CREATE_VM fails the same way, also when the first VM is closed.
  */
 #ifndef RF_HV_FENCE_H
 #define RF_HV_FENCE_H

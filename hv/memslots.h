@@ -3,9 +3,10 @@
  * The VMM's memory slots, mirrored, and the overlays the fence lays over them.
  *
  * The VMM keeps seeing the slots it made. What KVM has is those slots cut into pieces around the
- * overlays; an overlay is a slot of the fence's own over memory private to the fence (hv/seal.c).
- * Overlays belong to the fence: they stay whatever the VMM does to the slot below them, until the
- * guest is reset.
+ * overlays; an overlay is a slot of the fence's own over memory private to the fence (hv/seal.c,
+ * hv/watch.c). Overlays belong to the fence: they stay whatever the VMM does to the slot below
+ * them. The watched page ends with the seal; both end when hv/life.c releases what it knew: at a
+ * reset, when the VMM loads another running guest, at a kexec that was let.
  *
  * KVM facts: READONLY cannot be toggled and a live slot cannot be resized (virt/kvm/kvm_main.c
  * __kvm_set_memory_region() returns -EINVAL), so every change is delete and create, with no vCPU in

@@ -290,8 +290,10 @@ struct rf_msg_restore {
 };
 
 enum rf_pin_how {
-	RF_PIN_VALUE = 1, /* keeps, in the bits of mask, the value that vCPU 0 has now */
-	RF_PIN_ASK = 2,	  /* each write is an event */
+	/* Keeps, in the bits of mask, the value that the vCPU which announced the kernel has now;
+	 * sealed again with what was kept (RF_SEAL_KEPT): the value that was pinned then. */
+	RF_PIN_VALUE = 1,
+	RF_PIN_ASK = 2, /* each write is an event */
 };
 
 #define RF_PIN_MAX 32
@@ -303,10 +305,10 @@ enum rf_pin_how {
  */
 struct rf_msg_pin {
 	struct rf_msg h;
-	uint64_t kernel; /* as in rf_msg_watch */
-	uint64_t cr0,
-		cr4;	/* bits that stay if vCPU 0 has them now; only where the host has a watch */
-	uint32_t count; /* 0..RF_PIN_MAX, indexes ascending */
+	uint64_t kernel;   /* as in rf_msg_watch */
+	uint64_t cr0, cr4; /* bits that stay if that vCPU has them now (RF_PIN_VALUE), or had them
+			      pinned before; enforced at once only where the host has a watch */
+	uint32_t count;	   /* 0..RF_PIN_MAX, indexes ascending */
 	uint32_t pad;
 	struct {
 		uint32_t index;
