@@ -349,6 +349,13 @@ try audit-noise 0 '' "$rf" audit tail "$work/noise"
 head -c 9000000 /dev/zero >"$work/zeros"
 try audit-one-huge-line 0 '' "$rf" audit tail "$work/zeros"
 
+# Each kind of record that the monitor writes has a row in the manual, and each row a kind.
+name=kinds-in-the-manual; : >"$err"
+cat "$here"/../../cli/monitor/*.c | tr -s '\n\t ' ' ' | grep -oE '(kind = |rf_note\( ?g, )"[a-z-]+"|rf_look_at\(g, ev,[^;]*;' |
+	grep -oE '"[a-z-]+"' | tr -d '"' | sort -u >"$work/kinds"
+sed -n '/^\[\[ \*kind\*/,/^# DOCTOR/s/^|  \([a-z-]*\).*/\1/p' "$here/../../docs/ringfence.1.scd" | sort -u >"$work/rows"
+diff "$work/kinds" "$work/rows" >"$out" && [ "$(wc -l <"$work/kinds")" -ge 18 ] && ok || bad "kinds and rows differ"
+
 # A monitor that says what it is told to, one line for each that asks: NAME's answers are its lines.
 try gadgets-nobody 3 'no VM' "$rf" gadgets nobody
 try gadgets-no-name 2 'name' "$rf" gadgets
