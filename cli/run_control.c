@@ -31,7 +31,10 @@ int rf_run_control(struct rf_run *r)
 			       "CR4 must be watched (pin: control_watch)",
 			       "see `ringfence doctor`, or let the policy say optional",
 			       "the host's control-register watch cannot be used: %s", why);
-	rf_say("%s: writes to CR0 and CR4 are not watched: %s", r->name, why);
+	rf_say("%s: writes to CR0 and CR4 are not watched: %s; `ringfence doctor` tells what is "
+	       "lost "
+	       "and how to mend it",
+	       r->name, why);
 	return RF_EXIT_OK;
 }
 

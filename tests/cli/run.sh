@@ -254,6 +254,13 @@ grep -q -- '--policy /proc/self/fd/8 --expect /proc/self/fd/9$' "$FAKE_LOG" && o
 name=expect-to-monitor; : >"$FAKE_LOG"
 FAKE_EXPECT=$work/seen $run --expect "$work/expect.json" -- /bin/sh -c 'sleep 0.5' >"$out" 2>"$err"
 cmp -s "$work/seen" "$work/expect.json" && ok || bad "the monitor did not get what the file says"
+# In a namespace of its own no watch can be had; process ids differ there, so the fake monitor's VMM is not ours: any code.
+if unshare -pf true 2>/dev/null; then
+	name=run-not-watched; timeout 20 unshare -pf $run -- "$work/bin/vmm" 0 >"$out" 2>"$err"
+	grep -q 'are not watched: .*; .ringfence doctor. tells what is lost' "$err" && ok || bad "no remedy where there is no watch"
+else
+	skip run-not-watched "no process-id namespace may be made"
+fi
 FAKE=garbage
 try garbage-notifications 0 'under protection' $run -- "$work/bin/vmm" 1
 FAKE=crash
