@@ -21,7 +21,8 @@ static const char held_text[] = "the state that was loaded goes with other seale
 				"guest's: load it into a new VM, or reset this one";
 static const char held_nobody[] =
 	"the state that was loaded does not say which kernel it is of: no "
-	"vCPU is outside a guest of its own and has a system-call entry";
+	"vCPU is outside a guest of its own and has a system-call entry: load another "
+	"state, or reset this one";
 
 /* With rf_vm.lock held, before anything else can be told. */
 static void tell(const struct rf_life_outcome *o)
@@ -51,7 +52,7 @@ static void settle(void)
 
 	rf_life_settle(rf_event_drop, tell, &o);
 	if (o.halted)
-		rf_say("the VM is held", o.halted == RF_CAUSE_TEXT ? held_text : held_nobody);
+		rf_say("the VM is halted", o.halted == RF_CAUSE_TEXT ? held_text : held_nobody);
 }
 
 /* RF_AGAIN: v may run, as far as the VM's life goes. *err: the VMM gets its thread back. */
