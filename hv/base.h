@@ -46,6 +46,20 @@ struct rf_vm {
 
 extern struct rf_vm rf_vm;
 
+static inline int rf_lock(void)
+{
+	return pthread_mutex_lock(&rf_vm.lock);
+}
+
+static inline void rf_unlock(const int *lock)
+{
+	(void)lock;
+	pthread_mutex_unlock(&rf_vm.lock);
+}
+
+/* Holds rf_vm.lock from here to the end of the block, whichever way that is left. */
+#define RF_LOCKED() __attribute__((cleanup(rf_unlock), unused)) const int rf_locked = rf_lock()
+
 /* One line on stderr: why this VM was not started, or was ended. */
 void rf_say(const char *what, const char *why);
 /* Ends the VMM at once: the only safe end when an invariant is lost with a guest running. */

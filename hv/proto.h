@@ -395,6 +395,21 @@ struct rf_msg_heal {
 	uint64_t taken; /* entries of that list that are written down, 0 none */
 };
 
+/* Each begins with the kernel that it is for. */
+union rf_command {
+	struct {
+		struct rf_msg h;
+		uint64_t kernel;
+	} to;
+	struct rf_msg_watch watch;
+	struct rf_msg_seal seal;
+	struct rf_msg_restore restore;
+	struct rf_msg_pin pin;
+	struct rf_msg_traps traps;
+	struct rf_msg_mend mend;
+	struct rf_msg_heal heal;
+};
+
 struct rf_msg_done {
 	struct rf_msg h; /* seq of the command */
 	int32_t status;	 /* 0 or -errno; on failure nothing changed */

@@ -14,11 +14,11 @@
 #define VM RF_ON_VM
 #define VCPU RF_ON_VCPU
 #define OTHER RF_ON_OTHER
-#define ROW(how, on, why, ...)                                                                     \
+#define ROW(how, on, why, what...)                                                                 \
 	{                                                                                          \
 		on, RF_KNOWN_##how, why,                                                           \
 		{                                                                                  \
-			__VA_ARGS__                                                                \
+			what                                                                       \
 		}                                                                                  \
 	}
 
