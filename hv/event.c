@@ -153,8 +153,8 @@ void rf_event_connected(void)
 	pthread_mutex_lock(&lock);
 	send_told();
 	RF_EACH_VCPU(v)
-	if (atomic_load(&v->phase) == RF_ASKING)
-		send(v);
+		if (atomic_load(&v->phase) == RF_ASKING)
+			send(v);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -166,8 +166,7 @@ bool rf_event_retry(void)
 	if (nr_told)
 		send_told();
 	unsent = nr_told;
-	RF_EACH_VCPU(v)
-	{
+	RF_EACH_VCPU(v) {
 		if (atomic_load(&v->phase) != RF_ASKING || v->wait.sent)
 			continue;
 		send(v);
@@ -180,8 +179,7 @@ bool rf_event_retry(void)
 void rf_event_verdict(const struct rf_msg_verdict *m)
 {
 	pthread_mutex_lock(&lock);
-	RF_EACH_VCPU(v)
-	{
+	RF_EACH_VCPU(v) {
 		struct rf_wait *w = &v->wait;
 
 		/* A verdict for a question that was dropped finds nobody. */

@@ -140,15 +140,12 @@ static int vcpu_create(void *id)
 	struct rf_arch_vcpu *arch;
 	int fd;
 
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	arch = rf_arch_vcpu(rf_vcpu_count(), (uintptr_t)id);
 	fd = arch ? rf_vcpu_create((uintptr_t)id, arch) : -EINVAL;
-	if (fd >= 0) {
-		rf_board_begin();
-		rf_board->vcpus = rf_vcpu_count();
-		rf_board_end();
-	}
-	pthread_mutex_unlock(&rf_vm.lock);
+	rf_board_begin();
+	rf_board->vcpus = rf_vcpu_count();
+	rf_board_end();
 	return fd;
 }
 

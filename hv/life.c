@@ -305,8 +305,8 @@ void rf_life_tick(void)
 	if (!due)
 		return;
 	RF_EACH_VCPU(v)
-	if (atomic_load(&v->phase) == RF_IN)
-		rf_gate_kick(v);
+		if (atomic_load(&v->phase) == RF_IN)
+			rf_gate_kick(v);
 }
 
 bool rf_life_overdue(struct rf_vcpu *v)
@@ -368,8 +368,8 @@ static void release(const struct rf_vcpu *first)
 		rf_seal_forget();
 	/* Each has the id of its last question, whatever has become of that. */
 	RF_EACH_VCPU(v)
-	if (v->wait.event.id > life.over)
-		life.over = v->wait.event.id;
+		if (v->wait.event.id > life.over)
+			life.over = v->wait.event.id;
 	rf_watch_disarm();
 	rf_text_reset();
 	life.entry = life.in_force = life.announced = 0;
@@ -389,8 +389,7 @@ static enum rf_life_event what_was_loaded(bool *announces)
 	bool anew = atomic_load(&rf_vcpus[0].loaded), runs = false, known = false;
 
 	*announces = false;
-	RF_EACH_VCPU(v)
-	{
+	RF_EACH_VCPU(v) {
 		bool by_vmm = atomic_load(&v->loaded);
 		struct rf_cpu_state s;
 
@@ -472,8 +471,7 @@ void rf_life_settle(void (*drop)(struct rf_vcpu *v),
 	if (event != RF_LIFE_EVENTS)
 		take_load(event, announces, out);
 	released = event == RF_LIFE_RESET || event == RF_LIFE_ARRIVED;
-	RF_EACH_VCPU(v)
-	{
+	RF_EACH_VCPU(v) {
 		if (!atomic_load(&v->loaded) && !released)
 			continue;
 		make_moot(v, drop);
@@ -499,8 +497,8 @@ bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v), void 
 	rf_gate_close();
 	release(first);
 	RF_EACH_VCPU(v)
-	if (v != first)
-		make_moot(v, drop);
+		if (v != first)
+			make_moot(v, drop);
 	tell();
 	rf_gate_open();
 	return true;

@@ -54,8 +54,8 @@ struct rf_vcpu *rf_vcpu_of(int fd)
 	if (mine && mine->fd == fd)
 		return mine;
 	RF_EACH_VCPU(v)
-	if (v->fd == fd)
-		return mine = v;
+		if (v->fd == fd)
+			return mine = v;
 	return NULL;
 }
 
@@ -75,8 +75,8 @@ void rf_vcpu_mapped(int fd, void *run)
 void rf_vcpu_unmapped(const void *run)
 {
 	RF_EACH_VCPU(v)
-	if (run && atomic_load(&v->vmm_run) == run)
-		atomic_store(&v->parked, true);
+		if (run && atomic_load(&v->vmm_run) == run)
+			atomic_store(&v->parked, true);
 }
 
 void rf_exit_save(const struct rf_vcpu *v, struct rf_saved_exit *s)
@@ -229,8 +229,7 @@ void rf_gate_close(void)
 	pthread_mutex_lock(&closer);
 	atomic_store(&closed, 1);
 	pthread_mutex_lock(&lock);
-	RF_EACH_VCPU(v)
-	{
+	RF_EACH_VCPU(v) {
 		/* Again and again: the signal may come before KVM_RUN and be spent in the VMM. */
 		while (atomic_load(&v->phase) == RF_IN) {
 			rf_gate_kick(v);

@@ -166,7 +166,7 @@ bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len, bool *hit)
 	struct rf_overlay *o;
 	bool stored = true;
 
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	rf_gate_close();
 	o = rf_overlay_at(&rf_guestmem, gpa.v);
 	if (o && o->kind == RF_OVERLAY_WATCH && rf_within(gpa.v, len, o->gpa.start, o->gpa.size)) {
@@ -185,6 +185,5 @@ bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len, bool *hit)
 		stored = rf_guestmem_write(gpa.v, bytes, len);
 	}
 	rf_gate_open();
-	pthread_mutex_unlock(&rf_vm.lock);
 	return stored;
 }

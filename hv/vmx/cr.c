@@ -106,8 +106,7 @@ void rf_cr_unpin(void)
 	rf_board->cr0_pinned = rf_board->cr4_pinned = pinned.cr0 = pinned.cr4 = 0;
 	if (page)
 		page->cr0_pinned = page->cr4_pinned = 0;
-	RF_EACH_VCPU(v)
-	{
+	RF_EACH_VCPU(v) {
 		if (page)
 			__atomic_store_n(&page->slots[v->id], 0, __ATOMIC_RELAXED);
 		v->arch->cr = (struct rf_cr_undone){ 0 };

@@ -28,7 +28,7 @@ void rf_tables_every(uint64_t ns)
 {
 	atomic_store(&check_ns, ns);
 	RF_EACH_VCPU(v)
-	v->arch->kept = (struct rf_kept){ .known = false };
+		v->arch->kept = (struct rf_kept){ .known = false };
 }
 
 /* --- registers -------------------------------------------------------------- */
@@ -287,8 +287,7 @@ void rf_tables_tick(void)
 	if (!every || now - last < every)
 		return;
 	last = now;
-	RF_EACH_VCPU(v)
-	{
+	RF_EACH_VCPU(v) {
 		uint64_t used;
 
 		/* By what it ran, not by the clock: a guest that does nothing is left alone. */
