@@ -59,8 +59,7 @@ void rf_event_post(struct rf_vcpu *v, enum rf_event_kind kind)
 	ev->id = atomic_fetch_add(&next_id, 1);
 	ev->kind = kind;
 	ev->vcpu = v->id;
-	if (rf_arch_regs(v, &ev->regs))
-		rf_fatal("a vCPU's registers could not be read");
+	rf_arch_regs(v, &ev->regs);
 	/* Before it is sent: the monitor's commands name it. */
 	if (kind == RF_EVENT_KERNEL)
 		rf_life_announced(v, ev->id, rf_arch_announced(ev));
@@ -123,8 +122,7 @@ void rf_event_tell(struct rf_vcpu *v, enum rf_event_kind kind, uint32_t cause, u
 	ev.id = atomic_fetch_add(&next_id, 1);
 	if (v) {
 		ev.vcpu = v->id;
-		if (rf_arch_regs(v, &ev.regs))
-			rf_fatal("a vCPU's registers could not be read");
+		rf_arch_regs(v, &ev.regs);
 	}
 	pthread_mutex_lock(&lock);
 	if (nr_told || rf_channel_send(&ev, sizeof(ev))) {

@@ -90,12 +90,6 @@ static void enter_state(enum rf_vm_state state)
 	rf_board_end();
 }
 
-static void look(struct rf_vcpu *v, struct rf_cpu_state *s)
-{
-	if (rf_arch_state(v, s))
-		rf_fatal("a vCPU's registers could not be read");
-}
-
 /* Takes the step if the table has it. */
 static enum rf_life_action take(enum rf_life_event event)
 {
@@ -318,7 +312,7 @@ bool rf_life_overdue(struct rf_vcpu *v)
 	RF_LOCKED();
 	if (!concerned(OVERDUE))
 		return false;
-	look(v, &s);
+	s = rf_arch_state(v);
 	/* A vCPU that is none of a kernel's is looked at again at the next tick. */
 	life.not_due = s.paging;
 	concern(OVERDUE, false);
@@ -395,7 +389,7 @@ static enum rf_life_event what_was_loaded(bool *announces)
 
 		if (!by_vmm && atomic_load(&v->parked))
 			continue;
-		look(v, &s);
+		s = rf_arch_state(v);
 		/* A guest can leave long mode, and make its entry 0: that it did is no reset. */
 		anew &= s.class == RF_CPU_RESET || (s.class == RF_CPU_OTHER && by_vmm);
 		runs |= by_vmm && (s.class == RF_CPU_KERNEL || s.class == RF_CPU_NESTED);
@@ -517,7 +511,7 @@ enum rf_life_may rf_life_may(struct rf_vcpu *v, uint64_t *entry)
 		return RF_MAY_RUN;
 	if (concerned(LOADED) || life.announcer)
 		return RF_MAY_NOT_YET;
-	look(v, &s);
+	s = rf_arch_state(v);
 	if (s.class != RF_CPU_KERNEL || !s.entry)
 		return RF_MAY_NOT_YET;
 	life.announcer = v;

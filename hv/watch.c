@@ -57,15 +57,6 @@ static bool became(const struct rf_overlay *o, uint64_t old)
 	return old != watch.value && word(o) == watch.value;
 }
 
-static uint64_t where(struct rf_vcpu *v)
-{
-	uint64_t pc;
-
-	if (rf_arch_where(v, &pc))
-		rf_fatal("a vCPU's registers could not be read");
-	return pc;
-}
-
 /*
  * Runs the instruction. A trap may come before it has executed: a CPU that keeps the trap pending
  * when the store first leaves the guest for the page that was just opened delivers it on the next
@@ -74,13 +65,13 @@ static uint64_t where(struct rf_vcpu *v)
  */
 static int step_once(struct rf_vcpu *v, const struct rf_overlay *o, uint64_t old)
 {
-	uint64_t before = where(v);
+	uint64_t before = rf_arch_where(v);
 	int err;
 
 	for (int i = 0; i < MAX_STEPS; i++) {
 		err = rf_kvm(v->fd, KVM_RUN, NULL);
 		if (err || v->run->exit_reason != KVM_EXIT_DEBUG || word(o) != old ||
-		    where(v) != before)
+		    rf_arch_where(v) != before)
 			break;
 	}
 	return err;

@@ -52,6 +52,17 @@ extern struct rf_cpu_can {
 	bool blocks_irqs;      /* KVM_GUESTDBG_BLOCKIRQ */
 } rf_cpu_can;
 
+#define CR0_PG (UINT64_C(1) << 31)
+#define EFER_LME (UINT64_C(1) << 8)
+#define EFER_LMA (UINT64_C(1) << 10)
+
+/* KVM_GET_REGS and the like, which fail of no vCPU that runs on. */
+static inline void rf_cpu_get(struct rf_vcpu *v, unsigned long request, void *out)
+{
+	if (rf_kvm(v->fd, request, out))
+		rf_fatal("a vCPU's registers could not be read");
+}
+
 /* An exception without an error code, registers as they are. */
 int rf_cpu_inject(struct rf_vcpu *v, uint8_t vector);
 int rf_cpu_get_msr(struct rf_vcpu *v, uint32_t index, uint64_t *value);

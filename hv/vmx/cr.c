@@ -79,13 +79,10 @@ bool rf_cr_watched(void)
 int rf_cr_pin(struct rf_vcpu *boot, uint64_t cr0, uint64_t cr4, bool again)
 {
 	struct kvm_sregs s;
-	int err;
 
 	if (pinned.cr0 | pinned.cr4)
 		return -EALREADY;
-	err = rf_kvm(boot->fd, KVM_GET_SREGS, &s);
-	if (err)
-		return err;
+	rf_cpu_get(boot, KVM_GET_SREGS, &s);
 	rf_board_begin(); /* a reader keeps its copy until then */
 	pinned.cr0 = cr0 & (s.cr0 | (again ? before.cr0 : 0)) & UINT32_MAX;
 	pinned.cr4 = cr4 & (s.cr4 | (again ? before.cr4 : 0)) & UINT32_MAX;
@@ -119,8 +116,7 @@ static bool put_back(struct rf_vcpu *v, uint64_t cr0, uint64_t cr4)
 	struct rf_cr_undone *u = &v->arch->cr;
 	struct kvm_sregs s;
 
-	if (rf_kvm(v->fd, KVM_GET_SREGS, &s))
-		rf_fatal("a vCPU's control registers could not be read");
+	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	cr0 &= pinned.cr0 & ~s.cr0;
 	cr4 &= pinned.cr4 & ~s.cr4;
 	/* Neither a guest of the guest's nor the firmware has anything to do with what the kernel
@@ -170,10 +166,8 @@ void rf_cr_look(struct rf_vcpu *v, uint64_t cr0, uint64_t cr4)
 int rf_cr_let(struct rf_vcpu *v, uint64_t cr0_bits, uint64_t cr4_bits)
 {
 	struct kvm_sregs s;
-	int err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
 
-	if (err)
-		return err;
+	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	s.cr0 &= ~cr0_bits;
 	s.cr4 &= ~cr4_bits;
 	return rf_kvm(v->fd, KVM_SET_SREGS, &s);
@@ -191,8 +185,7 @@ void rf_cr_tick(void)
 	if (lost == lost_seen)
 		return;
 	lost_seen = lost;
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	rf_gate_close(); /* each looks at its mark before it enters again */
 	rf_gate_open();
-	pthread_mutex_unlock(&rf_vm.lock);
 }

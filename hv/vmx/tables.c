@@ -12,8 +12,6 @@
 #include "hv/board.h"
 #include "hv/vmx/cr.h"
 
-#define CR0_PG (UINT64_C(1) << 31)
-#define EFER_LMA (UINT64_C(1) << 10)
 /* The IDT that CPUs come up with has 32 gates (arch/x86/kernel/head64.c bringup_idt_table). */
 #define BRINGUP_IDT_LIMIT (32 * 16 - 1)
 #define FIRST_MIB UINT64_C(0x100000)
@@ -51,14 +49,12 @@ static struct rf_vcpu_tables of_sregs(const struct kvm_sregs *s)
 	};
 }
 
-int rf_cpu_get_tables(struct rf_vcpu *v, struct rf_vcpu_tables *out)
+static struct rf_vcpu_tables tables_of(struct rf_vcpu *v)
 {
 	struct kvm_sregs s;
-	int err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
 
-	if (!err)
-		*out = of_sregs(&s);
-	return err;
+	rf_cpu_get(v, KVM_GET_SREGS, &s);
+	return of_sregs(&s);
 }
 
 static struct kvm_segment segment(const struct rf_table *t, uint8_t type)
@@ -77,8 +73,7 @@ static struct kvm_segment segment(const struct rf_table *t, uint8_t type)
 
 void rf_arch_describe(struct rf_vcpu *v)
 {
-	if (rf_cpu_get_tables(v, &v->wait.event.tables))
-		rf_fatal("a vCPU's registers could not be read");
+	v->wait.event.tables = tables_of(v);
 }
 
 static void put_dtable(struct kvm_dtable *d, const struct rf_table *t)
@@ -105,10 +100,9 @@ static void judged(struct rf_vcpu_tables *kept, uint32_t kind, const struct kvm_
 int rf_tables_load(struct rf_vcpu *v, uint32_t kind, const struct rf_table *t, uint64_t value)
 {
 	struct kvm_sregs s;
-	int err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
+	int err;
 
-	if (err)
-		return err;
+	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	switch (kind) {
 	case RF_TRAP_LIDT:
 		put_dtable(&s.idt, t);
@@ -177,22 +171,20 @@ bool rf_tables_due(struct rf_vcpu *v)
 		return false;
 	v->arch->kept.looked_ns = now;
 	atomic_store(&v->arch->kept.used_ns, read_clock(CLOCK_THREAD_CPUTIME_ID));
-	if (rf_kvm(v->fd, KVM_GET_SREGS, &s) || rf_kvm(v->fd, KVM_GET_REGS, &r))
-		rf_fatal("a vCPU's registers could not be read");
+	rf_cpu_get(v, KVM_GET_SREGS, &s);
+	rf_cpu_get(v, KVM_GET_REGS, &r);
 	/* Else it comes up: in real mode, or in a trampoline below 1 MiB, with no IDT and a GDT of
 	 * its own (arch/x86/realmode/rm/trampoline_64.S, "load idt with 0, 0"). */
-	if (s.cr0 & CR0_PG && s.efer & EFER_LMA &&
-	    (s.ss.dpl || r.rip >= FIRST_MIB || s.gdt.base >= FIRST_MIB || s.idt.limit)) {
-		rf_cr_look(v, s.cr0, s.cr4);
-		return true;
-	}
-	return false;
+	if (!(s.cr0 & CR0_PG) || !(s.efer & EFER_LMA) ||
+	    (!s.ss.dpl && r.rip < FIRST_MIB && s.gdt.base < FIRST_MIB && !s.idt.limit))
+		return false;
+	rf_cr_look(v, s.cr0, s.cr4);
+	return true;
 }
 
 bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out)
 {
-	if (rf_cpu_get_tables(v, out))
-		rf_fatal("a vCPU's registers could not be read");
+	*out = tables_of(v);
 	/* That one lies in plain data: its gates are asked about each time. */
 	return !(v->arch->kept.known && out->idt.limit != BRINGUP_IDT_LIMIT &&
 		 !memcmp(out, &v->arch->kept.tables, sizeof(*out))) &&
@@ -212,8 +204,7 @@ bool rf_tables_stalled(struct rf_vcpu *v)
 
 	if (v->exited)
 		return false; /* it came back by itself */
-	if (rf_kvm(v->fd, KVM_GET_REGS, &r))
-		rf_fatal("a vCPU's registers could not be read");
+	rf_cpu_get(v, KVM_GET_REGS, &r);
 	if (memcmp(&r, &k->stood, sizeof(r))) {
 		k->stood = r;
 		k->let_stand = false;
@@ -247,7 +238,6 @@ int rf_tables_enforce(struct rf_vcpu *v, bool allowed)
 	const struct rf_vcpu_tables *bad = &v->wait.event.tables, *kept = &v->arch->kept.tables;
 	struct rf_vcpu_tables now;
 	struct kvm_sregs s;
-	int err;
 
 	/* Judged once, whatever the verdict; there may be nothing to go back to. */
 	if (allowed || !v->arch->kept.known) {
@@ -255,9 +245,7 @@ int rf_tables_enforce(struct rf_vcpu *v, bool allowed)
 		v->arch->kept.tables = *bad;
 		return 0;
 	}
-	err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
-	if (err)
-		return err;
+	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	now = of_sregs(&s);
 	if (goes_back(&now.idt, &bad->idt, &kept->idt))
 		put_dtable(&s.idt, &kept->idt);

@@ -122,10 +122,9 @@ int rf_cpu_inject(struct rf_vcpu *v, uint8_t vector)
 	return 0;
 }
 
-int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
+void rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 {
 	*out = (struct rf_vcpu_regs){ .cpl = fake.cpl };
-	return 0;
 }
 
 void rf_arch_describe(struct rf_vcpu *v) {}

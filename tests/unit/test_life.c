@@ -95,22 +95,19 @@ static struct {
 	int pin_err;
 } arch;
 
-int rf_arch_state(struct rf_vcpu *v, struct rf_cpu_state *out)
+struct rf_cpu_state rf_arch_state(struct rf_vcpu *v)
 {
-	*out = arch.cpu[v->id];
-	return 0;
+	return arch.cpu[v->id];
 }
 
-int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
+void rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 {
 	*out = (struct rf_vcpu_regs){ .rip = v->id };
-	return 0;
 }
 
-int rf_arch_where(struct rf_vcpu *v, uint64_t *pc)
+uint64_t rf_arch_where(struct rf_vcpu *v)
 {
-	*pc = v->id;
-	return 0;
+	return v->id;
 }
 
 uint32_t rf_arch_step_flags(void)
