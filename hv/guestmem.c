@@ -245,59 +245,47 @@ bool rf_guestmem_write(uint64_t gpa, const void *bytes, uint64_t len)
 
 /* --- decoys -------------------------------------------------------------------------- */
 
-#define PAGE_BITS 4096 /* pages that are told apart at once: 16 MiB */
-
 static struct {
-	const struct rf_trap_site *sites;
+	const struct rf_trap_site *sites; /* ascending, apart from each other */
 	uint32_t count;
-	uint64_t pages[PAGE_BITS / 64]; /* where any is, so that the others cost next to nothing */
 } stand_ins;
-
-static uint64_t *page_word(uint64_t gpa, uint64_t *bit)
-{
-	uint64_t page = gpa / RF_PAGE_SIZE % PAGE_BITS;
-
-	*bit = UINT64_C(1) << (page % 64);
-	return &stand_ins.pages[page / 64];
-}
-
-static bool page_has_one(uint64_t gpa)
-{
-	uint64_t bit;
-
-	return *page_word(gpa, &bit) & bit;
-}
 
 void rf_guestmem_stand_ins(const struct rf_trap_site *sites, uint32_t count)
 {
-	uint64_t bit;
-
-	memset(&stand_ins, 0, sizeof(stand_ins));
 	stand_ins.sites = sites;
 	stand_ins.count = count;
-	for (uint32_t i = 0; i < count; i++) {
-		*page_word(sites[i].gpa, &bit) |= bit;
-		*page_word(sites[i].gpa + sites[i].len - 1, &bit) |= bit;
+}
+
+/* The first that ends behind gpa; looked for at each patch. */
+static uint32_t stand_in_from(uint64_t gpa)
+{
+	uint32_t lo = 0, hi = stand_ins.count;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (stand_ins.sites[mid].gpa + stand_ins.sites[mid].len <= gpa)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
+	return lo;
 }
 
 bool rf_guestmem_stands_in(uint64_t gpa, uint64_t len)
 {
-	if (len <= RF_PAGE_SIZE && !page_has_one(gpa) && !page_has_one(gpa + len - 1))
-		return false;
-	for (uint32_t i = 0; i < stand_ins.count; i++)
-		if (rf_overlaps(gpa, len, stand_ins.sites[i].gpa, stand_ins.sites[i].len))
-			return true;
-	return false;
+	uint32_t i = stand_in_from(gpa);
+
+	return i < stand_ins.count && stand_ins.sites[i].gpa < gpa + len;
 }
 
 void rf_guestmem_show_own(uint64_t gpa, uint8_t *bytes, uint64_t len)
 {
-	if (!page_has_one(gpa) && !page_has_one(gpa + len - 1))
-		return;
-	for (uint32_t i = 0; i < stand_ins.count; i++) {
+	for (uint32_t i = stand_in_from(gpa); i < stand_ins.count; i++) {
 		const struct rf_trap_site *s = &stand_ins.sites[i];
 
+		if (s->gpa >= gpa + len)
+			return;
 		for (uint32_t b = 0; b < s->len; b++)
 			if (s->gpa + b >= gpa && s->gpa + b - gpa < len)
 				bytes[s->gpa + b - gpa] = s->bytes[b];

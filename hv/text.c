@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "hv/vcpu.h"
 
@@ -151,11 +150,10 @@ static void leave_entry(const struct rf_vcpu *v, const struct rf_patch_result *r
 {
 	struct rf_trail *t = rf_board_trail();
 	struct rf_patch_entry *e = &t->entries[t->head % RF_TRAIL_ENTRIES];
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME_COARSE, &now); /* milliseconds do, and no clock is read */
 	*e = (struct rf_patch_entry){
-		.ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
+		.ns = rf_clock_ns(
+			CLOCK_REALTIME_COARSE), /* milliseconds do, and no clock is read */
 		.at = r->at,
 		.vcpu = (uint16_t)v->id,
 		.kind = (uint8_t)r->kind,

@@ -12,14 +12,6 @@
 #define KVM_RUN_X86_GUEST_MODE (1 << 2)
 #endif
 
-/* Pinned bits that were put back and are to be told of: what was cleared, and the registers as they
- * were then. */
-struct rf_cr_undone {
-	uint64_t cr0_bits, cr4_bits;
-	uint64_t cr0, cr4;
-	bool interrupted; /* nothing else ended that KVM_RUN */
-};
-
 /* The table registers that were last judged; the vCPU thread's own but for the atomic. */
 struct rf_kept {
 	bool known;
@@ -38,11 +30,11 @@ struct rf_kept {
 struct rf_arch_vcpu {
 	bool left_behind; /* in a kernel that went over to another one, on another vCPU */
 	struct rf_kept kept;
-	struct kvm_regs at_out; /* at its last OUT to the traps' port */
-	bool at_out_known;	/* KVM_RUN has left them already */
-	bool regs_in_run;	/* the next KVM_RUN takes registers along */
-	struct rf_cr_undone cr;
-	bool delivery_failed; /* the exit before was one that an event's delivery failed */
+	struct kvm_regs at_out;	 /* at its last OUT to the traps' port */
+	bool at_out_known;	 /* KVM_RUN has left them already */
+	bool regs_in_run;	 /* the next KVM_RUN takes registers along */
+	struct rf_cr_cleared cr; /* put back, and to be told of */
+	bool delivery_failed;	 /* the exit before was one that an event's delivery failed */
 };
 
 /* What KVM can, asked once before the VM is made. */

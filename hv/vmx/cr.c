@@ -106,14 +106,14 @@ void rf_cr_unpin(void)
 	RF_EACH_VCPU(v) {
 		if (page)
 			__atomic_store_n(&page->slots[v->id], 0, __ATOMIC_RELAXED);
-		v->arch->cr = (struct rf_cr_undone){ 0 };
+		v->arch->cr = (struct rf_cr_cleared){ 0 };
 	}
 }
 
 /* Sets those of these bits that are pinned and clear, and notes them. */
 static bool put_back(struct rf_vcpu *v, uint64_t cr0, uint64_t cr4)
 {
-	struct rf_cr_undone *u = &v->arch->cr;
+	struct rf_cr_cleared *u = &v->arch->cr;
 	struct kvm_sregs s;
 
 	rf_cpu_get(v, KVM_GET_SREGS, &s);

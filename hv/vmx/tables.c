@@ -7,7 +7,6 @@
 #include "hv/vmx/tables.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "hv/board.h"
 #include "hv/vmx/cr.h"
@@ -148,13 +147,6 @@ unsigned rf_tables_tick_ms(void)
 	return ms && ms < 60000 ? (unsigned)ms : 60000;
 }
 
-static uint64_t read_clock(clockid_t id)
-{
-	struct timespec t;
-
-	return clock_gettime(id, &t) ? 0 : (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 bool rf_tables_due(struct rf_vcpu *v)
 {
 	uint64_t every = atomic_load(&check_ns), now;
@@ -163,14 +155,14 @@ bool rf_tables_due(struct rf_vcpu *v)
 
 	if (!every || v->arch->left_behind)
 		return false;
-	now = read_clock(CLOCK_MONOTONIC_COARSE);
+	now = rf_clock_ns(CLOCK_MONOTONIC_COARSE);
 	if (now - v->arch->kept.looked_ns < every && v->arch->kept.looked_ns)
 		return false;
 	/* The firmware has tables and an EFER of its own; the next exit outside is looked at. */
 	if (rf_cpu_in_smm(v))
 		return false;
 	v->arch->kept.looked_ns = now;
-	atomic_store(&v->arch->kept.used_ns, read_clock(CLOCK_THREAD_CPUTIME_ID));
+	atomic_store(&v->arch->kept.used_ns, rf_clock_ns(CLOCK_THREAD_CPUTIME_ID));
 	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	rf_cpu_get(v, KVM_GET_REGS, &r);
 	/* Else it comes up: in real mode, or in a trampoline below 1 MiB, with no IDT and a GDT of
@@ -270,7 +262,7 @@ static clockid_t clock_of(int tid)
 void rf_tables_tick(void)
 {
 	static uint64_t last; /* the channel's thread alone comes here */
-	uint64_t every = atomic_load(&check_ns), now = read_clock(CLOCK_MONOTONIC_COARSE);
+	uint64_t every = atomic_load(&check_ns), now = rf_clock_ns(CLOCK_MONOTONIC_COARSE);
 
 	if (!every || now - last < every)
 		return;
@@ -281,7 +273,7 @@ void rf_tables_tick(void)
 		/* By what it ran, not by the clock: a guest that does nothing is left alone. */
 		if (atomic_load(&v->phase) != RF_IN || !atomic_load(&v->tid))
 			continue;
-		used = read_clock(clock_of(atomic_load(&v->tid)));
+		used = rf_clock_ns(clock_of(atomic_load(&v->tid)));
 		if (used >= atomic_load(&v->arch->kept.used_ns) + every / IDLE_PART) {
 			rf_count(RF_COUNT_LOOK);
 			rf_gate_kick(v);
