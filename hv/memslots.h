@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "hv/addr.h"
+#include "hv/span.h"
 
 #define RF_MAX_SLOTS 1024  /* of the VMM, both address spaces together */
 #define RF_MAX_OVERLAYS 17 /* RF_SEAL_MAX regions and the watched page */

@@ -152,20 +152,20 @@ int rf_watch_step(struct rf_vcpu *v, bool *hit)
 	return err;
 }
 
-bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len, bool *hit)
+bool rf_watch_store(uint64_t gpa, const uint8_t *bytes, uint32_t len, bool *hit)
 {
 	struct rf_overlay *o;
 	bool stored = true;
 
 	RF_LOCKED();
 	rf_gate_close();
-	o = rf_overlay_at(&rf_guestmem, gpa.v);
-	if (o && o->kind == RF_OVERLAY_WATCH && rf_within(gpa.v, len, o->gpa.start, o->gpa.size)) {
+	o = rf_overlay_at(&rf_guestmem, gpa);
+	if (o && o->kind == RF_OVERLAY_WATCH && rf_within(gpa, len, o->gpa.start, o->gpa.size)) {
 		uint64_t old = word(o);
 
 		rf_count(RF_COUNT_WATCH);
 		protect(o, PROT_READ | PROT_WRITE);
-		memcpy(o->copy + (gpa.v - o->gpa.start), bytes, len);
+		memcpy(o->copy + (gpa - o->gpa.start), bytes, len);
 		protect(o, PROT_READ);
 		rf_overlay_mirror(o);
 		o->dirty[0] = 1;
@@ -173,7 +173,7 @@ bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len, bool *hit)
 	} else {
 		/* The watch ended since KVM reported the store: the guest's own again, or sealed.
 		 */
-		stored = rf_guestmem_write(gpa.v, bytes, len);
+		stored = rf_guestmem_write(gpa, bytes, len);
 	}
 	rf_gate_open();
 	return stored;

@@ -584,13 +584,13 @@ static void watched_store(void **state)
 	memset(ram + (WORD_GPA - RAM_GPA), 0, 8);
 	assert_int_equal(watch(id, 1), 0);
 	assert_int_equal(rf_guestmem.overlays[0].dirty[0], 0);
-	assert_true(rf_watch_store(rf_gpa_of(WORD_GPA + 4), (const uint8_t *)&value, 4, &hit));
+	assert_true(rf_watch_store(WORD_GPA + 4, (const uint8_t *)&value, 4, &hit));
 	assert_false(hit); /* another word */
 	assert_int_equal(rf_guestmem.overlays[0].dirty[0], 1);
 	assert_memory_equal(ram + (WORD_GPA + 4 - RAM_GPA), &value, 4);
-	assert_true(rf_watch_store(rf_gpa_of(WORD_GPA), (const uint8_t *)&value, 4, &hit));
+	assert_true(rf_watch_store(WORD_GPA, (const uint8_t *)&value, 4, &hit));
 	assert_true(hit);
-	assert_true(rf_watch_store(rf_gpa_of(WORD_GPA), (const uint8_t *)&value, 4, &hit));
+	assert_true(rf_watch_store(WORD_GPA, (const uint8_t *)&value, 4, &hit));
 	assert_false(hit); /* it has it already */
 	assert_memory_equal(ram + (WORD_GPA - RAM_GPA), &value, 4);
 }
