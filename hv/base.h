@@ -73,6 +73,7 @@ static inline uint64_t rf_clock_ns(clockid_t id)
 	return clock_gettime(id, &t) ? 0 : (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+/* CLOCK_MONOTONIC. */
 uint64_t rf_monotonic_ns(void);
 
 /* A condition that is waited for by CLOCK_MONOTONIC, which nobody sets. */
@@ -85,7 +86,9 @@ static inline void rf_cond_init(pthread_cond_t *cond)
 	pthread_cond_init(cond, &attr);
 }
 
-static inline void rf_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t ns)
+/* Cold: inlined, it would have rf_gate_enter() save registers for a wait that it seldom makes. */
+__attribute__((cold, noinline, unused)) static void rf_cond_wait(pthread_cond_t *cond,
+								 pthread_mutex_t *lock, uint64_t ns)
 {
 	uint64_t until = rf_clock_ns(CLOCK_MONOTONIC) + ns;
 	struct timespec t = { (time_t)(until / 1000000000), (long)(until % 1000000000) };
