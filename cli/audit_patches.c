@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "cli/paths.h"
 #include "patch/judge.h"
+#include "patch/kinds.h"
 #include "policy/patchlog.h"
 
 #define BLOCK 512 /* records at once */

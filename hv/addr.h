@@ -8,12 +8,7 @@
 #ifndef RF_HV_ADDR_H
 #define RF_HV_ADDR_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#define RF_PAGE_SHIFT 12
-#define RF_PAGE_SIZE (UINT64_C(1) << RF_PAGE_SHIFT)
-#define RF_HUGE_SIZE (UINT64_C(1) << 21)
+#include "hv/span.h"
 
 typedef struct {
 	uint64_t v;
@@ -36,28 +31,6 @@ static inline rf_gva rf_gva_of(uint64_t v)
 static inline rf_hva rf_hva_of(uint64_t v)
 {
 	return (rf_hva){ v };
-}
-
-static inline uint64_t rf_page_down(uint64_t v)
-{
-	return v & ~(RF_PAGE_SIZE - 1);
-}
-/* Wraps to 0 for the last page of the address space: callers bound v first. */
-static inline uint64_t rf_page_up(uint64_t v)
-{
-	return (v + RF_PAGE_SIZE - 1) & ~(RF_PAGE_SIZE - 1);
-}
-
-/* True when [a, a+an) and [b, b+bn) share a byte. Lengths may reach the end of the space. */
-static inline bool rf_overlaps(uint64_t a, uint64_t an, uint64_t b, uint64_t bn)
-{
-	return an && bn && (a < b ? b - a < an : a - b < bn);
-}
-
-/* True when [a, a+an) lies wholly inside [b, b+bn); never overflows. */
-static inline bool rf_within(uint64_t a, uint64_t an, uint64_t b, uint64_t bn)
-{
-	return a >= b && a - b <= bn && an <= bn - (a - b);
 }
 
 #endif

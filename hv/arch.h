@@ -36,11 +36,13 @@ unsigned rf_arch_tick_ms(void);
 
 /* --- a vCPU; by its own thread, or with every vCPU outside ------------------------ */
 
+/* Registers that cannot be read end the VM, here and below. */
+
 /* What is kept of the n-th vCPU, with that id; NULL: it cannot be protected. */
 struct rf_arch_vcpu *rf_arch_vcpu(unsigned n, uintptr_t id);
-int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out);
+void rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out);
 /* The address of the next instruction. */
-int rf_arch_where(struct rf_vcpu *v, uint64_t *pc);
+uint64_t rf_arch_where(struct rf_vcpu *v);
 /* Flags of KVM_SET_GUEST_DEBUG for a step of one instruction, besides ENABLE and SINGLESTEP. */
 uint32_t rf_arch_step_flags(void);
 /* Registers as the verdict says, then the exception it names. */
@@ -64,7 +66,7 @@ struct rf_cpu_state {
 	bool paging;	/* some kernel's tables are in force, of whatever width or nesting */
 };
 
-int rf_arch_state(struct rf_vcpu *v, struct rf_cpu_state *out);
+struct rf_cpu_state rf_arch_state(struct rf_vcpu *v);
 /*
  * Before a vCPU ioctl of the VMM's: does it load what no guest makes a VMM load? arg is the VMM's.
  */

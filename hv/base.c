@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <time.h>
 
 struct rf_vm rf_vm = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -25,8 +24,5 @@ void rf_fatal(const char *why)
 
 uint64_t rf_monotonic_ns(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+	return rf_clock_ns(CLOCK_MONOTONIC);
 }

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The ioctl itself, past our own interposition: result or -errno. */
@@ -46,11 +47,53 @@ struct rf_vm {
 
 extern struct rf_vm rf_vm;
 
+static inline int rf_lock(void)
+{
+	return pthread_mutex_lock(&rf_vm.lock);
+}
+
+static inline void rf_unlock(const int *lock)
+{
+	(void)lock;
+	pthread_mutex_unlock(&rf_vm.lock);
+}
+
+/* Holds rf_vm.lock from here to the end of the block, whichever way that is left. */
+#define RF_LOCKED() __attribute__((cleanup(rf_unlock), unused)) const int rf_locked = rf_lock()
+
 /* One line on stderr: why this VM was not started, or was ended. */
 void rf_say(const char *what, const char *why);
 /* Ends the VMM at once: the only safe end when an invariant is lost with a guest running. */
 _Noreturn void rf_fatal(const char *why);
+/* 0: that clock says nothing. */
+static inline uint64_t rf_clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	return clock_gettime(id, &t) ? 0 : (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 /* CLOCK_MONOTONIC. */
 uint64_t rf_monotonic_ns(void);
+
+/* A condition that is waited for by CLOCK_MONOTONIC, which nobody sets. */
+static inline void rf_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+}
+
+/* Cold: inlined, it would have rf_gate_enter() save registers for a wait that it seldom makes. */
+__attribute__((cold, noinline, unused)) static void rf_cond_wait(pthread_cond_t *cond,
+								 pthread_mutex_t *lock, uint64_t ns)
+{
+	uint64_t until = rf_clock_ns(CLOCK_MONOTONIC) + ns;
+	struct timespec t = { (time_t)(until / 1000000000), (long)(until % 1000000000) };
+
+	pthread_cond_timedwait(cond, lock, &t);
+}
 
 #endif

@@ -1,5 +1,5 @@
 # The fence, preloaded into the VMM: libc only.
-FENCE_SRCS = $(PATCH_SRCS) hv/base.c hv/board.c hv/proto.c hv/split.c hv/memslots.c hv/vcpu.c hv/guestmem.c \
+FENCE_SRCS = $(JUDGE_SRCS) hv/base.c hv/board.c hv/proto.c hv/split.c hv/memslots.c hv/vcpu.c hv/guestmem.c \
 	hv/text.c hv/seal.c hv/watch.c hv/life_table.c hv/life.c hv/channel.c hv/event.c hv/handle.c \
 	hv/enforce.c hv/run.c hv/serve.c hv/known.c hv/fence.c hv/interpose.c $(ARCH_SRCS)
 # One architecture is linked, by ARCH=vmx or arm64: hv/arch.h says what it has to offer.

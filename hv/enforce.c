@@ -16,7 +16,7 @@
  * the next begin among them. */
 static void apply_store(const struct rf_msg_event *ev)
 {
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	for (uint64_t done = 0; done < ev->write.len;) {
 		struct rf_overlay *o = rf_guestmem_sealed(ev->write.gpa + done, 1);
 		uint64_t at, part = ev->write.len - done;
@@ -30,7 +30,6 @@ static void apply_store(const struct rf_msg_event *ev)
 			rf_overlay_write(o, at, ev->write.bytes + done, part);
 		done += part;
 	}
-	pthread_mutex_unlock(&rf_vm.lock);
 }
 
 #define SETTLE_TRIES 64

@@ -2,7 +2,6 @@
 #include "hv/event.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "hv/arch.h"
 #include "hv/board.h"
@@ -20,11 +19,7 @@ static unsigned nr_told;
 
 void rf_event_init(void)
 {
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&answered, &attr);
+	rf_cond_init(&answered);
 }
 
 uint64_t rf_event_next(void)
@@ -51,16 +46,23 @@ static void send(struct rf_vcpu *v)
 	v->wait.sent = !nr_told && !rf_channel_send(&v->wait.event, sizeof(v->wait.event));
 }
 
+/* What all events have. v NULL: of no vCPU. */
+static void fill(struct rf_msg_event *ev, struct rf_vcpu *v, enum rf_event_kind kind)
+{
+	rf_msg_init(&ev->h, RF_MSG_EVENT, 0);
+	ev->id = atomic_fetch_add(&next_id, 1);
+	ev->kind = kind;
+	if (!v)
+		return;
+	ev->vcpu = v->id;
+	rf_arch_regs(v, &ev->regs);
+}
+
 void rf_event_post(struct rf_vcpu *v, enum rf_event_kind kind)
 {
 	struct rf_msg_event *ev = &v->wait.event;
 
-	rf_msg_init(&ev->h, RF_MSG_EVENT, 0);
-	ev->id = atomic_fetch_add(&next_id, 1);
-	ev->kind = kind;
-	ev->vcpu = v->id;
-	if (rf_arch_regs(v, &ev->regs))
-		rf_fatal("a vCPU's registers could not be read");
+	fill(ev, v, kind);
 	/* Before it is sent: the monitor's commands name it. */
 	if (kind == RF_EVENT_KERNEL)
 		rf_life_announced(v, ev->id, rf_arch_announced(ev));
@@ -76,20 +78,10 @@ int rf_event_take(struct rf_vcpu *v)
 
 	pthread_mutex_lock(&lock);
 	while (atomic_load(&v->phase) == RF_ASKING && !err) {
-		struct timespec t;
-
-		if (rf_gate_wanted(v)) {
+		if (rf_gate_wanted(v))
 			err = -EINTR;
-			break;
-		}
-		/* A kick interrupts no condition wait: look every now and then. */
-		clock_gettime(CLOCK_MONOTONIC, &t);
-		t.tv_nsec += 20000000;
-		if (t.tv_nsec >= 1000000000) {
-			t.tv_nsec -= 1000000000;
-			t.tv_sec++;
-		}
-		pthread_cond_timedwait(&answered, &lock, &t);
+		else /* a kick interrupts no condition wait: look every now and then */
+			rf_cond_wait(&answered, &lock, 20000000);
 	}
 	if (!err && atomic_load(&v->phase) != RF_ANSWERED)
 		err = -ECANCELED;
@@ -117,15 +109,9 @@ void rf_event_drop(struct rf_vcpu *v)
 
 void rf_event_tell(struct rf_vcpu *v, enum rf_event_kind kind, uint32_t cause, uint32_t adopted)
 {
-	struct rf_msg_event ev = { .kind = kind, .life = { cause, adopted } };
+	struct rf_msg_event ev = { .life = { cause, adopted } };
 
-	rf_msg_init(&ev.h, RF_MSG_EVENT, 0);
-	ev.id = atomic_fetch_add(&next_id, 1);
-	if (v) {
-		ev.vcpu = v->id;
-		if (rf_arch_regs(v, &ev.regs))
-			rf_fatal("a vCPU's registers could not be read");
-	}
+	fill(&ev, v, kind);
 	pthread_mutex_lock(&lock);
 	if (nr_told || rf_channel_send(&ev, sizeof(ev))) {
 		if (nr_told < TOLD)
@@ -153,8 +139,8 @@ void rf_event_connected(void)
 	pthread_mutex_lock(&lock);
 	send_told();
 	RF_EACH_VCPU(v)
-	if (atomic_load(&v->phase) == RF_ASKING)
-		send(v);
+		if (atomic_load(&v->phase) == RF_ASKING)
+			send(v);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -166,8 +152,7 @@ bool rf_event_retry(void)
 	if (nr_told)
 		send_told();
 	unsent = nr_told;
-	RF_EACH_VCPU(v)
-	{
+	RF_EACH_VCPU(v) {
 		if (atomic_load(&v->phase) != RF_ASKING || v->wait.sent)
 			continue;
 		send(v);
@@ -180,8 +165,7 @@ bool rf_event_retry(void)
 void rf_event_verdict(const struct rf_msg_verdict *m)
 {
 	pthread_mutex_lock(&lock);
-	RF_EACH_VCPU(v)
-	{
+	RF_EACH_VCPU(v) {
 		struct rf_wait *w = &v->wait;
 
 		/* A verdict for a question that was dropped finds nobody. */

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 
 #include "hv/arch.h"
 #include "hv/board.h"
@@ -96,7 +95,6 @@ static int check_extension(int fd, uint32_t cap)
 static int vm_create(int kvm_fd, void *type)
 {
 	const char *why = "";
-	struct timespec now;
 	int board = -1, fd, err;
 
 	if (rf_vm.used)
@@ -108,8 +106,7 @@ static int vm_create(int kvm_fd, void *type)
 	why = rf_arch_refusal(kvm_fd);
 	if (why)
 		return refuse(why);
-	clock_gettime(CLOCK_REALTIME, &now);
-	rf_vm.instance = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	rf_vm.instance = rf_clock_ns(CLOCK_REALTIME);
 	rf_event_init();
 	if (rf_board_create(&board))
 		return refuse(
@@ -140,15 +137,12 @@ static int vcpu_create(void *id)
 	struct rf_arch_vcpu *arch;
 	int fd;
 
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	arch = rf_arch_vcpu(rf_vcpu_count(), (uintptr_t)id);
 	fd = arch ? rf_vcpu_create((uintptr_t)id, arch) : -EINVAL;
-	if (fd >= 0) {
-		rf_board_begin();
-		rf_board->vcpus = rf_vcpu_count();
-		rf_board_end();
-	}
-	pthread_mutex_unlock(&rf_vm.lock);
+	rf_board_begin();
+	rf_board->vcpus = rf_vcpu_count();
+	rf_board_end();
 	return fd;
 }
 
@@ -262,8 +256,9 @@ static int vcpu_ioctl(struct rf_vcpu *v, unsigned long request, void *arg)
 
 /* --- all of it ------------------------------------------------------------ */
 
-static int known_ioctl(int fd, struct rf_vcpu *v, unsigned long request, void *arg)
+static int protected_ioctl(int fd, unsigned long request, void *arg)
 {
+	struct rf_vcpu *v = fd == rf_vm.fd ? NULL : rf_vcpu_of(fd);
 	enum rf_known_fd on = fd == rf_vm.fd ? RF_ON_VM : v ? RF_ON_VCPU : RF_ON_OTHER;
 	const struct rf_known *k = rf_known_ioctl(request, on);
 
@@ -276,11 +271,6 @@ static int known_ioctl(int fd, struct rf_vcpu *v, unsigned long request, void *a
 	if (request == KVM_CHECK_EXTENSION)
 		return offered(fd, (uint32_t)(uintptr_t)arg);
 	return rf_kvm(fd, request, arg);
-}
-
-static int protected_ioctl(int fd, unsigned long request, void *arg)
-{
-	return known_ioctl(fd, fd == rf_vm.fd ? NULL : rf_vcpu_of(fd), request, arg);
 }
 
 /*

@@ -51,12 +51,10 @@ void rf_guestmem_publish(void)
 	rf_board_begin();
 	b->runs_count = 0;
 	b->regions_count = 0;
-	for (size_t i = 0; i < rf_guestmem.nr_overlays; i++)
-		add_overlay(b, &rf_guestmem.overlays[i]);
-	for (size_t i = 0; i < rf_guestmem.nr_slots; i++) {
-		const struct rf_slot *s = &rf_guestmem.slots[i];
-
-		for (uint32_t p = 0; s->used && !s->space && p < s->nr_pieces; p++) {
+	RF_EACH_OVERLAY(&rf_guestmem, o)
+		add_overlay(b, o);
+	RF_EACH_SLOT(&rf_guestmem, s) {
+		for (uint32_t p = 0; !s->space && p < s->nr_pieces; p++) {
 			const struct rf_range *r = &s->pieces[p].gpa;
 
 			add_run(b, (struct rf_board_run){ r->start, r->size,
@@ -72,7 +70,7 @@ int rf_guestmem_set(const struct kvm_userspace_memory_region *r)
 {
 	int err;
 
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	err = rf_memslots_set(&rf_guestmem, r, false);
 	if (err == -EAGAIN) {
 		rf_gate_close();
@@ -80,43 +78,29 @@ int rf_guestmem_set(const struct kvm_userspace_memory_region *r)
 		rf_gate_open();
 	}
 	rf_guestmem_publish();
-	pthread_mutex_unlock(&rf_vm.lock);
 	return err;
-}
-
-/* Only what this slot shows: a display's is asked for many times a second. */
-static void heal_slot(uint32_t slot)
-{
-	for (size_t i = 0; i < rf_guestmem.nr_slots; i++) {
-		const struct rf_slot *s = &rf_guestmem.slots[i];
-
-		if (s->used && s->space == slot >> 16 && s->id == (slot & 0xffff))
-			rf_guestmem_heal(s->gpa, s->size);
-	}
 }
 
 int rf_guestmem_dirty_log(const struct kvm_dirty_log *log, bool heal)
 {
-	int err;
+	const struct rf_slot *s;
 
-	pthread_mutex_lock(&rf_vm.lock);
-	if (heal)
-		heal_slot(log->slot); /* what is dirty is read next */
-	err = rf_memslots_dirty_log(&rf_guestmem, log);
-	pthread_mutex_unlock(&rf_vm.lock);
-	return err;
+	RF_LOCKED();
+	s = rf_slot_of(&rf_guestmem, (uint16_t)(log->slot >> 16), log->slot & 0xffff);
+	/* What is dirty is read next. Only what this slot shows: a display's is asked for many
+	 * times a second. */
+	if (heal && s)
+		rf_guestmem_heal(s->gpa, s->size);
+	return rf_memslots_dirty_log(&rf_guestmem, log);
 }
 
 bool rf_guestmem_overlaid(uint64_t gpa, uint64_t size)
 {
-	bool over = false;
-
-	pthread_mutex_lock(&rf_vm.lock);
-	for (size_t i = 0; i < rf_guestmem.nr_overlays; i++)
-		over |= rf_overlaps(gpa, size, rf_guestmem.overlays[i].gpa.start,
-				    rf_guestmem.overlays[i].gpa.size);
-	pthread_mutex_unlock(&rf_vm.lock);
-	return over;
+	RF_LOCKED();
+	RF_EACH_OVERLAY(&rf_guestmem, o)
+		if (rf_overlaps(gpa, size, o->gpa.start, o->gpa.size))
+			return true;
+	return false;
 }
 
 /* --- overlays -------------------------------------------------------------------- */
@@ -138,8 +122,8 @@ struct rf_overlay *rf_guestmem_sealed(uint64_t gpa, uint64_t len)
 
 bool rf_guestmem_any_sealed(void)
 {
-	for (size_t i = 0; i < rf_guestmem.nr_overlays; i++)
-		if (rf_guestmem.overlays[i].kind == RF_OVERLAY_SEAL)
+	RF_EACH_OVERLAY(&rf_guestmem, o)
+		if (o->kind == RF_OVERLAY_SEAL)
 			return true;
 	return false;
 }
@@ -156,36 +140,32 @@ bool rf_guestmem_is_ram(uint64_t gpa, uint64_t size)
 	return true;
 }
 
-void rf_overlay_take(struct rf_overlay *o)
+/* Copies from the VMM's memory below the overlay, or to it. */
+static int copy_below(const struct rf_overlay *o, uint64_t at, uint8_t *to, const uint8_t *from,
+		      uint64_t size)
 {
 	uint64_t len;
 
-	for (uint64_t at = 0; at < o->gpa.size; at += len) {
-		const uint8_t *below =
-			rf_slot_host(&rf_guestmem, o->gpa.start + at, o->gpa.size - at, &len);
-
-		if (!below)
-			rf_fatal("memory to be sealed went away");
-		memcpy(o->copy + at, below, len);
-	}
-}
-
-static void mirror(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t size)
-{
-	uint64_t len;
-
-	if (o->decoy) {
-		memcpy(o->decoy + at, bytes, size);
-		return;
-	}
 	for (uint64_t done = 0; done < size; done += len) {
 		uint8_t *below =
 			rf_slot_host(&rf_guestmem, o->gpa.start + at + done, size - done, &len);
 
 		if (!below)
-			return; /* the VMM has taken its memory away */
-		memcpy(below, bytes + done, len);
+			return -EFAULT; /* the VMM has taken it away */
+		memcpy(to ? to + done : below, to ? below : from + done, len);
 	}
+	return 0;
+}
+
+void rf_overlay_take(struct rf_overlay *o)
+{
+	if (copy_below(o, 0, o->copy, NULL, o->gpa.size))
+		rf_fatal("memory to be sealed went away");
+}
+
+static void mirror(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t size)
+{
+	copy_below(o, at, NULL, bytes, size);
 }
 
 void rf_overlay_write(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len)
@@ -194,7 +174,7 @@ void rf_overlay_write(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, u
 	memcpy(o->copy + at, bytes, len);
 	mirror(o, at, bytes, len);
 	for (uint64_t p = at / RF_PAGE_SIZE; p <= (at + len - 1) / RF_PAGE_SIZE; p++)
-		o->dirty[p / 64] |= UINT64_C(1) << (p % 64);
+		rf_mark(o->dirty, p);
 	__atomic_fetch_add(&rf_board->counters[RF_COUNT_PATCHED_BYTES], len, __ATOMIC_RELAXED);
 }
 
@@ -265,59 +245,47 @@ bool rf_guestmem_write(uint64_t gpa, const void *bytes, uint64_t len)
 
 /* --- decoys -------------------------------------------------------------------------- */
 
-#define PAGE_BITS 4096 /* pages that are told apart at once: 16 MiB */
-
 static struct {
-	const struct rf_trap_site *sites;
+	const struct rf_trap_site *sites; /* ascending, apart from each other */
 	uint32_t count;
-	uint64_t pages[PAGE_BITS / 64]; /* where any is, so that the others cost next to nothing */
 } stand_ins;
-
-static uint64_t *page_word(uint64_t gpa, uint64_t *bit)
-{
-	uint64_t page = gpa / RF_PAGE_SIZE % PAGE_BITS;
-
-	*bit = UINT64_C(1) << (page % 64);
-	return &stand_ins.pages[page / 64];
-}
-
-static bool page_has_one(uint64_t gpa)
-{
-	uint64_t bit;
-
-	return *page_word(gpa, &bit) & bit;
-}
 
 void rf_guestmem_stand_ins(const struct rf_trap_site *sites, uint32_t count)
 {
-	uint64_t bit;
-
-	memset(&stand_ins, 0, sizeof(stand_ins));
 	stand_ins.sites = sites;
 	stand_ins.count = count;
-	for (uint32_t i = 0; i < count; i++) {
-		*page_word(sites[i].gpa, &bit) |= bit;
-		*page_word(sites[i].gpa + sites[i].len - 1, &bit) |= bit;
+}
+
+/* The first that ends behind gpa; looked for at each patch. */
+static uint32_t stand_in_from(uint64_t gpa)
+{
+	uint32_t lo = 0, hi = stand_ins.count;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (stand_ins.sites[mid].gpa + stand_ins.sites[mid].len <= gpa)
+			lo = mid + 1;
+		else
+			hi = mid;
 	}
+	return lo;
 }
 
 bool rf_guestmem_stands_in(uint64_t gpa, uint64_t len)
 {
-	if (len <= RF_PAGE_SIZE && !page_has_one(gpa) && !page_has_one(gpa + len - 1))
-		return false;
-	for (uint32_t i = 0; i < stand_ins.count; i++)
-		if (rf_overlaps(gpa, len, stand_ins.sites[i].gpa, stand_ins.sites[i].len))
-			return true;
-	return false;
+	uint32_t i = stand_in_from(gpa);
+
+	return i < stand_ins.count && stand_ins.sites[i].gpa < gpa + len;
 }
 
 void rf_guestmem_show_own(uint64_t gpa, uint8_t *bytes, uint64_t len)
 {
-	if (!page_has_one(gpa) && !page_has_one(gpa + len - 1))
-		return;
-	for (uint32_t i = 0; i < stand_ins.count; i++) {
+	for (uint32_t i = stand_in_from(gpa); i < stand_ins.count; i++) {
 		const struct rf_trap_site *s = &stand_ins.sites[i];
 
+		if (s->gpa >= gpa + len)
+			return;
 		for (uint32_t b = 0; b < s->len; b++)
 			if (s->gpa + b >= gpa && s->gpa + b - gpa < len)
 				bytes[s->gpa + b - gpa] = s->bytes[b];
@@ -356,19 +324,7 @@ static void note_heal(uint64_t gpa, const uint8_t *own, const uint8_t *foreign)
 
 int rf_guestmem_below(const struct rf_overlay *o, uint64_t at, uint8_t *buf, uint64_t size)
 {
-	uint64_t len;
-
-	if (at > o->gpa.size || size > o->gpa.size - at)
-		return -EFAULT;
-	for (uint64_t done = 0; done < size; done += len) {
-		const uint8_t *host =
-			rf_slot_host(&rf_guestmem, o->gpa.start + at + done, size - done, &len);
-
-		if (!host)
-			return -EFAULT;
-		memcpy(buf + done, host, len);
-	}
-	return 0;
+	return rf_within(at, size, 0, o->gpa.size) ? copy_below(o, at, buf, NULL, size) : -EFAULT;
 }
 
 bool rf_guestmem_differs(const struct rf_overlay *o, uint64_t at, uint8_t *own, uint8_t *below)
@@ -391,7 +347,7 @@ static bool heal_page(struct rf_overlay *o, uint64_t at)
 	if (!rf_guestmem_differs(o, at, own, foreign))
 		return false;
 	mirror(o, at, own, RF_PAGE_SIZE);
-	o->dirty[at / RF_PAGE_SIZE / 64] |= UINT64_C(1) << (at / RF_PAGE_SIZE % 64);
+	rf_mark(o->dirty, at / RF_PAGE_SIZE);
 	note_heal(o->gpa.start + at, own, foreign);
 	return true;
 }
@@ -400,13 +356,9 @@ uint64_t rf_guestmem_heal(uint64_t gpa, uint64_t len)
 {
 	uint64_t healed = 0;
 
-	for (size_t i = 0; i < rf_guestmem.nr_overlays; i++) {
-		struct rf_overlay *o = &rf_guestmem.overlays[i];
-
-		if (o->kind != RF_OVERLAY_SEAL ||
-		    (len && !rf_overlaps(gpa, len, o->gpa.start, o->gpa.size)))
-			continue;
-		for (uint64_t at = 0; at < o->gpa.size; at += RF_PAGE_SIZE)
+	RF_EACH_OVERLAY(&rf_guestmem, o) {
+		for (uint64_t at = 0; o->kind == RF_OVERLAY_SEAL && at < o->gpa.size;
+		     at += RF_PAGE_SIZE)
 			if (!len || rf_overlaps(gpa, len, o->gpa.start + at, RF_PAGE_SIZE))
 				healed += heal_page(o, at);
 	}
@@ -423,14 +375,11 @@ void rf_guestmem_heals_taken(uint64_t taken)
 
 void rf_guestmem_heal_stopped(void)
 {
-	bool running = false;
-
 	if (!rf_guestmem.nr_overlays)
 		return;
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	RF_EACH_VCPU(v)
-	running |= atomic_load(&v->phase) == RF_IN;
-	if (!running)
-		rf_guestmem_heal(0, 0);
-	pthread_mutex_unlock(&rf_vm.lock);
+		if (atomic_load(&v->phase) == RF_IN)
+			return;
+	rf_guestmem_heal(0, 0);
 }

@@ -41,7 +41,7 @@ enum rf_next rf_on_watched_store(struct rf_vcpu *v, uint64_t gpa, const uint8_t 
 {
 	bool hit = false;
 
-	if (!rf_watch_store(rf_gpa_of(gpa), bytes, len, &hit))
+	if (!rf_watch_store(gpa, bytes, len, &hit))
 		return rf_on_sealed_store(v, gpa, bytes, len);
 	return hit ? moment_to_seal(v) : RF_AGAIN;
 }

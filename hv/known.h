@@ -5,7 +5,7 @@
  * the fence (VM planes, memory attributes, live update were such once).
  *
  * To admit one: read what it does to guest memory, registers and slots in virt/kvm/ and arch/, and
- * give it a row with the reason why it may pass, or merge it in fence.c.
+ * put it into a row whose reason is why it may pass, or merge it in fence.c.
  */
 #ifndef RF_HV_KNOWN_H
 #define RF_HV_KNOWN_H
@@ -22,10 +22,10 @@ enum rf_known_how {
 };
 
 struct rf_known {
-	unsigned long what; /* the ioctl, or the capability's number */
-	uint8_t on;	    /* enum rf_known_fd, ORed; of a capability: where it may be enabled */
+	uint8_t on; /* enum rf_known_fd, ORed; of a capability: where it may be enabled */
 	uint8_t how;
 	const char *why;
+	unsigned long what[24]; /* ioctls, or capabilities' numbers, up to the first 0 */
 };
 
 /* The architecture's own table (hv/arch.h is bound at link time). */

@@ -58,11 +58,10 @@ enum rf_vm_state rf_life_state(void)
 
 void rf_life_rules(const struct rf_rules *rules)
 {
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	if (!life.ruled)
 		life.rules = *rules;
 	life.ruled = true;
-	pthread_mutex_unlock(&rf_vm.lock);
 }
 
 const struct rf_rules *rf_life_allowed(void)
@@ -91,12 +90,6 @@ static void enter_state(enum rf_vm_state state)
 	rf_board_end();
 }
 
-static void look(struct rf_vcpu *v, struct rf_cpu_state *s)
-{
-	if (rf_arch_state(v, s))
-		rf_fatal("a vCPU's registers could not be read");
-}
-
 /* Takes the step if the table has it. */
 static enum rf_life_action take(enum rf_life_event event)
 {
@@ -107,47 +100,31 @@ static enum rf_life_action take(enum rf_life_event event)
 	return step.action;
 }
 
-/* Commands of a monitor that has not heard of the newest kernel yet find nothing. */
-static int refusal(uint64_t kernel)
-{
-	return kernel && (kernel == life.in_force || kernel == life.announced) ? 0 : -ESTALE;
-}
-
 /* --- the kernel ------------------------------------------------------------------ */
 
 uint64_t rf_life_known_entry(void)
 {
-	uint64_t entry;
-
-	pthread_mutex_lock(&rf_vm.lock);
-	entry = life.entry;
-	pthread_mutex_unlock(&rf_vm.lock);
-	return entry;
+	RF_LOCKED();
+	return life.entry;
 }
 
 enum rf_life_entry rf_life_entry(uint64_t entry, uint64_t *known)
 {
-	enum rf_life_entry what;
-
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	*known = life.entry;
 	if (life.entry && entry == life.entry)
-		what = RF_ENTRY_KNOWN;
-	else
-		what = life.state == RF_VM_SEALED ? RF_ENTRY_PINNED : RF_ENTRY_NEW;
-	pthread_mutex_unlock(&rf_vm.lock);
-	return what;
+		return RF_ENTRY_KNOWN;
+	return life.state == RF_VM_SEALED ? RF_ENTRY_PINNED : RF_ENTRY_NEW;
 }
 
 void rf_life_announced(struct rf_vcpu *v, uint64_t event, uint64_t entry)
 {
-	pthread_mutex_lock(&rf_vm.lock);
-	if (event > life.over) {
-		life.announced = event;
-		life.announced_entry = entry;
-		life.boot = v;
-	}
-	pthread_mutex_unlock(&rf_vm.lock);
+	RF_LOCKED();
+	if (event <= life.over)
+		return;
+	life.announced = event;
+	life.announced_entry = entry;
+	life.boot = v;
 }
 
 /* What arrived has had its answer. */
@@ -157,57 +134,53 @@ static void arrived(void)
 	concern(AWAITING, false);
 }
 
+static void misfit(void)
+{
+	take(RF_LIFE_MISFIT);
+	arrived();
+}
+
 void rf_life_known(const struct rf_msg_event *ev)
 {
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	/* One of before a release is of a kernel that is gone, however late its answer comes. */
-	if (ev->id > life.over && take(RF_LIFE_KNOWN) != RF_LIFE_REFUSE) {
-		life.entry = rf_arch_announced(ev);
-		life.in_force = ev->id;
-		if (life.announced == ev->id)
-			life.announced = 0;
-		arrived();
-		rf_board_begin();
-		rf_board->kernel = ev->id;
-		rf_arch_kernel_to_board(ev);
-		rf_board_end();
-	}
-	pthread_mutex_unlock(&rf_vm.lock);
+	if (ev->id <= life.over || take(RF_LIFE_KNOWN) == RF_LIFE_REFUSE)
+		return;
+	life.entry = rf_arch_announced(ev);
+	life.in_force = ev->id;
+	if (life.announced == ev->id)
+		life.announced = 0;
+	arrived();
+	rf_board_begin();
+	rf_board->kernel = ev->id;
+	rf_arch_kernel_to_board(ev);
+	rf_board_end();
 }
 
 bool rf_life_denied(const struct rf_msg_event *ev)
 {
-	bool halted;
-
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	if (life.announced == ev->id)
 		life.announced = 0;
-	halted = concerned(AWAITING) && ev->id > life.over;
-	if (halted) {
-		take(RF_LIFE_MISFIT);
-		arrived();
-	}
-	pthread_mutex_unlock(&rf_vm.lock);
-	return halted;
+	if (!concerned(AWAITING) || ev->id <= life.over)
+		return false;
+	misfit();
+	return true;
 }
 
 /* --- commands -------------------------------------------------------------------- */
 
-int rf_life_watch(const struct rf_msg_watch *m)
+static int watch(const struct rf_msg_watch *m)
 {
 	int err;
 
-	pthread_mutex_lock(&rf_vm.lock);
-	err = refusal(m->kernel);
-	if (!err && rf_life_step(life.state, RF_LIFE_WATCH).action != RF_LIFE_ARM)
-		err = -EBUSY;
-	if (!err)
-		err = rf_watch_arm(m->gpa, m->len, m->value);
+	if (rf_life_step(life.state, RF_LIFE_WATCH).action != RF_LIFE_ARM)
+		return -EBUSY;
+	err = rf_watch_arm(m->gpa, m->len, m->value);
 	if (!err)
 		take(RF_LIFE_WATCH);
 	if (!err || err == -EALREADY)
 		memcpy(life.note, m->note, sizeof(life.note));
-	pthread_mutex_unlock(&rf_vm.lock);
 	return err;
 }
 
@@ -237,104 +210,71 @@ static int seal_rule(const struct rf_msg_seal *m)
 	return -EINVAL;
 }
 
-static const uint8_t no_note[32];
-
-int rf_life_seal(const struct rf_msg_seal *m, uint64_t *ns)
+static int seal(const struct rf_msg_seal *m, uint64_t *ns)
 {
-	int err;
+	static const uint8_t no_note[sizeof(m->note)];
+	int err = m->count > RF_SEAL_MAX ? -EINVAL : seal_rule(m);
 
-	pthread_mutex_lock(&rf_vm.lock);
-	err = refusal(m->kernel);
-	if (!err && m->count > RF_SEAL_MAX)
-		err = -EINVAL;
-	if (!err)
-		err = seal_rule(m);
 	if (!err)
 		err = rf_seal_install(m->regions, m->count, m->how == RF_SEAL_KEPT, ns);
-	if (!err) {
-		rf_watch_disarm();
-		life.sealed_entry = entry_of(m->kernel);
-		life.sealed_at_run = rf_board->counters[RF_COUNT_RUN];
-		life.again = m->how == RF_SEAL_KEPT;
-		if (life.again)
-			memcpy(life.note, rf_board->kept_note, sizeof(life.note));
-		else if (memcmp(m->note, no_note, sizeof(no_note)))
-			memcpy(life.note, m->note, sizeof(life.note));
-		rf_board_begin();
-		if (!life.again) /* else it lies where it lay: what the guest says now is no matter
-				  */
-			rf_board->image = m->image;
-		rf_board->kept_entry = 0;
-		rf_board_end();
-		take(RF_LIFE_SEAL);
+	if (err)
+		return err;
+	rf_watch_disarm();
+	life.sealed_entry = entry_of(m->kernel);
+	life.sealed_at_run = rf_board->counters[RF_COUNT_RUN];
+	life.again = m->how == RF_SEAL_KEPT;
+	if (life.again)
+		memcpy(life.note, rf_board->kept_note, sizeof(life.note));
+	else if (memcmp(m->note, no_note, sizeof(no_note)))
+		memcpy(life.note, m->note, sizeof(life.note));
+	rf_board_begin();
+	/* Kept, it lies where it lay: what the guest says now is no matter. */
+	if (!life.again)
+		rf_board->image = m->image;
+	rf_board->kept_entry = 0;
+	rf_board_end();
+	take(RF_LIFE_SEAL);
+	return 0;
+}
+
+static int heal(const struct rf_msg_heal *m)
+{
+	if (m->gpa + m->len < m->gpa)
+		return -EINVAL;
+	if (rf_life_holds_load())
+		return -ESTALE; /* another state, perhaps another kernel's */
+	rf_guestmem_heal(m->gpa, m->len);
+	return 0;
+}
+
+int rf_life_command(const union rf_command *m, uint64_t *ns)
+{
+	uint64_t kernel = m->to.kernel;
+	int stale;
+
+	RF_LOCKED();
+	/* A monitor that has not heard of the newest kernel yet finds nothing. */
+	stale = kernel && (kernel == life.in_force || kernel == life.announced) ? 0 : -ESTALE;
+	switch (m->to.h.type) {
+	case RF_MSG_WATCH:
+		return stale ?: watch(&m->watch);
+	case RF_MSG_SEAL:
+		return stale ?: seal(&m->seal, ns);
+	case RF_MSG_PIN:
+		return stale ?: rf_arch_pin(&m->pin, life.boot, life.again);
+	case RF_MSG_TRAPS:
+		if (!stale && life.state != RF_VM_SEALED)
+			return -EINVAL;
+		return stale ?: rf_arch_plant(&m->traps);
+	case RF_MSG_RESTORE:
+		return stale ?: rf_text_restore(m->restore.flight);
+	case RF_MSG_MEND:
+		return stale ?: rf_guestmem_swap(m->mend.gpa, m->mend.from, m->mend.to);
+	case RF_MSG_HEAL:
+		rf_guestmem_heals_taken(m->heal.taken);
+		return !m->heal.len ? 0 : stale ?: heal(&m->heal);
 	}
-	pthread_mutex_unlock(&rf_vm.lock);
-	return err;
-}
-
-int rf_life_pin(const struct rf_msg_pin *m)
-{
-	int err;
-
-	pthread_mutex_lock(&rf_vm.lock);
-	err = refusal(m->kernel);
-	if (!err)
-		err = rf_arch_pin(m, life.boot, life.again);
-	pthread_mutex_unlock(&rf_vm.lock);
-	return err;
-}
-
-int rf_life_plant(const struct rf_msg_traps *m)
-{
-	int err;
-
-	pthread_mutex_lock(&rf_vm.lock);
-	err = refusal(m->kernel);
-	if (!err)
-		err = life.state == RF_VM_SEALED ? rf_arch_plant(m) : -EINVAL;
-	pthread_mutex_unlock(&rf_vm.lock);
-	return err;
-}
-
-int rf_life_restore(const struct rf_msg_restore *m)
-{
-	int err;
-
-	pthread_mutex_lock(&rf_vm.lock);
-	err = refusal(m->kernel);
-	if (!err)
-		err = rf_text_restore(m->flight);
-	pthread_mutex_unlock(&rf_vm.lock);
-	return err;
-}
-
-int rf_life_mend(const struct rf_msg_mend *m)
-{
-	int err;
-
-	pthread_mutex_lock(&rf_vm.lock);
-	err = refusal(m->kernel);
-	if (!err)
-		err = rf_guestmem_swap(m->gpa, m->from, m->to);
-	pthread_mutex_unlock(&rf_vm.lock);
-	return err;
-}
-
-int rf_life_heal(const struct rf_msg_heal *m)
-{
-	int err;
-
-	pthread_mutex_lock(&rf_vm.lock);
-	rf_guestmem_heals_taken(m->taken);
-	err = m->len ? refusal(m->kernel) : 0;
-	if (!err && m->gpa + m->len < m->gpa)
-		err = -EINVAL;
-	if (!err && m->len && rf_life_holds_load())
-		err = -ESTALE; /* another state, perhaps another kernel's */
-	if (!err && m->len)
-		rf_guestmem_heal(m->gpa, m->len);
-	pthread_mutex_unlock(&rf_vm.lock);
-	return err;
+	return -EBADMSG;
 }
 
 /* --- unsealed for too long --------------------------------------------------------- */
@@ -359,27 +299,24 @@ void rf_life_tick(void)
 	if (!due)
 		return;
 	RF_EACH_VCPU(v)
-	if (atomic_load(&v->phase) == RF_IN)
-		rf_gate_kick(v);
+		if (atomic_load(&v->phase) == RF_IN)
+			rf_gate_kick(v);
 }
 
 bool rf_life_overdue(struct rf_vcpu *v)
 {
 	struct rf_cpu_state s;
-	bool told = false;
 
 	if (!concerned(OVERDUE))
 		return false;
-	pthread_mutex_lock(&rf_vm.lock);
-	if (concerned(OVERDUE)) {
-		look(v, &s);
-		told = s.paging;
-		/* A vCPU that is none of a kernel's is looked at again at the next tick. */
-		life.not_due = told;
-		concern(OVERDUE, false);
-	}
-	pthread_mutex_unlock(&rf_vm.lock);
-	return told;
+	RF_LOCKED();
+	if (!concerned(OVERDUE))
+		return false;
+	s = rf_arch_state(v);
+	/* A vCPU that is none of a kernel's is looked at again at the next tick. */
+	life.not_due = s.paging;
+	concern(OVERDUE, false);
+	return s.paging;
 }
 
 /* --- the VMM's loads --------------------------------------------------------------- */
@@ -425,8 +362,8 @@ static void release(const struct rf_vcpu *first)
 		rf_seal_forget();
 	/* Each has the id of its last question, whatever has become of that. */
 	RF_EACH_VCPU(v)
-	if (v->wait.event.id > life.over)
-		life.over = v->wait.event.id;
+		if (v->wait.event.id > life.over)
+			life.over = v->wait.event.id;
 	rf_watch_disarm();
 	rf_text_reset();
 	life.entry = life.in_force = life.announced = 0;
@@ -446,14 +383,13 @@ static enum rf_life_event what_was_loaded(bool *announces)
 	bool anew = atomic_load(&rf_vcpus[0].loaded), runs = false, known = false;
 
 	*announces = false;
-	RF_EACH_VCPU(v)
-	{
+	RF_EACH_VCPU(v) {
 		bool by_vmm = atomic_load(&v->loaded);
 		struct rf_cpu_state s;
 
 		if (!by_vmm && atomic_load(&v->parked))
 			continue;
-		look(v, &s);
+		s = rf_arch_state(v);
 		/* A guest can leave long mode, and make its entry 0: that it did is no reset. */
 		anew &= s.class == RF_CPU_RESET || (s.class == RF_CPU_OTHER && by_vmm);
 		runs |= by_vmm && (s.class == RF_CPU_KERNEL || s.class == RF_CPU_NESTED);
@@ -488,8 +424,7 @@ static void take_load(enum rf_life_event event, bool announces, struct rf_life_o
 		concern(AWAITING, true);
 		if (announces)
 			break;
-		take(RF_LIFE_MISFIT);
-		arrived();
+		misfit();
 		out->halted = RF_CAUSE_NOBODY;
 		break;
 	case RF_LIFE_COMPARE:
@@ -518,79 +453,68 @@ static void make_moot(struct rf_vcpu *v, void (*drop)(struct rf_vcpu *v))
 void rf_life_settle(void (*drop)(struct rf_vcpu *v),
 		    void (*tell)(const struct rf_life_outcome *out), struct rf_life_outcome *out)
 {
-	*out = (struct rf_life_outcome){ .event = RF_LIFE_EVENTS };
-	pthread_mutex_lock(&rf_vm.lock);
-	if (concerned(LOADED)) {
-		bool announces, released;
-		enum rf_life_event event;
+	bool announces, released;
+	enum rf_life_event event;
 
-		rf_gate_close();
-		event = what_was_loaded(&announces);
-		if (event != RF_LIFE_EVENTS)
-			take_load(event, announces, out);
-		released = event == RF_LIFE_RESET || event == RF_LIFE_ARRIVED;
-		RF_EACH_VCPU(v)
-		{
-			if (!atomic_load(&v->loaded) && !released)
-				continue;
-			make_moot(v, drop);
-			/* Its announcement went: another one's, and no command is for it. */
-			if (life.announcer == v)
-				life.announcer = NULL;
-			if (life.announced == v->wait.event.id)
-				life.announced = 0;
-			atomic_store(&v->loaded, false);
-		}
-		if (event != RF_LIFE_EVENTS)
-			tell(out);
-		concern(LOADED, false);
-		rf_gate_open();
+	*out = (struct rf_life_outcome){ .event = RF_LIFE_EVENTS };
+	RF_LOCKED();
+	if (!concerned(LOADED))
+		return;
+	rf_gate_close();
+	event = what_was_loaded(&announces);
+	if (event != RF_LIFE_EVENTS)
+		take_load(event, announces, out);
+	released = event == RF_LIFE_RESET || event == RF_LIFE_ARRIVED;
+	RF_EACH_VCPU(v) {
+		if (!atomic_load(&v->loaded) && !released)
+			continue;
+		make_moot(v, drop);
+		/* Its announcement went: another one's, and no command is for it. */
+		if (life.announcer == v)
+			life.announcer = NULL;
+		if (life.announced == v->wait.event.id)
+			life.announced = 0;
+		atomic_store(&v->loaded, false);
 	}
-	pthread_mutex_unlock(&rf_vm.lock);
+	if (event != RF_LIFE_EVENTS)
+		tell(out);
+	concern(LOADED, false);
+	rf_gate_open();
 }
 
 bool rf_life_kexec(struct rf_vcpu *first, void (*drop)(struct rf_vcpu *v), void (*tell)(void))
 {
-	bool may;
-
-	pthread_mutex_lock(&rf_vm.lock);
-	may = (life.rules.kexec || life.rules.observe) && first->wait.event.id > life.over &&
-	      take(RF_LIFE_KEXEC) == RF_LIFE_RELEASE;
-	if (may) {
-		rf_gate_close();
-		release(first);
-		RF_EACH_VCPU(v)
+	RF_LOCKED();
+	if ((!life.rules.kexec && !life.rules.observe) || first->wait.event.id <= life.over ||
+	    take(RF_LIFE_KEXEC) != RF_LIFE_RELEASE)
+		return false;
+	rf_gate_close();
+	release(first);
+	RF_EACH_VCPU(v)
 		if (v != first)
 			make_moot(v, drop);
-		tell();
-		rf_gate_open();
-	}
-	pthread_mutex_unlock(&rf_vm.lock);
-	return may;
+	tell();
+	rf_gate_open();
+	return true;
 }
 
 enum rf_life_may rf_life_may(struct rf_vcpu *v, uint64_t *entry)
 {
-	enum rf_life_may may = RF_MAY_RUN;
 	struct rf_cpu_state s;
 
 	if (!rf_life_unsettled())
 		return RF_MAY_RUN;
-	pthread_mutex_lock(&rf_vm.lock);
-	if (life.state == RF_VM_HALTED) {
-		may = RF_MAY_NEVER;
-	} else if (concerned(LOADED)) {
-		may = RF_MAY_NOT_YET;
-	} else if (concerned(AWAITING)) {
-		may = RF_MAY_NOT_YET;
-		if (!life.announcer)
-			look(v, &s);
-		if (!life.announcer && s.class == RF_CPU_KERNEL && s.entry) {
-			life.announcer = v;
-			*entry = s.entry;
-			may = RF_MAY_ANNOUNCE;
-		}
-	}
-	pthread_mutex_unlock(&rf_vm.lock);
-	return may;
+	RF_LOCKED();
+	if (life.state == RF_VM_HALTED)
+		return RF_MAY_NEVER;
+	if (!concerned(LOADED | AWAITING))
+		return RF_MAY_RUN;
+	if (concerned(LOADED) || life.announcer)
+		return RF_MAY_NOT_YET;
+	s = rf_arch_state(v);
+	if (s.class != RF_CPU_KERNEL || !s.entry)
+		return RF_MAY_NOT_YET;
+	life.announcer = v;
+	*entry = s.entry;
+	return RF_MAY_ANNOUNCE;
 }

@@ -44,13 +44,8 @@ bool rf_life_denied(const struct rf_msg_event *ev);
 
 /* --- the monitor's commands: 0 or -errno, -ESTALE: for another kernel ---------------- */
 
-int rf_life_watch(const struct rf_msg_watch *m);
-int rf_life_seal(const struct rf_msg_seal *m, uint64_t *ns);
-int rf_life_pin(const struct rf_msg_pin *m);
-int rf_life_plant(const struct rf_msg_traps *m);
-int rf_life_restore(const struct rf_msg_restore *m);
-int rf_life_mend(const struct rf_msg_mend *m);
-int rf_life_heal(const struct rf_msg_heal *m);
+/* Carries it out. *ns: how long the vCPUs were held, where it says so. -EBADMSG: it is none. */
+int rf_life_command(const union rf_command *m, uint64_t *ns);
 
 /* --- unsealed for too long --------------------------------------------------------- */
 

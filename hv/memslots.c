@@ -9,16 +9,11 @@
 
 #include "hv/base.h"
 
-static uint32_t full_id(uint32_t space, uint32_t id)
-{
-	return space << 16 | id;
-}
-
-static int kvm_set(struct rf_memslots *m, uint32_t slot, uint32_t flags, struct rf_range gpa,
-		   uint64_t hva)
+static int kvm_set(struct rf_memslots *m, uint32_t space, uint32_t id, uint32_t flags,
+		   struct rf_range gpa, uint64_t hva)
 {
 	struct kvm_userspace_memory_region r = {
-		.slot = slot,
+		.slot = space << 16 | id,
 		.flags = flags,
 		.guest_phys_addr = gpa.start,
 		.memory_size = gpa.size,
@@ -46,26 +41,29 @@ static void give_id(struct rf_memslots *m, uint32_t space, uint32_t id)
 		m->own_ids[space][id - m->id_limit] = 0;
 }
 
+static int kvm_delete(struct rf_memslots *m, uint32_t space, uint32_t id, uint64_t gpa)
+{
+	int err = kvm_set(m, space, id, 0, (struct rf_range){ gpa, 0 }, 0);
+
+	if (!err)
+		give_id(m, space, id);
+	return err;
+}
+
 struct rf_overlay *rf_overlay_at(struct rf_memslots *m, uint64_t gpa)
 {
-	for (size_t i = 0; i < m->nr_overlays; i++) {
-		struct rf_overlay *o = &m->overlays[i];
-
-		if (gpa >= o->gpa.start && gpa - o->gpa.start < o->gpa.size)
+	RF_EACH_OVERLAY(m, o)
+		if (rf_within(gpa, 1, o->gpa.start, o->gpa.size))
 			return o;
-	}
 	return NULL;
 }
 
 struct rf_slot *rf_slot_holding(struct rf_memslots *m, uint64_t gpa, uint64_t size)
 {
-	for (size_t i = 0; i < m->nr_slots; i++) {
-		struct rf_slot *s = &m->slots[i];
-
-		if (s->used && s->space == 0 && !(s->flags & KVM_MEM_READONLY) &&
+	RF_EACH_SLOT(m, s)
+		if (s->space == 0 && !(s->flags & KVM_MEM_READONLY) &&
 		    rf_within(gpa, size, s->gpa, s->size))
 			return s;
-	}
 	return NULL;
 }
 
@@ -94,21 +92,40 @@ static bool slot_touches(const struct rf_slot *s, const struct rf_overlay *o, si
 static int pieces_delete(struct rf_memslots *m, struct rf_slot *s)
 {
 	for (uint32_t i = 0; i < s->nr_pieces; i++) {
-		int err = kvm_set(m, full_id(s->space, s->pieces[i].id), 0,
-				  (struct rf_range){ s->pieces[i].gpa.start, 0 }, 0);
+		int err = kvm_delete(m, s->space, s->pieces[i].id, s->pieces[i].gpa.start);
 
 		if (err)
 			return err;
-		give_id(m, s->space, s->pieces[i].id);
 	}
 	s->nr_pieces = 0;
 	return 0;
 }
 
+/* Made, or, if it is there, given the slot's flags. */
+static int piece_set(struct rf_memslots *m, const struct rf_slot *s, struct rf_piece p)
+{
+	return kvm_set(m, s->space, p.id, s->flags, p.gpa, s->hva + (p.gpa.start - s->gpa));
+}
+
+/* Whether a watched page's stores are logged is for the slot below it to say; a sealed one never
+ * becomes dirty by the guest. */
+static int watch_follows(struct rf_memslots *m, const struct rf_slot *s)
+{
+	int err = 0;
+
+	RF_EACH_OVERLAY(m, o)
+		if (!err && o->kind == RF_OVERLAY_WATCH && o->ids[s->space] != UINT32_MAX &&
+		    rf_within(o->gpa.start, o->gpa.size, s->gpa, s->size))
+			err = kvm_set(m, s->space, o->ids[s->space],
+				      s->flags & KVM_MEM_LOG_DIRTY_PAGES, o->gpa,
+				      (uint64_t)(uintptr_t)o->copy);
+	return err;
+}
+
 static int pieces_create(struct rf_memslots *m, struct rf_slot *s)
 {
 	struct rf_range cuts[RF_MAX_OVERLAYS], parts[RF_MAX_PIECES];
-	int n;
+	int n, err = 0;
 
 	for (size_t i = 0; i < m->nr_overlays; i++)
 		cuts[i] = m->overlays[i].gpa;
@@ -116,107 +133,71 @@ static int pieces_create(struct rf_memslots *m, struct rf_slot *s)
 		     RF_MAX_PIECES);
 	if (n < 0)
 		return n;
-	for (int i = 0; i < n; i++) {
-		uint32_t id = s->id; /* the first piece keeps the VMM's own id */
-		int err = i ? take_id(m, s->space, &id) : 0;
+	for (int i = 0; !err && i < n; i++) {
+		struct rf_piece p = { s->id, parts[i] }; /* the first keeps the VMM's own id */
 
+		err = i ? take_id(m, s->space, &p.id) : 0;
 		if (err)
 			return err;
-		err = kvm_set(m, full_id(s->space, id), s->flags, parts[i],
-			      s->hva + (parts[i].start - s->gpa));
-		if (err) {
-			if (i)
-				give_id(m, s->space, id);
-			return err;
-		}
-		s->pieces[s->nr_pieces++] = (struct rf_piece){ id, parts[i] };
+		err = piece_set(m, s, p);
+		if (err)
+			give_id(m, s->space, p.id);
+		else
+			s->pieces[s->nr_pieces++] = p;
 	}
-	return 0;
-}
-
-/* --- overlays ------------------------------------------------------------- */
-
-/* A watched page takes its slot's dirty logging over in set_flags(); a sealed one never becomes
- * dirty by the guest. */
-static int overlay_install(struct rf_memslots *m, struct rf_overlay *o)
-{
-	uint32_t flags = o->kind == RF_OVERLAY_SEAL ? KVM_MEM_READONLY : 0;
-
-	for (uint32_t space = 0; space < RF_SPACES; space++) {
-		int err;
-
-		if (o->ids[space] != UINT32_MAX || !m->space_used[space])
-			continue;
-		err = take_id(m, space, &o->ids[space]);
-		if (err)
-			return err;
-		err = kvm_set(m, full_id(space, o->ids[space]), flags, o->gpa,
-			      (uint64_t)(uintptr_t)o->copy);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int overlay_remove(struct rf_memslots *m, struct rf_overlay *o)
-{
-	for (uint32_t space = 0; space < RF_SPACES; space++) {
-		int err;
-
-		if (o->ids[space] == UINT32_MAX)
-			continue;
-		err = kvm_set(m, full_id(space, o->ids[space]), 0,
-			      (struct rf_range){ o->gpa.start, 0 }, 0);
-		if (err)
-			return err;
-		give_id(m, space, o->ids[space]);
-		o->ids[space] = UINT32_MAX;
-	}
-	if (o->map)
-		rf_munmap(o->map, o->map_size);
-	return 0;
+	return err ? err : watch_follows(m, s);
 }
 
 /* Only the flags differ: legal on live slots, no gate. */
 static int set_flags(struct rf_memslots *m, struct rf_slot *s, uint32_t flags)
 {
-	for (uint32_t i = 0; i < s->nr_pieces; i++) {
-		const struct rf_piece *p = &s->pieces[i];
-		int err = kvm_set(m, full_id(s->space, p->id), flags, p->gpa,
-				  s->hva + (p->gpa.start - s->gpa));
+	uint32_t before = s->flags;
+	int err = 0;
 
-		if (err)
-			return err;
-	}
 	s->flags = flags;
+	for (uint32_t i = 0; !err && i < s->nr_pieces; i++)
+		err = piece_set(m, s, s->pieces[i]);
+	if (err) {
+		s->flags = before;
+		return err;
+	}
 	if (!(flags & KVM_MEM_LOG_DIRTY_PAGES))
 		s->all_dirty = false;
-	for (size_t i = 0; i < m->nr_overlays; i++) {
-		struct rf_overlay *o = &m->overlays[i];
-		int err;
-
-		if (o->kind != RF_OVERLAY_WATCH || o->ids[s->space] == UINT32_MAX ||
-		    !rf_within(o->gpa.start, o->gpa.size, s->gpa, s->size))
-			continue;
-		err = kvm_set(m, full_id(s->space, o->ids[s->space]),
-			      flags & KVM_MEM_LOG_DIRTY_PAGES, o->gpa,
-			      (uint64_t)(uintptr_t)o->copy);
-		if (err)
-			return err;
-	}
-	return 0;
+	return watch_follows(m, s);
 }
 
-/* The VMM's memory under overlays came or went with a slot: legal patches are mirrored only while
- * it is there. */
-static void decoys_follow(struct rf_memslots *m)
-{
-	for (size_t i = 0; i < m->nr_overlays; i++) {
-		struct rf_overlay *o = &m->overlays[i];
-		struct rf_slot *s = rf_slot_holding(m, o->gpa.start, o->gpa.size);
+/* --- overlays ------------------------------------------------------------- */
 
-		o->decoy = s ? (uint8_t *)(uintptr_t)(s->hva + (o->gpa.start - s->gpa)) : NULL;
+static int overlay_install(struct rf_memslots *m, struct rf_overlay *o)
+{
+	uint32_t flags = o->kind == RF_OVERLAY_SEAL ? KVM_MEM_READONLY : 0;
+	int err = 0;
+
+	for (uint32_t space = 0; !err && space < RF_SPACES; space++) {
+		if (o->ids[space] != UINT32_MAX || !m->space_used[space])
+			continue;
+		err = take_id(m, space, &o->ids[space]);
+		if (!err)
+			err = kvm_set(m, space, o->ids[space], flags, o->gpa,
+				      (uint64_t)(uintptr_t)o->copy);
 	}
+	return err;
+}
+
+static int overlay_remove(struct rf_memslots *m, struct rf_overlay *o)
+{
+	for (uint32_t space = 0; space < RF_SPACES; space++) {
+		int err = o->ids[space] == UINT32_MAX
+				  ? 0
+				  : kvm_delete(m, space, o->ids[space], o->gpa.start);
+
+		if (err)
+			return err;
+		o->ids[space] = UINT32_MAX;
+	}
+	if (o->map)
+		rf_munmap(o->map, o->map_size);
+	return 0;
 }
 
 int rf_memslots_overlay(struct rf_memslots *m, const struct rf_overlay *next, size_t n)
@@ -227,13 +208,9 @@ int rf_memslots_overlay(struct rf_memslots *m, const struct rf_overlay *next, si
 
 	if (n > RF_MAX_OVERLAYS)
 		return -ENOSPC;
-	for (size_t i = 0; i < m->nr_slots; i++) {
-		struct rf_slot *s = &m->slots[i];
-
-		if (s->used &&
-		    (slot_touches(s, m->overlays, m->nr_overlays) || slot_touches(s, next, n)))
+	RF_EACH_SLOT(m, s)
+		if (slot_touches(s, m->overlays, m->nr_overlays) || slot_touches(s, next, n))
 			touched[nr_touched++] = s;
-	}
 	for (size_t i = 0; i < nr_touched && !err; i++)
 		err = pieces_delete(m, touched[i]);
 	for (size_t i = 0; i < m->nr_overlays && !err; i++)
@@ -247,22 +224,19 @@ int rf_memslots_overlay(struct rf_memslots *m, const struct rf_overlay *next, si
 		err = overlay_install(m, &m->overlays[i]);
 	for (size_t i = 0; i < nr_touched && !err; i++) {
 		err = pieces_create(m, touched[i]);
-		if (!err)
-			err = set_flags(m, touched[i], touched[i]->flags);
 		/* The bitmaps went with the old pieces. */
 		touched[i]->all_dirty = touched[i]->flags & KVM_MEM_LOG_DIRTY_PAGES;
 	}
-	decoys_follow(m);
 	return err;
 }
 
 /* --- the VMM's own changes ------------------------------------------------ */
 
-static struct rf_slot *find(struct rf_memslots *m, uint16_t space, uint32_t id)
+struct rf_slot *rf_slot_of(struct rf_memslots *m, uint16_t space, uint32_t id)
 {
-	for (size_t i = 0; i < m->nr_slots; i++)
-		if (m->slots[i].used && m->slots[i].space == space && m->slots[i].id == id)
-			return &m->slots[i];
+	RF_EACH_SLOT(m, s)
+		if (s->space == space && s->id == id)
+			return s;
 	return NULL;
 }
 
@@ -282,7 +256,7 @@ static struct rf_slot *find_free(struct rf_memslots *m)
  * What KVM itself would answer (kvm_main.c __kvm_set_memory_region()): a slot that is cut, or lies
  * under an overlay, does not reach it as the VMM asked for it.
  */
-static int check_request(const struct rf_memslots *m, const struct rf_slot *old,
+static int check_request(struct rf_memslots *m, const struct rf_slot *old,
 			 const struct rf_slot *next)
 {
 	if (next->flags & ~(uint32_t)(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY))
@@ -295,13 +269,10 @@ static int check_request(const struct rf_memslots *m, const struct rf_slot *old,
 	if (old && (old->size != next->size || old->hva != next->hva ||
 		    (old->flags ^ next->flags) & KVM_MEM_READONLY))
 		return -EINVAL;
-	for (size_t i = 0; i < m->nr_slots; i++) {
-		const struct rf_slot *s = &m->slots[i];
-
-		if (s->used && s != old && s->space == next->space &&
+	RF_EACH_SLOT(m, s)
+		if (s != old && s->space == next->space &&
 		    rf_overlaps(s->gpa, s->size, next->gpa, next->size))
 			return -EEXIST;
-	}
 	return 0;
 }
 
@@ -330,7 +301,7 @@ int rf_memslots_set(struct rf_memslots *m, const struct kvm_userspace_memory_reg
 
 	if (space >= RF_SPACES || next.id >= m->id_limit)
 		return -EINVAL;
-	s = find(m, space, next.id);
+	s = rf_slot_of(m, space, next.id);
 	err = check_request(m, s, &next);
 	if (err)
 		return err;
@@ -339,76 +310,48 @@ int rf_memslots_set(struct rf_memslots *m, const struct kvm_userspace_memory_reg
 	room = s ? s : find_free(m);
 	if (!room)
 		return -ENOSPC;
-	/* A slot that moves keeps what is dirty; its pieces do not. */
-	next.all_dirty =
-		s && (next.flags & KVM_MEM_LOG_DIRTY_PAGES) && (s->all_dirty || !is_whole(s));
-
 	split = slot_touches(&next, m->overlays, m->nr_overlays) || (s && !is_whole(s)) ||
 		(m->nr_overlays && !m->space_used[space]);
 	if (split && !gated)
 		return -EAGAIN;
-	if (!split) {
-		err = rf_kvm(m->vm_fd, KVM_SET_USER_MEMORY_REGION, (void *)(uintptr_t)r);
-		if (err)
-			return err;
-		next.used = next.size;
-		next.pieces[0] = (struct rf_piece){ next.id, { next.gpa, next.size } };
-		next.nr_pieces = 1;
-		*room = next;
-		m->space_used[space] = true;
-		return 0;
-	}
-
 	if (s) {
+		/* It moves: what was dirty goes with its pieces. */
 		next.all_dirty = next.flags & KVM_MEM_LOG_DIRTY_PAGES;
 		err = pieces_delete(m, s);
 		if (err)
 			return err;
 		s->used = false;
 	}
-	if (next.size) {
-		s = room;
-		*s = next;
-		m->space_used[space] = true;
-		for (size_t i = 0; i < m->nr_overlays; i++) {
-			err = overlay_install(m, &m->overlays[i]);
-			if (err)
-				return err;
-		}
-		err = pieces_create(m, s);
-		if (!err)
-			err = set_flags(m, s, s->flags);
-		if (err) {
-			/* As the VMM would see it without us: the slot was not made. */
-			if (pieces_delete(m, s))
-				rf_fatal("a memory slot could be neither made nor removed");
-			s->used = false;
-			return err;
-		}
+	if (!next.size)
+		return 0;
+	*room = next;
+	m->space_used[space] = true;
+	for (size_t i = 0; !err && i < m->nr_overlays; i++)
+		err = overlay_install(m, &m->overlays[i]);
+	if (err)
+		return err;
+	err = pieces_create(m, room);
+	if (err) {
+		/* As the VMM would see it without us: the slot was not made. */
+		if (pieces_delete(m, room))
+			rf_fatal("a memory slot could be neither made nor removed");
+		room->used = false;
 	}
-	decoys_follow(m);
-	return 0;
+	return err;
 }
 
 /* --- dirty log ------------------------------------------------------------ */
-
-/* ORs n bits of src into dst at bit `at`; the VMM's bitmap is little-endian words, as KVM's. */
-static void or_bits(uint64_t *dst, uint64_t at, const uint64_t *src, uint64_t n)
-{
-	for (uint64_t i = 0; i < n; i++)
-		if (src[i / 64] >> (i % 64) & 1)
-			dst[(at + i) / 64] |= UINT64_C(1) << ((at + i) % 64);
-}
 
 static uint64_t words(uint64_t bytes)
 {
 	return (bytes / RF_PAGE_SIZE + 63) / 64;
 }
 
+/* The VMM's bitmap is little-endian words, as KVM's. */
 static int merge_kvm_log(struct rf_memslots *m, const struct rf_slot *s, uint32_t id,
 			 struct rf_range gpa, uint64_t *out)
 {
-	struct kvm_dirty_log log = { .slot = full_id(s->space, id) };
+	struct kvm_dirty_log log = { .slot = (uint32_t)s->space << 16 | id };
 	uint64_t *part = calloc(words(gpa.size), sizeof(*part));
 	int err;
 
@@ -416,8 +359,9 @@ static int merge_kvm_log(struct rf_memslots *m, const struct rf_slot *s, uint32_
 		return -ENOMEM;
 	log.dirty_bitmap = part;
 	err = rf_kvm(m->vm_fd, KVM_GET_DIRTY_LOG, &log);
-	if (!err)
-		or_bits(out, (gpa.start - s->gpa) / RF_PAGE_SIZE, part, gpa.size / RF_PAGE_SIZE);
+	for (uint64_t p = 0; !err && p < gpa.size / RF_PAGE_SIZE; p++)
+		if (part[p / 64] >> (p % 64) & 1)
+			rf_mark(out, (gpa.start - s->gpa) / RF_PAGE_SIZE + p);
 	free(part);
 	return err;
 }
@@ -426,44 +370,35 @@ static int merge_kvm_log(struct rf_memslots *m, const struct rf_slot *s, uint32_
 static void move_bits(uint64_t *out, const struct rf_slot *s, struct rf_overlay *o)
 {
 	for (uint64_t p = 0; p < o->gpa.size / RF_PAGE_SIZE; p++) {
-		uint64_t bit = UINT64_C(1) << (p % 64), at;
+		uint64_t bit = UINT64_C(1) << (p % 64), gpa = o->gpa.start + p * RF_PAGE_SIZE;
 
-		if (!(o->dirty[p / 64] & bit) ||
-		    !rf_within(o->gpa.start + p * RF_PAGE_SIZE, RF_PAGE_SIZE, s->gpa, s->size))
+		if (!(o->dirty[p / 64] & bit) || !rf_within(gpa, RF_PAGE_SIZE, s->gpa, s->size))
 			continue;
 		o->dirty[p / 64] &= ~bit;
-		at = (o->gpa.start + p * RF_PAGE_SIZE - s->gpa) / RF_PAGE_SIZE;
-		out[at / 64] |= UINT64_C(1) << (at % 64);
+		rf_mark(out, (gpa - s->gpa) / RF_PAGE_SIZE);
 	}
 }
 
 static int merge_logs(struct rf_memslots *m, struct rf_slot *s, uint64_t *out)
 {
-	for (uint32_t i = 0; i < s->nr_pieces; i++) {
-		int err = merge_kvm_log(m, s, s->pieces[i].id, s->pieces[i].gpa, out);
+	int err = 0;
 
-		if (err)
-			return err;
-	}
-	for (size_t i = 0; i < m->nr_overlays; i++) {
-		struct rf_overlay *o = &m->overlays[i];
-		int err;
-
-		if (!rf_overlaps(o->gpa.start, o->gpa.size, s->gpa, s->size))
+	for (uint32_t i = 0; !err && i < s->nr_pieces; i++)
+		err = merge_kvm_log(m, s, s->pieces[i].id, s->pieces[i].gpa, out);
+	RF_EACH_OVERLAY(m, o) {
+		if (err || !slot_touches(s, o, 1))
 			continue;
-		if (o->kind == RF_OVERLAY_WATCH) {
+		if (o->kind == RF_OVERLAY_WATCH)
 			err = merge_kvm_log(m, s, o->ids[s->space], o->gpa, out);
-			if (err)
-				return err;
-		}
-		move_bits(out, s, o);
+		if (!err)
+			move_bits(out, s, o);
 	}
-	return 0;
+	return err;
 }
 
 int rf_memslots_dirty_log(struct rf_memslots *m, const struct kvm_dirty_log *log)
 {
-	struct rf_slot *s = find(m, (uint16_t)(log->slot >> 16), log->slot & 0xffff);
+	struct rf_slot *s = rf_slot_of(m, (uint16_t)(log->slot >> 16), log->slot & 0xffff);
 	uint64_t *out = log->dirty_bitmap;
 	int err;
 
@@ -478,7 +413,7 @@ int rf_memslots_dirty_log(struct rf_memslots *m, const struct kvm_dirty_log *log
 		return err;
 	}
 	for (uint64_t p = 0; s->all_dirty && p < s->size / RF_PAGE_SIZE; p++)
-		out[p / 64] |= UINT64_C(1) << (p % 64);
+		rf_mark(out, p);
 	s->all_dirty = false;
 	return 0;
 }

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "hv/addr.h"
+#include "hv/span.h"
 
 #define RF_MAX_SLOTS 1024  /* of the VMM, both address spaces together */
 #define RF_MAX_OVERLAYS 17 /* RF_SEAL_MAX regions and the watched page */
@@ -66,7 +66,6 @@ struct rf_overlay {
 	uint8_t *copy;	 /* what the guest sees; owned by the overlay */
 	void *map;	 /* the mapping copy lies in, for munmap; NULL: it is another's now */
 	size_t map_size;
-	uint8_t *decoy;		 /* the VMM's memory below where one slot holds it all, else NULL */
 	uint64_t *dirty;	 /* a bit a page: patched since the VMM last asked; part of map */
 	uint32_t ids[RF_SPACES]; /* KVM slot id, UINT32_MAX where it has none */
 };
@@ -84,6 +83,22 @@ struct rf_memslots {
 
 struct kvm_userspace_memory_region;
 struct kvm_dirty_log;
+
+#define RF_EACH_OVERLAY(m, o)                                                                      \
+	for (struct rf_overlay *o = (m)->overlays; o < (m)->overlays + (m)->nr_overlays; o++)
+#define RF_EACH_SLOT(m, s)                                                                         \
+	for (struct rf_slot *s = (m)->slots; s < (m)->slots + (m)->nr_slots; s++)                  \
+		if (!s->used) {                                                                    \
+		} else
+
+/* Page n of what a bitmap is of is dirty. */
+static inline void rf_mark(uint64_t *bitmap, uint64_t n)
+{
+	bitmap[n / 64] |= UINT64_C(1) << (n % 64);
+}
+
+/* The VMM's slot, or NULL. */
+struct rf_slot *rf_slot_of(struct rf_memslots *m, uint16_t space, uint32_t id);
 
 /* The overlay that holds gpa, or NULL. */
 struct rf_overlay *rf_overlay_at(struct rf_memslots *m, uint64_t gpa);

@@ -136,6 +136,16 @@ struct rf_vcpu_tables {
 	struct rf_table idt, gdt, ldt, tr;
 };
 
+/* Pinned bits of control registers that were cleared. */
+struct rf_cr_cleared {
+	uint64_t cr0_bits, cr4_bits; /* put back */
+	uint64_t cr0, cr4;	     /* as the guest had them, not what regs say */
+	/* 1: nothing else ended that KVM_RUN, so RIP is right behind the instruction if the signal
+	 * came at once. */
+	uint32_t interrupted;
+	uint32_t pad;
+};
+
 #define RF_EVENT_BYTES 64
 /* KERNEL and MSR events: the register that holds a kernel's system-call entry (LSTAR). */
 #define RF_MSR_ENTRY UINT32_C(0xc0000082)
@@ -152,13 +162,7 @@ struct rf_msg_event {
 		uint64_t value;
 		uint64_t pinned; /* MSR: what it should be */
 	} msr;
-	struct {
-		uint64_t cr0_bits, cr4_bits; /* put back */
-		uint64_t cr0, cr4;	     /* as the guest had them, not what regs say */
-		uint32_t interrupted; /* 1: nothing else ended that KVM_RUN, so RIP is right behind
-					 the instruction if the signal came at once */
-		uint32_t pad;
-	} cr;
+	struct rf_cr_cleared cr;
 	struct {
 		uint64_t gpa;	    /* lowest byte that reached a sealed range */
 		uint32_t len;	    /* bytes, 1..RF_EVENT_BYTES, contiguous from gpa */
@@ -200,8 +204,8 @@ struct rf_msg_event {
 enum rf_verdict {
 	RF_VERDICT_ALLOW = 1, /* apply the store / let the MSR be written / go on */
 	RF_VERDICT_DENY = 2,  /* suppress it and fault the guest as `fault` says */
-	RF_VERDICT_NOT_OURS =
-		3, /* EMULATION, DELIVERY: the VMM's business; STALLED: the CPU shuts down */
+	/* EMULATION, DELIVERY: the VMM's business; STALLED: the CPU shuts down. */
+	RF_VERDICT_NOT_OURS = 3,
 	RF_VERDICT_KILL = 4,   /* end the VM now */
 	RF_VERDICT_SETTLE = 5, /* RF_EVENT_WRITE only: the table says now whether it is legal */
 };
@@ -270,8 +274,8 @@ enum rf_seal_how {
 struct rf_msg_seal {
 	struct rf_msg h;
 	uint64_t kernel; /* as in rf_msg_watch: a reset in between makes it stale */
-	struct rf_region
-		image;	  /* of the whole kernel, not sealed: kept for a monitor that takes over */
+	/* Of the whole kernel, not sealed: kept for a monitor that takes over. */
+	struct rf_region image;
 	uint32_t count;	  /* 1..RF_SEAL_MAX */
 	uint32_t how;	  /* enum rf_seal_how */
 	uint8_t note[32]; /* as rf_msg_watch's, of a kernel that was not watched; zeroes: none */
@@ -395,6 +399,21 @@ struct rf_msg_heal {
 	uint64_t kernel; /* as in rf_msg_watch */
 	uint64_t gpa, len;
 	uint64_t taken; /* entries of that list that are written down, 0 none */
+};
+
+/* Each begins with the kernel that it is for. */
+union rf_command {
+	struct {
+		struct rf_msg h;
+		uint64_t kernel;
+	} to;
+	struct rf_msg_watch watch;
+	struct rf_msg_seal seal;
+	struct rf_msg_restore restore;
+	struct rf_msg_pin pin;
+	struct rf_msg_traps traps;
+	struct rf_msg_mend mend;
+	struct rf_msg_heal heal;
 };
 
 struct rf_msg_done {

@@ -79,16 +79,11 @@ bool rf_seal_is_kept(const struct rf_region *r, uint32_t count)
 
 void rf_seal_release(void)
 {
-	bool forgot = false;
-
-	for (size_t i = 0; i < rf_guestmem.nr_overlays; i++) {
-		struct rf_overlay *o = &rf_guestmem.overlays[i];
-
+	if (rf_guestmem_any_sealed())
+		rf_seal_forget();
+	RF_EACH_OVERLAY(&rf_guestmem, o) {
 		if (o->kind != RF_OVERLAY_SEAL)
 			continue;
-		if (!forgot)
-			rf_seal_forget();
-		forgot = true;
 		kept[nr_kept] = *o;
 		kept[nr_kept].ids[0] = kept[nr_kept].ids[1] = UINT32_MAX;
 		nr_kept++;

@@ -32,33 +32,6 @@ static int welcome(const struct rf_msg_welcome *m, int table_fd, const char **wh
 
 /* --- commands ----------------------------------------------------------------- */
 
-typedef int command(const void *m, uint64_t *ns);
-
-/* One command: its type, and who carries it out. */
-#define COMMAND(name, type)                                                                        \
-	static int on_##name(const void *m, uint64_t *ns)                                          \
-	{                                                                                          \
-		(void)ns;                                                                          \
-		return rf_life_##name((const struct type *)m);                                     \
-	}
-COMMAND(watch, rf_msg_watch)
-COMMAND(pin, rf_msg_pin)
-COMMAND(plant, rf_msg_traps)
-COMMAND(restore, rf_msg_restore)
-COMMAND(mend, rf_msg_mend)
-COMMAND(heal, rf_msg_heal)
-
-static int on_seal(const void *m, uint64_t *ns)
-{
-	return rf_life_seal(m, ns);
-}
-
-static command *const commands[] = {
-	[RF_MSG_WATCH] = on_watch,     [RF_MSG_SEAL] = on_seal, [RF_MSG_PIN] = on_pin,
-	[RF_MSG_TRAPS] = on_plant,     [RF_MSG_MEND] = on_mend, [RF_MSG_HEAL] = on_heal,
-	[RF_MSG_RESTORE] = on_restore,
-};
-
 #define DONE_TRIES 2500 /* of 2 ms: who does not read for so long is no monitor any more */
 
 static bool answer(const struct rf_msg_done *done)
@@ -81,6 +54,7 @@ static bool message(const uint8_t *packet)
 	union {
 		struct rf_msg h;
 		struct rf_msg_verdict verdict;
+		union rf_command command;
 		uint8_t bytes[RF_MSG_MAX];
 	} m;
 	struct rf_msg_done done = { 0 };
@@ -91,11 +65,9 @@ static bool message(const uint8_t *packet)
 		rf_event_verdict(&m.verdict);
 		return true;
 	}
-	if (m.h.type >= sizeof(commands) / sizeof(commands[0]) || !commands[m.h.type])
-		return false;
-	done.status = commands[m.h.type](&m, &done.ns);
+	done.status = rf_life_command(&m.command, &done.ns);
 	rf_msg_init(&done.h, RF_MSG_DONE, m.h.seq);
-	return answer(&done);
+	return done.status != -EBADMSG && answer(&done);
 }
 
 /* --- time --------------------------------------------------------------------- */

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "hv/vcpu.h"
 
@@ -151,11 +150,10 @@ static void leave_entry(const struct rf_vcpu *v, const struct rf_patch_result *r
 {
 	struct rf_trail *t = rf_board_trail();
 	struct rf_patch_entry *e = &t->entries[t->head % RF_TRAIL_ENTRIES];
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME_COARSE, &now); /* milliseconds do, and no clock is read */
 	*e = (struct rf_patch_entry){
-		.ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
+		.ns = rf_clock_ns(
+			CLOCK_REALTIME_COARSE), /* milliseconds do, and no clock is read */
 		.at = r->at,
 		.vcpu = (uint16_t)v->id,
 		.kind = (uint8_t)r->kind,
@@ -209,24 +207,30 @@ bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint3
 {
 	struct rf_patch_result r;
 	struct rf_overlay *o;
-	bool legal = false;
 
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	o = text_at(gpa, len);
-	if (o)
-		legal = judge(o, (uint32_t)(gpa - o->gpa.start), bytes, len, &r) &&
-			(!rf_patch_begins(&r) || patcher_is_busy()) && !over_trap(&r, gpa, len);
+	if (!o || !judge(o, (uint32_t)(gpa - o->gpa.start), bytes, len, &r) ||
+	    (rf_patch_begins(&r) && !patcher_is_busy()) || over_trap(&r, gpa, len))
+		return false;
 	/* The monitor makes room on the trail when it is asked, and refuses to begin more sites. */
-	if (legal && (trail_full() || (r.verdict == RF_PATCH_STEP && r.resting &&
-				       rf_board_trail()->flights_count == RF_FLIGHTS)))
-		legal = false;
-	if (legal)
-		commit(v, o, &r, bytes, len);
-	pthread_mutex_unlock(&rf_vm.lock);
-	return legal;
+	if (trail_full() || (r.verdict == RF_PATCH_STEP && r.resting &&
+			     rf_board_trail()->flights_count == RF_FLIGHTS))
+		return false;
+	commit(v, o, &r, bytes, len);
+	return true;
 }
 
 /* --- put back ------------------------------------------------------------- */
+
+/* The text that sites are under way in: the table is of one, and says so of no other. */
+static struct rf_overlay *flown_over(void)
+{
+	RF_EACH_OVERLAY(&rf_guestmem, o)
+		if (o->kind == RF_OVERLAY_SEAL && o->region == RF_REGION_TEXT)
+			return o;
+	return NULL;
+}
 
 /* The tail first: until the first byte is the old one again, who runs into the site takes #BP. */
 static void put_back(struct rf_overlay *o, struct rf_flight *f)
@@ -246,31 +250,26 @@ void rf_text_denied(uint64_t gpa, uint32_t len)
 	struct rf_flight *f;
 	struct rf_overlay *o;
 
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	o = text_at(gpa, len);
 	while (o && (f = flight_at((uint32_t)(gpa - o->gpa.start), len)))
 		put_back(o, f);
-	pthread_mutex_unlock(&rf_vm.lock);
 }
 
 int rf_text_restore(uint64_t flight)
 {
 	struct rf_trail *t = rf_board_trail();
 
-	for (size_t i = 0; i < rf_guestmem.nr_overlays; i++) {
-		struct rf_overlay *o = &rf_guestmem.overlays[i];
+	struct rf_overlay *o = flown_over();
 
-		if (o->kind != RF_OVERLAY_SEAL || o->region != RF_REGION_TEXT)
+	for (uint32_t n = 0; o && n < t->flights_count; n++) {
+		if (t->flights[n].number != flight)
 			continue;
-		for (uint32_t n = 0; n < t->flights_count; n++) {
-			if (t->flights[n].number != flight)
-				continue;
-			/* Nobody has run since text changed last: who patches could not go on. */
-			if (rf_board->counters[RF_COUNT_RUN] == changed_at_run)
-				return -EAGAIN;
-			put_back(o, &t->flights[n]);
-			return 0;
-		}
+		/* Nobody has run since text changed last: who patches could not go on. */
+		if (rf_board->counters[RF_COUNT_RUN] == changed_at_run)
+			return -EAGAIN;
+		put_back(o, &t->flights[n]);
+		return 0;
 	}
 	return -ENOENT;
 }
@@ -315,14 +314,11 @@ static bool adopt_page(struct rf_overlay *o, uint64_t page, bool apply, uint32_t
 
 static bool adopt_all(bool apply, uint32_t *adopted)
 {
-	for (size_t i = 0; i < rf_guestmem.nr_overlays; i++) {
-		struct rf_overlay *o = &rf_guestmem.overlays[i];
-
+	RF_EACH_OVERLAY(&rf_guestmem, o)
 		for (uint64_t page = 0; o->kind == RF_OVERLAY_SEAL && page < o->gpa.size;
 		     page += RF_PAGE_SIZE)
 			if (!adopt_page(o, page, apply, adopted))
 				return false;
-	}
 	return true;
 }
 
@@ -333,24 +329,18 @@ static bool flights_landed(void)
 	struct rf_patch_site site;
 	struct rf_shape shape;
 
-	for (size_t i = 0; i < rf_guestmem.nr_overlays; i++) {
-		const struct rf_overlay *o = &rf_guestmem.overlays[i];
+	const struct rf_overlay *o = flown_over();
 
-		for (uint32_t n = 0; o->kind == RF_OVERLAY_SEAL && o->region == RF_REGION_TEXT &&
-				     n < t->flights_count;
-		     n++)
-			if (!at_rest_below(o, t->flights[n].at, &site, &shape))
-				return false;
-	}
+	for (uint32_t n = 0; o && n < t->flights_count; n++)
+		if (!at_rest_below(o, t->flights[n].at, &site, &shape))
+			return false;
 	return true;
 }
 
 int rf_text_adopt(uint32_t *adopted)
 {
 	*adopted = 0;
-	if (!flights_landed())
-		return -EPERM;
-	if (!adopt_all(false, adopted))
+	if (!flights_landed() || !adopt_all(false, adopted))
 		return -EPERM;
 	adopt_all(true, adopted);
 	rf_text_reset(); /* sites that were half way are as the loaded state has them */
@@ -372,11 +362,10 @@ int rf_text_use(int fd)
 	next = rf_mmap(sizeof(*next), PROT_READ, MAP_SHARED, fd);
 	if (next == MAP_FAILED)
 		return -errno;
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	if (table)
 		rf_munmap((void *)(uintptr_t)table, sizeof(*table));
 	table = next;
-	pthread_mutex_unlock(&rf_vm.lock);
 	return 0;
 }
 
@@ -384,13 +373,10 @@ void rf_text_put_back_all(void)
 {
 	struct rf_trail *t = rf_board_trail();
 
-	for (size_t i = 0; i < rf_guestmem.nr_overlays; i++) {
-		struct rf_overlay *o = &rf_guestmem.overlays[i];
+	struct rf_overlay *o = flown_over();
 
-		while (o->kind == RF_OVERLAY_SEAL && o->region == RF_REGION_TEXT &&
-		       t->flights_count)
-			put_back(o, &t->flights[0]);
-	}
+	while (o && t->flights_count)
+		put_back(o, &t->flights[0]);
 }
 
 void rf_text_reset(void)

@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "hv/board.h"
 
@@ -54,8 +53,8 @@ struct rf_vcpu *rf_vcpu_of(int fd)
 	if (mine && mine->fd == fd)
 		return mine;
 	RF_EACH_VCPU(v)
-	if (v->fd == fd)
-		return mine = v;
+		if (v->fd == fd)
+			return mine = v;
 	return NULL;
 }
 
@@ -75,8 +74,8 @@ void rf_vcpu_mapped(int fd, void *run)
 void rf_vcpu_unmapped(const void *run)
 {
 	RF_EACH_VCPU(v)
-	if (run && atomic_load(&v->vmm_run) == run)
-		atomic_store(&v->parked, true);
+		if (run && atomic_load(&v->vmm_run) == run)
+			atomic_store(&v->parked, true);
 }
 
 void rf_exit_save(const struct rf_vcpu *v, struct rf_saved_exit *s)
@@ -110,13 +109,8 @@ static void on_kick(int sig)
 
 int rf_gate_init(void)
 {
-	pthread_condattr_t attr;
-
-	if (!kick_signal) {
-		pthread_condattr_init(&attr);
-		pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-		pthread_cond_init(&moved, &attr);
-	}
+	if (!kick_signal)
+		rf_cond_init(&moved);
 	/*
 	 * The highest real-time signals are the least used; take the first that nobody handles. It
 	 * may come late, in a system call of the VMM's: that is restarted. KVM_RUN is not, whatever
@@ -182,19 +176,6 @@ int rf_gate_interrupted(struct rf_vcpu *v)
 	return -EINTR;
 }
 
-static void wait_a_little(long ns)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_nsec += ns;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_nsec -= 1000000000;
-		t.tv_sec++;
-	}
-	pthread_cond_timedwait(&moved, &lock, &t);
-}
-
 int rf_gate_enter(struct rf_vcpu *v)
 {
 	for (;;) {
@@ -207,7 +188,7 @@ int rf_gate_enter(struct rf_vcpu *v)
 		rf_gate_leave(v);
 		pthread_mutex_lock(&lock);
 		while (atomic_load(&closed) && !rf_gate_wanted(v))
-			wait_a_little(20000000);
+			rf_cond_wait(&moved, &lock, 20000000);
 		pthread_mutex_unlock(&lock);
 		if (rf_gate_wanted(v))
 			return -EINTR;
@@ -229,12 +210,11 @@ void rf_gate_close(void)
 	pthread_mutex_lock(&closer);
 	atomic_store(&closed, 1);
 	pthread_mutex_lock(&lock);
-	RF_EACH_VCPU(v)
-	{
+	RF_EACH_VCPU(v) {
 		/* Again and again: the signal may come before KVM_RUN and be spent in the VMM. */
 		while (atomic_load(&v->phase) == RF_IN) {
 			rf_gate_kick(v);
-			wait_a_little(1000000);
+			rf_cond_wait(&moved, &lock, 1000000);
 		}
 	}
 	pthread_mutex_unlock(&lock);

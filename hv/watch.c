@@ -57,15 +57,6 @@ static bool became(const struct rf_overlay *o, uint64_t old)
 	return old != watch.value && word(o) == watch.value;
 }
 
-static uint64_t where(struct rf_vcpu *v)
-{
-	uint64_t pc;
-
-	if (rf_arch_where(v, &pc))
-		rf_fatal("a vCPU's registers could not be read");
-	return pc;
-}
-
 /*
  * Runs the instruction. A trap may come before it has executed: a CPU that keeps the trap pending
  * when the store first leaves the guest for the page that was just opened delivers it on the next
@@ -74,13 +65,13 @@ static uint64_t where(struct rf_vcpu *v)
  */
 static int step_once(struct rf_vcpu *v, const struct rf_overlay *o, uint64_t old)
 {
-	uint64_t before = where(v);
+	uint64_t before = rf_arch_where(v);
 	int err;
 
 	for (int i = 0; i < MAX_STEPS; i++) {
 		err = rf_kvm(v->fd, KVM_RUN, NULL);
 		if (err || v->run->exit_reason != KVM_EXIT_DEBUG || word(o) != old ||
-		    where(v) != before)
+		    rf_arch_where(v) != before)
 			break;
 	}
 	return err;
@@ -161,20 +152,20 @@ int rf_watch_step(struct rf_vcpu *v, bool *hit)
 	return err;
 }
 
-bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len, bool *hit)
+bool rf_watch_store(uint64_t gpa, const uint8_t *bytes, uint32_t len, bool *hit)
 {
 	struct rf_overlay *o;
 	bool stored = true;
 
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	rf_gate_close();
-	o = rf_overlay_at(&rf_guestmem, gpa.v);
-	if (o && o->kind == RF_OVERLAY_WATCH && rf_within(gpa.v, len, o->gpa.start, o->gpa.size)) {
+	o = rf_overlay_at(&rf_guestmem, gpa);
+	if (o && o->kind == RF_OVERLAY_WATCH && rf_within(gpa, len, o->gpa.start, o->gpa.size)) {
 		uint64_t old = word(o);
 
 		rf_count(RF_COUNT_WATCH);
 		protect(o, PROT_READ | PROT_WRITE);
-		memcpy(o->copy + (gpa.v - o->gpa.start), bytes, len);
+		memcpy(o->copy + (gpa - o->gpa.start), bytes, len);
 		protect(o, PROT_READ);
 		rf_overlay_mirror(o);
 		o->dirty[0] = 1;
@@ -182,9 +173,8 @@ bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len, bool *hit)
 	} else {
 		/* The watch ended since KVM reported the store: the guest's own again, or sealed.
 		 */
-		stored = rf_guestmem_write(gpa.v, bytes, len);
+		stored = rf_guestmem_write(gpa, bytes, len);
 	}
 	rf_gate_open();
-	pthread_mutex_unlock(&rf_vm.lock);
 	return stored;
 }

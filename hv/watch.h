@@ -3,7 +3,7 @@
 #ifndef RF_HV_WATCH_H
 #define RF_HV_WATCH_H
 
-#include "hv/addr.h"
+#include "hv/span.h"
 #include "hv/vcpu.h"
 
 /*
@@ -22,6 +22,6 @@ int rf_watch_step(struct rf_vcpu *v, bool *hit);
  * Performs a store to the watched page that came as an MMIO exit (a KVM without a second page-table
  * stage). False, and nothing is done, when the bytes are sealed by now. Takes the lock.
  */
-bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len, bool *hit);
+bool rf_watch_store(uint64_t gpa, const uint8_t *bytes, uint32_t len, bool *hit);
 
 #endif

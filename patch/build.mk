@@ -1,2 +1,3 @@
 # The verdict on text patches: shared by the fence and the monitor, pure.
-PATCH_SRCS = patch/judge.c
+JUDGE_SRCS = patch/judge.c
+PATCH_SRCS = $(JUDGE_SRCS) patch/kinds.c

@@ -73,7 +73,4 @@ static inline bool rf_patch_begins(const struct rf_patch_result *r)
 bool rf_patch_at_rest(const struct rf_patch_table *t, const struct rf_patch_site *site,
 		      const struct rf_shape *shape, const uint8_t *insn);
 
-/* For the record and for people: "jump_label", ... */
-const char *rf_site_kind_text(enum rf_site_kind kind);
-
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/monitor/monitor.h"
+#include "patch/kinds.h"
 
 #define BLOCK 512 /* trail entries at once */
 #define GRACE_NS UINT64_C(1000000000)

@@ -24,7 +24,7 @@
 
 #include <stddef.h>
 
-#include "hv/addr.h"
+#include "hv/span.h"
 
 /* What was copied out of kvm_run: only the fields of `reason` are meaningful. */
 enum rf_arm64_reason {

@@ -6,14 +6,16 @@
 #include <linux/kvm.h>
 
 const struct rf_known rf_known_ioctls[] = {
-	{ KVM_GET_API_VERSION, RF_ON_OTHER, RF_KNOWN_PASS, "only tells" },
-	{ KVM_GET_VCPU_MMAP_SIZE, RF_ON_OTHER, RF_KNOWN_PASS, "only tells" },
-	{ KVM_CHECK_EXTENSION, RF_ON_OTHER | RF_ON_VM, RF_KNOWN_OURS, "less what is refused" },
-	{ KVM_CREATE_VM, RF_ON_OTHER, RF_KNOWN_OURS, "refused" },
+	{ RF_ON_OTHER,
+	  RF_KNOWN_PASS,
+	  "only tells",
+	  { KVM_GET_API_VERSION, KVM_GET_VCPU_MMAP_SIZE } },
+	{ RF_ON_OTHER | RF_ON_VM, RF_KNOWN_OURS, "less what is refused", { KVM_CHECK_EXTENSION } },
+	{ RF_ON_OTHER, RF_KNOWN_OURS, "refused", { KVM_CREATE_VM } },
 };
 const size_t rf_known_ioctls_count = sizeof(rf_known_ioctls) / sizeof(rf_known_ioctls[0]);
 
 const struct rf_known rf_known_caps[] = {
-	{ KVM_CAP_NR_MEMSLOTS, RF_ON_VM, RF_KNOWN_OURS, "less those that the fence keeps" },
+	{ RF_ON_VM, RF_KNOWN_OURS, "less those that the fence keeps", { KVM_CAP_NR_MEMSLOTS } },
 };
 const size_t rf_known_caps_count = sizeof(rf_known_caps) / sizeof(rf_known_caps[0]);

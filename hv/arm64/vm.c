@@ -55,14 +55,14 @@ struct rf_arch_vcpu *rf_arch_vcpu(unsigned n, uintptr_t id)
 	return NULL;
 }
 
-int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
+void rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 {
-	return -EOPNOTSUPP;
+	never();
 }
 
-int rf_arch_where(struct rf_vcpu *v, uint64_t *pc)
+uint64_t rf_arch_where(struct rf_vcpu *v)
 {
-	return -EOPNOTSUPP;
+	never();
 }
 
 uint32_t rf_arch_step_flags(void)
@@ -82,9 +82,9 @@ int rf_arch_abandon(struct rf_vcpu *v)
 	return -EOPNOTSUPP;
 }
 
-int rf_arch_state(struct rf_vcpu *v, struct rf_cpu_state *out)
+struct rf_cpu_state rf_arch_state(struct rf_vcpu *v)
 {
-	return -EOPNOTSUPP;
+	never();
 }
 
 bool rf_arch_loads(struct rf_vcpu *v, unsigned long request, const void *arg)

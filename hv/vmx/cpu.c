@@ -17,8 +17,6 @@ struct rf_arch_vcpu *rf_arch_vcpu(unsigned n, uintptr_t id)
 }
 
 #define CR0_PE UINT64_C(1)
-#define CR0_PG (UINT64_C(1) << 31)
-#define EFER_LMA (UINT64_C(1) << 10)
 #define MSR_KERNEL_GS_BASE UINT32_C(0xc0000102) /* AMD APM vol. 2 6.1.3 */
 
 /* struct kvm_regs in the order of the instruction encoding, both ways. */
@@ -63,19 +61,22 @@ int rf_cpu_set_msr(struct rf_vcpu *v, uint32_t index, uint64_t value)
 	return n == 1 ? 0 : n < 0 ? n : -EIO;
 }
 
-int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
+static uint64_t must_get_msr(struct rf_vcpu *v, uint32_t index)
+{
+	uint64_t value = 0;
+
+	if (rf_cpu_get_msr(v, index, &value))
+		rf_fatal("a vCPU's registers could not be read");
+	return value;
+}
+
+void rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 {
 	struct kvm_regs r;
 	struct kvm_sregs s;
-	uint64_t kernel_gs;
-	int err = rf_kvm(v->fd, KVM_GET_REGS, &r);
 
-	if (!err)
-		err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
-	if (!err)
-		err = rf_cpu_get_msr(v, MSR_KERNEL_GS_BASE, &kernel_gs);
-	if (err)
-		return err;
+	rf_cpu_get(v, KVM_GET_REGS, &r);
+	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	*out = (struct rf_vcpu_regs){
 		.rip = r.rip,
 		.rflags = r.rflags,
@@ -86,21 +87,18 @@ int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 		.efer = s.efer,
 		.fs_base = s.fs.base,
 		.gs_base = s.gs.base,
-		.kernel_gs_base = kernel_gs,
+		.kernel_gs_base = must_get_msr(v, MSR_KERNEL_GS_BASE),
 		.cpl = s.ss.dpl, /* SDM vol. 3A 5.5: the CPL is SS's DPL */
 	};
 	regs_to_gpr(&r, out->gpr);
-	return 0;
 }
 
-int rf_arch_where(struct rf_vcpu *v, uint64_t *pc)
+uint64_t rf_arch_where(struct rf_vcpu *v)
 {
 	struct kvm_regs r;
-	int err = rf_kvm(v->fd, KVM_GET_REGS, &r);
 
-	if (!err)
-		*pc = r.rip;
-	return err;
+	rf_cpu_get(v, KVM_GET_REGS, &r);
+	return r.rip;
 }
 
 /* An interrupt taken in a step would have its saved flags carry our trap flag into the guest. */
@@ -175,10 +173,8 @@ bool rf_cpu_in_smm(struct rf_vcpu *v)
 static int inject(struct rf_vcpu *v, uint8_t vector, bool has_error, uint32_t error)
 {
 	struct kvm_vcpu_events e;
-	int err = rf_kvm(v->fd, KVM_GET_VCPU_EVENTS, &e);
 
-	if (err)
-		return err;
+	rf_cpu_get(v, KVM_GET_VCPU_EVENTS, &e);
 	/* Replaces a #DB the emulated store may have left (guest's TF): a faulting instruction
 	 * traps no step. */
 	e.exception.injected = 1;
@@ -211,10 +207,9 @@ int rf_arch_fault(struct rf_vcpu *v, const struct rf_msg_verdict *verdict)
 	r.rflags = verdict->rflags;
 	err = rf_kvm(v->fd, KVM_SET_REGS, &r);
 	if (!err && verdict->vector == 14) {
-		err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
+		rf_cpu_get(v, KVM_GET_SREGS, &s);
 		s.cr2 = verdict->cr2;
-		if (!err)
-			err = rf_kvm(v->fd, KVM_SET_SREGS, &s);
+		err = rf_kvm(v->fd, KVM_SET_SREGS, &s);
 	}
 	return err ? err : inject(v, (uint8_t)verdict->vector, true, verdict->error_code);
 }
@@ -225,8 +220,9 @@ int rf_arch_abandon(struct rf_vcpu *v)
 {
 	uint8_t wanted = v->run->immediate_exit;
 	struct kvm_regs r;
-	int err = rf_kvm(v->fd, KVM_GET_REGS, &r);
+	int err = 0;
 
+	rf_cpu_get(v, KVM_GET_REGS, &r);
 	v->wait.saved.reason = 0;
 	v->run->immediate_exit = 1; /* the guest does not run: api.rst, KVM_RUN */
 	for (int i = 0; !err && i < MAX_PARTS; i++) {
@@ -244,10 +240,9 @@ int rf_cpu_complete(struct rf_vcpu *v)
 	int err = 0;
 
 	rf_gate_hold_entry(v);
-	pthread_mutex_lock(&rf_vm.lock); /* KVM may look memory up: nobody re-makes slots */
+	RF_LOCKED(); /* KVM may look memory up: nobody re-makes slots */
 	for (int i = 0; !err && i < MAX_STEPS; i++)
 		err = rf_kvm(v->fd, KVM_RUN, NULL);
-	pthread_mutex_unlock(&rf_vm.lock);
 	return err == -EINTR ? 0 : err ? err : -EIO;
 }
 
@@ -261,29 +256,22 @@ static bool is_reset(const struct kvm_regs *r, const struct kvm_sregs *s, uint64
 	       s->cs.base == 0xffff0000;
 }
 
-int rf_arch_state(struct rf_vcpu *v, struct rf_cpu_state *out)
+struct rf_cpu_state rf_arch_state(struct rf_vcpu *v)
 {
+	uint64_t lstar = must_get_msr(v, RF_MSR_LSTAR);
+	enum rf_vcpu_class class = RF_CPU_OTHER;
 	struct kvm_regs r;
 	struct kvm_sregs s;
-	uint64_t lstar;
-	int err = rf_kvm(v->fd, KVM_GET_REGS, &r);
 
-	if (!err)
-		err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
-	if (!err)
-		err = rf_cpu_get_msr(v, RF_MSR_LSTAR, &lstar);
-	if (err)
-		return err;
-	*out = (struct rf_cpu_state){ .class = RF_CPU_OTHER,
-				      .entry = lstar,
-				      .paging = s.cr0 & CR0_PG };
+	rf_cpu_get(v, KVM_GET_REGS, &r);
+	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	if (rf_cpu_switching(v))
-		out->class = RF_CPU_NESTED;
+		class = RF_CPU_NESTED;
 	else if (s.cr0 & CR0_PG && s.efer & EFER_LMA)
-		out->class = RF_CPU_KERNEL;
+		class = RF_CPU_KERNEL;
 	else if (is_reset(&r, &s, lstar))
-		out->class = RF_CPU_RESET;
-	return 0;
+		class = RF_CPU_RESET;
+	return (struct rf_cpu_state){ class, lstar, s.cr0 & CR0_PG };
 }
 
 static bool find_lstar(const struct kvm_msrs *msrs, uint64_t *value)

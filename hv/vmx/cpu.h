@@ -12,14 +12,6 @@
 #define KVM_RUN_X86_GUEST_MODE (1 << 2)
 #endif
 
-/* Pinned bits that were put back and are to be told of: what was cleared, and the registers as they
- * were then. */
-struct rf_cr_undone {
-	uint64_t cr0_bits, cr4_bits;
-	uint64_t cr0, cr4;
-	bool interrupted; /* nothing else ended that KVM_RUN */
-};
-
 /* The table registers that were last judged; the vCPU thread's own but for the atomic. */
 struct rf_kept {
 	bool known;
@@ -38,11 +30,11 @@ struct rf_kept {
 struct rf_arch_vcpu {
 	bool left_behind; /* in a kernel that went over to another one, on another vCPU */
 	struct rf_kept kept;
-	struct kvm_regs at_out; /* at its last OUT to the traps' port */
-	bool at_out_known;	/* KVM_RUN has left them already */
-	bool regs_in_run;	/* the next KVM_RUN takes registers along */
-	struct rf_cr_undone cr;
-	bool delivery_failed; /* the exit before was one that an event's delivery failed */
+	struct kvm_regs at_out;	 /* at its last OUT to the traps' port */
+	bool at_out_known;	 /* KVM_RUN has left them already */
+	bool regs_in_run;	 /* the next KVM_RUN takes registers along */
+	struct rf_cr_cleared cr; /* put back, and to be told of */
+	bool delivery_failed;	 /* the exit before was one that an event's delivery failed */
 };
 
 /* What KVM can, asked once before the VM is made. */
@@ -51,6 +43,17 @@ extern struct rf_cpu_can {
 	bool syncs_regs;       /* KVM_SYNC_X86_REGS */
 	bool blocks_irqs;      /* KVM_GUESTDBG_BLOCKIRQ */
 } rf_cpu_can;
+
+#define CR0_PG (UINT64_C(1) << 31)
+#define EFER_LME (UINT64_C(1) << 8)
+#define EFER_LMA (UINT64_C(1) << 10)
+
+/* KVM_GET_REGS and the like, which fail of no vCPU that runs on. */
+static inline void rf_cpu_get(struct rf_vcpu *v, unsigned long request, void *out)
+{
+	if (rf_kvm(v->fd, request, out))
+		rf_fatal("a vCPU's registers could not be read");
+}
 
 /* An exception without an error code, registers as they are. */
 int rf_cpu_inject(struct rf_vcpu *v, uint8_t vector);

@@ -79,13 +79,10 @@ bool rf_cr_watched(void)
 int rf_cr_pin(struct rf_vcpu *boot, uint64_t cr0, uint64_t cr4, bool again)
 {
 	struct kvm_sregs s;
-	int err;
 
 	if (pinned.cr0 | pinned.cr4)
 		return -EALREADY;
-	err = rf_kvm(boot->fd, KVM_GET_SREGS, &s);
-	if (err)
-		return err;
+	rf_cpu_get(boot, KVM_GET_SREGS, &s);
 	rf_board_begin(); /* a reader keeps its copy until then */
 	pinned.cr0 = cr0 & (s.cr0 | (again ? before.cr0 : 0)) & UINT32_MAX;
 	pinned.cr4 = cr4 & (s.cr4 | (again ? before.cr4 : 0)) & UINT32_MAX;
@@ -106,22 +103,20 @@ void rf_cr_unpin(void)
 	rf_board->cr0_pinned = rf_board->cr4_pinned = pinned.cr0 = pinned.cr4 = 0;
 	if (page)
 		page->cr0_pinned = page->cr4_pinned = 0;
-	RF_EACH_VCPU(v)
-	{
+	RF_EACH_VCPU(v) {
 		if (page)
 			__atomic_store_n(&page->slots[v->id], 0, __ATOMIC_RELAXED);
-		v->arch->cr = (struct rf_cr_undone){ 0 };
+		v->arch->cr = (struct rf_cr_cleared){ 0 };
 	}
 }
 
 /* Sets those of these bits that are pinned and clear, and notes them. */
 static bool put_back(struct rf_vcpu *v, uint64_t cr0, uint64_t cr4)
 {
-	struct rf_cr_undone *u = &v->arch->cr;
+	struct rf_cr_cleared *u = &v->arch->cr;
 	struct kvm_sregs s;
 
-	if (rf_kvm(v->fd, KVM_GET_SREGS, &s))
-		rf_fatal("a vCPU's control registers could not be read");
+	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	cr0 &= pinned.cr0 & ~s.cr0;
 	cr4 &= pinned.cr4 & ~s.cr4;
 	/* Neither a guest of the guest's nor the firmware has anything to do with what the kernel
@@ -171,10 +166,8 @@ void rf_cr_look(struct rf_vcpu *v, uint64_t cr0, uint64_t cr4)
 int rf_cr_let(struct rf_vcpu *v, uint64_t cr0_bits, uint64_t cr4_bits)
 {
 	struct kvm_sregs s;
-	int err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
 
-	if (err)
-		return err;
+	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	s.cr0 &= ~cr0_bits;
 	s.cr4 &= ~cr4_bits;
 	return rf_kvm(v->fd, KVM_SET_SREGS, &s);
@@ -192,8 +185,7 @@ void rf_cr_tick(void)
 	if (lost == lost_seen)
 		return;
 	lost_seen = lost;
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	rf_gate_close(); /* each looks at its mark before it enters again */
 	rf_gate_open();
-	pthread_mutex_unlock(&rf_vm.lock);
 }

@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-#include "hv/addr.h"
+#include "hv/span.h"
 #include "hv/proto.h"
 
 /* What was copied out of kvm_run: only the fields of `reason` are meaningful. */

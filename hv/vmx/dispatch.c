@@ -37,8 +37,8 @@ static enum rf_next on_kernel_msr(struct rf_vcpu *v, const struct rf_exit *e)
 	v->arch->left_behind = false;
 	switch (rf_life_entry(e->msr.value, &known)) {
 	case RF_ENTRY_KNOWN:
-		return rf_msr_let(v, e->msr.index,
-				  e->msr.value); /* further CPUs load what the first one did */
+		/* Further CPUs load what the first one did. */
+		return rf_msr_let(v, e->msr.index, e->msr.value);
 	case RF_ENTRY_PINNED:
 		/* A guest's guest has a kernel of its own. */
 		return rf_cpu_nested(v) ? rf_msr_let(v, e->msr.index, e->msr.value)
@@ -59,13 +59,12 @@ static enum rf_next on_pinned_msr(struct rf_vcpu *v, const struct rf_exit *e)
 		v->run->msr.error = 1;
 		return RF_AGAIN;
 	}
-	/* A reset may have taken the pins away meanwhile. */
+	/* A reset may have taken the pins away meanwhile; in SMM it is the firmware's own, and RSM
+	 * loads the kernel's again. */
 	if (!rf_msr_pinned(e->msr.index, &pin) ||
 	    (pin.how == RF_PIN_VALUE && !((e->msr.value ^ pin.value) & pin.mask)) ||
 	    rf_cpu_nested(v) || rf_cpu_in_smm(v))
-		return rf_msr_let(
-			v, e->msr.index,
-			e->msr.value); /* in SMM the firmware's own; RSM loads the kernel's again */
+		return rf_msr_let(v, e->msr.index, e->msr.value);
 	return ask_msr(v, e, pin.value);
 }
 
@@ -121,8 +120,7 @@ static uint32_t delivers(struct rf_vcpu *v)
 {
 	struct kvm_vcpu_events e;
 
-	if (rf_kvm(v->fd, KVM_GET_VCPU_EVENTS, &e))
-		rf_fatal("a vCPU's events could not be read");
+	rf_cpu_get(v, KVM_GET_VCPU_EVENTS, &e);
 	return e.exception.injected   ? e.exception.nr
 	       : e.interrupt.injected ? e.interrupt.nr
 	       : e.nmi.injected	      ? NMI
@@ -158,8 +156,7 @@ static bool user_gets_ud(struct rf_vcpu *v)
 {
 	struct rf_vcpu_regs regs;
 
-	if (rf_arch_regs(v, &regs))
-		rf_fatal("a vCPU's registers could not be read");
+	rf_arch_regs(v, &regs);
 	return rf_arch_unemulated(v, &regs);
 }
 
@@ -235,15 +232,9 @@ static enum rf_next watched(struct rf_vcpu *v, int *err)
 
 static void post_cr(struct rf_vcpu *v)
 {
-	struct rf_cr_undone *u = &v->arch->cr;
-
 	rf_event_new(v);
-	v->wait.event.cr.cr0_bits = u->cr0_bits;
-	v->wait.event.cr.cr4_bits = u->cr4_bits;
-	v->wait.event.cr.cr0 = u->cr0;
-	v->wait.event.cr.cr4 = u->cr4;
-	v->wait.event.cr.interrupted = u->interrupted;
-	*u = (struct rf_cr_undone){ 0 };
+	v->wait.event.cr = v->arch->cr;
+	v->arch->cr = (struct rf_cr_cleared){ 0 };
 	rf_event_post(v, RF_EVENT_CR);
 }
 

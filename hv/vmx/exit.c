@@ -40,8 +40,7 @@ void rf_exit_copy(struct rf_vcpu *v, struct rf_exit *e)
 		e->io.size = run->io.size;
 		e->io.count = run->io.count;
 		e->io.is_out = run->io.direction == KVM_EXIT_IO_OUT;
-		if (rf_cpu_where(v, &e->io.rip, &e->io.cpl))
-			rf_fatal("a vCPU's registers could not be read");
+		rf_cpu_where(v, &e->io.rip, &e->io.cpl);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
 		if (run->internal.suberror == KVM_INTERNAL_ERROR_DELIVERY_EV) {
@@ -94,12 +93,8 @@ enum rf_decoded rf_exit_decode(const struct rf_exit *e)
 
 enum rf_decoded rf_exit_decode_outside(const struct rf_exit *e)
 {
-	enum rf_decoded what;
-
-	pthread_mutex_lock(&rf_vm.lock);
-	what = rf_exit_decode(e);
-	pthread_mutex_unlock(&rf_vm.lock);
-	return what;
+	RF_LOCKED();
+	return rf_exit_decode(e);
 }
 
 /*
@@ -110,13 +105,12 @@ static int complete(struct rf_vcpu *v, struct rf_exit *e, enum rf_decoded *what)
 {
 	int err;
 
-	pthread_mutex_lock(&rf_vm.lock);
+	RF_LOCKED();
 	err = rf_kvm(v->fd, KVM_RUN, NULL);
 	if (!err) {
 		rf_exit_copy(v, e);
 		*what = rf_exit_decode(e);
 	}
-	pthread_mutex_unlock(&rf_vm.lock);
 	return err;
 }
 

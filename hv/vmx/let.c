@@ -28,9 +28,6 @@ static bool apic_may(uint64_t from, uint64_t to)
 	return (from & modes) || (to & modes) != modes;
 }
 
-#define CR0_PG (UINT64_C(1) << 31)
-#define EFER_LME (UINT64_C(1) << 8)
-
 /* APM vol. 2 14.6: LME is changed with paging off. x86.c set_efer() asks that of guests alone. */
 static bool efer_may(struct rf_vcpu *v, uint64_t from, uint64_t to)
 {

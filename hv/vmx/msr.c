@@ -111,25 +111,24 @@ int rf_msr_filter_init(int vm_fd)
 int rf_msr_filter_merge(int vm_fd, const struct kvm_msr_filter *theirs)
 {
 	struct kvm_msr_filter copy = { .flags = theirs->flags };
-	int err = 0;
+	int err;
 
-	pthread_mutex_lock(&rf_vm.lock);
-	for (size_t i = 0; !err && i < KVM_MSR_FILTER_MAX_RANGES; i++) {
+	RF_LOCKED();
+	for (size_t i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++) {
 		copy.ranges[i] = theirs->ranges[i];
 		if (copy.ranges[i].nmsrs > KVM_MSR_FILTER_MAX_BITMAP_SIZE * 8)
-			err = -EINVAL;
+			return -EINVAL;
 	}
-	if (!err)
-		err = set_filter(vm_fd, &copy, pinned.pins, pinned.count);
-	for (size_t i = 0; !err && i < KVM_MSR_FILTER_MAX_RANGES; i++) {
+	err = set_filter(vm_fd, &copy, pinned.pins, pinned.count);
+	if (err)
+		return err;
+	for (size_t i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++) {
 		if (copy.ranges[i].nmsrs)
 			memcpy(vmm.bits[i], copy.ranges[i].bitmap, (copy.ranges[i].nmsrs + 7) / 8);
 		copy.ranges[i].bitmap = vmm.bits[i];
 	}
-	if (!err)
-		vmm.filter = copy;
-	pthread_mutex_unlock(&rf_vm.lock);
-	return err;
+	vmm.filter = copy;
+	return 0;
 }
 
 /* --- pins ----------------------------------------------------------------- */
@@ -195,26 +194,20 @@ void rf_msr_unpin(void)
 
 bool rf_msr_pinned(uint32_t index, struct rf_pinned *out)
 {
-	bool found = false;
-
-	pthread_mutex_lock(&rf_vm.lock);
-	for (uint32_t i = 0; !found && i < pinned.count; i++) {
-		found = pinned.pins[i].index == index;
-		if (found)
-			*out = pinned.pins[i];
+	RF_LOCKED();
+	for (uint32_t i = 0; i < pinned.count; i++) {
+		if (pinned.pins[i].index != index)
+			continue;
+		*out = pinned.pins[i];
+		return true;
 	}
-	pthread_mutex_unlock(&rf_vm.lock);
-	return found;
+	return false;
 }
 
 bool rf_msr_vmm_denies(uint32_t index)
 {
-	bool denies;
-
-	pthread_mutex_lock(&rf_vm.lock);
-	denies = !theirs_allows(&vmm.filter, index);
-	pthread_mutex_unlock(&rf_vm.lock);
-	return denies;
+	RF_LOCKED();
+	return !theirs_allows(&vmm.filter, index);
 }
 
 bool rf_msr_ours(uint32_t index)

@@ -21,7 +21,6 @@ static bool read_source(struct rf_vcpu *v, uint64_t gva, uint8_t *buf, size_t le
 {
 	const struct rf_region *image = &rf_board->image;
 	struct kvm_translation t = { .linear_address = gva };
-	int err;
 
 	if (gva % RF_PAGE_SIZE > RF_PAGE_SIZE - len)
 		return false;
@@ -29,10 +28,8 @@ static bool read_source(struct rf_vcpu *v, uint64_t gva, uint8_t *buf, size_t le
 		t.physical_address = image->gpa + (gva - image->gva);
 	else if (rf_kvm(v->fd, KVM_TRANSLATE, &t) || !t.valid)
 		return false;
-	pthread_mutex_lock(&rf_vm.lock);
-	err = rf_guestmem_read(t.physical_address, buf, len);
-	pthread_mutex_unlock(&rf_vm.lock);
-	return !err;
+	RF_LOCKED();
+	return !rf_guestmem_read(t.physical_address, buf, len);
 }
 
 bool rf_poke(struct rf_vcpu *v, uint64_t rip, const struct rf_trap_site *site)

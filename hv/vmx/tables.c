@@ -7,13 +7,10 @@
 #include "hv/vmx/tables.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "hv/board.h"
 #include "hv/vmx/cr.h"
 
-#define CR0_PG (UINT64_C(1) << 31)
-#define EFER_LMA (UINT64_C(1) << 10)
 /* The IDT that CPUs come up with has 32 gates (arch/x86/kernel/head64.c bringup_idt_table). */
 #define BRINGUP_IDT_LIMIT (32 * 16 - 1)
 #define FIRST_MIB UINT64_C(0x100000)
@@ -28,7 +25,7 @@ void rf_tables_every(uint64_t ns)
 {
 	atomic_store(&check_ns, ns);
 	RF_EACH_VCPU(v)
-	v->arch->kept = (struct rf_kept){ .known = false };
+		v->arch->kept = (struct rf_kept){ .known = false };
 }
 
 /* --- registers -------------------------------------------------------------- */
@@ -51,14 +48,12 @@ static struct rf_vcpu_tables of_sregs(const struct kvm_sregs *s)
 	};
 }
 
-int rf_cpu_get_tables(struct rf_vcpu *v, struct rf_vcpu_tables *out)
+static struct rf_vcpu_tables tables_of(struct rf_vcpu *v)
 {
 	struct kvm_sregs s;
-	int err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
 
-	if (!err)
-		*out = of_sregs(&s);
-	return err;
+	rf_cpu_get(v, KVM_GET_SREGS, &s);
+	return of_sregs(&s);
 }
 
 static struct kvm_segment segment(const struct rf_table *t, uint8_t type)
@@ -77,8 +72,7 @@ static struct kvm_segment segment(const struct rf_table *t, uint8_t type)
 
 void rf_arch_describe(struct rf_vcpu *v)
 {
-	if (rf_cpu_get_tables(v, &v->wait.event.tables))
-		rf_fatal("a vCPU's registers could not be read");
+	v->wait.event.tables = tables_of(v);
 }
 
 static void put_dtable(struct kvm_dtable *d, const struct rf_table *t)
@@ -105,10 +99,9 @@ static void judged(struct rf_vcpu_tables *kept, uint32_t kind, const struct kvm_
 int rf_tables_load(struct rf_vcpu *v, uint32_t kind, const struct rf_table *t, uint64_t value)
 {
 	struct kvm_sregs s;
-	int err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
+	int err;
 
-	if (err)
-		return err;
+	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	switch (kind) {
 	case RF_TRAP_LIDT:
 		put_dtable(&s.idt, t);
@@ -154,13 +147,6 @@ unsigned rf_tables_tick_ms(void)
 	return ms && ms < 60000 ? (unsigned)ms : 60000;
 }
 
-static uint64_t read_clock(clockid_t id)
-{
-	struct timespec t;
-
-	return clock_gettime(id, &t) ? 0 : (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 bool rf_tables_due(struct rf_vcpu *v)
 {
 	uint64_t every = atomic_load(&check_ns), now;
@@ -169,30 +155,28 @@ bool rf_tables_due(struct rf_vcpu *v)
 
 	if (!every || v->arch->left_behind)
 		return false;
-	now = read_clock(CLOCK_MONOTONIC_COARSE);
+	now = rf_clock_ns(CLOCK_MONOTONIC_COARSE);
 	if (now - v->arch->kept.looked_ns < every && v->arch->kept.looked_ns)
 		return false;
 	/* The firmware has tables and an EFER of its own; the next exit outside is looked at. */
 	if (rf_cpu_in_smm(v))
 		return false;
 	v->arch->kept.looked_ns = now;
-	atomic_store(&v->arch->kept.used_ns, read_clock(CLOCK_THREAD_CPUTIME_ID));
-	if (rf_kvm(v->fd, KVM_GET_SREGS, &s) || rf_kvm(v->fd, KVM_GET_REGS, &r))
-		rf_fatal("a vCPU's registers could not be read");
+	atomic_store(&v->arch->kept.used_ns, rf_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+	rf_cpu_get(v, KVM_GET_SREGS, &s);
+	rf_cpu_get(v, KVM_GET_REGS, &r);
 	/* Else it comes up: in real mode, or in a trampoline below 1 MiB, with no IDT and a GDT of
 	 * its own (arch/x86/realmode/rm/trampoline_64.S, "load idt with 0, 0"). */
-	if (s.cr0 & CR0_PG && s.efer & EFER_LMA &&
-	    (s.ss.dpl || r.rip >= FIRST_MIB || s.gdt.base >= FIRST_MIB || s.idt.limit)) {
-		rf_cr_look(v, s.cr0, s.cr4);
-		return true;
-	}
-	return false;
+	if (!(s.cr0 & CR0_PG) || !(s.efer & EFER_LMA) ||
+	    (!s.ss.dpl && r.rip < FIRST_MIB && s.gdt.base < FIRST_MIB && !s.idt.limit))
+		return false;
+	rf_cr_look(v, s.cr0, s.cr4);
+	return true;
 }
 
 bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out)
 {
-	if (rf_cpu_get_tables(v, out))
-		rf_fatal("a vCPU's registers could not be read");
+	*out = tables_of(v);
 	/* That one lies in plain data: its gates are asked about each time. */
 	return !(v->arch->kept.known && out->idt.limit != BRINGUP_IDT_LIMIT &&
 		 !memcmp(out, &v->arch->kept.tables, sizeof(*out))) &&
@@ -212,8 +196,7 @@ bool rf_tables_stalled(struct rf_vcpu *v)
 
 	if (v->exited)
 		return false; /* it came back by itself */
-	if (rf_kvm(v->fd, KVM_GET_REGS, &r))
-		rf_fatal("a vCPU's registers could not be read");
+	rf_cpu_get(v, KVM_GET_REGS, &r);
 	if (memcmp(&r, &k->stood, sizeof(r))) {
 		k->stood = r;
 		k->let_stand = false;
@@ -247,7 +230,6 @@ int rf_tables_enforce(struct rf_vcpu *v, bool allowed)
 	const struct rf_vcpu_tables *bad = &v->wait.event.tables, *kept = &v->arch->kept.tables;
 	struct rf_vcpu_tables now;
 	struct kvm_sregs s;
-	int err;
 
 	/* Judged once, whatever the verdict; there may be nothing to go back to. */
 	if (allowed || !v->arch->kept.known) {
@@ -255,9 +237,7 @@ int rf_tables_enforce(struct rf_vcpu *v, bool allowed)
 		v->arch->kept.tables = *bad;
 		return 0;
 	}
-	err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
-	if (err)
-		return err;
+	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	now = of_sregs(&s);
 	if (goes_back(&now.idt, &bad->idt, &kept->idt))
 		put_dtable(&s.idt, &kept->idt);
@@ -282,19 +262,18 @@ static clockid_t clock_of(int tid)
 void rf_tables_tick(void)
 {
 	static uint64_t last; /* the channel's thread alone comes here */
-	uint64_t every = atomic_load(&check_ns), now = read_clock(CLOCK_MONOTONIC_COARSE);
+	uint64_t every = atomic_load(&check_ns), now = rf_clock_ns(CLOCK_MONOTONIC_COARSE);
 
 	if (!every || now - last < every)
 		return;
 	last = now;
-	RF_EACH_VCPU(v)
-	{
+	RF_EACH_VCPU(v) {
 		uint64_t used;
 
 		/* By what it ran, not by the clock: a guest that does nothing is left alone. */
 		if (atomic_load(&v->phase) != RF_IN || !atomic_load(&v->tid))
 			continue;
-		used = read_clock(clock_of(atomic_load(&v->tid)));
+		used = rf_clock_ns(clock_of(atomic_load(&v->tid)));
 		if (used >= atomic_load(&v->arch->kept.used_ns) + every / IDLE_PART) {
 			rf_count(RF_COUNT_LOOK);
 			rf_gate_kick(v);

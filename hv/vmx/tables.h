@@ -5,7 +5,6 @@
 
 #include "hv/vmx/cpu.h"
 
-int rf_cpu_get_tables(struct rf_vcpu *v, struct rf_vcpu_tables *out);
 /* By enum rf_trap_kind: a table register gets *t, a control register `value`. 0, or -errno: KVM
  * takes only what the CPU would (x86.c kvm_is_valid_sregs()). */
 int rf_tables_load(struct rf_vcpu *v, uint32_t kind, const struct rf_table *t, uint64_t value);

@@ -42,30 +42,28 @@ struct rf_poke rf_traps_poke(void)
 
 /* --- where a vCPU is ---------------------------------------------------------- */
 
-int rf_cpu_where(struct rf_vcpu *v, uint64_t *rip, uint32_t *cpl)
+void rf_cpu_where(struct rf_vcpu *v, uint64_t *rip, uint32_t *cpl)
 {
 	struct kvm_sregs s = { .ss.dpl = 0 };
-	int err = v->arch->at_out_known ? 0 : rf_kvm(v->fd, KVM_GET_REGS, &v->arch->at_out);
 
+	if (!v->arch->at_out_known)
+		rf_cpu_get(v, KVM_GET_REGS, &v->arch->at_out);
 	v->arch->at_out_known = false;
 	/* Patching comes in tens of thousands, and is judged whoever does it. */
-	if (!err && !rf_trap_hit(traps.poke_rip, v->arch->at_out.rip))
-		err = rf_kvm(v->fd, KVM_GET_SREGS, &s);
-	if (err)
-		return err;
+	if (!rf_trap_hit(traps.poke_rip, v->arch->at_out.rip))
+		rf_cpu_get(v, KVM_GET_SREGS, &s);
 	*rip = v->arch->at_out.rip;
 	*cpl = s.ss.dpl; /* as in rf_arch_regs() */
-	return 0;
 }
 
 /* On behind an instruction of len bytes, unless the VMM has moved the vCPU elsewhere meanwhile. */
 static int skip(struct rf_vcpu *v, uint64_t rip, uint32_t len)
 {
 	struct kvm_regs r;
-	int err = rf_kvm(v->fd, KVM_GET_REGS, &r);
 
-	if (err || r.rip != rip)
-		return err;
+	rf_cpu_get(v, KVM_GET_REGS, &r);
+	if (r.rip != rip)
+		return 0;
 	r.rip += len;
 	return rf_kvm(v->fd, KVM_SET_REGS, &r);
 }
@@ -132,10 +130,7 @@ static void publish(const uint8_t *note)
 {
 	rf_board_begin();
 	rf_board->traps_count = traps.count;
-	if (note)
-		memcpy(rf_board->traps_note, note, sizeof(rf_board->traps_note));
-	else
-		memset(rf_board->traps_note, 0, sizeof(rf_board->traps_note));
+	memcpy(rf_board->traps_note, note, sizeof(rf_board->traps_note));
 	memcpy(rf_board->traps, traps.sites, sizeof(rf_board->traps));
 	rf_board_end();
 }
@@ -166,7 +161,7 @@ void rf_traps_forget(void)
 	memset(&traps, 0, sizeof(traps));
 	rf_guestmem_stand_ins(NULL, 0);
 	rf_tables_every(0);
-	publish(NULL);
+	publish((const uint8_t[32]){ 0 });
 }
 
 /* --- executed --------------------------------------------------------------- */
@@ -180,26 +175,24 @@ static bool in_guests_guest(struct rf_vcpu *v)
 
 bool rf_trap_find(struct rf_vcpu *v, uint64_t *rip, struct rf_trap_site *out)
 {
-	bool found = false;
-
-	pthread_mutex_lock(&rf_vm.lock);
-	for (uint32_t i = 0; !found && i < traps.count; i++) {
-		found = rf_trap_hit(traps.rips[i], *rip);
-		if (!found)
+	RF_LOCKED();
+	for (uint32_t i = 0; i < traps.count; i++) {
+		if (!rf_trap_hit(traps.rips[i], *rip))
 			continue;
 		*rip = traps.rips[i];
 		*out = traps.sites[i];
+		return !in_guests_guest(v);
 	}
-	pthread_mutex_unlock(&rf_vm.lock);
-	return found && !in_guests_guest(v);
+	return false;
 }
 
 void rf_trap_take(struct rf_vcpu *v, uint64_t rip)
 {
 	struct kvm_regs r;
 
-	if (rf_cpu_complete(v) || rf_kvm(v->fd, KVM_GET_REGS, &r))
+	if (rf_cpu_complete(v))
 		rf_fatal("a trap could not be taken");
+	rf_cpu_get(v, KVM_GET_REGS, &r);
 	r.rip = rip;
 	if (rf_kvm(v->fd, KVM_SET_REGS, &r))
 		rf_fatal("a trap could not be taken");
@@ -214,8 +207,7 @@ bool rf_trap_settle(struct rf_vcpu *v, const struct rf_trap_site *site, uint64_t
 
 	if (site->kind != RF_TRAP_MOV_CR0 && site->kind != RF_TRAP_MOV_CR4)
 		return false;
-	if (rf_arch_regs(v, &r))
-		rf_fatal("a vCPU's registers could not be read");
+	rf_arch_regs(v, &r);
 	*value = r.gpr[site->reg];
 	cleared = site->kind == RF_TRAP_MOV_CR0 ? r.cr0 & ~*value & traps.cr0
 						: r.cr4 & ~*value & traps.cr4;

@@ -6,7 +6,7 @@
 #include "hv/vmx/cpu.h"
 
 /* Of the instruction the vCPU stands on. */
-int rf_cpu_where(struct rf_vcpu *v, uint64_t *rip, uint32_t *cpl);
+void rf_cpu_where(struct rf_vcpu *v, uint64_t *rip, uint32_t *cpl);
 /* Linear addresses of the traps; the array is the caller's to read inside the gate. */
 const uint64_t *rf_traps_at(uint32_t *count);
 /* Lock held. */

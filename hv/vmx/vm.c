@@ -102,7 +102,7 @@ void rf_arch_disarm(const struct rf_vcpu *first)
 	rf_traps_forget();
 	rf_msr_unpin();
 	RF_EACH_VCPU(v)
-	v->arch->left_behind = first && first != v;
+		v->arch->left_behind = first && first != v;
 }
 
 void rf_arch_tick(void)

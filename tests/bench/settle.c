@@ -95,19 +95,24 @@ static void make_table(enum rf_site_kind kind)
 static void make_guest(void)
 {
 	struct rf_overlay *o = &rf_guestmem.overlays[0];
+	uint8_t *below = malloc(TEXT_SIZE);
 
 	*o = (struct rf_overlay){ .kind = RF_OVERLAY_SEAL,
 				  .gpa = { TEXT_GPA, TEXT_SIZE },
 				  .gva = TEXT_GVA,
 				  .region = RF_REGION_TEXT,
 				  .copy = malloc(TEXT_SIZE),
-				  .decoy = malloc(TEXT_SIZE),
 				  .dirty = dirty };
-	must(o->copy && o->decoy, "no memory");
+	must(o->copy && below, "no memory");
 	memset(o->copy, 0x90, TEXT_SIZE);
 	for (uint32_t i = 0; i < SITES; i++)
 		memcpy(o->copy + site_at(i), nop5, 5);
-	memcpy(o->decoy, o->copy, TEXT_SIZE);
+	memcpy(below, o->copy, TEXT_SIZE);
+	rf_guestmem.nr_slots = 1;
+	rf_guestmem.slots[0] = (struct rf_slot){ .used = true,
+						 .gpa = TEXT_GPA,
+						 .size = TEXT_SIZE,
+						 .hva = (uint64_t)(uintptr_t)below };
 	rf_guestmem.nr_overlays = 1;
 	rf_board = &file.board;
 	rf_board->kernel = 7;

@@ -590,7 +590,6 @@ static void set_up(void)
 						       .gva = TEXT_GVA,
 						       .region = RF_REGION_TEXT,
 						       .copy = text,
-						       .decoy = decoy,
 						       .dirty = dirty };
 }
 

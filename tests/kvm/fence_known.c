@@ -28,46 +28,53 @@ static int kvm_says(int fd, unsigned long request, void *arg)
 	return ioctl(fd, request, arg) < 0 ? errno : 0;
 }
 
-void refused_ioctls(void)
+/* Each ioctl of a row on each kind of file that it is for. */
+static void each_known(enum rf_known_how how, void (*check)(int fd, unsigned long request))
 {
-	unsigned rows = 0, of_kvm = 0;
-
-	sealed_machine(1);
 	for (size_t i = 0; i < rf_known_ioctls_count; i++) {
 		const struct rf_known *k = &rf_known_ioctls[i];
 
-		CHECK(k->why && *k->why);
-		if (k->how != RF_KNOWN_REFUSE)
-			continue;
-		rows++;
-		for (unsigned on = RF_ON_VM; on <= RF_ON_OTHER; on *= 2) {
-			if (!(k->on & on))
-				continue;
-			if (result(fd_on(on), k->what, NO_POINTER) != ENOTTY)
-				FAIL("ioctl %#lx is let through", k->what);
-			of_kvm += kvm_says(fd_on(on), k->what, NO_POINTER) != ENOTTY;
-		}
+		CHECK(k->why && *k->why && k->what[0]);
+		for (size_t n = 0; k->how == how && n < COUNT(k->what) && k->what[n]; n++)
+			for (unsigned on = RF_ON_VM; on <= RF_ON_OTHER; on *= 2)
+				if (k->on & on)
+					check(fd_on(on), k->what[n]);
 	}
-	CHECK(rows >= 12);
+}
+
+static unsigned refused, of_kvm;
+
+static void is_refused(int fd, unsigned long request)
+{
+	refused++;
+	if (result(fd, request, NO_POINTER) != ENOTTY)
+		FAIL("ioctl %#lx is let through", request);
+	of_kvm += kvm_says(fd, request, NO_POINTER) != ENOTTY;
+}
+
+void refused_ioctls(void)
+{
+	sealed_machine(1);
+	each_known(RF_KNOWN_REFUSE, is_refused);
+	CHECK(refused >= 12);
 	CHECK(of_kvm); /* else nothing was shown: KVM does not have them either */
-	printf("  %u refused, %u of which this KVM has\n", rows, of_kvm);
+	printf("  %u refused, %u of which this KVM has\n", refused, of_kvm);
 	CHECK_EQ(monitor_board()->state, RF_VM_SEALED);
 	check_pattern(&vm.cpus[0], SEALED);
+}
+
+static void passes(int fd, unsigned long request)
+{
+	if ((result(fd, request, NO_POINTER) == ENOTTY) !=
+	    (kvm_says(fd, request, NO_POINTER) == ENOTTY))
+		FAIL("ioctl %#lx does not reach KVM", request);
 }
 
 /* And what passes is KVM's to answer. */
 void passed_ioctls(void)
 {
 	sealed_machine(1);
-	for (size_t i = 0; i < rf_known_ioctls_count; i++) {
-		const struct rf_known *k = &rf_known_ioctls[i];
-
-		for (unsigned on = RF_ON_VM; on <= RF_ON_OTHER; on *= 2)
-			if (k->how == RF_KNOWN_PASS && k->on & on &&
-			    (result(fd_on(on), k->what, NO_POINTER) == ENOTTY) !=
-				    (kvm_says(fd_on(on), k->what, NO_POINTER) == ENOTTY))
-				FAIL("ioctl %#lx does not reach KVM", k->what);
-	}
+	each_known(RF_KNOWN_PASS, passes);
 }
 
 /* Numbers that nobody has given out, known ones with another size, and those of one kind of file on
@@ -125,7 +132,7 @@ static int enable(int fd, uint32_t cap)
 
 void unknown_capabilities(void)
 {
-	unsigned refused = 0;
+	unsigned caps_refused = 0;
 
 	sealed_machine(1);
 	for (uint32_t cap = RF_KNOWN_CAP_LAST + 1; cap < RF_KNOWN_CAP_LAST + 300; cap++) {
@@ -144,7 +151,7 @@ void unknown_capabilities(void)
 			CHECK_EQ(enable(vm.vm, cap), EINVAL);
 			CHECK_EQ(enable(vm.cpus[0].fd, cap), EINVAL);
 			CHECK_EQ(extension(vm.vm, cap), k ? 0 : native);
-			refused += k != NULL;
+			caps_refused += k != NULL;
 			continue;
 		}
 		if (!(k->on & RF_ON_VCPU))
@@ -154,7 +161,7 @@ void unknown_capabilities(void)
 		if (cap != KVM_CAP_NR_MEMSLOTS)
 			CHECK_EQ(extension(vm.vm, cap), native);
 	}
-	CHECK(refused >= 8);
+	CHECK(caps_refused >= 8);
 	CHECK_EQ(enable(vm.vm, KVM_CAP_NR_MEMSLOTS), EINVAL);
 	check_pattern(&vm.cpus[0], SEALED);
 }
@@ -204,8 +211,11 @@ void refusals_stand(void)
 		KVM_CAP_XEN_HVM,
 	};
 	/* Of these the fence has to know. */
-	static const unsigned long ours_on_vcpu[] = { KVM_RUN, KVM_SET_MSRS, KVM_SET_MP_STATE,
-						      KVM_SET_SIGNAL_MASK, KVM_SET_GUEST_DEBUG,
+	static const unsigned long ours_on_vcpu[] = { KVM_RUN,
+						      KVM_SET_MSRS,
+						      KVM_SET_MP_STATE,
+						      KVM_SET_SIGNAL_MASK,
+						      KVM_SET_GUEST_DEBUG,
 						      KVM_GET_REGS };
 
 	for (size_t i = 0; i < COUNT(on_vm); i++) {

@@ -15,6 +15,7 @@
 
 #include "introspection/textpatch.h"
 #include "tests/unit/dump.h"
+#include "patch/kinds.h"
 
 static unsigned int wrong;
 static struct rf_patch_table table;

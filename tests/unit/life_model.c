@@ -614,7 +614,7 @@ static uint32_t entry_of(const struct vm *vm, uint32_t id)
 	return id == vm->in_force ? vm->entry : vm->announced_entry;
 }
 
-/* life.c rf_life_watch(), rf_life_seal(); both close the gate */
+/* life.c watch(), seal(); both close the gate */
 static void command(const struct model *m, struct vm *vm, enum msg msg)
 {
 	enum rf_life_event event = msg == MSG_WATCH ? RF_LIFE_WATCH : RF_LIFE_SEAL;

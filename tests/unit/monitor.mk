@@ -5,7 +5,7 @@ MONITOR_FAKES = tests/unit/fake_monitor.c tests/unit/fake_monitor_kernel.c cli/m
 	cli/monitor/judge.c cli/monitor/judge_stores.c cli/monitor/measure.c cli/monitor/patches.c cli/monitor/pins.c cli/monitor/places.c cli/monitor/report.c cli/monitor/sweep.c \
 	cli/monitor/tables.c cli/monitor/traps.c \
 	introspection/descriptor.c introspection/gadget_decode.c hv/proto.c policy/audit.c \
-	policy/audit_tail.c policy/decide.c policy/jsonline.c policy/file.c policy/measurement.c policy/parse.c policy/patchlog.c patch/judge.c
+	policy/audit_tail.c policy/decide.c policy/jsonline.c policy/file.c policy/measurement.c policy/parse.c policy/patchlog.c $(PATCH_SRCS)
 test_guest_SRCS = tests/unit/test_guest.c $(MONITOR_FAKES)
 test_guest_late_SRCS = tests/unit/test_guest_late.c $(MONITOR_FAKES)
 test_takeover_SRCS = tests/unit/test_takeover.c $(MONITOR_FAKES)

@@ -122,10 +122,9 @@ int rf_cpu_inject(struct rf_vcpu *v, uint8_t vector)
 	return 0;
 }
 
-int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
+void rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 {
 	*out = (struct rf_vcpu_regs){ .cpl = fake.cpl };
-	return 0;
 }
 
 void rf_arch_describe(struct rf_vcpu *v) {}
@@ -470,7 +469,7 @@ static void control_registers(void **state)
 {
 	anew(RF_NOT_OURS, RF_EXIT_OTHER);
 	fake.undone = true;
-	arch.cr = (struct rf_cr_undone){ .cr4_bits = 0x80, .cr4 = 0x20 };
+	arch.cr = (struct rf_cr_cleared){ .cr4_bits = 0x80, .cr4 = 0x20 };
 	ends(RF_WAIT, -EINTR);
 	asked(RF_EVENT_CR);
 	assert_int_equal(vcpu.wait.event.cr.cr4_bits, 0x80);

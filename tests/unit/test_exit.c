@@ -35,12 +35,11 @@ const uint64_t *rf_traps_at(uint32_t *count)
 	return &trap;
 }
 
-int rf_cpu_where(struct rf_vcpu *v, uint64_t *rip, uint32_t *cpl)
+void rf_cpu_where(struct rf_vcpu *v, uint64_t *rip, uint32_t *cpl)
 {
 	wheres++;
 	*rip = trap;
 	*cpl = 0;
-	return 0;
 }
 
 bool rf_msr_ours(uint32_t index)

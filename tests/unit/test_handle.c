@@ -53,7 +53,7 @@ void rf_exit_save(const struct rf_vcpu *v, struct rf_saved_exit *s)
 	s->reason = v->run->exit_reason;
 }
 
-bool rf_watch_store(rf_gpa gpa, const uint8_t *bytes, uint32_t len, bool *hit)
+bool rf_watch_store(uint64_t gpa, const uint8_t *bytes, uint32_t len, bool *hit)
 {
 	*hit = fake.hit;
 	return fake.stored;

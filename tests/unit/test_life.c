@@ -95,22 +95,19 @@ static struct {
 	int pin_err;
 } arch;
 
-int rf_arch_state(struct rf_vcpu *v, struct rf_cpu_state *out)
+struct rf_cpu_state rf_arch_state(struct rf_vcpu *v)
 {
-	*out = arch.cpu[v->id];
-	return 0;
+	return arch.cpu[v->id];
 }
 
-int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
+void rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 {
 	*out = (struct rf_vcpu_regs){ .rip = v->id };
-	return 0;
 }
 
-int rf_arch_where(struct rf_vcpu *v, uint64_t *pc)
+uint64_t rf_arch_where(struct rf_vcpu *v)
 {
-	*pc = v->id;
-	return 0;
+	return v->id;
 }
 
 uint32_t rf_arch_step_flags(void)
@@ -283,12 +280,26 @@ static void run(void)
 	file.board.counters[RF_COUNT_RUN]++;
 }
 
+static int command(uint16_t type, const void *m, size_t size)
+{
+	union rf_command c = { .to.kernel = 0 };
+	uint64_t ns;
+
+	memcpy(&c, m, size);
+	c.to.h.type = type;
+	return rf_life_command(&c, &ns);
+}
+
+static int seal_of_message(const struct rf_msg_seal *m)
+{
+	return command(RF_MSG_SEAL, m, sizeof(*m));
+}
+
 static int seal_held(uint64_t id, enum rf_seal_how how)
 {
 	const struct rf_msg_seal m = seal_of(id, how);
-	uint64_t ns;
 
-	return rf_life_seal(&m, &ns);
+	return seal_of_message(&m);
 }
 
 /* And lets the guest go on. */
@@ -306,34 +317,42 @@ static int watch(uint64_t id, uint8_t note)
 	struct rf_msg_watch m = { .kernel = id, .gpa = WORD_GPA, .value = RUNNING, .len = 4 };
 
 	memset(m.note, note, sizeof(m.note));
-	return rf_life_watch(&m);
+	return command(RF_MSG_WATCH, &m, sizeof(m));
 }
 
 static int restore(uint64_t id)
 {
-	return rf_life_restore(&(struct rf_msg_restore){ .kernel = id, .flight = 1 });
+	const struct rf_msg_restore m = { .kernel = id, .flight = 1 };
+
+	return command(RF_MSG_RESTORE, &m, sizeof(m));
 }
 
 static int mend(uint64_t id)
 {
-	return rf_life_mend(
-		&(struct rf_msg_mend){ .kernel = id, .gpa = RAM_GPA, .from = 1, .to = 2 });
+	const struct rf_msg_mend m = { .kernel = id, .gpa = RAM_GPA, .from = 1, .to = 2 };
+
+	return command(RF_MSG_MEND, &m, sizeof(m));
 }
 
 static int heal(uint64_t id, uint64_t gpa, uint64_t len, uint64_t taken)
 {
-	return rf_life_heal(
-		&(struct rf_msg_heal){ .kernel = id, .gpa = gpa, .len = len, .taken = taken });
+	const struct rf_msg_heal m = { .kernel = id, .gpa = gpa, .len = len, .taken = taken };
+
+	return command(RF_MSG_HEAL, &m, sizeof(m));
 }
 
 static int pin(uint64_t id)
 {
-	return rf_life_pin(&(struct rf_msg_pin){ .kernel = id });
+	const struct rf_msg_pin m = { .kernel = id };
+
+	return command(RF_MSG_PIN, &m, sizeof(m));
 }
 
 static int plant(uint64_t id)
 {
-	return rf_life_plant(&(struct rf_msg_traps){ .kernel = id });
+	const struct rf_msg_traps m = { .kernel = id };
+
+	return command(RF_MSG_TRAPS, &m, sizeof(m));
 }
 
 /* A kernel that is watched and sealed. */
@@ -526,24 +545,23 @@ static void not_sealed(void **state)
 {
 	struct rf_msg_event ev = announce(0, ENTRY);
 	struct rf_msg_seal m = seal_of(ev.id, RF_SEAL_NOW);
-	uint64_t ns;
 
 	m.count = RF_SEAL_MAX + 1;
-	assert_int_equal(rf_life_seal(&m, &ns), -EINVAL);
+	assert_int_equal(seal_of_message(&m), -EINVAL);
 	m.count = UINT32_MAX;
-	assert_int_equal(rf_life_seal(&m, &ns), -EINVAL);
+	assert_int_equal(seal_of_message(&m), -EINVAL);
 	m.count = 0;
-	assert_int_equal(rf_life_seal(&m, &ns), -EINVAL);
+	assert_int_equal(seal_of_message(&m), -EINVAL);
 	m.count = 2;
 	m.how = RF_SEAL_FRESH + 1;
-	assert_int_equal(rf_life_seal(&m, &ns), -EINVAL);
+	assert_int_equal(seal_of_message(&m), -EINVAL);
 	m.how = UINT32_MAX;
-	assert_int_equal(rf_life_seal(&m, &ns), -EINVAL);
+	assert_int_equal(seal_of_message(&m), -EINVAL);
 	m.how = RF_SEAL_KEPT;
-	assert_int_equal(rf_life_seal(&m, &ns), -ENOENT);
+	assert_int_equal(seal_of_message(&m), -ENOENT);
 	m.how = RF_SEAL_NOW;
 	m.regions[1].gpa = RAM_GPA + RAM_SIZE;
-	assert_int_equal(rf_life_seal(&m, &ns), -EINVAL);
+	assert_int_equal(seal_of_message(&m), -EINVAL);
 	assert_int_equal(rf_life_state(), RF_VM_BOOTING);
 	assert_false(is_sealed());
 	/* A word that has its value: a kernel that runs already. Its note counts all the same. */
@@ -566,13 +584,13 @@ static void watched_store(void **state)
 	memset(ram + (WORD_GPA - RAM_GPA), 0, 8);
 	assert_int_equal(watch(id, 1), 0);
 	assert_int_equal(rf_guestmem.overlays[0].dirty[0], 0);
-	assert_true(rf_watch_store(rf_gpa_of(WORD_GPA + 4), (const uint8_t *)&value, 4, &hit));
+	assert_true(rf_watch_store(WORD_GPA + 4, (const uint8_t *)&value, 4, &hit));
 	assert_false(hit); /* another word */
 	assert_int_equal(rf_guestmem.overlays[0].dirty[0], 1);
 	assert_memory_equal(ram + (WORD_GPA + 4 - RAM_GPA), &value, 4);
-	assert_true(rf_watch_store(rf_gpa_of(WORD_GPA), (const uint8_t *)&value, 4, &hit));
+	assert_true(rf_watch_store(WORD_GPA, (const uint8_t *)&value, 4, &hit));
 	assert_true(hit);
-	assert_true(rf_watch_store(rf_gpa_of(WORD_GPA), (const uint8_t *)&value, 4, &hit));
+	assert_true(rf_watch_store(WORD_GPA, (const uint8_t *)&value, 4, &hit));
 	assert_false(hit); /* it has it already */
 	assert_memory_equal(ram + (WORD_GPA - RAM_GPA), &value, 4);
 }
@@ -848,8 +866,8 @@ static void kept_until_another_is_sealed(void **state)
 	assert_int_equal(pin(id), 0);
 	assert_false(arch.pin_again);
 	reset();
-	/* Another entry there is what whoever woke the kernel up says: it gets nothing, nor may it be
-	 * sealed over. Booted anew it may; then nothing of the first is left. */
+	/* Another entry there is what whoever woke the kernel up says: it gets nothing, nor may it
+	 * be sealed over. Booted anew it may; then nothing of the first is left. */
 	id = kernel(0, OTHER_ENTRY);
 	assert_int_equal(seal(id, RF_SEAL_NOW), -EEXIST);
 	assert_int_equal(seal(id, RF_SEAL_KEPT), -EPERM);
@@ -868,7 +886,6 @@ static void kept_by_the_announced_entry(void **state)
 {
 	struct rf_msg_event ev;
 	struct rf_msg_seal m;
-	uint64_t ns;
 
 	sealed(7);
 	reset();
@@ -877,7 +894,7 @@ static void kept_by_the_announced_entry(void **state)
 	/* Other regions are not what is kept. */
 	m = seal_of(ev.id, RF_SEAL_NOW);
 	m.regions[0].size -= RF_PAGE_SIZE;
-	assert_int_equal(rf_life_seal(&m, &ns), 0);
+	assert_int_equal(seal_of_message(&m), 0);
 	reset();
 	ev = announce(0, ENTRY);
 	assert_int_equal(seal(ev.id, RF_SEAL_KEPT), -ENOENT);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "patch/judge.h"
+#include "patch/kinds.h"
 
 #define BASE UINT64_C(0xffffffff81000000)
 #define NONE UINT32_MAX

@@ -49,10 +49,9 @@ uint64_t rf_arch_announced(const struct rf_msg_event *ev)
 	return ev->msr.value;
 }
 
-int rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
+void rf_arch_regs(struct rf_vcpu *v, struct rf_vcpu_regs *out)
 {
 	*out = (struct rf_vcpu_regs){ .rip = v->id };
-	return 0;
 }
 
 void rf_arch_tick(void)
@@ -98,43 +97,34 @@ int rf_text_use(int fd)
 	return table_err;
 }
 
-int rf_life_seal(const struct rf_msg_seal *m, uint64_t *ns)
+static int stale(uint64_t kernel)
 {
-	sealed = *m;
-	*ns = 42;
-	return m->kernel == 1 ? 0 : -ESTALE;
+	return kernel == 1 ? 0 : -ESTALE;
 }
 
-int rf_life_watch(const struct rf_msg_watch *m)
+int rf_life_command(const union rf_command *m, uint64_t *ns)
 {
-	watched = *m;
-	return m->kernel == 1 ? 0 : -ESTALE;
-}
-
-int rf_life_plant(const struct rf_msg_traps *m)
-{
-	return m->count == 3 ? 0 : -EILSEQ;
-}
-
-int rf_life_mend(const struct rf_msg_mend *m)
-{
-	return m->from == 8 ? 0 : -EAGAIN;
-}
-
-int rf_life_restore(const struct rf_msg_restore *m)
-{
-	return m->flight == 6 ? 0 : -ENOENT;
-}
-
-int rf_life_pin(const struct rf_msg_pin *m)
-{
-	return m->count == 1 ? 0 : -ENOSPC;
-}
-
-int rf_life_heal(const struct rf_msg_heal *m)
-{
-	healed = *m;
-	return m->len == 1 ? 0 : -EINVAL;
+	switch (m->to.h.type) {
+	case RF_MSG_SEAL:
+		sealed = m->seal;
+		*ns = 42;
+		return stale(sealed.kernel);
+	case RF_MSG_WATCH:
+		watched = m->watch;
+		return stale(watched.kernel);
+	case RF_MSG_TRAPS:
+		return m->traps.count == 3 ? 0 : -EILSEQ;
+	case RF_MSG_MEND:
+		return m->mend.from == 8 ? 0 : -EAGAIN;
+	case RF_MSG_RESTORE:
+		return m->restore.flight == 6 ? 0 : -ENOENT;
+	case RF_MSG_PIN:
+		return m->pin.count == 1 ? 0 : -ENOSPC;
+	case RF_MSG_HEAL:
+		healed = m->heal;
+		return healed.len == 1 ? 0 : -EINVAL;
+	}
+	return -EBADMSG;
 }
 
 /* --- a monitor ------------------------------------------------------------------------------- */

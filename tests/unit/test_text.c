@@ -80,7 +80,6 @@ static int setup(void **state)
 					.gva = TEXT_GVA,
 					.region = RF_REGION_TEXT,
 					.copy = text,
-					.decoy = decoy,
 					.dirty = dirty };
 	vcpu.id = 3;
 
@@ -640,7 +639,6 @@ static void not_adopted_for_the_next(void **state)
 					  .gva = TEXT_GVA + TEXT_SIZE,
 					  .region = RF_REGION_RODATA,
 					  .copy = rodata,
-					  .decoy = below,
 					  .dirty = rodata_dirty };
 	memcpy(decoy + SITE, jmp, 5);
 	below[RF_PAGE_SIZE - 1] = 1;
