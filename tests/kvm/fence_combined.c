@@ -522,9 +522,9 @@ static uint64_t writes_efer(struct cpu *c, uint64_t value)
  * features and without. */
 void efer_as_cpuid_has_it(void)
 {
-	static const uint64_t bits[] = { 1,	  1 << 1,  1 << 9,  1 << 12,	      1 << 13,
-					 1 << 14, 1 << 15, 1 << 16, 1 << 17,	      1 << 18,
-					 1 << 20, 1 << 21, 1 << 22, UINT64_C(1) << 40 };
+	static const uint64_t bits[] = { 1,	  1 << 1,  1 << 8,  1 << 9,  1 << 12,
+					 1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 17,
+					 1 << 18, 1 << 20, 1 << 21, 1 << 22, UINT64_C(1) << 40 };
 	struct rf_msg_pin pin = { 0 };
 	uint64_t before_pin[2][COUNT(bits)], efer;
 

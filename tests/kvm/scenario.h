@@ -81,7 +81,7 @@ scenario text_poked, poke_rules, kexec_denied, kexec_let, kexec_keeps;
 scenario monitor_dies_before_verdict, monitor_restarts_sealed, stale_seals, reset_while_held;
 scenario reset_while_kernel_held;
 /* fence_pins.c */
-scenario pinned_sysenter;
+scenario pinned_sysenter, filter_denies_ours, filter_denies_the_kernel;
 scenario pinned_msr, pinned_bits, asked_msr, pin_rules, pins_beside_a_filter, reset_unpins;
 /* fence_cr.c */
 scenario cr_told_together;
@@ -92,6 +92,7 @@ scenario restored_waits, restored_beside_zero, restored_nobody, restored_in_smm,
 scenario restored_twice, resets_while_announced, kept_until_another, fifty_seals, alone_in_reset;
 scenario looks_like_reset, told_in_order;
 /* fence_device.c */
+scenario log_of_another_slot;
 scenario healed_by_command, healed_by_dirty_log, healed_when_stopped, heals_hide_traps, two_backends;
 /* fence_text.c */
 scenario denied_half_way;
