@@ -55,6 +55,7 @@ typedef void scenario(void);
 /* fence_start.c */
 scenario hidden_memory;
 scenario not_asked, no_monitor, foreign_monitor, other_revision, refusing_monitor, second_vm;
+scenario lstar_not_canonical, sealed_for_no_address;
 scenario capabilities, lstar_allowed, lstar_denied, kernel_id_survives_a_denied_write;
 /* fence_pass.c */
 scenario vmm_msr_exits;

@@ -66,6 +66,8 @@ static const struct {
 	S(capabilities),
 	S(lstar_allowed),
 	S(lstar_denied),
+	S(lstar_not_canonical),
+	S(sealed_for_no_address),
 	S(kernel_id_survives_a_denied_write),
 	S(exits_pass),
 	S(vmm_msr_filter),
