@@ -46,6 +46,8 @@ extern struct kvm_regs before;
 void store_is_denied(struct cpu *c, uint64_t gpa);
 /* As VMLOAD has it, or a guest of the guest's: past every filter, and past the fence. */
 void guest_has_msr(struct cpu *c, uint32_t index, uint64_t value);
+/* The registers of that kernel's vCPUs are compared so often. */
+void compare_every(uint64_t kernel, uint32_t ms);
 /* Waits, up to some seconds, until the guest has changed the eight bytes there. */
 void await_change(uint64_t gpa, uint64_t from);
 /* The body in a process of its own, which must be ended by the fence with these words on stderr. */
@@ -110,11 +112,12 @@ scenario refused_ioctls, unknown_ioctls, unknown_capabilities, userfaultfd_refus
 scenario passed_ioctls;
 /* fence_combined.c */
 scenario pat_of_a_fresh_cpu;
-scenario neighbours_for_the_guest, store_runs_into_device, msrs_found_again;
+scenario msrs_found_again;
 scenario filter_denies_by_default, pin_without_room, efer_as_cpuid_has_it, all_made_again;
-scenario watch_races_seal, cut_under_load, lldt_of_a_process, tables_stored_into_sealed;
+scenario watch_races_seal, cut_under_load, lldt_of_a_process;
+/* fence_kinds.c */
+scenario neighbours_for_the_guest, store_runs_into_device, tables_stored_into_sealed;
 scenario frame_on_sealed_stack, push_on_sealed_stack;
-
 /* fence_woken.c */
 scenario woken_half_way, woken_without_control_bits, unsealed_through_resets, unplugged_cpu;
 
