@@ -120,7 +120,9 @@ void rf_arch_announce(struct rf_msg_event *ev, uint64_t entry);
 uint64_t rf_arch_announced(const struct rf_msg_event *ev);
 /* What the board says of a kernel: as the event has it. Between rf_board_begin() and _end(). */
 void rf_arch_kernel_to_board(const struct rf_msg_event *ev);
-/* The announced entry is let be, or not: answers the exit that waits for it. 0 or -errno. */
+/* The announced entry is let be, or not: answers the exit that waits for it. 0; -EIO: it was let,
+ * but the CPU does not take it, and the guest gets the fault for that; another -errno is the end.
+ */
 int rf_arch_answer_entry(struct rf_vcpu *v, bool allowed);
 
 #endif

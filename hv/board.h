@@ -42,7 +42,7 @@ enum rf_counter {
 	RF_COUNT_TRAP,		/* planted traps that were run into, but for the next line's */
 	RF_COUNT_POKED,		/* changes of text made where the kernel's patcher began them */
 	RF_COUNT_LOOK,		/* vCPUs got out to have their registers compared */
-	RF_COUNT_UNTOLD,	/* what was told while no monitor was there, and is lost */
+	RF_COUNT_UNTOLD,	/* what was told while no monitor read it, and is lost */
 	RF_COUNTERS,
 };
 

@@ -106,6 +106,13 @@ static int enforce_kernel(struct rf_vcpu *v, enum rf_verdict verdict)
 	/* Announced by the VMM's own load: nothing of the guest waits in kvm_run. */
 	if (v->wait.saved.reason)
 		err = rf_arch_answer_entry(v, allowed);
+	/* The CPU does not take it: the guest has its fault for that, as KVM alone would give it,
+	 * no kernel is known by it, and the monitor hears that its word was not carried out. */
+	if (err == -EIO) {
+		rf_event_outcome(v, err);
+		allowed = false;
+		err = 0;
+	}
 	if (!err && allowed)
 		rf_life_known(&v->wait.event);
 	else if (!err && rf_life_denied(&v->wait.event))

@@ -13,8 +13,13 @@ static pthread_cond_t answered;
 static atomic_ullong next_id = 1;
 
 /* What is told and has not been taken by a monitor yet. */
-#define TOLD 64
-static struct rf_msg_event told[TOLD];
+#define TOLD 96
+#define TOLD_OUTCOMES 32 /* there must be room for more: a guest has outcomes made, not resets */
+static union told {
+	struct rf_msg h;
+	struct rf_msg_event event;
+	struct rf_msg_outcome outcome;
+} told[TOLD];
 static unsigned nr_told;
 
 void rf_event_init(void)
@@ -58,6 +63,21 @@ static void fill(struct rf_msg_event *ev, struct rf_vcpu *v, enum rf_event_kind 
 	rf_arch_regs(v, &ev->regs);
 }
 
+/* Behind what was told before; kept, as long as less than room are, until it can be sent. */
+static void tell(const void *msg, unsigned room)
+{
+	const struct rf_msg *h = msg;
+
+	pthread_mutex_lock(&lock);
+	if (nr_told || rf_channel_send(msg, h->size)) {
+		if (nr_told < room)
+			memcpy(&told[nr_told++], msg, h->size);
+		else
+			rf_count(RF_COUNT_UNTOLD);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 void rf_event_post(struct rf_vcpu *v, enum rf_event_kind kind)
 {
 	struct rf_msg_event *ev = &v->wait.event;
@@ -96,7 +116,7 @@ void rf_event_outcome(struct rf_vcpu *v, int status)
 	struct rf_msg_outcome m = { .id = v->wait.event.id, .status = status };
 
 	rf_msg_init(&m.h, RF_MSG_OUTCOME, 0);
-	rf_channel_send(&m, sizeof(m));
+	tell(&m, TOLD_OUTCOMES);
 }
 
 void rf_event_drop(struct rf_vcpu *v)
@@ -112,14 +132,7 @@ void rf_event_tell(struct rf_vcpu *v, enum rf_event_kind kind, uint32_t cause, u
 	struct rf_msg_event ev = { .life = { cause, adopted } };
 
 	fill(&ev, v, kind);
-	pthread_mutex_lock(&lock);
-	if (nr_told || rf_channel_send(&ev, sizeof(ev))) {
-		if (nr_told < TOLD)
-			told[nr_told++] = ev;
-		else
-			rf_count(RF_COUNT_UNTOLD);
-	}
-	pthread_mutex_unlock(&lock);
+	tell(&ev, TOLD);
 }
 
 /* --- by the channel's thread --------------------------------------------------- */
@@ -128,7 +141,7 @@ static void send_told(void)
 {
 	unsigned sent = 0;
 
-	while (sent < nr_told && !rf_channel_send(&told[sent], sizeof(told[sent])))
+	while (sent < nr_told && !rf_channel_send(&told[sent], told[sent].h.size))
 		sent++;
 	nr_told -= sent;
 	memmove(told, told + sent, nr_told * sizeof(told[0]));

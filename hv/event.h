@@ -22,7 +22,8 @@ void rf_event_post(struct rf_vcpu *v, enum rf_event_kind kind);
  * the thread back first, and the question stays open. -ECANCELED: it was dropped.
  */
 int rf_event_take(struct rf_vcpu *v);
-/* A verdict other than ALLOW was carried out, or could not be. */
+/* A verdict other than ALLOW was carried out, or one could not be. Kept and counted as what is
+ * told, with less room, so that no guest keeps out what the VMM does. */
 void rf_event_outcome(struct rf_vcpu *v, int status);
 /* A question has become moot; any thread, with the vCPU outside. */
 void rf_event_drop(struct rf_vcpu *v);

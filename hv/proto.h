@@ -11,7 +11,7 @@
  *   fence   -> HELLO (+ the board's fd)          monitor -> WELCOME (+ the patch table's fd)
  *   fence   -> EVENT                             monitor -> commands, then VERDICT for that event
  *   fence   -> DONE for each command             fence   -> OUTCOME once a verdict other than ALLOW
- * is enforced
+ * is enforced, or any could not be
  */
 #ifndef RF_HV_PROTO_H
 #define RF_HV_PROTO_H
@@ -226,7 +226,10 @@ struct rf_msg_verdict {
 struct rf_msg_outcome {
 	struct rf_msg h;
 	uint64_t id;
-	int32_t status; /* 0, or -errno: the verdict could not be enforced and the vCPU is held */
+	/* 0, or -errno: the verdict could not be enforced, and the VM is ended; or, with -EIO for a
+	 * KERNEL event, the CPU did not take the entry, the guest got #GP, and no kernel is known
+	 */
+	int32_t status;
 	uint32_t pad;
 };
 

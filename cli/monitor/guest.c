@@ -274,9 +274,15 @@ static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char
 
 	if (err == -ECONNRESET)
 		return err;
-	/* A reset came between and dropped the question: nothing is ended, and no line says so. */
-	if (err == -ESTALE)
+	/* Which of the two it was only the fence knows: the word finds nobody after a release. */
+	if (err == -ESTALE) {
+		snprintf(line, sizeof(line),
+			 "%s: a release has dropped its question, and nothing is ended; or another "
+			 "kernel was announced before it was answered, and the VM is",
+			 what);
+		rf_note(g, "monitor", "a command came too late", line);
 		return rf_answer(g, ev, RF_VERDICT_KILL);
+	}
 	if (err == -EPERM)
 		why = "the frames of the kernel that was sealed here, with another entry";
 	snprintf(line, sizeof(line), "%s: %s", what, why && *why ? why : strerror(-err));

@@ -28,7 +28,7 @@ static enum rf_next answer_msr(struct rf_vcpu *v, bool allowed)
 int rf_arch_answer_entry(struct rf_vcpu *v, bool allowed)
 {
 	answer_msr(v, allowed);
-	/* The kernel is known by its entry from now on: it must have it. */
+	/* A kernel is known by its entry: the CPU must have it. msr.error gives the guest #GP. */
 	return allowed && v->run->msr.error ? -EIO : 0;
 }
 

@@ -26,31 +26,42 @@ LINE = re.compile(r"RF: attack (?P<name>\S+) result=(?P<result>\S+) target=(?P<s
 
 Record = dict[str, Any]
 
+# How a record calls a store, by what KVM made of it.
+STORES = ("write", "emulation", "delivery")
+
+# Of the policy that protected guests have. Of what was left half way the record is due that long after the last store to
+# text; the guest counts its own steps of 100 ms, which may take longer, never shorter, and looks less often than the monitor.
+PATCH_TIMEOUT_MS = 3000
+PATCH_LATE_MS = 3 * PATCH_TIMEOUT_MS
+
 
 @dataclass(frozen=True)
 class Wanted:
     """What must become of an attack under protection."""
     word: str = "blocked"
     results: tuple[str, ...] = ("faulted", "unchanged")
-    kind: Optional[str] = None  # of its record, where it is not the writer's own
+    kinds: tuple[str, ...] = STORES  # of its record
+    outcome: Optional[str] = None  # of its record, where that is one of several
+    # The guest itself waits until it is found, so that it stands in the log in its turn.
+    in_turn: bool = True
 
 
 # Stopped on the way, but for these: a device's write goes to a decoy, which is found by looking; a patch that is begun and
 # left is found by waiting, and taken back; a control register is written before anybody hears of it, and set back before
 # the guest goes on; a processor's own lidt and its GDT are looked at.
 STOPPED = Wanted()
-ABANDONED = Wanted("detected", ("restored",), "patch")
-UNDONE = Wanted("undone", ("faulted",), "control-register")
-LOOKED_AT = Wanted("detected", ("restored",), "msr")
-MSR = Wanted("blocked", ("faulted",), "msr")
-WANTED = {"dma_read": Wanted("detected"), "int3_recorded": ABANDONED, "int3_kept": ABANDONED,
+ABANDONED = Wanted("detected", ("restored",), ("patch",), "the site's old bytes were put back")
+UNDONE = Wanted("undone", ("faulted",), ("control-register",))
+LOOKED_AT = Wanted("detected", ("restored",), ("msr",), in_turn=False)
+MSR = Wanted("blocked", ("faulted",), ("msr",))
+WANTED = {"dma_read": Wanted("detected", kinds=("dma",), in_turn=False), "int3_recorded": ABANDONED, "int3_kept": ABANDONED,
           "cr0_wp": UNDONE, "cr4_smep": UNDONE, "cr4_smap": UNDONE, "cr4_umip": UNDONE, "cr4_rop": UNDONE, "cr4_ap": UNDONE,
           "cr4_latency": UNDONE, "lstar_after_seal": MSR, "msr_cstar": MSR, "msr_star": MSR, "msr_sfmask": MSR,
           "msr_sysenter": MSR, "msr_misc": MSR, "efer_nxe": MSR, "pat_change": MSR, "kvmclock_rodata": MSR,
           "msr_vmload": LOOKED_AT, "msr_vmrun": LOOKED_AT,
-          "idt_gate": Wanted("blocked", ("faulted",)), "idt_lidt": Wanted("blocked", ("faulted",), "table"),
-          "idt_lidt_own": Wanted("detected", ("restored",), "table"),
-          "gdt_callgate": Wanted("detected", ("restored", "landed"), "table"),
+          "idt_gate": Wanted("blocked", ("faulted",)), "idt_lidt": Wanted("blocked", ("faulted",), ("table",)),
+          "idt_lidt_own": Wanted("detected", ("restored",), ("table",), in_turn=False),
+          "gdt_callgate": Wanted("detected", ("restored", "landed"), ("table",), in_turn=False),
           "restore_starved": ABANDONED, "sgdt_sealed": Wanted("blocked", ("faulted",)),
           # Where no frame can be pushed the guest may end; what it was about to do it has said before.
           "stack_in_sealed": Wanted("blocked", ("faulted", "none"))}
@@ -158,17 +169,32 @@ def names_target(record: Record, attempt: Attempt) -> bool:
 
 
 def find_record(records: list[Record], attempt: Attempt) -> Optional[Record]:
-    """The attack's own record. Attacks run one after another and several share a target, so what has been passed by in
-    the log is taken off: none shares a record with another. Of what looking finds, the time says nothing.
+    """The attack's own record: of its kind, with the word and the end that are wanted. Attacks run one after another and
+    several share a target, so what has been passed by in the log is taken off: none shares a record with another. Of what
+    looking finds alone, the time says nothing.
     """
     wanted = WANTED.get(attempt.name, STOPPED)
     for index, record in enumerate(records):
-        if wanted.kind not in (None, record.get("kind")):
+        if record.get("kind") not in wanted.kinds or wanted.outcome not in (None, record.get("outcome")):
             continue
         if record.get("verdict") == wanted.word and names_target(record, attempt):
-            del records[index if wanted.word == "detected" else 0:index + 1]
+            del records[0 if wanted.in_turn else index:index + 1]
             return record
     return None
+
+
+def untimely(attempt: Attempt) -> str:
+    """What is wrong with the time that a site left half way was left so, or ''; and whether anybody was starved at all."""
+    if WANTED.get(attempt.name) is not ABANDONED:
+        return ""
+    waited = re.search(r"\bwaited=(\d+)ms\b", attempt.detail)
+    if not waited:
+        return f"it does not say how long it waited ({attempt.detail})"
+    if int(waited.group(1)) > PATCH_LATE_MS:
+        return f"put back after {waited.group(1)} ms, where {PATCH_TIMEOUT_MS} are stated"
+    if attempt.name == "restore_starved" and not re.search(r"\bannounced=[1-9]", attempt.detail):
+        return f"no announcement was refused meanwhile ({attempt.detail})"
+    return ""
 
 
 def pairs_for(kernel: str, cpus: int, host: str, attacks: str) -> list[Pair]:
@@ -195,7 +221,7 @@ def jobs_for(pair: Pair, tries: int, control_only: bool) -> list[runner.Job]:
     jobs = [runner.Job(pair.job_name("control"), command % (100, 0, 1), 110)]
     if not control_only:
         # Sooner than by default, for the attack that waits for it.
-        wrap = ("printf 'version: 1\\npatch_timeout_ms: 3000\\n' >policy\n"
+        wrap = (f"printf 'version: 1\\npatch_timeout_ms: {PATCH_TIMEOUT_MS}\\n' >policy\n"
                 f"WRAP='ringfence run --name {pair.job_name('protected')} --policy policy --audit '$OUT/audit.jsonl' --'\n")
         limit = SHIELDED_LIMIT + more
         jobs.append(runner.Job(pair.job_name("protected"), wrap + command % (limit, 3, 30), limit + 30))
@@ -257,6 +283,7 @@ def judge(pair: Pair, control_only: bool) -> Iterable[tuple[Record, str]]:
                 row["record"] = find_record(pair.records, shielded)
                 row["word"] = row["record"]["verdict"] if row["record"] else None
                 wrong = wrong if row["record"] else f"{shielded.result}, but no record names its target"
+                wrong = wrong or untimely(shielded)
                 if "CHANGED" in shielded.detail:
                     wrong = f"the fault was not precise, or the target not put back ({shielded.detail})"
         yield row, wrong

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Devices write to sealed addresses: into the VMM's own memory, which is healed before the VMM
  * saves it, and listed. */
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include "hv/fence.h"
@@ -144,6 +145,46 @@ void healed_by_dirty_log(void)
 	CHECK_EQ(monitor_heal(monitor_board()->kernel, OTHER, 0x1000, 0), 0);
 	get_log(0);
 	CHECK(dirty(0, OTHER) && !dirty(0, SEALED));
+}
+
+/* What the VMM does not ask about it does not read: a display's log is asked for many times a
+ * second, and costs no look at sealed memory. */
+void log_of_another_slot(void)
+{
+	struct kvm_dirty_log none = { .slot = 9, .dirty_bitmap = bits };
+	uint32_t smm = UINT32_C(1) << 16;
+
+	sealed_machine(1);
+	CHECK_EQ(machine_slot(0, LOG, 0, RAM_SIZE, vm.ram), 0);
+	CHECK_EQ(machine_slot(7, LOG, SPARE, 0x2000, vm.ram + DATA), 0); /* the display */
+	get_log(0);
+	get_log(7);
+	dma(SEALED + 0x1000, 0xee, 3);
+	dma(OTHER, 0xee, 1);
+	for (int i = 0; i < 3; i++)
+		get_log(7);
+	CHECK(!dirty(7, 0) && !dirty(7, 0x1000));
+	CHECK_EQ(monitor_heals()->head, 0);
+	CHECK_EQ(vm.ram[SEALED + 0x1000] & vm.ram[OTHER], 0xee);
+	/* Nor one that is not there. */
+	CHECK_EQ(rf_fence_ioctl(vm.vm, KVM_GET_DIRTY_LOG, &none), -1);
+	CHECK_EQ(errno, ENOENT);
+	CHECK_EQ(monitor_heals()->head, 0);
+	/* The same number in another address space is another slot. */
+	if (ioctl(vm.vm, KVM_CHECK_EXTENSION, KVM_CAP_MULTI_ADDRESS_SPACE) > 1) {
+		CHECK_EQ(machine_slot(smm, LOG, SPARE, 0x2000, vm.ram + DATA), 0);
+		get_log(smm);
+		CHECK_EQ(monitor_heals()->head, 0);
+		CHECK_EQ(machine_slot(smm | 7, LOG, 0, SEALED, vm.ram), 0);
+		get_log(7);
+		CHECK_EQ(monitor_heals()->head, 0);
+	}
+	CHECK_EQ(vm.ram[SEALED + 0x1000] & vm.ram[OTHER], 0xee);
+	get_log(0);
+	CHECK_EQ(monitor_heals()->head, 2);
+	healed(0, SEALED + 0x1000, 3, 0xee);
+	healed(1, OTHER, 1, 0xee);
+	CHECK(dirty(0, SEALED + 0x1000) && dirty(0, OTHER));
 }
 
 static bool heals_now(struct cpu *c)

@@ -267,6 +267,103 @@ void pins_beside_a_filter(void)
 	CHECK_EQ(writes(c, STAR, 5), 13);
 }
 
+static int filter_one(uint32_t flags, uint32_t index)
+{
+	static uint8_t none;
+	struct kvm_msr_filter f = { .flags = flags };
+
+	f.ranges[0] = (struct kvm_msr_filter_range){ KVM_MSR_FILTER_WRITE, 1, index, &none };
+	return rf_fence_ioctl(vm.vm, KVM_X86_SET_MSR_FILTER, &f);
+}
+
+/* An MSR that is ours is the VMM's as well: what its filter denies is denied whatever value is
+ * written, and no monitor is asked. */
+void filter_denies_ours(void)
+{
+	const struct {
+		uint32_t index;
+		uint64_t own, other; /* is there; would be asked about */
+	} of[] = {
+		{ LSTAR, KERNEL_ENTRY, 0x4000 },
+		{ STAR, 0, 5 },
+		{ SFMASK, 0x47700, 0 },
+		{ TSC_AUX, 0, 7 },
+	};
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_USER_SPACE_MSR,
+				      .args = { KVM_MSR_EXIT_REASON_FILTER } };
+	struct cpu *c;
+	struct fault f;
+	uint64_t own;
+
+	pinned_machine(1);
+	c = &vm.cpus[0];
+	monitor_set_judge(allow);
+	for (size_t i = 0; i < COUNT(of); i++) {
+		own = msr(c, of[i].index);
+		if (of[i].own)
+			CHECK_EQ(own, of[i].own);
+		/* By name, and because no range lets it: CSTAR's is there for the sake of one. */
+		for (int by_default = 0; by_default < 2; by_default++) {
+			CHECK_EQ(filter_one(by_default ? KVM_MSR_FILTER_DEFAULT_DENY
+						       : KVM_MSR_FILTER_DEFAULT_ALLOW,
+					    by_default ? CSTAR : of[i].index),
+				 0);
+			CHECK_EQ(writes(c, of[i].index, own), 13);
+			CHECK_EQ(writes(c, of[i].index, of[i].other), 13);
+			CHECK_EQ(msr(c, of[i].index), own);
+		}
+	}
+	CHECK_EQ(monitor_events_of(RF_EVENT_MSR), 0);
+	CHECK_EQ(monitor_events_of(RF_EVENT_KERNEL), 1);
+	CHECK_EQ(monitor_count(RF_COUNT_MSR), 1); /* the kernel */
+	/* A VMM that asks for such exits gets these as well, and answers them. */
+	CHECK_EQ(rf_fence_ioctl(vm.vm, KVM_ENABLE_CAP, &cap), 0);
+	for (size_t i = 0; i < COUNT(of); i++)
+		for (uint8_t error = 0; error < 2; error++) {
+			own = msr(c, of[i].index);
+			CHECK_EQ(filter_one(KVM_MSR_FILTER_DEFAULT_ALLOW, of[i].index), 0);
+			CPU_START(c, n_wrmsr, .rcx = of[i].index, .rax = (uint32_t)of[i].other);
+			CHECK_EQ(cpu_wait(c), KVM_EXIT_X86_WRMSR);
+			CHECK_EQ(c->run->msr.index, of[i].index);
+			CHECK_EQ(c->run->msr.data, of[i].other);
+			CHECK_EQ(c->run->msr.reason, KVM_MSR_EXIT_REASON_FILTER);
+			c->run->msr.error = error;
+			do
+				c->result = cpu_ioctl(c, KVM_RUN, NULL);
+			while (c->result < 0 && errno == EINTR);
+			CHECK_EQ(c->result, 0);
+			CHECK_EQ(c->run->exit_reason, KVM_EXIT_HLT);
+			CHECK_EQ(cpu_faulted(c, &f), error);
+			CHECK_EQ(msr(c, of[i].index), own);
+		}
+	CHECK_EQ(monitor_events_of(RF_EVENT_MSR), 0);
+	/* Its own goes: ours is there. */
+	CHECK_EQ(filter_writes(0, 0), 0);
+	monitor_set_judge(deny_msrs);
+	CHECK_EQ(writes(c, TSC_AUX, 7), 13);
+	CHECK_EQ(writes(c, SFMASK, 0x47700), 0);
+	CHECK_EQ(writes(c, SFMASK, 0), 13);
+	CHECK_EQ(writes(c, LSTAR, 0x4000), 13);
+	CHECK_EQ(monitor_events_of(RF_EVENT_MSR), 3);
+}
+
+/* No kernel shows itself by a write that the VMM denies. */
+void filter_denies_the_kernel(void)
+{
+	struct cpu *c;
+
+	protected_machine(1);
+	fill_pattern();
+	c = &vm.cpus[0];
+	CHECK_EQ(filter_one(KVM_MSR_FILTER_DEFAULT_ALLOW, LSTAR), 0);
+	CHECK_EQ(writes(c, LSTAR, KERNEL_ENTRY), 13);
+	CHECK_EQ(msr(c, LSTAR), 0);
+	CHECK_EQ(monitor_events(), 0);
+	CHECK_EQ(filter_writes(0, 0), 0);
+	kernel_goes_on(kernel_starts(0));
+	CHECK_EQ(msr(c, LSTAR), KERNEL_ENTRY);
+}
+
 void reset_unpins(void)
 {
 	struct rf_msg_pin m;

@@ -235,6 +235,99 @@ void lstar_denied(void)
 	CHECK_EQ(monitor_count(RF_COUNT_DENIED), 1);
 }
 
+/* No canonical addresses, with four levels of page tables or five: KVM gives the guest #GP for them
+ * (x86.c __kvm_set_msr()), whoever else lets them. */
+static const uint64_t no_addresses[] = { UINT64_C(1) << 63, UINT64_C(0x1000000000000040),
+					 UINT64_C(0xefffffff81000040) };
+
+/* The guest writes it, the monitor lets it: #GP, on the instruction. */
+static struct rf_msg_event no_address(struct cpu *c, unsigned n, enum rf_event_kind kind,
+				      uint64_t to)
+{
+	struct rf_msg_event ev;
+	struct fault f;
+	uint64_t was, value;
+
+	CHECK_EQ(cpu_get_msr(c, LSTAR, &was), 0);
+	CPU_START(c, g_lstar, .rcx = LSTAR, .rax = (uint32_t)to, .rdx = to >> 32);
+	ev = monitor_event(n, kind);
+	CHECK_EQ(ev.msr.value, to);
+	if (kind == RF_EVENT_KERNEL && n == 1)
+		CHECK_EQ(monitor_watch(ev.id, WATCHED, 8, 1), 0);
+	monitor_allow(ev.id);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
+	CHECK(cpu_faulted(c, &f));
+	CHECK_EQ(f.vector, 13);
+	CHECK_EQ(f.error, 0);
+	CHECK_EQ(f.rip, cpu_code(c));
+	CHECK_EQ(cpu_get_msr(c, LSTAR, &value), 0);
+	CHECK_EQ(value, was);
+	return ev;
+}
+
+/* No kernel is known by an entry that its CPU has not taken, and nothing waits for one. */
+void lstar_not_canonical(void)
+{
+	uint64_t kernel;
+	unsigned n = 0;
+
+	protected_machine(2);
+	fill_pattern();
+	for (size_t i = 0; i < COUNT(no_addresses); i++)
+		for (int again = 0; again < 2;
+		     again++, n++) { /* the other one is asked about too */
+			struct rf_msg_event ev =
+				no_address(&vm.cpus[again], n, RF_EVENT_KERNEL, no_addresses[i]);
+
+			/* The monitor hears that it was not done. */
+			CHECK_EQ(monitor_outcome(n).id, ev.id);
+			CHECK_EQ(monitor_outcome(n).status, -EIO);
+			CHECK_EQ(monitor_board()->kernel, 0);
+			CHECK_EQ(monitor_seal(ev.id, both_regions, 2), -ESTALE);
+		}
+	kernel = kernel_starts(n);
+	CHECK_EQ(seal_both(kernel), 0);
+	kernel_goes_on(kernel);
+	CHECK_EQ(monitor_board()->kernel, kernel);
+	store_is_denied(&vm.cpus[0], SEALED + 8);
+	/* Let under the seal, by a monitor that observes: the CPU's to refuse as well. */
+	no_address(&vm.cpus[1], monitor_events(), RF_EVENT_MSR, no_addresses[0]);
+	CHECK_EQ(monitor_board()->kernel, kernel);
+	CHECK_EQ(monitor_board()->state, RF_VM_SEALED);
+	store_is_denied(&vm.cpus[0], SEALED + 8);
+}
+
+/* Sealed for such an entry, it stays sealed: each entry from then on is asked about. */
+void sealed_for_no_address(void)
+{
+	struct rf_msg_event ev;
+	struct cpu *c;
+	struct fault f;
+
+	protected_machine(1);
+	fill_pattern();
+	c = &vm.cpus[0];
+	CPU_START(c, g_lstar, .rcx = LSTAR, .rdx = no_addresses[0] >> 32);
+	ev = monitor_event(0, RF_EVENT_KERNEL);
+	CHECK_EQ(seal_both(ev.id), 0);
+	monitor_allow(ev.id);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
+	CHECK(cpu_faulted(c, &f));
+	CHECK_EQ(f.vector, 13);
+	CHECK_EQ(monitor_outcome(0).status, -EIO);
+	CHECK_EQ(monitor_board()->kernel, 0);
+	CHECK_EQ(monitor_board()->state, RF_VM_SEALED);
+	CHECK_EQ(monitor_seal(ev.id, both_regions, 2), -ESTALE);
+	store_is_denied(c, SEALED + 8);
+	monitor_set_judge(allow);
+	for (unsigned i = 0; i < 2; i++) {
+		CPU_DO(c, g_lstar, .rcx = LSTAR, .rax = (uint32_t)KERNEL_ENTRY,
+		       .rdx = KERNEL_ENTRY >> 32);
+		CHECK_EQ(monitor_events_of(RF_EVENT_MSR), i + 1);
+	}
+	CHECK_EQ(monitor_board()->kernel, 0);
+}
+
 /* A write that was refused must not make the true kernel's seal stale. */
 void kernel_id_survives_a_denied_write(void)
 {

@@ -233,3 +233,11 @@ void ends_the_vm(void (*body)(void), const char *said)
 	if (!strstr(text, "ringfence: the VM was ended") || !strstr(text, said))
 		FAIL("stderr: %s", text);
 }
+
+void compare_every(uint64_t kernel, uint32_t ms)
+{
+	struct rf_msg_traps m = { .kernel = kernel, .check_ms = ms };
+
+	rf_msg_init(&m.h, RF_MSG_TRAPS, 0);
+	CHECK_EQ(monitor_traps(&m), 0);
+}

@@ -46,6 +46,8 @@ extern struct kvm_regs before;
 void store_is_denied(struct cpu *c, uint64_t gpa);
 /* As VMLOAD has it, or a guest of the guest's: past every filter, and past the fence. */
 void guest_has_msr(struct cpu *c, uint32_t index, uint64_t value);
+/* The registers of that kernel's vCPUs are compared so often. */
+void compare_every(uint64_t kernel, uint32_t ms);
 /* Waits, up to some seconds, until the guest has changed the eight bytes there. */
 void await_change(uint64_t gpa, uint64_t from);
 /* The body in a process of its own, which must be ended by the fence with these words on stderr. */
@@ -55,6 +57,7 @@ typedef void scenario(void);
 /* fence_start.c */
 scenario hidden_memory;
 scenario not_asked, no_monitor, foreign_monitor, other_revision, refusing_monitor, second_vm;
+scenario lstar_not_canonical, sealed_for_no_address;
 scenario capabilities, lstar_allowed, lstar_denied, kernel_id_survives_a_denied_write;
 /* fence_pass.c */
 scenario vmm_msr_exits;
@@ -81,7 +84,7 @@ scenario text_poked, poke_rules, kexec_denied, kexec_let, kexec_keeps;
 scenario monitor_dies_before_verdict, monitor_restarts_sealed, stale_seals, reset_while_held;
 scenario reset_while_kernel_held;
 /* fence_pins.c */
-scenario pinned_sysenter;
+scenario pinned_sysenter, filter_denies_ours, filter_denies_the_kernel;
 scenario pinned_msr, pinned_bits, asked_msr, pin_rules, pins_beside_a_filter, reset_unpins;
 /* fence_cr.c */
 scenario cr_told_together;
@@ -92,6 +95,7 @@ scenario restored_waits, restored_beside_zero, restored_nobody, restored_in_smm,
 scenario restored_twice, resets_while_announced, kept_until_another, fifty_seals, alone_in_reset;
 scenario looks_like_reset, told_in_order;
 /* fence_device.c */
+scenario log_of_another_slot;
 scenario healed_by_command, healed_by_dirty_log, healed_when_stopped, heals_hide_traps, two_backends;
 /* fence_text.c */
 scenario denied_half_way;
@@ -108,11 +112,12 @@ scenario refused_ioctls, unknown_ioctls, unknown_capabilities, userfaultfd_refus
 scenario passed_ioctls;
 /* fence_combined.c */
 scenario pat_of_a_fresh_cpu;
-scenario neighbours_for_the_guest, store_runs_into_device, msrs_found_again;
+scenario msrs_found_again;
 scenario filter_denies_by_default, pin_without_room, efer_as_cpuid_has_it, all_made_again;
-scenario watch_races_seal, cut_under_load, lldt_of_a_process, tables_stored_into_sealed;
+scenario watch_races_seal, cut_under_load, lldt_of_a_process;
+/* fence_kinds.c */
+scenario neighbours_for_the_guest, store_runs_into_device, tables_stored_into_sealed;
 scenario frame_on_sealed_stack, push_on_sealed_stack;
-
 /* fence_woken.c */
 scenario woken_half_way, woken_without_control_bits, unsealed_through_resets, unplugged_cpu;
 

@@ -73,10 +73,18 @@ static int fence_seal(struct rf_backend *b, const struct rf_msg_seal *m, uint64_
 		return -ESTALE;
 	if (fake.info.state == RF_VM_SEALED)
 		return -EALREADY;
-	if (m->how == RF_SEAL_NOW && fake.kept && fake.info.kept_entry == LSTAR)
+	/* hv/life.c seal_rule() */
+	if (m->how == RF_SEAL_NOW && fake.kept)
 		return -EEXIST;
 	if (m->how == RF_SEAL_KEPT && !fake.kept)
 		return -ENOENT;
+	if (m->how == RF_SEAL_KEPT && fake.info.kept_entry != fake.posted_lstar)
+		return -EPERM;
+	for (uint32_t i = 0; m->how == RF_SEAL_KEPT && i < fake.kept_seal.count; i++) {
+		uint64_t at = fake.kept_seal.regions[i].gpa - IMAGE_GPA;
+
+		memcpy(fake.ram + at, fake.kept_ram + at, fake.kept_seal.regions[i].size);
+	}
 	fake.kept = false;
 	fake.info.kept_entry = 0;
 	fake.info.state = RF_VM_SEALED;
@@ -268,7 +276,7 @@ struct rf_msg_event fake_kernel_event(uint64_t lstar)
 	struct rf_msg_event ev = fake_event(RF_EVENT_KERNEL);
 
 	ev.msr.index = 0xc0000082;
-	ev.msr.value = lstar;
+	ev.msr.value = fake.posted_lstar = lstar;
 	return ev;
 }
 
@@ -322,6 +330,8 @@ void fake_reset(void)
 	ev.life.cause = RF_CAUSE_RESET;
 	if (fake.info.state == RF_VM_SEALED) {
 		fake.kept = true;
+		fake.kept_seal = fake.seal;
+		memcpy(fake.kept_ram, fake.ram, sizeof(fake.ram));
 		fake.info.kept_entry = fake.info.lstar;
 		memcpy(fake.info.kept_note, fake.watch.note, sizeof(fake.watch.note));
 	}

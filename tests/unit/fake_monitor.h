@@ -29,6 +29,8 @@
 #define GDT_AT UINT64_C(0x72000) /* of CPU 0; that of CPU 1 a page behind */
 #define TSS_GVA UINT64_C(0xfffffe0000003000)
 #define GDT_RO_GVA UINT64_C(0xfffffe0000001000)
+/* What the guest's kallsyms say of commit_creds, where a test has any there. */
+#define SYMBOL_AT (RODATA_AT + 0x800)
 #define LSTAR (IMAGE_GVA + 0x1080)
 #define SUSPEND 7
 #define RUNNING 3 /* the fake kernel's SYSTEM_RUNNING */
@@ -58,7 +60,9 @@ struct fake {
 	struct rf_msg_verdict verdict[LOG_MAX]; /* the last ones: index % LOG_MAX */
 
 	/* The kernel. */
-	int discover_err, textpatch_err;
+	int discover_err, image_err, textpatch_err;
+	bool has_symbol;     /* SYMBOL_AT holds where commit_creds is */
+	uint64_t patched_by; /* that, of the kernel that site tables were last read of */
 	bool no_types;
 	const char *banner;  /* NULL: its usual one */
 	uint64_t site;	     /* five bytes of text that it patches, 0 none */
@@ -103,7 +107,10 @@ struct fake {
 	int traps_err, mend_err;
 	unsigned int mends;
 	struct rf_msg_traps trapped;
-	bool kept; /* the fence has what was sealed before the reset */
+	bool kept;		      /* the fence has what was sealed before the reset */
+	uint8_t kept_ram[RAM_SIZE];   /* that, where it lay */
+	struct rf_msg_seal kept_seal; /* its regions */
+	uint64_t posted_lstar;	      /* the entry that the last KERNEL event announced */
 	struct rf_msg_heal heal;
 	struct rf_heal heals[RF_HEALS]; /* entry n in slot n % RF_HEALS */
 	uint64_t heals_head;

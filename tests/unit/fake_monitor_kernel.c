@@ -10,6 +10,7 @@
 
 struct rf_kernel {
 	struct rf_image image;
+	uint64_t symbol; /* SYMBOL_AT, as it was at discovery */
 };
 
 struct rf_textpatch {
@@ -44,6 +45,8 @@ static int discovered(rf_gva inside, const struct rf_paging *p, struct rf_kernel
 	}
 	*out = calloc(1, sizeof(**out));
 	(*out)->image = (struct rf_image){ rf_gva_of(IMAGE_GVA), rf_gpa_of(IMAGE_GPA), IMAGE_SIZE };
+	if (fake.has_symbol)
+		memcpy(&(*out)->symbol, fake.ram + SYMBOL_AT, sizeof((*out)->symbol));
 	fake.kernels++;
 	return 0;
 }
@@ -62,6 +65,8 @@ int rf_kernel_discover_image(const struct rf_memory *m, const struct rf_image *i
 	const struct rf_paging p = { .levels = levels };
 
 	fake.by_image++;
+	if (fake.image_err)
+		return fake.image_err;
 	if (image->base.v != IMAGE_GVA || image->gpa.v != IMAGE_GPA || image->size != IMAGE_SIZE)
 		return -EBADMSG;
 	return discovered(inside, &p, out, diag);
@@ -109,7 +114,9 @@ int rf_kernel_address(const struct rf_kernel *k, const char *name, rf_gva *out)
 			continue;
 		if (strcmp(symbols[i].name, name) || (fake.without && !strcmp(fake.without, name)))
 			continue;
-		*out = rf_gva_of(IMAGE_GVA + symbols[i].at);
+		*out = rf_gva_of(IMAGE_GVA + (k->symbol && !strcmp(name, "commit_creds")
+						      ? k->symbol
+						      : symbols[i].at));
 		return 0;
 	}
 	return -ENOENT;
@@ -306,6 +313,7 @@ int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 		return fake.textpatch_err;
 	}
 	*out = calloc(1, sizeof(**out));
+	fake.patched_by = k->symbol;
 	table->base = IMAGE_GVA;
 	fake.tables++;
 	return 0;

@@ -1,5 +1,5 @@
-UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_guestmem test_life test_life_model \
-	test_run test_handle test_exit test_verdicts test_dispatch \
+UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_guestmem test_life test_life_loads test_life_model \
+	test_run test_enforce test_handle test_exit test_verdicts test_dispatch \
 	test_let test_cpu test_vm test_stalled
 test_split_SRCS = tests/unit/test_split.c hv/split.c
 test_decode_SRCS = tests/unit/test_decode.c hv/vmx/decode.c
@@ -15,11 +15,14 @@ TEXT_SRCS = tests/unit/fake_vcpus.c hv/board.c hv/text.c hv/guestmem.c hv/memslo
 test_text_SRCS = tests/unit/test_text.c $(TEXT_SRCS)
 test_guestmem_SRCS = tests/unit/test_guestmem.c tests/unit/fake_vcpus.c hv/board.c hv/guestmem.c hv/memslots.c hv/split.c \
 	hv/seal.c
-test_life_SRCS = tests/unit/test_life.c hv/life.c hv/life_table.c hv/seal.c hv/watch.c $(TEXT_SRCS)
+LIFE_SRCS = tests/unit/fake_life.c hv/life.c hv/life_table.c hv/seal.c hv/watch.c $(TEXT_SRCS)
+test_life_SRCS = tests/unit/test_life.c $(LIFE_SRCS)
+test_life_loads_SRCS = tests/unit/test_life_loads.c $(LIFE_SRCS)
 # Each order of steps that the fence's threads, the VMM, the guest and the monitor can take.
 test_life_model_SRCS = tests/unit/test_life_model.c tests/unit/life_model.c tests/unit/life_state.c hv/life_table.c
 # What stands above the parts: all of them are made up in the test.
 test_run_SRCS = tests/unit/test_run.c hv/run.c
+test_enforce_SRCS = tests/unit/test_enforce.c hv/enforce.c
 test_handle_SRCS = tests/unit/test_handle.c hv/handle.c
 test_exit_SRCS = tests/unit/test_exit.c hv/vmx/exit.c hv/vmx/decode.c
 test_verdicts_SRCS = tests/unit/test_verdicts.c hv/vmx/enforce.c

@@ -1,4 +1,4 @@
-UNIT_TESTS += test_guest test_guest_late test_takeover test_judge test_judge_policy \
+UNIT_TESTS += test_guest test_guest_again test_guest_late test_takeover test_judge test_judge_policy \
 	test_judge_emulation test_judge_stores test_pins test_controls test_sweep test_patches test_tables test_measure \
 	test_status
 MONITOR_FAKES = tests/unit/fake_monitor.c tests/unit/fake_monitor_kernel.c cli/monitor/controls.c cli/monitor/guest.c \
@@ -7,6 +7,7 @@ MONITOR_FAKES = tests/unit/fake_monitor.c tests/unit/fake_monitor_kernel.c cli/m
 	introspection/descriptor.c introspection/gadget_decode.c hv/proto.c policy/audit.c \
 	policy/audit_tail.c policy/decide.c policy/jsonline.c policy/file.c policy/measurement.c policy/parse.c policy/patchlog.c $(PATCH_SRCS)
 test_guest_SRCS = tests/unit/test_guest.c $(MONITOR_FAKES)
+test_guest_again_SRCS = tests/unit/test_guest_again.c $(MONITOR_FAKES)
 test_guest_late_SRCS = tests/unit/test_guest_late.c $(MONITOR_FAKES)
 test_takeover_SRCS = tests/unit/test_takeover.c $(MONITOR_FAKES)
 test_judge_SRCS = tests/unit/test_judge.c $(MONITOR_FAKES)

@@ -34,7 +34,7 @@ static struct {
 	struct rf_pinned pin;
 	struct kvm_vcpu_events events;
 	struct rf_trap_site site;
-	bool pinned, offers, nested, smm, armed, step_more, undone;
+	bool pinned, offers, nested, smm, armed, step_more, undone, denies;
 	bool trap, poked, settled, due, tables, msr, stalled;
 	enum rf_next step;
 	int step_err;
@@ -79,7 +79,8 @@ uint64_t rf_life_known_entry(void)
 
 bool rf_msr_vmm_denies(uint32_t index)
 {
-	return false;
+	assert_int_equal(index, fake.exit.msr.index);
+	return fake.denies;
 }
 
 bool rf_msr_pinned(uint32_t index, struct rf_pinned *out)
@@ -371,6 +372,30 @@ static void pinned_msr(void **state)
 	assert_int_equal(area.msr.error, 1);
 }
 
+/* The VMM's filter denies it: nobody is asked and nothing let, whatever it is of ours and whatever
+ * is written. The VMM answers where it asked for that. */
+static void denied_by_the_vmm(void **state)
+{
+	static const enum rf_decoded ours[] = { RF_KERNEL_MSR, RF_PINNED_MSR };
+
+	for (int i = 0; i < 2; i++)
+		for (enum rf_life_entry entry = RF_ENTRY_KNOWN; entry <= RF_ENTRY_PINNED; entry++)
+			for (int exits = 0; exits < 2; exits++)
+				for (int nested = 0; nested < 2; nested++) {
+					anew(ours[i], RF_EXIT_WRMSR);
+					fake.denies = true;
+					fake.entry = entry;
+					fake.nested = nested;
+					fake.exit.msr.index = i ? 0xc0000081 : 0xc0000082;
+					fake.pin =
+						(struct rf_pinned){ 0xc0000081, RF_PIN_ASK, 0, 0 };
+					rf_vmm_asked.msr_exits = exits;
+					ends(exits ? RF_TO_VMM : RF_AGAIN, 0);
+					assert_int_equal(area.msr.error, 1);
+					assert_int_equal(fake.lets + fake.posted, 0);
+				}
+}
+
 /* --- what KVM cannot do ------------------------------------------------------------------------
  */
 
@@ -544,10 +569,15 @@ static void looks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(kernel_msr), cmocka_unit_test(pinned_msr),
-		cmocka_unit_test(unemulated), cmocka_unit_test(undelivered),
-		cmocka_unit_test(watched),    cmocka_unit_test(control_registers),
-		cmocka_unit_test(traps),      cmocka_unit_test(looks),
+		cmocka_unit_test(kernel_msr),
+		cmocka_unit_test(pinned_msr),
+		cmocka_unit_test(denied_by_the_vmm),
+		cmocka_unit_test(unemulated),
+		cmocka_unit_test(undelivered),
+		cmocka_unit_test(watched),
+		cmocka_unit_test(control_registers),
+		cmocka_unit_test(traps),
+		cmocka_unit_test(looks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,7 +57,15 @@ static struct {
 	struct rf_msg_event events[2000];
 	size_t sent, outcomes;
 	struct rf_msg_outcome outcome;
+	uint64_t order[2000]; /* the ids of both, as they came */
+	size_t packets;
 } sock;
+
+static const struct rf_msg_event *last(void)
+{
+	assert_true(sock.sent);
+	return &sock.events[sock.sent - 1];
+}
 
 int rf_channel_send(const void *msg, size_t size)
 {
@@ -71,13 +79,16 @@ int rf_channel_send(const void *msg, size_t size)
 		return -EAGAIN;
 	sock.room--;
 	if (h.type == RF_MSG_OUTCOME) {
+		assert_int_equal(size, sizeof(sock.outcome));
 		memcpy(&sock.outcome, msg, sizeof(sock.outcome));
+		sock.order[sock.packets++] = sock.outcome.id;
 		sock.outcomes++;
 		return 0;
 	}
 	assert_int_equal(h.type, RF_MSG_EVENT);
 	assert_true(sock.sent < sizeof(sock.events) / sizeof(sock.events[0]));
 	memcpy(&sock.events[sock.sent++], msg, sizeof(sock.events[0]));
+	sock.order[sock.packets++] = last()->id;
 	return 0;
 }
 
@@ -134,12 +145,6 @@ static void verdict(uint64_t id, uint32_t word)
 
 	rf_msg_init(&m.h, RF_MSG_VERDICT, 0);
 	rf_event_verdict(&m);
-}
-
-static const struct rf_msg_event *last(void)
-{
-	assert_true(sock.sent);
-	return &sock.events[sock.sent - 1];
 }
 
 /* --- asked ---------------------------------------------------------------------------------- */
@@ -381,6 +386,71 @@ static void full_socket(void **state)
 	}
 }
 
+/* What became of a verdict is told later, each in its turn: before what its vCPU asks next. */
+static void outcomes_wait_for_room(void **state)
+{
+	struct rf_vcpu *v = post(0, RF_EVENT_WRITE), *w = post(1, RF_EVENT_MSR);
+	uint64_t idv = v->wait.event.id, idw = w->wait.event.id, next;
+
+	verdict(idv, RF_VERDICT_DENY);
+	verdict(idw, RF_VERDICT_DENY);
+	assert_int_equal(rf_event_take(v) | rf_event_take(w), 0);
+	sock.room = 0;
+	rf_event_outcome(v, 0);
+	rf_event_tell(NULL, RF_EVENT_RELOADED, 0, 0);
+	rf_event_outcome(w, -EIO);
+	sock.room = SIZE_MAX; /* not before those */
+	next = post(0, RF_EVENT_WRITE)->wait.event.id;
+	assert_int_equal(sock.packets, 2);
+	sock.room = 1;
+	assert_true(rf_event_retry());
+	assert_int_equal(sock.outcomes, 1);
+	assert_int_equal(sock.outcome.id, idv);
+	assert_int_equal(sock.outcome.status, 0);
+	retried(1);
+	assert_int_equal(sock.outcomes, 2);
+	assert_int_equal(sock.outcome.id, idw);
+	assert_int_equal(sock.outcome.status, -EIO);
+	assert_int_equal(sock.packets, 6);
+	assert_int_equal(sock.order[2], idv);
+	assert_int_equal(sock.events[2].kind, RF_EVENT_RELOADED);
+	assert_int_equal(sock.order[4], idw);
+	assert_int_equal(sock.order[5], next);
+	assert_false(rf_event_retry());
+	assert_int_equal(sock.packets, 6); /* each once */
+	assert_int_equal(file.board.counters[RF_COUNT_UNTOLD], 0);
+}
+
+/* A guest has outcomes made: however many, they keep no reset out, and what is lost is counted. */
+static void more_outcomes_than_room(void **state)
+{
+	uint64_t first;
+	unsigned kept, lost = 7;
+
+	sock.err = -ENOTCONN;
+	rf_vcpus[0].wait.event.id = 5000;
+	for (kept = 0; !file.board.counters[RF_COUNT_UNTOLD]; kept++) {
+		rf_event_outcome(&rf_vcpus[0], 0);
+		rf_vcpus[0].wait.event.id++;
+		assert_true(kept < 1000);
+	}
+	kept--;
+	assert_true(kept >= 16);
+	while (--lost)
+		rf_event_outcome(&rf_vcpus[0], 0);
+	assert_int_equal(file.board.counters[RF_COUNT_UNTOLD], 7);
+	first = rf_event_next();
+	for (unsigned i = 0; i < 64; i++)
+		rf_event_tell(NULL, RF_EVENT_RESET, RF_CAUSE_RESET, i);
+	assert_int_equal(file.board.counters[RF_COUNT_UNTOLD], 7);
+	sock.err = 0;
+	rf_event_connected(); /* the next monitor has the same log */
+	assert_int_equal(sock.outcomes, kept);
+	assert_int_equal(sock.sent, 64);
+	for (unsigned i = 0; i < kept + 64; i++)
+		assert_int_equal(sock.order[i], i < kept ? 5000 + i : first + i - kept);
+}
+
 /* One that was dropped before it was sent is not sent. */
 static void dropped_unsent(void **state)
 {
@@ -595,6 +665,8 @@ int main(void)
 		T(two_at_once),
 		T(outcomes),
 		T(full_socket),
+		T(outcomes_wait_for_room),
+		T(more_outcomes_than_room),
 		T(dropped_unsent),
 		T(nobody_is_there),
 		T(another_monitor),

@@ -93,9 +93,9 @@ static void not_watched(void **state)
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		fake.watch_err = errors[i];
 		assert_int_equal(kernel_comes(), RF_VERDICT_KILL);
-		/* A reset came between: nothing is ended. */
 		assert_string_equal(fake_text(fake_line(0), "outcome"),
-				    errors[i] == -ESTALE ? "found" : "the VM is ended");
+				    errors[i] == -ESTALE ? "a command came too late"
+							 : "the VM is ended");
 	}
 	assert_int_equal(fake.seals, 0);
 }
@@ -212,7 +212,8 @@ static void seal_fails(void **state)
 		fake.seal_err = errors[i];
 		assert_int_equal(kernel_runs(), RF_VERDICT_KILL);
 		assert_string_equal(fake_text(fake_line(0), "outcome"),
-				    errors[i] == -ESTALE ? "found" : "the VM is ended");
+				    errors[i] == -ESTALE ? "a command came too late"
+							 : "the VM is ended");
 		assert_int_equal(guest.regions_count, 0);
 	}
 }
@@ -420,117 +421,6 @@ static void unsealed(void **state)
 	assert_int_not_equal(rf_guest_event(&guest, &ev), 0);
 }
 
-/* --- the same kernel again --- */
-
-/* Booted anew: its text, as it shows itself, is what it was the first time. */
-static void booted_anew(void **state)
-{
-	uint8_t note[32];
-
-	fake_sealed();
-	assert_int_equal(fake.seal.how, RF_SEAL_NOW);
-	memcpy(note, fake.watch.note, sizeof(note));
-	fake_reset();
-	fake_sealed();
-	assert_int_equal(fake.seals, 2);
-	assert_int_equal(fake.seal.how, RF_SEAL_FRESH);
-	assert_memory_equal(fake.watch.note, note, sizeof(note));
-	assert_regions_known();
-	/* And again, whichever entry the kept one had. */
-	fake_reset();
-	fake.info.kept_entry = LSTAR + 0x1000;
-	fake_sealed();
-	assert_int_equal(fake.seal.how, RF_SEAL_FRESH);
-}
-
-/* It goes on: sealed at once with what it had, whatever it says of itself. */
-static void goes_on(uint32_t state_word)
-{
-	struct rf_msg_event ev;
-
-	fake_sealed();
-	fake_reset();
-	memcpy(fake.ram + STATE_AT, &state_word, sizeof(state_word));
-	fake.state_runs = state_word == RUNNING;
-	fake.ram[0x80] ^= 0xff; /* patched since it was booted, or by an attacker now */
-	ev = fake_kernel_event(LSTAR);
-	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
-	assert_int_equal(fake.seals, 2);
-	assert_int_equal(fake.seal.how, RF_SEAL_KEPT);
-	assert_int_equal(fake.seal.kernel, ev.id);
-	assert_int_equal(fake.watches, 1); /* not again */
-	assert_int_equal(fake.pins, 2);
-	assert_int_equal(fake_count("outcome", "sealed again, with the bytes it had"), 2);
-	assert_regions_known();
-	assert_non_null(strstr(fake_notified(), "sealed\n"));
-}
-
-static void woken_up(void **state)
-{
-	goes_on(SUSPEND);
-}
-
-static void handed_back_by_firmware(void **state)
-{
-	goes_on(RUNNING);
-}
-
-static void goes_on_and_says_it_boots(void **state)
-{
-	goes_on(0);
-}
-
-/* No note: a monitor of another time did not leave one. It is not taken for a new boot. */
-static void without_a_note(void **state)
-{
-	struct rf_msg_event ev;
-
-	fake_sealed();
-	fake_reset();
-	memset(fake.info.kept_note, 0, sizeof(fake.info.kept_note));
-	ev = fake_kernel_event(LSTAR);
-	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
-	assert_int_equal(fake.seal.how, RF_SEAL_KEPT);
-	assert_int_equal(fake.info.state, RF_VM_SEALED);
-}
-
-/* Nothing is kept of these regions: it is watched like any other kernel. */
-static void woken_up_elsewhere(void **state)
-{
-	struct rf_msg_event ev;
-
-	fake_sealed();
-	fake_reset();
-	fake.kept = false;
-	fake.ram[0x80] ^= 0xff;
-	ev = fake_kernel_event(LSTAR);
-	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
-	assert_int_equal(fake.seals, 2); /* tried */
-	assert_int_equal(fake.seal.how, RF_SEAL_KEPT);
-	assert_int_equal(fake.watches, 2);
-	ev = fake_event(RF_EVENT_WATCH);
-	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
-	assert_int_equal(fake.seals, 3);
-	assert_int_equal(fake.seal.how, RF_SEAL_NOW);
-}
-
-/* What is kept cannot be sealed again: such a kernel is not let on without. */
-static void not_sealed_again(void **state)
-{
-	static const int errors[] = { -EINVAL, -ENOMEM, -ESTALE, -ETIMEDOUT };
-	struct rf_msg_event ev;
-
-	fake_sealed();
-	fake_reset();
-	fake.ram[0x80] ^= 0xff;
-	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-		fake.seal_err = errors[i];
-		ev = fake_kernel_event(LSTAR);
-		assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
-		assert_int_equal(fake.watches, 1);
-	}
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -560,13 +450,6 @@ int main(void)
 		T(loaded_again),
 		T(halted),
 		T(unsealed),
-		T(booted_anew),
-		T(woken_up),
-		T(handed_back_by_firmware),
-		T(without_a_note),
-		T(goes_on_and_says_it_boots),
-		T(woken_up_elsewhere),
-		T(not_sealed_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -461,6 +461,10 @@ static void healed_before_it_is_read(void **state)
 	b[5]++;
 	assert_int_equal(dirty(0), 0);
 	assert_int_equal(b[5], (uint8_t)(was + 1)); /* asked about the other one */
+	/* The same number in another address space (SMM's) is another slot, over other memory. */
+	assert_int_equal(slot(1 | 1 << 16, LOG, A_GPA, SIZE, a), 0);
+	dirty(1 | 1 << 16);
+	assert_int_equal(b[5], (uint8_t)(was + 1));
 	assert_int_equal(dirty(1), 1u << 0);
 	assert_int_equal(b[5], was);
 	/* Not where what differs is a load that nobody has judged yet. */

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hv/vmx/let.c: an MSR write that is let be ends as a guest's own would have, on a made-up CPU. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include <cmocka.h>
 
 #include "hv/vmx/cpu.h"
+#include "hv/vmx/decode.h"
 #include "hv/vmx/msr.h"
 
 #define APICBASE 0x1bu
@@ -20,17 +23,42 @@
 static struct kvm_run area;
 static struct rf_vcpu vcpu = { .fd = 7, .run = &area };
 static struct {
-	uint64_t base, control, events, messages;
+	uint64_t base, efer, cr0, control, events, messages;
 	bool refuses, unreadable;
+	bool no_sregs;
 	unsigned sets, completed;
 } cpu;
 
+long syscall(long number, ...)
+{
+	unsigned long request;
+	struct kvm_sregs *s;
+	va_list ap;
+	int fd;
+
+	va_start(ap, number);
+	fd = va_arg(ap, int);
+	request = va_arg(ap, unsigned long);
+	s = va_arg(ap, void *);
+	va_end(ap);
+	assert_int_equal(number, SYS_ioctl);
+	assert_int_equal(fd, vcpu.fd);
+	assert_int_equal(request, KVM_GET_SREGS);
+	if (cpu.no_sregs) {
+		errno = EIO;
+		return -1;
+	}
+	*s = (struct kvm_sregs){ .cr0 = cpu.cr0, .efer = cpu.efer };
+	return 0;
+}
+
 int rf_cpu_get_msr(struct rf_vcpu *v, uint32_t index, uint64_t *value)
 {
-	*value = index == APICBASE   ? cpu.base
-		 : index == SCONTROL ? cpu.control
-		 : index == SIEFP    ? cpu.events
-				     : cpu.messages;
+	*value = index == APICBASE	? cpu.base
+		 : index == RF_MSR_EFER ? cpu.efer
+		 : index == SCONTROL	? cpu.control
+		 : index == SIEFP	? cpu.events
+					: cpu.messages;
 	return cpu.unreadable ? -EIO : 0;
 }
 
@@ -96,6 +124,37 @@ static void modes(void **state)
 	cpu.unreadable = false;
 }
 
+/* APM vol. 2 14.6: LME changes with paging off, alone; what else changes with it is no matter. */
+static void long_mode(void **state)
+{
+	const uint64_t sce = 1, lme = 1u << 8, lma = 1u << 10, nxe = 1u << 11, pg = 1u << 31;
+
+	for (int paging = 0; paging < 2; paging++)
+		for (int from = 0; from < 2; from++)
+			for (int to = 0; to < 2; to++)
+				for (int rest = 0; rest < 4; rest++) {
+					cpu.cr0 = 0x33 | (paging ? pg : 0);
+					cpu.efer = (from ? lme | lma : 0) | (rest & 1 ? nxe : 0);
+					assert_int_equal(let(RF_MSR_EFER,
+							     (to ? lme | lma : 0) |
+								     (rest & 2 ? nxe | sce : 0)),
+							 from == to || !paging);
+					/* The rule is EFER's. */
+					assert_true(let(0x10, to ? lme : 0));
+				}
+	/* Not known to be off, it is taken to be on; not known to change, to do so. */
+	cpu.cr0 = 0x33;
+	cpu.efer = lme;
+	cpu.no_sregs = true;
+	assert_true(let(RF_MSR_EFER, lme | nxe));
+	assert_false(let(RF_MSR_EFER, nxe));
+	cpu.no_sregs = false;
+	assert_true(let(RF_MSR_EFER, nxe));
+	cpu.unreadable = true;
+	assert_false(let(RF_MSR_EFER, lme));
+	cpu.unreadable = false;
+}
+
 static void refused(void **state)
 {
 	cpu.refuses = true;
@@ -133,8 +192,8 @@ static void synic(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(modes), cmocka_unit_test(refused),
-					    cmocka_unit_test(synic) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(modes), cmocka_unit_test(long_mode),
+					    cmocka_unit_test(refused), cmocka_unit_test(synic) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -334,6 +334,41 @@ static void a_deaf_monitor(void **state)
 	assert_int_equal(file.board.counters[RF_COUNT_UNTOLD], 0);
 }
 
+/* Nor is it lost what became of its verdicts. */
+static void outcomes_are_heard_late(void **state)
+{
+	enum { OUTCOMES = 9 };
+	unsigned events = 0, outcomes = 0;
+
+	for (uint32_t i = 0; i < VCPUS; i++)
+		post(i, RF_EVENT_WRITE);
+	assert_false(rf_vcpus[VCPUS - 1].wait.sent);
+	for (uint32_t i = 0; i < OUTCOMES; i++)
+		rf_event_outcome(&rf_vcpus[i], i % 2 ? -EIO : 0);
+	while (events < VCPUS || outcomes < OUTCOMES) {
+		uint8_t packet[RF_MSG_MAX + 1];
+		struct rf_msg_outcome o;
+		struct rf_msg h;
+
+		assert_true(peer_receive(packet) > 0);
+		memcpy(&h, packet, sizeof(h));
+		if (h.type == RF_MSG_EVENT) {
+			events++;
+			continue;
+		}
+		assert_int_equal(h.type, RF_MSG_OUTCOME);
+		memcpy(&o, packet, sizeof(o));
+		assert_true(outcomes < OUTCOMES);
+		assert_int_equal(o.id, rf_vcpus[outcomes].wait.event.id);
+		assert_int_equal(o.status, outcomes % 2 ? -EIO : 0);
+		outcomes++;
+	}
+	assert_true(peer_hears_nothing(30));
+	assert_int_equal(file.board.counters[RF_COUNT_UNTOLD], 0);
+	for (uint32_t i = 0; i < VCPUS; i++)
+		rf_event_drop(&rf_vcpus[i]);
+}
+
 /* A command to a socket that is full is answered when there is room. */
 static void answered_late(void **state)
 {
@@ -472,6 +507,7 @@ int main(void)
 		cmocka_unit_test(commands_are_answered),
 		cmocka_unit_test(ticks),
 		cmocka_unit_test(a_deaf_monitor),
+		cmocka_unit_test(outcomes_are_heard_late),
 		cmocka_unit_test(answered_late),
 		cmocka_unit_test(nonsense_ends_the_connection),
 		cmocka_unit_test(hello_says_where_it_stands),

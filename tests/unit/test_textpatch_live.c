@@ -676,6 +676,37 @@ static void no_types(void **state)
 	assert_int_equal(sweep(f), 0);
 }
 
+/*
+ * One symbol is enough: whoever says where ftrace_call is says what may call module code. So
+ * symbols are read out of sealed memory (cli/monitor/guest.c take_over()), and tables are made of
+ * those.
+ */
+static void forged_symbol(void **state)
+{
+	struct patched *f = *state;
+	const uint64_t victim = FUNC(3) + 8; /* a call inside a function */
+	uint64_t own = 0;
+	uint8_t call[5];
+
+	patched_rel32(call, 0xe8, victim, FUNC(7)); /* as compiled */
+	fake_write(&f->g, victim, call, sizeof(call));
+	for (size_t i = 0; i < f->g.k.count; i++)
+		if (!strcmp(f->g.k.syms[i].name, "ftrace_call"))
+			own = f->g.k.syms[i].addr.v;
+	assert_true(own);
+	fake_put64(&f->g, FUNC_VAR, TRAMPOLINE); /* ftrace_trace_function: plain data */
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_call(f, victim, 0xe8, TRAMPOLINE), RF_PATCH_NOT_A_SITE);
+	set_symbol(f, "ftrace_call", victim);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_call(f, victim, 0xe8, TRAMPOLINE), RF_PATCH_DONE);
+	/* Made again of the true ones, the table has nothing of that left. */
+	set_symbol(f, "ftrace_call", own);
+	fake_write(&f->g, victim, call, sizeof(call));
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_call(f, victim, 0xe8, TRAMPOLINE), RF_PATCH_NOT_A_SITE);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, patched_setup, patched_teardown)
 
 int main(void)
@@ -707,6 +738,7 @@ int main(void)
 		T(second_cpu),
 		T(no_second_cpu),
 		T(no_types),
+		T(forged_symbol),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,7 +130,8 @@ static void msr_writes(void **state)
 	assert_int_equal(area.msr.error, 1);
 }
 
-/* A kernel is known by its entry: one that the CPU has not taken is none's. */
+/* A kernel is known by its entry: one that the CPU has not taken is none's, and the guest gets #GP.
+ */
 static void entries(void **state)
 {
 	anew(RF_EVENT_KERNEL, RF_VERDICT_ALLOW);
@@ -139,6 +140,9 @@ static void entries(void **state)
 	anew(RF_EVENT_KERNEL, RF_VERDICT_ALLOW);
 	fake.refuses = true;
 	assert_int_equal(rf_arch_answer_entry(&vcpu, true), -EIO);
+	assert_int_equal(area.exit_reason, EXIT);
+	assert_int_equal(area.msr.error, 1);
+	assert_int_equal(vcpu.wait.saved.reason, 0); /* KVM reads it when the vCPU goes on */
 	anew(RF_EVENT_KERNEL, RF_VERDICT_DENY);
 	assert_int_equal(rf_arch_answer_entry(&vcpu, false), 0);
 	assert_int_equal(fake.lets, 0);
