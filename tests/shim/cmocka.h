@@ -30,7 +30,7 @@ struct CMUnitTest {
 static jmp_buf rf_shim_skipped;
 
 __attribute__((format(printf, 3, 4), noreturn, unused)) static void
-rf_shim_fail(const char *file, int line, const char *format, ...)
+rf_shim_fail(const char *where, int line, const char *format, ...)
 {
 	va_list ap;
 
@@ -38,7 +38,7 @@ rf_shim_fail(const char *file, int line, const char *format, ...)
 	va_start(ap, format);
 	vfprintf(stderr, format, ap);
 	va_end(ap);
-	fprintf(stderr, "\n%s:%d: error: Failure!\n", file, line);
+	fprintf(stderr, "\n%s:%d: error: Failure!\n", where, line);
 	exit(1);
 }
 
@@ -85,12 +85,12 @@ rf_shim_fail(const char *file, int line, const char *format, ...)
 	rf_shim_assert(memcmp(a, b, n), "%s and %s are the same for %s bytes", #a, #b, #n)
 
 static inline int rf_shim_run(const struct CMUnitTest *tests, size_t count,
-			      int (*setup)(void **state), int (*teardown)(void **state))
+			      int (*before)(void **state), int (*after)(void **state))
 {
 	static void *group, *state;
 	static size_t i, skipped;
 
-	rf_shim_assert(!setup || !setup(&group), "the group's setup");
+	rf_shim_assert(!before || !before(&group), "the group's setup");
 	for (i = 0; i < count; i++) {
 		printf("[ RUN      ] %s\n", tests[i].name);
 		fflush(stdout);
@@ -105,7 +105,7 @@ static inline int rf_shim_run(const struct CMUnitTest *tests, size_t count,
 		}
 		rf_shim_assert(!tests[i].teardown || !tests[i].teardown(&state), "teardown");
 	}
-	rf_shim_assert(!teardown || !teardown(&group), "the group's teardown");
+	rf_shim_assert(!after || !after(&group), "the group's teardown");
 	printf("[  PASSED  ] %zu test(s).\n", count - skipped);
 	if (skipped)
 		printf("[  SKIPPED ] %zu test(s), listed above.\n", skipped);
