@@ -6,13 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/output.h"
 #include "cli/run.h"
+#include "policy/file.h"
 #include "policy/measurement.h"
 #include "policy/policy.h"
 
@@ -21,30 +22,13 @@
 /* What is more than max is told by one byte more. */
 static int copy(const char *path, size_t max, int memfd)
 {
-	char buf[4096];
-	size_t total = 0;
-	struct stat st;
-	ssize_t n;
-	int fd, err = 0;
+	char *buf = malloc(max + 1);
+	size_t len;
+	int err = buf ? rf_file_read(path, buf, max + 1, &len) : -ENOMEM;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
-		err = -errno;
-	else if (!S_ISREG(st.st_mode))
-		err = -EINVAL;
-	while (!err && total <= max) {
-		n = read(fd, buf, sizeof(buf));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 || (n > 0 && write(memfd, buf, (size_t)n) != n))
-			err = -errno;
-		if (n <= 0)
-			break;
-		total += (size_t)n;
-	}
-	close(fd);
+	if (!err && write(memfd, buf, len) != (ssize_t)len)
+		err = -ENOSPC; /* a memfd takes all or has no room */
+	free(buf);
 	return err;
 }
 
