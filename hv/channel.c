@@ -22,6 +22,19 @@ static int sock = -1; /* guarded by lock; -1: no monitor */
 static int board_fd = -1;
 static const struct rf_channel_handlers *handlers;
 
+/* Whoever comes up takes its time, or never answers; the fence's own clock goes on meanwhile. */
+static int await_welcome(int fd, uint8_t *packet, size_t size, int *table_fd)
+{
+	const int step = (int)handlers->tick_ms();
+	int err = -EAGAIN;
+
+	for (int ms = 0; ms < 10000 && err == -EAGAIN; ms += step) {
+		err = rf_msg_receive(fd, step, packet, size, table_fd);
+		handlers->tick();
+	}
+	return err;
+}
+
 static int connect_monitor(const char **why)
 {
 	uint8_t packet[RF_MSG_MAX + 1];
@@ -43,7 +56,7 @@ static int connect_monitor(const char **why)
 	if (rf_msg_send(fd, &hello, sizeof(hello), board_fd))
 		goto fail_errno;
 	*why = "the monitor did not answer within 10 seconds";
-	err = rf_msg_receive(fd, 10000, packet, sizeof(packet), &table_fd);
+	err = await_welcome(fd, packet, sizeof(packet), &table_fd);
 	if (err == -EPROTONOSUPPORT)
 		*why = "the monitor is of another revision than the fence: install both from one "
 		       "release";

@@ -232,6 +232,7 @@ static int set_signal_mask(struct rf_vcpu *v, const struct kvm_signal_mask *mask
 
 static int vcpu_ioctl(struct rf_vcpu *v, unsigned long request, void *arg)
 {
+	bool loads;
 	int err;
 
 	switch (request) {
@@ -249,9 +250,14 @@ static int vcpu_ioctl(struct rf_vcpu *v, unsigned long request, void *arg)
 	 * registers for an exit's sake does not. */
 	if (rf_arch_saves(request) && !v->exited && !rf_life_holds_load())
 		rf_guestmem_heal_stopped();
-	if (rf_arch_loads(v, request, arg))
+	loads = rf_arch_loads(v, request, arg);
+	if (loads)
 		rf_life_loaded(v);
-	return rf_kvm(v->fd, request, arg);
+	err = rf_kvm(v->fd, request, arg);
+	/* Who looked in between saw what was there before. */
+	if (loads)
+		rf_life_loaded(v);
+	return err;
 }
 
 /* --- all of it ------------------------------------------------------------ */

@@ -34,7 +34,6 @@ enum concern {
 	LOADED = 1 << 0,   /* the VMM has loaded something: to be looked at */
 	AWAITING = 1 << 1, /* what arrived is not announced and answered yet */
 	HALTED = 1 << 2,   /* none runs */
-	OVERDUE = 1 << 3,  /* is one of a kernel that runs unsealed for too long? */
 };
 static atomic_uint concerns;
 
@@ -79,10 +78,8 @@ static void enter_state(enum rf_vm_state state)
 
 	if (anew || !life.unsealed_ns)
 		life.unsealed_ns = rf_monotonic_ns();
-	if (anew || state == RF_VM_SEALED) {
+	if (anew || state == RF_VM_SEALED)
 		life.not_due = !anew;
-		concern(OVERDUE, false);
-	}
 	concern(HALTED, state == RF_VM_HALTED);
 	atomic_store(&life.state, state);
 	rf_board_begin();
@@ -193,14 +190,15 @@ static uint64_t entry_of(uint64_t kernel)
 static int seal_rule(const struct rf_msg_seal *m)
 {
 	/* All of memory is the VMM's own when it has loaded a running guest: nothing goes on. */
-	bool kept = rf_board->kept_entry && !concerned(AWAITING) &&
-		    rf_seal_is_kept(m->regions, m->count);
+	bool keeps = rf_board->kept_entry && !concerned(AWAITING);
+	bool kept = keeps && rf_seal_is_kept(m->regions, m->count);
 
 	if (rf_life_step(life.state, RF_LIFE_SEAL).action != RF_LIFE_ARM)
 		return -EALREADY;
 	switch (m->how) {
 	case RF_SEAL_NOW:
-		return kept ? -EEXIST : 0;
+		/* Bounds are what the guest says, while nothing is sealed. */
+		return kept ? -EEXIST : keeps && rf_seal_lies_there() ? -EPERM : 0;
 	case RF_SEAL_KEPT:
 		/* The entry is what whoever wakes the kernel up says. */
 		return !kept ? -ENOENT : entry_of(m->kernel) == rf_board->kept_entry ? 0 : -EPERM;
@@ -279,44 +277,44 @@ int rf_life_command(const union rf_command *m, uint64_t *ns)
 
 /* --- unsealed for too long --------------------------------------------------------- */
 
+/* With the lock held. */
+static bool too_long_unsealed(void)
+{
+	/* What the VMM loads is held until it is answered for. */
+	return life.rules.unsealed_ms && !life.not_due && !concerned(LOADED | AWAITING) &&
+	       life.state != RF_VM_SEALED && life.state != RF_VM_HALTED &&
+	       rf_monotonic_ns() - life.unsealed_ns > life.rules.unsealed_ms * UINT64_C(1000000);
+}
+
 void rf_life_tick(void)
 {
-	bool due = false;
+	bool due;
 
 	pthread_mutex_lock(&rf_vm.lock);
 	/* What the VMM has loaded is held until it is answered for, and has run for no time at all.
 	 */
 	if (!life.unsealed_ns || concerned(AWAITING))
 		life.unsealed_ns = rf_monotonic_ns();
-	if (life.rules.unsealed_ms && !life.not_due && life.state != RF_VM_SEALED &&
-	    life.state != RF_VM_HALTED) {
-		due = rf_monotonic_ns() - life.unsealed_ns >
-		      life.rules.unsealed_ms * UINT64_C(1000000);
-		if (due)
-			concern(OVERDUE, true);
-	}
+	due = too_long_unsealed();
 	pthread_mutex_unlock(&rf_vm.lock);
 	if (!due)
 		return;
-	RF_EACH_VCPU(v)
+	/* Each looks at itself: what one of them is says nothing of the others. */
+	RF_EACH_VCPU(v) {
+		atomic_store(&v->overdue, true);
 		if (atomic_load(&v->phase) == RF_IN)
 			rf_gate_kick(v);
+	}
 }
 
 bool rf_life_overdue(struct rf_vcpu *v)
 {
-	struct rf_cpu_state s;
-
-	if (!concerned(OVERDUE))
-		return false;
 	RF_LOCKED();
-	if (!concerned(OVERDUE))
+	atomic_store(&v->overdue, false);
+	if (!too_long_unsealed())
 		return false;
-	s = rf_arch_state(v);
 	/* A vCPU that is none of a kernel's is looked at again at the next tick. */
-	life.not_due = s.paging;
-	concern(OVERDUE, false);
-	return s.paging;
+	return life.not_due = rf_arch_state(v).paging;
 }
 
 /* --- the VMM's loads --------------------------------------------------------------- */
@@ -380,19 +378,18 @@ static void release(const struct rf_vcpu *first)
 /* What the VMM made of the guest, told by what KVM holds for all vCPUs; RF_LIFE_EVENTS: nothing. */
 static enum rf_life_event what_was_loaded(bool *announces)
 {
-	bool anew = atomic_load(&rf_vcpus[0].loaded), runs = false, known = false;
+	bool anew = rf_vcpus[0].by_vmm, runs = false, known = false;
 
 	*announces = false;
 	RF_EACH_VCPU(v) {
-		bool by_vmm = atomic_load(&v->loaded);
 		struct rf_cpu_state s;
 
-		if (!by_vmm && atomic_load(&v->parked))
+		if (!v->by_vmm && atomic_load(&v->parked))
 			continue;
 		s = rf_arch_state(v);
 		/* A guest can leave long mode, and make its entry 0: that it did is no reset. */
-		anew &= s.class == RF_CPU_RESET || (s.class == RF_CPU_OTHER && by_vmm);
-		runs |= by_vmm && (s.class == RF_CPU_KERNEL || s.class == RF_CPU_NESTED);
+		anew &= s.class == RF_CPU_RESET || (s.class == RF_CPU_OTHER && v->by_vmm);
+		runs |= v->by_vmm && (s.class == RF_CPU_KERNEL || s.class == RF_CPU_NESTED);
 		if (s.class != RF_CPU_KERNEL || !s.entry)
 			continue;
 		*announces = true;
@@ -461,12 +458,17 @@ void rf_life_settle(void (*drop)(struct rf_vcpu *v),
 	if (!concerned(LOADED))
 		return;
 	rf_gate_close();
+	/* What comes from here on, by a thread of the VMM's that asks for no lock, is looked at
+	 * next. */
+	concern(LOADED, false);
+	RF_EACH_VCPU(v)
+		v->by_vmm = atomic_exchange(&v->loaded, false);
 	event = what_was_loaded(&announces);
 	if (event != RF_LIFE_EVENTS)
 		take_load(event, announces, out);
 	released = event == RF_LIFE_RESET || event == RF_LIFE_ARRIVED;
 	RF_EACH_VCPU(v) {
-		if (!atomic_load(&v->loaded) && !released)
+		if (!v->by_vmm && !released)
 			continue;
 		make_moot(v, drop);
 		/* Its announcement went: another one's, and no command is for it. */
@@ -474,11 +476,9 @@ void rf_life_settle(void (*drop)(struct rf_vcpu *v),
 			life.announcer = NULL;
 		if (life.announced == v->wait.event.id)
 			life.announced = 0;
-		atomic_store(&v->loaded, false);
 	}
 	if (event != RF_LIFE_EVENTS)
 		tell(out);
-	concern(LOADED, false);
 	rf_gate_open();
 }
 

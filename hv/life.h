@@ -51,7 +51,8 @@ int rf_life_command(const union rf_command *m, uint64_t *ns);
 
 /* By the channel's thread: gets vCPUs out when a kernel may have run unsealed for too long. */
 void rf_life_tick(void);
-/* By a vCPU's thread: is it one of such a kernel, and the first to say so? */
+/* By a vCPU's thread that is to look, v->overdue: is it one of such a kernel, and the first to say
+ * so? */
 bool rf_life_overdue(struct rf_vcpu *v);
 
 /* --- the VMM's loads --------------------------------------------------------------- */

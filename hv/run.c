@@ -137,9 +137,9 @@ int rf_vcpu_run(struct rf_vcpu *v)
 		enum rf_next next = RF_AGAIN;
 		int err = 0;
 
+		if (atomic_load(&v->overdue) && rf_life_overdue(v))
+			rf_event_tell(v, RF_EVENT_UNSEALED, 0, 0);
 		if (rf_life_unsettled()) {
-			if (rf_life_overdue(v))
-				rf_event_tell(v, RF_EVENT_UNSEALED, 0, 0);
 			next = may_run(v, &err);
 			if (next == RF_RESET)
 				continue;

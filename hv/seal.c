@@ -66,6 +66,22 @@ void rf_seal_forget(void)
 	}
 }
 
+bool rf_seal_lies_there(void)
+{
+	uint64_t same = 0, all = 0;
+	uint8_t below[RF_PAGE_SIZE];
+
+	for (uint32_t n = 0; n < nr_kept; n++)
+		for (uint64_t at = 0; at < kept[n].gpa.size; at += RF_PAGE_SIZE) {
+			if (rf_guestmem_below(&kept[n], at, below, RF_PAGE_SIZE))
+				continue;
+			for (uint32_t i = 0; i < RF_PAGE_SIZE; i++)
+				same += below[i] == kept[n].copy[at + i];
+			all += RF_PAGE_SIZE;
+		}
+	return same > all / 2;
+}
+
 bool rf_seal_is_kept(const struct rf_region *r, uint32_t count)
 {
 	if (!count || nr_kept != count)

@@ -22,6 +22,11 @@ int rf_seal_install(const struct rf_region *regions, uint32_t count, bool kept, 
 void rf_seal_release(void);
 /* Are these regions, at these addresses, the ones that are kept? */
 bool rf_seal_is_kept(const struct rf_region *regions, uint32_t count);
+/*
+ * Is most of what is kept still where it was? Then that kernel is there, whatever bounds it is said
+ * to have: of another one hardly a byte in ten is the same.
+ */
+bool rf_seal_lies_there(void);
 /* Nothing is kept any more. */
 void rf_seal_forget(void);
 

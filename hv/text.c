@@ -276,38 +276,47 @@ int rf_text_restore(uint64_t flight)
 
 /* --- adopted --------------------------------------------------------------- */
 
-/* The site that holds `at` lies below the seal as the table may leave it. */
+/* The site that holds `at` lies below the seal as the table may leave it: these bytes, read once,
+ * as a device may be writing there. */
 static bool at_rest_below(const struct rf_overlay *o, uint32_t at, struct rf_patch_site *site,
-			  struct rf_shape *shape)
+			  struct rf_shape *shape, uint8_t below[RF_SITE_MAX_LEN])
 {
-	uint8_t below[RF_SITE_MAX_LEN];
-
 	return table_is_for(o) && rf_patch_find(table, at, site, shape) &&
 	       !rf_guestmem_below(o, site->at, below, shape->len) &&
 	       rf_patch_at_rest(table, site, shape, below);
 }
 
-/* One page; apply: what was judged in the first round is taken over. */
+/* False: nothing legal lies there. apply: what lies there is the site's from now on. */
+static bool adopt_site(struct rf_overlay *o, uint32_t at, bool apply, uint32_t *adopted)
+{
+	uint8_t below[RF_SITE_MAX_LEN];
+	struct rf_patch_site site;
+	struct rf_shape shape;
+
+	if (!at_rest_below(o, at, &site, &shape, below) ||
+	    rf_guestmem_stands_in(o->gpa.start + site.at, shape.len))
+		return false;
+	for (uint32_t i = 0; apply && i < shape.len; i++)
+		*adopted += o->copy[site.at + i] != below[i];
+	if (apply)
+		rf_overlay_write(o, site.at, below, shape.len);
+	return true;
+}
+
 static bool adopt_page(struct rf_overlay *o, uint64_t page, bool apply, uint32_t *adopted)
 {
 	uint8_t own[RF_PAGE_SIZE], below[RF_PAGE_SIZE];
-	struct rf_patch_site site;
-	struct rf_shape shape;
 
 	if (!rf_guestmem_differs(o, page, own, below))
 		return true;
 	for (uint32_t i = 0; i < RF_PAGE_SIZE; i++) {
 		uint32_t at = (uint32_t)page + i;
 
-		if (own[i] == below[i])
+		/* Its site has been adopted with an earlier byte. */
+		if (own[i] == below[i] || (apply && o->copy[at] == below[i]))
 			continue;
-		if (o->region != RF_REGION_TEXT || !at_rest_below(o, at, &site, &shape) ||
-		    rf_guestmem_stands_in(o->gpa.start + site.at, shape.len))
+		if (o->region != RF_REGION_TEXT || !adopt_site(o, at, apply, adopted))
 			return false;
-		if (apply) {
-			rf_overlay_write(o, at, &below[i], 1);
-			++*adopted;
-		}
 	}
 	return true;
 }
@@ -325,14 +334,14 @@ static bool adopt_all(bool apply, uint32_t *adopted)
 /* What was half way here must not be so in what was loaded: nobody would put it back. */
 static bool flights_landed(void)
 {
+	const struct rf_overlay *o = flown_over();
 	struct rf_trail *t = rf_board_trail();
+	uint8_t below[RF_SITE_MAX_LEN];
 	struct rf_patch_site site;
 	struct rf_shape shape;
 
-	const struct rf_overlay *o = flown_over();
-
 	for (uint32_t n = 0; o && n < t->flights_count; n++)
-		if (!at_rest_below(o, t->flights[n].at, &site, &shape))
+		if (!at_rest_below(o, t->flights[n].at, &site, &shape, below))
 			return false;
 	return true;
 }
@@ -340,9 +349,9 @@ static bool flights_landed(void)
 int rf_text_adopt(uint32_t *adopted)
 {
 	*adopted = 0;
-	if (!flights_landed() || !adopt_all(false, adopted))
+	/* Judged as it is adopted, too. What is legal of it stays then, and none runs. */
+	if (!flights_landed() || !adopt_all(false, adopted) || !adopt_all(true, adopted))
 		return -EPERM;
-	adopt_all(true, adopted);
 	rf_text_reset(); /* sites that were half way are as the loaded state has them */
 	return 0;
 }

@@ -58,6 +58,8 @@ struct rf_vcpu {
 	/* The VMM's own loads of state, for life.c; its ioctls on one vCPU do not overlap. */
 	atomic_bool loaded;	 /* the VMM has loaded what no guest makes it load */
 	atomic_bool parked;	 /* the VMM has unplugged it */
+	bool by_vmm;		 /* it had, when that was last looked at */
+	atomic_bool overdue;	 /* is it of a kernel that runs unsealed for too long? To be seen */
 	_Atomic(void *) vmm_run; /* where the VMM has its kvm_run */
 	bool exited;		 /* its last KVM_RUN ended in an exit that the VMM deals with */
 	struct kvm_guest_debug vmm_debug;

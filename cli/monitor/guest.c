@@ -284,7 +284,8 @@ static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char
 		return rf_answer(g, ev, RF_VERDICT_KILL);
 	}
 	if (err == -EPERM)
-		why = "the frames of the kernel that was sealed here, with another entry";
+		why = "the text of the kernel that was sealed here, with another entry or other "
+		      "bounds";
 	snprintf(line, sizeof(line), "%s: %s", what, why && *why ? why : strerror(-err));
 	rf_complain(g, "%s; the VM is ended", line);
 	rf_note(g, "monitor", "the VM is ended", line);
@@ -348,6 +349,41 @@ static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uin
 	return err == -ESTALE ? 0 : err;
 }
 
+/* Behind a seal of a kernel that ran before: what was read so far was read from memory that anybody
+ * could write, or a device of the VMM's that runs again. */
+static int read_again(struct rf_guest *g, const char *outcome)
+{
+	struct rf_diag diag = { "" };
+	struct rf_backend_info info;
+	int err = g->hv->ops->info(g->hv, &info);
+
+	if (!err)
+		err = take_over(g, &info, g->lstar, g->cr3, g->cr4, g->kernel_event, outcome,
+				&diag);
+	if (!err)
+		rf_notify(g, "sealed");
+	return err;
+}
+
+/* A restored or migrated guest, whose kernel runs already. */
+static int seal_arrived(struct rf_guest *g)
+{
+	static const char outcome[] = "sealed as it was restored";
+	struct rf_msg_seal m;
+	int err = plan(g, &m);
+
+	m.how = g->seal_how;
+	memcpy(m.note, g->note, sizeof(m.note));
+	if (!err && !m.count)
+		return seal(g, g->seal_how, outcome);
+	if (!err)
+		err = g->hv->ops->seal(g->hv, &m, &g->seal_ns);
+	if (!err)
+		err = read_again(g, outcome);
+	g->arrived = !err;
+	return err;
+}
+
 #define SEALED_AGAIN 1
 
 /*
@@ -356,7 +392,6 @@ static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uin
  */
 static int first_look(struct rf_guest *g)
 {
-	struct rf_diag diag = { "" };
 	struct rf_backend_info info;
 	struct rf_msg_seal m;
 	int err = measure_text(g, g->note);
@@ -373,17 +408,10 @@ static int first_look(struct rf_guest *g)
 	m.how = RF_SEAL_KEPT;
 	if (!err && m.count)
 		err = g->hv->ops->seal(g->hv, &m, &g->seal_ns);
-	if (!err && m.count)
-		err = g->hv->ops->info(g->hv, &info);
 	if (err || !m.count)
 		return err == -ENOENT ? 0 : err;
-	/* What was read so far was read from memory that anybody could write. */
-	err = take_over(g, &info, g->lstar, g->cr3, g->cr4, g->kernel_event,
-			"sealed again, with the bytes it had", &diag);
-	if (err)
-		return err;
-	rf_notify(g, "sealed");
-	return SEALED_AGAIN;
+	err = read_again(g, "sealed again, with the bytes it had");
+	return err ? err : SEALED_AGAIN;
 }
 
 /* From the kernel found to its seal. armed: the fence watches already, for an earlier monitor. */
@@ -402,11 +430,8 @@ static int await_running(struct rf_guest *g, bool armed)
 		memcpy(watch.note, g->note, sizeof(watch.note));
 		if (!err && !armed)
 			err = g->hv->ops->watch(g->hv, &watch);
-		/* A restored or migrated guest: its kernel runs already. */
-		if (err == -EALREADY) {
-			err = seal(g, g->seal_how, "sealed as it was restored");
-			g->arrived = !err;
-		}
+		if (err == -EALREADY)
+			err = seal_arrived(g);
 		return err == SEALED_AGAIN ? 0 : err;
 	}
 	err = armed ? 0 : first_look(g);
@@ -429,6 +454,29 @@ static int await_running(struct rf_guest *g, bool armed)
 		"made rodata read-only, and user code may have run by then");
 }
 
+/*
+ * A guest loads LSTAR past every filter (VMLOAD), and may do so just before it is saved: what
+ * arrives is the kernel's own entry (arch/x86/kernel/cpu/common.c syscall_init()), or text where
+ * that has no name. *own: what it should be, 0 unknown.
+ */
+static bool brings_own_entry(const struct rf_guest *g, uint64_t lstar, uint64_t *own)
+{
+	rf_gva entry;
+
+	*own = 0;
+	if (!rf_kernel_address(g->kernel, "entry_SYSCALL_64", &entry)) {
+		*own = entry.v;
+		return lstar == entry.v;
+	}
+	for (uint32_t i = 0; i < g->regions_count; i++) {
+		const struct rf_region *r = &g->regions[i].region;
+
+		if (r->kind == RF_REGION_TEXT && rf_within(lstar, 1, r->gva, r->size))
+			return true;
+	}
+	return false;
+}
+
 #define TAKEN_OVER "still sealed; this monitor took over"
 
 static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
@@ -437,6 +485,7 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 	struct rf_diag diag = { "" };
 	enum rf_verdict verdict = RF_VERDICT_ALLOW;
 	struct rf_backend_info info;
+	uint64_t own;
 	int err = g->hv->ops->info(g->hv, &info);
 
 	if (err)
@@ -458,6 +507,9 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 	}
 	if (!err && g->arrived)
 		err = rf_measure_arrived(g, &verdict);
+	if (!err && g->arrived && verdict == RF_VERDICT_ALLOW &&
+	    !brings_own_entry(g, ev->msr.value, &own))
+		return rf_judge_arrived_entry(g, ev, own);
 	return err ? give_up(g, ev, "the kernel could not be watched", NULL, err)
 		   : rf_answer(g, ev, verdict);
 }

@@ -300,17 +300,15 @@ static void describe_msr(const struct rf_msg_event *ev, const char *name, uint64
 }
 
 static int judge_msr(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_fact_msr fact,
-		     const char *name, uint64_t pinned)
+		     const char *detail)
 {
 	const struct rf_facts facts = { .kind = RF_FACT_MSR, .msr = fact };
-	char detail[128];
 	struct rf_look l;
 
 	rf_look_at(g, ev, "msr", &l);
 	l.r.has_writer = l.r.has_target = true;
 	rf_name_address(g, &l.paging, ev->regs.rip, &l.r.writer);
 	rf_name_address(g, &l.paging, ev->msr.value, &l.r.target);
-	describe_msr(ev, name, pinned, detail, sizeof(detail));
 	l.r.detail = detail;
 	return rf_conclude(g, ev, &l, &facts);
 }
@@ -330,8 +328,10 @@ int rf_judge_msr(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	const char *name;
 	enum rf_fact_msr fact = rf_pins_fact(g, ev->msr.index, ev->msr.value, &name);
+	char detail[128];
 
-	return judge_msr(g, ev, fact, name, ev->msr.pinned);
+	describe_msr(ev, name, ev->msr.pinned, detail, sizeof(detail));
+	return judge_msr(g, ev, fact, detail);
 }
 
 /*
@@ -365,7 +365,20 @@ int rf_judge_cr(struct rf_guest *g, const struct rf_msg_event *ev)
 
 int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev)
 {
-	return judge_msr(g, ev, RF_FACT_MSR_CHANGED, "LSTAR", g->lstar);
+	char detail[128];
+
+	describe_msr(ev, "LSTAR", g->lstar, detail, sizeof(detail));
+	return judge_msr(g, ev, RF_FACT_MSR_CHANGED, detail);
+}
+
+int rf_judge_arrived_entry(struct rf_guest *g, const struct rf_msg_event *ev, uint64_t own)
+{
+	char detail[128];
+
+	snprintf(detail, sizeof(detail),
+		 "LSTAR (MSR 0x%x) arrived as 0x%llx, and is 0x%llx in this kernel", ev->msr.index,
+		 (unsigned long long)ev->msr.value, (unsigned long long)own);
+	return judge_msr(g, ev, RF_FACT_MSR_CHANGED, detail);
 }
 
 int rf_judge_load(struct rf_guest *g, const struct rf_msg_event *ev, const struct rf_facts *facts,

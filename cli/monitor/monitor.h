@@ -143,6 +143,8 @@ int rf_judge_msr(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_cr(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_found_msr(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev);
+/* A kernel that arrived with another entry than its own; own 0: it has no name there. */
+int rf_judge_arrived_entry(struct rf_guest *g, const struct rf_msg_event *ev, uint64_t own);
 /*
  * A load of a register, or registers that were compared: a line unless it is legal. value: what an
  * allowed load gets; NULL with kind RF_FACT_LOAD: nothing could be loaded, so it is denied in any

@@ -21,8 +21,10 @@ struct rf_kept {
 	uint64_t msr_values[RF_PIN_MAX + 1];
 	bool msrs_set;	       /* all pinned ones had their values at once */
 	unsigned cr_missing;   /* looks in a row that found pinned bits of CR0, CR4 clear */
-	struct kvm_regs stood; /* at the last look */
-	bool let_stand;	       /* and it is known that no store hangs there */
+	uint32_t msr_next;     /* where the next look at them begins */
+	unsigned turn;	       /* which of the looks is the first next time */
+	uint64_t stood;	       /* RIP at the last look */
+	unsigned looks;	       /* since then, that found it there */
 	uint64_t looked_ns;    /* CLOCK_MONOTONIC, when they were last compared */
 	atomic_ullong used_ns; /* the thread's CPU time then */
 };

@@ -285,25 +285,46 @@ static enum rf_next post_tables(struct rf_vcpu *v, const struct rf_vcpu_tables *
 	return RF_WAIT;
 }
 
-enum rf_next rf_arch_look(struct rf_vcpu *v)
+static enum rf_next look_at_tables(struct rf_vcpu *v)
 {
 	struct rf_vcpu_tables now;
 
+	return rf_tables_look(v, &now) ? post_tables(v, &now) : RF_AGAIN;
+}
+
+static enum rf_next look_at_msrs(struct rf_vcpu *v)
+{
+	rf_event_new(v);
+	if (!rf_msr_look(v, rf_life_known_entry(), &v->wait.event))
+		return RF_AGAIN;
+	rf_event_post(v, RF_EVENT_MSR_FOUND);
+	return RF_WAIT;
+}
+
+static enum rf_next look_for_a_stall(struct rf_vcpu *v)
+{
+	if (!rf_tables_stalled(v))
+		return RF_AGAIN;
+	rf_event_new(v);
+	rf_arch_describe(v);
+	rf_event_post(v, RF_EVENT_STALLED);
+	return RF_WAIT;
+}
+
+enum rf_next rf_arch_look(struct rf_vcpu *v)
+{
+	static enum rf_next (*const looks[])(struct rf_vcpu * v) = { look_at_tables, look_at_msrs,
+								     look_for_a_stall };
+	const unsigned count = sizeof(looks) / sizeof(looks[0]);
+	unsigned *turn = &v->arch->kept.turn;
+	enum rf_next next = RF_AGAIN;
+
 	if (!rf_tables_due(v))
 		return RF_AGAIN;
-	if (rf_tables_look(v, &now))
-		return post_tables(v, &now);
-	rf_event_new(v);
-	if (rf_msr_look(v, rf_life_known_entry(), &v->wait.event)) {
-		rf_event_post(v, RF_EVENT_MSR_FOUND);
-		return RF_WAIT;
-	}
-	if (rf_tables_stalled(v)) {
-		rf_arch_describe(v);
-		rf_event_post(v, RF_EVENT_STALLED);
-		return RF_WAIT;
-	}
-	return RF_AGAIN;
+	/* In turn: what is found at each look of one kind keeps no other kind from being found. */
+	for (unsigned i = 0; i < count && next == RF_AGAIN; i++)
+		next = looks[(*turn)++ % count](v);
+	return next;
 }
 
 enum rf_next rf_arch_before_run(struct rf_vcpu *v)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Verdicts on what x86 alone asks. */
 #include "hv/board.h"
+#include "hv/life.h"
 #include "hv/vmx/cr.h"
 #include "hv/vmx/decode.h"
 #include "hv/vmx/msr.h"
@@ -10,6 +11,21 @@
 static void count(bool allowed)
 {
 	rf_count(allowed ? RF_COUNT_ALLOWED : RF_COUNT_DENIED);
+}
+
+/* What no policy that enforces lets, whatever the monitor says. */
+static void only_observed(bool allowed)
+{
+	if (allowed && !rf_life_allowed()->observe)
+		rf_fatal("the monitor lets a register change that the policy does not");
+}
+
+/* Where a value may be another one, the monitor is asked which. */
+static bool may_differ(uint32_t index)
+{
+	struct rf_pinned pin;
+
+	return rf_msr_pinned(index, &pin) && pin.how == RF_PIN_ASK;
 }
 
 /* The exit waits in wait.saved: run->msr.error is what KVM reads next. */
@@ -37,6 +53,7 @@ static int enforce_cr(struct rf_vcpu *v, bool allowed)
 {
 	const struct rf_msg_event *ev = &v->wait.event;
 
+	only_observed(allowed);
 	count(allowed);
 	if (allowed)
 		return rf_cr_let(v, ev->cr.cr0_bits, ev->cr.cr4_bits);
@@ -58,6 +75,7 @@ enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 
 	switch (v->wait.event.kind) {
 	case RF_EVENT_MSR:
+		only_observed(allowed && !may_differ(v->wait.event.msr.index));
 		return answer_msr(v, allowed);
 	case RF_EVENT_CR:
 		*err = enforce_cr(v, allowed);
@@ -74,6 +92,7 @@ enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 		*err = rf_tables_enforce(v, allowed);
 		break;
 	case RF_EVENT_MSR_FOUND:
+		only_observed(allowed);
 		count(allowed);
 		if (allowed)
 			break;

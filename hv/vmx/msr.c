@@ -234,8 +234,9 @@ bool rf_msr_look(struct rf_vcpu *v, uint64_t lstar, struct rf_msg_event *out)
 		struct kvm_msr_entry entries[RF_PIN_MAX + 1];
 	} m = { .head.nmsrs = 0 };
 	struct rf_pinned pins[RF_PIN_MAX + 1];
+	struct rf_kept *k = &v->arch->kept;
 	bool whole = true;
-	uint32_t i, n = 0;
+	uint32_t i, at = 0, n = 0;
 
 	pthread_mutex_lock(&rf_vm.lock);
 	for (i = 0; i < pinned.count; i++)
@@ -249,32 +250,35 @@ bool rf_msr_look(struct rf_vcpu *v, uint64_t lstar, struct rf_msg_event *out)
 		m.entries[i].index = pins[i].index;
 	if (n && rf_kvm(v->fd, KVM_GET_MSRS, &m) != (int)n)
 		rf_fatal("a pinned MSR could not be read");
+	/* In turn: one that is spoilt again before each look keeps no other from being found. */
 	for (i = 0; i < n; i++) {
-		uint64_t bit = UINT64_C(1) << i;
+		uint64_t bit;
 
-		if (!((m.entries[i].data ^ pins[i].value) & pins[i].mask)) {
-			v->arch->kept.msrs_told &= ~bit;
+		at = (k->msr_next + i) % n;
+		bit = UINT64_C(1) << at;
+		if (!((m.entries[at].data ^ pins[at].value) & pins[at].mask)) {
+			k->msrs_told &= ~bit;
 			continue;
 		}
 		whole = false;
-		if (v->arch->kept.msrs_told & bit &&
-		    v->arch->kept.msr_values[i] == m.entries[i].data)
+		if (k->msrs_told & bit && k->msr_values[at] == m.entries[at].data)
 			continue;
-		if (v->arch->kept.msrs_set || !fresh(pins[i].index, m.entries[i].data))
+		if (k->msrs_set || !fresh(pins[at].index, m.entries[at].data))
 			break;
 	}
 	/* It had them all once: none is fresh any more. INIT leaves them (x86.c kvm_vcpu_reset()).
 	 */
 	if (n && whole)
-		v->arch->kept.msrs_set = true;
+		k->msrs_set = true;
 	/* A guest's hypervisor loads its guest's, with GIF clear, before it runs it. */
 	if (i == n || rf_cpu_switching(v))
 		return false;
-	v->arch->kept.msrs_told |= UINT64_C(1) << i;
-	v->arch->kept.msr_values[i] = m.entries[i].data;
-	out->msr.index = pins[i].index;
-	out->msr.value = m.entries[i].data;
+	k->msr_next = at + 1;
+	k->msrs_told |= UINT64_C(1) << at;
+	k->msr_values[at] = m.entries[at].data;
+	out->msr.index = pins[at].index;
+	out->msr.value = m.entries[at].data;
 	/* To be put back: the rest of it is the guest's. */
-	out->msr.pinned = (pins[i].value & pins[i].mask) | (m.entries[i].data & ~pins[i].mask);
+	out->msr.pinned = (pins[at].value & pins[at].mask) | (m.entries[at].data & ~pins[at].mask);
 	return true;
 }

@@ -183,11 +183,13 @@ bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out)
 	       !rf_cpu_switching(v);
 }
 
+#define ASKED_AGAIN 16 /* looks after which it is asked again at the latest */
+
 /*
  * KVM can neither do nor report some stores of an instruction's own, as those of SGDT and SIDT to a
  * read-only slot: segmented_write_std() ends in X86EMUL_IO_NEEDED with nothing to be done in user
  * space (arch/x86/kvm/emulate.c em_store_gdt_idt(), x86.c x86_emulate_instruction()), and KVM_RUN
- * goes on for ever. A vCPU that has used its time and has not moved at all may hang in one.
+ * goes on for ever. A vCPU that has used its time and has not moved may hang in one.
  */
 bool rf_tables_stalled(struct rf_vcpu *v)
 {
@@ -197,20 +199,21 @@ bool rf_tables_stalled(struct rf_vcpu *v)
 	if (v->exited)
 		return false; /* it came back by itself */
 	rf_cpu_get(v, KVM_GET_REGS, &r);
-	if (memcmp(&r, &k->stood, sizeof(r))) {
-		k->stood = r;
-		k->let_stand = false;
+	/* RIP alone: what interrupts the vCPU there may count in other registers. */
+	if (r.rip != k->stood) {
+		k->stood = r.rip;
+		k->looks = 0;
 		return false;
 	}
-	if (k->let_stand)
-		return false;
-	return k->let_stand = true;
+	/* What stands there may be another instruction by now: asked again, less and less often. */
+	k->looks++;
+	return !(k->looks & (k->looks - 1)) || !(k->looks % ASKED_AGAIN);
 }
 
 void rf_tables_moved(struct rf_vcpu *v)
 {
-	v->arch->kept.stood = (struct kvm_regs){ 0 };
-	v->arch->kept.let_stand = false;
+	v->arch->kept.stood = 0;
+	v->arch->kept.looks = 0;
 }
 
 static bool same(const struct rf_table *a, const struct rf_table *b)

@@ -544,7 +544,11 @@ void kept_until_another(void)
 	/* Never the bytes that are there now, at this place and with this entry. */
 	CHECK_EQ(seal_both(kernel), -EEXIST);
 	CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
-	CHECK_EQ(monitor_seal(kernel, both_regions, 1), 0); /* another place */
+	/* Nor with other bounds, while most of that memory is what it was. */
+	CHECK_EQ(monitor_seal(kernel, both_regions, 1), -EPERM);
+	memset(vm.ram + SEALED + 8, 0x77, SEALED_SIZE - 8);
+	memset(vm.ram + OTHER, 0x77, 0x1000);
+	CHECK_EQ(monitor_seal(kernel, both_regions, 1), 0); /* another kernel */
 	CHECK_EQ(monitor_board()->kept_entry, 0);
 	goes_on(kernel);
 	CHECK_EQ(guest_read(c, SEALED), 0x666);

@@ -120,5 +120,7 @@ scenario neighbours_for_the_guest, store_runs_into_device, tables_stored_into_se
 scenario frame_on_sealed_stack, push_on_sealed_stack;
 /* fence_woken.c */
 scenario woken_half_way, woken_without_control_bits, unsealed_through_resets, unplugged_cpu;
+/* fence_told.c */
+scenario unsealed_beside_no_paging, stalled_where_it_looped, rules_forbid_another_entry, lstar_behind_another_msr;
 
 #endif

@@ -418,6 +418,22 @@ static void it_tries_again(void **state)
 	until(&connections, before + 1);
 }
 
+/*
+ * The socket stays while a monitor is started again (`ringfence run` has it), and who comes up takes
+ * its time, or dies each time: the fence's clock goes on.
+ */
+static void time_goes_on_while_one_starts(void **state)
+{
+	unsigned now;
+
+	interval = 50;
+	peer_close(); /* listens, and does not accept */
+	usleep(300000);
+	now = ticks;
+	sleep(3);
+	assert_in_range(ticks - now, 10, 100000);
+}
+
 static int set_up(void **state)
 {
 	path = peer_init();
@@ -442,6 +458,7 @@ int main(void)
 		cmocka_unit_test(nonsense_ends_the_connection),
 		cmocka_unit_test(smuggled_descriptors),
 		cmocka_unit_test(it_tries_again),
+		cmocka_unit_test(time_goes_on_while_one_starts),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

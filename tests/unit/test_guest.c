@@ -126,6 +126,41 @@ static void already_running(void **state)
 	assert_non_null(strstr(fake_notified(), "sealed\n"));
 }
 
+/*
+ * A guest that arrives brings its LSTAR along, and can have loaded it by VMLOAD a moment before it
+ * was stopped. Pinned as it comes, the watchman would keep it, and give it to the other CPUs.
+ */
+static void arrives_with_a_forged_entry(void **state)
+{
+	struct rf_msg_event ev = fake_kernel_event(LSTAR + 0x55); /* the middle of a function */
+
+	fake.state_runs = true;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_string_equal(fake_text(fake_line(0), "kind"), "msr");
+	assert_string_equal(fake_text(fake_line(0), "verdict"), "blocked");
+}
+
+/* Not even text. */
+static void arrives_with_an_entry_in_data(void **state)
+{
+	struct rf_msg_event ev = fake_kernel_event(IMAGE_GVA + STATE_AT + 0x100);
+
+	fake.state_runs = true;
+	assert_int_not_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+}
+
+/*
+ * Its vCPUs are held, its devices are not: what its symbols were read from is anybody's until it is
+ * sealed, and what is measured (--expect) is read after that.
+ */
+static void arrives_and_is_read_again(void **state)
+{
+	fake.state_runs = true;
+	assert_int_equal(kernel_comes(), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.seals, 1);
+	assert_int_equal(fake.by_image, 1); /* out of what is sealed */
+}
+
 static void already_running_not_sealed(void **state)
 {
 	fake.state_runs = true;
@@ -431,6 +466,9 @@ int main(void)
 		T(connection_lost),
 		T(already_running),
 		T(already_running_not_sealed),
+		T(arrives_with_a_forged_entry),
+		T(arrives_with_an_entry_in_data),
+		T(arrives_and_is_read_again),
 		T(log_is_full),
 		T(sealed),
 		T(permissions_differ),

@@ -454,9 +454,16 @@ static void kept_by_the_announced_entry(void **state)
 	reset();
 	ev = announce(0, ENTRY);
 	assert_int_equal(seal(ev.id, RF_SEAL_NOW), -EEXIST);
-	/* Other regions are not what is kept. */
+	/* Bounds are what whoever has memory after a reset says; what lies there is not. */
+	ram[TEXT_GPA - RAM_GPA + 0x500] ^= 0xff;
+	m = seal_of(ev.id, RF_SEAL_NOW);
+	m.count = 1;
+	assert_int_equal(seal_of_message(&m), -EPERM);
 	m = seal_of(ev.id, RF_SEAL_NOW);
 	m.regions[0].size -= RF_PAGE_SIZE;
+	assert_int_equal(seal_of_message(&m), -EPERM);
+	/* Another kernel, in the same frames. */
+	memset(ram + (TEXT_GPA - RAM_GPA), 0x2f, TEXT_SIZE + RF_PAGE_SIZE);
 	assert_int_equal(seal_of_message(&m), 0);
 	reset();
 	ev = announce(0, ENTRY);

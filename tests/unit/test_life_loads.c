@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hv/life.c: what the VMM's loads do to the VM, what comes too late, kexec and time. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -225,6 +226,65 @@ static void loaded_and_does_not_fit(void **state)
 	assert_int_equal(may(0), RF_MAY_RUN);
 }
 
+static atomic_bool still;
+
+/* A device whose request came with the state: the VMM starts it again before it runs the vCPUs. */
+static void *device(void *arg)
+{
+	volatile uint8_t *at = arg;
+
+	while (!atomic_load(&still)) {
+		for (int i = 0; i < 200; i++)
+			*at = 0x41; /* a jump elsewhere */
+		for (int i = 0; i < 200; i++)
+			*at = 0x4b; /* the legal one */
+	}
+	return NULL;
+}
+
+/* What is adopted is what was judged, whoever writes to the VMM's memory meanwhile. */
+static void loaded_while_a_device_writes(void **state)
+{
+	uint8_t *text = ram + (TEXT_GPA - RAM_GPA);
+	const uint8_t *copy;
+	bool legal = true;
+	pthread_t t;
+
+	table->kernel = sealed(1);
+	memcpy(text + SITE, "\xe9\x4b\0\0\0", 5);
+	atomic_store(&still, false);
+	assert_int_equal(pthread_create(&t, NULL, device, text + SITE + 1), 0);
+	for (int i = 0; legal && i < 20000; i++) {
+		reload();
+		settle();
+		copy = rf_guestmem.overlays[0].copy + SITE;
+		legal = !memcmp(copy, "\x0f\x1f\x44\0\0", 5) || !memcmp(copy, "\xe9\x4b\0\0\0", 5);
+	}
+	atomic_store(&still, true);
+	pthread_join(t, NULL);
+	assert_true(legal); /* the guest's own text, sealed */
+}
+
+static void tell_and_load(const struct rf_life_outcome *o)
+{
+	tell(o);
+	rf_life_loaded(&rf_vcpus[0]); /* by a thread of the VMM's: it takes no lock */
+}
+
+/* A load that comes while an earlier one is looked at is looked at as well. */
+static void loaded_while_it_is_settled(void **state)
+{
+	struct rf_life_outcome o;
+
+	sealed(1);
+	for (uint32_t i = 0; i < fake_vcpus.count; i++)
+		load(i, RF_CPU_RESET, 0);
+	rf_life_settle(drop, tell_and_load, &o);
+	assert_int_equal(o.event, RF_LIFE_RESET);
+	assert_true(rf_vcpus[0].loaded);
+	assert_true(rf_life_unsettled());
+}
+
 /* Rodata that differs fits nothing. */
 static void loaded_with_other_rodata(void **state)
 {
@@ -426,13 +486,15 @@ static void unsealed(void **state)
 	assert_false(rf_life_unsettled());
 	later(1);
 	assert_int_equal(kicks, 1); /* who is inside is got out to be looked at */
-	assert_true(rf_life_unsettled());
-	/* One that is none of a kernel's, then the next tick's. */
+	for (int i = 0; i < 3; i++)
+		assert_true(rf_vcpus[i].overdue);
+	/* Each for itself: those that are none of a kernel's say nothing of the one that is. */
 	assert_false(rf_life_overdue(&rf_vcpus[1]));
-	assert_false(rf_life_overdue(&rf_vcpus[0]));
-	later(1);
+	assert_false(rf_vcpus[1].overdue);
 	assert_false(rf_life_overdue(&rf_vcpus[2]));
 	later(1);
+	assert_true(rf_vcpus[1].overdue); /* it may have become one */
+	assert_false(rf_life_overdue(&rf_vcpus[1]));
 	assert_true(rf_life_overdue(&rf_vcpus[0]));
 	/* Once. */
 	assert_false(rf_life_overdue(&rf_vcpus[0]));
@@ -471,6 +533,8 @@ int main(void)
 		T(loaded_again),
 		T(loaded_and_does_not_fit),
 		T(loaded_with_other_rodata),
+		T(loaded_while_a_device_writes),
+		T(loaded_while_it_is_settled),
 		T(loaded_before_the_seal),
 		T(sealed_while_loaded),
 		T(kept_twice),

@@ -380,8 +380,9 @@ static void what_is_told(void **state)
 	assert_int_equal(tells, 1);
 	/* A kernel that runs unsealed: by the vCPU that found it, once. */
 	anew();
-	fake.unsettled = fake.overdue = ANSWERS(1, 0);
-	runs(0, "smlb(ra");
+	vcpu.overdue = true;
+	fake.overdue = ANSWERS(1, 0);
+	runs(0, "lb(ra");
 	assert_int_equal(tells, 1);
 	assert_int_equal(told[0].kind, RF_EVENT_UNSEALED);
 	assert_true(told[0].whose);

@@ -16,6 +16,7 @@ static void judged_and_lost(const struct rf_msg_event *ev)
 	fake.verdict_err = -ECONNRESET;
 	assert_int_equal(rf_guest_event(&guest, ev), -ECONNRESET);
 	fake.verdict_err = 0;
+	fake.by_image = 0;
 	fake_new_monitor();
 }
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "hv/board.h"
+#include "hv/life.h"
 #include "hv/vmx/cr.h"
 #include "hv/vmx/msr.h"
 #include "hv/vmx/tables.h"
@@ -32,6 +33,26 @@ void rf_exit_restore(struct rf_vcpu *v, struct rf_saved_exit *s)
 {
 	v->run->exit_reason = s->reason;
 	s->reason = 0;
+}
+
+static struct rf_rules rules = { .observe = 1 };
+static jmp_buf ended;
+
+const struct rf_rules *rf_life_allowed(void)
+{
+	return &rules;
+}
+
+void rf_fatal(const char *why)
+{
+	longjmp(ended, 1);
+}
+
+/* The monitor is asked of SYSENTER_ESP; CSTAR has a value. */
+bool rf_msr_pinned(uint32_t index, struct rf_pinned *pin)
+{
+	*pin = (struct rf_pinned){ .how = index == 0x175 ? RF_PIN_ASK : RF_PIN_VALUE };
+	return index == 0x175 || index == 0xc0000083;
 }
 
 enum rf_next rf_msr_let(struct rf_vcpu *v, uint32_t index, uint64_t value)
@@ -256,6 +277,47 @@ static void unknown(void **state)
 	assert_int_equal(ends(RF_AGAIN), -EBADMSG);
 }
 
+static bool ends_the_vm(enum rf_event_kind kind, enum rf_verdict verdict, uint32_t msr)
+{
+	int err = 0;
+
+	if (setjmp(ended))
+		return true;
+	memset(&vcpu.wait, 0, sizeof(vcpu.wait));
+	vcpu.wait.event.kind = kind;
+	vcpu.wait.event.msr.index = msr;
+	vcpu.wait.verdict.verdict = verdict;
+	rf_arch_enforce(&vcpu, &err);
+	return false;
+}
+
+/* What no policy that enforces lets, it does not let by the monitor's word either. */
+static void rules_forbid_registers(void **state)
+{
+	static const struct {
+		enum rf_event_kind kind;
+		uint32_t msr;
+		bool forbidden;
+	} cases[] = {
+		{ RF_EVENT_MSR, 0xc0000082, true }, /* LSTAR, which is no pin's */
+		{ RF_EVENT_MSR, 0xc0000083, true },
+		{ RF_EVENT_MSR, 0x175, false },
+		{ RF_EVENT_MSR_FOUND, 0xc0000083, true },
+		{ RF_EVENT_CR, 0, true },
+		{ RF_EVENT_TABLES, 0, false }, /* legal ones there are, and the monitor reads them */
+		{ RF_EVENT_TRAP, 0, false },
+		{ RF_EVENT_STALLED, 0, false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		rules.observe = 0;
+		assert_int_equal(ends_the_vm(cases[i].kind, RF_VERDICT_ALLOW, cases[i].msr), cases[i].forbidden);
+		assert_false(ends_the_vm(cases[i].kind, RF_VERDICT_DENY, cases[i].msr));
+		rules.observe = 1;
+		assert_false(ends_the_vm(cases[i].kind, RF_VERDICT_ALLOW, cases[i].msr));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +325,7 @@ int main(void)
 		cmocka_unit_test(control_registers), cmocka_unit_test(traps),
 		cmocka_unit_test(msrs_found),	     cmocka_unit_test(stalled),
 		cmocka_unit_test(undelivered),	     cmocka_unit_test(unknown),
+		cmocka_unit_test(rules_forbid_registers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
