@@ -79,6 +79,7 @@ static const char *text_of(json_t *o, const char *name)
 
 struct cells {
 	char time[32], event[24], target[200], writer[200], task[64];
+	char about[4096]; /* whole, however long: the end of a cause may be what matters */
 	const char *cell[8];
 };
 
@@ -97,10 +98,14 @@ static void fill(json_t *o, struct cells *c)
 	snprintf(c->task, sizeof(c->task), "%s(%lld)",
 		 text_of(task, "comm") ? text_of(task, "comm") : "",
 		 (long long)json_integer_value(json_object_get(task, "pid")));
-	if (!about) {
-		/* Whole, however long: the end of a cause may be what matters. It is the last cell.
-		 */
-		about = text_of(o, outcome ? "status" : "detail");
+	if (!about && outcome) {
+		about = text_of(o, "status");
+	} else if (!about) {
+		const char *what = text_of(o, "outcome"), *detail = text_of(o, "detail");
+
+		snprintf(c->about, sizeof(c->about), "%s%s%s", what ? what : "",
+			 what && detail ? ": " : "", detail ? detail : "");
+		about = *c->about ? c->about : NULL;
 	}
 	c->cell[0] = c->time;
 	c->cell[1] = event ? c->event : NULL;

@@ -201,8 +201,12 @@ int rf_vm_find(const char *name, struct rf_vm *out)
 			"it has none of the files that `ringfence run` makes; it is left alone",
 			"give a VM's name, or its state folder (see `ringfence list`)",
 			"%s is not the state folder of a VM", dir);
-	return err ? rf_fail(RF_EXIT_NOT_FOUND, "no VM of that name runs under this user",
-			     "see `ringfence list`", "there is no VM %s", name)
+	return err ? rf_fail(RF_EXIT_NOT_FOUND,
+			     "no VM of that name has its state in the usual place of this user",
+			     "see `ringfence list`; give the state folder of one that was started "
+			     "with "
+			     "--state",
+			     "there is no VM %s", name)
 		   : RF_EXIT_OK;
 }
 

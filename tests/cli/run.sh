@@ -346,6 +346,9 @@ grep -q '^- *5 ' "$out" && grep -q '^- *6 ' "$out" && ok || bad "following loses
 # A cause is told to its end, and a control character in it is none of the terminal's.
 cause=$(printf '%0400d' 0)
 printf '{"type":"decision","event":7,"kind":"load","detail":"%s\\u001b its end"}\n' "$cause" >"$work/long.jsonl"
+printf '{"type":"decision","event":7,"kind":"reset","outcome":"seals released","detail":"by the VMM"}\n' >"$work/reset.jsonl"
+name=audit-outcome-and-detail; "$rf" audit tail "$work/reset.jsonl" >"$out" 2>"$err"
+grep -q 'seals released: by the VMM$' "$out" && ok || bad "what became of it is not shown"
 name=audit-whole-cause; "$rf" audit tail "$work/long.jsonl" >"$out" 2>"$err"
 grep -q "${cause}? its end\$" "$out" && ok || bad "a cause is cut"
 name=audit-whole-cause-followed; timeout 2 "$rf" audit tail -f -n 0 "$work/long.jsonl" >"$out" 2>"$err" & pid=$!
