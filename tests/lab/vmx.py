@@ -282,7 +282,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--attacks", default="all", help="names with commas, or nothing: the demo alone")
     options = parser.parse_args()
-    pair = attacks.Pair(KERNEL, 1)
+    pair = attacks.Pair(KERNEL, 1, KERNEL)
     jobs = [runner.Job("host", FACTS, JOB_SECONDS),
             runner.Job("demo", (HERE / "jobs/demo.sh").read_text(), 2 * JOB_SECONDS)]
     for side, script, linger, patience in (("control", "", 0, 1), ("protected", PROTECTED, 0.5, 4)):
