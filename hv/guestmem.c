@@ -222,10 +222,11 @@ int rf_guestmem_swap(uint64_t gpa, uint64_t from, uint64_t to)
 
 	if (!at)
 		return -EINVAL;
-	return __atomic_compare_exchange_n((uint64_t *)(void *)at, &from, to, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
-		       ? 0
-		       : -EAGAIN;
+	if (!__atomic_compare_exchange_n((uint64_t *)(void *)at, &from, to, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
+		return -EAGAIN;
+	s->all_dirty = s->flags & KVM_MEM_LOG_DIRTY_PAGES; /* KVM did not see it */
+	return 0;
 }
 
 bool rf_guestmem_write(uint64_t gpa, const void *bytes, uint64_t len)

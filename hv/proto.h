@@ -383,7 +383,7 @@ struct rf_msg_traps {
 
 /*
  * Eight bytes of the guest's memory, not sealed, become `to` if they are still `from`; else
- * -EAGAIN. At once, whoever runs. The VMM's log of dirty pages does not get to know.
+ * -EAGAIN. At once, whoever runs. A slot whose dirty pages are logged is told as dirty all over, once.
  */
 struct rf_msg_mend {
 	struct rf_msg h;
