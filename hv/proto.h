@@ -383,7 +383,8 @@ struct rf_msg_traps {
 
 /*
  * Eight bytes of the guest's memory, not sealed, become `to` if they are still `from`; else
- * -EAGAIN. At once, whoever runs. A slot whose dirty pages are logged is told as dirty all over, once.
+ * -EAGAIN. At once, whoever runs. A slot whose dirty pages are logged is told as dirty all over,
+ * once.
  */
 struct rf_msg_mend {
 	struct rf_msg h;

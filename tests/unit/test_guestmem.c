@@ -567,7 +567,7 @@ static void a_device_over_a_trap(void **state)
 
 static void plain_memory(void **state)
 {
-	struct rf_slot *slot;
+	struct rf_slot *held;
 	uint8_t buf[RF_PAGE_SIZE + 1];
 	uint64_t word = 0x1122334455667788;
 	uint32_t half;
@@ -598,15 +598,15 @@ static void plain_memory(void **state)
 	assert_int_equal(rf_guestmem_swap(A_GPA - 8, 0, 0), -EINVAL);
 	assert_int_equal(rf_guestmem_swap(UINT64_MAX - 7, 0, 0), -EINVAL);
 	/* A guest that is being moved takes it along. */
-	slot = rf_slot_holding(&rf_guestmem, A_GPA, 1);
-	assert_false(slot->all_dirty);
-	slot->flags |= KVM_MEM_LOG_DIRTY_PAGES;
+	held = rf_slot_holding(&rf_guestmem, A_GPA, 1);
+	assert_false(held->all_dirty);
+	held->flags |= KVM_MEM_LOG_DIRTY_PAGES;
 	assert_int_equal(rf_guestmem_swap(A_GPA + 16, 10, 11), -EAGAIN);
-	assert_false(slot->all_dirty);
+	assert_false(held->all_dirty);
 	assert_int_equal(rf_guestmem_swap(A_GPA + 16, 9, 11), 0);
-	assert_true(slot->all_dirty);
-	slot->flags &= ~(uint32_t)KVM_MEM_LOG_DIRTY_PAGES;
-	slot->all_dirty = false;
+	assert_true(held->all_dirty);
+	held->flags &= ~(uint32_t)KVM_MEM_LOG_DIRTY_PAGES;
+	held->all_dirty = false;
 
 	assert_true(rf_guestmem_write(A_GPA + 24, "abc", 3));
 	assert_memory_equal(a + 24, "abc", 3);
