@@ -33,8 +33,6 @@ static void add_overlay(struct rf_board *b, const struct rf_overlay *o)
 		uint64_t rest = o->gpa.size - at;
 		uint8_t *below = rf_slot_host(&rf_guestmem, o->gpa.start + at, rest, &len);
 
-		if (!below)
-			len = rest;
 		add_run(b, (struct rf_board_run){ o->gpa.start + at, len,
 						  (uint64_t)(uintptr_t)(o->copy + at),
 						  (uint64_t)(uintptr_t)below });
@@ -150,9 +148,10 @@ static int copy_below(const struct rf_overlay *o, uint64_t at, uint8_t *to, cons
 		uint8_t *below =
 			rf_slot_host(&rf_guestmem, o->gpa.start + at + done, size - done, &len);
 
-		if (!below)
+		if (below)
+			memcpy(to ? to + done : below, to ? below : from + done, len);
+		else if (to)
 			return -EFAULT; /* the VMM has taken it away */
-		memcpy(to ? to + done : below, to ? below : from + done, len);
 	}
 	return 0;
 }

@@ -71,11 +71,15 @@ uint8_t *rf_slot_host(struct rf_memslots *m, uint64_t gpa, uint64_t size, uint64
 {
 	struct rf_slot *s = size ? rf_slot_holding(m, gpa, 1) : NULL;
 
-	if (!s)
+	*len = size;
+	if (!s) {
+		RF_EACH_SLOT(m, next)
+			if (next->gpa > gpa && next->gpa - gpa < *len)
+				*len = next->gpa - gpa;
 		return NULL;
-	*len = s->size - (gpa - s->gpa);
-	if (*len > size)
-		*len = size;
+	}
+	if (*len > s->size - (gpa - s->gpa))
+		*len = s->size - (gpa - s->gpa);
 	return (uint8_t *)(uintptr_t)(s->hva + (gpa - s->gpa));
 }
 

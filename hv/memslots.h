@@ -106,7 +106,8 @@ struct rf_overlay *rf_overlay_at(struct rf_memslots *m, uint64_t gpa);
 struct rf_slot *rf_slot_holding(struct rf_memslots *m, uint64_t gpa, uint64_t size);
 /*
  * Where the VMM has gpa, and how many of the `size` bytes from there on (at least one) follow each
- * other in its memory. NULL: it has no RAM there. A guest's RAM may be several slots side by side.
+ * other in its memory. NULL: it has no RAM in so many. A guest's RAM may be several slots side by
+ * side.
  */
 uint8_t *rf_slot_host(struct rf_memslots *m, uint64_t gpa, uint64_t size, uint64_t *len);
 

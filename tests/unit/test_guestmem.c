@@ -293,6 +293,20 @@ static void board_shows_both(void **state)
 	assert_int_equal(file.board.runs_count, 4);
 }
 
+/* The VMM takes the first one away: the second is still there, and still follows. */
+static void first_of_two_goes(void **state)
+{
+	static const uint8_t four[4] = { 0xa1, 0xa2, 0xa3, 0xa4 };
+	struct rf_overlay *o = sealed_region();
+
+	assert_int_equal(slot(0, 0, A_GPA, 0, NULL), 0);
+	assert_run(0, SEAL_GPA, HALF, o->copy, NULL);
+	assert_run(1, B_GPA, HALF, o->copy + HALF, b);
+	rf_overlay_write(o, HALF - 2, four, 4);
+	assert_memory_equal(o->copy + HALF - 2, four, 4);
+	assert_memory_equal(b, four + 2, 2);
+}
+
 /* An allowed store lands in the copy and in both memories below. */
 static void written_over_two_slots(void **state)
 {
@@ -791,7 +805,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(sealed_over_two_slots),    T(board_shows_both),
-		T(written_over_two_slots),   T(written_with_a_slot_away),
+		T(written_over_two_slots),
+		T(first_of_two_goes),   T(written_with_a_slot_away),
 		T(healed_over_two_slots),    T(each_write_is_told),
 		T(healed_in_part),	     T(more_than_the_list_holds),
 		T(healed_before_it_is_read), T(traps_are_no_difference),
