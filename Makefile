@@ -86,9 +86,12 @@ install: programs man
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(O)/ringfence.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(O)/ringfence-monitor.8
 
-.PHONY: check layers
+.PHONY: check check-all layers
 check: programs man
 	tests/check.py
+# And what takes hours.
+check-all: programs man
+	tests/check.py --all
 layers: programs
 	scripts/check-layers $(O)
 

@@ -4,7 +4,8 @@
 
 A step is a make target. Its last line "NAME: N passed, N failed[, N skipped]" says how much it tested; a step that fails without
 such a line, or that says success and counted nothing, is one failure. Of a step that ended before that line, the tests that had
-passed count too. Skips are listed with their reasons. Steps given as arguments run alone; --self-test tests the counting.
+passed count too. Skips are listed with their reasons. Steps given as arguments run alone; --all: whole instead of short,
+and what takes long; --self-test tests the counting.
 """
 import contextlib
 import io
@@ -19,7 +20,10 @@ from typing import Iterator
 
 # Quick ones first: what is broken shows early. The lab's come last.
 STEPS = ["check-test", "layers", "unit", "unit-arm64", "cli-test", "valgrind", "fuzz", "kvm-store", "kvm", "hostile", "oracle", "kvm-lab",
-         "lab-suite", "lab-suite-6.1", "lab-lifecycle-short", "attacks", "storm-short", "bench-short"]
+         "lab-suite", "lab-suite-6.1", "lab-lifecycle-short", "attacks-short", "storm-short", "bench-short"]
+# --all: in place of a short form the whole of it, and what takes long.
+WHOLE = {"lab-lifecycle-short": "lab-lifecycle", "attacks-short": "attacks"}
+LONG = ["attacks-latency", "lab-host7", "lab-vmx"]
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 # One test that passed: "unit test_x  ok", "hostile  good  0.5 s  passed", in a job of the lab or not; cmocka's "[       OK ] x".
 PASSED = re.compile(r"\[ +OK \]|^(?:\[\S+\] )?[a-z][\w.-]* +\S.*\b(?:ok|passed)\b")
@@ -131,6 +135,8 @@ def self_test() -> int:
 def main() -> int:
     """Run the steps; the closing line counts everything."""
     steps = sys.argv[1:] or STEPS
+    if steps == ["--all"]:
+        steps = [WHOLE.get(step, step) for step in STEPS] + LONG
     totals, skipped, table = [0, 0, 0], [], []
     for step in steps:
         print(f"=== {step}", flush=True)

@@ -317,6 +317,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernels", default="6.1 6.12", help="guest kernels")
     parser.add_argument("--cpus", default="1 2", help="numbers of guest processors")
+    parser.add_argument("--guests", default="", help="instead of all of these with each other: \"KERNEL:CPUS ...\"")
     parser.add_argument("--attacks", default="all", help="names, with commas")
     parser.add_argument("--tries", type=int, default=1000, help="of cr4_latency")
     parser.add_argument("--host-kernel", default="6.12", help="the emulated host's kernel")
@@ -329,9 +330,10 @@ def main() -> int:
             missing = [name for name in PROGRAMS if not (out_dir().parent / name).exists()]
             if missing:
                 raise LabError(f"not built: {', '.join(missing)}")
-        kernels = options.kernels.split()
-        pairs = [pair for kernel in kernels for cpus in options.cpus.split()
-                 for pair in pairs_for(kernel, int(cpus), options.host_kernel, options.attacks)]
+        guests = [guest.split(":") for guest in options.guests.split()] or \
+            [[kernel, cpus] for kernel in options.kernels.split() for cpus in options.cpus.split()]
+        kernels = list(dict.fromkeys(kernel for kernel, _ in guests))
+        pairs = [pair for kernel, cpus in guests for pair in pairs_for(kernel, int(cpus), options.host_kernel, options.attacks)]
         jobs = [job for pair in pairs for job in jobs_for(pair, options.tries, options.control_only)]
         results = run_all(jobs, options, kernels)
     except LabError as error:

@@ -33,11 +33,14 @@ kvm-lab: $(O)/tests/fence_kvm_plain $(O)/tests/store_kvm_plain
 
 # ATTACKS="a,b" picks some. attacks-latency: a bit of CR4 is cleared 100,000 times and never seen clear.
 ATTACKS ?= all
-.PHONY: demo attacks attacks-control attacks-latency lab lab-shell
+.PHONY: demo attacks attacks-short attacks-control attacks-latency lab lab-shell
 demo: programs
 	tests/lab/lab.py run --host-kernel $(HOST_KERNEL) --guests 6.12 --job demo=tests/lab/jobs/demo.sh@180
 attacks: programs
 	tests/attacks/attacks.py --kernels "$(KERNELS)" --cpus "$(CPUS)" --attacks "$(ATTACKS)" --host-kernel $(HOST_KERNEL)
+# The check's: both kernels, one and two processors, each once.
+attacks-short: programs
+	tests/attacks/attacks.py --guests "6.1:1 6.12:2" --host-kernel $(HOST_KERNEL)
 attacks-control:
 	tests/attacks/attacks.py --control-only --kernels "$(KERNELS)" --cpus "$(CPUS)" --attacks "$(ATTACKS)" \
 		--host-kernel $(HOST_KERNEL)
