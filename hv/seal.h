@@ -23,10 +23,11 @@ void rf_seal_release(void);
 /* Are these regions, at these addresses, the ones that are kept? */
 bool rf_seal_is_kept(const struct rf_region *regions, uint32_t count);
 /*
- * Is most of what is kept still where it was? Then that kernel is there, whatever bounds it is said
- * to have: of another one hardly a byte in ten is the same.
+ * Is most of what these regions have in common with the kept ones, at the same addresses, still as
+ * it is kept? Then that kernel is there, whatever bounds it is said to have: of another one hardly
+ * a byte in ten is the same. Memory outlives a reset: what lies beside the regions says nothing.
  */
-bool rf_seal_lies_there(void);
+bool rf_seal_lies_there(const struct rf_region *regions, uint32_t count);
 /* Nothing is kept any more. */
 void rf_seal_forget(void);
 

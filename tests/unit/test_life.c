@@ -462,7 +462,27 @@ static void kept_by_the_announced_entry(void **state)
 	m = seal_of(ev.id, RF_SEAL_NOW);
 	m.regions[0].size -= RF_PAGE_SIZE;
 	assert_int_equal(seal_of_message(&m), -EPERM);
+	m.regions[0].size = UINT64_MAX - RF_PAGE_SIZE + 1;
+	assert_int_equal(seal_of_message(&m), -EINVAL);
+	/* The same one, linked for elsewhere, as at another boot; or elsewhere, while this lies about. */
+	m = seal_of(ev.id, RF_SEAL_NOW);
+	m.regions[0].gva += 0x200000;
+	m.regions[1].gva += 0x200000;
+	assert_int_equal(seal_of_message(&m), 0);
+	reset();
+	ev = announce(0, ENTRY);
+	m = seal_of(ev.id, RF_SEAL_NOW);
+	m.count = 1;
+	m.regions[0].gpa = RAM_GPA + 20 * RF_PAGE_SIZE;
+	assert_int_equal(seal_of_message(&m), 0);
+	reset();
+	sealed(8);
+	reset();
+	ev = announce(0, ENTRY);
 	/* Another kernel, in the same frames. */
+	m = seal_of(ev.id, RF_SEAL_NOW);
+	m.regions[0].size -= RF_PAGE_SIZE;
+	assert_int_equal(seal_of_message(&m), -EPERM);
 	memset(ram + (TEXT_GPA - RAM_GPA), 0x2f, TEXT_SIZE + RF_PAGE_SIZE);
 	assert_int_equal(seal_of_message(&m), 0);
 	reset();
