@@ -295,12 +295,12 @@ int rf_fence_ioctl(int fd, unsigned long request, void *arg)
 
 	/* A VMM that keeps it in an int (QEMU's kvm_vm_ioctl()) extends its sign. */
 	request = (uint32_t)request;
-	/* By far the most frequent: known without a look at the table. */
+	/* KVM_RUN, by far the most frequent, is known without a look at the table; what is not
+	 * KVM's, or when nobody asked, is the kernel's business alone. */
 	if (request == KVM_RUN && rf_vm.used && (v = rf_vcpu_of(fd))) {
 		rf_gate_bind(v);
 		r = rf_vcpu_run(v);
-	} /* Not KVM's, or nobody asked: the kernel's business alone. */
-	else if (waits_for_memory(request))
+	} else if (waits_for_memory(request))
 		r = unknown("userfaultfd", request,
 			    "post-copy migration and background snapshots are not possible with a "
 			    "protected VM; use pre-copy migration, or stop the VM to save it",

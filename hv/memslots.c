@@ -181,9 +181,13 @@ static int overlay_install(struct rf_memslots *m, struct rf_overlay *o)
 		if (o->ids[space] != UINT32_MAX || !m->space_used[space])
 			continue;
 		err = take_id(m, space, &o->ids[space]);
-		if (!err)
-			err = kvm_set(m, space, o->ids[space], flags, o->gpa,
-				      (uint64_t)(uintptr_t)o->copy);
+		if (err)
+			return err;
+		err = kvm_set(m, space, o->ids[space], flags, o->gpa, (uint64_t)(uintptr_t)o->copy);
+		if (err) {
+			give_id(m, space, o->ids[space]);
+			o->ids[space] = UINT32_MAX;
+		}
 	}
 	return err;
 }
@@ -300,7 +304,7 @@ int rf_memslots_set(struct rf_memslots *m, const struct kvm_userspace_memory_reg
 		.size = r->memory_size,
 		.hva = r->userspace_addr,
 	};
-	bool split;
+	bool split, first;
 	int err;
 
 	if (space >= RF_SPACES || next.id >= m->id_limit)
@@ -329,17 +333,18 @@ int rf_memslots_set(struct rf_memslots *m, const struct kvm_userspace_memory_reg
 	if (!next.size)
 		return 0;
 	*room = next;
+	first = !m->space_used[space];
 	m->space_used[space] = true;
 	for (size_t i = 0; !err && i < m->nr_overlays; i++)
 		err = overlay_install(m, &m->overlays[i]);
-	if (err)
-		return err;
-	err = pieces_create(m, room);
+	if (!err)
+		err = pieces_create(m, room);
 	if (err) {
 		/* As the VMM would see it without us: the slot was not made. */
 		if (pieces_delete(m, room))
 			rf_fatal("a memory slot could be neither made nor removed");
 		room->used = false;
+		m->space_used[space] = !first;
 	}
 	return err;
 }

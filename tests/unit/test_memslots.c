@@ -480,6 +480,18 @@ static void kvm_refuses(void **state)
 	check();
 	assert_int_equal(set(r), 0);
 	check();
+	/* The overlay of an address space that gets its first slot, then the slot itself. */
+	r = region(1u << 16 | 2, 0, 32, 16, HOST);
+	for (int good = 0; good < 2; good++) {
+		fail_after = good;
+		assert_int_equal(rf_memslots_set(&m, &r, true), -ENOMEM);
+		assert_int_equal(fail_after, -1);
+		assert_false(m.space_used[1]);
+	}
+	assert_int_equal(rf_memslots_set(&m, &r, false), -EAGAIN);
+	assert_int_equal(set(r), 0);
+	assert_int_not_equal(m.overlays[0].ids[1], UINT32_MAX);
+	check();
 }
 
 /* A guest's RAM may be several slots side by side. */
