@@ -87,11 +87,6 @@ static int unknown(const char *kind, unsigned long what, const char *why, int an
 
 /* --- a VM ----------------------------------------------------------------- */
 
-static int check_extension(int fd, uint32_t cap)
-{
-	return rf_kvm(fd, KVM_CHECK_EXTENSION, (void *)(uintptr_t)cap);
-}
-
 static int vm_create(int kvm_fd, void *type)
 {
 	const char *why = "";
@@ -119,7 +114,8 @@ static int vm_create(int kvm_fd, void *type)
 		return fd; /* the VMM's own error, and it may try again on EINTR */
 	}
 	rf_vm.fd = fd;
-	rf_guestmem_init(fd, (uint32_t)check_extension(kvm_fd, KVM_CAP_NR_MEMSLOTS) - RF_OWN_IDS);
+	rf_guestmem_init(fd,
+			 (uint32_t)rf_check_extension(kvm_fd, KVM_CAP_NR_MEMSLOTS) - RF_OWN_IDS);
 	err = rf_arch_protect(fd, &why);
 	if (!err)
 		err = rf_channel_start(socket_path, board, &rf_serve, &why);
@@ -150,7 +146,7 @@ static int vcpu_create(void *id)
 static int offered(int fd, uint32_t cap)
 {
 	const struct rf_known *k = rf_known_cap(cap);
-	int n = check_extension(fd, cap);
+	int n = rf_check_extension(fd, cap);
 
 	if (cap > RF_KNOWN_CAP_LAST || (k && k->how == RF_KNOWN_REFUSE))
 		return 0;

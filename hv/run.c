@@ -20,9 +20,7 @@
 static const char held_text[] = "the state that was loaded goes with other sealed memory than this "
 				"guest's: load it into a new VM, or reset this one";
 static const char held_nobody[] =
-	"the state that was loaded does not say which kernel it is of: no "
-	"vCPU is outside a guest of its own and has a system-call entry: load another "
-	"state, or reset this one";
+	"no vCPU of what was loaded says which kernel it is of: load another state, or reset";
 
 /* With rf_vm.lock held, before anything else can be told. */
 static void tell(const struct rf_life_outcome *o)

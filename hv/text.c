@@ -32,7 +32,7 @@ static int read_text(void *ctx, uint32_t at, uint8_t *buf, uint32_t len)
 }
 
 /* The sealed text that holds all of the store, or NULL. */
-static struct rf_overlay *text_at(uint64_t gpa, uint64_t len)
+struct rf_overlay *rf_text_at(uint64_t gpa, uint64_t len)
 {
 	struct rf_overlay *o = rf_guestmem_sealed(gpa, len);
 
@@ -209,7 +209,7 @@ bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint3
 	struct rf_overlay *o;
 
 	RF_LOCKED();
-	o = text_at(gpa, len);
+	o = rf_text_at(gpa, len);
 	if (!o || !judge(o, (uint32_t)(gpa - o->gpa.start), bytes, len, &r) ||
 	    (rf_patch_begins(&r) && !patcher_is_busy()) || over_trap(&r, gpa, len))
 		return false;
@@ -251,7 +251,7 @@ void rf_text_denied(uint64_t gpa, uint32_t len)
 	struct rf_overlay *o;
 
 	RF_LOCKED();
-	o = text_at(gpa, len);
+	o = rf_text_at(gpa, len);
 	while (o && (f = flight_at((uint32_t)(gpa - o->gpa.start), len)))
 		put_back(o, f);
 }

@@ -37,4 +37,7 @@ void rf_text_put_back_all(void);
 /* Nothing is under way. Lock held. */
 void rf_text_reset(void);
 
+/* The text that holds all of the range, or NULL: not sealed as such. Lock held. */
+struct rf_overlay *rf_text_at(uint64_t gpa, uint64_t len);
+
 #endif

@@ -20,6 +20,11 @@
 #include "hv/base.h"
 #include "hv/proto.h"
 
+static inline int rf_check_extension(int fd, uint32_t cap)
+{
+	return rf_kvm(fd, KVM_CHECK_EXTENSION, (void *)(uintptr_t)cap);
+}
+
 #define RF_MAX_VCPUS 1024
 
 enum rf_phase {

@@ -15,6 +15,7 @@
 
 #include "hv/board.h"
 #include "hv/guestmem.h"
+#include "hv/text.h"
 #include "hv/vmx/decode.h"
 #include "hv/vmx/tables.h"
 
@@ -70,13 +71,6 @@ static int skip(struct rf_vcpu *v, uint64_t rip, uint32_t len)
 
 /* --- planting --------------------------------------------------------------- */
 
-static struct rf_overlay *text_of(const struct rf_trap_site *s)
-{
-	struct rf_overlay *o = rf_guestmem_sealed(s->gpa, s->len);
-
-	return o && o->region == RF_REGION_TEXT ? o : NULL;
-}
-
 static int check_sites(const struct rf_msg_traps *m)
 {
 	uint32_t pokes = 0;
@@ -85,7 +79,7 @@ static int check_sites(const struct rf_msg_traps *m)
 		return -EINVAL;
 	for (uint32_t i = 0; i < m->count; i++) {
 		const struct rf_trap_site *s = &m->sites[i];
-		const struct rf_overlay *o = text_of(s);
+		const struct rf_overlay *o = rf_text_at(s->gpa, s->len);
 
 		if (s->len <= RF_TRAP_LEN || s->len > sizeof(s->bytes) || s->reg > 15 ||
 		    s->kind < RF_TRAP_LIDT || s->kind > RF_TRAP_KEXEC || !o)
@@ -100,7 +94,7 @@ static int check_sites(const struct rf_msg_traps *m)
 
 static uint8_t *code_of(const struct rf_trap_site *s)
 {
-	struct rf_overlay *o = text_of(s);
+	struct rf_overlay *o = rf_text_at(s->gpa, s->len);
 
 	return o->copy + (s->gpa - o->gpa.start);
 }
@@ -114,13 +108,14 @@ static void plant(const struct rf_msg_traps *m)
 	traps.poke = m->poke;
 	memcpy(traps.sites, m->sites, sizeof(traps.sites));
 	for (uint32_t i = 0; i < m->count; i++) {
-		const struct rf_overlay *o = text_of(&traps.sites[i]);
-		uint8_t *code = code_of(&traps.sites[i]);
+		const struct rf_trap_site *at = &traps.sites[i];
+		const struct rf_overlay *o = rf_text_at(at->gpa, at->len);
+		uint8_t *code = code_of(at);
 
-		traps.rips[i] = o->gva + (traps.sites[i].gpa - o->gpa.start);
-		if (traps.sites[i].kind == RF_TRAP_POKE)
+		traps.rips[i] = o->gva + (at->gpa - o->gpa.start);
+		if (at->kind == RF_TRAP_POKE)
 			traps.poke_rip = traps.rips[i];
-		for (int n = 0; n < traps.sites[i].len; n++)
+		for (int n = 0; n < at->len; n++)
 			code[n] = RF_TRAP_BYTE(n);
 	}
 	rf_guestmem_stand_ins(traps.sites, traps.count);

@@ -30,22 +30,17 @@ static const struct {
 	{ KVM_CAP_NR_MEMSLOTS, 4 * RF_OWN_IDS, "KVM has too few memory slots" },
 };
 
-static int check_extension(int fd, uint32_t cap)
-{
-	return rf_kvm(fd, KVM_CHECK_EXTENSION, (void *)(uintptr_t)cap);
-}
-
 const char *rf_arch_refusal(int kvm_fd)
 {
 	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
-		if (check_extension(kvm_fd, needs[i].cap) < needs[i].min)
+		if (rf_check_extension(kvm_fd, needs[i].cap) < needs[i].min)
 			return needs[i].why;
 	if (rf_cr_init())
 		return "the page of the control-register watch (RINGFENCE_CR_FD) is none";
-	rf_cpu_can.syncs_regs = check_extension(kvm_fd, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS;
+	rf_cpu_can.syncs_regs = rf_check_extension(kvm_fd, KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_REGS;
 	rf_cpu_can.blocks_irqs =
-		check_extension(kvm_fd, KVM_CAP_SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ;
-	rf_cpu_can.tells_guest_mode = check_extension(kvm_fd, KVM_CAP_X86_GUEST_MODE) > 0;
+		rf_check_extension(kvm_fd, KVM_CAP_SET_GUEST_DEBUG2) & KVM_GUESTDBG_BLOCKIRQ;
+	rf_cpu_can.tells_guest_mode = rf_check_extension(kvm_fd, KVM_CAP_X86_GUEST_MODE) > 0;
 	return NULL;
 }
 
