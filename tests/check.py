@@ -4,8 +4,8 @@
 
 A step is a make target. Its last line "NAME: N passed, N failed[, N skipped]" says how much it tested; a step that fails without
 such a line, or that says success and counted nothing, is one failure. Of a step that ended before that line, the tests that had
-passed count too. Skips are listed with their reasons. Steps given as arguments run alone; --all: whole instead of short,
-and what takes long; --self-test tests the counting.
+passed count too. Skips are listed with their reasons; last comes what failed, for who keeps only the end. Steps
+given as arguments run alone; --all: whole instead of short, and what takes long; --self-test tests the counting.
 """
 import contextlib
 import io
@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Iterator
 
 # Quick ones first: what is broken shows early. The lab's come last.
@@ -27,6 +28,9 @@ LONG = ["attacks-latency", "lab-host7", "lab-vmx"]
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 # One test that passed: "unit test_x  ok", "hostile  good  0.5 s  passed", in a job of the lab or not; cmocka's "[       OK ] x".
 PASSED = re.compile(r"\[ +OK \]|^(?:\[\S+\] )?[a-z][\w.-]* +\S.*\b(?:ok|passed)\b")
+# What names a failure or says why: a test's own line, a place in its source, a broken rule of the layers, a step that was ended.
+BROKEN = re.compile(r"^(?:\[\S+\] )?  tests/\S+:\d+: |\bFAILED\b(?! TEST|.*, listed below)|^check(-layers)?: (?!warning)")
+SHOWN, WIDTH = 40, 160
 SETTINGS = {"fuzz": ["FUZZ_SECONDS=5"]}
 # A step ends when nothing moves any more: a loaded machine may take its time. What is silent for longest is a lab job, and no
 # job of the check has more than 700 s. The second limit is for what talks for ever.
@@ -72,9 +76,10 @@ def end(process: "subprocess.Popen[bytes]") -> None:
             continue
 
 
-def run(step: str, command: list[str], quiet: float = QUIET_SECONDS, most: float = STEP_SECONDS) -> tuple[list[int], list[str]]:
-    """Run one step with its output shown; its counts and the reasons of its skips."""
-    counts, seen, reasons = [0, 0, 0], 0, []
+def run(step: str, command: list[str], quiet: float = QUIET_SECONDS,
+        most: float = STEP_SECONDS) -> tuple[list[int], list[str], list[str]]:
+    """Run one step with its output shown; its counts, the reasons of its skips, and what failed by name."""
+    counts, seen, reasons, broken = [0, 0, 0], 0, [], []
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           start_new_session=True) as process:
         try:
@@ -87,6 +92,8 @@ def run(step: str, command: list[str], quiet: float = QUIET_SECONDS, most: float
                     seen += 1
                 if re.search(r"\bskip(ped)?\b", line, re.I) and not found:
                     reasons.append(f"{step}: {line.strip()}")
+                if BROKEN.search(line) and not found:
+                    broken.append(f"{step}: {' '.join(line.split())}"[:WIDTH])
             status = process.wait()
         finally:
             end(process)
@@ -94,42 +101,50 @@ def run(step: str, command: list[str], quiet: float = QUIET_SECONDS, most: float
         counts[0] = seen
     if status and not counts[1]:
         counts[1] = 1
-        print(f"check: {step} ended with status {status}")
+        broken.append(f"{step}: it ended with status {status}")
     if not any(counts):
         counts[1] = 1
-        print(f"check: {step} tested nothing")
-    return counts, reasons
+        broken.append(f"{step}: it tested nothing")
+    return counts, reasons, list(dict.fromkeys(broken))
 
 
-# A step's script, what it must count, how many reasons to skip it gives.
-SELF_TESTS: dict[str, tuple[str, list[int], int]] = {
-    "passes": ("echo 'x a  ok'; echo 'x: 3 passed, 0 failed'", [3, 0, 0], 0),
-    "fails": ("echo 'x: 3 passed, 2 failed'; exit 1", [3, 2, 0], 0),
-    "skips": ("echo 'x b  skipped: no c'; echo 'x: 1 passed, 0 failed, 1 skipped'", [1, 0, 1], 1),
-    "all-skipped": ("echo 'x b  skipped: no c'; echo 'x: 0 passed, 0 failed, 1 skipped'; exit 1", [0, 1, 1], 1),
-    "counts-nothing": ("echo hello", [0, 1, 0], 0),
-    "fails-after-its-counts": ("echo 'x: 3 passed, 0 failed'; exit 1", [3, 1, 0], 0),
-    "dies": ("echo 'x a  1.0 s  passed'; echo '[       OK ] b'; kill -9 $$", [2, 1, 0], 0),
-    "silent": ("echo 'x a  ok'; echo '[x] y b  1 s  passed'; sleep 60; echo 'x: 9 passed, 0 failed'", [2, 1, 0], 0),
-    "silent-after-its-counts": ("echo 'x: 3 passed, 0 failed'; sleep 60", [3, 1, 0], 0),
-    "slow": ("for i in 1 2 3; do sleep 1; echo; done; echo 'x: 3 passed, 0 failed'", [3, 0, 0], 0),
-    "for-ever": ("echo 'x a  ok'; while sleep 0.5; do echo; done", [1, 1, 0], 0),
-    "leaves-a-child": ("echo 'x: 3 passed, 0 failed'; sleep 60 &", [3, 0, 0], 0),
+# A step's script, what it must count, how many reasons to skip it gives, how many failures it names.
+SELF_TESTS: dict[str, tuple[str, list[int], int, int]] = {
+    "passes": ("echo 'x a  ok'; echo 'x: 3 passed, 0 failed'", [3, 0, 0], 0, 0),
+    "fails": ("echo '[  FAILED  ] a'; echo 'b FAILED'; echo 'b FAILED'; echo '2 FAILED TESTS'; echo 'x: 3 passed, 2 failed'; exit 1",
+              [3, 2, 0], 0, 2),
+    "skips": ("echo 'x b  skipped: no c'; echo 'x: 1 passed, 0 failed, 1 skipped'", [1, 0, 1], 1, 0),
+    "all-skipped": ("echo 'x b  skipped: no c'; echo 'x: 0 passed, 0 failed, 1 skipped'; exit 1", [0, 1, 1], 1, 1),
+    "counts-nothing": ("echo hello", [0, 1, 0], 0, 1),
+    "fails-after-its-counts": ("echo 'x: 3 passed, 0 failed'; exit 1", [3, 1, 0], 0, 1),
+    "dies": ("echo 'x a  1.0 s  passed'; echo '[       OK ] b'; kill -9 $$", [2, 1, 0], 0, 1),
+    "silent": ("echo 'x a  ok'; echo '[x] y b  1 s  passed'; sleep 60; echo 'x: 9 passed, 0 failed'", [2, 1, 0], 0, 2),
+    "silent-after-its-counts": ("echo 'x: 3 passed, 0 failed'; sleep 60", [3, 1, 0], 0, 2),
+    "slow": ("for i in 1 2 3; do sleep 1; echo; done; echo 'x: 3 passed, 0 failed'", [3, 0, 0], 0, 0),
+    "for-ever": ("echo 'x a  ok'; while sleep 0.5; do echo; done", [1, 1, 0], 0, 2),
+    "leaves-a-child": ("echo 'x: 3 passed, 0 failed'; sleep 60 &", [3, 0, 0], 0, 0),
 }
 
 
 def self_test() -> int:
     """The counting, of steps that are scripts; the limits are 2.5 and 5 s."""
     failed = 0
-    for name, (script, wanted, skips) in SELF_TESTS.items():
+    for name, (script, wanted, skips, named) in SELF_TESTS.items():
         began = time.monotonic()
         with contextlib.redirect_stdout(io.StringIO()):
-            counts, reasons = run(name, ["sh", "-c", script], 2.5, 5)
-        if counts != wanted or len(reasons) != skips or time.monotonic() - began > 20:
+            counts, reasons, broken = run(name, ["sh", "-c", script], 2.5, 5)
+        if counts != wanted or len(reasons) != skips or len(broken) != named or time.monotonic() - began > 20:
             failed += 1
-            print(f"check-test {name:24} FAILED: counts {counts}, not {wanted}; {reasons}")
+            print(f"check-test {name:24} FAILED: counts {counts}, not {wanted}; {reasons}; {broken}")
     print(f"check-test: {len(SELF_TESTS) - failed} passed, {failed} failed")
     return 1 if failed else 0
+
+
+def machine() -> str:
+    """Where it failed: tests differ most by the processor and by which KVM there is."""
+    cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+    kvm = [m.name for m in Path("/sys/module").glob("kvm_*")] if Path("/dev/kvm").exists() else "no /dev/kvm"
+    return f"on {os.cpu_count()} x {cpu[1] if cpu else os.uname().machine}, Linux {os.uname().release}, {kvm}"
 
 
 def main() -> int:
@@ -137,16 +152,21 @@ def main() -> int:
     steps = sys.argv[1:] or STEPS
     if steps == ["--all"]:
         steps = [WHOLE.get(step, step) for step in STEPS] + LONG
-    totals, skipped, table = [0, 0, 0], [], []
+    totals, skipped, failed, table = [0, 0, 0], [], [], []
     for step in steps:
         print(f"=== {step}", flush=True)
         began = time.monotonic()
-        counts, reasons = run(step, ["make", "--no-print-directory", step, *SETTINGS.get(step, [])])
+        counts, reasons, broken = run(step, ["make", "--no-print-directory", step, *SETTINGS.get(step, [])])
         totals = [a + b for a, b in zip(totals, counts)]
         skipped += reasons
+        failed += broken
         table.append(f"{step:19} {counts[0]:5} passed {counts[1]:4} failed {counts[2]:4} skipped "
                      f"{time.monotonic() - began:7.0f} s")
     print("=== summary", *table, *skipped, sep="\n")
+    if failed:
+        if len(failed) > SHOWN:
+            failed[SHOWN:] = [f"and {len(failed) - SHOWN} more"]
+        print("=== failed", *failed, machine(), sep="\n")
     print(f"{totals[0]} passed, {totals[1]} failed, {totals[2]} skipped")
     return 1 if totals[1] or not totals[0] else 0
 
