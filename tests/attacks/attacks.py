@@ -66,7 +66,7 @@ WANTED = {"dma_read": Wanted("detected", kinds=("dma",), in_turn=False), "int3_r
           # Where no frame can be pushed the guest may end; what it was about to do it has said before.
           "stack_in_sealed": Wanted("blocked", ("faulted", "none"))}
 
-# Seconds that a protected guest has; then it is killed.
+# Seconds that a protected guest needs at most; runner.PATIENCE times that, and it is killed.
 SHIELDED_LIMIT = 150
 
 # Those that want a guest of their own: of another machine, or because they may end it. All of one setting share a guest.
@@ -345,7 +345,7 @@ def main() -> int:
             protected = results[pair.job_name("protected")]
             pair.protected = attempts(protected.log)
             pair.records = read_records(protected.out / "audit.jsonl")
-            pair.stopped = protected.status is None or protected.seconds > 0.9 * SHIELDED_LIMIT
+            pair.stopped = protected.status is None or protected.seconds > 0.9 * SHIELDED_LIMIT * runner.PATIENCE
     status = report(pairs, options.control_only, out_dir().parent / options.results)
     if options.retried:
         print(f"attacks: booted twice: {', '.join(options.retried)}; the first try is kept as <name>.first")

@@ -127,7 +127,7 @@ for vm in $(seq "$vms"); do
 	pids="$pids $!"
 done
 for vm in $(seq "$vms"); do
-	for wait in $(seq 120); do
+	for wait in $(tries 120); do
 		if ringfence status --json "many-$vm" 2>&1 | grep -q '"control_watch": "on"'; then
 			on=$((on + 1))
 			break

@@ -30,14 +30,14 @@ truncate -s 4096 count
 guest() {
 	machine=$1 cpus=$2 cmdline=$3
 	shift 3
-	timeout -s KILL $LIMIT $WRAP $QEMU -M $machine -accel kvm -cpu host \\
+	limited $LIMIT $WRAP $QEMU -M $machine -accel kvm -cpu host \\
 		-smp $cpus -m 512 -nodefaults -no-user-config -display none -serial file:$OUT/$CONSOLE -monitor stdio \\
 		-kernel $GUEST/$KERNEL/vmlinuz -initrd life.img \\
 		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check rf.mode=life $cmdline" "$@" >$OUT/$CONSOLE.hmp 2>&1
 	echo "$CONSOLE: qemu ended with status $?"
 }
 said() {
-	for n in $(seq $((LIMIT * 2))); do
+	for n in $(tries $((LIMIT * 2))); do
 		seen=$(grep -c "$1" $OUT/$CONSOLE 2>/dev/null)
 		[ "${seen:-0}" -ge "${2:-1}" ] && return
 		sleep 0.5
@@ -138,7 +138,7 @@ def smm() -> Test:
     return life("smm", verify, machine="q35", cmdline="rf.act=smis")
 
 
-WAKE = ("said 'life begin'; for n in $(seq 60); do echo info status; sleep 0.5; grep -q suspended $OUT/$CONSOLE.hmp && break; done; "
+WAKE = ("said 'life begin'; for n in $(tries 60); do echo info status; sleep 0.5; grep -q suspended $OUT/$CONSOLE.hmp && break; done; "
         "echo system_wakeup")
 
 
@@ -189,7 +189,7 @@ MOVE = """
 move() {
 	to=$CONSOLE CONSOLE=$CONSOLE-source
 	(said 'result=none'; sleep $WAIT; echo migrate '"exec:cat >state"'
-	 for n in $(seq 60); do echo info migrate; sleep 1; grep -q 'status: completed' $OUT/$CONSOLE.hmp && break; done; echo quit) |
+	 for n in $(tries 60); do echo info migrate; sleep 1; grep -q 'status: completed' $OUT/$CONSOLE.hmp && break; done; echo quit) |
 		guest q35 "$@"
 	[ ! -e $OUT/audit.jsonl ] || mv $OUT/audit.jsonl $OUT/source.jsonl
 	CONSOLE=$to LIMIT=90

@@ -6,6 +6,7 @@ $OUT come back. Everything is bounded in time, and no emulator outlives the call
 """
 import codecs
 import ctypes
+import math
 import os
 import selectors
 import shutil
@@ -27,6 +28,9 @@ from build import HERE, LabError, out_dir
 
 # A loaded machine runs everything later; tests that must be patient set this.
 SCALE = float(os.environ.get("LAB_TIMEOUT_SCALE", "1"))
+# A job's limits, and those of its guests, say what a machine of the usual speed needs. They are there to end what hangs,
+# never what is slow: this many times as long.
+PATIENCE = math.ceil(3 * SCALE)
 BOOT_SECONDS = 180
 # How long after its own limit a job may take to be killed and to hand over its artefacts.
 GRACE_SECONDS = 60
@@ -46,7 +50,8 @@ class Job:
     def contents(self) -> dict[str, bytes]:
         """Every file of the job's folder."""
         files = {name: body if isinstance(body, bytes) else body.read_bytes() for name, body in self.files.items()}
-        return files | {"run.sh": self.script.encode(), "timeout": str(int(self.timeout * SCALE)).encode()}
+        return files | {"run.sh": self.script.encode(), "timeout": str(self.timeout * PATIENCE).encode(),
+                        "patience": str(PATIENCE).encode()}
 
 
 @dataclass
@@ -162,15 +167,15 @@ class _Console:
         if kind == "start":
             self.current = words[2]
             self.began = now
-            self.limit = now + self.jobs[self.current].timeout * SCALE + GRACE_SECONDS
+            self.limit = now + self.jobs[self.current].timeout * PATIENCE + GRACE_SECONDS
             self.results[self.current].note = "the emulated host stopped in it"
         elif kind == "end":
             result = self.results[words[2]]
             result.seconds = now - self.began
             result.status, result.note, result.host_died = int(words[3]), "", False
             # The killer in there reports a signal; only the time tells a limit from a crash.
-            if result.status in (137, 143) and result.seconds >= self.jobs[words[2]].timeout * SCALE * 0.9:
-                result.status, result.note = None, f"not done after {self.jobs[words[2]].timeout} s"
+            if result.status in (137, 143) and result.seconds >= self.jobs[words[2]].timeout * PATIENCE * 0.9:
+                result.status, result.note = None, f"not done after {self.jobs[words[2]].timeout * PATIENCE} s"
             self.current = self.beat = None
             self.limit = now + GRACE_SECONDS
         elif kind == "finished":
@@ -267,13 +272,13 @@ def _native_job(job: Job, build: Path, disk: Optional[Path], show: Show) -> Resu
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    start_new_session=True, preexec_fn=_die_with_parent)
         try:
-            for line in _lines(process, lambda: began + job.timeout * SCALE):
+            for line in _lines(process, lambda: began + job.timeout * PATIENCE):
                 result.log += line + "\n"
                 show(f"[{job.name}] {line}")
             try:
-                result.status = process.wait(max(0.1, began + job.timeout * SCALE - time.monotonic()))
+                result.status = process.wait(max(0.1, began + job.timeout * PATIENCE - time.monotonic()))
             except subprocess.TimeoutExpired:
-                result.note = f"not done after {job.timeout} s"
+                result.note = f"not done after {job.timeout * PATIENCE} s"
         finally:
             _end(process)
         result.seconds = time.monotonic() - began

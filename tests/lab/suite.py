@@ -143,7 +143,7 @@ def gadgets(kernel: str) -> Test:
     """The report on a running guest's sensitive instructions: of its own text, complete, and promising nothing more than holds."""
     script = RUN + f"""
 protected gadgets {kernel} 1 'rf.mode=idle rf.seconds=20' & vm=$!
-for n in $(seq 240); do ringfence status gadgets 2>/dev/null | grep -q '^state *sealed' && break; sleep 0.5; done
+for n in $(tries 240); do ringfence status gadgets 2>/dev/null | grep -q '^state *sealed' && break; sleep 0.5; done
 ringfence gadgets --json gadgets >$OUT/gadgets; ringfence gadgets --all gadgets >$OUT/gadgets.txt
 wait $vm
 """
@@ -261,10 +261,10 @@ def reboot() -> Test:
 
 
 Q35 = """
-q35() { cmdline=$1; shift; timeout -s KILL ${LIMIT:-150} ringfence run --name q35 ${RUN:-} --audit $OUT/audit.jsonl -- $QEMU -M q35 -accel kvm -cpu host -m 256 \
+q35() { cmdline=$1; shift; limited ${LIMIT:-150} ringfence run --name q35 ${RUN:-} --audit $OUT/audit.jsonl -- $QEMU -M q35 -accel kvm -cpu host -m 256 \
 -nodefaults -no-user-config -display none -no-reboot -serial file:$OUT/console -kernel $GUEST/6.12/vmlinuz \
 -initrd $GUEST/6.12/initrd -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check $cmdline" "$@"; }
-said() { for n in $(seq ${2:-120}); do grep -q "RF: $1" $OUT/console 2>/dev/null && break; sleep 0.5; done; }
+said() { for n in $(tries ${2:-120}); do grep -q "RF: $1" $OUT/console 2>/dev/null && break; sleep 0.5; done; }
 user_mode() { said init; }
 """
 
@@ -300,28 +300,28 @@ def control_watch() -> Test:
     release; where it may not be had, the VM runs without it or, by policy, not at all.
     """
     script = """
-quick() { name=$1; echo quit | timeout -s KILL 60 ${AS:-ringfence} run --name $name $OPTIONS -- $QEMU -M none -accel kvm -display none \\
+quick() { name=$1; echo quit | limited 60 ${AS:-ringfence} run --name $name $OPTIONS -- $QEMU -M none -accel kvm -display none \\
 	-monitor stdio -serial none >$OUT/$name 2>&1; echo "$name status=$?" >>$OUT/console; }
 probes() { echo "$1 probes=$(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) folders=$(ls /sys/fs/bpf/ringfence | wc -l)" >>$OUT/console; }
 rm -rf /sys/fs/bpf/ringfence # of the guests before
-for n in $(seq 40); do [ $(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) = 0 ] && break; sleep 0.5; done
+for n in $(tries 40); do [ $(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) = 0 ] && break; sleep 0.5; done
 ringfence doctor >$OUT/doctor-before
 quick first; probes first
 for vm in a b; do WRAP="ringfence run --name $vm --audit $OUT/$vm.jsonl --" MEMORY=192 l2 6.12 1 'rf.mode=idle rf.seconds=30' >$OUT/boot-$vm 2>&1 & done
 for vm in a b; do
-	for n in $(seq 60); do ringfence status --json $vm >$OUT/status-$vm 2>/dev/null; grep -q '"control_pinned": *"[^"]' $OUT/status-$vm && break; sleep 1; done
+	for n in $(tries 60); do ringfence status --json $vm >$OUT/status-$vm 2>/dev/null; grep -q '"control_pinned": *"[^"]' $OUT/status-$vm && break; sleep 1; done
 done
 probes both; ringfence doctor >$OUT/doctor-used
 wait
 here=$(echo /sys/fs/bpf/ringfence/cr-*)
 rm $here/rf_cr4
-for n in $(seq 40); do [ $(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) = 1 ] && break; sleep 0.5; done
+for n in $(tries 40); do [ $(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) = 1 ] && break; sleep 0.5; done
 probes broken; quick mended; probes mended
 mv $here/rf_cr0 $here/x; mv $here/rf_cr4 $here/rf_cr0; mv $here/x $here/rf_cr4; quick foreign
 printf 'version: 1\\npin: { control_watch: required }\\n' >$OUT/policy; chmod 644 $OUT/policy
 OPTIONS="--policy $OUT/policy" quick foreign-required
 rm -r $here; OPTIONS="--policy $OUT/policy" quick again
-for n in $(seq 40); do [ $(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) = 2 ] && break; sleep 0.5; done
+for n in $(tries 40); do [ $(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) = 2 ] && break; sleep 0.5; done
 probes again
 chmod 666 /dev/kvm; mkdir -m 700 /tmp/nobody; chown nobody /tmp/nobody
 export XDG_RUNTIME_DIR=/tmp/nobody
@@ -355,12 +355,12 @@ def migrated() -> Test:
 LIMIT=300
 (said init 400; ringfence measure --json q35 >$OUT/expect; said patched 200; ringfence measure --json q35 >$OUT/expect.patched
  ringfence measure q35 >$OUT/expect.txt; echo migrate '"exec:cat >/tmp/state"'
- for n in $(seq 60); do [ -s /tmp/state ] && break; sleep 0.5; done; sleep 6; echo info migrate; sleep 2; echo quit) |
+ for n in $(tries 60); do [ -s /tmp/state ] && break; sleep 0.5; done; sleep 6; echo info migrate; sleep 2; echo quit) |
 q35 'rf.mode=attack rf.patched=4 rf.delay=40 rf.attacks=syscall_table,commit_creds' -smp 2 -monitor stdio >$OUT/hmp 2>&1
 mv $OUT/console $OUT/source; grep -q 'RF: init' $OUT/source || exit; mv $OUT/audit.jsonl $OUT/source.jsonl
 # One digit of the first digest: text's.
 sed -e '1,/sha256/s/"[0-7]\\([0-9a-f]*\\)"$/"x\\1"/' -e '1,/sha256/s/"[89a-f]\\([0-9a-f]*\\)"$/"0\\1"/' -e 's/"x/"8/' $OUT/expect >$OUT/forged
-(for n in $(seq 60); do ringfence status q35 >$OUT/halted 2>/dev/null; grep -q 'why no vCPU runs' $OUT/halted && break; sleep 0.5; done
+(for n in $(tries 60); do ringfence status q35 >$OUT/halted 2>/dev/null; grep -q 'why no vCPU runs' $OUT/halted && break; sleep 0.5; done
  ringfence measure q35 >$OUT/unmeasured 2>&1; sleep 3; echo info status; sleep 1; echo quit) |
 RUN="--expect $OUT/forged" q35 'rf.mode=attack' -smp 2 -incoming 'exec:cat /tmp/state' -monitor stdio >$OUT/refused 2>&1
 mv $OUT/console $OUT/refused.console; mv $OUT/audit.jsonl $OUT/refused.jsonl
@@ -401,7 +401,7 @@ RUN="--expect $OUT/expect" q35 'rf.mode=attack' -smp 2 -incoming 'exec:cat /tmp/
 def unprotectable() -> Test:
     """What cannot be protected does not run: emulation, and a KVM nobody may use."""
     script = """
-try() { name=$1; shift; timeout -s KILL 60 "$@" >$OUT/$name 2>&1; echo "$name status=$?" >>$OUT/console
+try() { name=$1; shift; limited 60 "$@" >$OUT/$name 2>&1; echo "$name status=$?" >>$OUT/console
 	pidof qemu-system-x86_64 >/dev/null && { echo "$name left-running" >>$OUT/console; killall -9 qemu-system-x86_64; }; }
 guest="-M microvm,pit=off,pic=off,isa-serial=on -m 256 -nodefaults -display none -serial stdio -no-reboot
 -kernel $GUEST/6.12/vmlinuz -initrd $GUEST/6.12/initrd"
@@ -431,8 +431,8 @@ def debian(kernel: str, machine: str) -> Test:
     """
     settings, patched = ("PC=1 CPU=host", "static_call") if machine == "q35" else ("", "jump_label")
     script = f"""
-(for n in $(seq 360); do grep -q 'debian login:' $OUT/console 2>/dev/null && break; sleep 0.5; done
- for n in $(seq 30); do
+(for n in $(tries 360); do grep -q 'debian login:' $OUT/console 2>/dev/null && break; sleep 0.5; done
+ for n in $(tries 30); do
 	sleep 2; ringfence status --json debian >$OUT/status; grep -q '"{patched}": *[1-9]' $OUT/status && break
  done
  echo quit) |

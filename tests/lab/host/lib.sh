@@ -3,8 +3,21 @@
 #   $QEMU       the stock VMM           $GUEST/<kernel>/{vmlinuz,initrd}   the guests
 #   $OUT        artefacts go here       $LAB_MODE  native | emulated
 #   $DEBIAN     the Debian guest's disk, for jobs that say that they boot it
-: "${QEMU:=qemu-system-x86_64}" "${GUEST:=/guest}" "${LAB_MODE:=emulated}" "${DEBIAN:=/dev/vda}"
+#   $PATIENCE   limits are given as what a machine of the usual speed needs; this many times that is what a slow one gets
+: "${PATIENCE:=1}" "${QEMU:=qemu-system-x86_64}" "${GUEST:=/guest}" "${LAB_MODE:=emulated}" "${DEBIAN:=/dev/vda}"
 export QEMU GUEST LAB_MODE DEBIAN
+
+# limited SECONDS COMMAND...: what hangs is killed.
+limited() {
+	limited_seconds=$(($1 * PATIENCE))
+	shift
+	timeout -s KILL $limited_seconds "$@"
+}
+
+# tries N: to count a loop by that waits for something.
+tries() {
+	seq $(($1 * PATIENCE))
+}
 
 # l2 KERNEL CPUS CMDLINE [QEMU arguments]: boot a stock guest, console on standard output, until it ends.
 # $WRAP goes in front of the QEMU line: WRAP="ringfence run --name x --" l2 6.12 1 rf.mode=demo
@@ -21,7 +34,7 @@ l2() {
 		[ -e "$DISK" ] || truncate -s 1M "$DISK"
 		set -- -drive "id=disk,file=$DISK,format=raw,if=none" -device virtio-blk-device,drive=disk "$@"
 	fi
-	timeout -s KILL "${LIMIT:-100}" $WRAP $QEMU -M "$l2_machine${MACHINE:+,$MACHINE}" -accel kvm -cpu host \
+	limited "${LIMIT:-100}" $WRAP $QEMU -M "$l2_machine${MACHINE:+,$MACHINE}" -accel kvm -cpu host \
 		-smp "$l2_cpus" -m "${MEMORY:-256}" -nodefaults -display none -serial stdio \
 		-kernel "$GUEST/$l2_kernel/vmlinuz" -initrd "${INITRD:-$GUEST/$l2_kernel/initrd}" \
 		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check reboot=t $l2_cmdline" "$@"
@@ -36,7 +49,7 @@ debian() {
 	shift 3
 	debian_machine=microvm,pit=off,pic=off,rtc=on,isa-serial=on debian_bus=device
 	[ -z "${PC:-}" ] || debian_machine=q35 debian_bus=pci
-	timeout -s KILL "${LIMIT:-200}" $WRAP $QEMU -M "$debian_machine" -accel kvm -cpu "${CPU:-host,-svm,-vmx}" \
+	limited "${LIMIT:-200}" $WRAP $QEMU -M "$debian_machine" -accel kvm -cpu "${CPU:-host,-svm,-vmx}" \
 		-smp "$debian_cpus" -m "${MEMORY:-768}" -nodefaults -no-user-config -display none -no-reboot \
 		-serial "${SERIAL:-stdio}" -kernel "$GUEST/$debian_kernel/vmlinuz" \
 		-initrd "${INITRD:-$GUEST/$debian_kernel/debian}" \
