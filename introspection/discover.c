@@ -15,12 +15,15 @@
  */
 #define PTI_USER_ROOT UINT64_C(0x1000)
 
-static void read_banner(const struct rf_memory *m, struct rf_kernel *k)
+static void read_banner(const struct rf_memory *m, const struct rf_image *within,
+			struct rf_kernel *k)
 {
 	char text[sizeof(k->banner)];
+	struct rf_symbol s;
 	rf_gpa gpa;
 
-	if (rf_kernel_symbol_gpa(k, "linux_banner", sizeof(text), &gpa) ||
+	if (rf_symbols_by_name(&k->symbols, "linux_banner", &s) ||
+	    rf_kimage_gpa(within, s.addr, sizeof(text), &gpa) ||
 	    rf_memory_read(m, gpa, text, sizeof(text)))
 		return;
 	text[sizeof(text) - 1] = '\0';
@@ -31,7 +34,7 @@ static void read_banner(const struct rf_memory *m, struct rf_kernel *k)
  * .BTF lies in rodata between two linker symbols (BTF in include/asm-generic/vmlinux.lds.h).
  * Anything wrong with it costs the types, not the kernel.
  */
-static int read_types(const struct rf_memory *m, struct rf_kernel *k)
+static int read_types(const struct rf_memory *m, const struct rf_image *within, struct rf_kernel *k)
 {
 	struct rf_symbol start, stop;
 	rf_gpa gpa;
@@ -42,7 +45,7 @@ static int read_types(const struct rf_memory *m, struct rf_kernel *k)
 	    rf_symbols_by_name(&k->symbols, "__stop_BTF", &stop))
 		return 0;
 	if (stop.addr.v <= start.addr.v || stop.addr.v - start.addr.v > RF_BTF_SIZE_MAX ||
-	    rf_kimage_gpa(&k->image, start.addr, stop.addr.v - start.addr.v, &gpa))
+	    rf_kimage_gpa(within, start.addr, stop.addr.v - start.addr.v, &gpa))
 		return 0;
 	blob = rf_scratch_alloc(stop.addr.v - start.addr.v);
 	if (!blob)
@@ -54,14 +57,14 @@ static int read_types(const struct rf_memory *m, struct rf_kernel *k)
 	return r == -ENOMEM ? r : 0;
 }
 
-/* Everything that is read from a known image. */
-static int read_image(const struct rf_memory *m, uint8_t levels, rf_gva inside, struct rf_kernel *k,
-		      struct rf_diag *diag)
+/* Everything that is read from a known image, of which `within` is believed. */
+static int read_image(const struct rf_memory *m, const struct rf_image *within, uint8_t levels,
+		      rf_gva inside, struct rf_kernel *k, struct rf_diag *diag)
 {
 	struct rf_kallsyms table = { 0 };
 	int r;
 
-	r = rf_kimage_symbols(m, &k->image, inside, &table, diag);
+	r = rf_kimage_symbols(m, &k->image, within, inside, &table, diag);
 	if (r)
 		return r;
 	r = rf_symbols_init(&k->symbols, &table);
@@ -70,10 +73,10 @@ static int read_image(const struct rf_memory *m, uint8_t levels, rf_gva inside, 
 		return rf_diag_fail(diag, r, "symbol names cannot be indexed");
 	}
 	k->levels = levels;
-	r = read_types(m, k);
+	r = read_types(m, within, k);
 	if (r)
 		return rf_diag_fail(diag, r, "no memory for the kernel's types");
-	read_banner(m, k);
+	read_banner(m, within, k);
 	rf_task_layout_init(k);
 	rf_module_layout_init(k);
 	return 0;
@@ -108,15 +111,15 @@ static int discover(const struct rf_memory *m, const struct rf_paging *p, rf_gva
 	int r = rf_kimage_find(m, p, inside, &k->image, diag);
 
 	if (!r)
-		r = read_image(m, p->levels, inside, k, diag);
+		r = read_image(m, &k->image, p->levels, inside, k, diag);
 	if (!r)
 		clip_image(k);
 	return r;
 }
 
 int rf_kernel_discover_image(const struct rf_memory *m, const struct rf_image *image,
-			     uint8_t levels, rf_gva inside, struct rf_kernel **out,
-			     struct rf_diag *diag)
+			     const struct rf_image *tables, uint8_t levels, rf_gva inside,
+			     struct rf_kernel **out, struct rf_diag *diag)
 {
 	struct rf_kernel *k;
 	int r;
@@ -127,7 +130,7 @@ int rf_kernel_discover_image(const struct rf_memory *m, const struct rf_image *i
 	if (!k)
 		return rf_diag_fail(diag, -ENOMEM, "no memory for a kernel");
 	k->image = *image;
-	r = read_image(m, levels, inside, k, diag);
+	r = read_image(m, tables, levels, inside, k, diag);
 	if (r) {
 		rf_kernel_destroy(k);
 		return r;

@@ -18,7 +18,7 @@ struct rf_kernel; /* owns copies of all tables; holds no reference to rf_memory 
  * 0 and *out (destroy with rf_kernel_destroy), or -errno with diag (may be NULL) filled:
  *
  * - -ENOENT: no image or no kallsyms there
- * - -EBADMSG: tables contradict themselves
+ * - -EBADMSG: tables contradict themselves, or there is more than one kallsyms
  * - -EFAULT, -ENOMEM
  *
  * A kernel without usable BTF is still found: rf_kernel_has_types() is false then. A root that is
@@ -28,12 +28,14 @@ int rf_kernel_discover(const struct rf_memory *m, const struct rf_paging *p, rf_
 		       struct rf_kernel **out, struct rf_diag *diag);
 /*
  * The same for an image that is known already, because it was sealed: guest page tables, which an
- * attacker may have changed since, are not asked. levels is rf_paging's. `inside` as above.
+ * attacker may have changed since, are not asked. Symbols, types and banner are read in `tables`
+ * alone, a part of the image: its sealed rodata, or where none is sealed all of it. levels is
+ * rf_paging's. `inside` as above.
  */
 struct rf_image;
 int rf_kernel_discover_image(const struct rf_memory *m, const struct rf_image *image,
-			     uint8_t levels, rf_gva inside, struct rf_kernel **out,
-			     struct rf_diag *diag);
+			     const struct rf_image *tables, uint8_t levels, rf_gva inside,
+			     struct rf_kernel **out, struct rf_diag *diag);
 void rf_kernel_destroy(struct rf_kernel *k); /* NULL is fine */
 
 bool rf_kernel_has_types(const struct rf_kernel *k);

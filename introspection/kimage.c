@@ -74,37 +74,38 @@ int rf_kimage_gpa(const struct rf_image *image, rf_gva gva, uint64_t len, rf_gpa
 
 struct scan {
 	const struct rf_memory *m;
-	const struct rf_image *image;
+	const struct rf_image *image, *within;
 	rf_gva inside;
 	unsigned int probes, tables; /* how many of each are still allowed */
 	struct rf_diag *diag;
+	struct rf_kallsyms found; /* the first that decoded */
 };
 
 /*
- * Copies what lies within `before` and `after` bytes of image offset `at`. The bytes are scratch:
+ * Copies what lies within `before` and `after` bytes of offset `at`. The bytes are scratch:
  * free them.
  */
 static int make_view(const struct scan *s, uint64_t at, size_t before, size_t after, void **bytes,
 		     struct rf_kallsyms_view *view, size_t *digits)
 {
 	uint64_t from = at > before ? (at - before) & ~UINT64_C(7) : 0;
-	uint64_t to = s->image->size - at > after ? at + after : s->image->size;
+	uint64_t to = s->within->size - at > after ? at + after : s->within->size;
 	void *copy = rf_scratch_alloc(to - from);
 	int r;
 
 	if (!copy)
 		return rf_diag_fail(s->diag, -ENOMEM, "no memory for %zu bytes of the image",
 				    (size_t)(to - from));
-	r = rf_memory_read(s->m, rf_gpa_of(s->image->gpa.v + from), copy, to - from);
+	r = rf_memory_read(s->m, rf_gpa_of(s->within->gpa.v + from), copy, to - from);
 	if (r) {
 		rf_scratch_free(copy, to - from);
 		return rf_diag_fail(s->diag, r, "cannot read the image at %#llx",
-				    (unsigned long long)(s->image->base.v + from));
+				    (unsigned long long)(s->within->base.v + from));
 	}
 	*view = (struct rf_kallsyms_view){
 		.bytes = copy,
 		.len = to - from,
-		.addr = rf_gva_of(s->image->base.v + from),
+		.addr = rf_gva_of(s->within->base.v + from),
 		.first = s->image->base,
 		.last = rf_gva_of(RF_KIMAGE_WINDOW + RF_KIMAGE_WINDOW_SIZE - 1),
 		.inside = s->inside,
@@ -114,7 +115,7 @@ static int make_view(const struct scan *s, uint64_t at, size_t before, size_t af
 	return 0;
 }
 
-static int decode_within(struct scan *s, uint64_t at, size_t before, size_t after,
+static int decode_around(struct scan *s, uint64_t at, size_t before, size_t after,
 			 struct rf_kallsyms *out)
 {
 	struct rf_kallsyms_view view;
@@ -130,9 +131,10 @@ static int decode_within(struct scan *s, uint64_t at, size_t before, size_t afte
 	return r;
 }
 
-/* The digits at image offset `at`: -ENOENT when they are something else's. */
-static int try_digits(struct scan *s, uint64_t at, struct rf_kallsyms *out)
+/* The digits at offset `at`: -ENOENT when they are something else's. */
+static int try_digits(struct scan *s, uint64_t at)
 {
+	struct rf_kallsyms table = { 0 };
 	struct rf_kallsyms_view view;
 	size_t digits;
 	void *bytes;
@@ -151,61 +153,74 @@ static int try_digits(struct scan *s, uint64_t at, struct rf_kallsyms *out)
 	if (!s->tables--)
 		return rf_diag_fail(s->diag, -E2BIG, "too many tables look like kallsyms");
 	/* What a distribution's kernel needs; the rest is read for a much larger one only. */
-	r = decode_within(s, at, RF_KALLSYMS_BEFORE / 3, RF_KALLSYMS_AFTER / 2, out);
+	r = decode_around(s, at, RF_KALLSYMS_BEFORE / 3, RF_KALLSYMS_AFTER / 2, &table);
 	if (r == -EBADMSG)
-		r = decode_within(s, at, RF_KALLSYMS_BEFORE, RF_KALLSYMS_AFTER, out);
-	return r;
+		r = decode_around(s, at, RF_KALLSYMS_BEFORE, RF_KALLSYMS_AFTER, &table);
+	if (r)
+		return r;
+	if (s->found.count) {
+		rf_kallsyms_deinit(&table);
+		return rf_diag_fail(s->diag, -E2BIG, "more than one kallsyms, one near %#llx",
+				    (unsigned long long)(s->within->base.v + at));
+	}
+	s->found = table;
+	return 0;
 }
 
 /*
- * Every place in the block where the digits stand, until one decodes or something other than that
- * fails.
+ * Every place in the block where the digits stand. 0: what decodes is in s->found; -EBADMSG: what
+ * was there did not; any other error ends the search.
  */
-static int try_block(struct scan *s, const uint8_t *block, size_t len, uint64_t at,
-		     struct rf_kallsyms *out)
+static int try_block(struct scan *s, const uint8_t *block, size_t len, uint64_t at)
 {
 	const uint8_t *from = block, *hit;
-	int r, found = -ENOENT;
+	int r, bad = 0;
 
 	while ((hit = memmem(from, len - (from - block), rf_kallsyms_digits,
 			     RF_KALLSYMS_DIGITS_LEN))) {
-		r = try_digits(s, at + (hit - block), out);
-		if (r != -ENOENT)
-			found = r;
-		if (r != -ENOENT && r != -EBADMSG)
+		r = try_digits(s, at + (hit - block));
+		if (r == -EBADMSG)
+			bad = r;
+		else if (r && r != -ENOENT)
 			return r;
 		from = hit + 1;
 	}
-	return found;
+	return bad;
 }
 
-int rf_kimage_symbols(const struct rf_memory *m, const struct rf_image *image, rf_gva inside,
-		      struct rf_kallsyms *out, struct rf_diag *diag)
+int rf_kimage_symbols(const struct rf_memory *m, const struct rf_image *image,
+		      const struct rf_image *within, rf_gva inside, struct rf_kallsyms *out,
+		      struct rf_diag *diag)
 {
 	const size_t overlap = RF_KALLSYMS_DIGITS_LEN - 1;
-	struct scan s = { m, image, inside, PROBES_MAX, TABLES_MAX, diag };
+	struct scan s = { m, image, within, inside, PROBES_MAX, TABLES_MAX, diag, { 0 } };
 	uint8_t *block = rf_scratch_alloc(SCAN_BLOCK);
-	int r, found = -ENOENT;
+	int r = 0, none = -ENOENT;
 	uint64_t at;
 	size_t len;
 
 	if (!block)
 		return rf_diag_fail(diag, -ENOMEM, "no memory to scan the image");
-	rf_diag_fail(diag, 0, "no kallsyms in [%#llx, %#llx)", (unsigned long long)image->base.v,
-		     (unsigned long long)(image->base.v + image->size));
-	for (at = 0; at < image->size; at += SCAN_BLOCK - overlap) {
-		len = image->size - at < SCAN_BLOCK ? image->size - at : SCAN_BLOCK;
-		r = rf_memory_read(m, rf_gpa_of(image->gpa.v + at), block, len);
+	rf_diag_fail(diag, 0, "no kallsyms in [%#llx, %#llx)", (unsigned long long)within->base.v,
+		     (unsigned long long)(within->base.v + within->size));
+	for (at = 0; at < within->size && !r; at += SCAN_BLOCK - overlap) {
+		len = within->size - at < SCAN_BLOCK ? within->size - at : SCAN_BLOCK;
+		r = rf_memory_read(m, rf_gpa_of(within->gpa.v + at), block, len);
 		if (r)
 			rf_diag_fail(diag, r, "cannot read the image at %#llx",
-				     (unsigned long long)(image->base.v + at));
+				     (unsigned long long)(within->base.v + at));
 		else
-			r = try_block(&s, block, len, at, out);
-		if (r != -ENOENT)
-			found = r;
-		if (r != -ENOENT && r != -EBADMSG)
-			break;
+			r = try_block(&s, block, len, at);
+		if (r == -EBADMSG) {
+			none = r;
+			r = 0;
+		}
 	}
 	rf_scratch_free(block, SCAN_BLOCK);
-	return found == -E2BIG ? -EBADMSG : found;
+	if (r || !s.found.count) {
+		rf_kallsyms_deinit(&s.found);
+		return r == -E2BIG ? -EBADMSG : r ? r : none;
+	}
+	*out = s.found;
+	return 0;
 }

@@ -25,11 +25,13 @@ int rf_kimage_find(const struct rf_memory *m, const struct rf_paging *p, rf_gva 
 		   struct rf_image *out, struct rf_diag *diag);
 
 /*
- * Finds and decodes kallsyms in the image. 0 (free with rf_kallsyms_deinit), or as
- * rf_kallsyms_decode().
+ * Finds and decodes kallsyms in `within`, which lies in the image; nothing outside of it is read.
+ * A kernel has one: two that decode are -EBADMSG, as who could write there may have made either.
+ * 0 (free with rf_kallsyms_deinit), or as rf_kallsyms_decode().
  */
-int rf_kimage_symbols(const struct rf_memory *m, const struct rf_image *image, rf_gva inside,
-		      struct rf_kallsyms *out, struct rf_diag *diag);
+int rf_kimage_symbols(const struct rf_memory *m, const struct rf_image *image,
+		      const struct rf_image *within, rf_gva inside, struct rf_kallsyms *out,
+		      struct rf_diag *diag);
 
 /* gva inside the image -> gpa; -ENOENT unless all of [gva, gva+len) is inside. */
 int rf_kimage_gpa(const struct rf_image *image, rf_gva gva, uint64_t len, rf_gpa *out);

@@ -31,15 +31,27 @@ void rf_guest_forget(struct rf_guest *g)
 
 /* --- found ---------------------------------------------------------------- */
 
+static const struct rf_region *sealed_as(const struct rf_backend_info *sealed, uint32_t kind)
+{
+	for (uint32_t i = 0; i < sealed->regions_count; i++)
+		if (sealed->regions[i].kind == kind)
+			return &sealed->regions[i];
+	return NULL;
+}
+
 /* A code address of the sealed image. LSTAR is none any more where mode "observe" let it change. */
 static uint64_t code_in(const struct rf_backend_info *sealed, uint64_t lstar)
 {
+	const struct rf_region *text = sealed_as(sealed, RF_REGION_TEXT);
+
 	if (rf_within(lstar, 1, sealed->image.gva, sealed->image.size))
 		return lstar;
-	for (uint32_t i = 0; i < sealed->regions_count; i++)
-		if (sealed->regions[i].kind == RF_REGION_TEXT)
-			return sealed->regions[i].gva;
-	return lstar;
+	return text ? text->gva : lstar;
+}
+
+static struct rf_image image_of(const struct rf_region *r)
+{
+	return (struct rf_image){ rf_gva_of(r->gva), rf_gpa_of(r->gpa), r->size };
 }
 
 /*
@@ -57,17 +69,22 @@ static int find_kernel(struct rf_guest *g, uint64_t lstar, uint64_t cr3, uint64_
 	g->cr3 = cr3;
 	g->cr4 = cr4;
 	if (sealed) {
-		const struct rf_image image = { rf_gva_of(sealed->image.gva),
-						rf_gpa_of(sealed->image.gpa), sealed->image.size };
+		const struct rf_region *rodata = sealed_as(sealed, RF_REGION_RODATA);
+		const struct rf_image image = image_of(&sealed->image);
+		const struct rf_image tables = rodata ? image_of(rodata) : image;
 
-		err = rf_kernel_discover_image(&g->mem, &image, g->paging.levels,
+		err = rf_kernel_discover_image(&g->mem, &image, &tables, g->paging.levels,
 					       rf_gva_of(code_in(sealed, lstar)), &g->kernel, diag);
+		if (!err)
+			err = rf_plan_agrees(g, sealed, diag);
 	} else {
 		err = rf_kernel_discover(&g->mem, &g->paging, rf_gva_of(lstar), &g->kernel, diag);
 	}
 	g->discovery_ns = rf_now_ns() - start;
 	if (err) {
 		rf_note(g, "kernel", "not recognised", diag->text);
+		rf_kernel_destroy(g->kernel);
+		g->kernel = NULL;
 		return err;
 	}
 	rf_kernel_paging(g->kernel, &g->paging);
@@ -132,68 +149,6 @@ static int permissions(struct rf_guest *g, uint64_t start, uint64_t end, struct 
 			  c);
 }
 
-/*
- * Bounds as mark_rodata_ro() uses them (arch/x86/mm/init_64.c): the gaps behind text and rodata are
- * freed to the page allocator and belong to nobody's seal.
- */
-static int plan_one(struct rf_guest *g, const char *first, const char *last, uint32_t kind,
-		    struct rf_region *out)
-{
-	rf_gva start, end;
-	rf_gpa gpa;
-	int err = rf_kernel_address(g->kernel, first, &start);
-
-	if (!err)
-		err = rf_kernel_address(g->kernel, last, &end);
-	if (!err)
-		err = rf_kernel_image_gpa(g->kernel, start, &gpa);
-	if (err)
-		return err;
-	if (start.v % RF_PAGE_SIZE || end.v <= start.v)
-		return -EBADMSG;
-	*out = (struct rf_region){
-		.gpa = gpa.v, .size = rf_page_up(end.v - start.v), .gva = start.v, .kind = kind
-	};
-	return 0;
-}
-
-/*
- * arch/x86/kernel/idt.c: idt_table, a page of bss that idt_setup_apic_and_irq_gates() makes
- * read-only. Without the symbol it is not sealed, and rf_tables_begin() says so.
- */
-static void plan_idt(struct rf_guest *g, struct rf_msg_seal *m)
-{
-	rf_gva at;
-	rf_gpa gpa;
-
-	if (!g->policy.pin_tables || rf_kernel_address(g->kernel, "idt_table", &at) ||
-	    at.v % RF_PAGE_SIZE || rf_kernel_image_gpa(g->kernel, at, &gpa) ||
-	    (m->count && gpa.v < m->regions[m->count - 1].gpa + m->regions[m->count - 1].size))
-		return;
-	m->regions[m->count++] = (struct rf_region){
-		.gpa = gpa.v, .size = RF_PAGE_SIZE, .gva = at.v, .kind = RF_REGION_IDT
-	};
-}
-
-static int plan(struct rf_guest *g, struct rf_msg_seal *m)
-{
-	const struct rf_image *image = rf_kernel_image(g->kernel);
-	int err = 0;
-
-	*m = (struct rf_msg_seal){ .kernel = g->kernel_event };
-	m->image = (struct rf_region){ .gpa = image->gpa.v,
-				       .size = image->size,
-				       .gva = image->base.v };
-	if (g->policy.seal_text)
-		err = plan_one(g, "_text", "_etext", RF_REGION_TEXT, &m->regions[m->count++]);
-	if (!err && g->policy.seal_rodata)
-		err = plan_one(g, "__start_rodata", "__end_rodata", RF_REGION_RODATA,
-			       &m->regions[m->count++]);
-	if (!err)
-		plan_idt(g, m);
-	return err;
-}
-
 static int take_regions(struct rf_guest *g, const struct rf_region *regions, uint32_t count,
 			const char *outcome)
 {
@@ -245,7 +200,7 @@ static int keep_registers(struct rf_guest *g)
 static int seal(struct rf_guest *g, enum rf_seal_how how, const char *outcome)
 {
 	struct rf_msg_seal m;
-	int err = plan(g, &m);
+	int err = rf_plan(g, &m);
 
 	m.how = how;
 	memcpy(m.note, g->note, sizeof(m.note));
@@ -292,13 +247,6 @@ static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char
 	return rf_answer(g, ev, RF_VERDICT_KILL);
 }
 
-static int rodata_bounds(const struct rf_guest *g, rf_gva *start, rf_gva *end)
-{
-	int err = rf_kernel_address(g->kernel, "__start_rodata", start);
-
-	return err ? err : rf_kernel_address(g->kernel, "__end_rodata", end);
-}
-
 /*
  * Text as it is in memory when the kernel shows itself, before it has patched anything: what tells
  * a kernel that was booted anew from one that was sealed here and goes on (out of sleep, or because
@@ -309,7 +257,7 @@ static int measure_text(struct rf_guest *g, uint8_t note[32])
 	struct rf_region text;
 	char sha256[65];
 	size_t len;
-	int err = plan_one(g, "_text", "_etext", RF_REGION_TEXT, &text);
+	int err = rf_plan_region(g, RF_REGION_TEXT, &text);
 
 	if (!err)
 		err = rf_measure_region(g, &text, false, sha256);
@@ -370,7 +318,7 @@ static int seal_arrived(struct rf_guest *g)
 {
 	static const char outcome[] = "sealed as it was restored";
 	struct rf_msg_seal m;
-	int err = plan(g, &m);
+	int err = rf_plan(g, &m);
 
 	m.how = g->seal_how;
 	memcpy(m.note, g->note, sizeof(m.note));
@@ -404,7 +352,7 @@ static int first_look(struct rf_guest *g)
 		g->seal_how = RF_SEAL_FRESH;
 		return 0;
 	}
-	err = plan(g, &m);
+	err = rf_plan(g, &m);
 	m.how = RF_SEAL_KEPT;
 	if (!err && m.count)
 		err = g->hv->ops->seal(g->hv, &m, &g->seal_ns);
@@ -418,8 +366,8 @@ static int first_look(struct rf_guest *g)
 static int await_running(struct rf_guest *g, bool armed)
 {
 	struct rf_msg_watch watch;
+	struct rf_region rodata;
 	struct rf_msg_seal m;
-	rf_gva start, end;
 	int err;
 
 	/* Who armed it has looked: a kernel that goes on would be sealed by now, with what is kept.
@@ -438,9 +386,9 @@ static int await_running(struct rf_guest *g, bool armed)
 	if (err)
 		return err == SEALED_AGAIN ? 0 : err;
 	/* What could never be sealed is not waited for. */
-	err = rodata_bounds(g, &start, &end);
+	err = rf_plan_region(g, RF_REGION_RODATA, &rodata);
 	if (!err)
-		err = plan(g, &m);
+		err = rf_plan(g, &m);
 	if (err)
 		return err;
 	g->poll_permissions = true;
@@ -542,14 +490,14 @@ static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
 int rf_guest_poll(struct rf_guest *g)
 {
 	struct permission_check c;
-	rf_gva start, end;
+	struct rf_region rodata;
 	int err;
 
 	if (!g->poll_permissions)
 		return 0;
 	/* Tables that show nothing there do not show it read-only. */
-	if (rodata_bounds(g, &start, &end) || permissions(g, start.v, end.v, &c) || c.writable ||
-	    !c.mapped)
+	if (rf_plan_region(g, RF_REGION_RODATA, &rodata) ||
+	    permissions(g, rodata.gva, rodata.gva + rodata.size, &c) || c.writable || !c.mapped)
 		return 0;
 	g->poll_permissions = false;
 	err = seal(g, g->seal_how, "sealed late: user code may have run before");

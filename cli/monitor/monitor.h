@@ -114,6 +114,15 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_guest_poll(struct rf_guest *g);
 void rf_guest_forget(struct rf_guest *g); /* the kernel is gone */
 
+/* --- plan.c --------------------------------------------------------------- */
+/* Where the kernel's symbols say that a region lies (RF_REGION_*). 0, -ENOENT, -EBADMSG. */
+int rf_plan_region(const struct rf_guest *g, uint32_t kind, struct rf_region *out);
+/* What the policy wants sealed. 0 or as rf_plan_region(). */
+int rf_plan(const struct rf_guest *g, struct rf_msg_seal *m);
+/* Do the symbols name what is sealed, each region with its bounds? 0, or -EBADMSG with diag. */
+int rf_plan_agrees(const struct rf_guest *g, const struct rf_backend_info *sealed,
+		   struct rf_diag *diag);
+
 /* --- places.c ------------------------------------------------------------- */
 /* The sealed region that a frame pushed to this stack would reach, *gva in it; or NULL. */
 const struct rf_measured *rf_sealed_frame(struct rf_guest *g, const struct rf_paging *p,

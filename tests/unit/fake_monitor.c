@@ -28,7 +28,8 @@ static int fence_info(struct rf_backend *b, struct rf_backend_info *out)
 
 static int copy(const uint8_t *from, rf_gpa gpa, void *buf, size_t len)
 {
-	if (fake.read_err || !rf_within(gpa.v, len, IMAGE_GPA, RAM_SIZE))
+	if (fake.read_err || !rf_within(gpa.v, len, IMAGE_GPA, RAM_SIZE) ||
+	    (fake.unreadable && rf_within(fake.unreadable, 1, gpa.v, len)))
 		return -EFAULT;
 	memcpy(buf, from + (gpa.v - IMAGE_GPA), len);
 	return 0;

@@ -64,9 +64,12 @@ struct fake {
 	bool has_symbol;     /* SYMBOL_AT holds where commit_creds is */
 	uint64_t patched_by; /* that, of the kernel that site tables were last read of */
 	bool no_types;
-	const char *banner;  /* NULL: its usual one */
-	uint64_t site;	     /* five bytes of text that it patches, 0 none */
-	const char *without; /* a symbol that is missing */
+	const char *banner;	  /* NULL: its usual one */
+	uint64_t site;		  /* five bytes of text that it patches, 0 none */
+	const char *without;	  /* a symbol that is missing */
+	const char *moved;	  /* one that lies a page further on */
+	uint64_t unreadable;	  /* a place that cannot be read, 0 none */
+	struct rf_image believed; /* where discovery was last told to read tables */
 	unsigned int discovered, by_image, kernels, tables; /* the last two: alive */
 	rf_gva inside;					    /* as discovery was last told */
 	struct rf_paging paging;			    /* the same */

@@ -59,12 +59,13 @@ int rf_kernel_discover(const struct rf_memory *m, const struct rf_paging *p, rf_
 }
 
 int rf_kernel_discover_image(const struct rf_memory *m, const struct rf_image *image,
-			     uint8_t levels, rf_gva inside, struct rf_kernel **out,
-			     struct rf_diag *diag)
+			     const struct rf_image *tables, uint8_t levels, rf_gva inside,
+			     struct rf_kernel **out, struct rf_diag *diag)
 {
 	const struct rf_paging p = { .levels = levels };
 
 	fake.by_image++;
+	fake.believed = *tables;
 	if (fake.image_err)
 		return fake.image_err;
 	if (image->base.v != IMAGE_GVA || image->gpa.v != IMAGE_GPA || image->size != IMAGE_SIZE)
@@ -114,9 +115,9 @@ int rf_kernel_address(const struct rf_kernel *k, const char *name, rf_gva *out)
 			continue;
 		if (strcmp(symbols[i].name, name) || (fake.without && !strcmp(fake.without, name)))
 			continue;
-		*out = rf_gva_of(IMAGE_GVA + (k->symbol && !strcmp(name, "commit_creds")
-						      ? k->symbol
-						      : symbols[i].at));
+		*out = rf_gva_of(
+			IMAGE_GVA + (fake.moved && !strcmp(fake.moved, name) ? RF_PAGE_SIZE : 0) +
+			(k->symbol && !strcmp(name, "commit_creds") ? k->symbol : symbols[i].at));
 		return 0;
 	}
 	return -ENOENT;

@@ -267,9 +267,9 @@ static void kernels_are_found_early_and_sealed(void **state)
 
 				rf_kernel_destroy(k);
 				memset(g.s.ram + image_gpa(ROOT), 0, RF_PAGE_SIZE);
-				assert_int_equal(rf_kernel_discover_image(&g.s.m, &known, levels,
-									  rf_gva_of(ENTRY), &k,
-									  &diag),
+				assert_int_equal(rf_kernel_discover_image(&g.s.m, &known, &known,
+									  levels, rf_gva_of(ENTRY),
+									  &k, &diag),
 						 0);
 				check_kernel(k, &g);
 				rf_kernel_destroy(k);
@@ -277,6 +277,81 @@ static void kernels_are_found_early_and_sealed(void **state)
 			}
 		}
 	}
+}
+
+/* A part of the image, from `first` to `last`. */
+static struct rf_image part(uint64_t first, uint64_t last)
+{
+	return (struct rf_image){ rf_gva_of(first), rf_gpa_of(image_gpa(first)), last - first };
+}
+
+static int discover_in(struct guest *g, struct rf_image tables, struct rf_kernel **k)
+{
+	const struct rf_image image = part(IMAGE, IMAGE + IMAGE_SIZE);
+	struct rf_diag diag = { "" };
+
+	return rf_kernel_discover_image(&g->s.m, &image, &tables, 4, rf_gva_of(ENTRY), k, &diag);
+}
+
+/* Who can write to the image makes another kallsyms, below the real one or above. */
+static void another_kallsyms_is_not_believed(void **state)
+{
+	static const uint64_t at[] = { IMAGE + 2 * MIB + 0x3000, ROOT + MIB };
+	const struct synth_symbol list[] = {
+		{ "_text", 'T', IMAGE },
+		{ "system_state", 'D', IMAGE + 0x10000 },
+	};
+
+	for (int modern = 0; modern <= 1; modern++) {
+		for (unsigned int i = 0; i < 2; i++) {
+			struct rf_kernel *k = NULL;
+			struct synth_tables t;
+			struct guest g;
+
+			make_guest(&g, 4, EARLY, modern);
+			t = synth_kallsyms(list, 2, modern ? SYNTH_ORDER_6_4 : SYNTH_ORDER_6_1,
+					   RF_KALLSYMS_ABSOLUTE_PERCPU, at[i], IMAGE);
+			put(&g, at[i], t.bytes, t.len);
+			free(t.bytes);
+			/* It is one: alone it is found. */
+			assert_int_equal(discover_in(&g, part(at[i] - 0x1000, at[i] + 0x10000), &k),
+					 0);
+			assert_int_equal(rf_kernel_symbol_count(k), 2);
+			rf_kernel_destroy(k);
+			k = NULL;
+			/* Anybody may have written anything: neither is believed. */
+			assert_int_equal(discover(&g, ENTRY, &k), -EBADMSG);
+			assert_int_equal(discover_in(&g, part(IMAGE, IMAGE + IMAGE_SIZE), &k),
+					 -EBADMSG);
+			assert_null(k);
+			/* What is sealed is. */
+			assert_int_equal(discover_in(&g, part(TABLES, ROOT), &k), 0);
+			check_kernel(k, &g);
+			rf_kernel_destroy(k);
+			synth_deinit(&g.s);
+		}
+	}
+}
+
+/* The tables may say that types and banner lie anywhere. */
+static void what_is_not_sealed_is_not_read(void **state)
+{
+	struct rf_kernel *k = NULL;
+	struct guest g;
+
+	make_guest(&g, 4, EARLY, true);
+	assert_int_equal(discover_in(&g, part(TABLES, BTF), &k), 0);
+	assert_false(rf_kernel_has_types(k));
+	assert_string_equal(rf_kernel_banner(k), "");
+	rf_kernel_destroy(k);
+	k = NULL;
+	assert_int_equal(discover_in(&g, part(TABLES, BTF + 8), &k), 0);
+	assert_false(rf_kernel_has_types(k));
+	rf_kernel_destroy(k);
+	k = NULL;
+	assert_int_equal(discover_in(&g, part(BTF, ROOT), &k), -ENOENT);
+	assert_null(k);
+	synth_deinit(&g.s);
 }
 
 /* Pages that an attacker mapped below and above, at the image's own distance. */
@@ -449,6 +524,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kernels_are_found_early_and_sealed),
+		cmocka_unit_test(another_kallsyms_is_not_believed),
+		cmocka_unit_test(what_is_not_sealed_is_not_read),
 		cmocka_unit_test(neighbours_are_no_part_of_the_image),
 		cmocka_unit_test(the_user_half_leads_to_the_kernel),
 		cmocka_unit_test(what_is_no_kernel_is_refused),

@@ -235,6 +235,50 @@ static void died_after_sealed(void **state)
 	assert_protected();
 }
 
+/* The gaps in the image are anybody's: symbols come from what is sealed. */
+static void symbols_of_sealed_rodata(void **state)
+{
+	fake_sealed();
+	fake_new_monitor();
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	assert_int_equal(fake.believed.base.v, IMAGE_GVA + RODATA_AT);
+	assert_int_equal(fake.believed.gpa.v, IMAGE_GPA + RODATA_AT);
+	assert_int_equal(fake.believed.size, guest.regions[1].region.size);
+	/* Where none is sealed, all of the image is searched. */
+	fake_new_monitor();
+	fake.info.regions_count = 1;
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	assert_int_equal(fake.believed.base.v, IMAGE_GVA);
+	assert_int_equal(fake.believed.size, IMAGE_SIZE);
+}
+
+/* And name what is sealed, to the byte. */
+static void symbols_of_another_kernel(void **state)
+{
+	static const char *const bounds[] = { "_text", "_etext", "__start_rodata", "__end_rodata" };
+
+	fake_sealed();
+	for (unsigned int i = 0; i < 4; i++) {
+		fake_new_monitor();
+		fake_notified();
+		fake.moved = bounds[i];
+		assert_int_equal(rf_guest_resume(&guest), -EBADMSG);
+		assert_null(guest.kernel);
+		assert_int_equal(guest.regions_count, 0);
+		assert_string_equal(fake_text(fake_line(0), "outcome"), "not recognised");
+		assert_non_null(strstr(fake_notified(), i < 2 ? "as its text" : "as its rodata"));
+		fake.moved = NULL;
+		fake.without = bounds[i];
+		fake_new_monitor();
+		assert_int_equal(rf_guest_resume(&guest), -EBADMSG);
+		fake.without = NULL;
+	}
+	fake_new_monitor();
+	fake.by_image = 0;
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	assert_taken_over();
+}
+
 /* Under "observe" LSTAR may point anywhere: the next monitor still knows the kernel. */
 static void observed_lstar(void **state)
 {
@@ -263,10 +307,11 @@ static void half_taken_over(void **state)
 {
 	fake_sealed();
 	fake_new_monitor();
-	fake.info.regions[0].gpa = IMAGE_GPA + RAM_SIZE;
+	fake.unreadable = IMAGE_GPA + TEXT_AT;
 	assert_int_equal(rf_guest_resume(&guest), -EFAULT);
 	assert_null(rf_guest_region(&guest, IMAGE_GPA + RODATA_AT));
 	assert_int_equal(guest.regions_count, 1);
+	fake.unreadable = 0;
 	fake_new_monitor();
 	fake_log_full();
 	assert_int_not_equal(rf_guest_resume(&guest), 0);
@@ -289,6 +334,8 @@ int main(void)
 		T(died_before_watch_enforced),
 		T(died_before_seal_enforced),
 		T(died_after_sealed),
+		T(symbols_of_sealed_rodata),
+		T(symbols_of_another_kernel),
 		T(observed_lstar),
 		T(half_taken_over),
 	};
