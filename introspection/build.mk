@@ -1,5 +1,5 @@
 INTROSPECTION_SRCS =
-INTROSPECTION_SRCS += introspection/pagetable.c introspection/kimage.c introspection/kallsyms.c \
+INTROSPECTION_SRCS += introspection/budget.c introspection/pagetable.c introspection/kimage.c introspection/kallsyms.c \
 	introspection/kallsyms_tables.c introspection/symbols.c introspection/btf.c introspection/kernel.c introspection/task.c \
 	introspection/module.c introspection/discover.c
 INTROSPECTION_SRCS += introspection/disasm.c introspection/store.c introspection/store_insn.c introspection/store_raw.c \

@@ -129,7 +129,7 @@ int rf_textpatch_judge(const struct rf_textpatch *t, const struct rf_memory *m, 
 int rf_textpatch_refresh(struct rf_textpatch *t, const struct rf_memory *m,
 			 const struct rf_paging *p, rf_gva gva, const uint8_t *bytes, size_t len)
 {
-	const struct rf_live g = { m, p };
+	const struct rf_live g = rf_live_begin(t, m, p);
 	struct rf_patch_site site;
 	struct rf_shape shape;
 	uint64_t at = gva.v - t->text;
@@ -160,7 +160,7 @@ int rf_textpatch_refresh(struct rf_textpatch *t, const struct rf_memory *m,
 
 int rf_textpatch_sweep(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p)
 {
-	const struct rf_live g = { m, p };
+	const struct rf_live g = rf_live_begin(t, m, p);
 	int err = rf_probe_sweep(t, &g);
 
 	if (!err)

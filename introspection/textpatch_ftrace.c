@@ -373,8 +373,8 @@ unread:
 
 int rf_ftrace_sites(struct rf_loader *l)
 {
-	const struct rf_live live = { l->m, l->p }, *g = l->p ? &live : NULL;
 	struct rf_textpatch *t = l->t;
+	const struct rf_live live = rf_live_begin(t, l->m, l->p), *g = l->p ? &live : NULL;
 	struct rf_targets *s = &t->targets;
 	int err;
 

@@ -113,6 +113,14 @@ struct rf_probes {
 	uint32_t at[2 * RF_TABLE_EXTRA];
 };
 
+/* Pages of the live guest as they were when this unit of work read them first. */
+#define RF_PAGES 16u
+struct rf_pages {
+	uint64_t at[RF_PAGES]; /* RF_NO_PAGE: none */
+	uint8_t bytes[RF_PAGES][RF_PAGE_SIZE];
+};
+#define RF_NO_PAGE 1u /* no page's address */
+
 struct rf_textpatch {
 	const struct rf_kernel *k;
 	uint64_t text, etext;	  /* [_text, _etext) */
@@ -134,12 +142,14 @@ struct rf_textpatch {
 	struct rf_textpatch_stats stats;
 	struct rf_targets targets; /* scratch: nothing is allocated per event */
 	struct rf_probes probes;
+	struct rf_pages pages; /* scratch too */
 };
 
 /* The live guest, through its own page tables: all of it is hostile. */
 struct rf_live {
 	const struct rf_memory *m;
 	const struct rf_paging *p;
+	struct rf_pages *pages;
 };
 
 /* Between create's beginning and end. */
@@ -158,12 +168,11 @@ static inline bool rf_textpatch_in_text(const struct rf_textpatch *t, uint64_t g
 	return gva >= t->text && gva < t->etext;
 }
 
-static inline int rf_live_read(const struct rf_live *g, uint64_t gva, void *buf, size_t len)
-{
-	return rf_pt_read(g->m, g->p, rf_gva_of(gva), buf, len);
-}
-
 /* --- textpatch_text.c ----------------------------------------------------- */
+/* A unit of work begins: what it reads of the live guest it reads once, a page at a time. */
+struct rf_live rf_live_begin(struct rf_textpatch *t, const struct rf_memory *m,
+			     const struct rf_paging *p);
+int rf_live_read(const struct rf_live *g, uint64_t gva, void *buf, size_t len);
 /* Image bytes by the image's own offset: what the seal covers, whatever the guest's tables say. */
 int rf_textpatch_read(const struct rf_textpatch *t, const struct rf_memory *m, uint64_t gva,
 		      void *buf, size_t len);

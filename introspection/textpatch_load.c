@@ -35,8 +35,8 @@ static int bounds(struct rf_textpatch *t, struct rf_diag *diag)
 
 static int compile(struct rf_loader *l)
 {
-	const struct rf_live live = { l->m, l->p };
 	struct rf_textpatch *t = l->t;
+	const struct rf_live live = rf_live_begin(t, l->m, l->p);
 	size_t sealed;
 	int err = rf_sealed_sites(l);
 

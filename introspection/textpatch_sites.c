@@ -101,7 +101,7 @@ static void odd(struct rf_textpatch *t, struct rf_site *s)
 
 void rf_loader_measure(struct rf_loader *l, size_t first)
 {
-	const struct rf_live live = { l->m, l->p };
+	const struct rf_live live = rf_live_begin(l->t, l->m, l->p);
 	struct rf_textpatch *t = l->t;
 
 	for (size_t i = first; i < l->count; i++) {

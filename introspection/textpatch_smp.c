@@ -126,7 +126,7 @@ static int add_lock(struct rf_loader *l, uint64_t at)
 
 int rf_smp_lock_sites(struct rf_loader *l)
 {
-	const struct rf_live g = { l->m, l->p };
+	const struct rf_live g = rf_live_begin(l->t, l->m, l->p);
 	struct rf_textpatch *t = l->t;
 	int32_t chunk[CHUNK / 4];
 	rf_gva start, end;

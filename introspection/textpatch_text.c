@@ -1,9 +1,37 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The sealed text and what the kernel says of it: what every other file of textpatch asks. */
 #include <errno.h>
+#include <string.h>
 
 #include "introspection/kimage.h"
 #include "introspection/textpatch_impl.h"
+
+struct rf_live rf_live_begin(struct rf_textpatch *t, const struct rf_memory *m,
+			     const struct rf_paging *p)
+{
+	for (unsigned int i = 0; i < RF_PAGES; i++)
+		t->pages.at[i] = RF_NO_PAGE;
+	return (struct rf_live){ m, p, &t->pages };
+}
+
+/* Lists of small things lie close together, and each word costs a walk through the page tables. */
+int rf_live_read(const struct rf_live *g, uint64_t gva, void *buf, size_t len)
+{
+	uint64_t page = gva & ~(uint64_t)(RF_PAGE_SIZE - 1), slot = page / RF_PAGE_SIZE % RF_PAGES;
+	int err;
+
+	if (!len || len > RF_PAGE_SIZE - (gva - page))
+		return rf_pt_read(g->m, g->p, rf_gva_of(gva), buf, len);
+	if (g->pages->at[slot] != page) {
+		g->pages->at[slot] = RF_NO_PAGE;
+		err = rf_pt_read(g->m, g->p, rf_gva_of(page), g->pages->bytes[slot], RF_PAGE_SIZE);
+		if (err)
+			return err;
+		g->pages->at[slot] = page;
+	}
+	memcpy(buf, g->pages->bytes[slot] + (gva - page), len);
+	return 0;
+}
 
 int rf_textpatch_read(const struct rf_textpatch *t, const struct rf_memory *m, uint64_t gva,
 		      void *buf, size_t len)

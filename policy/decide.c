@@ -68,6 +68,8 @@ static const struct row {
 	{ RF_FACT_DMA, RF_FACT_REGION_RODATA, ANY, ANY, FOUND, "dma-to-sealed-memory" },
 	{ RF_FACT_DMA, RF_FACT_REGION_IDT, ANY, ANY, FOUND, "dma-to-sealed-memory" },
 	{ RF_FACT_ABANDONED, RF_FACT_REGION_TEXT, ANY, ANY, FOUND, "text-patch-abandoned" },
+
+	{ RF_FACT_ENDLESS, ANY, ANY, ANY, FOUND, "guest-lists-end" },
 };
 
 /* Of registers and the tables they lead to. */

@@ -109,6 +109,7 @@ enum rf_fact_kind {
 	RF_FACT_ENTRY,	      /* what stands in a descriptor table */
 	RF_FACT_KEXEC,	      /* the kernel is about to start another one */
 	RF_FACT_MEASURE,      /* sealed memory, compared with what was expected of it */
+	RF_FACT_ENDLESS,      /* what the guest keeps could not be read to its end */
 };
 
 enum rf_fact_region {

@@ -487,14 +487,12 @@ static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
 		   : rf_answer(g, ev, RF_VERDICT_ALLOW);
 }
 
-int rf_guest_poll(struct rf_guest *g)
+static int poll_permissions(struct rf_guest *g)
 {
 	struct permission_check c;
 	struct rf_region rodata;
 	int err;
 
-	if (!g->poll_permissions)
-		return 0;
 	/* Tables that show nothing there do not show it read-only. */
 	if (rf_plan_region(g, RF_REGION_RODATA, &rodata) ||
 	    permissions(g, rodata.gva, rodata.gva + rodata.size, &c) || c.writable || !c.mapped)
@@ -506,6 +504,19 @@ int rf_guest_poll(struct rf_guest *g)
 	if (err && err != -ECONNRESET)
 		rf_note(g, "seal", "not sealed", strerror(-err));
 	return err ? err : rf_measure_booted(g);
+}
+
+int rf_guest_poll(struct rf_guest *g)
+{
+	struct rf_budget outer;
+	int err, ended;
+
+	if (!g->poll_permissions)
+		return 0;
+	outer = rf_unit_begin(g, RF_UNIT_KERNEL);
+	err = poll_permissions(g);
+	ended = rf_unit_end(g, RF_UNIT_KERNEL, &outer);
+	return err ? err : ended;
 }
 
 /* What the VMM did to the VM; no verdict is awaited. */
@@ -559,11 +570,13 @@ static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
 	return rf_note(g, "unsealed", "not sealed for unsealed_alert_ms", detail);
 }
 
-int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
+static int resume(struct rf_guest *g);
+
+static int judge(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	/* An earlier monitor's answer was enforced after we came: the kernel is known since. */
 	if (!g->kernel && ev->kind != RF_EVENT_KERNEL && ev->kind != RF_EVENT_RESET) {
-		int err = rf_guest_resume(g);
+		int err = resume(g);
 
 		if (err)
 			return err;
@@ -601,7 +614,17 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 	return -EBADMSG;
 }
 
-int rf_guest_resume(struct rf_guest *g)
+int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	bool looks = !g->kernel || ev->kind == RF_EVENT_KERNEL || ev->kind == RF_EVENT_WATCH;
+	enum rf_unit unit = looks ? RF_UNIT_KERNEL : RF_UNIT_EVENT;
+	struct rf_budget outer = rf_unit_begin(g, unit);
+	int err = judge(g, ev), ended = rf_unit_end(g, unit, &outer);
+
+	return err ? err : ended;
+}
+
+static int resume(struct rf_guest *g)
 {
 	struct rf_diag diag = { "" };
 	struct rf_backend_info info;
@@ -623,4 +646,12 @@ int rf_guest_resume(struct rf_guest *g)
 	else if (info.state != RF_VM_SEALED)
 		err = await_running(g, info.state == RF_VM_WATCHED);
 	return err;
+}
+
+int rf_guest_resume(struct rf_guest *g)
+{
+	struct rf_budget outer = rf_unit_begin(g, RF_UNIT_KERNEL);
+	int err = resume(g), ended = rf_unit_end(g, RF_UNIT_KERNEL, &outer);
+
+	return err ? err : ended;
 }

@@ -171,16 +171,20 @@ static int serve(struct rf_guest *g, struct rf_status *status)
 		int err, ms = more || rf_gadgets_busy(g) || rf_measure_busy(g) ? 0
 			      : g->poll_permissions			       ? POLL_MS
 									       : TICK_MS;
+		struct rf_budget outer;
 		uint64_t now;
 
 		poll(p, 1 + rf_status_poll(status, p + 1), ms);
 		err = take_messages(g, &more);
 		if (err)
 			return err == -ECONNRESET ? 0 : err;
+		outer = rf_unit_begin(g, RF_UNIT_SEARCH);
 		rf_status_serve(g, status);
 		rf_gadgets_step(g);
 		rf_measure_step(g);
-		err = rf_guest_poll(g);
+		err = rf_unit_end(g, RF_UNIT_SEARCH, &outer);
+		if (!err)
+			err = rf_guest_poll(g);
 		now = rf_now_ns();
 		if (!err && now - last_tick >= TICK_MS * UINT64_C(1000000)) {
 			uint64_t part = (now - last_tick) / 1000000;
@@ -229,7 +233,7 @@ int main(int argc, char **argv)
 		.kexec = g.policy.on_kexec == RF_ON_KEXEC_REARM,
 		.unsealed_ms = g.policy.unsealed_alert_ms,
 	};
-	g.mem = (struct rf_memory){ rf_guest_read, &g };
+	rf_unit_memory(&g);
 	rf_statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	err = rf_status_init(&status, o.control_fd);
 	if (!err && (sodium_init() < 0 || rf_disasm_create(&g.disasm)))

@@ -11,6 +11,7 @@
 
 #include "cli/paths.h"
 #include "hv/backend.h"
+#include "introspection/budget.h"
 #include "introspection/descriptor.h"
 #include "introspection/disasm.h"
 #include "introspection/kernel.h"
@@ -19,6 +20,16 @@
 #include "policy/measurement.h"
 #include "policy/patchlog.h"
 #include "policy/policy.h"
+
+/* Pieces of work, each with a bound on what it reads of the guest: units.c. */
+enum rf_unit {
+	RF_UNIT_EVENT,
+	RF_UNIT_KERNEL,
+	RF_UNIT_LISTS,
+	RF_UNIT_TABLES,
+	RF_UNIT_SEARCH,
+	RF_UNITS,
+};
 
 struct rf_measured {
 	struct rf_region region;
@@ -41,7 +52,9 @@ struct rf_guest {
 	int notify_fd; /* lines for who started us, -1 none */
 
 	/* The kernel that runs now; all of it goes with a reset. */
-	struct rf_memory mem;
+	struct rf_memory mem; /* in a unit: units.c */
+	struct rf_budget budget;
+	bool overran[RF_UNITS];	 /* the last of each did, and that was told */
 	struct rf_paging paging; /* of the kernel, as it was when it was found */
 	struct rf_kernel *kernel;
 	struct rf_textpatch *patches;
@@ -103,6 +116,17 @@ void rf_complain(const struct rf_guest *g, const char *format, ...)
 int rf_record_write(struct rf_guest *g, const struct rf_record *r);
 int rf_record_outcome(struct rf_guest *g, uint64_t event, const char *status);
 int rf_note(struct rf_guest *g, const char *kind, const char *outcome, const char *detail);
+
+/* --- units.c -------------------------------------------------------------- */
+/* Sets g->mem up. It can be read within a unit alone. */
+void rf_unit_memory(struct rf_guest *g);
+/*
+ * A unit begins, maybe inside of another one, whose budget comes back and must be handed to
+ * rf_unit_end(). That writes down a unit whose reads were not enough, once until one of its kind is
+ * within them again. 0 or -errno.
+ */
+struct rf_budget rf_unit_begin(struct rf_guest *g, enum rf_unit unit);
+int rf_unit_end(struct rf_guest *g, enum rf_unit unit, const struct rf_budget *outer);
 
 /* --- guest.c -------------------------------------------------------------- */
 /* After attach: takes up a guest that an earlier monitor has sealed. 0 or -errno (reason recorded).

@@ -14,6 +14,7 @@
 #define GRACE_NS UINT64_C(1000000000)
 #define PATIENCE 10
 #define SWEEP_NS UINT64_C(1000000000) /* the table against the guest's own lists */
+#define OVERRUN_NS (10 * SWEEP_NS)    /* the same where they do not end */
 #define QUIET_NS UINT64_C(2000000000) /* without a patch: the burst is over */
 
 /* --- the trail, to disk --------------------------------------------------- */
@@ -91,12 +92,17 @@ int rf_patches_begin(struct rf_guest *g)
 {
 	struct rf_diag diag = { "" };
 	struct rf_patching now;
-	int err;
+	struct rf_budget outer;
+	int err, ended;
 
 	if (!g->table)
 		return rf_note(g, "patch", "no site table: every write to text is denied",
 			       "this backend keeps none");
+	outer = rf_unit_begin(g, RF_UNIT_LISTS);
 	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, g->table, &g->patches, &diag);
+	ended = rf_unit_end(g, RF_UNIT_LISTS, &outer);
+	if (ended)
+		return ended;
 	if (err)
 		return rf_note(g, "patch", "no site table: every write to text is denied",
 			       diag.text);
@@ -249,7 +255,8 @@ static int watch_flights(struct rf_guest *g, uint64_t now_ns)
 
 int rf_patches_tick(struct rf_guest *g)
 {
-	uint64_t now;
+	uint64_t now, every = g->overran[RF_UNIT_LISTS] ? OVERRUN_NS : SWEEP_NS;
+	struct rf_budget outer;
 	int err;
 
 	if (!g->patches)
@@ -260,10 +267,12 @@ int rf_patches_tick(struct rf_guest *g)
 		err = watch_flights(g, now);
 	if (now - g->last_patch_ns > QUIET_NS)
 		summarise(g);
-	if (!err && now - g->last_patch_sweep_ns > SWEEP_NS) {
+	if (!err && now - g->last_patch_sweep_ns > every) {
 		g->last_patch_sweep_ns = now;
 		/* A guest that changes its lists meanwhile is looked at again in a second. */
+		outer = rf_unit_begin(g, RF_UNIT_LISTS);
 		rf_textpatch_sweep(g->patches, &g->mem, &g->paging);
+		err = rf_unit_end(g, RF_UNIT_LISTS, &outer);
 	}
 	return err;
 }

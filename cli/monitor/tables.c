@@ -192,14 +192,17 @@ static int look_at_gdt(struct rf_guest *g, uint32_t cpu)
 int rf_tables_tick(struct rf_guest *g)
 {
 	uint64_t now = rf_now_ns(), every = g->policy.register_check_ms * UINT64_C(1000000);
-	int err = 0;
+	struct rf_budget outer;
+	int err = 0, ended;
 
 	if (!g->tables_known || !every || now - g->last_gdt_ns < every)
 		return 0;
 	g->last_gdt_ns = now;
+	outer = rf_unit_begin(g, RF_UNIT_TABLES);
 	for (uint32_t i = 0; !err && i < g->tables.cpu_count; i++)
 		err = look_at_gdt(g, i);
-	return err;
+	ended = rf_unit_end(g, RF_UNIT_TABLES, &outer);
+	return err ? err : ended;
 }
 
 /* --- one register ------------------------------------------------------------------ */

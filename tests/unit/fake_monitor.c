@@ -359,7 +359,8 @@ static void attach(void)
 {
 	memset(&guest, 0, sizeof(guest));
 	guest.hv = &fake.hv;
-	guest.mem = (struct rf_memory){ rf_guest_read, &guest };
+	rf_unit_memory(&guest);
+	rf_unit_begin(&guest, RF_UNIT_KERNEL); /* for what is called outside of any */
 	guest.notify_fd = fake.notify[1];
 	rf_policy_default(&guest.policy);
 	guest.policy.pin_tables = fake.has_tables;

@@ -96,6 +96,8 @@ struct fake {
 	struct rf_patch_entry entries[1200]; /* entry n in slot n */
 	int restore_err;
 	unsigned int restored, patch_sweeps;
+	bool endless;	       /* whoever walks the guest's lists reads on until a read fails */
+	uint64_t endless_read; /* so often, the last time */
 	struct rf_msg_restore restore;
 
 	/* Descriptor tables: the symbol idt_table, and instructions that load them. */

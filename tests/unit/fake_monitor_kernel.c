@@ -305,6 +305,16 @@ int rf_store_find(struct rf_disasm *d, const struct rf_kernel *k, const struct r
 	return fake.store_err;
 }
 
+/* A list that leads back into itself. */
+static void walk_lists(const struct rf_memory *m)
+{
+	uint8_t byte;
+
+	fake.endless_read = 0;
+	while (fake.endless && !rf_memory_read(m, rf_gpa_of(IMAGE_GPA), &byte, 1))
+		fake.endless_read++;
+}
+
 int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 			const struct rf_paging *p, struct rf_patch_table *table,
 			struct rf_textpatch **out, struct rf_diag *diag)
@@ -314,6 +324,7 @@ int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 		return fake.textpatch_err;
 	}
 	*out = calloc(1, sizeof(**out));
+	walk_lists(m);
 	fake.patched_by = k->symbol;
 	table->base = IMAGE_GVA;
 	fake.tables++;
@@ -351,6 +362,7 @@ int rf_textpatch_refresh(struct rf_textpatch *t, const struct rf_memory *m,
 			 const struct rf_paging *p, rf_gva gva, const uint8_t *bytes, size_t len)
 {
 	fake.refreshed++;
+	walk_lists(m);
 	return fake.refresh_err;
 }
 
@@ -382,5 +394,6 @@ int rf_textpatch_poker(struct rf_disasm *d, const struct rf_kernel *k, const str
 int rf_textpatch_sweep(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p)
 {
 	fake.patch_sweeps++;
+	walk_lists(m);
 	return 0;
 }

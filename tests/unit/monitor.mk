@@ -2,7 +2,7 @@ UNIT_TESTS += test_guest test_guest_again test_guest_late test_takeover test_jud
 	test_judge_emulation test_judge_stores test_pins test_controls test_sweep test_patches test_tables test_measure \
 	test_status
 MONITOR_FAKES = tests/unit/fake_monitor.c tests/unit/fake_monitor_kernel.c cli/monitor/controls.c cli/monitor/guest.c \
-	cli/monitor/judge.c cli/monitor/judge_stores.c cli/monitor/measure.c cli/monitor/patches.c cli/monitor/pins.c cli/monitor/places.c cli/monitor/plan.c cli/monitor/report.c cli/monitor/sweep.c \
+	cli/monitor/judge.c cli/monitor/judge_stores.c cli/monitor/measure.c cli/monitor/patches.c cli/monitor/pins.c cli/monitor/places.c cli/monitor/plan.c cli/monitor/units.c introspection/budget.c cli/monitor/report.c cli/monitor/sweep.c \
 	cli/monitor/tables.c cli/monitor/traps.c \
 	introspection/descriptor.c introspection/gadget_decode.c hv/proto.c policy/audit.c \
 	policy/audit_tail.c policy/decide.c policy/jsonline.c policy/file.c policy/measurement.c policy/parse.c policy/patchlog.c $(PATCH_SRCS)

@@ -272,6 +272,76 @@ static void swept(void **state)
 	assert_int_equal(fake.patch_sweeps, 2);
 }
 
+static void assert_endless(const char *what)
+{
+	assert_string_equal(fake_text(fake_line(0), "kind"), "endless");
+	assert_string_equal(fake_text(fake_line(0), "verdict"), "detected");
+	assert_string_equal(fake_text(fake_line(0), "rule"), "guest-lists-end");
+	assert_non_null(strstr(fake_text(fake_line(0), "detail"), what));
+}
+
+/* Lists that lead back into themselves: each unit of work ends all the same, it is told once, and
+ * the next look comes later. */
+static void lists_without_end(void **state)
+{
+	size_t lines;
+
+	tick(2);
+	assert_int_equal(fake.patch_sweeps, 1);
+	lines = fake_lines();
+	fake.endless = true;
+	tick(2);
+	assert_int_equal(fake.patch_sweeps, 2);
+	assert_int_equal(fake.endless_read, 1 << 18);
+	assert_int_equal(fake_lines(), lines + 1);
+	assert_endless("walking lists of probes");
+	tick(2);
+	tick(2);
+	tick(5);
+	assert_int_equal(fake.patch_sweeps, 2);
+	tick(2);
+	assert_int_equal(fake.patch_sweeps, 3);
+	assert_int_equal(fake_lines(), lines + 1);
+	/* They end again, and then they do not. */
+	fake.endless = false;
+	tick(11);
+	assert_int_equal(fake.patch_sweeps, 4);
+	fake.endless = true;
+	tick(2);
+	assert_int_equal(fake.patch_sweeps, 5);
+	assert_int_equal(fake_lines(), lines + 2);
+}
+
+/* While a vCPU waits for its verdict it is less, and the store is denied as ever. */
+static void judged_without_end(void **state)
+{
+	struct rf_msg_event ev;
+
+	fake.endless = true;
+	fake.patch.verdict = RF_PATCH_NOT_A_SITE;
+	ev = fake_write_event(IMAGE_GPA + SITE_AT, "x", 1);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_int_equal(fake.refreshed, 1);
+	assert_true(fake.endless_read <= 1 << 15);
+	assert_endless("judging an event");
+	/* The next one has reads of its own. */
+	ev = fake_write_event(IMAGE_GPA + SITE_AT, "x", 1);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_true(fake.endless_read > 1 << 14);
+}
+
+/* Another monitor takes over: the kernel is known, and its lists are what is not read. */
+static void taken_over_without_end(void **state)
+{
+	fake.endless = true;
+	fake_new_monitor();
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	assert_int_equal(fake.endless_read, 1 << 18);
+	assert_int_equal(guest.regions_count, 2);
+	assert_non_null(guest.patches);
+	assert_int_equal(fake_count("rule", "guest-lists-end"), 1);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -290,6 +360,9 @@ int main(void)
 		T(denied_under_way),
 		T(too_many_under_way),
 		T(swept),
+		T(lists_without_end),
+		T(judged_without_end),
+		T(taken_over_without_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

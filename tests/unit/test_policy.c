@@ -246,6 +246,8 @@ static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pa
 		return "undecided";
 	case RF_FACT_ABANDONED:
 		return f->region == RF_FACT_REGION_TEXT ? "text-patch-abandoned" : "undecided";
+	case RF_FACT_ENDLESS:
+		return "guest-lists-end";
 	case RF_FACT_KEXEC:
 		return "kexec-is-denied";
 	case RF_FACT_MEASURE:
@@ -290,7 +292,7 @@ static void check(const struct rf_policy *p, const struct rf_facts *f)
 		assert_int_equal(d.action, p->on_denied == RF_ON_DENIED_KILL ? RF_ACTION_KILL
 									     : RF_ACTION_SUPPRESS);
 	} else if (f->kind == RF_FACT_DMA || f->kind == RF_FACT_ABANDONED ||
-		   f->kind == RF_FACT_ENTRY) {
+		   f->kind == RF_FACT_ENTRY || f->kind == RF_FACT_ENDLESS) {
 		assert_int_equal(d.word, RF_WORD_DETECTED);
 		assert_int_equal(d.action, RF_ACTION_SUPPRESS);
 	} else {
@@ -313,7 +315,7 @@ static void test_every_combination(void **state)
 	rf_policy_default(&p);
 	for (int mode = RF_MODE_ENFORCE; mode <= RF_MODE_OBSERVE; mode++)
 		for (int denied = RF_ON_DENIED_FAULT; denied <= RF_ON_DENIED_KILL; denied++)
-			for (int kind = 0; kind <= RF_FACT_MEASURE + 1; kind++)
+			for (int kind = 0; kind <= RF_FACT_ENDLESS + 1; kind++)
 				for (int region = 0; region <= RF_FACT_REGION_IDT + 1; region++)
 					for (int patch = 0; patch <= RF_FACT_PATCH_ILLEGAL_INSN + 1;
 					     patch++)
@@ -326,7 +328,7 @@ static void test_every_combination(void **state)
 							p.on_denied = denied;
 							check(&p, &f);
 						}
-	assert_int_equal(n, 2 * 2 * 14 * 6 * 7 * 8);
+	assert_int_equal(n, 2 * 2 * 15 * 6 * 7 * 8);
 }
 
 /* Only this one depends on what the owner wants. */

@@ -271,6 +271,60 @@ static void hostile_targets(void **state)
 	assert_int_equal(sweep(f), 0);
 }
 
+/* A guest that can be read so often. */
+static uint64_t reads_left;
+static int (*read_it)(void *ctx, rf_gpa gpa, void *buf, size_t len);
+
+static int limited(void *ctx, rf_gpa gpa, void *buf, size_t len)
+{
+	return reads_left && reads_left-- ? read_it(ctx, gpa, buf, len) : -E2BIG;
+}
+
+/*
+ * Where its reads end a sweep ends, and forgets nothing that the guest still has. What lies
+ * together is read together.
+ */
+static void swept_as_far_as_reads_go(void **state)
+{
+	struct patched *f = *state;
+	uint64_t probe, needed = 0;
+
+	read_it = f->g.m.read;
+	f->g.m.read = limited;
+	reads_left = UINT64_MAX;
+	patched_ops(f, TRAMPOLINE);
+	patched_direct(f, FUNC(1), MODULE + 0x80);
+	probe = patched_probe(f, CODE, 0x55, 0);
+	assert_int_equal(patched_call(f, FUNC(0), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
+	assert_int_equal(patched_poke(f, FUNC(0), patched_nop5, 5), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, FUNC(1), 0xe8, MODULE + 0x80), RF_PATCH_DONE);
+	assert_int_equal(patched_poke(f, FUNC(1), patched_nop5, 5), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, CODE, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, CODE, 0x55), RF_PATCH_DONE);
+	f->refreshed = 0;
+	for (uint64_t limit = 0; !needed; limit++) {
+		assert_true(limit < 60);
+		reads_left = limit;
+		sweep(f);
+		if (reads_left)
+			needed = limit;
+		reads_left = UINT64_MAX;
+		assert_int_equal(patched_call(f, FUNC(0), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
+		assert_int_equal(patched_poke(f, FUNC(0), patched_nop5, 5), RF_PATCH_DONE);
+		assert_int_equal(patched_call(f, FUNC(1), 0xe8, MODULE + 0x80), RF_PATCH_DONE);
+		assert_int_equal(patched_poke(f, FUNC(1), patched_nop5, 5), RF_PATCH_DONE);
+		assert_int_equal(patched_byte(f, CODE, 0xcc), RF_PATCH_DONE);
+		assert_int_equal(patched_byte(f, CODE, 0x55), RF_PATCH_DONE);
+	}
+	assert_int_equal(f->refreshed, 0);
+	/* And one that gets to the end forgets what is gone. */
+	fake_put64(&f->g, OPS_VAR, OPS_END);
+	patched_unprobe(f, probe);
+	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_call(f, FUNC(0), 0xe8, TRAMPOLINE), RF_PATCH_BAD_INSN);
+	f->g.m.read = read_it;
+}
+
 /* --- kprobes -------------------------------------------------------------- */
 
 static void probed(void **state)
@@ -548,7 +602,7 @@ static void begun_by_nobody(void **state)
 	assert_non_null(strstr(f->r.why, "patcher"));
 	fake_put64(&f->g, BP_DESC + 8, UINT64_C(1) << 32); /* refs, behind nr_entries */
 	assert_int_equal(patched_byte(f, JUMP, 0xcc), RF_PATCH_STEP);
-	fake_put64(&f->g, BP_DESC + 8, 256); /* no refs */
+	fake_put64(&f->g, BP_DESC + 8, 256);			      /* no refs */
 	assert_int_equal(patched_byte(f, JUMP, 0xcc), RF_PATCH_STEP); /* what is begun goes on */
 	assert_int_equal(patched_byte(f, JUMP, 0x0f), RF_PATCH_DONE);
 	patched_probe(f, CODE + 1, 0x48, 0);
@@ -722,6 +776,7 @@ int main(void)
 		T(odd_record),
 		T(traced_before),
 		T(hostile_targets),
+		T(swept_as_far_as_reads_go),
 		T(probed),
 		T(probed_wrongly),
 		T(hostile_probes),
