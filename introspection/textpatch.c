@@ -12,6 +12,7 @@
 static void clear(struct rf_patch_table *table)
 {
 	__atomic_store_n(&table->kernel, 0, __ATOMIC_RELEASE);
+	table->magic = 0;
 	table->sites_count = table->extra_count = table->shapes_count = 0;
 	memset(table->shapes, 0, sizeof(table->shapes));
 	memset(table->sets, 0, sizeof(table->sets));
@@ -45,14 +46,17 @@ static bool is_busy(const struct rf_textpatch *t, const struct rf_memory *m)
 }
 
 int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
-			const struct rf_paging *p, struct rf_patch_table *table,
+			const struct rf_paging *p, struct rf_patch_table *table, bool kept,
 			struct rf_textpatch **out, struct rf_diag *diag)
 {
 	struct rf_textpatch *t = calloc(1, sizeof(*t));
+	struct rf_kept before = { 0 };
 	int err;
 
-	if (!t)
+	if (!t || (kept && rf_kept_take(&before, table))) {
+		free(t);
 		return -ENOMEM;
+	}
 	t->k = k;
 	t->table = table;
 	t->torn = UINT32_MAX;
@@ -65,11 +69,14 @@ int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 	if (err)
 		rf_diag_fail(diag, err, "no disassembler");
 	else
-		err = rf_textpatch_load(t, m, p, diag);
-	if (err)
+		err = rf_textpatch_load(t, m, p, &before, diag);
+	rf_kept_drop(&before);
+	if (err) {
 		clear(table);
-	else
+	} else {
 		find_busy(t);
+		table->magic = RF_TABLE_MAGIC; /* it is whole */
+	}
 	rf_change_end(t);
 	t->loading = false;
 	if (err) {

@@ -30,11 +30,17 @@ struct rf_textpatch; /* what the table was compiled from, and the table */
  * instruction now ("odd") are left out, so that nothing may be written there. p (may be NULL: then
  * nothing is asked of the live guest): the guest's own mapping of the tables must lead to the
  * image's frames, else the guest's patcher would read other tables than these. k must outlive the
- * result. 0, -ENOENT (kernel has none of the tables: all text writes will be denied), -EBADMSG,
+ * result.
+ *
+ * kept: *table is of this very kernel, by a monitor that is gone. Then sites that were found in
+ * writable memory, and the bytes under breakpoints that are armed, are its; the guest's word for
+ * them counts at the seal alone. A table that is not whole is no such one.
+ *
+ * 0, -ENOENT (kernel has none of the tables: all text writes will be denied), -EBADMSG,
  * -ENOMEM, -EFAULT; diag filled, the table empty.
  */
 int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
-			const struct rf_paging *p, struct rf_patch_table *table,
+			const struct rf_paging *p, struct rf_patch_table *table, bool kept,
 			struct rf_textpatch **out, struct rf_diag *diag);
 void rf_textpatch_destroy(struct rf_textpatch *t); /* NULL is fine; the table stays as it is */
 

@@ -381,9 +381,11 @@ int rf_ftrace_sites(struct rf_loader *l)
 	add_callers(t, g, s);
 	if (g)
 		add_directs(t, g, s);
+	rf_kept_targets(t, l->before, RF_SET_FTRACE_CALLERS, s);
 	rf_change_set(t, l->m, RF_SET_FTRACE_CALLERS, s);
 	add_funcs(t, g, s);
 	err = call_sites(l, s);
+	rf_kept_targets(t, l->before, RF_SET_FTRACE_FUNCS, s);
 	rf_change_set(t, l->m, RF_SET_FTRACE_FUNCS, s);
-	return err || !g ? err : record_sites(l, g);
+	return err || !g || t->kept ? err : record_sites(l, g);
 }

@@ -136,6 +136,7 @@ struct rf_textpatch {
 	struct rf_probe_layout probe;
 	unsigned int changing; /* depth of rf_change_begin() */
 	bool loading;	       /* in create: what is armed already is believed */
+	bool kept;	       /* but not the guest: there is an earlier monitor's table */
 	size_t by_kind[RF_SITE_KINDS];
 	uint32_t torn;
 	uint64_t debugged; /* the guest's debugger has a breakpoint there: of the last refresh */
@@ -152,13 +153,23 @@ struct rf_live {
 	struct rf_pages *pages;
 };
 
+/* What an earlier monitor had found in writable memory, of the same kernel. */
+struct rf_kept {
+	struct rf_patch_site *sites, *extra;
+	uint64_t *targets; /* of the changing sets */
+	struct rf_patch_set sets[RF_SETS];
+	uint64_t base, size;
+	uint32_t count, extra_count;
+};
+
 /* Between create's beginning and end. */
 struct rf_loader {
 	struct rf_textpatch *t;
 	const struct rf_memory *m;
 	const struct rf_paging *p;
 	struct rf_diag *diag;
-	uint8_t *bytes; /* a copy of [text, etext) */
+	const struct rf_kept *before; /* empty: nobody was here */
+	uint8_t *bytes;		      /* a copy of [text, etext) */
 	struct rf_site *sites;
 	size_t count, room;
 };
@@ -281,9 +292,23 @@ int rf_probe_sweep(struct rf_textpatch *t, const struct rf_live *g);
 /* Has kgdb a breakpoint at gva, or is it about to have one? It asks for no site to be free. */
 bool rf_probe_debugged(const struct rf_textpatch *t, const struct rf_live *g, uint64_t gva);
 
+/* --- textpatch_kept.c: the table of an earlier monitor ----------------------- */
+/* Copies out of it, before it is cleared. 0 or -ENOMEM; *out stays empty when it is not whole. */
+int rf_kept_take(struct rf_kept *out, const struct rf_patch_table *table);
+void rf_kept_drop(struct rf_kept *k);
+/* Is it of the same text? t's bounds are known. */
+bool rf_kept_fits(const struct rf_textpatch *t, const struct rf_kept *k);
+/* In place of what the guest's lists say: ftrace's records, lock prefixes. 0 or -ENOMEM. */
+int rf_kept_sites(struct rf_loader *l);
+/* The targets of its changing sets, which a sweep drops as soon as the guest has them no more. */
+void rf_kept_targets(struct rf_textpatch *t, const struct rf_kept *k, uint16_t set,
+		     struct rf_targets *s);
+/* Breakpoints with the bytes that belong under them. */
+void rf_kept_probes(struct rf_loader *l);
+
 /* --- textpatch_load.c ------------------------------------------------------ */
 /* Fills the table; t->k and t->table are set. As rf_textpatch_create(). */
 int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p,
-		      struct rf_diag *diag);
+		      const struct rf_kept *before, struct rf_diag *diag);
 
 #endif

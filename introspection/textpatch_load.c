@@ -52,7 +52,7 @@ static int compile(struct rf_loader *l)
 	sealed = l->count;
 	err = rf_ftrace_sites(l);
 	if (!err)
-		err = rf_smp_lock_sites(l);
+		err = t->kept ? rf_kept_sites(l) : rf_smp_lock_sites(l);
 	if (err)
 		return err;
 	rf_loader_measure(l, sealed);
@@ -62,22 +62,23 @@ static int compile(struct rf_loader *l)
 	if (err)
 		return err;
 	rf_loader_write_down(l);
+	rf_kept_probes(l);
 	if (l->p)
 		rf_probe_load(t, &live);
 	return 0;
 }
 
 int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p,
-		      struct rf_diag *diag)
+		      const struct rf_kept *before, struct rf_diag *diag)
 {
-	struct rf_loader l = { .t = t, .m = m, .p = p, .diag = diag };
+	struct rf_loader l = { .t = t, .m = m, .p = p, .before = before, .diag = diag };
 	int err = bounds(t, diag);
 	uint64_t size;
 
 	if (err)
 		return err;
 	size = t->etext - t->text;
-	t->table->magic = RF_TABLE_MAGIC;
+	t->kept = rf_kept_fits(t, before);
 	t->table->revision = RF_TABLE_REVISION;
 	t->table->base = t->text;
 	t->table->size = size;

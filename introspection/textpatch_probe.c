@@ -12,7 +12,8 @@
  *
  * The table is writable, and an own byte taken from it would be a byte of an attacker's choice.
  * What was there is taken from the sealed text, before the first breakpoint lands. Where one is
- * armed already, at the seal or when another monitor takes over, the kernel's record is believed.
+ * armed already at the seal the kernel's record is believed; another monitor that takes over has it
+ * from the table.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -193,7 +194,7 @@ static void restore_armed(const struct rf_textpatch *t, const struct rf_live *g,
 {
 	struct probe p;
 
-	if (!t->loading || len < 5 || (code[0] != RF_INT3 && code[0] != 0xe9) ||
+	if (!t->loading || t->kept || len < 5 || (code[0] != RF_INT3 && code[0] != 0xe9) ||
 	    !find_kprobe(t, g, gva, &p))
 		return;
 	if (is_jump_to(gva, code, p.slot))
@@ -311,7 +312,7 @@ static void take(struct rf_textpatch *t, const struct rf_live *g, const struct p
 		/* Own bytes that are not back yet are not forgotten. */
 		if (rf_shape_len(t, old) == 5 && memcmp(now + 1, s.own + 1, 4))
 			s.shape = RF_SHAPE_PROBE_OPT_GONE;
-	} else if (t->loading && (jump || now[0] == RF_INT3)) {
+	} else if (t->loading && !t->kept && (jump || now[0] == RF_INT3)) {
 		s.own[0] = p->opcode;
 		if (jump)
 			memcpy(s.own + 1, p->copied, sizeof(p->copied));

@@ -150,7 +150,7 @@ static int permissions(struct rf_guest *g, uint64_t start, uint64_t end, struct 
 }
 
 static int take_regions(struct rf_guest *g, const struct rf_region *regions, uint32_t count,
-			const char *outcome)
+			bool kept, const char *outcome)
 {
 	int err;
 
@@ -185,7 +185,7 @@ static int take_regions(struct rf_guest *g, const struct rf_region *regions, uin
 		if (err)
 			return err;
 	}
-	err = rf_patches_begin(g);
+	err = rf_patches_begin(g, kept);
 	return err ? err : rf_tables_begin(g);
 }
 
@@ -211,7 +211,7 @@ static int seal(struct rf_guest *g, enum rf_seal_how how, const char *outcome)
 	if (!err)
 		err = g->hv->ops->seal(g->hv, &m, &g->seal_ns);
 	if (!err)
-		err = take_regions(g, m.regions, m.count, outcome);
+		err = take_regions(g, m.regions, m.count, false, outcome);
 	if (!err)
 		err = keep_registers(g);
 	if (!err)
@@ -278,7 +278,7 @@ static bool known_note(const uint8_t note[32])
  * types and tables are read from sealed memory alone.
  */
 static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uint64_t lstar,
-		     uint64_t cr3, uint64_t cr4, uint64_t event, const char *outcome,
+		     uint64_t cr3, uint64_t cr4, uint64_t event, bool kept, const char *outcome,
 		     struct rf_diag *diag)
 {
 	int err = find_kernel(g, lstar, cr3, cr4, event, info, diag);
@@ -289,7 +289,7 @@ static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uin
 	g->traps_count = info->traps_count;
 	memcpy(g->traps, info->traps, sizeof(g->traps));
 	memcpy(g->tables_digest, info->traps_note, sizeof(g->tables_digest));
-	err = take_regions(g, info->regions, info->regions_count, outcome);
+	err = take_regions(g, info->regions, info->regions_count, kept, outcome);
 	if (!err)
 		err = keep_registers(g);
 	/* Another kernel is announced, or a reset came between: their events are on the way, and
@@ -299,14 +299,14 @@ static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uin
 
 /* Behind a seal of a kernel that ran before: what was read so far was read from memory that anybody
  * could write, or a device of the VMM's that runs again. */
-static int read_again(struct rf_guest *g, const char *outcome)
+static int read_again(struct rf_guest *g, bool kept, const char *outcome)
 {
 	struct rf_diag diag = { "" };
 	struct rf_backend_info info;
 	int err = g->hv->ops->info(g->hv, &info);
 
 	if (!err)
-		err = take_over(g, &info, g->lstar, g->cr3, g->cr4, g->kernel_event, outcome,
+		err = take_over(g, &info, g->lstar, g->cr3, g->cr4, g->kernel_event, kept, outcome,
 				&diag);
 	if (!err)
 		rf_notify(g, "sealed");
@@ -327,12 +327,21 @@ static int seal_arrived(struct rf_guest *g)
 	if (!err)
 		err = g->hv->ops->seal(g->hv, &m, &g->seal_ns);
 	if (!err)
-		err = read_again(g, outcome);
+		err = read_again(g, false, outcome);
 	g->arrived = !err;
 	return err;
 }
 
 #define SEALED_AGAIN 1
+
+/* The table that is there is another kernel's, for whoever takes over before this one has its own.
+ */
+static int begins_anew(struct rf_guest *g)
+{
+	if (g->table)
+		g->table->magic = 0;
+	return 0;
+}
 
 /*
  * What the text is now, into g->note. The kernel that was sealed last, at the same place
@@ -346,19 +355,21 @@ static int first_look(struct rf_guest *g)
 
 	if (!err)
 		err = g->hv->ops->info(g->hv, &info);
-	if (err || !info.kept_entry)
+	if (err)
 		return err;
+	if (!info.kept_entry)
+		return begins_anew(g);
 	if (known_note(info.kept_note) && !memcmp(info.kept_note, g->note, sizeof(g->note))) {
 		g->seal_how = RF_SEAL_FRESH;
-		return 0;
+		return begins_anew(g);
 	}
 	err = rf_plan(g, &m);
 	m.how = RF_SEAL_KEPT;
 	if (!err && m.count)
 		err = g->hv->ops->seal(g->hv, &m, &g->seal_ns);
 	if (err || !m.count)
-		return err == -ENOENT ? 0 : err;
-	err = read_again(g, "sealed again, with the bytes it had");
+		return !err || err == -ENOENT ? begins_anew(g) : err;
+	err = read_again(g, true, "sealed again, with the bytes it had");
 	return err ? err : SEALED_AGAIN;
 }
 
@@ -442,7 +453,8 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 		return rf_judge_late_msr(g, ev);
 	/* Sealed, no kernel known: who sealed it as it was restored died before the answer. */
 	if (info.state == RF_VM_SEALED)
-		err = take_over(g, &info, ev->msr.value, r->cr3, r->cr4, ev->id, TAKEN_OVER, &diag);
+		err = take_over(g, &info, ev->msr.value, r->cr3, r->cr4, ev->id, true, TAKEN_OVER,
+				&diag);
 	else
 		err = find_kernel(g, ev->msr.value, r->cr3, r->cr4, ev->id, NULL, &diag);
 	if (err)
@@ -636,8 +648,8 @@ static int resume(struct rf_guest *g)
 	if (err || !info.kernel || info.state == RF_VM_HALTED)
 		return err;
 	if (info.state == RF_VM_SEALED)
-		err = take_over(g, &info, info.lstar, info.cr3, info.cr4, info.kernel, TAKEN_OVER,
-				&diag);
+		err = take_over(g, &info, info.lstar, info.cr3, info.cr4, info.kernel, true,
+				TAKEN_OVER, &diag);
 	else
 		err = find_kernel(g, info.lstar, info.cr3, info.cr4, info.kernel, NULL, &diag);
 	if (err)

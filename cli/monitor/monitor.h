@@ -192,8 +192,12 @@ int rf_answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_verdict
 int rf_decide(struct rf_guest *g, struct rf_record *r, struct rf_msg_verdict *v);
 
 /* --- patches.c: text patching --------------------------------------------- */
-/* The kernel is sealed: its sites go into the table. 0 or -errno; without sites all is denied. */
-int rf_patches_begin(struct rf_guest *g);
+/*
+ * The kernel is sealed: its sites go into the table. kept: it was so before, and the table that an
+ * earlier monitor, or an earlier look at it, has left is believed. 0 or -errno; without sites all
+ * is denied.
+ */
+int rf_patches_begin(struct rf_guest *g, bool kept);
 void rf_patches_end(struct rf_guest *g);
 /* A store the fence did not settle. 0 with *out, or -errno. */
 int rf_patches_judge(struct rf_guest *g, const struct rf_msg_event *ev, uint64_t gva,

@@ -88,7 +88,7 @@ int rf_patches_drain(struct rf_guest *g)
 
 /* --- the table ------------------------------------------------------------ */
 
-int rf_patches_begin(struct rf_guest *g)
+int rf_patches_begin(struct rf_guest *g, bool kept)
 {
 	struct rf_diag diag = { "" };
 	struct rf_patching now;
@@ -99,7 +99,8 @@ int rf_patches_begin(struct rf_guest *g)
 		return rf_note(g, "patch", "no site table: every write to text is denied",
 			       "this backend keeps none");
 	outer = rf_unit_begin(g, RF_UNIT_LISTS);
-	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, g->table, &g->patches, &diag);
+	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, g->table, kept, &g->patches,
+				  &diag);
 	ended = rf_unit_end(g, RF_UNIT_LISTS, &outer);
 	if (ended)
 		return ended;

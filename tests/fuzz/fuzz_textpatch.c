@@ -123,7 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			put32(&g, at + 4, DATA + 0x100 + (to & 0x1b));
 		}
 	}
-	if (rf_textpatch_create(&g.k, &g.m, &g.p, &table, &t, &diag))
+	if (rf_textpatch_create(&g.k, &g.m, &g.p, &table, false, &t, &diag))
 		return 0;
 	check(&g);
 	play(t, &g, data, size);

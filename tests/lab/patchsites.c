@@ -227,7 +227,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	r = rf_textpatch_create(k, &m, &p, &table, &t, &diag);
+	r = rf_textpatch_create(k, &m, &p, &table, false, &t, &diag);
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	if (r) {
 		printf("no site table: %s (%s)\n", strerror(-r), diag.text);

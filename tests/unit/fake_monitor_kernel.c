@@ -316,7 +316,7 @@ static void walk_lists(const struct rf_memory *m)
 }
 
 int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
-			const struct rf_paging *p, struct rf_patch_table *table,
+			const struct rf_paging *p, struct rf_patch_table *table, bool kept,
 			struct rf_textpatch **out, struct rf_diag *diag)
 {
 	if (fake.textpatch_err) {
@@ -324,6 +324,7 @@ int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 		return fake.textpatch_err;
 	}
 	*out = calloc(1, sizeof(**out));
+	fake.table_kept = kept;
 	walk_lists(m);
 	fake.patched_by = k->symbol;
 	table->base = IMAGE_GVA;

@@ -202,7 +202,7 @@ static void put_locks(struct patched *f)
 	fake_put64(&f->g, own + 48, SMP_LIST);
 }
 
-int patched_create(struct patched *f)
+static int create(struct patched *f, bool kept)
 {
 	struct fake_guest *g = &f->g;
 	int err;
@@ -210,11 +210,21 @@ int patched_create(struct patched *f)
 	rf_textpatch_destroy(f->t);
 	f->t = NULL;
 	f->diag.text[0] = '\0';
-	err = rf_textpatch_create(&g->k, &g->m, &g->p, &patched_table, &f->t, &f->diag);
+	err = rf_textpatch_create(&g->k, &g->m, &g->p, &patched_table, kept, &f->t, &f->diag);
 	must(!(patched_table.seq % 2));
 	if (!err)
 		f->last_tail = rf_textpatch_torn(f->t);
 	return err;
+}
+
+int patched_create(struct patched *f)
+{
+	return create(f, false);
+}
+
+int patched_take_over(struct patched *f)
+{
+	return create(f, true);
 }
 
 int patched_setup(void **state)

@@ -69,8 +69,9 @@ extern const uint8_t patched_nop5[5];
 /* cmocka fixtures. */
 int patched_setup(void **state);
 int patched_teardown(void **state);
-/* Compiles the table again. */
+/* Compiles the table, as at a seal; and as another monitor that takes over. */
 int patched_create(struct patched *f);
+int patched_take_over(struct patched *f);
 
 uint64_t patched_alloc(struct patched *f, uint64_t size);
 void patched_rel32(uint8_t *insn, uint8_t op, uint64_t site, uint64_t target);

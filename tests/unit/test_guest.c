@@ -122,6 +122,7 @@ static void already_running(void **state)
 	assert_int_equal(kernel_comes(), RF_VERDICT_ALLOW);
 	assert_int_equal(fake.seals, 1);
 	assert_int_equal(fake_count("outcome", "sealed as it was restored"), 2);
+	assert_false(fake.table_kept); /* there is none */
 	assert_regions_known();
 	assert_non_null(strstr(fake_notified(), "sealed\n"));
 }

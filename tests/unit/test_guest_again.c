@@ -155,6 +155,7 @@ static void goes_on(uint32_t state_word)
 	assert_int_equal(fake.watches, 1); /* not again */
 	assert_int_equal(fake.pins, 2);
 	assert_int_equal(fake_count("outcome", "sealed again, with the bytes it had"), 2);
+	assert_true(fake.table_kept);
 	assert_regions_known();
 	assert_non_null(strstr(fake_notified(), "sealed\n"));
 }

@@ -23,6 +23,7 @@ static void judged_and_lost(const struct rf_msg_event *ev)
 static void assert_taken_over(void)
 {
 	assert_int_equal(fake.by_image, 1);
+	assert_true(fake.table_kept); /* the guest is not asked what its text was */
 	assert_int_equal(guest.regions_count, 2);
 	assert_int_equal(guest.regions[0].region.gpa, IMAGE_GPA + TEXT_AT);
 	assert_int_equal(guest.regions[1].region.gpa, IMAGE_GPA + RODATA_AT);
@@ -67,7 +68,9 @@ static void died_while_watched(void **state)
 {
 	struct rf_msg_event ev = fake_kernel_event(LSTAR);
 
+	fake.table.magic = RF_TABLE_MAGIC; /* of the kernel before */
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.table.magic, 0);
 	fake_new_monitor();
 	assert_int_equal(rf_guest_resume(&guest), 0);
 	assert_int_equal(fake.watches, 1); /* it is armed: not again */

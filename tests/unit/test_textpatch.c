@@ -92,7 +92,7 @@ static int again(struct fix *f)
 	rf_textpatch_destroy(f->t);
 	f->t = NULL;
 	memset(&f->diag, 0, sizeof(f->diag));
-	err = rf_textpatch_create(&g->k, &g->m, &g->p, &table, &f->t, &f->diag);
+	err = rf_textpatch_create(&g->k, &g->m, &g->p, &table, false, &f->t, &f->diag);
 	assert_int_equal(table.seq % 2, 0);
 	assert_int_equal(table.kernel, 0);
 	if (err)
