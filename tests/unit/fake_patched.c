@@ -385,3 +385,24 @@ void patched_unprobe(struct patched *f, uint64_t probe)
 		at = get64(f, at);
 	fake_put64(&f->g, at, get64(f, probe));
 }
+
+int patched_sweep(struct patched *f)
+{
+	int err = rf_textpatch_sweep(f->t, &f->g.m, &f->g.p);
+
+	must(!(patched_table.seq % 2));
+	return err;
+}
+
+struct rf_textpatch_stats patched_stats(struct patched *f)
+{
+	struct rf_textpatch_stats st;
+
+	rf_textpatch_stats(f->t, &st);
+	return st;
+}
+
+void patched_detour(struct patched *f, uint8_t *insn)
+{
+	patched_rel32(insn, 0xe9, CODE + 4, SLOT);
+}

@@ -73,6 +73,9 @@ int patched_teardown(void **state);
 int patched_create(struct patched *f);
 int patched_take_over(struct patched *f);
 
+int patched_sweep(struct patched *f);
+struct rf_textpatch_stats patched_stats(struct patched *f);
+
 uint64_t patched_alloc(struct patched *f, uint64_t size);
 void patched_rel32(uint8_t *insn, uint8_t op, uint64_t site, uint64_t target);
 /* Judged, after a refresh if need be, and applied when legal. */
@@ -90,5 +93,7 @@ uint64_t patched_direct(struct patched *f, uint64_t ip, uint64_t target);
 /* slot: not 0 makes it an aggregate with a prepared detour. */
 uint64_t patched_probe(struct patched *f, uint64_t addr, uint8_t opcode, uint64_t slot);
 void patched_unprobe(struct patched *f, uint64_t probe);
+/* The jump from CODE + 4 to SLOT. */
+void patched_detour(struct patched *f, uint8_t *insn);
 
 #endif

@@ -12,22 +12,6 @@
 
 #include "tests/unit/fake_patched.h"
 
-static int sweep(struct patched *f)
-{
-	int err = rf_textpatch_sweep(f->t, &f->g.m, &f->g.p);
-
-	assert_int_equal(patched_table.seq % 2, 0);
-	return err;
-}
-
-static struct rf_textpatch_stats stats(struct patched *f)
-{
-	struct rf_textpatch_stats st;
-
-	rf_textpatch_stats(f->t, &st);
-	return st;
-}
-
 static void set_symbol(struct patched *f, const char *name, uint64_t addr)
 {
 	for (size_t i = 0; i < f->g.k.count; i++)
@@ -43,9 +27,9 @@ static void records(void **state)
 
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE_CALL), 2);
-	assert_int_equal(stats(f).nameless, 1);
-	assert_int_equal(stats(f).odd, 0);
-	assert_int_equal(stats(f).unread, 0);
+	assert_int_equal(patched_stats(f).nameless, 1);
+	assert_int_equal(patched_stats(f).odd, 0);
+	assert_int_equal(patched_stats(f).unread, 0);
 	assert_int_equal(patched_call(f, ENDBR_FUNC + 4, 0xe8, FTRACE_CALLER), RF_PATCH_DONE);
 	assert_int_equal(patched_byte(f, ENDBR_FUNC, 0xcc), RF_PATCH_NOT_A_SITE);
 	assert_int_equal(patched_byte(f, FUNC(3) + 0x20, 0xcc), RF_PATCH_NOT_A_SITE);
@@ -68,18 +52,18 @@ static void traced(void **state)
 	assert_int_equal(f->refreshed, 1);
 	/* It goes: off the list first, then text. While text calls it, it is at rest there. */
 	fake_put64(&f->g, OPS_VAR, OPS_END);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_byte(f, FUNC(0), 0xcc), RF_PATCH_STEP);
 	assert_true(f->r.resting);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_store(f, FUNC(0) + 1, patched_nop5 + 1, 4), RF_PATCH_STEP);
 	assert_int_equal(patched_byte(f, FUNC(0), 0x0f), RF_PATCH_DONE);
 	for (int i = 1; i < 8; i++)
 		assert_int_equal(patched_poke(f, FUNC(i), patched_nop5, 5), RF_PATCH_DONE);
 	seq = patched_table.seq;
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_table.seq, seq + 2);
-	assert_int_equal(sweep(f), 0); /* nothing more to do, nothing touched */
+	assert_int_equal(patched_sweep(f), 0); /* nothing more to do, nothing touched */
 	assert_int_equal(patched_table.seq, seq + 2);
 	assert_int_equal(patched_call(f, FUNC(0), 0xe8, TRAMPOLINE), RF_PATCH_BAD_INSN);
 	fake_put64(&f->g, OPS_VAR, ops);
@@ -102,7 +86,7 @@ static void traced_in_a_batch(void **state)
 		patched_rel32(insn, 0xe8, FUNC(i), TRAMPOLINE);
 		assert_int_equal(patched_store(f, FUNC(i) + 1, insn + 1, 4), RF_PATCH_STEP);
 		assert_int_equal(patched_store(f, FUNC(i) + 1, insn + 1, 4), RF_PATCH_STEP);
-		assert_int_equal(sweep(f), 0);
+		assert_int_equal(patched_sweep(f), 0);
 	}
 	for (int i = 0; i < 16; i++)
 		if (FUNC(i) != ENDBR_FUNC)
@@ -118,11 +102,11 @@ static void traced_directly(void **state)
 	patched_direct(f, FUNC(6), MODULE + 0xc0);
 	assert_int_equal(patched_call(f, FUNC(5), 0xe8, MODULE + 0x80), RF_PATCH_DONE);
 	assert_int_equal(patched_call(f, FUNC(6), 0xe8, MODULE + 0xc0), RF_PATCH_DONE);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_call(f, FUNC(5), 0xe8, FTRACE_CALLER), RF_PATCH_DONE);
 	fake_put64(&f->g, entry + 24, MODULE + 0x100); /* modify_ftrace_direct() */
 	assert_int_equal(patched_call(f, FUNC(5), 0xe8, MODULE + 0x100), RF_PATCH_DONE);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_call(f, FUNC(5), 0xe8, MODULE + 0x80), RF_PATCH_BAD_INSN);
 }
 
@@ -154,12 +138,12 @@ static void what_is_traced_with(void **state)
 	assert_int_equal(patched_call(f, FTRACE_REGS_CALL, 0xe8, TRACER), RF_PATCH_DONE);
 	fake_put64(&f->g, FUNC_VAR, FTRACE_STUB);
 	assert_int_equal(patched_call(f, FTRACE_CALL, 0xe8, FTRACE_STUB), RF_PATCH_DONE);
-	assert_int_equal(sweep(f), 0); /* one still calls it */
+	assert_int_equal(patched_sweep(f), 0); /* one still calls it */
 	assert_int_equal(patched_byte(f, FTRACE_REGS_CALL, 0xcc), RF_PATCH_STEP);
 	assert_true(f->r.resting);
 	assert_int_equal(patched_byte(f, FTRACE_REGS_CALL, 0xe8), RF_PATCH_DONE);
 	assert_int_equal(patched_call(f, FTRACE_REGS_CALL, 0xe8, FTRACE_STUB), RF_PATCH_DONE);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_call(f, FTRACE_CALL, 0xe8, TRACER), RF_PATCH_BAD_INSN);
 	assert_int_equal(patched_byte(f, FTRACE_CALL, 0xe8), RF_PATCH_DONE);
 	assert_int_equal(patched_poke(f, FTRACE_CALL, patched_nop5, 5), RF_PATCH_BAD_INSN);
@@ -184,25 +168,25 @@ static void hostile_records(void **state)
 	assert_int_equal(patched_create(f), 0);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_JUMP_LABEL), 1);
-	assert_int_equal(stats(f).foreign, 2);
-	assert_int_equal(stats(f).nameless, 3);
-	assert_int_equal(stats(f).unread, 0);
+	assert_int_equal(patched_stats(f).foreign, 2);
+	assert_int_equal(patched_stats(f).nameless, 3);
+	assert_int_equal(patched_stats(f).unread, 0);
 	/* Lists without end, without bottom, without memory. */
 	fake_put64(&f->g, page, page);
 	fake_put64(&f->g, page + 16, 0);
 	assert_int_equal(patched_create(f), 0);
-	assert_int_equal(stats(f).unread, 1);
+	assert_int_equal(patched_stats(f).unread, 1);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
 	fake_put64(&f->g, page + 16, 100000);
 	assert_int_equal(patched_create(f), 0);
-	assert_true(stats(f).unread > 0);
+	assert_true(patched_stats(f).unread > 0);
 	fake_put64(&f->g, page + 16, UINT32_MAX); /* -1 */
 	assert_int_equal(patched_create(f), 0);
-	assert_int_equal(stats(f).unread, 1);
+	assert_int_equal(patched_stats(f).unread, 1);
 	fake_put64(&f->g, page, 0x1234);
 	fake_put64(&f->g, page + 16, 0);
 	assert_int_equal(patched_create(f), 0);
-	assert_int_equal(stats(f).unread, 1);
+	assert_int_equal(patched_stats(f).unread, 1);
 	fake_put64(&f->g, PAGES_VAR, 0x1234);
 	assert_int_equal(patched_create(f), 0);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 0);
@@ -217,7 +201,7 @@ static void odd_record(void **state)
 	fake_write(&f->g, FUNC(4), "\xe8\x00\x00\x00\x00", 5);
 	assert_int_equal(patched_create(f), 0);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 14);
-	assert_int_equal(stats(f).odd, 2);
+	assert_int_equal(patched_stats(f).odd, 2);
 	assert_int_equal(patched_byte(f, FUNC(2), 0xcc), RF_PATCH_NOT_A_SITE);
 }
 
@@ -235,8 +219,8 @@ static void traced_before(void **state)
 	assert_int_equal(patched_byte(f, FUNC(7), 0xcc), RF_PATCH_STEP);
 	fake_put64(&f->g, FUNC_VAR, FTRACE_STUB); /* with ftrace_enabled 0 text stays behind */
 	assert_int_equal(patched_create(f), 0);
-	assert_int_equal(stats(f).odd, 0);
-	assert_int_equal(stats(f).flying, 1);
+	assert_int_equal(patched_stats(f).odd, 0);
+	assert_int_equal(patched_stats(f).flying, 1);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE_CALL), 2);
 	assert_int_equal(patched_poke(f, FUNC(5), patched_nop5, 5), RF_PATCH_DONE);
@@ -252,77 +236,23 @@ static void hostile_targets(void **state)
 	fake_put64(&f->g, ops + 8, ops);
 	assert_int_equal(patched_call(f, FUNC(1), 0xe8, MODULE + 0x40), RF_PATCH_BAD_INSN);
 	assert_int_equal(patched_byte(f, FUNC(1), 0x0f), RF_PATCH_DONE);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	fake_put64(&f->g, OPS_VAR, 8);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_call(f, FUNC(1), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
 	fake_put64(&f->g, OPS_VAR, OPS_END);
 	/* A hash of any size, chains that end nowhere. */
 	fake_put64(&f->g, hash, 40);
 	fake_put64(&f->g, DIRECT_VAR, hash);
 	assert_int_equal(patched_call(f, FUNC(2), 0xe8, MODULE + 0x40), RF_PATCH_BAD_INSN);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	fake_put64(&f->g, hash, 0);
 	fake_put64(&f->g, hash + 8, hash);
 	assert_int_equal(patched_call(f, FUNC(2), 0xe8, MODULE + 0x40), RF_PATCH_BAD_INSN);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	fake_put64(&f->g, DIRECT_VAR, 0);
 	assert_int_equal(patched_call(f, FUNC(2), 0xe8, MODULE + 0x40), RF_PATCH_BAD_INSN);
-	assert_int_equal(sweep(f), 0);
-}
-
-/* A guest that can be read so often. */
-static uint64_t reads_left;
-static int (*read_it)(void *ctx, rf_gpa gpa, void *buf, size_t len);
-
-static int limited(void *ctx, rf_gpa gpa, void *buf, size_t len)
-{
-	return reads_left && reads_left-- ? read_it(ctx, gpa, buf, len) : -E2BIG;
-}
-
-/*
- * Where its reads end a sweep ends, and forgets nothing that the guest still has. What lies
- * together is read together.
- */
-static void swept_as_far_as_reads_go(void **state)
-{
-	struct patched *f = *state;
-	uint64_t probe, needed = 0;
-
-	read_it = f->g.m.read;
-	f->g.m.read = limited;
-	reads_left = UINT64_MAX;
-	patched_ops(f, TRAMPOLINE);
-	patched_direct(f, FUNC(1), MODULE + 0x80);
-	probe = patched_probe(f, CODE, 0x55, 0);
-	assert_int_equal(patched_call(f, FUNC(0), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
-	assert_int_equal(patched_poke(f, FUNC(0), patched_nop5, 5), RF_PATCH_DONE);
-	assert_int_equal(patched_call(f, FUNC(1), 0xe8, MODULE + 0x80), RF_PATCH_DONE);
-	assert_int_equal(patched_poke(f, FUNC(1), patched_nop5, 5), RF_PATCH_DONE);
-	assert_int_equal(patched_byte(f, CODE, 0xcc), RF_PATCH_DONE);
-	assert_int_equal(patched_byte(f, CODE, 0x55), RF_PATCH_DONE);
-	f->refreshed = 0;
-	for (uint64_t limit = 0; !needed; limit++) {
-		assert_true(limit < 60);
-		reads_left = limit;
-		sweep(f);
-		if (reads_left)
-			needed = limit;
-		reads_left = UINT64_MAX;
-		assert_int_equal(patched_call(f, FUNC(0), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
-		assert_int_equal(patched_poke(f, FUNC(0), patched_nop5, 5), RF_PATCH_DONE);
-		assert_int_equal(patched_call(f, FUNC(1), 0xe8, MODULE + 0x80), RF_PATCH_DONE);
-		assert_int_equal(patched_poke(f, FUNC(1), patched_nop5, 5), RF_PATCH_DONE);
-		assert_int_equal(patched_byte(f, CODE, 0xcc), RF_PATCH_DONE);
-		assert_int_equal(patched_byte(f, CODE, 0x55), RF_PATCH_DONE);
-	}
-	assert_int_equal(f->refreshed, 0);
-	/* And one that gets to the end forgets what is gone. */
-	fake_put64(&f->g, OPS_VAR, OPS_END);
-	patched_unprobe(f, probe);
-	assert_int_equal(sweep(f), 0);
-	assert_int_equal(patched_call(f, FUNC(0), 0xe8, TRAMPOLINE), RF_PATCH_BAD_INSN);
-	f->g.m.read = read_it;
+	assert_int_equal(patched_sweep(f), 0);
 }
 
 /* --- kprobes -------------------------------------------------------------- */
@@ -336,18 +266,18 @@ static void probed(void **state)
 	assert_int_equal(f->r.kind, RF_SITE_KPROBE);
 	assert_int_equal(f->refreshed, 1);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), 1);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_byte(f, CODE + 1, 0x49), RF_PATCH_BAD_INSN);
 	assert_int_equal(patched_byte(f, CODE + 2, 0x49), RF_PATCH_NOT_A_SITE);
 	assert_int_equal(patched_byte(f, CODE + 1, 0x48), RF_PATCH_DONE);
 	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_DONE);
 	/* The kernel disarms and forgets; whatever the order, only its own byte comes back. */
 	patched_unprobe(f, probe);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), 1);
 	assert_int_equal(patched_byte(f, CODE + 1, 0x90), RF_PATCH_BAD_INSN);
 	assert_int_equal(patched_byte(f, CODE + 1, 0x48), RF_PATCH_DONE);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_table.extra_count, 0);
 	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_NOT_A_SITE);
 }
@@ -389,15 +319,15 @@ static void hostile_probes(void **state)
 	fake_put64(&f->g, probe, probe);
 	fake_put64(&f->g, probe + 40, CODE);
 	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_NOT_A_SITE);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_table.extra_count, 1);
 	fake_put64(&f->g, probe, 0x4444);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_table.extra_count, 1);
 	assert_int_equal(patched_byte(f, CODE + 1, 0x48), RF_PATCH_DONE);
 	set_symbol(f, "kprobe_table", 0x5555);
 	assert_int_equal(patched_create(f), 0);
-	assert_int_equal(stats(f).unread, 1);
+	assert_int_equal(patched_stats(f).unread, 1);
 	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_NOT_A_SITE);
 }
 
@@ -423,11 +353,6 @@ static void probed_behind_probes(void **state)
 	assert_int_equal(patched_byte(f, CODE + 9, 0x90), RF_PATCH_BAD_INSN);
 }
 
-static void detour(struct patched *f, uint8_t *insn)
-{
-	patched_rel32(insn, 0xe9, CODE + 4, SLOT);
-}
-
 static void optimised(void **state)
 {
 	static const uint8_t own[] = { 0xb8, 0x11, 0x22, 0x33, 0x44 };
@@ -439,10 +364,10 @@ static void optimised(void **state)
 	/* An aggregate with a detour takes its place; later the worker writes the jump. */
 	patched_unprobe(f, probe);
 	probe = patched_probe(f, CODE + 4, 0xb8, SLOT);
-	detour(f, insn);
+	patched_detour(f, insn);
 	assert_int_equal(patched_poke(f, CODE + 4, insn, 5), RF_PATCH_DONE);
 	assert_int_equal(f->r.kind, RF_SITE_KPROBE);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	/* arch_unoptimize_kprobe(), and on again */
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_STEP);
@@ -453,7 +378,7 @@ static void optimised(void **state)
 	}
 	/* Gone from the list while the jump is there: back to its own bytes and nothing else. */
 	patched_unprobe(f, probe);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_table.extra_count, 1);
 	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_STEP);
 	assert_int_equal(patched_store(f, CODE + 5, insn + 1, 3), RF_PATCH_STEP); /* no change */
@@ -462,9 +387,9 @@ static void optimised(void **state)
 	assert_int_equal(patched_byte(f, CODE + 4, 0xe9), RF_PATCH_BAD_INSN);
 	assert_int_equal(patched_byte(f, CODE + 4, 0xb8), RF_PATCH_DONE);
 	assert_true(patched_holds(f, CODE + 4, own, 5));
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_table.extra_count, 0);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_NOT_A_SITE);
 }
 
@@ -483,17 +408,17 @@ static void optimised_wrongly(void **state)
 	assert_int_equal(patched_byte(f, CODE + 4, 0xb8), RF_PATCH_DONE);
 	fake_put64(&f->g, probe + 144, SLOT);
 	fake_put64(&f->g, probe + 152, 0);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	/* No room: the jump would reach into the next function, or into a patch site. */
 	patched_probe(f, CODE + 13, 0xc3, SLOT);
-	detour(f, insn);
+	patched_detour(f, insn);
 	assert_int_equal(patched_byte(f, CODE + 13, 0xcc), RF_PATCH_DONE);
 	assert_int_equal(patched_store(f, CODE + 14, insn + 1, 4), RF_PATCH_NOT_A_SITE);
 	assert_int_equal(patched_byte(f, CODE + 13, 0xc3), RF_PATCH_DONE);
 	/* Not an aggregate. */
 	fake_put64(&f->g, probe + 152, 5);
 	fake_put64(&f->g, probe + 64, AGGREGATOR + 1);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_call(f, CODE + 4, 0xe9, SLOT), RF_PATCH_NOT_A_SITE);
 }
 
@@ -505,7 +430,7 @@ static void half_forgotten(void **state)
 	uint64_t probe = patched_probe(f, CODE + 4, 0xb8, SLOT);
 	uint8_t insn[5];
 
-	detour(f, insn);
+	patched_detour(f, insn);
 	assert_int_equal(patched_poke(f, CODE + 4, insn, 5), RF_PATCH_DONE);
 	fake_put64(&f->g, probe + 144, 0);
 	assert_int_equal(patched_byte(f, CODE + 4, 0x90), RF_PATCH_BAD_STEP);
@@ -549,7 +474,7 @@ static void optimised_before(void **state)
 	uint64_t probe = patched_probe(f, CODE + 4, 0xb8, SLOT);
 	uint8_t insn[5];
 
-	detour(f, insn);
+	patched_detour(f, insn);
 	assert_int_equal(patched_poke(f, CODE + 4, insn, 5), RF_PATCH_DONE);
 	fake_write(&f->g, probe + 136, "\x11\x22\x33\x44", 4);
 	patched_probe(f, CODE + 9, 0x48, 0);
@@ -559,135 +484,6 @@ static void optimised_before(void **state)
 	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_STEP);
 	assert_int_equal(patched_store(f, CODE + 5, "\x11\x22\x33\x44", 4), RF_PATCH_DONE);
 	assert_int_equal(patched_byte(f, CODE + 4, 0xb8), RF_PATCH_DONE);
-}
-
-/* --- another monitor takes over ------------------------------------------------ */
-
-#define ORDINARY (FUNC(15) + 0x60) /* a jmp that nobody patches */
-
-/* A record that says: this jmp is a probe's, and these five bytes were there before. */
-static void forge_detour(struct patched *f)
-{
-	uint64_t probe = patched_probe(f, ORDINARY, 0xb8, FUNC(1));
-
-	fake_write(&f->g, probe + 136, "\x11\x22\x33\x44", 4);
-}
-
-/* What belongs under breakpoints is in the table. The guest's lists are asked for it at the seal
- * alone. */
-static void own_bytes_after_a_restart(void **state)
-{
-	struct patched *f = *state;
-	uint64_t probe = patched_probe(f, CODE + 4, 0xb8, SLOT), other;
-	uint8_t insn[5];
-
-	patched_rel32(insn, 0xe9, ORDINARY, FUNC(1));
-	fake_write(&f->g, ORDINARY, insn, 5);
-	fake_symbol(&f->g, "ordinary", ORDINARY, 't');
-	assert_int_equal(patched_create(f), 0);
-	detour(f, insn);
-	assert_int_equal(patched_poke(f, CODE + 4, insn, 5), RF_PATCH_DONE);
-	other = patched_probe(f, CODE + 9, 0x48, 0);
-	assert_int_equal(patched_byte(f, CODE + 9, 0xcc), RF_PATCH_DONE);
-
-	fake_write(&f->g, probe + 136, "\x55\x66\x77\x88", 4);
-	fake_write(&f->g, other + 80, "\x90", 1);
-	forge_detour(f);
-	assert_int_equal(patched_take_over(f), 0);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), 2);
-	assert_int_equal(patched_byte(f, ORDINARY, 0xcc), RF_PATCH_NOT_A_SITE);
-	assert_int_equal(patched_byte(f, CODE + 9, 0x90), RF_PATCH_BAD_INSN);
-	assert_int_equal(patched_byte(f, CODE + 9, 0x48), RF_PATCH_DONE);
-	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_STEP);
-	assert_int_equal(patched_store(f, CODE + 5, "\x55\x66\x77\x88", 4), RF_PATCH_BAD_INSN);
-	assert_int_equal(patched_store(f, CODE + 5, "\x11\x22\x33\x44", 4), RF_PATCH_DONE);
-	assert_int_equal(patched_byte(f, CODE + 4, 0xb8), RF_PATCH_DONE);
-	/* And again, and what is armed from now on is known too. */
-	assert_int_equal(patched_byte(f, CODE + 9, 0xcc), RF_PATCH_DONE);
-	assert_int_equal(patched_take_over(f), 0);
-	assert_int_equal(patched_byte(f, CODE + 9, 0x90), RF_PATCH_BAD_INSN);
-	patched_unprobe(f, other);
-	assert_int_equal(sweep(f), 0);
-	assert_int_equal(patched_byte(f, CODE + 9, 0x48), RF_PATCH_DONE);
-}
-
-/* The same, where it is believed: at the seal nobody has had a chance to lie yet. */
-static void own_bytes_at_the_seal(void **state)
-{
-	struct patched *f = *state;
-	uint8_t insn[5];
-
-	patched_rel32(insn, 0xe9, ORDINARY, FUNC(1));
-	fake_write(&f->g, ORDINARY, insn, 5);
-	fake_symbol(&f->g, "ordinary", ORDINARY, 't');
-	forge_detour(f);
-	assert_int_equal(patched_create(f), 0);
-	assert_int_equal(patched_byte(f, ORDINARY, 0xcc), RF_PATCH_STEP);
-	assert_int_equal(patched_store(f, ORDINARY + 1, "\x11\x22\x33\x44", 4), RF_PATCH_DONE);
-	assert_int_equal(patched_byte(f, ORDINARY, 0xb8), RF_PATCH_DONE);
-}
-
-/* Records and lock prefixes that came since the seal are none. */
-static void sites_after_a_restart(void **state)
-{
-	struct patched *f = *state;
-	uint64_t page = patched_alloc(f, 24), list = patched_alloc(f, 16);
-	int32_t rel = (int32_t)(TRACER - LOCKS - 8);
-
-	fake_symbol(&f->g, "late", TRACER + 8, 't');
-	fake_write(&f->g, TRACER + 8, patched_nop5, 5);
-	fake_write(&f->g, TRACER, "\x3e\x48\xff\x07", 4);
-	assert_int_equal(patched_create(f), 0);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 2);
-	fake_put64(&f->g, list, TRACER + 8);
-	fake_put64(&f->g, page + 8, list);
-	fake_put64(&f->g, page + 16, 1);
-	fake_put64(&f->g, HEAP + 0x30, page);
-	fake_write(&f->g, LOCKS + 8, &rel, 4);
-	assert_int_equal(patched_call(f, FUNC(0), 0xe8, FTRACE_CALLER), RF_PATCH_DONE);
-	assert_int_equal(patched_take_over(f), 0);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 2);
-	assert_int_equal(patched_poke(f, FUNC(0), patched_nop5, 5), RF_PATCH_DONE);
-	assert_int_equal(patched_byte(f, LOCKED, 0xf0), RF_PATCH_DONE);
-	/* A seal would have them. */
-	assert_int_equal(patched_create(f), 0);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 17);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 3);
-}
-
-/* What the earlier monitor left half done, or for another text, is not taken. */
-static void tables_that_are_not_whole(void **state)
-{
-	struct patched *f = *state;
-
-	patched_ops(f, TRAMPOLINE);
-	assert_int_equal(patched_call(f, FUNC(0), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
-	patched_table.seq |= 1; /* it died in the middle of a change */
-	assert_int_equal(patched_take_over(f), 0);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
-	assert_int_equal(patched_poke(f, FUNC(0), patched_nop5, 5), RF_PATCH_DONE);
-	patched_table.magic = 0;
-	assert_int_equal(patched_take_over(f), 0);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
-	assert_int_equal(patched_table.magic, RF_TABLE_MAGIC);
-	patched_table.base += 0x1000;
-	assert_int_equal(patched_take_over(f), 0);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
-	patched_table.sites_count = patched_table.extra_count = UINT32_MAX;
-	assert_int_equal(patched_take_over(f), 0);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
-	for (unsigned int i = 0; i < RF_TABLE_SETS; i++)
-		patched_table.sets[i] = (struct rf_patch_set){ UINT32_MAX, UINT32_MAX };
-	for (unsigned int i = 0; i < 8; i++)
-		patched_table.extra[i] = (struct rf_patch_site){
-			UINT32_MAX - i, (uint16_t)(i << 12), RF_SITE_KPROBE, 0, { 0 }
-		};
-	patched_table.extra_count = 8;
-	assert_int_equal(patched_take_over(f), 0);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), 0);
 }
 
 /* --- the kernel's own debugger --------------------------------------------- */
@@ -702,11 +498,11 @@ static void debugged(void **state)
 	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_DONE);
 	assert_int_equal(f->r.kind, RF_SITE_KGDB);
 	fake_put64(&f->g, KGDB + 40, 3);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_byte(f, CODE + 1, 0x90), RF_PATCH_BAD_INSN);
 	assert_int_equal(patched_byte(f, CODE + 1, 0x48), RF_PATCH_DONE);
 	fake_put64(&f->g, KGDB + 40, 1);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_table.extra_count, 0);
 	fake_put64(&f->g, KGDB, CODE + 2);
 	fake_put64(&f->g, KGDB + 16, 2);
@@ -763,14 +559,14 @@ static void to_a_module(void **state)
 	assert_int_equal(patched_store(f, CALL + 1, patched_nop5 + 1, 4), RF_PATCH_STEP);
 	assert_int_equal(patched_byte(f, CALL, 0x0f), RF_PATCH_DONE);
 	assert_int_equal(patched_create(f), 0);
-	assert_int_equal(stats(f).odd, 0);
+	assert_int_equal(patched_stats(f).odd, 0);
 	assert_int_equal(patched_call(f, CALL, 0xe8, MODULE + 0x40), RF_PATCH_DONE);
 	/* It goes. */
 	fake_put64(&f->g, KEY, FUNC(0));
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_call(f, TRAMP, 0xe9, FUNC(0)), RF_PATCH_DONE);
 	assert_int_equal(patched_call(f, CALL, 0xe8, FUNC(0)), RF_PATCH_DONE);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_call(f, CALL, 0xe8, MODULE + 0x40), RF_PATCH_BAD_INSN);
 	assert_int_equal(patched_byte(f, CALL, 0xe8), RF_PATCH_DONE);
 	/* Behind the module's text, in data, nowhere. */
@@ -794,10 +590,10 @@ static void to_the_dispatcher(void **state)
 	assert_int_equal(patched_call(f, DISPATCHER_TRAMP, 0xe9, IMAGE + 0x400), RF_PATCH_BAD_INSN);
 	assert_int_equal(patched_byte(f, DISPATCHER_TRAMP, 0xe9), RF_PATCH_DONE);
 	fake_put64(&f->g, KEY, IMAGE); /* another key than the dispatcher's */
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	fake_put64(&f->g, DISPATCHER_KEY, FUNC(1));
 	assert_int_equal(patched_call(f, DISPATCHER_TRAMP, 0xe9, FUNC(1)), RF_PATCH_DONE);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_call(f, CALL, 0xe8, IMAGE), RF_PATCH_BAD_INSN);
 }
 
@@ -831,13 +627,13 @@ static void no_second_cpu(void **state)
 	fake_write(&f->g, LOCKS + 8, &rel, 4); /* outside text */
 	assert_int_equal(patched_create(f), 0);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 0);
-	assert_int_equal(stats(f).foreign, 2);
+	assert_int_equal(patched_stats(f).foreign, 2);
 	set_symbol(f, "__smp_locks_end", LOCKS + 0x10000);
 	assert_int_equal(patched_create(f), 0);
 	/* Freed: another list's, or none. */
 	fake_put64(&f->g, SMP_LIST, SMP_LIST);
 	assert_int_equal(patched_create(f), 0);
-	assert_int_equal(stats(f).foreign, 0);
+	assert_int_equal(patched_stats(f).foreign, 0);
 	fake_put64(&f->g, SMP_LIST, 0x10);
 	assert_int_equal(patched_create(f), 0);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 0);
@@ -856,7 +652,7 @@ static void no_types(void **state)
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE_CALL), 2);
 	patched_probe(f, CODE + 1, 0x48, 0);
 	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_NOT_A_SITE);
-	assert_int_equal(sweep(f), 0);
+	assert_int_equal(patched_sweep(f), 0);
 }
 
 /*
@@ -905,7 +701,6 @@ int main(void)
 		T(odd_record),
 		T(traced_before),
 		T(hostile_targets),
-		T(swept_as_far_as_reads_go),
 		T(probed),
 		T(probed_wrongly),
 		T(hostile_probes),
@@ -915,10 +710,6 @@ int main(void)
 		T(half_forgotten),
 		T(probe_under_a_jump),
 		T(optimised_before),
-		T(own_bytes_after_a_restart),
-		T(own_bytes_at_the_seal),
-		T(sites_after_a_restart),
-		T(tables_that_are_not_whole),
 		T(debugged),
 		T(begun_by_nobody),
 		T(to_a_module),
