@@ -232,6 +232,34 @@ kill %1 $! 2>/dev/null
     return Test("monitor-killed", script, verify, 600)
 
 
+def misled() -> Test:
+    """The monitor is killed again and again while the guest's own tables and lists lie: another kallsyms in the gap behind text,
+    direct functions without end. Another monitor knows the kernel all the same, and what it is attacked with then.
+    """
+    lies = "rf.mode=attack rf.attacks=fake_kallsyms,endless_direct_functions,syscall_table,commit_creds"
+    script = RUN + f"""
+l2 6.12 1 '{lies} rf.patience=1' >$OUT/control 2>&1
+(while sleep 4; do killall -9 ringfence-monitor 2>/dev/null && echo killed >>$OUT/kills; done) &
+LIMIT=150 protected misled 6.12 1 '{lies} rf.patience=15'
+kill %1 $! 2>/dev/null
+"""
+
+    def verify(o: Outcome) -> None:
+        control = o._text("control")
+        check(all(f"attack {name} result=landed" in control for name in
+                  ("fake_kallsyms", "endless_direct_functions", "syscall_table", "commit_creds")), "the control did not land")
+        check(o.said("result=landed") == 2 and o.said("result=faulted") == 2, "an attack got through, or the lies did not land")
+        check(len(o._text("kills").splitlines()) >= 3, "the monitor was hardly killed")
+        check(len(o.decisions(kind="seal", outcome="still sealed; this monitor took over")) >= 6, "none took over")
+        check(not o.decisions(kind="kernel", outcome="not recognised"), "the kernel was taken for another")
+        check(len({r["detail"] for r in o.decisions(kind="kernel")}) == 1, "the kernel has more than one banner")
+        check(o.decisions(kind="endless", verdict="detected", rule="guest-lists-end"), "nobody told of what does not end")
+        targets = {r["target"]["symbol"] for r in o.decisions(verdict="blocked")}
+        check(targets == {"sys_call_table", "commit_creds"}, f"targets: {targets}")
+        each_event_once(o)
+    return Test("misled", script, verify, 330)
+
+
 def first_act() -> Test:
     """The attack is the first thing user mode does: a static program as init."""
     script = RUN + """
@@ -453,7 +481,7 @@ def debian(kernel: str, machine: str) -> Test:
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), tracing("6.1"),
          tracing("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"), gadgets("6.12"), monitor_killed(),
-         first_act(), reboot(), q35(), hotplug(), migrated(),
+         misled(), first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"), control_watch()]
 
 

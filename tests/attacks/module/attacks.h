@@ -86,7 +86,7 @@
 
 /*
  * Not among "all", as they want a machine or a guest of their own: a PC, a processor that sleeps, a VMM that saves the
- * guest meanwhile; or they end the guest where they are refused.
+ * guest meanwhile; or they end the guest where they are refused, or stay for what comes afterwards.
  */
 #define RF_ATTACKS_ALONE(RF)	\
 	RF(lstar_zero_vmport)	\
@@ -94,7 +94,9 @@
 	RF(stack_in_sealed)	\
 	RF(s3_forged_state)	\
 	RF(dma_then_migrate)	\
-	RF(restore_lstar_zero)
+	RF(restore_lstar_zero)	\
+	RF(fake_kallsyms)	\
+	RF(endless_direct_functions)
 
 /* Longest target, in bytes: a disk sector. */
 #define RF_LONGEST 512

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a monitor might read of the guest to know the kernel by: tables and lists in memory that anybody may write.
+ * These change nothing for the guest itself, and always land; what they are to mislead is asked afterwards.
+ */
+#include <linux/delay.h>
+#include <linux/ftrace.h>
+#include <linux/list.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "attacks.h"
+
+/* --- another kallsyms, in the freed gap between text and rodata ------------------ */
+
+/* As scripts/kallsyms.c writes it from 6.4 on (kallsyms.h has the order), with tokens of one letter each. */
+struct fake {
+	u8 bytes[2048];
+	unsigned int used;
+};
+
+static void put(struct fake *f, const void *bytes, unsigned int len)
+{
+	memcpy(f->bytes + f->used, bytes, len);
+	f->used += len;
+}
+
+static void put_u32(struct fake *f, u32 value)
+{
+	put(f, &value, sizeof(value));
+}
+
+static void put_name(struct fake *f, const char *name)
+{
+	u8 len = strlen(name);
+
+	put(f, &len, 1);
+	put(f, name, len);
+}
+
+static void make_fake(struct fake *f, u8 *base, u8 *elsewhere)
+{
+	u64 relative_base = (unsigned long)base;
+	u16 index[256];
+
+	memset(f, 0, sizeof(*f));
+	put_u32(f, 2); /* num_syms */
+	put_u32(f, 0);
+	put_name(f, "T_text");
+	put_name(f, "Dsystem_state");
+	f->used = ALIGN(f->used, 8);
+	put_u32(f, 0); /* the one marker */
+	put_u32(f, 0);
+	for (unsigned int i = 0, at = 0; i < 256; i++) {
+		u8 token[2] = { i };
+
+		index[i] = at;
+		put(f, token, i ? 2 : 1);
+		at += i ? 2 : 1;
+	}
+	f->used = ALIGN(f->used, 8);
+	put(f, index, sizeof(index));
+	put_u32(f, -1); /* relative_base - 1 - offset: that very address */
+	put_u32(f, -1 - (u32)(elsewhere - base));
+	put(f, &relative_base, sizeof(relative_base));
+}
+
+/* A page of the gap that is ours: the allocator is asked until it hands one out. */
+static struct page *gap_page(u8 *from, u8 *to)
+{
+	unsigned long first = page_to_pfn(rf_page(from)), last = page_to_pfn(rf_page(to - 1));
+	struct page *page, *next, *found = NULL;
+	LIST_HEAD(others);
+
+	for (unsigned long i = 0; i < totalram_pages() / 2 && !found; i++) {
+		page = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+		if (!page)
+			break;
+		if (page_to_pfn(page) >= first && page_to_pfn(page) <= last)
+			found = page;
+		else
+			list_add(&page->lru, &others);
+	}
+	list_for_each_entry_safe(page, next, &others, lru)
+		__free_page(page);
+	return found;
+}
+
+void attack_fake_kallsyms(struct rf_report *r)
+{
+	u8 *text = rf_symbol("_text"), *etext = rf_symbol("_etext"), *rodata = rf_symbol("__start_rodata");
+	struct fake *fake = kmalloc(sizeof(*fake), GFP_KERNEL);
+	struct page *page = NULL;
+
+	if (fake && text && etext && rodata && PTR_ALIGN(etext, PAGE_SIZE) < rodata)
+		page = gap_page(PTR_ALIGN(etext, PAGE_SIZE), rodata);
+	if (!page) {
+		rf_skip(r, "there is no gap between text and rodata, or no page of it is free");
+	} else {
+		/* To where no system_state is. */
+		make_fake(fake, text, rodata + PAGE_SIZE);
+		memcpy(page_address(page), fake->bytes, fake->used);
+		r->symbol = "_etext";
+		r->at = text + PFN_PHYS(page_to_pfn(page) - page_to_pfn(rf_page(text)));
+		r->offset = r->at - etext;
+		r->len = 64;
+		r->outcome = memcmp(r->at, fake->bytes, fake->used) ? RF_UNCHANGED : RF_LANDED;
+		rf_say(r, "bytes=%u", fake->used);
+		ssleep(rf_patience);
+	}
+	kfree(fake);
+}
+
+/* --- direct functions: each bucket's chain ends, all of them together do not in our time ------ */
+
+#define BITS 14
+#define CHAIN 4095
+
+/* kernel/trace/ftrace_internal.h, include/linux/ftrace.h: what they begin with. */
+struct direct_hash {
+	unsigned long size_bits;
+	struct hlist_head *buckets;
+	unsigned long count, flags;
+	struct rcu_head rcu;
+};
+
+struct direct_entry {
+	struct hlist_node node;
+	unsigned long ip, direct;
+};
+
+static void traced(unsigned long ip, unsigned long parent, struct ftrace_ops *ops, struct ftrace_regs *regs)
+{
+}
+
+static struct ftrace_ops ops = { .func = traced };
+
+void attack_endless_direct_functions(struct rf_report *r)
+{
+	static struct direct_hash hash = { .size_bits = BITS };
+	struct direct_hash **direct = (struct direct_hash **)rf_symbol("direct_functions");
+	struct hlist_head *buckets = vzalloc(sizeof(*buckets) << BITS);
+	struct direct_entry *entries = vzalloc(sizeof(*entries) * CHAIN);
+
+	if (!direct || !buckets || !entries || !rf_aim(r, "direct_functions", 0, sizeof(*direct)))
+		return rf_skip(r, "no direct functions");
+	for (unsigned int i = 0; i < CHAIN; i++)
+		entries[i] = (struct direct_entry){ { i + 1 < CHAIN ? &entries[i + 1].node : NULL }, 0,
+						    (unsigned long)traced };
+	for (unsigned int i = 0; i < 1u << BITS; i++)
+		buckets[i].first = &entries[0].node;
+	hash.buckets = buckets;
+	/* Whoever keeps a table of what may be called looks at them while somebody traces. */
+	if (ftrace_set_filter(&ops, "kernel_clone", strlen("kernel_clone"), 1) || register_ftrace_function(&ops))
+		return rf_skip(r, "nothing can be traced");
+	WRITE_ONCE(*direct, &hash);
+	r->outcome = READ_ONCE(*direct) == &hash ? RF_LANDED : RF_UNCHANGED;
+	ssleep(rf_patience);
+}
