@@ -422,8 +422,10 @@ static void kept_until_another_is_sealed(void **state)
 	reset();
 	assert_int_equal(file.board.kept_note[0], 7);
 	assert_int_equal(file.board.kept_entry, ENTRY);
-	/* Booted anew, as the monitor knows. */
+	/* Booted anew, as the monitor knows: what is pinned of it has no values of before. */
 	id = kernel(0, ENTRY);
+	assert_int_equal(pin(id), 0);
+	assert_false(arch.pin_again);
 	assert_int_equal(seal(id, RF_SEAL_FRESH), 0);
 	assert_int_equal(rf_guestmem.overlays[0].copy[9], (uint8_t)~text[9]);
 	assert_int_equal(pin(id), 0);
