@@ -445,6 +445,13 @@ static void out_of_the_table(void **state)
 			assert_int_equal(step.next, s);
 			assert_int_equal(step.action, RF_LIFE_REFUSE);
 		}
+	/* What has no seal to be compared with has arrived. */
+	for (unsigned s = RF_VM_BOOTING; s < RF_VM_SEALED; s++) {
+		struct rf_life_step step = rf_life_step((enum rf_vm_state)s, RF_LIFE_RELOADED);
+
+		assert_int_equal(step.next, RF_VM_BOOTING);
+		assert_int_equal(step.action, RF_LIFE_AWAIT);
+	}
 }
 
 /* --- kexec
