@@ -464,6 +464,14 @@ static void kept_by_the_announced_entry(void **state)
 	m = seal_of(ev.id, RF_SEAL_NOW);
 	m.regions[0].size -= RF_PAGE_SIZE;
 	assert_int_equal(seal_of_message(&m), -EPERM);
+	/* However much else is said to belong to it, before it and behind. */
+	m = seal_of(ev.id, RF_SEAL_NOW);
+	m.count = 1;
+	m.regions[0].gpa = RAM_GPA;
+	m.regions[0].size = RAM_SIZE;
+	m.regions[0].gva -= TEXT_GPA - RAM_GPA;
+	assert_int_equal(seal_of_message(&m), -EPERM);
+	m = seal_of(ev.id, RF_SEAL_NOW);
 	m.regions[0].size = UINT64_MAX - RF_PAGE_SIZE + 1;
 	assert_int_equal(seal_of_message(&m), -EINVAL);
 	/* The same one, linked for elsewhere, as at another boot; or elsewhere, while this lies about. */
