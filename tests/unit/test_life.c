@@ -156,6 +156,15 @@ static void watched_store(void **state)
 	assert_true(rf_watch_store(WORD_GPA, (const uint8_t *)&value, 4, &hit));
 	assert_false(hit); /* it has it already */
 	assert_memory_equal(ram + (WORD_GPA - RAM_GPA), &value, 4);
+	/* Sealed since KVM reported the store: it is judged. Not sealed, it is the guest's own. */
+	assert_int_equal(seal(id, RF_SEAL_NOW), 0);
+	assert_false(rf_watch_store(TEXT_GPA, (const uint8_t *)&value, 4, &hit));
+	assert_memory_not_equal(rf_guestmem.overlays[0].copy, &value, 4);
+	assert_false(hit);
+	value = 77;
+	assert_true(rf_watch_store(WORD_GPA, (const uint8_t *)&value, 4, &hit));
+	assert_memory_equal(ram + (WORD_GPA - RAM_GPA), &value, 4);
+	assert_false(hit);
 }
 
 /* An announced kernel is not the one in force: who loops on denied ones makes nothing stale. */
