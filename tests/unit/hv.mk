@@ -1,6 +1,6 @@
 UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_guestmem test_life test_life_loads test_life_model \
 	test_run test_enforce test_handle test_exit test_verdicts test_dispatch \
-	test_let test_cpu test_vm test_stalled test_fence test_interpose
+	test_let test_cpu test_vm test_stalled test_fence test_interpose test_probe
 test_split_SRCS = tests/unit/test_split.c hv/split.c
 test_decode_SRCS = tests/unit/test_decode.c hv/vmx/decode.c
 test_proto_SRCS = tests/unit/test_proto.c hv/proto.c
@@ -33,3 +33,4 @@ test_vm_SRCS = tests/unit/test_vm.c tests/unit/fake_vcpus.c hv/vmx/vm.c hv/vmx/m
 test_stalled_SRCS = tests/unit/test_stalled.c tests/unit/fake_vcpus.c hv/vmx/tables.c hv/vmx/cr.c
 test_fence_SRCS = tests/unit/test_fence.c hv/fence.c hv/known.c hv/vmx/known.c
 test_interpose_SRCS = tests/unit/test_interpose.c hv/interpose.c
+test_probe_SRCS = tests/unit/test_probe.c hv/vmx/probe.c
