@@ -191,6 +191,160 @@ static void capabilities_of_a_newer_kernel(void **state)
 	assert_int_equal(asked(VM, KVM_CHECK_EXTENSION, (void *)223), 0); /* ..._ACQ_REL */
 }
 
+/*
+ * What QEMU depends on, by its own word and not by our table's (accel/kvm/kvm-all.c, hw/i386/kvm/,
+ * target/i386/kvm/): refused, it would not start, lose its state or not be migrated.
+ */
+static const unsigned long of_kvm[] = {
+	KVM_GET_API_VERSION,
+	KVM_CREATE_VM,
+	KVM_CHECK_EXTENSION,
+	KVM_GET_VCPU_MMAP_SIZE,
+	KVM_GET_MSR_INDEX_LIST,
+	KVM_GET_MSR_FEATURE_INDEX_LIST,
+	KVM_GET_MSRS,
+	KVM_GET_SUPPORTED_CPUID,
+	KVM_GET_SUPPORTED_HV_CPUID,
+	KVM_X86_GET_MCE_CAP_SUPPORTED,
+	KVM_SET_DEVICE_ATTR,
+	KVM_GET_DEVICE_ATTR,
+	KVM_HAS_DEVICE_ATTR,
+};
+
+static const unsigned long of_vms[] = {
+	KVM_CHECK_EXTENSION,
+	KVM_ENABLE_CAP,
+	KVM_CREATE_VCPU,
+	KVM_SET_USER_MEMORY_REGION,
+	KVM_GET_DIRTY_LOG,
+	KVM_SET_TSS_ADDR,
+	KVM_SET_IDENTITY_MAP_ADDR,
+	KVM_SET_BOOT_CPU_ID,
+	KVM_SET_TSC_KHZ,
+	KVM_GET_TSC_KHZ,
+	KVM_CREATE_IRQCHIP,
+	KVM_GET_IRQCHIP,
+	KVM_SET_IRQCHIP,
+	KVM_CREATE_PIT2,
+	KVM_GET_PIT2,
+	KVM_SET_PIT2,
+	KVM_REINJECT_CONTROL,
+	KVM_IRQ_LINE,
+	KVM_IRQ_LINE_STATUS,
+	KVM_SET_GSI_ROUTING,
+	KVM_SIGNAL_MSI,
+	KVM_IRQFD,
+	KVM_IOEVENTFD,
+	KVM_REGISTER_COALESCED_MMIO,
+	KVM_UNREGISTER_COALESCED_MMIO,
+	KVM_CREATE_DEVICE,
+	KVM_GET_CLOCK,
+	KVM_SET_CLOCK,
+	KVM_X86_SET_MSR_FILTER,
+	KVM_SET_PMU_EVENT_FILTER,
+	KVM_HYPERV_EVENTFD,
+	KVM_GET_STATS_FD,
+};
+
+static const unsigned long of_vcpus[] = {
+	KVM_RUN,
+	KVM_ENABLE_CAP,
+	KVM_SET_SIGNAL_MASK,
+	KVM_SET_GUEST_DEBUG,
+	KVM_SET_CPUID2,
+	KVM_GET_TSC_KHZ,
+	KVM_SET_TSC_KHZ,
+	KVM_X86_SETUP_MCE,
+	KVM_X86_SET_MCE,
+	KVM_GET_REGS,
+	KVM_SET_REGS,
+	KVM_GET_SREGS,
+	KVM_SET_SREGS,
+	KVM_GET_SREGS2,
+	KVM_SET_SREGS2,
+	KVM_GET_FPU,
+	KVM_SET_FPU,
+	KVM_GET_XSAVE,
+	KVM_GET_XSAVE2,
+	KVM_SET_XSAVE,
+	KVM_GET_XCRS,
+	KVM_SET_XCRS,
+	KVM_GET_MSRS,
+	KVM_SET_MSRS,
+	KVM_GET_LAPIC,
+	KVM_SET_LAPIC,
+	KVM_GET_MP_STATE,
+	KVM_SET_MP_STATE,
+	KVM_GET_VCPU_EVENTS,
+	KVM_SET_VCPU_EVENTS,
+	KVM_GET_DEBUGREGS,
+	KVM_SET_DEBUGREGS,
+	KVM_GET_NESTED_STATE,
+	KVM_SET_NESTED_STATE,
+	KVM_GET_SUPPORTED_HV_CPUID,
+	KVM_INTERRUPT,
+	KVM_NMI,
+	KVM_SMI,
+	KVM_TPR_ACCESS_REPORTING,
+	KVM_SET_VAPIC_ADDR,
+	KVM_KVMCLOCK_CTRL,
+	KVM_TRANSLATE,
+	KVM_GET_STATS_FD,
+};
+
+static const unsigned long caps_of_vms[] = {
+	KVM_CAP_SPLIT_IRQCHIP,
+	KVM_CAP_X2APIC_API,
+	KVM_CAP_X86_DISABLE_EXITS,
+	KVM_CAP_EXCEPTION_PAYLOAD,
+	KVM_CAP_X86_TRIPLE_FAULT_EVENT,
+	KVM_CAP_X86_BUS_LOCK_EXIT,
+	KVM_CAP_X86_NOTIFY_VMEXIT,
+	KVM_CAP_EXIT_HYPERCALL,
+	KVM_CAP_MAX_VCPU_ID,
+	KVM_CAP_PMU_CAPABILITY,
+	KVM_CAP_SGX_ATTRIBUTE,
+};
+
+static const unsigned long caps_of_vcpus[] = {
+	KVM_CAP_HYPERV_SYNIC,
+	KVM_CAP_HYPERV_SYNIC2,
+	KVM_CAP_HYPERV_ENLIGHTENED_VMCS,
+	KVM_CAP_HYPERV_ENFORCE_CPUID,
+	KVM_CAP_ENFORCE_PV_FEATURE_CPUID,
+};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static void are_known(const unsigned long *requests, size_t count, enum rf_known_fd on)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct rf_known *k = rf_known_ioctl(requests[i], on);
+
+		if (!k || k->how == RF_KNOWN_REFUSE)
+			fail_msg("ioctl %#lx on %u is refused", requests[i], on);
+	}
+}
+
+static void may_be_enabled(int fd, const unsigned long *caps, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct kvm_enable_cap c = { .cap = (uint32_t)caps[i] };
+
+		if (asked(fd, KVM_ENABLE_CAP, &c) || strcmp(done, "k") != 0)
+			fail_msg("capability %lu cannot be enabled", caps[i]);
+	}
+}
+
+static void what_qemu_depends_on(void **state)
+{
+	are_known(of_kvm, COUNT(of_kvm), RF_ON_OTHER);
+	are_known(of_vms, COUNT(of_vms), RF_ON_VM);
+	are_known(of_vcpus, COUNT(of_vcpus), RF_ON_VCPU);
+	may_be_enabled(VM, caps_of_vms, COUNT(caps_of_vms));
+	may_be_enabled(VCPU, caps_of_vcpus, COUNT(caps_of_vcpus));
+}
+
 /* Another vCPU that looks at what was loaded while KVM loads it sees what was there before: it is
  * to be looked at after that, too. */
 static void load_is_told_before_and_after(void **state)
@@ -209,6 +363,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(capabilities_of_a_newer_kernel),
+		cmocka_unit_test(what_qemu_depends_on),
 		cmocka_unit_test(load_is_told_before_and_after),
 	};
 
