@@ -116,6 +116,47 @@ static void stalled_while_interrupts_count(void **state)
 	assert_in_range(asked, 1, 12);
 }
 
+/* A kernel's registers are looked at, and no others': not the firmware's, nor those of a CPU that
+ * comes up, in real mode, with 32-bit paging or in the trampoline. */
+static void looked_at_in_a_kernel(void **state)
+{
+	static const struct {
+		uint64_t cr0, efer, rip, gdt;
+		uint16_t idt_limit;
+		uint8_t cpl;
+		bool smm, left_behind, due;
+	} rows[] = {
+		{ CR0_PG, EFER_LMA, 0xf000, 0xf000, 0xfff, 0, false, false, true },
+		{ CR0_PG, EFER_LMA, 0xf000, 0x100000, 0, 0, false, false, true },
+		{ CR0_PG, EFER_LMA, 0x100000, 0xf000, 0, 0, false, false, true },
+		{ CR0_PG, EFER_LMA, 0xf000, 0xf000, 0, 3, false, false, true },
+		{ CR0_PG, EFER_LMA, 0xf000, 0xf000, 0, 0, false, false, false },
+		{ CR0_PG, 0, 0x100000, 0x100000, 0xfff, 0, false, false, false },
+		{ 0, EFER_LMA, 0x100000, 0x100000, 0xfff, 0, false, false, false },
+		{ CR0_PG, EFER_LMA, 0x100000, 0x100000, 0xfff, 0, true, false, false },
+		{ CR0_PG, EFER_LMA, 0x100000, 0x100000, 0xfff, 0, false, true, false },
+	};
+	struct rf_vcpu *v = &rf_vcpus[0];
+
+	v->arch = &arch;
+	fake_vcpus.count = 1;
+	rf_tables_every(1);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		sregs = (struct kvm_sregs){ .cr0 = rows[i].cr0, .efer = rows[i].efer };
+		sregs.gdt.base = rows[i].gdt;
+		sregs.idt.limit = rows[i].idt_limit;
+		sregs.ss.dpl = rows[i].cpl;
+		regs.rip = rows[i].rip;
+		smm = rows[i].smm;
+		arch.left_behind = rows[i].left_behind;
+		arch.kept.looked_ns = 0;
+		assert_int_equal(rf_tables_due(v), rows[i].due);
+	}
+	smm = arch.left_behind = false;
+	rf_tables_every(0);
+	assert_false(rf_tables_due(v));
+}
+
 /* Bits that a guest's guest or the firmware has clear are its own: they are looked at until the
  * guest is back. */
 static void missing_in_a_guests_guest(void **state)
@@ -165,6 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(stalled),
 					    cmocka_unit_test(stalled_while_interrupts_count),
+					    cmocka_unit_test(looked_at_in_a_kernel),
 					    cmocka_unit_test(missing_in_a_guests_guest),
 					    cmocka_unit_test(pinned_again_after_two_resets) };
 
