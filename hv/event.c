@@ -27,8 +27,12 @@ void rf_event_init(void)
 	rf_cond_init(&answered);
 }
 
-uint64_t rf_event_next(void)
+uint64_t rf_event_hello(void)
 {
+	pthread_mutex_lock(&lock);
+	RF_EACH_VCPU(v)
+		v->wait.sent = false;
+	pthread_mutex_unlock(&lock);
 	return atomic_load(&next_id);
 }
 
@@ -147,14 +151,10 @@ static void send_told(void)
 	memmove(told, told + sent, nr_told * sizeof(told[0]));
 }
 
+/* What was asked since the socket is there has been sent. */
 void rf_event_connected(void)
 {
-	pthread_mutex_lock(&lock);
-	send_told();
-	RF_EACH_VCPU(v)
-		if (atomic_load(&v->phase) == RF_ASKING)
-			send(v);
-	pthread_mutex_unlock(&lock);
+	rf_event_retry();
 }
 
 bool rf_event_retry(void)

@@ -10,8 +10,8 @@
 #include "hv/vcpu.h"
 
 void rf_event_init(void);
-/* Ids below it have been used. */
-uint64_t rf_event_next(void);
+/* Another monitor is talked to, which has no question yet. Ids below the result have been used. */
+uint64_t rf_event_hello(void);
 
 /* Clears v->wait for a question that is about to be filled in. */
 void rf_event_new(struct rf_vcpu *v);

@@ -14,7 +14,7 @@ static void hello(struct rf_msg_hello *m)
 {
 	m->state = rf_life_state();
 	m->instance = rf_vm.instance;
-	m->next_event = rf_event_next();
+	m->next_event = rf_event_hello();
 	m->board_size = sizeof(struct rf_board_file);
 }
 

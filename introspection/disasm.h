@@ -55,6 +55,7 @@ struct rf_store {
 	rf_gpa gpa;	/* of target */
 	rf_gva operand; /* linear address of the operand's first byte: <= target */
 	uint32_t size;	/* bytes the instruction writes at once; 0: depends on state (xsave) */
+	bool untold;	/* KVM does not report it to user space, where it cannot do it either */
 	struct rf_regs
 		before; /* registers as they were before the store, as far as they can be known */
 	/*

@@ -424,6 +424,7 @@ int rf_store_find(struct rf_disasm *d, const struct rf_kernel *k, const struct r
 		.gpa = c->gpa,
 		.operand = rf_gva_of(c->operand),
 		.size = c->insn.size,
+		.untold = c->insn.untold,
 		.before = c->before,
 		.exact = c->exact && sure,
 	};

@@ -156,6 +156,17 @@ static uint32_t state_size(unsigned int id, uint32_t size, bool opsize)
 	}
 }
 
+/*
+ * Those that KVM's emulator writes with segmented_write_std(), which tells nobody what it could not
+ * write (arch/x86/kvm/emulate.c emulate_store_desc_ptr(), em_fxsave()); xsave is next to the
+ * latter.
+ */
+static bool is_untold(unsigned int id)
+{
+	return id == X86_INS_SGDT || id == X86_INS_SIDT || id == X86_INS_FXSAVE ||
+	       id == X86_INS_FXSAVE64 || !state_size(id, 1, false);
+}
+
 static enum rf_store_class class_of(unsigned int id, bool has_reg)
 {
 	switch (id) {
@@ -275,6 +286,7 @@ int rf_store_insn_decode(const struct rf_disasm *d, struct rf_store_insn *out)
 	if (err)
 		return err;
 	insn.size = state_size(cs->id, x->operands[0].size, opsize);
+	insn.untold = is_untold(cs->id);
 	source_operand(x, &insn, cs->id);
 	insn.class = class_of(cs->id, insn.reg >= 0);
 	/* Of the plain ones only moves store their source as it is. */

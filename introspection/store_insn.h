@@ -27,6 +27,7 @@ enum rf_store_class {
 struct rf_store_insn {
 	enum rf_store_class class;
 	uint32_t size;	/* bytes written; 0: not fixed (xsave) */
+	bool untold;	/* KVM reports no store of its */
 	uint32_t count; /* elements of a string among them, else 1 */
 	uint8_t align;	/* the address loses its lower bits to this power of two, 0 or 1: none */
 	bool rep;

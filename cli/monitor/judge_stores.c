@@ -173,7 +173,11 @@ int rf_judge_stalled(struct rf_guest *g, const struct rf_msg_event *ev)
 
 	rf_look_at(g, ev, "write", &l);
 	rf_look_for_store(g, ev, &l);
-	if (l.found) {
+	/*
+	 * Any other store comes as an exit when it is made: two looks that find the vCPU at it, as
+	 * at the same copy loop of the kernel's patcher again and again, say nothing.
+	 */
+	if (l.found && l.store.untold) {
 		m = sealed_part(g, &l);
 		if (m)
 			aim(g, &l, m);

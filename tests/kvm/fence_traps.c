@@ -551,6 +551,10 @@ void tables_of_another_kernel(void)
 	CHECK_EQ(monitor_last_event(RF_EVENT_TABLES).has_kept, 0);
 	machine_reset();
 	monitor_event(2, RF_EVENT_RESET);
+	put_pointer(DATA, 0x3ff, OLD_IDT);
+	leaves(c, DATA, 3); /* nobody looks: no kernel asked for it yet */
+	put_pointer(DATA, 0x2ff, OLD_IDT);
+	leaves(c, DATA, 3);
 	monitor_set_judge(NULL);
 	m = sites(kernel_starts(3));
 	m.check_ms = EACH_LEAVE;

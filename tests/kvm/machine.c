@@ -310,6 +310,7 @@ void cpu_stop(struct cpu *c)
 		usleep(5000);
 	}
 	c->running = false;
+	c->run->immediate_exit = 0; /* a kick that came when its loop had ended already */
 	CHECK(c->result < 0 && c->error == EINTR);
 }
 

@@ -387,6 +387,7 @@ int setup(void **state)
 	fake_vcpus.count = 3;
 	for (uint32_t i = 0; i < 4; i++) {
 		atomic_store(&rf_vcpus[i].phase, RF_OUT);
+		atomic_store(&rf_vcpus[i].parked, false);
 		rf_vcpus[i].wait.saved.reason = 0;
 	}
 	reset();

@@ -1,6 +1,6 @@
 UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_guestmem test_life test_life_loads test_life_model \
 	test_run test_enforce test_handle test_exit test_verdicts test_dispatch \
-	test_let test_cpu test_vm test_stalled
+	test_let test_cpu test_vm test_stalled test_fence test_interpose test_probe
 test_split_SRCS = tests/unit/test_split.c hv/split.c
 test_decode_SRCS = tests/unit/test_decode.c hv/vmx/decode.c
 test_proto_SRCS = tests/unit/test_proto.c hv/proto.c
@@ -9,7 +9,7 @@ test_channel_SRCS = tests/unit/test_channel.c tests/unit/fake_peer.c hv/channel.
 test_event_SRCS = tests/unit/test_event.c tests/unit/fake_vcpus.c hv/event.c hv/board.c hv/proto.c
 test_serve_SRCS = tests/unit/test_serve.c tests/unit/fake_vcpus.c tests/unit/fake_peer.c hv/serve.c hv/channel.c hv/event.c \
 	hv/board.c hv/proto.c
-test_backend_SRCS = tests/unit/test_backend.c hv/backend_kvm.c hv/proto.c
+test_backend_SRCS = tests/unit/test_backend.c hv/backend_kvm.c hv/board.c hv/proto.c
 # Sealed memory and text without KVM: the gate and the vCPUs are a fake.
 TEXT_SRCS = tests/unit/fake_vcpus.c hv/board.c hv/text.c hv/guestmem.c hv/memslots.c hv/split.c patch/judge.c
 test_text_SRCS = tests/unit/test_text.c $(TEXT_SRCS)
@@ -31,3 +31,6 @@ test_let_SRCS = tests/unit/test_let.c hv/vmx/let.c
 test_cpu_SRCS = tests/unit/test_cpu.c hv/vmx/cpu.c
 test_vm_SRCS = tests/unit/test_vm.c tests/unit/fake_vcpus.c hv/vmx/vm.c hv/vmx/msr.c
 test_stalled_SRCS = tests/unit/test_stalled.c tests/unit/fake_vcpus.c hv/vmx/tables.c hv/vmx/cr.c
+test_fence_SRCS = tests/unit/test_fence.c hv/fence.c hv/known.c hv/vmx/known.c
+test_interpose_SRCS = tests/unit/test_interpose.c hv/interpose.c
+test_probe_SRCS = tests/unit/test_probe.c hv/vmx/probe.c

@@ -214,6 +214,26 @@ static void boards(void **state)
 	assert_int_equal(open_fds(), fds);
 }
 
+/* The one that hv/board.c makes: the monitor takes it, and nobody who has it can write, shrink or
+ * grow it, or seal it further. */
+static void the_fences_own_board(void **state)
+{
+	struct rf_msg_hello h = hello();
+	int fd;
+
+	assert_int_equal(rf_board_create(&fd), 0);
+	assert_int_equal(fcntl(fd, F_GET_SEALS),
+			 F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+	assert_ptr_equal(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	connected();
+	send_fds(&h, sizeof(h), &fd, 1);
+	assert_int_equal(rf_backend_kvm_attach(monitor, &rules, &hv, &why), 0);
+	board = rf_board;
+	close(fd);
+	detach();
+}
+
 /* Descriptors sent where none are awaited must not pile up in the monitor. */
 static void smuggled_descriptors(void **state)
 {
@@ -552,6 +572,7 @@ int main(void)
 		cmocka_unit_test(commands),		cmocka_unit_test(memory),
 		cmocka_unit_test(trail_is_bounded),	cmocka_unit_test(heal_is_asked_for),
 		cmocka_unit_test(heals_are_bounded),	cmocka_unit_test(kept_is_told),
+		cmocka_unit_test(the_fences_own_board),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -564,6 +564,17 @@ static void looks(void **state)
 	asked(RF_EVENT_STALLED);
 	fake.stalled = false;
 	assert_int_equal(rf_arch_look(&vcpu), RF_AGAIN);
+	/* One kind of finding at each look keeps no other from being told. */
+	arch.kept.turn = 0;
+	fake.tables = fake.msr = fake.stalled = true;
+	for (unsigned look = 0; look < 6; look++) {
+		static const enum rf_event_kind in_turn[] = { RF_EVENT_TABLES, RF_EVENT_MSR_FOUND,
+							      RF_EVENT_STALLED };
+
+		fake.posted = 0;
+		assert_int_equal(rf_arch_look(&vcpu), RF_WAIT);
+		asked(in_turn[look % 3]);
+	}
 }
 
 int main(void)

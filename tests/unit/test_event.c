@@ -147,11 +147,17 @@ static void verdict(uint64_t id, uint32_t word)
 	rf_event_verdict(&m);
 }
 
+static void monitor_comes(void)
+{
+	rf_event_hello();
+	rf_event_connected();
+}
+
 /* --- asked ---------------------------------------------------------------------------------- */
 
 static void asked(void **state)
 {
-	uint64_t next = rf_event_next();
+	uint64_t next = rf_event_hello();
 	struct rf_vcpu *v = &rf_vcpus[7];
 
 	v->wait.saved.reason = 9;
@@ -169,7 +175,7 @@ static void asked(void **state)
 	assert_int_equal(last()->vcpu, 7);
 	assert_int_equal(last()->regs.rip, 0x1007);
 	assert_int_equal(last()->write.gpa, 0x1234);
-	assert_int_equal(rf_event_next(), next + 1);
+	assert_int_equal(rf_event_hello(), next + 1);
 	assert_int_equal(post(8, RF_EVENT_WRITE)->wait.event.id, next + 1);
 	assert_int_equal(sock.sent, 2);
 }
@@ -439,12 +445,12 @@ static void more_outcomes_than_room(void **state)
 	while (--lost)
 		rf_event_outcome(&rf_vcpus[0], 0);
 	assert_int_equal(file.board.counters[RF_COUNT_UNTOLD], 7);
-	first = rf_event_next();
+	first = rf_event_hello();
 	for (unsigned i = 0; i < 64; i++)
 		rf_event_tell(NULL, RF_EVENT_RESET, RF_CAUSE_RESET, i);
 	assert_int_equal(file.board.counters[RF_COUNT_UNTOLD], 7);
 	sock.err = 0;
-	rf_event_connected(); /* the next monitor has the same log */
+	monitor_comes(); /* the next monitor has the same log */
 	assert_int_equal(sock.outcomes, kept);
 	assert_int_equal(sock.sent, 64);
 	for (unsigned i = 0; i < kept + 64; i++)
@@ -472,6 +478,27 @@ static void dropped_unsent(void **state)
 /* --- no monitor, another monitor ---------------------------------------------------------------
  */
 
+/* A question that is asked when the socket is there, and not all of what was open has gone through
+ * it yet: it is sent once. */
+static void asked_as_one_comes(void **state)
+{
+	sock.err = -ENOTCONN;
+	post(0, RF_EVENT_WRITE);
+	rf_event_hello();
+	post(1, RF_EVENT_WRITE);
+	sock.err = 0;
+	post(2, RF_EVENT_WRITE);
+	assert_int_equal(sock.sent, 1);
+	rf_event_connected();
+	assert_int_equal(sock.sent, 3);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(sock.events[i].vcpu, (i + 2) % 3);
+	monitor_comes(); /* gets them all */
+	assert_int_equal(sock.sent, 6);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(sock.events[3 + i].vcpu, i);
+}
+
 static void nobody_is_there(void **state)
 {
 	struct rf_vcpu *v;
@@ -481,7 +508,7 @@ static void nobody_is_there(void **state)
 	rf_event_outcome(v, 0);
 	assert_true(rf_event_retry());
 	sock.err = 0;
-	rf_event_connected();
+	monitor_comes();
 	assert_int_equal(sock.sent, 1);
 	assert_int_equal(last()->id, v->wait.event.id);
 	assert_false(rf_event_retry());
@@ -499,11 +526,11 @@ static void another_monitor(void **state)
 	verdict(b->wait.event.id, RF_VERDICT_DENY);
 	assert_int_equal(sock.sent, 3);
 	sock.room = 0; /* and takes nothing at first */
-	rf_event_connected();
+	monitor_comes();
 	retried(1);
 	assert_int_equal(sock.sent, 4);
 	assert_int_equal(last()->id, a->wait.event.id);
-	rf_event_connected();
+	monitor_comes();
 	assert_int_equal(sock.sent, 5);
 	assert_int_equal(last()->id, a->wait.event.id);
 	assert_int_equal(rf_event_take(b), 0);
@@ -516,7 +543,7 @@ static void another_monitor(void **state)
 
 static void told(void **state)
 {
-	uint64_t next = rf_event_next();
+	uint64_t next = rf_event_hello();
 
 	rf_event_tell(NULL, RF_EVENT_RELOADED, 0, 1234);
 	assert_int_equal(last()->id, next);
@@ -534,7 +561,7 @@ static void told(void **state)
 /* A monitor hears of a reset before the questions that came after it, whatever the socket takes. */
 static void told_before_what_is_asked(void **state)
 {
-	uint64_t first = rf_event_next();
+	uint64_t first = rf_event_hello();
 
 	sock.room = 0;
 	rf_event_tell(NULL, RF_EVENT_RESET, RF_CAUSE_RESET, 0);
@@ -563,7 +590,7 @@ static void told_before_what_is_asked(void **state)
 	post(3, RF_EVENT_WRITE);
 	sock.err = 0;
 	sock.room = SIZE_MAX;
-	rf_event_connected();
+	monitor_comes();
 	assert_int_equal(sock.sent, 5);
 	assert_int_equal(sock.events[0].kind, RF_EVENT_HALTED);
 	assert_int_equal(sock.events[1].vcpu, 0);
@@ -573,7 +600,7 @@ static void told_before_what_is_asked(void **state)
 /* Told while nobody is there: kept as far as there is room, and what is lost is counted. */
 static void told_to_nobody(void **state)
 {
-	uint64_t first = rf_event_next();
+	uint64_t first = rf_event_hello();
 	unsigned kept, lost = 5;
 
 	sock.err = -ENOTCONN;
@@ -588,7 +615,7 @@ static void told_to_nobody(void **state)
 	assert_int_equal(file.board.counters[RF_COUNT_UNTOLD], 5);
 	sock.err = 0;
 	sock.room = 10;
-	rf_event_connected();
+	monitor_comes();
 	assert_int_equal(sock.sent, 10);
 	retried(9);
 	assert_int_equal(sock.sent, kept);
@@ -626,7 +653,7 @@ static void *ask_and_take(void *arg)
 static void many_vcpus(void **state)
 {
 	pthread_t t[4];
-	uint64_t from = rf_event_next();
+	uint64_t from = rf_event_hello();
 	bool joined[4] = { false };
 
 	sock.err = -ENOTCONN; /* what is sent is not looked at */
@@ -645,7 +672,7 @@ static void many_vcpus(void **state)
 		joined[i] = true;
 		left--;
 	}
-	assert_int_equal(rf_event_next(), from + 4 * ROUNDS);
+	assert_int_equal(rf_event_hello(), from + 4 * ROUNDS);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -668,6 +695,7 @@ int main(void)
 		T(outcomes_wait_for_room),
 		T(more_outcomes_than_room),
 		T(dropped_unsent),
+		T(asked_as_one_comes),
 		T(nobody_is_there),
 		T(another_monitor),
 		T(told),

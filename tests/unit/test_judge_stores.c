@@ -25,6 +25,7 @@ static int setup(void **state)
 	fake.store = (struct rf_store){ .rip = rf_gva_of(IMAGE_GVA + 0x2004),
 					.insn_len = 3,
 					.size = 10,
+					.untold = true,
 					.text = "sgdt [rdi]" };
 	fake.store.before.gpr[7] = 0x77;
 	fake.store.before.rflags = 0x246;
@@ -73,6 +74,12 @@ static void goes_on(void **state)
 	size_t lines = fake_lines();
 
 	store_at(OTHER_GVA + 0x100);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	/* The kernel's patcher at its copy loop, at this look and at the last: what it stores is
+	 * told when it is stored. */
+	store_at(IMAGE_GVA + TEXT_AT + 0x40);
+	fake.store.untold = false;
+	ev = fake_event(RF_EVENT_STALLED);
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
 	fake.store_err = -ENOENT;
 	ev = fake_event(RF_EVENT_STALLED);

@@ -156,6 +156,15 @@ static void watched_store(void **state)
 	assert_true(rf_watch_store(WORD_GPA, (const uint8_t *)&value, 4, &hit));
 	assert_false(hit); /* it has it already */
 	assert_memory_equal(ram + (WORD_GPA - RAM_GPA), &value, 4);
+	/* Sealed since KVM reported the store: it is judged. Not sealed, it is the guest's own. */
+	assert_int_equal(seal(id, RF_SEAL_NOW), 0);
+	assert_false(rf_watch_store(TEXT_GPA, (const uint8_t *)&value, 4, &hit));
+	assert_memory_not_equal(rf_guestmem.overlays[0].copy, &value, 4);
+	assert_false(hit);
+	value = 77;
+	assert_true(rf_watch_store(WORD_GPA, (const uint8_t *)&value, 4, &hit));
+	assert_memory_equal(ram + (WORD_GPA - RAM_GPA), &value, 4);
+	assert_false(hit);
 }
 
 /* An announced kernel is not the one in force: who loops on denied ones makes nothing stale. */
@@ -422,8 +431,10 @@ static void kept_until_another_is_sealed(void **state)
 	reset();
 	assert_int_equal(file.board.kept_note[0], 7);
 	assert_int_equal(file.board.kept_entry, ENTRY);
-	/* Booted anew, as the monitor knows. */
+	/* Booted anew, as the monitor knows: what is pinned of it has no values of before. */
 	id = kernel(0, ENTRY);
+	assert_int_equal(pin(id), 0);
+	assert_false(arch.pin_again);
 	assert_int_equal(seal(id, RF_SEAL_FRESH), 0);
 	assert_int_equal(rf_guestmem.overlays[0].copy[9], (uint8_t)~text[9]);
 	assert_int_equal(pin(id), 0);
@@ -462,6 +473,14 @@ static void kept_by_the_announced_entry(void **state)
 	m = seal_of(ev.id, RF_SEAL_NOW);
 	m.regions[0].size -= RF_PAGE_SIZE;
 	assert_int_equal(seal_of_message(&m), -EPERM);
+	/* However much else is said to belong to it, before it and behind. */
+	m = seal_of(ev.id, RF_SEAL_NOW);
+	m.count = 1;
+	m.regions[0].gpa = RAM_GPA;
+	m.regions[0].size = RAM_SIZE;
+	m.regions[0].gva -= TEXT_GPA - RAM_GPA;
+	assert_int_equal(seal_of_message(&m), -EPERM);
+	m = seal_of(ev.id, RF_SEAL_NOW);
 	m.regions[0].size = UINT64_MAX - RF_PAGE_SIZE + 1;
 	assert_int_equal(seal_of_message(&m), -EINVAL);
 	/* The same one, linked for elsewhere, as at another boot; or elsewhere, while this lies about. */

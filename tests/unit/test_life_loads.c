@@ -91,6 +91,20 @@ static void the_announcer_goes(void **state)
 	assert_int_equal(may(0), RF_MAY_ANNOUNCE);
 }
 
+/* A CPU that the VMM has unplugged says nothing of the VM, until the VMM loads it. */
+static void unplugged(void **state)
+{
+	sealed(1);
+	atomic_store(&rf_vcpus[2].parked, true);
+	load(0, RF_CPU_RESET, 0);
+	load(1, RF_CPU_RESET, 0);
+	assert_outcome(settle(), RF_LIFE_RESET, false, 0, 0);
+	load(2, RF_CPU_KERNEL, ENTRY);
+	assert_outcome(settle(), RF_LIFE_ARRIVED, false, 0, 0);
+	assert_int_equal(may(0), RF_MAY_NOT_YET);
+	assert_int_equal(may(2), RF_MAY_ANNOUNCE);
+}
+
 /* Nobody says which kernel it is: it does not run. */
 static void arrives_with_nobody(void **state)
 {
@@ -114,6 +128,10 @@ static void arrives_with_nobody(void **state)
 		cpu(0, RF_CPU_KERNEL, ENTRY);
 		assert_outcome(settle(), RF_LIFE_EVENTS, false, 0, 0);
 		assert_int_equal(may(0), RF_MAY_NEVER);
+		/* Nor one that says as little: it was halted for that already, and told of. */
+		cpu(0, RF_CPU_NESTED, ENTRY);
+		load(1, RF_CPU_OTHER, 0);
+		assert_outcome(settle(), RF_LIFE_EVENTS, false, 0, 0);
 		load(0, RF_CPU_KERNEL, ENTRY);
 		assert_outcome(settle(), RF_LIFE_ARRIVED, true, 0, 0);
 		assert_int_equal(may(0), RF_MAY_ANNOUNCE);
@@ -427,6 +445,13 @@ static void out_of_the_table(void **state)
 			assert_int_equal(step.next, s);
 			assert_int_equal(step.action, RF_LIFE_REFUSE);
 		}
+	/* What has no seal to be compared with has arrived. */
+	for (unsigned s = RF_VM_BOOTING; s < RF_VM_SEALED; s++) {
+		struct rf_life_step step = rf_life_step((enum rf_vm_state)s, RF_LIFE_RELOADED);
+
+		assert_int_equal(step.next, RF_VM_BOOTING);
+		assert_int_equal(step.action, RF_LIFE_AWAIT);
+	}
 }
 
 /* --- kexec
@@ -520,6 +545,31 @@ static void unsealed(void **state)
 	assert_false(rf_life_overdue(&rf_vcpus[0]));
 }
 
+/* What is held runs for no time at all, however long the VMM or the monitor takes. */
+static void held_is_not_unsealed(void **state)
+{
+	struct rf_msg_event ev;
+
+	sealed(1);
+	reset();
+	later(600);
+	for (uint32_t i = 0; i < 3; i++)
+		load(i, RF_CPU_KERNEL, ENTRY);
+	later(5000); /* not looked at yet */
+	for (int i = 0; i < 3; i++)
+		assert_false(rf_life_overdue(&rf_vcpus[i]));
+	assert_outcome(settle(), RF_LIFE_ARRIVED, false, 0, 0);
+	assert_int_equal(may(0), RF_MAY_ANNOUNCE);
+	ev = announce(0, ENTRY);
+	later(5000); /* not answered yet */
+	assert_false(rf_life_overdue(&rf_vcpus[0]));
+	rf_life_known(&ev);
+	later(1000);
+	assert_false(rf_life_overdue(&rf_vcpus[0]));
+	later(1);
+	assert_true(rf_life_overdue(&rf_vcpus[0]));
+}
+
 #define T(f) cmocka_unit_test_setup(f, setup)
 
 int main(void)
@@ -528,6 +578,7 @@ int main(void)
 		T(arrives),
 		T(arrives_over_a_sealed_one),
 		T(the_announcer_goes),
+		T(unplugged),
 		T(arrives_with_nobody),
 		T(arrives_and_is_denied),
 		T(loaded_again),
@@ -544,6 +595,7 @@ int main(void)
 		T(out_of_the_table),
 		T(handed_over),
 		T(unsealed),
+		T(held_is_not_unsealed),
 	};
 
 	return cmocka_run_group_tests(tests, ruled, NULL);

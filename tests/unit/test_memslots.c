@@ -480,6 +480,14 @@ static void kvm_refuses(void **state)
 	check();
 	assert_int_equal(set(r), 0);
 	check();
+	/* Other flags: made anew, it has those of before. */
+	r = region(1, LOG, 0, 16, HOST);
+	fail_after = 0;
+	assert_int_equal(rf_memslots_set(&m, &r, false), -ENOMEM);
+	assert_int_equal(fail_after, -1);
+	put(NULL, 0);
+	o = overlay(RF_OVERLAY_SEAL, 4, 4);
+	put(&o, 1);
 	/* The overlay of an address space that gets its first slot, then the slot itself. */
 	r = region(1u << 16 | 2, 0, 32, 16, HOST);
 	for (int good = 0; good < 2; good++) {
@@ -517,6 +525,15 @@ static void an_overlay_over_two_slots(void **state)
 	assert_int_equal(len, P(4));
 	assert_null(rf_slot_host(&m, P(20), P(1), &len));
 	assert_null(rf_slot_host(&m, P(8), 0, &len));
+	/* A hole ends where the nearest slot begins, or with what was asked for. */
+	assert_int_equal(set(region(5, 0, 24, 2, HOST + P(90))), 0);
+	assert_int_equal(set(region(6, 0, 40, 4, HOST + P(95))), 0);
+	assert_null(rf_slot_host(&m, P(21), P(30), &len));
+	assert_int_equal(len, P(3));
+	assert_null(rf_slot_host(&m, P(21), P(2), &len));
+	assert_int_equal(len, P(2));
+	assert_int_equal(set(region(5, 0, 0, 0, 0)), 0);
+	assert_int_equal(set(region(6, 0, 0, 0, 0)), 0);
 	o = overlay(RF_OVERLAY_SEAL, 8, 6);
 	put(&o, 1);
 	assert_null(below(&m.overlays[0]));

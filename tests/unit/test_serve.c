@@ -451,7 +451,7 @@ static void hello_says_where_it_stands(void **state)
 	peer_accept(&hello, NULL);
 	assert_int_equal(hello.state, RF_VM_HALTED);
 	assert_int_equal(hello.instance, 5);
-	assert_int_equal(hello.next_event, rf_event_next());
+	assert_int_equal(hello.next_event, rf_event_hello());
 	assert_int_equal(hello.board_size, sizeof(struct rf_board_file));
 	peer_close();
 	peer_welcome(&rules, -1);

@@ -20,11 +20,11 @@ struct rf_board *rf_board = &file.board;
 static struct rf_arch_vcpu arch;
 static struct kvm_regs regs;
 static struct kvm_sregs sregs;
-static bool nested;
+static bool nested, smm;
 
 bool rf_cpu_in_smm(struct rf_vcpu *v)
 {
-	return false;
+	return smm;
 }
 
 bool rf_cpu_nested(struct rf_vcpu *v)
@@ -116,7 +116,49 @@ static void stalled_while_interrupts_count(void **state)
 	assert_in_range(asked, 1, 12);
 }
 
-/* Bits that a guest's guest has clear are its own: they are looked at until the guest is back. */
+/* A kernel's registers are looked at, and no others': not the firmware's, nor those of a CPU that
+ * comes up, in real mode, with 32-bit paging or in the trampoline. */
+static void looked_at_in_a_kernel(void **state)
+{
+	static const struct {
+		uint64_t cr0, efer, rip, gdt;
+		uint16_t idt_limit;
+		uint8_t cpl;
+		bool smm, left_behind, due;
+	} rows[] = {
+		{ CR0_PG, EFER_LMA, 0xf000, 0xf000, 0xfff, 0, false, false, true },
+		{ CR0_PG, EFER_LMA, 0xf000, 0x100000, 0, 0, false, false, true },
+		{ CR0_PG, EFER_LMA, 0x100000, 0xf000, 0, 0, false, false, true },
+		{ CR0_PG, EFER_LMA, 0xf000, 0xf000, 0, 3, false, false, true },
+		{ CR0_PG, EFER_LMA, 0xf000, 0xf000, 0, 0, false, false, false },
+		{ CR0_PG, 0, 0x100000, 0x100000, 0xfff, 0, false, false, false },
+		{ 0, EFER_LMA, 0x100000, 0x100000, 0xfff, 0, false, false, false },
+		{ CR0_PG, EFER_LMA, 0x100000, 0x100000, 0xfff, 0, true, false, false },
+		{ CR0_PG, EFER_LMA, 0x100000, 0x100000, 0xfff, 0, false, true, false },
+	};
+	struct rf_vcpu *v = &rf_vcpus[0];
+
+	v->arch = &arch;
+	fake_vcpus.count = 1;
+	rf_tables_every(1);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		sregs = (struct kvm_sregs){ .cr0 = rows[i].cr0, .efer = rows[i].efer };
+		sregs.gdt.base = rows[i].gdt;
+		sregs.idt.limit = rows[i].idt_limit;
+		sregs.ss.dpl = rows[i].cpl;
+		regs.rip = rows[i].rip;
+		smm = rows[i].smm;
+		arch.left_behind = rows[i].left_behind;
+		arch.kept.looked_ns = 0;
+		assert_int_equal(rf_tables_due(v), rows[i].due);
+	}
+	smm = arch.left_behind = false;
+	rf_tables_every(0);
+	assert_false(rf_tables_due(v));
+}
+
+/* Bits that a guest's guest or the firmware has clear are its own: they are looked at until the
+ * guest is back. */
 static void missing_in_a_guests_guest(void **state)
 {
 	struct rf_vcpu *v = &rf_vcpus[0];
@@ -127,21 +169,46 @@ static void missing_in_a_guests_guest(void **state)
 	assert_int_equal(rf_cr_pin(v, 0, PGE, false), 0);
 	sregs.cr4 = 0;
 	nested = true;
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 8; i++) {
+		nested = i < 4;
+		smm = !nested;
 		rf_cr_look(v, 0, 0);
 		assert_int_equal(sregs.cr4, 0);
 	}
-	nested = false;
+	smm = false;
 	rf_cr_look(v, 0, 0);
 	assert_int_equal(sregs.cr4, PGE);
 	assert_int_equal(arch.cr.cr4_bits, PGE);
+}
+
+/* What was pinned is pinned again, however often the guest was reset before it came back. */
+static void pinned_again_after_two_resets(void **state)
+{
+	struct rf_vcpu *v = &rf_vcpus[0];
+
+	v->arch = &arch;
+	rf_cr_unpin();
+	sregs.cr4 = PGE;
+	assert_int_equal(rf_cr_pin(v, 0, PGE, false), 0);
+	rf_cr_unpin();
+	rf_cr_unpin();
+	assert_int_equal(file.board.cr4_pinned, 0);
+	sregs.cr4 = 0;
+	assert_int_equal(rf_cr_pin(v, 0, PGE, true), 0);
+	assert_int_equal(file.board.cr4_pinned, PGE);
+	/* Booted anew it is what the kernel has. */
+	rf_cr_unpin();
+	assert_int_equal(rf_cr_pin(v, 0, PGE, false), 0);
+	assert_int_equal(file.board.cr4_pinned, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(stalled),
 					    cmocka_unit_test(stalled_while_interrupts_count),
-					    cmocka_unit_test(missing_in_a_guests_guest) };
+					    cmocka_unit_test(looked_at_in_a_kernel),
+					    cmocka_unit_test(missing_in_a_guests_guest),
+					    cmocka_unit_test(pinned_again_after_two_resets) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
