@@ -367,9 +367,9 @@ static void forged_to_look_fresh(void **state)
 		fake_count("outcome", "sealed after a reset, as a kernel that was booted anew"), 2);
 }
 
-/* read9: something was sealed here and a reset came; text is none that is known, the regions are not
+/* Something was sealed here and a reset came; text is none that is known, the regions are not
  * the kept ones: memory was the guest's own. */
-static void read9_record_after_a_reset(void **state)
+static void recorded_as_after_a_reset(void **state)
 {
 	struct rf_msg_event ev;
 
@@ -386,6 +386,8 @@ static void read9_record_after_a_reset(void **state)
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
 	assert_int_equal(fake.seal.how, RF_SEAL_NOW);
 	assert_int_equal(fake_count("outcome", "sealed before the first user instruction"), 2);
+	assert_int_equal(
+		fake_count("outcome", "sealed after a reset, as a kernel that was booted anew"), 2);
 }
 
 /* What is kept cannot be sealed again: such a kernel is not let on without. */
@@ -410,7 +412,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, fake_setup, fake_teardown)
 		T(stale_watch),
-		T(read9_record_after_a_reset),
+		T(recorded_as_after_a_reset),
 		T(stale_seal),
 		T(stale_kept_seal),
 		T(overtaken),
