@@ -147,6 +147,8 @@ static void send_told(void)
 
 	while (sent < nr_told && !rf_channel_send(&told[sent], told[sent].h.size))
 		sent++;
+	if (!sent)
+		return;
 	nr_told -= sent;
 	memmove(told, told + sent, nr_told * sizeof(told[0]));
 }

@@ -198,9 +198,11 @@ static int seal_rule(const struct rf_msg_seal *m)
 	switch (m->how) {
 	case RF_SEAL_NOW:
 		/* Bounds are what the guest says, while nothing is sealed. */
-		return kept						   ? -EEXIST
-		       : keeps && rf_seal_lies_there(m->regions, m->count) ? -EPERM
-									   : 0;
+		return kept ? -EEXIST
+		       : keeps && rf_seal_lies_there(entry_of(m->kernel),
+						     m->image.gva - m->image.gpa)
+			       ? -EPERM
+			       : 0;
 	case RF_SEAL_KEPT:
 		/* The entry is what whoever wakes the kernel up says. */
 		return !kept ? -ENOENT : entry_of(m->kernel) == rf_board->kept_entry ? 0 : -EPERM;

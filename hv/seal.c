@@ -109,42 +109,24 @@ static int check_regions(const struct rf_region *r, uint32_t count)
 	return 0;
 }
 
-/* Adds up the bytes of [from, to) that are there as they are kept. */
-static uint64_t still_there(const struct rf_overlay *k, uint64_t from, uint64_t to)
+bool rf_seal_lies_there(uint64_t entry, uint64_t distance)
 {
 	uint8_t below[RF_PAGE_SIZE];
-	uint64_t same = 0;
-
-	for (uint64_t at = from - k->gpa.start; at < to - k->gpa.start; at += RF_PAGE_SIZE)
-		if (!rf_guestmem_below(k, at, below, RF_PAGE_SIZE))
-			for (uint32_t i = 0; i < RF_PAGE_SIZE; i++)
-				same += below[i] == k->copy[at + i];
-	return same;
-}
-
-bool rf_seal_lies_there(const struct rf_region *r, uint32_t count)
-{
 	uint64_t same = 0, all = 0;
+	bool held = false;
 
-	if (check_regions(r, count))
-		return false; /* nor will they be sealed */
-	for (uint32_t i = 0; i < count; i++)
-		for (uint32_t n = 0; n < nr_kept; n++) {
-			const struct rf_overlay *k = &kept[n];
-			uint64_t from = r[i].gpa, to = r[i].gpa + r[i].size;
+	for (uint32_t n = 0; n < nr_kept; n++) {
+		const struct rf_overlay *k = &kept[n];
 
-			/* Elsewhere, or linked for elsewhere: what lies there is not it. */
-			if (!rf_overlaps(from, r[i].size, k->gpa.start, k->gpa.size) ||
-			    r[i].gva - r[i].gpa != k->gva - k->gpa.start)
-				continue;
-			if (from < k->gpa.start)
-				from = k->gpa.start;
-			if (to > k->gpa.start + k->gpa.size)
-				to = k->gpa.start + k->gpa.size;
-			all += to - from;
-			same += still_there(k, from, to);
-		}
-	return same > all / 2;
+		held |= k->gva - k->gpa.start == distance &&
+			rf_within(entry, 1, k->gva, k->gpa.size);
+		for (uint64_t at = 0; at < k->gpa.size; at += RF_PAGE_SIZE)
+			if (!rf_guestmem_below(k, at, below, RF_PAGE_SIZE))
+				for (uint32_t i = 0; i < RF_PAGE_SIZE; i++)
+					same += below[i] == k->copy[at + i];
+		all += k->gpa.size;
+	}
+	return held && same > all / 2;
 }
 
 static int allocate(const struct rf_region *regions, uint32_t count, struct rf_overlay *out)

@@ -23,11 +23,12 @@ void rf_seal_release(void);
 /* Are these regions, at these addresses, the ones that are kept? */
 bool rf_seal_is_kept(const struct rf_region *regions, uint32_t count);
 /*
- * Is most of what these regions have in common with the kept ones, at the same addresses, still as
- * it is kept? Then that kernel is there, whatever bounds it is said to have: of another one hardly
- * a byte in ten is the same. Memory outlives a reset: what lies beside the regions says nothing.
+ * Does what is kept hold the entry of the kernel that is to be sealed, mapped at this distance from
+ * guest-physical to guest-virtual, and lies most of it there as it is kept? Then it is that kernel,
+ * whatever bounds it is said to have: of another one hardly a byte in ten is the same. Memory
+ * outlives a reset: where the entry is elsewhere what lies here says nothing.
  */
-bool rf_seal_lies_there(const struct rf_region *regions, uint32_t count);
+bool rf_seal_lies_there(uint64_t entry, uint64_t distance);
 /* Nothing is kept any more. */
 void rf_seal_forget(void);
 

@@ -158,13 +158,13 @@ static uint32_t state_size(unsigned int id, uint32_t size, bool opsize)
 
 /*
  * Those that KVM's emulator writes with segmented_write_std(), which tells nobody what it could not
- * write (arch/x86/kvm/emulate.c emulate_store_desc_ptr(), em_fxsave()); xsave is next to the
- * latter.
+ * write (arch/x86/kvm/emulate.c emulate_store_desc_ptr(), em_fxsave()). It does not emulate xsave,
+ * which ends in an exit that says so.
  */
 static bool is_untold(unsigned int id)
 {
 	return id == X86_INS_SGDT || id == X86_INS_SIDT || id == X86_INS_FXSAVE ||
-	       id == X86_INS_FXSAVE64 || !state_size(id, 1, false);
+	       id == X86_INS_FXSAVE64;
 }
 
 static enum rf_store_class class_of(unsigned int id, bool has_reg)

@@ -485,9 +485,7 @@ static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
 	int err = g->kernel ? g->hv->ops->info(g->hv, &info) : -ENOENT;
 
 	if (!err)
-		err = seal(g, g->seal_how,
-			   info.kept_entry && g->seal_how == RF_SEAL_FRESH ? sealed_anew
-									   : sealed_first);
+		err = seal(g, g->seal_how, info.kept_entry ? sealed_anew : sealed_first);
 	if (!err)
 		err = rf_measure_booted(g);
 	/* Whoever sealed died before the answer. The regions came with rf_guest_resume(). */

@@ -573,6 +573,24 @@ void kept_until_another(void)
 	store_is_denied(c, SEALED + 8);
 }
 
+/* The kept kernel runs on, and is said to lie in what is beside it. */
+void kept_and_bounds_beside_it(void)
+{
+	struct rf_region beside = both_regions[0];
+	uint64_t kernel;
+
+	sealed_machine(1);
+	store_is_denied(&vm.cpus[0], SEALED + 8);
+	machine_reset();
+	CHECK_EQ(monitor_board()->kept_entry, KERNEL_ENTRY);
+	kernel = starts_at(KERNEL_ENTRY);
+	CHECK_EQ(seal_both(kernel), -EEXIST);
+	beside.gpa += 0x100000;
+	beside.gva += 0x100000;
+	CHECK_EQ(monitor_seal(kernel, &beside, 1), -EPERM);
+	CHECK_EQ(monitor_board()->kept_entry, KERNEL_ENTRY);
+}
+
 /* Slot ids, copies and the board's lists are given back: there are 128 ids, and each round takes
  * four. */
 void fifty_seals(void)

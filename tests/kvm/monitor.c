@@ -329,6 +329,8 @@ int monitor_seal_how(uint64_t kernel, const struct rf_region *regions, uint32_t 
 
 	for (uint32_t i = 0; i < count && i < RF_SEAL_MAX; i++)
 		m.regions[i] = regions[i];
+	if (count)
+		m.image = regions[0]; /* the distance is all of it that counts here */
 	rf_msg_init(&m.h, RF_MSG_SEAL, 0);
 	return monitor_command(&m.h);
 }

@@ -92,7 +92,7 @@ scenario cr_put_back, cr_put_back_late, cr_lost_signal, cr_observed, cr_compared
 /* fence_life.c */
 scenario lstar_zero_put_back, part_of_a_reset, reset_beside_a_running_cpu, plugged_cpu_reset;
 scenario restored_waits, restored_beside_zero, restored_nobody, restored_in_smm, restored_denied;
-scenario restored_twice, resets_while_announced, kept_until_another, fifty_seals, alone_in_reset;
+scenario restored_twice, resets_while_announced, kept_until_another, kept_and_bounds_beside_it, fifty_seals, alone_in_reset;
 scenario looks_like_reset, told_in_order;
 /* fence_device.c */
 scenario log_of_another_slot;

@@ -166,6 +166,7 @@ static const struct {
 	S(restored_twice),
 	S(resets_while_announced),
 	S(kept_until_another),
+	S(kept_and_bounds_beside_it),
 	S(fifty_seals),
 	S(healed_by_command),
 	S(healed_by_dirty_log),

@@ -114,6 +114,24 @@ def make_job(kernel: str, side: str, steps: list[str], options: argparse.Namespa
     return runner.Job(f"storm-{kernel}-{side}", script, seconds, {"initrd": initrd}, debian=True)
 
 
+def run_all(jobs: list[runner.Job], host_kernel: str, guests: list[str]) -> dict[str, runner.Result]:
+    """Run the jobs; again, twice at most, those whose guest never came to the storm, and those unprotected that ended in it:
+    the emulator ends a guest now and then, and of these nobody else can have. What a sealed guest began is never repeated.
+    """
+    results: dict[str, runner.Result] = {}
+    for _ in range(3):
+        left = [job for job in jobs if job.name not in results or "RF: storm up" not in results[job.name].log
+                or (job.name.endswith("-unsealed") and "RF: storm done" not in results[job.name].log)]
+        if not left:
+            break
+        if results:
+            print(f"storm: THE GUEST ENDED before the storm, or unprotected, in {', '.join(job.name for job in left)}; once more",
+                  flush=True)
+        # One processor: on two the emulator runs stale translations of patched lines (docs/testing.md).
+        results |= {result.name: result for result in runner.run_jobs(left, host_kernel, guests, cpus=1)}
+    return results
+
+
 class Storm:
     """Verdicts as they come in."""
 
@@ -213,13 +231,11 @@ def main() -> int:
                    if not options.steps or step in options.steps.split()] for side in options.sides.split()}
     try:
         jobs = [make_job(kernel, side, plan[side], options) for kernel in chosen for side in plan]
-        # One processor: on two the emulator runs stale translations of patched lines (docs/testing.md).
-        done = runner.run_jobs(jobs, options.host_kernel, chosen, cpus=1)
+        results = run_all(jobs, options.host_kernel, chosen)
     except LabError as error:
         print(f"{name}: {error}\n{name}: 0 passed, 1 failed")
         return 1
     storm = Storm()
-    results = {result.name: result for result in done}
     for kernel in chosen:
         guests = {side: results[f"storm-{kernel}-{side}"] for side in plan}
         for side, result in guests.items():

@@ -368,6 +368,29 @@ static void forged_to_look_fresh(void **state)
 		fake_count("outcome", "sealed after a reset, as a kernel that was booted anew"), 2);
 }
 
+/* Something was sealed here and a reset came; text is none that is known, the regions are not
+ * the kept ones: memory was the guest's own. */
+static void recorded_as_after_a_reset(void **state)
+{
+	struct rf_msg_event ev;
+
+	fake_sealed();
+	assert_int_equal(fake_count("outcome", "sealed before the first user instruction"), 2);
+	fake_reset();
+	fake.ram[0x80] ^= 0x55;
+	fake.kept = false; /* these regions are not: bounds or addresses are others */
+	ev = fake_kernel_event(LSTAR);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.info.state, RF_VM_WATCHED);
+	assert_int_not_equal(fake.info.kept_entry, 0);
+	ev = fake_event(RF_EVENT_WATCH);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.seal.how, RF_SEAL_NOW);
+	assert_int_equal(fake_count("outcome", "sealed before the first user instruction"), 2);
+	assert_int_equal(
+		fake_count("outcome", "sealed after a reset, as a kernel that was booted anew"), 2);
+}
+
 /* What is kept cannot be sealed again: such a kernel is not let on without. */
 static void not_sealed_again(void **state)
 {
@@ -390,6 +413,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, fake_setup, fake_teardown)
 		T(stale_watch),
+		T(recorded_as_after_a_reset),
 		T(stale_seal),
 		T(stale_kept_seal),
 		T(overtaken),

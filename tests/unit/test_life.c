@@ -482,9 +482,11 @@ static void kept_by_the_announced_entry(void **state)
 	assert_int_equal(seal_of_message(&m), -EPERM);
 	m = seal_of(ev.id, RF_SEAL_NOW);
 	m.regions[0].size = UINT64_MAX - RF_PAGE_SIZE + 1;
-	assert_int_equal(seal_of_message(&m), -EINVAL);
-	/* The same one, linked for elsewhere, as at another boot; or elsewhere, while this lies about. */
+	assert_int_equal(seal_of_message(&m), -EPERM);
+	/* The same one, linked for elsewhere, as at another boot; or elsewhere, while this lies
+	 * about. */
 	m = seal_of(ev.id, RF_SEAL_NOW);
+	m.image.gva += 0x200000;
 	m.regions[0].gva += 0x200000;
 	m.regions[1].gva += 0x200000;
 	assert_int_equal(seal_of_message(&m), 0);
@@ -492,7 +494,7 @@ static void kept_by_the_announced_entry(void **state)
 	ev = announce(0, ENTRY);
 	m = seal_of(ev.id, RF_SEAL_NOW);
 	m.count = 1;
-	m.regions[0].gpa = RAM_GPA + 20 * RF_PAGE_SIZE;
+	m.image.gpa = m.regions[0].gpa = RAM_GPA + 20 * RF_PAGE_SIZE;
 	assert_int_equal(seal_of_message(&m), 0);
 	reset();
 	sealed(8);
@@ -510,6 +512,63 @@ static void kept_by_the_announced_entry(void **state)
 	assert_int_equal(seal(ev.id, RF_SEAL_NOW), 0);
 }
 
+/* The kernel that is kept runs on, in its frames, with its entry and all its bytes but one;
+ * symbols (in rodata, unsealed since the reset) say that text and rodata lie in its bss. */
+static void kept_and_bounds_beside_it(void **state)
+{
+	struct rf_msg_event ev;
+	struct rf_msg_seal m;
+
+	sealed(7);
+	reset();
+	ram[TEXT_GPA - RAM_GPA + 0x500] ^= 0xff; /* the backdoor */
+	ev = announce(0, ENTRY);
+	assert_int_equal(file.board.kept_entry, ENTRY);
+	m = seal_of(ev.id, RF_SEAL_NOW);
+	for (uint32_t i = 0; i < m.count; i++) {
+		uint64_t by =
+			20 * RF_PAGE_SIZE + i * 2 * RF_PAGE_SIZE - (m.regions[i].gpa - RAM_GPA);
+
+		m.regions[i].gpa += by;
+		m.regions[i].gva += by;
+		m.regions[i].size = RF_PAGE_SIZE;
+	}
+	assert_int_equal(seal_of_message(&m), -EPERM);
+}
+
+/* The same, and only the page that was altered throughout is said to be the text. */
+static void kept_and_bounds_of_what_was_altered(void **state)
+{
+	struct rf_msg_event ev;
+	struct rf_msg_seal m;
+
+	sealed(7);
+	reset();
+	for (uint32_t i = 0; i < RF_PAGE_SIZE; i++)
+		ram[TEXT_GPA - RAM_GPA + i] ^= 0xff;
+	ev = announce(0, ENTRY);
+	m = seal_of(ev.id, RF_SEAL_NOW);
+	m.count = 1;
+	m.regions[0].size = RF_PAGE_SIZE;
+	assert_int_equal(seal_of_message(&m), -EPERM);
+}
+
+/* The same, and other addresses are said of it than it runs at. */
+static void kept_and_other_addresses(void **state)
+{
+	struct rf_msg_event ev;
+	struct rf_msg_seal m;
+
+	sealed(7);
+	reset();
+	ram[TEXT_GPA - RAM_GPA + 0x500] ^= 0xff;
+	ev = announce(0, ENTRY);
+	m = seal_of(ev.id, RF_SEAL_NOW);
+	for (uint32_t i = 0; i < m.count; i++)
+		m.regions[i].gva += 0x200000;
+	assert_int_equal(seal_of_message(&m), -EPERM);
+}
+
 #define T(f) cmocka_unit_test_setup(f, setup)
 
 int main(void)
@@ -517,6 +576,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(no_rules_yet),
 		T(the_first_rules_count),
+		T(kept_and_bounds_beside_it),
+		T(kept_and_bounds_of_what_was_altered),
+		T(kept_and_other_addresses),
 		T(boots_and_is_sealed),
 		T(not_sealed),
 		T(announced_and_in_force),
