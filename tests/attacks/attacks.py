@@ -8,7 +8,6 @@ that names each attack's target. Results go to attacks.json in the build folder.
 import argparse
 import json
 import re
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -232,23 +231,12 @@ def run_all(jobs: list[runner.Job], options: argparse.Namespace, kernels: list[s
     """Run the jobs; once more those whose guest never reached user mode, or ended on the way with nobody to end it, being
     unprotected: the emulator causes both now and then.
     """
-    results: dict[str, runner.Result] = {}
-    for _ in range(2):
-        left = [job for job in jobs if job.name not in results or "RF: init" not in results[job.name].log
-                or (job.name.endswith("control") and "RF: done" not in results[job.name].log)]
-        if not left:
-            break
-        if results:
-            print(f"attacks: NO USER MODE, or no end, in {', '.join(job.name for job in left)}; once more", flush=True)
-            for job in left:
-                # The run that went wrong is evidence: the next one would write over it.
-                kept = results[job.name].out
-                shutil.rmtree(kept.with_name(kept.name + ".first"), ignore_errors=True)
-                kept.rename(kept.with_name(kept.name + ".first"))
-                options.retried.append(job.name)
-        # One processor the second time: see runner.run_jobs().
-        for result in runner.run_jobs(left, options.host_kernel, kernels, cpus=1 if results else 2):
-            results[result.name] = result
+    def lost(result: runner.Result) -> bool:
+        return "RF: init" not in result.log or (result.name.endswith("control") and "RF: done" not in result.log)
+
+    # One processor the second time: see runner.run_jobs().
+    results, options.retried = runner.run_again(
+        jobs, lambda left, again: runner.run_jobs(left, options.host_kernel, kernels, cpus=1 if again else 2), lost, 2, "attacks")
     return results
 
 
@@ -327,7 +315,6 @@ def main() -> int:
     parser.add_argument("--results", default="attacks.json", help="their file's name in the build folder")
     parser.add_argument("--control-only", action="store_true", help="only show that the attacks work")
     options = parser.parse_args()
-    options.retried = []
     try:
         if not options.control_only:
             missing = [name for name in PROGRAMS if not (out_dir().parent / name).exists()]

@@ -314,6 +314,31 @@ def run_jobs(jobs: list[Job], host_kernel: str = "6.12", guests: Optional[list[s
     return results
 
 
+def run_again(jobs: list[Job], run: Callable[[list[Job], bool], list[Result]], lost: Callable[[Result], bool], tries: int,
+              label: str) -> tuple[dict[str, Result], list[str]]:
+    """Run the jobs; again, `tries` times in all, those whose result counts as lost. The results, and the names of what was run
+    again: said loudly, its first run is kept as <name>.first. run is also told whether it is run again.
+    """
+    results: dict[str, Result] = {}
+    retried: list[str] = []
+    for _ in range(tries):
+        left = [job for job in jobs if job.name not in results or lost(results[job.name])]
+        if not left:
+            break
+        if results:
+            print(f"{label}: NO USER MODE, or no end of an unprotected guest, in {', '.join(job.name for job in left)}; once more",
+                  flush=True)
+        for job in left:
+            if job.name in results and results[job.name].out.exists():
+                # The run that went wrong is evidence: the next one would write over it.
+                kept = results[job.name].out
+                shutil.rmtree(kept.with_name(kept.name + ".first"), ignore_errors=True)
+                kept.rename(kept.with_name(kept.name + ".first"))
+        retried += [job.name for job in left if job.name in results]
+        results |= {result.name: result for result in run(left, bool(results))}
+    return results, retried
+
+
 def shell(host_kernel: str = "6.12", cpus: int = 2, memory: int = 2048) -> int:
     """An interactive shell in the emulated host."""
     with tempfile.TemporaryDirectory(prefix="boot-", dir=out_dir()) as temporary:

@@ -118,18 +118,11 @@ def run_all(jobs: list[runner.Job], host_kernel: str, guests: list[str]) -> dict
     """Run the jobs; again, twice at most, those whose guest never came to the storm, and those unprotected that ended in it:
     the emulator ends a guest now and then, and of these nobody else can have. What a sealed guest began is never repeated.
     """
-    results: dict[str, runner.Result] = {}
-    for _ in range(3):
-        left = [job for job in jobs if job.name not in results or "RF: storm up" not in results[job.name].log
-                or (job.name.endswith("-unsealed") and "RF: storm done" not in results[job.name].log)]
-        if not left:
-            break
-        if results:
-            print(f"storm: THE GUEST ENDED before the storm, or unprotected, in {', '.join(job.name for job in left)}; once more",
-                  flush=True)
-        # One processor: on two the emulator runs stale translations of patched lines (docs/testing.md).
-        results |= {result.name: result for result in runner.run_jobs(left, host_kernel, guests, cpus=1)}
-    return results
+    def lost(result: runner.Result) -> bool:
+        return "RF: storm up" not in result.log or (result.name.endswith("-unsealed") and "RF: storm done" not in result.log)
+
+    # One processor: on two the emulator runs stale translations of patched lines (docs/testing.md).
+    return runner.run_again(jobs, lambda left, _: runner.run_jobs(left, host_kernel, guests, cpus=1), lost, 3, "storm")[0]
 
 
 class Storm:
