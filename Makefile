@@ -25,7 +25,7 @@ PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 .PHONY: all
 all: programs
 
-include patch/build.mk hv/build.mk introspection/build.mk policy/build.mk cli/build.mk
+include patch/build.mk hv/build.mk introspection/build.mk policy/build.mk monitor/build.mk cli/build.mk
 include tests/build.mk
 
 .PHONY: programs

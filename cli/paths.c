@@ -1,26 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "cli/paths.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-bool rf_name_valid(const char *name)
-{
-	size_t len = strlen(name);
-
-	if (!len || len > RF_NAME_MAX || name[0] == '.' || name[0] == '-')
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!isascii(name[i]) ||
-		    !(isalnum((unsigned char)name[i]) || strchr("_-.", name[i])))
-			return false;
-	return true;
-}
 
 int rf_patches_path(const char *audit, char out[PATH_MAX])
 {

@@ -4,14 +4,8 @@
 #define RF_CLI_PATHS_H
 
 #include <limits.h>
-#include <stdbool.h>
-#include <stddef.h>
 
-#define RF_NAME_MAX 64
-
-/* A VM's name: letters, digits, '_', '-' and '.', not starting with '.' or '-', at most RF_NAME_MAX
- * bytes. */
-bool rf_name_valid(const char *name);
+#include "policy/name.h"
 
 /*
  * Folder that holds one folder per running VM: /run/ringfence for root, $XDG_RUNTIME_DIR/ringfence

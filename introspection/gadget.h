@@ -14,7 +14,7 @@
  *
  * To add an instruction: its kind here, its name and its opcode in gadget_decode.c, its opcode's
  * second byte in gadget.c worth_decoding(), its bytes in tests/unit/test_gadget.c, what covers it
- * in cli/monitor/cover.c, objdump's name for it in tests/lab/oracle.py.
+ * in monitor/cover.c, objdump's name for it in tests/lab/oracle.py.
  */
 #ifndef RF_INTROSPECTION_GADGET_H
 #define RF_INTROSPECTION_GADGET_H

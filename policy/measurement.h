@@ -5,7 +5,7 @@
  * stream of the VMM's has a place for it.
  *
  * The bytes are measured in a form that the kernel's own patching does not change; the monitor says
- * which (cli/monitor/measure.c). Whoever changes that form changes RF_MEASUREMENT_VERSION.
+ * which (monitor/measure.c). Whoever changes that form changes RF_MEASUREMENT_VERSION.
  */
 #ifndef RF_POLICY_MEASUREMENT_H
 #define RF_POLICY_MEASUREMENT_H

@@ -361,7 +361,7 @@ try audit-one-huge-line 0 '' "$rf" audit tail "$work/zeros"
 
 # Each kind of record that the monitor writes has a row in the manual, and each row a kind.
 name=kinds-in-the-manual; : >"$err"
-cat "$here"/../../cli/monitor/*.c | tr -s '\n\t ' ' ' | grep -oE '(kind = |rf_note\( ?g, )"[a-z-]+"|rf_look_at\(g, ev,[^;]*;' |
+cat "$here"/../../monitor/*.c | tr -s '\n\t ' ' ' | grep -oE '(kind = |rf_note\( ?g, )"[a-z-]+"|rf_look_at\(g, ev,[^;]*;' |
 	grep -oE '"[a-z-]+"' | tr -d '"' | sort -u >"$work/kinds"
 sed -n '/^\[\[ \*kind\*/,/^# DOCTOR/s/^|  \([a-z-]*\).*/\1/p' "$here/../../docs/ringfence.1.scd" | sort -u >"$work/rows"
 diff "$work/kinds" "$work/rows" >"$out" && [ "$(wc -l <"$work/kinds")" -ge 18 ] && ok || bad "kinds and rows differ"

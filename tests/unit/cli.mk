@@ -1,5 +1,5 @@
 UNIT_TESTS += test_cli
-test_cli_SRCS = tests/unit/test_cli.c cli/audit_log.c cli/options.c cli/paths.c cli/program.c
+test_cli_SRCS = tests/unit/test_cli.c cli/audit_log.c cli/options.c cli/paths.c cli/program.c policy/name.c
 
 # The ringfence command against bad input: needs no guest, but /dev/kvm for the cases that start something.
 .PHONY: cli-test

@@ -2,7 +2,7 @@
 /*
  * What surrounds the monitor's own code in its tests: a fence that behaves as hv/seal.c and
  * hv/enforce.c do towards a monitor, a kernel of a few symbols, page tables that are a list, and a
- * log in a file. It stands in for all of introspection/ and for cli/monitor/main.c; policy/ is the
+ * log in a file. It stands in for all of introspection/ and for monitor/main.c; policy/ is the
  * real one.
  */
 #ifndef RF_TESTS_FAKE_MONITOR_H
@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 #include "introspection/task.h"
 
 /* The image. Neither text nor rodata ends on a page; text is more than two blocks of a sweep. */

@@ -3,4 +3,4 @@ GADGET_SRCS = introspection/gadget.c introspection/gadget_decode.c introspection
 test_gadget_SRCS = tests/unit/test_gadget.c tests/unit/fake_guest.c $(GADGET_SRCS)
 DESCRIPTOR_SRCS = introspection/descriptor.c introspection/descriptor_expect.c
 test_descriptor_SRCS = tests/unit/test_descriptor.c tests/unit/fake_guest.c $(DESCRIPTOR_SRCS)
-test_gadgets_SRCS = tests/unit/test_gadgets.c tests/unit/fake_guest.c cli/monitor/gadgets.c cli/monitor/cover.c $(GADGET_SRCS)
+test_gadgets_SRCS = tests/unit/test_gadgets.c tests/unit/fake_guest.c monitor/gadgets.c monitor/cover.c $(GADGET_SRCS)

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "cli/monitor/cover.h"
-#include "cli/monitor/monitor.h"
+#include "monitor/cover.h"
+#include "monitor/monitor.h"
 #include "tests/unit/fake_guest.h"
 
 #define TEXT UINT64_C(0xffffffff81000000)

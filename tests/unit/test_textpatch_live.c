@@ -657,7 +657,7 @@ static void no_types(void **state)
 
 /*
  * One symbol is enough: whoever says where ftrace_call is says what may call module code. So
- * symbols are read out of sealed memory (cli/monitor/guest.c take_over()), and tables are made of
+ * symbols are read out of sealed memory (monitor/guest.c take_over()), and tables are made of
  * those.
  */
 static void forged_symbol(void **state)

@@ -2,7 +2,7 @@
 /* What is sealed of a kernel, by its own symbols. */
 #include <errno.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 #include "introspection/diag.h"
 
 /*

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 #include "patch/kinds.h"
 
 #define CLIENT_NS UINT64_C(1000000000) /* for a request to come in */

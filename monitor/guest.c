@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 
 void rf_guest_forget(struct rf_guest *g)
 {

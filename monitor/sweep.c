@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 
 #define BLOCK (64u << 10)
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "cli/monitor/cover.h"
+#include "monitor/cover.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 #include "patch/kinds.h"
 
 #define BLOCK 512 /* trail entries at once */

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 #include "introspection/task.h"
 
 const char *rf_region_text(uint32_t kind)

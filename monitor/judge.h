@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One event under judgement: between judge.c and judge_stores.c. */
-#ifndef RF_CLI_MONITOR_JUDGE_H
-#define RF_CLI_MONITOR_JUDGE_H
+#ifndef RF_MONITOR_JUDGE_H
+#define RF_MONITOR_JUDGE_H
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 
 struct rf_look {
 	struct rf_paging paging;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 
 #define FINDINGS 16 /* of one table, that are told */
 #define SECOND_NS UINT64_C(1000000000)

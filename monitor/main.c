@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 
 extern int rf_statm_fd;
 

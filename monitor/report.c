@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 
 uint64_t rf_now_ns(void)
 {

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 
 /*
  * Reads, as introspection/budget.h counts them: some five for each word that is looked up through

@@ -9,7 +9,6 @@
 
 #include <jansson.h>
 
-#include "cli/paths.h"
 #include "hv/backend.h"
 #include "introspection/budget.h"
 #include "introspection/descriptor.h"
@@ -18,6 +17,7 @@
 #include "introspection/textpatch.h"
 #include "policy/audit.h"
 #include "policy/measurement.h"
+#include "policy/name.h"
 #include "policy/patchlog.h"
 #include "policy/policy.h"
 

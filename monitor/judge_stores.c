@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/monitor/judge.h"
+#include "monitor/judge.h"
 
 /* xsave and its kin have no fixed size: SDM vol. 1 13.4, with all of today's components 11 KiB. */
 #define STATE_MAX (16u << 10)

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 
 #define CR0_ET UINT64_C(0x10)
 #define CR4_PGE UINT64_C(0x80)

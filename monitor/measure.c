@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 
 #define BLOCK (1u << 20)
 #define PIECE (128u << 10) /* hashed in less than a millisecond */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/monitor/judge.h"
+#include "monitor/judge.h"
 #include "introspection/task.h"
 
 /* Page-fault error code, SDM vol. 3A 4.7. */

@@ -5,13 +5,13 @@
  *
  * The ones meant by the compiler alone are replaced: what is hidden inside of other instructions
  * cannot be. A probe on exactly such an instruction is refused, as its copy elsewhere would be the
- * trap's, not the instruction's (cli/monitor/judge.c).
+ * trap's, not the instruction's (monitor/judge.c).
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 #include "introspection/entry.h"
 #include "introspection/gadget.h"
 

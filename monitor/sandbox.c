@@ -9,7 +9,7 @@
 #include <seccomp.h>
 #include <sys/prctl.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 
 /* sysinfo: qsort() asks how much memory there is. */
 static const int allowed[] = {

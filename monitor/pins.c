@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/monitor/monitor.h"
+#include "monitor/monitor.h"
 
 #define ALL UINT64_MAX
 #define MSR_LSTAR UINT32_C(0xc0000082)

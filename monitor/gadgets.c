@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/monitor/cover.h"
-#include "cli/monitor/monitor.h"
+#include "monitor/cover.h"
+#include "monitor/monitor.h"
 #include "introspection/gadget.h"
 
 #define PIECE (UINT64_C(32) << 10)
