@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The KVM backend, monitor side: the fence at the other end of a socket, its board, and guest
- * memory by process_vm_readv. The VMM is trusted less than it seems: whatever it says is bounded
- * before it is used.
+ * memory through the descriptor of the VMM's memory that the fence hands over. The VMM is trusted
+ * less than it seems: whatever it says is bounded before it is used.
  */
 #include "hv/backend.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define BOARD_TRIES 1000
@@ -27,7 +28,7 @@
 struct kvm_backend {
 	struct rf_backend base;
 	int sock;
-	pid_t pid;
+	int memory; /* its /proc/PID/mem, for reading */
 	struct rf_msg_hello hello;
 	const volatile struct rf_board *board;
 	const struct rf_trail *trail; /* behind it in the same mapping */
@@ -112,10 +113,7 @@ static int kvm_info(struct rf_backend *b, struct rf_backend_info *out)
 
 static int read_vmm(struct kvm_backend *k, uint64_t hva, void *buf, size_t len)
 {
-	struct iovec local = { buf, len }, remote = { (void *)(uintptr_t)hva, len };
-	ssize_t n = process_vm_readv(k->pid, &local, 1, &remote, 1, 0);
-
-	return n == (ssize_t)len ? 0 : -EFAULT;
+	return pread(k->memory, buf, len, (off_t)hva) == (ssize_t)len ? 0 : -EFAULT;
 }
 
 static int read_runs(struct kvm_backend *k, uint64_t gpa, uint8_t *buf, size_t len, bool decoy)
@@ -165,7 +163,7 @@ static int kvm_read_decoy(struct rf_backend *b, rf_gpa gpa, void *buf, size_t le
 
 static int send_msg(struct kvm_backend *k, const void *msg, size_t size)
 {
-	return rf_msg_send(k->sock, msg, size, -1) ? -ECONNRESET : 0;
+	return rf_msg_send(k->sock, msg, size, NULL, 0) ? -ECONNRESET : 0;
 }
 
 /* A checked packet that is no answer to a command, its lengths bounded. */
@@ -195,7 +193,7 @@ static int kvm_next(struct rf_backend *b, union rf_backend_message *out)
 		memmove(k->queue, k->queue + 1, --k->queued * sizeof(k->queue[0]));
 		return 0;
 	}
-	err = rf_msg_receive(k->sock, 0, packet, sizeof(packet), NULL);
+	err = rf_msg_receive(k->sock, 0, packet, sizeof(packet), NULL, 0);
 	return err ? err : take(packet, out);
 }
 
@@ -209,7 +207,7 @@ static int command(struct kvm_backend *k, struct rf_msg *m, uint64_t *ns)
 		return -ECONNRESET;
 	for (;;) {
 		struct rf_msg h;
-		int err = rf_msg_receive(k->sock, 30000, packet, sizeof(packet), NULL);
+		int err = rf_msg_receive(k->sock, 30000, packet, sizeof(packet), NULL, 0);
 
 		if (err)
 			return err == -EAGAIN ? -ETIMEDOUT : err;
@@ -369,6 +367,7 @@ static void kvm_destroy(struct rf_backend *b)
 		return;
 	munmap((void *)(uintptr_t)k->board, sizeof(struct rf_board_file));
 	munmap(k->table, sizeof(*k->table));
+	close(k->memory);
 	close(k->sock);
 	free(k->queue);
 	free(k);
@@ -424,6 +423,19 @@ static int map_board(struct kvm_backend *k, int fd)
 	return 0;
 }
 
+/*
+ * The VMM's memory: reading it takes no right and no process id. The file is that address space's
+ * for as long as it is open, and there is nothing to read once the process is gone. Of procfs,
+ * because a pipe or a file of somebody's own file system might never answer.
+ */
+static bool is_memory(int fd)
+{
+	struct statfs fs;
+
+	return fd >= 0 && !fstatfs(fd, &fs) && fs.f_type == PROC_SUPER_MAGIC &&
+	       (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
+}
+
 /* The table for the fence: its size is fixed before anybody maps it. The descriptor or -errno. */
 static int make_table(struct kvm_backend *k)
 {
@@ -452,7 +464,7 @@ static int welcome_fence(struct kvm_backend *k, struct rf_msg_welcome *welcome)
 
 	if (fd < 0)
 		return fd;
-	err = rf_msg_send(k->sock, welcome, sizeof(*welcome), fd);
+	err = rf_msg_send(k->sock, welcome, sizeof(*welcome), &fd, 1);
 	close(fd);
 	if (err)
 		munmap(k->table, sizeof(*k->table));
@@ -467,7 +479,7 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 	struct kvm_backend *k = calloc(1, sizeof(*k));
 	struct ucred peer;
 	socklen_t peer_size = sizeof(peer);
-	int board = -1, err;
+	int fds[RF_MSG_FDS] = { -1, -1 }, err;
 
 	if (k)
 		k->queue = calloc(QUEUE, sizeof(*k->queue));
@@ -477,7 +489,7 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 		return -ENOMEM;
 	}
 	k->sock = sock;
-	err = rf_msg_receive(sock, HELLO_MS, packet, sizeof(packet), &board);
+	err = rf_msg_receive(sock, HELLO_MS, packet, sizeof(packet), fds, RF_MSG_FDS);
 	*why = err == -EPROTONOSUPPORT
 		       ? "the fence is of another revision than this monitor: install both "
 			 "from one release"
@@ -489,7 +501,7 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 	if (err)
 		goto fail;
 	memcpy(&k->hello, packet, sizeof(k->hello));
-	if (k->hello.h.type != RF_MSG_HELLO || board < 0) {
+	if (k->hello.h.type != RF_MSG_HELLO || fds[0] < 0) {
 		err = -EBADMSG;
 		goto fail;
 	}
@@ -498,10 +510,15 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 		err = -EPERM;
 		goto fail;
 	}
-	k->pid = peer.pid;
 	k->hello.vmm_pid = (uint32_t)peer.pid;
 	k->hello.vmm[sizeof(k->hello.vmm) - 1] = '\0';
-	err = map_board(k, board);
+	k->memory = fds[1];
+	if (!is_memory(k->memory)) {
+		*why = "the fence handed over nothing that the VMM's memory can be read from";
+		err = -EBADMSG;
+		goto fail;
+	}
+	err = map_board(k, fds[0]);
 	if (err) {
 		*why = "the fence's board is not what it should be";
 		goto fail;
@@ -512,14 +529,15 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 		*why = "the VMM went away, or no memory for the patch table";
 		goto fail;
 	}
-	close(board);
+	close(fds[0]);
 	k->base.ops = &kvm_ops;
 	*out = &k->base;
 	return 0;
 
 fail:
-	if (board >= 0)
-		close(board);
+	for (int i = 0; i < RF_MSG_FDS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 	free(k->queue);
 	free(k);
 	return err;

@@ -18,7 +18,7 @@
 /* One run of guest RAM as the guest sees it: sealed runs point at the fence's copy. */
 struct rf_board_run {
 	uint64_t gpa, size; /* bytes */
-	uint64_t hva;	    /* in the VMM process: read with process_vm_readv */
+	uint64_t hva;	    /* in the VMM process: read through what came with HELLO */
 	uint64_t decoy;	    /* sealed runs: the VMM's own page, where device DMA lands; else 0 */
 };
 

@@ -12,14 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef PR_SET_PTRACER
-#define PR_SET_PTRACER 0x59616d61
-#endif
-
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 static int sock = -1; /* guarded by lock; -1: no monitor */
 static int board_fd = -1;
+static int memory_fd = -1; /* opened once: later the VMM may have another uid, or no /proc */
 static const struct rf_channel_handlers *handlers;
 
 /* Whoever comes up takes its time, or never answers; the fence's own clock goes on meanwhile. */
@@ -29,7 +26,7 @@ static int await_welcome(int fd, uint8_t *packet, size_t size, int *table_fd)
 	int err = -EAGAIN;
 
 	for (int ms = 0; ms < 10000 && err == -EAGAIN; ms += step) {
-		err = rf_msg_receive(fd, step, packet, size, table_fd);
+		err = rf_msg_receive(fd, step, packet, size, table_fd, 1);
 		handlers->tick();
 	}
 	return err;
@@ -40,6 +37,7 @@ static int connect_monitor(const char **why)
 	uint8_t packet[RF_MSG_MAX + 1];
 	struct rf_msg_hello hello = { .vmm_pid = (uint32_t)getpid() };
 	struct rf_msg_welcome welcome;
+	const int fds[] = { board_fd, memory_fd };
 	int fd, table_fd = -1, err;
 
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -53,7 +51,7 @@ static int connect_monitor(const char **why)
 	handlers->hello(&hello);
 	rf_msg_init(&hello.h, RF_MSG_HELLO, 0);
 	prctl(PR_GET_NAME, hello.vmm);
-	if (rf_msg_send(fd, &hello, sizeof(hello), board_fd))
+	if (rf_msg_send(fd, &hello, sizeof(hello), fds, 2))
 		goto fail_errno;
 	*why = "the monitor did not answer within 10 seconds";
 	err = await_welcome(fd, packet, sizeof(packet), &table_fd);
@@ -77,9 +75,6 @@ static int connect_monitor(const char **why)
 		goto fail;
 	if (table_fd >= 0)
 		close(table_fd);
-	/* Under Yama only a declared tracer may read our memory; without Yama this fails and is not
-	 * needed. */
-	prctl(PR_SET_PTRACER, (unsigned long)welcome.monitor_pid, 0, 0, 0);
 	/* A monitor that does not read keeps no thread of the VMM's waiting in a send. */
 	if (fcntl(fd, F_SETFL, O_NONBLOCK)) {
 		close(fd);
@@ -110,7 +105,7 @@ int rf_channel_send(const void *msg, size_t size)
 	int err;
 
 	pthread_mutex_lock(&lock);
-	err = sock >= 0 ? rf_msg_send(sock, msg, size, -1) : -ENOTCONN;
+	err = sock >= 0 ? rf_msg_send(sock, msg, size, NULL, 0) : -ENOTCONN;
 	pthread_mutex_unlock(&lock);
 	return err;
 }
@@ -121,8 +116,8 @@ static void serve(int fd)
 	uint8_t packet[RF_MSG_MAX + 1];
 
 	for (;;) {
-		int err =
-			rf_msg_receive(fd, (int)handlers->tick_ms(), packet, sizeof(packet), NULL);
+		int err = rf_msg_receive(fd, (int)handlers->tick_ms(), packet, sizeof(packet), NULL,
+					 0);
 
 		handlers->tick();
 		if (err == -EAGAIN)
@@ -168,6 +163,16 @@ int rf_channel_start(const char *path, int board, const struct rf_channel_handle
 	strcpy(address.sun_path, path);
 	board_fd = board;
 	handlers = h;
+	/*
+	 * A process may read its own memory whatever Yama, its uid and its capabilities say, and
+	 * whom it gives the descriptor to may too (Linux fs/proc/base.c mem_open(): the check
+	 * is made there alone, and the file is the address space's, not the process id's).
+	 */
+	if (memory_fd < 0)
+		memory_fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	*why = "/proc/self/mem cannot be opened: mount /proc where the VMM runs";
+	if (memory_fd < 0)
+		return -errno;
 	fd = connect_monitor(why);
 	if (fd < 0)
 		return fd;

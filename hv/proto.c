@@ -55,63 +55,65 @@ void rf_msg_init(struct rf_msg *h, uint16_t type, uint32_t seq)
 	};
 }
 
-int rf_msg_send(int fd, const void *msg, size_t size, int pass_fd)
+int rf_msg_send(int fd, const void *msg, size_t size, const int *fds, size_t n)
 {
 	struct iovec iov = { (void *)(uintptr_t)msg, size };
 	union {
 		struct cmsghdr h;
-		char room[CMSG_SPACE(sizeof(int))];
+		char room[CMSG_SPACE(RF_MSG_FDS * sizeof(int))];
 	} control = { 0 };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (pass_fd >= 0) {
+	if (n) {
 		struct cmsghdr *c;
 
 		m.msg_control = control.room;
-		m.msg_controllen = sizeof(control.room);
+		m.msg_controllen = CMSG_SPACE(n * sizeof(int));
 		c = CMSG_FIRSTHDR(&m);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &pass_fd, sizeof(int));
+		c->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
 	}
 	return sendmsg(fd, &m, MSG_NOSIGNAL) == (ssize_t)size ? 0 : -errno;
 }
 
-int rf_msg_receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *fd)
+int rf_msg_receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *fds, size_t n)
 {
 	struct pollfd p = { .fd = sock, .events = POLLIN };
 	struct iovec iov = { packet, room };
 	union {
 		struct cmsghdr h;
-		char room[CMSG_SPACE(sizeof(int))];
+		char room[CMSG_SPACE(RF_MSG_FDS * sizeof(int))];
 	} control;
-	/* Room for one descriptor to the byte: CMSG_SPACE() would let a second one in, unseen. */
+	/* Room to the byte: what does not fit is closed by the kernel, and none is unseen. */
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,
 			    .msg_control = control.room,
-			    .msg_controllen = CMSG_LEN(sizeof(int)) };
+			    .msg_controllen = CMSG_LEN(RF_MSG_FDS * sizeof(int)) };
 	struct cmsghdr *c;
-	ssize_t n;
+	ssize_t len;
 	int r = poll(&p, 1, timeout_ms);
 
 	if (r == 0 || (r < 0 && errno == EINTR))
 		return -EAGAIN;
-	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	len = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return -EAGAIN;
-	if (n <= 0)
+	if (len <= 0)
 		return -ECONNRESET;
 	c = CMSG_FIRSTHDR(&m);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int))) {
-		int got;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+		int got[RF_MSG_FDS];
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
-		memcpy(&got, CMSG_DATA(c), sizeof(got));
-		if (fd && *fd < 0)
-			*fd = got;
-		else
-			close(got);
+		memcpy(got, CMSG_DATA(c), count * sizeof(int));
+		for (size_t i = 0; i < count; i++) {
+			if (i < n)
+				fds[i] = got[i];
+			else
+				close(got[i]);
+		}
 	}
-	return rf_msg_check(packet, (size_t)n);
+	return rf_msg_check(packet, (size_t)len);
 }

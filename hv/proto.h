@@ -8,7 +8,8 @@
  * says is refused and the connection closed. Both sides treat the other's words as hostile input:
  * copied once, every count bounded here.
  *
- *   fence   -> HELLO (+ the board's fd)          monitor -> WELCOME (+ the patch table's fd)
+ *   fence   -> HELLO (+ the board's fd, and its /proc/self/mem to read the VMM's memory)
+ *                                                monitor -> WELCOME (+ the patch table's fd)
  *   fence   -> EVENT                             monitor -> commands, then VERDICT for that event
  *   fence   -> DONE for each command             fence   -> OUTCOME once a verdict other than ALLOW
  * is enforced, or any could not be
@@ -20,7 +21,7 @@
 #include <stdint.h>
 
 #define RF_PROTO_MAGIC UINT32_C(0x434e4652) /* "RFNC" */
-#define RF_PROTO_REVISION 5
+#define RF_PROTO_REVISION 6
 #define RF_MSG_MAX 2048 /* bytes, no message is larger */
 
 enum rf_msg_type {
@@ -79,7 +80,7 @@ struct rf_rules {
 
 struct rf_msg_welcome {
 	struct rf_msg h;
-	uint32_t monitor_pid; /* gets leave to read the VMM's memory */
+	uint32_t monitor_pid;
 	uint32_t pad;
 	struct rf_rules rules;
 };
@@ -447,13 +448,15 @@ int rf_msg_check(const void *packet, size_t len);
 /* Fills the header. */
 void rf_msg_init(struct rf_msg *h, uint16_t type, uint32_t seq);
 
-/* One packet; pass_fd (-1 none) goes with it. 0 or -errno. */
-int rf_msg_send(int fd, const void *msg, size_t size, int pass_fd);
+#define RF_MSG_FDS 2 /* descriptors that can go with a packet */
+
+/* One packet; n descriptors go with it, RF_MSG_FDS at most. 0 or -errno. */
+int rf_msg_send(int fd, const void *msg, size_t size, const int *fds, size_t n);
 /*
- * One packet of exactly one message. *fd (may be NULL) must be -1 and takes a descriptor that comes
+ * One packet of exactly one message. fds: n of them, all -1, take the first descriptors that come
  * with it; any other is closed. 0, -EAGAIN (nothing within timeout_ms, -1 for ever), -ECONNRESET,
  * or rf_msg_check()'s.
  */
-int rf_msg_receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *fd);
+int rf_msg_receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *fds, size_t n);
 
 #endif

@@ -21,14 +21,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct rf_board *board;
 static struct rf_heals *heals;
-static int board_fd = -1;
+static int board_fd = -1, memory_fd = -1;
 
 static void board_once(void)
 {
 	if (board)
 		return;
 	board_fd = memfd_create("board", MFD_ALLOW_SEALING);
-	if (board_fd < 0 || ftruncate(board_fd, sizeof(struct rf_board_file)) ||
+	memory_fd = open("/proc/self/mem", O_RDONLY);
+	if (board_fd < 0 || memory_fd < 0 || ftruncate(board_fd, sizeof(struct rf_board_file)) ||
 	    fcntl(board_fd, F_ADD_SEALS, F_SEAL_SHRINK))
 		abort();
 	board = mmap(NULL, sizeof(struct rf_board_file), PROT_READ | PROT_WRITE, MAP_SHARED, board_fd, 0);
@@ -44,9 +45,10 @@ static void board_once(void)
 static void say(int sock, const uint8_t *packet, size_t size, int fd)
 {
 	struct iovec iov = { (void *)(uintptr_t)packet, size };
+	const int fds[] = { fd, memory_fd };
 	union {
 		struct cmsghdr h;
-		char room[CMSG_SPACE(sizeof(int))];
+		char room[CMSG_SPACE(2 * sizeof(int))];
 	} control = { .room = { 0 } };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 
@@ -55,8 +57,8 @@ static void say(int sock, const uint8_t *packet, size_t size, int fd)
 		m.msg_controllen = sizeof(control.room);
 		control.h.cmsg_level = SOL_SOCKET;
 		control.h.cmsg_type = SCM_RIGHTS;
-		control.h.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.h), &fd, sizeof(fd));
+		control.h.cmsg_len = CMSG_LEN(sizeof(fds));
+		memcpy(CMSG_DATA(&control.h), fds, sizeof(fds));
 	}
 	if (sendmsg(sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return; /* full: the rest of the input is lost */

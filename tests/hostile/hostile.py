@@ -221,7 +221,8 @@ def comes_back_foreign(lab: Lab) -> None:
 def foreign_fences(lab: Lab) -> None:
     """Each is refused, the monitor stays, and a real VM comes under protection afterwards."""
     monitor = Monitor(lab)
-    good = peers.board()
+    good, memory = peers.board(), os.open("/proc/self/mem", os.O_RDONLY)
+    pipe = os.pipe()[0]
     wrong: dict[str, tuple[bytes, list[int]]] = {
         "of another revision": (peers.hello(1), [good]),
         "foreign bytes": (b"GET / HTTP/1.1\r\n\r\n", []),
@@ -230,11 +231,13 @@ def foreign_fences(lab: Lab) -> None:
         "of another type": (peers.welcome(), [good]),
         "too long": (peers.hello() + b"\0" * 4000, [good]),
         "without a board": (peers.hello(), []),
-        "a board that can shrink": (peers.hello(), [peers.board(sealed=False)]),
-        "a board of another size": (peers.hello(size=4096), [peers.board(4096)]),
-        "a board smaller than it says": (peers.hello(), [peers.board(64)]),
-        "a foreign board": (peers.hello(), [peers.board(magic=0)]),
-        "no board but a file": (peers.hello(), [os.open("/dev/null", os.O_RDONLY)]),
+        "a board that can shrink": (peers.hello(), [peers.board(sealed=False), memory]),
+        "a board of another size": (peers.hello(size=4096), [peers.board(4096), memory]),
+        "a board smaller than it says": (peers.hello(), [peers.board(64), memory]),
+        "a foreign board": (peers.hello(), [peers.board(magic=0), memory]),
+        "without memory": (peers.hello(), [good]),
+        "memory that never answers": (peers.hello(), [good, pipe]),
+        "no board but a file": (peers.hello(), [os.open("/dev/null", os.O_RDONLY), memory]),
     }
     for what, (packet, fds) in wrong.items():
         s = peers.dial(monitor.fence, packet, fds)
@@ -256,7 +259,7 @@ def foreign_fences(lab: Lab) -> None:
 def true_fence(lab: Lab) -> None:
     """The control of the above: said right, it is welcomed."""
     monitor = Monitor(lab)
-    with peers.dial(monitor.fence, peers.hello(), [peers.board()]) as s:
+    with peers.dial(monitor.fence, peers.hello(), [peers.board(), os.open("/proc/self/mem", os.O_RDONLY)]) as s:
         check(len(s.recv(4096)) == peers.SIZES[peers.WELCOME], "a fence is not welcomed")
     check(monitor.process.ended() == 0, f"the monitor: {monitor.process.complained()}")
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/kvm/monitor.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -35,20 +36,25 @@ static void take_hello(int fd)
 	struct iovec iov = { &hello, sizeof(hello) };
 	union {
 		struct cmsghdr h;
-		char room[CMSG_SPACE(sizeof(int))];
+		char room[CMSG_SPACE(RF_MSG_FDS * sizeof(int))];
 	} control;
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,
 			    .msg_control = control.room,
 			    .msg_controllen = sizeof(control.room) };
-	int board_fd;
+	int fds[2], board_fd;
 	void *map;
 
 	CHECK_EQ(recvmsg(fd, &m, 0), sizeof(hello));
 	CHECK_EQ(rf_msg_check(&hello, sizeof(hello)), 0);
 	CHECK_EQ(hello.h.type, RF_MSG_HELLO);
 	CHECK(CMSG_FIRSTHDR(&m) && CMSG_FIRSTHDR(&m)->cmsg_type == SCM_RIGHTS);
-	memcpy(&board_fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(board_fd));
+	CHECK_EQ(CMSG_FIRSTHDR(&m)->cmsg_len, CMSG_LEN(sizeof(fds)));
+	memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fds));
+	board_fd = fds[0];
+	/* Its memory can be read, and no more. */
+	CHECK_EQ(fcntl(fds[1], F_GETFL) & O_ACCMODE, O_RDONLY);
+	close(fds[1]);
 	CHECK_EQ(hello.board_size, sizeof(struct rf_board_file));
 	/* The monitor gets no writable mapping, whatever it asks for. */
 	CHECK(mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, board_fd, 0) ==

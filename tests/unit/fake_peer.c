@@ -82,19 +82,23 @@ int peer_hears_nothing(int ms)
 
 void peer_accept(struct rf_msg_hello *hello, int *board)
 {
-	uint8_t packet[RF_MSG_MAX + 1];
-	int fd = -1;
+	uint8_t packet[RF_MSG_MAX + 1], first;
+	int fds[RF_MSG_FDS] = { -1, -1 };
 
 	assert_true(peer_is_asked(5000));
 	peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(peer >= 0);
-	assert_int_equal(rf_msg_receive(peer, 5000, packet, sizeof(packet), &fd), 0);
+	assert_int_equal(rf_msg_receive(peer, 5000, packet, sizeof(packet), fds, RF_MSG_FDS), 0);
 	memcpy(hello, packet, sizeof(*hello));
 	assert_int_equal(hello->h.type, RF_MSG_HELLO);
+	/* Its own memory, which reads at an address of ours: we are the fence's process. */
+	assert_int_equal(pread(fds[1], &first, 1, (off_t)(uintptr_t)&peer), 1);
+	assert_int_equal(first, *(uint8_t *)&peer);
+	close(fds[1]);
 	if (board)
-		*board = fd;
-	else if (fd >= 0)
-		close(fd);
+		*board = fds[0];
+	else if (fds[0] >= 0)
+		close(fds[0]);
 }
 
 void peer_welcome(const struct rf_rules *rules, int table)
@@ -106,7 +110,7 @@ void peer_welcome(const struct rf_rules *rules, int table)
 	if (rules)
 		w.rules = *rules;
 	rf_msg_init(&w.h, RF_MSG_WELCOME, 0);
-	assert_int_equal(rf_msg_send(peer, &w, sizeof(w), table), 0);
+	assert_int_equal(rf_msg_send(peer, &w, sizeof(w), &table, table >= 0), 0);
 }
 
 void peer_tell(const void *msg, size_t size)

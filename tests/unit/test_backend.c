@@ -71,6 +71,15 @@ static struct rf_msg_hello hello(void)
 	return h;
 }
 
+/* With a board, and the memory of this process. */
+static void say_hello(const struct rf_msg_hello *h, int board_fd)
+{
+	const int fds[] = { board_fd, open("/proc/self/mem", O_RDONLY) };
+
+	send_fds(h, sizeof(*h), fds, 2);
+	close(fds[1]);
+}
+
 static void connected(void)
 {
 	int pair[2];
@@ -96,7 +105,7 @@ static void attached(void)
 	int fd = make_board(sizeof(struct rf_board_file), F_SEAL_SHRINK);
 
 	connected();
-	send_fds(&h, sizeof(h), &fd, 1);
+	say_hello(&h, fd);
 	close(fd);
 	assert_int_equal(rf_backend_kvm_attach(monitor, &rules, &hv, &why), 0);
 	assert_int_equal(recv(vmm, &w, sizeof(w), 0), sizeof(w));
@@ -171,7 +180,7 @@ static void refused_board(int fd)
 	struct rf_msg_hello h = hello();
 
 	connected();
-	send_fds(&h, sizeof(h), &fd, 1);
+	say_hello(&h, fd);
 	close(fd);
 	if (board)
 		munmap(board, sizeof(struct rf_board_file));
@@ -207,10 +216,39 @@ static void boards(void **state)
 	connected();
 	h.board_size--;
 	fd = make_board(sizeof(struct rf_board_file), F_SEAL_SHRINK);
-	send_fds(&h, sizeof(h), &fd, 1);
+	say_hello(&h, fd);
 	close(fd);
 	munmap(board, sizeof(struct rf_board_file));
 	refused(-EBADMSG);
+	assert_int_equal(open_fds(), fds);
+}
+
+static void refused_memory(int fd, int n)
+{
+	const int fds[] = { make_board(sizeof(struct rf_board_file), F_SEAL_SHRINK), fd };
+	struct rf_msg_hello h = hello();
+
+	connected();
+	send_fds(&h, sizeof(h), fds, n);
+	refused(-EBADMSG);
+	assert_non_null(strstr(why, "memory"));
+	close(fds[0]);
+	close(fd);
+	munmap(board, sizeof(struct rf_board_file));
+	board = NULL;
+}
+
+/* What could keep a reader waiting, or be written through, is not taken. */
+static void memories(void **state)
+{
+	int fds = open_fds(), ends[2];
+
+	refused_memory(-1, 1);
+	assert_int_equal(pipe(ends), 0);
+	refused_memory(ends[0], 2);
+	close(ends[1]);
+	refused_memory(memfd_create("memory", 0), 2);
+	refused_memory(open("/proc/self/mem", O_RDWR), 2);
 	assert_int_equal(open_fds(), fds);
 }
 
@@ -227,7 +265,7 @@ static void the_fences_own_board(void **state)
 	assert_ptr_equal(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
 	assert_int_equal(ftruncate(fd, 0), -1);
 	connected();
-	send_fds(&h, sizeof(h), &fd, 1);
+	say_hello(&h, fd);
 	assert_int_equal(rf_backend_kvm_attach(monitor, &rules, &hv, &why), 0);
 	board = rf_board;
 	close(fd);
@@ -568,6 +606,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(foreign_peers),	cmocka_unit_test(boards),
+		cmocka_unit_test(memories),
 		cmocka_unit_test(smuggled_descriptors), cmocka_unit_test(events),
 		cmocka_unit_test(commands),		cmocka_unit_test(memory),
 		cmocka_unit_test(trail_is_bounded),	cmocka_unit_test(heal_is_asked_for),
