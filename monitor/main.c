@@ -13,11 +13,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "monitor/monitor.h"
+#include "monitor/sandbox.h"
+#include "policy/file.h"
+
+#ifndef SO_PEERPIDFD /* include/uapi/asm-generic/socket.h, Linux 6.5 */
+#define SO_PEERPIDFD 77
+#endif
 
 extern int rf_statm_fd;
 
@@ -27,7 +33,9 @@ extern int rf_statm_fd;
 
 struct options {
 	const char *policy, *expect;
+	int policy_fd, expect_fd; /* opened before the sandbox closes; -1: not given */
 	int fence_fd, control_fd, audit_fd, patches_fd;
+	long long uid, gid; /* what the monitor becomes, -1: it stays what it is */
 };
 
 static int number(const char *text)
@@ -36,6 +44,15 @@ static int number(const char *text)
 	long n = strtol(text, &end, 10);
 
 	return *end || n < 0 || n > 65535 ? -1 : (int)n;
+}
+
+/* UID:GID, of somebody but root. */
+static bool user(const char *text, long long *uid, long long *gid)
+{
+	int end = 0;
+
+	return sscanf(text, "%10lld:%10lld%n", uid, gid, &end) == 2 && !text[end] && *uid > 0 &&
+	       *gid > 0 && *uid < UINT32_MAX && *gid < UINT32_MAX;
 }
 
 static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
@@ -49,11 +66,19 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "notify-fd", required_argument, NULL, 'y' },
 		{ "policy", required_argument, NULL, 'p' },
 		{ "expect", required_argument, NULL, 'e' },
+		{ "user", required_argument, NULL, 'u' },
 		{ 0 },
 	};
 	int c;
 
-	*o = (struct options){ .fence_fd = -1, .control_fd = -1, .audit_fd = -1, .patches_fd = -1 };
+	*o = (struct options){ .policy_fd = -1,
+			       .expect_fd = -1,
+			       .fence_fd = -1,
+			       .control_fd = -1,
+			       .audit_fd = -1,
+			       .patches_fd = -1,
+			       .uid = -1,
+			       .gid = -1 };
 	g->notify_fd = -1;
 	snprintf(g->name, sizeof(g->name), "vm");
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -84,6 +109,10 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			break;
 		case 'e':
 			o->expect = optarg;
+			break;
+		case 'u':
+			if (!user(optarg, &o->uid, &o->gid))
+				return -EINVAL;
 			break;
 		default:
 			return -EINVAL;
@@ -134,23 +163,45 @@ static int take_messages(struct rf_guest *g, bool *more)
 	return 0;
 }
 
+/* What only root may open, and what is below a folder that only root may enter, is opened here. */
+static int open_files(struct rf_guest *g, struct options *o)
+{
+	if (o->policy)
+		o->policy_fd = rf_file_open(o->policy);
+	if (o->policy_fd < -1)
+		rf_complain(g, "the policy cannot be opened: %s", strerror(-o->policy_fd));
+	if (o->expect)
+		o->expect_fd = rf_file_open(o->expect);
+	if (o->expect_fd < -1)
+		rf_complain(g, "what is expected cannot be opened: %s", strerror(-o->expect_fd));
+	rf_statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	return (o->policy && o->policy_fd < 0) || (o->expect && o->expect_fd < 0) ? -EINVAL : 0;
+}
+
 /* The policy and the measurement of what is to arrive. 0 or -errno, told. */
 static int load_files(struct rf_guest *g, const struct options *o)
 {
+	static char text[RF_MEASUREMENT_FILE_MAX + RF_POLICY_FILE_MAX + 1];
 	static struct rf_measurement expect;
 	struct rf_policy_diag diag = { 0 };
 	char why[RF_MEASUREMENT_WHY] = "";
+	size_t len;
 	int err = 0;
 
 	rf_policy_default(&g->policy);
-	if (o->policy)
-		err = rf_policy_load(o->policy, &diag, &g->policy);
-	if (err)
-		rf_complain(g, "the policy is not valid: %s",
-			    diag.text[0] ? diag.text : strerror(-err));
+	if (o->policy) {
+		err = rf_file_take(o->policy_fd, text, sizeof(text), &len);
+		if (!err)
+			err = rf_policy_parse(text, len, &diag, &g->policy);
+		if (err)
+			rf_complain(g, "the policy is not valid: %s",
+				    diag.text[0] ? diag.text : strerror(-err));
+	}
 	if (err || !o->expect)
 		return err;
-	err = rf_measurement_load(o->expect, why, &expect);
+	err = rf_file_take(o->expect_fd, text, sizeof(text), &len);
+	if (!err)
+		err = rf_measurement_parse(text, len, why, &expect);
 	if (err)
 		rf_complain(g, "what is expected is no valid measurement: %s",
 			    why[0] ? why : strerror(-err));
@@ -159,22 +210,40 @@ static int load_files(struct rf_guest *g, const struct options *o)
 	return err;
 }
 
+/*
+ * A descriptor that is readable once that process has ended, whoever else holds its socket. The
+ * kernel's own of the peer is nobody's who got the same number later.
+ */
+static int watch_vmm(int sock, uint32_t pid)
+{
+	int fd;
+	socklen_t size = sizeof(fd);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &fd, &size))
+		fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	return fd < 0 ? -errno : fd;
+}
+
 /* 0 when the VM is gone, -errno when the connection makes no sense any more. */
-static int serve(struct rf_guest *g, struct rf_status *status)
+static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 {
 	uint64_t last_tick = rf_now_ns();
 	bool more = false;
 
 	for (;;) {
-		struct pollfd p[RF_STATUS_CLIENTS + 2] = { { .fd = g->hv->ops->poll_fd(g->hv),
-							     .events = POLLIN } };
+		struct pollfd p[RF_STATUS_CLIENTS + 3] = { { .fd = g->hv->ops->poll_fd(g->hv),
+							     .events = POLLIN },
+							   { .fd = vmm, .events = POLLIN } };
 		int err, ms = more || rf_gadgets_busy(g) || rf_measure_busy(g) ? 0
 			      : g->poll_permissions			       ? POLL_MS
 									       : TICK_MS;
 		struct rf_budget outer;
 		uint64_t now;
 
-		poll(p, 1 + rf_status_poll(status, p + 1), ms);
+		poll(p, 2 + rf_status_poll(status, p + 2), ms);
+		/* Its last words are read; a child of the VMM's that has the socket adds none. */
+		if (p[1].revents)
+			shutdown(p[0].fd, SHUT_RDWR);
 		err = take_messages(g, &more);
 		if (err)
 			return err == -ECONNRESET ? 0 : err;
@@ -211,13 +280,13 @@ int main(int argc, char **argv)
 	struct rf_status status;
 	struct options o;
 	const char *why = "";
-	int sock, err;
+	int sock, vmm = -1, err;
 
 	if (parse(argc, argv, &o, &g)) {
 		fprintf(stderr,
 			"usage: ringfence-monitor --fence-fd N --audit-fd N [--patches-fd N] "
 			"[--control-fd N] [--notify-fd N] [--name NAME] [--policy FILE] "
-			"[--expect FILE]\n"
+			"[--expect FILE] [--user UID:GID]\n"
 			"It is started by `ringfence run`; see ringfence-monitor(8).\n");
 		return 2;
 	}
@@ -225,7 +294,15 @@ int main(int argc, char **argv)
 	 * judges. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (open_files(&g, &o))
+		return 2;
+	err = rf_sandbox_drop(o.uid, o.gid);
+	if (!err)
+		err = rf_sandbox_start();
+	if (err) {
+		rf_complain(&g, "the monitor could not be confined: %s", strerror(-err));
+		return 1;
+	}
 	if (load_files(&g, &o))
 		return 2;
 	rules = (struct rf_rules){
@@ -234,7 +311,6 @@ int main(int argc, char **argv)
 		.unsealed_ms = g.policy.unsealed_alert_ms,
 	};
 	rf_unit_memory(&g);
-	rf_statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	err = rf_status_init(&status, o.control_fd);
 	if (!err && (sodium_init() < 0 || rf_disasm_create(&g.disasm)))
 		err = -ENOMEM;
@@ -259,8 +335,13 @@ int main(int argc, char **argv)
 		err = rf_patchlog_open_fd(o.patches_fd, info.instance, &g.patchlog);
 	if (!err && g.hv->ops->table)
 		g.table = g.hv->ops->table(g.hv);
+	if (!err) {
+		vmm = watch_vmm(sock, info.vmm_pid);
+		err = vmm < 0 ? vmm : 0;
+	}
+	close(o.fence_fd); /* one VMM: the next monitor has its own */
 	if (!err)
-		err = rf_sandbox_enter(info.vmm_pid);
+		err = rf_sandbox_attached(o.control_fd);
 	if (err) {
 		rf_complain(&g, "the monitor could not be set up: %s", strerror(-err));
 		return 1;
@@ -268,7 +349,7 @@ int main(int argc, char **argv)
 	rf_notify(&g, "attached %u", info.vmm_pid);
 	err = rf_guest_resume(&g);
 	if (!err)
-		err = serve(&g, &status);
+		err = serve(&g, &status, vmm);
 	rf_patches_end(&g); /* what the VM's last moments left on the trail */
 	if (err) {
 		rf_complain(&g, "the monitor ends: %s", strerror(-err));

@@ -315,8 +315,4 @@ nfds_t rf_status_poll(const struct rf_status *s, struct pollfd *p);
 /* Accepts, answers, drops who took too long; never waits. */
 void rf_status_serve(struct rf_guest *g, struct rf_status *s);
 
-/* --- sandbox.c ------------------------------------------------------------ */
-/* From here on: no files, no new programs, memory of no process but vmm_pid. 0 or -errno. */
-int rf_sandbox_enter(uint32_t vmm_pid);
-
 #endif

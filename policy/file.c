@@ -6,16 +6,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int rf_file_read(const char *path, char *buf, size_t room, size_t *len)
+int rf_file_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int rf_file_take(int fd, char *buf, size_t room, size_t *len)
 {
 	size_t got = 0;
 	struct stat st;
 	ssize_t n;
-	int fd, err = 0;
+	int err = 0;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return -errno;
 	if (fstat(fd, &st) < 0)
 		err = -errno;
 	else if (!S_ISREG(st.st_mode))
@@ -33,4 +37,11 @@ int rf_file_read(const char *path, char *buf, size_t room, size_t *len)
 	if (!err)
 		*len = got;
 	return err;
+}
+
+int rf_file_read(const char *path, char *buf, size_t room, size_t *len)
+{
+	int fd = rf_file_open(path);
+
+	return fd < 0 ? fd : rf_file_take(fd, buf, room, len);
 }

@@ -5,11 +5,15 @@
 
 #include <stddef.h>
 
+/* A descriptor for rf_file_take(), or -errno. Opening waits for nobody (a FIFO, a terminal). */
+int rf_file_open(const char *path);
 /*
  * Reads a regular file into buf, `room` bytes at most; whoever must tell a file that is too long
- * gives one byte more than it may have. 0 with *len, or -errno of opening and reading, -EINVAL for
- * anything but a regular file. Opening waits for nobody (a FIFO, a terminal).
+ * gives one byte more than it may have. Closes fd. 0 with *len, or -errno of reading, -EINVAL for
+ * anything but a regular file.
  */
+int rf_file_take(int fd, char *buf, size_t room, size_t *len);
+/* Both. */
 int rf_file_read(const char *path, char *buf, size_t room, size_t *len);
 
 #endif
