@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cli/paths.h"
+#include "cli/user.h"
 
 #define LOAD_MS 5000
 
@@ -108,24 +109,33 @@ enum rf_facility_state rf_host_vmload(const struct rf_probe *kvm, char detail[RF
 	return rf_host_tell(detail, RF_FACILITY_UNKNOWN, "neither kvm_intel nor kvm_amd tells");
 }
 
-enum rf_facility_state rf_host_ptrace(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+/*
+ * A process may open its own whatever Yama's ptrace_scope says; the fence opens the VMM's and hands
+ * it to the monitor.
+ */
+enum rf_facility_state rf_host_memory(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
 {
-	char word[16];
-	int scope, err;
+	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 
-	err = read_word("/proc/sys/kernel/yama/ptrace_scope", word, sizeof(word));
-	if (err == -ENOENT)
-		return rf_host_tell(detail, RF_FACILITY_PRESENT, "Yama is not there");
-	if (err)
-		return rf_host_tell(detail, RF_FACILITY_UNKNOWN, "kernel.yama.ptrace_scope: %s",
-				    strerror(-err));
-	/* 1 is enough: the fence names the monitor as the one process that may read
-	 * (PR_SET_PTRACER). */
-	scope = atoi(word);
-	return rf_host_tell(detail,
-			    scope <= 1 || (scope == 2 && geteuid() == 0) ? RF_FACILITY_PRESENT
-									 : RF_FACILITY_MISSING,
-			    "kernel.yama.ptrace_scope is %d", scope);
+	if (fd < 0)
+		return rf_host_tell(detail, RF_FACILITY_MISSING, "/proc/self/mem: %s",
+				    strerror(errno));
+	close(fd);
+	return RF_FACILITY_PRESENT;
+}
+
+enum rf_facility_state rf_host_monitor_user(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
+{
+	char why[RF_USER_WHY];
+	struct rf_user u;
+
+	if (rf_user_of_monitor(&u, why))
+		return rf_host_tell(detail, RF_FACILITY_MISSING, "%s", why);
+	return rf_host_tell(
+		detail, RF_FACILITY_PRESENT,
+		u.named ? "tried: ringfence, user %u"
+			: "tried: an id of each VM's own, as %u; no user is named ringfence",
+		u.uid);
 }
 
 enum rf_facility_state rf_host_memfd(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])

@@ -15,9 +15,10 @@ enum rf_facility_state rf_host_kvm_version(const struct rf_probe *kvm, char deta
 enum rf_facility_state rf_host_kvm_create(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_paging(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_vmload(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
-enum rf_facility_state rf_host_ptrace(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_memory(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_memfd(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_seccomp(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
+enum rf_facility_state rf_host_monitor_user(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_huge_pages(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_library(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_monitor(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);

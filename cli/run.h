@@ -40,6 +40,7 @@ struct rf_run {
 	int vms_fd;	/* map of VMs of the host's control-register watch, -1 none */
 	int page_fd;	/* this VM's page of it; the VMM inherits it */
 	struct rf_cr_page *page;
+	char monitor_user[32]; /* UID:GID of the monitors, "" this process's */
 };
 
 void rf_run_init(struct rf_run *r);

@@ -2,11 +2,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/output.h"
 #include "cli/paths.h"
 #include "cli/program.h"
 #include "cli/run.h"
+#include "cli/user.h"
 #include "hv/vmx/probe.h"
 
 #define NOT_STARTED "nothing was started; no guest runs unprotected"
@@ -94,6 +96,20 @@ static int check_kvm(const struct rf_run *r)
 	return RF_EXIT_OK;
 }
 
+/* The same one for each monitor of this VM. */
+static void choose_user(struct rf_run *r)
+{
+	char why[RF_USER_WHY];
+	struct rf_user u;
+
+	if (!rf_user_of_monitor(&u, why))
+		snprintf(r->monitor_user, sizeof(r->monitor_user), "%u:%u", u.uid, u.gid);
+	else if (geteuid() == 0)
+		rf_say("%s: the monitor has no user of its own: %s; `ringfence doctor` tells what "
+		       "is lost and how to mend it",
+		       r->name, why);
+}
+
 int rf_run_check(struct rf_run *r)
 {
 	int code = check_program(r);
@@ -106,5 +122,7 @@ int rf_run_check(struct rf_run *r)
 		code = check_kvm(r);
 	if (!code)
 		code = rf_run_control(r);
+	if (!code)
+		choose_user(r);
 	return code;
 }

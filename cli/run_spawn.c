@@ -83,7 +83,7 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 				    int report)
 {
 	char fd[5][16], policy[32], expect[32];
-	const char *argv[18] = {
+	const char *argv[20] = {
 		r->monitor,	"--name",	r->name,      "--fence-fd", fd[0],
 		"--control-fd", fd[1],		"--audit-fd", fd[2],	    "--notify-fd",
 		fd[3],		"--patches-fd", fd[4],
@@ -92,6 +92,10 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 
 	for (int i = 0; i < 5; i++)
 		snprintf(fd[i], sizeof(fd[i]), "%d", FENCE_FD + i);
+	if (r->monitor_user[0]) {
+		argv[n++] = "--user";
+		argv[n++] = r->monitor_user;
+	}
 	if (r->policy_fd >= 0) {
 		snprintf(policy, sizeof(policy), "/proc/self/fd/%d", POLICY_FD);
 		argv[n++] = "--policy";
@@ -109,9 +113,9 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 		give_up(report);
 	move_fds(r, notify, high);
 	/* Descriptors that were handed to us for the VMM are none of the monitor's business. */
-	for (int i = FREE_FD, end = (int)sysconf(_SC_OPEN_MAX); i < end && i < 65536; i++)
-		if (i != high)
-			close(i);
+	if ((high > FREE_FD && close_range(FREE_FD, (unsigned int)high - 1, 0)) ||
+	    close_range((unsigned int)high + 1, ~0u, 0))
+		give_up(high);
 	null = open("/dev/null", O_RDWR);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		give_up(high);
