@@ -296,7 +296,12 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN);
 	if (open_files(&g, &o))
 		return 2;
-	err = rf_sandbox_drop(o.uid, o.gid);
+	const int keep[] = { o.fence_fd,  o.control_fd, o.audit_fd,  o.patches_fd,
+			     g.notify_fd, o.policy_fd,	o.expect_fd, rf_statm_fd };
+
+	err = rf_sandbox_keep(keep, sizeof(keep) / sizeof(keep[0]));
+	if (!err)
+		err = rf_sandbox_drop(o.uid, o.gid);
 	if (!err)
 		err = rf_sandbox_start();
 	if (err) {

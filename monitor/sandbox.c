@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <seccomp.h>
@@ -20,6 +21,23 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+int rf_sandbox_keep(const int *fds, size_t n)
+{
+	unsigned int from = STDERR_FILENO + 1, to;
+
+	do {
+		to = UINT_MAX; /* the lowest one to keep */
+		for (size_t i = 0; i < n; i++)
+			if (fds[i] >= 0 && (unsigned int)fds[i] >= from &&
+			    (unsigned int)fds[i] < to)
+				to = (unsigned int)fds[i];
+		if (to > from && close_range(from, to == UINT_MAX ? to : to - 1, 0))
+			return -errno;
+		from = to + 1;
+	} while (to != UINT_MAX);
+	return 0;
+}
 
 /* --- rights ---------------------------------------------------------------- */
 

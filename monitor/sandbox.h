@@ -3,8 +3,11 @@
 #ifndef RF_MONITOR_SANDBOX_H
 #define RF_MONITOR_SANDBOX_H
 
+#include <stddef.h>
 #include <stdint.h>
 
+/* No descriptor but the three standard ones and these n, -1 none. */
+int rf_sandbox_keep(const int *fds, size_t n);
 /*
  * For ever: every capability, new privileges by any exec, core dumps, processes of its own, being
  * traced. uid and gid: what it becomes, without other groups; -1: it stays what it is.

@@ -283,6 +283,98 @@ name=term-is-passed-on; kill -TERM $first; wait $first
 [ $? = 143 ] && ok || bad "SIGTERM did not end the VMM"
 name=nothing-left; [ -z "$(left)" ] && ok || bad "processes were left running"
 
+# The real monitor: what it may, before a VMM is there and with one; and that it ends with the VMM.
+cat >"$work/kvm.c" <<'END'
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	if (ioctl(open("/dev/kvm", O_RDWR), KVM_CREATE_VM, 0) < 0)
+		return 1;
+	/* A child that holds all descriptors outlives the VMM. */
+	if (argc > 2 && fork())
+		sleep(1);
+	else
+		sleep(atoi(argv[1]));
+	return 0;
+}
+END
+gcc -o "$work/kvm" "$work/kvm.c"
+real="$build/ringfence run --state $work/state --audit $work/audit.jsonl"
+monitor_of() { # RUN: its monitor's process id, waited for
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		for pid in $(cat /proc/$1/task/$1/children 2>/dev/null); do
+			case $(readlink "/proc/$pid/exe") in "$build"/ringfence-monitor) sleep 0.3; echo "$pid"; return ;; esac
+		done
+		sleep 0.1
+	done
+}
+# Whoever has taken its parent's place may not reap it.
+gone() { ! grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null; }
+confined() { # MONITOR FILTERS: prints what is not as it should be
+	grep -q "^Seccomp_filters:.$2\$" "/proc/$1/status" || echo "not $2 filters"
+	grep -q '^NoNewPrivs:.1$' "/proc/$1/status" || echo "new privileges"
+	for cap in CapInh CapPrm CapEff CapAmb; do
+		grep -q "^$cap:.0000000000000000\$" "/proc/$1/status" || echo "$cap"
+	done
+	for limit in 'core file size' processes 'locked memory'; do
+		grep -q "^Max $limit  *0  *0 " "/proc/$1/limits" || echo "limit: $limit"
+	done
+	grep -q '^Max open files  *64  *64 ' "/proc/$1/limits" || echo "limit: open files"
+	grep -q '^Max address space  *2147483648 ' "/proc/$1/limits" || echo "limit: address space"
+	# Of a process that may be dumped or traced they belong to its own user: proc(5).
+	[ "$(stat -c %u "/proc/$1/limits")" = 0 ] || echo "dumpable"
+	[ "$(id -u)" = 0 ] || return
+	grep -q '^CapBnd:.0000000000000000$' "/proc/$1/status" || echo "CapBnd"
+	grep -qE '^Groups:\s*$' "/proc/$1/status" || echo "groups"
+	for id in Uid Gid; do grep -qE "^$id:\s+0" "/proc/$1/status" && echo "root's $id"; done
+	for fd in "/proc/$1/fd"/*; do
+		case $(readlink "$fd") in *policy* | *expect* | "$work/inherited") echo "still open: $(readlink "$fd")" ;; esac
+	done
+}
+name=confined-waiting
+$real --start-timeout 5 --policy "$work/plain.yaml" -- "$work/bin/vmm" 50 9>"$work/inherited" >"$out" 2>"$err" & first=$!
+pid=$(monitor_of $first)
+confined "$pid" 1 >"$work/wrong"; [ -n "$pid" ] && [ ! -s "$work/wrong" ] && ok || bad "$(cat "$work/wrong")"
+kill -TERM $first; wait $first
+name=confined-attached
+$real -- "$work/kvm" 50 >"$out" 2>"$err" & first=$!
+pid=$(monitor_of $first)
+confined "$pid" 2 >"$work/wrong"; [ -n "$pid" ] && [ ! -s "$work/wrong" ] && ok || bad "$(cat "$work/wrong")"
+name=monitor-again-confined
+kill -9 "$pid"; again=$(sleep 0.3; monitor_of $first)
+confined "$again" 2 >"$work/wrong"; [ -n "$again" ] && [ "$again" != "$pid" ] && [ ! -s "$work/wrong" ] && ok ||
+	bad "$(cat "$work/wrong")"
+kill -TERM $first; wait $first
+name=monitor-outlives-run
+$real -- "$work/kvm" 3 >"$out" 2>"$err" & first=$!
+pid=$(monitor_of $first); kill -9 $first; wait $first 2>/dev/null; sleep 0.5
+[ -n "$pid" ] && ! gone "$pid" && ok || bad "the monitor ended with run"
+name=monitor-ends-with-its-vmm; sleep 3.5
+gone "$pid" && ok || bad "the monitor outlives its VMM"
+name=monitor-ends-though-a-child-holds-on
+$real -- "$work/kvm" 6 fork >"$out" 2>"$err" & first=$!
+pid=$(monitor_of $first); kill -9 $first; wait $first 2>/dev/null; sleep 2
+[ -n "$pid" ] && gone "$pid" && [ -n "$(left)" ] && ok || bad "the monitor waits for a child of the VMM's"
+for pid in $(left); do kill -9 "$pid" 2>/dev/null; done
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	name=doctor-monitor-user; "$rf" doctor >"$out" 2>"$err"
+	grep -q "a user of the monitor's own .* present .*tried" "$out" && ok || bad "no user for the monitor"
+	name=doctor-monitor-user-not-root; setpriv --reuid 65534 --regid 65534 --clear-groups "$rf" doctor >"$out" 2>&1
+	grep -q "a user of the monitor's own .* missing .*only root" "$out" && ok || bad "a user that can be nobody else"
+	name=doctor-monitor-user-no-kill
+	setpriv --bounding-set -kill "$rf" doctor >"$out" 2>&1
+	grep -q "a user of the monitor's own .* missing .*cannot signal" "$out" && ok || bad "a monitor that run could not end"
+	name=run-without-cap-kill
+	timeout 20 setpriv --bounding-set -kill $real -- "$work/kvm" 1 >"$out" 2>"$err"
+	[ $? = 0 ] && grep -q 'no user of its own: cannot signal' "$err" && ok || bad "no word on the monitor's user"
+else
+	skip doctor-monitor-user "needs root and setpriv"
+fi
+
 # `run` killed: the VMM and its monitor live on, and the name stays taken.
 $run --name orphan -- "$work/bin/vmm" 4 >/dev/null 2>&1 & first=$!
 sleep 1; kill -9 $first; wait $first 2>/dev/null

@@ -3,5 +3,5 @@ test_cli_SRCS = tests/unit/test_cli.c cli/audit_log.c cli/options.c cli/paths.c 
 
 # The ringfence command against bad input: needs no guest, but /dev/kvm for the cases that start something.
 .PHONY: cli-test
-cli-test: $(O)/ringfence
+cli-test: programs
 	tests/cli/run.sh $(O)

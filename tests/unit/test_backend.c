@@ -5,12 +5,15 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -420,6 +423,88 @@ static void commands(void **state)
 	detach();
 }
 
+/* --- another user's VMM ---------------------------------------------------------------------------- */
+
+#define PLACE 0x1000
+static uint8_t place[64];
+
+/* As QEMU with -runas and -chroot: by then nobody may trace it but with CAP_SYS_PTRACE. */
+static _Noreturn void runas_vmm(int board_fd, int ready, int end)
+{
+	struct rf_msg_hello h = hello();
+	char c;
+
+	memset(place, 0x5a, sizeof(place));
+	say_hello(&h, board_fd);
+	if (chroot("/proc/self/fdinfo") || setresgid(65534, 65534, 65534) ||
+	    setresuid(65534, 65534, 65534) || write(ready, "r", 1) != 1)
+		_exit(1);
+	_exit(read(end, &c, 1) != 0);
+}
+
+#define MUST(what) \
+	do { \
+		if (!(what)) { \
+			fprintf(stderr, "not so: %s\n", #what); \
+			_exit(1); \
+		} \
+	} while (0)
+
+static _Noreturn void other_monitor(pid_t pid, int end)
+{
+	uint8_t buf[sizeof(place)];
+	struct iovec local = { buf, sizeof(buf) }, remote = { place, sizeof(buf) };
+
+	MUST(!setresgid(65533, 65533, 65533) && !setresuid(65533, 65533, 65533));
+	MUST(!rf_backend_kvm_attach(monitor, &rules, &hv, &why));
+	MUST(!hv->ops->read(hv, rf_gpa_of(PLACE), buf, sizeof(buf)));
+	for (size_t i = 0; i < sizeof(buf); i++)
+		MUST(buf[i] == 0x5a);
+	/* What a process id alone is good for. */
+	MUST(process_vm_readv(pid, &local, 1, &remote, 1, 0) < 0 && errno == EPERM);
+	close(end);
+	while (!kill(pid, 0) || errno == EPERM)
+		usleep(1000);
+	MUST(hv->ops->read(hv, rf_gpa_of(PLACE), buf, sizeof(buf)) == -EFAULT);
+	_exit(0);
+}
+
+static void memory_of_another_user(void **state)
+{
+	int ready[2], end[2], fd, status;
+	pid_t pid, reader;
+	char c;
+
+	if (geteuid())
+		skip();
+	fd = make_board(sizeof(struct rf_board_file), F_SEAL_SHRINK);
+	board->runs_count = 1;
+	board->runs[0] = (struct rf_board_run){ PLACE, sizeof(place), (uintptr_t)place, 0 };
+	connected();
+	assert_int_equal(pipe(ready) | pipe(end), 0);
+	pid = fork();
+	if (!pid) {
+		close(end[1]);
+		runas_vmm(fd, ready[1], end[0]);
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	reader = fork();
+	if (!reader)
+		other_monitor(pid, end[1]);
+	close(end[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(waitpid(reader, &status, 0), reader);
+	assert_int_equal(status, 0);
+	close(fd);
+	close(ready[0]);
+	close(ready[1]);
+	close(end[0]);
+	close(monitor);
+	close(vmm);
+	munmap(board, sizeof(struct rf_board_file));
+}
+
 /* --- the board ------------------------------------------------------------------------------------ */
 
 static void memory(void **state)
@@ -606,7 +691,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(foreign_peers),	cmocka_unit_test(boards),
-		cmocka_unit_test(memories),
+		cmocka_unit_test(memories),	cmocka_unit_test(memory_of_another_user),
 		cmocka_unit_test(smuggled_descriptors), cmocka_unit_test(events),
 		cmocka_unit_test(commands),		cmocka_unit_test(memory),
 		cmocka_unit_test(trail_is_bounded),	cmocka_unit_test(heal_is_asked_for),

@@ -169,6 +169,30 @@ static void no_way_back(void **state)
 	assert_false(may(&shared, ATTACHED));
 }
 
+static void descriptors(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		const int keep[] = { 40, -1, 7, 41, 3, 7 };
+
+		for (int fd = 3; fd < 50; fd++)
+			if (dup2(STDOUT_FILENO, fd) < 0)
+				_exit(1);
+		if (dup2(STDOUT_FILENO, 900) < 0 || rf_sandbox_keep(keep, 6))
+			_exit(2);
+		for (int fd = 0; fd < 1000; fd++)
+			if ((fcntl(fd, F_GETFD) >= 0) !=
+			    (fd < 4 || fd == 7 || fd == 40 || fd == 41))
+				_exit(3);
+		_exit(rf_sandbox_keep(NULL, 0) || fcntl(3, F_GETFD) >= 0 ? 4 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 /* --- rights ---------------------------------------------------------------------------------------- */
 
 /* The value of a line of /proc/self/status, which ends with it. */
@@ -304,6 +328,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(system_calls),
 		cmocka_unit_test(no_way_back),
+		cmocka_unit_test(descriptors),
 		cmocka_unit_test(as_it_is),
 		cmocka_unit_test(another_user),
 		cmocka_unit_test(nobody_of_the_same_user_looks_in),
