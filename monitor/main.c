@@ -174,6 +174,7 @@ static int open_files(struct rf_guest *g, struct options *o)
 		o->expect_fd = rf_file_open(o->expect);
 	if (o->expect_fd < -1)
 		rf_complain(g, "what is expected cannot be opened: %s", strerror(-o->expect_fd));
+	json_object_seed(0); /* from a file, and with the first object if it is not done */
 	rf_statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	return (o->policy && o->policy_fd < 0) || (o->expect && o->expect_fd < 0) ? -EINVAL : 0;
 }

@@ -336,14 +336,18 @@ confined() { # MONITOR FILTERS: prints what is not as it should be
 	done
 }
 name=confined-waiting
-$real --start-timeout 5 --policy "$work/plain.yaml" -- "$work/bin/vmm" 50 9>"$work/inherited" >"$out" 2>"$err" & first=$!
+$real --start-timeout 5 --policy "$work/plain.yaml" --expect "$work/expect.json" -- "$work/bin/vmm" 50 9>"$work/inherited" >"$out" 2>"$err" & first=$!
 pid=$(monitor_of $first)
 confined "$pid" 1 >"$work/wrong"; [ -n "$pid" ] && [ ! -s "$work/wrong" ] && ok || bad "$(cat "$work/wrong")"
+name=status-waiting; "$rf" status "$work/state" >"$out" 2>"$err"
+grep -q '^waits for *the VMM, which has not made its VM yet' "$out" && ok || bad "no status before there is a VMM"
 kill -TERM $first; wait $first
 name=confined-attached
 $real -- "$work/kvm" 50 >"$out" 2>"$err" & first=$!
 pid=$(monitor_of $first)
 confined "$pid" 2 >"$work/wrong"; [ -n "$pid" ] && [ ! -s "$work/wrong" ] && ok || bad "$(cat "$work/wrong")"
+name=status-attached; "$rf" status "$work/state" >"$out" 2>"$err"
+grep -q '^waits for *the VMM, which has run no vCPU' "$out" && ok || bad "no status of the VM"
 name=monitor-again-confined
 kill -9 "$pid"; again=$(sleep 0.3; monitor_of $first)
 confined "$again" 2 >"$work/wrong"; [ -n "$again" ] && [ "$again" != "$pid" ] && [ ! -s "$work/wrong" ] && ok ||
