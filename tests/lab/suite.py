@@ -241,7 +241,10 @@ def misled() -> Test:
     lies = "rf.mode=attack rf.attacks=fake_kallsyms,endless_direct_functions,syscall_table,commit_creds"
     script = RUN + f"""
 l2 6.12 1 '{lies} rf.patience=1' >$OUT/control 2>&1
-(while sleep 4; do killall -9 ringfence-monitor 2>/dev/null && echo killed >>$OUT/kills; done) &
+# Each has taken over when it is killed: it answers.
+(while sleep 3; do ringfence status misled 2>/dev/null | grep -q sealed || continue
+	killall -9 ringfence-monitor 2>/dev/null && echo killed >>$OUT/kills
+done) &
 LIMIT=150 protected misled 6.12 1 '{lies} rf.patience=15'
 kill %1 $! 2>/dev/null
 """
@@ -260,6 +263,27 @@ kill %1 $! 2>/dev/null
         check(targets == {"sys_call_table", "commit_creds"}, f"targets: {targets}")
         each_event_once(o)
     return Test("misled", script, verify, 330)
+
+
+def example_guard() -> Test:
+    """A monitor with one more guard (tests/guards): a file and a row."""
+    attack = "rf.mode=attack rf.attacks=power_off_hook,syscall_table rf.patience=5"
+    script = RUN + f"""
+mkdir /example && cp /usr/bin/ringfence /example && cp /usr/lib/ringfence/ringfence-monitor-example /example/ringfence-monitor
+PATH=/example:$PATH
+l2 6.12 1 '{attack}' >$OUT/control 2>&1
+(for n in $(tries 120); do ringfence status example >$OUT/status 2>/dev/null; grep -q '^guards' $OUT/status && break; sleep 0.5; done) &
+protected example 6.12 1 '{attack}'
+"""
+
+    def verify(o: Outcome) -> None:
+        check(o._text("control").count("result=landed") == 2, "the control did not land")
+        check(o.said("result=landed") == 1 and o.said("result=faulted") == 1, "the seal did not hold, or the example's attack did not land")
+        sealed(o)
+        found = o.decisions(kind="example", verdict="detected")
+        check(len(found) == 1 and found[0]["target"]["symbol"] == "pm_power_off", f"the example found {found}")
+        check(re.search(r"^guards .*\bexample\b", o._text("status"), re.M), "status does not name it")
+    return Test("example-guard", script, verify)
 
 
 def first_act() -> Test:
@@ -484,7 +508,7 @@ def debian(kernel: str, machine: str) -> Test:
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), tracing("6.1"),
          tracing("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"), gadgets("6.12"), monitor_killed(),
-         misled(), first_act(), reboot(), q35(), hotplug(), migrated(),
+         misled(), example_guard(), first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"), control_watch()]
 
 

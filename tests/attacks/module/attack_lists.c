@@ -6,6 +6,7 @@
 #include <linux/delay.h>
 #include <linux/ftrace.h>
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -65,25 +66,15 @@ static void make_fake(struct fake *f, u8 *base, u8 *elsewhere)
 	put(f, &relative_base, sizeof(relative_base));
 }
 
-/* A page of the gap that is ours: the allocator is asked until it hands one out. */
+/* A page of the gap that nobody has: what lies there stays until somebody does. */
 static struct page *gap_page(u8 *from, u8 *to)
 {
-	unsigned long first = page_to_pfn(rf_page(from)), last = page_to_pfn(rf_page(to - 1));
-	struct page *page, *next, *found = NULL;
-	LIST_HEAD(others);
+	struct page *page = rf_page(from), *end = rf_page(to - 1) + 1;
 
-	for (unsigned long i = 0; i < totalram_pages() / 2 && !found; i++) {
-		page = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
-		if (!page)
-			break;
-		if (page_to_pfn(page) >= first && page_to_pfn(page) <= last)
-			found = page;
-		else
-			list_add(&page->lru, &others);
-	}
-	list_for_each_entry_safe(page, next, &others, lru)
-		__free_page(page);
-	return found;
+	for (; page < end; page++)
+		if (!PageReserved(page) && !page_count(page))
+			return page;
+	return NULL;
 }
 
 void attack_fake_kallsyms(struct rf_report *r)
@@ -104,9 +95,9 @@ void attack_fake_kallsyms(struct rf_report *r)
 		r->at = text + PFN_PHYS(page_to_pfn(page) - page_to_pfn(rf_page(text)));
 		r->offset = r->at - etext;
 		r->len = 64;
-		r->outcome = memcmp(r->at, fake->bytes, fake->used) ? RF_UNCHANGED : RF_LANDED;
 		rf_say(r, "bytes=%u", fake->used);
 		ssleep(rf_patience);
+		r->outcome = memcmp(page_address(page), fake->bytes, fake->used) ? RF_UNCHANGED : RF_LANDED;
 	}
 	kfree(fake);
 }

@@ -96,7 +96,8 @@
 	RF(dma_then_migrate)	\
 	RF(restore_lstar_zero)	\
 	RF(fake_kallsyms)	\
-	RF(endless_direct_functions)
+	RF(endless_direct_functions) \
+	RF(power_off_hook)
 
 /* Longest target, in bytes: a disk sector. */
 #define RF_LONGEST 512
