@@ -137,6 +137,7 @@ static int print_status(json_t *o)
 		{ "mode", "mode" },
 		{ "on_kexec", "on_kexec" },
 		{ "on_mismatch", "on_mismatch" },
+		{ "on_unknown_kernel", "on_unknown_kernel" },
 	};
 	json_t *expect = json_object_get(o, "expect");
 	int err;

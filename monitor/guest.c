@@ -24,7 +24,7 @@ void rf_guest_forget(struct rf_guest *g)
 	g->kernel = NULL;
 	g->refused[0] = '\0';
 	g->halted = NULL;
-	g->arrived = g->awaiting = false;
+	g->arrived = g->awaiting = g->unknown = false;
 	g->kernel_event = g->lstar = 0;
 	g->regions_count = 0;
 	g->traps_count = 0;
@@ -432,12 +432,45 @@ static bool brings_own_entry(const struct rf_guest *g, uint64_t lstar, uint64_t 
 
 #define TAKEN_OVER "still sealed; this monitor took over"
 
+/*
+ * May a kernel that is not recognised run unsealed? Only one that boots here: where one was sealed
+ * before, or the VMM loads one that was sealed elsewhere, it is unrecognised because somebody made
+ * it so. Whether one boots is the fence's to say.
+ */
+static bool may_be_unknown(const struct rf_guest *g, const struct rf_backend_info *info,
+			   bool awaited)
+{
+	return g->policy.on_unknown_kernel == RF_ON_UNKNOWN_UNSEALED && !awaited &&
+	       !info->kept_entry && info->counters[RF_COUNT_RUN];
+}
+
+static int run_unknown(struct rf_guest *g, const struct rf_msg_event *ev, const char *why)
+{
+	const struct rf_facts facts = { .kind = RF_FACT_UNKNOWN };
+	struct rf_record r = { .kind = "kernel", .outcome = "runs unsealed", .detail = why };
+	struct rf_msg_verdict v = { .id = ev->id, .verdict = RF_VERDICT_ALLOW };
+	struct rf_decision d;
+
+	if (rf_policy_decide(&g->policy, &facts, &d))
+		return -EINVAL;
+	r.rule = d.rule;
+	r.verdict = d.word;
+	g->unknown = true;
+	rf_complain(g,
+		    "the kernel is not recognised and runs UNSEALED, as the policy says: %s; to "
+		    "have it "
+		    "recognised, report where it is from, its version, and this line",
+		    why);
+	return rf_decide(g, &r, &v);
+}
+
 static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	const struct rf_vcpu_regs *r = &ev->regs;
 	struct rf_diag diag = { "" };
 	enum rf_verdict verdict = RF_VERDICT_ALLOW;
 	struct rf_backend_info info;
+	bool awaited = g->awaiting;
 	uint64_t own;
 	int err = g->hv->ops->info(g->hv, &info);
 
@@ -451,6 +484,9 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 				&diag);
 	else
 		err = find_kernel(g, ev->msr.value, r->cr3, r->cr4, ev->id, NULL, &diag);
+	if (err && err != -ECONNRESET && info.state != RF_VM_SEALED &&
+	    may_be_unknown(g, &info, awaited))
+		return run_unknown(g, ev, diag.text);
 	if (err)
 		return give_up(g, ev, "no Linux kernel could be recognised", diag.text, err);
 	if (info.state == RF_VM_SEALED) {
@@ -579,7 +615,8 @@ static int resume(struct rf_guest *g);
 static int judge(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	/* An earlier monitor's answer was enforced after we came: the kernel is known since. */
-	if (!g->kernel && ev->kind != RF_EVENT_KERNEL && ev->kind != RF_EVENT_RESET) {
+	if (!g->kernel && !g->unknown && ev->kind != RF_EVENT_KERNEL &&
+	    ev->kind != RF_EVENT_RESET) {
 		int err = resume(g);
 
 		if (err)
@@ -625,6 +662,10 @@ static int resume(struct rf_guest *g)
 				TAKEN_OVER, &diag);
 	else
 		err = find_kernel(g, info.lstar, info.cr3, info.cr4, info.kernel, NULL, &diag);
+	if (err && info.state == RF_VM_FOUND && may_be_unknown(g, &info, false)) {
+		g->unknown = true;
+		return 0;
+	}
 	if (err)
 		rf_complain(g, "the kernel of the running guest could not be read again: %s",
 			    diag.text[0] ? diag.text : strerror(-err));

@@ -66,6 +66,7 @@ struct rf_guest {
 	uint64_t cr3, cr4;	   /* of the vCPU that announced it */
 	uint32_t regions_count;
 	struct rf_measured regions[RF_SEAL_MAX];
+	bool unknown;	       /* it is not recognised, and runs unsealed by policy */
 	bool arrived;	       /* it ran already when the VMM loaded it */
 	bool awaiting;	       /* the VMM loaded a running guest that has not shown itself yet */
 	bool poll_permissions; /* no watched word: see rf_guest_poll() */

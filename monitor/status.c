@@ -129,7 +129,7 @@ static json_t *status(struct rf_guest *g)
 				    json_integer((json_int_t)rf_audit_count(g->audit, w)));
 	return json_pack(
 		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
-		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:o}",
+		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:o}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
 		attached && info.state <= RF_VM_HALTED ? state_names[info.state] : "waiting",
 		"kernel", g->kernel ? rf_kernel_banner(g->kernel) : "", "vcpus",
@@ -143,8 +143,9 @@ static json_t *status(struct rf_guest *g)
 		"awaiting", awaiting(g, attached, &info), "mode",
 		rf_policy_mode_text(g->policy.mode), "on_kexec",
 		rf_on_kexec_text(g->policy.on_kexec), "on_mismatch",
-		rf_on_mismatch_text(g->policy.on_mismatch), "expect", g->expect != NULL, "guards",
-		g->regions_count ? rf_guards_status(g) : json_object());
+		rf_on_mismatch_text(g->policy.on_mismatch), "expect", g->expect != NULL,
+		"on_unknown_kernel", rf_on_unknown_kernel_text(g->policy.on_unknown_kernel),
+		"guards", g->regions_count ? rf_guards_status(g) : json_object());
 }
 
 /* A command that is a guard's. Nothing can be looked at while what the VMM loaded does not go with

@@ -77,6 +77,8 @@ static void policy(void **state)
 	assert_string_equal(fake_text(o, "mode"), "enforce");
 	assert_string_equal(fake_text(o, "on_kexec"), "deny");
 	assert_string_equal(fake_text(o, "on_mismatch"), "refuse");
+	assert_string_equal(fake_text(o, "on_unknown_kernel"), "refuse");
+	assert_int_equal(json_object_size(json_object_get(o, "guards")), 0);
 	assert_true(json_is_false(json_object_get(o, "expect")));
 	json_decref(o);
 	guest.policy.mode = RF_MODE_OBSERVE;

@@ -86,7 +86,8 @@ void attack_fake_kallsyms(struct rf_report *r)
 	if (fake && text && etext && rodata && PTR_ALIGN(etext, PAGE_SIZE) < rodata)
 		page = gap_page(PTR_ALIGN(etext, PAGE_SIZE), rodata);
 	if (!page) {
-		rf_skip(r, "there is no gap between text and rodata, or no page of it is free");
+		rf_skip(r, "no free page between text and rodata:");
+		rf_say(r, "text ends at %px, rodata begins at %px", etext, rodata);
 	} else {
 		/* To where no system_state is. */
 		make_fake(fake, text, rodata + PAGE_SIZE);
