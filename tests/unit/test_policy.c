@@ -330,7 +330,7 @@ static void test_every_combination(void **state)
 							p.on_denied = denied;
 							check(&p, &f);
 						}
-	assert_int_equal(n, 2 * 2 * 15 * 6 * 7 * 8);
+	assert_int_equal(n, 2 * 2 * 16 * 6 * 7 * 8);
 }
 
 /* Only this one depends on what the owner wants. */
