@@ -21,7 +21,8 @@
 
 extern int rf_statm_fd;
 
-#define BATCH 64   /* events in a row, before the control socket and the sweep have their turn */
+#define BATCH 64 /* events in a row, before the control socket and the sweep have their turn */
+#define ALIVE_NS UINT64_C(1000000000)
 #define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
 
 struct options {
@@ -91,14 +92,27 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 	return optind == argc && o->fence_fd >= 0 && o->audit_fd >= 0 ? 0 : -EINVAL;
 }
 
+/* Who started us takes silence for a hang. */
+static void tell_alive(const struct rf_guest *g, uint64_t *told)
+{
+	if (rf_now_ns() - *told < ALIVE_NS)
+		return;
+	*told = rf_now_ns();
+	rf_notify(g, "alive");
+}
+
 /* Answers the control socket until a VMM comes. */
 static int wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *status)
 {
+	uint64_t told = 0;
+
 	for (;;) {
 		struct pollfd p[RF_STATUS_CLIENTS + 2] = { { .fd = fence_fd, .events = POLLIN } };
 
-		if (poll(p, 1 + rf_status_poll(status, p + 1), status->count ? RF_TICK_MS : -1) < 0)
+		if (poll(p, 1 + rf_status_poll(status, p + 1),
+			 status->count ? RF_TICK_MS : ALIVE_NS / 1000000) < 0)
 			continue;
+		tell_alive(g, &told);
 		rf_status_serve(g, status);
 		if (p[0].revents & POLLIN) {
 			int fd = accept4(fence_fd, NULL, NULL, SOCK_CLOEXEC);
@@ -161,6 +175,7 @@ static int load_files(struct rf_guest *g, const struct options *o)
 /* 0 when the VM is gone, -errno when the connection makes no sense any more. */
 static int serve(struct rf_guest *g, struct rf_status *status)
 {
+	uint64_t told = 0;
 	bool more = false;
 
 	for (;;) {
@@ -171,6 +186,7 @@ static int serve(struct rf_guest *g, struct rf_status *status)
 							: RF_TICK_MS;
 
 		poll(p, 1 + rf_status_poll(status, p + 1), ms);
+		tell_alive(g, &told);
 		err = take_messages(g, &more);
 		if (err)
 			return err == -ECONNRESET ? 0 : err;

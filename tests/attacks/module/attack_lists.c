@@ -12,7 +12,7 @@
 
 #include "attacks.h"
 
-/* --- another kallsyms, in the freed gap between text and rodata ------------------ */
+/* --- another kallsyms, in a gap of the image that is free ----------------------------- */
 
 /* As scripts/kallsyms.c writes it from 6.4 on (kallsyms.h has the order), with tokens of one letter each. */
 struct fake {
@@ -77,24 +77,32 @@ static struct page *gap_page(u8 *from, u8 *to)
 	return NULL;
 }
 
+/* mark_rodata_ro() frees what alignment leaves behind text and behind rodata (arch/x86/mm/init_64.c). */
+static const struct {
+	const char *from, *to;
+} gaps[] = { { "_etext", "__start_rodata" }, { "__end_rodata", "_sdata" } };
+
 void attack_fake_kallsyms(struct rf_report *r)
 {
-	u8 *text = rf_symbol("_text"), *etext = rf_symbol("_etext"), *rodata = rf_symbol("__start_rodata");
+	u8 *text = rf_symbol("_text"), *from = NULL, *to;
 	struct fake *fake = kmalloc(sizeof(*fake), GFP_KERNEL);
 	struct page *page = NULL;
 
-	if (fake && text && etext && rodata && PTR_ALIGN(etext, PAGE_SIZE) < rodata)
-		page = gap_page(PTR_ALIGN(etext, PAGE_SIZE), rodata);
+	for (unsigned int i = 0; fake && text && !page && i < ARRAY_SIZE(gaps); i++) {
+		from = rf_symbol(gaps[i].from);
+		to = rf_symbol(gaps[i].to);
+		if (from && to && PTR_ALIGN(from, PAGE_SIZE) < to)
+			page = gap_page(PTR_ALIGN(from, PAGE_SIZE), to);
+		r->symbol = gaps[i].from;
+	}
 	if (!page) {
-		rf_skip(r, "no free page between text and rodata:");
-		rf_say(r, "text ends at %px, rodata begins at %px", etext, rodata);
+		rf_skip(r, "nothing free behind text and rodata");
 	} else {
 		/* To where no system_state is. */
-		make_fake(fake, text, rodata + PAGE_SIZE);
+		make_fake(fake, text, text + PAGE_SIZE);
 		memcpy(page_address(page), fake->bytes, fake->used);
-		r->symbol = "_etext";
 		r->at = text + PFN_PHYS(page_to_pfn(page) - page_to_pfn(rf_page(text)));
-		r->offset = r->at - etext;
+		r->offset = r->at - from;
 		r->len = 64;
 		rf_say(r, "bytes=%u", fake->used);
 		ssleep(rf_patience);
