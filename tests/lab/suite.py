@@ -235,34 +235,36 @@ kill %1 $! 2>/dev/null
 
 
 def misled() -> Test:
-    """The monitor is killed again and again while the guest's own tables and lists lie: another kallsyms in the gap behind text,
-    direct functions without end. Another monitor knows the kernel all the same, and what it is attacked with then.
+    """The monitor is killed again and again while the guest's own tables and lists lie: another kallsyms in a free page of the
+    image, direct functions and modules without end, a probe that never was. Another monitor knows the kernel all the same, and
+    what it is attacked with then.
     """
-    lies = "rf.mode=attack rf.attacks=fake_kallsyms,endless_direct_functions,syscall_table,commit_creds"
+    lies, attacks = ["fake_kallsyms", "endless_direct_functions", "endless_modules"], ["own_bytes_restart", "syscall_table", "commit_creds"]
+    line = f"rf.mode=attack rf.attacks={','.join(lies + attacks)}"
     script = RUN + f"""
-l2 6.12 1 '{lies} rf.patience=1' >$OUT/control 2>&1
+l2 6.12 1 '{line} rf.patience=1' >$OUT/control 2>&1
 # Each has taken over when it is killed: it answers.
 (while sleep 3; do ringfence status misled 2>/dev/null | grep -q '^state *sealed' || continue
 	killall -9 ringfence-monitor 2>/dev/null && echo killed >>$OUT/kills
 done) &
-LIMIT=150 protected misled 6.12 1 '{lies} rf.patience=15'
+LIMIT=200 protected misled 6.12 1 '{line} rf.patience=15'
 kill %1 $! 2>/dev/null
 """
 
     def verify(o: Outcome) -> None:
         control = o._text("control")
-        check(all(f"attack {name} result=landed" in control for name in
-                  ("fake_kallsyms", "endless_direct_functions", "syscall_table", "commit_creds")), "the control did not land")
-        check(o.said("result=landed") == 2 and o.said("result=faulted") == 2, "an attack got through, or the lies did not land")
+        check(all(f"attack {name} result=landed" in control for name in lies + attacks), "the control did not land")
+        check(o.said("result=landed") == len(lies) and o.said("result=faulted") == len(attacks),
+              "an attack got through, or the lies did not land")
         check(len(o._text("kills").splitlines()) >= 3, "the monitor was hardly killed")
         check(len(o.decisions(kind="seal", outcome="still sealed; this monitor took over")) >= 6, "none took over")
         check(not o.decisions(kind="kernel", outcome="not recognised"), "the kernel was taken for another")
         check(len({r["detail"] for r in o.decisions(kind="kernel")}) == 1, "the kernel has more than one banner")
         check(o.decisions(kind="endless", verdict="detected", rule="guest-lists-end"), "nobody told of what does not end")
         targets = {r["target"]["symbol"] for r in o.decisions(verdict="blocked")}
-        check(targets == {"sys_call_table", "commit_creds"}, f"targets: {targets}")
+        check({"sys_call_table", "commit_creds"} < targets and len(targets) == 3, f"targets: {targets}")
         each_event_once(o)
-    return Test("misled", script, verify, 330)
+    return Test("misled", script, verify, 400)
 
 
 def example_guard() -> Test:

@@ -6,6 +6,7 @@
 #include <linux/delay.h>
 #include <linux/ftrace.h>
 #include <linux/list.h>
+#include <linux/module.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -155,5 +156,36 @@ void attack_endless_direct_functions(struct rf_report *r)
 		return rf_skip(r, "nothing can be traced");
 	WRITE_ONCE(*direct, &hash);
 	r->outcome = READ_ONCE(*direct) == &hash ? RF_LANDED : RF_UNCHANGED;
+	ssleep(rf_patience);
+}
+
+/* --- modules: more than anybody reads to name where an address belongs ------------------------ */
+
+#define MODULES 100000
+
+/* Like struct module (include/linux/module.h) as far as who walks the list must look to pass it by. */
+struct passed_by {
+	enum module_state state;
+	struct list_head list;
+	unsigned long pad;
+};
+static_assert(offsetof(struct passed_by, list) == offsetof(struct module, list));
+
+void attack_endless_modules(struct rf_report *r)
+{
+	struct list_head *modules = rf_symbol("modules");
+	/* The last ones are read to the end of a struct module. */
+	struct passed_by *fakes = vzalloc(sizeof(*fakes) * MODULES + sizeof(struct module));
+
+	if (!modules || !fakes || !rf_aim(r, "modules", 0, sizeof(*modules)))
+		return rf_skip(r, "no list of modules");
+	for (unsigned int i = 0; i < MODULES; i++) {
+		fakes[i].state = MODULE_STATE_UNFORMED;
+		fakes[i].list.next = i + 1 < MODULES ? &fakes[i + 1].list : modules->next;
+		fakes[i].list.prev = i ? &fakes[i - 1].list : modules;
+	}
+	modules->next->prev = &fakes[MODULES - 1].list;
+	WRITE_ONCE(modules->next, &fakes[0].list);
+	r->outcome = READ_ONCE(modules->next) == &fakes[0].list ? RF_LANDED : RF_UNCHANGED;
 	ssleep(rf_patience);
 }

@@ -97,6 +97,8 @@
 	RF(restore_lstar_zero)	\
 	RF(fake_kallsyms)	\
 	RF(endless_direct_functions) \
+	RF(endless_modules)	\
+	RF(own_bytes_restart)	\
 	RF(power_off_hook)
 
 /* Longest target, in bytes: a disk sector. */
