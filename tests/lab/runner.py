@@ -192,6 +192,7 @@ class _Console:
             # The killer in there reports a signal; only the time tells a limit from a crash.
             if result.status in (137, 143) and result.seconds >= self.jobs[words[2]].timeout * PATIENCE * 0.9:
                 result.status, result.note = None, f"not done after {self.jobs[words[2]].timeout * PATIENCE} s"
+            self.show(f"lab: {words[2]}: {result.seconds:.0f} s")
             self.current = self.beat = None
             self.limit = now + GRACE_SECONDS
         elif kind == "finished":
