@@ -29,7 +29,7 @@ class Outcome:
 
     def __init__(self, result: runner.Result) -> None:
         self.result = result
-        self.console = self._text("console")
+        self.console = self._text("console") + self._text("said")
         self.records: list[Record] = [json.loads(line) for line in self._text("audit.jsonl").splitlines()]
 
     def _text(self, name: str) -> str:
@@ -102,7 +102,8 @@ def summary(record: Record) -> Counter[str]:
     return Counter({kind: int(count) for kind, count in pairs})
 
 
-RUN = 'protected() { WRAP="ringfence run --name $1 --audit $OUT/audit.jsonl --"; shift; l2 "$@" >>$OUT/console 2>&1; }\n'
+# What ringfence says while the guest speaks goes to a file of its own: it must not tear the guest's lines.
+RUN = 'protected() { WRAP="ringfence run --name $1 --audit $OUT/audit.jsonl --"; shift; l2 "$@" >>$OUT/console 2>>$OUT/said; }\n'
 
 
 @dataclass
@@ -125,7 +126,8 @@ class Test:
 
     def in_user_mode(self, result: runner.Result) -> bool:
         """Whether each guest that was started came so far; `ringfence run` says that it starts one."""
-        texts = [Outcome(result)._text(name) for name in self.consoles]
+        outcome = Outcome(result)
+        texts = [outcome.console if name == "console" else outcome._text(name) for name in self.consoles]
         return all(text.count("RF: init") >= max(1, text.count(": under protection (")) for text in texts)
 
 
