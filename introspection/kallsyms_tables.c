@@ -99,9 +99,9 @@ static bool names_fit(struct rf_kallsyms_tables *t, size_t names, uint32_t count
 }
 
 /*
- * Names lie before the markers, num_syms before the names: a 4-byte count, padded to 8 where all is,
- * which must need exactly as many markers as there are. The last marker tells the start but for the last
- * group's length.
+ * Names lie before the markers, num_syms before the names: a 4-byte count, padded to 8 where all
+ * is, which must need exactly as many markers as there are. The last marker tells the start but for
+ * the last group's length.
  */
 static bool find_names(struct rf_kallsyms_tables *t)
 {
@@ -162,7 +162,8 @@ bool rf_kallsyms_find_names(struct rf_kallsyms_tables *t)
 				if (rf_kallsyms_align(t, n * 4) > distance ||
 				    rest > rf_kallsyms_align(t, (size_t)n * GROUP * seq_sizes[s]))
 					continue;
-				if (rest < rf_kallsyms_align(t, ((size_t)(n - 1) * GROUP + 1) * seq_sizes[s]))
+				if (rest < rf_kallsyms_align(t, ((size_t)(n - 1) * GROUP + 1) *
+									seq_sizes[s]))
 					break;
 				t->markers = at;
 				t->marker_count = n;

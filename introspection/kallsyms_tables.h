@@ -12,7 +12,7 @@
 
 struct rf_kallsyms_tables {
 	const struct rf_kallsyms_view *view;
-	size_t align; /* of each table: 8, or 4 (7.x on) */
+	size_t align;					 /* of each table: 8, or 4 (7.x on) */
 	size_t token_table, token_index, markers, names; /* offsets in view->bytes */
 	size_t names_size;
 	uint32_t marker_count, count;
