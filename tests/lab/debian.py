@@ -27,8 +27,7 @@ def _system(root: Path, releases: Iterable[kernels.Kernel]) -> None:
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in LEAVE_OUT]
     run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", *options, SUITE, root)
     for kernel in releases:
-        shutil.copytree(kernel.tree / "lib/modules" / kernel.release, root / "usr/lib/modules" / kernel.release,
-                        symlinks=True)
+        shutil.copytree(kernel.module_tree, root / "usr/lib/modules" / kernel.release, symlinks=True)
         run("depmod", "-b", root, kernel.release)
     (root / "etc/hostname").write_text("debian\n")
     (root / "etc/fstab").write_text("")
