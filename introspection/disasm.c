@@ -71,8 +71,8 @@ void rf_disasm_text(struct rf_disasm *d, const uint8_t *code, size_t len, rf_gva
 }
 
 /*
- * UD1 (0f b9 /r) behind prefixes, which Capstone 4 does not know: kernels of 7.x stand one in
- * each WARN (arch/x86/include/asm/bug.h __WARN_trap()). 0: it is none.
+ * UD1 (0f b9 /r), which Capstone 4 takes for two bytes and none of its operand: kernels of 7.x
+ * stand one in each WARN (arch/x86/include/asm/bug.h __WARN_trap()). 0: it is none.
  */
 static size_t ud1_length(const uint8_t *code, size_t len)
 {
@@ -105,9 +105,11 @@ size_t rf_disasm_length(struct rf_disasm *d, const uint8_t *code, size_t len, rf
 	size_t left = len;
 	uint64_t at = addr.v;
 
-	if (cs_disasm_iter(d->plain, &from, &left, &at, d->step))
-		return d->step->size;
-	return ud1_length(code, len);
+	size_t ud1 = ud1_length(code, len);
+
+	if (ud1)
+		return ud1;
+	return cs_disasm_iter(d->plain, &from, &left, &at, d->step) ? d->step->size : 0;
 }
 
 /*
