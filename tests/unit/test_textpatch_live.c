@@ -128,6 +128,7 @@ static void traced_by_a_jump(void **state)
 	assert_int_equal(patched_byte(f, FUNC(6), 0xe8), RF_PATCH_DONE);
 	assert_int_equal(patched_call(f, FUNC(6), 0xe8, MODULE + 0x80), RF_PATCH_BAD_INSN);
 	assert_int_equal(patched_byte(f, FUNC(6), 0xe9), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, FUNC(6), 0xe8, FTRACE_CALLER), RF_PATCH_DONE);
 	/* Gone from the list, it is known while it stands in the text. */
 	fake_put64(&f->g, entry + 24, MODULE + 0x100);
 	assert_int_equal(patched_sweep(f), 0);
