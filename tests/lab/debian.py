@@ -35,9 +35,11 @@ def _system(root: Path, releases: Iterable[kernels.Kernel]) -> None:
     (root / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
 
 
-def disk() -> Path:
-    """The disk's image, an ext4 file system; made when its packages, kernels or this file changed. Never written to."""
-    releases = [kernels.get(series) for series in kernels.SERIES]
+def disk(guests: Iterable[str]) -> Path:
+    """The disk's image, an ext4 file system with the modules of the usual kernels and of these; made when its packages,
+    kernels or this file changed. Never written to.
+    """
+    releases = [kernels.get(series) for series in sorted({*kernels.SERIES, *guests})]
     key = digest([HERE / "debian.py", PACKAGES, *(kernel.release for kernel in releases)])
     image = out_dir() / "debian" / f"{key}.ext4"
     with locked("debian"):

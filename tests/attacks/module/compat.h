@@ -18,7 +18,8 @@
 #define rdmsrl_safe rdmsrq_safe
 #endif
 
-static inline void rf_hrtimer_setup(struct hrtimer *timer, enum hrtimer_restart (*tick)(struct hrtimer *),
+static inline void rf_hrtimer_setup(struct hrtimer *timer,
+				    enum hrtimer_restart (*tick)(struct hrtimer *),
 				    enum hrtimer_mode mode)
 {
 #ifdef RF_HAVE_HRTIMER_SETUP

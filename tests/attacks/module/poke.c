@@ -57,7 +57,10 @@ static int on_die(struct notifier_block *block, unsigned long event, void *data)
 	if (regs->ip == resumed)
 		return NOTIFY_STOP;
 	sprint_symbol(where, regs->ip);
-	if (strncmp(where, "memcpy", 6) && strncmp(where, "__memcpy", 8)) {
+	/* Or what calls it, where the compiler has put it in there. Neither keeps anything on the
+	 * stack. */
+	if (strncmp(where, "memcpy", 6) && strncmp(where, "__memcpy", 8) &&
+	    strncmp(where, "text_poke_memcpy", 16)) {
 		*rf_patchers.suppress_printk = 0;
 		pr_emerg("RF: note a fault in %s while poking\n", where);
 		return NOTIFY_DONE;
@@ -67,7 +70,6 @@ static int on_die(struct notifier_block *block, unsigned long event, void *data)
 	if (at < target)
 		at += PAGE_SIZE;
 	memcpy((void *)regs->si, at, length(regs));
-	/* memcpy() keeps nothing on the stack. */
 	regs->ip = resumed = *(unsigned long *)regs->sp;
 	regs->sp += sizeof(unsigned long);
 	refused++;
@@ -142,9 +144,9 @@ unsigned int rf_poke_end(struct rf_report *r)
 }
 
 /*
- * arch/x86/kernel/alternative.c struct bp_patching_desc: a pointer, an int, an atomic_t. Where there
- * is none, struct smp_text_poke_array: 256 entries of 16 bytes, and their number, which alone does
- * not make the kernel's own handler take an int3 for its own (it asks text_poke_array_refs).
+ * arch/x86/kernel/alternative.c struct bp_patching_desc: a pointer, an int, an atomic_t. Where
+ * there is none, struct smp_text_poke_array: 256 entries of 16 bytes, and their number, which alone
+ * does not make the kernel's own handler take an int3 for its own (it asks text_poke_array_refs).
  */
 #define REFS_OFFSET 12
 #define ENTRIES_OFFSET 4096
