@@ -33,16 +33,25 @@ static unsigned int refused;
 static char where[KSYM_SYMBOL_LEN]; /* the last refused store */
 static int loglevel;
 
+static bool is_rep(const struct pt_regs *regs)
+{
+	return *(const u8 *)regs->ip == 0xf3;
+}
+
 /*
- * How much memcpy() was to copy: rep movs counts down in rcx; memcpy_orig
+ * How much memcpy() was to copy: where it is rep movsb rdx has it still; memcpy_orig
  * (arch/x86/lib/memcpy_64.S) keeps the length in edx, less one when it is below four. Patches are
  * shorter than its other cases.
  */
 static size_t length(const struct pt_regs *regs)
 {
-	if (*(const u8 *)regs->ip == 0xf3)
-		return regs->cx;
-	return (u32)regs->dx >= 4 ? (u32)regs->dx : (u32)regs->dx + 1;
+	return is_rep(regs) || (u32)regs->dx >= 4 ? (u32)regs->dx : (u32)regs->dx + 1;
+}
+
+/* How much of it is done: rep movsb counts down in rcx. With the refusal that was put back, too. */
+static size_t done(const struct pt_regs *regs)
+{
+	return is_rep(regs) ? regs->dx - regs->cx : 0;
 }
 
 static int on_die(struct notifier_block *block, unsigned long event, void *data)
@@ -66,10 +75,10 @@ static int on_die(struct notifier_block *block, unsigned long event, void *data)
 		return NOTIFY_DONE;
 	}
 	/* The patcher's own mapping keeps the offset in the page. */
-	at = PTR_ALIGN_DOWN(target, PAGE_SIZE) + offset_in_page(regs->di);
+	at = PTR_ALIGN_DOWN(target, PAGE_SIZE) + offset_in_page(regs->di - done(regs));
 	if (at < target)
 		at += PAGE_SIZE;
-	memcpy((void *)regs->si, at, length(regs));
+	memcpy((void *)(regs->si - done(regs)), at, length(regs));
 	regs->ip = resumed = *(unsigned long *)regs->sp;
 	regs->sp += sizeof(unsigned long);
 	refused++;
