@@ -22,6 +22,7 @@ static int run(int argc, char **argv)
 		{ "state", 's', RF_OPTION_TEXT, &r.state, 0, 0 },
 		{ "kvm", 0, RF_OPTION_TEXT, &r.kvm, 0, 0 },
 		{ "start-timeout", 't', RF_OPTION_NUMBER, &r.start_timeout, 1, 86400 },
+		{ "monitor-timeout", 0, RF_OPTION_NUMBER, &r.monitor_timeout, 0, 86400 },
 		{ 0 },
 	};
 	code = rf_options(&rf_command_run, options, true, RF_EXIT_REFUSED, argc, argv, &operands);
@@ -64,6 +65,9 @@ const struct rf_command rf_command_run = {
 		"  -s, --state DIR        state folder, absolute (root: /run/ringfence/NAME,\n"
 		"                         else $XDG_RUNTIME_DIR/ringfence/NAME)\n"
 		"  -t, --start-timeout S  seconds until the VMM must be under protection (30)\n"
+		"      --monitor-timeout S  seconds until a monitor that says nothing is killed "
+		"and\n"
+		"                         another one takes over (60; 0: never)\n"
 		"      --kvm PATH         the KVM device the VMM is told to use (/dev/kvm)\n"
 		"\n"
 		"The exit code is the VMM's own, 128 + n when signal n killed it. Else:\n"

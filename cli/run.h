@@ -16,8 +16,9 @@
 struct rf_run {
 	/* What was asked for. */
 	const char *name, *policy, *expect, *audit, *state, *kvm;
-	uint32_t start_timeout; /* seconds */
-	char **command;		/* NULL-terminated: the VMM and its arguments */
+	uint32_t start_timeout;	  /* seconds */
+	uint32_t monitor_timeout; /* seconds, 0 none */
+	char **command;		  /* NULL-terminated: the VMM and its arguments */
 
 	/* Of the policy. */
 	bool pin_control, need_watch;

@@ -20,6 +20,7 @@
 void rf_run_init(struct rf_run *r)
 {
 	*r = (struct rf_run){ .start_timeout = 30,
+			      .monitor_timeout = 60,
 			      .kvm = "/dev/kvm",
 			      .lock_fd = -1,
 			      .fence_fd = -1,

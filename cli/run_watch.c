@@ -26,6 +26,7 @@
 #define STABLE_MS 60000	 /* a monitor that lived so long earns new restarts at once */
 #define GRACE_MS 200	 /* the monitor ends with the VMM, and may be reaped first */
 #define PROGRESS_MS 1000 /* nothing is silent for longer */
+#define LOOK_MS 5000	 /* so often it is asked whether the monitor is */
 
 struct watch {
 	struct rf_run *run;
@@ -37,6 +38,8 @@ struct watch {
 	char line[512];
 	size_t line_len;
 	bool ready;
+	int64_t heard; /* when it said something last, and it does so each second (monitor/main.c)
+			*/
 	unsigned int restarts;
 	int64_t monitor_since, restart_at;
 	char last_error[256]; /* what a monitor complained of */
@@ -53,7 +56,7 @@ static int start_monitor(struct watch *w)
 {
 	int err = rf_run_spawn_monitor(w->run, &w->old_mask, &w->monitor, &w->notify_fd);
 
-	w->monitor_since = rf_now_ms();
+	w->monitor_since = w->heard = rf_now_ms();
 	w->line_len = 0;
 	w->ready = false;
 	return err;
@@ -63,6 +66,7 @@ static void take_line(struct watch *w, const char *line)
 {
 	unsigned int pid;
 
+	w->heard = rf_now_ms();
 	if (!strcmp(line, "ready"))
 		w->ready = true;
 	else if (!strcmp(line, "sealed"))
@@ -160,6 +164,24 @@ static void take_signals(struct watch *w)
 	}
 }
 
+/*
+ * A monitor that serves a VM says so each second. One that hangs, for whatever reason, would hold
+ * each vCPU that needs a verdict, for good: it is killed, which unlocks nothing, and another one
+ * goes on.
+ */
+static void end_silent_monitor(struct watch *w)
+{
+	int64_t silent = rf_now_ms() - w->heard;
+
+	if (!w->monitor || !w->attached || !w->run->monitor_timeout ||
+	    silent < (int64_t)w->run->monitor_timeout * 1000)
+		return;
+	rf_say("%s: the monitor has said nothing for %lld s, and is killed", w->run->name,
+	       (long long)silent / 1000);
+	kill(w->monitor, SIGKILL);
+	w->heard = rf_now_ms();
+}
+
 /* Waits until something happened, `until` (monotonic ms) at most, and deals with it. */
 static void step(struct watch *w, int64_t until)
 {
@@ -172,10 +194,11 @@ static void step(struct watch *w, int64_t until)
 		until = w->restart_at;
 	if (until < now)
 		until = now;
-	poll(p, 2, until - now > 60000 ? 60000 : (int)(until - now));
+	poll(p, 2, until - now > LOOK_MS ? LOOK_MS : (int)(until - now));
 	if (p[1].revents)
 		read_notify(w);
 	take_signals(w);
+	end_silent_monitor(w);
 	if (w->monitor || !w->vmm || rf_now_ms() < w->restart_at)
 		return;
 	err = start_monitor(w);

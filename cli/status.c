@@ -93,6 +93,30 @@ static void print_why(json_t *o)
 	}
 }
 
+/* Those that are on in a line, and why each of the others is not. */
+static void print_guards(json_t *guards)
+{
+	const char *name, *between = "";
+	json_t *how;
+
+	if (!json_object_size(guards))
+		return;
+	printf("%-18s", "guards");
+	json_object_foreach(guards, name, how)
+	{
+		if (strcmp(json_string_value(how) ?: "", "on"))
+			continue;
+		printf("%s%s", between, name);
+		between = ", ";
+	}
+	putchar('\n');
+	json_object_foreach(guards, name, how)
+	{
+		if (strcmp(json_string_value(how) ?: "", "on"))
+			printf("%-18s%s: %s\n", "guard off", name, json_string_value(how) ?: "-");
+	}
+}
+
 static int print_status(json_t *o)
 {
 	static const struct {
@@ -113,6 +137,7 @@ static int print_status(json_t *o)
 		{ "mode", "mode" },
 		{ "on_kexec", "on_kexec" },
 		{ "on_mismatch", "on_mismatch" },
+		{ "on_unknown_kernel", "on_unknown_kernel" },
 	};
 	json_t *expect = json_object_get(o, "expect");
 	int err;
@@ -126,6 +151,7 @@ static int print_status(json_t *o)
 	       json_is_true(expect) ? "given: what arrives is compared"
 	       : expect		    ? "not given: nothing is compared"
 				    : "-");
+	print_guards(json_object_get(o, "guards"));
 	print_numbers("decisions", json_object_get(o, "audit"));
 	print_numbers("patches", json_object_get(o, "patches"));
 	print_numbers("counters", json_object_get(o, "counters"));

@@ -51,19 +51,23 @@ static bool is_done(const struct rf_gadget_report *r)
 	return r->err || r->at.v >= r->end.v;
 }
 
-bool rf_gadgets_busy(const struct rf_guest *g)
+static void forget(struct rf_guest *g)
+{
+	free(g->gadgets);
+	g->gadgets = NULL;
+}
+
+static bool busy(const struct rf_guest *g)
 {
 	return g->gadgets && !is_done(g->gadgets);
 }
 
-void rf_gadgets_step(struct rf_guest *g)
+static void step(struct rf_guest *g)
 {
 	struct rf_gadget_report *r = g->gadgets;
 	uint64_t now = rf_now_ns(), spent;
 	rf_gva to;
 
-	if (!rf_gadgets_busy(g))
-		return;
 	to.v = r->end.v - r->at.v < PIECE ? r->end.v : r->at.v + PIECE;
 	r->err = rf_gadgets_find(g->disasm, g->kernel, &g->mem, r->at, to, keep, r);
 	r->at = to;
@@ -91,7 +95,7 @@ static int begin(struct rf_guest *g, const struct rf_measured *text)
 		return -ENOMEM;
 	r->start = r->at = rf_gva_of(text->region.gva);
 	r->end = rf_gva_of(text->region.gva + text->region.size);
-	rf_gadgets_forget(g);
+	forget(g);
 	g->gadgets = r;
 	return 0;
 }
@@ -170,7 +174,7 @@ static json_t *list(struct rf_guest *g, const struct rf_gadget_report *r, json_i
 	return rows;
 }
 
-json_t *rf_gadgets_answer(struct rf_guest *g)
+static json_t *reply(struct rf_guest *g)
 {
 	const struct rf_measured *text = text_of(g);
 	const struct rf_gadget_report *r = g->gadgets;
@@ -198,3 +202,13 @@ json_t *rf_gadgets_answer(struct rf_guest *g)
 			 "longest_piece_ms", (double)r->longest_ns / 1e6, "kinds", counts(g, r),
 			 "list", rows, "left_out", left_out);
 }
+
+const struct rf_guard rf_guard_gadgets = {
+	.name = "gadgets",
+	.forget = forget,
+	.command = "gadgets",
+	.reply = reply,
+	.busy = busy,
+	.step_unit = { 1 << 14, "one step of the search for sensitive instructions" },
+	.step = step,
+};

@@ -21,8 +21,8 @@
 
 extern int rf_statm_fd;
 
-#define TICK_MS 100
-#define BATCH 64   /* events in a row, before the control socket and the sweep have their turn */
+#define BATCH 64 /* events in a row, before the control socket and the sweep have their turn */
+#define ALIVE_NS UINT64_C(1000000000)
 #define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
 
 struct options {
@@ -92,14 +92,27 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 	return optind == argc && o->fence_fd >= 0 && o->audit_fd >= 0 ? 0 : -EINVAL;
 }
 
+/* Who started us takes silence for a hang. */
+static void tell_alive(const struct rf_guest *g, uint64_t *told)
+{
+	if (rf_now_ns() - *told < ALIVE_NS)
+		return;
+	*told = rf_now_ns();
+	rf_notify(g, "alive");
+}
+
 /* Answers the control socket until a VMM comes. */
 static int wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *status)
 {
+	uint64_t told = 0;
+
 	for (;;) {
 		struct pollfd p[RF_STATUS_CLIENTS + 2] = { { .fd = fence_fd, .events = POLLIN } };
 
-		if (poll(p, 1 + rf_status_poll(status, p + 1), status->count ? TICK_MS : -1) < 0)
+		if (poll(p, 1 + rf_status_poll(status, p + 1),
+			 status->count ? RF_TICK_MS : ALIVE_NS / 1000000) < 0)
 			continue;
+		tell_alive(g, &told);
 		rf_status_serve(g, status);
 		if (p[0].revents & POLLIN) {
 			int fd = accept4(fence_fd, NULL, NULL, SOCK_CLOEXEC);
@@ -162,42 +175,27 @@ static int load_files(struct rf_guest *g, const struct options *o)
 /* 0 when the VM is gone, -errno when the connection makes no sense any more. */
 static int serve(struct rf_guest *g, struct rf_status *status)
 {
-	uint64_t last_tick = rf_now_ns();
+	uint64_t told = 0;
 	bool more = false;
 
 	for (;;) {
 		struct pollfd p[RF_STATUS_CLIENTS + 2] = { { .fd = g->hv->ops->poll_fd(g->hv),
 							     .events = POLLIN } };
-		int err, ms = more || rf_gadgets_busy(g) || rf_measure_busy(g) ? 0
-			      : g->poll_permissions			       ? POLL_MS
-									       : TICK_MS;
-		struct rf_budget outer;
-		uint64_t now;
+		int err, ms = more || rf_guards_busy(g) ? 0
+			      : g->poll_permissions	? POLL_MS
+							: RF_TICK_MS;
 
 		poll(p, 1 + rf_status_poll(status, p + 1), ms);
+		tell_alive(g, &told);
 		err = take_messages(g, &more);
 		if (err)
 			return err == -ECONNRESET ? 0 : err;
-		outer = rf_unit_begin(g, RF_UNIT_SEARCH);
 		rf_status_serve(g, status);
-		rf_gadgets_step(g);
-		rf_measure_step(g);
-		err = rf_unit_end(g, RF_UNIT_SEARCH, &outer);
+		err = rf_guards_step(g);
 		if (!err)
 			err = rf_guest_poll(g);
-		now = rf_now_ns();
-		if (!err && now - last_tick >= TICK_MS * UINT64_C(1000000)) {
-			uint64_t part = (now - last_tick) / 1000000;
-
-			last_tick = now;
-			err = rf_sweep(g, rf_sweep_total(g) * part / g->policy.dma_sweep_ms + 1);
-			if (!err)
-				err = rf_sweep_drain(g);
-			if (!err)
-				err = rf_patches_tick(g);
-			if (!err)
-				err = rf_tables_tick(g);
-		}
+		if (!err)
+			err = rf_guards_tick(g);
 		if (err)
 			return err;
 	}
@@ -269,7 +267,7 @@ int main(int argc, char **argv)
 	err = rf_guest_resume(&g);
 	if (!err)
 		err = serve(&g, &status);
-	rf_patches_end(&g); /* what the VM's last moments left on the trail */
+	rf_guest_forget(&g); /* what the VM's last moments left on the trail is written down */
 	if (err) {
 		rf_complain(&g, "the monitor ends: %s", strerror(-err));
 		return 1;

@@ -77,19 +77,23 @@ static void describe(const struct rf_region *r, struct rf_measurement_region *ou
 
 /* --- asked for ------------------------------------------------------------ */
 
-bool rf_measure_busy(const struct rf_guest *g)
+static void forget(struct rf_guest *g)
+{
+	free(g->measuring);
+	g->measuring = NULL;
+}
+
+static bool busy(const struct rf_guest *g)
 {
 	return g->measuring && !g->measuring->err && g->measuring->region < g->measuring->m.count;
 }
 
-void rf_measure_step(struct rf_guest *g)
+static void step(struct rf_guest *g)
 {
 	struct rf_measuring *w = g->measuring;
 	uint64_t start = rf_now_ns(), spent, left;
 	const struct rf_region *r;
 
-	if (!rf_measure_busy(g))
-		return;
 	r = &g->regions[w->region].region;
 	left = r->size - w->at;
 	if (!w->at)
@@ -121,7 +125,7 @@ static int begin(struct rf_guest *g)
 	return 0;
 }
 
-json_t *rf_measure_answer(struct rf_guest *g)
+static json_t *reply(struct rf_guest *g)
 {
 	struct rf_backend_info info;
 	struct rf_measuring *w;
@@ -129,13 +133,13 @@ json_t *rf_measure_answer(struct rf_guest *g)
 
 	if (!g->kernel || !g->regions_count || g->hv->ops->info(g->hv, &info) ||
 	    info.state != RF_VM_SEALED) {
-		rf_measure_forget(g);
+		forget(g);
 		return json_pack("{s:s}", "error", g->halted ? g->halted : "no kernel is sealed");
 	}
 	if (!g->measuring && begin(g))
 		return NULL;
 	w = g->measuring;
-	if (rf_measure_busy(g))
+	if (busy(g))
 		return json_pack("{s:b}", "done", 0);
 	if (w->err)
 		o = json_pack("{s:s}", "error", "the sealed memory could not be read");
@@ -144,7 +148,7 @@ json_t *rf_measure_answer(struct rf_guest *g)
 			      rf_measurement_json(&w->m), "spent_ms", (double)w->spent_ns / 1e6,
 			      "longest_piece_ms", (double)w->longest_ns / 1e6);
 	/* Given out once: the next one who asks wants to know how it is then. */
-	rf_measure_forget(g);
+	forget(g);
 	return o;
 }
 
@@ -338,3 +342,13 @@ int rf_measure_booted(struct rf_guest *g)
 		       : tell(g, RF_FACT_MEASURE_BOOTED, "text", &found, expected,
 			      "it booted; its bytes are not what they were", &j);
 }
+
+const struct rf_guard rf_guard_measure = {
+	.name = "measure",
+	.forget = forget,
+	.command = "measure",
+	.reply = reply,
+	.busy = busy,
+	.step_unit = { 1 << 12, "one step of a measurement" },
+	.step = step,
+};

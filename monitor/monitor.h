@@ -15,21 +15,14 @@
 #include "introspection/disasm.h"
 #include "introspection/kernel.h"
 #include "introspection/textpatch.h"
+#include "monitor/guard.h"
 #include "policy/audit.h"
 #include "policy/measurement.h"
 #include "policy/name.h"
 #include "policy/patchlog.h"
 #include "policy/policy.h"
 
-/* Pieces of work, each with a bound on what it reads of the guest: units.c. */
-enum rf_unit {
-	RF_UNIT_EVENT,
-	RF_UNIT_KERNEL,
-	RF_UNIT_LISTS,
-	RF_UNIT_TABLES,
-	RF_UNIT_SEARCH,
-	RF_UNITS,
-};
+#define RF_OVERRAN_MAX (2 * RF_GUARDS_MAX + 2)
 
 struct rf_measured {
 	struct rf_region region;
@@ -54,13 +47,14 @@ struct rf_guest {
 	/* The kernel that runs now; all of it goes with a reset. */
 	struct rf_memory mem; /* in a unit: units.c */
 	struct rf_budget budget;
-	bool overran[RF_UNITS];	 /* the last of each did, and that was told */
+	const struct rf_unit *overran[RF_OVERRAN_MAX]; /* the last of each did, and that was told */
+	uint64_t ticked_ns[RF_GUARDS_MAX];	       /* when each guard was last, by its row */
 	struct rf_paging paging; /* of the kernel, as it was when it was found */
 	struct rf_kernel *kernel;
 	struct rf_textpatch *patches;
 	uint64_t burst[RF_SITE_KINDS]; /* patches since the last line about them */
 	uint64_t patches_taken;	       /* of the fence's trail, written down */
-	uint64_t last_patch_ns, last_patch_sweep_ns;
+	uint64_t last_patch_ns;
 	uint32_t changes_seen;	 /* of the trail */
 	uint64_t last_change_ns; /* when one came last */
 	uint32_t waiting_count;
@@ -72,6 +66,7 @@ struct rf_guest {
 	uint64_t cr3, cr4;	   /* of the vCPU that announced it */
 	uint32_t regions_count;
 	struct rf_measured regions[RF_SEAL_MAX];
+	bool unknown;	       /* it is not recognised, and runs unsealed by policy */
 	bool arrived;	       /* it ran already when the VMM loaded it */
 	bool awaiting;	       /* the VMM loaded a running guest that has not shown itself yet */
 	bool poll_permissions; /* no watched word: see rf_guest_poll() */
@@ -85,7 +80,6 @@ struct rf_guest {
 	bool tables_known;
 	uint8_t tables_digest[32]; /* of where they lie, at the seal; zeroes before */
 	uint16_t *gdt_reported;	   /* of each CPU, a bit an entry */
-	uint64_t last_gdt_ns;
 
 	/* Where the comparison of sealed bytes with their decoys stands. */
 	uint32_t sweep_region;
@@ -125,8 +119,10 @@ void rf_unit_memory(struct rf_guest *g);
  * rf_unit_end(). That writes down a unit whose reads were not enough, once until one of its kind is
  * within them again. 0 or -errno.
  */
-struct rf_budget rf_unit_begin(struct rf_guest *g, enum rf_unit unit);
-int rf_unit_end(struct rf_guest *g, enum rf_unit unit, const struct rf_budget *outer);
+struct rf_budget rf_unit_begin(struct rf_guest *g, const struct rf_unit *unit);
+int rf_unit_end(struct rf_guest *g, const struct rf_unit *unit, const struct rf_budget *outer);
+bool rf_unit_overran(const struct rf_guest *g, const struct rf_unit *unit); /* the last time */
+extern const struct rf_unit rf_unit_kernel; /* looking at a kernel, or taking over */
 
 /* --- guest.c -------------------------------------------------------------- */
 /* After attach: takes up a guest that an earlier monitor has sealed. 0 or -errno (reason recorded).
@@ -162,22 +158,11 @@ void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva
 const struct rf_measured *rf_sealed_frame(struct rf_guest *g, const struct rf_paging *p,
 					  uint64_t stack, uint64_t *gva, uint64_t *gpa);
 
-/* --- judge.c -------------------------------------------------------------- */
-int rf_judge_write(struct rf_guest *g, const struct rf_msg_event *ev);
-int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev);
-/*
- * RIP stands still. A store to sealed memory, or a stack or descriptor table there that the CPU
- * stores to by itself: a record and a fault. Anything else goes on without either.
- */
-int rf_judge_stalled(struct rf_guest *g, const struct rf_msg_event *ev);
-/* An event whose frame could not be stored: a record and a double fault, unless it is not ours. */
-int rf_judge_delivery(struct rf_guest *g, const struct rf_msg_event *ev);
-int rf_judge_msr(struct rf_guest *g, const struct rf_msg_event *ev);
-int rf_judge_cr(struct rf_guest *g, const struct rf_msg_event *ev);
-int rf_judge_found_msr(struct rf_guest *g, const struct rf_msg_event *ev);
+/* --- registers.c: what guest.c asks for ------------------------------------ */
 int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev);
 /* A kernel that arrived with another entry than its own; own 0: it has no name there. */
 int rf_judge_arrived_entry(struct rf_guest *g, const struct rf_msg_event *ev, uint64_t own);
+/* --- judge.c -------------------------------------------------------------- */
 /*
  * A load of a register, or registers that were compared: a line unless it is legal. value: what an
  * allowed load gets; NULL with kind RF_FACT_LOAD: nothing could be loaded, so it is denied in any
@@ -192,13 +177,6 @@ int rf_answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_verdict
 int rf_decide(struct rf_guest *g, struct rf_record *r, struct rf_msg_verdict *v);
 
 /* --- patches.c: text patching --------------------------------------------- */
-/*
- * The kernel is sealed: its sites go into the table. kept: it was so before, and the table that an
- * earlier monitor, or an earlier look at it, has left is believed. 0 or -errno; without sites all
- * is denied.
- */
-int rf_patches_begin(struct rf_guest *g, bool kept);
-void rf_patches_end(struct rf_guest *g);
 /* A store the fence did not settle. 0 with *out, or -errno. */
 int rf_patches_judge(struct rf_guest *g, const struct rf_msg_event *ev, uint64_t gva,
 		     struct rf_patch_result *out);
@@ -206,9 +184,6 @@ int rf_patches_judge(struct rf_guest *g, const struct rf_msg_event *ev, uint64_t
 bool rf_patches_under_way(struct rf_guest *g, uint64_t gva, uint32_t len);
 /* What the fence allowed, to disk. */
 int rf_patches_drain(struct rf_guest *g);
-/* Every TICK_MS. */
-int rf_patches_tick(struct rf_guest *g);
-
 /* --- pins.c: MSRs, and the request for controls.c's bits
  * ---------------------------------------------------------- */
 /* At the seal, by policy. 0 or -errno. */
@@ -228,8 +203,6 @@ uint32_t rf_control_mov(struct rf_guest *g, const struct rf_paging *p,
 			const struct rf_vcpu_regs *regs, uint32_t cr, uint64_t value);
 
 /* --- traps.c: instructions replaced in sealed text --------------------------- */
-/* At the seal, by policy. 0 or -errno. */
-int rf_traps_begin(struct rf_guest *g);
 /* Is any instruction that loads a register replaced? */
 bool rf_traps_load(const struct rf_guest *g);
 /* rf_memory's read: guest memory as the guest sees it, but for the traps. */
@@ -241,35 +214,11 @@ bool rf_traps_touch(const struct rf_guest *g, uint64_t gpa, uint64_t len);
 int rf_traps_operand(struct rf_guest *g, const struct rf_msg_event *ev, const struct rf_paging *p,
 		     struct rf_table *out);
 
-/* --- tables.c: descriptor tables and their registers --------------------------- */
-int rf_tables_begin(struct rf_guest *g);
-void rf_tables_end(struct rf_guest *g);
-/* GDTs, once in register_check_ms. */
-int rf_tables_tick(struct rf_guest *g);
-int rf_judge_trap(struct rf_guest *g, const struct rf_msg_event *ev);
-int rf_judge_tables(struct rf_guest *g, const struct rf_msg_event *ev);
-
 /* --- sweep.c: decoys ------------------------------------------------------ */
 /* Compares the next `bytes` of sealed memory with what lies below, and has the fence heal that. */
 int rf_sweep(struct rf_guest *g, uint64_t bytes);
 /* What devices had written and the fence healed, to disk. 0 or -errno. */
 int rf_sweep_drain(struct rf_guest *g);
-uint64_t rf_sweep_total(const struct rf_guest *g);
-
-/* --- gadgets.c: sensitive instructions ------------------------------------- */
-/*
- * The answer to "gadgets": a report that is finished and fresh, how far one is ("done": false), or
- * {"error"}. Starts a search where there is none. NULL: no memory. Drop the reference.
- */
-json_t *rf_gadgets_answer(struct rf_guest *g);
-bool rf_gadgets_busy(const struct rf_guest *g);
-/* The next piece of a search that is under way: a few milliseconds at most. */
-void rf_gadgets_step(struct rf_guest *g);
-static inline void rf_gadgets_forget(struct rf_guest *g)
-{
-	free(g->gadgets);
-	g->gadgets = NULL;
-}
 
 /* --- measure.c: sealed memory in a form that legal patching does not change -- */
 /* SHA-256; not canonical: as it is. 0 or -EFAULT. */
@@ -282,20 +231,6 @@ int rf_measure_region(struct rf_guest *g, const struct rf_region *r, bool canoni
 int rf_measure_arrived(struct rf_guest *g, enum rf_verdict *out);
 /* What booted here is sealed: compared as far as it can be, recorded. 0 or -errno. */
 int rf_measure_booted(struct rf_guest *g);
-/*
- * The answer to "measure": finished, {"done": false}, or {"error"}. Starts one where there is none.
- * NULL: no memory. Drop the reference.
- */
-json_t *rf_measure_answer(struct rf_guest *g);
-bool rf_measure_busy(const struct rf_guest *g);
-/* The next piece, as rf_gadgets_step(). */
-void rf_measure_step(struct rf_guest *g);
-static inline void rf_measure_forget(struct rf_guest *g)
-{
-	free(g->measuring);
-	g->measuring = NULL;
-}
-
 /* --- status.c ------------------------------------------------------------- */
 #define RF_STATUS_CLIENTS 16
 

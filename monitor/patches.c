@@ -13,8 +13,8 @@
 #define BLOCK 512 /* trail entries at once */
 #define GRACE_NS UINT64_C(1000000000)
 #define PATIENCE 10
-#define SWEEP_NS UINT64_C(1000000000) /* the table against the guest's own lists */
-#define OVERRUN_NS (10 * SWEEP_NS)    /* the same where they do not end */
+#define LISTS_MS 1000		      /* the table against the guest's own lists */
+#define OVERRUN_MS (10 * LISTS_MS)    /* the same where they do not end */
 #define QUIET_NS UINT64_C(2000000000) /* without a patch: the burst is over */
 
 /* --- the trail, to disk --------------------------------------------------- */
@@ -88,7 +88,12 @@ int rf_patches_drain(struct rf_guest *g)
 
 /* --- the table ------------------------------------------------------------ */
 
-int rf_patches_begin(struct rf_guest *g, bool kept)
+static const char *lacks(const struct rf_guest *g)
+{
+	return g->table ? NULL : "this hypervisor's backend keeps no table of sites";
+}
+
+static int begin(struct rf_guest *g, bool kept)
 {
 	struct rf_diag diag = { "" };
 	struct rf_patching now;
@@ -98,10 +103,10 @@ int rf_patches_begin(struct rf_guest *g, bool kept)
 	if (!g->table)
 		return rf_note(g, "patch", "no site table: every write to text is denied",
 			       "this backend keeps none");
-	outer = rf_unit_begin(g, RF_UNIT_LISTS);
+	outer = rf_unit_begin(g, &rf_guard_patches.tick_unit);
 	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, g->table, kept, &g->patches,
 				  &diag);
-	ended = rf_unit_end(g, RF_UNIT_LISTS, &outer);
+	ended = rf_unit_end(g, &rf_guard_patches.tick_unit, &outer);
 	if (ended)
 		return ended;
 	if (err)
@@ -123,7 +128,7 @@ int rf_patches_begin(struct rf_guest *g, bool kept)
 	return 0;
 }
 
-void rf_patches_end(struct rf_guest *g)
+static void end(struct rf_guest *g)
 {
 	if (g->table)
 		__atomic_store_n(&g->table->kernel, 0, __ATOMIC_RELEASE);
@@ -254,10 +259,9 @@ static int watch_flights(struct rf_guest *g, uint64_t now_ns)
 	return 0;
 }
 
-int rf_patches_tick(struct rf_guest *g)
+static int follow(struct rf_guest *g, uint32_t elapsed_ms)
 {
-	uint64_t now, every = g->overran[RF_UNIT_LISTS] ? OVERRUN_NS : SWEEP_NS;
-	struct rf_budget outer;
+	uint64_t now;
 	int err;
 
 	if (!g->patches)
@@ -268,12 +272,37 @@ int rf_patches_tick(struct rf_guest *g)
 		err = watch_flights(g, now);
 	if (now - g->last_patch_ns > QUIET_NS)
 		summarise(g);
-	if (!err && now - g->last_patch_sweep_ns > every) {
-		g->last_patch_sweep_ns = now;
-		/* A guest that changes its lists meanwhile is looked at again in a second. */
-		outer = rf_unit_begin(g, RF_UNIT_LISTS);
-		rf_textpatch_sweep(g->patches, &g->mem, &g->paging);
-		err = rf_unit_end(g, RF_UNIT_LISTS, &outer);
-	}
 	return err;
 }
+
+const struct rf_guard rf_guard_trail = {
+	.name = "trail",
+	.lacks = lacks,
+	.tick_unit = { 1 << 14, "following patches" },
+	.tick = follow,
+};
+
+/* --- the table against the guest's lists ----------------------------------- */
+
+static uint32_t period_ms(const struct rf_guest *g)
+{
+	return rf_unit_overran(g, &rf_guard_patches.tick_unit) ? OVERRUN_MS : LISTS_MS;
+}
+
+/* A guest that changes its lists meanwhile is looked at again in a second. */
+static int compare_lists(struct rf_guest *g, uint32_t elapsed_ms)
+{
+	if (g->patches)
+		rf_textpatch_sweep(g->patches, &g->mem, &g->paging);
+	return 0;
+}
+
+const struct rf_guard rf_guard_patches = {
+	.name = "patches",
+	.lacks = lacks,
+	.attach = begin,
+	.forget = end,
+	.period_ms = period_ms,
+	.tick_unit = { 1 << 18, "walking lists of probes, trampolines and direct functions" },
+	.tick = compare_lists,
+};

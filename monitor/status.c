@@ -129,7 +129,7 @@ static json_t *status(struct rf_guest *g)
 				    json_integer((json_int_t)rf_audit_count(g->audit, w)));
 	return json_pack(
 		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
-		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b}",
+		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:o}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
 		attached && info.state <= RF_VM_HALTED ? state_names[info.state] : "waiting",
 		"kernel", g->kernel ? rf_kernel_banner(g->kernel) : "", "vcpus",
@@ -143,20 +143,29 @@ static json_t *status(struct rf_guest *g)
 		"awaiting", awaiting(g, attached, &info), "mode",
 		rf_policy_mode_text(g->policy.mode), "on_kexec",
 		rf_on_kexec_text(g->policy.on_kexec), "on_mismatch",
-		rf_on_mismatch_text(g->policy.on_mismatch), "expect", g->expect != NULL);
+		rf_on_mismatch_text(g->policy.on_mismatch), "expect", g->expect != NULL,
+		"on_unknown_kernel", rf_on_unknown_kernel_text(g->policy.on_unknown_kernel),
+		"guards", g->regions_count ? rf_guards_status(g) : json_object());
 }
 
-/* Nothing can be looked at while what the VMM loaded does not go with what is sealed. NULL: it can.
- */
-static json_t *refused(struct rf_guest *g)
+/* A command that is a guard's. Nothing can be looked at while what the VMM loaded does not go with
+ * what is sealed. */
+static json_t *ask(struct rf_guest *g, const struct rf_guard *guard)
 {
 	struct rf_backend_info info;
+	struct rf_budget outer;
+	json_t *reply;
 
-	if (!g->hv || g->hv->ops->info(g->hv, &info) || info.state != RF_VM_HALTED)
-		return NULL;
-	rf_gadgets_forget(g);
-	rf_measure_forget(g);
-	return json_pack("{s:s, s:b}", "error", why_halted(g, &info), "halted", 1);
+	if (g->hv && !g->hv->ops->info(g->hv, &info) && info.state == RF_VM_HALTED) {
+		if (guard->forget)
+			guard->forget(g);
+		return json_pack("{s:s, s:b}", "error", why_halted(g, &info), "halted", 1);
+	}
+	/* What it finds too long to read, the next step of its work finds too, and tells. */
+	outer = rf_unit_begin(g, &guard->step_unit);
+	reply = guard->reply(g);
+	g->budget = outer;
+	return reply;
 }
 
 /* The answer is small enough for the socket's own buffer: nobody is waited for. */
@@ -164,14 +173,13 @@ static void answer(struct rf_guest *g, int fd, const char *line, size_t len)
 {
 	json_t *request = json_loadb(line, len, JSON_DISABLE_EOF_CHECK, NULL), *reply;
 	const char *cmd = json_string_value(json_object_get(request, "cmd")) ?: "";
+	const struct rf_guard *guard = rf_guards_command(cmd);
 	char *text;
 
 	if (!strcmp(cmd, "status"))
 		reply = status(g);
-	else if (!strcmp(cmd, "gadgets"))
-		reply = refused(g) ?: rf_gadgets_answer(g);
-	else if (!strcmp(cmd, "measure"))
-		reply = refused(g) ?: rf_measure_answer(g);
+	else if (guard)
+		reply = ask(g, guard);
 	else
 		reply = json_pack("{s:s}", "error", "unknown command");
 	/* Each string of it is a name of our own or printable ASCII; NULL is want of memory. */

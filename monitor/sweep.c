@@ -13,15 +13,6 @@
 
 #define BLOCK (64u << 10)
 
-uint64_t rf_sweep_total(const struct rf_guest *g)
-{
-	uint64_t total = 0;
-
-	for (uint32_t i = 0; i < g->regions_count; i++)
-		total += g->regions[i].region.size;
-	return total;
-}
-
 /* A record shows as many bytes as there are, up to its own limit: none may be made up. */
 _Static_assert(RF_HEAL_BYTES == RF_AUDIT_BYTES, "a heal has what a record shows");
 
@@ -169,3 +160,34 @@ int rf_sweep(struct rf_guest *g, uint64_t bytes)
 	}
 	return 0;
 }
+
+/* So much that the whole is covered once in dma_sweep_ms. */
+static int tick(struct rf_guest *g, uint32_t elapsed_ms)
+{
+	uint64_t total = 0;
+	int err;
+
+	for (uint32_t i = 0; i < g->regions_count; i++)
+		total += g->regions[i].region.size;
+	err = rf_sweep(g, total * elapsed_ms / g->policy.dma_sweep_ms + 1);
+	return err ? err : rf_sweep_drain(g);
+}
+
+static void forget(struct rf_guest *g)
+{
+	g->sweep_region = 0;
+	g->sweep_at = 0;
+}
+
+static const char *lacks(const struct rf_guest *g)
+{
+	return g->hv->ops->read_decoy ? NULL : "this hypervisor's backend has no decoys";
+}
+
+const struct rf_guard rf_guard_decoys = {
+	.name = "decoys",
+	.lacks = lacks,
+	.forget = forget,
+	.tick_unit = { 1 << 12, "naming what a device wrote" },
+	.tick = tick,
+};

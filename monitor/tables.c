@@ -82,7 +82,7 @@ static bool as_at_the_seal(struct rf_guest *g)
 	return !memcmp(g->tables_digest, digest, sizeof(digest));
 }
 
-int rf_tables_begin(struct rf_guest *g)
+static int begin(struct rf_guest *g, bool kept)
 {
 	int err;
 
@@ -113,7 +113,7 @@ int rf_tables_begin(struct rf_guest *g)
 		       "the kernel does not tell where its descriptor tables are");
 }
 
-void rf_tables_end(struct rf_guest *g)
+static void end(struct rf_guest *g)
 {
 	rf_tables_deinit(&g->tables);
 	free(g->gdt_reported);
@@ -189,20 +189,18 @@ static int look_at_gdt(struct rf_guest *g, uint32_t cpu)
 	return err;
 }
 
-int rf_tables_tick(struct rf_guest *g)
+static uint32_t period_ms(const struct rf_guest *g)
 {
-	uint64_t now = rf_now_ns(), every = g->policy.register_check_ms * UINT64_C(1000000);
-	struct rf_budget outer;
-	int err = 0, ended;
+	return g->policy.register_check_ms;
+}
 
-	if (!g->tables_known || !every || now - g->last_gdt_ns < every)
-		return 0;
-	g->last_gdt_ns = now;
-	outer = rf_unit_begin(g, RF_UNIT_TABLES);
-	for (uint32_t i = 0; !err && i < g->tables.cpu_count; i++)
+static int look_at_gdts(struct rf_guest *g, uint32_t elapsed_ms)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; !err && g->tables_known && i < g->tables.cpu_count; i++)
 		err = look_at_gdt(g, i);
-	ended = rf_unit_end(g, RF_UNIT_TABLES, &outer);
-	return err ? err : ended;
+	return err;
 }
 
 /* --- one register ------------------------------------------------------------------ */
@@ -247,7 +245,7 @@ static enum rf_fact_table idt_fact(struct rf_guest *g, const struct rf_paging *p
 		return RF_FACT_TABLE_KERNELS;
 	case RF_REGISTER_BRINGUP:
 		return bringup_idt(g, p, t);
-	case RF_REGISTER_VMEXIT: /* let through where it is one: rf_judge_tables() */
+	case RF_REGISTER_VMEXIT: /* let through where it is one: on_tables() */
 	case RF_REGISTER_BOOT:
 	case RF_REGISTER_FOREIGN:
 		break;
@@ -273,7 +271,7 @@ static enum rf_fact_table gdt_fact(struct rf_guest *g, const struct rf_paging *p
 				    t->limit + UINT64_C(1), (uint16_t)t->limit, &found, 1)
 			       ? RF_FACT_TABLE_FORGED
 			       : RF_FACT_TABLE_KERNELS;
-	case RF_REGISTER_VMEXIT: /* let through where it is one: rf_judge_tables() */
+	case RF_REGISTER_VMEXIT: /* let through where it is one: on_tables() */
 	case RF_REGISTER_BOOT:
 	case RF_REGISTER_FOREIGN:
 		break;
@@ -371,7 +369,7 @@ static enum rf_fact_table load_fact(struct rf_guest *g, const struct rf_msg_even
 	return RF_FACT_TABLE_UNKNOWN;
 }
 
-int rf_judge_trap(struct rf_guest *g, const struct rf_msg_event *ev)
+static int on_trap(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	const struct rf_paging p = rf_paging_of(ev->regs.cr3, ev->regs.cr4);
 	const struct rf_table *const old[] = { [RF_TRAP_LIDT] = &ev->tables.idt,
@@ -445,7 +443,7 @@ static struct rf_vcpu_tables as_loaded(const struct rf_msg_event *ev)
 	return t;
 }
 
-int rf_judge_tables(struct rf_guest *g, const struct rf_msg_event *ev)
+static int on_tables(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	const struct rf_paging p = rf_paging_of(ev->regs.cr3, ev->regs.cr4);
 	const struct rf_vcpu_tables loaded = as_loaded(ev), *now = &loaded, *old = &ev->kept;
@@ -484,3 +482,27 @@ int rf_judge_tables(struct rf_guest *g, const struct rf_msg_event *ev)
 	}
 	return rf_judge_load(g, ev, &facts, target, detail, NULL);
 }
+
+static int answer(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	return ev->kind == RF_EVENT_TRAP ? on_trap(g, ev) : on_tables(g, ev);
+}
+
+static const char *lacks(const struct rf_guest *g)
+{
+	if (!g->policy.pin_tables)
+		return "the policy does not ask for it";
+	return g->tables_known ? NULL : "it is not known where the kernel's tables are";
+}
+
+const struct rf_guard rf_guard_tables = {
+	.name = "tables",
+	.lacks = lacks,
+	.attach = begin,
+	.forget = end,
+	.answers = RF_ANSWERS(RF_EVENT_TRAP) | RF_ANSWERS(RF_EVENT_TABLES),
+	.answer = answer,
+	.period_ms = period_ms,
+	.tick_unit = { 1 << 16, "looking at descriptor tables" },
+	.tick = look_at_gdts,
+};

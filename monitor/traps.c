@@ -286,7 +286,7 @@ bool rf_traps_load(const struct rf_guest *g)
 	return false;
 }
 
-int rf_traps_begin(struct rf_guest *g)
+static int begin(struct rf_guest *g, bool kept)
 {
 	struct rf_msg_traps m = { .kernel = g->kernel_event };
 	struct rf_backend_info info;
@@ -383,3 +383,15 @@ int rf_traps_operand(struct rf_guest *g, const struct rf_msg_event *ev, const st
 	}
 	return 0;
 }
+
+static const char *lacks(const struct rf_guest *g)
+{
+	return g->traps_count ? NULL : "none is planted";
+}
+
+/* Last of those that are attached: the others read text as it is. */
+const struct rf_guard rf_guard_traps = {
+	.name = "traps",
+	.lacks = lacks,
+	.attach = begin,
+};

@@ -70,6 +70,10 @@ static const struct row {
 	{ RF_FACT_ABANDONED, RF_FACT_REGION_TEXT, ANY, ANY, FOUND, "text-patch-abandoned" },
 
 	{ RF_FACT_ENDLESS, ANY, ANY, ANY, FOUND, "guest-lists-end" },
+
+	/* With on_unknown_kernel: run-unsealed-alert; otherwise nobody asks, and the VM is ended.
+	 */
+	{ RF_FACT_UNKNOWN, ANY, ANY, ANY, TOLD, "kernel-is-recognised" },
 };
 
 /* Of registers and the tables they lead to. */

@@ -23,7 +23,7 @@ struct file_pin {
 
 struct file {
 	unsigned int version;
-	int *mode, *on_denied, *on_kexec, *on_mismatch;
+	int *mode, *on_denied, *on_kexec, *on_mismatch, *on_unknown_kernel;
 	struct file_seal *seal;
 	struct file_pin *pin;
 	unsigned int *dma_sweep_ms;
@@ -50,6 +50,11 @@ static const cyaml_strval_t kexec_names[] = {
 static const cyaml_strval_t mismatch_names[] = {
 	{ "refuse", RF_ON_MISMATCH_REFUSE },
 	{ "alert", RF_ON_MISMATCH_ALERT },
+};
+
+static const cyaml_strval_t unknown_names[] = {
+	{ "refuse", RF_ON_UNKNOWN_REFUSE },
+	{ "run-unsealed-alert", RF_ON_UNKNOWN_UNSEALED },
 };
 
 /* An enumeration, because libcyaml takes every word that is not a known "no" for a true boolean. */
@@ -91,6 +96,8 @@ static const cyaml_schema_field_t fields[] = {
 			     COUNT(kexec_names)),
 	CYAML_FIELD_ENUM_PTR("on_mismatch", WORD, struct file, on_mismatch, mismatch_names,
 			     COUNT(mismatch_names)),
+	CYAML_FIELD_ENUM_PTR("on_unknown_kernel", WORD, struct file, on_unknown_kernel,
+			     unknown_names, COUNT(unknown_names)),
 	CYAML_FIELD_MAPPING_PTR("seal", CYAML_FLAG_OPTIONAL, struct file, seal, seal_fields),
 	CYAML_FIELD_MAPPING_PTR("pin", CYAML_FLAG_OPTIONAL, struct file, pin, pin_fields),
 	CYAML_FIELD_UINT_PTR("dma_sweep_ms", CYAML_FLAG_OPTIONAL, struct file, dma_sweep_ms),
@@ -130,6 +137,11 @@ const char *rf_on_kexec_text(enum rf_on_kexec k)
 	return name_of(kexec_names, COUNT(kexec_names), k);
 }
 
+const char *rf_on_unknown_kernel_text(enum rf_on_unknown_kernel u)
+{
+	return name_of(unknown_names, COUNT(unknown_names), u);
+}
+
 const char *rf_on_mismatch_text(enum rf_on_mismatch m)
 {
 	return name_of(mismatch_names, COUNT(mismatch_names), m);
@@ -141,6 +153,7 @@ void rf_policy_default(struct rf_policy *out)
 		.mode = RF_MODE_ENFORCE,
 		.on_denied = RF_ON_DENIED_FAULT,
 		.on_kexec = RF_ON_KEXEC_DENY,
+		.on_unknown_kernel = RF_ON_UNKNOWN_REFUSE,
 		.on_mismatch = RF_ON_MISMATCH_REFUSE,
 		.seal_text = true,
 		.seal_rodata = true,
@@ -282,6 +295,8 @@ static int convert(const struct file *f, const struct source *from, struct rf_po
 		p.on_kexec = (enum rf_on_kexec) * f->on_kexec;
 	if (f->on_mismatch)
 		p.on_mismatch = (enum rf_on_mismatch) * f->on_mismatch;
+	if (f->on_unknown_kernel)
+		p.on_unknown_kernel = (enum rf_on_unknown_kernel) * f->on_unknown_kernel;
 	if (f->seal && f->seal->text)
 		p.seal_text = *f->seal->text;
 	if (f->seal && f->seal->rodata)

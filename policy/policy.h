@@ -39,11 +39,18 @@ enum rf_on_mismatch {
 	RF_ON_MISMATCH_ALERT,	   /* it is recorded */
 };
 
+/* A kernel that boots and is not recognised, so that nothing of it can be sealed. */
+enum rf_on_unknown_kernel {
+	RF_ON_UNKNOWN_REFUSE = 1, /* the VM is ended */
+	RF_ON_UNKNOWN_UNSEALED,	  /* it runs unprotected, and that is recorded as detected */
+};
+
 struct rf_policy {
 	enum rf_policy_mode mode;
 	enum rf_on_denied on_denied;
 	enum rf_on_kexec on_kexec;
 	enum rf_on_mismatch on_mismatch;
+	enum rf_on_unknown_kernel on_unknown_kernel;
 	bool seal_text, seal_rodata;
 	bool pin_msrs; /* what leads into the kernel keeps the value it had at the seal */
 	bool pin_debugctl, pin_spec_ctrl; /* these two as well */
@@ -91,6 +98,7 @@ int rf_policy_load(const char *path, struct rf_policy_diag *diag, struct rf_poli
 const char *rf_policy_mode_text(enum rf_policy_mode m); /* as in the file; NULL for no such mode */
 const char *rf_on_denied_text(enum rf_on_denied d);
 const char *rf_on_kexec_text(enum rf_on_kexec k);
+const char *rf_on_unknown_kernel_text(enum rf_on_unknown_kernel u);
 const char *rf_on_mismatch_text(enum rf_on_mismatch m);
 
 /* --- the judgement -------------------------------------------------------- */
@@ -110,6 +118,7 @@ enum rf_fact_kind {
 	RF_FACT_KEXEC,	      /* the kernel is about to start another one */
 	RF_FACT_MEASURE,      /* sealed memory, compared with what was expected of it */
 	RF_FACT_ENDLESS,      /* what the guest keeps could not be read to its end */
+	RF_FACT_UNKNOWN,      /* a kernel that boots is not recognised, and may run */
 };
 
 enum rf_fact_region {

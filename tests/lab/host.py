@@ -25,7 +25,9 @@ ROMS = ["bios-microvm.bin", "qboot.rom", "bios-256k.bin", "kvmvapic.bin", "linux
 ROM_FOLDERS = [Path("/usr/share/qemu"), Path("/usr/share/seabios")]
 # Where the project's programs stand in an installation.
 PROGRAMS = {"ringfence": "usr/bin/ringfence", "ringfence-monitor": "usr/bin/ringfence-monitor",
-            "libringfence.so": "usr/lib/ringfence/libringfence.so"}
+            "libringfence.so": "usr/lib/ringfence/libringfence.so",
+            # With one more guard (tests/guards): a test takes it for the monitor.
+            "ringfence-monitor-example": "usr/lib/ringfence/ringfence-monitor-example"}
 
 
 def qemu() -> Path:

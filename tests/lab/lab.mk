@@ -9,7 +9,7 @@ export O
 
 # lab-suite: stock guests under protection, on either host kernel.
 .PHONY: lab-suite lab-suite-6.1
-lab-suite: programs
+lab-suite: programs $(O)/ringfence-monitor-example
 	tests/lab/suite.py --host-kernel $(HOST_KERNEL)
 lab-suite-6.1: programs
 	tests/lab/suite.py --host-kernel 6.1 boot-6.12-2 boot-6.1-1 tracing-6.12 first-act

@@ -5,12 +5,14 @@ A job is a shell script with files beside it. Its output is shown as it comes; i
 $OUT come back. Everything is bounded in time, and no emulator outlives the call.
 """
 import codecs
+import contextlib
 import ctypes
 import math
 import os
 import selectors
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -116,6 +118,20 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
+def _still(monitor: Path) -> Path:
+    """What the emulator says of a machine that stands still: its registers, and what would wake it up."""
+    said = b""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as asked:
+        asked.settimeout(3)
+        asked.connect(str(monitor))
+        asked.sendall(b"info status\ninfo registers -a\ninfo lapic\ninfo irq\nx /8i $pc\n")
+        while chunk := asked.recv(65536):
+            said += chunk
+    path = out_dir() / "out" / f"still-{os.getpid()}.txt"
+    path.write_bytes(said)
+    return path
+
+
 def _fresh(name: str) -> Path:
     folder = out_dir() / "out" / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -176,6 +192,7 @@ class _Console:
             # The killer in there reports a signal; only the time tells a limit from a crash.
             if result.status in (137, 143) and result.seconds >= self.jobs[words[2]].timeout * PATIENCE * 0.9:
                 result.status, result.note = None, f"not done after {self.jobs[words[2]].timeout * PATIENCE} s"
+            self.show(f"lab: {words[2]}: {result.seconds:.0f} s")
             self.current = self.beat = None
             self.limit = now + GRACE_SECONDS
         elif kind == "finished":
@@ -222,9 +239,10 @@ def extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None
 def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory: int, show: Show) -> list[Result]:
     disk = debian.disk(guests) if any(job.debian for job in jobs) else None
     with tempfile.TemporaryDirectory(prefix="boot-", dir=out_dir()) as temporary:
-        image, artefacts, beats = (Path(temporary) / name for name in ("host.img", "artefacts.tar", "beats"))
+        image, artefacts, beats, monitor = (Path(temporary) / n for n in ("host.img", "artefacts.tar", "beats", "monitor"))
         host.image(series, guests, jobs, image, disk is not None)
         command = qemu_line(series, image, cpus, memory) + [
+            "-monitor", f"unix:{monitor},server=on,wait=off",
             "-device", "virtio-serial-pci", "-chardev", f"file,id=artefacts,path={artefacts}",
             "-device", "virtserialport,chardev=artefacts", "-chardev", f"file,id=beats,path={beats}",
             "-device", "virtserialport,chardev=beats"]
@@ -237,7 +255,7 @@ def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory
             for line in _lines(process, console.deadline):
                 console.line(line)
             if not console.finished and process.poll() is None and time.monotonic() >= console.deadline():
-                show("lab: the emulated host hangs; it was killed")
+                show(f"lab: the emulated host hangs; it was killed ({_still(monitor)})")
         finally:
             _end(process)
         if artefacts.exists():

@@ -236,31 +236,57 @@ kill %1 $! 2>/dev/null
 
 
 def misled() -> Test:
-    """The monitor is killed again and again while the guest's own tables and lists lie: another kallsyms in the gap behind text,
-    direct functions without end. Another monitor knows the kernel all the same, and what it is attacked with then.
+    """The monitor is killed again and again while the guest's own tables and lists lie: another kallsyms in a free page of the
+    image, direct functions and modules without end, a probe that never was. Another monitor knows the kernel all the same, and
+    what it is attacked with then.
     """
-    lies = "rf.mode=attack rf.attacks=fake_kallsyms,endless_direct_functions,syscall_table,commit_creds"
+    lies, attacks = ["fake_kallsyms", "endless_direct_functions", "endless_modules"], ["own_bytes_restart", "syscall_table", "commit_creds"]
+    line = f"rf.mode=attack rf.attacks={','.join(lies + attacks)}"
     script = RUN + f"""
-l2 6.12 1 '{lies} rf.patience=1' >$OUT/control 2>&1
-(while sleep 4; do killall -9 ringfence-monitor 2>/dev/null && echo killed >>$OUT/kills; done) &
-LIMIT=150 protected misled 6.12 1 '{lies} rf.patience=15'
+l2 6.12 1 '{line} rf.patience=1' >$OUT/control 2>&1
+# Each has taken over when it is killed: it answers.
+(while sleep 3; do ringfence status misled 2>/dev/null | grep -q '^state *sealed' || continue
+	killall -9 ringfence-monitor 2>/dev/null && echo killed >>$OUT/kills
+done) &
+LIMIT=200 protected misled 6.12 1 '{line} rf.patience=15'
 kill %1 $! 2>/dev/null
 """
 
     def verify(o: Outcome) -> None:
         control = o._text("control")
-        check(all(f"attack {name} result=landed" in control for name in
-                  ("fake_kallsyms", "endless_direct_functions", "syscall_table", "commit_creds")), "the control did not land")
-        check(o.said("result=landed") == 2 and o.said("result=faulted") == 2, "an attack got through, or the lies did not land")
+        check(all(f"attack {name} result=landed" in control for name in lies + attacks), "the control did not land")
+        check(o.said("result=landed") == len(lies) and o.said("result=faulted") == len(attacks),
+              "an attack got through, or the lies did not land")
         check(len(o._text("kills").splitlines()) >= 3, "the monitor was hardly killed")
         check(len(o.decisions(kind="seal", outcome="still sealed; this monitor took over")) >= 6, "none took over")
         check(not o.decisions(kind="kernel", outcome="not recognised"), "the kernel was taken for another")
         check(len({r["detail"] for r in o.decisions(kind="kernel")}) == 1, "the kernel has more than one banner")
         check(o.decisions(kind="endless", verdict="detected", rule="guest-lists-end"), "nobody told of what does not end")
         targets = {r["target"]["symbol"] for r in o.decisions(verdict="blocked")}
-        check(targets == {"sys_call_table", "commit_creds"}, f"targets: {targets}")
+        check({"sys_call_table", "commit_creds"} < targets and len(targets) == 3, f"targets: {targets}")
         each_event_once(o)
-    return Test("misled", script, verify, 330)
+    return Test("misled", script, verify, 400)
+
+
+def example_guard() -> Test:
+    """A monitor with one more guard (tests/guards): a file and a row."""
+    attack = "rf.mode=attack rf.attacks=power_off_hook,syscall_table rf.patience=5"
+    script = RUN + f"""
+mkdir /example && cp /usr/bin/ringfence /example && cp /usr/lib/ringfence/ringfence-monitor-example /example/ringfence-monitor
+PATH=/example:$PATH
+l2 6.12 1 '{attack}' >$OUT/control 2>&1
+(for n in $(tries 120); do ringfence status example >$OUT/status 2>/dev/null; grep -q '^guards' $OUT/status && break; sleep 0.5; done) &
+protected example 6.12 1 '{attack}'
+"""
+
+    def verify(o: Outcome) -> None:
+        check(o._text("control").count("result=landed") == 2, "the control did not land")
+        check(o.said("result=landed") == 1 and o.said("result=faulted") == 1, "the seal did not hold, or the example's attack did not land")
+        sealed(o)
+        found = o.decisions(kind="example", verdict="detected")
+        check(len(found) == 1 and found[0]["target"]["symbol"] == "pm_power_off", f"the example found {found}")
+        check(re.search(r"^guards .*\bexample\b", o._text("status"), re.M), "status does not name it")
+    return Test("example-guard", script, verify)
 
 
 def first_act() -> Test:
@@ -484,8 +510,8 @@ def debian(kernel: str, machine: str) -> Test:
 
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), boot("7", 1),
-         boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"), gadgets("6.12"), monitor_killed(),
-         misled(), first_act(), reboot(), q35(), hotplug(), migrated(),
+         boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
+         gadgets("6.12"), monitor_killed(), misled(), example_guard(), first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"), control_watch()]
 
 

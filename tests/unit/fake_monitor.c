@@ -360,7 +360,7 @@ static void attach(void)
 	memset(&guest, 0, sizeof(guest));
 	guest.hv = &fake.hv;
 	rf_unit_memory(&guest);
-	rf_unit_begin(&guest, RF_UNIT_KERNEL); /* for what is called outside of any */
+	rf_unit_begin(&guest, &rf_unit_kernel); /* for what is called outside of any */
 	guest.notify_fd = fake.notify[1];
 	rf_policy_default(&guest.policy);
 	guest.policy.pin_tables = fake.has_tables;

@@ -96,24 +96,24 @@ static int teardown(void **state)
 {
 	struct fix *f = *state;
 
-	rf_gadgets_forget(&f->g);
+	rf_guard_gadgets.forget(&f->g);
 	return 0;
 }
 
 /* Asks, lets it search, asks again. */
 static json_t *report(struct fix *f)
 {
-	json_t *o = rf_gadgets_answer(&f->g);
+	json_t *o = rf_guard_gadgets.reply(&f->g);
 	unsigned int pieces = 0;
 
 	assert_non_null(o);
 	assert_true(json_is_false(json_object_get(o, "done")));
 	json_decref(o);
-	while (rf_gadgets_busy(&f->g)) {
-		rf_gadgets_step(&f->g);
+	while (rf_guard_gadgets.busy(&f->g)) {
+		rf_guard_gadgets.step(&f->g);
 		assert_true(++pieces < 1000);
 	}
-	return rf_gadgets_answer(&f->g);
+	return rf_guard_gadgets.reply(&f->g);
 }
 
 static const json_t *kind_of(const json_t *o, const char *kind, bool intended)
@@ -158,7 +158,7 @@ static void a_report(void **state)
 
 	/* The same again for a while, then a new search. */
 	f->fake.ram[TEXT_GPA + 0x10] = 0x90;
-	o = rf_gadgets_answer(&f->g);
+	o = rf_guard_gadgets.reply(&f->g);
 	assert_int_equal(json_integer_value(json_object_get(o, "total")), 3);
 	json_decref(o);
 	now_ns += UINT64_C(5000000000);
@@ -173,16 +173,15 @@ static void nothing_is_sealed(void **state)
 	json_t *o;
 
 	f->g.regions[0].region.kind = RF_REGION_RODATA;
-	o = rf_gadgets_answer(&f->g);
+	o = rf_guard_gadgets.reply(&f->g);
 	assert_non_null(json_object_get(o, "error"));
-	assert_false(rf_gadgets_busy(&f->g));
+	assert_false(rf_guard_gadgets.busy(&f->g));
 	json_decref(o);
 	f->g.regions[0].region.kind = RF_REGION_TEXT;
 	f->g.kernel = NULL;
-	o = rf_gadgets_answer(&f->g);
+	o = rf_guard_gadgets.reply(&f->g);
 	assert_non_null(json_object_get(o, "error"));
 	json_decref(o);
-	rf_gadgets_step(&f->g); /* nothing to do */
 }
 
 static void text_that_cannot_be_read(void **state)

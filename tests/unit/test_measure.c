@@ -26,13 +26,13 @@ static json_t *ask(unsigned int *pieces)
 	json_t *o;
 
 	for (*pieces = 0;; ++*pieces) {
-		o = rf_measure_answer(&guest);
+		o = rf_guard_measure.reply(&guest);
 		assert_non_null(o);
 		if (!json_is_false(json_object_get(o, "done")))
 			return o;
 		json_decref(o);
-		assert_true(rf_measure_busy(&guest));
-		rf_measure_step(&guest);
+		assert_true(rf_guard_measure.busy(&guest));
+		rf_guards_step(&guest);
 		assert_true(*pieces < 100);
 	}
 }
@@ -129,7 +129,7 @@ static void asked_in_vain(void **state)
 	json_t *o;
 
 	fake_sealed();
-	o = rf_measure_answer(&guest);
+	o = rf_guard_measure.reply(&guest);
 	json_decref(o);
 	fake.read_err = -EFAULT;
 	o = ask(&pieces);
@@ -138,14 +138,14 @@ static void asked_in_vain(void **state)
 	assert_null(guest.measuring);
 	/* A reset while it is under way. */
 	fake.read_err = 0;
-	o = rf_measure_answer(&guest);
+	o = rf_guard_measure.reply(&guest);
 	json_decref(o);
-	rf_measure_step(&guest);
+	rf_guards_step(&guest);
 	assert_int_equal(rf_guest_event(&guest, &(struct rf_msg_event){ .kind = RF_EVENT_RESET }),
 			 0);
-	assert_false(rf_measure_busy(&guest));
-	rf_measure_step(&guest);
-	o = rf_measure_answer(&guest);
+	assert_false(rf_guard_measure.busy(&guest));
+	rf_guards_step(&guest);
+	o = rf_guard_measure.reply(&guest);
 	assert_string_equal(fake_text(o, "error"), "no kernel is sealed");
 	json_decref(o);
 }

@@ -62,12 +62,13 @@ static size_t logged(void)
 static void tick(uint64_t seconds)
 {
 	guest.last_patch_ns -= seconds * 1000000000;
-	guest.last_patch_sweep_ns -= seconds * 1000000000;
+	for (size_t i = 0; i < RF_GUARDS_MAX; i++)
+		guest.ticked_ns[i] -= seconds * 1000000000 + RF_TICK_MS * 1000000;
 	if (guest.last_change_ns)
 		guest.last_change_ns -= seconds * 1000000000;
 	for (uint32_t i = 0; i < guest.waiting_count; i++)
 		guest.waiting[i].since -= seconds * 1000000000;
-	assert_int_equal(rf_patches_tick(&guest), 0);
+	assert_int_equal(rf_guards_tick(&guest), 0);
 }
 
 static void published(void **state)
@@ -131,7 +132,7 @@ static void drained_by_the_next(void **state)
 	tick(0);
 	assert_int_equal(logged(), 9);
 	patched(1, RF_SITE_FTRACE);
-	rf_patches_end(&guest);
+	rf_guard_patches.forget(&guest);
 	assert_int_equal(logged(), 10);
 	assert_int_equal(fake_count("kind", "patches"), 2);
 }

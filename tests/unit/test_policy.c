@@ -248,6 +248,8 @@ static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pa
 		return f->region == RF_FACT_REGION_TEXT ? "text-patch-abandoned" : "undecided";
 	case RF_FACT_ENDLESS:
 		return "guest-lists-end";
+	case RF_FACT_UNKNOWN:
+		return "kernel-is-recognised";
 	case RF_FACT_KEXEC:
 		return "kexec-is-denied";
 	case RF_FACT_MEASURE:
@@ -283,7 +285,7 @@ static void check(const struct rf_policy *p, const struct rf_facts *f)
 	} else if (pass) {
 		assert_int_equal(d.word, 0);
 		assert_int_equal(d.action, RF_ACTION_PASS);
-	} else if ((p->mode == RF_MODE_OBSERVE && observable) ||
+	} else if ((p->mode == RF_MODE_OBSERVE && observable) || f->kind == RF_FACT_UNKNOWN ||
 		   (f->kind == RF_FACT_MEASURE && f->measure == RF_FACT_MEASURE_BOOTED)) {
 		assert_int_equal(d.word, RF_WORD_DETECTED);
 		assert_int_equal(d.action, RF_ACTION_APPLY);
@@ -315,7 +317,7 @@ static void test_every_combination(void **state)
 	rf_policy_default(&p);
 	for (int mode = RF_MODE_ENFORCE; mode <= RF_MODE_OBSERVE; mode++)
 		for (int denied = RF_ON_DENIED_FAULT; denied <= RF_ON_DENIED_KILL; denied++)
-			for (int kind = 0; kind <= RF_FACT_ENDLESS + 1; kind++)
+			for (int kind = 0; kind <= RF_FACT_UNKNOWN + 1; kind++)
 				for (int region = 0; region <= RF_FACT_REGION_IDT + 1; region++)
 					for (int patch = 0; patch <= RF_FACT_PATCH_ILLEGAL_INSN + 1;
 					     patch++)
@@ -328,7 +330,7 @@ static void test_every_combination(void **state)
 							p.on_denied = denied;
 							check(&p, &f);
 						}
-	assert_int_equal(n, 2 * 2 * 15 * 6 * 7 * 8);
+	assert_int_equal(n, 2 * 2 * 16 * 6 * 7 * 8);
 }
 
 /* Only this one depends on what the owner wants. */
@@ -348,6 +350,26 @@ static void test_kexec(void **state)
 	assert_int_equal(d.action, RF_ACTION_APPLY);
 	assert_string_equal(d.rule, "kexec-is-awaited");
 	assert_int_equal(parse("version: 1\non_kexec: allow\n", &diag, &p), -EBADMSG);
+}
+
+static void test_unknown_kernel(void **state)
+{
+	const struct rf_facts f = { .kind = RF_FACT_UNKNOWN };
+	struct rf_policy_diag diag;
+	struct rf_decision d;
+	struct rf_policy p;
+
+	assert_int_equal(parse("version: 1\n", &diag, &p), 0);
+	assert_int_equal(p.on_unknown_kernel, RF_ON_UNKNOWN_REFUSE);
+	assert_int_equal(parse("version: 1\non_unknown_kernel: refuse\n", &diag, &p), 0);
+	assert_int_equal(p.on_unknown_kernel, RF_ON_UNKNOWN_REFUSE);
+	assert_int_equal(parse("version: 1\non_unknown_kernel: run-unsealed-alert\n", &diag, &p),
+			 0);
+	assert_int_equal(p.on_unknown_kernel, RF_ON_UNKNOWN_UNSEALED);
+	assert_int_equal(rf_policy_decide(&p, &f, &d), 0);
+	assert_int_equal(d.word, RF_WORD_DETECTED);
+	assert_int_equal(d.action, RF_ACTION_APPLY);
+	assert_int_equal(parse("version: 1\non_unknown_kernel: run\n", &diag, &p), -EBADMSG);
 }
 
 static void test_measured(void **state)
@@ -432,6 +454,7 @@ int main(void)
 		cmocka_unit_test(test_files_on_disk),
 		cmocka_unit_test(test_every_combination),
 		cmocka_unit_test(test_kexec),
+		cmocka_unit_test(test_unknown_kernel),
 		cmocka_unit_test(test_measured),
 		cmocka_unit_test(test_no_facts_is_blocked),
 		cmocka_unit_test(test_invalid_policy),

