@@ -70,11 +70,46 @@ void rf_disasm_text(struct rf_disasm *d, const uint8_t *code, size_t len, rf_gva
 		snprintf(text, text_size, "%s %s", d->step->mnemonic, d->step->op_str);
 }
 
+/*
+ * UD1 (0f b9 /r), which Capstone 4 takes for two bytes and none of its operand: kernels of 7.x
+ * stand one in each WARN (arch/x86/include/asm/bug.h __WARN_trap()). 0: it is none.
+ */
+static size_t ud1_length(const uint8_t *code, size_t len)
+{
+	size_t i = 0;
+	uint8_t mod, rm;
+
+	while (i < len && i < 4 && (code[i] == 0x66 || code[i] == 0x67))
+		i++;
+	if (i < len && (code[i] & 0xf0) == 0x40) /* REX */
+		i++;
+	if (len < i + 3 || code[i] != 0x0f || code[i + 1] != 0xb9)
+		return 0;
+	mod = code[i + 2] >> 6;
+	rm = code[i + 2] & 7;
+	i += 3;
+	if (mod == 3)
+		return i;
+	if (rm == 4) { /* SIB, SDM vol. 2A 2.1.5 */
+		if (i == len)
+			return 0;
+		rm = code[i++] & 7;
+	}
+	i += mod == 1 ? 1 : mod == 2 || rm == 5 ? 4 : 0;
+	return i <= len ? i : 0;
+}
+
 size_t rf_disasm_length(struct rf_disasm *d, const uint8_t *code, size_t len, rf_gva addr)
 {
+	const uint8_t *from = code;
+	size_t left = len;
 	uint64_t at = addr.v;
 
-	return cs_disasm_iter(d->plain, &code, &len, &at, d->step) ? d->step->size : 0;
+	size_t ud1 = ud1_length(code, len);
+
+	if (ud1)
+		return ud1;
+	return cs_disasm_iter(d->plain, &from, &left, &at, d->step) ? d->step->size : 0;
 }
 
 /*

@@ -86,20 +86,21 @@ static bool read_offsets(const struct rf_kallsyms_tables *t, const struct rf_kal
 static int find_addresses(const struct rf_kallsyms_tables *t, struct rf_kallsyms *k)
 {
 	const struct rf_kallsyms_view *v = t->view;
-	size_t size = rf_align8(k->count * 4),
-	       after = rf_align8(t->token_index + RF_KALLSYMS_TOKEN_COUNT * 2), at, base_at;
+	size_t size = rf_kallsyms_align(t, k->count * 4),
+	       after = rf_kallsyms_align(t, t->token_index + RF_KALLSYMS_TOKEN_COUNT * 2), at,
+	       base_at;
 	uint64_t *addr = malloc(k->count * sizeof(*addr)), base;
 
 	if (!addr)
 		return -ENOMEM;
 	for (unsigned int order = 0; order < 2; order++) {
 		/*
-		 * 0: offsets, relative_base (8), num_syms (8), names. 1: token_index, offsets,
+		 * 0: offsets, relative_base (8), num_syms (padded), names. 1: token_index, offsets,
 		 * relative_base.
 		 */
-		if (order == 0 && t->names < size + 16)
+		if (order == 0 && t->names < size + 8 + t->align)
 			continue;
-		at = order == 0 ? t->names - 16 - size : after;
+		at = order == 0 ? t->names - 8 - t->align - size : after;
 		if (at > v->len || v->len - at < size)
 			continue;
 		base_at = at + size;
@@ -178,11 +179,33 @@ static bool expand_names(const struct rf_kallsyms_tables *t, struct rf_kallsyms 
 	return true;
 }
 
+/* -ENOENT: no token table; -EBADMSG: one, but no names and markers that fit it. */
+static int find_tables(struct rf_kallsyms_tables *t, size_t digits)
+{
+	static const size_t aligns[] = { 8, 4 };
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < 2; i++) {
+		t->align = aligns[i];
+		if (!rf_kallsyms_find_tokens(t, digits))
+			continue;
+		if (rf_kallsyms_find_names(t))
+			return 0;
+		r = -EBADMSG;
+	}
+	return r;
+}
+
 bool rf_kallsyms_probe(const struct rf_kallsyms_view *view, size_t digits)
 {
-	struct rf_kallsyms_tables t = { .view = view };
+	struct rf_kallsyms_tables t = { .view = view, .align = 8 };
 
-	return digits <= view->len && rf_kallsyms_find_tokens(&t, digits);
+	if (digits > view->len)
+		return false;
+	if (rf_kallsyms_find_tokens(&t, digits))
+		return true;
+	t.align = 4;
+	return rf_kallsyms_find_tokens(&t, digits);
 }
 
 int rf_kallsyms_decode(const struct rf_kallsyms_view *view, size_t digits, struct rf_kallsyms *out,
@@ -193,9 +216,10 @@ int rf_kallsyms_decode(const struct rf_kallsyms_view *view, size_t digits, struc
 	size_t size;
 	int r;
 
-	if (digits > view->len || !rf_kallsyms_find_tokens(&t, digits))
+	r = digits > view->len ? -ENOENT : find_tables(&t, digits);
+	if (r == -ENOENT)
 		return rf_diag_fail(diag, -ENOENT, "no kallsyms token table");
-	if (!rf_kallsyms_find_names(&t))
+	if (r)
 		return rf_diag_fail(diag, -EBADMSG,
 				    "kallsyms token table at %#llx: no names and markers agree",
 				    (unsigned long long)(view->addr.v + t.token_table));

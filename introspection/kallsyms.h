@@ -3,12 +3,14 @@
  * kallsyms: the kernel's own symbol table, decoded out of a copy of guest rodata.
  *
  * The tables carry no header. What is known about them is what scripts/kallsyms.c writes
- * (write_src()), each table aligned to 8 bytes. Three orders have been released:
+ * (write_src()), each table aligned to 8 bytes, or to 4 (output_label() in 7.x: nothing in them is
+ * wider since relative_base went). Three orders have been released:
  *
  * - to 6.1: offsets, relative_base, num_syms, names, markers, token_table, token_index
  * - 6.2, 6.3: the same with seqs_of_names (4, later 3 bytes a symbol) before token_table
  * - 6.4 on: num_syms, names, markers, token_table, token_index, offsets, relative_base,
- *   seqs_of_names (7.0 on without relative_base)
+ *   seqs_of_names (7.0 on without relative_base, and
+ *   the offsets are place-relative)
  *
  * and three meanings of an offset (kernel/kallsyms.c kallsyms_sym_address()): see enum
  * rf_kallsyms_encoding. Order and meaning are decided by what the tables say, never by a version.

@@ -32,11 +32,11 @@ bool rf_kallsyms_find_tokens(struct rf_kallsyms_tables *t, size_t digits)
 	for (i = '0'; i < RF_KALLSYMS_TOKEN_COUNT; i++, at = end)
 		if (!skip_string(v, at, &end) || end - digits > UINT16_MAX)
 			return false;
-	t->token_index = rf_align8(at);
+	t->token_index = rf_kallsyms_align(t, at);
 	if (t->token_index > v->len || v->len - t->token_index < sizeof(index))
 		return false;
 	memcpy(index, v->bytes + t->token_index, sizeof(index));
-	if (index[0] || index['0'] > digits || (digits - index['0']) & 7)
+	if (index[0] || index['0'] > digits || (digits - index['0']) & (t->align - 1))
 		return false;
 	t->token_table = digits - index['0'];
 	for (i = 0, at = t->token_table; i < RF_KALLSYMS_TOKEN_COUNT; i++, at = end) {
@@ -49,7 +49,7 @@ bool rf_kallsyms_find_tokens(struct rf_kallsyms_tables *t, size_t digits)
 			if (v->bytes[c] <= ' ' || v->bytes[c] > '~')
 				t->token[i].plain = false;
 	}
-	return rf_align8(at) == t->token_index;
+	return rf_kallsyms_align(t, at) == t->token_index;
 }
 
 /* Length field of the name at `at`: one byte, or two of ULEB128 for 128 and more (6.1 on). */
@@ -90,7 +90,7 @@ static bool names_fit(struct rf_kallsyms_tables *t, size_t names, uint32_t count
 			return false;
 		t->budget--;
 	}
-	if (rf_align8(at) != t->markers)
+	if (rf_kallsyms_align(t, at) != t->markers)
 		return false;
 	t->names = names;
 	t->names_size = at - names;
@@ -99,9 +99,9 @@ static bool names_fit(struct rf_kallsyms_tables *t, size_t names, uint32_t count
 }
 
 /*
- * Names lie before the markers, num_syms before the names: a 4-byte count padded to 8, which must
- * need exactly as many markers as there are. The last marker tells the start but for the last
- * group's length.
+ * Names lie before the markers, num_syms before the names: a 4-byte count, padded to 8 where all
+ * is, which must need exactly as many markers as there are. The last marker tells the start but for
+ * the last group's length.
  */
 static bool find_names(struct rf_kallsyms_tables *t)
 {
@@ -110,14 +110,14 @@ static bool find_names(struct rf_kallsyms_tables *t)
 	size_t longest = GROUP * (RF_KALLSYMS_NAME_MAX + 3), names, lowest;
 	uint32_t count;
 
-	if (t->markers < 8 || last >= t->markers - 8)
+	if (t->markers < t->align || last >= t->markers - t->align)
 		return false;
-	names = (t->markers - last) & ~(size_t)7;
-	lowest = names > longest + 8 ? names - longest : 8;
-	for (; names >= lowest; names -= 8) {
-		count = rf_u32_at(v, names - 8);
+	names = (t->markers - last) & ~(t->align - 1);
+	lowest = names > longest + t->align ? names - longest : t->align;
+	for (; names >= lowest; names -= t->align) {
+		count = rf_u32_at(v, names - t->align);
 		if (count <= SYMBOLS_MAX && (count + GROUP - 1) / GROUP == t->marker_count &&
-		    rf_u32_at(v, names - 4) == 0 && names_fit(t, names, count))
+		    (t->align == 4 || rf_u32_at(v, names - 4) == 0) && names_fit(t, names, count))
 			return true;
 	}
 	return false;
@@ -147,8 +147,8 @@ bool rf_kallsyms_find_names(struct rf_kallsyms_tables *t)
 	uint32_t run, n, most;
 
 	t->budget = WALK_BUDGET;
-	for (at = t->token_table; at >= 8;) {
-		at -= 8;
+	for (at = t->token_table; at >= t->align;) {
+		at -= t->align;
 		distance = t->token_table - at;
 		if (rf_u32_at(v, at))
 			continue;
@@ -158,16 +158,17 @@ bool rf_kallsyms_find_names(struct rf_kallsyms_tables *t)
 			/* n markers stand for (256(n-1), 256n] symbols. */
 			n = distance / (4 + GROUP * seq_sizes[s]);
 			for (n = n > 1 ? n - 1 : 1; n <= run && n * 4 <= distance; n++) {
-				rest = distance - rf_align8(n * 4);
-				if (rf_align8(n * 4) > distance ||
-				    rest > rf_align8((size_t)n * GROUP * seq_sizes[s]))
+				rest = distance - rf_kallsyms_align(t, n * 4);
+				if (rf_kallsyms_align(t, n * 4) > distance ||
+				    rest > rf_kallsyms_align(t, (size_t)n * GROUP * seq_sizes[s]))
 					continue;
-				if (rest < rf_align8(((size_t)(n - 1) * GROUP + 1) * seq_sizes[s]))
+				if (rest < rf_kallsyms_align(t, ((size_t)(n - 1) * GROUP + 1) *
+									seq_sizes[s]))
 					break;
 				t->markers = at;
 				t->marker_count = n;
 				if (find_names(t) &&
-				    rest == rf_align8((size_t)t->count * seq_sizes[s]))
+				    rest == rf_kallsyms_align(t, (size_t)t->count * seq_sizes[s]))
 					return true;
 				if (!t->budget)
 					return false;

@@ -12,6 +12,7 @@
 
 struct rf_kallsyms_tables {
 	const struct rf_kallsyms_view *view;
+	size_t align;					 /* of each table: 8, or 4 (7.x on) */
 	size_t token_table, token_index, markers, names; /* offsets in view->bytes */
 	size_t names_size;
 	uint32_t marker_count, count;
@@ -31,14 +32,16 @@ static inline uint32_t rf_u32_at(const struct rf_kallsyms_view *v, size_t at)
 	return x;
 }
 
-static inline size_t rf_align8(size_t x)
+/* Where a table begins that follows one that ends at x. */
+static inline size_t rf_kallsyms_align(const struct rf_kallsyms_tables *t, size_t x)
 {
-	return (x + 7) & ~(size_t)7;
+	return (x + t->align - 1) & ~(t->align - 1);
 }
 
 /*
  * Token table and index from the offset of their digits, then markers and names before them.
- * False: not there. t->view is set by the caller; the rest is written on success only.
+ * False: not there. t->view and t->align are set by the caller; the rest is written on success
+ * only.
  */
 bool rf_kallsyms_find_tokens(struct rf_kallsyms_tables *t, size_t digits);
 bool rf_kallsyms_find_names(struct rf_kallsyms_tables *t);

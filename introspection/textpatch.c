@@ -20,20 +20,32 @@ static void clear(struct rf_patch_table *table)
 }
 
 /*
- * text_poke_bp_batch() counts itself in bp_desc.refs before its first int3 and out behind its last
- * byte (6.1, 6.12 arch/x86/kernel/alternative.c). That is the guest's own word, which an attacker
- * can write: what is begun on it and left is found by waiting.
+ * A word that is not 0 from before the first int3 of the patcher to behind its last byte
+ * (arch/x86/kernel/alternative.c). text_poke_bp_batch() counts itself in bp_desc.refs (6.1, 6.12).
+ * smp_text_poke_batch_finish() has such a count for each processor and no such structure; what it
+ * is about to write is counted in text_poke_array.nr_entries, from the first that is queued until
+ * all are written (7.3). Either is the guest's own word, which an attacker can write: what is begun
+ * on it and left is found by waiting.
  */
+static const struct {
+	const char *symbol, *type, *member;
+} busy_words[] = {
+	{ "bp_desc", "bp_patching_desc", "refs" },
+	{ "text_poke_array", "smp_text_poke_array", "nr_entries" },
+};
+
 static void find_busy(struct rf_textpatch *t)
 {
 	uint64_t offset;
-	rf_gva desc;
+	rf_gva at;
 	rf_gpa gpa;
 
-	if (!rf_kernel_address(t->k, "bp_desc", &desc) &&
-	    rf_textpatch_member(t->k, "bp_patching_desc", "refs", 4, &offset) &&
-	    !rf_kernel_image_gpa(t->k, rf_gva_of(desc.v + offset), &gpa))
-		t->table->busy = gpa.v;
+	for (size_t i = 0; i < sizeof(busy_words) / sizeof(busy_words[0]); i++)
+		if (!rf_kernel_address(t->k, busy_words[i].symbol, &at) &&
+		    rf_textpatch_member(t->k, busy_words[i].type, busy_words[i].member, 4,
+					&offset) &&
+		    !rf_kernel_image_gpa(t->k, rf_gva_of(at.v + offset), &gpa))
+			t->table->busy = gpa.v;
 }
 
 /* What cannot be read says nothing for the store. */

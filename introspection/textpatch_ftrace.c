@@ -8,8 +8,10 @@
  * a nop or a known call. Records of weak functions that were overridden name neither; the kernel
  * never patches them (FTRACE_FL_DISABLED).
  *
- * What an entry may call is ftrace_get_addr_new() (6.1, 6.12): a direct function, the trampoline of
- * an ops, ftrace_caller or ftrace_regs_caller. Order of events, the same in both:
+ * What an entry may call is ftrace_get_addr_new() (6.1, 6.12, 7.3): a direct function, the
+ * trampoline of an ops, ftrace_caller or ftrace_regs_caller. A direct function whose address has
+ * bit 0 set is jumped to instead, without that bit (7.3 include/linux/ftrace.h ftrace_is_jmp(), for
+ * BPF). Order of events, the same in both:
  *  - register: ftrace_startup() puts the ops on ftrace_ops_list and makes its trampoline before
  *    ftrace_run_update_code() writes text; direct_functions has its entry before that
  *    (register_ftrace_direct(), in 6.1 also modify_ftrace_direct(), through a second ops);
@@ -198,6 +200,28 @@ static void add_callers(struct rf_textpatch *t, const struct rf_live *g, struct 
 		add_trampolines(t, g, s);
 }
 
+/* Of the callers in *s, which becomes that: those that an entry jumps to. */
+static void keep_jumps(struct rf_targets *s)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < s->count; i++)
+		if (s->v[i] & 1)
+			s->v[kept++] = s->v[i] & ~UINT64_C(1);
+	s->count = kept;
+}
+
+/* Callers and jumps, out of the callers in *s. */
+static int set_callers(struct rf_textpatch *t, const struct rf_memory *m, struct rf_targets *s)
+{
+	int err = rf_change_set(t, m, RF_SET_FTRACE_CALLERS, s);
+
+	if (err)
+		return err;
+	keep_jumps(s);
+	return rf_change_set(t, m, RF_SET_FTRACE_JUMPS, s);
+}
+
 static const char *const call_names[] = { "ftrace_call", "ftrace_regs_call", "ftrace_graph_call" };
 
 static void add_funcs(struct rf_textpatch *t, const struct rf_live *g, struct rf_targets *s)
@@ -223,7 +247,7 @@ void rf_ftrace_refresh(struct rf_textpatch *t, const struct rf_live *g, uint64_t
 	add_callers(t, g, s);
 	add_direct(t, g, s, ip);
 	s->partial = true; /* the other direct functions were not asked for */
-	rf_change_set(t, g->m, RF_SET_FTRACE_CALLERS, s);
+	set_callers(t, g->m, s);
 	add_funcs(t, g, s);
 	s->partial = true;
 	rf_change_set(t, g->m, RF_SET_FTRACE_FUNCS, s);
@@ -237,7 +261,7 @@ int rf_ftrace_sweep(struct rf_textpatch *t, const struct rf_live *g)
 	if (t->table->sets[RF_SET_FTRACE_CALLERS].count > 2) { /* its own two callers */
 		add_callers(t, g, s);
 		add_directs(t, g, s);
-		err = rf_change_set(t, g->m, RF_SET_FTRACE_CALLERS, s);
+		err = set_callers(t, g->m, s);
 		if (err)
 			return err;
 	}
@@ -382,7 +406,9 @@ int rf_ftrace_sites(struct rf_loader *l)
 	if (g)
 		add_directs(t, g, s);
 	rf_kept_targets(t, l->before, RF_SET_FTRACE_CALLERS, s);
-	rf_change_set(t, l->m, RF_SET_FTRACE_CALLERS, s);
+	err = set_callers(t, l->m, s);
+	if (err)
+		return err;
 	add_funcs(t, g, s);
 	err = call_sites(l, s);
 	rf_kept_targets(t, l->before, RF_SET_FTRACE_FUNCS, s);

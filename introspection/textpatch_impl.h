@@ -17,6 +17,7 @@ enum {
 	RF_SET_FTRACE_CALLERS,		     /* what a function's entry may call */
 	RF_SET_FTRACE_FUNCS,		     /* what the two callers of ftrace may call */
 	RF_SET_OPT_SLOTS,		     /* detours of optimised kprobes */
+	RF_SET_FTRACE_JUMPS,		     /* where a function's entry may jump */
 	RF_SETS,
 };
 
@@ -38,7 +39,9 @@ enum {
 	RF_SHAPE_PROBE_OPT,  /* a breakpoint, or the jump that replaces it */
 	RF_SHAPE_PROBE_GONE, /* the guest has no more of it, but it is still there */
 	RF_SHAPE_PROBE_OPT_GONE,
-	RF_SHAPE_CALL_JCC, /* 16: one a condition */
+	RF_SHAPE_CALL_WARN,   /* a call, or the instruction that stands for what it calls */
+	RF_SHAPE_CALL_UNLOCK, /* the same of another function */
+	RF_SHAPE_CALL_JCC,    /* 16: one a condition */
 	RF_SHAPE_COUNT = RF_SHAPE_CALL_JCC + 16,
 };
 

@@ -3,11 +3,13 @@
  * What each kind of site may hold. Read in the kernel sources 6.1.192 and 6.12.117, which agree:
  *  - arch/x86/kernel/jump_label.c __jump_label_patch(): x86_nops[size] or text_gen_insn(JMP8/JMP32)
  * to the entry's target, size 2 or 5 as the instruction in place is (arch_jump_entry_size());
+ *  - 7.3 has two forms more of a call: see WARN5; and none of lock prefixes;
  *  - arch/x86/kernel/static_call.c __static_call_transform() and __static_call_validate(): a call
  * site holds call rel32, a 5-byte nop, or "cs cs cs xor eax,eax" for __static_call_return0; a tail
  * site or trampoline jmp rel32 or ret and four int3 (jmp to a return thunk with rethunk); a tail
  * site that the compiler made conditional keeps its jcc and only changes the target;
- *  - arch/x86/kernel/ftrace.c ftrace_nop_replace(), ftrace_call_replace(), ftrace_jmp_replace();
+ *  - arch/x86/kernel/ftrace.c ftrace_nop_replace(), ftrace_call_replace(), ftrace_jmp_replace(); in
+ * 7.3 the second makes a jmp to a direct function whose address has bit 0 set;
  *  - arch/x86/kernel/kprobes/core.c arch_arm_kprobe(), arch_disarm_kprobe(): one byte, the int3 or
  * the opcode; opt.c arch_optimize_kprobes(): text_poke_bp() of a jmp to the detour,
  * arch_unoptimize_kprobe(): int3, then the old tail behind it;
@@ -32,6 +34,16 @@
 #define RET5                                                                                       \
 	{                                                                                          \
 		0xc3, 0xcc, 0xcc, 0xcc, 0xcc                                                       \
+	}
+/* warninsn and unlockinsn of arch/x86/kernel/static_call.c: ud1 (%edx), %rdi; ds ds movb $0, (%rdi)
+ */
+#define WARN5                                                                                      \
+	{                                                                                          \
+		0x67, 0x48, 0x0f, 0xb9, 0x3a                                                       \
+	}
+#define UNLOCK5                                                                                    \
+	{                                                                                          \
+		0x3e, 0x3e, 0xc6, 0x07, 0x00                                                       \
 	}
 /* ARCH_DEFINE_STATIC_CALL_NULL_TRAMP without rethunk: how an untouched trampoline was assembled. */
 #define RET_NOPS                                                                                   \
@@ -60,6 +72,10 @@
 		.how = RF_FORM_REL32, .op_len = 1, .op = { byte }, .set = number                   \
 	}
 
+#define CALLS                                                                                      \
+	TO(0xe8, RF_SET_FUNCTIONS), TO(0xe8, RF_SET_CALL_EXTRA), TO_OWN(0xe8), EXACTLY(NOP5),      \
+		EXACTLY(XOR5RAX)
+
 /*
  * A static call goes to the start of a function. Of trampolines only to the site's own: that is how
  * the compiler leaves it until static_call_init().
@@ -71,8 +87,13 @@ static const struct rf_shape shapes[] = {
 	} },
 	[RF_SHAPE_JUMP5] = { .len = 5, .count = 2, .forms = { EXACTLY(NOP5), TO_OWN(0xe9) } },
 	[RF_SHAPE_CALL] = { .len = 5, .count = 5, .forms = {
-		TO(0xe8, RF_SET_FUNCTIONS), TO(0xe8, RF_SET_CALL_EXTRA), TO_OWN(0xe8),
-		EXACTLY(NOP5), EXACTLY(XOR5RAX),
+		CALLS,
+	} },
+	[RF_SHAPE_CALL_WARN] = { .len = 5, .count = 6, .forms = {
+		CALLS, EXACTLY(WARN5),
+	} },
+	[RF_SHAPE_CALL_UNLOCK] = { .len = 5, .count = 6, .forms = {
+		CALLS, EXACTLY(UNLOCK5),
 	} },
 	[RF_SHAPE_CALL_TAIL] = { .len = 5, .count = 4, .forms = {
 		TO(0xe9, RF_SET_FUNCTIONS), TO(0xe9, RF_SET_CALL_EXTRA), TO_OWN(0xe9),
@@ -82,8 +103,8 @@ static const struct rf_shape shapes[] = {
 		TO(0xe9, RF_SET_FUNCTIONS), TO(0xe9, RF_SET_CALL_EXTRA),
 		EXACTLY(RET5), EXACTLY(RET_NOPS),
 	} },
-	[RF_SHAPE_FTRACE] = { .len = 5, .count = 2, .forms = {
-		EXACTLY(NOP5), TO(0xe8, RF_SET_FTRACE_CALLERS),
+	[RF_SHAPE_FTRACE] = { .len = 5, .count = 3, .forms = {
+		EXACTLY(NOP5), TO(0xe8, RF_SET_FTRACE_CALLERS), TO(0xe9, RF_SET_FTRACE_JUMPS),
 	} },
 	[RF_SHAPE_FTRACE_CALL] = { .len = 5, .count = 1, .forms = {
 		TO(0xe8, RF_SET_FTRACE_FUNCS),
@@ -210,6 +231,11 @@ static bool measure_call(const struct rf_textpatch *t, struct rf_site *s, const 
 		if (at_rest(t, s, (uint16_t)(RF_SHAPE_CALL_JCC + (now[1] & 15)), jcc, have))
 			return true;
 	}
+	/* What stands for one function is a form of the calls of that one alone. */
+	if (!(s->flags & RF_SITE_TAIL) && !at_rest(t, s, shape, now, have) &&
+	    (at_rest(t, s, RF_SHAPE_CALL_WARN, now, have) ||
+	     at_rest(t, s, RF_SHAPE_CALL_UNLOCK, now, have)))
+		return true;
 	return at_rest(t, s, shape, now, have) || (now[0] == RF_INT3 && have >= 5);
 }
 

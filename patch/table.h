@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define RF_TABLE_MAGIC UINT32_C(0x54504652) /* "RFPT" */
-#define RF_TABLE_REVISION 2
+#define RF_TABLE_REVISION 3
 #define RF_TABLE_SITES (1u << 18) /* a Debian kernel has some 80,000 */
 #define RF_TABLE_EXTRA (1u << 13)
 #define RF_TABLE_SHAPES 64

@@ -31,11 +31,11 @@ static void save(const char *dir, const char *name, const void *head, size_t hea
 
 static void kallsyms(const char *dir)
 {
-	static const char *const names[] = { "6.1", "6.2", "6.3", "6.4" };
+	static const char *const names[] = { "6.1", "6.2", "6.3", "6.4", "7" };
 	struct synth_symbol list[COUNT];
 	char text[COUNT][12], name[64];
 
-	for (int order = SYNTH_ORDER_6_1; order <= SYNTH_ORDER_6_4; order++) {
+	for (int order = SYNTH_ORDER_6_1; order <= SYNTH_ORDER_7; order++) {
 		for (int encoding = 1; encoding <= 3; encoding++) {
 			struct synth_tables t;
 
@@ -43,7 +43,7 @@ static void kallsyms(const char *dir)
 			 * The older orders had the first encoding here; the others differ in no
 			 * step.
 			 */
-			if (order != SYNTH_ORDER_6_4 && encoding != RF_KALLSYMS_ABSOLUTE_PERCPU)
+			if (order < SYNTH_ORDER_6_4 && encoding != RF_KALLSYMS_ABSOLUTE_PERCPU)
 				continue;
 			for (int i = 0; i < COUNT; i++) {
 				snprintf(text[i], sizeof(text[i]), "sys_%d", i);

@@ -27,8 +27,7 @@ def _system(root: Path, releases: Iterable[kernels.Kernel]) -> None:
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in LEAVE_OUT]
     run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", *options, SUITE, root)
     for kernel in releases:
-        shutil.copytree(kernel.tree / "lib/modules" / kernel.release, root / "usr/lib/modules" / kernel.release,
-                        symlinks=True)
+        shutil.copytree(kernel.module_tree, root / "usr/lib/modules" / kernel.release, symlinks=True)
         run("depmod", "-b", root, kernel.release)
     (root / "etc/hostname").write_text("debian\n")
     (root / "etc/fstab").write_text("")
@@ -36,9 +35,11 @@ def _system(root: Path, releases: Iterable[kernels.Kernel]) -> None:
     (root / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
 
 
-def disk() -> Path:
-    """The disk's image, an ext4 file system; made when its packages, kernels or this file changed. Never written to."""
-    releases = [kernels.get(series) for series in kernels.SERIES]
+def disk(guests: Iterable[str]) -> Path:
+    """The disk's image, an ext4 file system with the modules of the usual kernels and of these; made when its packages,
+    kernels or this file changed. Never written to.
+    """
+    releases = [kernels.get(series) for series in sorted({*kernels.SERIES, *guests})]
     key = digest([HERE / "debian.py", PACKAGES, *(kernel.release for kernel in releases)])
     image = out_dir() / "debian" / f"{key}.ext4"
     with locked("debian"):

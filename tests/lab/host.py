@@ -96,6 +96,7 @@ def _guests(series: Iterable[str], debian_too: bool) -> bytes:
         files = guest.get(name)
         archive.file(f"guest/{name}/vmlinuz", files.vmlinuz)
         archive.file(f"guest/{name}/initrd", files.initrd)
+        archive.file(f"guest/{name}/arguments", files.arguments)
         if debian_too:
             archive.file(f"guest/{name}/debian", debian.get(name))
     return archive.finish()

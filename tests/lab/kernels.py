@@ -7,6 +7,8 @@ import lzma
 import os
 import re
 import shutil
+import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +17,9 @@ from build import LabError, locked, out_dir, run
 
 # Meta packages: the newest kernel of each series is what the index says today, never a version written here.
 SERIES = {"6.1": "cloud-amd64", "6.12": "6.12-cloud-amd64"}
-# Of newer suites, and for the host alone: a module for them takes a compiler that Debian 12 has not. The newest of all suites.
+# Of newer suites: the newest of all of them. The suite beside each is the one whose C library its programs run with.
 NEWER = {"7": r"linux-image-7\.[\d.]+\S*-cloud-amd64"}
-SUITES = ["trixie-backports", "sid"]
+SUITES = {"trixie-backports": "trixie", "sid": "sid"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,17 @@ class Kernel:
         """Newer packages name the folder that /lib is a link to."""
         new = self.tree / "usr/lib/modules" / self.release
         return new if new.exists() else self.tree / "lib/modules" / self.release
+
+    @property
+    def config(self) -> Path:
+        """What it was built with."""
+        beside = self._modules / "config"
+        return beside if beside.exists() else self.tree / "boot" / f"config-{self.release}"
+
+    @property
+    def module_tree(self) -> Path:
+        """All its modules."""
+        return self._modules
 
     @property
     def headers(self) -> Path:
@@ -97,8 +110,10 @@ def _download(flavour: str, debs: Path) -> list[str]:
     return names
 
 
-def _download_newer(pattern: str, debs: Path) -> list[str]:
-    """Fetch the newest kernel of all newer suites into a folder. Its image may be an empty package with two of content."""
+def _download_newer(pattern: str, debs: Path) -> tuple[list[str], str]:
+    """Fetch the newest kernel of all newer suites into a folder; the suite of its C library. Its image may be an empty
+    package with others of content.
+    """
     found: list[tuple[list[int], str, suites.Suite]] = []
     missing: list[str] = []
     for suite_name in SUITES:
@@ -113,15 +128,43 @@ def _download_newer(pattern: str, debs: Path) -> list[str]:
     if not found:
         raise LabError("\n".join([f"no {pattern} in {', '.join(SUITES)}", *missing]))
     _, image, suite = max(found, key=lambda entry: entry[:2])
-    names = [image] + suite.depends(image, r"linux-(binary|modules)-\d.*")
+    headers = image.replace("linux-image-", "linux-headers-", 1)
+    names = [image, headers] + suite.depends(image, r"linux-(binary|modules)-\d.*")
+    names += suite.depends(headers, r"linux-headers-.*-common|linux-kbuild-.*|linux-base-\d.*")
     suite.download(names, debs)
-    return names
+    return names, SUITES[suite.name]
+
+
+def _with_library(tree: Path, library: str) -> None:
+    """Programs of the kernel's build that want a newer C library than this machine's get one, and run with that loader."""
+    wanting = []
+    for program in (path for path in tree.glob("usr/lib/linux-kbuild-*/**/*") if path.is_file() and not path.is_symlink()):
+        with open(program, "rb") as stream:
+            if stream.read(4) != b"\x7fELF":
+                continue
+        done = subprocess.run(["ldd", str(program)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if "not found" in done.stdout:
+            wanting.append(program)
+    if not wanting:
+        return
+    with tempfile.TemporaryDirectory(prefix="libc-", dir=out_dir()) as temporary:
+        suites.Suite(library).download(["libc6"], Path(temporary))
+        run("dpkg", "-x", next(Path(temporary).glob("*.deb")), Path(temporary) / "tree")
+        loader = next((Path(temporary) / "tree").glob("usr/lib/*/ld-linux-x86-64.so.2"))
+        shutil.copytree(loader.parent, tree / "libc", symlinks=True, ignore=shutil.ignore_patterns("gconv"))
+    loader = tree / "libc" / loader.name
+    for program in wanting:
+        real = program.rename(program.with_name(program.name + ".real"))
+        program.write_text(f'#!/bin/sh\nexec {loader} --library-path {loader.parent} {real} "$@"\n')
+        program.chmod(0o755)
 
 
 def _relocate(headers: Path) -> None:
     """The headers' makefile names /usr/src; make it find its sibling wherever the tree is."""
     makefile = headers / "Makefile"
     text = re.sub(r"^include /usr/src/", "include $(dir $(lastword $(MAKEFILE_LIST)))../", makefile.read_text(), flags=re.M)
+    # Newer ones name themselves too. Kept at once: behind the next include the list's last word is another.
+    text = re.sub(r"^KBUILD_OUTPUT *=.*", "KBUILD_OUTPUT := $(dir $(lastword $(MAKEFILE_LIST)))", text, flags=re.M)
     makefile.write_text(text)
     # Beside a vmlinux the build wants pahole, for a type section that our modules do not need.
     (headers / "vmlinux").unlink(missing_ok=True)
@@ -134,27 +177,43 @@ def get(series: str, refresh: bool = False) -> Kernel:
     home = out_dir() / "kernels" / series
     stamp = home / "release"
     with locked(f"kernel-{series}"):
-        if refresh or not stamp.exists():
+        # Folders of before the newer ones had headers are still about.
+        if refresh or not stamp.exists() or not Kernel(series, stamp.read_text(), home / "tree").headers.exists():
             print(f"lab: fetching the newest {series} kernel packages", flush=True)
             shutil.rmtree(home, ignore_errors=True)
             debs = home / "debs"
             debs.mkdir(parents=True)
-            names = _download(SERIES[series], debs) if series in SERIES else _download_newer(NEWER[series], debs)
+            library = ""
+            if series in SERIES:
+                names = _download(SERIES[series], debs)
+            else:
+                names, library = _download_newer(NEWER[series], debs)
             tree = home / "tree"
             for deb in sorted(debs.glob("*.deb")):
                 run("dpkg", "-x", deb, tree)
             shutil.rmtree(debs)
             release = names[0].removeprefix("linux-image-")
-            if series in SERIES:
-                _relocate(tree / "usr/src" / f"linux-headers-{release}")
+            _relocate(tree / "usr/src" / f"linux-headers-{release}")
+            if library:
+                _with_library(tree, library)
             stamp.write_text(release)
     return Kernel(series, stamp.read_text(), home / "tree")
 
 
+def _with_our_compiler(kernel: Kernel) -> list[str]:
+    """What make is told where the compiler that the kernel was built with is not here: use this machine's, without the
+    options that it has not. What a module is laid out by does not depend on them.
+    """
+    named = re.search(r"^CC *=.*\$\(CROSS_COMPILE\)(gcc-\d+)", (kernel.headers / ".kernelvariables").read_text(), re.M)
+    if not named or shutil.which(named[1]):
+        return []
+    alignment = ["gcc", "-fmin-function-alignment=16", "-E", "-x", "c", "-o", "/dev/null", "/dev/null"]
+    refused = subprocess.run(alignment, stderr=subprocess.DEVNULL).returncode
+    return ["CC=gcc"] + (["CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT="] if refused else [])
+
+
 def build_module(kernel: Kernel, sources: Path, name: str) -> Path:
     """An external module out of a folder, built in a copy: kbuild writes beside its sources, and kernels share them."""
-    if kernel.series in NEWER:
-        raise LabError(f"{kernel.series} is a kernel for the emulated host, not for guests")
     work = out_dir() / name / kernel.series
     work.mkdir(parents=True, exist_ok=True)
     wanted = {source.name for source in sources.iterdir() if source.is_file()}
@@ -166,5 +225,5 @@ def build_module(kernel: Kernel, sources: Path, name: str) -> Path:
         source, copy = sources / file, work / file
         if not copy.exists() or copy.read_bytes() != source.read_bytes():
             shutil.copy(source, copy)
-    run("make", "-s", "-C", kernel.headers, f"M={work}", "modules")
+    run("make", "-s", "-C", kernel.headers, f"M={work}", *_with_our_compiler(kernel), "modules")
     return work / f"{name}.ko"

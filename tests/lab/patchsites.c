@@ -152,6 +152,24 @@ static void transitions(struct rf_textpatch *t, struct overlay *o, const struct 
 	}
 }
 
+/* The patcher itself, which a fence on VMX leaves early. */
+static void look_at_the_poker(const struct rf_kernel *k, const struct rf_memory *m)
+{
+	struct rf_poker p;
+	struct rf_disasm *d;
+
+	if (rf_disasm_create(&d))
+		return;
+	if (rf_textpatch_poker(d, k, m, &p)) {
+		wrong++;
+		printf("  __text_poke() is built in a way that is not known\n");
+	} else {
+		printf("__text_poke() takes %u bytes of stack at %#llx\n", p.frame,
+		       (unsigned long long)p.at.v);
+	}
+	rf_disasm_destroy(d);
+}
+
 static void examine(struct rf_textpatch *t, const struct rf_memory *m, struct rf_kernel *k,
 		    struct dump *d)
 {
@@ -235,12 +253,14 @@ int main(int argc, char **argv)
 	}
 	printf("%s\ntables read in %.1f ms\n", rf_kernel_banner(k),
 	       (b.tv_sec - a.tv_sec) * 1e3 + (b.tv_nsec - a.tv_nsec) / 1e6);
-	/* In a dump nobody patches: what is asked here is what the patcher may do when it is at work. */
+	/* In a dump nobody patches: what is asked here is what the patcher may do when it is at
+	 * work. */
 	if (!table.busy) {
 		wrong++;
 		printf("  nothing says whether the patcher is at work\n");
 	}
 	table.busy = 0;
+	look_at_the_poker(k, &m);
 	examine(t, &m, k, &d);
 	if (argc == 6 && rf_textpatch_count(t, RF_SITE_FTRACE) != strtoull(argv[5], NULL, 10)) {
 		wrong++;

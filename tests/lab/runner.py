@@ -237,7 +237,7 @@ def extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None
 
 
 def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory: int, show: Show) -> list[Result]:
-    disk = debian.disk() if any(job.debian for job in jobs) else None
+    disk = debian.disk(guests) if any(job.debian for job in jobs) else None
     with tempfile.TemporaryDirectory(prefix="boot-", dir=out_dir()) as temporary:
         image, artefacts, beats, monitor = (Path(temporary) / n for n in ("host.img", "artefacts.tar", "beats", "monitor"))
         host.image(series, guests, jobs, image, disk is not None)
@@ -266,7 +266,7 @@ def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory
 
 
 def _native(jobs: list[Job], guests: list[str], show: Show) -> list[Result]:
-    disk = debian.disk() if any(job.debian for job in jobs) else None
+    disk = debian.disk(guests) if any(job.debian for job in jobs) else None
     for series in guests:
         guest.get(series)
         if disk:

@@ -93,7 +93,7 @@ def files(kernel: kernels.Kernel) -> dict[str, bytes]:
     module = kernels.build_module(kernel, SOURCES / "module", "rf_livepatch")
     inside["rf_livepatch.ko"] = module.read_bytes()
     inside["storm.sh"] = (SOURCES / "storm.sh").read_bytes()
-    inside["config"] = (kernel.tree / "boot" / f"config-{kernel.release}").read_bytes()
+    inside["config"] = kernel.config.read_bytes()
     unit = (SOURCES / "storm.service").read_bytes()
     return {f"storm/{name}": body for name, body in inside.items()} | {
         "systemd/system/storm.service": unit}

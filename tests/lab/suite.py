@@ -119,6 +119,7 @@ class Test:
     # an int3 that nobody owns (docs/testing.md).
     processors: int = 1
     files: Callable[[], dict[str, bytes]] = dict  # what stands beside the script
+    guests: tuple[str, ...] = ("6.1", "6.12")  # kernels that the host takes along
 
     def job(self) -> runner.Job:
         """What runs on the host."""
@@ -140,7 +141,7 @@ def boot(kernel: str, cpus: int) -> Test:
         quiet(o)
         check(o.decisions(kind="kernel", outcome="found"), "the kernel was not recognised with its types")
     return Test(f"boot-{kernel}-{cpus}", RUN + f"protected boot {kernel} {cpus} 'rf.mode=idle rf.seconds=1'", verify,
-                processors=2)
+                processors=2, guests=(kernel,))
 
 
 def gadgets(kernel: str) -> Test:
@@ -182,7 +183,7 @@ def tracing(kernel: str) -> Test:
         check(sum(patches.values()) == sum(summary(r).total() for r in o.decisions(kind="patches")),
               "the audit log counts other patches than the patch log holds")
     script = RUN + f"protected trace {kernel} 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint'"
-    return Test(f"tracing-{kernel}", script, verify)
+    return Test(f"tracing-{kernel}", script, verify, guests=(kernel,))
 
 
 def tables(kernel: str, cpus: int) -> Test:
@@ -510,9 +511,9 @@ def debian(kernel: str, machine: str) -> Test:
     return Test(f"debian-{kernel}-{machine}", script, verify, 300, consoles=(), debian=True)
 
 
-TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), tracing("6.1"),
-         tracing("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"), gadgets("6.12"), monitor_killed(),
-         misled(), example_guard(), first_act(), reboot(), q35(), hotplug(), migrated(),
+TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), boot("7", 1),
+         boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
+         gadgets("6.12"), monitor_killed(), misled(), example_guard(), first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"), control_watch()]
 
 
@@ -523,15 +524,17 @@ def run_all(tests: list[Test], host_kernel: str) -> tuple[list[runner.Result], l
     """
     done: dict[str, runner.Result] = {}
     for cpus in (2, 1):
-        if jobs := [t.job() for t in tests if t.processors == cpus]:
-            done |= {r.name: r for r in runner.run_jobs(jobs, host_kernel, cpus=cpus)}
+        if chosen := [t for t in tests if t.processors == cpus]:
+            guests = sorted({kernel for t in chosen for kernel in t.guests})
+            jobs = [t.job() for t in chosen]
+            done |= {r.name: r for r in runner.run_jobs(jobs, host_kernel, guests, cpus)}
     results = [done[t.name] for t in tests]
     again = []
     for index, test in enumerate(tests):
         for _ in range(2):
             if not test.in_user_mode(results[index]):
                 again.append(test.name)
-                results[index] = runner.run_jobs([test.job()], host_kernel, cpus=1)[0]
+                results[index] = runner.run_jobs([test.job()], host_kernel, list(test.guests), 1)[0]
     return results, again
 
 

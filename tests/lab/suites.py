@@ -27,6 +27,7 @@ class Suite:
     """One suite's package index, fetched when this is made."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         home = out_dir() / "suites" / name
         shutil.rmtree(home, ignore_errors=True)
         for folder in ("state/lists/partial", "cache/archives/partial"):

@@ -82,7 +82,7 @@ void synth_put(struct synth *s, uint64_t gpa, const void *bytes, size_t len)
 
 struct encoder {
 	struct synth_tables t;
-	size_t room;
+	size_t room, align;
 	char token[256][8];
 };
 
@@ -102,9 +102,9 @@ static void put_u32(struct encoder *e, uint32_t x)
 	put(e, &x, 4);
 }
 
-static size_t align_to_8(struct encoder *e)
+static size_t align(struct encoder *e)
 {
-	while (e->t.len & 7)
+	while (e->t.len & (e->align - 1))
 		put(e, "", 1);
 	return e->t.len;
 }
@@ -147,9 +147,9 @@ static void put_names(struct encoder *e, const struct synth_symbol *symbols, siz
 	char text[4096];
 
 	require(markers);
-	e->t.num_syms = align_to_8(e);
+	e->t.num_syms = align(e);
 	put_u32(e, count);
-	e->t.names = align_to_8(e);
+	e->t.names = align(e);
 	for (size_t i = 0; i < count; i++) {
 		size_t n;
 
@@ -164,16 +164,16 @@ static void put_names(struct encoder *e, const struct synth_symbol *symbols, siz
 		put(e, length, n > 127 ? 2 : 1);
 		put(e, code, n);
 	}
-	e->t.markers = align_to_8(e);
+	e->t.markers = align(e);
 	for (size_t i = 0; i < (count + 255) / 256; i++)
 		put_u32(e, markers[i]);
 	free(markers);
-	align_to_8(e);
+	align(e);
 }
 
 static void put_tokens(struct encoder *e)
 {
-	size_t start = align_to_8(e);
+	size_t start = align(e);
 	uint16_t index[256];
 
 	for (unsigned int c = 0; c < 256; c++) {
@@ -182,14 +182,14 @@ static void put_tokens(struct encoder *e)
 			e->t.digits = e->t.len;
 		put(e, e->token[c], strlen(e->token[c]) + 1);
 	}
-	align_to_8(e);
+	align(e);
 	put(e, index, sizeof(index));
 }
 
 static void put_offsets(struct encoder *e, const struct synth_symbol *symbols, size_t count,
 			enum rf_kallsyms_encoding encoding, uint64_t at, uint64_t base)
 {
-	e->t.offsets = align_to_8(e);
+	e->t.offsets = align(e);
 	for (size_t i = 0; i < count; i++) {
 		uint64_t addr = symbols[i].addr;
 
@@ -200,7 +200,7 @@ static void put_offsets(struct encoder *e, const struct synth_symbol *symbols, s
 		else
 			put_u32(e, addr < base ? addr : base - 1 - addr);
 	}
-	e->t.base = align_to_8(e);
+	e->t.base = align(e);
 	if (encoding != RF_KALLSYMS_PLACE_RELATIVE)
 		put(e, &base, 8);
 }
@@ -209,12 +209,13 @@ struct synth_tables synth_kallsyms(const struct synth_symbol *symbols, size_t co
 				   enum synth_order order, enum rf_kallsyms_encoding encoding,
 				   uint64_t at, uint64_t base)
 {
-	struct encoder e = { 0 };
+	struct encoder e = { .align = order == SYNTH_ORDER_7 ? 4 : 8 };
+	bool last = order == SYNTH_ORDER_6_4 || order == SYNTH_ORDER_7;
 
 	make_tokens(&e);
 	put(&e, "what stands before", 18);
-	align_to_8(&e);
-	if (order != SYNTH_ORDER_6_4)
+	align(&e);
+	if (!last)
 		put_offsets(&e, symbols, count, encoding, at, base);
 	put_names(&e, symbols, count);
 	for (size_t i = 0; i < count && order == SYNTH_ORDER_6_2; i++)
@@ -222,11 +223,11 @@ struct synth_tables synth_kallsyms(const struct synth_symbol *symbols, size_t co
 	for (size_t i = 0; i < count && order == SYNTH_ORDER_6_3; i++)
 		put(&e, (uint8_t[]){ i >> 16, i >> 8, i }, 3);
 	put_tokens(&e);
-	if (order == SYNTH_ORDER_6_4)
+	if (last)
 		put_offsets(&e, symbols, count, encoding, at, base);
-	align_to_8(&e);
+	align(&e);
 	put(&e, "what stands behind", 18);
-	align_to_8(&e);
+	align(&e);
 	return e.t;
 }
 

@@ -45,6 +45,7 @@ enum synth_order {
 	SYNTH_ORDER_6_2, /* and 4-byte sequence numbers before the token table */
 	SYNTH_ORDER_6_3, /* or 3-byte ones */
 	SYNTH_ORDER_6_4, /* offsets last */
+	SYNTH_ORDER_7,	 /* and nothing wider than 4 bytes is aligned */
 };
 
 struct synth_tables {

@@ -108,6 +108,31 @@ static void lengths_agree_with_capstone(void **state)
 	}
 }
 
+/* UD1 in all its lengths; what is cut is never longer than what there is. */
+static void undefined_instructions(void **state)
+{
+	static const struct {
+		const char *hex;
+		size_t len;
+	} ud1[] = {
+		{ "67480fb93a", 5 },	   { "67440fb93a", 5 },	    { "0fb9cc", 3 },
+		{ "0fb9043d00000000", 8 }, { "0fb93d00000000", 7 }, { "670fb97a10", 5 },
+		{ "480fb9ba00000000", 8 }, { "0fb90424", 4 },	    { "480fb97c2410", 6 },
+	};
+
+	for (size_t i = 0; i < sizeof(ud1) / sizeof(ud1[0]); i++) {
+		uint8_t code[16];
+
+		unhex(ud1[i].hex, code);
+		for (size_t n = 0; n <= ud1[i].len; n++) {
+			size_t len = rf_disasm_length(shared, code, n, rf_gva_of(TEXT));
+
+			if (len > n || (n == ud1[i].len && len != n))
+				fail_msg("%s, %zu bytes", ud1[i].hex, n);
+		}
+	}
+}
+
 static uint64_t address(const char *hex, const struct rf_regs *regs)
 {
 	struct rf_gadget g;
@@ -389,6 +414,7 @@ int main(void)
 		cmocka_unit_test(every_instruction),
 		cmocka_unit_test(lengths_agree_with_capstone),
 		cmocka_unit_test(operands),
+		cmocka_unit_test(undefined_instructions),
 		T(intended_and_hidden),
 		T(prefixes_belong_to_it),
 		T(functions_are_in_step_each_for_itself),

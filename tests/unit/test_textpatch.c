@@ -478,6 +478,40 @@ static void odd_sites(void **state)
 	assert_int_equal(byte(f, SC, 0xcc), RF_PATCH_NOT_A_SITE);
 }
 
+/* An instruction that stands for the call of one function: a form where it stands, and nowhere
+ * else. */
+static void calls_written_out(void **state)
+{
+	static const uint8_t warn[] = { 0x67, 0x48, 0x0f, 0xb9, 0x3a };
+	static const uint8_t unlock[] = { 0x3e, 0x3e, 0xc6, 0x07, 0x00 };
+	static const uint8_t *const forms[] = { warn, unlock };
+	struct fix *f = *state;
+	struct rf_textpatch_stats st;
+	uint8_t insn[5];
+
+	assert_int_equal(poke(f, SC, warn, 5, 0), RF_PATCH_BAD_INSN);
+	setup(state);
+	assert_int_equal(poke(f, SC, unlock, 5, 0), RF_PATCH_BAD_INSN);
+	setup(state);
+	assert_int_equal(poke(f, SC_TAIL, unlock, 5, 0), RF_PATCH_BAD_INSN);
+	for (int i = 0; i < 2; i++) {
+		setup(state);
+		fake_write(&f->g, SC, forms[i], 5);
+		assert_int_equal(create(f), 0);
+		rf_textpatch_stats(f->t, &st);
+		assert_int_equal(st.odd, 0);
+		put_rel(insn, 0xe8, SC, FUNC_B);
+		assert_int_equal(poke(f, SC, insn, 5, 0), RF_PATCH_DONE);
+		assert_int_equal(poke(f, SC, forms[i], 5, 0), RF_PATCH_DONE);
+		assert_int_equal(poke(f, SC, forms[!i], 5, 0), RF_PATCH_BAD_INSN);
+	}
+	setup(state);
+	fake_write(&f->g, SC_TAIL, warn, 5);
+	assert_int_equal(create(f), 0);
+	rf_textpatch_stats(f->t, &st);
+	assert_int_equal(st.odd, 1);
+}
+
 static void duplicates(void **state)
 {
 	struct fix *f = *state;
@@ -588,11 +622,11 @@ static void missing_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(counts),	   T(jump_labels),    T(jump_forgeries),
-		T(one_torn_tail),  T(static_calls),   T(tail_jcc),
-		T(call_forgeries), T(call_thunks),    T(in_flight_at_start),
-		T(odd_sites),	   T(duplicates),     T(overlap),
-		T(hostile_tables), T(missing_tables),
+		T(counts),	   T(jump_labels),	 T(jump_forgeries),
+		T(one_torn_tail),  T(static_calls),	 T(tail_jcc),
+		T(call_forgeries), T(call_thunks),	 T(in_flight_at_start),
+		T(odd_sites),	   T(calls_written_out), T(duplicates),
+		T(overlap),	   T(hostile_tables),	 T(missing_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,35 @@ static void traced_directly(void **state)
 	assert_int_equal(patched_call(f, FUNC(5), 0xe8, MODULE + 0x80), RF_PATCH_BAD_INSN);
 }
 
+/* Of BPF's direct functions bit 0 says that the entry jumps there. */
+static void traced_by_a_jump(void **state)
+{
+	struct patched *f = *state;
+	uint64_t entry = patched_direct(f, FUNC(5), MODULE + 0x81);
+
+	patched_direct(f, FUNC(6), MODULE + 0xc0);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe9, MODULE + 0x80), RF_PATCH_DONE);
+	assert_int_equal(patched_sweep(f), 0);
+	assert_int_equal(patched_store(f, FUNC(5), "\xcc", 1), RF_PATCH_STEP);
+	assert_int_equal(patched_byte(f, FUNC(5), 0xe9), RF_PATCH_DONE);
+	/* What is called is not jumped to, nor the callers, nor is called what is jumped to. */
+	assert_int_equal(patched_call(f, FUNC(6), 0xe9, MODULE + 0xc0), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, FUNC(6), 0xe8), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, FUNC(6), 0xe9, FTRACE_CALLER), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, FUNC(6), 0xe8), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, FUNC(6), 0xe8, MODULE + 0x80), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, FUNC(6), 0xe9), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, FUNC(6), 0xe8, FTRACE_CALLER), RF_PATCH_DONE);
+	/* Gone from the list, it is known while it stands in the text. */
+	fake_put64(&f->g, entry + 24, MODULE + 0x100);
+	assert_int_equal(patched_sweep(f), 0);
+	assert_int_equal(patched_byte(f, FUNC(5), 0xcc), RF_PATCH_STEP);
+	assert_int_equal(patched_byte(f, FUNC(5), 0xe9), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, MODULE + 0x100), RF_PATCH_DONE);
+	assert_int_equal(patched_sweep(f), 0);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe9, MODULE + 0x80), RF_PATCH_BAD_INSN);
+}
+
 static void traced_wrongly(void **state)
 {
 	static const uint64_t bad[] = { FUNC(1), FTRACE_STUB, MODULE + 0x40, DATA, TRAMPOLINE + 1 };
@@ -543,6 +572,22 @@ static void begun_by_nobody(void **state)
 	assert_int_equal(patched_byte(f, CALL, 0xcc), RF_PATCH_BAD_STEP);
 }
 
+/* The same where the count is of what is queued, and the others are one a processor. */
+static void begun_with_an_array(void **state)
+{
+	struct patched *f = *state;
+
+	fake_symbol(&f->g, "text_poke_array", BP_DESC, 'b');
+	fake_member(&f->g, "smp_text_poke_array", "nr_entries", 12, 4);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_table.busy, 0x1000 + (BP_DESC + 12 - TEXT));
+	assert_int_equal(patched_byte(f, JUMP, 0xcc), RF_PATCH_BAD_STEP);
+	fake_put64(&f->g, BP_DESC + 8, UINT64_C(3) << 32);
+	assert_int_equal(patched_byte(f, JUMP, 0xcc), RF_PATCH_STEP);
+	fake_put64(&f->g, BP_DESC + 8, 0);
+	assert_int_equal(patched_byte(f, JUMP, 0x0f), RF_PATCH_DONE);
+}
+
 /* --- static calls --------------------------------------------------------- */
 
 static void to_a_module(void **state)
@@ -695,6 +740,7 @@ int main(void)
 		T(traced),
 		T(traced_in_a_batch),
 		T(traced_directly),
+		T(traced_by_a_jump),
 		T(traced_wrongly),
 		T(what_is_traced_with),
 		T(hostile_records),
@@ -712,6 +758,7 @@ int main(void)
 		T(optimised_before),
 		T(debugged),
 		T(begun_by_nobody),
+		T(begun_with_an_array),
 		T(to_a_module),
 		T(to_the_dispatcher),
 		T(second_cpu),

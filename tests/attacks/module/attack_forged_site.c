@@ -9,8 +9,9 @@
 #include "poke.h"
 
 /* Its first instruction is a jump label, so that it can be called with that forged: nothing is on
- * the stack yet. */
-#define SWAP "swap_cgroup_swapoff"
+ * the stack yet. The first of the two has lost its label (7.3). */
+#define SWAP (rf_symbol(SWAPOFF) ? SWAPOFF : "obj_cgroup_uncharge_zswap")
+#define SWAPOFF "swap_cgroup_swapoff"
 #define PIN "__xen_pgd_pin"
 #define PIN_CALL "tp_func_xen_mmu_pgd_pin"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The first step of a legal patch and no second one: int3 stays on a site, and whoever runs into it
- * dies. It is refused where the kernel's patcher says that it does not work (bp_desc.refs, its own
- * count of who may look at what it patches); made to say that it does, the step is legal, and that
- * it was abandoned is found by waiting. Kept, it is written again and again, as if somebody were
- * still at it.
+ * dies. It is refused where the kernel's patcher says that it does not work (bp_desc.refs or so,
+ * its own count of who may look at what it patches); made to say that it does, the step is legal,
+ * and that it was abandoned is found by waiting. Kept, it is written again and again, as if
+ * somebody were still at it.
  *
  * Starved, each processor tries without end to give LSTAR another value meanwhile. That is refused
  * each time, but announces another kernel until then, which must not keep anybody from putting the

@@ -8,6 +8,7 @@
 #include <asm/processor-flags.h>
 #include <linux/irqflags.h>
 
+#include "compat.h"
 #include "poke.h"
 #include "registers.h"
 

@@ -7,10 +7,11 @@
  * What such a guest gives LSTAR stays when it ends: neither VMRUN nor #VMEXIT switches it, only
  * VMLOAD does (nested_svm_vmexit() in arch/x86/kvm/svm/nested.c).
  */
-#include <asm/svm.h>
 #include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
+/* It uses what it does not include. */
+#include <asm/svm.h>
 
 #include "poke.h"
 #include "registers.h"
@@ -148,7 +149,7 @@ void attack_cr4_vmrun(struct rf_report *r)
 		r->outcome = !inside		     ? RF_FAULTED
 			     : inside & X86_CR4_SMEP ? RF_UNCHANGED
 						     : RF_LANDED;
-	rf_say(r, "exit=0x%x", w.inside->control.exit_code);
+	rf_say(r, "exit=0x%llx", (u64)w.inside->control.exit_code);
 	if (rf_get_cr4() != before)
 		rf_kept(r, "cr4", false);
 	world_end(&w);

@@ -2,11 +2,11 @@
 /* Stores of 16 and 32 bytes: KVM splits the first in two, and may not be able to emulate the second at all. */
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
-#include <asm/processor.h>
 #include <asm/trapnr.h>
 #include <linux/string.h>
 
 #include "attacks.h"
+#include "compat.h"
 
 static void value(const struct rf_report *r, u8 *to)
 {

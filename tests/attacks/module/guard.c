@@ -9,10 +9,10 @@
  */
 #include <asm/irq_regs.h>
 #include <linux/extable.h>
-#include <linux/hrtimer.h>
 #include <linux/module.h>
 
 #include "attacks.h"
+#include "compat.h"
 
 #define PATIENCE_MS 500
 
@@ -39,8 +39,7 @@ void rf_guard_begin(void)
 	/* The timer must tick on the processor that stores. */
 	preempt_disable();
 	freed = false;
-	hrtimer_init(&timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
-	timer.function = tick;
+	rf_hrtimer_setup(&timer, tick, HRTIMER_MODE_REL_PINNED_HARD);
 	hrtimer_start(&timer, ms_to_ktime(PATIENCE_MS), HRTIMER_MODE_REL_PINNED_HARD);
 }
 

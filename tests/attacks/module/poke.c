@@ -33,16 +33,25 @@ static unsigned int refused;
 static char where[KSYM_SYMBOL_LEN]; /* the last refused store */
 static int loglevel;
 
+static bool is_rep(const struct pt_regs *regs)
+{
+	return *(const u8 *)regs->ip == 0xf3;
+}
+
 /*
- * How much memcpy() was to copy: rep movs counts down in rcx; memcpy_orig
+ * How much memcpy() was to copy: where it is rep movsb rdx has it still; memcpy_orig
  * (arch/x86/lib/memcpy_64.S) keeps the length in edx, less one when it is below four. Patches are
  * shorter than its other cases.
  */
 static size_t length(const struct pt_regs *regs)
 {
-	if (*(const u8 *)regs->ip == 0xf3)
-		return regs->cx;
-	return (u32)regs->dx >= 4 ? (u32)regs->dx : (u32)regs->dx + 1;
+	return is_rep(regs) || (u32)regs->dx >= 4 ? (u32)regs->dx : (u32)regs->dx + 1;
+}
+
+/* How much of it is done: rep movsb counts down in rcx. With the refusal that was put back, too. */
+static size_t done(const struct pt_regs *regs)
+{
+	return is_rep(regs) ? regs->dx - regs->cx : 0;
 }
 
 static int on_die(struct notifier_block *block, unsigned long event, void *data)
@@ -57,17 +66,19 @@ static int on_die(struct notifier_block *block, unsigned long event, void *data)
 	if (regs->ip == resumed)
 		return NOTIFY_STOP;
 	sprint_symbol(where, regs->ip);
-	if (strncmp(where, "memcpy", 6) && strncmp(where, "__memcpy", 8)) {
+	/* Or what calls it, where the compiler has put it in there. Neither keeps anything on the
+	 * stack. */
+	if (strncmp(where, "memcpy", 6) && strncmp(where, "__memcpy", 8) &&
+	    strncmp(where, "text_poke_memcpy", 16)) {
 		*rf_patchers.suppress_printk = 0;
 		pr_emerg("RF: note a fault in %s while poking\n", where);
 		return NOTIFY_DONE;
 	}
 	/* The patcher's own mapping keeps the offset in the page. */
-	at = PTR_ALIGN_DOWN(target, PAGE_SIZE) + offset_in_page(regs->di);
+	at = PTR_ALIGN_DOWN(target, PAGE_SIZE) + offset_in_page(regs->di - done(regs));
 	if (at < target)
 		at += PAGE_SIZE;
-	memcpy((void *)regs->si, at, length(regs));
-	/* memcpy() keeps nothing on the stack. */
+	memcpy((void *)(regs->si - done(regs)), at, length(regs));
 	regs->ip = resumed = *(unsigned long *)regs->sp;
 	regs->sp += sizeof(unsigned long);
 	refused++;
@@ -79,23 +90,29 @@ static struct notifier_block notifier = { .notifier_call = on_die };
 static bool resolve(struct rf_report *r)
 {
 	static bool resolved;
+	/* Some have two names: since 6.16 that of their file's others is smp_text_poke_*(). */
 	const struct {
-		const char *name;
+		const char *name, *other;
 		void **to;
 	} wanted[] = {
-		{ "text_poke", (void **)&rf_patchers.text_poke },
-		{ "text_poke_copy", (void **)&rf_patchers.text_poke_copy },
-		{ "text_poke_bp", (void **)&rf_patchers.text_poke_bp },
-		{ "text_poke_sync", (void **)&rf_patchers.text_poke_sync },
-		{ "arch_jump_label_transform", (void **)&rf_patchers.arch_jump_label_transform },
-		{ "arch_static_call_transform", (void **)&rf_patchers.arch_static_call_transform },
-		{ "text_mutex", (void **)&rf_patchers.text_mutex },
-		{ "suppress_printk", (void **)&rf_patchers.suppress_printk },
+		{ "text_poke", NULL, (void **)&rf_patchers.text_poke },
+		{ "text_poke_copy", NULL, (void **)&rf_patchers.text_poke_copy },
+		{ "text_poke_bp", "smp_text_poke_single", (void **)&rf_patchers.text_poke_bp },
+		{ "text_poke_sync", "smp_text_poke_sync_each_cpu",
+		  (void **)&rf_patchers.text_poke_sync },
+		{ "arch_jump_label_transform", NULL,
+		  (void **)&rf_patchers.arch_jump_label_transform },
+		{ "arch_static_call_transform", NULL,
+		  (void **)&rf_patchers.arch_static_call_transform },
+		{ "text_mutex", NULL, (void **)&rf_patchers.text_mutex },
+		{ "suppress_printk", NULL, (void **)&rf_patchers.suppress_printk },
 	};
 
 	/* Once: older kernels look through all their symbols for one. */
 	for (unsigned int i = 0; !resolved && i < ARRAY_SIZE(wanted); i++) {
 		*wanted[i].to = rf_symbol(wanted[i].name);
+		if (!*wanted[i].to && wanted[i].other)
+			*wanted[i].to = rf_symbol(wanted[i].other);
 		if (!*wanted[i].to) {
 			rf_skip(r, "this kernel has no");
 			rf_say(r, "%s", wanted[i].name);
@@ -135,16 +152,24 @@ unsigned int rf_poke_end(struct rf_report *r)
 	return refused;
 }
 
-/* arch/x86/kernel/alternative.c struct bp_patching_desc: a pointer, an int, an atomic_t */
+/*
+ * arch/x86/kernel/alternative.c struct bp_patching_desc: a pointer, an int, an atomic_t. Where
+ * there is none, struct smp_text_poke_array: 256 entries of 16 bytes, and their number, which alone
+ * does not make the kernel's own handler take an int3 for its own (it asks text_poke_array_refs).
+ */
 #define REFS_OFFSET 12
+#define ENTRIES_OFFSET 4096
 
 bool rf_poke_record(bool busy)
 {
 	u8 *desc = rf_symbol("bp_desc");
+	u8 *array = rf_symbol("text_poke_array");
 
 	if (desc)
 		atomic_set((atomic_t *)(desc + REFS_OFFSET), busy);
-	return desc;
+	else if (array)
+		WRITE_ONCE(*(int *)(array + ENTRIES_OFFSET), busy);
+	return desc || array;
 }
 
 void rf_text_poke(void *at, const void *insn, size_t len)

@@ -83,11 +83,11 @@ asm("	.pushsection .text\n"
     "	" ASM_ENDBR "	incl rf_gate_count(%rip)\n"
     "	iretq\n"
     "	.size rf_gate_interrupt, . - rf_gate_interrupt\n"
-    /* No function: it does not return as one. */
+    /* No function: it does not return as one. xchg, as objtool refuses a move to rsp (7.3). */
     "	.globl rf_gate_call\n"
     "rf_gate_call:\n"
     "	" ASM_ENDBR "	incl rf_gate_count(%rip)\n"
-    "	movq %r11, %rsp\n"
+    "	xchgq %r11, %rsp\n"
     "	" ANNOTATE_RETPOLINE_SAFE "\n"
     "	jmp *%r10\n"
     "	.popsection\n");

@@ -5,9 +5,10 @@
  * ring 0: a program's access to a port faults in the emulated host, whatever ioperm() said.
  */
 #include <asm/io.h>
-#include <asm/msr.h>
 #include <linux/kernel.h>
 #include <linux/moduleparam.h>
+
+#include "compat.h"
 
 /* The southbridge's APM control port: ICH9 datasheet, 13.7.1. */
 #define APM_CONTROL 0xb2

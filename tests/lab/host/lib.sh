@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What job scripts may use, in the emulated host and natively alike.
-#   $QEMU       the stock VMM           $GUEST/<kernel>/{vmlinuz,initrd}   the guests
+#   $QEMU       the stock VMM           $GUEST/<kernel>/{vmlinuz,initrd,arguments}   the guests
 #   $OUT        artefacts go here       $LAB_MODE  native | emulated
 #   $DEBIAN     the Debian guest's disk, for jobs that say that they boot it
 #   $PATIENCE   limits are given as what a machine of the usual speed needs; this many times that is what a slow one gets
@@ -37,7 +37,7 @@ l2() {
 	limited "${LIMIT:-100}" $WRAP $QEMU -M "$l2_machine${MACHINE:+,$MACHINE}" -accel kvm -cpu host \
 		-smp "$l2_cpus" -m "${MEMORY:-256}" -nodefaults -display none -serial stdio \
 		-kernel "$GUEST/$l2_kernel/vmlinuz" -initrd "${INITRD:-$GUEST/$l2_kernel/initrd}" \
-		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check reboot=t $l2_cmdline" "$@"
+		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check reboot=t $(cat "$GUEST/$l2_kernel/arguments") $l2_cmdline" "$@"
 }
 
 # debian KERNEL CPUS CMDLINE [QEMU arguments]: boot the whole Debian, console on standard output, until it ends. What it
@@ -54,5 +54,5 @@ debian() {
 		-serial "${SERIAL:-stdio}" -kernel "$GUEST/$debian_kernel/vmlinuz" \
 		-initrd "${INITRD:-$GUEST/$debian_kernel/debian}" \
 		-drive "id=disk,file=$DEBIAN,format=raw,if=none,snapshot=on" -device "virtio-blk-$debian_bus,drive=disk" \
-		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check reboot=t $debian_cmdline" "$@"
+		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check reboot=t $(cat "$GUEST/$debian_kernel/arguments") $debian_cmdline" "$@"
 }
