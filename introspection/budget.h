@@ -22,7 +22,8 @@ static inline void rf_budget_begin(struct rf_budget *b, uint64_t reads)
 	b->spent = false;
 }
 
-/* rf_memory's read; ctx is the budget. Also -E2BIG: it is spent, and so is every later read's. */
+/* rf_memory's read; ctx is the budget. Of no bytes it costs one read. Also -E2BIG: it is spent, and
+ * so is every later read's. */
 int rf_budget_read(void *budget, rf_gpa gpa, void *buf, size_t len);
 
 #endif

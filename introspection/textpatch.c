@@ -71,6 +71,7 @@ int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 	}
 	t->k = k;
 	t->table = table;
+	t->kept = kept;
 	t->torn = UINT32_MAX;
 	t->loading = true;
 	rf_ftrace_layout_init(t);

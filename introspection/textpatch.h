@@ -101,17 +101,19 @@ int rf_textpatch_poker(struct rf_disasm *d, const struct rf_kernel *k, const str
 
 /* What the tables held beside the sites. */
 struct rf_textpatch_stats {
-	size_t init;	 /* entries of init text: freed, skipped */
-	size_t outside;	 /* not marked init, site or target outside text: left out */
-	size_t odd;	 /* site holds no legal instruction: left out */
-	size_t merged;	 /* duplicates */
-	size_t frozen;	 /* sites whose key is read-only after init: known, never patched again */
-	size_t flying;	 /* sites in the middle of being patched */
-	size_t full;	 /* sites or targets for which the table has no room: left out */
-	size_t nameless; /* ftrace records at no function's start (overridden weak ones): left out
-			  */
-	size_t foreign;	 /* sites from writable memory that reach into others: left out */
-	size_t unread;	 /* lists of the guest that could not be read to their end */
+	size_t init;	   /* entries of init text: freed, skipped */
+	size_t outside;	   /* not marked init, site or target outside text: left out */
+	size_t odd;	   /* site holds no legal instruction: left out */
+	size_t merged;	   /* duplicates */
+	size_t frozen;	   /* sites whose key is read-only after init: known, never patched again */
+	size_t flying;	   /* sites in the middle of being patched */
+	size_t full;	   /* sites or targets for which the table has no room: left out */
+	size_t nameless;   /* ftrace records at no function's start (overridden weak ones): left out
+			    */
+	size_t foreign;	   /* sites from writable memory that reach into others: left out */
+	bool nothing_kept; /* an earlier monitor's table was not whole: no site in writable memory
+			    */
+	size_t unread;	   /* lists of the guest that could not be read to their end */
 	rf_gva first_odd;
 };
 void rf_textpatch_stats(const struct rf_textpatch *t, struct rf_textpatch_stats *out);

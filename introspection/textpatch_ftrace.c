@@ -200,13 +200,16 @@ static void add_callers(struct rf_textpatch *t, const struct rf_live *g, struct 
 		add_trampolines(t, g, s);
 }
 
-/* Of the callers in *s, which becomes that: those that an entry jumps to. */
-static void keep_jumps(struct rf_targets *s)
+/*
+ * Of the callers in *s, which becomes that: those that an entry jumps to. They are BPF's and lie
+ * outside of text, where labels of the assembler's stand at odd addresses, too.
+ */
+static void keep_jumps(const struct rf_textpatch *t, struct rf_targets *s)
 {
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < s->count; i++)
-		if (s->v[i] & 1)
+		if (s->v[i] & 1 && !rf_textpatch_in_text(t, s->v[i]))
 			s->v[kept++] = s->v[i] & ~UINT64_C(1);
 	s->count = kept;
 }
@@ -218,7 +221,7 @@ static int set_callers(struct rf_textpatch *t, const struct rf_memory *m, struct
 
 	if (err)
 		return err;
-	keep_jumps(s);
+	keep_jumps(t, s);
 	return rf_change_set(t, m, RF_SET_FTRACE_JUMPS, s);
 }
 

@@ -139,7 +139,7 @@ struct rf_textpatch {
 	struct rf_probe_layout probe;
 	unsigned int changing; /* depth of rf_change_begin() */
 	bool loading;	       /* in create: what is armed already is believed */
-	bool kept;	       /* but not the guest: there is an earlier monitor's table */
+	bool kept;	       /* but not the guest: an earlier monitor has asked it, at the seal */
 	size_t by_kind[RF_SITE_KINDS];
 	uint32_t torn;
 	uint64_t debugged; /* the guest's debugger has a breakpoint there: of the last refresh */
@@ -187,6 +187,8 @@ static inline bool rf_textpatch_in_text(const struct rf_textpatch *t, uint64_t g
 struct rf_live rf_live_begin(struct rf_textpatch *t, const struct rf_memory *m,
 			     const struct rf_paging *p);
 int rf_live_read(const struct rf_live *g, uint64_t gva, void *buf, size_t len);
+/* Work that reads nothing counts as one read of the unit's. 0, or -E2BIG: it is over. */
+int rf_live_charge(const struct rf_live *g);
 /* Image bytes by the image's own offset: what the seal covers, whatever the guest's tables say. */
 int rf_textpatch_read(const struct rf_textpatch *t, const struct rf_memory *m, uint64_t gva,
 		      void *buf, size_t len);

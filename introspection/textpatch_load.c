@@ -71,6 +71,7 @@ static int compile(struct rf_loader *l)
 int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_paging *p,
 		      const struct rf_kept *before, struct rf_diag *diag)
 {
+	static const struct rf_kept nothing;
 	struct rf_loader l = { .t = t, .m = m, .p = p, .before = before, .diag = diag };
 	int err = bounds(t, diag);
 	uint64_t size;
@@ -78,7 +79,12 @@ int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const s
 	if (err)
 		return err;
 	size = t->etext - t->text;
-	t->kept = rf_kept_fits(t, before);
+	/* What is not of this text, or not whole, says nothing; and the guest is not asked instead.
+	 */
+	if (t->kept && !rf_kept_fits(t, before)) {
+		l.before = &nothing;
+		t->stats.nothing_kept = true;
+	}
 	t->table->revision = RF_TABLE_REVISION;
 	t->table->base = t->text;
 	t->table->size = size;

@@ -237,6 +237,8 @@ static bool is_boundary(struct rf_textpatch *t, const struct rf_live *g, uint64_
 				return false;
 			restore(t, have, code, have_end - have);
 		}
+		if (rf_live_charge(g)) /* functions are long, and probes may be many */
+			return false;
 		restore_armed(t, g, at, code + (at - have), have_end - at);
 		len = rf_disasm_length(t->disasm, code + (at - have), have_end - at, rf_gva_of(at));
 		sure = sure && len;
@@ -298,8 +300,13 @@ static void take(struct rf_textpatch *t, const struct rf_live *g, const struct p
 	bool jump;
 	rf_gva end;
 
-	if (!rf_within(p->addr, sizeof(now), t->text, t->etext - t->text) ||
-	    rf_textpatch_read(t, g->m, p->addr, now, sizeof(now)) ||
+	if (!rf_within(p->addr, sizeof(now), t->text, t->etext - t->text))
+		return;
+	old = rf_extra_at(t, at);
+	/* Whoever took the table over knows those that were armed. */
+	if (t->loading && t->kept && !old)
+		return;
+	if (rf_textpatch_read(t, g->m, p->addr, now, sizeof(now)) ||
 	    !is_boundary(t, g, p->addr, &end) || rf_site_within(t, at, 1) ||
 	    !shrink_before(t, g, at))
 		return;

@@ -14,6 +14,13 @@ struct rf_live rf_live_begin(struct rf_textpatch *t, const struct rf_memory *m,
 	return (struct rf_live){ m, p, &t->pages };
 }
 
+int rf_live_charge(const struct rf_live *g)
+{
+	uint8_t none;
+
+	return rf_memory_read(g->m, rf_gpa_of(0), &none, 0);
+}
+
 /* Lists of small things lie close together, and each word costs a walk through the page tables. */
 int rf_live_read(const struct rf_live *g, uint64_t gva, void *buf, size_t len)
 {
@@ -22,6 +29,10 @@ int rf_live_read(const struct rf_live *g, uint64_t gva, void *buf, size_t len)
 
 	if (!len || len > RF_PAGE_SIZE - (gva - page))
 		return rf_pt_read(g->m, g->p, rf_gva_of(gva), buf, len);
+	/* What is cached is not free: a chain in a few pages hangs in each of 2^14 buckets. */
+	err = rf_live_charge(g);
+	if (err)
+		return err;
 	if (g->pages->at[slot] != page) {
 		g->pages->at[slot] = RF_NO_PAGE;
 		err = rf_pt_read(g->m, g->p, rf_gva_of(page), g->pages->bytes[slot], RF_PAGE_SIZE);

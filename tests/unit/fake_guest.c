@@ -27,7 +27,7 @@ void fake_init(struct fake_guest *g)
 void fake_map(struct fake_guest *g, uint64_t gva, uint64_t gpa, size_t pages)
 {
 	for (size_t i = 0; i < pages; i++) {
-		if (g->mapped == FAKE_PAGES)
+		if (g->mapped == 2 * FAKE_PAGES)
 			abort();
 		g->map[g->mapped].gva = gva + i * 4096;
 		g->map[g->mapped++].gpa = gpa + i * 4096;

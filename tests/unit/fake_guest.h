@@ -28,7 +28,7 @@ struct fake_guest {
 	uint8_t ram[FAKE_PAGES * 4096]; /* gpa 0 on */
 	struct {
 		uint64_t gva, gpa;
-	} map[FAKE_PAGES];
+	} map[2 * FAKE_PAGES];
 	size_t mapped;
 	struct rf_memory m;
 	struct rf_paging p;

@@ -165,6 +165,10 @@ int rf_task_current(const struct rf_kernel *k, const struct rf_memory *m, const 
 int rf_module_find(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
 		   rf_gva gva, struct rf_module *out)
 {
+	uint8_t byte;
+
+	while (fake.endless && !rf_memory_read(m, rf_gpa_of(IMAGE_GPA), &byte, 1))
+		;
 	if (gva.v >> 32 != 0xffffffff || gva.v < UINT64_C(0xffffffffc0000000))
 		return -ENOENT;
 	*out = (struct rf_module){ "evil", rf_gva_of(UINT64_C(0xffffffffc0000000)), 0x1000 };
@@ -259,6 +263,10 @@ void fake_map_kernel(void)
 int rf_pt_translate(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva,
 		    struct rf_translation *out)
 {
+	uint8_t byte;
+
+	if (fake.endless && rf_memory_read(m, rf_gpa_of(IMAGE_GPA), &byte, 1))
+		return -E2BIG; /* as pagetable.c, which reads an entry */
 	for (unsigned int i = 0; i < fake.maps_count; i++) {
 		const struct rf_mapping *r = &fake.maps[i];
 

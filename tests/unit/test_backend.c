@@ -136,6 +136,18 @@ static int open_fds(void)
 	return n;
 }
 
+static void table_of_the_next(void **state)
+{
+	attached();
+	hv->ops->table(hv)->magic = 0x54504652;
+	hv->ops->table(hv)->sites_count = 7;
+	detach();
+	attached(); /* another monitor, the same fence */
+	print_message("magic %x sites %u\n", hv->ops->table(hv)->magic, hv->ops->table(hv)->sites_count);
+	assert_int_equal(hv->ops->table(hv)->sites_count, 7);
+	detach();
+}
+
 /* --- attach -------------------------------------------------------------------------------------- */
 
 static void foreign_peers(void **state)
@@ -690,7 +702,7 @@ static void kept_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(foreign_peers),	cmocka_unit_test(boards),
+		cmocka_unit_test(table_of_the_next), cmocka_unit_test(foreign_peers),	cmocka_unit_test(boards),
 		cmocka_unit_test(memories),	cmocka_unit_test(memory_of_another_user),
 		cmocka_unit_test(smuggled_descriptors), cmocka_unit_test(events),
 		cmocka_unit_test(commands),		cmocka_unit_test(memory),

@@ -101,6 +101,46 @@ static void refused_as_it_arrives(void **state)
 	refused();
 }
 
+static void extra(void **state)
+{
+	struct rf_msg_event ev = fake_event(RF_EVENT_RESET);
+	ev.life.cause = RF_CAUSE_ARRIVED;
+	assert_int_equal(fake_judge(&ev), 0);
+	fake_new_monitor();
+	guest.policy.on_unknown_kernel = RF_ON_UNKNOWN_UNSEALED;
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	print_message("arrived, monitor restarted: verdict %u (ALLOW %u KILL %u)\n", kernel_comes(), RF_VERDICT_ALLOW, RF_VERDICT_KILL);
+}
+/* Recognised, let run, to be sealed late; its user code makes it unrecognisable; the monitor restarts. */
+static void found_then_unknown(void **state)
+{
+	size_t n;
+
+	fake.discover_err = 0;
+	fake.no_types = true;
+	assert_int_equal(kernel_comes(), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.info.state, RF_VM_FOUND);
+	assert_true(guest.poll_permissions);
+	fake_new_monitor();
+	guest.policy.on_unknown_kernel = RF_ON_UNKNOWN_UNSEALED;
+	fake.discover_err = -EBADMSG;
+	n = fake_lines();
+	print_message("resume %d", rf_guest_resume(&guest));
+	print_message(" unknown %d, poll %d, new lines %zu\n", guest.unknown, guest.poll_permissions, fake_lines() - n);
+	print_message("last: %s\n", fake_text(fake_line(0), "outcome"));
+	print_message("run unsealed told: %zu\n", (size_t)fake_count("outcome", "runs unsealed"));
+}
+static void nomem(void **state)
+{
+	fake.discover_err = -ENOMEM;
+	print_message("ENOMEM: %u\n", kernel_comes());
+	fake_reset();
+	fake.discover_err = -E2BIG;
+	print_message("E2BIG: %u\n", kernel_comes());
+	fake_reset();
+	fake.discover_err = -EFAULT;
+	print_message("EFAULT: %u\n", kernel_comes());
+}
 static void not_recorded(void **state)
 {
 	fake_log_full();
@@ -118,7 +158,7 @@ int main(void)
 		T(refused_by_default),
 		T(refused_where_one_was_sealed),
 		T(refused_as_it_arrives),
-		T(not_recorded),
+		T(not_recorded), T(extra), T(found_then_unknown), T(nomem),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

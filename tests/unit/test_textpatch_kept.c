@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "introspection/budget.h"
 #include "tests/unit/fake_patched.h"
 
 /* A guest that can be read so often. */
@@ -41,7 +42,7 @@ static void swept_as_far_as_reads_go(void **state)
 	assert_int_equal(patched_byte(f, CODE, 0x55), RF_PATCH_DONE);
 	f->refreshed = 0;
 	for (uint64_t limit = 0; !needed; limit++) {
-		assert_true(limit < 60);
+		assert_true(limit < 600);
 		reads_left = limit;
 		patched_sweep(f);
 		if (reads_left)
@@ -61,6 +62,89 @@ static void swept_as_far_as_reads_go(void **state)
 	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(patched_call(f, FUNC(0), 0xe8, TRAMPOLINE), RF_PATCH_BAD_INSN);
 	f->g.m.read = read_it;
+}
+
+#define UNIT (UINT64_C(1) << 18) /* reads of a look at the lists: monitor/patches.c */
+#define CHAIN (HEAP + 0x100000)
+#define BUCKETS (HEAP + 0x200000)
+
+static struct rf_budget budget;
+
+static int within_budget(void *ctx, rf_gpa gpa, void *buf, size_t len)
+{
+	budget.to = (struct rf_memory){ read_it, ctx };
+	return rf_budget_read(&budget, gpa, buf, len);
+}
+
+static void begin_unit(struct patched *f)
+{
+	rf_budget_begin(&budget, UNIT);
+	read_it = f->g.m.read;
+	f->g.m.read = within_budget;
+}
+
+static void end_unit(struct patched *f, bool spent)
+{
+	f->g.m.read = read_it;
+	assert_int_equal(budget.spent, spent);
+}
+
+/* One chain in a few pages, which are read once, hangs in each of 2^14 buckets. */
+static void chains_in_the_cache(void **state)
+{
+	struct patched *f = *state;
+	uint64_t hash;
+
+	patched_ops(f, TRAMPOLINE);
+	assert_int_equal(patched_call(f, FUNC(0), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
+	fake_map(&f->g, CHAIN, 0x10000, 9);
+	for (unsigned int i = 0; i < 33; i++)
+		fake_map(&f->g, BUCKETS + 4096u * i, 0x1a000, 1);
+	for (uint64_t i = 0; i < 4095; i++)
+		fake_put64(&f->g, CHAIN + 8 * i, i == 4094 ? 0 : CHAIN + 8 * (i + 1));
+	for (uint64_t i = 0; i < 512; i++)
+		fake_put64(&f->g, BUCKETS + 8 * i, CHAIN);
+	hash = patched_alloc(f, 16);
+	fake_put64(&f->g, hash, 14);
+	fake_put64(&f->g, hash + 8, BUCKETS);
+	fake_put64(&f->g, DIRECT_VAR, hash);
+	begin_unit(f);
+	patched_sweep(f);
+	end_unit(f, true);
+}
+
+/* Each of many probes is decoded from its function's start: that reads little, and takes long. */
+static void probes_that_cost_no_reads(void **state)
+{
+	struct patched *f = *state;
+	const uint64_t at = TEXT + 0x1ff0; /* 3.6 KiB into a function */
+
+	fake_write(&f->g, at, "\xe9", 1);
+	fake_map(&f->g, CHAIN, 0x1b000, 5);
+	for (uint64_t i = 0; i < 1040; i++) {
+		fake_put64(&f->g, CHAIN + 16 * i, i >= 1022 ? 0 : CHAIN + 16 * (i + 1));
+		fake_put64(&f->g, CHAIN + 16 * i + 8, at);
+	}
+	for (uint64_t i = 0; i < 64; i++)
+		fake_put64(&f->g, PROBES + 8 * i, CHAIN);
+	begin_unit(f);
+	assert_int_equal(patched_create(f), 0);
+	end_unit(f, true);
+	/* Who takes over does not look at what its predecessor did not have. */
+	begin_unit(f);
+	assert_int_equal(patched_take_over(f), 0);
+	end_unit(f, false);
+}
+
+/* Labels of the assembler's stand at odd addresses: the entry does not jump to the byte before. */
+static void jump_before_a_label(void **state)
+{
+	struct patched *f = *state;
+
+	fake_symbol(&f->g, "label", CODE + 9, 't');
+	assert_int_equal(patched_create(f), 0);
+	patched_direct(f, FUNC(1), CODE + 9);
+	assert_int_equal(patched_call(f, FUNC(1), 0xe9, CODE + 8), RF_PATCH_BAD_INSN);
 }
 
 /* --- another monitor takes over ------------------------------------------------ */
@@ -113,6 +197,23 @@ static void own_bytes_after_a_restart(void **state)
 	assert_int_equal(patched_byte(f, CODE + 9, 0x48), RF_PATCH_DONE);
 }
 
+/* An earlier monitor has left no table that is whole: nobody is asked in its place. */
+static void own_bytes_without_a_table(void **state)
+{
+	struct patched *f = *state;
+	uint8_t insn[5];
+
+	patched_rel32(insn, 0xe9, ORDINARY, FUNC(1));
+	fake_write(&f->g, ORDINARY, insn, 5);
+	fake_symbol(&f->g, "ordinary", ORDINARY, 't');
+	assert_int_equal(patched_create(f), 0);
+	forge_detour(f);
+	memset(&patched_table, 0, sizeof(patched_table));
+	assert_int_equal(patched_take_over(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), 0);
+	assert_int_equal(patched_byte(f, ORDINARY, 0xcc), RF_PATCH_NOT_A_SITE);
+}
+
 /* The same, where it is believed: at the seal nobody has had a chance to lie yet. */
 static void own_bytes_at_the_seal(void **state)
 {
@@ -159,27 +260,59 @@ static void sites_after_a_restart(void **state)
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 3);
 }
 
-/* What the earlier monitor left half done, or for another text, is not taken. */
+static void no_magic(void)
+{
+	patched_table.magic = 0;
+}
+
+static void another_base(void)
+{
+	patched_table.base += 0x1000;
+}
+
+static void another_revision(void)
+{
+	patched_table.revision++;
+}
+
+static void too_many(void)
+{
+	patched_table.sites_count = patched_table.extra_count = UINT32_MAX;
+}
+
+/* What the earlier monitor left half done, or for another text, is not taken, and nobody is asked
+ * in its place: what lies in writable memory is none. */
 static void tables_that_are_not_whole(void **state)
+{
+	static void (*const spoil[])(void) = { no_magic, another_base, another_revision, too_many };
+	struct patched *f = *state;
+
+	for (size_t i = 0; i < sizeof(spoil) / sizeof(spoil[0]); i++) {
+		struct rf_textpatch_stats stats;
+
+		assert_int_equal(patched_create(f), 0);
+		assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
+		spoil[i]();
+		assert_int_equal(patched_take_over(f), 0);
+		assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 0);
+		assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 0);
+		rf_textpatch_stats(f->t, &stats);
+		assert_true(stats.nothing_kept);
+		assert_int_equal(patched_table.magic, RF_TABLE_MAGIC);
+	}
+}
+
+/* It died in the middle of a change: all of it is bounded. */
+static void tables_in_the_middle_of_a_change(void **state)
 {
 	struct patched *f = *state;
 
 	patched_ops(f, TRAMPOLINE);
 	assert_int_equal(patched_call(f, FUNC(0), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
-	patched_table.seq |= 1; /* it died in the middle of a change */
+	patched_table.seq |= 1;
 	assert_int_equal(patched_take_over(f), 0);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
 	assert_int_equal(patched_poke(f, FUNC(0), patched_nop5, 5), RF_PATCH_DONE);
-	patched_table.magic = 0;
-	assert_int_equal(patched_take_over(f), 0);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
-	assert_int_equal(patched_table.magic, RF_TABLE_MAGIC);
-	patched_table.base += 0x1000;
-	assert_int_equal(patched_take_over(f), 0);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
-	patched_table.sites_count = patched_table.extra_count = UINT32_MAX;
-	assert_int_equal(patched_take_over(f), 0);
-	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
 	for (unsigned int i = 0; i < RF_TABLE_SETS; i++)
 		patched_table.sets[i] = (struct rf_patch_set){ UINT32_MAX, UINT32_MAX };
 	for (unsigned int i = 0; i < 8; i++)
@@ -196,8 +329,11 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, patched_setup, patched_teardown)
-		T(swept_as_far_as_reads_go), T(own_bytes_after_a_restart), T(own_bytes_at_the_seal),
-		T(sites_after_a_restart),    T(tables_that_are_not_whole),
+		T(swept_as_far_as_reads_go),  T(own_bytes_after_a_restart),
+		T(own_bytes_at_the_seal),     T(own_bytes_without_a_table),
+		T(chains_in_the_cache),	      T(probes_that_cost_no_reads),
+		T(jump_before_a_label),	      T(sites_after_a_restart),
+		T(tables_that_are_not_whole), T(tables_in_the_middle_of_a_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,7 @@ test_store_kinds_SRCS = tests/unit/test_store_kinds.c tests/unit/fake_guest.c $(
 test_textpatch_SRCS = tests/unit/test_textpatch.c tests/unit/fake_guest.c $(TEXTPATCH_SRCS)
 test_textpatch_live_SRCS = tests/unit/test_textpatch_live.c tests/unit/fake_patched.c tests/unit/fake_guest.c \
 	$(TEXTPATCH_SRCS)
-test_textpatch_kept_SRCS = tests/unit/test_textpatch_kept.c $(filter-out tests/unit/test_textpatch_live.c,$(test_textpatch_live_SRCS))
+test_textpatch_kept_SRCS = tests/unit/test_textpatch_kept.c introspection/budget.c $(filter-out tests/unit/test_textpatch_live.c,$(test_textpatch_live_SRCS))
 test_canonical_SRCS = tests/unit/test_canonical.c tests/unit/fake_patched.c tests/unit/fake_guest.c $(TEXTPATCH_SRCS)
 test_poker_SRCS = tests/unit/test_poker.c tests/unit/fake_guest.c introspection/textpatch_poker.c introspection/entry.c introspection/disasm.c
 test_patch_judge_SRCS = tests/unit/test_patch_judge.c $(PATCH_SRCS)
