@@ -36,6 +36,7 @@ struct rf_backend_info {
 	bool cr_watch; /* the host watches CR0 and CR4 for this VM */
 	uint64_t cr0_pinned, cr4_pinned;
 	uint64_t heals_taken;  /* heals(): where an earlier monitor stopped */
+	bool loaded;	       /* the VMM has loaded a guest that ran elsewhere or before */
 	uint64_t kept_entry;   /* of the kernel that was sealed last and released, 0 none */
 	uint8_t kept_note[32]; /* rf_msg_watch's of that kernel */
 	uint64_t counters[RF_COUNTERS];

@@ -99,6 +99,7 @@ static int kvm_info(struct rf_backend *b, struct rf_backend_info *out)
 		.traps_count = k->copy.traps_count,
 		.heals_taken = __atomic_load_n(&k->heals->taken, __ATOMIC_ACQUIRE),
 	};
+	out->loaded = k->copy.loaded != 0;
 	out->kept_entry = k->copy.kept_entry;
 	memcpy(out->kept_note, k->copy.kept_note, sizeof(out->kept_note));
 	memcpy(out->regions, k->copy.regions, sizeof(out->regions));
@@ -458,12 +459,44 @@ static int make_table(struct kvm_backend *k)
 	return err;
 }
 
-static int welcome_fence(struct kvm_backend *k, struct rf_msg_welcome *welcome)
+/*
+ * What the last monitor's table says, for this one's: from here on no other copy of it counts. Who
+ * judges by it waits for this monitor to name its kernel. Pages that nobody wrote to stay so.
+ */
+static void take_table(struct kvm_backend *k, int fd)
+{
+	static const uint8_t nothing[RF_PAGE_SIZE];
+	const uint8_t *from;
+	struct stat st;
+	int seals =
+		fcntl(fd, F_GET_SEALS); /* asks nobody's file system, and only a memfd has any */
+
+	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) ||
+	    st.st_size != (off_t)sizeof(*k->table))
+		return;
+	from = mmap(NULL, sizeof(*k->table), PROT_READ, MAP_SHARED, fd, 0);
+	if (from == MAP_FAILED)
+		return;
+	for (size_t at = 0; at < sizeof(*k->table); at += RF_PAGE_SIZE) {
+		size_t left = sizeof(*k->table) - at,
+		       len = left < RF_PAGE_SIZE ? left : RF_PAGE_SIZE;
+
+		if (memcmp(from + at, nothing, len))
+			memcpy((uint8_t *)k->table + at, from + at, len);
+	}
+	munmap((void *)(uintptr_t)from, sizeof(*k->table));
+	k->table->kernel = 0;
+}
+
+/* old: the last monitor's table, -1 none. */
+static int welcome_fence(struct kvm_backend *k, struct rf_msg_welcome *welcome, int old)
 {
 	int fd = make_table(k), err;
 
 	if (fd < 0)
 		return fd;
+	if (old >= 0)
+		take_table(k, old);
 	err = rf_msg_send(k->sock, welcome, sizeof(*welcome), &fd, 1);
 	close(fd);
 	if (err)
@@ -474,12 +507,12 @@ static int welcome_fence(struct kvm_backend *k, struct rf_msg_welcome *welcome)
 int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_backend **out,
 			  const char **why)
 {
-	struct rf_msg_welcome welcome = { .monitor_pid = (uint32_t)getpid(), .rules = *rules };
+	struct rf_msg_welcome welcome = { .rules = *rules };
 	uint8_t packet[RF_MSG_MAX + 1];
 	struct kvm_backend *k = calloc(1, sizeof(*k));
 	struct ucred peer;
 	socklen_t peer_size = sizeof(peer);
-	int fds[RF_MSG_FDS] = { -1, -1 }, err;
+	int fds[RF_MSG_FDS] = { -1, -1, -1 }, err;
 
 	if (k)
 		k->queue = calloc(QUEUE, sizeof(*k->queue));
@@ -523,13 +556,15 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 		*why = "the fence's board is not what it should be";
 		goto fail;
 	}
-	err = welcome_fence(k, &welcome);
+	err = welcome_fence(k, &welcome, fds[2]);
 	if (err) {
 		munmap((void *)(uintptr_t)k->board, sizeof(struct rf_board_file));
 		*why = "the VMM went away, or no memory for the patch table";
 		goto fail;
 	}
 	close(fds[0]);
+	if (fds[2] >= 0)
+		close(fds[2]);
 	k->base.ops = &kvm_ops;
 	*out = &k->base;
 	return 0;

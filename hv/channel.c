@@ -16,17 +16,18 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 static int sock = -1; /* guarded by lock; -1: no monitor */
 static int board_fd = -1;
+static int table_fd = -1;  /* of the last monitor, for the next one */
 static int memory_fd = -1; /* opened once: later the VMM may have another uid, or no /proc */
 static const struct rf_channel_handlers *handlers;
 
 /* Whoever comes up takes its time, or never answers; the fence's own clock goes on meanwhile. */
-static int await_welcome(int fd, uint8_t *packet, size_t size, int *table_fd)
+static int await_welcome(int fd, uint8_t *packet, size_t size, int *table)
 {
 	const int step = (int)handlers->tick_ms();
 	int err = -EAGAIN;
 
 	for (int ms = 0; ms < 10000 && err == -EAGAIN; ms += step) {
-		err = rf_msg_receive(fd, step, packet, size, table_fd, 1);
+		err = rf_msg_receive(fd, step, packet, size, table, 1);
 		handlers->tick();
 	}
 	return err;
@@ -37,8 +38,8 @@ static int connect_monitor(const char **why)
 	uint8_t packet[RF_MSG_MAX + 1];
 	struct rf_msg_hello hello = { .vmm_pid = (uint32_t)getpid() };
 	struct rf_msg_welcome welcome;
-	const int fds[] = { board_fd, memory_fd };
-	int fd, table_fd = -1, err;
+	const int fds[] = { board_fd, memory_fd, table_fd };
+	int fd, table = -1, err;
 
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
@@ -51,10 +52,10 @@ static int connect_monitor(const char **why)
 	handlers->hello(&hello);
 	rf_msg_init(&hello.h, RF_MSG_HELLO, 0);
 	prctl(PR_GET_NAME, hello.vmm);
-	if (rf_msg_send(fd, &hello, sizeof(hello), fds, 2))
+	if (rf_msg_send(fd, &hello, sizeof(hello), fds, table_fd < 0 ? 2 : 3))
 		goto fail_errno;
 	*why = "the monitor did not answer within 10 seconds";
-	err = await_welcome(fd, packet, sizeof(packet), &table_fd);
+	err = await_welcome(fd, packet, sizeof(packet), &table);
 	if (err == -EPROTONOSUPPORT)
 		*why = "the monitor is of another revision than the fence: install both from one "
 		       "release";
@@ -70,11 +71,14 @@ static int connect_monitor(const char **why)
 		err = -EBADMSG;
 		goto fail;
 	}
-	err = handlers->welcome(&welcome, table_fd, why);
+	err = handlers->welcome(&welcome, table, why);
 	if (err)
 		goto fail;
-	if (table_fd >= 0)
-		close(table_fd);
+	if (table >= 0) {
+		if (table_fd >= 0)
+			close(table_fd);
+		table_fd = table;
+	}
 	/* A monitor that does not read keeps no thread of the VMM's waiting in a send. */
 	if (fcntl(fd, F_SETFL, O_NONBLOCK)) {
 		close(fd);
@@ -85,8 +89,8 @@ static int connect_monitor(const char **why)
 fail_errno:
 	err = -errno;
 fail:
-	if (table_fd >= 0)
-		close(table_fd);
+	if (table >= 0)
+		close(table);
 	close(fd);
 	return err;
 }

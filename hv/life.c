@@ -421,6 +421,7 @@ static void take_load(enum rf_life_event event, bool announces, struct rf_life_o
 		break;
 	case RF_LIFE_AWAIT:
 		release(NULL);
+		rf_board->loaded = 1;
 		out->released = !empty;
 		concern(AWAITING, true);
 		if (announces)

@@ -80,8 +80,6 @@ struct rf_rules {
 
 struct rf_msg_welcome {
 	struct rf_msg h;
-	uint32_t monitor_pid;
-	uint32_t pad;
 	struct rf_rules rules;
 };
 
@@ -448,7 +446,7 @@ int rf_msg_check(const void *packet, size_t len);
 /* Fills the header. */
 void rf_msg_init(struct rf_msg *h, uint16_t type, uint32_t seq);
 
-#define RF_MSG_FDS 2 /* descriptors that can go with a packet */
+#define RF_MSG_FDS 3 /* descriptors that can go with a packet */
 
 /* One packet; n descriptors go with it, RF_MSG_FDS at most. 0 or -errno. */
 int rf_msg_send(int fd, const void *msg, size_t size, const int *fds, size_t n);

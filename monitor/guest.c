@@ -22,7 +22,7 @@ void rf_guest_forget(struct rf_guest *g)
 	rf_guards_forget(g);
 	rf_kernel_destroy(g->kernel);
 	g->kernel = NULL;
-	g->refused[0] = '\0';
+	g->refused[0] = g->unprotected[0] = '\0';
 	g->halted = NULL;
 	g->arrived = g->awaiting = g->unknown = false;
 	g->kernel_event = g->lstar = 0;
@@ -432,23 +432,34 @@ static bool brings_own_entry(const struct rf_guest *g, uint64_t lstar, uint64_t 
 
 #define TAKEN_OVER "still sealed; this monitor took over"
 
+/* The first user instruction waits for our answer: the guest's lists can be believed as at the
+ * seal. */
+static int read_sites_again(struct rf_guest *g)
+{
+	rf_guard_patches.forget(g);
+	return rf_guard_patches.attach(g, false);
+}
+
 /*
  * May a kernel that is not recognised run unsealed? Only one that boots here: where one was sealed
  * before, or the VMM loads one that was sealed elsewhere, it is unrecognised because somebody made
  * it so. Whether one boots is the fence's to say.
  */
 static bool may_be_unknown(const struct rf_guest *g, const struct rf_backend_info *info,
-			   bool awaited)
+			   bool awaited, int err)
 {
-	return g->policy.on_unknown_kernel == RF_ON_UNKNOWN_UNSEALED && !awaited &&
-	       !info->kept_entry && info->counters[RF_COUNT_RUN];
+	return g->policy.on_unknown_kernel == RF_ON_UNKNOWN_UNSEALED &&
+	       (err == -ENOENT || err == -EBADMSG) && !awaited && !info->kept_entry &&
+	       !info->loaded && info->counters[RF_COUNT_RUN];
 }
 
-static int run_unknown(struct rf_guest *g, const struct rf_msg_event *ev, const char *why)
+/* On record, by whoever comes to know it: event 0, an earlier monitor let it run. 0 or -errno. */
+static int note_unknown(struct rf_guest *g, uint64_t event, const char *why)
 {
 	const struct rf_facts facts = { .kind = RF_FACT_UNKNOWN };
-	struct rf_record r = { .kind = "kernel", .outcome = "runs unsealed", .detail = why };
-	struct rf_msg_verdict v = { .id = ev->id, .verdict = RF_VERDICT_ALLOW };
+	struct rf_record r = {
+		.event = event, .kind = "kernel", .outcome = "runs unsealed", .detail = why
+	};
 	struct rf_decision d;
 
 	if (rf_policy_decide(&g->policy, &facts, &d))
@@ -456,12 +467,20 @@ static int run_unknown(struct rf_guest *g, const struct rf_msg_event *ev, const 
 	r.rule = d.rule;
 	r.verdict = d.word;
 	g->unknown = true;
+	snprintf(g->unprotected, sizeof(g->unprotected),
+		 "its kernel is not recognised: %s (policy: on_unknown_kernel)", why);
 	rf_complain(g,
-		    "the kernel is not recognised and runs UNSEALED, as the policy says: %s; to "
-		    "have it "
-		    "recognised, report where it is from, its version, and this line",
+		    "the kernel is not recognised and runs UNPROTECTED, as the policy says: %s; "
+		    "to have it recognised, report where it is from, its version, and this line",
 		    why);
-	return rf_decide(g, &r, &v);
+	return event && rf_audit_has_event(g->audit, event) ? 0 : rf_record_write(g, &r);
+}
+
+static int run_unknown(struct rf_guest *g, const struct rf_msg_event *ev, const char *why)
+{
+	int err = note_unknown(g, ev->id, why);
+
+	return rf_answer(g, ev, err ? RF_VERDICT_KILL : RF_VERDICT_ALLOW);
 }
 
 static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
@@ -478,18 +497,24 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 		return err;
 	if (info.state == RF_VM_SEALED && (info.kernel || g->kernel))
 		return rf_judge_late_msr(g, ev);
-	/* Sealed, no kernel known: who sealed it as it was restored died before the answer. */
+	/* Sealed, no kernel known: who sealed it as it was restored died before the answer, and
+	 * none of it has run yet. */
 	if (info.state == RF_VM_SEALED)
 		err = take_over(g, &info, ev->msr.value, r->cr3, r->cr4, ev->id, true, TAKEN_OVER,
 				&diag);
 	else
 		err = find_kernel(g, ev->msr.value, r->cr3, r->cr4, ev->id, NULL, &diag);
-	if (err && err != -ECONNRESET && info.state != RF_VM_SEALED &&
-	    may_be_unknown(g, &info, awaited))
+	if (err && info.state != RF_VM_SEALED && may_be_unknown(g, &info, awaited, err))
 		return run_unknown(g, ev, diag.text);
 	if (err)
-		return give_up(g, ev, "no Linux kernel could be recognised", diag.text, err);
+		return give_up(
+			g, ev,
+			"no Linux kernel could be recognised (report where it is from, its "
+			"version and this line; on_unknown_kernel in ringfence(1) lets it run "
+			"unprotected)",
+			diag.text, err);
 	if (info.state == RF_VM_SEALED) {
+		err = g->sites_lost ? read_sites_again(g) : 0;
 		rf_notify(g, "sealed");
 		g->arrived = true;
 	} else {
@@ -521,7 +546,7 @@ static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
 	/* Whoever sealed died before the answer. The regions came with rf_guest_resume(). */
 	if (err == -EALREADY && g->regions_count) {
 		rf_notify(g, "sealed");
-		err = 0;
+		err = g->sites_lost ? read_sites_again(g) : 0;
 	}
 	return err ? give_up(g, ev, "the kernel could not be sealed", NULL, err)
 		   : rf_answer(g, ev, RF_VERDICT_ALLOW);
@@ -662,10 +687,8 @@ static int resume(struct rf_guest *g)
 				TAKEN_OVER, &diag);
 	else
 		err = find_kernel(g, info.lstar, info.cr3, info.cr4, info.kernel, NULL, &diag);
-	if (err && info.state == RF_VM_FOUND && may_be_unknown(g, &info, false)) {
-		g->unknown = true;
-		return 0;
-	}
+	if (err && info.state == RF_VM_FOUND && may_be_unknown(g, &info, false, err))
+		return note_unknown(g, 0, diag.text);
 	if (err)
 		rf_complain(g, "the kernel of the running guest could not be read again: %s",
 			    diag.text[0] ? diag.text : strerror(-err));

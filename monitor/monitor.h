@@ -52,6 +52,7 @@ struct rf_guest {
 	struct rf_paging paging; /* of the kernel, as it was when it was found */
 	struct rf_kernel *kernel;
 	struct rf_textpatch *patches;
+	bool sites_lost; /* of it, those in writable memory: no earlier monitor's table was whole */
 	uint64_t burst[RF_SITE_KINDS]; /* patches since the last line about them */
 	uint64_t patches_taken;	       /* of the fence's trail, written down */
 	uint64_t last_patch_ns;
@@ -90,6 +91,7 @@ struct rf_guest {
 	const struct rf_measurement *expect; /* of what arrives here; NULL nothing */
 	struct rf_measuring *measuring;	     /* asked for, under way or finished; NULL none */
 	char refused[128];		     /* what differs of what arrived last; "" nothing */
+	char unprotected[192];		     /* why it runs so, by policy; "" it does not */
 	const char *halted;		     /* why no vCPU runs; NULL they may, or nobody knows */
 
 	struct rf_gadget_report *gadgets; /* asked for, under way or finished; NULL none */

@@ -90,12 +90,18 @@ int rf_patches_drain(struct rf_guest *g)
 
 static const char *lacks(const struct rf_guest *g)
 {
-	return g->table ? NULL : "this hypervisor's backend keeps no table of sites";
+	if (!g->table)
+		return "this hypervisor's backend keeps no table of sites";
+	return g->patches
+		       ? NULL
+		       : "its patch sites could not be read, or text is not sealed: each write to "
+			 "sealed text is denied";
 }
 
 static int begin(struct rf_guest *g, bool kept)
 {
 	struct rf_diag diag = { "" };
+	struct rf_textpatch_stats stats;
 	struct rf_patching now;
 	struct rf_budget outer;
 	int err, ended;
@@ -112,6 +118,17 @@ static int begin(struct rf_guest *g, bool kept)
 	if (err)
 		return rf_note(g, "patch", "no site table: every write to text is denied",
 			       diag.text);
+	rf_textpatch_stats(g->patches, &stats);
+	g->sites_lost = stats.nothing_kept;
+	if (g->sites_lost) {
+		err = rf_note(
+			g, "patch", "sites in writable memory are not known",
+			"the earlier monitor has left no table of them that is whole, and the "
+			"guest is not asked: patches there (ftrace, probes, lock prefixes) are "
+			"denied");
+		if (err)
+			return err;
+	}
 	if (g->patchlog) {
 		err = rf_patchlog_head(g->patchlog, g->table->base, g->kernel_event);
 		if (err)

@@ -30,24 +30,37 @@ const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa
 	return NULL;
 }
 
-void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
-		     struct rf_named *out)
+/* A name is for people: finding one must not cost the judgement its reads. */
+static const struct rf_unit naming = { 1 << 15, "looking for a module" };
+
+static void name_module(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
+			struct rf_named *out)
 {
-	struct rf_symbol s;
+	struct rf_budget outer = rf_unit_begin(g, &naming);
 	struct rf_module m;
 
-	memset(out, 0, sizeof(*out));
-	out->addr = gva;
-	if (!g->kernel)
-		return;
-	if (!rf_kernel_symbolize(g->kernel, rf_gva_of(gva), &s, &out->offset)) {
-		snprintf(out->symbol, sizeof(out->symbol), "%s", s.name);
-	} else if (!rf_module_find(g->kernel, &g->mem, p, rf_gva_of(gva), &m)) {
+	if (!rf_module_find(g->kernel, &g->mem, p, rf_gva_of(gva), &m)) {
 		/* A module's own symbols are not read yet: its base is what can be told. */
 		snprintf(out->module, sizeof(out->module), "%s", m.name);
 		snprintf(out->symbol, sizeof(out->symbol), "[%s]", m.name);
 		out->offset = gva - m.base.v;
 	}
+	rf_unit_end(g, &naming, &outer); /* a log that cannot be written says so at the record */
+}
+
+void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
+		     struct rf_named *out)
+{
+	struct rf_symbol s;
+
+	memset(out, 0, sizeof(*out));
+	out->addr = gva;
+	if (!g->kernel)
+		return;
+	if (!rf_kernel_symbolize(g->kernel, rf_gva_of(gva), &s, &out->offset))
+		snprintf(out->symbol, sizeof(out->symbol), "%s", s.name);
+	else
+		name_module(g, p, gva, out);
 }
 
 /* SS, RSP, RFLAGS, CS, RIP and an error code, below a stack pointer rounded down (SDM vol. 3A

@@ -270,7 +270,8 @@ static int on_stall(struct rf_guest *g, const struct rf_msg_event *ev)
 		m = sealed_stack(g, ev, &l, &whole);
 	if (!m)
 		m = sealed_table(g, ev, &l);
-	if (!m) /* it loops or waits, and that is its own affair */
+	/* It loops or waits, and that is its own affair; unless there was more to read. */
+	if (!m && !g->budget.spent)
 		return rf_answer(g, ev, RF_VERDICT_ALLOW);
 	facts.region = rf_fact_region_of(m);
 	return rf_conclude(g, ev, &l, &facts);

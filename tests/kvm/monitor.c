@@ -100,7 +100,7 @@ static void hear(const uint8_t *packet, size_t size)
 
 static void greet(int fd)
 {
-	struct rf_msg_welcome w = { .monitor_pid = (uint32_t)getpid(), .rules = monitor_rules };
+	struct rf_msg_welcome w = { .rules = monitor_rules };
 
 	rf_msg_init(&w.h, RF_MSG_WELCOME, 0);
 	if (manners == MONITOR_REVISION)

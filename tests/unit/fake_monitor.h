@@ -95,7 +95,8 @@ struct fake {
 	struct rf_patching patching;
 	struct rf_patch_entry entries[1200]; /* entry n in slot n */
 	int restore_err;
-	bool table_kept; /* so rf_textpatch_create() was told last */
+	bool nothing_kept; /* no earlier monitor has left a table that is whole */
+	bool table_kept;   /* so rf_textpatch_create() was told last */
 	unsigned int restored, patch_sweeps;
 	bool endless;	       /* whoever walks the guest's lists reads on until a read fails */
 	uint64_t endless_read; /* so often, the last time */

@@ -340,6 +340,11 @@ int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 	return 0;
 }
 
+void rf_textpatch_stats(const struct rf_textpatch *t, struct rf_textpatch_stats *out)
+{
+	*out = (struct rf_textpatch_stats){ .nothing_kept = fake.table_kept && fake.nothing_kept };
+}
+
 void rf_textpatch_destroy(struct rf_textpatch *t)
 {
 	fake.tables -= !!t;

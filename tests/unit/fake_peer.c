@@ -80,10 +80,12 @@ int peer_hears_nothing(int ms)
 	return poll(&p, 1, ms) == 0;
 }
 
+int peer_table = -1;
+
 void peer_accept(struct rf_msg_hello *hello, int *board)
 {
 	uint8_t packet[RF_MSG_MAX + 1], first;
-	int fds[RF_MSG_FDS] = { -1, -1 };
+	int fds[RF_MSG_FDS] = { -1, -1, -1 };
 
 	assert_true(peer_is_asked(5000));
 	peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -95,6 +97,9 @@ void peer_accept(struct rf_msg_hello *hello, int *board)
 	assert_int_equal(pread(fds[1], &first, 1, (off_t)(uintptr_t)&peer), 1);
 	assert_int_equal(first, *(uint8_t *)&peer);
 	close(fds[1]);
+	if (peer_table >= 0)
+		close(peer_table);
+	peer_table = fds[2];
 	if (board)
 		*board = fds[0];
 	else if (fds[0] >= 0)
@@ -103,7 +108,7 @@ void peer_accept(struct rf_msg_hello *hello, int *board)
 
 void peer_welcome(const struct rf_rules *rules, int table)
 {
-	struct rf_msg_welcome w = { .monitor_pid = (uint32_t)getpid() };
+	struct rf_msg_welcome w = { .h.type = 0 };
 	struct rf_msg_hello hello;
 
 	peer_accept(&hello, NULL);

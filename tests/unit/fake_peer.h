@@ -17,6 +17,7 @@ void peer_listen(void);
 void peer_stop_listening(void);
 /* A connection and its HELLO; *board: the descriptor that came with it, -1 none. */
 void peer_accept(struct rf_msg_hello *hello, int *board);
+extern int peer_table; /* the third one: the table that an earlier welcome came with, -1 none */
 /* The same, and a good answer; table: sent along, -1 none. */
 void peer_welcome(const struct rf_rules *rules, int table);
 /* Is a connection waited for? Within ms. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hv/backend_kvm.c against a fence that lies: the test is the VMM at the other end of the socket. */
+/* hv/backend_kvm.c against a fence that lies: the test is the VMM at the other end of the socket.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +21,7 @@
 
 #include "hv/backend.h"
 
-static int vmm, monitor = -1; /* the two ends */
+static int vmm, monitor = -1;  /* the two ends */
 static struct rf_board *board; /* in a struct rf_board_file */
 static struct rf_backend *hv;
 static const char *why;
@@ -66,7 +67,9 @@ static void send_fds(const void *msg, size_t size, const int *fds, int n)
 
 static struct rf_msg_hello hello(void)
 {
-	struct rf_msg_hello h = { .vmm_pid = 1, .instance = 77, .next_event = 5,
+	struct rf_msg_hello h = { .vmm_pid = 1,
+				  .instance = 77,
+				  .next_event = 5,
 				  .board_size = sizeof(struct rf_board_file) };
 
 	rf_msg_init(&h.h, RF_MSG_HELLO, 0);
@@ -114,7 +117,6 @@ static void attached(void)
 	assert_int_equal(recv(vmm, &w, sizeof(w), 0), sizeof(w));
 	assert_int_equal(rf_msg_check(&w, sizeof(w)), 0);
 	assert_int_equal(w.h.type, RF_MSG_WELCOME);
-	assert_int_equal(w.monitor_pid, getpid());
 	assert_memory_equal(&w.rules, &rules, sizeof(rules));
 }
 
@@ -136,19 +138,91 @@ static int open_fds(void)
 	return n;
 }
 
-static void table_of_the_next(void **state)
+/* --- the patch table goes from one monitor to the next -------------------------------------------
+ */
+
+static int passed = -1; /* the table that the fence keeps */
+
+/* Another monitor; the fence hands over what it got of the last one. */
+static void attached_next(void)
 {
-	attached();
-	hv->ops->table(hv)->magic = 0x54504652;
-	hv->ops->table(hv)->sites_count = 7;
-	detach();
-	attached(); /* another monitor, the same fence */
-	print_message("magic %x sites %u\n", hv->ops->table(hv)->magic, hv->ops->table(hv)->sites_count);
-	assert_int_equal(hv->ops->table(hv)->sites_count, 7);
-	detach();
+	struct rf_msg_hello h = hello();
+	int board_fd = make_board(sizeof(struct rf_board_file), F_SEAL_SHRINK),
+	    got[RF_MSG_FDS] = { -1, -1, -1 };
+	const int fds[] = { board_fd, open("/proc/self/mem", O_RDONLY), passed };
+	uint8_t packet[RF_MSG_MAX + 1];
+
+	connected();
+	send_fds(&h, sizeof(h), fds, passed < 0 ? 2 : 3);
+	for (size_t i = 0; i < 3; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	assert_int_equal(rf_backend_kvm_attach(monitor, &rules, &hv, &why), 0);
+	assert_int_equal(rf_msg_receive(vmm, 1000, packet, sizeof(packet), got, RF_MSG_FDS), 0);
+	assert_true(got[0] >= 0);
+	passed = got[0];
 }
 
-/* --- attach -------------------------------------------------------------------------------------- */
+static void table_of_the_next(void **state)
+{
+	int before = open_fds();
+	struct rf_patch_table *t;
+
+	attached_next();
+	t = hv->ops->table(hv);
+	assert_int_equal(t->magic, 0);
+	t->magic = RF_TABLE_MAGIC;
+	t->kernel = 9;
+	t->sites_count = 7;
+	t->sites[6].at = 0x1234;
+	t->extra[RF_TABLE_EXTRA - 1].at = 0x99;
+	t->targets[RF_TABLE_TARGETS - 1] = 77;
+	detach();
+	for (int i = 0; i < 2; i++) { /* and who comes after that one */
+		attached_next();
+		t = hv->ops->table(hv);
+		assert_int_equal(t->magic, RF_TABLE_MAGIC);
+		assert_int_equal(t->kernel, 0); /* nobody judges by it before it is looked at */
+		assert_int_equal(t->sites_count, 7);
+		assert_int_equal(t->sites[6].at, 0x1234);
+		assert_int_equal(t->extra[RF_TABLE_EXTRA - 1].at, 0x99);
+		assert_int_equal(t->targets[RF_TABLE_TARGETS - 1], 77);
+		detach();
+	}
+	close(passed);
+	passed = -1;
+	assert_int_equal(open_fds(), before);
+}
+
+/* What the VMM hands over in its place is not read. */
+static void tables_that_are_none(void **state)
+{
+	int pipes[2];
+
+	assert_int_equal(pipe(pipes), 0);
+	for (int i = 0; i < 4; i++) {
+		passed = i == 0	  ? memfd_create("small", MFD_CLOEXEC | MFD_ALLOW_SEALING)
+			 : i == 1 ? memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING)
+			 : i == 2 ? open("/proc/self/mem", O_RDONLY)
+				  : dup(pipes[0]);
+		if (i == 0)
+			assert_int_equal(ftruncate(passed, 4096) |
+						 fcntl(passed, F_ADD_SEALS, F_SEAL_SHRINK),
+					 0);
+		if (i == 1)
+			assert_int_equal(ftruncate(passed, sizeof(struct rf_patch_table)), 0);
+		attached_next();
+		assert_int_equal(hv->ops->table(hv)->magic, 0);
+		detach();
+		close(passed);
+	}
+	passed = -1;
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* --- attach --------------------------------------------------------------------------------------
+ */
 
 static void foreign_peers(void **state)
 {
@@ -308,7 +382,8 @@ static void smuggled_descriptors(void **state)
 	detach();
 }
 
-/* --- what it says --------------------------------------------------------------------------------- */
+/* --- what it says
+ * --------------------------------------------------------------------------------- */
 
 static struct rf_msg_event event(uint64_t id)
 {
@@ -349,7 +424,8 @@ static void events(void **state)
 	detach();
 }
 
-/* Answers a command: `events` first, of which one may be ill-formed, then a DONE of another time, then the DONE. */
+/* Answers a command: `events` first, of which one may be ill-formed, then a DONE of another time,
+ * then the DONE. */
 static struct {
 	int events;
 	bool ill_formed;
@@ -435,7 +511,8 @@ static void commands(void **state)
 	detach();
 }
 
-/* --- another user's VMM ---------------------------------------------------------------------------- */
+/* --- another user's VMM
+ * ---------------------------------------------------------------------------- */
 
 #define PLACE 0x1000
 static uint8_t place[64];
@@ -454,12 +531,12 @@ static _Noreturn void runas_vmm(int board_fd, int ready, int end)
 	_exit(read(end, &c, 1) != 0);
 }
 
-#define MUST(what) \
-	do { \
-		if (!(what)) { \
-			fprintf(stderr, "not so: %s\n", #what); \
-			_exit(1); \
-		} \
+#define MUST(what)                                                                                 \
+	do {                                                                                       \
+		if (!(what)) {                                                                     \
+			fprintf(stderr, "not so: %s\n", #what);                                    \
+			_exit(1);                                                                  \
+		}                                                                                  \
 	} while (0)
 
 static _Noreturn void other_monitor(pid_t pid, int end)
@@ -517,7 +594,8 @@ static void memory_of_another_user(void **state)
 	munmap(board, sizeof(struct rf_board_file));
 }
 
-/* --- the board ------------------------------------------------------------------------------------ */
+/* --- the board
+ * ------------------------------------------------------------------------------------ */
 
 static void memory(void **state)
 {
@@ -527,7 +605,8 @@ static void memory(void **state)
 
 	attached();
 	board->runs_count = 2;
-	board->runs[0] = (struct rf_board_run){ 0x1000, 4096, (uintptr_t)ram[0], (uintptr_t)ram[1] };
+	board->runs[0] =
+		(struct rf_board_run){ 0x1000, 4096, (uintptr_t)ram[0], (uintptr_t)ram[1] };
 	board->runs[1] = (struct rf_board_run){ 0x2000, 4096, (uintptr_t)ram[1], 0 };
 	board->seq += 2;
 	assert_int_equal(hv->ops->read(hv, rf_gpa_of(0x1000), buf, 8192), 0);
@@ -544,7 +623,8 @@ static void memory(void **state)
 	board->seq += 2;
 	hv->ops->read(hv, rf_gpa_of(UINT64_MAX - 4), buf, 64); /* its word against its own */
 	assert_int_equal(hv->ops->read(hv, rf_gpa_of(0x1000), buf, 64), -EFAULT);
-	/* Counts out of bounds, and a layout that never settles: no answer rather than a wrong one. */
+	/* Counts out of bounds, and a layout that never settles: no answer rather than a wrong one.
+	 */
 	board->runs_count = RF_BOARD_RUNS + 1;
 	board->seq += 2;
 	assert_int_equal(hv->ops->info(hv, &info), -EAGAIN);
@@ -702,12 +782,20 @@ static void kept_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(table_of_the_next), cmocka_unit_test(foreign_peers),	cmocka_unit_test(boards),
-		cmocka_unit_test(memories),	cmocka_unit_test(memory_of_another_user),
-		cmocka_unit_test(smuggled_descriptors), cmocka_unit_test(events),
-		cmocka_unit_test(commands),		cmocka_unit_test(memory),
-		cmocka_unit_test(trail_is_bounded),	cmocka_unit_test(heal_is_asked_for),
-		cmocka_unit_test(heals_are_bounded),	cmocka_unit_test(kept_is_told),
+		cmocka_unit_test(table_of_the_next),
+		cmocka_unit_test(tables_that_are_none),
+		cmocka_unit_test(foreign_peers),
+		cmocka_unit_test(boards),
+		cmocka_unit_test(memories),
+		cmocka_unit_test(memory_of_another_user),
+		cmocka_unit_test(smuggled_descriptors),
+		cmocka_unit_test(events),
+		cmocka_unit_test(commands),
+		cmocka_unit_test(memory),
+		cmocka_unit_test(trail_is_bounded),
+		cmocka_unit_test(heal_is_asked_for),
+		cmocka_unit_test(heals_are_bounded),
+		cmocka_unit_test(kept_is_told),
 		cmocka_unit_test(the_fences_own_board),
 	};
 

@@ -198,7 +198,7 @@ static const struct rf_rules rules = { .observe = 1, .kexec = 1, .unsealed_ms = 
 
 static void *welcome_once(void *arg)
 {
-	struct rf_msg_welcome w = { .monitor_pid = (uint32_t)getpid(), .rules = rules };
+	struct rf_msg_welcome w = { .rules = rules };
 	struct rf_msg_hello h;
 	char name[32] = "";
 	struct stat sent, got;
@@ -233,10 +233,9 @@ static void connects(void **state)
 	pthread_join(t, NULL);
 	until(&connections, 1);
 	assert_memory_equal(&welcomed.rules, &rules, sizeof(rules));
-	assert_int_equal(welcomed.monitor_pid, getpid());
 	fstat(board, &sent);
 	assert_int_equal(table_inode, sent.st_ino);
-	assert_int_equal(open_fds(), fds + 2); /* the two ends; the table's is closed */
+	assert_int_equal(open_fds(), fds + 3); /* the two ends, and the table for the next one */
 }
 
 static void both_ways(void **state)
@@ -388,11 +387,16 @@ static void it_tries_again(void **state)
 	struct rf_msg_hello h;
 	struct rf_msg_welcome w = { 0 };
 	unsigned before = connections, now;
+	struct stat passed, first;
 
 	/* One of another revision. */
 	peer_close();
 	peer_accept(&h, NULL);
 	assert_int_equal(h.next_event, 400 + hellos); /* as it is now */
+	/* What the last monitor's table says goes to this one. */
+	assert_true(peer_table >= 0);
+	assert_int_equal(fstat(peer_table, &passed) | fstat(board, &first), 0);
+	assert_int_equal(passed.st_ino, first.st_ino);
 	rf_msg_init(&w.h, RF_MSG_WELCOME, 0);
 	w.h.revision++;
 	peer_tell(&w, sizeof(w));
@@ -421,8 +425,8 @@ static void it_tries_again(void **state)
 }
 
 /*
- * The socket stays while a monitor is started again (`ringfence run` has it), and who comes up takes
- * its time, or dies each time: the fence's clock goes on.
+ * The socket stays while a monitor is started again (`ringfence run` has it), and who comes up
+ * takes its time, or dies each time: the fence's clock goes on.
  */
 static void time_goes_on_while_one_starts(void **state)
 {

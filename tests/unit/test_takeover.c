@@ -182,6 +182,27 @@ static void restored_not_read_again(void **state)
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
 }
 
+/*
+ * Who sealed died before its table of sites was whole, and before the first user instruction was
+ * let run: the next one asks the guest, as at the seal. Later nobody does.
+ */
+static void sites_lost_at_the_seal(void **state)
+{
+	struct rf_msg_event ev = fake_kernel_event(LSTAR);
+
+	fake_sealed();
+	fake.nothing_kept = true;
+	fake_new_monitor();
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	assert_true(fake.table_kept);
+	assert_true(fake_count("outcome", "sites in writable memory are not known") == 1);
+	ev = fake_event(RF_EVENT_WATCH); /* asked again */
+	fake.seal_err = -EALREADY;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_false(fake.table_kept);
+	assert_int_equal(fake.tables, 1);
+}
+
 /* While the answer is not enforced yet LSTAR is set by nobody else. */
 static void restored_and_forged_at_once(void **state)
 {
@@ -324,6 +345,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, fake_setup, fake_teardown)
+		T(sites_lost_at_the_seal),
 		T(nothing_yet),
 		T(died_before_found),
 		T(died_while_watched),
