@@ -255,7 +255,7 @@ int rf_vm_ask(const struct rf_command *c, const struct rf_operands *operands,
 {
 	char todo[100], safe[256];
 	const char *error;
-	bool halted;
+	bool halted, unprotected;
 	json_t *o;
 	int code, err;
 
@@ -277,8 +277,11 @@ int rf_vm_ask(const struct rf_command *c, const struct rf_operands *operands,
 	}
 	rf_safe(safe, sizeof(safe), error);
 	halted = json_is_true(json_object_get(o, "halted"));
+	unprotected = json_is_true(json_object_get(o, "unprotected"));
 	json_decref(o);
 	return rf_fail(RF_EXIT_NO, q->nothing,
-		       halted ? RF_HALTED_TODO : "wait until `ringfence status` says sealed",
+		       unprotected ? "nothing can be: this kernel is never sealed"
+		       : halted	   ? RF_HALTED_TODO
+				   : "wait until `ringfence status` says sealed",
 		       halted ? "%s is halted, no vCPU runs: %s" : "%s: %s", vm->name, safe);
 }

@@ -6,6 +6,8 @@
 #include "cli/paths.h"
 #include "cli/run.h"
 
+#define MONITOR_TIMEOUT_MIN 3 /* it speaks each second */
+
 static int run(int argc, char **argv)
 {
 	struct rf_operands operands;
@@ -31,6 +33,11 @@ static int run(int argc, char **argv)
 	if (!operands.count)
 		return rf_fail(RF_EXIT_REFUSED, "nothing was started", "see `ringfence run --help`",
 			       "run: there is no VMM to run");
+	if (r.monitor_timeout && r.monitor_timeout < MONITOR_TIMEOUT_MIN)
+		return rf_fail(RF_EXIT_REFUSED, "nothing was started",
+			       "give 3 or more seconds, or 0 for never",
+			       "run: --monitor-timeout %u would end monitors that live",
+			       r.monitor_timeout);
 	if (!r.name) {
 		snprintf(name, sizeof(name), "vm-%d", (int)getpid());
 		r.name = name;

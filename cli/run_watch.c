@@ -71,9 +71,12 @@ static void take_line(struct watch *w, const char *line)
 		w->ready = true;
 	else if (!strcmp(line, "sealed"))
 		rf_say("%s: the guest kernel is sealed", w->run->name);
-	else if (sscanf(line, "attached %u", &pid) == 1 && pid)
+	else if (sscanf(line, "attached %u", &pid) == 1 && pid) {
+		if (w->attached)
+			rf_say("%s: another monitor (process %d) serves again", w->run->name,
+			       (int)w->monitor);
 		w->attached = (pid_t)pid;
-	else if (!strncmp(line, "error ", 6)) /* the monitor has printed it too */
+	} else if (!strncmp(line, "error ", 6)) /* the monitor has printed it too */
 		rf_safe(w->last_error, sizeof(w->last_error), line + 6);
 }
 
@@ -334,12 +337,15 @@ static void stop_monitor(struct watch *w)
 		kill(w->monitor, SIGTERM);
 	while (w->monitor && rf_now_ms() < until)
 		step(w, until);
-	if (w->monitor) {
+	if (w->monitor)
 		kill(w->monitor, SIGKILL);
-		while (waitpid(w->monitor, NULL, 0) < 0 && errno == EINTR)
-			;
-		w->monitor = 0;
-	}
+	/* What the kernel does not let go of, because of a descriptor that the VMM sent, is left.
+	 */
+	for (int64_t end = rf_now_ms() + STOP_MS; w->monitor && rf_now_ms() < end;)
+		step(w, end);
+	if (w->monitor)
+		rf_say("%s: the monitor (process %d) was killed and does not end; it is left",
+		       w->run->name, (int)w->monitor);
 	if (w->notify_fd >= 0)
 		close(w->notify_fd);
 }

@@ -78,6 +78,9 @@ static void print_why(json_t *o)
 		const char *member, *label, *todo;
 	} reasons[] = {
 		{ "halted", "why no vCPU runs", RF_HALTED_TODO },
+		{ "unprotected", "UNPROTECTED",
+		  "end the VM; or report where the kernel is from and the line above, to have it "
+		  "recognised" },
 		{ "awaiting", "waits for",
 		  "nothing while the VMM starts or loads; else let it run (`cont`), load the state "
 		  "again, or reset it" },

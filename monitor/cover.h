@@ -3,8 +3,8 @@
  * What stands between an attacker and the use of a sensitive instruction: one table, which the
  * report on a guest is made of. It must never promise more than is in force.
  */
-#ifndef RF_CLI_MONITOR_COVER_H
-#define RF_CLI_MONITOR_COVER_H
+#ifndef RF_MONITOR_COVER_H
+#define RF_MONITOR_COVER_H
 
 #include "introspection/gadget.h"
 

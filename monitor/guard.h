@@ -29,7 +29,8 @@ struct rf_unit {
  * this monitor; another one is started, and takes over. */
 struct rf_guard {
 	const char *name; /* in the answer to "status" */
-	/* Why it does nothing for this guest; NULL: it does. */
+	/* Why it does nothing for this guest, for "status" alone: the others are called all the
+	 * same. NULL: it does. */
 	const char *(*lacks)(const struct rf_guest *g);
 
 	/*
@@ -45,7 +46,7 @@ struct rf_guard {
 	uint64_t answers;
 	int (*answer)(struct rf_guest *g, const struct rf_msg_event *ev);
 
-	/* Now and then, with this unit's reads. */
+	/* Now and then, before the seal too, with this unit's reads. */
 	uint32_t (*period_ms)(const struct rf_guest *g); /* 0 never; left out: RF_TICK_MS */
 	struct rf_unit tick_unit;
 	int (*tick)(struct rf_guest *g, uint32_t elapsed_ms);

@@ -47,7 +47,7 @@ int rf_answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_verdict
 	return g->hv->ops->verdict(g->hv, &v);
 }
 
-/* --- what is common to both kinds of store -------------------------------- */
+/* --- what any event has ---------------------------------------------------- */
 
 void rf_look_at(struct rf_guest *g, const struct rf_msg_event *ev, const char *kind,
 		struct rf_look *l)

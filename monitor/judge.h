@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One event under judgement: between judge.c and judge_stores.c. */
+/* One event under judgement: between judge.c and the guards that judge. */
 #ifndef RF_MONITOR_JUDGE_H
 #define RF_MONITOR_JUDGE_H
 

@@ -25,8 +25,6 @@
 #define SO_PEERPIDFD 77
 #endif
 
-extern int rf_statm_fd;
-
 #define BATCH 64 /* events in a row, before the control socket and the sweep have their turn */
 #define ALIVE_NS UINT64_C(1000000000)
 #define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
@@ -130,7 +128,7 @@ static void tell_alive(const struct rf_guest *g, uint64_t *told)
 	rf_notify(g, "alive");
 }
 
-/* Answers the control socket until a VMM comes. */
+/* Answers the control socket until a VMM comes: its socket, or -errno. */
 static int wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *status)
 {
 	uint64_t told = 0;
@@ -146,8 +144,8 @@ static int wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *stat
 		if (p[0].revents & POLLIN) {
 			int fd = accept4(fence_fd, NULL, NULL, SOCK_CLOEXEC);
 
-			if (fd >= 0)
-				return fd;
+			if (fd >= 0 || (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED))
+				return fd < 0 ? -errno : fd;
 		}
 	}
 }
@@ -326,6 +324,11 @@ int main(int argc, char **argv)
 
 	do {
 		sock = wait_for_vmm(&g, o.fence_fd, &status);
+		if (sock < 0) {
+			rf_complain(&g, "no VMM can come: --fence-fd is no listening socket (%s)",
+				    strerror(-sock));
+			return 2;
+		}
 		err = rf_backend_kvm_attach(sock, &rules, &g.hv, &why);
 		if (err) {
 			close(sock);

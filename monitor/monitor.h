@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The monitor's own parts: one guest, how it is judged, how its state is shown. One VM a process.
  */
-#ifndef RF_CLI_MONITOR_MONITOR_H
-#define RF_CLI_MONITOR_MONITOR_H
+#ifndef RF_MONITOR_MONITOR_H
+#define RF_MONITOR_MONITOR_H
 
 #include <poll.h>
 #include <stdlib.h>
@@ -156,9 +156,6 @@ const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa
 void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
 		     struct rf_named *out);
 
-/* The sealed region that a frame pushed to this stack would reach, *gva in it; or NULL. */
-const struct rf_measured *rf_sealed_frame(struct rf_guest *g, const struct rf_paging *p,
-					  uint64_t stack, uint64_t *gva, uint64_t *gpa);
 
 /* --- registers.c: what guest.c asks for ------------------------------------ */
 int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev);
@@ -246,6 +243,7 @@ struct rf_status {
 	} clients[RF_STATUS_CLIENTS]; /* connected, nothing said yet */
 };
 
+extern int rf_statm_fd; /* /proc/self/statm, opened before the sandbox closed */
 int rf_status_init(struct rf_status *s, int listen_fd);
 /* Fills p, which has room for RF_STATUS_CLIENTS + 1, and says how many there are. */
 nfds_t rf_status_poll(const struct rf_status *s, struct pollfd *p);

@@ -116,7 +116,11 @@ static int answer(struct rf_guest *g, const struct rf_msg_event *ev)
 
 static const char *lacks(const struct rf_guest *g)
 {
-	return g->hv->ops->pin ? NULL : "this hypervisor's backend pins none";
+	if (!g->hv->ops->pin)
+		return "this hypervisor's backend pins none";
+	return g->policy.pin_msrs || g->policy.pin_control
+		       ? NULL
+		       : "by policy: of all registers LSTAR alone is kept";
 }
 
 const struct rf_guard rf_guard_registers = {

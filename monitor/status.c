@@ -91,7 +91,9 @@ static const char *awaiting(const struct rf_guest *g, bool attached,
 			    const struct rf_backend_info *info)
 {
 	if (!attached)
-		return "the VMM, which has not made its VM yet";
+		return "the VMM, which has not made its VM yet, or has not found this monitor, "
+		       "which has "
+		       "just taken over";
 	if (info->state != RF_VM_BOOTING)
 		return "";
 	if (g->awaiting)
@@ -129,9 +131,11 @@ static json_t *status(struct rf_guest *g)
 				    json_integer((json_int_t)rf_audit_count(g->audit, w)));
 	return json_pack(
 		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
-		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:o}",
+		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
-		attached && info.state <= RF_VM_HALTED ? state_names[info.state] : "waiting",
+		!attached || info.state > RF_VM_HALTED ? "waiting"
+		: g->unknown			       ? "unprotected"
+						       : state_names[info.state],
 		"kernel", g->kernel ? rf_kernel_banner(g->kernel) : "", "vcpus",
 		(json_int_t)info.vcpus, "regions", regions, "counters", counters, "audit", audit,
 		"discovery_ms", (double)g->discovery_ns / 1e6, "seal_ms",
@@ -145,7 +149,8 @@ static json_t *status(struct rf_guest *g)
 		rf_on_kexec_text(g->policy.on_kexec), "on_mismatch",
 		rf_on_mismatch_text(g->policy.on_mismatch), "expect", g->expect != NULL,
 		"on_unknown_kernel", rf_on_unknown_kernel_text(g->policy.on_unknown_kernel),
-		"guards", g->regions_count ? rf_guards_status(g) : json_object());
+		"unprotected", g->unprotected, "guards",
+		g->regions_count ? rf_guards_status(g) : json_object());
 }
 
 /* A command that is a guard's. Nothing can be looked at while what the VMM loaded does not go with
@@ -161,6 +166,8 @@ static json_t *ask(struct rf_guest *g, const struct rf_guard *guard)
 			guard->forget(g);
 		return json_pack("{s:s, s:b}", "error", why_halted(g, &info), "halted", 1);
 	}
+	if (g->unknown)
+		return json_pack("{s:s, s:b}", "error", g->unprotected, "unprotected", 1);
 	/* What it finds too long to read, the next step of its work finds too, and tells. */
 	outer = rf_unit_begin(g, &guard->step_unit);
 	reply = guard->reply(g);

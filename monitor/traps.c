@@ -386,7 +386,7 @@ int rf_traps_operand(struct rf_guest *g, const struct rf_msg_event *ev, const st
 
 static const char *lacks(const struct rf_guest *g)
 {
-	return g->traps_count ? NULL : "none is planted";
+	return g->traps_count ? NULL : "no instruction was replaced: by policy, or none was found";
 }
 
 /* Last of those that are attached: the others read text as it is. */

@@ -73,7 +73,7 @@ static const struct row {
 
 	/* With on_unknown_kernel: run-unsealed-alert; otherwise nobody asks, and the VM is ended.
 	 */
-	{ RF_FACT_UNKNOWN, ANY, ANY, ANY, TOLD, "kernel-is-recognised" },
+	{ RF_FACT_UNKNOWN, ANY, ANY, ANY, TOLD, "kernel-not-recognised" },
 };
 
 /* Of registers and the tables they lead to. */

@@ -263,11 +263,12 @@ else
 fi
 FAKE=garbage
 try garbage-notifications 0 'under protection' $run -- "$work/bin/vmm" 1
+try monitor-timeout-too-short 125 'would end monitors that live' $run --monitor-timeout 2 -- "$work/bin/vmm" 0
 FAKE=hang; : >"$FAKE_LOG"
-try monitor-hangs 0 'said nothing for .* s, and is killed' $run --monitor-timeout 1 -- "$work/bin/vmm" 7
+try monitor-hangs 0 'said nothing for .* s, and is killed' $run --monitor-timeout 3 -- "$work/bin/vmm" 12
 name=monitor-after-it; [ "$(wc -l <"$FAKE_LOG")" -ge 2 ] && ok || bad "no other monitor was started"
 FAKE=alive; : >"$FAKE_LOG"
-try monitor-is-alive 0 'under protection' $run --monitor-timeout 2 -- "$work/bin/vmm" 7
+try monitor-is-alive 0 'under protection' $run --monitor-timeout 3 -- "$work/bin/vmm" 9
 name=one-that-lives; [ "$(wc -l <"$FAKE_LOG")" = 1 ] && ok || bad "a monitor that says that it lives was killed"
 FAKE=crash; : >"$FAKE_LOG"
 try monitor-started-again 0 'another one is started' $run -- "$work/bin/vmm" 6

@@ -55,8 +55,8 @@ static int tick(struct rf_guest *g, uint32_t elapsed_ms)
 	rf_gva at;
 	int err = 0;
 
-	/* Read through the image, not through page tables that the guest may change. */
-	if (!g->kernel || rf_kernel_address(g->kernel, "pm_power_off", &at) ||
+	/* Nothing is sealed yet; else it is read through the image, not through page tables that the guest may change. */
+	if (!g->regions_count || rf_kernel_address(g->kernel, "pm_power_off", &at) ||
 	    rf_kernel_image_gpa(g->kernel, at, &where) ||
 	    rf_memory_read(&g->mem, where, &function, sizeof(function)))
 		return 0;

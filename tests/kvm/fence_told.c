@@ -97,7 +97,7 @@ GUEST(t_becomes, "movl %ecx, (%rdi)"); /* the other vCPU's */
 
 static atomic_uint looped, hung;
 
-/* What monitor/judge_stores.c makes of it: who loops goes on, a store into a seal does not. */
+/* What monitor/stores.c makes of it: who loops goes on, a store into a seal does not. */
 static bool as_the_monitor(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
 {
 	const uint8_t *at = vm.ram + ev->regs.rip;

@@ -244,7 +244,8 @@ def misled() -> Test:
     what it is attacked with then.
     """
     lies, attacks = ["fake_kallsyms", "endless_direct_functions", "endless_modules"], ["own_bytes_restart", "syscall_table", "commit_creds"]
-    line = f"rf.mode=attack rf.attacks={','.join(lies + attacks)}"
+    # First the one that is to be believed: what comes behind lists without end is not read any more.
+    line = f"rf.mode=attack rf.attacks={','.join(attacks[:1] + lies + attacks[1:])}"
     script = RUN + f"""
 l2 6.12 1 '{line} rf.patience=1' >$OUT/control 2>&1
 # Each has taken over when it is killed: it answers.

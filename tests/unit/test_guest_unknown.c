@@ -36,7 +36,7 @@ static void runs(void **state)
 	assert_string_equal(fake_text(fake_line(1), "outcome"), "not recognised");
 	assert_string_equal(fake_text(fake_line(0), "outcome"), "runs unsealed");
 	assert_string_equal(fake_text(fake_line(0), "verdict"), "detected");
-	assert_string_equal(fake_text(fake_line(0), "rule"), "kernel-is-recognised");
+	assert_string_equal(fake_text(fake_line(0), "rule"), "kernel-not-recognised");
 	assert_non_null(strstr(fake_notified(), "UNPROTECTED"));
 	/* What comes afterwards is no reason to look for a kernel again, nor for the monitor to
 	 * end. */
@@ -69,7 +69,7 @@ static void refused(void)
 {
 	assert_int_equal(kernel_comes(), RF_VERDICT_KILL);
 	assert_string_equal(fake_text(fake_line(0), "outcome"), "the VM is ended");
-	assert_int_equal(fake_count("rule", "kernel-is-recognised"), 0);
+	assert_int_equal(fake_count("rule", "kernel-not-recognised"), 0);
 }
 
 static void refused_by_default(void **state)
@@ -125,7 +125,7 @@ static void refused_for_other_reasons(void **state)
 		fake.discover_err = errors[i];
 		assert_int_equal(kernel_comes(), RF_VERDICT_KILL);
 	}
-	assert_int_equal(fake_count("rule", "kernel-is-recognised"), 0);
+	assert_int_equal(fake_count("rule", "kernel-not-recognised"), 0);
 }
 
 /* It was recognised, and was to be sealed late; then it is not, for another monitor: on record. */

@@ -249,7 +249,7 @@ static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pa
 	case RF_FACT_ENDLESS:
 		return "guest-lists-end";
 	case RF_FACT_UNKNOWN:
-		return "kernel-is-recognised";
+		return "kernel-not-recognised";
 	case RF_FACT_KEXEC:
 		return "kexec-is-denied";
 	case RF_FACT_MEASURE:

@@ -96,9 +96,9 @@
 	RF(dma_then_migrate)	\
 	RF(restore_lstar_zero)	\
 	RF(fake_kallsyms)	\
+	RF(own_bytes_restart)	\
 	RF(endless_direct_functions) \
 	RF(endless_modules)	\
-	RF(own_bytes_restart)	\
 	RF(power_off_hook)
 
 /* Longest target, in bytes: a disk sector. */
