@@ -68,8 +68,8 @@ struct rf_board {
 	struct rf_region image; /* as the seal named it */
 	struct rf_region regions[RF_SEAL_MAX];
 	struct rf_board_run runs[RF_BOARD_RUNS];
-	uint32_t traps_count; /* planted; <= RF_TRAP_MAX */
-	uint32_t loaded; /* 1: the VMM has loaded a guest that ran elsewhere or before */
+	uint32_t traps_count;	/* planted; <= RF_TRAP_MAX */
+	uint32_t loaded;	/* 1: the VMM has loaded a guest that ran elsewhere or before */
 	uint8_t traps_note[32]; /* rf_msg_traps' */
 	struct rf_trap_site traps[RF_TRAP_MAX];
 };

@@ -156,7 +156,6 @@ const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa
 void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
 		     struct rf_named *out);
 
-
 /* --- registers.c: what guest.c asks for ------------------------------------ */
 int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev);
 /* A kernel that arrived with another entry than its own; own 0: it has no name there. */
