@@ -256,9 +256,11 @@ def extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None
 
 def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory: int, show: Show) -> list[Result]:
     disk = debian.disk(guests) if any(job.debian for job in jobs) else None
-    with tempfile.TemporaryDirectory(prefix="boot-", dir=out_dir()) as temporary:
-        image, artefacts, beats, nudge, monitor = (
-            Path(temporary) / name for name in ("host.img", "artefacts.tar", "beats", "nudge", "monitor"))
+    # A socket's path is short: it is not below the build folder, wherever that is.
+    with tempfile.TemporaryDirectory(prefix="boot-", dir=out_dir()) as temporary, \
+            tempfile.TemporaryDirectory(prefix="rf-lab-") as sockets:
+        image, artefacts, beats = (Path(temporary) / name for name in ("host.img", "artefacts.tar", "beats"))
+        nudge, monitor = Path(sockets) / "nudge", Path(sockets) / "monitor"
         host.image(series, guests, jobs, image, disk is not None)
         command = qemu_line(series, image, cpus, memory) + [
             "-monitor", f"unix:{monitor},server=on,wait=off",
