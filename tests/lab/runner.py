@@ -5,12 +5,14 @@ A job is a shell script with files beside it. Its output is shown as it comes; i
 $OUT come back. Everything is bounded in time, and no emulator outlives the call.
 """
 import codecs
+import contextlib
 import ctypes
 import math
 import os
 import selectors
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -35,6 +37,7 @@ BOOT_SECONDS = 180
 # How long after its own limit a job may take to be killed and to hand over its artefacts.
 GRACE_SECONDS = 60
 # A host that runs says so each 15 seconds (host/jobs); one that does not for this long stands still.
+NUDGE_SECONDS = 40  # without a beat, of one each 15: something may have been lost
 STILL_SECONDS = 150
 
 
@@ -116,6 +119,20 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
+def _still(monitor: Path) -> Path:
+    """What the emulator says of a machine that stands still: its registers, and what would wake it up."""
+    said = b""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as asked:
+        asked.settimeout(3)
+        asked.connect(str(monitor))
+        asked.sendall(b"info status\ninfo registers -a\ninfo lapic\ninfo irq\nx /8i $pc\n")
+        while chunk := asked.recv(65536):
+            said += chunk
+    path = out_dir() / "out" / f"still-{os.getpid()}.txt"
+    path.write_bytes(said)
+    return path
+
+
 def _fresh(name: str) -> Path:
     folder = out_dir() / "out" / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -128,10 +145,21 @@ def _save(result: Result) -> None:
     (result.out / "log.txt").write_text(result.log)
 
 
+def _nudge(port: Path) -> None:
+    """An interrupt for the emulated host: somebody opens the other end of a port of its own, and closes it.
+
+    QEMU 7.2 loses one now and then, and a halted processor with it: do_vmexit() (target/i386/tcg) takes a bit out of
+    interrupt_request without a lock while a device's thread puts another one in. The APIC still has the interrupt, and
+    looks again when the next one comes.
+    """
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as asked:
+        asked.connect(str(port))
+
+
 class _Console:
     """Reads the emulated host's console: whose turn it is, how long it may take, how it ended."""
 
-    def __init__(self, jobs: list[Job], show: Show, beats: Path) -> None:
+    def __init__(self, jobs: list[Job], show: Show, beats: Path, nudge: Path) -> None:
         self.jobs = {job.name: job for job in jobs}
         self.results = {job.name: Result(job.name, None, _fresh(job.name), note="never started", host_died=True)
                         for job in jobs}
@@ -142,12 +170,18 @@ class _Console:
         self.limit = self.began + BOOT_SECONDS * SCALE
         self.beats, self.seen = beats, 0
         self.beat: Optional[float] = None  # when the file of beats was last seen to grow, while a job runs
+        self.nudge, self.nudged = nudge, 0.0
 
     def deadline(self) -> float:
         """When to give up, on the monotonic clock."""
-        size = self.beats.stat().st_size if self.beats.exists() else 0
+        size, now = self.beats.stat().st_size if self.beats.exists() else 0, time.monotonic()
         if self.current and size != self.seen:
-            self.seen, self.beat = size, time.monotonic()
+            if self.beat and self.nudged > self.beat:
+                self.show(f"lab: the emulated host stood still for {now - self.beat:.0f} s, and goes on since it was nudged")
+            self.seen, self.beat = size, now
+        if self.beat and now - max(self.beat, self.nudged) > NUDGE_SECONDS * SCALE:
+            self.nudged = now
+            _nudge(self.nudge)
         return self.limit if self.beat is None else min(self.limit, self.beat + STILL_SECONDS * SCALE)
 
     def line(self, line: str) -> None:
@@ -176,6 +210,7 @@ class _Console:
             # The killer in there reports a signal; only the time tells a limit from a crash.
             if result.status in (137, 143) and result.seconds >= self.jobs[words[2]].timeout * PATIENCE * 0.9:
                 result.status, result.note = None, f"not done after {self.jobs[words[2]].timeout * PATIENCE} s"
+            self.show(f"lab: {words[2]}: {result.seconds:.0f} s")
             self.current = self.beat = None
             self.limit = now + GRACE_SECONDS
         elif kind == "finished":
@@ -221,23 +256,28 @@ def extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None
 
 def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory: int, show: Show) -> list[Result]:
     disk = debian.disk() if any(job.debian for job in jobs) else None
-    with tempfile.TemporaryDirectory(prefix="boot-", dir=out_dir()) as temporary:
+    # A socket's path is short: it is not below the build folder, wherever that is.
+    with tempfile.TemporaryDirectory(prefix="boot-", dir=out_dir()) as temporary, \
+            tempfile.TemporaryDirectory(prefix="rf-lab-") as sockets:
         image, artefacts, beats = (Path(temporary) / name for name in ("host.img", "artefacts.tar", "beats"))
+        nudge, monitor = Path(sockets) / "nudge", Path(sockets) / "monitor"
         host.image(series, guests, jobs, image, disk is not None)
         command = qemu_line(series, image, cpus, memory) + [
+            "-monitor", f"unix:{monitor},server=on,wait=off",
             "-device", "virtio-serial-pci", "-chardev", f"file,id=artefacts,path={artefacts}",
             "-device", "virtserialport,chardev=artefacts", "-chardev", f"file,id=beats,path={beats}",
-            "-device", "virtserialport,chardev=beats"]
+            "-device", "virtserialport,chardev=beats", "-chardev", f"socket,id=nudge,path={nudge},server=on,wait=off",
+            "-device", "virtserialport,chardev=nudge"]
         if disk:
             command += ["-drive", f"file={disk},format=raw,if=virtio,readonly=on"]
-        console = _Console(jobs, show, beats)
+        console = _Console(jobs, show, beats, nudge)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    start_new_session=True, preexec_fn=_die_with_parent)
         try:
             for line in _lines(process, console.deadline):
                 console.line(line)
             if not console.finished and process.poll() is None and time.monotonic() >= console.deadline():
-                show("lab: the emulated host hangs; it was killed")
+                show(f"lab: the emulated host hangs; it was killed ({_still(monitor)})")
         finally:
             _end(process)
         if artefacts.exists():
