@@ -174,7 +174,8 @@ int rf_channel_start(const char *path, int board, const struct rf_channel_handle
 	 */
 	if (memory_fd < 0)
 		memory_fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-	*why = "/proc/self/mem cannot be opened: mount /proc where the VMM runs";
+	*why = "/proc/self/mem cannot be opened: mount /proc where the VMM runs, and let its "
+	       "security profile read it";
 	if (memory_fd < 0)
 		return -errno;
 	fd = connect_monitor(why);

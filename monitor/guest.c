@@ -663,7 +663,8 @@ static int judge(struct rf_guest *g, const struct rf_msg_event *ev)
 
 int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 {
-	bool looks = !g->kernel || ev->kind == RF_EVENT_KERNEL || ev->kind == RF_EVENT_WATCH;
+	bool looks = (!g->kernel && !g->unknown) || ev->kind == RF_EVENT_KERNEL ||
+		     ev->kind == RF_EVENT_WATCH;
 	const struct rf_unit *unit = looks ? &rf_unit_kernel : &event_unit;
 	struct rf_budget outer = rf_unit_begin(g, unit);
 	int err = judge(g, ev), ended = rf_unit_end(g, unit, &outer);

@@ -120,26 +120,26 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 }
 
 /* Who started us takes silence for a hang. */
-static void tell_alive(const struct rf_guest *g, uint64_t *told)
+static void tell_alive(const struct rf_guest *g)
 {
-	if (rf_now_ns() - *told < ALIVE_NS)
+	static uint64_t told;
+
+	if (rf_now_ns() - told < ALIVE_NS)
 		return;
-	*told = rf_now_ns();
+	told = rf_now_ns();
 	rf_notify(g, "alive");
 }
 
 /* Answers the control socket until a VMM comes: its socket, or -errno. */
 static int wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *status)
 {
-	uint64_t told = 0;
-
 	for (;;) {
 		struct pollfd p[RF_STATUS_CLIENTS + 2] = { { .fd = fence_fd, .events = POLLIN } };
 
 		if (poll(p, 1 + rf_status_poll(status, p + 1),
 			 status->count ? RF_TICK_MS : ALIVE_NS / 1000000) < 0)
 			continue;
-		tell_alive(g, &told);
+		tell_alive(g);
 		rf_status_serve(g, status);
 		if (p[0].revents & POLLIN) {
 			int fd = accept4(fence_fd, NULL, NULL, SOCK_CLOEXEC);
@@ -163,6 +163,7 @@ static int take_messages(struct rf_guest *g, bool *more)
 		*more = !err;
 		if (err)
 			return err == -EAGAIN ? 0 : err;
+		tell_alive(g);
 		if (m.h.type == RF_MSG_EVENT)
 			err = rf_guest_event(g, &m.event);
 		else
@@ -239,7 +240,6 @@ static int watch_vmm(int sock, uint32_t pid)
 /* 0 when the VM is gone, -errno when the connection makes no sense any more. */
 static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 {
-	uint64_t told = 0;
 	bool more = false;
 
 	for (;;) {
@@ -254,7 +254,7 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 		/* Its last words are read; a child of the VMM's that has the socket adds none. */
 		if (p[1].revents)
 			shutdown(p[0].fd, SHUT_RDWR);
-		tell_alive(g, &told);
+		tell_alive(g);
 		err = take_messages(g, &more);
 		if (err)
 			return err == -ECONNRESET ? 0 : err;
