@@ -43,7 +43,7 @@ int rf_sandbox_keep(const int *fds, size_t n)
 
 /*
  * Descriptors: about ten, and the clients of the control socket. Address space: an attached monitor
- * of a guest with 16 MiB of kernel text has less than a tenth of it.
+ * of Debian's 6.12 has 56 MiB of it at most.
  */
 static const struct {
 	__rlimit_resource_t what;

@@ -293,6 +293,30 @@ protected example 6.12 1 '{attack}'
     return Test("example-guard", script, verify)
 
 
+def hardened_host() -> Test:
+    """A host where nobody may trace anybody, and whose kernel keeps its memory to itself: neither can be taken back, so this
+    test comes last. Under one of the guests the VMM gives up root.
+    """
+    attack = "rf.mode=attack rf.attacks=syscall_table,commit_creds"
+    script = RUN + f"""
+mountpoint -q /sys/kernel/security || mount -t securityfs none /sys/kernel/security
+echo 3 >/proc/sys/kernel/yama/ptrace_scope; echo confidentiality >/sys/kernel/security/lockdown
+cat /proc/sys/kernel/yama/ptrace_scope /sys/kernel/security/lockdown >$OUT/host
+l2 6.12 1 '{attack}' >$OUT/control 2>&1
+protected hardened 6.12 1 '{attack}'
+protected runas 6.12 1 '{attack}' -runas 65534:65534
+ringfence doctor >$OUT/doctor
+"""
+
+    def verify(o: Outcome) -> None:
+        check(re.search(r"^3\n.*\[confidentiality\]", o._text("host")), "the host is not what it should be")
+        check(o._text("control").count("result=landed") == 2, "the control did not land")
+        check(o.said("result=faulted") == 4 and not o.said("result=landed"), "an attack landed")
+        seals = o.decisions(kind="seal", outcome="sealed before the first user instruction")
+        check(len(seals) == 6 and len(o.decisions(verdict="blocked")) == 4, "not sealed twice, or not on record")
+    return Test("hardened-host", script, verify, 240)
+
+
 def first_act() -> Test:
     """The attack is the first thing user mode does: a static program as init."""
     script = RUN + """
@@ -516,7 +540,8 @@ def debian(kernel: str, machine: str) -> Test:
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), boot("7", 1),
          boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
          gadgets("6.12"), monitor_killed(), misled(), example_guard(), first_act(), reboot(), q35(), hotplug(), migrated(),
-         unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"), control_watch()]
+         unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"), control_watch(),
+         hardened_host()]
 
 
 def run_all(tests: list[Test], host_kernel: str) -> tuple[list[runner.Result], list[str]]:
