@@ -87,11 +87,19 @@ install: programs man
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(O)/ringfence-monitor.8
 
 .PHONY: check check-all layers
-check: programs man
+check: programs man built
 	tests/check.py
 # And what takes hours.
-check-all: programs man
+check-all: programs man built
 	tests/check.py --all
+# All that steps run, at once: two of them may run side by side. What cannot be built fails in its step.
+.PHONY: built
+built: programs
+	-+$(Q)$(MAKE) --no-print-directory -k -j$$(nproc) test-programs
+.PHONY: test-programs
+test-programs: $(UNIT_TESTS:%=$(O)/tests/%) $(FUZZERS:%=$(O)/tests/%) $(VALGRIND_TESTS:%=$(O)/valgrind/%) $(BENCH_PROGRAMS) \
+	$(O)/tests/test_store_kvm $(O)/tests/store_kvm_plain $(O)/tests/test_fence_kvm $(O)/tests/fence_kvm_plain \
+	$(O)/hostile/memory $(O)/hostile/guest.elf $(O)/oracle $(O)/patchsites $(O)/gadgets $(O)/tables $(O)/ringfence-monitor-example
 layers: programs
 	scripts/check-layers $(O)
 
