@@ -247,7 +247,8 @@ void fake_map(uint64_t gva, uint64_t gpa, uint64_t size, bool writable, bool exe
 {
 	if (fake.maps_count == sizeof(fake.maps) / sizeof(fake.maps[0]))
 		abort();
-	memmove(fake.maps + 1, fake.maps, fake.maps_count++ * sizeof(fake.maps[0]));
+	for (unsigned int i = fake.maps_count++; i; i--)
+		fake.maps[i] = fake.maps[i - 1];
 	fake.maps[0] = (struct rf_mapping){ rf_gva_of(gva), rf_gpa_of(gpa), size,
 					    writable,	    false,	    executable };
 }
