@@ -179,11 +179,12 @@ class _Console:
     def deadline(self) -> float:
         """When to give up, on the monotonic clock."""
         size, now = self.beats.stat().st_size if self.beats.exists() else 0, time.monotonic()
+        heard = self.beat or self.began  # it may stand still before its first one
         if self.current and size != self.seen:
-            if self.beat and self.nudged > self.beat:
-                self.show(f"lab: the emulated host was silent for {now - self.beat:.0f} s, was nudged, and goes on")
+            if self.nudged > heard:
+                self.show(f"lab: the emulated host was silent for {now - heard:.0f} s, was nudged, and goes on")
             self.seen, self.beat = size, now
-        if self.beat and now - max(self.beat, self.nudged) > NUDGE_SECONDS * SCALE:
+        elif now - max(heard, self.nudged) > NUDGE_SECONDS * SCALE:
             self.nudged = now
             _nudge(self.nudge)
         return self.limit if self.beat is None else min(self.limit, self.beat + STILL_SECONDS * SCALE)
