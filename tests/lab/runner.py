@@ -36,9 +36,12 @@ PATIENCE = math.ceil(3 * SCALE)
 BOOT_SECONDS = 180
 # How long after its own limit a job may take to be killed and to hand over its artefacts.
 GRACE_SECONDS = 60
-# A host that runs says so each 15 seconds (host/jobs); one that does not for this long stands still.
-NUDGE_SECONDS = 40  # without a beat, of one each 15: something may have been lost
+# A host that runs says so each 15 seconds (host/jobs). One that does not may have lost an interrupt: it is sent another, again
+# and again. For how long until it counts as one that stands still.
+NUDGE_SECONDS = 40
 STILL_SECONDS = 150
+# The emulator answers at once on its sockets, or never.
+ASK_SECONDS = 3
 
 
 @dataclass
@@ -123,7 +126,7 @@ def _still(monitor: Path) -> Path:
     """What the emulator says of a machine that stands still: its registers, and what would wake it up."""
     said = b""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as asked:
-        asked.settimeout(3)
+        asked.settimeout(ASK_SECONDS)
         asked.connect(str(monitor))
         asked.sendall(b"info status\ninfo registers -a\ninfo lapic\ninfo irq\nx /8i $pc\n")
         while chunk := asked.recv(65536):
@@ -148,11 +151,12 @@ def _save(result: Result) -> None:
 def _nudge(port: Path) -> None:
     """An interrupt for the emulated host: somebody opens the other end of a port of its own, and closes it.
 
-    QEMU 7.2 loses one now and then, and a halted processor with it: do_vmexit() (target/i386/tcg) takes a bit out of
-    interrupt_request without a lock while a device's thread puts another one in. The APIC still has the interrupt, and
-    looks again when the next one comes.
+    QEMU 7.2 loses one now and then: the processor is halted, and its APIC has a vector that nobody looks at before the next
+    one comes. By its source do_vmexit() (target/i386/tcg/sysemu/svm_helper.c) takes a bit out of interrupt_request without a
+    lock, while a device's thread may be putting another one in.
     """
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as asked:
+        asked.settimeout(ASK_SECONDS)
         asked.connect(str(port))
 
 
@@ -175,11 +179,12 @@ class _Console:
     def deadline(self) -> float:
         """When to give up, on the monotonic clock."""
         size, now = self.beats.stat().st_size if self.beats.exists() else 0, time.monotonic()
+        heard = self.beat or self.began  # it may stand still before its first one
         if self.current and size != self.seen:
-            if self.beat and self.nudged > self.beat:
-                self.show(f"lab: the emulated host stood still for {now - self.beat:.0f} s, and goes on since it was nudged")
+            if self.nudged > heard:
+                self.show(f"lab: the emulated host was silent for {now - heard:.0f} s, was nudged, and goes on")
             self.seen, self.beat = size, now
-        if self.beat and now - max(self.beat, self.nudged) > NUDGE_SECONDS * SCALE:
+        elif now - max(heard, self.nudged) > NUDGE_SECONDS * SCALE:
             self.nudged = now
             _nudge(self.nudge)
         return self.limit if self.beat is None else min(self.limit, self.beat + STILL_SECONDS * SCALE)
@@ -277,7 +282,8 @@ def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory
             for line in _lines(process, console.deadline):
                 console.line(line)
             if not console.finished and process.poll() is None and time.monotonic() >= console.deadline():
-                show(f"lab: the emulated host hangs; it was killed ({_still(monitor)})")
+                said = _still(monitor)
+                show(f"lab: the emulated host hangs; it was killed (what the emulator said of it: {said})")
         finally:
             _end(process)
         if artefacts.exists():

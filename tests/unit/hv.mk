@@ -1,4 +1,4 @@
-UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_guestmem test_life test_life_loads test_life_model \
+UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_guestmem test_guestmem_heal test_life test_life_loads test_life_model \
 	test_run test_enforce test_handle test_exit test_verdicts test_dispatch \
 	test_let test_cpu test_vm test_stalled test_fence test_interpose test_probe
 test_split_SRCS = tests/unit/test_split.c hv/split.c
@@ -13,8 +13,9 @@ test_backend_SRCS = tests/unit/test_backend.c hv/backend_kvm.c hv/board.c hv/pro
 # Sealed memory and text without KVM: the gate and the vCPUs are a fake.
 TEXT_SRCS = tests/unit/fake_vcpus.c hv/board.c hv/text.c hv/guestmem.c hv/memslots.c hv/split.c patch/judge.c
 test_text_SRCS = tests/unit/test_text.c $(TEXT_SRCS)
-test_guestmem_SRCS = tests/unit/test_guestmem.c tests/unit/fake_vcpus.c hv/board.c hv/guestmem.c hv/memslots.c hv/split.c \
-	hv/seal.c
+GUESTMEM_SRCS = tests/unit/fake_slots.c tests/unit/fake_vcpus.c hv/board.c hv/guestmem.c hv/memslots.c hv/split.c hv/seal.c
+test_guestmem_SRCS = tests/unit/test_guestmem.c $(GUESTMEM_SRCS)
+test_guestmem_heal_SRCS = tests/unit/test_guestmem_heal.c $(GUESTMEM_SRCS)
 LIFE_SRCS = tests/unit/fake_life.c hv/life.c hv/life_table.c hv/seal.c hv/watch.c $(TEXT_SRCS)
 test_life_SRCS = tests/unit/test_life.c $(LIFE_SRCS)
 test_life_loads_SRCS = tests/unit/test_life_loads.c $(LIFE_SRCS)
