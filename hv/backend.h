@@ -57,6 +57,9 @@ struct rf_patching {
 	struct rf_flight flights[RF_FLIGHTS];
 };
 
+/* What a second process needs, to see a VM and to do nothing to it. */
+enum { RF_SHARED_BOARD, RF_SHARED_MEMORY, RF_SHARED_TABLE, RF_SHARED };
+
 struct rf_backend_ops {
 	const char *name;
 	/* 0 or -EAGAIN (the layout kept changing). */
@@ -101,6 +104,8 @@ struct rf_backend_ops {
 			  size_t max);
 	void (*trail)(struct rf_backend *b, struct rf_patching *out);
 	int (*restore)(struct rf_backend *b, const struct rf_msg_restore *m);
+	/* Descriptors by which another process sees what this one does, borrowed. Optional. */
+	void (*share)(struct rf_backend *b, int fds[RF_SHARED]);
 	void (*destroy)(struct rf_backend *b);
 };
 
@@ -115,5 +120,11 @@ struct rf_backend {
  */
 int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_backend **out,
 			  const char **why);
+
+/*
+ * A backend that sees, by descriptors of another one's share() (owned on success): info, without
+ * what the VMM said of itself, read, read_decoy and table, which is read-only here. 0 or -errno.
+ */
+int rf_backend_kvm_view(const int fds[RF_SHARED], struct rf_backend **out);
 
 #endif

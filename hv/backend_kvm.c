@@ -4,20 +4,17 @@
  * memory through the descriptor of the VMM's memory that the fence hands over. The VMM is trusted
  * less than it seems: whatever it says is bounded before it is used.
  */
-#include "hv/backend.h"
+#include "hv/view.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
-#define BOARD_TRIES 1000
 /* A fence says it at once, and gives up on us after 10 s: a silent peer must not cost it the start.
  */
 #define HELLO_MS 2000
@@ -28,14 +25,10 @@
 struct kvm_backend {
 	struct rf_backend base;
 	int sock;
-	int memory; /* its /proc/PID/mem, for reading */
 	struct rf_msg_hello hello;
-	const volatile struct rf_board *board;
-	const struct rf_trail *trail; /* behind it in the same mapping */
-	const struct rf_heals *heals;
+	struct rf_view view;
 	struct rf_patch_table *table;
-	struct rf_board copy; /* the last consistent view */
-	uint32_t copy_seq;
+	int table_fd;
 	uint32_t seq;
 	size_t queued;
 	union rf_backend_message *queue; /* QUEUE of them; untouched parts cost no memory */
@@ -46,118 +39,59 @@ static struct kvm_backend *of(struct rf_backend *b)
 	return (struct kvm_backend *)b;
 }
 
-/* --- the board ------------------------------------------------------------ */
-
-static int board_copy(struct kvm_backend *k)
-{
-	for (int i = 0; i < BOARD_TRIES; i++) {
-		uint32_t seq = __atomic_load_n(&k->board->seq, __ATOMIC_ACQUIRE);
-
-		if (seq == k->copy_seq && seq)
-			return 0;
-		if (!(seq & 1)) {
-			memcpy(&k->copy, (const void *)(uintptr_t)k->board, sizeof(k->copy));
-			__atomic_thread_fence(__ATOMIC_ACQUIRE);
-			if (__atomic_load_n(&k->board->seq, __ATOMIC_ACQUIRE) == seq &&
-			    k->copy.runs_count <= RF_BOARD_RUNS &&
-			    k->copy.regions_count <= RF_SEAL_MAX &&
-			    k->copy.traps_count <= RF_TRAP_MAX) {
-				k->copy_seq = seq;
-				return 0;
-			}
-		}
-		usleep(100);
-	}
-	k->copy_seq = 0;
-	return -EAGAIN;
-}
+/* --- what it sees --------------------------------------------------------- */
 
 static int kvm_info(struct rf_backend *b, struct rf_backend_info *out)
 {
 	struct kvm_backend *k = of(b);
-	int err = board_copy(k);
+	int err = rf_view_info(&k->view, out);
 
 	if (err)
 		return err;
-	*out = (struct rf_backend_info){
-		.state = k->copy.state,
-		.vmm_pid = k->hello.vmm_pid,
-		.instance = k->hello.instance,
-		.next_event = k->hello.next_event,
-		.vcpus = k->copy.vcpus,
-		.kernel = k->copy.kernel,
-		.lstar = k->copy.lstar,
-		.cr3 = k->copy.cr3,
-		.cr4 = k->copy.cr4,
-		.seal_ns = k->copy.seal_ns,
-		.copy_bytes = k->copy.copy_bytes,
-		.cr_watch = k->copy.cr_watch == 1,
-		.cr0_pinned = k->copy.cr0_pinned,
-		.cr4_pinned = k->copy.cr4_pinned,
-		.regions_count = k->copy.regions_count,
-		.image = k->copy.image,
-		.traps_count = k->copy.traps_count,
-		.heals_taken = __atomic_load_n(&k->heals->taken, __ATOMIC_ACQUIRE),
-	};
-	out->loaded = k->copy.loaded != 0;
-	out->kept_entry = k->copy.kept_entry;
-	memcpy(out->kept_note, k->copy.kept_note, sizeof(out->kept_note));
-	memcpy(out->regions, k->copy.regions, sizeof(out->regions));
-	memcpy(out->traps_note, k->copy.traps_note, sizeof(out->traps_note));
-	memcpy(out->traps, k->copy.traps, sizeof(out->traps));
-	for (int i = 0; i < RF_COUNTERS; i++)
-		out->counters[i] = __atomic_load_n(&k->board->counters[i], __ATOMIC_RELAXED);
-	return 0;
-}
-
-/* --- memory --------------------------------------------------------------- */
-
-static int read_vmm(struct kvm_backend *k, uint64_t hva, void *buf, size_t len)
-{
-	return pread(k->memory, buf, len, (off_t)hva) == (ssize_t)len ? 0 : -EFAULT;
-}
-
-static int read_runs(struct kvm_backend *k, uint64_t gpa, uint8_t *buf, size_t len, bool decoy)
-{
-	int err = board_copy(k);
-
-	if (err)
-		return -EFAULT;
-	while (len) {
-		const struct rf_board_run *r = NULL;
-		uint64_t hva;
-		size_t part;
-
-		for (uint32_t i = 0; i < k->copy.runs_count && !r; i++)
-			if (gpa >= k->copy.runs[i].gpa &&
-			    gpa - k->copy.runs[i].gpa < k->copy.runs[i].size)
-				r = &k->copy.runs[i];
-		if (!r)
-			return -EFAULT;
-		hva = decoy ? r->decoy : r->hva;
-		if (!hva)
-			return -ENOENT;
-		part = r->size - (gpa - r->gpa);
-		if (part > len)
-			part = len;
-		err = read_vmm(k, hva + (gpa - r->gpa), buf, part);
-		if (err)
-			return err;
-		gpa += part;
-		buf += part;
-		len -= part;
-	}
+	out->vmm_pid = k->hello.vmm_pid;
+	out->instance = k->hello.instance;
+	out->next_event = k->hello.next_event;
 	return 0;
 }
 
 static int kvm_read(struct rf_backend *b, rf_gpa gpa, void *buf, size_t len)
 {
-	return read_runs(of(b), gpa.v, buf, len, false) ? -EFAULT : 0;
+	return rf_view_read(&of(b)->view, gpa.v, buf, len, false) ? -EFAULT : 0;
 }
 
 static int kvm_read_decoy(struct rf_backend *b, rf_gpa gpa, void *buf, size_t len)
 {
-	return read_runs(of(b), gpa.v, buf, len, true);
+	return rf_view_read(&of(b)->view, gpa.v, buf, len, true);
+}
+
+static size_t kvm_heals(struct rf_backend *b, uint64_t *from, struct rf_heal *out, size_t max)
+{
+	return rf_view_heals(&of(b)->view, from, out, max);
+}
+
+static struct rf_patch_table *kvm_table(struct rf_backend *b)
+{
+	return of(b)->table;
+}
+
+static size_t kvm_entries(struct rf_backend *b, uint64_t from, struct rf_patch_entry *out,
+			  size_t max)
+{
+	return rf_view_entries(&of(b)->view, from, out, max);
+}
+
+static void kvm_trail(struct rf_backend *b, struct rf_patching *out)
+{
+	rf_view_trail(&of(b)->view, out);
+}
+
+static void kvm_share(struct rf_backend *b, int fds[RF_SHARED])
+{
+	const struct kvm_backend *k = of(b);
+
+	fds[RF_SHARED_BOARD] = k->view.board_fd;
+	fds[RF_SHARED_MEMORY] = k->view.memory_fd;
+	fds[RF_SHARED_TABLE] = k->table_fd;
 }
 
 /* --- messages ------------------------------------------------------------- */
@@ -280,71 +214,10 @@ static int kvm_heal(struct rf_backend *b, const struct rf_msg_heal *m)
 	return command(of(b), &copy.h, NULL);
 }
 
-static size_t kvm_heals(struct rf_backend *b, uint64_t *from, struct rf_heal *out, size_t max)
-{
-	const struct rf_heals *h = of(b)->heals;
-	uint64_t head = __atomic_load_n(&h->head, __ATOMIC_ACQUIRE);
-	size_t n = 0;
-
-	if (head < *from)
-		*from = head; /* no fence says that */
-	if (head - *from > RF_HEALS)
-		*from = head - RF_HEALS;
-	for (; *from < head && n < max; ++*from) {
-		out[n] = h->entries[*from % RF_HEALS];
-		if (out[n].len > RF_PAGE_SIZE)
-			out[n].len = RF_PAGE_SIZE;
-		n++;
-	}
-	return n;
-}
-
 static int kvm_verdict(struct rf_backend *b, struct rf_msg_verdict *m)
 {
 	rf_msg_init(&m->h, RF_MSG_VERDICT, 0);
 	return send_msg(of(b), m, sizeof(*m));
-}
-
-/* --- text patching -------------------------------------------------------- */
-
-static struct rf_patch_table *kvm_table(struct rf_backend *b)
-{
-	return of(b)->table;
-}
-
-static size_t kvm_entries(struct rf_backend *b, uint64_t from, struct rf_patch_entry *out,
-			  size_t max)
-{
-	const struct rf_trail *t = of(b)->trail;
-	uint64_t head = __atomic_load_n(&t->head, __ATOMIC_ACQUIRE);
-	size_t n = 0;
-
-	/* What would be overwritten by now is not there any more, whatever the fence says. */
-	if (head < from || head - from > RF_TRAIL_ENTRIES)
-		return 0;
-	for (; from < head && n < max; from++)
-		out[n++] = t->entries[from % RF_TRAIL_ENTRIES];
-	return n;
-}
-
-static void kvm_trail(struct rf_backend *b, struct rf_patching *out)
-{
-	const struct rf_trail *t = of(b)->trail;
-	uint32_t count = __atomic_load_n(&t->flights_count, __ATOMIC_ACQUIRE);
-
-	*out = (struct rf_patching){
-		.head = __atomic_load_n(&t->head, __ATOMIC_ACQUIRE),
-		.last_tail = __atomic_load_n(&t->last_tail, __ATOMIC_RELAXED),
-		.batch = __atomic_load_n(&t->batch, __ATOMIC_RELAXED),
-		.changes = __atomic_load_n(&t->changes, __ATOMIC_RELAXED),
-		.count = count < RF_FLIGHTS ? count : RF_FLIGHTS,
-	};
-	for (int i = 0; i < RF_SITE_KINDS; i++)
-		out->kinds[i] = __atomic_load_n(&t->kinds[i], __ATOMIC_RELAXED);
-	memcpy(out->flights, t->flights, out->count * sizeof(out->flights[0]));
-	for (uint32_t i = 0; i < out->count; i++)
-		if (out->flights[i].len > RF_SITE_MAX_LEN)
-			out->flights[i].len = RF_SITE_MAX_LEN;
 }
 
 static int kvm_restore(struct rf_backend *b, const struct rf_msg_restore *m)
@@ -366,9 +239,9 @@ static void kvm_destroy(struct rf_backend *b)
 
 	if (!k)
 		return;
-	munmap((void *)(uintptr_t)k->board, sizeof(struct rf_board_file));
+	rf_view_close(&k->view);
 	munmap(k->table, sizeof(*k->table));
-	close(k->memory);
+	close(k->table_fd);
 	close(k->sock);
 	free(k->queue);
 	free(k);
@@ -393,49 +266,11 @@ static const struct rf_backend_ops kvm_ops = {
 	.entries = kvm_entries,
 	.trail = kvm_trail,
 	.restore = kvm_restore,
+	.share = kvm_share,
 	.destroy = kvm_destroy,
 };
 
 /* --- attach --------------------------------------------------------------- */
-
-static int map_board(struct kvm_backend *k, int fd)
-{
-	struct stat st;
-	void *map;
-	int seals;
-
-	if (k->hello.board_size != sizeof(struct rf_board_file) || fstat(fd, &st) ||
-	    st.st_size != (off_t)sizeof(struct rf_board_file))
-		return -EBADMSG;
-	/* A file that could still shrink would turn our reads into SIGBUS. */
-	seals = fcntl(fd, F_GET_SEALS);
-	if (seals < 0 || !(seals & F_SEAL_SHRINK))
-		return -EBADMSG;
-	map = mmap(NULL, sizeof(struct rf_board_file), PROT_READ, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return -errno;
-	k->board = map;
-	k->trail = &((const struct rf_board_file *)map)->trail;
-	k->heals = &((const struct rf_board_file *)map)->heals;
-	if (k->board->magic != RF_BOARD_MAGIC || k->board->revision != RF_PROTO_REVISION) {
-		munmap(map, sizeof(struct rf_board_file));
-		return -EBADMSG;
-	}
-	return 0;
-}
-
-/*
- * The VMM's memory: reading it takes no right and no process id. The file is that address space's
- * for as long as it is open, and there is nothing to read once the process is gone. Of procfs,
- * because a pipe or a file of somebody's own file system might never answer.
- */
-static bool is_memory(int fd)
-{
-	struct statfs fs;
-
-	return fd >= 0 && !fstatfs(fd, &fs) && fs.f_type == PROC_SUPER_MAGIC &&
-	       (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
-}
 
 /* The table for the fence: its size is fixed before anybody maps it. The descriptor or -errno. */
 static int make_table(struct kvm_backend *k)
@@ -498,9 +333,11 @@ static int welcome_fence(struct kvm_backend *k, struct rf_msg_welcome *welcome, 
 	if (old >= 0)
 		take_table(k, old);
 	err = rf_msg_send(k->sock, welcome, sizeof(*welcome), &fd, 1);
-	close(fd);
-	if (err)
+	if (err) {
 		munmap(k->table, sizeof(*k->table));
+		close(fd);
+	}
+	k->table_fd = fd;
 	return err;
 }
 
@@ -545,24 +382,19 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 	}
 	k->hello.vmm_pid = (uint32_t)peer.pid;
 	k->hello.vmm[sizeof(k->hello.vmm) - 1] = '\0';
-	k->memory = fds[1];
-	if (!is_memory(k->memory)) {
-		*why = "the fence handed over nothing that the VMM's memory can be read from";
-		err = -EBADMSG;
+	*why = "the fence's board is not what it should be";
+	err = k->hello.board_size == sizeof(struct rf_board_file)
+		      ? rf_view_open(&k->view, fds[0], fds[1], why)
+		      : -EBADMSG;
+	if (err)
 		goto fail;
-	}
-	err = map_board(k, fds[0]);
-	if (err) {
-		*why = "the fence's board is not what it should be";
-		goto fail;
-	}
 	err = welcome_fence(k, &welcome, fds[2]);
 	if (err) {
-		munmap((void *)(uintptr_t)k->board, sizeof(struct rf_board_file));
 		*why = "the VMM went away, or no memory for the patch table";
+		rf_view_close(&k->view);
+		fds[0] = fds[1] = -1;
 		goto fail;
 	}
-	close(fds[0]);
 	if (fds[2] >= 0)
 		close(fds[2]);
 	k->base.ops = &kvm_ops;

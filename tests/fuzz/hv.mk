@@ -1,5 +1,5 @@
 FUZZERS += fuzz_proto fuzz_decode
-fuzz_proto_SRCS = tests/fuzz/fuzz_proto.c hv/backend_kvm.c hv/proto.c
+fuzz_proto_SRCS = tests/fuzz/fuzz_proto.c hv/view.c hv/backend_kvm.c hv/proto.c
 fuzz_decode_SRCS = tests/fuzz/fuzz_decode.c hv/vmx/decode.c
 FUZZERS += fuzz_decode_arm64
 fuzz_decode_arm64_SRCS = tests/fuzz/fuzz_decode_arm64.c hv/arm64/decode.c

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "hv/view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define BOARD_TRIES 1000
+
+/* --- the board ------------------------------------------------------------ */
+
+static int board_copy(struct rf_view *v)
+{
+	for (int i = 0; i < BOARD_TRIES; i++) {
+		uint32_t seq = __atomic_load_n(&v->board->seq, __ATOMIC_ACQUIRE);
+
+		if (seq == v->copy_seq && seq)
+			return 0;
+		if (!(seq & 1)) {
+			memcpy(&v->copy, (const void *)(uintptr_t)v->board, sizeof(v->copy));
+			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+			if (__atomic_load_n(&v->board->seq, __ATOMIC_ACQUIRE) == seq &&
+			    v->copy.runs_count <= RF_BOARD_RUNS &&
+			    v->copy.regions_count <= RF_SEAL_MAX &&
+			    v->copy.traps_count <= RF_TRAP_MAX) {
+				v->copy_seq = seq;
+				return 0;
+			}
+		}
+		usleep(100);
+	}
+	v->copy_seq = 0;
+	return -EAGAIN;
+}
+
+int rf_view_info(struct rf_view *v, struct rf_backend_info *out)
+{
+	const struct rf_board *b = &v->copy;
+	int err = board_copy(v);
+
+	if (err)
+		return err;
+	*out = (struct rf_backend_info){
+		.state = b->state,
+		.vcpus = b->vcpus,
+		.kernel = b->kernel,
+		.lstar = b->lstar,
+		.cr3 = b->cr3,
+		.cr4 = b->cr4,
+		.seal_ns = b->seal_ns,
+		.copy_bytes = b->copy_bytes,
+		.cr_watch = b->cr_watch == 1,
+		.cr0_pinned = b->cr0_pinned,
+		.cr4_pinned = b->cr4_pinned,
+		.loaded = b->loaded != 0,
+		.kept_entry = b->kept_entry,
+		.regions_count = b->regions_count,
+		.image = b->image,
+		.traps_count = b->traps_count,
+		.heals_taken = __atomic_load_n(&v->heals->taken, __ATOMIC_ACQUIRE),
+	};
+	memcpy(out->kept_note, b->kept_note, sizeof(out->kept_note));
+	memcpy(out->regions, b->regions, sizeof(out->regions));
+	memcpy(out->traps_note, b->traps_note, sizeof(out->traps_note));
+	memcpy(out->traps, b->traps, sizeof(out->traps));
+	for (int i = 0; i < RF_COUNTERS; i++)
+		out->counters[i] = __atomic_load_n(&v->board->counters[i], __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* --- memory --------------------------------------------------------------- */
+
+static int read_vmm(struct rf_view *v, uint64_t hva, void *buf, size_t len)
+{
+	return pread(v->memory_fd, buf, len, (off_t)hva) == (ssize_t)len ? 0 : -EFAULT;
+}
+
+int rf_view_read(struct rf_view *v, uint64_t gpa, void *to, size_t len, bool decoy)
+{
+	uint8_t *buf = to;
+	int err = board_copy(v);
+
+	if (err)
+		return -EFAULT;
+	while (len) {
+		const struct rf_board_run *r = NULL;
+		uint64_t hva;
+		size_t part;
+
+		for (uint32_t i = 0; i < v->copy.runs_count && !r; i++)
+			if (gpa >= v->copy.runs[i].gpa &&
+			    gpa - v->copy.runs[i].gpa < v->copy.runs[i].size)
+				r = &v->copy.runs[i];
+		if (!r)
+			return -EFAULT;
+		hva = decoy ? r->decoy : r->hva;
+		if (!hva)
+			return -ENOENT;
+		part = r->size - (gpa - r->gpa);
+		if (part > len)
+			part = len;
+		err = read_vmm(v, hva + (gpa - r->gpa), buf, part);
+		if (err)
+			return err;
+		gpa += part;
+		buf += part;
+		len -= part;
+	}
+	return 0;
+}
+
+size_t rf_view_heals(const struct rf_view *v, uint64_t *from, struct rf_heal *out, size_t max)
+{
+	const struct rf_heals *h = v->heals;
+	uint64_t head = __atomic_load_n(&h->head, __ATOMIC_ACQUIRE);
+	size_t n = 0;
+
+	if (head < *from)
+		*from = head; /* no fence says that */
+	if (head - *from > RF_HEALS)
+		*from = head - RF_HEALS;
+	for (; *from < head && n < max; ++*from) {
+		out[n] = h->entries[*from % RF_HEALS];
+		if (out[n].len > RF_PAGE_SIZE)
+			out[n].len = RF_PAGE_SIZE;
+		n++;
+	}
+	return n;
+}
+
+size_t rf_view_entries(const struct rf_view *v, uint64_t from, struct rf_patch_entry *out,
+		       size_t max)
+{
+	const struct rf_trail *t = v->trail;
+	uint64_t head = __atomic_load_n(&t->head, __ATOMIC_ACQUIRE);
+	size_t n = 0;
+
+	/* What would be overwritten by now is not there any more, whatever the fence says. */
+	if (head < from || head - from > RF_TRAIL_ENTRIES)
+		return 0;
+	for (; from < head && n < max; from++)
+		out[n++] = t->entries[from % RF_TRAIL_ENTRIES];
+	return n;
+}
+
+void rf_view_trail(const struct rf_view *v, struct rf_patching *out)
+{
+	const struct rf_trail *t = v->trail;
+	uint32_t count = __atomic_load_n(&t->flights_count, __ATOMIC_ACQUIRE);
+
+	*out = (struct rf_patching){
+		.head = __atomic_load_n(&t->head, __ATOMIC_ACQUIRE),
+		.last_tail = __atomic_load_n(&t->last_tail, __ATOMIC_RELAXED),
+		.batch = __atomic_load_n(&t->batch, __ATOMIC_RELAXED),
+		.changes = __atomic_load_n(&t->changes, __ATOMIC_RELAXED),
+		.count = count < RF_FLIGHTS ? count : RF_FLIGHTS,
+	};
+	for (int i = 0; i < RF_SITE_KINDS; i++)
+		out->kinds[i] = __atomic_load_n(&t->kinds[i], __ATOMIC_RELAXED);
+	memcpy(out->flights, t->flights, out->count * sizeof(out->flights[0]));
+	for (uint32_t i = 0; i < out->count; i++)
+		if (out->flights[i].len > RF_SITE_MAX_LEN)
+			out->flights[i].len = RF_SITE_MAX_LEN;
+}
+
+/* --- opened --- */
+
+static int map_board(struct rf_view *v)
+{
+	struct stat st;
+	void *map;
+	int seals;
+
+	if (fstat(v->board_fd, &st) || st.st_size != (off_t)sizeof(struct rf_board_file))
+		return -EBADMSG;
+	/* A file that could still shrink would turn our reads into SIGBUS. */
+	seals = fcntl(v->board_fd, F_GET_SEALS);
+	if (seals < 0 || !(seals & F_SEAL_SHRINK))
+		return -EBADMSG;
+	map = mmap(NULL, sizeof(struct rf_board_file), PROT_READ, MAP_SHARED, v->board_fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	v->board = map;
+	v->trail = &((const struct rf_board_file *)map)->trail;
+	v->heals = &((const struct rf_board_file *)map)->heals;
+	if (v->board->magic != RF_BOARD_MAGIC || v->board->revision != RF_PROTO_REVISION) {
+		munmap(map, sizeof(struct rf_board_file));
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+/*
+ * The VMM's memory: reading it takes no right and no process id. The file is that address space's
+ * for as long as it is open, and there is nothing to read once the process is gone. Of procfs,
+ * because a pipe or a file of somebody's own file system might never answer.
+ */
+static bool is_memory(int fd)
+{
+	struct statfs fs;
+
+	return fd >= 0 && !fstatfs(fd, &fs) && fs.f_type == PROC_SUPER_MAGIC &&
+	       (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
+}
+
+int rf_view_open(struct rf_view *v, int board_fd, int memory_fd, const char **why)
+{
+	int err;
+
+	*v = (struct rf_view){ .board_fd = board_fd, .memory_fd = memory_fd };
+	if (!is_memory(memory_fd)) {
+		*why = "the fence handed over nothing that the VMM's memory can be read from";
+		return -EBADMSG;
+	}
+	err = map_board(v);
+	if (err)
+		*why = "the fence's board is not what it should be";
+	return err;
+}
+
+void rf_view_close(struct rf_view *v)
+{
+	munmap((void *)(uintptr_t)v->board, sizeof(struct rf_board_file));
+	close(v->memory_fd);
+	close(v->board_fd);
+}
