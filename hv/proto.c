@@ -55,13 +55,15 @@ void rf_msg_init(struct rf_msg *h, uint16_t type, uint32_t seq)
 	};
 }
 
+union control {
+	struct cmsghdr h;
+	char room[CMSG_SPACE(RF_MSG_FDS * sizeof(int))];
+};
+
 int rf_msg_send(int fd, const void *msg, size_t size, const int *fds, size_t n)
 {
 	struct iovec iov = { (void *)(uintptr_t)msg, size };
-	union {
-		struct cmsghdr h;
-		char room[CMSG_SPACE(RF_MSG_FDS * sizeof(int))];
-	} control = { 0 };
+	union control control = { 0 };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	if (n) {
@@ -78,14 +80,11 @@ int rf_msg_send(int fd, const void *msg, size_t size, const int *fds, size_t n)
 	return sendmsg(fd, &m, MSG_NOSIGNAL) == (ssize_t)size ? 0 : -errno;
 }
 
-int rf_msg_receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *fds, size_t n)
+ssize_t rf_packet_receive(int sock, int timeout_ms, void *packet, size_t room, int *fds, size_t n)
 {
 	struct pollfd p = { .fd = sock, .events = POLLIN };
 	struct iovec iov = { packet, room };
-	union {
-		struct cmsghdr h;
-		char room[CMSG_SPACE(RF_MSG_FDS * sizeof(int))];
-	} control;
+	union control control;
 	/* Room to the byte: what does not fit is closed by the kernel, and none is unseen. */
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,
@@ -93,15 +92,11 @@ int rf_msg_receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *
 			    .msg_controllen = CMSG_LEN(RF_MSG_FDS * sizeof(int)) };
 	struct cmsghdr *c;
 	ssize_t len;
-	int r = poll(&p, 1, timeout_ms);
 
-	if (r == 0 || (r < 0 && errno == EINTR))
-		return -EAGAIN;
+	poll(&p, 1, timeout_ms);
 	len = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	if (len < 0 && (errno == EAGAIN || errno == EINTR))
-		return -EAGAIN;
 	if (len <= 0)
-		return -ECONNRESET;
+		return len && (errno == EAGAIN || errno == EINTR) ? -EAGAIN : -ECONNRESET;
 	c = CMSG_FIRSTHDR(&m);
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
 		int got[RF_MSG_FDS];
@@ -115,5 +110,12 @@ int rf_msg_receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *
 				close(got[i]);
 		}
 	}
-	return rf_msg_check(packet, (size_t)len);
+	return len;
+}
+
+int rf_msg_receive(int sock, int timeout_ms, uint8_t *packet, size_t room, int *fds, size_t n)
+{
+	ssize_t len = rf_packet_receive(sock, timeout_ms, packet, room, fds, n);
+
+	return len < 0 ? (int)len : rf_msg_check(packet, (size_t)len);
 }

@@ -19,6 +19,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define RF_PROTO_MAGIC UINT32_C(0x434e4652) /* "RFNC" */
 #define RF_PROTO_REVISION 6
@@ -450,6 +451,11 @@ void rf_msg_init(struct rf_msg *h, uint16_t type, uint32_t seq);
 
 /* One packet; n descriptors go with it, RF_MSG_FDS at most. 0 or -errno. */
 int rf_msg_send(int fd, const void *msg, size_t size, const int *fds, size_t n);
+/*
+ * One packet, whatever it is: its length, never 0, or as below. No descriptor that is not taken
+ * stays open.
+ */
+ssize_t rf_packet_receive(int sock, int timeout_ms, void *packet, size_t room, int *fds, size_t n);
 /*
  * One packet of exactly one message. fds: n of them, all -1, take the first descriptors that come
  * with it; any other is closed. 0, -EAGAIN (nothing within timeout_ms, -1 for ever), -ECONNRESET,
