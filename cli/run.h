@@ -41,6 +41,8 @@ struct rf_run {
 	int vms_fd;	/* map of VMs of the host's control-register watch, -1 none */
 	int page_fd;	/* this VM's page of it; the VMM inherits it */
 	struct rf_cr_page *page;
+	int pair[2];	/* the monitor's end, and its sweeper's: ours too, so that either outlives
+			   the other one's death */
 	char monitor_user[32]; /* UID:GID of the monitors, "" this process's */
 };
 
@@ -67,6 +69,10 @@ int rf_run_describe(const struct rf_run *r, pid_t vmm);
 /* Starts the monitor; *notify gets the reading end of its pipe (caller closes). 0 or -errno of fork
  * and exec. */
 int rf_run_spawn_monitor(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify);
+/* A new pair for a monitor and its sweeper; whoever had the last one is alone. 0 or -errno. */
+int rf_run_pair(struct rf_run *r);
+/* Starts the sweeper of the monitor that has the pair. As rf_run_spawn_monitor(). */
+int rf_run_spawn_sweeper(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify);
 /* Starts the VMM with the fence preloaded. Same return. */
 int rf_run_spawn_vmm(const struct rf_run *r, const sigset_t *mask, pid_t *pid);
 

@@ -5,12 +5,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cli/run.h"
 
 /* Descriptors of the monitor, as its command line names them. */
-enum { FENCE_FD = 3, CONTROL_FD, AUDIT_FD, NOTIFY_FD, PATCHES_FD, POLICY_FD, EXPECT_FD, FREE_FD };
+enum {
+	FENCE_FD = 3,
+	CONTROL_FD,
+	AUDIT_FD,
+	NOTIFY_FD,
+	PATCHES_FD,
+	POLICY_FD,
+	EXPECT_FD,
+	PAIR_FD,
+	FREE_FD,
+};
+#define FDS (FREE_FD - FENCE_FD)
 
 /*
  * Ends a child between fork and exec: the parent reads errno from the pipe, which a successful exec
@@ -58,20 +70,18 @@ static pid_t fork_reporting(int *report)
 	return pid;
 }
 
-static void move_fds(const struct rf_run *r, int notify, int report)
+/* from: what goes to FENCE_FD and so on, -1 nothing. */
+static void move_fds(int from[FDS], int report)
 {
-	int from[FREE_FD - FENCE_FD] = { r->fence_fd,	r->control_fd, r->audit_fd, notify,
-					 r->patches_fd, r->policy_fd,  r->expect_fd };
-
 	/* First out of the way: one of them may stand where another must go. */
-	for (int i = 0; i < FREE_FD - FENCE_FD; i++) {
+	for (int i = 0; i < FDS; i++) {
 		if (from[i] < 0)
 			continue;
 		from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, FREE_FD);
 		if (from[i] < 0)
 			give_up(report);
 	}
-	for (int i = 0; i < FREE_FD - FENCE_FD; i++) {
+	for (int i = 0; i < FDS; i++) {
 		if (from[i] < 0)
 			close(FENCE_FD + i);
 		else if (dup2(from[i], FENCE_FD + i) < 0)
@@ -79,39 +89,51 @@ static void move_fds(const struct rf_run *r, int notify, int report)
 	}
 }
 
-static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask, int notify,
-				    int report)
-{
-	char fd[5][16], policy[32], expect[32];
-	const char *argv[20] = {
-		r->monitor,	"--name",	r->name,      "--fence-fd", fd[0],
-		"--control-fd", fd[1],		"--audit-fd", fd[2],	    "--notify-fd",
-		fd[3],		"--patches-fd", fd[4],
-	};
-	int null, high, n = 13;
+/* A command line: its options in pairs. */
+struct line {
+	const char *argv[24];
+	char fd[FDS][24];
+	int n;
+};
 
-	for (int i = 0; i < 5; i++)
-		snprintf(fd[i], sizeof(fd[i]), "%d", FENCE_FD + i);
-	if (r->monitor_user[0]) {
-		argv[n++] = "--user";
-		argv[n++] = r->monitor_user;
-	}
-	if (r->policy_fd >= 0) {
-		snprintf(policy, sizeof(policy), "/proc/self/fd/%d", POLICY_FD);
-		argv[n++] = "--policy";
-		argv[n++] = policy;
-	}
-	if (r->expect_fd >= 0) {
-		snprintf(expect, sizeof(expect), "/proc/self/fd/%d", EXPECT_FD);
-		argv[n++] = "--expect";
-		argv[n++] = expect;
-	}
+static void add(struct line *l, const char *option, const char *value)
+{
+	l->argv[l->n++] = option;
+	l->argv[l->n++] = value;
+}
+
+/* The descriptor's number, or what stands for its file. */
+static void add_fd(struct line *l, const char *option, const char *before, int fd)
+{
+	char *text = l->fd[fd - FENCE_FD];
+
+	snprintf(text, sizeof(l->fd[0]), "%s%d", before, fd);
+	add(l, option, text);
+}
+
+/* What both have. */
+static void begin_line(const struct rf_run *r, struct line *l)
+{
+	*l = (struct line){ .argv = { r->monitor }, .n = 1 };
+	add(l, "--name", r->name);
+	add_fd(l, "--notify-fd", "", NOTIFY_FD);
+	if (r->monitor_user[0])
+		add(l, "--user", r->monitor_user);
+	if (r->policy_fd >= 0)
+		add_fd(l, "--policy", "/proc/self/fd/", POLICY_FD);
+}
+
+static _Noreturn void become(const struct rf_run *r, const struct line *l, int from[FDS],
+			     const sigset_t *mask, int report)
+{
+	int null, high;
+
 	/* A Ctrl-C is meant for the VMM; the monitor must see its last moments. */
 	setsid();
 	high = fcntl(report, F_DUPFD_CLOEXEC, FREE_FD);
 	if (high < 0)
 		give_up(report);
-	move_fds(r, notify, high);
+	move_fds(from, high);
 	/* Descriptors that were handed to us for the VMM are none of the monitor's business. */
 	if ((high > FREE_FD && close_range(FREE_FD, (unsigned int)high - 1, 0)) ||
 	    close_range((unsigned int)high + 1, ~0u, 0))
@@ -122,21 +144,52 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 	if (null > STDERR_FILENO)
 		close(null);
 	sigprocmask(SIG_SETMASK, mask, NULL);
-	execv(r->monitor, (char *const *)argv);
+	execv(r->monitor, (char *const *)l->argv);
 	give_up(high);
 }
 
-int rf_run_spawn_monitor(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify)
+static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask, int notify,
+				    int report)
+{
+	int from[FDS] = { r->fence_fd,	 r->control_fd, r->audit_fd,  notify,
+			  r->patches_fd, r->policy_fd,	r->expect_fd, r->pair[0] };
+	struct line l;
+
+	begin_line(r, &l);
+	add_fd(&l, "--fence-fd", "", FENCE_FD);
+	add_fd(&l, "--control-fd", "", CONTROL_FD);
+	add_fd(&l, "--audit-fd", "", AUDIT_FD);
+	add_fd(&l, "--patches-fd", "", PATCHES_FD);
+	add_fd(&l, "--sweeper-fd", "", PAIR_FD);
+	if (r->expect_fd >= 0)
+		add_fd(&l, "--expect", "/proc/self/fd/", EXPECT_FD);
+	become(r, &l, from, mask, report);
+}
+
+static _Noreturn void sweeper_child(const struct rf_run *r, const sigset_t *mask, int notify,
+				    int report)
+{
+	int from[FDS] = { -1, -1, -1, notify, -1, r->policy_fd, -1, r->pair[1] };
+	struct line l;
+
+	begin_line(r, &l);
+	add_fd(&l, "--sweep-for", "", PAIR_FD);
+	become(r, &l, from, mask, report);
+}
+
+static int spawn(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify,
+		 void (*become_it)(const struct rf_run *r, const sigset_t *mask, int notify,
+				   int report))
 {
 	int ends[2], report, err;
 	pid_t child;
 
-	/* A pipe for each monitor, so that no word of a dead one is taken for the living one's. */
+	/* A pipe for each process, so that no word of a dead one is taken for the living one's. */
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
 	child = fork_reporting(&report);
 	if (!child)
-		monitor_child(r, mask, ends[1], report);
+		become_it(r, mask, ends[1], report);
 	close(ends[1]);
 	err = child < 0 ? (int)child : exec_result(report, child);
 	if (err) {
@@ -146,6 +199,25 @@ int rf_run_spawn_monitor(const struct rf_run *r, const sigset_t *mask, pid_t *pi
 	*pid = child;
 	*notify = ends[0];
 	return 0;
+}
+
+int rf_run_spawn_monitor(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify)
+{
+	return spawn(r, mask, pid, notify, monitor_child);
+}
+
+int rf_run_spawn_sweeper(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify)
+{
+	return spawn(r, mask, pid, notify, sweeper_child);
+}
+
+int rf_run_pair(struct rf_run *r)
+{
+	for (int i = 0; i < 2; i++)
+		if (r->pair[i] >= 0)
+			close(r->pair[i]);
+	r->pair[0] = r->pair[1] = -1;
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->pair) ? -errno : 0;
 }
 
 static _Noreturn void vmm_child(const struct rf_run *r, const sigset_t *mask, int report)

@@ -17,13 +17,12 @@
 
 #include "cli/output.h"
 #include "cli/run.h"
+#include "cli/run_child.h"
 #include "hv/bpf/crwatch.h"
 
-#define READY_MS 10000	 /* for a monitor to say that it is ready */
-#define STOP_MS 2000	 /* for a monitor to end once the VMM has */
-#define RESTARTS 3	 /* monitors started again at once ... */
-#define RESTART_MS 1000	 /* ... before it is done once in this time */
-#define STABLE_MS 60000	 /* a monitor that lived so long earns new restarts at once */
+#define READY_MS 10000 /* for a monitor to say that it is ready */
+#define STOP_MS 2000   /* for a monitor to end once the VMM has */
+#define RESTART_MS 1000
 #define GRACE_MS 200	 /* the monitor ends with the VMM, and may be reaped first */
 #define PROGRESS_MS 1000 /* nothing is silent for longer */
 #define LOOK_MS 5000	 /* so often it is asked whether the monitor is */
@@ -33,15 +32,8 @@ struct watch {
 	sigset_t old_mask; /* for the children */
 	int signal_fd;
 
-	pid_t monitor; /* 0: none lives */
-	int notify_fd; /* of the living one */
-	char line[512];
-	size_t line_len;
+	struct rf_child monitor, sweeper;
 	bool ready;
-	int64_t heard; /* when it said something last, and it does so each second (monitor/main.c)
-			*/
-	unsigned int restarts;
-	int64_t monitor_since, restart_at;
 	char last_error[256]; /* what a monitor complained of */
 
 	pid_t vmm;     /* 0: not started or reaped */
@@ -52,21 +44,40 @@ struct watch {
 	int stop_signal; /* asked to end before there was a VMM to pass it to */
 };
 
-static int start_monitor(struct watch *w)
+/* The sweeper of the monitor that lives. */
+static int start_sweeper(struct watch *w)
 {
-	int err = rf_run_spawn_monitor(w->run, &w->old_mask, &w->monitor, &w->notify_fd);
+	pid_t pid;
+	int notify, err = rf_run_spawn_sweeper(w->run, &w->old_mask, &pid, &notify);
 
-	w->monitor_since = w->heard = rf_now_ms();
-	w->line_len = 0;
-	w->ready = false;
+	if (!err)
+		rf_child_began(&w->sweeper, pid, notify);
 	return err;
 }
 
-static void take_line(struct watch *w, const char *line)
+/* Each monitor has a sweeper of its own: one that was another's ends, and starts again. */
+static int start_monitor(struct watch *w)
 {
+	pid_t pid;
+	int notify, err = rf_run_pair(w->run);
+
+	if (!err)
+		err = rf_run_spawn_monitor(w->run, &w->old_mask, &pid, &notify);
+	if (err)
+		return err;
+	rf_child_began(&w->monitor, pid, notify);
+	w->ready = false;
+	w->sweeper.restarts = 0;
+	if (w->sweeper.pid)
+		kill(w->sweeper.pid, SIGKILL);
+	return 0;
+}
+
+static void take_line(void *ctx, const char *line)
+{
+	struct watch *w = ctx;
 	unsigned int pid;
 
-	w->heard = rf_now_ms();
 	if (!strcmp(line, "ready"))
 		w->ready = true;
 	else if (!strcmp(line, "sealed"))
@@ -74,33 +85,14 @@ static void take_line(struct watch *w, const char *line)
 	else if (sscanf(line, "attached %u", &pid) == 1 && pid) {
 		if (w->attached)
 			rf_say("%s: another monitor (process %d) serves again", w->run->name,
-			       (int)w->monitor);
+			       (int)w->monitor.pid);
 		w->attached = (pid_t)pid;
 	} else if (!strncmp(line, "error ", 6)) /* the monitor has printed it too */
 		rf_safe(w->last_error, sizeof(w->last_error), line + 6);
 }
 
-static void read_notify(struct watch *w)
-{
-	char buf[256];
-	ssize_t n;
-
-	while ((n = read(w->notify_fd, buf, sizeof(buf))) > 0)
-		for (ssize_t i = 0; i < n; i++) {
-			if (buf[i] == '\n') {
-				w->line[w->line_len] = '\0';
-				take_line(w, w->line);
-				w->line_len = 0;
-			} else if (w->line_len < sizeof(w->line) - 1) {
-				w->line[w->line_len++] = buf[i];
-			}
-		}
-	/* Its other end is closed: poll() would report that for ever. */
-	if (n == 0) {
-		close(w->notify_fd);
-		w->notify_fd = -1;
-	}
-}
+/* Nothing that it says matters, but that it does; its errors it has printed. */
+static void pass_over(void *ctx, const char *line) {}
 
 static void describe_end(int status, char *out, size_t size)
 {
@@ -113,28 +105,35 @@ static void describe_end(int status, char *out, size_t size)
 
 static void monitor_ended(struct watch *w, int status)
 {
-	int64_t now = rf_now_ms();
 	char how[80];
 
-	if (w->notify_fd >= 0)
-		read_notify(w);
-	if (w->notify_fd >= 0)
-		close(w->notify_fd);
-	w->notify_fd = -1;
-	w->monitor = 0;
+	rf_child_read(&w->monitor, take_line, w);
+	rf_child_ended(&w->monitor);
 	w->ready = false;
 	if (!w->vmm)
 		return;
-	if (now - w->monitor_since >= STABLE_MS)
-		w->restarts = 0;
 	describe_end(status, how, sizeof(how));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-		w->restart_at = now + GRACE_MS;
+		w->monitor.restart_at = rf_now_ms() + GRACE_MS;
 		return;
 	}
-	w->restart_at = w->restarts++ < RESTARTS ? now : w->monitor_since + RESTART_MS;
 	rf_say("%s: the monitor %s; nothing is unlocked, another one is started", w->run->name,
 	       how);
+}
+
+/* Where its monitor has ended, it ends with it. */
+static void sweeper_ended(struct watch *w, int status)
+{
+	bool others = w->sweeper.since < w->monitor.since;
+	char how[80];
+
+	rf_child_ended(&w->sweeper);
+	if (others)
+		w->sweeper.restart_at = rf_now_ms();
+	if (others || !w->vmm || !w->monitor.pid)
+		return;
+	describe_end(status, how, sizeof(how));
+	rf_say("%s: the sweeper %s; another one is started", w->run->name, how);
 }
 
 static void reap(struct watch *w)
@@ -147,8 +146,10 @@ static void reap(struct watch *w)
 		w->vmm_ended = true;
 		w->vmm_status = status;
 	}
-	if (w->monitor && waitpid(w->monitor, &status, WNOHANG) == w->monitor)
+	if (w->monitor.pid && waitpid(w->monitor.pid, &status, WNOHANG) == w->monitor.pid)
 		monitor_ended(w, status);
+	if (w->sweeper.pid && waitpid(w->sweeper.pid, &status, WNOHANG) == w->sweeper.pid)
+		sweeper_ended(w, status);
 }
 
 static void take_signals(struct watch *w)
@@ -170,47 +171,70 @@ static void take_signals(struct watch *w)
 /*
  * A monitor that serves a VM says so each second. One that hangs, for whatever reason, would hold
  * each vCPU that needs a verdict, for good: it is killed, which unlocks nothing, and another one
- * goes on.
+ * goes on. So is a sweeper, which holds nobody.
  */
-static void end_silent_monitor(struct watch *w)
+static void end_silent(struct watch *w)
 {
-	int64_t silent = rf_now_ms() - w->heard;
+	uint32_t limit = w->attached ? w->run->monitor_timeout : 0;
+	struct rf_child *const both[] = { &w->monitor, &w->sweeper };
+	int64_t silent;
 
-	if (!w->monitor || !w->attached || !w->run->monitor_timeout ||
-	    silent < (int64_t)w->run->monitor_timeout * 1000)
-		return;
-	rf_say("%s: the monitor has said nothing for %lld s, and is killed", w->run->name,
-	       (long long)silent / 1000);
-	kill(w->monitor, SIGKILL);
-	w->heard = rf_now_ms();
+	for (int i = 0; i < 2; i++)
+		if (rf_child_end_silent(both[i], limit, &silent))
+			rf_say("%s: the %s has said nothing for %lld s, and is killed",
+			       w->run->name, both[i]->what, (long long)silent / 1000);
+}
+
+/* Starts what has ended, when it is time. */
+static void start_again(struct watch *w)
+{
+	struct {
+		struct rf_child *child;
+		int (*start)(struct watch *w);
+		const char *loss;
+	} both[] = {
+		{ &w->monitor, start_monitor, "the guest is held where it needs a verdict" },
+		{ &w->sweeper, start_sweeper, "nobody looks for what can only be detected" },
+	};
+
+	for (int i = 0; i < 2; i++) {
+		struct rf_child *c = both[i].child;
+		int err;
+
+		if (c->pid || !w->vmm || rf_now_ms() < c->restart_at || !w->monitor.since ||
+		    (i && !w->monitor.pid))
+			continue;
+		err = both[i].start(w);
+		if (!err)
+			continue;
+		c->restart_at = rf_now_ms() + RESTART_MS;
+		rf_say("%s: the %s cannot be started: %s; %s", w->run->name, c->what,
+		       strerror(-err), both[i].loss);
+	}
 }
 
 /* Waits until something happened, `until` (monotonic ms) at most, and deals with it. */
 static void step(struct watch *w, int64_t until)
 {
 	struct pollfd p[] = { { .fd = w->signal_fd, .events = POLLIN },
-			      { .fd = w->notify_fd, .events = POLLIN } };
+			      { .fd = w->monitor.notify_fd, .events = POLLIN },
+			      { .fd = w->sweeper.notify_fd, .events = POLLIN } };
 	int64_t now = rf_now_ms();
-	int err;
 
-	if (!w->monitor && w->vmm && w->restart_at < until)
-		until = w->restart_at;
+	if (!w->monitor.pid && w->vmm && w->monitor.restart_at < until)
+		until = w->monitor.restart_at;
+	if (!w->sweeper.pid && w->monitor.pid && w->vmm && w->sweeper.restart_at < until)
+		until = w->sweeper.restart_at;
 	if (until < now)
 		until = now;
-	poll(p, 2, until - now > LOOK_MS ? LOOK_MS : (int)(until - now));
+	poll(p, 3, until - now > LOOK_MS ? LOOK_MS : (int)(until - now));
 	if (p[1].revents)
-		read_notify(w);
+		rf_child_read(&w->monitor, take_line, w);
+	if (p[2].revents)
+		rf_child_read(&w->sweeper, pass_over, w);
 	take_signals(w);
-	end_silent_monitor(w);
-	if (w->monitor || !w->vmm || rf_now_ms() < w->restart_at)
-		return;
-	err = start_monitor(w);
-	if (err) {
-		w->restart_at = rf_now_ms() + RESTART_MS;
-		rf_say("%s: the monitor cannot be started: %s; the guest is held where it needs a "
-		       "verdict",
-		       w->run->name, strerror(-err));
-	}
+	end_silent(w);
+	start_again(w);
 }
 
 static void progress(struct watch *w, int64_t since, int64_t *next, const char *what)
@@ -227,7 +251,7 @@ static int wait_ready(struct watch *w)
 {
 	int64_t since = rf_now_ms(), next = since + PROGRESS_MS, until = since + READY_MS;
 
-	while (!w->ready && w->monitor && !w->stop_signal && rf_now_ms() < until) {
+	while (!w->ready && w->monitor.pid && !w->stop_signal && rf_now_ms() < until) {
 		step(w, next < until ? next : until);
 		progress(w, since, &next, "the monitor to be ready");
 	}
@@ -237,8 +261,8 @@ static int wait_ready(struct watch *w)
 		return 0;
 	return rf_fail(RF_EXIT_REFUSED, "the VMM was not started; no guest runs unprotected",
 		       "look at what it printed above; run `ringfence doctor`",
-		       w->monitor ? "the monitor did not get ready within 10 s%s%s"
-				  : "the monitor ended before it was ready%s%s",
+		       w->monitor.pid ? "the monitor did not get ready within 10 s%s%s"
+				      : "the monitor ended before it was ready%s%s",
 		       w->last_error[0] ? ": " : "", w->last_error);
 }
 
@@ -322,7 +346,7 @@ static int wait_attached(struct watch *w)
 			r->program, (int)vmm);
 	}
 	rf_say("%s: under protection (VMM %d, monitor %d), log %s", r->name, (int)w->attached,
-	       (int)w->monitor, r->audit_path);
+	       (int)w->monitor.pid, r->audit_path);
 	return 0;
 }
 
@@ -330,24 +354,25 @@ static void stop_monitor(struct watch *w)
 {
 	int64_t until = rf_now_ms() + STOP_MS;
 
+	if (w->sweeper.pid)
+		kill(w->sweeper.pid, SIGKILL);
 	/* It ends by itself when the VMM does; what it has to say about that must not be lost. */
-	while (w->monitor && w->vmm_ended && rf_now_ms() < until - STOP_MS / 2)
+	while (w->monitor.pid && w->vmm_ended && rf_now_ms() < until - STOP_MS / 2)
 		step(w, until - STOP_MS / 2);
-	if (w->monitor)
-		kill(w->monitor, SIGTERM);
-	while (w->monitor && rf_now_ms() < until)
+	if (w->monitor.pid)
+		kill(w->monitor.pid, SIGTERM);
+	while (w->monitor.pid && rf_now_ms() < until)
 		step(w, until);
-	if (w->monitor)
-		kill(w->monitor, SIGKILL);
+	if (w->monitor.pid)
+		kill(w->monitor.pid, SIGKILL);
 	/* What the kernel does not let go of, because of a descriptor that the VMM sent, is left.
 	 */
-	for (int64_t end = rf_now_ms() + STOP_MS; w->monitor && rf_now_ms() < end;)
+	for (int64_t end = rf_now_ms() + STOP_MS;
+	     (w->monitor.pid || w->sweeper.pid) && rf_now_ms() < end;)
 		step(w, end);
-	if (w->monitor)
+	if (w->monitor.pid)
 		rf_say("%s: the monitor (process %d) was killed and does not end; it is left",
-		       w->run->name, (int)w->monitor);
-	if (w->notify_fd >= 0)
-		close(w->notify_fd);
+		       w->run->name, (int)w->monitor.pid);
 }
 
 static int watch_both(struct watch *w)
@@ -364,6 +389,12 @@ static int watch_both(struct watch *w)
 	code = wait_ready(w);
 	if (code)
 		return code;
+	err = start_sweeper(w);
+	if (err)
+		return rf_fail(RF_EXIT_REFUSED,
+			       "the VMM was not started; no guest runs unprotected",
+			       "free some memory or processes", "cannot start the sweeper: %s",
+			       strerror(-err));
 	err = rf_run_spawn_vmm(r, &w->old_mask, &w->vmm);
 	if (err)
 		return rf_fail(RF_EXIT_NOT_PROTECTABLE, "no guest runs",
@@ -387,7 +418,9 @@ static int watch_both(struct watch *w)
 
 int rf_run_watch(struct rf_run *r)
 {
-	struct watch w = { .run = r, .notify_fd = -1 };
+	struct watch w = { .run = r,
+			   .monitor = RF_CHILD_NONE("monitor"),
+			   .sweeper = RF_CHILD_NONE("sweeper") };
 	sigset_t mask;
 	int code;
 

@@ -68,6 +68,29 @@ int rf_textpatch_sweep(struct rf_textpatch *t, const struct rf_memory *m,
 		       const struct rf_paging *p);
 
 /*
+ * The same in two processes. One keeps the table, and judges by it; another one, whose rf_textpatch
+ * was created of a copy of it (kept), walks the guest's lists.
+ *
+ * copy: what *from says, if it is of that kernel. 0, -ENOENT it is not, -EAGAIN it kept changing.
+ * follow: what has changed since in *from changes in t's table. 0 or -EAGAIN.
+ * look: follows, sweeps, and tells by gone() what the guest no longer has; an error of gone() ends
+ * it. 0, -EAGAIN, -ENOMEM, gone()'s, or that of m->read.
+ * forget, where the table is kept: what the other one said, RF_GONE_PROBE or a number of gone().
+ * None of it is believed further than that: a site keeps its own bytes until they are back, and
+ * what the guest has all the same is found when a store needs it. 0 or the error of m->read.
+ */
+#define RF_GONE_PROBE 0 /* offsets of breakpoints; else a set, and its targets */
+typedef int (*rf_gone_fn)(void *ctx, uint32_t of, uint64_t what);
+int rf_textpatch_copy(const struct rf_patch_table *from, uint64_t kernel,
+		      struct rf_patch_table *to);
+int rf_textpatch_follow(struct rf_textpatch *t, const struct rf_patch_table *from);
+int rf_textpatch_look(struct rf_textpatch *t, const struct rf_patch_table *from,
+		      const struct rf_memory *m, const struct rf_paging *p, rf_gone_fn gone,
+		      void *ctx);
+int rf_textpatch_forget(struct rf_textpatch *t, const struct rf_memory *m, uint32_t of,
+			const uint64_t *what, size_t n);
+
+/*
  * Sealed text read at gva, made what it is whatever the kernel has patched in it so far: sites of
  * the tables become zeros, lock prefixes are as with more than one CPU, and under a breakpoint, or
  * the jump in its place, stand the bytes of the instruction.

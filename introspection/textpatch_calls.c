@@ -89,7 +89,6 @@ int rf_calls_sweep(struct rf_textpatch *t, const struct rf_live *g)
 {
 	struct rf_targets *s = &t->targets;
 	uint64_t offset, target;
-	size_t kept = 0;
 	int err;
 
 	if (!t->extra_count || !rf_textpatch_member(t->k, "static_call_key", "func", 8, &offset))
@@ -105,10 +104,49 @@ int rf_calls_sweep(struct rf_textpatch *t, const struct rf_live *g)
 	}
 	err = rf_change_set(t, g->m, RF_SET_CALL_EXTRA, s);
 	/* What some call still holds stays in the set, and is looked at again. */
-	for (size_t i = 0; i < t->extra_count && !err; i++)
+	if (!err)
+		rf_calls_forget(t);
+	return err;
+}
+
+void rf_calls_forget(struct rf_textpatch *t)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < t->extra_count; i++)
 		if (rf_targets_have(t, RF_SET_CALL_EXTRA, t->extra[i].target))
 			t->extra[kept++] = t->extra[i];
-	if (!err)
-		t->extra_count = kept;
-	return err;
+	t->extra_count = kept;
+}
+
+static bool is_known(const struct rf_textpatch *t, uint64_t target)
+{
+	for (size_t i = 0; i < t->extra_count; i++)
+		if (t->extra[i].target == target)
+			return true;
+	return false;
+}
+
+/* A target whose key is not found is nobody's any more. */
+void rf_calls_follow(struct rf_textpatch *t, const struct rf_live *g)
+{
+	const struct rf_patch_set *set = &t->table->sets[RF_SET_CALL_EXTRA];
+	uint64_t offset, target;
+	bool all = true;
+
+	rf_calls_forget(t);
+	for (uint32_t i = 0; i < set->count && all; i++)
+		all = is_known(t, t->table->targets[set->first + i]);
+	if (all || !rf_textpatch_member(t->k, "static_call_key", "func", 8, &offset))
+		return;
+	for (size_t i = 0; i < t->calls_count; i++) {
+		if (i && t->calls[i].key == t->calls[i - 1].key)
+			continue;
+		if (rf_live_read(g, t->calls[i].key + offset, &target, sizeof(target)))
+			return;
+		if (rf_targets_have(t, RF_SET_CALL_EXTRA, target))
+			remember(t, target, t->calls[i].key);
+		if (rf_targets_have(t, RF_SET_CALL_EXTRA, target - t->thunk.len))
+			remember(t, target - t->thunk.len, t->calls[i].key);
+	}
 }

@@ -173,6 +173,24 @@ int rf_change_set(struct rf_textpatch *t, const struct rf_memory *m, uint16_t se
 	return err;
 }
 
+void rf_change_drop(struct rf_textpatch *t, uint16_t set, const uint64_t *targets, size_t n)
+{
+	const struct rf_patch_set *old = &t->table->sets[set];
+	const uint64_t *v = t->table->targets + old->first;
+	struct rf_targets *s = &t->targets;
+
+	rf_targets_clear(s);
+	for (uint32_t i = 0; i < old->count; i++) {
+		bool drop = false;
+
+		for (size_t k = 0; k < n; k++)
+			drop |= targets[k] == v[i];
+		if (!drop)
+			s->v[s->count++] = v[i];
+	}
+	store(t, set, s);
+}
+
 void rf_change_add(struct rf_textpatch *t, uint16_t set, uint64_t target)
 {
 	const struct rf_patch_set *old = &t->table->sets[set];

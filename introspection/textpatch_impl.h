@@ -213,6 +213,8 @@ bool rf_targets_have(const struct rf_textpatch *t, uint16_t set, uint64_t target
  */
 int rf_change_set(struct rf_textpatch *t, const struct rf_memory *m, uint16_t set,
 		  struct rf_targets *s);
+/* Those members less, if they are any. */
+void rf_change_drop(struct rf_textpatch *t, uint16_t set, const uint64_t *targets, size_t n);
 /* One more member. */
 void rf_change_add(struct rf_textpatch *t, uint16_t set, uint64_t target);
 /* The extra site at exactly that place, NULL none. */
@@ -276,6 +278,9 @@ bool rf_call_thunk_is(const struct rf_call_thunk *thunk, uint64_t at, const uint
 void rf_calls_learn(struct rf_textpatch *t, const struct rf_live *g, uint64_t key);
 void rf_calls_refresh(struct rf_textpatch *t, const struct rf_live *g, uint32_t at);
 int rf_calls_sweep(struct rf_textpatch *t, const struct rf_live *g);
+/* Whose function each member of CALL_EXTRA is, that another process has learned. */
+void rf_calls_follow(struct rf_textpatch *t, const struct rf_live *g);
+void rf_calls_forget(struct rf_textpatch *t); /* what CALL_EXTRA has no more */
 
 /* --- textpatch_ftrace.c ---------------------------------------------------- */
 void rf_ftrace_layout_init(struct rf_textpatch *t);
@@ -294,6 +299,8 @@ void rf_probe_load(struct rf_textpatch *t, const struct rf_live *g);
 void rf_probe_refresh(struct rf_textpatch *t, const struct rf_live *g, uint64_t gva,
 		      const uint8_t *bytes, size_t len);
 int rf_probe_sweep(struct rf_textpatch *t, const struct rf_live *g);
+/* The guest has no breakpoint there any more: as a sweep that finds none. 0 or m->read's error. */
+int rf_probe_forget(struct rf_textpatch *t, const struct rf_memory *m, uint32_t at);
 /* Has kgdb a breakpoint at gva, or is it about to have one? It asks for no site to be free. */
 bool rf_probe_debugged(const struct rf_textpatch *t, const struct rf_live *g, uint64_t gva);
 

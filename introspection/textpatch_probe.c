@@ -421,11 +421,11 @@ static int ascending(const void *a, const void *b)
 }
 
 /* One that the guest has no more: forgotten, or kept until its own bytes are back. */
-static int retire(struct rf_textpatch *t, const struct rf_live *g, const struct rf_patch_site *s)
+static int retire(struct rf_textpatch *t, const struct rf_memory *m, const struct rf_patch_site *s)
 {
 	uint8_t len = rf_shape_len(t, s), now[RF_SITE_MAX_LEN];
 	struct rf_patch_site gone = *s;
-	int err = rf_textpatch_read(t, g->m, t->text + s->at, now, len);
+	int err = rf_textpatch_read(t, m, t->text + s->at, now, len);
 
 	if (err)
 		return err;
@@ -435,6 +435,13 @@ static int retire(struct rf_textpatch *t, const struct rf_live *g, const struct 
 	else
 		rf_extra_drop(t, s->at);
 	return 0;
+}
+
+int rf_probe_forget(struct rf_textpatch *t, const struct rf_memory *m, uint32_t at)
+{
+	const struct rf_patch_site *s = rf_extra_at(t, at);
+
+	return s ? retire(t, m, s) : 0;
 }
 
 int rf_probe_sweep(struct rf_textpatch *t, const struct rf_live *g)
@@ -457,7 +464,7 @@ int rf_probe_sweep(struct rf_textpatch *t, const struct rf_live *g)
 
 			if (!all->count ||
 			    !bsearch(&s->at, all->at, all->count, sizeof(all->at[0]), ascending))
-				err = retire(t, g, s);
+				err = retire(t, g->m, s);
 		}
 	}
 	return err ? err : rf_change_set(t, g->m, RF_SET_OPT_SLOTS, &t->targets);

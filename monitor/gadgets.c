@@ -109,7 +109,7 @@ static struct rf_in_force in_force(const struct rf_guest *g)
 	return (struct rf_in_force){
 		.observing = g->policy.mode == RF_MODE_OBSERVE,
 		.lstar = true, /* the fence's own filter, from the guest's first moment on */
-		.msrs = g->policy.pin_msrs && g->hv->ops->pin,
+		.msrs = g->pins,
 		.cr_watch = g->policy.pin_control && watched,
 		.cr_trap_sites = g->control_by_traps && rf_traps_load(g),
 		.cr_compared = g->policy.pin_control && compared,

@@ -46,13 +46,24 @@ struct rf_guard {
 	uint64_t answers;
 	int (*answer)(struct rf_guest *g, const struct rf_msg_event *ev);
 
-	/* Now and then, before the seal too, with this unit's reads. */
-	uint32_t (*period_ms)(const struct rf_guest *g); /* 0 never; left out: RF_TICK_MS */
+	/* Every RF_TICK_MS, before the seal too: little work, that walks no guest. */
 	struct rf_unit tick_unit;
 	int (*tick)(struct rf_guest *g, uint32_t elapsed_ms);
 
-	/* A command of the control socket, and the work that it may begin: while that is under way,
-	 * step is called whenever no event waits. The answer is the caller's; NULL: no memory. */
+	/*
+	 * What walks the guest on a schedule, in the sweeper (pair.h): there follow comes first,
+	 * once for a sealed kernel, instead of attach. What sweep finds it tells, by rf_tell();
+	 * found, in the monitor, looks for itself, and is the one that writes it down.
+	 */
+	int (*follow)(struct rf_guest *g);
+	uint32_t (*period_ms)(const struct rf_guest *g); /* 0 never; left out: RF_TICK_MS */
+	struct rf_unit sweep_unit;
+	int (*sweep)(struct rf_guest *g, uint32_t elapsed_ms);
+	int (*found)(struct rf_guest *g, uint32_t kind, const uint64_t *values, size_t n);
+
+	/* A command of the control socket, and the work that it may begin, in the sweeper: while
+	 * that is under way, step is called again and again. The answer is the caller's; NULL: no
+	 * memory. */
 	const char *command;
 	json_t *(*reply)(struct rf_guest *g);
 	bool (*busy)(const struct rf_guest *g);
@@ -77,8 +88,15 @@ int rf_guards_attach(struct rf_guest *g, bool kept);
 void rf_guards_forget(struct rf_guest *g);
 /* -EBADMSG: nobody answers that. */
 int rf_guards_answer(struct rf_guest *g, const struct rf_msg_event *ev);
-/* Those whose time has come. */
+/* Those whose time has come: the monitor's, and the sweeper's. */
 int rf_guards_tick(struct rf_guest *g);
+int rf_guards_sweep(struct rf_guest *g);
+/* In the sweeper, in the order of the table. */
+int rf_guards_follow(struct rf_guest *g);
+/* To whom the row's sweep has said something. 0 or -errno; a row that is none says nothing. */
+int rf_guards_found(struct rf_guest *g, uint32_t row, uint32_t kind, const uint64_t *values,
+		    size_t n);
+uint32_t rf_guards_row(const struct rf_guard *guard);
 bool rf_guards_busy(const struct rf_guest *g);
 int rf_guards_step(struct rf_guest *g);
 /* Whose command it is, or NULL. */

@@ -10,7 +10,8 @@
 
 #define ADDRESS(name) &rf_guard_##name,
 const struct rf_guard *const rf_guards[] = { RF_GUARDS(ADDRESS) NULL };
-_Static_assert(sizeof(rf_guards) / sizeof(rf_guards[0]) - 1 <= RF_GUARDS_MAX, "each has its time");
+#define ROWS (sizeof(rf_guards) / sizeof(rf_guards[0]) - 1)
+_Static_assert(ROWS <= RF_GUARDS_MAX, "each has its time");
 
 int rf_guards_attach(struct rf_guest *g, bool kept)
 {
@@ -19,6 +20,20 @@ int rf_guards_attach(struct rf_guest *g, bool kept)
 	for (size_t i = 0; !err && rf_guards[i]; i++)
 		if (rf_guards[i]->attach)
 			err = rf_guards[i]->attach(g, kept);
+	if (err)
+		return err;
+	g->attached = true;
+	rf_pair_announce(g);
+	return 0;
+}
+
+int rf_guards_follow(struct rf_guest *g)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && rf_guards[i]; i++)
+		if (rf_guards[i]->follow)
+			err = rf_guards[i]->follow(g);
 	return err;
 }
 
@@ -27,6 +42,8 @@ void rf_guards_forget(struct rf_guest *g)
 	for (size_t i = 0; rf_guards[i]; i++)
 		if (rf_guards[i]->forget)
 			rf_guards[i]->forget(g);
+	g->attached = false;
+	rf_pair_announce(g);
 }
 
 int rf_guards_answer(struct rf_guest *g, const struct rf_msg_event *ev)
@@ -37,33 +54,76 @@ int rf_guards_answer(struct rf_guest *g, const struct rf_msg_event *ev)
 	return -EBADMSG;
 }
 
-static int tick(struct rf_guest *g, const struct rf_guard *guard, uint32_t elapsed_ms)
+/* In a unit of this many reads. */
+static int work(struct rf_guest *g, const struct rf_unit *unit,
+		int (*fn)(struct rf_guest *g, uint32_t elapsed_ms), uint32_t elapsed_ms)
 {
-	struct rf_budget outer = rf_unit_begin(g, &guard->tick_unit);
-	int err = guard->tick(g, elapsed_ms);
-	int ended = rf_unit_end(g, &guard->tick_unit, &outer);
+	struct rf_budget outer = rf_unit_begin(g, unit);
+	int err = fn(g, elapsed_ms), ended = rf_unit_end(g, unit, &outer);
 
 	return err ? err : ended;
 }
 
+/* Is it time again? Then *last is now. */
+static bool is_time(uint64_t *last, uint32_t period_ms, uint32_t *elapsed_ms)
+{
+	uint64_t now = rf_now_ns(), elapsed = (now - *last) / MS;
+
+	if (!period_ms || elapsed < period_ms)
+		return false;
+	*last = now;
+	*elapsed_ms = elapsed < UINT32_MAX ? (uint32_t)elapsed : UINT32_MAX;
+	return true;
+}
+
 int rf_guards_tick(struct rf_guest *g)
 {
-	uint64_t now = rf_now_ns();
+	uint32_t elapsed_ms;
+	int err = 0;
 
-	for (size_t i = 0; rf_guards[i]; i++) {
+	for (size_t i = 0; !err && rf_guards[i]; i++)
+		if (rf_guards[i]->tick && is_time(&g->ticked_ns[i], RF_TICK_MS, &elapsed_ms))
+			err = work(g, &rf_guards[i]->tick_unit, rf_guards[i]->tick, elapsed_ms);
+	return err;
+}
+
+int rf_guards_sweep(struct rf_guest *g)
+{
+	uint32_t elapsed_ms;
+	int err = 0;
+
+	for (size_t i = 0; !err && rf_guards[i]; i++) {
 		const struct rf_guard *guard = rf_guards[i];
-		uint64_t elapsed_ms = (now - g->ticked_ns[i]) / MS;
 		uint32_t period_ms = guard->period_ms ? guard->period_ms(g) : RF_TICK_MS;
-		int err;
 
-		if (!guard->tick || !period_ms || elapsed_ms < period_ms)
-			continue;
-		g->ticked_ns[i] = now;
-		err = tick(g, guard, elapsed_ms < UINT32_MAX ? (uint32_t)elapsed_ms : UINT32_MAX);
-		if (err)
-			return err;
+		if (guard->sweep && is_time(&g->swept_ns[i], period_ms, &elapsed_ms))
+			err = work(g, &guard->sweep_unit, guard->sweep, elapsed_ms);
 	}
-	return 0;
+	return err;
+}
+
+int rf_guards_found(struct rf_guest *g, uint32_t row, uint32_t kind, const uint64_t *values,
+		    size_t n)
+{
+	static const struct rf_unit found = { 1 << 12, "looking at what the sweeper has found" };
+	struct rf_budget outer;
+	int err, ended;
+
+	if (row >= ROWS || !rf_guards[row]->found)
+		return 0;
+	outer = rf_unit_begin(g, &found);
+	err = rf_guards[row]->found(g, kind, values, n);
+	ended = rf_unit_end(g, &found, &outer);
+	return err ? err : ended;
+}
+
+uint32_t rf_guards_row(const struct rf_guard *guard)
+{
+	uint32_t row = 0;
+
+	while (row < ROWS && rf_guards[row] != guard)
+		row++;
+	return row;
 }
 
 bool rf_guards_busy(const struct rf_guest *g)

@@ -34,29 +34,6 @@ void rf_guest_forget(struct rf_guest *g)
 
 /* --- found ---------------------------------------------------------------- */
 
-static const struct rf_region *sealed_as(const struct rf_backend_info *sealed, uint32_t kind)
-{
-	for (uint32_t i = 0; i < sealed->regions_count; i++)
-		if (sealed->regions[i].kind == kind)
-			return &sealed->regions[i];
-	return NULL;
-}
-
-/* A code address of the sealed image. LSTAR is none any more where mode "observe" let it change. */
-static uint64_t code_in(const struct rf_backend_info *sealed, uint64_t lstar)
-{
-	const struct rf_region *text = sealed_as(sealed, RF_REGION_TEXT);
-
-	if (rf_within(lstar, 1, sealed->image.gva, sealed->image.size))
-		return lstar;
-	return text ? text->gva : lstar;
-}
-
-static struct rf_image image_of(const struct rf_region *r)
-{
-	return (struct rf_image){ rf_gva_of(r->gva), rf_gpa_of(r->gpa), r->size };
-}
-
 /*
  * sealed: says where the kernel lies; NULL when the guest's page tables must tell.
  * 0, or -errno with diag filled; what could not be recorded is not found either.
@@ -71,18 +48,8 @@ static int find_kernel(struct rf_guest *g, uint64_t lstar, uint64_t cr3, uint64_
 	g->paging = rf_paging_of(cr3, cr4);
 	g->cr3 = cr3;
 	g->cr4 = cr4;
-	if (sealed) {
-		const struct rf_region *rodata = sealed_as(sealed, RF_REGION_RODATA);
-		const struct rf_image image = image_of(&sealed->image);
-		const struct rf_image tables = rodata ? image_of(rodata) : image;
-
-		err = rf_kernel_discover_image(&g->mem, &image, &tables, g->paging.levels,
-					       rf_gva_of(code_in(sealed, lstar)), &g->kernel, diag);
-		if (!err)
-			err = rf_plan_agrees(g, sealed, diag);
-	} else {
-		err = rf_kernel_discover(&g->mem, &g->paging, rf_gva_of(lstar), &g->kernel, diag);
-	}
+	err = sealed ? rf_sealed_kernel(g, sealed, lstar, diag)
+		     : rf_kernel_discover(&g->mem, &g->paging, rf_gva_of(lstar), &g->kernel, diag);
 	g->discovery_ns = rf_now_ns() - start;
 	if (err) {
 		rf_note(g, "kernel", "not recognised", diag->text);
@@ -279,9 +246,7 @@ static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uin
 
 	if (err)
 		return err;
-	/* Before any text is read. */
-	g->traps_count = info->traps_count;
-	memcpy(g->traps, info->traps, sizeof(g->traps));
+	rf_sealed_traps(g, info); /* before any text is read */
 	memcpy(g->tables_digest, info->traps_note, sizeof(g->tables_digest));
 	err = take_regions(g, info->regions, info->regions_count, outcome);
 	if (!err)
@@ -436,8 +401,12 @@ static bool brings_own_entry(const struct rf_guest *g, uint64_t lstar, uint64_t 
  * seal. */
 static int read_sites_again(struct rf_guest *g)
 {
+	int err;
+
 	rf_guard_patches.forget(g);
-	return rf_guard_patches.attach(g, false);
+	err = rf_guard_patches.attach(g, false);
+	rf_pair_announce(g);
+	return err;
 }
 
 /*
@@ -624,6 +593,7 @@ static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
 		if (ev->life.cause == RF_CAUSE_DENIED && g->refused[0])
 			why = g->refused;
 		g->halted = why;
+		rf_pair_announce(g); /* what is being measured is another state's */
 		rf_complain(g,
 			    "the VM is halted, no vCPU runs: %s (reset it, or load another state)",
 			    why);

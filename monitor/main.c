@@ -33,6 +33,8 @@ struct options {
 	const char *policy, *expect;
 	int policy_fd, expect_fd; /* opened before the sandbox closes; -1: not given */
 	int fence_fd, control_fd, audit_fd, patches_fd;
+	int pair_fd; /* to the sweeper; the sweeper's, to the monitor */
+	bool sweeper;
 	long long uid, gid; /* what the monitor becomes, -1: it stays what it is */
 };
 
@@ -62,6 +64,8 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "audit-fd", required_argument, NULL, 'a' },
 		{ "patches-fd", required_argument, NULL, 't' },
 		{ "notify-fd", required_argument, NULL, 'y' },
+		{ "sweeper-fd", required_argument, NULL, 's' },
+		{ "sweep-for", required_argument, NULL, 'm' },
 		{ "policy", required_argument, NULL, 'p' },
 		{ "expect", required_argument, NULL, 'e' },
 		{ "user", required_argument, NULL, 'u' },
@@ -75,6 +79,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			       .control_fd = -1,
 			       .audit_fd = -1,
 			       .patches_fd = -1,
+			       .pair_fd = -1,
 			       .uid = -1,
 			       .gid = -1 };
 	g->notify_fd = -1;
@@ -102,6 +107,14 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		case 'y':
 			g->notify_fd = number(optarg);
 			break;
+		case 'm':
+			o->sweeper = true;
+			/* fallthrough */
+		case 's':
+			o->pair_fd = number(optarg);
+			if (o->pair_fd <= STDERR_FILENO)
+				return -EINVAL;
+			break;
 		case 'p':
 			o->policy = optarg;
 			break;
@@ -116,7 +129,11 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			return -EINVAL;
 		}
 	}
-	return optind == argc && o->fence_fd >= 0 && o->audit_fd >= 0 ? 0 : -EINVAL;
+	if (optind != argc)
+		return -EINVAL;
+	if (o->sweeper)
+		return o->fence_fd < 0 && o->audit_fd < 0 && o->control_fd < 0 ? 0 : -EINVAL;
+	return o->fence_fd >= 0 && o->audit_fd >= 0 ? 0 : -EINVAL;
 }
 
 /* Who started us takes silence for a hang. */
@@ -243,14 +260,17 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 	bool more = false;
 
 	for (;;) {
-		struct pollfd p[RF_STATUS_CLIENTS + 3] = { { .fd = g->hv->ops->poll_fd(g->hv),
-							     .events = POLLIN },
-							   { .fd = vmm, .events = POLLIN } };
+		bool paired = g->pair.fd != 0;
+		struct pollfd p[RF_STATUS_CLIENTS + 4] = {
+			{ .fd = g->hv->ops->poll_fd(g->hv), .events = POLLIN },
+			{ .fd = vmm, .events = POLLIN },
+			{ .fd = paired ? g->pair.fd : -1, .events = POLLIN },
+		};
 		int err, ms = more || rf_guards_busy(g) ? 0
 			      : g->poll_permissions	? POLL_MS
 							: RF_TICK_MS;
 
-		poll(p, 2 + rf_status_poll(status, p + 2), ms);
+		poll(p, 3 + rf_status_poll(status, p + 3), ms);
 		/* Its last words are read; a child of the VMM's that has the socket adds none. */
 		if (p[1].revents)
 			shutdown(p[0].fd, SHUT_RDWR);
@@ -259,14 +279,26 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 		if (err)
 			return err == -ECONNRESET ? 0 : err;
 		rf_status_serve(g, status);
-		err = rf_guards_step(g);
+		err = rf_pair_take(g);
 		if (!err)
 			err = rf_guest_poll(g);
 		if (!err)
 			err = rf_guards_tick(g);
+		if (!err && !g->pair.fd)
+			err = rf_guards_step(g);
+		if (!err && !g->pair.fd)
+			err = rf_guards_sweep(g);
 		if (err)
 			return err;
 	}
+}
+
+/* Whoever waits for the other one, it is not the monitor. */
+static int pair(struct rf_guest *g, const struct options *o)
+{
+	g->pair.fd = o->pair_fd;
+	g->pair.sweeper = o->sweeper;
+	return o->sweeper || !fcntl(o->pair_fd, F_SETFL, O_NONBLOCK) ? 0 : -errno;
 }
 
 int main(int argc, char **argv)
@@ -282,8 +314,10 @@ int main(int argc, char **argv)
 	if (parse(argc, argv, &o, &g)) {
 		fprintf(stderr,
 			"usage: ringfence-monitor --fence-fd N --audit-fd N [--patches-fd N] "
-			"[--control-fd N] [--notify-fd N] [--name NAME] [--policy FILE] "
-			"[--expect FILE] [--user UID:GID]\n"
+			"[--control-fd N] [--sweeper-fd N] [--notify-fd N] [--name NAME] "
+			"[--policy FILE] [--expect FILE] [--user UID:GID]\n"
+			"       ringfence-monitor --sweep-for N [--notify-fd N] [--name NAME] "
+			"[--policy FILE] [--user UID:GID]\n"
 			"It is started by `ringfence run`; see ringfence-monitor(8).\n");
 		return 2;
 	}
@@ -293,8 +327,8 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN);
 	if (open_files(&g, &o))
 		return 2;
-	const int keep[] = { o.fence_fd,  o.control_fd, o.audit_fd,  o.patches_fd,
-			     g.notify_fd, o.policy_fd,	o.expect_fd, rf_statm_fd };
+	const int keep[] = { o.fence_fd,  o.control_fd, o.audit_fd, o.patches_fd, g.notify_fd,
+			     o.policy_fd, o.expect_fd,	o.pair_fd,  rf_statm_fd };
 
 	err = rf_sandbox_keep(keep, sizeof(keep) / sizeof(keep[0]));
 	if (!err)
@@ -314,11 +348,19 @@ int main(int argc, char **argv)
 	};
 	rf_unit_memory(&g);
 	err = rf_status_init(&status, o.control_fd);
+	if (!err && o.pair_fd >= 0)
+		err = pair(&g, &o);
 	if (!err && (sodium_init() < 0 || rf_disasm_create(&g.disasm)))
 		err = -ENOMEM;
 	if (err) {
 		rf_complain(&g, "the monitor could not be set up: %s", strerror(-err));
 		return 1;
+	}
+	if (o.sweeper) {
+		err = rf_sweeper_run(&g);
+		if (err)
+			rf_complain(&g, "the sweeper ends: %s", strerror(-err));
+		return err ? 1 : 0;
 	}
 	rf_notify(&g, "ready");
 

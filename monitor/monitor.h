@@ -16,6 +16,7 @@
 #include "introspection/kernel.h"
 #include "introspection/textpatch.h"
 #include "monitor/guard.h"
+#include "monitor/pair.h"
 #include "policy/audit.h"
 #include "policy/measurement.h"
 #include "policy/name.h"
@@ -43,12 +44,14 @@ struct rf_guest {
 	struct rf_policy policy;
 	char name[RF_NAME_MAX + 1];
 	int notify_fd; /* lines for who started us, -1 none */
+	struct rf_pair pair;
 
 	/* The kernel that runs now; all of it goes with a reset. */
 	struct rf_memory mem; /* in a unit: units.c */
 	struct rf_budget budget;
 	const struct rf_unit *overran[RF_OVERRAN_MAX]; /* the last of each did, and that was told */
-	uint64_t ticked_ns[RF_GUARDS_MAX];	       /* when each guard was last, by its row */
+	/* When each guard was last, by its row. */
+	uint64_t ticked_ns[RF_GUARDS_MAX], swept_ns[RF_GUARDS_MAX];
 	struct rf_paging paging; /* of the kernel, as it was when it was found */
 	struct rf_kernel *kernel;
 	struct rf_textpatch *patches;
@@ -71,6 +74,8 @@ struct rf_guest {
 	bool arrived;	       /* it ran already when the VMM loaded it */
 	bool awaiting;	       /* the VMM loaded a running guest that has not shown itself yet */
 	bool poll_permissions; /* no watched word: see rf_guest_poll() */
+	bool attached;	       /* the guards have it */
+	bool pins;	       /* its MSRs are pinned, by policy */
 	uint64_t discovery_ns, seal_ns;
 
 	/* Traps in sealed text, where instructions load descriptor tables. */
@@ -81,6 +86,7 @@ struct rf_guest {
 	bool tables_known;
 	uint8_t tables_digest[32]; /* of where they lie, at the seal; zeroes before */
 	uint16_t *gdt_reported;	   /* of each CPU, a bit an entry */
+	uint32_t gdt_next;	   /* CPU whose turn it is */
 
 	/* Where the comparison of sealed bytes with their decoys stands. */
 	uint32_t sweep_region;
@@ -124,6 +130,8 @@ void rf_unit_memory(struct rf_guest *g);
 struct rf_budget rf_unit_begin(struct rf_guest *g, const struct rf_unit *unit);
 int rf_unit_end(struct rf_guest *g, const struct rf_unit *unit, const struct rf_budget *outer);
 bool rf_unit_overran(const struct rf_guest *g, const struct rf_unit *unit); /* the last time */
+/* Writes down that a unit was not read to its end. 0 or -errno. */
+int rf_unit_endless(struct rf_guest *g, const struct rf_unit *unit);
 extern const struct rf_unit rf_unit_kernel; /* looking at a kernel, or taking over */
 
 /* --- guest.c -------------------------------------------------------------- */
@@ -135,6 +143,13 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev);
 /* For a kernel without the watched word: seals once its page tables have made rodata read-only. */
 int rf_guest_poll(struct rf_guest *g);
 void rf_guest_forget(struct rf_guest *g); /* the kernel is gone */
+
+/* --- sealed.c -------------------------------------------------------------- */
+/* g->kernel, from what is sealed; g->paging says how many levels. 0, or -errno with diag. */
+int rf_sealed_kernel(struct rf_guest *g, const struct rf_backend_info *sealed, uint64_t lstar,
+		     struct rf_diag *diag);
+/* What is planted in it. */
+void rf_sealed_traps(struct rf_guest *g, const struct rf_backend_info *sealed);
 
 /* --- plan.c --------------------------------------------------------------- */
 /* Where the kernel's symbols say that a region lies (RF_REGION_*). 0, -ENOENT, -EBADMSG. */
@@ -182,6 +197,8 @@ int rf_patches_judge(struct rf_guest *g, const struct rf_msg_event *ev, uint64_t
 bool rf_patches_under_way(struct rf_guest *g, uint64_t gva, uint32_t len);
 /* What the fence allowed, to disk. */
 int rf_patches_drain(struct rf_guest *g);
+/* In the sweeper: its table says what the monitor's says now. 0 or -EAGAIN. */
+int rf_patches_follow(struct rf_guest *g);
 /* --- pins.c: MSRs, and the request for controls.c's bits
  * ---------------------------------------------------------- */
 /* At the seal, by policy. 0 or -errno. */
@@ -213,7 +230,8 @@ int rf_traps_operand(struct rf_guest *g, const struct rf_msg_event *ev, const st
 		     struct rf_table *out);
 
 /* --- sweep.c: decoys ------------------------------------------------------ */
-/* Compares the next `bytes` of sealed memory with what lies below, and has the fence heal that. */
+/* Compares the next `bytes` of sealed memory with what lies below, and tells the pages that differ.
+ */
 int rf_sweep(struct rf_guest *g, uint64_t bytes);
 /* What devices had written and the fence healed, to disk. 0 or -errno. */
 int rf_sweep_drain(struct rf_guest *g);
@@ -243,6 +261,9 @@ struct rf_status {
 };
 
 extern int rf_statm_fd; /* /proc/self/statm, opened before the sandbox closed */
+long rf_rss_kib(void);
+/* One line to a client, whom nobody waits for. Takes the reference; NULL: no memory, no answer. */
+void rf_reply(int client, json_t *reply);
 int rf_status_init(struct rf_status *s, int listen_fd);
 /* Fills p, which has room for RF_STATUS_CLIENTS + 1, and says how many there are. */
 nfds_t rf_status_poll(const struct rf_status *s, struct pollfd *p);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "monitor/monitor.h"
@@ -109,10 +110,10 @@ static int begin(struct rf_guest *g, bool kept)
 	if (!g->table)
 		return rf_note(g, "patch", "no site table: every write to text is denied",
 			       "this backend keeps none");
-	outer = rf_unit_begin(g, &rf_guard_patches.tick_unit);
+	outer = rf_unit_begin(g, &rf_guard_patches.sweep_unit);
 	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, g->table, kept, &g->patches,
 				  &diag);
-	ended = rf_unit_end(g, &rf_guard_patches.tick_unit, &outer);
+	ended = rf_unit_end(g, &rf_guard_patches.sweep_unit, &outer);
 	if (ended)
 		return ended;
 	if (err)
@@ -301,16 +302,91 @@ const struct rf_guard rf_guard_trail = {
 
 /* --- the table against the guest's lists ----------------------------------- */
 
+/* The sweeper's copy of the table, by which nothing is judged. */
+static int follow_table(struct rf_guest *g)
+{
+	static struct rf_patch_table *copy;
+	const struct rf_patch_table *from = g->hv->ops->table ? g->hv->ops->table(g->hv) : NULL;
+	struct rf_diag diag = { "" };
+	struct rf_budget outer;
+	int err, ended;
+
+	if (!copy)
+		copy = calloc(1, sizeof(*copy));
+	if (!copy)
+		return -ENOMEM;
+	err = from ? rf_textpatch_copy(from, g->kernel_event, copy) : -ENOENT;
+	if (err)
+		return err == -ENOENT ? 0 : err; /* the monitor has none either */
+	g->table = copy;
+	outer = rf_unit_begin(g, &rf_guard_patches.sweep_unit);
+	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, copy, true, &g->patches, &diag);
+	ended = rf_unit_end(g, &rf_guard_patches.sweep_unit, &outer);
+	return err == -ENOMEM ? err : ended;
+}
+
+int rf_patches_follow(struct rf_guest *g)
+{
+	return g->pair.sweeper && g->patches
+		       ? rf_textpatch_follow(g->patches, g->hv->ops->table(g->hv))
+		       : 0;
+}
+
 static uint32_t period_ms(const struct rf_guest *g)
 {
-	return rf_unit_overran(g, &rf_guard_patches.tick_unit) ? OVERRUN_MS : LISTS_MS;
+	return rf_unit_overran(g, &rf_guard_patches.sweep_unit) ? OVERRUN_MS : LISTS_MS;
+}
+
+/* Gone things, as many as a packet takes. */
+struct gone {
+	struct rf_guest *g;
+	uint32_t of;
+	size_t n;
+	uint64_t what[RF_FOUND_VALUES];
+};
+
+static int tell_gone(struct gone *t)
+{
+	size_t n = t->n;
+
+	t->n = 0;
+	return n ? rf_tell(t->g, &rf_guard_patches, t->of, t->what, n) : 0;
+}
+
+static int gone(void *ctx, uint32_t of, uint64_t what)
+{
+	struct gone *t = ctx;
+	int err = 0;
+
+	if (t->n == RF_FOUND_VALUES || of != t->of)
+		err = tell_gone(t);
+	t->of = of;
+	t->what[t->n++] = what;
+	return err;
 }
 
 /* A guest that changes its lists meanwhile is looked at again in a second. */
 static int compare_lists(struct rf_guest *g, uint32_t elapsed_ms)
 {
-	if (g->patches)
+	struct gone t = { .g = g };
+	int err;
+
+	if (!g->patches)
+		return 0;
+	if (!g->pair.sweeper) {
 		rf_textpatch_sweep(g->patches, &g->mem, &g->paging);
+		return 0;
+	}
+	err = rf_textpatch_look(g->patches, g->hv->ops->table(g->hv), &g->mem, &g->paging, gone,
+				&t);
+	return err == -ECONNRESET || err == -ENOMEM ? err : tell_gone(&t);
+}
+
+static int forget_gone(struct rf_guest *g, uint32_t of, const uint64_t *what, size_t n)
+{
+	/* What cannot be read is said again. */
+	if (g->patches)
+		rf_textpatch_forget(g->patches, &g->mem, of, what, n);
 	return 0;
 }
 
@@ -319,7 +395,9 @@ const struct rf_guard rf_guard_patches = {
 	.lacks = lacks,
 	.attach = begin,
 	.forget = end,
+	.follow = follow_table,
 	.period_ms = period_ms,
-	.tick_unit = { 1 << 18, "walking lists of probes, trampolines and direct functions" },
-	.tick = compare_lists,
+	.sweep_unit = { 1 << 18, "walking lists of probes, trampolines and direct functions" },
+	.sweep = compare_lists,
+	.found = forget_gone,
 };

@@ -98,6 +98,7 @@ int rf_judge_arrived_entry(struct rf_guest *g, const struct rf_msg_event *ev, ui
 
 static int attach(struct rf_guest *g, bool kept)
 {
+	g->pins = g->policy.pin_msrs && g->hv->ops->pin;
 	return rf_pins_set(g);
 }
 

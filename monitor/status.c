@@ -44,7 +44,7 @@ static const char *const counter_names[RF_COUNTERS] = {
 /* Read from /proc/self/statm, opened before the sandbox closed. */
 int rf_statm_fd = -1;
 
-static json_int_t rss_kib(void)
+long rf_rss_kib(void)
 {
 	long total, resident;
 	char text[128];
@@ -131,7 +131,7 @@ static json_t *status(struct rf_guest *g)
 				    json_integer((json_int_t)rf_audit_count(g->audit, w)));
 	return json_pack(
 		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
-		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o}",
+		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
 		!attached || info.state > RF_VM_HALTED ? "waiting"
 		: g->unknown			       ? "unprotected"
@@ -140,9 +140,9 @@ static json_t *status(struct rf_guest *g)
 		(json_int_t)info.vcpus, "regions", regions, "counters", counters, "audit", audit,
 		"discovery_ms", (double)g->discovery_ns / 1e6, "seal_ms",
 		(double)info.seal_ns / 1e6, "monitor_pid", (json_int_t)getpid(), "monitor_rss_kib",
-		rss_kib(), "private_copy_kib", (json_int_t)(info.copy_bytes / 1024), "dma_sweeps",
-		(json_int_t)g->sweeps, "patches", allowed, "patches_under_way", under_way,
-		"control_watch", info.cr_watch ? "on" : "off", "control_pinned", pinned,
+		(json_int_t)rf_rss_kib(), "private_copy_kib", (json_int_t)(info.copy_bytes / 1024),
+		"dma_sweeps", (json_int_t)g->sweeps, "patches", allowed, "patches_under_way",
+		under_way, "control_watch", info.cr_watch ? "on" : "off", "control_pinned", pinned,
 		"trap_sites", (json_int_t)g->traps_count, "halted", why_halted(g, &info),
 		"awaiting", awaiting(g, attached, &info), "mode",
 		rf_policy_mode_text(g->policy.mode), "on_kexec",
@@ -150,54 +150,73 @@ static json_t *status(struct rf_guest *g)
 		rf_on_mismatch_text(g->policy.on_mismatch), "expect", g->expect != NULL,
 		"on_unknown_kernel", rf_on_unknown_kernel_text(g->policy.on_unknown_kernel),
 		"unprotected", g->unprotected, "guards",
-		g->regions_count ? rf_guards_status(g) : json_object());
+		g->regions_count ? rf_guards_status(g) : json_object(), "sweeper",
+		rf_pair_status(g));
 }
 
 /* A command that is a guard's. Nothing can be looked at while what the VMM loaded does not go with
  * what is sealed. */
-static json_t *ask(struct rf_guest *g, const struct rf_guard *guard)
+static void ask(struct rf_guest *g, const struct rf_guard *guard, int client)
 {
 	struct rf_backend_info info;
 	struct rf_budget outer;
 	json_t *reply;
+	int err;
 
 	if (g->hv && !g->hv->ops->info(g->hv, &info) && info.state == RF_VM_HALTED) {
 		if (guard->forget)
 			guard->forget(g);
-		return json_pack("{s:s, s:b}", "error", why_halted(g, &info), "halted", 1);
+		rf_reply(client,
+			 json_pack("{s:s, s:b}", "error", why_halted(g, &info), "halted", 1));
+		return;
 	}
-	if (g->unknown)
-		return json_pack("{s:s, s:b}", "error", g->unprotected, "unprotected", 1);
+	if (g->unknown) {
+		rf_reply(client,
+			 json_pack("{s:s, s:b}", "error", g->unprotected, "unprotected", 1));
+		return;
+	}
+	err = rf_pair_ask(g, guard, client);
+	if (!err)
+		return;
+	if (err == -EAGAIN) {
+		rf_reply(client, json_pack("{s:s}", "error", "the sweeper does not answer"));
+		return;
+	}
 	/* What it finds too long to read, the next step of its work finds too, and tells. */
 	outer = rf_unit_begin(g, &guard->step_unit);
 	reply = guard->reply(g);
 	g->budget = outer;
-	return reply;
+	rf_reply(client, reply);
 }
 
-/* The answer is small enough for the socket's own buffer: nobody is waited for. */
-static void answer(struct rf_guest *g, int fd, const char *line, size_t len)
+/* The answer is small enough for the socket's own buffer. */
+void rf_reply(int client, json_t *reply)
 {
-	json_t *request = json_loadb(line, len, JSON_DISABLE_EOF_CHECK, NULL), *reply;
-	const char *cmd = json_string_value(json_object_get(request, "cmd")) ?: "";
-	const struct rf_guard *guard = rf_guards_command(cmd);
-	char *text;
+	/* Each string of it is a name of our own or printable ASCII. */
+	char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+	size_t len;
 
-	if (!strcmp(cmd, "status"))
-		reply = status(g);
-	else if (guard)
-		reply = ask(g, guard);
-	else
-		reply = json_pack("{s:s}", "error", "unknown command");
-	/* Each string of it is a name of our own or printable ASCII; NULL is want of memory. */
-	text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
 	if (text) {
 		len = strlen(text);
 		text[len] = '\n'; /* takes the terminator's place */
-		send(fd, text, len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		send(client, text, len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
 	free(text);
 	json_decref(reply);
+}
+
+static void answer(struct rf_guest *g, int fd, const char *line, size_t len)
+{
+	json_t *request = json_loadb(line, len, JSON_DISABLE_EOF_CHECK, NULL);
+	const char *cmd = json_string_value(json_object_get(request, "cmd")) ?: "";
+	const struct rf_guard *guard = rf_guards_command(cmd);
+
+	if (!strcmp(cmd, "status"))
+		rf_reply(fd, status(g));
+	else if (guard)
+		ask(g, guard, fd);
+	else
+		rf_reply(fd, json_pack("{s:s}", "error", "unknown command"));
 	json_decref(request);
 }
 

@@ -121,24 +121,39 @@ static int compare_block(struct rf_guest *g, uint32_t region, uint64_t at, uint6
 	if (!look(g, gpa, sealed, decoy, len, false))
 		return 0;
 	for (uint64_t page = 0; page < len; page += RF_PAGE_SIZE) {
-		struct rf_msg_heal heal = { .kernel = g->kernel_event,
-					    .gpa = gpa.v + page,
-					    .len = RF_PAGE_SIZE };
-		int err;
+		const uint64_t at_page = gpa.v + page;
+		int err = 0;
 
-		if (!memcmp(sealed + page, decoy + page, RF_PAGE_SIZE))
-			continue;
-		err = g->hv->ops->heal(g->hv, &heal);
-		/* A reset came between: its event is on the way. */
-		if (err && err != -ESTALE)
+		if (memcmp(sealed + page, decoy + page, RF_PAGE_SIZE))
+			err = rf_tell(g, &rf_guard_decoys, 0, &at_page, 1);
+		if (err)
 			return err;
 	}
 	return 0;
 }
 
+/* What is foreign in these pages is the fence's to see, and to put back. */
+static int heal(struct rf_guest *g, uint32_t kind, const uint64_t *pages, size_t n)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < n && g->hv->ops->heal; i++) {
+		struct rf_msg_heal m = { .kernel = g->kernel_event,
+					 .gpa = pages[i],
+					 .len = RF_PAGE_SIZE };
+
+		if (rf_guest_region(g, pages[i]))
+			err = g->hv->ops->heal(g->hv, &m);
+		/* A reset came between: its event is on the way. */
+		if (err == -ESTALE)
+			err = 0;
+	}
+	return err;
+}
+
 int rf_sweep(struct rf_guest *g, uint64_t bytes)
 {
-	if (!g->regions_count || !g->hv->ops->read_decoy || !g->hv->ops->heal)
+	if (!g->regions_count || !g->hv->ops->read_decoy || (!g->pair.sweeper && !g->hv->ops->heal))
 		return 0;
 	for (uint64_t done = 0; done < bytes;) {
 		const struct rf_region *r = &g->regions[g->sweep_region].region;
@@ -162,15 +177,18 @@ int rf_sweep(struct rf_guest *g, uint64_t bytes)
 }
 
 /* So much that the whole is covered once in dma_sweep_ms. */
-static int tick(struct rf_guest *g, uint32_t elapsed_ms)
+static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
 {
 	uint64_t total = 0;
-	int err;
 
 	for (uint32_t i = 0; i < g->regions_count; i++)
 		total += g->regions[i].region.size;
-	err = rf_sweep(g, total * elapsed_ms / g->policy.dma_sweep_ms + 1);
-	return err ? err : rf_sweep_drain(g);
+	return rf_sweep(g, total * elapsed_ms / g->policy.dma_sweep_ms + 1);
+}
+
+static int tick(struct rf_guest *g, uint32_t elapsed_ms)
+{
+	return rf_sweep_drain(g);
 }
 
 static void forget(struct rf_guest *g)
@@ -190,4 +208,7 @@ const struct rf_guard rf_guard_decoys = {
 	.forget = forget,
 	.tick_unit = { 1 << 12, "naming what a device wrote" },
 	.tick = tick,
+	.sweep_unit = { 1 << 12, "comparing decoys" },
+	.sweep = sweep,
+	.found = heal,
 };

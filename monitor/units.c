@@ -41,20 +41,13 @@ bool rf_unit_overran(const struct rf_guest *g, const struct rf_unit *unit)
 	return at < RF_OVERRAN_MAX && g->overran[at];
 }
 
-int rf_unit_end(struct rf_guest *g, const struct rf_unit *unit, const struct rf_budget *outer)
+int rf_unit_endless(struct rf_guest *g, const struct rf_unit *unit)
 {
 	const struct rf_facts facts = { .kind = RF_FACT_ENDLESS };
 	struct rf_record r = { .kind = "endless", .outcome = "not read to its end" };
-	bool spent = g->budget.spent, told = rf_unit_overran(g, unit);
-	size_t at = place_of(g, unit);
 	struct rf_decision d;
 	char text[128];
 
-	g->budget = *outer;
-	if (at < RF_OVERRAN_MAX)
-		g->overran[at] = spent ? unit : NULL;
-	if (!spent || told)
-		return 0;
 	if (rf_policy_decide(&g->policy, &facts, &d))
 		return -EINVAL;
 	r.rule = d.rule;
@@ -63,4 +56,17 @@ int rf_unit_end(struct rf_guest *g, const struct rf_unit *unit, const struct rf_
 		 (unsigned long long)unit->reads);
 	r.detail = text;
 	return rf_record_write(g, &r);
+}
+
+int rf_unit_end(struct rf_guest *g, const struct rf_unit *unit, const struct rf_budget *outer)
+{
+	bool spent = g->budget.spent, told = rf_unit_overran(g, unit);
+	size_t at = place_of(g, unit);
+
+	g->budget = *outer;
+	if (at < RF_OVERRAN_MAX)
+		g->overran[at] = spent ? unit : NULL;
+	if (!spent || told)
+		return 0;
+	return g->pair.sweeper ? rf_tell_endless(g, unit) : rf_unit_endless(g, unit);
 }

@@ -47,22 +47,40 @@ static int tell(struct rf_guest *g, uint64_t at, uint64_t function)
 	return rf_record_write(g, &r);
 }
 
-static int tick(struct rf_guest *g, uint32_t elapsed_ms)
+/* Where it leads, if that is not where it may. Read through the image, not through page tables that
+ * the guest may change. */
+static bool is_bad(struct rf_guest *g, rf_gva *at, uint64_t *function)
+{
+	rf_gpa where;
+
+	return g->regions_count && !rf_kernel_address(g->kernel, "pm_power_off", at) &&
+	       !rf_kernel_image_gpa(g->kernel, *at, &where) &&
+	       !rf_memory_read(&g->mem, where, function, sizeof(*function)) && *function &&
+	       !in_text(g, *function);
+}
+
+/* In the sweeper: says that there is something, or is no more. */
+static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
+{
+	static bool said;
+	uint64_t function = 0;
+	rf_gva at;
+	bool bad = is_bad(g, &at, &function);
+
+	if (!bad && !said)
+		return 0;
+	said = bad;
+	return rf_tell(g, &rf_guard_example, 0, &function, 1);
+}
+
+/* In the monitor, which looks for itself. */
+static int found(struct rf_guest *g, uint32_t kind, const uint64_t *values, size_t n)
 {
 	uint64_t function;
-	bool bad;
-	rf_gpa where;
 	rf_gva at;
-	int err = 0;
+	bool bad = is_bad(g, &at, &function);
+	int err = bad && !told ? tell(g, at.v, function) : 0;
 
-	/* Nothing is sealed yet; else it is read through the image, not through page tables that the guest may change. */
-	if (!g->regions_count || rf_kernel_address(g->kernel, "pm_power_off", &at) ||
-	    rf_kernel_image_gpa(g->kernel, at, &where) ||
-	    rf_memory_read(&g->mem, where, &function, sizeof(function)))
-		return 0;
-	bad = function && !in_text(g, function);
-	if (bad && !told)
-		err = tell(g, at.v, function);
 	told = bad;
 	return err;
 }
@@ -91,6 +109,7 @@ const struct rf_guard rf_guard_example = {
 	.lacks = lacks,
 	.forget = forget,
 	.period_ms = period_ms,
-	.tick_unit = { 1 << 10, "looking at pm_power_off" },
-	.tick = tick,
+	.sweep_unit = { 1 << 10, "looking at pm_power_off" },
+	.sweep = sweep,
+	.found = found,
 };

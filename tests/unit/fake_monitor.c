@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The fence, the fixtures and the log; the kernel is in fake_monitor_kernel.c. */
 #include "tests/unit/fake_monitor.h"
+#include "monitor/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -236,6 +237,12 @@ static int fence_restore(struct rf_backend *b, const struct rf_msg_restore *m)
 	return fake.restore_err;
 }
 
+static void fence_share(struct rf_backend *b, int fds[RF_SHARED])
+{
+	for (int i = 0; i < RF_SHARED; i++)
+		fds[i] = fake.log_fd;
+}
+
 static const struct rf_backend_ops fence_ops = {
 	.name = "fake",
 	.info = fence_info,
@@ -253,7 +260,34 @@ static const struct rf_backend_ops fence_ops = {
 	.entries = fence_entries,
 	.trail = fence_trail,
 	.restore = fence_restore,
+	.share = fence_share,
 };
+
+/* What a sweeper is given: it sees the same, and can do nothing. */
+static const struct rf_backend_ops view_ops = {
+	.name = "fake, for reading",
+	.info = fence_info,
+	.read = fence_read,
+	.read_decoy = fence_read_decoy,
+	.table = fence_table,
+};
+
+int rf_backend_kvm_view(const int fds[RF_SHARED], struct rf_backend **out)
+{
+	static struct rf_backend view = { &view_ops };
+
+	for (int i = 0; i < RF_SHARED; i++)
+		assert_int_equal(close(fds[i]), 0);
+	fake.views++;
+	*out = &view;
+	return 0;
+}
+
+int rf_sandbox_attached(int control_fd)
+{
+	fake.confined++;
+	return 0;
+}
 
 /* --- events --- */
 

@@ -102,6 +102,12 @@ struct fake {
 	uint64_t endless_read; /* so often, the last time */
 	struct rf_msg_restore restore;
 
+	/* The pair: what a look at the guest's lists finds gone, and what was forgotten of it. */
+	uint32_t gone, forgotten_of;
+	size_t forgotten;
+	uint64_t forgotten_last;
+	unsigned int copies, follows, views, confined;
+
 	/* Descriptor tables: the symbol idt_table, and instructions that load them. */
 	bool has_tables;
 	struct {

@@ -412,3 +412,35 @@ int rf_textpatch_sweep(struct rf_textpatch *t, const struct rf_memory *m, const 
 	walk_lists(m);
 	return 0;
 }
+
+int rf_textpatch_copy(const struct rf_patch_table *from, uint64_t kernel, struct rf_patch_table *to)
+{
+	fake.copies++;
+	return from->kernel == kernel ? 0 : -ENOENT;
+}
+
+int rf_textpatch_follow(struct rf_textpatch *t, const struct rf_patch_table *from)
+{
+	fake.follows++;
+	return 0;
+}
+
+int rf_textpatch_look(struct rf_textpatch *t, const struct rf_patch_table *from,
+		      const struct rf_memory *m, const struct rf_paging *p, rf_gone_fn gone,
+		      void *ctx)
+{
+	int err = rf_textpatch_sweep(t, m, p);
+
+	for (uint32_t i = 0; !err && i < fake.gone; i++)
+		err = gone(ctx, i < fake.gone / 2 ? RF_GONE_PROBE : 3, i);
+	return err;
+}
+
+int rf_textpatch_forget(struct rf_textpatch *t, const struct rf_memory *m, uint32_t of,
+			const uint64_t *what, size_t n)
+{
+	fake.forgotten += n;
+	fake.forgotten_of = of;
+	fake.forgotten_last = n ? what[n - 1] : 0;
+	return 0;
+}

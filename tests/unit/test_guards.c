@@ -49,6 +49,9 @@ static void whole(void **state)
 		/* Who reads the guest says how much. */
 		if (g->tick)
 			assert_true(g->tick_unit.reads && g->tick_unit.what);
+		if (g->sweep)
+			assert_true(g->sweep_unit.reads && g->sweep_unit.what && g->found);
+		assert_int_equal(rf_guards_row(g), i);
 		if (g->busy)
 			assert_true(g->step && g->reply && g->command && g->step_unit.reads &&
 				    g->step_unit.what);
@@ -73,28 +76,21 @@ static void events_of_nobody(void **state)
 	assert_null(rf_guards_command(""));
 }
 
-static size_t row_of(const struct rf_guard *guard)
-{
-	for (size_t i = 0; rf_guards[i]; i++)
-		if (rf_guards[i] == guard)
-			return i;
-	fail();
-	return 0;
-}
-
 static void in_its_time(void **state)
 {
-	const size_t row = row_of(&rf_guard_patches);
+	const uint32_t row = rf_guards_row(&rf_guard_patches);
 	uint64_t now = rf_now_ns();
 
 	for (size_t i = 0; i < RF_GUARDS_MAX; i++)
-		guest.ticked_ns[i] = now;
-	assert_int_equal(rf_guards_tick(&guest), 0);
+		guest.swept_ns[i] = now;
+	assert_int_equal(rf_guards_sweep(&guest), 0);
 	assert_int_equal(fake.patch_sweeps, 0);
-	guest.ticked_ns[row] = now - UINT64_C(1000000000);
-	assert_int_equal(rf_guards_tick(&guest), 0);
+	guest.swept_ns[row] = now - UINT64_C(1000000000);
+	assert_int_equal(rf_guards_tick(&guest), 0); /* that is no work of the monitor's */
+	assert_int_equal(fake.patch_sweeps, 0);
+	assert_int_equal(rf_guards_sweep(&guest), 0);
 	assert_int_equal(fake.patch_sweeps, 1);
-	assert_int_equal(rf_guards_tick(&guest), 0);
+	assert_int_equal(rf_guards_sweep(&guest), 0);
 	assert_int_equal(fake.patch_sweeps, 1);
 }
 

@@ -58,17 +58,19 @@ static size_t logged(void)
 	return lines;
 }
 
-/* As the monitor's loop does, with as much time gone by as it takes to be quiet. */
+/* As the loop of a monitor without a sweeper does, with as much time gone by as it takes to be quiet. */
 static void tick(uint64_t seconds)
 {
 	guest.last_patch_ns -= seconds * 1000000000;
 	for (size_t i = 0; i < RF_GUARDS_MAX; i++)
-		guest.ticked_ns[i] -= seconds * 1000000000 + RF_TICK_MS * 1000000;
+		guest.ticked_ns[i] = guest.swept_ns[i] -=
+			seconds * 1000000000 + RF_TICK_MS * 1000000;
 	if (guest.last_change_ns)
 		guest.last_change_ns -= seconds * 1000000000;
 	for (uint32_t i = 0; i < guest.waiting_count; i++)
 		guest.waiting[i].since -= seconds * 1000000000;
 	assert_int_equal(rf_guards_tick(&guest), 0);
+	assert_int_equal(rf_guards_sweep(&guest), 0);
 }
 
 static void published(void **state)

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The monitor's end of the pair, and what both ends say. */
+#include "monitor/pair.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "monitor/monitor.h"
+
+#define AT_ONCE 16 /* things said, before an event has its turn */
+/* One that the sweeper could not read to its end is written down at most so often. */
+#define ENDLESS_NS UINT64_C(1000000000)
+
+/* --- the sweeper's word --------------------------------------------------------- */
+
+static int say(struct rf_guest *g, const struct rf_found *f)
+{
+	return rf_msg_send(g->pair.fd, f, sizeof(*f), NULL, 0) ? -ECONNRESET : 0;
+}
+
+int rf_tell(struct rf_guest *g, const struct rf_guard *guard, uint32_t kind, const uint64_t *values,
+	    size_t n)
+{
+	struct rf_found f = { .what = RF_FOUND_HINT,
+			      .guard = rf_guards_row(guard),
+			      .kind = kind,
+			      .kernel = g->kernel_event };
+	int err = 0;
+
+	if (!g->pair.sweeper)
+		return rf_guards_found(g, f.guard, kind, values, n);
+	for (; !err && n; n -= f.count, values += f.count) {
+		f.count = n < RF_FOUND_VALUES ? (uint32_t)n : RF_FOUND_VALUES;
+		memcpy(f.values, values, f.count * sizeof(f.values[0]));
+		err = say(g, &f);
+	}
+	return err;
+}
+
+int rf_tell_endless(struct rf_guest *g, const struct rf_unit *unit)
+{
+	struct rf_found f = { .what = RF_FOUND_ENDLESS,
+			      .guard = RF_GUARDS_MAX,
+			      .kernel = g->kernel_event };
+
+	for (uint32_t i = 0; rf_guards[i]; i++) {
+		if (unit != &rf_guards[i]->sweep_unit && unit != &rf_guards[i]->step_unit)
+			continue;
+		f.guard = i;
+		f.kind = unit == &rf_guards[i]->step_unit;
+	}
+	return say(g, &f);
+}
+
+/* --- what it is told ------------------------------------------------------------ */
+
+/* Who does not listen is told again when it has said something. */
+static void order_kernel(struct rf_guest *g)
+{
+	const struct rf_order o = { .what = RF_ORDER_KERNEL,
+				    .kernel = g->pair.kernel,
+				    .generation = g->pair.generation,
+				    .control_by_traps = g->control_by_traps,
+				    .pins = g->pins,
+				    .tables_known = g->tables_known };
+
+	g->pair.behind = rf_msg_send(g->pair.fd, &o, sizeof(o), NULL, 0) != 0;
+}
+
+void rf_pair_announce(struct rf_guest *g)
+{
+	uint64_t kernel = g->attached ? g->kernel_event : 0;
+
+	if (!g->pair.fd || g->pair.sweeper || (!kernel && !g->pair.kernel))
+		return;
+	g->pair.kernel = kernel;
+	g->pair.generation++;
+	order_kernel(g);
+}
+
+int rf_pair_ask(struct rf_guest *g, const struct rf_guard *guard, int client)
+{
+	const struct rf_order o = { .what = RF_ORDER_ASK, .guard = rf_guards_row(guard) };
+
+	if (!g->pair.fd || g->pair.sweeper || !g->attached)
+		return -ENOTCONN;
+	return rf_msg_send(g->pair.fd, &o, sizeof(o), &client, 1) ? -EAGAIN : 0;
+}
+
+/* From here on the monitor does what a sweeper would. */
+static int alone(struct rf_guest *g, const char *why)
+{
+	close(g->pair.fd);
+	g->pair.fd = 0;
+	return rf_note(g, "sweeper", "the monitor does its work", why);
+}
+
+static int on_hello(struct rf_guest *g)
+{
+	const struct rf_order o = { .what = RF_ORDER_LOOK };
+	int fds[RF_SHARED];
+
+	if (!g->hv->ops->share)
+		return alone(g, "this hypervisor's backend cannot be shared");
+	g->hv->ops->share(g->hv, fds);
+	/* One that died since has left no room: the next one says hello, too. */
+	rf_msg_send(g->pair.fd, &o, sizeof(o), fds, RF_SHARED);
+	order_kernel(g);
+	return g->pair.sweepers++ ? rf_note(g, "sweeper", "started again",
+					    "what it had not finished is looked at again")
+				  : 0;
+}
+
+static int on_endless(struct rf_guest *g, const struct rf_found *f)
+{
+	static const struct rf_unit other = { 0, "finding a name or a kernel's tables" };
+	uint32_t rows = rf_guards_row(NULL);
+	const struct rf_unit *unit = f->guard >= rows ? &other
+				     : f->kind	      ? &rf_guards[f->guard]->step_unit
+						      : &rf_guards[f->guard]->sweep_unit;
+	uint64_t now = rf_now_ns();
+
+	if (now - g->pair.endless_ns < ENDLESS_NS || (unit != &other && !unit->what))
+		return 0;
+	g->pair.endless_ns = now;
+	return rf_unit_endless(g, unit);
+}
+
+static int take(struct rf_guest *g, const struct rf_found *f)
+{
+	g->pair.heard_ns = rf_now_ns();
+	if (f->count > RF_FOUND_VALUES)
+		return 0;
+	switch (f->what) {
+	case RF_FOUND_HELLO:
+		return on_hello(g);
+	case RF_FOUND_ALIVE:
+		memcpy(g->pair.alive, f->values, sizeof(g->pair.alive));
+		g->sweeps = f->values[RF_ALIVE_SWEEPS];
+		g->pair.behind |=
+			f->values[RF_ALIVE_GENERATION] != g->pair.generation && g->pair.kernel;
+		return 0;
+	case RF_FOUND_ENDLESS:
+		return on_endless(g, f);
+	case RF_FOUND_HINT:
+		return g->attached && f->kernel == g->kernel_event
+			       ? rf_guards_found(g, f->guard, f->kind, f->values, f->count)
+			       : 0;
+	}
+	return 0;
+}
+
+int rf_pair_take(struct rf_guest *g)
+{
+	for (int i = 0; i < AT_ONCE && g->pair.fd; i++) {
+		struct rf_found f;
+		ssize_t n = rf_packet_receive(g->pair.fd, 0, &f, sizeof(f), NULL, 0);
+		int err;
+
+		if (n == -EAGAIN)
+			break;
+		if (n < 0)
+			return alone(g, "the sweeper is gone, and who would start another one");
+		err = n == (ssize_t)sizeof(f) ? take(g, &f) : 0;
+		if (err)
+			return err;
+	}
+	if (g->pair.fd && g->pair.behind)
+		order_kernel(g);
+	return 0;
+}
+
+json_t *rf_pair_status(const struct rf_guest *g)
+{
+	uint64_t silent_ns = g->pair.heard_ns ? rf_now_ns() - g->pair.heard_ns : 0;
+
+	if (!g->pair.fd || !g->pair.sweepers)
+		return json_pack("{s:I}", "started", (json_int_t)g->pair.sweepers);
+	return json_pack("{s:I, s:I, s:I, s:b, s:f}", "started", (json_int_t)g->pair.sweepers,
+			 "pid", (json_int_t)(uint32_t)g->pair.alive[RF_ALIVE_PID], "rss_kib",
+			 (json_int_t)(uint32_t)g->pair.alive[RF_ALIVE_RSS_KIB], "follows",
+			 g->pair.alive[RF_ALIVE_GENERATION] == g->pair.generation, "silent_s",
+			 (double)silent_ns / 1e9);
+}
