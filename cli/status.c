@@ -120,6 +120,27 @@ static void print_guards(json_t *guards)
 	}
 }
 
+/* What walks the guest, beside the monitor. */
+static void print_sweeper(json_t *sweeper)
+{
+	json_int_t pid = json_integer_value(json_object_get(sweeper, "pid"));
+	double silent = json_real_value(json_object_get(sweeper, "silent_s"));
+
+	printf("%-18s", "sweeper");
+	if (!sweeper)
+		printf("-\n");
+	else if (!pid)
+		printf("none yet, or none at all: the monitor then does its work\n");
+	else if (silent > 3)
+		printf("process %lld has said nothing for %.0f s\n", (long long)pid, silent);
+	else
+		printf("process %lld, %lld KiB%s\n", (long long)pid,
+		       (long long)json_integer_value(json_object_get(sweeper, "rss_kib")),
+		       json_is_true(json_object_get(sweeper, "follows"))
+			       ? ", knows the sealed kernel"
+			       : ", does not know the kernel (yet)");
+}
+
 static int print_status(json_t *o)
 {
 	static const struct {
@@ -149,6 +170,8 @@ static int print_status(json_t *o)
 		print_value(values[i].label, json_object_get(o, values[i].member));
 		if (!strcmp(values[i].member, "state"))
 			print_why(o);
+		if (!strcmp(values[i].member, "monitor_rss_kib"))
+			print_sweeper(json_object_get(o, "sweeper"));
 	}
 	printf("%-18s%s\n", "--expect",
 	       json_is_true(expect) ? "given: what arrives is compared"

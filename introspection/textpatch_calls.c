@@ -29,6 +29,17 @@ static bool is_dispatcher(const struct rf_textpatch *t, const struct rf_live *g,
 	       (target == image || target == image + RF_PAGE_SIZE / 2);
 }
 
+/* A module's own, or the dispatcher's. */
+static bool may_be_called(const struct rf_textpatch *t, const struct rf_live *g, uint64_t key,
+			  uint64_t target)
+{
+	struct rf_module module;
+
+	return !rf_textpatch_in_text(t, target) && rf_textpatch_is_code(t, target) &&
+	       (!rf_module_find(t->k, g->m, g->p, rf_gva_of(target), &module) ||
+		is_dispatcher(t, g, key, target));
+}
+
 /* Calls are accounted for in a module's padding, too: 6.12 callthunks_translate_call_dest(). */
 static bool has_thunk(const struct rf_textpatch *t, const struct rf_live *g, uint64_t target)
 {
@@ -53,15 +64,11 @@ static void remember(struct rf_textpatch *t, uint64_t target, uint64_t key)
 
 void rf_calls_learn(struct rf_textpatch *t, const struct rf_live *g, uint64_t key)
 {
-	struct rf_module module;
 	uint64_t offset, target;
 
 	if (!rf_textpatch_member(t->k, "static_call_key", "func", 8, &offset) ||
 	    rf_live_read(g, key + offset, &target, sizeof(target)) ||
-	    rf_textpatch_in_text(t, target) || !rf_textpatch_is_code(t, target))
-		return;
-	if (rf_module_find(t->k, g->m, g->p, rf_gva_of(target), &module) &&
-	    !is_dispatcher(t, g, key, target))
+	    !may_be_called(t, g, key, target))
 		return;
 	remember(t, target, key);
 	if (has_thunk(t, g, target))
@@ -91,7 +98,8 @@ int rf_calls_sweep(struct rf_textpatch *t, const struct rf_live *g)
 	uint64_t offset, target;
 	int err;
 
-	if (!t->extra_count || !rf_textpatch_member(t->k, "static_call_key", "func", 8, &offset))
+	if (!t->table->sets[RF_SET_CALL_EXTRA].count ||
+	    !rf_textpatch_member(t->k, "static_call_key", "func", 8, &offset))
 		return 0;
 	rf_targets_clear(s);
 	for (size_t i = 0; i < t->extra_count; i++) {
@@ -144,8 +152,10 @@ void rf_calls_follow(struct rf_textpatch *t, const struct rf_live *g)
 			continue;
 		if (rf_live_read(g, t->calls[i].key + offset, &target, sizeof(target)))
 			return;
-		if (rf_targets_have(t, RF_SET_CALL_EXTRA, target))
-			remember(t, target, t->calls[i].key);
+		if (!rf_targets_have(t, RF_SET_CALL_EXTRA, target) ||
+		    !may_be_called(t, g, t->calls[i].key, target))
+			continue;
+		remember(t, target, t->calls[i].key);
 		if (rf_targets_have(t, RF_SET_CALL_EXTRA, target - t->thunk.len))
 			remember(t, target - t->thunk.len, t->calls[i].key);
 	}

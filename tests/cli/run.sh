@@ -250,7 +250,7 @@ try inherited-descriptor 0 '^through$' sh -c "exec 9>&1; $run -- /bin/sh -c 'sle
 name=files-to-monitor
 echo 'version: 1' >"$work/plain.yaml"
 $run --policy "$work/plain.yaml" --expect "$work/expect.json" -- /bin/sh -c 'sleep 0.5' >"$out" 2>"$err"
-grep -q -- '--policy /proc/self/fd/8 --expect /proc/self/fd/9$' "$FAKE_LOG" && ok || bad "$(cat "$FAKE_LOG")"
+grep -q -- '--policy /proc/self/fd/8 .*--expect /proc/self/fd/9$' "$FAKE_LOG" && ok || bad "$(cat "$FAKE_LOG")"
 name=expect-to-monitor; : >"$FAKE_LOG"
 FAKE_EXPECT=$work/seen $run --expect "$work/expect.json" -- /bin/sh -c 'sleep 0.5' >"$out" 2>"$err"
 cmp -s "$work/seen" "$work/expect.json" && ok || bad "the monitor did not get what the file says"
@@ -311,14 +311,18 @@ int main(int argc, char **argv)
 END
 gcc -o "$work/kvm" "$work/kvm.c"
 real="$build/ringfence run --state $work/state --audit $work/audit.jsonl"
-monitor_of() { # RUN: its monitor's process id, waited for
+child_of() { # RUN OPTION: the process id of its child that was started with that, waited for
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		for pid in $(cat /proc/$1/task/$1/children 2>/dev/null); do
-			case $(readlink "/proc/$pid/exe") in "$build"/ringfence-monitor) sleep 0.3; echo "$pid"; return ;; esac
+			case $(readlink "/proc/$pid/exe") in "$build"/ringfence-monitor)
+				grep -qs -- "$2" "/proc/$pid/cmdline" && { sleep 0.3; echo "$pid"; return; } ;;
+			esac
 		done
 		sleep 0.1
 	done
 }
+monitor_of() { child_of "$1" --fence-fd; }
+sweeper_of() { child_of "$1" --sweep-for; }
 # Whoever has taken its parent's place may not reap it.
 gone() { ! grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null; }
 confined() { # MONITOR FILTERS: prints what is not as it should be
@@ -359,13 +363,34 @@ name=monitor-again-confined
 kill -9 "$pid"; again=$(sleep 0.3; monitor_of $first)
 confined "$again" 2 >"$work/wrong"; [ -n "$again" ] && [ "$again" != "$pid" ] && [ ! -s "$work/wrong" ] && ok ||
 	bad "$(cat "$work/wrong")"
+# Its sweeper: as confined; it goes with its monitor, and without it another one comes.
+name=sweeper-confined; sweeper=$(sweeper_of $first)
+confined "$sweeper" 2 >"$work/wrong"; [ -n "$sweeper" ] && [ ! -s "$work/wrong" ] && ok || bad "$(cat "$work/wrong")"
+name=sweeper-again; kill -9 "$sweeper"; sleep 0.3; next=$(sweeper_of $first)
+[ -n "$next" ] && [ "$next" != "$sweeper" ] && [ "$(monitor_of $first)" = "$again" ] && ok || bad "no other sweeper, or another monitor"
+name=sweeper-again-said; grep -q 'the sweeper was killed by signal 9 .*; another one is started' "$err" && ok || bad "nothing was said"
+name=sweeper-again-recorded; sleep 1
+grep -q '"kind":"sweeper".*"started again"' "$work/audit.jsonl" && ok || bad "it is not in the log"
+name=sweeper-in-status; "$rf" status --json "$work/state" >"$out" 2>&1
+grep -q '"started": *[2-9]' "$out" && ok || bad "status does not know of it"
+name=sweeper-goes-with-its-monitor; kill -9 "$again"; sleep 0.5; last=$(sweeper_of $first)
+[ -n "$last" ] && [ "$last" != "$next" ] && gone "$next" && ok || bad "one monitor's sweeper serves another one"
+kill -TERM $first; wait $first
+name=sweeper-ends-with-run; sleep 0.3; gone "$last" && ok || bad "it is left"
+name=sweeper-hangs
+$real --monitor-timeout 3 -- "$work/kvm" 50 >"$out" 2>"$err" & first=$!
+pid=$(monitor_of $first); sweeper=$(sweeper_of $first); kill -STOP "$sweeper"; sleep 5
+gone "$sweeper" && [ "$(monitor_of $first)" = "$pid" ] && grep -q 'the sweeper has said nothing for .* s, and is killed' "$err" &&
+	ok || bad "a sweeper that hangs is left, or its monitor is not"
 kill -TERM $first; wait $first
 name=monitor-outlives-run
 $real -- "$work/kvm" 3 >"$out" 2>"$err" & first=$!
 pid=$(monitor_of $first); kill -9 $first; wait $first 2>/dev/null; sleep 0.5
 [ -n "$pid" ] && ! gone "$pid" && ok || bad "the monitor ended with run"
+name=sweeper-outlives-run; sweeper=$(pgrep -f -- "ringfence-monitor .*--sweep-for" | tail -1)
+[ -n "$sweeper" ] && ok || bad "the sweeper ended with run"
 name=monitor-ends-with-its-vmm; sleep 3.5
-gone "$pid" && ok || bad "the monitor outlives its VMM"
+gone "$pid" && gone "$sweeper" && ok || bad "the monitor outlives its VMM"
 name=monitor-ends-though-a-child-holds-on
 $real -- "$work/kvm" 6 fork >"$out" 2>"$err" & first=$!
 pid=$(monitor_of $first); kill -9 $first; wait $first 2>/dev/null; sleep 2

@@ -232,6 +232,7 @@ int patched_setup(void **state)
 	static struct patched f;
 
 	rf_textpatch_destroy(f.t);
+	rf_textpatch_destroy(f.other);
 	memset(&f, 0, sizeof(f));
 	fake_init(&f.g);
 	fake_map(&f.g, TEXT, 0x1000, 4);
@@ -262,7 +263,8 @@ int patched_teardown(void **state)
 	struct patched *f = *state;
 
 	rf_textpatch_destroy(f->t);
-	f->t = NULL;
+	rf_textpatch_destroy(f->other);
+	f->t = f->other = NULL;
 	return 0;
 }
 
@@ -386,9 +388,36 @@ void patched_unprobe(struct patched *f, uint64_t probe)
 	fake_put64(&f->g, at, get64(f, probe));
 }
 
+enum patched_by patched_by;
+static struct rf_patch_table other_table;
+
+static int forget(void *ctx, uint32_t of, uint64_t what)
+{
+	struct patched *f = ctx;
+
+	return rf_textpatch_forget(f->t, &f->g.m, of, &what, 1);
+}
+
+static int sweep_by_another(struct patched *f)
+{
+	int err = 0;
+
+	if (patched_by == PATCHED_BY_A_NEW_ONE) {
+		rf_textpatch_destroy(f->other);
+		f->other = NULL;
+	}
+	if (!f->other)
+		err = rf_textpatch_copy(&patched_table, patched_table.kernel, &other_table);
+	if (!err && !f->other)
+		err = rf_textpatch_create(&f->g.k, &f->g.m, &f->g.p, &other_table, true, &f->other,
+					  &f->diag);
+	return err ? err : rf_textpatch_look(f->other, &patched_table, &f->g.m, &f->g.p, forget, f);
+}
+
 int patched_sweep(struct patched *f)
 {
-	int err = rf_textpatch_sweep(f->t, &f->g.m, &f->g.p);
+	int err = patched_by == PATCHED_ALONE ? rf_textpatch_sweep(f->t, &f->g.m, &f->g.p)
+					      : sweep_by_another(f);
 
 	must(!(patched_table.seq % 2));
 	return err;

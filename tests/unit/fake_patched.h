@@ -55,7 +55,7 @@
 
 struct patched {
 	struct fake_guest g;
-	struct rf_textpatch *t;
+	struct rf_textpatch *t, *other;
 	uint32_t last_tail;
 	struct rf_diag diag;
 	struct rf_patch_result r; /* of the last store */
@@ -63,7 +63,7 @@ struct patched {
 	uint64_t heap; /* next free byte */
 };
 
-extern struct rf_patch_table patched_table;
+extern struct rf_patch_table patched_table; /* by which is judged */
 extern const uint8_t patched_nop5[5];
 
 /* cmocka fixtures. */
@@ -73,6 +73,12 @@ int patched_teardown(void **state);
 int patched_create(struct patched *f);
 int patched_take_over(struct patched *f);
 
+/*
+ * A sweep: by the one that judges, or by another process, which is there since the table is, or
+ * begins with each sweep.
+ */
+enum patched_by { PATCHED_ALONE, PATCHED_BY_ANOTHER, PATCHED_BY_A_NEW_ONE };
+extern enum patched_by patched_by;
 int patched_sweep(struct patched *f);
 struct rf_textpatch_stats patched_stats(struct patched *f);
 
