@@ -55,6 +55,8 @@ next:
 	je copy
 	cmp $OP_GOTO, %rax
 	je goto_op
+	cmp $OP_TIMES, %rax
+	je times
 halt:
 	hlt
 	jmp halt
@@ -85,6 +87,22 @@ store: /* a: address, b: value */
 copy: /* a: to, b: from, c: bytes; forwards, so that a range may follow itself */
 	shr $3, %rcx
 	rep movsq
+	jmp next
+
+times: /* a: address, b: where the cycles go, c: how often */
+	rdtsc
+	shl $32, %rdx
+	or %rdx, %rax
+	mov %rax, %r8
+	movl %ecx, (%rdi)
+	rdtsc
+	shl $32, %rdx
+	or %rdx, %rax
+	sub %r8, %rax
+	mov %rax, (%rsi)
+	add $8, %rsi
+	dec %rcx
+	jnz times
 	jmp next
 
 goto_op: /* a: number of the operation */

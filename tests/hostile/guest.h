@@ -5,6 +5,9 @@
 
 #define SCRIPT 0x200000 /* guest-physical */
 
+#define TIMES 0x4000000 /* where a variant leaves the cycles of its stores */
+#define TIMES_COUNT 1000
+
 #define GUEST_CR3 0
 #define GUEST_CR4 8
 #define GUEST_OPS 16
@@ -21,5 +24,6 @@
 #define OP_STORE 3 /* four bytes */
 #define OP_COPY 4
 #define OP_GOTO 5
+#define OP_TIMES 6 /* four bytes to a, c times; the cycles that each took, 8 bytes each, to b */
 
 #endif

@@ -343,6 +343,41 @@ def monitor_killed(lab: Lab) -> None:
     check(not lab.left(), f"left running: {lab.left()}")
 
 
+def judged(lab: Lab, more: int = 50) -> None:
+    """The guest's stores go on to be judged."""
+    before = len(lab.recorded(kind="write"))
+    wait(lambda: len(lab.recorded(kind="write")) > before + more, f"{more} verdicts")
+
+
+def sweeper_lost(lab: Lab) -> None:
+    """Stopped and killed in the middle of a flood: no verdict waits for it, another one comes, and the seal is what it was."""
+    vm = lab.run("flood", OBSERVE)
+    vm.says(RUNS_ON, "the guest to run")
+    first = lab.status()
+    sweeper = wait(lambda: lab.status()["sweeper"].get("pid"), "the sweeper to say something")
+    os.kill(sweeper, signal.SIGSTOP)
+    judged(lab)
+    wait(lambda: lab.status()["sweeper"]["silent_s"] > 1.5, "status to say that it is silent")
+    os.kill(sweeper, signal.SIGKILL)
+    judged(lab)
+    wait(lambda: lab.status()["sweeper"]["started"] == 2, "another sweeper")
+    check(lab.recorded(kind="sweeper", outcome="started again"), "it is not on record")
+    last = lab.status()
+    check(last["sweeper"]["pid"] != sweeper or not lab.status()["sweeper"]["follows"], "the dead one is shown as alive")
+    check(last["monitor_pid"] == first["monitor_pid"] and last["state"] == "sealed", "it was not the sweeper that was lost")
+    wait(lambda: lab.status()["dma_sweeps"] > 1, "the new one's sweeps")
+    # The control: without a monitor nothing is judged.
+    os.kill(last["monitor_pid"], signal.SIGSTOP)
+    time.sleep(0.5)
+    before = len(lab.recorded(kind="write"))
+    time.sleep(1)
+    check(len(lab.recorded(kind="write")) == before, "a stopped monitor judges")
+    os.kill(last["monitor_pid"], signal.SIGCONT)
+    judged(lab)
+    vm.stop()
+    check(not lab.left(), f"left running: {lab.left()}")
+
+
 # --- machines that cannot -------------------------------------------------------------------------------
 
 ASSERTS = """echo "qemu-system-x86_64: error: failed to set MSR 0x10a to 0xd" >&2
@@ -387,7 +422,7 @@ TESTS: dict[str, Test] = {
     "cpu-any-host-asserts": bad_machine("'-cpu host'", ASSERTS, "0x10a.* Assertion", True),
     "cpu-any-asserts": bad_machine("'-cpu '", ASSERTS, "0x10a.* Assertion", False),
     "cpu-any-hangs": bad_machine("'-cpu '", "exec sleep 60", "waited 1 s for a guest", False),
-    "control-socket": control_socket, "gadgets": gadgets, "monitor-killed": monitor_killed,
+    "control-socket": control_socket, "gadgets": gadgets, "monitor-killed": monitor_killed, "sweeper-lost": sweeper_lost,
 }
 
 

@@ -117,14 +117,14 @@ class Lab:
         self.children.append(child)
         return child
 
-    def run(self, variant: str, policy: str = "", **options: Any) -> Process:
+    def run(self, variant: str, policy: str = "", more: tuple[str, ...] = (), **options: Any) -> Process:
         """`ringfence run` with the variant's guest."""
         arguments = ["--name", self.tag, "--state", str(self.state), "--audit", str(self.audit)]
         if policy:
             path = self.folder / "policy.yaml"
             path.write_text("version: 1\n" + policy)
             arguments += ["--policy", str(path)]
-        command = [str(self.build / "ringfence"), "run", *arguments, "--", *self.qemu(variant)]
+        command = [str(self.build / "ringfence"), "run", *arguments, "--", *self.qemu(variant, *more)]
         return self.start("run", command, **options)
 
     @property

@@ -31,6 +31,17 @@ static void flood(struct guest *g)
 	op(g, OP_GOTO, g->ops - 2, 0, 0);
 }
 
+/* The same, and how long each took; tests/bench/verdicts.py. */
+static void times(struct guest *g)
+{
+	put_kernel(g);
+	op_boot(g);
+	op_print(g, "STILL RUNNING\n");
+	op(g, OP_TIMES, gpa_of(RODATA), TIMES, TIMES_COUNT);
+	op_print(g, "ROUND\n");
+	op(g, OP_GOTO, g->ops - 2, 0, 0);
+}
+
 static void unmapped(struct guest *g)
 {
 	op_lstar(g, ENTRY);
@@ -226,6 +237,7 @@ static const struct {
 } variants[] = {
 	{ "good", good },
 	{ "flood", flood },
+	{ "times", times },
 	{ "unmapped", unmapped },
 	{ "outside-window", outside_window },
 	{ "image-outside-ram", image_outside_ram },
