@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@ enum {
 	FREE_FD,
 };
 #define FDS (FREE_FD - FENCE_FD)
+
+#define SWEEPER_NICE 5 /* a third of the weight of the monitor: sched(7) */
 
 /*
  * Ends a child between fork and exec: the parent reads errno from the pipe, which a successful exec
@@ -172,6 +175,8 @@ static _Noreturn void sweeper_child(const struct rf_run *r, const sigset_t *mask
 	int from[FDS] = { -1, -1, -1, notify, -1, r->policy_fd, -1, r->pair[1] };
 	struct line l;
 
+	/* Who waits for a verdict, and who gives it, goes first. Not to be had: no harm. */
+	setpriority(PRIO_PROCESS, 0, SWEEPER_NICE);
 	begin_line(r, &l);
 	add_fd(&l, "--sweep-for", "", PAIR_FD);
 	become(r, &l, from, mask, report);
