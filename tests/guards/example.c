@@ -59,6 +59,8 @@ static bool is_bad(struct rf_guest *g, rf_gva *at, uint64_t *function)
 	       !in_text(g, *function);
 }
 
+extern const struct rf_guard rf_guard_example; /* a row of RF_GUARDS does that */
+
 /* In the sweeper: says that there is something, or is no more. */
 static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
 {
