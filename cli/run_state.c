@@ -127,7 +127,7 @@ static int take_lock(struct rf_run *r)
 	return 0;
 }
 
-static int listen_at(const char *path, int type, int *out)
+static int listen_at(const char *path, int type, mode_t closed, int *out)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	mode_t mask;
@@ -140,7 +140,7 @@ static int listen_at(const char *path, int type, int *out)
 	if (fd < 0)
 		return -errno;
 	unlink(path); /* left by a machine that went down; the lock says it is nobody's */
-	mask = umask(0177);
+	mask = umask(closed);
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 16) < 0)
 		err = -errno;
 	umask(mask);
@@ -178,11 +178,13 @@ static int prepare_state(struct rf_run *r)
 	if (!err)
 		err = rf_path_join(r->state_dir, RF_FILE_FENCE, r->fence_path);
 	if (!err)
-		err = listen_at(r->fence_path, SOCK_SEQPACKET, &r->fence_fd);
+		/* The folder is closed; a VMM that has changed its uid has it open (hv/channel.c).
+		 */
+		err = listen_at(r->fence_path, SOCK_SEQPACKET, 0111, &r->fence_fd);
 	if (!err)
 		err = rf_path_join(r->state_dir, RF_FILE_CONTROL, path);
 	if (!err)
-		err = listen_at(path, SOCK_STREAM, &r->control_fd);
+		err = listen_at(path, SOCK_STREAM, 0177, &r->control_fd);
 	return err;
 }
 

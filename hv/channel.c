@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -14,6 +15,8 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
+/* The same socket, for a VMM that may no more enter the folder where it is. */
+static struct sockaddr_un opened = { .sun_family = AF_UNIX };
 static int sock = -1; /* guarded by lock; -1: no monitor */
 static int board_fd = -1;
 static int table_fd = -1;  /* of the last monitor, for the next one */
@@ -35,7 +38,7 @@ static int await_welcome(int fd, uint8_t *packet, size_t size, int *table)
 
 static int connect_monitor(const char **why)
 {
-	uint8_t packet[RF_MSG_MAX + 1];
+	uint8_t packet[RF_MSG_MAX + 1] = { 0 };
 	struct rf_msg_hello hello = { .vmm_pid = (uint32_t)getpid() };
 	struct rf_msg_welcome welcome;
 	const int fds[] = { board_fd, memory_fd, table_fd };
@@ -47,7 +50,8 @@ static int connect_monitor(const char **why)
 		return -errno;
 	}
 	*why = "the monitor's socket (RINGFENCE_SOCKET) does not answer";
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)))
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) &&
+	    (!*opened.sun_path || connect(fd, (struct sockaddr *)&opened, sizeof(opened))))
 		goto fail_errno;
 	handlers->hello(&hello);
 	rf_msg_init(&hello.h, RF_MSG_HELLO, 0);
@@ -56,6 +60,9 @@ static int connect_monitor(const char **why)
 		goto fail_errno;
 	*why = "the monitor did not answer within 10 seconds";
 	err = await_welcome(fd, packet, sizeof(packet), &table);
+	memcpy(&welcome, packet, sizeof(welcome));
+	if (!err && welcome.h.type != RF_MSG_WELCOME)
+		err = -EBADMSG;
 	if (err == -EPROTONOSUPPORT)
 		*why = "the monitor is of another revision than the fence: install both from one "
 		       "release";
@@ -63,26 +70,17 @@ static int connect_monitor(const char **why)
 		*why = "what listens at the monitor's socket is not a monitor";
 	else if (err == -ECONNRESET)
 		*why = "the monitor refused this VM; its own message says why";
-	if (err)
-		goto fail;
-	memcpy(&welcome, packet, sizeof(welcome));
-	if (welcome.h.type != RF_MSG_WELCOME) {
-		*why = "what listens at the monitor's socket is not a monitor";
-		err = -EBADMSG;
-		goto fail;
-	}
-	err = handlers->welcome(&welcome, table, why);
+	/* A monitor that does not read keeps no thread of the VMM's waiting in a send. */
+	if (!err && fcntl(fd, F_SETFL, O_NONBLOCK))
+		goto fail_errno;
+	if (!err)
+		err = handlers->welcome(&welcome, table, why);
 	if (err)
 		goto fail;
 	if (table >= 0) {
 		if (table_fd >= 0)
 			close(table_fd);
 		table_fd = table;
-	}
-	/* A monitor that does not read keeps no thread of the VMM's waiting in a send. */
-	if (fcntl(fd, F_SETFL, O_NONBLOCK)) {
-		close(fd);
-		return -errno;
 	}
 	return fd;
 
@@ -181,6 +179,10 @@ int rf_channel_start(const char *path, int board, const struct rf_channel_handle
 	fd = connect_monitor(why);
 	if (fd < 0)
 		return fd;
+	/* Followed without a right to any folder (Linux fs/proc/base.c proc_fd_access_allowed()).
+	 */
+	snprintf(opened.sun_path, sizeof(opened.sun_path), "/proc/self/fd/%d",
+		 open(path, O_PATH | O_CLOEXEC));
 	/* The VMM's signals are its own threads' business. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);

@@ -301,6 +301,13 @@ int main(int argc, char **argv)
 {
 	if (ioctl(open("/dev/kvm", O_RDWR), KVM_CREATE_VM, 0) < 0)
 		return 1;
+	/* As with -runas: another user, whom no folder of ours lets in. */
+	if (argc > 2 && *argv[2] == 'u') {
+		if (setgid(65534) || setuid(65534))
+			return 1;
+		sleep(atoi(argv[1]));
+		return 0;
+	}
 	/* A child that holds all descriptors outlives the VMM. */
 	if (argc > 2 && fork())
 		sleep(1);
@@ -383,6 +390,18 @@ pid=$(monitor_of $first); sweeper=$(sweeper_of $first); kill -STOP "$sweeper"; s
 gone "$sweeper" && [ "$(monitor_of $first)" = "$pid" ] && grep -q 'the sweeper has said nothing for .* s, and is killed' "$err" &&
 	ok || bad "a sweeper that hangs is left, or its monitor is not"
 kill -TERM $first; wait $first
+if [ "$(id -u)" = 0 ]; then
+	name=monitor-again-for-another-user
+	$real -- "$work/kvm" 50 user >"$out" 2>"$err" & first=$!
+	pid=$(monitor_of $first); kill -9 "$pid"
+	for _ in $(seq 50); do grep -q 'another monitor .* serves again' "$err" && break; sleep 0.1; done
+	grep -q 'another monitor .* serves again' "$err" && ok || bad "a VMM that is another user's does not find it"
+	name=monitor-again-nobody-elses
+	setpriv --reuid 65534 --regid 65534 --clear-groups test -S "$work/state/fence.sock" && bad "others reach its socket" || ok
+	kill -TERM $first; wait $first
+else
+	skip monitor-again-for-another-user "needs root"
+fi
 name=monitor-outlives-run
 $real -- "$work/kvm" 3 >"$out" 2>"$err" & first=$!
 pid=$(monitor_of $first); kill -9 $first; wait $first 2>/dev/null; sleep 0.5

@@ -314,7 +314,9 @@ echo 3 >/proc/sys/kernel/yama/ptrace_scope; echo confidentiality >/sys/kernel/se
 cat /proc/sys/kernel/yama/ptrace_scope /sys/kernel/security/lockdown >$OUT/host
 l2 6.12 1 '{attack}' >$OUT/control 2>&1
 protected hardened 6.12 1 '{attack}'
-protected runas 6.12 1 '{attack}' -runas 65534:65534
+(until ringfence status runas 2>/dev/null | grep -q '^state *sealed'; do sleep 1; done
+killall -9 ringfence-monitor) &
+protected runas 6.12 1 '{attack} rf.seconds=20' -runas 65534:65534
 ringfence doctor >$OUT/doctor
 """
 
