@@ -41,8 +41,8 @@ struct rf_run {
 	int vms_fd;	/* map of VMs of the host's control-register watch, -1 none */
 	int page_fd;	/* this VM's page of it; the VMM inherits it */
 	struct rf_cr_page *page;
-	int pair[2];	/* the monitor's end, and its sweeper's: ours too, so that either outlives
-			   the other one's death */
+	int pair[2]; /* the monitor's end, and its sweeper's: ours too, so that either outlives
+			the other one's death */
 	char monitor_user[32]; /* UID:GID of the monitors, "" this process's */
 };
 

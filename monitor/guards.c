@@ -23,17 +23,26 @@ int rf_guards_attach(struct rf_guest *g, bool kept)
 	if (err)
 		return err;
 	g->attached = true;
-	rf_pair_announce(g);
 	return 0;
+}
+
+/* Whose work it is that begins, or NULL. */
+static void now_at_work(struct rf_guest *g, uint32_t row)
+{
+	g->at_work = row < ROWS ? rf_guards[row] : NULL;
+	g->row = row;
 }
 
 int rf_guards_follow(struct rf_guest *g)
 {
 	int err = 0;
 
-	for (size_t i = 0; !err && rf_guards[i]; i++)
+	for (uint32_t i = 0; !err && rf_guards[i]; i++) {
+		now_at_work(g, i);
 		if (rf_guards[i]->follow)
 			err = rf_guards[i]->follow(g);
+	}
+	now_at_work(g, ROWS);
 	return err;
 }
 
@@ -43,7 +52,6 @@ void rf_guards_forget(struct rf_guest *g)
 		if (rf_guards[i]->forget)
 			rf_guards[i]->forget(g);
 	g->attached = false;
-	rf_pair_announce(g);
 }
 
 int rf_guards_answer(struct rf_guest *g, const struct rf_msg_event *ev)
@@ -92,13 +100,15 @@ int rf_guards_sweep(struct rf_guest *g)
 	uint32_t elapsed_ms;
 	int err = 0;
 
-	for (size_t i = 0; !err && rf_guards[i]; i++) {
+	for (uint32_t i = 0; !err && rf_guards[i]; i++) {
 		const struct rf_guard *guard = rf_guards[i];
 		uint32_t period_ms = guard->period_ms ? guard->period_ms(g) : RF_TICK_MS;
 
+		now_at_work(g, i);
 		if (guard->sweep && is_time(&g->swept_ns[i], period_ms, &elapsed_ms))
 			err = work(g, &guard->sweep_unit, guard->sweep, elapsed_ms);
 	}
+	now_at_work(g, ROWS);
 	return err;
 }
 
@@ -138,16 +148,18 @@ int rf_guards_step(struct rf_guest *g)
 {
 	int err = 0;
 
-	for (size_t i = 0; !err && rf_guards[i]; i++) {
+	for (uint32_t i = 0; !err && rf_guards[i]; i++) {
 		const struct rf_guard *guard = rf_guards[i];
 		struct rf_budget outer;
 
 		if (!guard->busy || !guard->busy(g))
 			continue;
+		now_at_work(g, i);
 		outer = rf_unit_begin(g, &guard->step_unit);
 		guard->step(g);
 		err = rf_unit_end(g, &guard->step_unit, &outer);
 	}
+	now_at_work(g, ROWS);
 	return err;
 }
 

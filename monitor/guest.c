@@ -17,9 +17,20 @@
 const struct rf_unit rf_unit_kernel = { 1 << 20, "looking at a kernel" };
 static const struct rf_unit event_unit = { 1 << 15, "judging an event" };
 
+/* The guards have it, and the sweeper hears of it. */
+static int attach_guards(struct rf_guest *g, bool kept)
+{
+	int err = rf_guards_attach(g, kept);
+
+	if (!err)
+		rf_pair_announce(g);
+	return err;
+}
+
 void rf_guest_forget(struct rf_guest *g)
 {
 	rf_guards_forget(g);
+	rf_pair_announce(g);
 	rf_kernel_destroy(g->kernel);
 	g->kernel = NULL;
 	g->refused[0] = g->unprotected[0] = '\0';
@@ -174,7 +185,7 @@ static int seal(struct rf_guest *g, enum rf_seal_how how, const char *outcome)
 	if (!err)
 		err = take_regions(g, m.regions, m.count, outcome);
 	if (!err)
-		err = rf_guards_attach(g, false);
+		err = attach_guards(g, false);
 	if (!err)
 		rf_notify(g, "sealed");
 	return err;
@@ -250,7 +261,7 @@ static int take_over(struct rf_guest *g, const struct rf_backend_info *info, uin
 	memcpy(g->tables_digest, info->traps_note, sizeof(g->tables_digest));
 	err = take_regions(g, info->regions, info->regions_count, outcome);
 	if (!err)
-		err = rf_guards_attach(g, kept);
+		err = attach_guards(g, kept);
 	/* Another kernel is announced, or a reset came between: their events are on the way, and
 	 * what is pinned stays so. */
 	return err == -ESTALE ? 0 : err;

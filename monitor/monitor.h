@@ -45,6 +45,8 @@ struct rf_guest {
 	char name[RF_NAME_MAX + 1];
 	int notify_fd; /* lines for who started us, -1 none */
 	struct rf_pair pair;
+	const struct rf_guard *at_work; /* its sweep or step runs; NULL none */
+	uint32_t row;			/* of that one */
 
 	/* The kernel that runs now; all of it goes with a reset. */
 	struct rf_memory mem; /* in a unit: units.c */

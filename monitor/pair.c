@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The monitor's end of the pair, and what both ends say. */
+/* The monitor's end of the pair. */
 #include "monitor/pair.h"
 
 #include <errno.h>
@@ -11,47 +11,6 @@
 #define AT_ONCE 16 /* things said, before an event has its turn */
 /* One that the sweeper could not read to its end is written down at most so often. */
 #define ENDLESS_NS UINT64_C(1000000000)
-
-/* --- the sweeper's word --------------------------------------------------------- */
-
-static int say(struct rf_guest *g, const struct rf_found *f)
-{
-	return rf_msg_send(g->pair.fd, f, sizeof(*f), NULL, 0) ? -ECONNRESET : 0;
-}
-
-int rf_tell(struct rf_guest *g, const struct rf_guard *guard, uint32_t kind, const uint64_t *values,
-	    size_t n)
-{
-	struct rf_found f = { .what = RF_FOUND_HINT,
-			      .guard = rf_guards_row(guard),
-			      .kind = kind,
-			      .kernel = g->kernel_event };
-	int err = 0;
-
-	if (!g->pair.sweeper)
-		return rf_guards_found(g, f.guard, kind, values, n);
-	for (; !err && n; n -= f.count, values += f.count) {
-		f.count = n < RF_FOUND_VALUES ? (uint32_t)n : RF_FOUND_VALUES;
-		memcpy(f.values, values, f.count * sizeof(f.values[0]));
-		err = say(g, &f);
-	}
-	return err;
-}
-
-int rf_tell_endless(struct rf_guest *g, const struct rf_unit *unit)
-{
-	struct rf_found f = { .what = RF_FOUND_ENDLESS,
-			      .guard = RF_GUARDS_MAX,
-			      .kernel = g->kernel_event };
-
-	for (uint32_t i = 0; rf_guards[i]; i++) {
-		if (unit != &rf_guards[i]->sweep_unit && unit != &rf_guards[i]->step_unit)
-			continue;
-		f.guard = i;
-		f.kind = unit == &rf_guards[i]->step_unit;
-	}
-	return say(g, &f);
-}
 
 /* --- what it is told ------------------------------------------------------------ */
 

@@ -66,9 +66,10 @@ struct rf_pair {
 	uint64_t alive[4]; /* as it says */
 };
 
+/* --- tell.c ---------------------------------------------------------------------- */
 /*
- * A sweep has found something: of each n values at most RF_FOUND_VALUES go in a packet. Alone it is
- * looked at at once. 0, or -errno as found().
+ * The sweep of that guard has found something: of each n values at most RF_FOUND_VALUES go in a
+ * packet. Alone it is looked at at once. 0, or -errno as found().
  */
 int rf_tell(struct rf_guest *g, const struct rf_guard *guard, uint32_t kind, const uint64_t *values,
 	    size_t n);
