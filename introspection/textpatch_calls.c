@@ -29,13 +29,23 @@ static bool is_dispatcher(const struct rf_textpatch *t, const struct rf_live *g,
 	       (target == image || target == image + RF_PAGE_SIZE / 2);
 }
 
-/* Calls are accounted for in a module's padding, too: 6.12 callthunks_translate_call_dest(). */
+/*
+ * Calls are accounted for before the function, also a module's: 6.12
+ * callthunks_translate_call_dest(). Of core text the copy may have been written after the seal.
+ */
 static bool has_thunk(const struct rf_textpatch *t, const struct rf_live *g, uint64_t target)
 {
-	uint8_t have[RF_THUNK_MAX];
+	uint64_t pad = target - t->thunk.len;
+	uint8_t have[RF_SITE_MAX_LEN];
+	int err;
 
-	return t->thunk.len && !rf_live_read(g, target - t->thunk.len, have, t->thunk.len) &&
-	       rf_call_thunk_is(&t->thunk, target - t->thunk.len, have);
+	if (rf_textpatch_in_text(t, target))
+		err = rf_targets_have(t, RF_SET_FUNCTIONS, target) && pad >= t->text
+			      ? rf_textpatch_read(t, g->m, pad, have, t->thunk.len)
+			      : -ENOENT;
+	else
+		err = rf_live_read(g, pad, have, t->thunk.len);
+	return !err && rf_call_thunk_is(&t->thunk, pad, have);
 }
 
 static void remember(struct rf_textpatch *t, uint64_t target, uint64_t key)
@@ -57,13 +67,15 @@ void rf_calls_learn(struct rf_textpatch *t, const struct rf_live *g, uint64_t ke
 	uint64_t offset, target;
 
 	if (!rf_textpatch_member(t->k, "static_call_key", "func", 8, &offset) ||
-	    rf_live_read(g, key + offset, &target, sizeof(target)) ||
-	    rf_textpatch_in_text(t, target) || !rf_textpatch_is_code(t, target))
+	    rf_live_read(g, key + offset, &target, sizeof(target)))
 		return;
-	if (rf_module_find(t->k, g->m, g->p, rf_gva_of(target), &module) &&
-	    !is_dispatcher(t, g, key, target))
-		return;
-	remember(t, target, key);
+	if (!rf_textpatch_in_text(t, target)) {
+		if (!rf_textpatch_is_code(t, target) ||
+		    (rf_module_find(t->k, g->m, g->p, rf_gva_of(target), &module) &&
+		     !is_dispatcher(t, g, key, target)))
+			return;
+		remember(t, target, key);
+	}
 	if (has_thunk(t, g, target))
 		remember(t, target - t->thunk.len, key);
 }
