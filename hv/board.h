@@ -88,7 +88,7 @@ struct rf_patch_entry {
 	uint16_t vcpu;
 	uint8_t kind; /* enum rf_site_kind */
 	uint8_t len;
-	uint8_t before[8], after[8];
+	uint8_t before[12], after[12];
 };
 
 /* A site between two forms. */
@@ -117,7 +117,7 @@ struct rf_trail {
 	struct rf_patch_entry entries[RF_TRAIL_ENTRIES];
 };
 
-_Static_assert(sizeof(struct rf_patch_entry) == 32, "entry");
+_Static_assert(sizeof(struct rf_patch_entry) == 40, "entry");
 
 /*
  * What devices had written to sealed addresses, where the VMM's own memory lies, and what it was

@@ -180,7 +180,7 @@ static void commit(struct rf_vcpu *v, struct rf_overlay *o, const struct rf_patc
 		if (!f && r->resting)
 			take_off(r);
 		/* What changes nothing must not make a tail that is half written forgotten. */
-		if (r->offset && memcmp(r->now, r->next, r->len))
+		if (r->offset && r->now[0] == RF_INT3 && memcmp(r->now, r->next, r->len))
 			t->last_tail = r->at;
 		return;
 	}

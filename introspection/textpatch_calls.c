@@ -40,13 +40,23 @@ static bool may_be_called(const struct rf_textpatch *t, const struct rf_live *g,
 		is_dispatcher(t, g, key, target));
 }
 
-/* Calls are accounted for in a module's padding, too: 6.12 callthunks_translate_call_dest(). */
+/*
+ * Calls are accounted for before the function, also a module's: 6.12
+ * callthunks_translate_call_dest(). Of core text the copy may have been written after the seal.
+ */
 static bool has_thunk(const struct rf_textpatch *t, const struct rf_live *g, uint64_t target)
 {
-	uint8_t have[RF_THUNK_MAX];
+	uint64_t pad = target - t->thunk.len;
+	uint8_t have[RF_SITE_MAX_LEN];
+	int err;
 
-	return t->thunk.len && !rf_live_read(g, target - t->thunk.len, have, t->thunk.len) &&
-	       rf_call_thunk_is(&t->thunk, target - t->thunk.len, have);
+	if (rf_textpatch_in_text(t, target))
+		err = rf_targets_have(t, RF_SET_FUNCTIONS, target) && pad >= t->text
+			      ? rf_textpatch_read(t, g->m, pad, have, t->thunk.len)
+			      : -ENOENT;
+	else
+		err = rf_live_read(g, pad, have, t->thunk.len);
+	return !err && rf_call_thunk_is(&t->thunk, pad, have);
 }
 
 static void remember(struct rf_textpatch *t, uint64_t target, uint64_t key)
@@ -67,10 +77,13 @@ void rf_calls_learn(struct rf_textpatch *t, const struct rf_live *g, uint64_t ke
 	uint64_t offset, target;
 
 	if (!rf_textpatch_member(t->k, "static_call_key", "func", 8, &offset) ||
-	    rf_live_read(g, key + offset, &target, sizeof(target)) ||
-	    !may_be_called(t, g, key, target))
+	    rf_live_read(g, key + offset, &target, sizeof(target)))
 		return;
-	remember(t, target, key);
+	if (!rf_textpatch_in_text(t, target)) {
+		if (!may_be_called(t, g, key, target))
+			return;
+		remember(t, target, key);
+	}
 	if (has_thunk(t, g, target))
 		remember(t, target - t->thunk.len, key);
 }
@@ -140,7 +153,7 @@ void rf_calls_follow(struct rf_textpatch *t, const struct rf_live *g)
 {
 	const struct rf_patch_set *set = &t->table->sets[RF_SET_CALL_EXTRA];
 	uint64_t offset, target;
-	bool all = true;
+	bool all = true, own, thunk;
 
 	rf_calls_forget(t);
 	for (uint32_t i = 0; i < set->count && all; i++)
@@ -152,11 +165,14 @@ void rf_calls_follow(struct rf_textpatch *t, const struct rf_live *g)
 			continue;
 		if (rf_live_read(g, t->calls[i].key + offset, &target, sizeof(target)))
 			return;
-		if (!rf_targets_have(t, RF_SET_CALL_EXTRA, target) ||
-		    !may_be_called(t, g, t->calls[i].key, target))
+		own = rf_targets_have(t, RF_SET_CALL_EXTRA, target);
+		thunk = rf_targets_have(t, RF_SET_CALL_EXTRA, target - t->thunk.len);
+		if ((!own && !thunk) || (!rf_textpatch_in_text(t, target) &&
+					 !may_be_called(t, g, t->calls[i].key, target)))
 			continue;
-		remember(t, target, t->calls[i].key);
-		if (rf_targets_have(t, RF_SET_CALL_EXTRA, target - t->thunk.len))
+		if (own)
+			remember(t, target, t->calls[i].key);
+		if (thunk && has_thunk(t, g, target))
 			remember(t, target - t->thunk.len, t->calls[i].key);
 	}
 }

@@ -274,7 +274,10 @@ int rf_ftrace_sweep(struct rf_textpatch *t, const struct rf_live *g)
 
 /* --- sites ---------------------------------------------------------------- */
 
-/* What stands in the callers at load is what the kernel wrote there: it stays known. */
+/*
+ * What stands in the callers at load is what the kernel wrote there: it stays known. Where calls
+ * are counted that is ftrace_stub's padding (textpatch_thunks.c), until something is traced.
+ */
 static int call_sites(struct rf_loader *l, struct rf_targets *s)
 {
 	struct rf_textpatch *t = l->t;
@@ -282,6 +285,7 @@ static int call_sites(struct rf_loader *l, struct rf_targets *s)
 	for (size_t i = 0; i < sizeof(call_names) / sizeof(call_names[0]); i++) {
 		struct rf_site site = { .target = RF_NO_TARGET, .kind = RF_SITE_FTRACE_CALL };
 		const uint8_t *now;
+		uint64_t target;
 		int32_t rel;
 		rf_gva at;
 		int err;
@@ -292,8 +296,11 @@ static int call_sites(struct rf_loader *l, struct rf_targets *s)
 		site.addr = at.v;
 		now = l->bytes + (at.v - t->text);
 		memcpy(&rel, now + 1, sizeof(rel));
-		if (now[0] == 0xe8 || now[0] == 0xe9)
-			add_code(t, s, at.v + 5 + (uint64_t)(int64_t)rel);
+		target = at.v + 5 + (uint64_t)(int64_t)rel;
+		if (now[0] == 0xe8 && rf_targets_have(t, RF_SET_FUNCTIONS, target))
+			rf_targets_add(t, s, target);
+		else if (now[0] == 0xe8 || now[0] == 0xe9)
+			add_code(t, s, target);
 		err = rf_loader_push(l, &site);
 		if (err)
 			return err;

@@ -2,50 +2,12 @@
 /*
  * Where a static call may go: the starts of functions in sealed text by kallsyms, which lies in
  * sealed rodata. Trampolines of static calls are left out: of them a site may call its own alone.
- *
- * With call depth tracking (retbleed=stuff) direct calls go to a copy of skl_call_thunk_template in
- * the padding before the function (6.12 arch/x86/kernel/callthunks.c
- * callthunks_translate_call_dest()): sarq $5 on a per-CPU word, whose address is RIP-relative
- * (modrm 3d) or absolute. The symbols are absent before 6.2 and without
- * CONFIG_MITIGATION_CALL_DEPTH_TRACKING; then nothing is recognised as one.
+ * A copy of the call thunk before a function (textpatch_thunks.c) is a place to call, too.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "introspection/textpatch_impl.h"
-
-static void read_thunk(const struct rf_loader *l, struct rf_call_thunk *thunk)
-{
-	const struct rf_textpatch *t = l->t;
-	rf_gva start, end;
-
-	thunk->len = 0;
-	if (rf_kernel_address(t->k, "skl_call_thunk_template", &start) ||
-	    rf_kernel_address(t->k, "skl_call_thunk_tail", &end) || end.v <= start.v ||
-	    end.v - start.v > RF_THUNK_MAX ||
-	    !rf_within(start.v, end.v - start.v, t->rodata, t->erodata - t->rodata) ||
-	    rf_textpatch_read(t, l->m, start.v, thunk->bytes, end.v - start.v))
-		return;
-	thunk->at = start.v;
-	thunk->len = (uint8_t)(end.v - start.v);
-}
-
-bool rf_call_thunk_is(const struct rf_call_thunk *thunk, uint64_t at, const uint8_t *have)
-{
-	static const uint8_t sarq_rip[4] = { 0x65, 0x48, 0xc1, 0x3d };
-	uint8_t want[RF_THUNK_MAX];
-	uint32_t disp;
-
-	if (!thunk->len)
-		return false;
-	memcpy(want, thunk->bytes, thunk->len);
-	if (thunk->len >= 9 && !memcmp(want, sarq_rip, 4)) {
-		memcpy(&disp, want + 4, 4);
-		disp += (uint32_t)(thunk->at - at);
-		memcpy(want + 4, &disp, 4);
-	}
-	return !memcmp(have, want, thunk->len);
-}
 
 /* What the build puts before functions has names of its own, and is no place to call. */
 static bool is_padding(const struct rf_symbol *s)
@@ -88,7 +50,6 @@ void rf_textpatch_functions(struct rf_loader *l)
 	uint64_t pad;
 
 	t->table->sets[RF_SET_FUNCTIONS] = (struct rf_patch_set){ 0, 0 };
-	read_thunk(l, &t->thunk);
 	while (i < count) { /* symbols ascend: all names of one address together */
 		bool code = false, trampoline = false;
 		struct rf_symbol s;
@@ -106,11 +67,42 @@ void rf_textpatch_functions(struct rf_loader *l)
 		if (!code || trampoline || !rf_textpatch_in_text(t, addr))
 			continue;
 		pad = addr - t->thunk.len;
-		if (pad >= t->text && rf_call_thunk_is(&t->thunk, pad, l->bytes + (pad - t->text)))
+		if (pad >= t->text &&
+		    rf_call_thunk_is(&t->thunk, pad, l->bytes + (pad - t->text))) {
+			t->thunk.used = true;
 			add(t, pad);
+		}
 		add(t, addr);
 	}
 	/* A thunk may reach back over a symbol that is no function. */
 	qsort(t->table->targets, t->table->sets[RF_SET_FUNCTIONS].count, sizeof(uint64_t),
 	      ascending);
+}
+
+/*
+ * CONFIG_FUNCTION_ALIGNMENT_16B comes with the padding: nops before a place that is not aligned are
+ * somebody's code. Of two names of one function the set has one place.
+ */
+#define ALIGNMENT 16
+
+int rf_thunk_sites(struct rf_loader *l)
+{
+	struct rf_textpatch *t = l->t;
+	const struct rf_patch_set *set = &t->table->sets[RF_SET_FUNCTIONS];
+
+	for (uint32_t i = 0; t->thunk.used && i < set->count; i++) {
+		uint64_t function = t->table->targets[set->first + i];
+		const struct rf_site site = { .addr = function - t->thunk.len,
+					      .target = t->thunk.target,
+					      .kind = RF_SITE_CALL_THUNK };
+		int err;
+
+		if (function % ALIGNMENT || function - t->text < t->thunk.len ||
+		    !rf_thunk_begun(&t->thunk, site.addr, l->bytes + (site.addr - t->text)))
+			continue;
+		err = rf_loader_push(l, &site);
+		if (err)
+			return err;
+	}
+	return 0;
 }

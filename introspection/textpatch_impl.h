@@ -41,6 +41,7 @@ enum {
 	RF_SHAPE_PROBE_OPT_GONE,
 	RF_SHAPE_CALL_WARN,   /* a call, or the instruction that stands for what it calls */
 	RF_SHAPE_CALL_UNLOCK, /* the same of another function */
+	RF_SHAPE_CALL_THUNK,  /* as the template says */
 	RF_SHAPE_CALL_JCC,    /* 16: one a condition */
 	RF_SHAPE_COUNT = RF_SHAPE_CALL_JCC + 16,
 };
@@ -69,11 +70,10 @@ struct rf_call_extra {
 	uint64_t target, key;
 };
 
-#define RF_THUNK_MAX 16 /* 9 or 10 bytes */
-
 struct rf_call_thunk {
-	uint64_t at; /* of the template */
-	uint8_t bytes[RF_THUNK_MAX], len;
+	uint64_t target;		     /* what it counts in, where that is relative to RIP */
+	uint8_t bytes[RF_SITE_MAX_LEN], len; /* 0: it is not known */
+	bool used;			     /* some function had one at the seal */
 };
 
 /*
@@ -234,8 +234,8 @@ void rf_textpatch_shapes(struct rf_patch_table *table);
 /* The site as the table holds it. */
 struct rf_patch_site rf_textpatch_entry(const struct rf_textpatch *t, const struct rf_site *s);
 /*
- * Sets shape and len from the bytes the site holds now; `have` of them (8 at most) are in text.
- * True when they are one of its forms, or the site is in flight.
+ * Sets shape and len from the bytes the site holds now; `have` of them (RF_SITE_MAX_LEN at most)
+ * are in text. True when they are one of its forms, or the site is in flight.
  */
 bool rf_textpatch_measure(const struct rf_textpatch *t, struct rf_site *s, const uint8_t *now,
 			  size_t have);
@@ -270,8 +270,16 @@ int rf_sealed_sites(struct rf_loader *l);
 /* --- textpatch_functions.c ------------------------------------------------ */
 /* The set of functions, before sites are measured: their forms name it. */
 void rf_textpatch_functions(struct rf_loader *l);
+/* The padding before them that is filled to count calls (textpatch_thunks.c). 0 or -ENOMEM. */
+int rf_thunk_sites(struct rf_loader *l);
+
+/* --- textpatch_thunks.c: call depth accounting before functions ------------- */
+/* Before the functions are looked for. */
+void rf_thunk_template(struct rf_loader *l);
 /* Is have, found at `at`, the call thunk of the function behind it? */
 bool rf_call_thunk_is(const struct rf_call_thunk *thunk, uint64_t at, const uint8_t *have);
+/* The same, or the beginning of it and then nops; or nops. */
+bool rf_thunk_begun(const struct rf_call_thunk *thunk, uint64_t at, const uint8_t *have);
 
 /* --- textpatch_calls.c: static calls to what lies outside core text -------- */
 /* What the key of the call at `at` says now goes into CALL_EXTRA, when it may. */

@@ -13,7 +13,8 @@
  *  - arch/x86/kernel/kprobes/core.c arch_arm_kprobe(), arch_disarm_kprobe(): one byte, the int3 or
  * the opcode; opt.c arch_optimize_kprobes(): text_poke_bp() of a jmp to the detour,
  * arch_unoptimize_kprobe(): int3, then the old tail behind it;
- *  - arch/x86/kernel/alternative.c alternatives_smp_lock(): 3e -> f0, one byte at once.
+ *  - arch/x86/kernel/alternative.c alternatives_smp_lock(): 3e -> f0, one byte at once;
+ *  - arch/x86/kernel/callthunks.c: textpatch_thunks.c.
  */
 #include <string.h>
 
@@ -57,7 +58,7 @@
 	}
 #define TO_OWN(byte)                                                                               \
 	{                                                                                          \
-		.how = RF_FORM_REL32, .op_len = 1, .op = { byte }                                  \
+		.how = RF_FORM_REL32, .op_len = 1, .bytes = { byte }                               \
 	}
 #define OWN                                                                                        \
 	{                                                                                          \
@@ -69,7 +70,7 @@
 	}
 #define TO(byte, number)                                                                           \
 	{                                                                                          \
-		.how = RF_FORM_REL32, .op_len = 1, .op = { byte }, .set = number                   \
+		.how = RF_FORM_REL32, .op_len = 1, .bytes = { byte }, .set = number                \
 	}
 
 #define CALLS                                                                                      \
@@ -83,7 +84,7 @@
 static const struct rf_shape shapes[] = {
 	[RF_SHAPE_JUMP2] = { .len = 2, .count = 2, .forms = {
 		EXACTLY(NOP2),
-		{ .how = RF_FORM_REL8, .op_len = 1, .op = { 0xeb } },
+		{ .how = RF_FORM_REL8, .op_len = 1, .bytes = { 0xeb } },
 	} },
 	[RF_SHAPE_JUMP5] = { .len = 5, .count = 2, .forms = { EXACTLY(NOP5), TO_OWN(0xe9) } },
 	[RF_SHAPE_CALL] = { .len = 5, .count = 5, .forms = {
@@ -130,7 +131,7 @@ static void add_jcc(struct rf_patch_table *table, uint8_t cc)
 
 	for (int i = 0; i < 3; i++)
 		s.forms[i] = (struct rf_form){
-			.how = RF_FORM_REL32, .op_len = 2, .op = { 0x0f, cc }, .set = sets[i]
+			.how = RF_FORM_REL32, .op_len = 2, .set = sets[i], .bytes = { 0x0f, cc }
 		};
 	table->shapes[RF_SHAPE_CALL_JCC + (cc & 15)] = s;
 }
@@ -166,7 +167,7 @@ bool rf_textpatch_tail_whole(const struct rf_textpatch *t, const struct rf_site 
 	for (uint8_t i = 0; i < sh->count; i++) {
 		const struct rf_form *f = &sh->forms[i];
 
-		insn[0] = f->how == RF_FORM_BYTES ? f->bytes[0] : f->op[0];
+		insn[0] = f->bytes[0];
 		if (rf_patch_at_rest(t->table, &entry, sh, insn))
 			return true;
 	}
@@ -283,6 +284,9 @@ bool rf_textpatch_measure(const struct rf_textpatch *t, struct rf_site *s, const
 		return measure_ftrace_call(t, s, now, have);
 	case RF_SITE_SMP_LOCK:
 		return measure_smp_lock(t, s, now, have);
+	case RF_SITE_CALL_THUNK:
+		return at_rest(t, s, RF_SHAPE_CALL_THUNK, now, have) ||
+		       (have >= s->len && rf_thunk_begun(&t->thunk, s->addr, now));
 	default:
 		return false;
 	}

@@ -47,10 +47,13 @@ static int compile(struct rf_loader *l)
 	if (err)
 		return err;
 	rf_textpatch_shapes(t->table);
+	rf_thunk_template(l);
 	rf_textpatch_functions(l);
 	rf_loader_measure(l, 0);
 	sealed = l->count;
 	err = rf_ftrace_sites(l);
+	if (!err)
+		err = rf_thunk_sites(l);
 	if (!err)
 		err = t->kept ? rf_kept_sites(l) : rf_smp_lock_sites(l);
 	if (err)

@@ -106,9 +106,10 @@ void rf_loader_measure(struct rf_loader *l, size_t first)
 
 	for (size_t i = first; i < l->count; i++) {
 		struct rf_site *s = &l->sites[i];
-		size_t have = t->etext - s->addr < 8 ? t->etext - s->addr : 8;
+		size_t left = t->etext - s->addr,
+		       have = left < RF_SITE_MAX_LEN ? left : RF_SITE_MAX_LEN;
 		bool call = s->kind == RF_SITE_STATIC_CALL || s->kind == RF_SITE_STATIC_TRAMP;
-		uint8_t now[8] = { 0 };
+		uint8_t now[RF_SITE_MAX_LEN] = { 0 };
 		bool legal;
 
 		memcpy(now, l->bytes + (s->addr - t->text), have);
@@ -129,7 +130,7 @@ void rf_loader_measure(struct rf_loader *l, size_t first)
 	}
 }
 
-/* Sealed tables name them; the rest come from writable memory. */
+/* Sealed tables name them; the rest come from writable memory, or from how text looks. */
 static bool is_sealed(const struct rf_site *s)
 {
 	return s->kind <= RF_SITE_STATIC_TRAMP;

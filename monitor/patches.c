@@ -67,8 +67,10 @@ int rf_patches_drain(struct rf_guest *g)
 				.at = e->at,
 				.vcpu = e->vcpu,
 				.kind = e->kind && e->kind < RF_SITE_KINDS ? e->kind : UINT8_MAX,
-				.len = e->len < 1 || e->len > RF_SITE_MAX_LEN ? RF_SITE_MAX_LEN
-									      : e->len,
+				/* Of a longer one its beginning. */
+				.len = e->len < 1 || e->len > sizeof(lines[i].before)
+					       ? sizeof(lines[i].before)
+					       : e->len,
 			};
 			memcpy(lines[i].before, e->before, sizeof(lines[i].before));
 			memcpy(lines[i].after, e->after, sizeof(lines[i].after));

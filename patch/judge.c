@@ -104,25 +104,21 @@ static bool spell(const struct rf_patch_table *t, const struct rf_patch_site *si
 		  const struct rf_form *f, uint64_t target, uint8_t *out)
 {
 	uint64_t end = t->base + site->at + len;
+	uint8_t wide = f->how == RF_FORM_REL8 ? 1 : 4;
 
+	memcpy(out, f->bytes, len);
 	switch (f->how) {
 	case RF_FORM_BYTES:
-		memcpy(out, f->bytes, len);
 		return true;
 	case RF_FORM_OWN:
 	case RF_FORM_OWN_INT3:
-		memcpy(out, site->own, len);
+		memcpy(out, site->own, least(len, sizeof(site->own)));
 		if (f->how == RF_FORM_OWN_INT3)
 			out[0] = RF_INT3;
-		return true;
+		return len <= sizeof(site->own);
 	case RF_FORM_REL8:
-		out[0] = f->op[0];
-		return len == 2 && distance(end, target, 1, out + 1);
 	case RF_FORM_REL32:
-		if (f->op_len < 1 || f->op_len > 2 || len != f->op_len + 4)
-			return false;
-		memcpy(out, f->op, f->op_len);
-		return distance(end, target, 4, out + f->op_len);
+		return f->op_len + wide <= len && distance(end, target, wide, out + f->op_len);
 	}
 	return false;
 }
@@ -141,12 +137,10 @@ static bool matches(const struct rf_patch_table *t, const struct rf_patch_site *
 	int32_t rel;
 
 	if (has_set(f)) {
-		if (len < 5 || f->op_len > 2)
-			return false;
 		/* Searching the set is what costs. */
-		for (uint8_t i = from; i < f->op_len; i++)
-			if (insn[i] != f->op[i])
-				return false;
+		if (len != f->op_len + 4 ||
+		    (from < f->op_len && memcmp(insn + from, f->bytes + from, f->op_len - from)))
+			return false;
 		memcpy(&rel, insn + len - 4, sizeof(rel));
 		target = t->base + site->at + len + (uint64_t)(int64_t)rel;
 		if (!in_set(t, f->set, target))
@@ -180,10 +174,10 @@ static bool form_has(const struct rf_patch_table *t, const struct rf_patch_site 
 
 	if (!has_set(f))
 		return spell(t, site, len, f, site->target, want) && want[offset] == byte;
-	if (f->op_len < 1 || f->op_len > sizeof(f->op) || len != f->op_len + 4)
+	if (len != f->op_len + 4)
 		return false;
 	if (offset < f->op_len)
-		return f->op[offset] == byte;
+		return f->bytes[offset] == byte;
 	s = set_of(t, f->set);
 	if (s.count > EXACT_SET)
 		return true; /* judged whole, when the first byte comes */
@@ -267,12 +261,19 @@ static int judge_site(const struct rf_patch_table *t, const struct rf_patch_text
 {
 	bool fits = any_matches(t, site, shape, r->next, 0);
 
-	if (!memcmp(r->next, r->now, shape->len)) {
-		if (fits)
-			set(r, RF_PATCH_DONE, "changes nothing");
-		else if (r->now[0] == RF_INT3)
-			set(r, RF_PATCH_STEP, "changes nothing");
+	if (shape->flags & RF_SHAPE_FILLED) {
+		uint32_t i = 0;
+
+		while (i < r->offset + len &&
+		       form_has(t, site, shape->len, &shape->forms[0], i, r->next[i]))
+			i++;
+		if (i < r->offset + len)
+			set(r, RF_PATCH_BAD_INSN, "not what the site is filled with");
 		else
+			set(r, fits ? RF_PATCH_DONE : RF_PATCH_STEP, "filled from the front");
+	} else if (!memcmp(r->next, r->now, shape->len)) {
+		set(r, fits ? RF_PATCH_DONE : RF_PATCH_STEP, "changes nothing");
+		if (!fits && r->now[0] != RF_INT3)
 			set(r, RF_PATCH_BAD_INSN, "not an instruction that the site may hold");
 	} else if (site->flags & RF_SITE_FROZEN && r->resting) {
 		set(r, RF_PATCH_BAD_STEP, "the site's key is read-only after init");
@@ -287,11 +288,10 @@ static int judge_site(const struct rf_patch_table *t, const struct rf_patch_text
 		set(r, fits ? RF_PATCH_DONE : RF_PATCH_STEP, "int3 on the first byte");
 	} else if (r->now[0] != RF_INT3) {
 		set(r, RF_PATCH_BAD_STEP, "first byte changed without int3");
-	} else if (fits) {
-		set(r, RF_PATCH_DONE, "legal instruction complete");
 	} else {
-		set(r, RF_PATCH_BAD_INSN,
-		    "not an instruction, or not a target, that the site may hold");
+		set(r, fits ? RF_PATCH_DONE : RF_PATCH_BAD_INSN,
+		    fits ? "legal instruction complete"
+			 : "not an instruction, or not a target, that the site may hold");
 	}
 	return 0;
 }

@@ -2,7 +2,8 @@
 /*
  * Is this store a step of legal text patching? Decided by address and bytes alone, with the int3
  * protocol of arch/x86/kernel/alternative.c text_poke_bp_batch(): 0xCC on the first byte, the tail
- * (any split, any repetition), then the final first byte. The state is the text itself.
+ * (any split, any repetition), then the final first byte. The state is the text itself. What nobody
+ * runs into yet is written without it, from the front (RF_SHAPE_FILLED).
  * Pure: no memory of its own, no allocation, no system call.
  *
  * x86's. On arm64 a site is one aligned instruction, written by one store of four bytes
@@ -60,13 +61,13 @@ int rf_patch_judge(const struct rf_patch_table *t, const struct rf_patch_text *t
 		   struct rf_patch_result *out);
 
 /*
- * Is it the first step of the protocol, by which text_poke_bp_batch() alone begins? Breakpoints are
- * written without it.
+ * Is it the first step of the protocol, by which text_poke_bp_batch() alone begins? Breakpoints,
+ * and call depth accounting, are written without it.
  */
 static inline bool rf_patch_begins(const struct rf_patch_result *r)
 {
-	return r->verdict == RF_PATCH_STEP && r->resting && r->kind != RF_SITE_KPROBE &&
-	       r->kind != RF_SITE_KGDB;
+	return r->verdict == RF_PATCH_STEP && r->resting && r->next[0] == RF_INT3 &&
+	       r->kind != RF_SITE_KPROBE && r->kind != RF_SITE_KGDB;
 }
 
 /* Does insn (shape->len bytes) fill the site as one of its forms says? */

@@ -12,6 +12,7 @@ const char *rf_site_kind_text(enum rf_site_kind kind)
 		[RF_SITE_KPROBE] = "kprobe",
 		[RF_SITE_SMP_LOCK] = "smp_lock",
 		[RF_SITE_KGDB] = "kgdb",
+		[RF_SITE_CALL_THUNK] = "call_thunk",
 	};
 
 	return (unsigned int)kind < RF_SITE_KINDS && names[kind] ? names[kind] : "unknown";

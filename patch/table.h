@@ -17,13 +17,14 @@
 #include <stdint.h>
 
 #define RF_TABLE_MAGIC UINT32_C(0x54504652) /* "RFPT" */
-#define RF_TABLE_REVISION 3
+#define RF_TABLE_REVISION 4
 #define RF_TABLE_SITES (1u << 18) /* a Debian kernel has some 80,000 */
 #define RF_TABLE_EXTRA (1u << 13)
 #define RF_TABLE_SHAPES 64
 #define RF_TABLE_SETS 16
 #define RF_TABLE_TARGETS (1u << 18)
-#define RF_SITE_MAX_LEN 6 /* a jcc in tail position; POKE_MAX_OPCODE_SIZE is 5 and its 0f */
+/* Call depth accounting has 9, or 10 without RIP; the longest of the int3 protocol 6, a jcc. */
+#define RF_SITE_MAX_LEN 10
 #define RF_SHAPE_FORMS 6
 
 /* What patches a site; for counting and the log, the verdict does not depend on it. */
@@ -36,6 +37,7 @@ enum rf_site_kind {
 	RF_SITE_KPROBE = 6,	  /* breakpoint, or the jump that replaces it */
 	RF_SITE_SMP_LOCK = 7,	  /* .smp_locks: ds prefix -> lock prefix */
 	RF_SITE_KGDB = 8,	  /* breakpoints of the kernel's own debugger */
+	RF_SITE_CALL_THUNK = 9,	  /* call depth accounting, in the padding before functions */
 	RF_SITE_KINDS,
 };
 
@@ -44,19 +46,19 @@ enum rf_form_how {
 	RF_FORM_BYTES = 1,    /* exactly `bytes` */
 	RF_FORM_OWN = 2,      /* exactly the site's own bytes */
 	RF_FORM_OWN_INT3 = 3, /* the site's own bytes behind 0xCC, at rest (an armed breakpoint) */
-	RF_FORM_REL8 = 4,     /* op[0], then the distance to the site's own target */
-	RF_FORM_REL32 = 5,    /* op, then the distance to a target of `set`, 0: the site's own */
+	RF_FORM_REL8 = 4,     /* `bytes`, and in them the distance to the site's own target */
+	RF_FORM_REL32 = 5,    /* the same to a target of `set`, 0: the site's own */
 };
 
 struct rf_form {
 	uint8_t how;
-	uint8_t op_len; /* REL32: 1 or 2 */
-	uint8_t op[2];
+	uint8_t op_len; /* REL8, REL32: bytes before the distance; with a set it ends the site */
 	uint16_t set;
-	uint8_t bytes[RF_SITE_MAX_LEN];
+	uint8_t bytes[RF_SITE_MAX_LEN + 2];
 };
 
 #define RF_SHAPE_DIRECT 1 /* the form is written in one store of one byte, without int3 */
+#define RF_SHAPE_FILLED 2 /* its first form is written once, from the front, without int3 */
 
 struct rf_shape {
 	uint8_t len; /* bytes of the site, 1..RF_SITE_MAX_LEN */
@@ -103,8 +105,8 @@ struct rf_patch_table {
 	uint64_t targets[RF_TABLE_TARGETS];
 };
 
-_Static_assert(sizeof(struct rf_form) == 12, "form");
-_Static_assert(sizeof(struct rf_shape) == 4 + 12 * RF_SHAPE_FORMS, "shape");
+_Static_assert(sizeof(struct rf_form) == 16, "form");
+_Static_assert(sizeof(struct rf_shape) == 4 + 16 * RF_SHAPE_FORMS, "shape");
 _Static_assert(sizeof(struct rf_patch_site) == 16, "site");
 
 #endif

@@ -22,7 +22,7 @@ struct rf_patch_line {
 	uint32_t at; /* of the site, bytes from the head's base */
 	uint16_t vcpu;
 	uint8_t kind; /* the site's */
-	uint8_t len;  /* of the site, 1..6 */
+	uint8_t len;  /* of the site, 1..6; of a longer one its beginning is here */
 	uint8_t before[6], after[6];
 	uint32_t mark; /* RF_PATCHLOG_LINE */
 };

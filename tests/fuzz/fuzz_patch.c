@@ -113,6 +113,7 @@ static bool spelled(const struct rf_patch_site *s, const struct rf_shape *shape,
 	const struct rf_form *f = &shape->forms[form];
 	uint64_t target = s->target;
 	uint32_t rel;
+	size_t wide;
 
 	if (form >= shape->count)
 		return false;
@@ -128,19 +129,19 @@ static bool spelled(const struct rf_patch_site *s, const struct rf_shape *shape,
 		return true;
 	case RF_FORM_OWN:
 	case RF_FORM_OWN_INT3:
+		if (shape->len > sizeof(s->own))
+			return false;
 		memcpy(out, s->own, shape->len);
 		if (f->how == RF_FORM_OWN_INT3)
 			out[0] = RF_INT3;
 		return true;
 	case RF_FORM_REL8:
-		out[0] = f->op[0];
-		out[1] = (uint8_t)rel;
-		return shape->len == 2;
 	case RF_FORM_REL32:
-		if (f->op_len < 1 || f->op_len > 2 || shape->len != f->op_len + 4)
+		wide = f->how == RF_FORM_REL8 ? 1 : 4;
+		if (f->op_len + wide > shape->len)
 			return false;
-		memcpy(out, f->op, f->op_len);
-		memcpy(out + f->op_len, &rel, 4);
+		memcpy(out, f->bytes, shape->len);
+		memcpy(out + f->op_len, &rel, wide);
 		return true;
 	}
 	return false;
@@ -159,7 +160,7 @@ static void read_site(struct rf_patch_site *s, uint32_t shapes)
 	shape = s->shape < shapes ? &table->shapes[s->shape] : NULL;
 	if (shape && shape->count && shape->count <= RF_SHAPE_FORMS &&
 	    shape->forms[0].how >= RF_FORM_OWN && shape->forms[0].how <= RF_FORM_OWN_INT3)
-		take(s->own, RF_SITE_MAX_LEN);
+		take(s->own, sizeof(s->own));
 	else
 		s->target = TEXT_GVA + u16();
 	if (shape && shape->len >= 1 && shape->len <= RF_SITE_MAX_LEN &&
@@ -288,7 +289,7 @@ static void check_verdict(const struct rf_patch_result *r, uint32_t at, const ui
 	if (r->verdict == RF_PATCH_DONE)
 		MUST(rf_patch_at_rest(table, &site, &shape, r->next));
 	else
-		MUST(r->next[0] == RF_INT3);
+		MUST(r->next[0] == RF_INT3 || shape.flags & RF_SHAPE_FILLED);
 }
 
 /* Behind int3: bytes that no form of the site has there? */
@@ -323,7 +324,8 @@ static unsigned int check_sites(const struct rf_patch_site *s, uint32_t count)
 		const struct rf_shape *shape = &table->shapes[s[i].shape];
 		bool rests = rf_patch_at_rest(table, &s[i], shape, text + s[i].at);
 
-		MUST(rests || (text[s[i].at] == RF_INT3 && in_flight(s[i].at)));
+		MUST(rests || ((text[s[i].at] == RF_INT3 || shape->flags & RF_SHAPE_FILLED) &&
+			       in_flight(s[i].at)));
 		half += torn(&s[i], shape);
 	}
 	return half;
@@ -415,7 +417,8 @@ static void step(uint8_t how)
 		store(s->at + from, bytes + from, len);
 		break;
 	case 3:
-		store(s->at, bytes, 1);
+		len = shape->flags & RF_SHAPE_FILLED ? 1 + u8() % shape->len : 1;
+		store(s->at, bytes, len);
 		break;
 	case 4: /* what is there already */
 		memcpy(bytes, text + s->at, shape->len);
@@ -497,7 +500,8 @@ static void load(void)
 	}
 	/* What is half way here must have come to rest there: nobody would put it back. */
 	for (uint32_t n = 0; n < rf_board_trail()->flights_count; n++)
-		legal = legal && rf_patch_find(table, rf_board_trail()->flights[n].at, &site, &shape) &&
+		legal = legal &&
+			rf_patch_find(table, rf_board_trail()->flights[n].at, &site, &shape) &&
 			site.at <= TEXT_SIZE && shape.len <= TEXT_SIZE - site.at &&
 			rf_patch_at_rest(table, &site, &shape, decoy + site.at);
 	err = rf_text_adopt(&adopted);

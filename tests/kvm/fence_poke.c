@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Traps in functions of the kernel's: its patcher, where what the table allows is done and all else goes on; and kexec. */
+/* Traps in functions of the kernel's: its patcher, where what the table allows is done and all else
+ * goes on; and kexec. */
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -9,19 +10,25 @@
 #include "tests/kvm/scenario.h"
 
 /* A patcher that ends in two ways: RBX says whether it was left at its end. */
-GUEST(t_poker, "push %rbx\n sub $0x40, %rsp\n mov $1, %ebx\n mov $0x7e, %eax\n add $0x40, %rsp\n mov %rbx, %r12\n pop %rbx\n ret");
+GUEST(t_poker, "push %rbx\n sub $0x40, %rsp\n mov $1, %ebx\n mov $0x7e, %eax\n add $0x40, %rsp\n "
+	       "mov %rbx, %r12\n pop %rbx\n ret");
 GUEST(g_call, "call *%r8");
 
 #define TRAP (SEALED + 1)
 #define TRAP_LEN 4
 #define SITE (SEALED + 0x800)
+#define PAD (SITE + 0x40)
 #define SOURCE (DATA + 0x100)
 #define HOW 0x1234
 
 static const uint8_t nop5[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
 static const uint8_t other[5] = { 0x66, 0x66, 0x66, 0x66, 0x90 };
 
-/* One site of two forms, both of them NOPs. */
+/* sarq $5, %gs:(%rip) and the distance from PAD to SEALED; and what is filled with it. */
+static uint8_t thunk[9] = { 0x65, 0x48, 0xc1, 0x3d, 0, 0, 0, 0, 5 };
+static const uint8_t nops[9] = { 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90 };
+
+/* One site of two forms, both of them NOPs; and padding before a function. */
 static void give_table(uint64_t kernel)
 {
 	int fd = memfd_create("table", MFD_ALLOW_SEALING);
@@ -35,12 +42,21 @@ static void give_table(uint64_t kernel)
 	t->revision = RF_TABLE_REVISION;
 	t->base = SEALED;
 	t->size = SEALED_SIZE;
-	t->shapes_count = t->sites_count = 1;
+	t->shapes_count = t->sites_count = 2;
 	t->shapes[0] = (struct rf_shape){ .len = 5, .count = 2 };
 	t->shapes[0].forms[0].how = t->shapes[0].forms[1].how = RF_FORM_BYTES;
 	memcpy(t->shapes[0].forms[0].bytes, nop5, 5);
 	memcpy(t->shapes[0].forms[1].bytes, other, 5);
 	t->sites[0] = (struct rf_patch_site){ .at = SITE - SEALED, .kind = RF_SITE_JUMP_LABEL };
+	memcpy(thunk + 4, &(int32_t){ (int32_t)(SEALED - (PAD + 9)) }, 4);
+	t->shapes[1] = (struct rf_shape){ .len = 9, .flags = RF_SHAPE_FILLED, .count = 2 };
+	t->shapes[1].forms[0] = (struct rf_form){ .how = RF_FORM_REL32, .op_len = 4 };
+	t->shapes[1].forms[1].how = RF_FORM_BYTES;
+	memcpy(t->shapes[1].forms[0].bytes, thunk, 9);
+	memcpy(t->shapes[1].forms[1].bytes, nops, 9);
+	t->sites[1] = (struct rf_patch_site){
+		.at = PAD - SEALED, .shape = 1, .kind = RF_SITE_CALL_THUNK, .target = SEALED
+	};
 	t->kernel = kernel;
 	CHECK_EQ(rf_text_use(fd), 0);
 	munmap(t, sizeof(*t));
@@ -68,6 +84,7 @@ static uint64_t poked_machine(void)
 	protected_machine(1);
 	memcpy(vm.ram + SEALED, t_poker, (size_t)(t_poker_end - t_poker));
 	memcpy(vm.ram + SITE, nop5, 5);
+	memcpy(vm.ram + PAD, nops, 9);
 	kernel = kernel_starts(0);
 	CHECK_EQ(monitor_seal(kernel, &text, 1), 0);
 	kernel_goes_on(kernel);
@@ -83,7 +100,8 @@ static bool poke(uint64_t how, uint64_t to, uint64_t from, uint64_t len)
 	struct kvm_regs r;
 	bool done;
 
-	CPU_START(c, g_call, .r8 = SEALED, .rdi = how, .rsi = to, .rdx = from, .rcx = len, .rbx = 7);
+	CPU_START(c, g_call, .r8 = SEALED, .rdi = how, .rsi = to, .rdx = from, .rcx = len,
+		  .rbx = 7);
 	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
 	CHECK(!cpu_faulted(c, &(struct fault){ 0 }));
 	r = cpu_regs(c);
@@ -122,6 +140,13 @@ void text_poked(void)
 	CHECK(poke_bytes(SITE + 1, other + 1, 4));
 	CHECK(poke_bytes(SITE, other, 1));
 	CHECK(!memcmp(sealed_copy(SITE), other, 5));
+	/* What is longer than any instruction of a site's, in one go. */
+	CHECK(poke_bytes(PAD, thunk, 9));
+	CHECK(!memcmp(sealed_copy(PAD), thunk, 9));
+	CHECK(!memcmp(vm.ram + PAD, thunk, 9));
+	CHECK(!poke_bytes(PAD, nops, 9));
+	CHECK(!poke(HOW, PAD, SOURCE, 10));
+	CHECK(!memcmp(sealed_copy(PAD), thunk, 9));
 	CHECK_EQ(monitor_count(RF_COUNT_WRITE), writes);
 	CHECK_EQ(monitor_events(), 1); /* the kernel's */
 
@@ -134,6 +159,7 @@ void text_poked(void)
 	CHECK(!poke(0, SITE, SOURCE, 1));
 	CHECK(!poke(HOW, SITE, SOURCE, 0));
 	CHECK(!poke(HOW, SITE, SOURCE, 7));
+	CHECK(!poke(HOW, SITE, SOURCE, 11));
 	CHECK(!poke(HOW, SITE, SOURCE, UINT64_MAX));
 	CHECK(!poke(HOW, SITE + 1, DATA + 0x1000 - 3, 4)); /* on two pages */
 	CHECK(!poke(HOW, SITE, NOWHERE, 1));
@@ -220,7 +246,8 @@ void kexec_let(void)
 	CHECK_EQ(monitor_board()->state, RF_VM_SEALED);
 }
 
-/* What the first kernel was sealed with stays kept: the next one that has its entry and place gets no other bytes. */
+/* What the first kernel was sealed with stays kept: the next one that has its entry and place gets
+ * no other bytes. */
 void kexec_keeps(void)
 {
 	const struct rf_region text = { SEALED, SEALED_SIZE, SEALED, RF_REGION_TEXT, 0 };

@@ -68,8 +68,8 @@ static enum rf_patch_verdict poke(struct rf_textpatch *t, struct overlay *o,
 {
 	static const uint8_t int3 = RF_INT3;
 
-	if (table.shapes[s->shape].flags & RF_SHAPE_DIRECT)
-		return store(t, o, s->at, insn, 1);
+	if (table.shapes[s->shape].flags & (RF_SHAPE_DIRECT | RF_SHAPE_FILLED))
+		return store(t, o, s->at, insn, len);
 	if (store(t, o, s->at, &int3, 1) != RF_PATCH_STEP)
 		return RF_PATCH_BAD_STEP;
 	/* Two overlapping stores, as memcpy_orig makes a 4-byte tail. */
@@ -105,7 +105,7 @@ static bool spell(const struct rf_patch_site *s, uint8_t len, const struct rf_fo
 		memcpy(insn, f->bytes, len);
 		break;
 	case RF_FORM_REL8:
-		insn[0] = f->op[0];
+		insn[0] = f->bytes[0];
 		insn[1] = (uint8_t)(target - table.base - s->at - 2);
 		break;
 	case RF_FORM_REL32:
@@ -116,7 +116,7 @@ static bool spell(const struct rf_patch_site *s, uint8_t len, const struct rf_fo
 		} else if (target >> 63 && !(target << 1)) {
 			return false; /* it has no target of its own */
 		}
-		memcpy(insn, f->op, f->op_len);
+		memcpy(insn, f->bytes, len);
 		rel32(insn + f->op_len, table.base + s->at + len, target);
 		break;
 	}
@@ -127,7 +127,7 @@ static bool spell(const struct rf_patch_site *s, uint8_t len, const struct rf_fo
 static void transitions(struct rf_textpatch *t, struct overlay *o, const struct rf_patch_site *s)
 {
 	const struct rf_shape *shape = &table.shapes[s->shape];
-	uint8_t was[8], insn[8] = { 0 };
+	uint8_t was[RF_SITE_MAX_LEN], insn[RF_SITE_MAX_LEN] = { 0 };
 
 	memcpy(was, o->text + s->at, shape->len);
 	for (uint8_t i = 0; i < shape->count; i++) {
@@ -138,9 +138,14 @@ static void transitions(struct rf_textpatch *t, struct overlay *o, const struct 
 				complain("a frozen site may be patched", s);
 			continue;
 		}
+		if (shape->flags & RF_SHAPE_FILLED && i) {
+			if (poke(t, o, s, shape->len, insn) <= RF_PATCH_DONE)
+				complain("what is filled may be emptied", s);
+			continue;
+		}
 		if (poke(t, o, s, shape->len, insn) != RF_PATCH_DONE)
 			complain("legal transition denied", s);
-		else if (shape->flags & RF_SHAPE_DIRECT)
+		else if (shape->flags & (RF_SHAPE_DIRECT | RF_SHAPE_FILLED))
 			; /* there is no way back */
 		else if (poke(t, o, s, shape->len, was) != RF_PATCH_DONE)
 			complain("way back denied", s);
@@ -228,8 +233,8 @@ int main(int argc, char **argv)
 	struct dump d;
 	int r;
 
-	if (argc != 5 && argc != 6) {
-		fputs("usage: patchsites DUMP CR3 CR4 INSIDE [RECORDS]\n", stderr);
+	if (argc < 5 || argc > 7) {
+		fputs("usage: patchsites DUMP CR3 CR4 INSIDE [RECORDS [THUNKS]]\n", stderr);
 		return 2;
 	}
 	r = dump_open(argv[1], &d);
@@ -262,9 +267,13 @@ int main(int argc, char **argv)
 	table.busy = 0;
 	look_at_the_poker(k, &m);
 	examine(t, &m, k, &d);
-	if (argc == 6 && rf_textpatch_count(t, RF_SITE_FTRACE) != strtoull(argv[5], NULL, 10)) {
+	if (argc >= 6 && rf_textpatch_count(t, RF_SITE_FTRACE) != strtoull(argv[5], NULL, 10)) {
 		wrong++;
 		printf("  the kernel says it can trace %s functions\n", argv[5]);
+	}
+	if (argc == 7 && rf_textpatch_count(t, RF_SITE_CALL_THUNK) < strtoull(argv[6], NULL, 10)) {
+		wrong++;
+		printf("  too few functions with room to count calls in: less than %s\n", argv[6]);
 	}
 	rf_textpatch_destroy(t);
 	rf_kernel_destroy(k);

@@ -22,7 +22,7 @@ from build import LabError
 Record = dict[str, Any]
 # enum rf_site_kind, patch/table.h
 PATCH_KINDS = ["", "jump_label", "static_call", "static_call_trampoline", "ftrace", "ftrace_call", "kprobe", "smp_lock",
-               "kgdb", "dispatcher"]
+               "kgdb", "call_thunk"]
 
 
 class Outcome:
@@ -185,6 +185,38 @@ def tracing(kernel: str) -> Test:
               "the audit log counts other patches than the patch log holds")
     script = RUN + f"protected trace {kernel} 2 'rf.mode=trace rf.trace=tracepoint,schedstats,tracepoint'"
     return Test(f"tracing-{kernel}", script, verify, guests=(kernel,))
+
+
+# Whatever the processor: "force" makes it one that needs it, and the other mitigations stay out of the way.
+STUFFING = "retbleed=stuff,force spectre_v2=retpoline spec_rstack_overflow=off"
+
+
+def stuffing(kernel: str) -> Test:
+    """Call depth accounting: the kernel fills the padding before functions that only modules call, when they are loaded."""
+    trace = f"{STUFFING} rf.mode=trace rf.trace=retbleed,modules,tracepoint,syscalls,schedstats,ftrace,kprobe"
+    attack = f"{STUFFING} rf.mode=attack rf.attacks=forged_thunk,syscall_table"
+    script = RUN + f"""
+l2 {kernel} 1 '{attack}' >$OUT/control 2>&1
+LIMIT=250 protected stuffing {kernel} 1 '{trace}'
+WRAP="ringfence run --name attacked --audit $OUT/attacked.jsonl --" l2 {kernel} 1 '{attack}' >$OUT/attacked 2>&1
+"""
+
+    def verify(o: Outcome) -> None:
+        check(o.said("RF: retbleed Mitigation: Stuffing") == 1, "this guest's kernel does not count its calls")
+        check(o._text("control").count("result=landed") == 2, "the control did not land")
+        check(o.said("result=ok") == 6 and not o.said("result=failed"), "a module was not loaded, or a key did not work")
+        sealed(o)
+        quiet(o)
+        patches = o.patches()
+        check(patches["call_thunk"] > 10, f"too few functions: {patches}")
+        check(sum(patches.values()) == sum(summary(r).total() for r in o.decisions(kind="patches")),
+              "the audit log counts other patches than the patch log holds")
+        attacked = o._text("attacked")
+        check(attacked.count("result=faulted") == 2 and "result=landed" not in attacked, "an attack got through")
+        loud = [json.loads(line) for line in o._text("attacked.jsonl").splitlines()]
+        rules = [r["rule"] for r in loud if r.get("verdict") == "blocked"]
+        check(rules == ["text-illegal-instruction", "rodata-is-never-written"], f"rules: {rules}")
+    return Test(f"stuffing-{kernel}", script, verify, 400, ("console", "control", "attacked"), guests=(kernel,))
 
 
 def tables(kernel: str, cpus: int) -> Test:
@@ -550,7 +582,7 @@ def debian(kernel: str, machine: str) -> Test:
 
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), boot("7", 1),
-         boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
+         boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), stuffing("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
          gadgets("6.12"), monitor_killed(), misled(), example_guard(), first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"), control_watch(),
          hardened_host()]

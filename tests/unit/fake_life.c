@@ -356,7 +356,7 @@ static void make_table(void)
 	table->shapes[0].forms[0] =
 		(struct rf_form){ .how = RF_FORM_BYTES, .bytes = { 0x0f, 0x1f, 0x44, 0, 0 } };
 	table->shapes[0].forms[1] =
-		(struct rf_form){ .how = RF_FORM_REL32, .op_len = 1, .op = { 0xe9 } };
+		(struct rf_form){ .how = RF_FORM_REL32, .op_len = 1, .bytes = { 0xe9 } };
 	table->sites_count = 1;
 	table->sites[0] = (struct rf_patch_site){ .at = SITE, .kind = RF_SITE_JUMP_LABEL };
 	table->sites[0].target = TEXT_GVA + SITE + 0x50;

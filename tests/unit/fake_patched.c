@@ -286,7 +286,7 @@ enum rf_patch_verdict patched_store(struct patched *f, uint64_t gva, const void 
 	}
 	if (f->r.verdict <= RF_PATCH_DONE) {
 		fake_write(g, gva, bytes, len);
-		if (f->r.verdict == RF_PATCH_STEP && f->r.offset)
+		if (f->r.verdict == RF_PATCH_STEP && f->r.offset && f->r.now[0] == RF_INT3)
 			f->last_tail = f->r.at;
 	}
 	return f->r.verdict;

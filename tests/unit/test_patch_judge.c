@@ -84,13 +84,13 @@ static int setup(void **state)
 	}
 #define REL(n, b0, b1, s)                                                                          \
 	{                                                                                          \
-		.how = RF_FORM_REL32, .op_len = n, .op = { b0, b1 }, .set = s                      \
+		.how = RF_FORM_REL32, .op_len = n, .bytes = { b0, b1 }, .set = s                   \
 	}
 	static const struct rf_shape shapes[] = {
 		{ .len = 2,
 		  .count = 2,
 		  .forms = { { .how = RF_FORM_BYTES, .bytes = { 0x66, 0x90 } },
-			     { .how = RF_FORM_REL8, .op_len = 1, .op = { 0xeb } } } },
+			     { .how = RF_FORM_REL8, .op_len = 1, .bytes = { 0xeb } } } },
 		{ .len = 5, .count = 2, .forms = { NOP5, REL(1, 0xe9, 0, 0) } },
 		{ .len = 5, .count = 2, .forms = { NOP5, REL(1, 0xe8, 0, FEW_SET) } },
 		{ .len = 5, .count = 2, .forms = { NOP5, REL(1, 0xe8, 0, MANY_SET) } },
@@ -465,7 +465,7 @@ static void hostile_tables(void **state)
 	for (int how = 0; how < 256; how++) {
 		t->shapes[2].forms[1] = (struct rf_form){ .how = (uint8_t)how,
 							  .op_len = 255,
-							  .op = { 0xe8 },
+							  .bytes = { 0xe8 },
 							  .set = (uint16_t)(how & 1) };
 		poke(f, FEW, insn, 5, 0);
 	}

@@ -96,7 +96,7 @@ static int setup(void **state)
 	table->shapes[0].forms[0] = (struct rf_form){ .how = RF_FORM_BYTES };
 	memcpy(table->shapes[0].forms[0].bytes, nop5, 5);
 	table->shapes[0].forms[1] =
-		(struct rf_form){ .how = RF_FORM_REL32, .op_len = 1, .op = { 0xe9 } };
+		(struct rf_form){ .how = RF_FORM_REL32, .op_len = 1, .bytes = { 0xe9 } };
 	table->shapes[1] = (struct rf_shape){ .len = 1, .flags = RF_SHAPE_DIRECT, .count = 1 };
 	table->shapes[1].forms[0] = (struct rf_form){ .how = RF_FORM_BYTES, .bytes = { 0xf0 } };
 	add_site(SITE, 0, RF_SITE_JUMP_LABEL);
@@ -212,6 +212,89 @@ static void batches(void **state)
 	assert_int_equal(trail->batch, first + 1);
 	assert_int_equal(trail->flights[0].batch, first);
 	assert_int_equal(trail->flights[1].batch, first + 1);
+}
+
+#define PAD 0x600
+static const uint8_t thunk[10] = { 0x65, 0x48, 0xc1, 0x3c, 0x25, 1, 2, 3, 4, 5 };
+static uint8_t nops[10];
+
+/* Ten bytes that are filled in, where nops are. */
+static void add_pad(uint32_t at)
+{
+	memset(nops, 0x90, sizeof(nops));
+	table->shapes_count = 3;
+	table->shapes[2] = (struct rf_shape){ .len = 10, .flags = RF_SHAPE_FILLED, .count = 2 };
+	table->shapes[2].forms[0].how = table->shapes[2].forms[1].how = RF_FORM_BYTES;
+	memcpy(table->shapes[2].forms[0].bytes, thunk, 10);
+	memcpy(table->shapes[2].forms[1].bytes, nops, 10);
+	add_site(at, 2, RF_SITE_CALL_THUNK);
+	memcpy(text + at, nops, 10);
+	memcpy(decoy + at, nops, 10);
+}
+
+static void filled(void **state)
+{
+	const struct rf_patch_entry *e = &trail->entries[0];
+	uint32_t busy_batch = trail->batch;
+
+	add_pad(PAD);
+	assert_false(byte(PAD, 0xcc));
+	assert_false(store(PAD + 2, thunk + 2, 8)); /* not from the front */
+	/* No word of the guest's says that it is at work: it has none for this. */
+	table->busy = TEXT_GPA; /* and where it has, none that can be read */
+	assert_true(store(PAD, thunk, 8));
+	assert_int_equal(trail->flights_count, 1);
+	assert_int_equal(trail->flights[0].len, 10);
+	assert_memory_equal(trail->flights[0].before, nops, 10);
+	assert_int_equal(trail->head, 0);
+	assert_true(store(PAD + 2, thunk + 2, 8)); /* memcpy()'s overlapping stores */
+	assert_memory_equal(text + PAD, thunk, 10);
+	assert_memory_equal(decoy + PAD, thunk, 10);
+	assert_int_equal(trail->flights_count, 0);
+	assert_int_equal(trail->kinds[RF_SITE_CALL_THUNK], 1);
+	assert_int_equal(e->len, 10);
+	assert_memory_equal(e->before, nops, 10);
+	assert_memory_equal(e->after, thunk, 10);
+	assert_in_range(trail->batch, busy_batch, busy_batch + 1);
+	assert_false(store(PAD, nops, 10));
+	assert_false(store(PAD, nops, 8));
+}
+
+/* Begun and left, it is put back; what does not belong there puts it back at once. */
+static void filled_half(void **state)
+{
+	add_pad(PAD);
+	for (uint32_t n = 1; n < 10; n++) {
+		for (uint32_t i = 0; i < n; i++)
+			assert_true(byte(PAD + i, thunk[i]));
+		assert_int_equal(trail->flights_count, 1);
+		if (n % 2) {
+			rf_board->counters[RF_COUNT_RUN]++;
+			assert_int_equal(rf_text_restore(trail->flights[0].number), 0);
+		} else {
+			assert_false(byte(PAD + n, (uint8_t)~thunk[n]));
+			rf_text_denied(TEXT_GPA + PAD + n, 1);
+		}
+		assert_int_equal(trail->flights_count, 0);
+		assert_memory_equal(text + PAD, nops, 10);
+		assert_memory_equal(decoy + PAD, nops, 10);
+	}
+	assert_int_equal(trail->head, 0);
+}
+
+/* A tail that is half written elsewhere is not forgotten over it. */
+static void filled_meanwhile(void **state)
+{
+	add_pad(PAD);
+	assert_true(byte(SITE, 0xcc));
+	assert_true(byte(OTHER, 0xcc));
+	assert_true(store(SITE + 1, jmp + 1, 1));
+	assert_true(store(PAD, thunk, 4));
+	assert_true(store(PAD + 1, thunk + 1, 8));
+	assert_false(store(OTHER + 1, jmp + 1, 4));
+	assert_true(byte(PAD + 9, thunk[9]));
+	assert_false(store(OTHER + 1, jmp + 1, 4));
+	assert_int_equal(trail->last_tail, SITE);
 }
 
 /* --- left to the monitor ------------------------------------------------------- */
@@ -439,7 +522,7 @@ static void probe(uint32_t at, enum rf_site_kind kind)
 	table->shapes[0].len = 6;
 	table->shapes[0].forms[0].how = RF_FORM_OWN;
 	table->shapes[0].forms[1].op_len = 2;
-	table->shapes[0].forms[1].op[1] = 0x4b;
+	table->shapes[0].forms[1].bytes[1] = 0x4b;
 	table->sites[1] = (struct rf_patch_site){ .at = at, .kind = (uint8_t)kind };
 	memcpy(table->sites[1].own, decoy + at, 6);
 	table->sites[2].at = 0x400;
@@ -757,6 +840,9 @@ int main(void)
 		T(direct_byte),
 		T(batch),
 		T(batches),
+		T(filled),
+		T(filled_half),
+		T(filled_meanwhile),
 		T(illegal),
 		T(other_tables),
 		T(other_memory),

@@ -43,6 +43,7 @@
 	RF(forged_non_site)	\
 	RF(forged_poke_bp)	\
 	RF(forged_copy)		\
+	RF(forged_thunk)	\
 	RF(forged_insn)		\
 	RF(forged_ftrace_insn)	\
 	RF(forged_jump_target)	\
