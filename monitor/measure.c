@@ -166,7 +166,7 @@ struct judgement {
 	const struct rf_msg_event *ev;
 	bool asks_more; /* an event that is let be is judged further */
 	struct rf_record held;
-	char held_detail[600];
+	char held_region[24], held_detail[600]; /* of it */
 	enum rf_action held_for; /* 0: none is held */
 };
 
@@ -189,10 +189,11 @@ static int line(struct rf_guest *g, const struct rf_record *r, enum rf_action ac
 		err = rf_record_write(g, &j->held);
 	j->held = *r;
 	j->held_for = action;
-	if (r->detail) {
-		snprintf(j->held_detail, sizeof(j->held_detail), "%s", r->detail);
-		j->held.detail = j->held_detail;
-	}
+	/* The caller's own may be gone by then. */
+	snprintf(j->held_region, sizeof(j->held_region), "%s", r->region ? r->region : "");
+	snprintf(j->held_detail, sizeof(j->held_detail), "%s", r->detail ? r->detail : "");
+	j->held.region = j->held_region;
+	j->held.detail = j->held_detail;
 	return err;
 }
 
