@@ -167,7 +167,7 @@ struct judgement {
 	bool asks_more; /* an event that is let be is judged further */
 	struct rf_record held;
 	char held_region[24], held_detail[600]; /* of it */
-	enum rf_action held_for; /* 0: none is held */
+	enum rf_action held_for;		/* 0: none is held */
 };
 
 static enum rf_verdict verdict_of(const struct judgement *j)

@@ -193,6 +193,12 @@ int rf_patches_judge(struct rf_guest *g, const struct rf_msg_event *ev, uint64_t
 bool rf_patches_under_way(struct rf_guest *g, uint64_t gva, uint32_t len);
 /* What the fence allowed, to disk. */
 int rf_patches_drain(struct rf_guest *g);
+/* --- left_out.c: what the table of sites does not have ---------------------- */
+/* [{"reason", "count", "why", "first"}], JSON's null where there is no table. Drop the reference.
+ */
+json_t *rf_left_out_status(struct rf_guest *g);
+/* A line, unless it is what every kernel has. 0 or -errno. */
+int rf_left_out_record(struct rf_guest *g);
 /* --- pins.c: MSRs, and the request for controls.c's bits
  * ---------------------------------------------------------- */
 /* At the seal, by policy. 0 or -errno. */
