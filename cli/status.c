@@ -141,6 +141,30 @@ static void print_sweeper(json_t *sweeper)
 			       : ", does not know the kernel (yet)");
 }
 
+/* What no patch is allowed at, though the kernel lists it: a line for each reason. */
+static void print_left_out(json_t *all)
+{
+	char reason[64], why[256], first[192];
+	size_t i;
+	json_t *o;
+
+	if (!json_array_size(all))
+		printf("%-18s%s\n", "sites left out", json_is_array(all) ? "none" : "-");
+	json_array_foreach(all, i, o)
+	{
+		json_t *count = json_object_get(o, "count");
+
+		printf("%-18s", "sites left out");
+		if (json_is_integer(count))
+			printf("%lld ", (long long)json_integer_value(count));
+		rf_safe(reason, sizeof(reason),
+			json_string_value(json_object_get(o, "reason")) ?: "-");
+		rf_safe(why, sizeof(why), json_string_value(json_object_get(o, "why")) ?: "-");
+		rf_safe(first, sizeof(first), json_string_value(json_object_get(o, "first")) ?: "");
+		printf("%s: %s%s%s\n", reason, why, *first ? "; the first is " : "", first);
+	}
+}
+
 static int print_status(json_t *o)
 {
 	static const struct {
@@ -180,6 +204,7 @@ static int print_status(json_t *o)
 	print_guards(json_object_get(o, "guards"));
 	print_numbers("decisions", json_object_get(o, "audit"));
 	print_numbers("patches", json_object_get(o, "patches"));
+	print_left_out(json_object_get(o, "sites_left_out"));
 	print_numbers("counters", json_object_get(o, "counters"));
 	err = print_regions(json_object_get(o, "regions"));
 	json_decref(o);

@@ -193,6 +193,15 @@ static int seal(struct rf_guest *g, enum rf_seal_how how, const char *outcome)
 
 /* --- events --------------------------------------------------------------- */
 
+static int end_it(struct rf_guest *g, const struct rf_msg_event *ev, const char *outcome,
+		  const char *detail)
+{
+	struct rf_record r = { .kind = "monitor", .outcome = outcome, .detail = detail };
+	struct rf_msg_verdict v = { .id = ev->id, .verdict = RF_VERDICT_KILL };
+
+	return rf_decide(g, ev, &r, &v);
+}
+
 /* A VM asked to run protected does not run on with a kernel that cannot be protected. */
 static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char *what,
 		   const char *why, int err)
@@ -207,16 +216,14 @@ static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char
 			 "%s: a release has dropped its question, and nothing is ended; or another "
 			 "kernel was announced before it was answered, and the VM is",
 			 what);
-		rf_note(g, "monitor", "a command came too late", line);
-		return rf_answer(g, ev, RF_VERDICT_KILL);
+		return end_it(g, ev, "a command came too late", line);
 	}
 	if (err == -EPERM)
 		why = "the text of the kernel that was sealed here, with another entry or other "
 		      "bounds";
 	snprintf(line, sizeof(line), "%s: %s", what, why && *why ? why : strerror(-err));
 	rf_complain(g, "%s; the VM is ended", line);
-	rf_note(g, "monitor", "the VM is ended", line);
-	return rf_answer(g, ev, RF_VERDICT_KILL);
+	return end_it(g, ev, RF_OUTCOME_ENDED, line);
 }
 
 /*
@@ -433,19 +440,12 @@ static bool may_be_unknown(const struct rf_guest *g, const struct rf_backend_inf
 	       !info->loaded && info->counters[RF_COUNT_RUN];
 }
 
-/* On record, by whoever comes to know it: event 0, an earlier monitor let it run. 0 or -errno. */
-static int note_unknown(struct rf_guest *g, uint64_t event, const char *why)
-{
-	const struct rf_facts facts = { .kind = RF_FACT_UNKNOWN };
-	struct rf_record r = {
-		.event = event, .kind = "kernel", .outcome = "runs unsealed", .detail = why
-	};
-	struct rf_decision d;
+/* Rules of policy/decide.c, by which an answer that is on record tells what it rests on. */
+#define NOT_RECOGNISED "kernel-not-recognised"
+#define DIFFERS "measurement-differs"
 
-	if (rf_policy_decide(&g->policy, &facts, &d))
-		return -EINVAL;
-	r.rule = d.rule;
-	r.verdict = d.word;
+static void runs_unknown(struct rf_guest *g, const char *why)
+{
 	g->unknown = true;
 	snprintf(g->unprotected, sizeof(g->unprotected),
 		 "its kernel is not recognised: %s (policy: on_unknown_kernel)", why);
@@ -453,30 +453,51 @@ static int note_unknown(struct rf_guest *g, uint64_t event, const char *why)
 		    "the kernel is not recognised and runs UNPROTECTED, as the policy says: %s; "
 		    "to have it recognised, report where it is from, its version, and this line",
 		    why);
-	return event && rf_audit_has_event(g->audit, event) ? 0 : rf_record_write(g, &r);
 }
 
-static int run_unknown(struct rf_guest *g, const struct rf_msg_event *ev, const char *why)
+/* On record, by whoever comes to know it. ev: lets it run; NULL, an earlier monitor did. 0 or
+ * -errno. */
+static int note_unknown(struct rf_guest *g, const struct rf_msg_event *ev, const char *why)
 {
-	int err = note_unknown(g, ev->id, why);
+	const struct rf_facts facts = { .kind = RF_FACT_UNKNOWN };
+	struct rf_record r = { .kind = "kernel", .outcome = "runs unsealed", .detail = why };
+	struct rf_msg_verdict v = { .verdict = RF_VERDICT_ALLOW };
+	struct rf_decision d;
 
-	return rf_answer(g, ev, err ? RF_VERDICT_KILL : RF_VERDICT_ALLOW);
+	if (rf_policy_decide(&g->policy, &facts, &d))
+		return ev ? rf_answer(g, ev, RF_VERDICT_KILL) : -EINVAL;
+	r.rule = d.rule;
+	r.verdict = d.word;
+	runs_unknown(g, why);
+	if (!ev)
+		return rf_record_write(g, &r);
+	v.id = ev->id;
+	return rf_decide(g, ev, &r, &v);
 }
 
-static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
+/*
+ * The answer is on record, and is sent once what it rests on is as it was: it lets a kernel run,
+ * which this monitor has to know.
+ */
+static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_resent *resent)
 {
 	const struct rf_vcpu_regs *r = &ev->regs;
 	struct rf_diag diag = { "" };
 	enum rf_verdict verdict = RF_VERDICT_ALLOW;
 	struct rf_backend_info info;
-	bool awaited = g->awaiting;
+	bool awaited = g->awaiting, own_entry;
 	uint64_t own;
 	int err = g->hv->ops->info(g->hv, &info);
 
 	if (err)
 		return err;
 	if (info.state == RF_VM_SEALED && (info.kernel || g->kernel))
-		return rf_judge_late_msr(g, ev);
+		return resent ? g->hv->ops->verdict(g->hv, &resent->v) : rf_judge_late_msr(g, ev);
+	if (resent && !strcmp(resent->rule, NOT_RECOGNISED)) {
+		rf_guest_forget(g);
+		runs_unknown(g, "an earlier monitor's record says why");
+		return g->hv->ops->verdict(g->hv, &resent->v);
+	}
 	/* Sealed, no kernel known: who sealed it as it was restored died before the answer, and
 	 * none of it has run yet. */
 	if (info.state == RF_VM_SEALED)
@@ -485,7 +506,7 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 	else
 		err = find_kernel(g, ev->msr.value, r->cr3, r->cr4, ev->id, NULL, &diag);
 	if (err && info.state != RF_VM_SEALED && may_be_unknown(g, &info, awaited, err))
-		return run_unknown(g, ev, diag.text);
+		return note_unknown(g, ev, diag.text);
 	if (err)
 		return give_up(
 			g, ev,
@@ -500,10 +521,12 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev)
 	} else {
 		err = await_running(g, false);
 	}
+	if (!err && resent)
+		return g->hv->ops->verdict(g->hv, &resent->v);
+	own_entry = err || !g->arrived || brings_own_entry(g, ev->msr.value, &own);
 	if (!err && g->arrived)
-		err = rf_measure_arrived(g, &verdict);
-	if (!err && g->arrived && verdict == RF_VERDICT_ALLOW &&
-	    !brings_own_entry(g, ev->msr.value, &own))
+		err = rf_measure_arrived(g, ev, !own_entry, &verdict);
+	if (!err && !own_entry && verdict == RF_VERDICT_ALLOW)
 		return rf_judge_arrived_entry(g, ev, own);
 	return err ? give_up(g, ev, "the kernel could not be watched", NULL, err)
 		   : rf_answer(g, ev, verdict);
@@ -618,8 +641,24 @@ static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
 
 static int resume(struct rf_guest *g);
 
+/* An earlier monitor has decided it, and died before its answer was there. */
+static int answer_again(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_resent *resent)
+{
+	if (ev->kind == RF_EVENT_KERNEL && resent->v.verdict == RF_VERDICT_ALLOW)
+		return on_kernel(g, ev, resent);
+	/* For who asks why the VM is halted. */
+	if (ev->kind == RF_EVENT_KERNEL && !strcmp(resent->rule, DIFFERS))
+		snprintf(g->refused, sizeof(g->refused),
+			 "what arrived is not what was measured before it moved (see the log)");
+	return g->hv->ops->verdict(g->hv, &resent->v);
+}
+
 static int judge(struct rf_guest *g, const struct rf_msg_event *ev)
 {
+	struct rf_resent resent;
+
+	if (rf_resent(g, ev, &resent))
+		return answer_again(g, ev, &resent);
 	/* An earlier monitor's answer was enforced after we came: the kernel is known since. */
 	if (!g->kernel && !g->unknown && ev->kind != RF_EVENT_KERNEL &&
 	    ev->kind != RF_EVENT_RESET) {
@@ -630,7 +669,7 @@ static int judge(struct rf_guest *g, const struct rf_msg_event *ev)
 	}
 	switch (ev->kind) {
 	case RF_EVENT_KERNEL:
-		return on_kernel(g, ev);
+		return on_kernel(g, ev, NULL);
 	case RF_EVENT_WATCH:
 		return on_running(g, ev);
 	case RF_EVENT_RESET:
@@ -670,7 +709,7 @@ static int resume(struct rf_guest *g)
 	else
 		err = find_kernel(g, info.lstar, info.cr3, info.cr4, info.kernel, NULL, &diag);
 	if (err && info.state == RF_VM_FOUND && may_be_unknown(g, &info, false, err))
-		return note_unknown(g, 0, diag.text);
+		return note_unknown(g, NULL, diag.text);
 	if (err)
 		rf_complain(g, "the kernel of the running guest could not be read again: %s",
 			    diag.text[0] ? diag.text : strerror(-err));

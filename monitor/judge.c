@@ -24,19 +24,23 @@ static struct rf_regs regs_of(const struct rf_vcpu_regs *r)
 	return out;
 }
 
-int rf_decide(struct rf_guest *g, struct rf_record *r, struct rf_msg_verdict *v)
+int rf_decide(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_record *r,
+	      struct rf_msg_verdict *v)
 {
-	int err;
+	const struct rf_audit_answer answer = rf_answer_of(ev, v);
 
-	/* A monitor that died between line and verdict is asked again: the line is there already.
-	 */
-	if (!rf_audit_has_event(g->audit, v->id)) {
-		r->event = v->id;
-		err = rf_record_write(g, r);
-		if (err && v->verdict == RF_VERDICT_ALLOW)
-			v->verdict =
-				RF_VERDICT_KILL; /* what cannot be recorded is not let through */
+	/* One record an event. What is on record already was answered with that (resent.c), unless
+	 * it can be no more: then this is a line about it. */
+	if (!rf_audit_has_event(g->audit, ev->id)) {
+		r->event = ev->id;
+		r->vcpu = ev->vcpu;
+		r->answer = &answer;
+	} else {
+		r->event = 0;
 	}
+	/* What cannot be recorded is not let through. */
+	if (rf_record_write(g, r) && v->verdict == RF_VERDICT_ALLOW)
+		v->verdict = RF_VERDICT_KILL;
 	return g->hv->ops->verdict(g->hv, v);
 }
 
@@ -189,7 +193,7 @@ int rf_conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_loo
 		break;
 	case RF_ACTION_KILL:
 		l->v.verdict = RF_VERDICT_KILL;
-		l->r.outcome = "the VM is ended";
+		l->r.outcome = RF_OUTCOME_ENDED;
 		break;
 	case RF_ACTION_SUPPRESS:
 	default:
@@ -201,7 +205,7 @@ int rf_conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_loo
 			l->r.outcome = l->outcome;
 		}
 	}
-	return rf_decide(g, &l->r, &l->v);
+	return rf_decide(g, ev, &l->r, &l->v);
 }
 
 enum rf_fact_region rf_fact_region_of(const struct rf_measured *m)

@@ -161,7 +161,60 @@ static json_t *reply(struct rf_guest *g)
 struct judgement {
 	enum rf_action worst;
 	char what[24]; /* differs, the first of it; "" nothing does */
+	/*
+	 * The event that waits, NULL none. The line of the worst is held back until all has been
+	 * looked at, and is then the record of the answer: a look that was cut short has answered
+	 * nothing.
+	 */
+	const struct rf_msg_event *ev;
+	bool asks_more; /* an event that is let be is judged further */
+	struct rf_record held;
+	char held_region[24], held_detail[600]; /* of it */
+	enum rf_action held_for;		/* 0: none is held */
 };
+
+static enum rf_verdict verdict_of(const struct judgement *j)
+{
+	return j->worst == RF_ACTION_KILL	? RF_VERDICT_KILL
+	       : j->worst == RF_ACTION_SUPPRESS ? RF_VERDICT_DENY
+						: RF_VERDICT_ALLOW;
+}
+
+/* Writes it, or the one before it that was held. */
+static int line(struct rf_guest *g, const struct rf_record *r, enum rf_action action,
+		struct judgement *j)
+{
+	int err = 0;
+
+	if (!j->ev || action < j->held_for)
+		return rf_record_write(g, r);
+	if (j->held_for)
+		err = rf_record_write(g, &j->held);
+	j->held = *r;
+	j->held_for = action;
+	/* The caller's own may be gone by then. */
+	snprintf(j->held_region, sizeof(j->held_region), "%s", r->region ? r->region : "");
+	snprintf(j->held_detail, sizeof(j->held_detail), "%s", r->detail ? r->detail : "");
+	j->held.region = j->held_region;
+	j->held.detail = j->held_detail;
+	return err;
+}
+
+/* The last one. */
+static int conclude(struct rf_guest *g, struct judgement *j)
+{
+	const struct rf_msg_verdict v = { .verdict = verdict_of(j) };
+	const struct rf_audit_answer answer = rf_answer_of(j->ev, &v);
+
+	if (!j->held_for)
+		return 0;
+	if (v.verdict != RF_VERDICT_ALLOW || !j->asks_more) {
+		j->held.event = j->ev->id;
+		j->held.vcpu = j->ev->vcpu;
+		j->held.answer = &answer;
+	}
+	return rf_record_write(g, &j->held);
+}
 
 /* A line. found: NULL, it is about the kernel's name or a region that is not there. */
 static int tell(struct rf_guest *g, enum rf_fact_measure fact, const char *region,
@@ -180,7 +233,7 @@ static int tell(struct rf_guest *g, enum rf_fact_measure fact, const char *regio
 	r.verdict = d.word;
 	r.outcome = fact == RF_FACT_MEASURE_EXPECTED ? "as it was measured"
 		    : d.action == RF_ACTION_APPLY    ? "it runs all the same"
-		    : d.action == RF_ACTION_KILL     ? "the VM is ended"
+		    : d.action == RF_ACTION_KILL     ? RF_OUTCOME_ENDED
 						     : "halted: no vCPU runs";
 	if (found) {
 		r.gpa = found->gpa;
@@ -195,7 +248,7 @@ static int tell(struct rf_guest *g, enum rf_fact_measure fact, const char *regio
 		snprintf(j->what, sizeof(j->what), "%s", region ? region : "the kernel");
 	if (d.action > j->worst)
 		j->worst = d.action;
-	return rf_record_write(g, &r);
+	return line(g, &r, d.action, j);
 }
 
 /* Guests say what they like in a banner: both are printable, and cut. */
@@ -277,12 +330,10 @@ static const struct rf_region *text_of(const struct rf_guest *g)
 }
 
 /* No expectation: a line all the same, which can be compared with what the source says. */
-static int note_text(struct rf_guest *g, const char *outcome, const char *detail)
+static int note_text(struct rf_guest *g, const char *outcome, struct judgement *j)
 {
 	const struct rf_region *text = text_of(g);
-	struct rf_record r = {
-		.kind = "measure", .region = "text", .outcome = outcome, .detail = detail
-	};
+	struct rf_record r = { .kind = "measure", .region = "text", .outcome = outcome };
 	int err;
 
 	if (!text)
@@ -292,17 +343,20 @@ static int note_text(struct rf_guest *g, const char *outcome, const char *detail
 	r.size = text->size;
 	r.has_target = true;
 	r.target.addr = text->gva;
-	return err ? err : rf_record_write(g, &r);
+	return err ? err : line(g, &r, RF_ACTION_APPLY, j);
 }
 
-int rf_measure_arrived(struct rf_guest *g, enum rf_verdict *out)
+int rf_measure_arrived(struct rf_guest *g, const struct rf_msg_event *ev, bool asks_more,
+		       enum rf_verdict *out)
 {
-	struct judgement j = { .worst = RF_ACTION_APPLY };
-	int err = g->expect ? compare(g, &j) : note_text(g, "measured as it arrived", NULL);
+	struct judgement j = { .worst = RF_ACTION_APPLY, .ev = ev, .asks_more = asks_more };
+	int err = g->expect ? compare(g, &j) : note_text(g, "measured as it arrived", &j);
 
-	*out = err || j.worst == RF_ACTION_KILL ? RF_VERDICT_KILL
-	       : j.worst == RF_ACTION_SUPPRESS	? RF_VERDICT_DENY
-						: RF_VERDICT_ALLOW;
+	if (!err)
+		err = conclude(g, &j);
+	else if (j.held_for)
+		rf_record_write(g, &j.held); /* found, and no answer yet */
+	*out = err ? RF_VERDICT_KILL : verdict_of(&j);
 	if (err || !j.what[0])
 		return err;
 	snprintf(g->refused, sizeof(g->refused),
@@ -336,7 +390,7 @@ int rf_measure_booted(struct rf_guest *g)
 		return 0;
 	describe(text, &found);
 	if (rf_measurement_compare(expected, &found) == RF_MEASUREMENT_ELSEWHERE)
-		return note_text(g, "not compared: it booted, and lies elsewhere", NULL);
+		return note_text(g, "not compared: it booted, and lies elsewhere", &j);
 	err = rf_measure_region(g, text, true, found.sha256);
 	if (err)
 		return err;

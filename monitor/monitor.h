@@ -188,8 +188,19 @@ int rf_judge_load(struct rf_guest *g, const struct rf_msg_event *ev, const struc
 int rf_judge_kexec(struct rf_guest *g, const struct rf_msg_event *ev);
 /* A verdict that needs no record and nothing of a vCPU. */
 int rf_answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_verdict verdict);
-/* Record, then verdict. */
-int rf_decide(struct rf_guest *g, struct rf_record *r, struct rf_msg_verdict *v);
+/* Record, with all that is answered, then verdict. */
+int rf_decide(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_record *r,
+	      struct rf_msg_verdict *v);
+
+/* --- resent.c ------------------------------------------------------------- */
+/* What is on record for the event, as a verdict: for v->id, and not sent yet. */
+struct rf_resent {
+	struct rf_msg_verdict v;
+	char rule[RF_AUDIT_RULE]; /* that gave it, "" unknown */
+};
+/* False: nothing is, and it is judged. Writes a line if the answer cannot be exactly that one. */
+bool rf_resent(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_resent *out);
+struct rf_audit_answer rf_answer_of(const struct rf_msg_event *ev, const struct rf_msg_verdict *v);
 
 /* --- patches.c: text patching --------------------------------------------- */
 /* A store the fence did not settle. 0 with *out, or -errno. */
@@ -201,6 +212,12 @@ bool rf_patches_under_way(struct rf_guest *g, uint64_t gva, uint32_t len);
 int rf_patches_drain(struct rf_guest *g);
 /* In the sweeper: its table says what the monitor's says now. 0 or -EAGAIN. */
 int rf_patches_follow(struct rf_guest *g);
+/* --- left_out.c: what the table of sites does not have ---------------------- */
+/* [{"reason", "count", "why", "first"}], JSON's null where there is no table. Drop the reference.
+ */
+json_t *rf_left_out_status(struct rf_guest *g);
+/* A line, unless it is what every kernel has. 0 or -errno. */
+int rf_left_out_record(struct rf_guest *g);
 /* --- pins.c: MSRs, and the request for controls.c's bits
  * ---------------------------------------------------------- */
 /* At the seal, by policy. 0 or -errno. */
@@ -244,9 +261,11 @@ int rf_measure_region(struct rf_guest *g, const struct rf_region *r, bool canoni
 		      char sha256[65]);
 /*
  * What arrived is sealed: compared with what is expected, recorded; *out: may it run? 0 or -errno,
- * then it may not.
+ * then it may not. The last line is the record of that answer to ev. asks_more: where it may, more
+ * is to be judged, so that then it is not.
  */
-int rf_measure_arrived(struct rf_guest *g, enum rf_verdict *out);
+int rf_measure_arrived(struct rf_guest *g, const struct rf_msg_event *ev, bool asks_more,
+		       enum rf_verdict *out);
 /* What booted here is sealed: compared as far as it can be, recorded. 0 or -errno. */
 int rf_measure_booted(struct rf_guest *g);
 /* --- status.c ------------------------------------------------------------- */

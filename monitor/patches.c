@@ -132,6 +132,9 @@ static int begin(struct rf_guest *g, bool kept)
 		if (err)
 			return err;
 	}
+	err = rf_left_out_record(g);
+	if (err)
+		return err;
 	if (g->patchlog) {
 		err = rf_patchlog_head(g->patchlog, g->table->base, g->kernel_event);
 		if (err)

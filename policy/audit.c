@@ -22,11 +22,11 @@
 #define DETAIL_MAX 1024
 #define VM_MAX 64
 
-/* All six plain strings, detail, VM, two names, two byte strings, task, digest, numbers and member
- * names. */
+/* All six plain strings, detail, VM, two names, two byte strings, task, digest, registers, numbers
+ * and member names. */
 #define LINE_MAX_BYTES                                                                             \
 	(6 * (5 * TEXT_MAX + DETAIL_MAX + VM_MAX + 2 * (128 + 57) + 17 + 65) +                     \
-	 4 * RF_AUDIT_BYTES + 2048)
+	 4 * RF_AUDIT_BYTES + 2 * 16 * 8 + 2048)
 
 struct rf_audit {
 	int fd;
@@ -37,21 +37,6 @@ struct rf_audit {
 	char vm[VM_MAX + 1];
 	char line[1 + LINE_MAX_BYTES]; /* [0] is the newline that ends a torn line */
 };
-
-const char *rf_word_text(enum rf_word w)
-{
-	switch (w) {
-	case RF_WORD_ALLOWED:
-		return "allowed";
-	case RF_WORD_BLOCKED:
-		return "blocked";
-	case RF_WORD_UNDONE:
-		return "undone";
-	case RF_WORD_DETECTED:
-		return "detected";
-	}
-	return NULL;
-}
 
 int rf_audit_open_fd(int fd, const char *vm, uint64_t instance, struct rf_audit **out)
 {
@@ -72,6 +57,9 @@ int rf_audit_open_fd(int fd, const char *vm, uint64_t instance, struct rf_audit 
 	a->instance = instance;
 	snprintf(a->vm, sizeof(a->vm), "%s", vm);
 	err = rf_audit_tail(fd, instance, &a->seen, &a->torn);
+	/* Its writer may have died before it was on disk, and now it is acted on. */
+	if (!err && fdatasync(fd) < 0)
+		err = -errno;
 	if (err) {
 		free(a);
 		return err;
@@ -110,6 +98,17 @@ void rf_audit_close(struct rf_audit *a)
 bool rf_audit_has_event(const struct rf_audit *a, uint64_t event)
 {
 	return rf_audit_seen_has(&a->seen, event);
+}
+
+bool rf_audit_decision(const struct rf_audit *a, uint64_t event, struct rf_audit_decision *out)
+{
+	const struct rf_audit_decision *d;
+
+	if (!rf_audit_seen_has(&a->seen, event))
+		return false;
+	d = rf_audit_seen_kept(&a->seen, event);
+	*out = d ? *d : (struct rf_audit_decision){ .event = event };
+	return true;
 }
 
 uint64_t rf_audit_count(const struct rf_audit *a, enum rf_word w)
@@ -229,12 +228,48 @@ static void put_action(struct rf_jsonline *j, const struct rf_record *r)
 		rf_jsonline_hex(j, "new", r->new_bytes, kept);
 }
 
+static void put_answer(struct rf_jsonline *j, const struct rf_audit_answer *a)
+{
+	rf_jsonline_open(j, "answer");
+	rf_jsonline_text(j, "verdict", rf_answered_text(a->verdict), TEXT_MAX);
+	if (a->has_fault) {
+		rf_jsonline_number(j, "vector", a->vector);
+		rf_jsonline_number(j, "error_code", a->error_code);
+		rf_jsonline_address(j, "cr2", a->cr2);
+		rf_jsonline_address(j, "rip", a->rip);
+		rf_jsonline_address(j, "rflags", a->rflags);
+	}
+	if (a->has_gpr)
+		rf_jsonline_hex(j, "gpr", (const uint8_t *)a->gpr, sizeof(a->gpr));
+	if (a->has_table) {
+		rf_jsonline_open(j, "table");
+		rf_jsonline_address(j, "base", a->base);
+		rf_jsonline_number(j, "limit", a->limit);
+		rf_jsonline_number(j, "selector", a->selector);
+		rf_jsonline_close(j);
+	}
+	rf_jsonline_close(j);
+}
+
+static void remember(struct rf_audit *a, const struct rf_record *r)
+{
+	struct rf_audit_decision d = { .event = r->event, .word = r->verdict };
+
+	if (r->answer) {
+		d.exact = true;
+		d.answer = *r->answer;
+	}
+	snprintf(d.rule, sizeof(d.rule), "%s", r->rule ? r->rule : "");
+	rf_audit_seen_decision(&a->seen, &d);
+}
+
 int rf_audit_write(struct rf_audit *a, const struct rf_record *r)
 {
 	struct rf_jsonline j;
 	int err;
 
-	if (!r->kind || (r->verdict && !rf_word_text(r->verdict)))
+	if (!r->kind || (r->verdict && !rf_word_text(r->verdict)) ||
+	    (r->answer && (!r->event || !rf_answered_text(r->answer->verdict))))
 		return -EINVAL;
 	begin_line(a, "decision", &j);
 	if (r->event) {
@@ -248,6 +283,8 @@ int rf_audit_write(struct rf_audit *a, const struct rf_record *r)
 	put_optional(&j, "rule", r->rule, TEXT_MAX);
 	put_optional(&j, "verdict", rf_word_text(r->verdict), TEXT_MAX);
 	put_optional(&j, "outcome", r->outcome, TEXT_MAX);
+	if (r->answer)
+		put_answer(&j, r->answer);
 	put_optional(&j, "detail", r->detail, DETAIL_MAX);
 	put_optional(&j, "sha256", r->sha256, sizeof(r->sha256));
 	put_optional(&j, "expected", r->expected, sizeof(r->expected));
@@ -259,7 +296,7 @@ int rf_audit_write(struct rf_audit *a, const struct rf_record *r)
 	if (err)
 		return err;
 	if (r->event)
-		rf_audit_seen_add(&a->seen, r->event);
+		remember(a, r);
 	if (r->verdict)
 		a->count[r->verdict]++;
 	return 0;

@@ -29,6 +29,50 @@ struct rf_named {
 
 #define RF_AUDIT_BYTES 64
 
+/* What the question was answered with; the stricter, the higher. */
+enum rf_answered {
+	RF_ANSWERED_ALLOW = 1,
+	RF_ANSWERED_NOT_OURS, /* left to the VMM */
+	RF_ANSWERED_DENY,
+	RF_ANSWERED_KILL,
+};
+
+/*
+ * All that the vCPU gets, so that a monitor which is asked once more, because the one that wrote
+ * the record died before its answer arrived, gives the same one whatever the guest's memory says by
+ * then.
+ */
+struct rf_audit_answer {
+	enum rf_answered verdict;
+	bool has_fault; /* vector to rflags */
+	bool has_gpr;	/* no: those of the event */
+	bool has_table; /* base to selector: what a register is loaded with */
+	uint8_t vector; /* 0: the registers alone */
+	uint32_t error_code;
+	uint64_t cr2, rip, rflags, gpr[16];
+	uint64_t base;
+	uint32_t limit;
+	uint16_t selector;
+};
+
+/* The outcome of a record after which the VM is ended: then that is the answer, even where the
+ * record has no other one. */
+#define RF_OUTCOME_ENDED "the VM is ended"
+
+#define RF_AUDIT_RULE 40 /* no rule's name is as long */
+
+/* What is on record about an event. */
+struct rf_audit_decision {
+	uint64_t event;
+	enum rf_word word; /* 0: it has none */
+	/* The answer is in the record, all of it. Not so: a line of another version's, or two that
+	 * contradict each other; answer.verdict is what they say, the strictest of it, 0 nothing.
+	 */
+	bool exact;
+	struct rf_audit_answer answer;
+	char rule[RF_AUDIT_RULE]; /* "" none */
+};
+
 /* A decision on one guest action. Members that do not apply stay zero and are left out of the line.
  */
 struct rf_record {
@@ -51,10 +95,11 @@ struct rf_record {
 	enum rf_word verdict;
 	const char
 		*outcome; /* what the guest gets: "page fault", "applied", "left to the VMM" ... */
-	const char *detail; /* free text for people, NULL none */
-	char sha256[65];    /* measurement of a region, "" none */
-	char expected[65];  /* what it should be, "" none */
-	uint64_t size;	    /* bytes of a region, 0 none */
+	const char *detail;		      /* free text for people, NULL none */
+	char sha256[65];		      /* measurement of a region, "" none */
+	char expected[65];		      /* what it should be, "" none */
+	uint64_t size;			      /* bytes of a region, 0 none */
+	const struct rf_audit_answer *answer; /* to this event, NULL none */
 };
 
 struct rf_audit; /* an open log */
@@ -75,6 +120,11 @@ void rf_audit_close(struct rf_audit *a);
 /* True when a decision for this event id is in the log already (a restarted monitor is sent it
  * again). */
 bool rf_audit_has_event(const struct rf_audit *a, uint64_t event);
+/*
+ * The same decision; false: there is none. One that is too long ago for its answer to be kept is
+ * not exact and has no word: more are kept than a VM has open questions.
+ */
+bool rf_audit_decision(const struct rf_audit *a, uint64_t event, struct rf_audit_decision *out);
 
 /* Writes the line and flushes it to disk (fdatasync). 0, or -errno: then the caller must not
  * enforce an allow. */

@@ -40,24 +40,208 @@ bool rf_audit_seen_has(const struct rf_audit_seen *s, uint64_t event)
 	return s->bits[event % RF_AUDIT_WINDOW / 64] >> event % 64 & 1;
 }
 
-bool rf_audit_line_event(const char *line, size_t len, uint64_t instance, uint64_t *event)
+const struct rf_audit_decision *rf_audit_seen_kept(const struct rf_audit_seen *s, uint64_t event)
 {
-	const char *type, *from;
+	for (size_t i = 0; i < RF_AUDIT_KEPT; i++)
+		if (event && s->kept[i].event == event)
+			return &s->kept[i];
+	return NULL;
+}
+
+/* Without a word there is none to compare; of two that differ, the one that let less. */
+static enum rf_word stricter(enum rf_word a, enum rf_word b)
+{
+	return a == RF_WORD_BLOCKED || !b ? a : b;
+}
+
+static bool same_answer(const struct rf_audit_decision *a, const struct rf_audit_decision *b)
+{
+	const struct rf_audit_answer *x = &a->answer, *y = &b->answer;
+
+	/* Neither by memcmp(): what does not apply may be anything, and so may padding. */
+	return a->word == b->word && a->exact == b->exact && x->verdict == y->verdict &&
+	       x->has_fault == y->has_fault && x->has_gpr == y->has_gpr &&
+	       x->has_table == y->has_table && x->vector == y->vector &&
+	       x->error_code == y->error_code && x->cr2 == y->cr2 && x->rip == y->rip &&
+	       x->rflags == y->rflags && !memcmp(x->gpr, y->gpr, sizeof(x->gpr)) &&
+	       x->base == y->base && x->limit == y->limit && x->selector == y->selector;
+}
+
+void rf_audit_seen_decision(struct rf_audit_seen *s, const struct rf_audit_decision *d)
+{
+	struct rf_audit_decision *old = NULL;
+
+	if (rf_audit_seen_has(s, d->event))
+		old = (struct rf_audit_decision *)(uintptr_t)rf_audit_seen_kept(s, d->event);
+	rf_audit_seen_add(s, d->event);
+	if (!old) {
+		s->kept[s->next++ % RF_AUDIT_KEPT] = *d;
+		return;
+	}
+	if (same_answer(old, d))
+		return;
+	old->exact = false;
+	old->word = stricter(old->word, d->word);
+	if (d->answer.verdict > old->answer.verdict)
+		old->answer.verdict = d->answer.verdict;
+}
+
+const char *rf_word_text(enum rf_word w)
+{
+	switch (w) {
+	case RF_WORD_ALLOWED:
+		return "allowed";
+	case RF_WORD_BLOCKED:
+		return "blocked";
+	case RF_WORD_UNDONE:
+		return "undone";
+	case RF_WORD_DETECTED:
+		return "detected";
+	}
+	return NULL;
+}
+
+const char *rf_answered_text(enum rf_answered a)
+{
+	switch (a) {
+	case RF_ANSWERED_ALLOW:
+		return "allow";
+	case RF_ANSWERED_NOT_OURS:
+		return "not-ours";
+	case RF_ANSWERED_DENY:
+		return "deny";
+	case RF_ANSWERED_KILL:
+		return "kill";
+	}
+	return NULL;
+}
+
+/* --- one line ------------------------------------------------------------- */
+
+static const char *text_of(const json_t *o, const char *name)
+{
+	return json_string_value(json_object_get(o, name)) ?: "";
+}
+
+/* As rf_jsonline_address() writes it, and in no other way. */
+static bool address_of(const json_t *o, const char *name, uint64_t *out)
+{
+	const char *text = text_of(o, name);
+	char again[24];
+	uint64_t v;
+
+	if (sscanf(text, "0x%16" SCNx64, &v) != 1)
+		return false;
+	snprintf(again, sizeof(again), "0x%" PRIx64, v);
+	if (strcmp(again, text) != 0)
+		return false;
+	*out = v;
+	return true;
+}
+
+static bool number_of(const json_t *o, const char *name, json_int_t max, json_int_t *out)
+{
+	const json_t *v = json_object_get(o, name);
+
+	if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > max)
+		return false;
+	*out = json_integer_value(v);
+	return true;
+}
+
+/* As rf_jsonline_hex() writes it: exactly len bytes. */
+static bool bytes_of(const json_t *o, const char *name, void *out, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *text = text_of(o, name);
+	uint8_t *to = out;
+
+	if (strlen(text) != 2 * len || strspn(text, digits) != 2 * len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		to[i] = (uint8_t)((strchr(digits, text[2 * i]) - digits) << 4 |
+				  (strchr(digits, text[2 * i + 1]) - digits));
+	return true;
+}
+
+/* All or nothing. */
+static bool answer_of(const json_t *o, struct rf_audit_answer *out)
+{
+	struct rf_audit_answer a = { .verdict = RF_ANSWERED_ALLOW };
+	const json_t *table = json_object_get(o, "table");
+	json_int_t n;
+
+	while (rf_answered_text(a.verdict) &&
+	       strcmp(rf_answered_text(a.verdict), text_of(o, "verdict")) != 0)
+		a.verdict++;
+	if (!rf_answered_text(a.verdict))
+		return false;
+	a.has_fault = json_object_get(o, "vector");
+	a.has_gpr = json_object_get(o, "gpr");
+	a.has_table = table;
+	if (a.has_gpr && (!a.has_fault || !bytes_of(o, "gpr", a.gpr, sizeof(a.gpr))))
+		return false;
+	if (a.has_fault) {
+		if (!number_of(o, "vector", UINT8_MAX, &n))
+			return false;
+		a.vector = (uint8_t)n;
+		if (!number_of(o, "error_code", UINT32_MAX, &n))
+			return false;
+		a.error_code = (uint32_t)n;
+		if (!address_of(o, "cr2", &a.cr2) || !address_of(o, "rip", &a.rip) ||
+		    !address_of(o, "rflags", &a.rflags))
+			return false;
+	}
+	if (table) {
+		if (!address_of(table, "base", &a.base) ||
+		    !number_of(table, "limit", UINT32_MAX, &n))
+			return false;
+		a.limit = (uint32_t)n;
+		if (!number_of(table, "selector", UINT16_MAX, &n))
+			return false;
+		a.selector = (uint16_t)n;
+	}
+	*out = a;
+	return true;
+}
+
+/* Of a line that does not tell: as far as its word does. What was "detected" may have been put
+ * back, too: whoever answers has to know of which kind of event that is true. */
+static enum rf_answered implied(enum rf_word word, const char *outcome)
+{
+	if (!strcmp(outcome, RF_OUTCOME_ENDED))
+		return RF_ANSWERED_KILL;
+	if (!word)
+		return 0;
+	return word == RF_WORD_BLOCKED || word == RF_WORD_UNDONE ? RF_ANSWERED_DENY
+								 : RF_ANSWERED_ALLOW;
+}
+
+bool rf_audit_line_decision(const char *line, size_t len, uint64_t instance,
+			    struct rf_audit_decision *out)
+{
+	struct rf_audit_decision d = { .exact = false };
 	char ours[24];
-	json_t *root, *id;
-	bool found = false;
+	json_t *root;
+	bool found;
 
 	if (len > RF_AUDIT_LINE_BYTES)
 		return false;
 	root = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
-	type = json_string_value(json_object_get(root, "type"));
-	from = json_string_value(json_object_get(root, "instance"));
-	id = json_object_get(root, "event");
 	snprintf(ours, sizeof(ours), "0x%" PRIx64, instance);
-	if (type && from && !strcmp(type, "decision") && !strcmp(from, ours) &&
-	    json_integer_value(id) > 0) {
-		*event = (uint64_t)json_integer_value(id);
-		found = true;
+	found = !strcmp(text_of(root, "type"), "decision") &&
+		!strcmp(text_of(root, "instance"), ours) &&
+		json_integer_value(json_object_get(root, "event")) > 0;
+	if (found) {
+		d.event = (uint64_t)json_integer_value(json_object_get(root, "event"));
+		for (d.word = RF_WORD_DETECTED; d.word; d.word--)
+			if (!strcmp(rf_word_text(d.word), text_of(root, "verdict")))
+				break;
+		snprintf(d.rule, sizeof(d.rule), "%s", text_of(root, "rule"));
+		d.exact = answer_of(json_object_get(root, "answer"), &d.answer);
+		if (!d.exact)
+			d.answer.verdict = implied(d.word, text_of(root, "outcome"));
+		*out = d;
 	}
 	json_decref(root);
 	return found;
@@ -123,10 +307,10 @@ int rf_audit_tail(int fd, uint64_t instance, struct rf_audit_seen *seen, bool *t
 	while (at < t.len) {
 		const char *end = memchr(t.buf + at, '\n', t.len - at);
 		size_t line = end ? (size_t)(end - (t.buf + at)) : t.len - at;
-		uint64_t event;
+		struct rf_audit_decision d;
 
-		if (rf_audit_line_event(t.buf + at, line, instance, &event))
-			rf_audit_seen_add(seen, event);
+		if (rf_audit_line_decision(t.buf + at, line, instance, &d))
+			rf_audit_seen_decision(seen, &d);
 		at += line + 1;
 	}
 	*torn = t.len > 0 && t.buf[t.len - 1] != '\n';

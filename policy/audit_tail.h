@@ -8,9 +8,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/audit.h"
+
 /* Ids below the highest one by this much or more are forgotten. A VM has fewer vCPUs, so fewer open
  * events. */
 #define RF_AUDIT_WINDOW 65536u
+
+/* Decisions that are kept. A question whose answer was lost with a monitor is among the last that
+ * it decided, one for each vCPU at most, and RF_MAX_VCPUS (hv/vcpu.h) is as many. */
+#define RF_AUDIT_KEPT 1024u
 
 /*
  * Bits for the last RF_AUDIT_WINDOW event ids. A set and not only the highest id: vCPUs fault at
@@ -19,6 +25,8 @@
 struct rf_audit_seen {
 	uint64_t highest; /* 0: none yet */
 	uint64_t bits[RF_AUDIT_WINDOW / 64];
+	uint32_t next; /* where the next decision goes */
+	struct rf_audit_decision kept[RF_AUDIT_KEPT];
 };
 
 void rf_audit_seen_add(struct rf_audit_seen *s, uint64_t event);
@@ -26,13 +34,22 @@ void rf_audit_seen_add(struct rf_audit_seen *s, uint64_t event);
  * all. */
 bool rf_audit_seen_has(const struct rf_audit_seen *s, uint64_t event);
 
+/* The same with what was decided. A second one for the same event that says something else leaves
+ * the stricter of both, not exact. */
+void rf_audit_seen_decision(struct rf_audit_seen *s, const struct rf_audit_decision *d);
+/* NULL: it is not kept. */
+const struct rf_audit_decision *rf_audit_seen_kept(const struct rf_audit_seen *s, uint64_t event);
+
 /* Only this much of the end of a log is read back, and longer lines in it are not ours. */
 #define RF_AUDIT_TAIL_BYTES (4u << 20)
 #define RF_AUDIT_LINE_BYTES (64u << 10)
 
-/* The event of a decision line written by this VM instance; false for every other line, whatever it
- * holds. */
-bool rf_audit_line_event(const char *line, size_t len, uint64_t instance, uint64_t *event);
+/* Of a decision line about an event, written for this VM instance; false for every other line,
+ * whatever it holds. An answer that is not whole and within its bounds is none. */
+bool rf_audit_line_decision(const char *line, size_t len, uint64_t instance,
+			    struct rf_audit_decision *out);
+
+const char *rf_answered_text(enum rf_answered a); /* "allow" ..., NULL for no such answer */
 
 /*
  * Adds the decisions of `instance` in the tail of the file to *seen. *torn: the file does not end

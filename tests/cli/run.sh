@@ -583,6 +583,15 @@ grep -q '^waits for *the kernel ? that$' "$out" && grep -q '^to do *nothing whil
 	bad "the policy or what is awaited is not shown"
 told '{"state":"sealed","expect":false}'
 try status-no-expect 0 '^--expect *not given' "$rf" status "$work/told"; hush
+told '{"state":"sealed","sites_left_out":[{"reason":"odd","count":2,"why":"no \u001b such","first":"f\u001b+0x10"},{"reason":"nothing-kept","count":null,"why":"all of them","first":""},7,{}]}'
+try status-left-out 0 '^sites left out *2 odd: no ? such; the first is f?+0x10$' "$rf" status "$work/told"; hush
+name=status-left-out-all; grep -q '^sites left out *nothing-kept: all of them$' "$out" && ok || bad "a list that has no count"
+told '{"state":"sealed","sites_left_out":[]}'
+try status-none-left-out 0 '^sites left out *none$' "$rf" status "$work/told"; hush
+told '{"state":"booting","sites_left_out":null}'
+try status-no-sites 0 '^sites left out *-$' "$rf" status "$work/told"; hush
+told '{"state":"sealed","sites_left_out":[{"reason":"full","count":3,"why":"x","first":""}]}'
+try status-left-out-json 0 '"reason": "full"' "$rf" status --json "$work/told"; hush
 for c in gadgets measure; do
 	told '{"error":"what arrived \u001b","halted":true}'
 	try "$c-halted" 1 'is halted, no vCPU runs: what arrived ?' "$rf" $c "$work/told"; hush

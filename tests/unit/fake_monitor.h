@@ -95,6 +95,7 @@ struct fake {
 	struct rf_patching patching;
 	struct rf_patch_entry entries[1200]; /* entry n in slot n */
 	int restore_err;
+	struct rf_textpatch_stats stats;
 	bool nothing_kept; /* no earlier monitor has left a table that is whole */
 	bool table_kept;   /* so rf_textpatch_create() was told last */
 	unsigned int restored, patch_sweeps;

@@ -343,7 +343,8 @@ int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 
 void rf_textpatch_stats(const struct rf_textpatch *t, struct rf_textpatch_stats *out)
 {
-	*out = (struct rf_textpatch_stats){ .nothing_kept = fake.table_kept && fake.nothing_kept };
+	*out = fake.stats;
+	out->nothing_kept = fake.table_kept && fake.nothing_kept;
 }
 
 void rf_textpatch_destroy(struct rf_textpatch *t)

@@ -238,6 +238,67 @@ static void test_measurement_line(void **state)
 	assert_null(line(1));
 }
 
+/* An answer is given back as it was written, of each verdict; and is an event's, or nothing's. */
+static void test_answers(void **state)
+{
+	const struct rf_audit_answer answers[] = {
+		{ .verdict = RF_ANSWERED_KILL },
+		{ .verdict = RF_ANSWERED_NOT_OURS },
+		{ .verdict = RF_ANSWERED_ALLOW,
+		  .has_table = true,
+		  .base = UINT64_MAX,
+		  .limit = UINT32_MAX,
+		  .selector = UINT16_MAX },
+		{ .verdict = RF_ANSWERED_DENY,
+		  .has_fault = true,
+		  .has_gpr = true,
+		  .has_table = true,
+		  .vector = UINT8_MAX,
+		  .error_code = UINT32_MAX,
+		  .cr2 = UINT64_MAX,
+		  .rip = 1,
+		  .gpr = { 1, [15] = UINT64_MAX } },
+		{ .verdict = 0 },
+		{ .verdict = RF_ANSWERED_KILL + 1 },
+	};
+	struct rf_audit *a = open_log();
+	struct rf_audit_decision d;
+
+	for (uint64_t i = 0; i < 6; i++) {
+		struct rf_record r = write_record(i + 1);
+
+		r.answer = &answers[i];
+		assert_int_equal(rf_audit_write(a, &r), i < 4 ? 0 : -EINVAL);
+		r.event = 0;
+		assert_int_equal(rf_audit_write(a, &r), -EINVAL);
+	}
+	for (int reopened = 0; reopened < 2; reopened++) {
+		for (uint64_t i = 0; i < 4; i++) {
+			assert_true(rf_audit_decision(a, i + 1, &d));
+			assert_true(d.exact);
+			assert_int_equal(d.word, RF_WORD_BLOCKED);
+			assert_string_equal(d.rule, "rodata-is-never-written");
+			assert_int_equal(d.answer.verdict, answers[i].verdict);
+			assert_int_equal(d.answer.has_fault, answers[i].has_fault);
+			assert_int_equal(d.answer.has_gpr, answers[i].has_gpr);
+			assert_int_equal(d.answer.has_table, answers[i].has_table);
+			assert_int_equal(d.answer.vector, answers[i].vector);
+			assert_int_equal(d.answer.error_code, answers[i].error_code);
+			assert_true(d.answer.cr2 == answers[i].cr2);
+			assert_true(d.answer.rip == answers[i].rip);
+			assert_true(d.answer.rflags == answers[i].rflags);
+			assert_memory_equal(d.answer.gpr, answers[i].gpr, sizeof(d.answer.gpr));
+			assert_true(d.answer.base == answers[i].base);
+			assert_int_equal(d.answer.limit, answers[i].limit);
+			assert_int_equal(d.answer.selector, answers[i].selector);
+		}
+		assert_false(rf_audit_decision(a, 5, &d));
+		rf_audit_close(a);
+		a = open_log();
+	}
+	rf_audit_close(a);
+}
+
 /* Every string as long as it can be and made of bytes that take six in the line: still one whole
  * line. */
 static void test_hostile_strings(void **state)
@@ -259,6 +320,16 @@ static void test_hostile_strings(void **state)
 	memset(r.sha256, '\\', sizeof(r.sha256));
 	r.kind = r.region = r.disassembly = r.rule = r.outcome = r.detail = huge;
 	r.len = UINT32_MAX;
+	r.answer = &(struct rf_audit_answer){ .verdict = RF_ANSWERED_NOT_OURS,
+					      .has_fault = true,
+					      .has_gpr = true,
+					      .has_table = true,
+					      .error_code = UINT32_MAX,
+					      .cr2 = UINT64_MAX,
+					      .rip = UINT64_MAX,
+					      .rflags = UINT64_MAX,
+					      .base = UINT64_MAX,
+					      .limit = UINT32_MAX };
 	assert_int_equal(rf_audit_write(a, &r), 0);
 	rf_audit_close(a);
 
@@ -449,6 +520,7 @@ int main(void)
 		TEST(test_line),
 		TEST(test_time_agrees_with_libc),
 		TEST(test_measurement_line),
+		TEST(test_answers),
 		TEST(test_hostile_strings),
 		TEST(test_reopen_knows_decisions),
 		TEST(test_torn_last_line),

@@ -23,6 +23,53 @@ static int setup(void **state)
 	return err;
 }
 
+/* At the seal; not for what every kernel has, nor for what nothing is missing for. */
+static void left_out(void **state)
+{
+	static const char outcome[] = "sites left out of the table";
+	struct rf_textpatch_stats *s = &fake.stats;
+	json_t *line;
+
+	assert_int_equal(fake_count("outcome", outcome), 0);
+	*s = (struct rf_textpatch_stats){
+		.init = 1, .merged = 2, .frozen = 3, .flying = 4, .nameless = 5
+	};
+	fake_reset();
+	guest.policy.pin_tables = false;
+	fake_sealed();
+	assert_int_equal(fake_count("outcome", outcome), 0);
+	s->odd = 7;
+	s->full = 8;
+	s->first_odd = rf_gva_of(IMAGE_GVA + 0x1084);
+	fake_reset();
+	fake_sealed();
+	assert_int_equal(fake_count("outcome", outcome), 1);
+	for (size_t i = 0;; i++) {
+		line = fake_line(i);
+		if (!strcmp(fake_text(line, "outcome"), outcome))
+			break;
+	}
+	assert_string_equal(fake_text(line, "kind"), "patch");
+	assert_string_equal(fake_text(json_object_get(line, "target"), "symbol"),
+			    "entry_SYSCALL_64");
+	assert_memory_equal(fake_text(line, "detail"), "odd 7 (", 7);
+	assert_non_null(strstr(fake_text(line, "detail"), "; full 8 ("));
+	assert_null(strstr(fake_text(line, "detail"), "nameless"));
+	/* All of them fit: no reason is cut. */
+	*s = (struct rf_textpatch_stats){ SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX,
+					  SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX,
+					  SIZE_MAX, false,    SIZE_MAX, { 1 } };
+	fake_reset();
+	fake_sealed();
+	for (size_t i = 0;; i++) {
+		line = fake_line(i);
+		if (!strcmp(fake_text(line, "outcome"), outcome))
+			break;
+	}
+	assert_non_null(strstr(fake_text(line, "detail"), "unread 18446744073709551615 ("));
+	assert_int_equal(strrchr(fake_text(line, "detail"), ')')[1], '\0');
+}
+
 static void patched(size_t count, enum rf_site_kind kind)
 {
 	for (size_t i = 0; i < count; i++)
@@ -349,6 +396,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
+		T(left_out),
 		T(published),
 		T(nothing_to_publish),
 		T(drained),

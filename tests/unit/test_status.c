@@ -151,12 +151,71 @@ static void halted(void **state)
 	}
 }
 
+static json_t *left_out(size_t i)
+{
+	static json_t *o;
+
+	json_decref(o);
+	o = ask("status");
+	return json_array_get(json_object_get(o, "sites_left_out"), i);
+}
+
+/* What no patch is allowed at is said, with a reason; what nothing is missing for is not. */
+static void sites(void **state)
+{
+	struct rf_msg_event ev;
+	json_t *o = ask("status");
+
+	assert_true(json_is_null(json_object_get(o, "sites_left_out"))); /* there is no table */
+	json_decref(o);
+	fake.stats = (struct rf_textpatch_stats){
+		.init = 1, .merged = 2, .frozen = 3, .flying = 4, .first_odd.v = IMAGE_GVA
+	};
+	fake_sealed();
+	o = ask("status");
+	assert_true(json_is_array(json_object_get(o, "sites_left_out")));
+	assert_int_equal(json_array_size(json_object_get(o, "sites_left_out")), 0);
+	json_decref(o);
+	fake.stats = (struct rf_textpatch_stats){ .odd = 5,
+						  .outside = 6,
+						  .full = 7,
+						  .nameless = 8,
+						  .foreign = 9,
+						  .unread = 10,
+						  .first_odd.v = IMAGE_GVA + 0x1084 };
+	for (size_t i = 0; i < 6; i++) {
+		static const char *const names[] = { "odd",	 "outside", "full",
+						     "nameless", "foreign", "unread" };
+
+		assert_string_equal(fake_text(left_out(i), "reason"), names[i]);
+		assert_int_equal(json_integer_value(json_object_get(left_out(i), "count")), i + 5);
+		assert_true(strlen(fake_text(left_out(i), "why")) > 20);
+		assert_string_equal(fake_text(left_out(i), "first"),
+				    i ? "" : "entry_SYSCALL_64+0x4");
+	}
+	assert_null(left_out(6));
+	/* Of an address that has no name there is still the address. */
+	fake.stats.first_odd.v = 0x1234;
+	assert_string_equal(fake_text(left_out(0), "first"), "0x1234");
+	fake.stats = (struct rf_textpatch_stats){ .odd = 0 };
+	fake.nothing_kept = true;
+	fake_new_monitor();
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	assert_string_equal(fake_text(left_out(0), "reason"), "nothing-kept");
+	assert_true(json_is_null(json_object_get(left_out(0), "count")));
+	assert_null(left_out(1));
+	ev = fake_event(RF_EVENT_RESET);
+	assert_int_equal(fake_judge(&ev), 0);
+	assert_null(left_out(0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(policy, setup, teardown),
 		cmocka_unit_test_setup_teardown(awaiting, setup, teardown),
 		cmocka_unit_test_setup_teardown(halted, setup, teardown),
+		cmocka_unit_test_setup_teardown(sites, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
