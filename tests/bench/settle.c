@@ -15,6 +15,12 @@
 #include "introspection/textpatch_impl.h"
 #include "tests/unit/fake_vcpus.h"
 
+/* Of textpatch_kinds.c the shapes alone are of use here. */
+bool rf_thunk_begun(const struct rf_call_thunk *thunk, uint64_t at, const uint8_t *have)
+{
+	return false;
+}
+
 #define TEXT_GPA UINT64_C(0x1000000)
 #define TEXT_GVA UINT64_C(0xffffffff81000000)
 #define TEXT_SIZE UINT64_C(0x1000000)

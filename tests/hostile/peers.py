@@ -9,12 +9,12 @@ import threading
 from pathlib import Path
 from typing import Callable
 
-MAGIC, REVISION = 0x434E4652, 6
+MAGIC, REVISION = 0x434E4652, 7
 HELLO, WELCOME, EVENT, VERDICT = 1, 2, 3, 4
 SIZES = {HELLO: 80, WELCOME: 32}
 BOARD_MAGIC = 0x44424652
 # sizeof(struct rf_board_file); the test true-fence fails when it is not this.
-BOARD_SIZE = 2181984
+BOARD_SIZE = 2710376
 
 
 def message(kind: int, body: bytes = b"", revision: int = REVISION, magic: int = MAGIC) -> bytes:

@@ -226,7 +226,7 @@ static void twice_the_same(void **state)
 	struct rf_msg_verdict first = denied(&ev), again;
 	char line[4096];
 
-	snprintf(line, sizeof(line), "%s", last_line());
+	snprintf(line, sizeof(line), "%.4000s", last_line());
 	append(line);
 	another_monitor();
 	again = answer(&ev);
@@ -258,7 +258,7 @@ static void twice_and_not_the_same(void **state)
 				 "\"kind\":\"write\",\"verdict\":\"detected\",%s}\n",
 				 (unsigned long long)ev.id, others[i]);
 			if (first) {
-				snprintf(own, sizeof(own), "%s", last_line());
+				snprintf(own, sizeof(own), "%.4000s", last_line());
 				*last_line() = '\0';
 				store();
 				append(line);
