@@ -20,8 +20,9 @@ import time
 from pathlib import Path
 from typing import Iterator
 
-# Quick ones first: what is broken shows early. The lab's emulated host has one processor, most of the time: those steps run in a
-# lane of their own beside the others where there are two. What they run is built before (make test-programs).
+# Quick ones first: what is broken shows early. The lab's emulated host has one processor, most of the time: where there are two,
+# what takes as long as all the rest runs in a lane of its own beside it. What they run is built before (make test-programs).
+BESIDE = ["lab-suite", "lab-suite-6.1", "lab-lifecycle-short", "lab-lifecycle"]
 NATIVE = ["check-test", "layers", "unit", "unit-arm64", "cli-test", "valgrind", "fuzz", "kvm-store", "kvm", "hostile"]
 STEPS = NATIVE + ["oracle", "kvm-lab", "lab-suite", "lab-suite-6.1", "lab-lifecycle-short", "attacks-short", "storm-short", "bench-short"]
 # --all: in place of a short form the whole of it, and what takes long.
@@ -166,7 +167,7 @@ def main() -> int:
     if steps == ["--all"]:
         steps = [WHOLE.get(step, step) for step in STEPS] + LONG
     totals, skipped, failed, table = [0, 0, 0], [], [], []
-    lanes = [[s for s in steps if s in NATIVE], [s for s in steps if s not in NATIVE]]
+    lanes = [[s for s in steps if s not in BESIDE], [s for s in steps if s in BESIDE]]
     if (os.cpu_count() or 1) < 2:
         lanes = [steps]
     with concurrent.futures.ThreadPoolExecutor() as pool:
