@@ -178,7 +178,12 @@ void rf_change_drop(struct rf_textpatch *t, uint16_t set, const uint64_t *target
 	const struct rf_patch_set *old = &t->table->sets[set];
 	const uint64_t *v = t->table->targets + old->first;
 	struct rf_targets *s = &t->targets;
+	bool any = false;
 
+	for (size_t k = 0; k < n && !any; k++)
+		any = rf_targets_have(t, set, targets[k]);
+	if (!any)
+		return;
 	rf_targets_clear(s);
 	for (uint32_t i = 0; i < old->count; i++) {
 		bool drop = false;

@@ -3,14 +3,15 @@
 #include "monitor/pair.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "monitor/monitor.h"
 
 #define AT_ONCE 16 /* things said, before an event has its turn */
-/* One that the sweeper could not read to its end is written down at most so often. */
-#define ENDLESS_NS UINT64_C(1000000000)
+/* What the sweeper's word alone brings about is written down at most so often. */
+#define LINE_NS UINT64_C(1000000000)
 
 /* --- what it is told ------------------------------------------------------------ */
 
@@ -55,10 +56,22 @@ static int alone(struct rf_guest *g, const char *why)
 	return rf_note(g, "sweeper", "the monitor does its work", why);
 }
 
+/* Is it time for another line of the sweeper's making? */
+static bool may_write(struct rf_guest *g)
+{
+	uint64_t now = rf_now_ns();
+
+	if (g->pair.wrote_ns && now - g->pair.wrote_ns < LINE_NS)
+		return false;
+	g->pair.wrote_ns = now;
+	return true;
+}
+
 static int on_hello(struct rf_guest *g)
 {
 	const struct rf_order o = { .what = RF_ORDER_LOOK };
 	int fds[RF_SHARED];
+	char text[96];
 
 	if (!g->hv->ops->share)
 		return alone(g, "this hypervisor's backend cannot be shared");
@@ -66,9 +79,13 @@ static int on_hello(struct rf_guest *g)
 	/* One that died since has left no room: the next one says hello, too. */
 	rf_msg_send(g->pair.fd, &o, sizeof(o), fds, RF_SHARED);
 	order_kernel(g);
-	return g->pair.sweepers++ ? rf_note(g, "sweeper", "started again",
-					    "what it had not finished is looked at again")
-				  : 0;
+	if (!g->pair.sweepers++ || !may_write(g))
+		return 0;
+	snprintf(text, sizeof(text),
+		 "this monitor's number %u; what the last one had not finished "
+		 "is looked at again",
+		 g->pair.sweepers);
+	return rf_note(g, "sweeper", "started again", text);
 }
 
 static int on_endless(struct rf_guest *g, const struct rf_found *f)
@@ -78,11 +95,9 @@ static int on_endless(struct rf_guest *g, const struct rf_found *f)
 	const struct rf_unit *unit = f->guard >= rows ? &other
 				     : f->kind	      ? &rf_guards[f->guard]->step_unit
 						      : &rf_guards[f->guard]->sweep_unit;
-	uint64_t now = rf_now_ns();
 
-	if (now - g->pair.endless_ns < ENDLESS_NS || (unit != &other && !unit->what))
+	if ((unit != &other && !unit->what) || !may_write(g))
 		return 0;
-	g->pair.endless_ns = now;
 	return rf_unit_endless(g, unit);
 }
 

@@ -62,7 +62,7 @@ struct rf_pair {
 	bool behind;		     /* the last KERNEL order did not go through */
 	uint64_t kernel, generation; /* as was last ordered */
 	uint32_t sweepers;	     /* that have come so far */
-	uint64_t heard_ns, endless_ns;
+	uint64_t heard_ns, wrote_ns;
 	uint64_t alive[4]; /* as it says */
 };
 

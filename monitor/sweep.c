@@ -139,7 +139,7 @@ static int heal(struct rf_guest *g, uint32_t kind, const uint64_t *pages, size_t
 
 	for (size_t i = 0; !err && i < n && g->hv->ops->heal; i++) {
 		struct rf_msg_heal m = { .kernel = g->kernel_event,
-					 .gpa = pages[i],
+					 .gpa = rf_page_down(pages[i]),
 					 .len = RF_PAGE_SIZE };
 
 		if (rf_guest_region(g, pages[i]))

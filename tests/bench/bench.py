@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 import discovery  # noqa: E402
 import probe  # noqa: E402
 import runner  # noqa: E402
+import verdicts  # noqa: E402
 from build import ROOT, LabError, out_dir, write_atomic  # noqa: E402
 from samples import FENCE_EXITS, REGISTER_EXITS, Measured, Patches, Samples, patch_log, patches  # noqa: E402
 
@@ -275,6 +276,24 @@ def instructions(bench: Bench, tests: Path) -> None:
         instructions_of(bench, name, settle, "rf_text_settle", [str(tests / "bench_settle"), kind], (4, 12), 256 * 3)
 
 
+def waiting(bench: Bench, rounds: int) -> None:
+    """How long a vCPU waits for a verdict, whatever the sweeper does."""
+    try:
+        found = verdicts.measure(out_dir().parent, rounds)
+    except (verdicts.Failed, OSError, KeyError, ValueError) as error:
+        bench.skip(f"verdict_us_p99: {error}")
+        return
+    where, how = "natively on this machine's /dev/kvm", (f"99th percentile of {verdicts.COUNT} stores to sealed rodata that are "
+                                                       "asked about, recorded and let through (mode: observe), by the guest's "
+                                                       "time stamp counter; the median of the rounds")
+    quiet = found.all_quiet()
+    bench.figure("verdict_us_p99", statistics.median(quiet), "us", how, where, quiet)
+    for condition, did in {"stopped": "stopped", "killed": "killed each second", "busy": "asked for one measurement after the "
+                           "other"}.items():
+        bench.figure(f"verdict_us_p99_sweeper_{condition}", statistics.median(found.p99[condition]), "us", f"the same, the sweeper "
+                     f"{did}; {found.ratio(condition):.2f} of the quiet round beside each (median)", where, found.p99[condition])
+
+
 def fence_lines(bench: Bench) -> None:
     """As the layer check counts them, and judges them."""
     done = subprocess.run(["scripts/check-layers"], cwd=ROOT, env=os.environ | {"CHECKS": "fence"}, stdout=subprocess.PIPE,
@@ -340,6 +359,7 @@ def main() -> int:
     bench.figure("machine_load", max(load, os.getloadavg()[0]), "runnable tasks", "os.getloadavg(), the greater of "
                  f"before and after; {os.cpu_count()} processors. Far above that, times say little", "this machine")
     instructions(bench, out_dir().parent / "tests")
+    waiting(bench, 2 if options.short else 10)
     fence_lines(bench)
     target = out_dir().parent / ("bench-short.json" if options.short else "bench.json")
     write_atomic(target, (json.dumps(bench.figures, indent=1) + "\n").encode())

@@ -30,17 +30,17 @@ POLICY = "mode: observe\n"
 
 @dataclass
 class Latency:
-    """Percentile by condition: of each round, in microseconds."""
+    """Of each round of a condition, in microseconds; the quiet one is the round just before."""
     p99: dict[str, list[float]] = field(default_factory=dict)
-    p50: dict[str, list[float]] = field(default_factory=dict)
-
-    def median(self, condition: str) -> float:
-        """Over its rounds."""
-        return statistics.median(self.p99[condition])
+    quiet: dict[str, list[float]] = field(default_factory=dict)
 
     def ratio(self, condition: str) -> float:
-        """To the quiet round that was taken beside each: the median of that."""
-        return statistics.median(a / b for a, b in zip(self.p99[condition], self.p99["quiet"]))
+        """To the quiet rounds beside: the median."""
+        return statistics.median(a / b for a, b in zip(self.p99[condition], self.quiet[condition]))
+
+    def all_quiet(self) -> list[float]:
+        """Every quiet round."""
+        return [value for values in self.quiet.values() for value in values]
 
 
 def cycles_per_us() -> float:
@@ -144,15 +144,14 @@ def measure(build: Path, rounds: int) -> Latency:
         lab = Lab(build, Path(base) / "vm", f"verdicts-{os.getpid()}", cpu)
         lab.folder.mkdir(mode=0o700)
         try:
-            quiet = []
+            quiet = 0.0
             for condition, times in conditions(Vm(lab), rounds):
-                p99, p50 = times[len(times) * 99 // 100], times[len(times) // 2]
+                p99 = times[len(times) * 99 // 100]
                 if condition == "quiet":
-                    quiet = [p99, p50]
+                    quiet = p99
                     continue
                 found.p99.setdefault(condition, []).append(p99)
-                found.p50.setdefault(condition, []).append(p50)
-                found.p99.setdefault(f"quiet beside {condition}", []).append(quiet[0])
+                found.quiet.setdefault(condition, []).append(quiet)
         finally:
             lab.clean()
     return found
@@ -161,4 +160,5 @@ def measure(build: Path, rounds: int) -> Latency:
 if __name__ == "__main__":
     MEASURED = measure(Path(sys.argv[1]).resolve(), int(sys.argv[2]))
     for key, values in MEASURED.p99.items():
-        print(key, [round(value) for value in values], [round(v) for v in MEASURED.p50.get(key, [])])
+        print(f"{key}: {[round(v) for v in values]}, quiet {[round(v) for v in MEASURED.quiet[key]]}, "
+              f"ratio {MEASURED.ratio(key):.2f}")

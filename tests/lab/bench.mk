@@ -25,7 +25,7 @@ $(O)/tests/bench_onevm: $(O)/obj/tests/bench/onevm.o
 	@echo "  LD $@"
 	$(Q)$(CC) -pie -o $@ $^
 
-BENCH_PROGRAMS = $(O)/oracle $(O)/tests/bench_exits $(O)/tests/bench_settle $(O)/tests/bench_onevm
+BENCH_PROGRAMS = $(O)/oracle $(O)/tests/bench_exits $(O)/tests/bench_settle $(O)/tests/bench_onevm $(O)/hostile/memory $(O)/hostile/guest.elf
 .PHONY: bench bench-short
 bench: programs $(BENCH_PROGRAMS)
 	$(BENCH)
