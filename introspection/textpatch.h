@@ -138,6 +138,7 @@ struct rf_textpatch_stats {
 			    */
 	size_t unread;	   /* lists of the guest that could not be read to their end */
 	rf_gva first_odd;
+	size_t traced;	   /* function entries that call, or jump, when the table is made */
 };
 void rf_textpatch_stats(const struct rf_textpatch *t, struct rf_textpatch_stats *out);
 

@@ -122,6 +122,8 @@ void rf_loader_measure(struct rf_loader *l, size_t first)
 			odd(t, s);
 			continue;
 		}
+		t->stats.traced += s->kind == RF_SITE_FTRACE &&
+				   (now[0] == 0xe8 || now[0] == 0xe9); /* call, jmp */
 		if (now[0] != RF_INT3)
 			continue;
 		t->stats.flying++;

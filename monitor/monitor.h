@@ -212,6 +212,10 @@ bool rf_patches_under_way(struct rf_guest *g, uint64_t gva, uint32_t len);
 int rf_patches_drain(struct rf_guest *g);
 /* In the sweeper: its table says what the monitor's says now. 0 or -EAGAIN. */
 int rf_patches_follow(struct rf_guest *g);
+/* --- armed.c: what was patched before the seal ------------------------------- */
+/* A line, if anything was. 0 or -errno. */
+int rf_armed_record(struct rf_guest *g);
+
 /* --- left_out.c: what the table of sites does not have ---------------------- */
 /* [{"reason", "count", "why", "first"}], JSON's null where there is no table. Drop the reference.
  */

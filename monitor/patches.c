@@ -133,6 +133,8 @@ static int begin(struct rf_guest *g, bool kept)
 			return err;
 	}
 	err = rf_left_out_record(g);
+	if (!err && !kept)
+		err = rf_armed_record(g);
 	if (err)
 		return err;
 	if (g->patchlog) {

@@ -219,6 +219,23 @@ WRAP="ringfence run --name attacked --audit $OUT/attacked.jsonl --" l2 {kernel} 
     return Test(f"stuffing-{kernel}", script, verify, 400, ("console", "control", "attacked"), guests=(kernel,))
 
 
+def boot_probes(kernel: str) -> Test:
+    """Probes and the function tracer of the kernel's own command line are armed before the seal: they go on, and are listed."""
+    probes = "ftrace=function trace_event=sched:sched_switch kprobe_event=p:one,vfs_read+5;p:two,vfs_read+9"
+    # The first offset is an instruction's start where functions begin with a nop alone, the second where there is an endbr64.
+    script = RUN + f"LIMIT=150 protected probes {kernel} 1 'rf.mode=idle rf.seconds=1 {probes}'"
+
+    def verify(o: Outcome) -> None:
+        check(o.said("RF: done mode=idle status=0") == 1, "the guest did not run to its end")
+        sealed(o)
+        quiet(o)
+        found = o.decisions(kind="patch", outcome="patched before the seal, and believed")
+        said = re.fullmatch(r"(\d+) functions are traced; (\d+) breakpoints: (vfs_read\+0x[59]).*", found[0]["detail"])
+        check(len(found) == 1 and said, f"listed is {found}")
+        check(said and int(said[1]) > 10000 and int(said[2]) in (1, 2), f"listed is {found[0]['detail']}")
+    return Test(f"boot-probes-{kernel}", script, verify, 240, guests=(kernel,))
+
+
 def tables(kernel: str, cpus: int) -> Test:
     """Who loads descriptor tables legally is not disturbed: CPUs that go and come back, tasks with an LDT, a reboot."""
     script = RUN + """
@@ -582,7 +599,7 @@ def debian(kernel: str, machine: str) -> Test:
 
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), boot("7", 1),
-         boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), stuffing("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
+         boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), stuffing("6.12"), boot_probes("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
          gadgets("6.12"), monitor_killed(), misled(), example_guard(), first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"), control_watch(),
          hardened_host()]

@@ -95,6 +95,8 @@ struct fake {
 	struct rf_patching patching;
 	struct rf_patch_entry entries[1200]; /* entry n in slot n */
 	int restore_err;
+	struct rf_patch_site armed[16]; /* what rf_textpatch_create() finds so */
+	uint32_t armed_count;
 	struct rf_textpatch_stats stats;
 	bool nothing_kept; /* no earlier monitor has left a table that is whole */
 	bool table_kept;   /* so rf_textpatch_create() was told last */

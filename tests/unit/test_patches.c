@@ -56,9 +56,9 @@ static void left_out(void **state)
 	assert_non_null(strstr(fake_text(line, "detail"), "; full 8 ("));
 	assert_null(strstr(fake_text(line, "detail"), "nameless"));
 	/* All of them fit: no reason is cut. */
-	*s = (struct rf_textpatch_stats){ SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX,
-					  SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX,
-					  SIZE_MAX, false,    SIZE_MAX, { 1 } };
+	*s = (struct rf_textpatch_stats){ SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX,
+					  SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, false,
+					  SIZE_MAX, { 1 },    SIZE_MAX };
 	fake_reset();
 	fake_sealed();
 	for (size_t i = 0;; i++) {
@@ -68,6 +68,33 @@ static void left_out(void **state)
 	}
 	assert_non_null(strstr(fake_text(line, "detail"), "unread 18446744073709551615 ("));
 	assert_int_equal(strrchr(fake_text(line, "detail"), ')')[1], '\0');
+}
+
+/* A command line's probes, or whoever was there before: the auditor hears of it, once. */
+static void patched_before(void **state)
+{
+	static const char outcome[] = "patched before the seal, and believed";
+	json_t *line;
+
+	assert_int_equal(fake_count("outcome", outcome), 0);
+	fake.stats.traced = 4711;
+	for (uint32_t i = 0; i < 9; i++)
+		fake.armed[i] = (struct rf_patch_site){ .at = 0x1084 + i, .kind = RF_SITE_KPROBE };
+	fake.armed_count = 9;
+	fake_reset();
+	fake_sealed();
+	assert_int_equal(fake_count("outcome", outcome), 1);
+	for (size_t i = 0;; i++) {
+		line = fake_line(i);
+		if (!strcmp(fake_text(line, "outcome"), outcome))
+			break;
+	}
+	assert_memory_equal(fake_text(line, "detail"),
+			    "4711 functions are traced; 9 breakpoints: entry_SYSCALL_64+0x", 61);
+	assert_non_null(strstr(fake_text(line, "detail"), " and 1 more"));
+	fake_new_monitor(); /* it asks nobody again */
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	assert_int_equal(fake_count("outcome", outcome), 1);
 }
 
 static void patched(size_t count, enum rf_site_kind kind)
@@ -105,7 +132,8 @@ static size_t logged(void)
 	return lines;
 }
 
-/* As the loop of a monitor without a sweeper does, with as much time gone by as it takes to be quiet. */
+/* As the loop of a monitor without a sweeper does, with as much time gone by as it takes to be
+ * quiet. */
 static void tick(uint64_t seconds)
 {
 	guest.last_patch_ns -= seconds * 1000000000;
@@ -397,6 +425,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
 		T(left_out),
+		T(patched_before),
 		T(published),
 		T(nothing_to_publish),
 		T(drained),

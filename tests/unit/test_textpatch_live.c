@@ -250,6 +250,7 @@ static void traced_before(void **state)
 	assert_int_equal(patched_create(f), 0);
 	assert_int_equal(patched_stats(f).odd, 0);
 	assert_int_equal(patched_stats(f).flying, 1);
+	assert_int_equal(patched_stats(f).traced, 2);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 16);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE_CALL), 2);
 	assert_int_equal(patched_poke(f, FUNC(5), patched_nop5, 5), RF_PATCH_DONE);
