@@ -73,12 +73,12 @@ def alerts(o: Outcome) -> list[Record]:
     return [r for r in o.decisions() if r.get("verdict") in ("blocked", "detected", "undone")]
 
 
-def defended(o: Outcome, boots: int = 1, attacked: int = 1) -> None:
+def defended(o: Outcome, boots: int = 1, attacked: int = 1, landed: int = 0) -> None:
     """The guest ended by itself, sealed once a boot; its attacks failed, each has its record, and there is no other."""
     check(o.said("RF: done mode=life status=0") == 1, "the guest did not get to its end")
     check(not o.said("RF: life failed"), "the guest could not do its part")
     sealed(o, boots)
-    check(all(o.said(f"attack {name} result=faulted") == attacked for name in ATTACKS) and not o.said("result=landed"),
+    check(all(o.said(f"attack {name} result=faulted") == attacked for name in ATTACKS) and o.said("result=landed") == landed,
           "an attack landed")
     found = [(r["kind"], r["target"].get("symbol") if r["kind"] == "write" else r["detail"].split()[0]) for r in alerts(o)]
     wanted = [("msr", "LSTAR"), ("msr", "STAR"), ("control-register", "CR0.WP"), ("write", "sys_call_table")] * attacked
@@ -181,6 +181,18 @@ def s3_forged_state(kernel: str) -> Test:
     return life(f"s3-forged-state-{kernel}", verify, WAKE, machine="q35", cmdline="rf.act=s3_forged_state no_console_suspend",
                 kernel=kernel, limit=200,
                 control=lambda said: "attack s3_forged_state result=landed" in said)
+
+
+def fake_kallsyms_s3() -> Test:
+    """Another kallsyms in a free page of the image, for when the kernel is read again behind its sleep: it is not believed."""
+    def verify(o: Outcome) -> None:
+        check(o.said("attack fake_kallsyms result=landed") == 1, "the lie did not land")
+        again(o)
+        check(not o.decisions(kind="kernel", outcome="not recognised"), "the kernel was taken for another")
+        check(len({r["detail"] for r in o.decisions(kind="kernel")}) == 1, "the kernel has more than one banner")
+        defended(o, landed=1)
+    return life("fake-kallsyms-s3", verify, WAKE, machine="q35", cmdline="rf.act=fake_kallsyms_s3 rf.patience=1 no_console_suspend",
+                limit=200, control=lambda said: "attack fake_kallsyms result=landed" in said and "attack syscall_table result=landed" in said)
 
 
 # move CPUS CMDLINE [QEMU arguments]: a guest that begins an attack, is saved WAIT seconds later, and goes on in another VMM. What
@@ -360,7 +372,7 @@ def debugger(name: str, kind: int) -> Test:
 
 
 TESTS = [offline("6.12"), offline("6.1"), restarts("restart-triple", MICROVM, "triple"), restarts("restart-q35", "q35", "acpi"),
-         system_reset(), smm(), suspend(), asleep(), *(s3_forged_state(kernel) for kernel in BOTH),
+         system_reset(), smm(), suspend(), asleep(), fake_kallsyms_s3(), *(s3_forged_state(kernel) for kernel in BOTH),
          *(dma_then_migrate(kernel) for kernel in BOTH),
          *(restore_lstar_zero(kernel, cpus) for kernel in BOTH for cpus in (1, 2)), stopped(), snapshot(), nested(),
          kexec("6.12"), kexec("6.12", REARM), kexec("6.1", REARM), untrapped(), kdump(), kdump(REARM),

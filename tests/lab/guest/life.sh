@@ -47,6 +47,9 @@ attack() {
 asleep() { attack asleep; }
 s3_forged_state() { attack s3_forged_state; }
 
+# For the monitor that reads the kernel again when it wakes up.
+fake_kallsyms_s3() { attack fake_kallsyms; suspend; }
+
 # While the host moves the guest to another VMM.
 dma_then_migrate() {
 	disk_on_pci
