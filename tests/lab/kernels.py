@@ -17,6 +17,8 @@ from build import LabError, locked, out_dir, run
 
 # Meta packages: the newest kernel of each series is what the index says today, never a version written here.
 SERIES = {"6.1": "cloud-amd64", "6.12": "6.12-cloud-amd64"}
+# The same series built otherwise: with all drivers, and for real time (PREEMPT_RT).
+FLAVOURS = {"6.1-full": "amd64", "6.1-rt": "rt-amd64", "6.12-full": "6.12-amd64", "6.12-rt": "6.12-rt-amd64"}
 # Of newer suites: the newest of all of them. The suite beside each is the one whose C library its programs run with.
 NEWER = {"7": r"linux-image-7\.[\d.]+\S*-cloud-amd64"}
 SUITES = {"trixie-backports": "trixie", "sid": "sid"}
@@ -172,8 +174,8 @@ def _relocate(headers: Path) -> None:
 
 def get(series: str, refresh: bool = False) -> Kernel:
     """The newest kernel of a series, fetched on first use or when asked to look again."""
-    if series not in SERIES | NEWER:
-        raise LabError(f"unknown kernel {series}; known: {', '.join(SERIES | NEWER)}")
+    if series not in SERIES | FLAVOURS | NEWER:
+        raise LabError(f"unknown kernel {series}; known: {', '.join(SERIES | FLAVOURS | NEWER)}")
     home = out_dir() / "kernels" / series
     stamp = home / "release"
     with locked(f"kernel-{series}"):
@@ -184,8 +186,8 @@ def get(series: str, refresh: bool = False) -> Kernel:
             debs = home / "debs"
             debs.mkdir(parents=True)
             library = ""
-            if series in SERIES:
-                names = _download(SERIES[series], debs)
+            if series not in NEWER:
+                names = _download((SERIES | FLAVOURS)[series], debs)
             else:
                 names, library = _download_newer(NEWER[series], debs)
             tree = home / "tree"

@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 import kernels
 import runner
@@ -603,6 +603,8 @@ TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot(
          gadgets("6.12"), monitor_killed(), misled(), example_guard(), first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"), control_watch(),
          hardened_host()]
+# Run by their names (make lab-flavours).
+FLAVOURS = [test(kernel) for kernel in kernels.FLAVOURS for test in (lambda kernel: boot(kernel, 2), tracing)]
 
 
 def run_all(tests: list[Test], host_kernel: str) -> tuple[list[runner.Result], list[str]]:
@@ -637,16 +639,17 @@ def missing(test: Test) -> str:
     return ""
 
 
-def main(description: str, known: list[Test], name: str) -> int:
-    """Run the tests named, or all; say how many passed."""
+def main(description: str, known: list[Test], name: str, more: Sequence[Test] = ()) -> int:
+    """Run the tests named, also of those that are run by their names alone, or all; say how many passed."""
+    named = [*known, *more]
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--host-kernel", default="6.12")
-    parser.add_argument("tests", nargs="*", metavar="TEST", help=" ".join(t.name for t in known))
+    parser.add_argument("tests", nargs="*", metavar="TEST", help=" ".join(t.name for t in named))
     options = parser.parse_args()
-    tests = [t for t in known if not options.tests or t.name in options.tests]
-    unknown = set(options.tests) - {t.name for t in known}
+    tests = [t for t in named if t.name in options.tests] if options.tests else known
+    unknown = set(options.tests) - {t.name for t in named}
     if unknown:
-        parser.error(f"no such test: {' '.join(sorted(unknown))}; these are: {' '.join(t.name for t in known)}")
+        parser.error(f"no such test: {' '.join(sorted(unknown))}; these are: {' '.join(t.name for t in named)}")
     without = {t.name: why for t in tests if (why := missing(t))}
     tests = [t for t in tests if t.name not in without]
     try:
@@ -674,4 +677,4 @@ def main(description: str, known: list[Test], name: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(str(__doc__), TESTS, "lab"))
+    sys.exit(main(str(__doc__), TESTS, "lab", FLAVOURS))
