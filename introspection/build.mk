@@ -1,12 +1,12 @@
 INTROSPECTION_SRCS =
-INTROSPECTION_SRCS += introspection/budget.c introspection/pagetable.c introspection/kimage.c introspection/kallsyms.c \
+INTROSPECTION_SRCS += introspection/budget.c introspection/x86/pagetable.c introspection/kimage.c introspection/kallsyms.c \
 	introspection/kallsyms_tables.c introspection/symbols.c introspection/btf.c introspection/kernel.c introspection/task.c \
 	introspection/module.c introspection/discover.c
-INTROSPECTION_SRCS += introspection/disasm.c introspection/store.c introspection/store_insn.c introspection/store_raw.c \
-	introspection/textpatch.c introspection/textpatch_load.c introspection/textpatch_text.c \
-	introspection/textpatch_kinds.c introspection/textpatch_sites.c introspection/textpatch_tables.c \
-	introspection/textpatch_functions.c introspection/textpatch_calls.c introspection/textpatch_thunks.c introspection/textpatch_change.c \
-	introspection/textpatch_follow.c introspection/textpatch_ftrace.c introspection/textpatch_kept.c introspection/textpatch_probe.c introspection/textpatch_smp.c \
-	introspection/textpatch_poker.c introspection/textpatch_canonical.c
-INTROSPECTION_SRCS += introspection/entry.c introspection/gadget.c introspection/gadget_decode.c \
-	introspection/descriptor.c introspection/descriptor_expect.c
+INTROSPECTION_SRCS += introspection/x86/disasm.c introspection/x86/store.c introspection/x86/store_insn.c introspection/x86/store_raw.c \
+	introspection/patches/textpatch.c introspection/patches/load.c introspection/patches/text.c \
+	introspection/patches/kinds.c introspection/patches/sites.c introspection/patches/tables.c \
+	introspection/patches/functions.c introspection/patches/calls.c introspection/patches/thunks.c introspection/patches/change.c \
+	introspection/patches/follow.c introspection/patches/ftrace.c introspection/patches/kept.c introspection/patches/probe.c introspection/patches/smp.c \
+	introspection/x86/poker.c introspection/patches/canonical.c
+INTROSPECTION_SRCS += introspection/x86/entry.c introspection/x86/gadget.c introspection/x86/gadget_decode.c \
+	introspection/x86/descriptor.c introspection/x86/descriptor_expect.c

@@ -6,7 +6,7 @@
 #ifndef RF_INTROSPECTION_KERNEL_H
 #define RF_INTROSPECTION_KERNEL_H
 
-#include "introspection/pagetable.h"
+#include "introspection/arch.h"
 
 struct rf_kernel; /* owns copies of all tables; holds no reference to rf_memory */
 

@@ -6,7 +6,7 @@
 #ifndef RF_MONITOR_COVER_H
 #define RF_MONITOR_COVER_H
 
-#include "introspection/gadget.h"
+#include "introspection/x86/gadget.h"
 
 /* What is in force for this guest now. */
 struct rf_in_force {

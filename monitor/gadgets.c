@@ -10,7 +10,7 @@
 
 #include "monitor/cover.h"
 #include "monitor/monitor.h"
-#include "introspection/gadget.h"
+#include "introspection/x86/gadget.h"
 
 #define PIECE (UINT64_C(32) << 10)
 #define KEPT 4096u /* a stock kernel has 300 to 1,000 */

@@ -11,10 +11,10 @@
 
 #include "hv/backend.h"
 #include "introspection/budget.h"
-#include "introspection/descriptor.h"
-#include "introspection/disasm.h"
+#include "introspection/x86/descriptor.h"
+#include "introspection/arch.h"
 #include "introspection/kernel.h"
-#include "introspection/textpatch.h"
+#include "introspection/patches/textpatch.h"
 #include "monitor/guard.h"
 #include "monitor/pair.h"
 #include "policy/audit.h"

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "monitor/monitor.h"
-#include "introspection/entry.h"
-#include "introspection/gadget.h"
+#include "introspection/arch.h"
+#include "introspection/x86/gadget.h"
 
 #define CANDIDATES 1024
 

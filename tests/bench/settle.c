@@ -12,10 +12,11 @@
 #include <sys/mman.h>
 
 #include "hv/text.h"
-#include "introspection/textpatch_impl.h"
+#include "introspection/patches/impl.h"
+#include "introspection/kernel.h"
 #include "tests/unit/fake_vcpus.h"
 
-/* Of textpatch_kinds.c the shapes alone are of use here. */
+/* Of kinds.c the shapes alone are of use here. */
 bool rf_thunk_begun(const struct rf_call_thunk *thunk, uint64_t at, const uint8_t *have)
 {
 	return false;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "introspection/descriptor.h"
+#include "introspection/x86/descriptor.h"
 
 #define FINDINGS 64
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "introspection/gadget.h"
+#include "introspection/x86/gadget.h"
 #include "tests/unit/fake_guest.h"
 
 #define TEXT UINT64_C(0xffffffff81000000)

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "introspection/entry.h"
-#include "introspection/textpatch.h"
+#include "introspection/arch.h"
+#include "introspection/patches/textpatch.h"
 #include "tests/unit/fake_guest.h"
 
 #define TEXT UINT64_C(0xffffffff81000000)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "introspection/disasm.h"
+#include "introspection/arch.h"
 #include "tests/unit/fake_guest.h"
 
 #define CODE UINT64_C(0xffffffff81000000)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "introspection/textpatch.h"
+#include "introspection/patches/textpatch.h"
 #include "tests/unit/fake_guest.h"
 
 #define TEXT UINT64_C(0xffffffff81000000)

@@ -2,7 +2,7 @@ FUZZERS += fuzz_kallsyms fuzz_btf fuzz_pagetable
 fuzz_kallsyms_SRCS = tests/fuzz/fuzz_kallsyms.c introspection/kallsyms.c \
 	introspection/kallsyms_tables.c introspection/symbols.c
 fuzz_btf_SRCS = tests/fuzz/fuzz_btf.c introspection/btf.c
-fuzz_pagetable_SRCS = tests/fuzz/fuzz_pagetable.c introspection/pagetable.c
+fuzz_pagetable_SRCS = tests/fuzz/fuzz_pagetable.c introspection/x86/pagetable.c
 
 SEEDS_SRCS = tests/fuzz/introspection_seeds.c tests/unit/synth.c
 $(O)/introspection_seeds: $(SEEDS_SRCS:%.c=$(O)/obj/%.o)

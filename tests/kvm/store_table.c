@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-#include "introspection/disasm.h"
+#include "introspection/arch.h"
 #include "tests/kvm/store_kinds.h"
 
 #define KICK_MS 60

@@ -19,7 +19,8 @@
 
 #include <cmocka.h>
 
-#include "introspection/disasm.h"
+#include "introspection/arch.h"
+#include "introspection/kernel.h"
 #include "tests/kvm/store_table.h"
 
 #define RAM 0x20000

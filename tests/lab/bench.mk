@@ -13,7 +13,7 @@ $(O)/tests/bench_exits: $(BENCH_EXITS_SRCS:%.c=$(O)/obj/%.o)
 	$(Q)$(CC) -pie -o $@ $^ -lpthread
 
 # Patches settled on a table of a real kernel's size.
-BENCH_SETTLE_SRCS = tests/bench/settle.c $(TEXT_SRCS) introspection/textpatch_kinds.c
+BENCH_SETTLE_SRCS = tests/bench/settle.c $(TEXT_SRCS) introspection/patches/kinds.c
 $(O)/tests/bench_settle: $(BENCH_SETTLE_SRCS:%.c=$(O)/obj/%.o)
 	@mkdir -p $(@D)
 	@echo "  LD $@"

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "introspection/gadget.h"
+#include "introspection/x86/gadget.h"
+#include "introspection/kernel.h"
 #include "tests/unit/dump.h"
 
 #define CAP 20000

@@ -200,7 +200,7 @@ def patch_sites(program: str, home: Path, cr3: str, cr4: str, inside: str, thunk
                           timeout=60).returncode == 0
 
 
-# What objdump calls an instruction, and what introspection/gadget.h does.
+# What objdump calls an instruction, and what introspection/x86/gadget.h does.
 SENSITIVE = [(r"mov\s+cr([0348]),", r"mov cr\2"), (r"mov\s+(?:db|dr)\d,", "mov dr"),
              (r"(lgdt|lidt|lldt|ltr|lmsw|clts|xsetbv|xrstors)", r"\2"), (r"wrmsr", "wrmsr"), (r"wru?ss", "wrss"),
              (r"(?:vmxon|vmxoff|vmptrld|vmclear|vmlaunch|vmresume)", "vmx"),

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "introspection/textpatch.h"
+#include "introspection/patches/textpatch.h"
+#include "introspection/kernel.h"
 #include "tests/unit/dump.h"
 #include "patch/kinds.h"
 

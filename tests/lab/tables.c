@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "introspection/descriptor.h"
+#include "introspection/x86/descriptor.h"
 #include "tests/unit/dump.h"
 
 static unsigned int wrong;

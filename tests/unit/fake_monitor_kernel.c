@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "introspection/entry.h"
-#include "introspection/gadget.h"
+#include "introspection/arch.h"
+#include "introspection/x86/gadget.h"
 #include "tests/unit/fake_monitor.h"
 
 struct rf_kernel {

@@ -7,7 +7,7 @@
 #ifndef RF_TESTS_FAKE_PATCHED_H
 #define RF_TESTS_FAKE_PATCHED_H
 
-#include "introspection/textpatch.h"
+#include "introspection/patches/textpatch.h"
 #include "tests/unit/fake_guest.h"
 
 #define TEXT UINT64_C(0xffffffff81000000)

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "introspection/disasm.h"
+#include "introspection/arch.h"
 #include "tests/unit/fake_guest.h"
 #include "tests/unit/hex.h"
 

@@ -8,7 +8,7 @@
 #define RF_TESTS_UNIT_SYNTH_H
 
 #include "introspection/kallsyms.h"
-#include "introspection/pagetable.h"
+#include "introspection/arch.h"
 
 /* --- memory and page tables ------------------------------------------------------ */
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "introspection/descriptor.h"
+#include "introspection/x86/descriptor.h"
 #include "tests/unit/fake_guest.h"
 
 #define IMAGE UINT64_C(0xffffffff81000000)

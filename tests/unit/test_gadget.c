@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "introspection/gadget.h"
+#include "introspection/x86/gadget.h"
 #include "tests/unit/fake_guest.h"
 #include "tests/unit/hex.h"
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "introspection/textpatch.h"
+#include "introspection/patches/textpatch.h"
 #include "tests/unit/fake_guest.h"
 #include "tests/unit/hex.h"
 

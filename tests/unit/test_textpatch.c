@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "introspection/textpatch.h"
+#include "introspection/patches/textpatch.h"
 #include "tests/unit/fake_guest.h"
 
 #define TEXT UINT64_C(0xffffffff81000000)
