@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What may be written to sealed text, as a table that needs no knowledge of Linux to apply: the
- * monitor compiles it from the guest (introspection/patches/textpatch.h), the fence settles stores by it
- * without a round trip (hv/text.c), and the monitor judges the rest by the same code (judge.c).
+ * monitor compiles it from the guest (introspection/patches/textpatch.h), the fence settles stores
+ * by it without a round trip (hv/text.c), and the monitor judges the rest by the same code
+ * (judge.c).
  *
  * One memfd of exactly this size, written by the monitor, mapped read-only by the fence, its size
  * sealed. Untouched parts cost no memory. The reader treats all of it as hostile: an entry is
