@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `ringfence run`, in its parts: files (run_files.c), checks and state (run_state.c), child
- * processes (run_spawn.c) and the watch over both (run_watch.c).
+ * `ringfence run`, in its parts: checks (run_check.c), files (run_files.c), state (run_state.c),
+ * the host's control-register watch (run_control.c), child processes (run_spawn.c, run_child.c) and
+ * the watch over them (run_watch.c).
  */
 #ifndef RF_CLI_RUN_H
 #define RF_CLI_RUN_H

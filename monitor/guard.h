@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A guard watches over one thing of a sealed kernel. What the serving loop, the guest's life and
- * the control socket know of it is one constant entry: another guard is a file, and a row in
- * guards.c.
+ * the control socket know of it is one constant entry: another guard is a file, and a row of
+ * RF_GUARDS.
  */
 #ifndef RF_MONITOR_GUARD_H
 #define RF_MONITOR_GUARD_H
