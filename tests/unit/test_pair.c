@@ -336,6 +336,43 @@ static void left_alone(void **state)
 	peer = open("/dev/null", O_RDONLY);
 }
 
+/* `run` holds both ends, so a sweeper alone never ends the pair: not by a packet of no bytes, nor by
+ * shutting its end. Else the monitor itself walks what the sweeper was taken over by. */
+static void says_nothing_at_all(void **state)
+{
+	int runs = dup(peer);
+
+	assert_int_equal(send(peer, "", 0, 0), 0);
+	take();
+	close(runs);
+	assert_int_not_equal(guest.pair.fd, 0);
+}
+
+static void shuts_its_end(void **state)
+{
+	int runs = dup(peer);
+
+	assert_int_equal(shutdown(peer, SHUT_RDWR), 0);
+	take();
+	close(runs);
+	assert_int_not_equal(guest.pair.fd, 0);
+}
+
+/* Each line is a flush to the disk, and the log can be full. */
+static void says_hello_for_ever(void **state)
+{
+	const struct rf_found hello = { .what = RF_FOUND_HELLO };
+	struct rf_order o;
+
+	for (int i = 0; i < 1000; i++) {
+		say(&hello);
+		take();
+		while (ordered(&o) >= 0)
+			;
+	}
+	assert_true(fake_count("kind", "sweeper") <= 5);
+}
+
 /* --- the sweeper ---------------------------------------------------------- */
 
 static struct rf_guest sweeper;
@@ -566,6 +603,9 @@ int main(void)
 		T(deaf),
 		T(asked),
 		T(left_alone),
+		T(says_nothing_at_all),
+		T(shuts_its_end),
+		T(says_hello_for_ever),
 		T(finds),
 		T(sees_decoys),
 		T(walks_without_end),

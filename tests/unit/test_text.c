@@ -830,6 +830,36 @@ static void begun_by_nobody(void **state)
 	assert_true(byte(OTHER, 0xcc));
 }
 
+/*
+ * A site whose target is gone from its set (forgotten in between, or no room for it) holds none of
+ * its forms. It is begun all the same as any other: by the kernel's patcher alone, and watched.
+ */
+static void begun_where_its_target_is_gone(void **state)
+{
+	static uint32_t ram[1024];
+	struct rf_slot *s = &rf_guestmem.slots[1];
+
+	*s = (struct rf_slot){
+		.used = true, .gpa = 0x8000, .size = sizeof(ram), .hva = (uint64_t)(uintptr_t)ram
+	};
+	rf_guestmem.nr_slots = 2;
+	table->busy = 0x8010;
+	ram[4] = 1;
+	table->shapes[0].forms[1].set = 1;
+	table->sets[1] = (struct rf_patch_set){ 0, 1 };
+	table->targets[0] = TEXT_GVA + SITE + 0x50;
+	assert_true(byte(SITE, 0xcc));
+	assert_true(store(SITE + 1, jmp + 1, 4));
+	assert_true(byte(SITE, jmp[0]));
+	assert_int_equal(trail->flights_count, 0);
+	table->sets[1].count = 0; /* forgotten */
+	ram[4] = 0;		  /* nobody patches */
+	assert_false(byte(SITE, 0xcc));
+	ram[4] = 1;
+	if (byte(SITE, 0xcc))
+		assert_int_equal(trail->flights_count, 1);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -861,6 +891,7 @@ int main(void)
 		T(adopted_without_memory),
 		T(tables_refused),
 		T(begun_by_nobody),
+		T(begun_where_its_target_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "introspection/textpatch_impl.h"
 #include "tests/unit/fake_patched.h"
 
 static void set_symbol(struct patched *f, const char *name, uint64_t addr)
@@ -732,6 +733,42 @@ static void forged_symbol(void **state)
 	assert_int_equal(patched_call(f, victim, 0xe8, TRAMPOLINE), RF_PATCH_NOT_A_SITE);
 }
 
+/* The sweeper's word is a moment old, or made up: what a site holds by now is not forgotten. */
+static void forgotten_while_held(void **state)
+{
+	const uint64_t gone = MODULE + 0x80;
+	struct patched *f = *state;
+
+	fake_symbol(&f->g, "bp_desc", BP_DESC, 'b');
+	fake_member(&f->g, "bp_patching_desc", "refs", 12, 4);
+	assert_int_equal(patched_create(f), 0);
+	uint64_t entry = patched_direct(f, FUNC(5), gone);
+
+	fake_put64(&f->g, BP_DESC + 8, UINT64_C(1) << 32);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, gone), RF_PATCH_DONE);
+	fake_put64(&f->g, BP_DESC + 8, 0);		/* nobody patches */
+	fake_put64(&f->g, entry + 24, MODULE + 0x100);	/* no list has it */
+	assert_int_equal(rf_textpatch_forget(f->t, &f->g.m, RF_SET_FTRACE_CALLERS, &gone, 1), 0);
+	assert_int_equal(patched_byte(f, FUNC(5), 0xcc), RF_PATCH_BAD_STEP);
+}
+
+/* A list as long as the set has room for does not push out what a site holds. */
+static void pushed_out_while_held(void **state)
+{
+	const uint64_t held = MODULE + 0x80;
+	struct patched *f = *state;
+	static struct rf_targets s;
+	uint64_t entry = patched_direct(f, FUNC(5), held);
+
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, held), RF_PATCH_DONE);
+	fake_put64(&f->g, entry + 24, MODULE + 0x100);
+	for (uint32_t i = 0; i < RF_SET_ROOM; i++)
+		s.v[i] = MODULE + 0x10000 + i;
+	s.count = RF_SET_ROOM;
+	assert_int_equal(rf_change_set(f->t, &f->g.m, RF_SET_FTRACE_CALLERS, &s), 0);
+	assert_true(rf_targets_have(f->t, RF_SET_FTRACE_CALLERS, held));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, patched_setup, patched_teardown)
 
 /* Each of them, whoever sweeps. */
@@ -761,6 +798,8 @@ int main(void)
 		T(optimised_before),
 		T(debugged),
 		T(begun_by_nobody),
+		T(forgotten_while_held),
+		T(pushed_out_while_held),
 		T(begun_with_an_array),
 		T(to_a_module),
 		T(to_the_dispatcher),
