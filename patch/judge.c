@@ -320,7 +320,9 @@ int rf_patch_judge(const struct rf_patch_table *t, const struct rf_patch_text *t
 	if (err)
 		return err;
 	memcpy(r.next, r.now, sizeof(r.next));
-	r.resting = any_matches(t, &site, &shape, r.now, 0);
+	/* What an old target has left there is an instruction all the same. */
+	r.resting = (r.now[0] != RF_INT3 && !(shape.flags & RF_SHAPE_FILLED)) ||
+		    any_matches(t, &site, &shape, r.now, 0);
 	if (at < site.at || len > shape.len - (at - site.at)) {
 		set(&r, RF_PATCH_BAD_STEP, "store reaches beyond the site");
 	} else {

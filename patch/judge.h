@@ -41,7 +41,7 @@ struct rf_patch_result {
 	uint32_t at;		/* of the site */
 	uint8_t len;		/* of the site */
 	uint8_t offset;		/* of the store within it */
-	bool resting;		/* the site holds a form now: it is not in flight yet */
+	bool resting;		/* the site holds an instruction now: it is not in flight yet */
 	uint8_t now[RF_SITE_MAX_LEN], next[RF_SITE_MAX_LEN]; /* before and after the store */
 	const char *why; /* constant text for the record: the rule that decided */
 };

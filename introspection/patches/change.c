@@ -111,13 +111,14 @@ static bool has_set(const struct rf_shape *shape, uint16_t set)
 	return false;
 }
 
-/* What the old set has, *s has not, and a site of the list still holds, joins *s. */
-static int keep_held(struct rf_textpatch *t, const struct rf_memory *m, uint16_t set,
-		     struct rf_targets *s, const struct rf_patch_site *sites, uint32_t count)
+/* Marks in t->held, by their places in the old set, the members that sites of the list hold. */
+static int mark_held(struct rf_textpatch *t, const struct rf_memory *m, uint16_t set,
+		     const struct rf_patch_site *sites, uint32_t count)
 {
+	const struct rf_patch_set *old = &t->table->sets[set];
+	const uint64_t *v = t->table->targets + old->first, *found;
 	uint8_t block[BLOCK];
 	uint64_t target, start = 0, end = 0;
-	uint32_t known = s->count;
 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct rf_shape *shape = &t->table->shapes[sites[i].shape];
@@ -135,17 +136,57 @@ static int keep_held(struct rf_textpatch *t, const struct rf_memory *m, uint16_t
 			if (err)
 				return err;
 		}
-		if (goes_to(t->text + at, shape->len, block + (at - start), &target) &&
-		    rf_targets_have(t, set, target) && !within(s->v, known, target) &&
-		    s->count < RF_SET_ROOM)
-			s->v[s->count++] = target;
-		if (s->count == RF_SET_ROOM) {
-			sort(s);
-			known = s->count;
-		}
+		if (!goes_to(t->text + at, shape->len, block + (at - start), &target))
+			continue;
+		found = bsearch(&target, v, old->count, sizeof(*v), ascending);
+		if (found)
+			t->held[found - v] = true;
 	}
-	sort(s);
 	return 0;
+}
+
+static bool is_held(const struct rf_textpatch *t, uint16_t set, uint64_t target)
+{
+	const struct rf_patch_set *old = &t->table->sets[set];
+	const uint64_t *v = t->table->targets + old->first,
+		       *found = bsearch(&target, v, old->count, sizeof(*v), ascending);
+
+	return found && t->held[found - v];
+}
+
+/*
+ * What a site still holds joins *s, and before what is only listed: that is asked for again when a
+ * store needs it.
+ */
+static int keep_held(struct rf_textpatch *t, const struct rf_memory *m, uint16_t set,
+		     struct rf_targets *s)
+{
+	const struct rf_patch_set *old = &t->table->sets[set];
+	const uint64_t *v = t->table->targets + old->first;
+	uint32_t listed = s->count, least = listed;
+	int err;
+
+	memset(t->held, 0, sizeof(t->held));
+	err = mark_held(t, m, set, t->table->sites, t->table->sites_count);
+	if (!err)
+		err = mark_held(t, m, set, t->table->extra, t->table->extra_count);
+	for (uint32_t i = 0; !err && i < old->count; i++) {
+		if (!t->held[i] || within(s->v, least, v[i]))
+			continue;
+		if (s->count < RF_SET_ROOM) {
+			s->v[s->count++] = v[i];
+			continue;
+		}
+		while (least && is_held(t, set, s->v[least - 1]))
+			least--;
+		if (!least)
+			break;
+		s->v[--least] = v[i];
+		t->stats.full++;
+	}
+	if (!err)
+		sort(s);
+	return err;
 }
 
 int rf_change_set(struct rf_textpatch *t, const struct rf_memory *m, uint16_t set,
@@ -163,11 +204,9 @@ int rf_change_set(struct rf_textpatch *t, const struct rf_memory *m, uint16_t se
 		for (uint32_t i = 0; i < old->count; i++)
 			rf_targets_add(t, s, v[i]);
 		sort(s);
-	} else if (gone) {
-		err = keep_held(t, m, set, s, t->table->sites, t->table->sites_count);
-		if (!err)
-			err = keep_held(t, m, set, s, t->table->extra, t->table->extra_count);
 	}
+	if (gone && (!s->partial || s->count == RF_SET_ROOM))
+		err = keep_held(t, m, set, s);
 	if (!err)
 		store(t, set, s);
 	return err;

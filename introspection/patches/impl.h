@@ -145,6 +145,7 @@ struct rf_textpatch {
 	uint64_t debugged; /* the guest's debugger has a breakpoint there: of the last refresh */
 	struct rf_textpatch_stats stats;
 	struct rf_targets targets; /* scratch: nothing is allocated per event */
+	bool held[RF_SET_ROOM];	   /* scratch of a change */
 	struct rf_probes probes;
 	struct rf_pages pages; /* scratch too */
 };

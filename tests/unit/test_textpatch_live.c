@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "introspection/textpatch_impl.h"
+#include "introspection/patches/impl.h"
 #include "tests/unit/fake_patched.h"
 
 static void set_symbol(struct patched *f, const char *name, uint64_t addr)
