@@ -218,11 +218,19 @@ int rf_run_spawn_sweeper(const struct rf_run *r, const sigset_t *mask, pid_t *pi
 
 int rf_run_pair(struct rf_run *r)
 {
+	const int least = 1; /* the kernel makes it a handful of packets */
+
 	for (int i = 0; i < 2; i++)
 		if (r->pair[i] >= 0)
 			close(r->pair[i]);
 	r->pair[0] = r->pair[1] = -1;
-	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->pair) ? -errno : 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->pair))
+		return -errno;
+	/*
+	 * A sweeper that reads nothing keeps what was sent with orders in flight, and Linux counts
+	 * that by user, who may be other VMs' too (unix(7), ETOOMANYREFS): as few as can be.
+	 */
+	return setsockopt(r->pair[0], SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)) ? -errno : 0;
 }
 
 static _Noreturn void vmm_child(const struct rf_run *r, const sigset_t *mask, int report)

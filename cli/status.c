@@ -124,21 +124,27 @@ static void print_guards(json_t *guards)
 static void print_sweeper(json_t *sweeper)
 {
 	json_int_t pid = json_integer_value(json_object_get(sweeper, "pid"));
+	json_int_t started = json_integer_value(json_object_get(sweeper, "started"));
 	double silent = json_real_value(json_object_get(sweeper, "silent_s"));
 
 	printf("%-18s", "sweeper");
 	if (!sweeper)
 		printf("-\n");
+	else if (json_is_true(json_object_get(sweeper, "alone")))
+		printf("none: the monitor does its work\n");
 	else if (!pid)
-		printf("none yet, or none at all: the monitor then does its work\n");
+		printf("is being started\n");
 	else if (silent > 3)
-		printf("process %lld has said nothing for %.0f s\n", (long long)pid, silent);
+		printf("process %lld has said nothing for %.0f s: nothing is swept\n",
+		       (long long)pid, silent);
 	else
 		printf("process %lld, %lld KiB%s\n", (long long)pid,
 		       (long long)json_integer_value(json_object_get(sweeper, "rss_kib")),
 		       json_is_true(json_object_get(sweeper, "follows"))
-			       ? ", knows the sealed kernel"
-			       : ", does not know the kernel (yet)");
+			       ? ""
+			       : ", does not know the kernel yet: nothing is swept");
+	if (started > 1)
+		printf("%-18s%lld times\n", "sweeper started", (long long)started);
 }
 
 /* What no patch is allowed at, though the kernel lists it: a line for each reason. */

@@ -15,7 +15,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
-/* The same socket, for a VMM that may no more enter the folder where it is. */
+/* The same socket, for a VMM that may no more enter its folder, or finds others there. */
 static struct sockaddr_un opened = { .sun_family = AF_UNIX };
 static int sock = -1; /* guarded by lock; -1: no monitor */
 static int board_fd = -1;
@@ -50,8 +50,8 @@ static int connect_monitor(const char **why)
 		return -errno;
 	}
 	*why = "the monitor's socket (RINGFENCE_SOCKET) does not answer";
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) &&
-	    (!*opened.sun_path || connect(fd, (struct sockaddr *)&opened, sizeof(opened))))
+	if ((!*opened.sun_path || connect(fd, (struct sockaddr *)&opened, sizeof(opened))) &&
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)))
 		goto fail_errno;
 	handlers->hello(&hello);
 	rf_msg_init(&hello.h, RF_MSG_HELLO, 0);

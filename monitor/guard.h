@@ -25,8 +25,11 @@ struct rf_unit {
 /* Of rf_guard's answers: an RF_EVENT_*. */
 #define RF_ANSWERS(event) (UINT64_C(1) << (event))
 
-/* Every member but the name may be left out. Whatever returns int: 0 or -errno, and an error ends
- * this monitor; another one is started, and takes over. */
+/*
+ * Every member but the name may be left out; answer goes with answers, found and sweep_unit with
+ * sweep, tick_unit with tick, and reply, busy, step and step_unit with command. Whatever returns
+ * int: 0 or -errno, and an error ends this process; another one is started, and takes over.
+ */
 struct rf_guard {
 	const char *name; /* in the answer to "status" */
 	/* Why it does nothing for this guest, for "status" alone: the others are called all the
@@ -61,10 +64,14 @@ struct rf_guard {
 	int (*sweep)(struct rf_guest *g, uint32_t elapsed_ms);
 	int (*found)(struct rf_guest *g, uint32_t kind, const uint64_t *values, size_t n);
 
-	/* A command of the control socket, and the work that it may begin, in the sweeper: while
+	/*
+	 * A command of the control socket, and the work that it may begin, in the sweeper: while
 	 * that is under way, step is called again and again. The answer is the caller's; NULL: no
-	 * memory. */
+	 * memory. in_monitor: others act upon the answer, and it is the monitor's own; then a step
+	 * is a matter of a millisecond, and reads what is sealed alone.
+	 */
 	const char *command;
+	bool in_monitor;
 	json_t *(*reply)(struct rf_guest *g);
 	bool (*busy)(const struct rf_guest *g);
 	struct rf_unit step_unit;
@@ -101,6 +108,8 @@ bool rf_guards_busy(const struct rf_guest *g);
 int rf_guards_step(struct rf_guest *g);
 /* Whose command it is, or NULL. */
 const struct rf_guard *rf_guards_command(const char *command);
+/* Its answer; NULL: no memory. The caller's. */
+json_t *rf_guards_reply(struct rf_guest *g, const struct rf_guard *guard);
 /* {"name": "on" or why it is not}; NULL: no memory. Drop the reference. */
 json_t *rf_guards_status(const struct rf_guest *g);
 

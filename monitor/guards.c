@@ -136,12 +136,24 @@ uint32_t rf_guards_row(const struct rf_guard *guard)
 	return row;
 }
 
+/* Is its command this process's work? */
+static bool is_at_home(const struct rf_guest *g, const struct rf_guard *guard)
+{
+	return !g->pair.fd || g->pair.sweeper != guard->in_monitor;
+}
+
+static bool is_busy(const struct rf_guest *g, const struct rf_guard *guard)
+{
+	return guard->busy && is_at_home(g, guard) && guard->busy(g);
+}
+
 bool rf_guards_busy(const struct rf_guest *g)
 {
+	bool busy = false;
+
 	for (size_t i = 0; rf_guards[i]; i++)
-		if (rf_guards[i]->busy && rf_guards[i]->busy(g))
-			return true;
-	return false;
+		busy |= is_busy(g, rf_guards[i]);
+	return busy;
 }
 
 int rf_guards_step(struct rf_guest *g)
@@ -152,7 +164,7 @@ int rf_guards_step(struct rf_guest *g)
 		const struct rf_guard *guard = rf_guards[i];
 		struct rf_budget outer;
 
-		if (!guard->busy || !guard->busy(g))
+		if (!is_busy(g, guard))
 			continue;
 		now_at_work(g, i);
 		outer = rf_unit_begin(g, &guard->step_unit);
@@ -161,6 +173,16 @@ int rf_guards_step(struct rf_guest *g)
 	}
 	now_at_work(g, ROWS);
 	return err;
+}
+
+json_t *rf_guards_reply(struct rf_guest *g, const struct rf_guard *guard)
+{
+	struct rf_budget outer = rf_unit_begin(g, &guard->step_unit);
+	json_t *reply = guard->reply(g);
+
+	/* What it finds too long to read, the next step of its work finds too, and tells. */
+	g->budget = outer;
+	return reply;
 }
 
 const struct rf_guard *rf_guards_command(const char *command)

@@ -260,7 +260,7 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 	bool more = false;
 
 	for (;;) {
-		bool paired = g->pair.fd != 0;
+		bool paired = g->pair.fd && !g->pair.shut;
 		struct pollfd p[RF_STATUS_CLIENTS + 4] = {
 			{ .fd = g->hv->ops->poll_fd(g->hv), .events = POLLIN },
 			{ .fd = vmm, .events = POLLIN },
@@ -284,7 +284,7 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 			err = rf_guest_poll(g);
 		if (!err)
 			err = rf_guards_tick(g);
-		if (!err && !g->pair.fd)
+		if (!err)
 			err = rf_guards_step(g);
 		if (!err && !g->pair.fd)
 			err = rf_guards_sweep(g);
@@ -390,7 +390,7 @@ int main(int argc, char **argv)
 	}
 	close(o.fence_fd); /* one VMM: the next monitor has its own */
 	if (!err)
-		err = rf_sandbox_attached(o.control_fd);
+		err = rf_sandbox_attached(o.control_fd, true);
 	if (err) {
 		rf_complain(&g, "the monitor could not be set up: %s", strerror(-err));
 		return 1;

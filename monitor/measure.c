@@ -40,9 +40,6 @@ static int add(struct rf_guest *g, const struct rf_region *r, bool canonical, ui
 
 	if (rf_memory_read(&g->mem, rf_gpa_of(r->gpa + at), block, len))
 		return -EFAULT;
-	/* Behind the read: a breakpoint is in the table before it is in text. */
-	if (canonical && is_patched(g, r) && rf_patches_follow(g))
-		return -EAGAIN;
 	if (canonical && is_patched(g, r))
 		rf_textpatch_canonical(g->patches, rf_gva_of(r->gva + at), block, len);
 	crypto_hash_sha256_update(state, block, len);
@@ -404,6 +401,7 @@ const struct rf_guard rf_guard_measure = {
 	.name = "measure",
 	.forget = forget,
 	.command = "measure",
+	.in_monitor = true,
 	.reply = reply,
 	.busy = busy,
 	.step_unit = { 1 << 12, "one step of a measurement" },

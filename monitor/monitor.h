@@ -210,8 +210,6 @@ int rf_patches_judge(struct rf_guest *g, const struct rf_msg_event *ev, uint64_t
 bool rf_patches_under_way(struct rf_guest *g, uint64_t gva, uint32_t len);
 /* What the fence allowed, to disk. */
 int rf_patches_drain(struct rf_guest *g);
-/* In the sweeper: its table says what the monitor's says now. 0 or -EAGAIN. */
-int rf_patches_follow(struct rf_guest *g);
 /* --- armed.c: what was patched before the seal ------------------------------- */
 /* A line, if anything was. 0 or -errno. */
 int rf_armed_record(struct rf_guest *g);
@@ -252,7 +250,7 @@ bool rf_traps_touch(const struct rf_guest *g, uint64_t gpa, uint64_t len);
 int rf_traps_operand(struct rf_guest *g, const struct rf_msg_event *ev, const struct rf_paging *p,
 		     struct rf_table *out);
 
-/* --- sweep.c: decoys ------------------------------------------------------ */
+/* --- decoys.c: decoys ------------------------------------------------------ */
 /* Compares the next `bytes` of sealed memory with what lies below, and tells the pages that differ.
  */
 int rf_sweep(struct rf_guest *g, uint64_t bytes);
@@ -289,6 +287,7 @@ extern int rf_statm_fd; /* /proc/self/statm, opened before the sandbox closed */
 long rf_rss_kib(void);
 /* One line to a client, whom nobody waits for. Takes the reference; NULL: no memory, no answer. */
 void rf_reply(int client, json_t *reply);
+void rf_reply_not_yet(int client); /* who asked for a guard's work is to ask again */
 int rf_status_init(struct rf_status *s, int listen_fd);
 /* Fills p, which has room for RF_STATUS_CLIENTS + 1, and says how many there are. */
 nfds_t rf_status_poll(const struct rf_status *s, struct pollfd *p);

@@ -3,6 +3,7 @@
 #include "monitor/pair.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,9 +44,17 @@ int rf_pair_ask(struct rf_guest *g, const struct rf_guard *guard, int client)
 {
 	const struct rf_order o = { .what = RF_ORDER_ASK, .guard = rf_guards_row(guard) };
 
-	if (!g->pair.fd || g->pair.sweeper || !g->attached)
+	if (!g->pair.fd || !g->attached || guard->in_monitor)
 		return -ENOTCONN;
 	return rf_msg_send(g->pair.fd, &o, sizeof(o), &client, 1) ? -EAGAIN : 0;
+}
+
+/* `run` holds the pipe's other end. Without one there is nobody who would start another sweeper. */
+static bool is_run_gone(const struct rf_guest *g)
+{
+	struct pollfd p = { .fd = g->notify_fd };
+
+	return g->notify_fd < 0 || (poll(&p, 1, 0) > 0 && p.revents & POLLERR);
 }
 
 /* From here on the monitor does what a sweeper would. */
@@ -54,6 +63,24 @@ static int alone(struct rf_guest *g, const char *why)
 	close(g->pair.fd);
 	g->pair.fd = 0;
 	return rf_note(g, "sweeper", "the monitor does its work", why);
+}
+
+/*
+ * `run` holds both ends, so that no sweeper ends the pair: not by a packet of no bytes, which is
+ * passed over. Else whoever has taken one over would get the monitor to walk what it was taken over
+ * by. Only where `run` is gone is it the end.
+ */
+static int on_silence(struct rf_guest *g)
+{
+	struct pollfd p = { .fd = g->pair.fd };
+
+	if (poll(&p, 1, 0) <= 0 || !(p.revents & POLLHUP))
+		return 0;
+	if (is_run_gone(g))
+		return alone(g, "`ringfence run` is gone, and nobody else would start another one");
+	g->pair.shut = true;
+	return rf_note(g, "sweeper", "cut off",
+		       "nothing is swept until another monitor takes over");
 }
 
 /* Is it time for another line of the sweeper's making? */
@@ -67,23 +94,34 @@ static bool may_write(struct rf_guest *g)
 	return true;
 }
 
-static int on_hello(struct rf_guest *g)
+/* Its eyes. What does not go through is tried again. */
+static void order_look(struct rf_guest *g)
 {
 	const struct rf_order o = { .what = RF_ORDER_LOOK };
 	int fds[RF_SHARED];
+
+	g->hv->ops->share(g->hv, fds);
+	g->pair.blind = rf_msg_send(g->pair.fd, &o, sizeof(o), fds, RF_SHARED) != 0;
+	g->pair.behind = true;
+}
+
+static int on_hello(struct rf_guest *g, const struct rf_found *f)
+{
 	char text[96];
 
 	if (!g->hv->ops->share)
 		return alone(g, "this hypervisor's backend cannot be shared");
-	g->hv->ops->share(g->hv, fds);
-	/* One that died since has left no room: the next one says hello, too. */
-	rf_msg_send(g->pair.fd, &o, sizeof(o), fds, RF_SHARED);
-	order_kernel(g);
-	if (!g->pair.sweepers++ || !may_write(g))
+	g->pair.sweepers++;
+	if (f->count != 1 || f->values[0] != RF_PAIR_REVISION)
+		return may_write(g) ? rf_note(g, "sweeper", "not let in",
+					      "it is of another release than this monitor: nothing "
+					      "is swept until another monitor takes over")
+				    : 0;
+	order_look(g);
+	if (g->pair.sweepers == 1 || !may_write(g))
 		return 0;
 	snprintf(text, sizeof(text),
-		 "this monitor's number %u; what the last one had not finished "
-		 "is looked at again",
+		 "this monitor's number %u; what the last one had not finished is looked at again",
 		 g->pair.sweepers);
 	return rf_note(g, "sweeper", "started again", text);
 }
@@ -108,7 +146,7 @@ static int take(struct rf_guest *g, const struct rf_found *f)
 		return 0;
 	switch (f->what) {
 	case RF_FOUND_HELLO:
-		return on_hello(g);
+		return on_hello(g, f);
 	case RF_FOUND_ALIVE:
 		memcpy(g->pair.alive, f->values, sizeof(g->pair.alive));
 		g->sweeps = f->values[RF_ALIVE_SWEEPS];
@@ -127,7 +165,7 @@ static int take(struct rf_guest *g, const struct rf_found *f)
 
 int rf_pair_take(struct rf_guest *g)
 {
-	for (int i = 0; i < AT_ONCE && g->pair.fd; i++) {
+	for (int i = 0; i < AT_ONCE && g->pair.fd && !g->pair.shut; i++) {
 		struct rf_found f;
 		ssize_t n = rf_packet_receive(g->pair.fd, 0, &f, sizeof(f), NULL, 0);
 		int err;
@@ -135,12 +173,15 @@ int rf_pair_take(struct rf_guest *g)
 		if (n == -EAGAIN)
 			break;
 		if (n < 0)
-			return alone(g, "the sweeper is gone, and who would start another one");
-		err = n == (ssize_t)sizeof(f) ? take(g, &f) : 0;
+			err = on_silence(g);
+		else
+			err = n == (ssize_t)sizeof(f) ? take(g, &f) : 0;
 		if (err)
 			return err;
 	}
-	if (g->pair.fd && g->pair.behind)
+	if (g->pair.fd && g->pair.blind)
+		order_look(g);
+	if (g->pair.fd && g->pair.behind && !g->pair.blind)
 		order_kernel(g);
 	return 0;
 }
@@ -148,12 +189,12 @@ int rf_pair_take(struct rf_guest *g)
 json_t *rf_pair_status(const struct rf_guest *g)
 {
 	uint64_t silent_ns = g->pair.heard_ns ? rf_now_ns() - g->pair.heard_ns : 0;
+	bool follows = g->pair.fd && !g->pair.shut && g->pair.kernel &&
+		       g->pair.alive[RF_ALIVE_GENERATION] == g->pair.generation;
 
-	if (!g->pair.fd || !g->pair.sweepers)
-		return json_pack("{s:I}", "started", (json_int_t)g->pair.sweepers);
-	return json_pack("{s:I, s:I, s:I, s:b, s:f}", "started", (json_int_t)g->pair.sweepers,
-			 "pid", (json_int_t)(uint32_t)g->pair.alive[RF_ALIVE_PID], "rss_kib",
-			 (json_int_t)(uint32_t)g->pair.alive[RF_ALIVE_RSS_KIB], "follows",
-			 g->pair.alive[RF_ALIVE_GENERATION] == g->pair.generation, "silent_s",
-			 (double)silent_ns / 1e9);
+	return json_pack("{s:b, s:I, s:I, s:I, s:b, s:f}", "alone", !g->pair.fd, "started",
+			 (json_int_t)g->pair.sweepers, "pid",
+			 (json_int_t)(uint32_t)g->pair.alive[RF_ALIVE_PID], "rss_kib",
+			 (json_int_t)(uint32_t)g->pair.alive[RF_ALIVE_RSS_KIB], "follows", follows,
+			 "silent_s", (double)silent_ns / 1e9);
 }

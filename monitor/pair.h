@@ -22,8 +22,10 @@ struct rf_guard;
 struct rf_guest;
 struct rf_unit;
 
+#define RF_PAIR_REVISION 1 /* of these messages, and of what a row or a kind means */
+
 enum rf_found_what {
-	RF_FOUND_HELLO = 1,   /* a sweeper has come */
+	RF_FOUND_HELLO = 1,   /* a sweeper has come; values: RF_PAIR_REVISION */
 	RF_FOUND_ALIVE = 2,   /* each second; values: enum rf_alive */
 	RF_FOUND_ENDLESS = 3, /* a unit's reads were not enough */
 	RF_FOUND_HINT = 4,    /* for the guard's found() */
@@ -59,7 +61,8 @@ struct rf_order {
 struct rf_pair {
 	int fd;			     /* 0: alone */
 	bool sweeper;		     /* this process is it */
-	bool behind;		     /* the last KERNEL order did not go through */
+	bool behind, blind;	     /* the last KERNEL order, or LOOK, did not go through */
+	bool shut;		     /* nobody is at the other end, and nobody will be */
 	uint64_t kernel, generation; /* as was last ordered */
 	uint32_t sweepers;	     /* that have come so far */
 	uint64_t heard_ns, wrote_ns;
@@ -86,7 +89,7 @@ int rf_pair_take(struct rf_guest *g);
  * -EAGAIN: the sweeper does not listen.
  */
 int rf_pair_ask(struct rf_guest *g, const struct rf_guard *guard, int client);
-/* For "status": {"started", "pid", "rss_kib", "follows", "silent_s"}; NULL: no memory. */
+/* For "status": {"alone", "started", "pid", "rss_kib", "follows", "silent_s"}; NULL: no memory. */
 json_t *rf_pair_status(const struct rf_guest *g);
 
 /* --- sweeper.c ------------------------------------------------------------------ */

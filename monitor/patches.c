@@ -284,7 +284,7 @@ static int watch_flights(struct rf_guest *g, uint64_t now_ns)
 	return 0;
 }
 
-static int follow(struct rf_guest *g, uint32_t elapsed_ms)
+static int watch_trail(struct rf_guest *g, uint32_t elapsed_ms)
 {
 	uint64_t now;
 	int err;
@@ -304,7 +304,7 @@ const struct rf_guard rf_guard_trail = {
 	.name = "trail",
 	.lacks = lacks,
 	.tick_unit = { 1 << 14, "following patches" },
-	.tick = follow,
+	.tick = watch_trail,
 };
 
 /* --- the table against the guest's lists ----------------------------------- */
@@ -330,13 +330,6 @@ static int follow_table(struct rf_guest *g)
 	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, copy, true, &g->patches, &diag);
 	ended = rf_unit_end(g, &rf_guard_patches.sweep_unit, &outer);
 	return err == -ENOMEM ? err : ended;
-}
-
-int rf_patches_follow(struct rf_guest *g)
-{
-	return g->pair.sweeper && g->patches
-		       ? rf_textpatch_follow(g->patches, g->hv->ops->table(g->hv))
-		       : 0;
 }
 
 static uint32_t period_ms(const struct rf_guest *g)

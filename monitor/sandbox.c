@@ -126,7 +126,6 @@ static const int always[] = {
 	SCMP_SYS(recvfrom),
 	SCMP_SYS(sendto),
 	SCMP_SYS(sendmsg),
-	SCMP_SYS(shutdown),
 	SCMP_SYS(fdatasync),
 	SCMP_SYS(fstat),
 	SCMP_SYS(lseek),
@@ -152,8 +151,9 @@ static const int always[] = {
 
 /* To take a VMM: its descriptors, who it is, the table for it, and the next filter. */
 static const int to_attach[] = {
-	SCMP_SYS(accept4),    SCMP_SYS(getsockopt), SCMP_SYS(fstatfs),	    SCMP_SYS(fcntl),
-	SCMP_SYS(pidfd_open), SCMP_SYS(ftruncate),  SCMP_SYS(memfd_create), SCMP_SYS(seccomp),
+	SCMP_SYS(shutdown),  SCMP_SYS(accept4),	     SCMP_SYS(getsockopt),
+	SCMP_SYS(fstatfs),   SCMP_SYS(fcntl),	     SCMP_SYS(pidfd_open),
+	SCMP_SYS(ftruncate), SCMP_SYS(memfd_create), SCMP_SYS(seccomp),
 };
 
 static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)
@@ -215,11 +215,14 @@ int rf_sandbox_start(void)
 	return load(ctx, err);
 }
 
-int rf_sandbox_attached(int control_fd)
+int rf_sandbox_attached(int control_fd, bool is_monitor)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int err = ctx ? 0 : -ENOMEM;
 
+	/* A sweeper ends no connection: its end of the pair is every sweeper's of this monitor. */
+	if (!err && is_monitor)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(shutdown), 0);
 	if (!err && control_fd >= 0)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(accept4), 1,
 				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)control_fd));

@@ -3,6 +3,7 @@
 #ifndef RF_MONITOR_SANDBOX_H
 #define RF_MONITOR_SANDBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,7 +16,8 @@ int rf_sandbox_keep(const int *fds, size_t n);
 int rf_sandbox_drop(int64_t uid, int64_t gid);
 /* From here on nothing is opened, started or connected to; a VMM may come, with its descriptors. */
 int rf_sandbox_start(void);
-/* A VMM is there: no other descriptor comes but clients of control_fd (-1: none). */
-int rf_sandbox_attached(int control_fd);
+/* A VMM is there: no other descriptor comes but clients of control_fd (-1: none), and those that
+ * the monitor sends its sweeper. */
+int rf_sandbox_attached(int control_fd, bool is_monitor);
 
 #endif

@@ -159,8 +159,6 @@ static json_t *status(struct rf_guest *g)
 static void ask(struct rf_guest *g, const struct rf_guard *guard, int client)
 {
 	struct rf_backend_info info;
-	struct rf_budget outer;
-	json_t *reply;
 	int err;
 
 	if (g->hv && !g->hv->ops->info(g->hv, &info) && info.state == RF_VM_HALTED) {
@@ -179,14 +177,10 @@ static void ask(struct rf_guest *g, const struct rf_guard *guard, int client)
 	if (!err)
 		return;
 	if (err == -EAGAIN) {
-		rf_reply(client, json_pack("{s:s}", "error", "the sweeper does not answer"));
+		rf_reply_not_yet(client);
 		return;
 	}
-	/* What it finds too long to read, the next step of its work finds too, and tells. */
-	outer = rf_unit_begin(g, &guard->step_unit);
-	reply = guard->reply(g);
-	g->budget = outer;
-	rf_reply(client, reply);
+	rf_reply(client, rf_guards_reply(g, guard));
 }
 
 /* The answer is small enough for the socket's own buffer. */
@@ -203,6 +197,11 @@ void rf_reply(int client, json_t *reply)
 	}
 	free(text);
 	json_decref(reply);
+}
+
+void rf_reply_not_yet(int client)
+{
+	rf_reply(client, json_pack("{s:b, s:i, s:i}", "done", 0, "searched", 0, "text_bytes", 0));
 }
 
 static void answer(struct rf_guest *g, int fd, const char *line, size_t len)

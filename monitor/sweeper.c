@@ -55,7 +55,9 @@ static int pass_over_old(struct rf_guest *g)
 
 static int say_hello(struct rf_guest *g)
 {
-	const struct rf_found f = { .what = RF_FOUND_HELLO };
+	const struct rf_found f = { .what = RF_FOUND_HELLO,
+				    .count = 1,
+				    .values = { RF_PAIR_REVISION } };
 
 	return rf_msg_send(g->pair.fd, &f, sizeof(f), NULL, 0) ? -ECONNRESET : 0;
 }
@@ -101,7 +103,7 @@ static int get_eyes(struct sweeper *s)
 	err = rf_backend_kvm_view(fds, &g->hv);
 	if (err)
 		close_all(fds);
-	return err ? err : rf_sandbox_attached(-1);
+	return err ? err : rf_sandbox_attached(-1, false);
 }
 
 static void forget(struct rf_guest *g)
@@ -166,16 +168,13 @@ static int follow(struct sweeper *s, const struct rf_order *o)
 
 static void answer(struct rf_guest *g, const struct rf_order *o, int client)
 {
-	struct rf_budget outer;
-	json_t *reply;
-
 	if (o->guard >= rf_guards_row(NULL) || !rf_guards[o->guard]->reply)
 		return;
-	/* What it finds too long to read, the next step of its work finds too, and tells. */
-	outer = rf_unit_begin(g, &rf_guards[o->guard]->step_unit);
-	reply = rf_guards[o->guard]->reply(g);
-	g->budget = outer;
-	rf_reply(client, reply);
+	if (!g->kernel) { /* the monitor has one: it is not read yet */
+		rf_reply_not_yet(client);
+		return;
+	}
+	rf_reply(client, rf_guards_reply(g, rf_guards[o->guard]));
 }
 
 static int take_orders(struct sweeper *s)

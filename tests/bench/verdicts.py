@@ -116,7 +116,7 @@ def killed(vm: Vm) -> Callable[[], None]:
 
 def busy(vm: Vm) -> Callable[[], None]:
     """It walks without end: one search of the text after the other is asked of it."""
-    return again_and_again(lambda: vm.lab.ask("measure"), 0)
+    return again_and_again(lambda: vm.lab.ask("gadgets"), 0)
 
 
 CONDITIONS = {"stopped": stopped, "killed": killed, "busy": busy}

@@ -283,7 +283,7 @@ int rf_backend_kvm_view(const int fds[RF_SHARED], struct rf_backend **out)
 	return 0;
 }
 
-int rf_sandbox_attached(int control_fd)
+int rf_sandbox_attached(int control_fd, bool is_monitor)
 {
 	fake.confined++;
 	return 0;

@@ -1,5 +1,5 @@
 UNIT_TESTS += test_guest test_guest_again test_guest_late test_takeover test_judge test_judge_policy \
-	test_judge_emulation test_judge_stores test_pins test_controls test_sweep test_patches test_tables test_measure \
+	test_judge_emulation test_judge_stores test_pins test_controls test_decoys test_patches test_tables test_measure \
 	test_status test_guards test_guest_unknown test_pair test_sandbox test_resent test_resent_log
 MONITOR_FAKES = tests/unit/fake_monitor.c tests/unit/fake_monitor_kernel.c introspection/budget.c \
 	$(filter-out monitor/main.c monitor/sandbox.c,$(MONITOR_SRCS)) \
@@ -14,7 +14,7 @@ test_judge_emulation_SRCS = tests/unit/test_judge_emulation.c $(MONITOR_FAKES)
 test_judge_stores_SRCS = tests/unit/test_judge_stores.c $(MONITOR_FAKES)
 test_pins_SRCS = tests/unit/test_pins.c $(MONITOR_FAKES)
 test_controls_SRCS = tests/unit/test_controls.c $(MONITOR_FAKES)
-test_sweep_SRCS = tests/unit/test_sweep.c $(MONITOR_FAKES)
+test_decoys_SRCS = tests/unit/test_decoys.c $(MONITOR_FAKES)
 test_patches_SRCS = tests/unit/test_patches.c $(MONITOR_FAKES)
 test_tables_SRCS = tests/unit/test_tables.c $(MONITOR_FAKES)
 test_measure_SRCS = tests/unit/test_measure.c $(MONITOR_FAKES)

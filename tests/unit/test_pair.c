@@ -99,7 +99,9 @@ static void sealed_is_announced(void **state)
 
 static void sweeper_comes(void **state)
 {
-	const struct rf_found hello = { .what = RF_FOUND_HELLO };
+	const struct rf_found hello = { .what = RF_FOUND_HELLO,
+					.count = 1,
+					.values = { RF_PAIR_REVISION } };
 	struct rf_order o;
 	size_t lines;
 
@@ -262,7 +264,9 @@ static void endless(void **state)
 
 static void alive(void **state)
 {
-	const struct rf_found hello = { .what = RF_FOUND_HELLO };
+	const struct rf_found hello = { .what = RF_FOUND_HELLO,
+					.count = 1,
+					.values = { RF_PAIR_REVISION } };
 	struct rf_found f = { .what = RF_FOUND_ALIVE, .count = 4, .values = { 1, 4711, 2048, 9 } };
 	struct rf_order o;
 	json_t *status;
@@ -298,7 +302,7 @@ static void deaf(void **state)
 	for (int i = 0; i < 5000; i++)
 		rf_pair_announce(&guest);
 	assert_true(guest.pair.behind);
-	assert_int_equal(rf_pair_ask(&guest, &rf_guard_measure, fake.log_fd), -EAGAIN);
+	assert_int_equal(rf_pair_ask(&guest, &rf_guard_gadgets, fake.log_fd), -EAGAIN);
 	while (ordered(&o) >= 0)
 		last = o.generation;
 	assert_true(last < guest.pair.generation);
@@ -313,31 +317,33 @@ static void asked(void **state)
 	struct rf_order o;
 
 	ordered(&o);
-	assert_int_equal(rf_pair_ask(&guest, &rf_guard_measure, fake.log_fd), 0);
+	assert_int_equal(rf_pair_ask(&guest, &rf_guard_measure, fake.log_fd), -ENOTCONN);
+	assert_int_equal(rf_pair_ask(&guest, &rf_guard_gadgets, fake.log_fd), 0);
 	assert_int_equal(ordered(&o), 1);
 	assert_int_equal(o.what, RF_ORDER_ASK);
-	assert_int_equal(o.guard, rf_guards_row(&rf_guard_measure));
+	assert_int_equal(o.guard, rf_guards_row(&rf_guard_gadgets));
 	fake_reset(); /* nothing is sealed, which the monitor knows itself */
-	assert_int_equal(rf_pair_ask(&guest, &rf_guard_measure, fake.log_fd), -ENOTCONN);
+	assert_int_equal(rf_pair_ask(&guest, &rf_guard_gadgets, fake.log_fd), -ENOTCONN);
 }
 
 /* Nobody is there who could start another one. */
 static void left_alone(void **state)
 {
+	guest.notify_fd = -1; /* nor does anybody read what it says */
 	close(peer);
 	take();
 	assert_int_equal(guest.pair.fd, 0);
 	assert_string_equal(fake_text(fake_line(0), "kind"), "sweeper");
 	take();
-	assert_int_equal(rf_pair_ask(&guest, &rf_guard_measure, fake.log_fd), -ENOTCONN);
+	assert_int_equal(rf_pair_ask(&guest, &rf_guard_gadgets, fake.log_fd), -ENOTCONN);
 	memset(guest.swept_ns, 0, sizeof(guest.swept_ns));
 	assert_int_equal(rf_guards_sweep(&guest), 0);
 	assert_int_equal(fake.patch_sweeps, 1);
 	peer = open("/dev/null", O_RDONLY);
 }
 
-/* `run` holds both ends, so a sweeper alone never ends the pair: not by a packet of no bytes, nor by
- * shutting its end. Else the monitor itself walks what the sweeper was taken over by. */
+/* `run` holds both ends, so a sweeper alone never ends the pair: not by a packet of no bytes, nor
+ * by shutting its end. Else the monitor itself walks what the sweeper was taken over by. */
 static void says_nothing_at_all(void **state)
 {
 	int runs = dup(peer);
@@ -361,7 +367,9 @@ static void shuts_its_end(void **state)
 /* Each line is a flush to the disk, and the log can be full. */
 static void says_hello_for_ever(void **state)
 {
-	const struct rf_found hello = { .what = RF_FOUND_HELLO };
+	const struct rf_found hello = { .what = RF_FOUND_HELLO,
+					.count = 1,
+					.values = { RF_PAIR_REVISION } };
 	struct rf_order o;
 
 	for (int i = 0; i < 1000; i++) {
@@ -371,6 +379,44 @@ static void says_hello_for_ever(void **state)
 			;
 	}
 	assert_true(fake_count("kind", "sweeper") <= 5);
+}
+
+/* What has not gone through is sent again, eyes first. */
+static void blind_at_first(void **state)
+{
+	const struct rf_found hello = { .what = RF_FOUND_HELLO,
+					.count = 1,
+					.values = { RF_PAIR_REVISION } };
+	struct rf_order o;
+
+	for (int i = 0; i < 5000; i++)
+		rf_pair_announce(&guest);
+	say(&hello);
+	take();
+	assert_true(guest.pair.blind);
+	while (ordered(&o) >= 0)
+		;
+	take();
+	assert_int_equal(ordered(&o), RF_SHARED);
+	assert_int_equal(ordered(&o), 0);
+	assert_int_equal(o.kernel, guest.kernel_event);
+}
+
+/* Of another release, which means other things by the same numbers: it is given nothing. */
+static void of_another_release(void **state)
+{
+	struct rf_found hello = { .what = RF_FOUND_HELLO, .count = 1, .values = { 2 } };
+	struct rf_order o;
+
+	ordered(&o);
+	say(&hello);
+	hello.count = 0;
+	say(&hello);
+	take();
+	assert_int_equal(ordered(&o), -1);
+	assert_int_not_equal(guest.pair.fd, 0);
+	assert_string_equal(fake_text(fake_line(0), "outcome"), "not let in");
+	assert_int_equal(fake_count("kind", "sweeper"), 1);
 }
 
 /* --- the sweeper ---------------------------------------------------------- */
@@ -540,7 +586,7 @@ static int client[2];
 static void ask_script(void)
 {
 	const struct rf_order o = { .what = RF_ORDER_ASK,
-				    .guard = rf_guards_row(&rf_guard_measure) },
+				    .guard = rf_guards_row(&rf_guard_gadgets) },
 			      nobody = { .what = RF_ORDER_ASK, .guard = UINT32_MAX },
 			      silent = { .what = RF_ORDER_ASK,
 					 .guard = rf_guards_row(&rf_guard_patches) };
@@ -565,7 +611,7 @@ static void answers(void **state)
 	n = recv(client[0], text, sizeof(text) - 1, 0);
 	assert_true(n > 0);
 	text[n] = '\0';
-	assert_string_equal(text, "{\"done\":false}\n");
+	assert_string_equal(text, "{\"done\":false,\"searched\":0,\"text_bytes\":163840}\n");
 	assert_int_equal(recv(client[0], text, sizeof(text), 0), 0); /* and let go */
 	close(client[0]);
 }
@@ -603,6 +649,8 @@ int main(void)
 		T(deaf),
 		T(asked),
 		T(left_alone),
+		T(blind_at_first),
+		T(of_another_release),
 		T(says_nothing_at_all),
 		T(shuts_its_end),
 		T(says_hello_for_ever),

@@ -29,7 +29,7 @@
 #define UID 1879048200
 #define CONTROL 9 /* no descriptor of this process */
 
-enum stage { NONE, START, ATTACHED };
+enum stage { NONE, START, ATTACHED, SWEEPS };
 
 static char byte;
 static struct iovec bytes = { &byte, 1 };
@@ -62,9 +62,10 @@ static const struct row {
 	{ "heap", SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0,
 	  true, true },
 	{ "shared map", SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, -1, 0, true, false },
-	{ "code", SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, false,
-	  false },
+	{ "code", SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0,
+	  false, false },
 	{ "heap to code", SYS_mprotect, 0, 4096, PROT_EXEC, 0, 0, 0, false, false },
+	{ "shutdown", SYS_shutdown, -1, 0, 0, 0, 0, 0, true, true },
 	{ "accept a client", SYS_accept4, CONTROL, 0, 0, 0, 0, 0, true, true },
 	{ "accept a VMM", SYS_accept4, CONTROL + 1, 0, 0, 0, 0, 0, true, false },
 	{ "memfd_create", SYS_memfd_create, P("x"), 0, 0, 0, 0, 0, true, false },
@@ -94,8 +95,8 @@ static const struct row {
 	{ "pidfd_send_signal", SYS_pidfd_send_signal, -1, 0, 0, 0, 0, 0, false, false },
 	{ "pidfd_getfd", SYS_pidfd_getfd, -1, 0, 0, 0, 0, 0, false, false },
 	{ "ptrace", SYS_ptrace, PTRACE_ATTACH, 0x7fffffff, 0, 0, 0, 0, false, false },
-	{ "process_vm_readv", SYS_process_vm_readv, 0x7fffffff, P(&bytes), 1, P(&bytes), 1, 0, false,
-	  false },
+	{ "process_vm_readv", SYS_process_vm_readv, 0x7fffffff, P(&bytes), 1, P(&bytes), 1, 0,
+	  false, false },
 	{ "process_vm_writev", SYS_process_vm_writev, 0x7fffffff, P(&bytes), 1, P(&bytes), 1, 0,
 	  false, false },
 	{ "pwrite64", SYS_pwrite64, -1, P(&byte), 1, 0, 0, 0, false, false },
@@ -124,7 +125,9 @@ static bool may(const struct row *r, enum stage stage)
 	if (!pid) {
 		if (stage != NONE && rf_sandbox_start())
 			_exit(1);
-		if (stage == ATTACHED && rf_sandbox_attached(CONTROL))
+		if (stage == ATTACHED && rf_sandbox_attached(CONTROL, true))
+			_exit(1);
+		if (stage == SWEEPS && rf_sandbox_attached(-1, false))
 			_exit(1);
 		call(r->nr, r->a, r->b, r->c, r->d, r->e, r->f);
 		/* Of the one that the call made, too. */
@@ -151,16 +154,33 @@ static void system_calls(void **state)
 	}
 }
 
+/* What the monitor may and its sweeper may not, once they see the VM; and nothing else differs. */
+static void sweepers(void **state)
+{
+	static const char *const not_its[] = { "shutdown", "accept a client" };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool may_it = rows[i].attached;
+
+		for (size_t n = 0; n < sizeof(not_its) / sizeof(not_its[0]); n++)
+			may_it &= strcmp(rows[i].what, not_its[n]) != 0;
+		print_message("%s\n", rows[i].what);
+		assert_int_equal(may(&rows[i], SWEEPS), may_it);
+	}
+}
+
 /* The second filter cannot be had without the first, nor lift it. */
 static void no_way_back(void **state)
 {
-	static const struct row shared = { "", SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, -1, 0, 0, 0 };
+	static const struct row shared = {
+		"", SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, -1, 0, 0, 0
+	};
 	int status;
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
 	if (!pid) {
-		if (rf_sandbox_start() || rf_sandbox_attached(CONTROL))
+		if (rf_sandbox_start() || rf_sandbox_attached(CONTROL, true))
 			_exit(1);
 		_exit(rf_sandbox_start() ? 2 : 3);
 	}
@@ -193,7 +213,8 @@ static void descriptors(void **state)
 	assert_int_equal(status, 0);
 }
 
-/* --- rights ---------------------------------------------------------------------------------------- */
+/* --- rights
+ * ---------------------------------------------------------------------------------------- */
 
 /* The value of a line of /proc/self/status, which ends with it. */
 static const char *line_of(const char *text, const char *name)
@@ -207,12 +228,12 @@ static const char *line_of(const char *text, const char *name)
 	return value;
 }
 
-#define MUST(what) \
-	do { \
-		if (!(what)) { \
-			fprintf(stderr, "not so: %s\n", #what); \
-			_exit(1); \
-		} \
+#define MUST(what)                                                                                 \
+	do {                                                                                       \
+		if (!(what)) {                                                                     \
+			fprintf(stderr, "not so: %s\n", #what);                                    \
+			_exit(1);                                                                  \
+		}                                                                                  \
 	} while (0)
 
 static void look(bool other)
@@ -276,7 +297,8 @@ static void another_user(void **state)
 	rights(true);
 }
 
-/* The control: another process of the same user may read a monitor's memory, and not once it has dropped its rights. */
+/* The control: another process of the same user may read a monitor's memory, and not once it has
+ * dropped its rights. */
 static bool can_read(bool dropped)
 {
 	int ready[2], end[2], status, can;
@@ -327,6 +349,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(system_calls),
+		cmocka_unit_test(sweepers),
 		cmocka_unit_test(no_way_back),
 		cmocka_unit_test(descriptors),
 		cmocka_unit_test(as_it_is),
