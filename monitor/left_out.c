@@ -26,7 +26,10 @@ static const struct reason reasons[] = {
 	  "the table has no room for more sites, or for more places that they may lead to; counted "
 	  "at each look",
 	  AT(full), false },
-	{ "nameless", "function tracing: no function begins there, or one that was overridden",
+	{ "nameless",
+	  "function tracing: no function begins there, or one that was overridden; older kernels "
+	  "have some, and "
+	  "nobody can trace there anyway",
 	  AT(nameless), true },
 	{ "foreign",
 	  "listed in memory that the guest can write, and no such instruction, or inside of "

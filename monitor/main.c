@@ -132,7 +132,10 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 	if (optind != argc)
 		return -EINVAL;
 	if (o->sweeper)
-		return o->fence_fd < 0 && o->audit_fd < 0 && o->control_fd < 0 ? 0 : -EINVAL;
+		return o->fence_fd < 0 && o->audit_fd < 0 && o->control_fd < 0 &&
+				       o->patches_fd < 0 && !o->expect
+			       ? 0
+			       : -EINVAL;
 	return o->fence_fd >= 0 && o->audit_fd >= 0 ? 0 : -EINVAL;
 }
 
@@ -336,7 +339,8 @@ int main(int argc, char **argv)
 	if (!err)
 		err = rf_sandbox_start();
 	if (err) {
-		rf_complain(&g, "the monitor could not be confined: %s", strerror(-err));
+		rf_complain(&g, "the %s could not be confined: %s (see `ringfence doctor`)",
+			    o.sweeper ? "sweeper" : "monitor", strerror(-err));
 		return 1;
 	}
 	if (load_files(&g, &o))
@@ -353,7 +357,8 @@ int main(int argc, char **argv)
 	if (!err && (sodium_init() < 0 || rf_disasm_create(&g.disasm)))
 		err = -ENOMEM;
 	if (err) {
-		rf_complain(&g, "the monitor could not be set up: %s", strerror(-err));
+		rf_complain(&g, "the %s could not be set up: %s", o.sweeper ? "sweeper" : "monitor",
+			    strerror(-err));
 		return 1;
 	}
 	if (o.sweeper) {

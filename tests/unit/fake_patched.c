@@ -435,3 +435,10 @@ void patched_detour(struct patched *f, uint8_t *insn)
 {
 	patched_rel32(insn, 0xe9, CODE + 4, SLOT);
 }
+
+void patched_symbol(struct patched *f, const char *name, uint64_t addr)
+{
+	for (size_t i = 0; i < f->g.k.count; i++)
+		if (!strcmp(f->g.k.syms[i].name, name))
+			f->g.k.syms[i].addr.v = addr;
+}

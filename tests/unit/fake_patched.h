@@ -48,6 +48,7 @@
 #define LOCKS (DATA + 0x1c0)
 #define PROBES (DATA + 0x200) /* 64 buckets */
 #define KGDB (DATA + 0x400)   /* 4 breakpoints */
+#define BP_DESC (DATA + 0x480)
 
 #define TRAMPOLINE (MODULE + 0x900) /* of an ops: allocated, no module's */
 #define SLOT (MODULE + 0xa00)	    /* of an optimised probe */
@@ -80,6 +81,8 @@ int patched_take_over(struct patched *f);
 enum patched_by { PATCHED_ALONE, PATCHED_BY_ANOTHER, PATCHED_BY_A_NEW_ONE };
 extern enum patched_by patched_by;
 int patched_sweep(struct patched *f);
+/* Another address for a symbol. */
+void patched_symbol(struct patched *f, const char *name, uint64_t addr);
 struct rf_textpatch_stats patched_stats(struct patched *f);
 
 uint64_t patched_alloc(struct patched *f, uint64_t size);

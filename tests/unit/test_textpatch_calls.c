@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Static calls that leave core text, lock prefixes, what a changing set keeps, and kernels that
+ * tell less. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "introspection/patches/impl.h"
+#include "tests/unit/fake_patched.h"
+
+/* --- static calls --------------------------------------------------------- */
+
+static void to_a_module(void **state)
+{
+	struct patched *f = *state;
+
+	assert_int_equal(patched_call(f, CALL, 0xe8, MODULE + 0x40), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, CALL, 0xe8), RF_PATCH_DONE);
+	fake_put64(&f->g, KEY, MODULE + 0x40);
+	assert_int_equal(patched_call(f, TRAMP, 0xe9, MODULE + 0x40), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, CALL, 0xe8, MODULE + 0x40), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, CALL, 0xe8, MODULE + 0x44), RF_PATCH_BAD_INSN);
+	/* The table is made anew. */
+	assert_int_equal(patched_store(f, CALL + 1, patched_nop5 + 1, 4), RF_PATCH_STEP);
+	assert_int_equal(patched_byte(f, CALL, 0x0f), RF_PATCH_DONE);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_stats(f).odd, 0);
+	assert_int_equal(patched_call(f, CALL, 0xe8, MODULE + 0x40), RF_PATCH_DONE);
+	/* It goes. */
+	fake_put64(&f->g, KEY, FUNC(0));
+	assert_int_equal(patched_sweep(f), 0);
+	assert_int_equal(patched_call(f, TRAMP, 0xe9, FUNC(0)), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, CALL, 0xe8, FUNC(0)), RF_PATCH_DONE);
+	assert_int_equal(patched_sweep(f), 0);
+	assert_int_equal(patched_call(f, CALL, 0xe8, MODULE + 0x40), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, CALL, 0xe8), RF_PATCH_DONE);
+	/* Behind the module's text, in data, nowhere. */
+	fake_put64(&f->g, KEY, TRAMPOLINE);
+	assert_int_equal(patched_call(f, CALL, 0xe8, TRAMPOLINE), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, CALL, 0xe8), RF_PATCH_DONE);
+	fake_put64(&f->g, KEY, DATA + 0x80);
+	assert_int_equal(patched_call(f, CALL, 0xe8, DATA + 0x80), RF_PATCH_BAD_INSN);
+}
+
+static void to_the_dispatcher(void **state)
+{
+	struct patched *f = *state;
+
+	fake_put64(&f->g, DISPATCHER + 8, IMAGE);
+	for (uint64_t half = IMAGE; half <= IMAGE + 0x800; half += 0x800) {
+		fake_put64(&f->g, DISPATCHER_KEY, half);
+		assert_int_equal(patched_call(f, DISPATCHER_TRAMP, 0xe9, half), RF_PATCH_DONE);
+	}
+	fake_put64(&f->g, DISPATCHER_KEY, IMAGE + 0x400);
+	assert_int_equal(patched_call(f, DISPATCHER_TRAMP, 0xe9, IMAGE + 0x400), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, DISPATCHER_TRAMP, 0xe9), RF_PATCH_DONE);
+	fake_put64(&f->g, KEY, IMAGE); /* another key than the dispatcher's */
+	assert_int_equal(patched_sweep(f), 0);
+	fake_put64(&f->g, DISPATCHER_KEY, FUNC(1));
+	assert_int_equal(patched_call(f, DISPATCHER_TRAMP, 0xe9, FUNC(1)), RF_PATCH_DONE);
+	assert_int_equal(patched_sweep(f), 0);
+	assert_int_equal(patched_call(f, CALL, 0xe8, IMAGE), RF_PATCH_BAD_INSN);
+}
+
+/* --- lock prefixes --------------------------------------------------------- */
+
+static void second_cpu(void **state)
+{
+	struct patched *f = *state;
+
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 2);
+	assert_int_equal(patched_byte(f, LOCKED, 0xcc), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, LOCKED, 0x90), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_store(f, LOCKED, "\xf0\xf0", 2), RF_PATCH_BAD_STEP);
+	assert_int_equal(patched_byte(f, LOCKED, 0xf0), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, LOCKED, 0x3e), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, LOCKED + 4, 0xf0), RF_PATCH_DONE);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 2);
+}
+
+static void no_second_cpu(void **state)
+{
+	struct patched *f = *state;
+	int32_t rel;
+
+	/* Entries that name no prefix: the byte before, an instruction that cannot be locked. */
+	rel = (int32_t)(LOCKED + 1 - LOCKS);
+	fake_write(&f->g, LOCKS, &rel, 4);
+	fake_write(&f->g, LOCKED + 4, "\x3e\x48\x89\x07", 4);
+	rel = (int32_t)(DATA - LOCKS - 8);
+	fake_write(&f->g, LOCKS + 8, &rel, 4); /* outside text */
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 0);
+	assert_int_equal(patched_stats(f).foreign, 2);
+	patched_symbol(f, "__smp_locks_end", LOCKS + 0x10000);
+	assert_int_equal(patched_create(f), 0);
+	/* Freed: another list's, or none. */
+	fake_put64(&f->g, SMP_LIST, SMP_LIST);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_stats(f).foreign, 0);
+	fake_put64(&f->g, SMP_LIST, 0x10);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 0);
+}
+
+/* --- a kernel that says less ------------------------------------------------ */
+
+static void no_types(void **state)
+{
+	struct patched *f = *state;
+
+	f->g.k.members_count = 0;
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_JUMP_LABEL), 1);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE_CALL), 2);
+	patched_probe(f, CODE + 1, 0x48, 0);
+	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_NOT_A_SITE);
+	assert_int_equal(patched_sweep(f), 0);
+}
+
+/*
+ * One symbol is enough: whoever says where ftrace_call is says what may call module code. So
+ * symbols are read out of sealed memory (monitor/guest.c take_over()), and tables are made of
+ * those.
+ */
+static void forged_symbol(void **state)
+{
+	struct patched *f = *state;
+	const uint64_t victim = FUNC(3) + 8; /* a call inside a function */
+	uint64_t own = 0;
+	uint8_t call[5];
+
+	patched_rel32(call, 0xe8, victim, FUNC(7)); /* as compiled */
+	fake_write(&f->g, victim, call, sizeof(call));
+	for (size_t i = 0; i < f->g.k.count; i++)
+		if (!strcmp(f->g.k.syms[i].name, "ftrace_call"))
+			own = f->g.k.syms[i].addr.v;
+	assert_true(own);
+	fake_put64(&f->g, FUNC_VAR, TRAMPOLINE); /* ftrace_trace_function: plain data */
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_call(f, victim, 0xe8, TRAMPOLINE), RF_PATCH_NOT_A_SITE);
+	patched_symbol(f, "ftrace_call", victim);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_call(f, victim, 0xe8, TRAMPOLINE), RF_PATCH_DONE);
+	/* Made again of the true ones, the table has nothing of that left. */
+	patched_symbol(f, "ftrace_call", own);
+	fake_write(&f->g, victim, call, sizeof(call));
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_call(f, victim, 0xe8, TRAMPOLINE), RF_PATCH_NOT_A_SITE);
+}
+
+/* The sweeper's word is a moment old, or made up: what a site holds by now is not forgotten. */
+static void forgotten_while_held(void **state)
+{
+	const uint64_t gone = MODULE + 0x80;
+	struct patched *f = *state;
+
+	fake_symbol(&f->g, "bp_desc", BP_DESC, 'b');
+	fake_member(&f->g, "bp_patching_desc", "refs", 12, 4);
+	assert_int_equal(patched_create(f), 0);
+	uint64_t entry = patched_direct(f, FUNC(5), gone);
+
+	fake_put64(&f->g, BP_DESC + 8, UINT64_C(1) << 32);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, gone), RF_PATCH_DONE);
+	fake_put64(&f->g, BP_DESC + 8, 0);	       /* nobody patches */
+	fake_put64(&f->g, entry + 24, MODULE + 0x100); /* no list has it */
+	assert_int_equal(rf_textpatch_forget(f->t, &f->g.m, RF_SET_FTRACE_CALLERS, &gone, 1), 0);
+	assert_int_equal(patched_byte(f, FUNC(5), 0xcc), RF_PATCH_BAD_STEP);
+}
+
+/* A list as long as the set has room for does not push out what a site holds. */
+static void pushed_out_while_held(void **state)
+{
+	const uint64_t held = MODULE + 0x80;
+	struct patched *f = *state;
+	static struct rf_targets s;
+	uint64_t entry = patched_direct(f, FUNC(5), held);
+
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, held), RF_PATCH_DONE);
+	fake_put64(&f->g, entry + 24, MODULE + 0x100);
+	for (uint32_t i = 0; i < RF_SET_ROOM; i++)
+		s.v[i] = MODULE + 0x10000 + i;
+	s.count = RF_SET_ROOM;
+	assert_int_equal(rf_change_set(f->t, &f->g.m, RF_SET_FTRACE_CALLERS, &s), 0);
+	assert_true(rf_targets_have(f->t, RF_SET_FTRACE_CALLERS, held));
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, patched_setup, patched_teardown)
+
+/* Each of them, whoever sweeps. */
+int main(void)
+{
+	int failed = 0;
+	const struct CMUnitTest tests[] = {
+		T(to_a_module),
+		T(to_the_dispatcher),
+		T(second_cpu),
+		T(no_second_cpu),
+		T(no_types),
+		T(forged_symbol),
+		T(forgotten_while_held),
+		T(pushed_out_while_held),
+	};
+
+	for (patched_by = PATCHED_ALONE; patched_by <= PATCHED_BY_A_NEW_ONE; patched_by++)
+		failed += cmocka_run_group_tests(tests, NULL, NULL);
+	return failed;
+}
