@@ -208,8 +208,10 @@ int rf_patches_judge(struct rf_guest *g, const struct rf_msg_event *ev, uint64_t
 		     struct rf_patch_result *out);
 /* Does the store touch a site that is half way? Then its denial puts the old bytes back. */
 bool rf_patches_under_way(struct rf_guest *g, uint64_t gva, uint32_t len);
-/* What the fence allowed, to disk. */
+/* --- trail.c -------------------------------------------------------------- */
+/* What the fence allowed, to disk; and a line of the log about it. */
 int rf_patches_drain(struct rf_guest *g);
+void rf_patches_summarise(struct rf_guest *g);
 /* --- armed.c: what was patched before the seal ------------------------------- */
 /* A line, if anything was. 0 or -errno. */
 int rf_armed_record(struct rf_guest *g);
