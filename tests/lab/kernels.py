@@ -93,7 +93,7 @@ def _packages(flavour: str) -> list[str]:
         raise LabError(f"the package index does not say what linux-image-{flavour} depends on; run apt-get update")
     release = image[0].removeprefix("linux-image-")
     headers = f"linux-headers-{release}"
-    return [image[0], headers] + _depends(headers, r"linux-headers-.*-common|linux-kbuild-.*")
+    return [image[0], headers] + _depends(headers, r"linux-headers-.*-common(-rt)?|linux-kbuild-.*")
 
 
 def _download(flavour: str, debs: Path) -> list[str]:
