@@ -114,12 +114,18 @@ def killed(vm: Vm) -> Callable[[], None]:
     return again_and_again(lambda: os.kill(vm.lab.status()["sweeper"]["pid"], signal.SIGKILL), 1)
 
 
-def busy(vm: Vm) -> Callable[[], None]:
-    """It walks without end: one search of the text after the other is asked of it."""
-    return again_and_again(lambda: vm.lab.ask("gadgets"), 0)
+def spinning(_: Vm) -> Callable[[], None]:
+    """It walks without end: what it takes from the monitor is a processor, as this one does that is as nice."""
+    spinner = subprocess.Popen(["nice", "-n", "5", "sh", "-c", "while :; do :; done"])  # pylint: disable=consider-using-with
+
+    def stop() -> None:
+        spinner.kill()
+        spinner.wait()
+
+    return stop
 
 
-CONDITIONS = {"stopped": stopped, "killed": killed, "busy": busy}
+CONDITIONS = {"stopped": stopped, "killed": killed, "spinning": spinning}
 
 
 def conditions(vm: Vm, rounds: int) -> Iterator[tuple[str, list[float]]]:
