@@ -6,8 +6,7 @@
 
 #include "cli/output.h"
 
-#define RESTARTS 3	/* started again at once ... */
-#define RESTART_MS 1000 /* ... before it is done once in this time */
+#define RESTARTS 3	/* started again at once, before it is once in RF_CHILD_AGAIN_MS */
 #define STABLE_MS 60000 /* one that lived so long earns new restarts at once */
 
 void rf_child_began(struct rf_child *c, pid_t pid, int notify_fd)
@@ -54,7 +53,7 @@ void rf_child_ended(struct rf_child *c)
 	c->pid = 0;
 	if (now - c->since >= STABLE_MS)
 		c->restarts = 0;
-	c->restart_at = c->restarts++ < RESTARTS ? now : c->since + RESTART_MS;
+	c->restart_at = c->restarts++ < RESTARTS ? now : c->since + RF_CHILD_AGAIN_MS;
 }
 
 bool rf_child_end_silent(struct rf_child *c, uint32_t seconds, int64_t *silent_ms)

@@ -20,6 +20,8 @@ struct rf_child {
 	unsigned int restarts;
 };
 
+#define RF_CHILD_AGAIN_MS 1000 /* one that ends again and again is started so often */
+
 #define RF_CHILD_NONE(name) ((struct rf_child){ .what = (name), .notify_fd = -1 })
 
 /* It has been started. */

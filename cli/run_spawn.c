@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cli/run.h"
@@ -27,8 +25,7 @@ enum {
 };
 #define FDS (FREE_FD - FENCE_FD)
 
-#define SWEEPER_NICE 5	       /* sched(7) */
-#define SWEEPER_TURN_NS 100000 /* the shortest that there is */
+#define SWEEPER_NICE 5 /* a third of the weight of the monitor: sched(7) */
 
 /*
  * Ends a child between fork and exec: the parent reads errno from the pipe, which a successful exec
@@ -172,38 +169,14 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 	become(r, &l, from, mask, report);
 }
 
-/* As linux/sched/types.h, its first version. */
-struct attributes {
-	uint32_t size, policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime, deadline, period;
-};
-
-/*
- * Who waits for a verdict, and who gives it, goes first: a third of their weight, and since Linux
- * 6.12 turns so short (kernel/sched/syscalls.c __setparam_fair()) that one who wakes up does not
- * wait for the end of a long one. What cannot be had does no harm.
- */
-static void give_way(void)
-{
-	const struct attributes a = { .size = sizeof(a),
-				      .policy = SCHED_OTHER,
-				      .nice = SWEEPER_NICE,
-				      .runtime = SWEEPER_TURN_NS };
-
-	if (syscall(SYS_sched_setattr, 0, &a, 0))
-		setpriority(PRIO_PROCESS, 0, SWEEPER_NICE);
-}
-
 static _Noreturn void sweeper_child(const struct rf_run *r, const sigset_t *mask, int notify,
 				    int report)
 {
 	int from[FDS] = { -1, -1, -1, notify, -1, r->policy_fd, -1, r->pair[1] };
 	struct line l;
 
-	give_way();
+	/* Who waits for a verdict, and who gives it, goes first. Not to be had: no harm. */
+	setpriority(PRIO_PROCESS, 0, SWEEPER_NICE);
 	begin_line(r, &l);
 	add_fd(&l, "--sweep-for", "", PAIR_FD);
 	become(r, &l, from, mask, report);

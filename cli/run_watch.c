@@ -20,9 +20,8 @@
 #include "cli/run_child.h"
 #include "hv/bpf/crwatch.h"
 
-#define READY_MS 10000 /* for a monitor to say that it is ready */
-#define STOP_MS 2000   /* for a monitor to end once the VMM has */
-#define RESTART_MS 1000
+#define READY_MS 10000	 /* for a monitor to say that it is ready */
+#define STOP_MS 2000	 /* for a monitor to end once the VMM has */
 #define GRACE_MS 200	 /* the monitor ends with the VMM, and may be reaped first */
 #define PROGRESS_MS 1000 /* nothing is silent for longer */
 #define LOOK_MS 5000	 /* so often it is asked whether the monitor is */
@@ -207,7 +206,7 @@ static void start_again(struct watch *w)
 		err = both[i].start(w);
 		if (!err)
 			continue;
-		c->restart_at = rf_now_ms() + RESTART_MS;
+		c->restart_at = rf_now_ms() + RF_CHILD_AGAIN_MS;
 		rf_say("%s: the %s cannot be started: %s; %s", w->run->name, c->what,
 		       strerror(-err), both[i].loss);
 	}

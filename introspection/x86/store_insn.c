@@ -208,6 +208,21 @@ static void source_operand(const cs_x86 *x, struct rf_store_insn *insn, unsigned
 	}
 }
 
+/* What PUSH stores, or where CALL goes. */
+static void only_operand(const cs_x86 *x, struct rf_store_insn *insn)
+{
+	struct gpr g;
+
+	if (x->op_count && x->operands[0].type == X86_OP_IMM) {
+		insn->has_imm = true;
+		insn->imm = x->operands[0].imm;
+	} else if (x->op_count && x->operands[0].type == X86_OP_REG &&
+		   gpr_of(x->operands[0].reg, &g)) {
+		insn->reg = g.index;
+		insn->reg_size = g.size;
+	}
+}
+
 /* RBP, the frame pointers of the levels around it and its own (SDM vol. 2A, ENTER). */
 static uint32_t enter_pushes(const cs_x86 *x)
 {
@@ -224,7 +239,6 @@ int rf_store_insn_decode(const struct rf_disasm *d, struct rf_store_insn *out)
 	struct rf_store_insn insn = {
 		.reg = -1, .base = -1, .index = -1, .count = 1, .length = (uint8_t)cs->size
 	};
-	struct gpr g;
 	int err;
 
 	insn.addr32 = x->addr_size == 4;
@@ -236,26 +250,12 @@ int rf_store_insn_decode(const struct rf_disasm *d, struct rf_store_insn *out)
 	case X86_INS_PUSHFQ:
 		insn.class = RF_STORE_PUSH;
 		insn.size = opsize ? 2 : 8;
-		if (x->op_count && x->operands[0].type == X86_OP_IMM) {
-			insn.has_imm = true;
-			insn.imm = x->operands[0].imm;
-		} else if (x->op_count && x->operands[0].type == X86_OP_REG &&
-			   gpr_of(x->operands[0].reg, &g)) {
-			insn.reg = g.index;
-			insn.reg_size = g.size;
-		}
+		only_operand(x, &insn);
 		goto done;
 	case X86_INS_CALL:
 		insn.class = RF_STORE_CALL;
 		insn.size = 8;
-		if (x->op_count && x->operands[0].type == X86_OP_IMM) {
-			insn.has_imm = true;
-			insn.imm = x->operands[0].imm;
-		} else if (x->op_count && x->operands[0].type == X86_OP_REG &&
-			   gpr_of(x->operands[0].reg, &g)) {
-			insn.reg = g.index;
-			insn.reg_size = g.size;
-		}
+		only_operand(x, &insn);
 		goto done;
 	case X86_INS_LCALL: /* CS, then RIP, both of the operand's size (SDM vol. 2A, CALL) */
 		insn.class = RF_STORE_LCALL;

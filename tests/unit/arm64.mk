@@ -1,7 +1,7 @@
 # make unit-arm64: the unit tests of what all architectures share, and arm64's own, cross-compiled and run by qemu-aarch64.
 # tests/shim/ stands in for cmocka; undefined behaviour is trapped. To add a test: its name in ARM64_SHARED. Not the monitor's
 # (test_backend): the emulator keeps the descriptors that come with a control message which it cuts.
-ARM64_SHARED = test_decode_arm64 test_decode test_split test_memslots test_guestmem test_guestmem_heal test_text test_channel test_event test_serve \
+ARM64_SHARED = test_decode_arm64 test_decode test_split test_memslots test_guestmem test_guestmem_heal test_text test_text_loads test_channel test_event test_serve \
 	test_life test_life_loads test_proto test_patch_judge
 ARM64_ALONE = test_shim_arm64 test_exit_arm64 test_refusal_arm64
 ARM64_TESTS = $(ARM64_ALONE) $(ARM64_SHARED)

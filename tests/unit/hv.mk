@@ -1,4 +1,4 @@
-UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_guestmem test_guestmem_heal test_life test_life_loads test_life_model \
+UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_text_loads test_guestmem test_guestmem_heal test_life test_life_loads test_life_model \
 	test_run test_enforce test_handle test_exit test_verdicts test_dispatch \
 	test_let test_cpu test_vm test_stalled test_fence test_interpose test_probe
 test_split_SRCS = tests/unit/test_split.c hv/split.c
@@ -12,7 +12,8 @@ test_serve_SRCS = tests/unit/test_serve.c tests/unit/fake_vcpus.c tests/unit/fak
 test_backend_SRCS = tests/unit/test_backend.c hv/view.c hv/backend_kvm.c hv/board.c hv/proto.c
 # Sealed memory and text without KVM: the gate and the vCPUs are a fake.
 TEXT_SRCS = tests/unit/fake_vcpus.c hv/board.c hv/text.c hv/guestmem.c hv/memslots.c hv/split.c patch/judge.c
-test_text_SRCS = tests/unit/test_text.c $(TEXT_SRCS)
+test_text_SRCS = tests/unit/test_text.c tests/unit/fake_text.c $(TEXT_SRCS)
+test_text_loads_SRCS = tests/unit/test_text_loads.c tests/unit/fake_text.c $(TEXT_SRCS)
 GUESTMEM_SRCS = tests/unit/fake_slots.c tests/unit/fake_vcpus.c hv/board.c hv/guestmem.c hv/memslots.c hv/split.c hv/seal.c
 test_guestmem_SRCS = tests/unit/test_guestmem.c $(GUESTMEM_SRCS)
 test_guestmem_heal_SRCS = tests/unit/test_guestmem_heal.c $(GUESTMEM_SRCS)

@@ -382,8 +382,7 @@ static void smuggled_descriptors(void **state)
 	detach();
 }
 
-/* --- what it says
- * --------------------------------------------------------------------------------- */
+/* --- what it says --- */
 
 static struct rf_msg_event event(uint64_t id)
 {
@@ -511,8 +510,7 @@ static void commands(void **state)
 	detach();
 }
 
-/* --- another user's VMM
- * ---------------------------------------------------------------------------- */
+/* --- another user's VMM --- */
 
 #define PLACE 0x1000
 static uint8_t place[64];
@@ -594,8 +592,7 @@ static void memory_of_another_user(void **state)
 	munmap(board, sizeof(struct rf_board_file));
 }
 
-/* --- the board
- * ------------------------------------------------------------------------------------ */
+/* --- the board --- */
 
 static void memory(void **state)
 {

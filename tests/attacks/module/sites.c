@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Real patch sites, out of the kernel's own tables. */
+#include <linux/hash.h>
 #include <linux/kallsyms.h>
+#include <linux/kprobes.h>
 #include <linux/static_call_types.h>
 #include <linux/string.h>
 
@@ -70,4 +72,31 @@ bool rf_call_site(struct rf_report *r, const char *function, const char *key)
 			return rf_aim_at(r, function, at, RF_INSN);
 	}
 	return none(r, "static call", function);
+}
+
+#define BUCKET_BITS 6 /* kernel/kprobes.c KPROBE_HASH_BITS */
+
+bool rf_forge_probe(struct optimized_kprobe *probe, u8 *at, const u8 *own, void *detour)
+{
+	struct hlist_head *table = rf_symbol("kprobe_table");
+	void *aggregator = rf_symbol("aggr_pre_handler");
+
+	if (!table || !aggregator)
+		return false;
+	memset(probe, 0, sizeof(*probe));
+	probe->kp.addr = at;
+	probe->kp.opcode = own[0];
+	probe->kp.pre_handler = aggregator;
+	INIT_LIST_HEAD(&probe->kp.list);
+	INIT_LIST_HEAD(&probe->list);
+	memcpy(probe->optinsn.copied_insn, own + 1, sizeof(probe->optinsn.copied_insn));
+	probe->optinsn.insn = detour;
+	probe->optinsn.size = 16;
+	hlist_add_head_rcu(&probe->kp.hlist, &table[hash_ptr(at, BUCKET_BITS)]);
+	return true;
+}
+
+void rf_unforge_probe(struct optimized_kprobe *probe)
+{
+	hlist_del_rcu(&probe->kp.hlist);
 }
