@@ -21,7 +21,8 @@ uint64_t rf_now_ns(void)
 }
 
 /* One write, so that lines of several processes do not mix. If nobody reads it, we judge on. */
-static void put_line(int fd, const char *prefix, const char *format, va_list ap)
+__attribute__((format(printf, 3, 0))) static void put_line(int fd, const char *prefix,
+							   const char *format, va_list ap)
 {
 	char line[768];
 	size_t len = (size_t)snprintf(line, sizeof(line), "%s", prefix);

@@ -24,7 +24,7 @@ $(UNIT_TESTS:%=$(O)/tests/%): $(O)/tests/%: $$(addprefix $(O)/san/,$$($$*_SRCS:.
 $(FUZZERS:%=$(O)/tests/%): $(O)/tests/%: $$(addprefix $(O)/fuzz/,$$($$*_SRCS:.c=.o))
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+	$(Q)$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ $(CMOCKA) $(PKG_LIBS)
 
 FUZZ_SECONDS ?= 20
 .PHONY: check-test unit fuzz
