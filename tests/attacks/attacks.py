@@ -227,14 +227,21 @@ def jobs_for(pair: Pair, tries: int, control_only: bool) -> list[runner.Job]:
     return jobs
 
 
-def run_all(jobs: list[runner.Job], options: argparse.Namespace, kernels: list[str]) -> dict[str, runner.Result]:
-    """Run the jobs; once more those whose guest never reached user mode, or ended on the way with nobody to end it, being
-    unprotected: the emulator causes both now and then.
+def lost(result: runner.Result) -> bool:
+    """Whether the emulator may have lost the guest: it never reached user mode, or ended on its way with nobody to end it. Of a
+    protected one that is so when neither fence nor monitor says that it did, and none of its attacks may end it.
     """
-    def lost(result: runner.Result) -> bool:
-        return "RF: init" not in result.log or (result.name.endswith("control") and "RF: done" not in result.log)
+    if "RF: init" not in result.log:
+        return True
+    if "RF: done" in result.log or "-last-protected" in result.name:
+        return False
+    return result.name.endswith("control") or (result.ok and "the VM was ended" not in result.log)
 
-    # One processor the second time: see runner.run_jobs().
+
+def run_all(jobs: list[runner.Job], options: argparse.Namespace, kernels: list[str]) -> dict[str, runner.Result]:
+    """Run the jobs; once more those whose guest the emulator may have lost, with one processor (see runner.run_jobs()): what
+    ends there too ended by our doing.
+    """
     results, options.retried = runner.run_again(
         jobs, lambda left, again: runner.run_jobs(left, options.host_kernel, kernels, cpus=1 if again else 2), lost, 2, "attacks")
     return results

@@ -372,7 +372,7 @@ def run_again(jobs: list[Job], run: Callable[[list[Job], bool], list[Result]], l
         if not left:
             break
         if results:
-            print(f"{label}: NO USER MODE, or no end of an unprotected guest, in {', '.join(job.name for job in left)}; once more",
+            print(f"{label}: NO USER MODE, or an end that nobody made, in {', '.join(job.name for job in left)}; once more",
                   flush=True)
         for job in left:
             if job.name in results and results[job.name].out.exists():
