@@ -202,6 +202,12 @@ static int end_it(struct rf_guest *g, const struct rf_msg_event *ev, const char 
 	return rf_decide(g, ev, &r, &v);
 }
 
+/* mmap(2): EAGAIN is a mapping that may not be locked as all others of the process are. */
+static const char locked[] =
+	"the VMM locks its memory, and its RLIMIT_MEMLOCK has no room for a second copy of what is "
+	"sealed: raise it by 64 MiB (ulimit -l, LimitMEMLOCK= of systemd, hard_limit of libvirt), "
+	"or start the VMM without mem-lock";
+
 /* A VM asked to run protected does not run on with a kernel that cannot be protected. */
 static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char *what,
 		   const char *why, int err)
@@ -218,6 +224,8 @@ static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char
 			 what);
 		return end_it(g, ev, "a command came too late", line);
 	}
+	if (err == -EAGAIN && !why)
+		why = locked;
 	if (err == -EPERM)
 		why = "the text of the kernel that was sealed here, with another entry or other "
 		      "bounds";

@@ -378,6 +378,48 @@ ringfence doctor >$OUT/doctor
     return Test("hardened-host", script, verify, 240)
 
 
+def rootless() -> Test:
+    """A user who may open /dev/kvm and nothing else, and a VMM that locks its memory with little room for more: sealed, or
+    refused with a remedy, and sealed once that is followed.
+    """
+    script = RUN + r"""
+chmod 666 /dev/kvm; mkdir /run/own; chown 65534:65534 /run/own $OUT; chmod 700 /run/own
+cat >own <<'X'
+. /lab/lib.sh
+export XDG_RUNTIME_DIR=/run/own
+cd $OUT
+""" + RUN + r"""
+id -u
+protected plain 6.12 1 'rf.mode=attack rf.attacks=syscall_table,commit_creds'
+# What the VMM alone keeps locked: with little more it boots, with 30 MiB more the fence starts, and 64 more are the remedy.
+WRAP=
+l2 6.12 1 'rf.mode=idle rf.seconds=5' -overcommit mem-lock=on >alone &
+until grep -q 'RF: init' alone; do sleep 0.5; done
+kb=$(sed -n 's/^VmLck:[^0-9]*\([0-9]*\).*/\1/p' /proc/$(pidof ${QEMU##*/})/status); wait
+ulimit -S -l $((kb + 8000))
+l2 6.12 1 'rf.mode=attack rf.attacks=syscall_table' -overcommit mem-lock=on >control
+for more in 31000 96536; do
+	ulimit -S -l $((kb + more))
+	protected locked$more 6.12 1 'rf.mode=attack rf.attacks=syscall_table' -overcommit mem-lock=on
+	echo "status$more=$?"
+done
+X
+ulimit -l 4000000
+start-stop-daemon -S -c 65534:65534 -x /bin/sh -- ./own >$OUT/steps
+"""
+
+    def verify(o: Outcome) -> None:
+        check("result=landed" in o._text("control"), "the control attack did not land, or the VMM alone has no room")
+        check(o._text("steps").startswith("65534\n"), "it ran as root")
+        refused = o.decisions(kind="monitor", outcome="the VM is ended")
+        check(len(refused) == 1 and "RLIMIT_MEMLOCK" in refused[0]["detail"], "no refusal that says what to do")
+        check("status31000=137" in o._text("steps") and "status96536=0" in o._text("steps"), o._text("steps"))
+        check(o.said("result=faulted") == 3 and not o.said("result=landed"), "an attack landed")
+        seals = o.decisions(kind="seal", outcome="sealed before the first user instruction")
+        check(len(seals) == 6 and len(o.decisions(verdict="blocked")) == 3, "not sealed twice, or not on record")
+    return Test("rootless", script, verify, 240, consoles=())
+
+
 def first_act() -> Test:
     """The attack is the first thing user mode does: a static program as init."""
     script = RUN + """
@@ -602,7 +644,7 @@ TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot(
          boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), stuffing("6.12"), boot_probes("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
          gadgets("6.12"), monitor_killed(), misled(), example_guard(), first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"), control_watch(),
-         hardened_host()]
+         rootless(), hardened_host()]
 # Run by their names (make lab-flavours).
 FLAVOURS = [test(kernel) for kernel in kernels.FLAVOURS for test in (lambda kernel: boot(kernel, 2), tracing)]
 

@@ -16,6 +16,7 @@
 #include <linux/uaccess.h>
 
 #include "attacks.h"
+#include "registers.h"
 
 static char *attack;
 module_param(attack, charp, 0);
@@ -139,12 +140,18 @@ static const struct proc_ops last_ops = {
 
 static int __init rf_attack_init(void)
 {
-	int err = attack ? run(attack) : 0;
+	int err = rf_steps_init();
 
+	if (!err && attack) {
+		err = run(attack);
+		if (err)
+			rf_steps_exit();
+	}
 	if (err)
 		return err;
 	if (!proc_create("rf_attack", 0600, NULL, &attack_ops) || !proc_create("rf_attack_last", 0400, NULL, &last_ops)) {
 		remove_proc_entry("rf_attack", NULL);
+		rf_steps_exit();
 		return -ENOMEM;
 	}
 	return 0;
@@ -154,6 +161,7 @@ static void __exit rf_attack_exit(void)
 {
 	remove_proc_entry("rf_attack", NULL);
 	remove_proc_entry("rf_attack_last", NULL);
+	rf_steps_exit();
 }
 
 module_init(rf_attack_init);

@@ -148,6 +148,16 @@ static int on_die(struct notifier_block *block, unsigned long event, void *data)
 
 static struct notifier_block notifier = { .notifier_call = on_die };
 
+int rf_steps_init(void)
+{
+	return register_die_notifier(&notifier);
+}
+
+void rf_steps_exit(void)
+{
+	unregister_die_notifier(&notifier);
+}
+
 bool rf_step(struct rf_step *s)
 {
 	unsigned long a = s->operand, c = a, d = a, si = a, di = a;
@@ -156,7 +166,6 @@ bool rf_step(struct rf_step *s)
 	s->ran = s->refused = false;
 	memset(&one, 0, sizeof(one));
 	one.cpu = raw_smp_processor_id();
-	register_die_notifier(&notifier);
 	WRITE_ONCE(one.step, s);
 	r11 = (unsigned long)s->at; /* not sooner: a call may lose it */
 	asm volatile("pushfq\n"
@@ -168,7 +177,6 @@ bool rf_step(struct rf_step *s)
 		     : [tf] "i"(X86_EFLAGS_TF)
 		     : "r8", "r9", "r10", "memory", "cc");
 	WRITE_ONCE(one.step, NULL);
-	unregister_die_notifier(&notifier);
 	return (s->ran || s->refused) && !one.lost;
 }
 

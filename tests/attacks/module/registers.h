@@ -34,6 +34,10 @@ struct rf_step {
 	unsigned long cr4; /* right after either */
 };
 
+/* Once for all steps: a notifier's end waits for all processors, and would let another task run. */
+int rf_steps_init(void);
+void rf_steps_exit(void);
+
 /* Interrupts must be off. False when the kernel went on instead of coming back. */
 bool rf_step(struct rf_step *s);
 /*
