@@ -200,7 +200,10 @@ int rf_tables_init(const struct rf_kernel *k, const struct rf_memory *m, const s
 		return r;
 	}
 	t.idt_table = address_of(k, "idt_table");
+	/* Since 6.16 arch/x86/boot/startup/Makefile gives all names of what it builds a prefix. */
 	t.bringup_idt = address_of(k, "bringup_idt_table");
+	if (!t.bringup_idt)
+		t.bringup_idt = address_of(k, "__pi_bringup_idt_table");
 	load = address_of(k, "__per_cpu_load");
 	t.boot_gdt = load ? load + a.gdt : 0;
 	*out = t;

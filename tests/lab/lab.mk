@@ -26,7 +26,7 @@ lab-flavours: programs
 lab-lifecycle: programs
 	tests/lab/lifecycle.py --host-kernel $(HOST_KERNEL)
 lab-lifecycle-short: programs
-	tests/lab/lifecycle.py --host-kernel $(HOST_KERNEL) offline-6.12 nested
+	tests/lab/lifecycle.py --host-kernel $(HOST_KERNEL) offline-6.12 offline-7 nested
 
 # The fence's micro-guests on stock KVM with two-stage paging, where stores to watched pages come as -EFAULT; and every
 # kind of store there (tests/kvm/store_kinds.c).

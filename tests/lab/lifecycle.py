@@ -33,7 +33,7 @@ guest() {
 	limited $LIMIT $WRAP $QEMU -M $machine -accel kvm -cpu host \\
 		-smp $cpus -m 512 -nodefaults -no-user-config -display none -serial file:$OUT/$CONSOLE -monitor stdio \\
 		-kernel $GUEST/$KERNEL/vmlinuz -initrd life.img \\
-		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check rf.mode=life $cmdline" "$@" >$OUT/$CONSOLE.hmp 2>&1
+		-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check $(cat $GUEST/$KERNEL/arguments) rf.mode=life $cmdline" "$@" >$OUT/$CONSOLE.hmp 2>&1
 	echo "$CONSOLE: qemu ended with status $?"
 }
 said() {
@@ -99,7 +99,8 @@ def life(name: str, verify: Callable[[Outcome], None], monitor: str = "true", *,
         check(not control or control(o._text("control")), "the control was stopped too")
         verify(o)
     return Test(name, script, both, limit + 30 + (130 if control else 0), files=made or (lambda: files(kernel)),
-                consoles=("control", "console") if control else ("console",))
+                consoles=("control", "console") if control else ("console",),
+                guests=(kernel,) if kernel in kernels.NEWER else ("6.1", "6.12"))
 
 
 def offline(kernel: str) -> Test:
@@ -371,7 +372,7 @@ def debugger(name: str, kind: int) -> Test:
     return test
 
 
-TESTS = [offline("6.12"), offline("6.1"), restarts("restart-triple", MICROVM, "triple"), restarts("restart-q35", "q35", "acpi"),
+TESTS = [offline("6.12"), offline("6.1"), offline("7"), restarts("restart-triple", MICROVM, "triple"), restarts("restart-q35", "q35", "acpi"),
          system_reset(), smm(), suspend(), asleep(), fake_kallsyms_s3(), *(s3_forged_state(kernel) for kernel in BOTH),
          *(dma_then_migrate(kernel) for kernel in BOTH),
          *(restore_lstar_zero(kernel, cpus) for kernel in BOTH for cpus in (1, 2)), stopped(), snapshot(), nested(),

@@ -90,7 +90,8 @@ static void make_kernel(struct fix *f, bool random_areas)
 	fake_symbol(g, "early_idt_handler_common", EARLY + 9 * 32, 't');
 	fake_symbol(g, "__per_cpu_offset", OFFSETS, 'D');
 	fake_symbol(g, "idt_table", IDT_TABLE, 'b');
-	fake_symbol(g, "bringup_idt_table", BRINGUP, 'd');
+	/* Of the two kernels the newer. */
+	fake_symbol(g, random_areas ? "__pi_bringup_idt_table" : "bringup_idt_table", BRINGUP, 'd');
 	fake_symbol(g, "nr_cpu_ids", NR_CPUS, 'D');
 	fake_symbol(g, "__per_cpu_load", PERCPU_LOAD, 'D');
 	fake_symbol(g, "gdt_page", GDT_PAGE, 'A');
@@ -218,6 +219,7 @@ static void the_kernel_is_understood(void **state)
 	assert_int_equal(f->t.tss_limit, 0x4087);
 	assert_int_equal(f->t.cpus[1].gdt_rw, PERCPU(1) + GDT_PAGE);
 	assert_int_equal(f->t.cpus[1].gdt_ro, AREA + UINT64_C(1007) * AREA_SIZE);
+	assert_int_equal(f->t.bringup_idt, BRINGUP);
 	assert_int_equal(f->t.cpus[1].tss, AREA + UINT64_C(1007) * AREA_SIZE + 0x2000);
 	/* 6.1 has them in order. */
 	rf_tables_deinit(&f->t);
@@ -225,6 +227,7 @@ static void the_kernel_is_understood(void **state)
 	assert_int_equal(rf_tables_init(&f->g.k, &f->g.m, &f->g.p, &f->t), 0);
 	assert_int_equal(f->t.cpus[0].gdt_ro, AREA);
 	assert_int_equal(f->t.cpus[1].gdt_ro, AREA + AREA_SIZE);
+	assert_int_equal(f->t.bringup_idt, BRINGUP);
 }
 
 static void remove_symbol(struct fix *f, const char *name)

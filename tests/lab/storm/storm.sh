@@ -75,7 +75,10 @@ step_tracepoints() {
 step_digest() {
 	clean_trace
 	echo 0 >$T/tracing_on
-	echo '__x64_sys_* vfs_* ksys_* pipe_* do_filp_open' >$T/set_ftrace_filter
+	# One by one: a kernel that has not one of them takes the others.
+	for name in '__x64_sys_*' 'vfs_*' 'ksys_*' 'pipe_*' do_filp_open; do
+		echo "$name" >>$T/set_ftrace_filter || :
+	done 2>/dev/null
 	echo function >$T/current_tracer
 	"$HERE/work" traced 20
 	awk '!/^#/ { print $5, $6 }' $T/trace >/run/digest
