@@ -19,7 +19,7 @@ SUITE = "bookworm"
 DISK_MIB = 1024
 # Both machines' transports; what a kernel has built in is left out.
 MODULES = ["virtio_ring", "virtio", "virtio_mmio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci",
-           "virtio_blk"]
+           "virtio_blk", "crc16", "mbcache", "crc32c_generic", "libcrc32c", "jbd2", "ext4"]
 
 
 def _system(root: Path, releases: Iterable[kernels.Kernel]) -> None:

@@ -73,11 +73,12 @@ step_tracepoints() {
 
 # The same system calls of one process, as the function tracer sees them: a sum to compare with another guest's.
 step_digest() {
+	local pattern
 	clean_trace
 	echo 0 >$T/tracing_on
 	# One by one: a kernel that has not one of them takes the others.
-	for name in '__x64_sys_*' 'vfs_*' 'ksys_*' 'pipe_*' do_filp_open; do
-		echo "$name" >>$T/set_ftrace_filter || :
+	for pattern in '__x64_sys_*' 'vfs_*' 'ksys_*' 'pipe_*' do_filp_open; do
+		echo "$pattern" >>$T/set_ftrace_filter || :
 	done 2>/dev/null
 	echo function >$T/current_tracer
 	"$HERE/work" traced 20
