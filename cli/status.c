@@ -189,6 +189,7 @@ static int print_status(json_t *o)
 		{ "control watch", "control_watch" },
 		{ "control pinned", "control_pinned" },
 		{ "mode", "mode" },
+		{ "on_denied_patch", "on_denied_patch" },
 		{ "on_kexec", "on_kexec" },
 		{ "on_mismatch", "on_mismatch" },
 		{ "on_unknown_kernel", "on_unknown_kernel" },

@@ -189,7 +189,8 @@ void rf_event_verdict(const struct rf_msg_verdict *m)
 		w->verdict = *m;
 		/* Anything but the known words is the strictest of them. */
 		if (m->verdict < RF_VERDICT_ALLOW || m->verdict > RF_VERDICT_SETTLE ||
-		    (m->verdict == RF_VERDICT_SETTLE && w->event.kind != RF_EVENT_WRITE))
+		    (m->verdict == RF_VERDICT_SETTLE && w->event.kind != RF_EVENT_WRITE &&
+		     w->event.trap.kind != RF_TRAP_POKE))
 			w->verdict.verdict = RF_VERDICT_KILL;
 		move(v, RF_ASKING, RF_ANSWERED);
 	}

@@ -22,7 +22,7 @@
 #include <sys/types.h>
 
 #define RF_PROTO_MAGIC UINT32_C(0x434e4652) /* "RFNC" */
-#define RF_PROTO_REVISION 7
+#define RF_PROTO_REVISION 8
 #define RF_MSG_MAX 2048 /* bytes, no message is larger */
 
 enum rf_msg_type {
@@ -183,7 +183,7 @@ struct rf_msg_event {
 	struct {
 		uint64_t gpa;	/* of the site */
 		uint64_t value; /* a control register's: what it would have got */
-		uint32_t kind;	/* enum rf_trap_kind */
+		uint32_t kind;	/* enum rf_trap_kind; POKE: `write` says what is to be stored */
 		uint32_t len;	/* bytes of the instruction */
 	} trap;
 	struct {
@@ -206,15 +206,17 @@ enum rf_verdict {
 	RF_VERDICT_DENY = 2,  /* suppress it and fault the guest as `fault` says */
 	/* EMULATION, DELIVERY: the VMM's business; STALLED: the CPU shuts down. */
 	RF_VERDICT_NOT_OURS = 3,
-	RF_VERDICT_KILL = 4,   /* end the VM now */
-	RF_VERDICT_SETTLE = 5, /* RF_EVENT_WRITE only: the table says now whether it is legal */
+	RF_VERDICT_KILL = 4, /* end the VM now */
+	/* WRITE, or TRAP of a POKE: the table says now whether it is legal. */
+	RF_VERDICT_SETTLE = 5,
 };
 
 struct rf_msg_verdict {
 	struct rf_msg h;
 	uint64_t id;
 	uint32_t verdict;
-	uint32_t vector; /* exception for DENY: 14 #PF, 13 #GP, 8 #DF; 0 none, RF_EVENT_CR only */
+	/* Exception for DENY: 14 #PF, 13 #GP, 8 #DF. 0 none: a CR, or a POKE, which is dropped. */
+	uint32_t vector;
 	uint32_t error_code;
 	uint32_t pad;
 	uint64_t cr2;	  /* for vector 14 */

@@ -14,11 +14,6 @@
 #include "hv/guestmem.h"
 #include "hv/vcpu.h"
 
-static size_t dirty_bytes(uint64_t size)
-{
-	return (size / RF_PAGE_SIZE + 63) / 64 * 8;
-}
-
 /*
  * Memory for one overlay, its host address congruent with the guest's modulo 2 MiB: else KVM maps
  * it with 4 KiB pages only (arch/x86/kvm/x86.c kvm_alloc_memslot_metadata()). The dirty bitmap
@@ -26,7 +21,7 @@ static size_t dirty_bytes(uint64_t size)
  */
 int rf_overlay_alloc(struct rf_overlay *o, enum rf_overlay_kind kind, uint64_t gpa, uint64_t size)
 {
-	size_t want = size + dirty_bytes(size) + 2 * RF_HUGE_SIZE;
+	size_t want = size + (size / RF_PAGE_SIZE + 63) / 64 * 8 + 2 * RF_HUGE_SIZE;
 	uint8_t *map = rf_mmap(want, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 	uint64_t start;

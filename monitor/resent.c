@@ -109,6 +109,10 @@ static const char *as_safe_as_recorded(const struct rf_msg_event *ev, enum rf_an
 	case RF_EVENT_TABLES:
 	case RF_EVENT_MSR_FOUND:
 		return "what it had before is put back";
+	case RF_EVENT_TRAP:
+		if (ev->trap.kind == RF_TRAP_POKE)
+			return "it is dropped";
+		break;
 	case RF_EVENT_DELIVERY:
 		v->vector = 8;
 		return "it is denied, with a double fault";

@@ -131,7 +131,7 @@ static json_t *status(struct rf_guest *g)
 				    json_integer((json_int_t)rf_audit_count(g->audit, w)));
 	return json_pack(
 		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
-		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, s:o}",
+		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, s:o}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
 		!attached || info.state > RF_VM_HALTED ? "waiting"
 		: g->unknown			       ? "unprotected"
@@ -145,7 +145,8 @@ static json_t *status(struct rf_guest *g)
 		under_way, "control_watch", info.cr_watch ? "on" : "off", "control_pinned", pinned,
 		"trap_sites", (json_int_t)g->traps_count, "halted", why_halted(g, &info),
 		"awaiting", awaiting(g, attached, &info), "mode",
-		rf_policy_mode_text(g->policy.mode), "on_kexec",
+		rf_policy_mode_text(g->policy.mode), "on_denied_patch",
+		rf_on_denied_patch_text(g->policy.on_denied_patch), "on_kexec",
 		rf_on_kexec_text(g->policy.on_kexec), "on_mismatch",
 		rf_on_mismatch_text(g->policy.on_mismatch), "expect", g->expect != NULL,
 		"on_unknown_kernel", rf_on_unknown_kernel_text(g->policy.on_unknown_kernel),

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "monitor/monitor.h"
+#include "monitor/judge.h"
 
 #define FINDINGS 16 /* of one table, that are told */
 #define SECOND_NS UINT64_C(1000000000)
@@ -384,6 +384,8 @@ static int on_trap(struct rf_guest *g, const struct rf_msg_event *ev)
 	char detail[192];
 	bool known;
 
+	if (ev->trap.kind == RF_TRAP_POKE)
+		return rf_judge_patch(g, ev);
 	if (ev->trap.kind == RF_TRAP_KEXEC)
 		return rf_judge_kexec(g, ev);
 	if (ev->trap.kind < RF_TRAP_LIDT || ev->trap.kind > RF_TRAP_MOV_CR4)

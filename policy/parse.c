@@ -23,7 +23,7 @@ struct file_pin {
 
 struct file {
 	unsigned int version;
-	int *mode, *on_denied, *on_kexec, *on_mismatch, *on_unknown_kernel;
+	int *mode, *on_denied, *on_denied_patch, *on_kexec, *on_mismatch, *on_unknown_kernel;
 	struct file_seal *seal;
 	struct file_pin *pin;
 	unsigned int *dma_sweep_ms;
@@ -40,6 +40,11 @@ static const cyaml_strval_t mode_names[] = {
 static const cyaml_strval_t denied_names[] = {
 	{ "fault", RF_ON_DENIED_FAULT },
 	{ "kill", RF_ON_DENIED_KILL },
+};
+
+static const cyaml_strval_t patch_names[] = {
+	{ "drop", RF_ON_DENIED_PATCH_DROP },
+	{ "fault", RF_ON_DENIED_PATCH_FAULT },
 };
 
 static const cyaml_strval_t kexec_names[] = {
@@ -92,6 +97,8 @@ static const cyaml_schema_field_t fields[] = {
 	CYAML_FIELD_ENUM_PTR("mode", WORD, struct file, mode, mode_names, COUNT(mode_names)),
 	CYAML_FIELD_ENUM_PTR("on_denied", WORD, struct file, on_denied, denied_names,
 			     COUNT(denied_names)),
+	CYAML_FIELD_ENUM_PTR("on_denied_patch", WORD, struct file, on_denied_patch, patch_names,
+			     COUNT(patch_names)),
 	CYAML_FIELD_ENUM_PTR("on_kexec", WORD, struct file, on_kexec, kexec_names,
 			     COUNT(kexec_names)),
 	CYAML_FIELD_ENUM_PTR("on_mismatch", WORD, struct file, on_mismatch, mismatch_names,
@@ -132,6 +139,11 @@ const char *rf_on_denied_text(enum rf_on_denied d)
 	return name_of(denied_names, COUNT(denied_names), d);
 }
 
+const char *rf_on_denied_patch_text(enum rf_on_denied_patch d)
+{
+	return name_of(patch_names, COUNT(patch_names), d);
+}
+
 const char *rf_on_kexec_text(enum rf_on_kexec k)
 {
 	return name_of(kexec_names, COUNT(kexec_names), k);
@@ -152,6 +164,7 @@ void rf_policy_default(struct rf_policy *out)
 	*out = (struct rf_policy){
 		.mode = RF_MODE_ENFORCE,
 		.on_denied = RF_ON_DENIED_FAULT,
+		.on_denied_patch = RF_ON_DENIED_PATCH_DROP,
 		.on_kexec = RF_ON_KEXEC_DENY,
 		.on_unknown_kernel = RF_ON_UNKNOWN_REFUSE,
 		.on_mismatch = RF_ON_MISMATCH_REFUSE,
@@ -291,6 +304,8 @@ static int convert(const struct file *f, const struct source *from, struct rf_po
 		p.mode = (enum rf_policy_mode) * f->mode;
 	if (f->on_denied)
 		p.on_denied = (enum rf_on_denied) * f->on_denied;
+	if (f->on_denied_patch)
+		p.on_denied_patch = (enum rf_on_denied_patch) * f->on_denied_patch;
 	if (f->on_kexec)
 		p.on_kexec = (enum rf_on_kexec) * f->on_kexec;
 	if (f->on_mismatch)

@@ -28,6 +28,12 @@ enum rf_on_denied {
 	RF_ON_DENIED_KILL,	/* recorded, then the VM is ended; not for what a device wrote */
 };
 
+/* A change of sealed text that the kernel's own patching function is called for. */
+enum rf_on_denied_patch {
+	RF_ON_DENIED_PATCH_DROP = 1, /* it is not made, and the function returns */
+	RF_ON_DENIED_PATCH_FAULT,    /* the function gets a page fault before it has begun */
+};
+
 enum rf_on_kexec {
 	RF_ON_KEXEC_DENY = 1, /* no other kernel than the one that was sealed */
 	RF_ON_KEXEC_REARM, /* all seals and pins go, and the next kernel is sealed as at a boot */
@@ -48,6 +54,7 @@ enum rf_on_unknown_kernel {
 struct rf_policy {
 	enum rf_policy_mode mode;
 	enum rf_on_denied on_denied;
+	enum rf_on_denied_patch on_denied_patch;
 	enum rf_on_kexec on_kexec;
 	enum rf_on_mismatch on_mismatch;
 	enum rf_on_unknown_kernel on_unknown_kernel;
@@ -97,6 +104,7 @@ int rf_policy_load(const char *path, struct rf_policy_diag *diag, struct rf_poli
 
 const char *rf_policy_mode_text(enum rf_policy_mode m); /* as in the file; NULL for no such mode */
 const char *rf_on_denied_text(enum rf_on_denied d);
+const char *rf_on_denied_patch_text(enum rf_on_denied_patch d);
 const char *rf_on_kexec_text(enum rf_on_kexec k);
 const char *rf_on_unknown_kernel_text(enum rf_on_unknown_kernel u);
 const char *rf_on_mismatch_text(enum rf_on_mismatch m);

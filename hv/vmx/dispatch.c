@@ -90,13 +90,11 @@ static enum rf_next on_trap(struct rf_vcpu *v, const struct rf_exit *e)
 		rf_count(RF_COUNT_EXIT);
 		return RF_TO_VMM;
 	}
-	if (site.kind == RF_TRAP_POKE) {
-		rf_count(rf_poke(v, rip, &site) ? RF_COUNT_POKED : RF_COUNT_TRAP);
+	rf_event_new(v);
+	if (site.kind == RF_TRAP_POKE && rf_poke(v, rip, &site))
 		return RF_AGAIN;
-	}
 	rf_count(RF_COUNT_TRAP);
 	rf_trap_take(v, rip);
-	rf_event_new(v);
 	if (rf_trap_settle(v, &site, &ev->trap.value))
 		return RF_AGAIN;
 	ev->trap.gpa = site.gpa;
@@ -238,11 +236,6 @@ static void post_cr(struct rf_vcpu *v)
 	rf_event_post(v, RF_EVENT_CR);
 }
 
-static bool cr_to_tell(const struct rf_vcpu *v)
-{
-	return v->arch->cr.cr0_bits | v->arch->cr.cr4_bits;
-}
-
 enum rf_next rf_arch_after_run(struct rf_vcpu *v, int *err)
 {
 	bool failed_before = v->arch->delivery_failed;
@@ -330,7 +323,7 @@ enum rf_next rf_arch_look(struct rf_vcpu *v)
 enum rf_next rf_arch_before_run(struct rf_vcpu *v)
 {
 	/* Told late: it came with an exit that had to be dealt with first. */
-	if (!cr_to_tell(v))
+	if (!(v->arch->cr.cr0_bits | v->arch->cr.cr4_bits))
 		return RF_AGAIN;
 	rf_poke_settle(v);
 	post_cr(v);

@@ -61,13 +61,6 @@ static int enforce_cr(struct rf_vcpu *v, bool allowed)
 	return v->wait.verdict.vector ? rf_arch_fault(v, &v->wait.verdict) : 0;
 }
 
-/* A stack that cannot be written to, and a double fault's neither: what a CPU does is shut down. */
-static enum rf_next shut_down(struct rf_vcpu *v)
-{
-	v->run->exit_reason = KVM_EXIT_SHUTDOWN;
-	return RF_TO_VMM;
-}
-
 enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 {
 	enum rf_verdict verdict = v->wait.verdict.verdict;
@@ -81,6 +74,7 @@ enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 		*err = enforce_cr(v, allowed);
 		break;
 	case RF_EVENT_TRAP:
+		allowed |= verdict == RF_VERDICT_SETTLE;
 		count(allowed);
 		/* The VMM's own memory has the instruction, and runs it. */
 		if (allowed && v->wait.event.trap.kind == RF_TRAP_KEXEC)
@@ -105,8 +99,11 @@ enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 		/* Should it come back to this place, then to the same end. */
 		rf_tables_moved(v);
 		count(false);
-		if (verdict == RF_VERDICT_NOT_OURS)
-			return shut_down(v);
+		/* No stack can be written to, a double fault's neither: what a CPU does then. */
+		if (verdict == RF_VERDICT_NOT_OURS) {
+			v->run->exit_reason = KVM_EXIT_SHUTDOWN;
+			return RF_TO_VMM;
+		}
 		*err = rf_arch_fault(v, &v->wait.verdict);
 		break;
 	case RF_EVENT_DELIVERY:

@@ -6,6 +6,10 @@
  * A trap behind the function's prologue makes one exit of it all, and spares the guest the rest.
  *
  * Nothing is trusted for coming this way: what is stored is what the table allows from anybody.
+ *
+ * It is also where a change can be refused without harm. Further on the function holds a lock, runs
+ * on tables of its own with interrupts off, and ends in BUG() when the bytes are not there; a fault
+ * in there leaves text_mutex taken for good.
  */
 #include <string.h>
 
@@ -13,11 +17,13 @@
 
 #include "hv/board.h"
 #include "hv/guestmem.h"
+#include "hv/life.h"
 #include "hv/text.h"
 #include "hv/vmx/trap.h"
 
-/* From the guest's plain memory, where it lies in one page. */
-static bool read_source(struct rf_vcpu *v, uint64_t gva, uint8_t *buf, size_t len)
+/* From the guest's plain memory, where it lies in one page; `to` must be sealed text: an address
+ * outside of it leads to a frame that is none. */
+static bool read_source(struct rf_vcpu *v, uint64_t gva, uint8_t *buf, size_t len, uint64_t to)
 {
 	const struct rf_region *image = &rf_board->image;
 	struct kvm_translation t = { .linear_address = gva };
@@ -29,23 +35,25 @@ static bool read_source(struct rf_vcpu *v, uint64_t gva, uint8_t *buf, size_t le
 	else if (rf_kvm(v->fd, KVM_TRANSLATE, &t) || !t.valid)
 		return false;
 	RF_LOCKED();
-	return !rf_guestmem_read(t.physical_address, buf, len);
+	return rf_text_at(to, len) && !rf_guestmem_read(t.physical_address, buf, len);
 }
 
 bool rf_poke(struct rf_vcpu *v, uint64_t rip, const struct rf_trap_site *site)
 {
-	uint8_t bytes[RF_SITE_MAX_LEN];
+	struct rf_msg_event *ev = &v->wait.event;
 	struct kvm_regs r = v->arch->at_out;
-	struct rf_poke p;
-	bool done;
+	uint64_t gpa = site->gpa + (r.rsi - rip);
+	struct rf_poke p = rf_traps_poke();
+	bool ours = p.how && r.rdi == p.how && r.rcx && r.rcx <= sizeof(ev->write.bytes) &&
+		    read_source(v, r.rdx, ev->write.bytes, r.rcx, gpa);
+	bool done = ours && rf_text_settle(v, gpa, ev->write.bytes, (uint32_t)r.rcx);
 
-	pthread_mutex_lock(&rf_vm.lock);
-	p = rf_traps_poke();
-	pthread_mutex_unlock(&rf_vm.lock);
-	/* A text address outside of the sealed text leads to a frame that is not sealed text. */
-	done = p.how && r.rdi == p.how && r.rcx && r.rcx <= sizeof(bytes) &&
-	       read_source(v, r.rdx, bytes, r.rcx) &&
-	       rf_text_settle(v, site->gpa + (r.rsi - rip), bytes, (uint32_t)r.rcx);
+	if (ours && !done && !rf_life_allowed()->observe) {
+		ev->write.gpa = gpa;
+		ev->write.len = (uint32_t)r.rcx;
+		return false;
+	}
+	rf_count(done ? RF_COUNT_POKED : RF_COUNT_TRAP);
 	if (done) {
 		r.rax = r.rsi;
 		r.rip = p.back;
@@ -62,12 +70,12 @@ bool rf_poke(struct rf_vcpu *v, uint64_t rip, const struct rf_trap_site *site)
 	if (!rf_cpu_can.syncs_regs || v->run->kvm_valid_regs || v->run->kvm_dirty_regs) {
 		if (rf_kvm(v->fd, KVM_SET_REGS, &r))
 			rf_fatal("a trap could not be taken");
-		return done;
+		return true;
 	}
 	v->run->s.regs.regs = r;
 	v->run->kvm_valid_regs = v->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
 	v->arch->regs_in_run = true;
-	return done;
+	return true;
 }
 
 void rf_poke_settle(struct rf_vcpu *v)

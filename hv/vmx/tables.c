@@ -255,10 +255,7 @@ int rf_tables_enforce(struct rf_vcpu *v, bool allowed)
 
 /* The CPU-time clock of a thread: include/linux/posix-timers_types.h CPUCLOCK_PERTHREAD_MASK,
  * CPUCLOCK_SCHED; of one that has ended it says nothing. */
-static clockid_t clock_of(int tid)
-{
-	return (clockid_t)((~(unsigned)tid << 3) | 4 | 2);
-}
+#define CLOCK_OF(tid) ((clockid_t)((~(unsigned)(tid) << 3) | 4 | 2))
 
 #define IDLE_PART 20 /* who ran less than a twentieth of the time waits for the next tick */
 
@@ -276,7 +273,7 @@ void rf_tables_tick(void)
 		/* By what it ran, not by the clock: a guest that does nothing is left alone. */
 		if (atomic_load(&v->phase) != RF_IN || !atomic_load(&v->tid))
 			continue;
-		used = rf_clock_ns(clock_of(atomic_load(&v->tid)));
+		used = rf_clock_ns(CLOCK_OF(atomic_load(&v->tid)));
 		if (used >= atomic_load(&v->arch->kept.used_ns) + every / IDLE_PART) {
 			rf_count(RF_COUNT_LOOK);
 			rf_gate_kick(v);

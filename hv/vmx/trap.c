@@ -38,6 +38,7 @@ const uint64_t *rf_traps_at(uint32_t *count)
 
 struct rf_poke rf_traps_poke(void)
 {
+	RF_LOCKED();
 	return traps.poke;
 }
 
@@ -58,7 +59,7 @@ void rf_cpu_where(struct rf_vcpu *v, uint64_t *rip, uint32_t *cpl)
 }
 
 /* On behind an instruction of len bytes, unless the VMM has moved the vCPU elsewhere meanwhile. */
-static int skip(struct rf_vcpu *v, uint64_t rip, uint32_t len)
+static int skip(struct rf_vcpu *v, uint64_t rip, uint64_t len)
 {
 	struct kvm_regs r;
 
@@ -66,6 +67,8 @@ static int skip(struct rf_vcpu *v, uint64_t rip, uint32_t len)
 	if (r.rip != rip)
 		return 0;
 	r.rip += len;
+	if (v->wait.event.trap.kind == RF_TRAP_POKE)
+		r.rax = r.rsi; /* what the function returns */
 	return rf_kvm(v->fd, KVM_SET_REGS, &r);
 }
 
@@ -223,6 +226,13 @@ int rf_trap_enforce(struct rf_vcpu *v, bool allowed)
 	const struct rf_msg_event *ev = &v->wait.event;
 	const struct rf_msg_verdict *verdict = &v->wait.verdict;
 
+	if (ev->trap.kind == RF_TRAP_POKE) {
+		if (allowed)
+			return 0; /* it runs into the trap again, and the table has it now */
+		rf_text_denied(ev->write.gpa, ev->write.len);
+		if (!verdict->vector)
+			return skip(v, ev->regs.rip, traps.poke.back - ev->regs.rip);
+	}
 	/* What the CPU would not take is the guest's own fault. */
 	if (!allowed || rf_tables_load(v, ev->trap.kind, &verdict->table, ev->trap.value))
 		return rf_arch_fault(v, verdict);

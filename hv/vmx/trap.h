@@ -9,7 +9,7 @@
 void rf_cpu_where(struct rf_vcpu *v, uint64_t *rip, uint32_t *cpl);
 /* Linear addresses of the traps; the array is the caller's to read inside the gate. */
 const uint64_t *rf_traps_at(uint32_t *count);
-/* Lock held. */
+/* Takes the lock. */
 struct rf_poke rf_traps_poke(void);
 /* The instructions are back in what is still sealed. Lock held, gate closed. */
 void rf_traps_forget(void);

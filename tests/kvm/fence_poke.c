@@ -23,6 +23,8 @@ GUEST(g_call, "call *%r8");
 
 static const uint8_t nop5[5] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
 static const uint8_t other[5] = { 0x66, 0x66, 0x66, 0x66, 0x90 };
+static const uint8_t wrong[5] = { 0xe9, 1, 2, 3, 4 };
+static const uint8_t *second_form;
 
 /* sarq $5, %gs:(%rip) and the distance from PAD to SEALED; and what is filled with it. */
 static uint8_t thunk[9] = { 0x65, 0x48, 0xc1, 0x3d, 0, 0, 0, 0, 5 };
@@ -46,7 +48,7 @@ static void give_table(uint64_t kernel)
 	t->shapes[0] = (struct rf_shape){ .len = 5, .count = 2 };
 	t->shapes[0].forms[0].how = t->shapes[0].forms[1].how = RF_FORM_BYTES;
 	memcpy(t->shapes[0].forms[0].bytes, nop5, 5);
-	memcpy(t->shapes[0].forms[1].bytes, other, 5);
+	memcpy(t->shapes[0].forms[1].bytes, second_form, 5);
 	t->sites[0] = (struct rf_patch_site){ .at = SITE - SEALED, .kind = RF_SITE_JUMP_LABEL };
 	memcpy(thunk + 4, &(int32_t){ (int32_t)(SEALED - (PAD + 9)) }, 4);
 	t->shapes[1] = (struct rf_shape){ .len = 9, .flags = RF_SHAPE_FILLED, .count = 2 };
@@ -85,6 +87,7 @@ static uint64_t poked_machine(void)
 	memcpy(vm.ram + SEALED, t_poker, (size_t)(t_poker_end - t_poker));
 	memcpy(vm.ram + SITE, nop5, 5);
 	memcpy(vm.ram + PAD, nops, 9);
+	second_form = other;
 	kernel = kernel_starts(0);
 	CHECK_EQ(monitor_seal(kernel, &text, 1), 0);
 	kernel_goes_on(kernel);
@@ -122,7 +125,7 @@ static bool poke_bytes(uint64_t to, const void *bytes, size_t len)
 
 void text_poked(void)
 {
-	const uint8_t int3 = 0xcc, wrong[5] = { 0xe9, 1, 2, 3, 4 };
+	const uint8_t int3 = 0xcc;
 	uint64_t kernel = poked_machine();
 	struct rf_msg_traps m = message(kernel);
 	uint64_t writes = monitor_count(RF_COUNT_WRITE);
@@ -150,7 +153,8 @@ void text_poked(void)
 	CHECK_EQ(monitor_count(RF_COUNT_WRITE), writes);
 	CHECK_EQ(monitor_events(), 1); /* the kernel's */
 
-	/* Not legal, no site, no text, no copy, no length, no source: as if there were no trap. */
+	/* Not legal, no site, no text, no copy, no length, no source: as if there were no trap,
+	 * where the policy observes. */
 	CHECK(!poke_bytes(SITE, wrong, 5));
 	CHECK(!poke_bytes(SITE + 16, &int3, 1));
 	CHECK(!poke_bytes(DATA, &int3, 1));
@@ -170,6 +174,93 @@ void text_poked(void)
 
 	machine_reset();
 	CHECK_EQ(monitor_board()->traps_count, 0);
+}
+
+static struct rf_msg_verdict told;
+
+static bool say_of_patch(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
+{
+	if (ev->kind != RF_EVENT_TRAP)
+		return true;
+	fault_where_it_is(ev, v);
+	v->verdict = told.verdict;
+	v->vector = told.vector;
+	if (told.verdict == RF_VERDICT_SETTLE)
+		give_table(told.id);
+	return true;
+}
+
+/* What is asked about, and the answer is that it does not happen. */
+static void dropped(uint64_t to, const void *bytes, uint8_t len)
+{
+	struct cpu *c = &vm.cpus[0];
+	unsigned asked = monitor_events();
+	struct rf_msg_event ev;
+	uint8_t stood[16];
+
+	memcpy(stood, sealed_copy(to), sizeof(stood));
+	memcpy(vm.ram + SOURCE, bytes, len);
+	CPU_START(c, g_call, .r8 = SEALED, .rdi = HOW, .rsi = to, .rdx = SOURCE, .rcx = len,
+		  .rbx = 7);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
+	CHECK(!cpu_faulted(c, &(struct fault){ 0 }));
+	CHECK_EQ(cpu_regs(c).rax, to); /* as if it had been made */
+	CHECK_EQ(cpu_regs(c).r12, 0);  /* and the function's own way was not gone */
+	CHECK_EQ(cpu_regs(c).rbx, 7);
+	CHECK_EQ(cpu_regs(c).rsp, STACK + 0x1000);
+	CHECK_EQ(monitor_events(), asked + 1);
+	ev = monitor_event(asked, RF_EVENT_TRAP);
+	CHECK_EQ(ev.trap.kind, RF_TRAP_POKE);
+	CHECK_EQ(ev.regs.rip, TRAP);
+	CHECK_EQ(ev.write.gpa, to);
+	CHECK_EQ(ev.write.len, len);
+	CHECK(!memcmp(ev.write.bytes, bytes, len));
+	if (*stood != 0xcc)
+		CHECK(!memcmp(sealed_copy(to), stood, sizeof(stood)));
+}
+
+/* A change that the table does not allow is asked about before the kernel's function has begun. */
+void patch_dropped(void)
+{
+	const uint8_t int3 = 0xcc;
+	struct cpu *c = &vm.cpus[0];
+	struct rf_msg_traps m;
+	uint8_t longest[RF_EVENT_BYTES] = { 0x90 };
+	struct fault f;
+	uint64_t kernel;
+
+	monitor_rules = (struct rf_rules){ 0 };
+	kernel = poked_machine();
+	m = message(kernel);
+	CHECK_EQ(monitor_traps(&m), 0);
+	monitor_set_judge(say_of_patch);
+	told = (struct rf_msg_verdict){ .verdict = RF_VERDICT_DENY };
+	dropped(SITE, wrong, 5);
+	dropped(SITE + 16, &int3, 1);
+	dropped(SITE, longest, sizeof(longest));
+	/* Half way: the int3 goes too. */
+	CHECK(poke_bytes(SITE, &int3, 1));
+	dropped(SITE + 1, wrong, 4);
+	CHECK(!memcmp(sealed_copy(SITE), nop5, 5));
+	CHECK(poke_bytes(SITE, &int3, 1));
+	CHECK(poke_bytes(SITE + 1, other + 1, 4));
+	CHECK(poke_bytes(SITE, other, 1));
+
+	/* What the monitor did not know either. */
+	second_form = wrong;
+	told = (struct rf_msg_verdict){ .verdict = RF_VERDICT_SETTLE, .id = kernel };
+	CHECK(poke_bytes(SITE, &int3, 1));
+	CHECK(poke_bytes(SITE + 1, wrong + 1, 4));
+	CHECK(poke_bytes(SITE, wrong, 1));
+	CHECK(!memcmp(sealed_copy(SITE), wrong, 5));
+
+	told = (struct rf_msg_verdict){ .verdict = RF_VERDICT_DENY, .vector = 13 };
+	memset(vm.ram + SOURCE, 0xee, 5);
+	CPU_START(c, g_call, .r8 = SEALED, .rdi = HOW, .rsi = SITE, .rdx = SOURCE, .rcx = 5);
+	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
+	CHECK(cpu_faulted(c, &f));
+	CHECK_EQ(f.rip, TRAP);
+	CHECK(!memcmp(sealed_copy(SITE), wrong, 5));
 }
 
 void poke_rules(void)

@@ -104,6 +104,7 @@ static const struct {
 	S(reset_releases),
 	S(sealed_again),
 	S(text_poked),
+	S(patch_dropped),
 	S(poke_rules),
 	S(kexec_denied),
 	S(kexec_let),

@@ -54,6 +54,49 @@ static void observe(void **state)
 	assert_int_equal(rf_audit_count(guest.audit, RF_WORD_DETECTED), 2);
 }
 
+/* The kernel's patching function, at its begin. */
+static struct rf_msg_event patch_event(void)
+{
+	struct rf_msg_event ev = fake_event(RF_EVENT_TRAP);
+
+	ev.trap.kind = RF_TRAP_POKE;
+	ev.write.gpa = SITE;
+	ev.write.len = 1;
+	ev.write.bytes[0] = 0xcc;
+	ev.regs.gpr[6] = IMAGE_GVA + 0x1500;
+	return ev;
+}
+
+static void patch_denied(void **state)
+{
+	struct rf_msg_event ev = patch_event();
+	size_t lines = fake_lines();
+
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_SETTLE);
+	assert_int_equal(fake_lines(), lines);
+	fake.patch.verdict = RF_PATCH_BAD_INSN;
+	ev = patch_event();
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_int_equal(fake_verdict()->vector, 0);
+	assert_line("blocked", "text-illegal-instruction",
+		    "dropped: the kernel's patching function returned without it");
+	/* Again: what is on record. */
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_int_equal(fake_verdict()->vector, 0);
+	assert_int_equal(fake_lines(), lines + 1);
+	guest.policy.on_denied_patch = RF_ON_DENIED_PATCH_FAULT;
+	ev = patch_event();
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_int_equal(fake_verdict()->vector, 14);
+	assert_int_equal(fake_verdict()->cr2, IMAGE_GVA + 0x1500);
+	assert_int_equal(fake_verdict()->rip, ev.regs.rip);
+	assert_line("blocked", "text-illegal-instruction",
+		    "page fault in the kernel's patching function");
+	guest.policy.on_denied = RF_ON_DENIED_KILL;
+	ev = patch_event();
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
+}
+
 static void denied_kills(void **state)
 {
 	struct rf_msg_event ev = fake_write_event(TABLE, "1", 1);
@@ -122,7 +165,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
-		T(observe),	T(denied_kills), T(policy_makes_no_sense),
+		T(observe),	T(patch_denied), T(denied_kills), T(policy_makes_no_sense),
 		T(log_is_full), T(asked_again),	 T(fence_gone),
 	};
 

@@ -356,6 +356,7 @@ static void old_by_kind(void **state)
 		{ RF_EVENT_TRAP, RF_TRAP_LGDT, "detected", RF_VERDICT_DENY, 13 },
 		{ RF_EVENT_TRAP, RF_TRAP_LTR, "blocked", RF_VERDICT_DENY, 13 },
 		{ RF_EVENT_TRAP, RF_TRAP_MOV_CR0, "detected", RF_VERDICT_ALLOW, 0 },
+		{ RF_EVENT_TRAP, RF_TRAP_POKE, "blocked", RF_VERDICT_DENY, 0 },
 		{ RF_EVENT_TRAP, RF_TRAP_KEXEC, "allowed", RF_VERDICT_ALLOW, 0 },
 		{ RF_EVENT_TRAP, RF_TRAP_KEXEC, "blocked", RF_VERDICT_DENY, 13 },
 		{ RF_EVENT_MSR, 0, "allowed", RF_VERDICT_ALLOW, 0 },

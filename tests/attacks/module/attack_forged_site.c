@@ -126,6 +126,26 @@ void attack_forged_entry(struct rf_report *r)
 	rf_poke_judge(r, forged, true, swap_jumped);
 }
 
+/* No fault is survived here, and no lock let go by hand: whatever becomes of the forged patch, the
+ * kernel patches on. */
+void attack_patch_denied_lives(struct rf_report *r)
+{
+	struct rf_jump_site site;
+	u8 forged[RF_INSN];
+	bool on;
+
+	if (!rf_jump_site(r, SWAP, &site) || !rf_poke_ready(r))
+		return;
+	rf_branch(forged, JMP32_INSN_OPCODE, r->at, rf_forged);
+	rf_text_poke_bp(r->at, forged, RF_INSN, NULL);
+	r->outcome = memcmp(r->at, r->before, RF_INSN) ? RF_LANDED : RF_UNCHANGED;
+	rf_text_poke_bp(r->at, site.jmp, RF_INSN, NULL);
+	on = !memcmp(r->at, site.jmp, RF_INSN);
+	rf_text_poke_bp(r->at, r->before, RF_INSN, NULL);
+	on = on && !memcmp(r->at, r->before, RF_INSN);
+	rf_say(r, "then=%s", on ? "patched" : "UNCHANGED");
+}
+
 /* Only the last of the three steps shows what the first two were for, so the tail must not be
  * written without the first. */
 void attack_tail_without_int3(struct rf_report *r)

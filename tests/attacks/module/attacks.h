@@ -53,6 +53,7 @@
 	RF(forged_entry)	\
 	RF(altered_entry)	\
 	RF(tail_without_int3)	\
+	RF(patch_denied_lives)	\
 	RF(race)		\
 	RF(race_crowded)	\
 	RF(lstar_after_seal)	\

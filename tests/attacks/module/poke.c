@@ -87,7 +87,7 @@ static int on_die(struct notifier_block *block, unsigned long event, void *data)
 
 static struct notifier_block notifier = { .notifier_call = on_die };
 
-static bool resolve(struct rf_report *r)
+bool rf_poke_ready(struct rf_report *r)
 {
 	static bool resolved;
 	/* Some have two names: since 6.16 that of their file's others is smp_text_poke_*(). */
@@ -125,7 +125,7 @@ static bool resolve(struct rf_report *r)
 
 bool rf_poke_begin(struct rf_report *r)
 {
-	if (!resolve(r))
+	if (!rf_poke_ready(r))
 		return false;
 	target = r->at;
 	resumed = 0;

@@ -31,7 +31,9 @@ struct rf_patchers {
 };
 extern struct rf_patchers rf_patchers;
 
-/* poke.c: false when this kernel lacks a patcher, with the report filled in. */
+/* poke.c: false when this kernel lacks a patcher, with the report filled in. Ready alone: a fault in
+ * a patcher is nobody's. */
+bool rf_poke_ready(struct rf_report *r);
 bool rf_poke_begin(struct rf_report *r);
 /*
  * Forges the kernel's record of whether its patcher works, without which a first step is refused.
