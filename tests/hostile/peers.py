@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Callable
 
-MAGIC, REVISION = 0x434E4652, 7
+MAGIC, REVISION = 0x434E4652, 8
 HELLO, WELCOME, EVENT, VERDICT = 1, 2, 3, 4
 SIZES = {HELLO: 80, WELCOME: 32}
 BOARD_MAGIC = 0x44424652
