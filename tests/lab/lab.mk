@@ -20,6 +20,7 @@ FLAVOURS = 6.1-full 6.1-rt 6.12-full 6.12-rt
 lab-flavours: programs
 	tests/lab/suite.py --host-kernel $(HOST_KERNEL) $(foreach f,$(FLAVOURS),boot-$(f)-2 tracing-$(f))
 	tests/attacks/attacks.py --guests "$(FLAVOURS:%=%:1)" --host-kernel $(HOST_KERNEL)
+	tests/lab/storm.py --short --kernels "$(FLAVOURS)" --host-kernel $(HOST_KERNEL)
 
 # lab-lifecycle: processors that go and come, resets, sleep, snapshots, kexec, a debugger, guests of its own. The short form is the check's.
 .PHONY: lab-lifecycle lab-lifecycle-short
