@@ -4,7 +4,7 @@ INTROSPECTION_SRCS += introspection/budget.c introspection/x86/pagetable.c intro
 	introspection/module.c introspection/discover.c
 INTROSPECTION_SRCS += introspection/x86/disasm.c introspection/x86/store.c introspection/x86/store_insn.c introspection/x86/store_raw.c \
 	introspection/patches/textpatch.c introspection/patches/load.c introspection/patches/text.c \
-	introspection/patches/kinds.c introspection/patches/sites.c introspection/patches/tables.c \
+	introspection/patches/kinds.c introspection/patches/sites.c introspection/patches/tables.c introspection/patches/security.c \
 	introspection/patches/functions.c introspection/patches/calls.c introspection/patches/thunks.c introspection/patches/change.c \
 	introspection/patches/follow.c introspection/patches/ftrace.c introspection/patches/kept.c introspection/patches/probe.c introspection/patches/smp.c \
 	introspection/x86/poker.c introspection/patches/canonical.c

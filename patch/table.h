@@ -69,7 +69,7 @@ struct rf_shape {
 	struct rf_form forms[RF_SHAPE_FORMS];
 };
 
-#define RF_SITE_FROZEN 1 /* its key lies in sealed memory: the kernel cannot flip it any more */
+#define RF_SITE_FROZEN 1 /* as it was at the seal for good: its key is sealed, or security's */
 
 struct rf_patch_site {
 	uint32_t at; /* bytes from the table's base; sites ascend and do not overlap */

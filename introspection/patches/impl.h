@@ -167,12 +167,19 @@ struct rf_kept {
 };
 
 /* Between create's beginning and end. */
+/* Addresses of the keys that switch security modules, ascending. */
+struct rf_security {
+	uint64_t *keys; /* owned */
+	size_t count;
+};
+
 struct rf_loader {
 	struct rf_textpatch *t;
 	const struct rf_memory *m;
 	const struct rf_paging *p;
 	struct rf_diag *diag;
 	const struct rf_kept *before; /* empty: nobody was here */
+	struct rf_security security;  /* while sealed tables are read */
 	uint8_t *bytes;		      /* a copy of [text, etext) */
 	struct rf_site *sites;
 	size_t count, room;
@@ -182,6 +189,11 @@ static inline bool rf_textpatch_in_text(const struct rf_textpatch *t, uint64_t g
 {
 	return gva >= t->text && gva < t->etext;
 }
+
+/* --- security.c ------------------------------------------------- */
+/* 0 or -ENOMEM; *out is to be freed either way. */
+int rf_security_keys(const struct rf_kernel *k, struct rf_security *out);
+bool rf_security_key(const struct rf_security *s, uint64_t key);
 
 /* --- text.c ----------------------------------------------------- */
 /* A unit of work begins: what it reads of the live guest it reads once, a page at a time. */

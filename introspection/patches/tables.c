@@ -115,7 +115,8 @@ static int add_entry(struct rf_loader *l, struct rf_site *site)
 		t->stats.outside++;
 		return 0;
 	}
-	if (site->key >= t->rodata && site->key < t->erodata)
+	if ((site->key >= t->rodata && site->key < t->erodata) ||
+	    rf_security_key(&l->security, site->key))
 		site->flags |= RF_SITE_FROZEN;
 	return rf_loader_push(l, site);
 }
@@ -236,19 +237,28 @@ static int read_trampolines(struct rf_loader *l)
 	return err;
 }
 
-int rf_sealed_sites(struct rf_loader *l)
+static int read_all(struct rf_loader *l)
 {
 	size_t missing = 0;
-	int err;
+	int err = rf_security_keys(l->t->k, &l->security);
 
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+	for (size_t i = 0; !err && i < sizeof(tables) / sizeof(tables[0]); i++) {
 		err = read_table(l, &tables[i]);
 		if (err == -ENOENT) /* not every kernel has inline static calls */
-			missing++;
-		else if (err)
-			return err;
+			missing++, err = 0;
 	}
+	if (err)
+		return err;
 	if (missing == sizeof(tables) / sizeof(tables[0]))
 		return rf_diag_fail(l->diag, -ENOENT, "no jump table and no static call sites");
 	return read_trampolines(l);
+}
+
+int rf_sealed_sites(struct rf_loader *l)
+{
+	int err = read_all(l);
+
+	free(l->security.keys);
+	l->security = (struct rf_security){ 0 };
+	return err;
 }

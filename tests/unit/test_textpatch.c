@@ -28,6 +28,8 @@
 #define SC (TEXT + 0x200)      /* call */
 #define SC_TAIL (TEXT + 0x240) /* jmp */
 #define SC_JCC (TEXT + 0x280)  /* je */
+#define JL_LSM (TEXT + 0x2c0)  /* two that only a security module's key may flip */
+#define SC_LSM (TEXT + 0x2e0)
 #define FUNC_A (TEXT + 0x1000)
 #define FUNC_B (TEXT + 0x1040)
 #define RETURN0 (TEXT + 0x1080)
@@ -250,6 +252,38 @@ static void counts(void **state)
 	assert_int_equal(table.magic, RF_TABLE_MAGIC);
 	assert_int_equal(table.base, TEXT);
 	assert_int_equal(table.size, ETEXT - TEXT);
+}
+
+/* What switches security modules stays as it was, whatever the kernel's own data says now. */
+static void security_hooks(void **state)
+{
+	struct fix *f = *state;
+	struct rf_textpatch_stats st;
+	uint8_t insn[5];
+
+	rf_textpatch_destroy(f->t);
+	f->t = NULL;
+	fake_symbol(&f->g, "security_hook_active_capable_0", DATA + 0x300, 'd');
+	fake_symbol(&f->g, "__SCK__lsm_static_call_capable_0", DATA + 0x320, 'D');
+	fake_symbol(&f->g, "__SCT__lsm_static_call_capable_0", TRAMP + 16, 'T');
+	jump(f, JL_LSM, JL5_TO, DATA + 0x300, 0);
+	call(f, SC_LSM, DATA + 0x320);
+	fake_write(&f->g, JL_LSM, nop5, 5);
+	write_rel(f, 0xe8, SC_LSM, FUNC_A);
+	write_rel(f, 0xe9, TRAMP + 16, FUNC_A);
+	fake_write(&f->g, TRAMP + 16 + 5, (const uint8_t[]){ 0x0f, 0xb9, 0xcc }, 3);
+	assert_int_equal(create(f), 0);
+	rf_textpatch_stats(f->t, &st);
+	assert_int_equal(st.frozen, 4);
+	put_rel(insn, 0xe9, JL_LSM, JL5_TO);
+	assert_int_equal(poke(f, JL_LSM, insn, 5, 0), RF_PATCH_BAD_STEP);
+	put_rel(insn, 0xe8, SC_LSM, FUNC_B);
+	assert_int_equal(poke(f, SC_LSM, insn, 5, 0), RF_PATCH_BAD_STEP);
+	assert_int_equal(poke(f, SC_LSM, xor5, 5, 0), RF_PATCH_BAD_STEP);
+	put_rel(insn, 0xe9, TRAMP + 16, FUNC_B);
+	assert_int_equal(poke(f, TRAMP + 16, insn, 5, 0), RF_PATCH_BAD_STEP);
+	put_rel(insn, 0xe9, JL5, JL5_TO);
+	assert_int_equal(poke(f, JL5, insn, 5, 0), RF_PATCH_DONE);
 }
 
 static void jump_labels(void **state)
@@ -622,11 +656,14 @@ static void missing_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(counts),	   T(jump_labels),	 T(jump_forgeries),
-		T(one_torn_tail),  T(static_calls),	 T(tail_jcc),
-		T(call_forgeries), T(call_thunks),	 T(in_flight_at_start),
-		T(odd_sites),	   T(calls_written_out), T(duplicates),
-		T(overlap),	   T(hostile_tables),	 T(missing_tables),
+		T(counts),	   T(security_hooks),
+		T(jump_labels),	   T(jump_forgeries),
+		T(one_torn_tail),  T(static_calls),
+		T(tail_jcc),	   T(call_forgeries),
+		T(call_thunks),	   T(in_flight_at_start),
+		T(odd_sites),	   T(calls_written_out),
+		T(duplicates),	   T(overlap),
+		T(hostile_tables), T(missing_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,6 +54,8 @@
 	RF(altered_entry)	\
 	RF(tail_without_int3)	\
 	RF(patch_denied_lives)	\
+	RF(lsm_key_off)		\
+	RF(lsm_call_moved)	\
 	RF(race)		\
 	RF(race_crowded)	\
 	RF(lstar_after_seal)	\

@@ -73,6 +73,8 @@ struct rf_jump_site {
 };
 /* The 5-byte jump label in a function, of one that holds its nop. */
 bool rf_jump_site(struct rf_report *r, const char *function, struct rf_jump_site *site);
+/* The jump label of that key in a function, whatever it holds. */
+bool rf_key_site(struct rf_report *r, const char *function, const struct static_key *key);
 /* The nop that ftrace left at a function's start. */
 bool rf_ftrace_site(struct rf_report *r, const char *function);
 struct optimized_kprobe;

@@ -46,6 +46,23 @@ bool rf_jump_site(struct rf_report *r, const char *function, struct rf_jump_site
 	return none(r, "jump label of 5 bytes", function);
 }
 
+bool rf_key_site(struct rf_report *r, const char *function, const struct static_key *key)
+{
+	struct jump_entry *stop = rf_symbol("__stop___jump_table");
+	const u8 *start = rf_symbol(function);
+
+	for (struct jump_entry *e = rf_symbol("__start___jump_table"); e && e < stop; e++) {
+		u8 *at = (u8 *)jump_entry_code(e);
+
+		if (jump_entry_key(e) != key || !within(function, start, at))
+			continue;
+		return rf_aim_at(r, function, at,
+				 at[0] == JMP32_INSN_OPCODE || !memcmp(at, rf_nop, RF_INSN) ? RF_INSN
+											    : 2);
+	}
+	return none(r, "jump label of the key", function);
+}
+
 bool rf_ftrace_site(struct rf_report *r, const char *function)
 {
 	u8 *start = rf_symbol(function);
