@@ -27,6 +27,29 @@ static const char *lacks(const struct rf_guest *g)
 		       : "its patch sites could not be read: each write to sealed text is denied";
 }
 
+/* The kinds of site that the policy denies. */
+static uint32_t frozen(const struct rf_policy *p)
+{
+	static const struct {
+		enum rf_patch_word word;
+		enum rf_site_kind kind;
+	} kinds[] = {
+		{ RF_PATCH_WORD_JUMP_LABELS, RF_SITE_JUMP_LABEL },
+		{ RF_PATCH_WORD_STATIC_CALLS, RF_SITE_STATIC_CALL },
+		{ RF_PATCH_WORD_STATIC_CALLS, RF_SITE_STATIC_TRAMP },
+		{ RF_PATCH_WORD_FTRACE, RF_SITE_FTRACE },
+		{ RF_PATCH_WORD_FTRACE, RF_SITE_FTRACE_CALL },
+		{ RF_PATCH_WORD_KPROBES, RF_SITE_KPROBE },
+		{ RF_PATCH_WORD_KGDB, RF_SITE_KGDB },
+	};
+	uint32_t out = 0;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (p->denied_patches >> kinds[i].word & 1)
+			out |= 1u << kinds[i].kind;
+	return out;
+}
+
 static int begin(struct rf_guest *g, bool kept)
 {
 	struct rf_diag diag = { "" };
@@ -39,8 +62,8 @@ static int begin(struct rf_guest *g, bool kept)
 		return rf_note(g, "patch", "no site table: every write to text is denied",
 			       "this backend keeps none");
 	outer = rf_unit_begin(g, &rf_guard_patches.sweep_unit);
-	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, g->table, kept, &g->patches,
-				  &diag);
+	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, g->table, kept,
+				  frozen(&g->policy), &g->patches, &diag);
 	ended = rf_unit_end(g, &rf_guard_patches.sweep_unit, &outer);
 	if (ended)
 		return ended;
@@ -150,7 +173,8 @@ static int follow_table(struct rf_guest *g)
 		return err == -ENOENT ? 0 : err; /* the monitor has none either */
 	g->table = copy;
 	outer = rf_unit_begin(g, &rf_guard_patches.sweep_unit);
-	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, copy, true, &g->patches, &diag);
+	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, copy, true, frozen(&g->policy),
+				  &g->patches, &diag);
 	ended = rf_unit_end(g, &rf_guard_patches.sweep_unit, &outer);
 	return err == -ENOMEM ? err : ended;
 }

@@ -17,6 +17,10 @@ struct file_seal {
 	int *text, *rodata;
 };
 
+struct file_patches {
+	int *kinds[RF_PATCH_WORDS];
+};
+
 struct file_pin {
 	int *msrs, *debugctl, *spec_ctrl, *control, *pge, *control_watch, *tables;
 };
@@ -25,6 +29,7 @@ struct file {
 	unsigned int version;
 	int *mode, *on_denied, *on_denied_patch, *on_kexec, *on_mismatch, *on_unknown_kernel;
 	struct file_seal *seal;
+	struct file_patches *patches;
 	struct file_pin *pin;
 	unsigned int *dma_sweep_ms;
 	unsigned int *patch_timeout_ms;
@@ -76,6 +81,21 @@ static const cyaml_schema_field_t seal_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_strval_t kind_names[] = { { "allow", 0 }, { "deny", 1 } };
+
+#define PATCHES(name, word)                                                                        \
+	CYAML_FIELD_ENUM_PTR(name, WORD, struct file_patches, kinds[word], kind_names,             \
+			     COUNT(kind_names))
+
+static const cyaml_schema_field_t patches_fields[] = {
+	PATCHES("ftrace", RF_PATCH_WORD_FTRACE),
+	PATCHES("kprobes", RF_PATCH_WORD_KPROBES),
+	PATCHES("kgdb", RF_PATCH_WORD_KGDB),
+	PATCHES("static_calls", RF_PATCH_WORD_STATIC_CALLS),
+	PATCHES("jump_labels", RF_PATCH_WORD_JUMP_LABELS),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t pin_fields[] = {
 	CYAML_FIELD_ENUM_PTR("msrs", WORD, struct file_pin, msrs, bool_names, COUNT(bool_names)),
 	CYAML_FIELD_ENUM_PTR("debugctl", WORD, struct file_pin, debugctl, bool_names,
@@ -106,6 +126,8 @@ static const cyaml_schema_field_t fields[] = {
 	CYAML_FIELD_ENUM_PTR("on_unknown_kernel", WORD, struct file, on_unknown_kernel,
 			     unknown_names, COUNT(unknown_names)),
 	CYAML_FIELD_MAPPING_PTR("seal", CYAML_FLAG_OPTIONAL, struct file, seal, seal_fields),
+	CYAML_FIELD_MAPPING_PTR("patches", CYAML_FLAG_OPTIONAL, struct file, patches,
+				patches_fields),
 	CYAML_FIELD_MAPPING_PTR("pin", CYAML_FLAG_OPTIONAL, struct file, pin, pin_fields),
 	CYAML_FIELD_UINT_PTR("dma_sweep_ms", CYAML_FLAG_OPTIONAL, struct file, dma_sweep_ms),
 	CYAML_FIELD_UINT_PTR("patch_timeout_ms", CYAML_FLAG_OPTIONAL, struct file,
@@ -312,6 +334,9 @@ static int convert(const struct file *f, const struct source *from, struct rf_po
 		p.on_mismatch = (enum rf_on_mismatch) * f->on_mismatch;
 	if (f->on_unknown_kernel)
 		p.on_unknown_kernel = (enum rf_on_unknown_kernel) * f->on_unknown_kernel;
+	for (int i = 0; f->patches && i < RF_PATCH_WORDS; i++)
+		if (f->patches->kinds[i] && *f->patches->kinds[i])
+			p.denied_patches |= 1u << i;
 	if (f->seal && f->seal->text)
 		p.seal_text = *f->seal->text;
 	if (f->seal && f->seal->rodata)

@@ -34,6 +34,16 @@ enum rf_on_denied_patch {
 	RF_ON_DENIED_PATCH_FAULT,    /* the function gets a page fault before it has begun */
 };
 
+/* Who patches the kernel's text, as the policy's `patches` calls it. */
+enum rf_patch_word {
+	RF_PATCH_WORD_FTRACE, /* and what comes by it: live patches, BPF trampolines */
+	RF_PATCH_WORD_KPROBES,
+	RF_PATCH_WORD_KGDB,
+	RF_PATCH_WORD_STATIC_CALLS,
+	RF_PATCH_WORD_JUMP_LABELS,
+	RF_PATCH_WORDS
+};
+
 enum rf_on_kexec {
 	RF_ON_KEXEC_DENY = 1, /* no other kernel than the one that was sealed */
 	RF_ON_KEXEC_REARM, /* all seals and pins go, and the next kernel is sealed as at a boot */
@@ -55,6 +65,7 @@ struct rf_policy {
 	enum rf_policy_mode mode;
 	enum rf_on_denied on_denied;
 	enum rf_on_denied_patch on_denied_patch;
+	uint32_t denied_patches; /* bit 1 << enum rf_patch_word */
 	enum rf_on_kexec on_kexec;
 	enum rf_on_mismatch on_mismatch;
 	enum rf_on_unknown_kernel on_unknown_kernel;

@@ -141,6 +141,7 @@ struct rf_textpatch {
 	bool loading;	       /* in create: what is armed already is believed */
 	bool kept;	       /* but not the guest: an earlier monitor has asked it, at the seal */
 	size_t by_kind[RF_SITE_KINDS];
+	uint32_t frozen; /* kinds of which nothing is patched any more: rf_textpatch_create() */
 	uint32_t torn;
 	uint64_t debugged; /* the guest's debugger has a breakpoint there: of the last refresh */
 	struct rf_textpatch_stats stats;
@@ -166,13 +167,13 @@ struct rf_kept {
 	uint32_t count, extra_count;
 };
 
-/* Between create's beginning and end. */
 /* Addresses of the keys that switch security modules, ascending. */
 struct rf_security {
 	uint64_t *keys; /* owned */
 	size_t count;
 };
 
+/* Between create's beginning and end. */
 struct rf_loader {
 	struct rf_textpatch *t;
 	const struct rf_memory *m;

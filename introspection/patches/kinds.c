@@ -152,7 +152,7 @@ struct rf_patch_site rf_textpatch_entry(const struct rf_textpatch *t, const stru
 		.at = (uint32_t)(s->addr - t->text),
 		.shape = s->shape,
 		.kind = s->kind,
-		.flags = s->flags & RF_SITE_FROZEN,
+		.flags = t->frozen >> s->kind & 1 ? RF_SITE_FROZEN : s->flags & RF_SITE_FROZEN,
 		.target = s->target,
 	};
 }

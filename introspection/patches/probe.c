@@ -305,7 +305,7 @@ static void take(struct rf_textpatch *t, const struct rf_live *g, const struct p
 		return;
 	old = rf_extra_at(t, at);
 	/* Whoever took the table over knows those that were armed. */
-	if (t->loading && t->kept && !old)
+	if (!old && (t->loading ? t->kept : t->frozen >> p->kind & 1))
 		return;
 	if (rf_textpatch_read(t, g->m, p->addr, now, sizeof(now)) ||
 	    !is_boundary(t, g, p->addr, &end) || rf_site_within(t, at, 1) ||

@@ -60,7 +60,7 @@ static bool is_busy(const struct rf_textpatch *t, const struct rf_memory *m)
 
 int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 			const struct rf_paging *p, struct rf_patch_table *table, bool kept,
-			struct rf_textpatch **out, struct rf_diag *diag)
+			uint32_t frozen, struct rf_textpatch **out, struct rf_diag *diag)
 {
 	struct rf_textpatch *t = calloc(1, sizeof(*t));
 	struct rf_kept before = { 0 };
@@ -73,6 +73,7 @@ int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 	t->k = k;
 	t->table = table;
 	t->kept = kept;
+	t->frozen = frozen;
 	t->torn = UINT32_MAX;
 	t->loading = true;
 	rf_ftrace_layout_init(t);

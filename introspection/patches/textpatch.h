@@ -36,12 +36,15 @@ struct rf_textpatch; /* what the table was compiled from, and the table */
  * writable memory, and the bytes under breakpoints that are armed, are its; the guest's word for
  * them counts at the seal alone. A table that is not whole is no such one.
  *
+ * frozen: bit 1 << kind, of kinds that the policy denies. Their sites stay as they are; a
+ * breakpoint that is there already may go and come, no other one comes.
+ *
  * 0, -ENOENT (kernel has none of the tables: all text writes will be denied), -EBADMSG,
  * -ENOMEM, -EFAULT; diag filled, the table empty.
  */
 int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 			const struct rf_paging *p, struct rf_patch_table *table, bool kept,
-			struct rf_textpatch **out, struct rf_diag *diag);
+			uint32_t frozen, struct rf_textpatch **out, struct rf_diag *diag);
 void rf_textpatch_destroy(struct rf_textpatch *t); /* NULL is fine; the table stays as it is */
 
 /*

@@ -165,7 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	}
 	put_counting(&g);
-	if (rf_textpatch_create(&g.k, &g.m, &g.p, &table, false, &t, &diag))
+	if (rf_textpatch_create(&g.k, &g.m, &g.p, &table, false, 0, &t, &diag))
 		return 0;
 	check(&g);
 	play(t, &g, data, size);

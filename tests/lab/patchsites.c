@@ -251,7 +251,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	r = rf_textpatch_create(k, &m, &p, &table, false, &t, &diag);
+	r = rf_textpatch_create(k, &m, &p, &table, false, 0, &t, &diag);
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	if (r) {
 		printf("no site table: %s (%s)\n", strerror(-r), diag.text);

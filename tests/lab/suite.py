@@ -187,6 +187,26 @@ def tracing(kernel: str) -> Test:
     return Test(f"tracing-{kernel}", script, verify, guests=(kernel,))
 
 
+def patches_denied() -> Test:
+    """A policy without probes and tracers: what they would patch is not, whatever the kernel believes; other patching goes on."""
+    trace = "rf.mode=trace rf.trace=tracepoint,kprobe,tracepoint"
+    script = f"""
+l2 6.12 1 '{trace}' >$OUT/control 2>&1
+printf 'version: 1\npatches: {{ ftrace: deny, kprobes: deny }}\n' >policy
+WRAP="ringfence run --name denied --policy policy --audit $OUT/audit.jsonl --" l2 6.12 1 '{trace}' >$OUT/console 2>$OUT/said
+"""
+
+    def verify(o: Outcome) -> None:
+        check(o._text("control").count("trace kprobe result=ok") == 1, "the control's probe saw nothing")
+        check(o.said("trace kprobe result=failed") == 1, "a probe saw something")
+        check(o.said("trace tracepoint result=ok") == 2, "what is allowed was not patched, or the guest did not go on")
+        sealed(o)
+        denied = o.decisions(verdict="blocked")
+        check(denied and all(r["outcome"].startswith("dropped: ") for r in denied), f"records: {denied[:3]}")
+        check(o.patches()["jump_label"] > 0 and not o.patches()["ftrace"] + o.patches()["kprobe"], f"patches: {o.patches()}")
+    return Test("patches-denied", script, verify)
+
+
 # Whatever the processor: "force" makes it one that needs it, and the other mitigations stay out of the way.
 STUFFING = "retbleed=stuff,force spectre_v2=retpoline spec_rstack_overflow=off"
 
@@ -641,7 +661,7 @@ def debian(kernel: str, machine: str) -> Test:
 
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), boot("7", 1),
-         boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), stuffing("6.12"), boot_probes("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
+         boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), stuffing("6.12"), patches_denied(), boot_probes("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
          gadgets("6.12"), monitor_killed(), misled(), example_guard(), first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"), control_watch(),
          rootless(), hardened_host()]

@@ -133,6 +133,7 @@ struct fake {
 	unsigned int heals_asked; /* with a place to heal */
 	int heal_err;
 	uint64_t kexec; /* where machine_kexec() begins, 0 nobody knows */
+	uint32_t frozen; /* kinds, as the table was asked for */
 	uint64_t poker; /* where the kernel's patcher makes room on its stack; 0: nobody knows */
 
 	int log_fd, saved_fd, notify[2];

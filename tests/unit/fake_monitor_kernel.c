@@ -326,8 +326,9 @@ static void walk_lists(const struct rf_memory *m)
 
 int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 			const struct rf_paging *p, struct rf_patch_table *table, bool kept,
-			struct rf_textpatch **out, struct rf_diag *diag)
+			uint32_t frozen, struct rf_textpatch **out, struct rf_diag *diag)
 {
+	fake.frozen = frozen;
 	if (fake.textpatch_err) {
 		strcpy(diag->text, "no tables");
 		return fake.textpatch_err;

@@ -210,7 +210,8 @@ static int create(struct patched *f, bool kept)
 	rf_textpatch_destroy(f->t);
 	f->t = NULL;
 	f->diag.text[0] = '\0';
-	err = rf_textpatch_create(&g->k, &g->m, &g->p, &patched_table, kept, &f->t, &f->diag);
+	err = rf_textpatch_create(&g->k, &g->m, &g->p, &patched_table, kept, f->frozen, &f->t,
+				  &f->diag);
 	must(!(patched_table.seq % 2));
 	if (!err)
 		f->last_tail = rf_textpatch_torn(f->t);
@@ -409,8 +410,8 @@ static int sweep_by_another(struct patched *f)
 	if (!f->other)
 		err = rf_textpatch_copy(&patched_table, patched_table.kernel, &other_table);
 	if (!err && !f->other)
-		err = rf_textpatch_create(&f->g.k, &f->g.m, &f->g.p, &other_table, true, &f->other,
-					  &f->diag);
+		err = rf_textpatch_create(&f->g.k, &f->g.m, &f->g.p, &other_table, true, 0,
+					  &f->other, &f->diag);
 	return err ? err : rf_textpatch_look(f->other, &patched_table, &f->g.m, &f->g.p, forget, f);
 }
 

@@ -61,7 +61,8 @@ struct patched {
 	struct rf_diag diag;
 	struct rf_patch_result r; /* of the last store */
 	unsigned int refreshed;
-	uint64_t heap; /* next free byte */
+	uint32_t frozen; /* kinds, as the table is compiled */
+	uint64_t heap;	 /* next free byte */
 };
 
 extern struct rf_patch_table patched_table; /* by which is judged */

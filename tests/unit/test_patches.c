@@ -34,6 +34,17 @@ static json_t *last_of(const char *outcome)
 	return fake_line(i);
 }
 
+static void denied_kinds(void **state)
+{
+	assert_int_equal(fake.frozen, 0);
+	guest.policy.denied_patches = 1u << RF_PATCH_WORD_FTRACE | 1u << RF_PATCH_WORD_STATIC_CALLS;
+	fake_reset();
+	fake_sealed();
+	assert_int_equal(fake.frozen, 1u << RF_SITE_FTRACE | 1u << RF_SITE_FTRACE_CALL |
+					      1u << RF_SITE_STATIC_CALL |
+					      1u << RF_SITE_STATIC_TRAMP);
+}
+
 static void left_out(void **state)
 {
 	static const char outcome[] = "sites left out of the table";
@@ -422,6 +433,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
+		T(denied_kinds),
 		T(left_out),
 		T(patched_before),
 		T(published),

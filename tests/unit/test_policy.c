@@ -26,6 +26,7 @@ static void test_defaults(void **state)
 	assert_int_equal(p.mode, RF_MODE_ENFORCE);
 	assert_int_equal(p.on_denied, RF_ON_DENIED_FAULT);
 	assert_int_equal(p.on_denied_patch, RF_ON_DENIED_PATCH_DROP);
+	assert_int_equal(p.denied_patches, 0);
 	assert_int_equal(p.on_kexec, RF_ON_KEXEC_DENY);
 	assert_int_equal(p.on_mismatch, RF_ON_MISMATCH_REFUSE);
 	assert_true(p.seal_text && p.seal_rodata);
@@ -53,6 +54,7 @@ static void test_full_file(void **state)
 
 	assert_int_equal(parse("# comment\nversion: 1\nmode: observe\non_denied: kill\n"
 			       "on_denied_patch: fault\n"
+			       "patches: { ftrace: deny, kprobes: allow, kgdb: deny }\n"
 			       "seal: { text: false, rodata: true }\ndma_sweep_ms: 250\n"
 			       "patch_timeout_ms: 2000\nunsealed_alert_ms: 5000\n"
 			       "pin: { msrs: false, debugctl: true, spec_ctrl: true, pge: true,\n"
@@ -63,6 +65,7 @@ static void test_full_file(void **state)
 	assert_int_equal(p.mode, RF_MODE_OBSERVE);
 	assert_int_equal(p.on_denied, RF_ON_DENIED_KILL);
 	assert_int_equal(p.on_denied_patch, RF_ON_DENIED_PATCH_FAULT);
+	assert_int_equal(p.denied_patches, 1u << RF_PATCH_WORD_FTRACE | 1u << RF_PATCH_WORD_KGDB);
 	assert_false(p.seal_text);
 	assert_true(p.seal_rodata);
 	assert_int_equal(p.dma_sweep_ms, 250);
@@ -104,6 +107,9 @@ static void test_bad_files(void **state)
 		{ "version: 1\nmode:\n", "", 2 },
 		{ "version: 1\non_denied: allow\n", "allow", 2 },
 		{ "version: 1\non_denied_patch: kill\n", "kill", 2 },
+		{ "version: 1\npatches: { ftrace: owner }\n", "owner", 2 },
+		{ "version: 1\npatches: { bpf: deny }\n", "bpf", 2 },
+		{ "version: 1\npatches: deny\n", "MAPPING", 2 },
 		{ "version: 1\non_mismatch: ignore\n", "ignore", 2 },
 		{ "version: 1\nseal: { text: maybe }\n", "maybe", 2 },
 		{ "version: 1\nseal: { text: yes }\n", "yes", 2 },

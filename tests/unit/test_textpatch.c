@@ -50,6 +50,7 @@ struct fix {
 	uint32_t last_tail;
 	struct rf_diag diag;
 	uint64_t jumps, calls; /* end of the tables so far */
+	uint32_t frozen;
 };
 
 static void put_rel(uint8_t *insn, uint8_t op, uint64_t site, uint64_t target)
@@ -94,7 +95,7 @@ static int again(struct fix *f)
 	rf_textpatch_destroy(f->t);
 	f->t = NULL;
 	memset(&f->diag, 0, sizeof(f->diag));
-	err = rf_textpatch_create(&g->k, &g->m, &g->p, &table, false, &f->t, &f->diag);
+	err = rf_textpatch_create(&g->k, &g->m, &g->p, &table, false, f->frozen, &f->t, &f->diag);
 	assert_int_equal(table.seq % 2, 0);
 	assert_int_equal(table.kernel, 0);
 	if (err)
@@ -284,6 +285,23 @@ static void security_hooks(void **state)
 	assert_int_equal(poke(f, TRAMP + 16, insn, 5, 0), RF_PATCH_BAD_STEP);
 	put_rel(insn, 0xe9, JL5, JL5_TO);
 	assert_int_equal(poke(f, JL5, insn, 5, 0), RF_PATCH_DONE);
+}
+
+/* Of a kind that the policy denies every site stays; the others are patched as ever. */
+static void denied_kind(void **state)
+{
+	struct fix *f = *state;
+	uint8_t insn[5];
+
+	rf_textpatch_destroy(f->t);
+	f->t = NULL;
+	f->frozen = 1u << RF_SITE_JUMP_LABEL;
+	assert_int_equal(create(f), 0);
+	put_rel(insn, 0xe9, JL5, JL5_TO);
+	assert_int_equal(poke(f, JL5, insn, 5, 0), RF_PATCH_BAD_STEP);
+	put_rel(insn, 0xe8, SC, FUNC_B);
+	assert_int_equal(poke(f, SC, insn, 5, 0), RF_PATCH_DONE);
+	f->frozen = 0;
 }
 
 static void jump_labels(void **state)
@@ -656,14 +674,23 @@ static void missing_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(counts),	   T(security_hooks),
-		T(jump_labels),	   T(jump_forgeries),
-		T(one_torn_tail),  T(static_calls),
-		T(tail_jcc),	   T(call_forgeries),
-		T(call_thunks),	   T(in_flight_at_start),
-		T(odd_sites),	   T(calls_written_out),
-		T(duplicates),	   T(overlap),
-		T(hostile_tables), T(missing_tables),
+		T(counts),
+		T(security_hooks),
+		T(denied_kind),
+		T(jump_labels),
+		T(jump_forgeries),
+		T(one_torn_tail),
+		T(static_calls),
+		T(tail_jcc),
+		T(call_forgeries),
+		T(call_thunks),
+		T(in_flight_at_start),
+		T(odd_sites),
+		T(calls_written_out),
+		T(duplicates),
+		T(overlap),
+		T(hostile_tables),
+		T(missing_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -305,6 +305,25 @@ static void probed(void **state)
 	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_NOT_A_SITE);
 }
 
+/* Where the policy denies them: none comes, and one that is there goes and comes as ever. */
+static void probes_denied(void **state)
+{
+	struct patched *f = *state;
+	uint8_t armed = 0xcc;
+
+	patched_probe(f, CODE + 1, 0x48, 0);
+	fake_write(&f->g, CODE + 1, &armed, 1);
+	f->frozen = 1u << RF_SITE_KPROBE;
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_byte(f, CODE + 1, 0x48), RF_PATCH_DONE);
+	assert_int_equal(patched_byte(f, CODE + 1, 0xcc), RF_PATCH_DONE);
+	patched_probe(f, CODE + 4, 0xb8, 0);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_NOT_A_SITE);
+	f->frozen = 0;
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_DONE);
+}
+
 static void probed_wrongly(void **state)
 {
 	struct patched *f = *state;
@@ -599,6 +618,7 @@ int main(void)
 		T(traced_before),
 		T(hostile_targets),
 		T(probed),
+		T(probes_denied),
 		T(probed_wrongly),
 		T(hostile_probes),
 		T(probed_behind_probes),
