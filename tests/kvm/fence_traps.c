@@ -373,8 +373,14 @@ static bool deny_tables(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
 	return true;
 }
 
-/* Due whenever leaves() leaves, and long enough for its few instructions not to be cut short by a look in the middle. */
-#define EACH_LEAVE 15
+/* Due whenever leaves() leaves, and long enough for its few instructions not to be cut short by a look in the middle, where
+ * a loaded machine emulates them. */
+#define EACH_LEAVE 60 /* ms */
+
+static void until_due(void)
+{
+	usleep((EACH_LEAVE + 10) * 1000);
+}
 
 /*
  * Loads that table, leaves to the VMM and comes back, until the monitor has heard of so many events. Once does as a rule;
@@ -384,11 +390,11 @@ static bool deny_tables(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
 static void leaves(struct cpu *c, uint64_t table, unsigned events)
 {
 	for (int i = 0; i < 50 && (!i || monitor_events() < events); i++) {
-		usleep(20000);
+		until_due();
 		CPU_START(c, g_lidt_out, .rdi = table);
 		CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
 		CHECK_EQ(c->run->io.port, 0x99);
-		usleep(20000);
+		until_due();
 		CPU_DO(c, g_nothing);
 	}
 	CHECK_EQ(monitor_events(), events);
@@ -426,7 +432,7 @@ void tables_compared(void)
 	/* As long as the one that CPUs come up with, which lies in plain data: asked about each time. */
 	put_pointer(DATA, 0x1ff, NEW_IDT);
 	for (unsigned n = 0; n < 20 && monitor_events() < 6; n++) {
-		usleep(20000);
+		until_due();
 		CPU_START(c, g_lidt_out, .rdi = DATA);
 		CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
 	}
@@ -446,12 +452,12 @@ void tables_loaded_beside(void)
 	monitor_set_judge(deny_tables);
 	leaves(c, DATA + 16, 2);
 	monitor_event(1, RF_EVENT_TABLES);
-	usleep(20000);
+	until_due();
 	CPU_START(c, g_lidt_jump, .rdi = DATA, .rbx = AT(LLDT));
 	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
 	CHECK_EQ(monitor_events_of(RF_EVENT_TRAP), 1);
 	for (int i = 0; i < 50 && monitor_events_of(RF_EVENT_TABLES) < 2; i++) {
-		usleep(20000);
+		until_due();
 		CPU_START(c, g_out, .rax = 0);
 		CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
 	}
@@ -466,7 +472,7 @@ void tables_loaded_beside(void)
 static void looks(struct cpu *c)
 {
 	for (int i = 0; i < 3; i++) {
-		usleep(20000);
+		until_due();
 		CPU_DO(c, g_nothing);
 	}
 }
@@ -520,10 +526,10 @@ void tables_loaded_meanwhile(void)
 	put_pointer(DATA + 16, 0x2ff, OLD_IDT);
 	monitor_set_judge(hold_new_idt);
 	leaves(c, DATA + 16, 2);
-	usleep(20000);
+	until_due();
 	CPU_START(c, g_lidt_out, .rdi = DATA);
 	CHECK_EQ(cpu_wait(c), KVM_EXIT_IO);
-	usleep(20000);
+	until_due();
 	CPU_START(c, g_nothing, .rax = 0);
 	v.id = monitor_event(2, RF_EVENT_TABLES).id;
 	cpu_stop(c);
