@@ -232,7 +232,9 @@ WRAP="ringfence run --name attacked --audit $OUT/attacked.jsonl --" l2 {kernel} 
         check(sum(patches.values()) == sum(summary(r).total() for r in o.decisions(kind="patches")),
               "the audit log counts other patches than the patch log holds")
         attacked = o._text("attacked")
-        check(attacked.count("result=faulted") == 2 and "result=landed" not in attacked, "an attack got through")
+        # A patch is dropped, a store gets a fault.
+        check("forged_thunk result=unchanged" in attacked and attacked.count("result=faulted") == 1 and
+              "result=landed" not in attacked, "an attack got through")
         loud = [json.loads(line) for line in o._text("attacked.jsonl").splitlines()]
         rules = [r["rule"] for r in loud if r.get("verdict") == "blocked"]
         check(rules == ["text-illegal-instruction", "rodata-is-never-written"], f"rules: {rules}")
