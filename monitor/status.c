@@ -82,8 +82,8 @@ static const char *why_halted(const struct rf_guest *g, const struct rf_backend_
 	if (info->state != RF_VM_HALTED)
 		return "";
 	return g->halted ? g->halted
-			 : "an earlier monitor knew why: see the log's last records of kinds "
-			   "load and measure";
+			 : "this monitor is about to hear why, or an earlier one has: see the "
+			   "log's last records of kinds load and measure";
 }
 
 /* What has to happen before a vCPU runs, "" where they do. */

@@ -571,7 +571,7 @@ q35 'rf.mode=attack rf.patched=4 rf.delay=40 rf.attacks=syscall_table,commit_cre
 mv $OUT/console $OUT/source; grep -q 'RF: init' $OUT/source || exit; mv $OUT/audit.jsonl $OUT/source.jsonl
 # One digit of the first digest: text's.
 sed -e '1,/sha256/s/"[0-7]\\([0-9a-f]*\\)"$/"x\\1"/' -e '1,/sha256/s/"[89a-f]\\([0-9a-f]*\\)"$/"0\\1"/' -e 's/"x/"8/' $OUT/expect >$OUT/forged
-(for n in $(tries 60); do ringfence status q35 >$OUT/halted 2>/dev/null; grep -q 'why no vCPU runs' $OUT/halted && break; sleep 0.5; done
+(for n in $(tries 60); do ringfence status q35 >$OUT/halted 2>/dev/null; grep -q 'why no vCPU runs.*(text)' $OUT/halted && break; sleep 0.5; done
  ringfence measure q35 >$OUT/unmeasured 2>&1; sleep 3; echo info status; sleep 1; echo quit) |
 RUN="--expect $OUT/forged" q35 'rf.mode=attack' -smp 2 -incoming 'exec:cat /tmp/state' -monitor stdio >$OUT/refused 2>&1
 mv $OUT/console $OUT/refused.console; mv $OUT/audit.jsonl $OUT/refused.jsonl
