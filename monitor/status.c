@@ -82,7 +82,7 @@ static const char *why_halted(const struct rf_guest *g, const struct rf_backend_
 	if (info->state != RF_VM_HALTED)
 		return "";
 	return g->halted ? g->halted
-			 : "this monitor is about to hear why, or an earlier one has: see the "
+			 : "an earlier monitor has heard why, or this one is about to: see the "
 			   "log's last records of kinds load and measure";
 }
 
