@@ -49,7 +49,7 @@ static enum rf_next settle_or_ask(struct rf_vcpu *v)
 	}
 	if (++w->tries > SETTLE_TRIES)
 		rf_fatal("the monitor calls a store legal that its table does not allow");
-	rf_event_post(v, RF_EVENT_WRITE);
+	rf_event_post(v, w->event.kind);
 	return RF_WAIT;
 }
 
@@ -73,7 +73,7 @@ static enum rf_next enforce_store(struct rf_vcpu *v, enum rf_verdict verdict, in
 	const struct rf_msg_event *ev = &v->wait.event;
 
 	if (verdict == RF_VERDICT_SETTLE)
-		return settle_or_ask(v);
+		return RF_AGAIN; /* it is settled */
 	if (verdict == RF_VERDICT_ALLOW && !ev->write.elsewhere) {
 		if (!rf_life_allowed()->observe)
 			rf_fatal("the monitor lets a store pass that the policy does not");
@@ -128,11 +128,12 @@ enum rf_next rf_enforce(struct rf_vcpu *v)
 
 	if (verdict == RF_VERDICT_KILL)
 		rf_fatal("the monitor ends it; its own message and the audit log say why");
+	/* Of a store, or of a call of the guest's own patching function: rf_event_verdict(). */
+	if (verdict == RF_VERDICT_SETTLE && settle_or_ask(v) == RF_WAIT)
+		return RF_WAIT;
 	switch (v->wait.event.kind) {
 	case RF_EVENT_WRITE:
 		next = enforce_store(v, verdict, &err);
-		if (next == RF_WAIT)
-			return RF_WAIT;
 		break;
 	case RF_EVENT_EMULATION:
 		err = enforce_emulation(v, verdict);

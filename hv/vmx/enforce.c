@@ -74,8 +74,9 @@ enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 		*err = enforce_cr(v, allowed);
 		break;
 	case RF_EVENT_TRAP:
+		if (verdict != RF_VERDICT_SETTLE) /* that is counted */
+			count(allowed);
 		allowed |= verdict == RF_VERDICT_SETTLE;
-		count(allowed);
 		/* The VMM's own memory has the instruction, and runs it. */
 		if (allowed && v->wait.event.trap.kind == RF_TRAP_KEXEC)
 			return RF_RESET;

@@ -227,10 +227,9 @@ int rf_trap_enforce(struct rf_vcpu *v, bool allowed)
 	const struct rf_msg_verdict *verdict = &v->wait.verdict;
 
 	if (ev->trap.kind == RF_TRAP_POKE) {
-		if (allowed)
-			return 0; /* it runs into the trap again, and the table has it now */
-		rf_text_denied(ev->write.gpa, ev->write.len);
-		if (!verdict->vector)
+		if (!allowed)
+			rf_text_denied(ev->write.gpa, ev->write.len);
+		if (allowed || !verdict->vector) /* it was made, or is dropped */
 			return skip(v, ev->regs.rip, traps.poke.back - ev->regs.rip);
 	}
 	/* What the CPU would not take is the guest's own fault. */

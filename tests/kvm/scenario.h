@@ -79,7 +79,7 @@ scenario trap_elsewhere, trap_held, tables_compared, tables_loaded_beside, table
 scenario msrs_compared, mended;
 /* fence_poke.c */
 scenario kexec_leaves_behind;
-scenario text_poked, patch_dropped, poke_rules, kexec_denied, kexec_let, kexec_keeps;
+scenario text_poked, patch_dropped, patch_called_legal, poke_rules, kexec_denied, kexec_let, kexec_keeps;
 /* fence_monitor.c */
 scenario monitor_dies_before_verdict, monitor_restarts_sealed, stale_seals, reset_while_held;
 scenario reset_while_kernel_held;

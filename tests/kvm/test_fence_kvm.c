@@ -105,6 +105,7 @@ static const struct {
 	S(sealed_again),
 	S(text_poked),
 	S(patch_dropped),
+	S(patch_called_legal),
 	S(poke_rules),
 	S(kexec_denied),
 	S(kexec_let),
