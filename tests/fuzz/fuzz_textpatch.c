@@ -125,6 +125,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake_init(&g);
 	fake_map(&g, TEXT, 0x1000, 5);
 	g.k.image = (struct rf_image){ rf_gva_of(TEXT), rf_gpa_of(0x1000), 0x5000 };
+	fake_symbol(&g, "security_hook_active_x_0", DATA + 8 * 33, 'd');
+	fake_symbol(&g, "__SCK__lsm_static_call_x_0", DATA + 0x100 + 0x10, 'D');
 	fake_symbol(&g, "_text", TEXT, 'T');
 	fake_symbol(&g, "_etext", RODATA, 'T');
 	fake_symbol(&g, "__start_rodata", RODATA, 'D');
