@@ -17,7 +17,7 @@ static void count(bool allowed)
 static void only_observed(bool allowed)
 {
 	if (allowed && !rf_life_allowed()->observe)
-		rf_fatal("the monitor lets a register change that the policy does not");
+		rf_fatal("the monitor lets a change that the policy does not");
 }
 
 /* Where a value may be another one, the monitor is asked which. */
@@ -74,13 +74,13 @@ enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 		*err = enforce_cr(v, allowed);
 		break;
 	case RF_EVENT_TRAP:
+		only_observed(allowed && v->wait.event.trap.kind == RF_TRAP_POKE);
 		if (verdict != RF_VERDICT_SETTLE) /* that is counted */
 			count(allowed);
-		allowed |= verdict == RF_VERDICT_SETTLE;
 		/* The VMM's own memory has the instruction, and runs it. */
 		if (allowed && v->wait.event.trap.kind == RF_TRAP_KEXEC)
 			return RF_RESET;
-		*err = rf_trap_enforce(v, allowed);
+		*err = rf_trap_enforce(v, allowed || verdict == RF_VERDICT_SETTLE);
 		break;
 	case RF_EVENT_TABLES:
 		count(allowed);

@@ -48,11 +48,10 @@ bool rf_poke(struct rf_vcpu *v, uint64_t rip, const struct rf_trap_site *site)
 		    read_source(v, r.rdx, ev->write.bytes, r.rcx, gpa);
 	bool done = ours && rf_text_settle(v, gpa, ev->write.bytes, (uint32_t)r.rcx);
 
-	if (ours && !done && !rf_life_allowed()->observe) {
-		ev->write.gpa = gpa;
-		ev->write.len = (uint32_t)r.rcx;
+	ev->write.gpa = gpa;
+	ev->write.len = (uint32_t)r.rcx;
+	if (ours && !done && !rf_life_allowed()->observe)
 		return false;
-	}
 	rf_count(done ? RF_COUNT_POKED : RF_COUNT_TRAP);
 	if (done) {
 		r.rax = r.rsi;

@@ -58,17 +58,17 @@ void rf_cpu_where(struct rf_vcpu *v, uint64_t *rip, uint32_t *cpl)
 	*cpl = s.ss.dpl; /* as in rf_arch_regs() */
 }
 
-/* On behind an instruction of len bytes, unless the VMM has moved the vCPU elsewhere meanwhile. */
-static int skip(struct rf_vcpu *v, uint64_t rip, uint64_t len)
+/* On from rip to `to`, unless the VMM has moved the vCPU elsewhere meanwhile. */
+static int go(struct rf_vcpu *v, uint64_t rip, uint64_t to)
 {
 	struct kvm_regs r;
 
 	rf_cpu_get(v, KVM_GET_REGS, &r);
 	if (r.rip != rip)
 		return 0;
-	r.rip += len;
+	r.rip = to;
 	if (v->wait.event.trap.kind == RF_TRAP_POKE)
-		r.rax = r.rsi; /* what the function returns */
+		r.rax = r.rsi; /* `to` is the function's end: what it returns */
 	return rf_kvm(v->fd, KVM_SET_REGS, &r);
 }
 
@@ -215,7 +215,7 @@ bool rf_trap_settle(struct rf_vcpu *v, const struct rf_trap_site *site, uint64_t
 	fault.rip = r.rip;
 	fault.rflags = r.rflags;
 	err = rf_tables_load(v, site->kind, NULL, *value) ? rf_arch_fault(v, &fault)
-							  : skip(v, r.rip, site->len);
+							  : go(v, r.rip, r.rip + site->len);
 	if (err)
 		rf_fatal("a move to a control register could not be completed");
 	return true;
@@ -225,15 +225,16 @@ int rf_trap_enforce(struct rf_vcpu *v, bool allowed)
 {
 	const struct rf_msg_event *ev = &v->wait.event;
 	const struct rf_msg_verdict *verdict = &v->wait.verdict;
+	const uint64_t end = rf_traps_poke().back; /* of the patching function; 0: released */
 
 	if (ev->trap.kind == RF_TRAP_POKE) {
 		if (!allowed)
 			rf_text_denied(ev->write.gpa, ev->write.len);
 		if (allowed || !verdict->vector) /* it was made, or is dropped */
-			return skip(v, ev->regs.rip, traps.poke.back - ev->regs.rip);
+			return end ? go(v, ev->regs.rip, end) : 0;
 	}
 	/* What the CPU would not take is the guest's own fault. */
 	if (!allowed || rf_tables_load(v, ev->trap.kind, &verdict->table, ev->trap.value))
 		return rf_arch_fault(v, verdict);
-	return skip(v, ev->regs.rip, ev->trap.len);
+	return go(v, ev->regs.rip, ev->regs.rip + ev->trap.len);
 }

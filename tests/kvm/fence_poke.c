@@ -185,6 +185,8 @@ static bool say_of_patch(const struct rf_msg_event *ev, struct rf_msg_verdict *v
 	fault_where_it_is(ev, v);
 	v->verdict = told.verdict;
 	v->vector = told.vector;
+	v->error_code = told.error_code;
+	v->cr2 = told.cr2;
 	if (told.verdict == RF_VERDICT_SETTLE)
 		give_table(told.id);
 	return true;
@@ -254,16 +256,27 @@ void patch_dropped(void)
 	CHECK(poke_bytes(SITE, wrong, 1)); /* nobody need be asked any more */
 	CHECK(!memcmp(sealed_copy(SITE), wrong, 5));
 
-	told = (struct rf_msg_verdict){ .verdict = RF_VERDICT_DENY, .vector = 13 };
+	/* What is none of sealed text's, or not taken whole, goes on as if there were no trap. */
+	CHECK(!poke_bytes(DATA, &int3, 1));
+	CHECK(!poke(HOW + 1, SITE, SOURCE, 1));
+	CHECK(!poke(HOW, SITE, SOURCE, RF_EVENT_BYTES + 1));
+	CHECK(!poke(HOW, SITE + 1, DATA + 0x1000 - 3, 4)); /* on two pages */
+	CHECK(!poke(HOW, SITE, NOWHERE, 1));
+	CHECK(!poke(HOW, SEALED + SEALED_SIZE - 2, SOURCE, 4)); /* text ends in it */
+
+	told = (struct rf_msg_verdict){
+		.verdict = RF_VERDICT_DENY, .vector = 14, .error_code = 3, .cr2 = SITE
+	};
 	memset(vm.ram + SOURCE, 0xee, 5);
 	CPU_START(c, g_call, .r8 = SEALED, .rdi = HOW, .rsi = SITE, .rdx = SOURCE, .rcx = 5);
 	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
 	CHECK(cpu_faulted(c, &f));
+	CHECK_EQ(f.vector, 14);
 	CHECK_EQ(f.rip, TRAP);
 	CHECK(!memcmp(sealed_copy(SITE), wrong, 5));
 }
 
-static void called_legal(void)
+static void call(uint32_t verdict)
 {
 	uint64_t kernel;
 	struct rf_msg_traps m;
@@ -272,15 +285,26 @@ static void called_legal(void)
 	kernel = poked_machine();
 	m = message(kernel);
 	CHECK_EQ(monitor_traps(&m), 0);
-	told = (struct rf_msg_verdict){ .verdict = RF_VERDICT_SETTLE, .id = kernel };
+	told = (struct rf_msg_verdict){ .verdict = verdict, .id = kernel };
 	monitor_set_judge(say_of_patch);
 	asked(SITE, wrong, 5);
+}
+
+static void called_legal(void)
+{
+	call(RF_VERDICT_SETTLE);
+}
+
+static void let_pass(void)
+{
+	call(RF_VERDICT_ALLOW);
 }
 
 /* The monitor's word alone makes none, and is not asked for without end. */
 void patch_called_legal(void)
 {
 	ends_the_vm(called_legal, "calls a store legal that its table does not allow");
+	ends_the_vm(let_pass, "lets a change that the policy does not");
 }
 
 void poke_rules(void)
