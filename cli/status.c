@@ -189,6 +189,8 @@ static int print_status(json_t *o)
 		{ "control watch", "control_watch" },
 		{ "control pinned", "control_pinned" },
 		{ "mode", "mode" },
+		{ "on_denied", "on_denied" },
+		{ "patches denied", "patches_denied" },
 		{ "on_denied_patch", "on_denied_patch" },
 		{ "on_kexec", "on_kexec" },
 		{ "on_mismatch", "on_mismatch" },

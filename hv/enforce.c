@@ -43,7 +43,7 @@ static enum rf_next settle_or_ask(struct rf_vcpu *v)
 	struct rf_wait *w = &v->wait;
 
 	if (!w->event.write.elsewhere &&
-	    rf_text_settle(v, w->event.write.gpa, w->event.write.bytes, w->event.write.len)) {
+	    rf_text_settle(v, w->event.write.gpa, w->event.write.bytes, w->event.write.len, true)) {
 		rf_count(RF_COUNT_ALLOWED);
 		return RF_AGAIN;
 	}

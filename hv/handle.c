@@ -14,7 +14,7 @@ enum rf_next rf_on_sealed_store(struct rf_vcpu *v, uint64_t gpa, const uint8_t *
 	struct rf_msg_event *ev = &v->wait.event;
 
 	rf_count(RF_COUNT_WRITE);
-	if (rf_text_settle(v, gpa, bytes, len)) {
+	if (rf_text_settle(v, gpa, bytes, len, false)) {
 		rf_count(RF_COUNT_SETTLED);
 		return RF_AGAIN;
 	}

@@ -203,7 +203,7 @@ static bool over_trap(const struct rf_patch_result *r, uint64_t gpa, uint32_t le
 	       rf_guestmem_stands_in(gpa, len);
 }
 
-bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len)
+bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len, bool told)
 {
 	struct rf_patch_result r;
 	struct rf_overlay *o;
@@ -211,7 +211,7 @@ bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint3
 	RF_LOCKED();
 	o = rf_text_at(gpa, len);
 	if (!o || !judge(o, (uint32_t)(gpa - o->gpa.start), bytes, len, &r) ||
-	    (rf_patch_begins(&r) && !patcher_is_busy()) || over_trap(&r, gpa, len))
+	    (!told && rf_patch_begins(&r) && !patcher_is_busy()) || over_trap(&r, gpa, len))
 		return false;
 	/* The monitor makes room on the trail when it is asked, and refuses to begin more sites. */
 	if (trail_full() || (r.verdict == RF_PATCH_STEP && r.resting &&
@@ -293,7 +293,7 @@ static bool adopt_site(struct rf_overlay *o, uint32_t at, bool apply, uint32_t *
 	struct rf_patch_site site;
 	struct rf_shape shape;
 
-	if (!at_rest_below(o, at, &site, &shape, below) ||
+	if (!at_rest_below(o, at, &site, &shape, below) || site.flags & RF_SITE_FROZEN ||
 	    rf_guestmem_stands_in(o->gpa.start + site.at, shape.len))
 		return false;
 	for (uint32_t i = 0; apply && i < shape.len; i++)

@@ -11,9 +11,10 @@ struct rf_vcpu;
 /*
  * Applies a store to sealed text that the monitor's table allows, whole or not at all. False: the
  * monitor must be asked (no table, not legal by it, a trap stands there, or the trail has no room).
- * Takes the lock.
+ * Takes the lock. told: the monitor has said that it is legal, and knows of patchers that are at
+ * work without the table's word for it (the kernel's debugger).
  */
-bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len);
+bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len, bool told);
 /* A store was denied: sites under way that it would have touched get their old bytes back. Takes
  * the lock. */
 void rf_text_denied(uint64_t gpa, uint32_t len);

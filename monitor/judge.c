@@ -102,20 +102,6 @@ static bool on_sealed_stack(struct rf_guest *g, const struct rf_msg_event *ev,
 	return ev->regs.cpl != 3 && rf_sealed_frame(g, &l->paging, sp, &gva, &gpa);
 }
 
-/* Before the function has done anything, so that its caller goes on as if it had, or dies there. */
-static const char *fault_of_patch(const struct rf_guest *g, const struct rf_msg_event *ev,
-				  struct rf_look *l)
-{
-	if (g->policy.on_denied_patch == RF_ON_DENIED_PATCH_DROP) {
-		l->v.vector = 0;
-		return "dropped: the kernel's patching function returned without it";
-	}
-	l->v.vector = 14;
-	l->v.error_code = PF_PRESENT | PF_WRITE;
-	l->v.cr2 = ev->regs.gpr[6]; /* where to: the second argument, in RSI */
-	return "page fault in the kernel's patching function";
-}
-
 /*
  * The fault a read-only page would have given, #PF with write|present. Where the guest's own tables
  * say "writable" (an alias the attacker made), Linux takes that for a stale TLB entry or a fault it
@@ -139,8 +125,11 @@ static const char *fault(struct rf_guest *g, const struct rf_msg_event *ev, stru
 		l->v.vector = l->mov ? 13 : 0;
 		return l->mov ? "set again, general protection fault at the mov" : "set again";
 	}
-	if (ev->kind == RF_EVENT_TRAP && ev->trap.kind == RF_TRAP_POKE)
-		return fault_of_patch(g, ev, l);
+	if (ev->kind == RF_EVENT_TRAP && ev->trap.kind == RF_TRAP_POKE &&
+	    g->policy.on_denied_patch == RF_ON_DENIED_PATCH_DROP) {
+		l->v.vector = 0;
+		return "dropped: the kernel's patching function returned without it";
+	}
 	if (ev->kind == RF_EVENT_TRAP)
 		return "general protection fault at the instruction";
 	if (ev->kind == RF_EVENT_MSR_FOUND)

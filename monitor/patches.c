@@ -40,6 +40,8 @@ static uint32_t frozen(const struct rf_policy *p)
 		{ RF_PATCH_WORD_FTRACE, RF_SITE_FTRACE },
 		{ RF_PATCH_WORD_FTRACE, RF_SITE_FTRACE_CALL },
 		{ RF_PATCH_WORD_KPROBES, RF_SITE_KPROBE },
+		/* What runs a probe is an int3, whoever has put it there. */
+		{ RF_PATCH_WORD_KPROBES, RF_SITE_KGDB },
 		{ RF_PATCH_WORD_KGDB, RF_SITE_KGDB },
 	};
 	uint32_t out = 0;

@@ -76,6 +76,19 @@ static json_t *patches(struct rf_guest *g, json_int_t *under_way)
 	return o;
 }
 
+/* "ftrace, kprobes", "" where all may patch. */
+static const char *patches_denied(const struct rf_policy *p, char *out, size_t room)
+{
+	size_t len = 0;
+
+	*out = '\0';
+	for (int w = 0; w < RF_PATCH_WORDS && len < room; w++)
+		if (p->denied_patches >> w & 1)
+			len += (size_t)snprintf(out + len, room - len, "%s%s", len ? ", " : "",
+						rf_patch_word_text((enum rf_patch_word)w));
+	return out;
+}
+
 /* Why no vCPU runs, "" where they may. */
 static const char *why_halted(const struct rf_guest *g, const struct rf_backend_info *info)
 {
@@ -110,7 +123,7 @@ static json_t *status(struct rf_guest *g)
 	json_t *regions = json_array(), *counters = json_object(), *audit = json_object();
 	struct rf_backend_info info = { 0 };
 	bool attached = g->hv && !g->hv->ops->info(g->hv, &info);
-	char pinned[RF_CONTROL_NAMES];
+	char pinned[RF_CONTROL_NAMES], denied[80];
 
 	rf_control_names(info.cr0_pinned, info.cr4_pinned, pinned, sizeof(pinned));
 
@@ -131,7 +144,8 @@ static json_t *status(struct rf_guest *g)
 				    json_integer((json_int_t)rf_audit_count(g->audit, w)));
 	return json_pack(
 		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
-		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, s:o}",
+		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, "
+		"s:o}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
 		!attached || info.state > RF_VM_HALTED ? "waiting"
 		: g->unknown			       ? "unprotected"
@@ -145,7 +159,9 @@ static json_t *status(struct rf_guest *g)
 		under_way, "control_watch", info.cr_watch ? "on" : "off", "control_pinned", pinned,
 		"trap_sites", (json_int_t)g->traps_count, "halted", why_halted(g, &info),
 		"awaiting", awaiting(g, attached, &info), "mode",
-		rf_policy_mode_text(g->policy.mode), "on_denied_patch",
+		rf_policy_mode_text(g->policy.mode), "on_denied",
+		rf_on_denied_text(g->policy.on_denied), "patches_denied",
+		patches_denied(&g->policy, denied, sizeof(denied)), "on_denied_patch",
 		rf_on_denied_patch_text(g->policy.on_denied_patch), "on_kexec",
 		rf_on_kexec_text(g->policy.on_kexec), "on_mismatch",
 		rf_on_mismatch_text(g->policy.on_mismatch), "expect", g->expect != NULL,

@@ -167,7 +167,7 @@ static bool allowed_patch(const struct rf_guest *g, const struct rf_facts *facts
 	return !rf_policy_decide(&g->policy, facts, &d) && d.word == RF_WORD_ALLOWED;
 }
 
-int rf_judge_patch(struct rf_guest *g, const struct rf_msg_event *ev)
+int rf_judge_store(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	const struct rf_measured *m = rf_guest_region(g, ev->write.gpa);
 	struct rf_facts facts = { .kind = RF_FACT_WRITE, .region = rf_fact_region_of(m) };
@@ -315,7 +315,7 @@ static int answer(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	switch (ev->kind) {
 	case RF_EVENT_WRITE:
-		return rf_judge_patch(g, ev);
+		return rf_judge_store(g, ev);
 	case RF_EVENT_EMULATION:
 		return on_emulation(g, ev);
 	case RF_EVENT_STALLED:

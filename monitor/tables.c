@@ -385,7 +385,7 @@ static int on_trap(struct rf_guest *g, const struct rf_msg_event *ev)
 	bool known;
 
 	if (ev->trap.kind == RF_TRAP_POKE)
-		return rf_judge_patch(g, ev);
+		return rf_judge_store(g, ev);
 	if (ev->trap.kind == RF_TRAP_KEXEC)
 		return rf_judge_kexec(g, ev);
 	if (ev->trap.kind < RF_TRAP_LIDT || ev->trap.kind > RF_TRAP_MOV_CR4)

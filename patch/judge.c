@@ -276,7 +276,7 @@ static int judge_site(const struct rf_patch_table *t, const struct rf_patch_text
 		if (!fits && r->now[0] != RF_INT3)
 			set(r, RF_PATCH_BAD_INSN, "not an instruction that the site may hold");
 	} else if (site->flags & RF_SITE_FROZEN && r->resting) {
-		set(r, RF_PATCH_BAD_STEP, "the site is as it was at the seal for good");
+		set(r, RF_PATCH_BAD_STEP, "the site stays as it was at the seal");
 	} else if (shape->flags & RF_SHAPE_DIRECT) {
 		set(r, fits ? RF_PATCH_DONE : RF_PATCH_BAD_INSN,
 		    fits ? "legal byte" : "not a byte that the site may hold");

@@ -84,8 +84,8 @@ static const cyaml_schema_field_t seal_fields[] = {
 static const cyaml_strval_t kind_names[] = { { "allow", 0 }, { "deny", 1 } };
 
 #define PATCHES(name, word)                                                                        \
-	CYAML_FIELD_ENUM_PTR(name, WORD, struct file_patches, kinds[word], kind_names,             \
-			     COUNT(kind_names))
+	[word] = CYAML_FIELD_ENUM_PTR(name, WORD, struct file_patches, kinds[word], kind_names,    \
+				      COUNT(kind_names))
 
 static const cyaml_schema_field_t patches_fields[] = {
 	PATCHES("ftrace", RF_PATCH_WORD_FTRACE),
@@ -95,6 +95,11 @@ static const cyaml_schema_field_t patches_fields[] = {
 	PATCHES("jump_labels", RF_PATCH_WORD_JUMP_LABELS),
 	CYAML_FIELD_END,
 };
+
+const char *rf_patch_word_text(enum rf_patch_word w)
+{
+	return w < RF_PATCH_WORDS ? patches_fields[w].key : NULL;
+}
 
 static const cyaml_schema_field_t pin_fields[] = {
 	CYAML_FIELD_ENUM_PTR("msrs", WORD, struct file_pin, msrs, bool_names, COUNT(bool_names)),

@@ -31,7 +31,7 @@ enum rf_on_denied {
 /* A change of sealed text that the kernel's own patching function is called for. */
 enum rf_on_denied_patch {
 	RF_ON_DENIED_PATCH_DROP = 1, /* it is not made, and the function returns */
-	RF_ON_DENIED_PATCH_FAULT,    /* the function gets a page fault before it has begun */
+	RF_ON_DENIED_PATCH_FAULT,    /* the function gets a fault before it has begun */
 };
 
 /* Who patches the kernel's text, as the policy's `patches` calls it. */
@@ -115,6 +115,7 @@ int rf_policy_load(const char *path, struct rf_policy_diag *diag, struct rf_poli
 
 const char *rf_policy_mode_text(enum rf_policy_mode m); /* as in the file; NULL for no such mode */
 const char *rf_on_denied_text(enum rf_on_denied d);
+const char *rf_patch_word_text(enum rf_patch_word w);
 const char *rf_on_denied_patch_text(enum rf_on_denied_patch d);
 const char *rf_on_kexec_text(enum rf_on_kexec k);
 const char *rf_on_unknown_kernel_text(enum rf_on_unknown_kernel u);

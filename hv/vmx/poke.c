@@ -46,7 +46,7 @@ bool rf_poke(struct rf_vcpu *v, uint64_t rip, const struct rf_trap_site *site)
 	struct rf_poke p = rf_traps_poke();
 	bool ours = p.how && r.rdi == p.how && r.rcx && r.rcx <= sizeof(ev->write.bytes) &&
 		    read_source(v, r.rdx, ev->write.bytes, r.rcx, gpa);
-	bool done = ours && rf_text_settle(v, gpa, ev->write.bytes, (uint32_t)r.rcx);
+	bool done = ours && rf_text_settle(v, gpa, ev->write.bytes, (uint32_t)r.rcx, false);
 
 	ev->write.gpa = gpa;
 	ev->write.len = (uint32_t)r.rcx;

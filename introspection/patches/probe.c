@@ -152,7 +152,7 @@ bool rf_probe_debugged(const struct rf_textpatch *t, const struct rf_live *g, ui
 {
 	struct probe p;
 
-	return find_kgdb(t, g, gva, &p);
+	return !(t->frozen >> RF_SITE_KGDB & 1) && find_kgdb(t, g, gva, &p);
 }
 
 /* --- is it a place for one? ----------------------------------------------- */
@@ -305,7 +305,7 @@ static void take(struct rf_textpatch *t, const struct rf_live *g, const struct p
 		return;
 	old = rf_extra_at(t, at);
 	/* Whoever took the table over knows those that were armed. */
-	if (!old && (t->loading ? t->kept : t->frozen >> p->kind & 1))
+	if (t->loading ? t->kept && !old : t->frozen >> p->kind & 1)
 		return;
 	if (rf_textpatch_read(t, g->m, p->addr, now, sizeof(now)) ||
 	    !is_boundary(t, g, p->addr, &end) || rf_site_within(t, at, 1) ||

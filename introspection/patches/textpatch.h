@@ -37,7 +37,7 @@ struct rf_textpatch; /* what the table was compiled from, and the table */
  * them counts at the seal alone. A table that is not whole is no such one.
  *
  * frozen: bit 1 << kind, of kinds that the policy denies. Their sites stay as they are; a
- * breakpoint that is there already may go and come, no other one comes.
+ * breakpoint that stands already may go and come while it is registered, and turns into no jump.
  *
  * 0, -ENOENT (kernel has none of the tables: all text writes will be denied), -EBADMSG,
  * -ENOMEM, -EFAULT; diag filled, the table empty.

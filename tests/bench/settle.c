@@ -128,7 +128,7 @@ static void make_guest(void)
 
 static void store(uint64_t at, const uint8_t *bytes, uint32_t len)
 {
-	must(rf_text_settle(&vcpu, TEXT_GPA + at, bytes, len), "a legal store was not settled");
+	must(rf_text_settle(&vcpu, TEXT_GPA + at, bytes, len, false), "a legal store was not settled");
 }
 
 /* Sites first .. first + BATCH, as the kernel does: all first bytes, all tails, all first bytes. */

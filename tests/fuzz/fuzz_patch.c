@@ -371,7 +371,7 @@ static void store(uint32_t at, const uint8_t *bytes, uint32_t len)
 	memcpy(before, text, TEXT_SIZE);
 	for (int k = 0; k < RF_SITE_KINDS; k++)
 		kinds += trail->kinds[k];
-	landed = rf_text_settle(&vcpu, TEXT_GPA + at, bytes, len);
+	landed = rf_text_settle(&vcpu, TEXT_GPA + at, bytes, len, false);
 	for (int k = 0; k < RF_SITE_KINDS; k++)
 		settled += trail->kinds[k];
 	MUST(landed == legal);

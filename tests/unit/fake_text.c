@@ -106,7 +106,7 @@ int fake_text_teardown(void **state)
 
 bool store(uint32_t at, const void *bytes, uint32_t len)
 {
-	return rf_text_settle(&vcpu, TEXT_GPA + at, bytes, len);
+	return rf_text_settle(&vcpu, TEXT_GPA + at, bytes, len, false);
 }
 
 bool byte(uint32_t at, uint8_t b)

@@ -100,7 +100,7 @@ void rf_overlay_write(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, u
 	fail();
 }
 
-bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len)
+bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len, bool told)
 {
 	fail();
 	return false;

@@ -30,7 +30,7 @@ static struct {
 static unsigned posted, news;
 static enum rf_event_kind kind;
 
-bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len)
+bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len, bool told)
 {
 	return fake.settles;
 }

@@ -242,7 +242,7 @@ static void other_memory(void **state)
 {
 	struct rf_overlay *o = overlay;
 
-	assert_false(rf_text_settle(&vcpu, TEXT_GPA - 1, nop5, 1));
+	assert_false(rf_text_settle(&vcpu, TEXT_GPA - 1, nop5, 1, false));
 	assert_false(store(TEXT_SIZE - 1, nop5, 2)); /* reaches beyond */
 	assert_false(store(TEXT_SIZE, nop5, 1));
 	o->region = RF_REGION_RODATA;
@@ -390,6 +390,9 @@ static void begun_by_nobody(void **state)
 	table->busy = 0x8010;
 	assert_false(byte(SITE, 0xcc));
 	assert_memory_equal(text + SITE, nop5, 5);
+	/* The monitor may know better. */
+	assert_true(rf_text_settle(&vcpu, TEXT_GPA + SITE, (const uint8_t *)"\xcc", 1, true));
+	assert_true(byte(SITE, nop5[0]));
 	ram[4] = 1;
 	assert_true(byte(SITE, 0xcc));
 	ram[4] = 0;

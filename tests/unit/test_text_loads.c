@@ -319,9 +319,24 @@ static void tables_refused(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, fake_text_setup, fake_text_teardown)
 
+/* As it was at the seal: also where another state of the kernel has it otherwise. */
+static void frozen(void **state)
+{
+	uint32_t n = 77;
+
+	table->sites[0].flags = RF_SITE_FROZEN;
+	memcpy(decoy + SITE, jmp, 5);
+	assert_int_equal(rf_text_adopt(&n), -EPERM);
+	assert_memory_equal(text + SITE, nop5, 5);
+	table->sites[0].flags = 0;
+	assert_int_equal(rf_text_adopt(&n), 0);
+	assert_memory_equal(text + SITE, jmp, 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(frozen),
 		T(over_traps),
 		T(over_a_trap_at_once),
 		T(adopted),

@@ -324,6 +324,55 @@ static void probes_denied(void **state)
 	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_DONE);
 }
 
+/* A breakpoint of another kind, or one that stood at the seal, makes no room for a jump. */
+static void denied_probes_stay_narrow(void **state)
+{
+	struct patched *f = *state;
+	uint8_t armed = 0xcc, insn[5];
+	uint64_t probe;
+
+	f->frozen = 1u << RF_SITE_KPROBE;
+	assert_int_equal(patched_create(f), 0);
+	patched_probe(f, CODE + 4, 0xb8, SLOT);
+	patched_detour(f, insn);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_NOT_A_SITE);
+	fake_put64(&f->g, KGDB + 24, CODE + 4);
+	fake_put64(&f->g, KGDB + 40, 2);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(f->r.kind, RF_SITE_KGDB);
+	assert_int_equal(patched_store(f, CODE + 5, insn + 1, 4), RF_PATCH_NOT_A_SITE);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xb8), RF_PATCH_DONE);
+	fake_put64(&f->g, KGDB + 40, 0);
+	/* Armed at the seal, with one's own byte alone. */
+	f->frozen |= 1u << RF_SITE_KGDB;
+	fake_write(&f->g, CODE + 4, &armed, 1);
+	assert_int_equal(patched_create(f), 0);
+	probe = patched_probe(f, CODE + 4, 0xb8, SLOT);
+	assert_int_not_equal(patched_store(f, CODE + 5, insn + 1, 4), RF_PATCH_STEP);
+	patched_unprobe(f, probe);
+	/* Nor does the debugger begin what only the patcher may. */
+	fake_symbol(&f->g, "bp_desc", BP_DESC, 'b');
+	fake_member(&f->g, "bp_patching_desc", "refs", 12, 4);
+	assert_int_equal(patched_create(f), 0);
+	fake_put64(&f->g, KGDB + 24, JUMP);
+	fake_put64(&f->g, KGDB + 40, 2);
+	assert_int_equal(patched_byte(f, JUMP, 0xcc), RF_PATCH_BAD_STEP);
+}
+
+/* Each step of the kernel's protocol is one that is denied. */
+static void tracing_denied(void **state)
+{
+	struct patched *f = *state;
+	uint8_t insn[5];
+
+	f->frozen = 1u << RF_SITE_FTRACE;
+	assert_int_equal(patched_create(f), 0);
+	patched_rel32(insn, 0xe8, FUNC(2), FTRACE_CALLER);
+	assert_int_equal(patched_byte(f, FUNC(2), 0xcc), RF_PATCH_BAD_STEP);
+	assert_int_equal(patched_store(f, FUNC(2) + 1, insn + 1, 4), RF_PATCH_BAD_STEP);
+	assert_int_equal(patched_byte(f, FUNC(2), 0xe8), RF_PATCH_BAD_STEP);
+}
+
 static void probed_wrongly(void **state)
 {
 	struct patched *f = *state;
@@ -619,6 +668,8 @@ int main(void)
 		T(hostile_targets),
 		T(probed),
 		T(probes_denied),
+		T(denied_probes_stay_narrow),
+		T(tracing_denied),
 		T(probed_wrongly),
 		T(hostile_probes),
 		T(probed_behind_probes),
