@@ -132,7 +132,7 @@ struct rf_textpatch_stats {
 	size_t odd;	   /* site holds no legal instruction: left out */
 	size_t merged;	   /* duplicates */
 	size_t frozen;	   /* sites as they were at the seal for good: key read-only after init,
-				    or of a security module's hook */
+				    or of a security module's hook; not those of a denied kind */
 	size_t flying;	   /* sites in the middle of being patched */
 	size_t full;	   /* sites or targets for which the table has no room: left out */
 	size_t nameless;   /* ftrace records at no function's start (overridden weak ones): left out

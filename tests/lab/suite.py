@@ -189,7 +189,7 @@ def tracing(kernel: str) -> Test:
 
 def patches_denied() -> Test:
     """A policy without probes and tracers: what they would patch is not, whatever the kernel believes; other patching goes on."""
-    trace = "rf.mode=trace rf.trace=tracepoint,kprobe,tracepoint"
+    trace = "rf.mode=trace rf.trace=tracepoint,inside,functions,kprobe,tracepoint"
     script = f"""
 l2 6.12 1 '{trace}' >$OUT/control 2>&1
 printf 'version: 1\npatches: {{ ftrace: deny, kprobes: deny }}\n' >policy
@@ -197,8 +197,9 @@ WRAP="ringfence run --name denied --policy policy --audit $OUT/audit.jsonl --" l
 """
 
     def verify(o: Outcome) -> None:
-        check(o._text("control").count("trace kprobe result=ok") == 1, "the control's probe saw nothing")
-        check(o.said("trace kprobe result=failed") == 1, "a probe saw something")
+        for what in ("inside", "functions", "kprobe"):
+            check(o._text("control").count(f"trace {what} result=ok") == 1, f"{what}: the control saw nothing")
+            check(o.said(f"trace {what} result=failed") == 1, f"{what}: something was seen")
         check(o.said("trace tracepoint result=ok") == 2, "what is allowed was not patched, or the guest did not go on")
         sealed(o)
         denied = o.decisions(verdict="blocked")

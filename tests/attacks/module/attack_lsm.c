@@ -5,11 +5,21 @@
  */
 #include <linux/static_call.h>
 #include <linux/string.h>
+#include <linux/version.h>
 
 #include "poke.h"
 
 #define HOOK "capable_0"
 #define FUNCTION "security_capable"
+
+/* Later ones have them, and must show them. */
+static bool in_lists(struct rf_report *r)
+{
+	if (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0))
+		return false;
+	rf_skip(r, "this kernel has its security hooks in lists");
+	return true;
+}
 
 /* As where the text was not changed: the kernel believes that it was, and is told otherwise. */
 static void judge(struct rf_report *r)
@@ -21,9 +31,7 @@ void attack_lsm_key_off(struct rf_report *r)
 {
 	struct static_key *key = rf_symbol("security_hook_active_" HOOK);
 
-	if (!key)
-		return rf_skip(r, "this kernel has its security hooks in lists");
-	if (!rf_key_site(r, FUNCTION, key))
+	if (in_lists(r) || !key || !rf_key_site(r, FUNCTION, key))
 		return;
 	static_key_disable(key);
 	judge(r);
@@ -45,8 +53,8 @@ void attack_lsm_call_moved(struct rf_report *r)
 	struct static_call_key *key = rf_symbol("__SCK__lsm_static_call_" HOOK);
 	void *trampoline = rf_symbol("__SCT__lsm_static_call_" HOOK), *before;
 
-	if (!key || !trampoline)
-		return rf_skip(r, "this kernel has its security hooks in lists");
+	if (in_lists(r) || !key || !trampoline)
+		return;
 	if (!rf_call_site(r, FUNCTION, "__SCK__lsm_static_call_" HOOK))
 		return;
 	before = key->func;
