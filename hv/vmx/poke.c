@@ -7,9 +7,9 @@
  *
  * Nothing is trusted for coming this way: what is stored is what the table allows from anybody.
  *
- * It is also where a change can be refused before anything is held. Further on the function holds a lock, runs
- * on tables of its own with interrupts off, and ends in BUG() when the bytes are not there; a fault
- * in there leaves text_mutex taken for good.
+ * It is also where a change can be refused before anything is held. Further on the function holds a
+ * lock, runs on tables of its own with interrupts off, and ends in BUG() when the bytes are not
+ * there; a fault in there leaves text_mutex taken for good.
  */
 #include <string.h>
 
