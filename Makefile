@@ -109,4 +109,5 @@ deps:
 clean:
 	rm -rf $(O)
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+# Not the lab's: trees of packages lie there, with directories of such names (modprobe.d), and come and go while steps run.
+-include $(shell find $(O) -path $(O)/lab -prune -o -type f -name '*.d' -print 2>/dev/null)
