@@ -94,7 +94,8 @@ static void fill(json_t *o, struct cells *c)
 	snprintf(c->time, sizeof(c->time), "%.23s", time ? time : "-");
 	snprintf(c->event, sizeof(c->event), "%lld", (long long)json_integer_value(event));
 	name_place(json_object_get(o, "target"), c->target, sizeof(c->target));
-	name_place(json_object_get(o, "writer"), c->writer, sizeof(c->writer));
+	name_place(json_object_get(o, json_object_get(o, "handler") ? "handler" : "writer"),
+		   c->writer, sizeof(c->writer));
 	snprintf(c->task, sizeof(c->task), "%s(%lld)",
 		 text_of(task, "comm") ? text_of(task, "comm") : "",
 		 (long long)json_integer_value(json_object_get(task, "pid")));

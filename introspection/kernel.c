@@ -141,12 +141,3 @@ int rf_kernel_enumerator(const struct rf_kernel *k, const char *enum_name, const
 {
 	return k->btf ? rf_btf_enumerator(k->btf, enum_name, name, out) : -ENOTSUP;
 }
-
-void rf_guest_text(const char *from, size_t len, char *to, size_t to_size)
-{
-	size_t i;
-
-	for (i = 0; i < len && i + 1 < to_size && from[i]; i++)
-		to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
-	to[i] = '\0';
-}

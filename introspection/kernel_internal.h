@@ -50,6 +50,13 @@ void rf_module_layout_init(struct rf_kernel *k);
 int rf_kernel_symbol_gpa(const struct rf_kernel *k, const char *name, uint64_t len, rf_gpa *gpa);
 
 /* Copies a string of the guest's, len bytes at most; '?' for what is not printable ASCII. */
-void rf_guest_text(const char *from, size_t len, char *to, size_t to_size);
+static inline void rf_guest_text(const char *from, size_t len, char *to, size_t to_size)
+{
+	size_t i;
+
+	for (i = 0; i < len && i + 1 < to_size && from[i]; i++)
+		to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
+	to[i] = '\0';
+}
 
 #endif

@@ -22,7 +22,7 @@ struct rf_guard;
 struct rf_guest;
 struct rf_unit;
 
-#define RF_PAIR_REVISION 1 /* of these messages, and of what a row or a kind means */
+#define RF_PAIR_REVISION 2 /* of these messages, and of what a row or a kind means */
 
 enum rf_found_what {
 	RF_FOUND_HELLO = 1,   /* a sweeper has come; values: RF_PAIR_REVISION */

@@ -47,7 +47,7 @@ static uint32_t frozen(const struct rf_policy *p)
 	uint32_t out = 0;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (p->denied_patches >> kinds[i].word & 1)
+		if (p->patches[kinds[i].word] == RF_PATCH_RULE_DENY)
 			out |= 1u << kinds[i].kind;
 	return out;
 }

@@ -83,7 +83,7 @@ static const char *patches_denied(const struct rf_policy *p, char *out, size_t r
 
 	*out = '\0';
 	for (int w = 0; w < RF_PATCH_WORDS && len < room; w++)
-		if (p->denied_patches >> w & 1)
+		if (p->patches[w] == RF_PATCH_RULE_DENY)
 			len += (size_t)snprintf(out + len, room - len, "%s%s", len ? ", " : "",
 						rf_patch_word_text((enum rf_patch_word)w));
 	return out;

@@ -22,10 +22,10 @@
 #define DETAIL_MAX 1024
 #define VM_MAX 64
 
-/* All six plain strings, detail, VM, two names, two byte strings, task, digest, registers, numbers
- * and member names. */
+/* All six plain strings, detail, VM, three names, two byte strings, task, digest, registers,
+ * numbers and member names. */
 #define LINE_MAX_BYTES                                                                             \
-	(6 * (5 * TEXT_MAX + DETAIL_MAX + VM_MAX + 2 * (128 + 57) + 17 + 65) +                     \
+	(6 * (5 * TEXT_MAX + DETAIL_MAX + VM_MAX + 3 * (128 + 57) + 17 + 65) +                     \
 	 4 * RF_AUDIT_BYTES + 2 * 16 * 8 + 2048)
 
 struct rf_audit {
@@ -210,6 +210,8 @@ static void put_action(struct rf_jsonline *j, const struct rf_record *r)
 		put_named(j, "writer", &r->writer);
 		rf_jsonline_address(j, "rip", r->writer.addr);
 	}
+	if (r->has_handler)
+		put_named(j, "handler", &r->handler);
 	if (r->has_task) {
 		rf_jsonline_open(j, "task");
 		rf_jsonline_text(j, "comm", r->task, sizeof(r->task));

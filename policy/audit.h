@@ -80,9 +80,10 @@ struct rf_record {
 	uint32_t vcpu;
 	const char *kind;   /* "write", "msr", "emulation", "dma", "seal", "patch", "monitor" ... */
 	const char *region; /* "text", "rodata", ... NULL none */
-	struct rf_named target; /* what was to be changed */
-	struct rf_named writer; /* the instruction that did it: also the RIP of the line */
-	bool has_target, has_writer, has_task;
+	struct rf_named target;	 /* what was to be changed */
+	struct rf_named writer;	 /* the instruction that did it: also the RIP of the line */
+	struct rf_named handler; /* the code that is called */
+	bool has_target, has_writer, has_handler, has_task;
 	char task[17]; /* claimed by the guest */
 	int32_t pid;
 	uint32_t uid;

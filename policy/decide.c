@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
+#include <string.h>
 
 #include "policy/policy.h"
 
@@ -112,6 +113,11 @@ static const struct row measure_rows[] = {
 	[RF_FACT_MEASURE_BOOTED] = { .stance = TOLD, .rule = "measurement-differs" },
 };
 
+static const struct row hook_rows[] = {
+	[RF_FACT_HOOK_FOREIGN] = { .stance = TOLD, .rule = "handler-outside-image" },
+	[RF_FACT_HOOK_OWNED] = { .stance = LEGAL, .rule = "handler-of-an-owner" },
+};
+
 /* What no row fits, by kind: a guess must not make anything legal, nor apply what cannot be
  * applied. */
 static const struct row undecided[] = {
@@ -144,6 +150,8 @@ static const struct row *find_row(const struct rf_facts *f)
 	if (f->kind == RF_FACT_MEASURE && f->measure >= RF_FACT_MEASURE_EXPECTED &&
 	    f->measure <= RF_FACT_MEASURE_BOOTED)
 		return &measure_rows[f->measure];
+	if (f->kind == RF_FACT_HOOK)
+		return &hook_rows[f->hook == RF_FACT_HOOK_OWNED];
 	for (size_t i = 0; i < sizeof(undecided) / sizeof(undecided[0]); i++)
 		if (fits(&undecided[i], f))
 			return &undecided[i];
@@ -211,4 +219,18 @@ int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct
 		r->rule,
 	};
 	return 0;
+}
+
+enum rf_fact_hook rf_policy_owner(const struct rf_policy *p, enum rf_patch_word kind,
+				  const char *module, bool bpf)
+{
+	if ((unsigned int)kind >= RF_PATCH_WORDS)
+		return RF_FACT_HOOK_FOREIGN;
+	if (p->patches[kind] == RF_PATCH_RULE_ALLOW ||
+	    (bpf && p->patches[RF_PATCH_WORD_BPF] == RF_PATCH_RULE_ALLOW))
+		return RF_FACT_HOOK_OWNED;
+	for (uint32_t i = 0; module[0] && i < p->owners_count; i++)
+		if (!strcmp(p->owners[i], module))
+			return RF_FACT_HOOK_OWNED;
+	return RF_FACT_HOOK_FOREIGN;
 }

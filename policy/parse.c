@@ -19,6 +19,8 @@ struct file_seal {
 
 struct file_patches {
 	int *kinds[RF_PATCH_WORDS];
+	char **owners;
+	uint64_t owners_count;
 };
 
 struct file_pin {
@@ -81,18 +83,35 @@ static const cyaml_schema_field_t seal_fields[] = {
 	CYAML_FIELD_END,
 };
 
-static const cyaml_strval_t kind_names[] = { { "allow", 0 }, { "deny", 1 } };
+/* Not each kind can be denied, nor has each a handler: words of which some are left out. */
+static const cyaml_strval_t rule_names[] = {
+	{ "allow", RF_PATCH_RULE_ALLOW },
+	{ "deny", RF_PATCH_RULE_DENY },
+	{ "owners", RF_PATCH_RULE_OWNERS },
+	{ "allow", RF_PATCH_RULE_ALLOW },
+};
+#define RULES_NO_OWNERS rule_names, 2
+#define RULES_ALL rule_names, 3
+#define RULES_NO_DENY rule_names + 2, 2
 
-#define PATCHES(name, word)                                                                        \
-	[word] = CYAML_FIELD_ENUM_PTR(name, WORD, struct file_patches, kinds[word], kind_names,    \
-				      COUNT(kind_names))
+static const cyaml_schema_value_t owner = {
+	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, RF_POLICY_OWNER_MAX),
+};
+
+#define PATCHES(name, word, rules)                                                                 \
+	[word] = CYAML_FIELD_ENUM_PTR(name, WORD, struct file_patches, kinds[word], rules)
 
 static const cyaml_schema_field_t patches_fields[] = {
-	PATCHES("ftrace", RF_PATCH_WORD_FTRACE),
-	PATCHES("kprobes", RF_PATCH_WORD_KPROBES),
-	PATCHES("kgdb", RF_PATCH_WORD_KGDB),
-	PATCHES("static_calls", RF_PATCH_WORD_STATIC_CALLS),
-	PATCHES("jump_labels", RF_PATCH_WORD_JUMP_LABELS),
+	PATCHES("ftrace", RF_PATCH_WORD_FTRACE, RULES_ALL),
+	PATCHES("livepatch", RF_PATCH_WORD_LIVEPATCH, RULES_NO_DENY),
+	PATCHES("kprobes", RF_PATCH_WORD_KPROBES, RULES_ALL),
+	PATCHES("kgdb", RF_PATCH_WORD_KGDB, RULES_NO_OWNERS),
+	PATCHES("static_calls", RF_PATCH_WORD_STATIC_CALLS, RULES_ALL),
+	PATCHES("jump_labels", RF_PATCH_WORD_JUMP_LABELS, RULES_NO_OWNERS),
+	PATCHES("tracepoints", RF_PATCH_WORD_TRACEPOINTS, RULES_NO_DENY),
+	PATCHES("bpf", RF_PATCH_WORD_BPF, RULES_NO_DENY),
+	CYAML_FIELD_SEQUENCE("owners", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+			     struct file_patches, owners, &owner, 0, RF_POLICY_OWNERS),
 	CYAML_FIELD_END,
 };
 
@@ -171,6 +190,11 @@ const char *rf_on_denied_patch_text(enum rf_on_denied_patch d)
 	return name_of(patch_names, COUNT(patch_names), d);
 }
 
+const char *rf_patch_rule_text(enum rf_patch_rule r)
+{
+	return name_of(RULES_ALL, r);
+}
+
 const char *rf_on_kexec_text(enum rf_on_kexec k)
 {
 	return name_of(kexec_names, COUNT(kexec_names), k);
@@ -204,6 +228,15 @@ void rf_policy_default(struct rf_policy *out)
 		.unsealed_alert_ms = 600000,
 		.dma_sweep_ms = 1000,
 		.patch_timeout_ms = 20000,
+		/* Handlers outside of the sealed image are told of; nothing is denied. */
+		.patches = { [RF_PATCH_WORD_FTRACE] = RF_PATCH_RULE_OWNERS,
+			     [RF_PATCH_WORD_LIVEPATCH] = RF_PATCH_RULE_OWNERS,
+			     [RF_PATCH_WORD_KPROBES] = RF_PATCH_RULE_OWNERS,
+			     [RF_PATCH_WORD_KGDB] = RF_PATCH_RULE_ALLOW,
+			     [RF_PATCH_WORD_STATIC_CALLS] = RF_PATCH_RULE_OWNERS,
+			     [RF_PATCH_WORD_JUMP_LABELS] = RF_PATCH_RULE_ALLOW,
+			     [RF_PATCH_WORD_TRACEPOINTS] = RF_PATCH_RULE_OWNERS,
+			     [RF_PATCH_WORD_BPF] = RF_PATCH_RULE_OWNERS },
 	};
 }
 
@@ -315,6 +348,21 @@ static int take_number(const unsigned int *value, const char *key, uint32_t min,
 	return 0;
 }
 
+static void take_patches(const struct file_patches *f, struct rf_policy *p)
+{
+	for (int i = 0; i < RF_PATCH_WORDS; i++)
+		if (f->kinds[i])
+			p->patches[i] = (enum rf_patch_rule) * f->kinds[i];
+	p->owners_count = (uint32_t)f->owners_count;
+	for (uint32_t i = 0; i < p->owners_count; i++) {
+		snprintf(p->owners[i], sizeof(p->owners[i]), "%s", f->owners[i]);
+		/* As modprobe does, and as the kernel's list has it. */
+		for (char *c = p->owners[i]; *c; c++)
+			if (*c == '-')
+				*c = '_';
+	}
+}
+
 static int convert(const struct file *f, const struct source *from, struct rf_policy_diag *diag,
 		   struct rf_policy *out)
 {
@@ -339,9 +387,8 @@ static int convert(const struct file *f, const struct source *from, struct rf_po
 		p.on_mismatch = (enum rf_on_mismatch) * f->on_mismatch;
 	if (f->on_unknown_kernel)
 		p.on_unknown_kernel = (enum rf_on_unknown_kernel) * f->on_unknown_kernel;
-	for (int i = 0; f->patches && i < RF_PATCH_WORDS; i++)
-		if (f->patches->kinds[i] && *f->patches->kinds[i])
-			p.denied_patches |= 1u << i;
+	if (f->patches)
+		take_patches(f->patches, &p);
 	if (f->seal && f->seal->text)
 		p.seal_text = *f->seal->text;
 	if (f->seal && f->seal->rodata)

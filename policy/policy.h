@@ -37,12 +37,25 @@ enum rf_on_denied_patch {
 /* Who patches the kernel's text, as the policy's `patches` calls it. */
 enum rf_patch_word {
 	RF_PATCH_WORD_FTRACE, /* and what comes by it: live patches, BPF trampolines */
+	RF_PATCH_WORD_LIVEPATCH,
 	RF_PATCH_WORD_KPROBES,
 	RF_PATCH_WORD_KGDB,
 	RF_PATCH_WORD_STATIC_CALLS,
 	RF_PATCH_WORD_JUMP_LABELS,
+	RF_PATCH_WORD_TRACEPOINTS, /* what they call; patched in by static calls and jump labels */
+	RF_PATCH_WORD_BPF,	   /* what is called is BPF's, by the guest's word */
 	RF_PATCH_WORDS
 };
+
+/* What becomes of them. */
+enum rf_patch_rule {
+	RF_PATCH_RULE_ALLOW = 1,
+	RF_PATCH_RULE_OWNERS, /* a handler outside the sealed image is told, but of `owners` */
+	RF_PATCH_RULE_DENY,   /* no site of that kind changes; and told as with owners */
+};
+
+#define RF_POLICY_OWNERS 64	/* modules */
+#define RF_POLICY_OWNER_MAX 56u /* bytes of a module's name: MODULE_NAME_LEN less its NUL */
 
 enum rf_on_kexec {
 	RF_ON_KEXEC_DENY = 1, /* no other kernel than the one that was sealed */
@@ -65,7 +78,10 @@ struct rf_policy {
 	enum rf_policy_mode mode;
 	enum rf_on_denied on_denied;
 	enum rf_on_denied_patch on_denied_patch;
-	uint32_t denied_patches; /* bit 1 << enum rf_patch_word */
+	enum rf_patch_rule patches[RF_PATCH_WORDS];
+	uint32_t owners_count;
+	char owners[RF_POLICY_OWNERS]
+		   [RF_POLICY_OWNER_MAX + 1]; /* with '_' for '-', as the kernel */
 	enum rf_on_kexec on_kexec;
 	enum rf_on_mismatch on_mismatch;
 	enum rf_on_unknown_kernel on_unknown_kernel;
@@ -116,6 +132,7 @@ int rf_policy_load(const char *path, struct rf_policy_diag *diag, struct rf_poli
 const char *rf_policy_mode_text(enum rf_policy_mode m); /* as in the file; NULL for no such mode */
 const char *rf_on_denied_text(enum rf_on_denied d);
 const char *rf_patch_word_text(enum rf_patch_word w);
+const char *rf_patch_rule_text(enum rf_patch_rule r);
 const char *rf_on_denied_patch_text(enum rf_on_denied_patch d);
 const char *rf_on_kexec_text(enum rf_on_kexec k);
 const char *rf_on_unknown_kernel_text(enum rf_on_unknown_kernel u);
@@ -139,6 +156,7 @@ enum rf_fact_kind {
 	RF_FACT_MEASURE,      /* sealed memory, compared with what was expected of it */
 	RF_FACT_ENDLESS,      /* what the guest keeps could not be read to its end */
 	RF_FACT_UNKNOWN,      /* a kernel that boots is not recognised, and may run */
+	RF_FACT_HOOK,	      /* a hook of the kernel's calls out of the sealed image */
 };
 
 enum rf_fact_region {
@@ -186,6 +204,11 @@ enum rf_fact_measure {
 	RF_FACT_MEASURE_BOOTED,	   /* different, of a kernel that booted here */
 };
 
+enum rf_fact_hook {
+	RF_FACT_HOOK_FOREIGN, /* also: nobody knows whose it is */
+	RF_FACT_HOOK_OWNED,   /* the policy lets its owner, or all of its kind */
+};
+
 struct rf_facts {
 	enum rf_fact_kind kind;
 	enum rf_fact_region region;   /* write, emulation, dma */
@@ -193,6 +216,7 @@ struct rf_facts {
 	enum rf_fact_msr msr;	      /* msr */
 	enum rf_fact_table table;     /* load, table, entry */
 	enum rf_fact_measure measure; /* measure */
+	enum rf_fact_hook hook;	      /* hook */
 };
 
 enum rf_action {
@@ -218,5 +242,10 @@ struct rf_decision {
  * either mode, and on_denied does not apply to it.
  */
 int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct rf_decision *out);
+
+/* May a hook of that kind call code of this module ("": of none that is listed), or of BPF's? The
+ * names are the guest's claims. */
+enum rf_fact_hook rf_policy_owner(const struct rf_policy *p, enum rf_patch_word kind,
+				  const char *module, bool bpf);
 
 #endif

@@ -4,11 +4,14 @@
  * changes while it stores to text. Input: steps of a byte that says what and how many bytes, two
  * that say where, and the bytes. What must hold whatever happens: it ends; the table is in order;
  * text that the table does not name is as it was at first (until another monitor takes over, which
- * believes the breakpoints that it finds); a site that is not under way holds one of its forms.
+ * believes the breakpoints that it finds); a site that is not under way holds one of its forms; a
+ * hook that is told of calls out of text, and looked at alone it is told again.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "introspection/budget.h"
+#include "introspection/patches/hooks.h"
 #include "tests/unit/fake_patched.h"
 
 #define SIZE (ETEXT - TEXT)
@@ -78,6 +81,58 @@ static void check_sets(void)
 	}
 }
 
+struct walk {
+	struct patched *f;
+	struct rf_hooks *hooks;
+	struct rf_memory m;
+	const struct rf_hook *only; /* NULL: each is looked at once more */
+	unsigned int told;
+};
+
+static int tell(void *ctx, const struct rf_hook *hook)
+{
+	struct walk *w = ctx;
+	struct walk alone = { w->f, w->hooks, w->m, hook, 0 };
+
+	if (!rf_hook_text((enum rf_hook_kind)hook->kind) ||
+	    (hook->handler >= TEXT && hook->handler < ETEXT))
+		abort();
+	if (w->only) {
+		w->told += hook->handler == w->only->handler && hook->kind == w->only->kind;
+		return 0;
+	}
+	/* Unlisted ones have their scratch in use by this very walk. */
+	if (hook->kind == RF_HOOK_UNLISTED || w->told++ >= 64)
+		return 0;
+	if (!rf_hooks_look(w->hooks, &w->m, &w->f->g.p, hook->kind, hook->object, tell, &alone) &&
+	    !alone.told)
+		abort();
+	return 0;
+}
+
+static struct rf_budget budget;
+
+/* The reader stays the guest, by which the fakes know it. */
+static int within_budget(void *guest, rf_gpa gpa, void *buf, size_t len)
+{
+	budget.to = ((struct fake_guest *)guest)->m;
+	return rf_budget_read(&budget, gpa, buf, len);
+}
+
+/* As a guard does, with what it may read. */
+static void walk_hooks(struct patched *f)
+{
+	struct walk w = { .f = f, .m = { within_budget, &f->g } };
+	char name[RF_BPF_NAME];
+
+	rf_budget_begin(&budget, 1 << 14);
+	if (rf_hooks_create(f->t, &w.m, &w.hooks))
+		return;
+	rf_hooks_walk(w.hooks, &w.m, &f->g.p, tell, &w);
+	rf_hooks_bpf(w.hooks, &w.m, &f->g.p, rf_gva_of(MODULE + 0x900), name);
+	rf_hooks_destroy(w.hooks);
+}
+
 static void step(struct patched *f, uint8_t what, uint16_t where, const uint8_t *bytes, size_t len)
 {
 	struct fake_guest *g = &f->g;
@@ -119,6 +174,7 @@ static void step(struct patched *f, uint8_t what, uint16_t where, const uint8_t 
 		break;
 	case 7:
 		rf_textpatch_sweep(f->t, &g->m, &g->p);
+		walk_hooks(f);
 		break;
 	}
 }

@@ -4,5 +4,5 @@ fuzz_store_SRCS = tests/fuzz/fuzz_store.c tests/unit/fake_guest.c introspection/
 fuzz_poker_SRCS = tests/fuzz/fuzz_poker.c tests/unit/fake_guest.c introspection/x86/poker.c \
 	introspection/x86/entry.c introspection/x86/disasm.c
 fuzz_textpatch_SRCS = tests/fuzz/fuzz_textpatch.c tests/unit/fake_guest.c $(TEXTPATCH_SRCS)
-fuzz_textpatch_live_SRCS = tests/fuzz/fuzz_textpatch_live.c tests/unit/fake_patched.c tests/unit/fake_guest.c \
+fuzz_textpatch_live_SRCS = tests/fuzz/fuzz_textpatch_live.c introspection/budget.c tests/unit/fake_patched.c tests/unit/fake_guest.c \
 	$(TEXTPATCH_SRCS)

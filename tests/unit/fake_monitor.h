@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "monitor/monitor.h"
+#include "introspection/patches/hooks.h"
 #include "introspection/task.h"
 
 /* The image. Neither text nor rodata ends on a page; text is more than two blocks of a sweep. */
@@ -105,6 +106,13 @@ struct fake {
 	uint64_t endless_read; /* so often, the last time */
 	struct rf_msg_restore restore;
 
+	/* What calls out of sealed text, as rf_hooks_walk() sees it. */
+	struct rf_hook hooks[1100];
+	uint32_t hooks_count;
+	int hooks_err;	 /* of a list that cannot be read: the hooks are seen all the same */
+	const char *bpf; /* whose all code outside is, NULL nobody's */
+	unsigned int hook_tables, hooks_looked; /* the first: alive */
+
 	/* The pair: what a look at the guest's lists finds gone, and what was forgotten of it. */
 	uint32_t gone, forgotten_of;
 	size_t forgotten;
@@ -132,9 +140,9 @@ struct fake {
 	uint64_t heals_head;
 	unsigned int heals_asked; /* with a place to heal */
 	int heal_err;
-	uint64_t kexec; /* where machine_kexec() begins, 0 nobody knows */
+	uint64_t kexec;	 /* where machine_kexec() begins, 0 nobody knows */
 	uint32_t frozen; /* kinds, as the table was asked for */
-	uint64_t poker; /* where the kernel's patcher makes room on its stack; 0: nobody knows */
+	uint64_t poker;	 /* where the kernel's patcher makes room on its stack; 0: nobody knows */
 
 	int log_fd, saved_fd, notify[2];
 	char log_path[32], patches_path[36];

@@ -448,3 +448,58 @@ int rf_textpatch_forget(struct rf_textpatch *t, const struct rf_memory *m, uint3
 	fake.forgotten_last = n ? what[n - 1] : 0;
 	return 0;
 }
+
+/* --- hooks --- */
+
+struct rf_hooks {
+	int nothing;
+};
+
+int rf_hooks_create(struct rf_textpatch *t, const struct rf_memory *m, struct rf_hooks **out)
+{
+	*out = calloc(1, sizeof(**out));
+	fake.hook_tables++;
+	return 0;
+}
+
+void rf_hooks_destroy(struct rf_hooks *h)
+{
+	fake.hook_tables -= !!h;
+	free(h);
+}
+
+int rf_hooks_walk(const struct rf_hooks *h, const struct rf_memory *m, const struct rf_paging *p,
+		  rf_hook_fn fn, void *ctx)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; !err && i < fake.hooks_count; i++)
+		err = fn(ctx, &fake.hooks[i]);
+	return err ? err : fake.hooks_err;
+}
+
+int rf_hooks_look(const struct rf_hooks *h, const struct rf_memory *m, const struct rf_paging *p,
+		  uint64_t kind, uint64_t object, rf_hook_fn fn, void *ctx)
+{
+	int err = 0;
+
+	fake.hooks_looked++;
+	for (uint32_t i = 0; !err && i < fake.hooks_count; i++)
+		if (fake.hooks[i].kind == kind && fake.hooks[i].object == object)
+			err = fn(ctx, &fake.hooks[i]);
+	return err;
+}
+
+int rf_hooks_bpf(const struct rf_hooks *h, const struct rf_memory *m, const struct rf_paging *p,
+		 rf_gva gva, char name[RF_BPF_NAME])
+{
+	if (!fake.bpf)
+		return -ENOENT;
+	strcpy(name, fake.bpf);
+	return 0;
+}
+
+const char *rf_hook_text(enum rf_hook_kind kind)
+{
+	return kind == RF_HOOK_UNLISTED ? "unlisted" : "ftrace";
+}

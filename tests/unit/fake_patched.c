@@ -23,13 +23,29 @@ static const struct fake_member members[] = {
 	{ "dyn_ftrace", NULL, 0, 16 },
 	{ "ftrace_ops", "next", 8, 8 },
 	{ "ftrace_ops", "trampoline", 40, 8 },
+	{ "ftrace_ops", "func", 0, 8 },
+	{ "ftrace_ops", "func_hash", 24, 8 },
+	{ "ftrace_ops_hash", "filter_hash", 8, 8 },
+	{ "fprobe", "ops", 0, 48 },
+	{ "fprobe", "entry_handler", 48, 8 },
+	{ "fprobe", "exit_handler", 56, 8 },
+	{ "klp_ops", "fops", 32, 48 },
+	{ "klp_ops", "func_stack", 16, 16 },
+	{ "klp_func", "stack_node", 32, 16 },
+	{ "klp_func", "new_func", 8, 8 },
 	{ "ftrace_hash", "size_bits", 0, 8 },
 	{ "ftrace_hash", "buckets", 8, 8 },
+	{ "ftrace_hash", "count", 16, 8 },
 	{ "ftrace_func_entry", "hlist", 0, 16 },
 	{ "ftrace_func_entry", "ip", 16, 8 },
 	{ "ftrace_func_entry", "direct", 24, 8 },
 	{ "kprobe", "hlist", 0, 16 },
+	{ "kprobe", "list", 16, 16 },
 	{ "kprobe", "addr", 40, 8 },
+	{ "kprobe", "post_handler", 72, 8 },
+	{ "kretprobe", "kp", 0, 120 },
+	{ "kretprobe", "handler", 120, 8 },
+	{ "kretprobe", "entry_handler", 128, 8 },
 	{ "kprobe", "pre_handler", 64, 8 },
 	{ "kprobe", "opcode", 80, 1 },
 	{ "kprobe", NULL, 0, 120 },
@@ -48,6 +64,13 @@ static const struct fake_member members[] = {
 	{ "kgdb_bpstate", "BP_SET", 2, 0 },
 	{ "kgdb_bpstate", "BP_ACTIVE", 3, 0 },
 	{ "static_call_key", "func", 0, 8 },
+	{ "tracepoint", "funcs", 8, 8 },
+	{ "tracepoint_func", "func", 0, 8 },
+	{ "tracepoint_func", NULL, 0, 16 },
+	{ "bpf_ksym", "start", 0, 8 },
+	{ "bpf_ksym", "end", 8, 8 },
+	{ "bpf_ksym", "name", 16, 32 },
+	{ "bpf_ksym", "lnode", 48, 16 },
 	{ "bpf_dispatcher", "image", 8, 8 },
 };
 
@@ -62,6 +85,8 @@ static const struct {
 	{ "__end_rodata", ERODATA, 'D' },
 	{ "__start___jump_table", RODATA, 'D' },
 	{ "__stop___jump_table", RODATA + 16, 'D' },
+	{ "__start___tracepoints_ptrs", RODATA + 0x200, 'D' },
+	{ "__stop___tracepoints_ptrs", RODATA + 0x208, 'D' },
 	{ "__start_static_call_sites", RODATA + 0x100, 'D' },
 	{ "__stop_static_call_sites", RODATA + 0x108, 'D' },
 	{ "labelled", TEXT + 0xf0, 't' },
@@ -80,6 +105,9 @@ static const struct {
 	{ "ftrace_ops_list_func", FTRACE_LIST, 'T' },
 	{ "tracer", TRACER, 't' },
 	{ "aggr_pre_handler", AGGREGATOR, 't' },
+	{ "pre_handler_kretprobe", KRETPROBE, 't' },
+	{ "fprobe_handler", FPROBE, 't' },
+	{ "klp_ftrace_handler", LIVEPATCH, 't' },
 	{ "locked", LOCKED, 't' },
 	{ "ftrace_pages_start", PAGES_VAR, 'b' },
 	{ "ftrace_ops_list", OPS_VAR, 'D' },
@@ -90,6 +118,9 @@ static const struct {
 	{ "__smp_locks", LOCKS, 'D' },
 	{ "__smp_locks_end", LOCKS + 12, 'D' },
 	{ "kprobe_table", PROBES, 'b' },
+	{ "__tracepoint_one", TRACEPOINT(0), 'd' },
+	{ "__SCK__tp_func_one", TRACEPOINT_KEY, 'd' },
+	{ "bpf_kallsyms", BPF_LIST, 'd' },
 	{ "kgdb_break", KGDB, 'b' },
 	{ "after_kgdb", KGDB + 96, 'b' },
 };
@@ -156,7 +187,7 @@ static void put_ftrace(struct patched *f)
 {
 	static const uint8_t endbr[4] = { 0xf3, 0x0f, 0x1e, 0xfa };
 	uint64_t first = patched_alloc(f, 24), second = patched_alloc(f, 24);
-	uint64_t records = patched_alloc(f, 18 * 16), hash = patched_alloc(f, 16);
+	uint64_t records = patched_alloc(f, 18 * 16), hash = patched_alloc(f, 24);
 
 	fake_put64(&f->g, PAGES_VAR, first);
 	fake_put64(&f->g, first, second);
@@ -183,6 +214,15 @@ static void put_ftrace(struct patched *f)
 	fake_put64(&f->g, DIRECT_VAR, hash);
 	write_rel32(f, 0xe8, FTRACE_CALL, FTRACE_STUB);
 	write_rel32(f, 0xe8, FTRACE_REGS_CALL, FTRACE_STUB);
+}
+
+/* Two tracepoints that call nobody, and no piece of BPF's. */
+static void put_hooks(struct patched *f)
+{
+	write_self_relative(f, RODATA + 0x200, TRACEPOINT(1));
+	write_self_relative(f, RODATA + 0x204, TRACEPOINT(0));
+	fake_put64(&f->g, TRACEPOINT_KEY, FUNC(0));
+	fake_put64(&f->g, BPF_LIST, BPF_LIST);
 }
 
 /* Booted on one CPU: lock addl $1,(%rax) and lock xadd %rax,(%rdi), without their locks. */
@@ -253,6 +293,7 @@ int patched_setup(void **state)
 	put_tables(&f);
 	put_ftrace(&f);
 	put_locks(&f);
+	put_hooks(&f);
 	fake_write(&f.g, CODE, code, sizeof(code));
 	*state = &f;
 	must(!patched_create(&f));

@@ -37,6 +37,9 @@
 #define FTRACE_LIST (TEXT + 0x10c0)
 #define TRACER (TEXT + 0x1100) /* a function that traces */
 #define AGGREGATOR (TEXT + 0x1140)
+#define KRETPROBE (TEXT + 0x11c0)
+#define FPROBE (TEXT + 0x1200)
+#define LIVEPATCH (TEXT + 0x1240)
 #define LOCKED (TEXT + 0x1180) /* two instructions with their lock prefix overwritten */
 
 #define PAGES_VAR (DATA + 0x100)
@@ -49,6 +52,9 @@
 #define PROBES (DATA + 0x200) /* 64 buckets */
 #define KGDB (DATA + 0x400)   /* 4 breakpoints */
 #define BP_DESC (DATA + 0x480)
+#define TRACEPOINT(n) (DATA + 0x500 + 0x20 * (uint64_t)(n)) /* two of them */
+#define TRACEPOINT_KEY (DATA + 0x540)
+#define BPF_LIST (DATA + 0x550)
 
 #define TRAMPOLINE (MODULE + 0x900) /* of an ops: allocated, no module's */
 #define SLOT (MODULE + 0xa00)	    /* of an optimised probe */

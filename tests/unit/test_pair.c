@@ -405,7 +405,9 @@ static void blind_at_first(void **state)
 /* Of another release, which means other things by the same numbers: it is given nothing. */
 static void of_another_release(void **state)
 {
-	struct rf_found hello = { .what = RF_FOUND_HELLO, .count = 1, .values = { 2 } };
+	struct rf_found hello = { .what = RF_FOUND_HELLO,
+				  .count = 1,
+				  .values = { RF_PAIR_REVISION + 1 } };
 	struct rf_order o;
 
 	ordered(&o);

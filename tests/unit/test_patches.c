@@ -37,7 +37,8 @@ static json_t *last_of(const char *outcome)
 static void denied_kinds(void **state)
 {
 	assert_int_equal(fake.frozen, 0);
-	guest.policy.denied_patches = 1u << RF_PATCH_WORD_FTRACE | 1u << RF_PATCH_WORD_STATIC_CALLS;
+	guest.policy.patches[RF_PATCH_WORD_FTRACE] = RF_PATCH_RULE_DENY;
+	guest.policy.patches[RF_PATCH_WORD_STATIC_CALLS] = RF_PATCH_RULE_DENY;
 	fake_reset();
 	fake_sealed();
 	assert_int_equal(fake.frozen, 1u << RF_SITE_FTRACE | 1u << RF_SITE_FTRACE_CALL |

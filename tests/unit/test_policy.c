@@ -26,7 +26,12 @@ static void test_defaults(void **state)
 	assert_int_equal(p.mode, RF_MODE_ENFORCE);
 	assert_int_equal(p.on_denied, RF_ON_DENIED_FAULT);
 	assert_int_equal(p.on_denied_patch, RF_ON_DENIED_PATCH_DROP);
-	assert_int_equal(p.denied_patches, 0);
+	for (int w = 0; w < RF_PATCH_WORDS; w++)
+		assert_int_equal(p.patches[w],
+				 w == RF_PATCH_WORD_KGDB || w == RF_PATCH_WORD_JUMP_LABELS
+					 ? RF_PATCH_RULE_ALLOW
+					 : RF_PATCH_RULE_OWNERS);
+	assert_int_equal(p.owners_count, 0);
 	assert_int_equal(p.on_kexec, RF_ON_KEXEC_DENY);
 	assert_int_equal(p.on_mismatch, RF_ON_MISMATCH_REFUSE);
 	assert_true(p.seal_text && p.seal_rodata);
@@ -54,7 +59,8 @@ static void test_full_file(void **state)
 
 	assert_int_equal(parse("# comment\nversion: 1\nmode: observe\non_denied: kill\n"
 			       "on_denied_patch: fault\n"
-			       "patches: { ftrace: deny, kprobes: allow, kgdb: deny }\n"
+			       "patches: { ftrace: deny, kprobes: allow, kgdb: deny,\n"
+			       "  tracepoints: allow, owners: [ lttng-tracer, foo ] }\n"
 			       "seal: { text: false, rodata: true }\ndma_sweep_ms: 250\n"
 			       "patch_timeout_ms: 2000\nunsealed_alert_ms: 5000\n"
 			       "pin: { msrs: false, debugctl: true, spec_ctrl: true, pge: true,\n"
@@ -65,7 +71,14 @@ static void test_full_file(void **state)
 	assert_int_equal(p.mode, RF_MODE_OBSERVE);
 	assert_int_equal(p.on_denied, RF_ON_DENIED_KILL);
 	assert_int_equal(p.on_denied_patch, RF_ON_DENIED_PATCH_FAULT);
-	assert_int_equal(p.denied_patches, 1u << RF_PATCH_WORD_FTRACE | 1u << RF_PATCH_WORD_KGDB);
+	assert_int_equal(p.patches[RF_PATCH_WORD_FTRACE], RF_PATCH_RULE_DENY);
+	assert_int_equal(p.patches[RF_PATCH_WORD_KPROBES], RF_PATCH_RULE_ALLOW);
+	assert_int_equal(p.patches[RF_PATCH_WORD_KGDB], RF_PATCH_RULE_DENY);
+	assert_int_equal(p.patches[RF_PATCH_WORD_TRACEPOINTS], RF_PATCH_RULE_ALLOW);
+	assert_int_equal(p.patches[RF_PATCH_WORD_STATIC_CALLS], RF_PATCH_RULE_OWNERS);
+	assert_int_equal(p.owners_count, 2);
+	assert_string_equal(p.owners[0], "lttng_tracer"); /* as the kernel calls it */
+	assert_string_equal(p.owners[1], "foo");
 	assert_false(p.seal_text);
 	assert_true(p.seal_rodata);
 	assert_int_equal(p.dma_sweep_ms, 250);
@@ -108,7 +121,7 @@ static void test_bad_files(void **state)
 		{ "version: 1\non_denied: allow\n", "allow", 2 },
 		{ "version: 1\non_denied_patch: kill\n", "kill", 2 },
 		{ "version: 1\npatches: { ftrace: owner }\n", "owner", 2 },
-		{ "version: 1\npatches: { bpf: deny }\n", "bpf", 2 },
+		{ "version: 1\npatches: { bpf: deny }\n", "deny", 2 },
 		{ "version: 1\npatches: deny\n", "MAPPING", 2 },
 		{ "version: 1\non_mismatch: ignore\n", "ignore", 2 },
 		{ "version: 1\nseal: { text: maybe }\n", "maybe", 2 },
@@ -260,6 +273,9 @@ static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pa
 		return "guest-lists-end";
 	case RF_FACT_UNKNOWN:
 		return "kernel-not-recognised";
+	case RF_FACT_HOOK:
+		*legal = f->hook == RF_FACT_HOOK_OWNED;
+		return *legal ? "handler-of-an-owner" : "handler-outside-image";
 	case RF_FACT_KEXEC:
 		return "kexec-is-denied";
 	case RF_FACT_MEASURE:
@@ -296,6 +312,7 @@ static void check(const struct rf_policy *p, const struct rf_facts *f)
 		assert_int_equal(d.word, 0);
 		assert_int_equal(d.action, RF_ACTION_PASS);
 	} else if ((p->mode == RF_MODE_OBSERVE && observable) || f->kind == RF_FACT_UNKNOWN ||
+		   f->kind == RF_FACT_HOOK ||
 		   (f->kind == RF_FACT_MEASURE && f->measure == RF_FACT_MEASURE_BOOTED)) {
 		assert_int_equal(d.word, RF_WORD_DETECTED);
 		assert_int_equal(d.action, RF_ACTION_APPLY);
@@ -327,20 +344,21 @@ static void test_every_combination(void **state)
 	rf_policy_default(&p);
 	for (int mode = RF_MODE_ENFORCE; mode <= RF_MODE_OBSERVE; mode++)
 		for (int denied = RF_ON_DENIED_FAULT; denied <= RF_ON_DENIED_KILL; denied++)
-			for (int kind = 0; kind <= RF_FACT_UNKNOWN + 1; kind++)
+			for (int kind = 0; kind <= RF_FACT_HOOK + 1; kind++)
 				for (int region = 0; region <= RF_FACT_REGION_IDT + 1; region++)
 					for (int patch = 0; patch <= RF_FACT_PATCH_ILLEGAL_INSN + 1;
 					     patch++)
 						for (int msr = 0; msr <= RF_FACT_MSR_ELSEWHERE + 1;
 						     msr++, n++) {
 							struct rf_facts f = { kind, region, patch,
-									      msr,  n % 7,  n % 5 };
+									      msr,  n % 7,  n % 5,
+									      n % 3 };
 
 							p.mode = mode;
 							p.on_denied = denied;
 							check(&p, &f);
 						}
-	assert_int_equal(n, 2 * 2 * 16 * 6 * 7 * 8);
+	assert_int_equal(n, 2 * 2 * 17 * 6 * 7 * 8);
 }
 
 /* Only this one depends on what the owner wants. */
@@ -380,6 +398,49 @@ static void test_unknown_kernel(void **state)
 	assert_int_equal(d.word, RF_WORD_DETECTED);
 	assert_int_equal(d.action, RF_ACTION_APPLY);
 	assert_int_equal(parse("version: 1\non_unknown_kernel: run\n", &diag, &p), -EBADMSG);
+}
+
+/* Whose handlers are told of. */
+static void test_owners(void **state)
+{
+	struct rf_policy_diag diag;
+	struct rf_policy p;
+
+	rf_policy_default(&p);
+	for (int w = 0; w < RF_PATCH_WORDS; w++)
+		assert_int_equal(rf_policy_owner(&p, w, "foo", false),
+				 p.patches[w] == RF_PATCH_RULE_ALLOW ? RF_FACT_HOOK_OWNED
+								     : RF_FACT_HOOK_FOREIGN);
+	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORDS, "foo", true), RF_FACT_HOOK_FOREIGN);
+	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORD_FTRACE, "", true), RF_FACT_HOOK_FOREIGN);
+	assert_int_equal(parse("version: 1\npatches: { tracepoints: allow, bpf: allow,\n"
+			       "  kprobes: deny, owners: [ foo ] }\n",
+			       &diag, &p),
+			 0);
+	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORD_TRACEPOINTS, "", false),
+			 RF_FACT_HOOK_OWNED);
+	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORD_FTRACE, "", true), RF_FACT_HOOK_OWNED);
+	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORD_FTRACE, "", false),
+			 RF_FACT_HOOK_FOREIGN);
+	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORD_FTRACE, "foo", false),
+			 RF_FACT_HOOK_OWNED);
+	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORD_KPROBES, "foo", false),
+			 RF_FACT_HOOK_OWNED);
+	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORD_FTRACE, "fo", false),
+			 RF_FACT_HOOK_FOREIGN);
+	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORD_FTRACE, "food", false),
+			 RF_FACT_HOOK_FOREIGN);
+	/* An owner without a name would be everybody that no module is. */
+	assert_int_equal(parse("version: 1\npatches: { owners: [ '' ] }\n", &diag, &p), -EBADMSG);
+	assert_int_equal(parse("version: 1\npatches: { owners: foo }\n", &diag, &p), -EBADMSG);
+	assert_int_equal(parse("version: 1\npatches: { owners: [ "
+			       "a2345678901234567890123456789012345678901234567890123456 ] }\n",
+			       &diag, &p),
+			 0);
+	assert_int_equal(parse("version: 1\npatches: { owners: [ "
+			       "a23456789012345678901234567890123456789012345678901234567 ] }\n",
+			       &diag, &p),
+			 -EBADMSG);
 }
 
 static void test_measured(void **state)
@@ -465,6 +526,7 @@ int main(void)
 		cmocka_unit_test(test_every_combination),
 		cmocka_unit_test(test_kexec),
 		cmocka_unit_test(test_unknown_kernel),
+		cmocka_unit_test(test_owners),
 		cmocka_unit_test(test_measured),
 		cmocka_unit_test(test_no_facts_is_blocked),
 		cmocka_unit_test(test_invalid_policy),

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One hook: whom it calls. hooks_find.c has where that stands. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "introspection/kernel_internal.h"
+#include "introspection/patches/hooks_impl.h"
+#include "introspection/task.h"
+
+#define CHUNK 4096u
+#define FUNCS_MAX 256u
+
+const char *rf_hook_text(enum rf_hook_kind kind)
+{
+	static const char *const text[] = {
+		[RF_HOOK_FTRACE] = "ftrace",	     [RF_HOOK_FPROBE] = "fprobe",
+		[RF_HOOK_LIVEPATCH] = "livepatch",   [RF_HOOK_DIRECT] = "ftrace-direct",
+		[RF_HOOK_KPROBE] = "kprobe",	     [RF_HOOK_KRETPROBE] = "kretprobe",
+		[RF_HOOK_TRACEPOINT] = "tracepoint", [RF_HOOK_STATIC_CALL] = "static-call",
+		[RF_HOOK_UNLISTED] = "unlisted",
+	};
+
+	return (unsigned int)kind < RF_HOOK_KINDS ? text[kind] : NULL;
+}
+
+/* --- one object ------------------------------------------------------------- */
+
+int rf_hook_tell(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t handler)
+{
+	if (!rf_hook_is_outside(k, handler))
+		return 0;
+	hook->handler = handler;
+	*k->stop = k->fn(k->ctx, hook);
+	return *k->stop;
+}
+
+/* What the words at two offsets of the object say. */
+static int tell_two(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t at, uint64_t first,
+		    uint64_t second)
+{
+	uint64_t handlers[2];
+	int err = rf_hook_word(k, at + first, &handlers[0]);
+
+	if (!err)
+		err = rf_hook_word(k, at + second, &handlers[1]);
+	if (!err)
+		err = rf_hook_tell(k, hook, handlers[0]);
+	return err ? err : rf_hook_tell(k, hook, handlers[1]);
+}
+
+/* The first function of an ops' filter, and how many more there are. */
+static int filtered(const struct rf_hook_view *k, uint64_t ops, struct rf_hook *hook)
+{
+	const struct rf_hook_layout *l = k->l;
+	uint64_t hash, count, bits, buckets, chunk[CHUNK / 8];
+	int err = rf_hook_word(k, ops + l->ops_hash, &hash);
+
+	if (!err && hash)
+		err = rf_hook_word(k, hash + l->filter, &hash);
+	if (err || !hash)
+		return err;
+	if ((err = rf_hook_word(k, hash + l->count, &count)) ||
+	    (err = rf_hook_word(k, hash + l->bits, &bits)) ||
+	    (err = rf_hook_word(k, hash + l->buckets, &buckets)))
+		return err;
+	if (!count || bits > RF_HASH_BITS_MAX)
+		return 0;
+	for (uint64_t at = 0, all = UINT64_C(1) << bits; at < all;) {
+		uint64_t n = all - at < CHUNK / 8 ? all - at : CHUNK / 8;
+
+		err = rf_live_read(&k->g, buckets + at * 8, chunk, n * 8);
+		if (err)
+			return err;
+		for (uint64_t i = 0; i < n; i++) {
+			if (!chunk[i])
+				continue;
+			hook->more = count - 1;
+			return rf_hook_word(k, chunk[i] - l->node + l->ip, &hook->function);
+		}
+		at += n;
+	}
+	return 0;
+}
+
+/* Trampolines are allocated (arch/x86/kernel/ftrace.c alloc_tramp()): none is part of a module. */
+static bool is_of_a_module(const struct rf_hook_view *k, uint64_t trampoline)
+{
+	struct rf_module module;
+
+	return rf_hook_is_outside(k, trampoline) &&
+	       !rf_module_find(k->h->t->k, k->g.m, k->g.p, rf_gva_of(trampoline), &module);
+}
+
+/* What the ops' own function calls in its turn, where the kernel has one for that. */
+static int behind_ops(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t ops,
+		      uint64_t func, uint64_t v[2])
+{
+	const struct rf_hook_layout *l = k->l;
+	uint64_t around, top;
+	int err;
+
+	if (l->fprobe_known && func &&
+	    (func == l->fprobe_handlers[0] || func == l->fprobe_handlers[1])) {
+		hook->kind = RF_HOOK_FPROBE;
+		around = ops - l->fprobe_ops;
+		err = rf_hook_word(k, around + l->entry, &v[0]);
+		return err ? err : rf_hook_word(k, around + l->exit, &v[1]);
+	}
+	if (l->klp_known && func == l->klp_handler) {
+		hook->kind = RF_HOOK_LIVEPATCH;
+		around = ops - l->klp_ops;
+		err = rf_hook_word(k, around + l->klp_stack, &top);
+		if (err || top == around + l->klp_stack)
+			return err;
+		return rf_hook_word(k, top - l->klp_node + l->klp_new, &v[0]);
+	}
+	v[0] = func;
+	return 0;
+}
+
+static int look_ops(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t ops)
+{
+	uint64_t func, v[3] = { 0, 0, 0 };
+	int err = rf_hook_word(k, ops + k->l->ops_func, &func);
+
+	hook->kind = RF_HOOK_FTRACE;
+	if (!err)
+		err = behind_ops(k, hook, ops, func, v);
+	if (!err)
+		err = rf_hook_word(k, ops + k->l->ops_trampoline, &v[2]);
+	if (!err && !is_of_a_module(k, v[2]))
+		v[2] = 0;
+	/* Only then is its filter worth the reading; one that cannot be read hides nobody. */
+	if (!err && (rf_hook_is_outside(k, v[0]) || rf_hook_is_outside(k, v[1]) || v[2]))
+		filtered(k, ops, hook);
+	for (int i = 0; !err && i < 3; i++)
+		err = rf_hook_tell(k, hook, v[i]);
+	return err;
+}
+
+static int look_direct(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t entry)
+{
+	uint64_t to;
+	int err = rf_hook_word(k, entry + k->l->ip, &hook->function);
+
+	if (!err)
+		err = rf_hook_word(k, entry + k->l->to, &to);
+	/* Bit 0: it is jumped to (7.3 ftrace_is_jmp()). */
+	return err ? err : rf_hook_tell(k, hook, to & ~UINT64_C(1));
+}
+
+static int look_probe(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t probe)
+{
+	const struct rf_hook_layout *l = k->l;
+	uint64_t pre;
+	int err = rf_hook_word(k, probe + l->addr, &hook->function);
+
+	if (!err)
+		err = rf_hook_word(k, probe + l->pre, &pre);
+	if (err)
+		return err;
+	if (l->kretprobe_known && pre == l->kretprobe_handler) {
+		hook->kind = RF_HOOK_KRETPROBE;
+		return tell_two(k, hook, probe - l->kretprobe_kp, l->ret, l->ret_entry);
+	}
+	hook->kind = RF_HOOK_KPROBE;
+	return tell_two(k, hook, probe, l->pre, l->post);
+}
+
+static int look_tracepoint(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t tracepoint)
+{
+	uint64_t funcs, func;
+	unsigned int outside = 0;
+	int err = rf_hook_word(k, tracepoint + k->l->funcs, &funcs);
+
+	hook->function = tracepoint;
+	for (unsigned int i = 0; !err && funcs; i++) {
+		if (i == FUNCS_MAX)
+			return -EBADMSG;
+		err = rf_hook_word(k, funcs + i * k->l->func_size + k->l->func, &func);
+		if (err || !func)
+			break;
+		if (rf_hook_is_outside(k, func) && outside++ < RF_HOOKS_EACH)
+			err = rf_hook_tell(k, hook, func);
+	}
+	return err;
+}
+
+static int look_call(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t key)
+{
+	uint64_t func;
+	int err = rf_hook_word(k, key + k->l->key_func, &func);
+
+	hook->function = key;
+	return err ? err : rf_hook_tell(k, hook, func);
+}
+
+int rf_hook_look(const struct rf_hook_view *k, uint64_t kind, uint64_t object)
+{
+	const struct rf_hooks *h = k->h;
+	struct rf_hook hook = { .kind = kind, .object = object };
+
+	if (kind >= RF_HOOK_FTRACE && kind <= RF_HOOK_LIVEPATCH && k->l->ops_known)
+		return look_ops(k, &hook, object);
+	if (kind == RF_HOOK_DIRECT && k->l->direct_known)
+		return look_direct(k, &hook, object);
+	if ((kind == RF_HOOK_KPROBE || kind == RF_HOOK_KRETPROBE) && k->l->kprobe_known)
+		return look_probe(k, &hook, object);
+	if (kind == RF_HOOK_TRACEPOINT && rf_hook_has(h->tracepoints, h->tracepoints_count, object))
+		return look_tracepoint(k, &hook, object);
+	if (kind == RF_HOOK_STATIC_CALL && rf_hook_has(h->calls, h->calls_count, object))
+		return look_call(k, &hook, object);
+	return -ENOENT;
+}

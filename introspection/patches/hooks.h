@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Whom the kernel's own hooks call: ftrace, kprobes, tracepoints and static calls, whose handlers
+ * may lie anywhere. That a patch is the kernel's own says nothing about who asked for it: a rootkit
+ * may register a handler as a tracer does. What calls out of sealed text is named here.
+ *
+ * Lists and handlers lie in writable memory and are the guest's claims: who reaches its code
+ * through a function of the kernel's, or makes up a trampoline that looks like ftrace's, is not
+ * found by this. Who takes a tracer off the list is: its trampoline is still called.
+ */
+#ifndef RF_INTROSPECTION_HOOKS_H
+#define RF_INTROSPECTION_HOOKS_H
+
+#include "introspection/patches/textpatch.h"
+
+enum rf_hook_kind {
+	RF_HOOK_FTRACE = 1,  /* struct ftrace_ops; the handler may be its trampoline: a module's */
+	RF_HOOK_FPROBE,	     /* the same, of a struct fprobe */
+	RF_HOOK_LIVEPATCH,   /* the same, of a struct klp_ops; the handler is the new function */
+	RF_HOOK_DIRECT,	     /* struct ftrace_func_entry of direct_functions */
+	RF_HOOK_KPROBE,	     /* struct kprobe */
+	RF_HOOK_KRETPROBE,   /* the same, of a struct kretprobe */
+	RF_HOOK_TRACEPOINT,  /* struct tracepoint */
+	RF_HOOK_STATIC_CALL, /* struct static_call_key, none of a tracepoint's */
+	RF_HOOK_UNLISTED     /* what functions call, and no list has: the handler itself */
+};
+#define RF_HOOK_KINDS (RF_HOOK_UNLISTED + 1)
+const char *rf_hook_text(enum rf_hook_kind kind); /* "ftrace" ..., NULL for no such kind */
+
+/* A handler outside of sealed text. */
+struct rf_hook {
+	uint64_t kind;	   /* enum rf_hook_kind */
+	uint64_t object;   /* guest-virtual: what kind says */
+	uint64_t handler;  /* guest-virtual */
+	uint64_t function; /* what is hooked: a function, a place in one, a tracepoint, a key; 0:
+			      every function that can be traced */
+	uint64_t more;	   /* functions that the same object hooks as well */
+};
+
+struct rf_hooks;
+
+/*
+ * What is sealed of it is read once. t must outlive the result. 0, -ENOMEM, or m->read's error. A
+ * kernel that lacks a kind, or whose types do not say how it keeps it, is not asked for that one.
+ */
+int rf_hooks_create(struct rf_textpatch *t, const struct rf_memory *m, struct rf_hooks **out);
+void rf_hooks_destroy(struct rf_hooks *h); /* NULL is fine */
+
+/*
+ * fn for each hook there is, RF_HOOKS_EACH of one object at most; its error ends the walk. 0, fn's
+ * error, or m->read's, or -EBADMSG, of the first list that could not be read to its end: the others
+ * were.
+ */
+#define RF_HOOKS_EACH 16
+typedef int (*rf_hook_fn)(void *ctx, const struct rf_hook *hook);
+int rf_hooks_walk(const struct rf_hooks *h, const struct rf_memory *m, const struct rf_paging *p,
+		  rf_hook_fn fn, void *ctx);
+/* The hooks of one object, that another process has named. As rf_hooks_walk(); -ENOENT: it can be
+ * none. */
+int rf_hooks_look(const struct rf_hooks *h, const struct rf_memory *m, const struct rf_paging *p,
+		  uint64_t kind, uint64_t object, rf_hook_fn fn, void *ctx);
+
+/* What BPF calls the piece of its code that holds gva, in the guest's list. 0, -ENOENT, or as
+ * rf_hooks_walk(). */
+#define RF_BPF_NAME 64
+int rf_hooks_bpf(const struct rf_hooks *h, const struct rf_memory *m, const struct rf_paging *p,
+		 rf_gva gva, char name[RF_BPF_NAME]);
+
+#endif

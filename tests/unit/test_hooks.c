@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Whom the kernel's hooks call: each kind, and lists that lie. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "introspection/patches/hooks.h"
+#include "tests/unit/fake_patched.h"
+
+#define HANDLER (MODULE + 0x100) /* a module's */
+#define JITED (MODULE + 0x1800)	 /* BPF's */
+
+static struct rf_hooks *hooks;
+static struct rf_hook seen[64];
+static size_t count;
+static int answer; /* of note() */
+
+static int setup(void **state)
+{
+	struct patched *f;
+	int err = patched_setup(state);
+
+	f = *state;
+	answer = 0;
+	return err ? err : rf_hooks_create(f->t, &f->g.m, &hooks);
+}
+
+static int teardown(void **state)
+{
+	rf_hooks_destroy(hooks);
+	hooks = NULL;
+	return patched_teardown(state);
+}
+
+static int note(void *ctx, const struct rf_hook *hook)
+{
+	assert_true(count < sizeof(seen) / sizeof(seen[0]));
+	seen[count++] = *hook;
+	return answer;
+}
+
+static int walk(struct patched *f)
+{
+	count = 0;
+	return rf_hooks_walk(hooks, &f->g.m, &f->g.p, note, NULL);
+}
+
+/* One hook there is, and this one, whoever asks. */
+static void expect(struct patched *f, enum rf_hook_kind kind, uint64_t object, uint64_t handler,
+		   uint64_t function)
+{
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(seen[0].kind, kind);
+	assert_int_equal(seen[0].object, object);
+	assert_int_equal(seen[0].handler, handler);
+	assert_int_equal(seen[0].function, function);
+	count = 0;
+	assert_int_equal(rf_hooks_look(hooks, &f->g.m, &f->g.p, kind, object, note, NULL), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(seen[0].handler, handler);
+	assert_int_equal(seen[0].function, function);
+}
+
+static void nobody(void **state)
+{
+	struct patched *f = *state;
+	uint64_t ops = patched_ops(f, TRAMPOLINE);
+
+	/* A tracer, a probe, a tracepoint's probe of the kernel's own. */
+	fake_put64(&f->g, ops, TRACER);
+	fake_put64(&f->g, patched_probe(f, CODE, 0x55, 0) + 64, TRACER);
+	fake_put64(&f->g, TRACEPOINT(0) + 8, patched_alloc(f, 32));
+	fake_put64(&f->g, f->heap - 32, TRACER);
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 0);
+}
+
+static uint64_t filter(struct patched *f, uint64_t ops, const uint64_t *functions, uint64_t n)
+{
+	uint64_t hashes = patched_alloc(f, 24), hash = patched_alloc(f, 24);
+	uint64_t buckets = patched_alloc(f, 16);
+
+	fake_put64(&f->g, ops + 24, hashes);
+	fake_put64(&f->g, hashes + 8, hash);
+	fake_put64(&f->g, hash, 1); /* two buckets */
+	fake_put64(&f->g, hash + 8, buckets);
+	fake_put64(&f->g, hash + 16, n);
+	for (uint64_t i = 0, node = 0; i < n; i++) {
+		uint64_t entry = patched_alloc(f, 32);
+
+		fake_put64(&f->g, entry, node);
+		fake_put64(&f->g, entry + 16, functions[i]);
+		fake_put64(&f->g, buckets + 8, entry);
+		node = entry;
+	}
+	return buckets;
+}
+
+static void ftrace(void **state)
+{
+	static const uint64_t functions[] = { FUNC(1), FUNC(2), FUNC(3) };
+	struct patched *f = *state;
+	uint64_t ops = patched_ops(f, TRAMPOLINE), buckets;
+
+	fake_put64(&f->g, ops, HANDLER);
+	expect(f, RF_HOOK_FTRACE, ops, HANDLER, 0); /* every function */
+	buckets = filter(f, ops, functions, 3);
+	expect(f, RF_HOOK_FTRACE, ops, HANDLER, FUNC(3));
+	assert_int_equal(seen[0].more, 2);
+	/* A filter that leads nowhere hides nobody. */
+	fake_put64(&f->g, buckets + 8, 0x1000);
+	expect(f, RF_HOOK_FTRACE, ops, HANDLER, 0);
+}
+
+static void fprobes(void **state)
+{
+	struct patched *f = *state;
+	uint64_t ops;
+
+	patched_alloc(f, 16);
+	ops = patched_ops(f, TRAMPOLINE);
+	patched_alloc(f, 16); /* it goes on behind the ops */
+	fake_put64(&f->g, ops, FPROBE);
+	fake_put64(&f->g, ops + 56, HANDLER);
+	expect(f, RF_HOOK_FPROBE, ops, HANDLER, 0);
+}
+
+static void livepatches(void **state)
+{
+	struct patched *f = *state;
+	uint64_t around = patched_alloc(f, 32), ops = patched_ops(f, TRAMPOLINE);
+	uint64_t func = patched_alloc(f, 48);
+
+	assert_int_equal(ops, around + 32);
+	fake_put64(&f->g, ops, LIVEPATCH);
+	fake_put64(&f->g, around + 16, around + 16); /* none is on the stack */
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 0);
+	fake_put64(&f->g, around + 16, func + 32);
+	fake_put64(&f->g, func + 8, HANDLER);
+	expect(f, RF_HOOK_LIVEPATCH, ops, HANDLER, 0);
+}
+
+static void forged_trampoline(void **state)
+{
+	struct patched *f = *state;
+	uint64_t ops = patched_ops(f, HANDLER);
+
+	fake_put64(&f->g, ops, FTRACE_STUB);
+	expect(f, RF_HOOK_FTRACE, ops, HANDLER, 0);
+	fake_put64(&f->g, ops + 40, TRAMPOLINE); /* no module's */
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 0);
+}
+
+static void direct(void **state)
+{
+	struct patched *f = *state;
+	uint64_t entry = patched_direct(f, FUNC(4), HANDLER | 1);
+
+	expect(f, RF_HOOK_DIRECT, entry, HANDLER, FUNC(4));
+}
+
+static void probes(void **state)
+{
+	struct patched *f = *state;
+	uint64_t probe = patched_probe(f, CODE, 0x55, 0), child;
+
+	fake_put64(&f->g, probe + 72, HANDLER); /* post_handler */
+	expect(f, RF_HOOK_KPROBE, probe, HANDLER, CODE);
+	fake_put64(&f->g, probe + 72, 0);
+	fake_put64(&f->g, probe + 64, KRETPROBE);
+	fake_put64(&f->g, probe + 120, HANDLER);
+	expect(f, RF_HOOK_KRETPROBE, probe, HANDLER, CODE);
+	/* Two at one place stand behind an aggregate, which is nobody's own. */
+	child = patched_alloc(f, 160);
+	fake_put64(&f->g, probe + 64, AGGREGATOR);
+	fake_put64(&f->g, probe + 16, child + 16);
+	fake_put64(&f->g, child + 16, probe + 16);
+	fake_put64(&f->g, child + 40, CODE);
+	fake_put64(&f->g, child + 64, HANDLER);
+	expect(f, RF_HOOK_KPROBE, child, HANDLER, CODE);
+	fake_put64(&f->g, child + 64, TRACER);
+	fake_put64(&f->g, child + 16, child + 16); /* for ever */
+	assert_int_equal(walk(f), -EBADMSG);
+}
+
+static void tracepoints(void **state)
+{
+	struct patched *f = *state;
+	uint64_t funcs = patched_alloc(f, 64);
+
+	fake_put64(&f->g, funcs, TRACER);
+	fake_put64(&f->g, funcs + 16, HANDLER);
+	fake_put64(&f->g, funcs + 32, HANDLER + 16);
+	fake_put64(&f->g, TRACEPOINT(1) + 8, funcs);
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(seen[1].handler, HANDLER + 16);
+	assert_int_equal(seen[1].function, TRACEPOINT(1));
+	/* Its own static call says the same again, and is not told. */
+	fake_put64(&f->g, TRACEPOINT_KEY, HANDLER);
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 2);
+	/* What is no tracepoint, nor a key, is none because somebody says so. */
+	assert_int_equal(rf_hooks_look(hooks, &f->g.m, &f->g.p, RF_HOOK_TRACEPOINT,
+				       TRACEPOINT(1) + 8, note, NULL),
+			 -ENOENT);
+	assert_int_equal(rf_hooks_look(hooks, &f->g.m, &f->g.p, RF_HOOK_STATIC_CALL, TRACEPOINT_KEY,
+				       note, NULL),
+			 -ENOENT);
+	assert_int_equal(rf_hooks_look(hooks, &f->g.m, &f->g.p, RF_HOOK_KINDS, HANDLER, note, NULL),
+			 -ENOENT);
+}
+
+static void static_calls(void **state)
+{
+	struct patched *f = *state;
+
+	fake_put64(&f->g, KEY, HANDLER);
+	expect(f, RF_HOOK_STATIC_CALL, KEY, HANDLER, KEY);
+}
+
+/* A function calls what was a tracer's; the tracer is on no list any more. */
+static void unlisted(void **state)
+{
+	struct patched *f = *state;
+	uint64_t ops = patched_ops(f, HANDLER);
+
+	fake_put64(&f->g, ops, TRACER);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, HANDLER), RF_PATCH_DONE);
+	expect(f, RF_HOOK_FTRACE, ops, HANDLER, 0);
+	fake_put64(&f->g, OPS_VAR, OPS_END);
+	assert_int_equal(patched_sweep(f), 0);
+	expect(f, RF_HOOK_UNLISTED, HANDLER, HANDLER, 0);
+	assert_int_equal(patched_poke(f, FUNC(5), patched_nop5, 5), RF_PATCH_DONE);
+	assert_int_equal(patched_sweep(f), 0);
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 0);
+}
+
+/* One list that does not end hides neither what is before its end nor the others. */
+static void endless(void **state)
+{
+	struct patched *f = *state;
+	uint64_t ops = patched_ops(f, TRAMPOLINE);
+
+	fake_put64(&f->g, ops, TRACER);
+	fake_put64(&f->g, ops + 8, ops);
+	fake_put64(&f->g, KEY, HANDLER);
+	assert_int_equal(walk(f), -EBADMSG);
+	assert_int_equal(count, 1);
+	fake_put64(&f->g, ops + 8, 0x1000); /* nowhere */
+	assert_true(walk(f) < 0);
+	assert_int_equal(count, 1);
+}
+
+static void ended(void **state)
+{
+	struct patched *f = *state;
+
+	fake_put64(&f->g, patched_ops(f, TRAMPOLINE), HANDLER);
+	fake_put64(&f->g, KEY, HANDLER);
+	answer = -ENOMEM;
+	assert_int_equal(walk(f), -ENOMEM);
+	assert_int_equal(count, 1);
+}
+
+static void bpf(void **state)
+{
+	struct patched *f = *state;
+	uint64_t ksym = patched_alloc(f, 64);
+	char name[RF_BPF_NAME];
+
+	assert_int_equal(rf_hooks_bpf(hooks, &f->g.m, &f->g.p, rf_gva_of(JITED), name), -ENOENT);
+	fake_put64(&f->g, ksym, JITED - 16);
+	fake_put64(&f->g, ksym + 8, JITED + 16);
+	fake_write(&f->g, ksym + 16, "bpf_\x01prog", 10);
+	fake_put64(&f->g, ksym + 48, BPF_LIST);
+	fake_put64(&f->g, BPF_LIST, ksym + 48);
+	assert_int_equal(rf_hooks_bpf(hooks, &f->g.m, &f->g.p, rf_gva_of(JITED), name), 0);
+	assert_string_equal(name, "bpf_?prog");
+	assert_int_equal(rf_hooks_bpf(hooks, &f->g.m, &f->g.p, rf_gva_of(JITED + 16), name),
+			 -ENOENT);
+	fake_put64(&f->g, ksym + 48, ksym + 48);
+	assert_int_equal(rf_hooks_bpf(hooks, &f->g.m, &f->g.p, rf_gva_of(HANDLER), name), -EBADMSG);
+}
+
+static void names(void **state)
+{
+	for (int kind = 1; kind < RF_HOOK_KINDS; kind++)
+		assert_non_null(rf_hook_text((enum rf_hook_kind)kind));
+	assert_null(rf_hook_text((enum rf_hook_kind)0));
+	assert_null(rf_hook_text((enum rf_hook_kind)RF_HOOK_KINDS));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(ftrace, setup, teardown),
+		cmocka_unit_test_setup_teardown(fprobes, setup, teardown),
+		cmocka_unit_test_setup_teardown(livepatches, setup, teardown),
+		cmocka_unit_test_setup_teardown(forged_trampoline, setup, teardown),
+		cmocka_unit_test_setup_teardown(direct, setup, teardown),
+		cmocka_unit_test_setup_teardown(probes, setup, teardown),
+		cmocka_unit_test_setup_teardown(tracepoints, setup, teardown),
+		cmocka_unit_test_setup_teardown(static_calls, setup, teardown),
+		cmocka_unit_test_setup_teardown(unlisted, setup, teardown),
+		cmocka_unit_test_setup_teardown(endless, setup, teardown),
+		cmocka_unit_test_setup_teardown(ended, setup, teardown),
+		cmocka_unit_test_setup_teardown(bpf, setup, teardown),
+		cmocka_unit_test(names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
