@@ -53,6 +53,8 @@ ABANDONED = Wanted("detected", ("restored",), ("patch",), "the site's old bytes 
 UNDONE = Wanted("undone", ("faulted",), ("control-register",))
 LOOKED_AT = Wanted("detected", ("restored",), ("msr",), in_turn=False)
 MSR = Wanted("blocked", ("faulted",), ("msr",))
+# The kernel's own interfaces: it is told who comes by them.
+HOOK = Wanted("detected", ("landed",), ("hook",), in_turn=False)
 WANTED = {"dma_read": Wanted("detected", kinds=("dma",), in_turn=False), "int3_recorded": ABANDONED, "int3_kept": ABANDONED,
           "cr0_wp": UNDONE, "cr4_smep": UNDONE, "cr4_smap": UNDONE, "cr4_umip": UNDONE, "cr4_rop": UNDONE, "cr4_ap": UNDONE,
           "cr4_latency": UNDONE, "lstar_after_seal": MSR, "msr_cstar": MSR, "msr_star": MSR, "msr_sfmask": MSR,
@@ -62,6 +64,8 @@ WANTED = {"dma_read": Wanted("detected", kinds=("dma",), in_turn=False), "int3_r
           "idt_lidt_own": Wanted("detected", ("restored",), ("table",), in_turn=False),
           "gdt_callgate": Wanted("detected", ("restored", "landed"), ("table",), in_turn=False),
           "restore_starved": ABANDONED, "sgdt_sealed": Wanted("blocked", ("faulted",)),
+          "hook_ftrace": HOOK, "hook_kprobe": HOOK, "hook_kretprobe": HOOK, "hook_tracepoint": HOOK, "hook_static_call": HOOK,
+          "forged_ops": HOOK, "unlisted_ops": HOOK,
           # Where no frame can be pushed the guest may end; what it was about to do it has said before.
           "stack_in_sealed": Wanted("blocked", ("faulted", "none"))}
 
@@ -159,6 +163,8 @@ def names_target(record: Record, attempt: Attempt) -> bool:
     """Whether the record is about this attack's target, by name or, under any name, by the frame's address."""
     target = record.get("target") or {}
     offset, gpa = number(target.get("offset")), number(record.get("gpa"))
+    if record.get("kind") == "hook" and number((record.get("handler") or {}).get("addr")) == attempt.va:
+        return True
     if record.get("kind") in ("msr", "control-register", "table"):
         return names_register(record, attempt)
     # A cut store is recorded by the part that was refused, a disk sector by the bytes that differ.

@@ -208,6 +208,30 @@ WRAP="ringfence run --name denied --policy policy --audit $OUT/audit.jsonl --" l
     return Test("patches-denied", script, verify)
 
 
+HOOKS = ["hook_ftrace", "hook_kprobe", "hook_kretprobe", "hook_tracepoint", "hook_static_call"]
+
+
+def hooks_owned() -> Test:
+    """A module registers handlers as a tracer does: each is told, once; of one that the policy names none is."""
+    attack = f"'rf.mode=attack rf.attacks={','.join(HOOKS)} rf.linger=3 rf.patience=4'"
+    script = f"""
+WRAP="ringfence run --name told --audit $OUT/told.jsonl --" l2 6.12 1 {attack} >$OUT/told 2>&1
+printf 'version: 1\npatches: {{ owners: [ lttng-tracer, rf-attack ] }}\n' >policy
+WRAP="ringfence run --name owned --policy policy --audit $OUT/audit.jsonl --" l2 6.12 1 {attack} >$OUT/console 2>$OUT/said
+"""
+
+    def verify(o: Outcome) -> None:
+        told = [json.loads(line) for line in o._text("told.jsonl").splitlines()]
+        hooks = [r for r in told if r.get("kind") == "hook"]
+        check(o._text("told").count("result=landed") == len(HOOKS) == o.said("result=landed"), "a handler was not called")
+        check(len(hooks) == len(HOOKS), f"{len(hooks)} of {len(HOOKS)} handlers were told: {hooks}")
+        check(all(r["handler"]["module"] == "rf_attack" and r["verdict"] == "detected" and r["target"]["symbol"] for r in hooks),
+              f"function, handler or module is missing: {hooks}")
+        sealed(o)
+        quiet(o)
+    return Test("hooks-owned", script, verify)
+
+
 # Whatever the processor: "force" makes it one that needs it, and the other mitigations stay out of the way.
 STUFFING = "retbleed=stuff,force spectre_v2=retpoline spec_rstack_overflow=off"
 
@@ -664,7 +688,7 @@ def debian(kernel: str, machine: str) -> Test:
 
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), boot("7", 1),
-         boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), stuffing("6.12"), patches_denied(), boot_probes("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
+         boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), stuffing("6.12"), patches_denied(), hooks_owned(), boot_probes("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
          gadgets("6.12"), monitor_killed(), misled(), example_guard(), first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"), control_watch(),
          rootless(), hardened_host()]

@@ -86,7 +86,14 @@
 	RF(int3_kept)		\
 	RF(restore_starved)	\
 	RF(probe_over_trap)	\
-	RF(sgdt_sealed)
+	RF(sgdt_sealed)		\
+	RF(hook_ftrace)		\
+	RF(hook_kprobe)		\
+	RF(hook_kretprobe)	\
+	RF(hook_tracepoint)	\
+	RF(hook_static_call)	\
+	RF(forged_ops)		\
+	RF(unlisted_ops)
 
 /*
  * Not among "all", as they want a machine or a guest of their own: a PC, a processor that sleeps, a VMM that saves the
