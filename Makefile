@@ -18,7 +18,7 @@ HARDEN = -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 SAN = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # What the monitor and the tools link; the fence links libc alone.
-PKGS = capstone libbpf libcyaml jansson libsodium libelf libseccomp
+PKGS = capstone libbpf libcyaml yaml-0.1 jansson libsodium libelf libseccomp
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 

@@ -92,10 +92,11 @@ struct rf_policy {
 #define RF_POLICY_PATCH_MIN 1000u /* milliseconds */
 #define RF_POLICY_PATCH_MAX 3600000u
 
-/* What is wrong with a file and where. line and column count from 1; 0 when not known. */
+/* What is wrong with a file and where. line and column count from 1; what is wrong with all of it,
+ * or missing, is in line 1. */
 struct rf_policy_diag {
 	unsigned int line, column;
-	char text[256];
+	char text[512];
 };
 
 /* Without a file: enforce, fault, seal everything, sweep each second. */
@@ -109,8 +110,10 @@ void rf_policy_default(struct rf_policy *out);
  */
 int rf_policy_parse(const char *text, size_t len, struct rf_policy_diag *diag,
 		    struct rf_policy *out);
-/* The same from a regular file; also -errno of opening and reading, -EINVAL for anything but a
- * regular file. */
+/* In which line each key of policy/keys.h stands, by its row; 0: the file does not say. */
+void rf_policy_lines(const char *text, size_t len, unsigned int *lines);
+/* The same as rf_policy_parse() from a regular file; also -errno of opening and reading, -EINVAL
+ * for anything but a regular file. */
 int rf_policy_load(const char *path, struct rf_policy_diag *diag, struct rf_policy *out);
 
 const char *rf_policy_mode_text(enum rf_policy_mode m); /* as in the file; NULL for no such mode */
