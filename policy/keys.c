@@ -192,6 +192,13 @@ const char *rf_key_legal(const struct rf_key *k, char out[RF_KEY_LEGAL])
 	return out;
 }
 
+json_t *rf_key_json(const struct rf_key *k, uint32_t value)
+{
+	if (k->words == bool_words)
+		return json_boolean(value);
+	return k->words ? json_string(word_of(k->words, value)) : json_integer(value);
+}
+
 /* --- single words --------------------------------------------------------- */
 
 const char *rf_patch_word_text(enum rf_patch_word w)

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "policy/policy.h"
 
 #define RF_KEYS_MAX 64	   /* rows */
@@ -53,5 +55,8 @@ const struct rf_key *rf_key_find(const char *section, const char *name);
 const char *rf_key_value(const struct rf_key *k, uint32_t value, char out[RF_KEY_PATH]);
 /* "enforce, observe", or "10 to 3600000 (milliseconds)"; returns out. */
 const char *rf_key_legal(const struct rf_key *k, char out[RF_KEY_LEGAL]);
+
+/* As in the file, with its type: a number, true, false, a word. NULL: no memory. */
+json_t *rf_key_json(const struct rf_key *k, uint32_t value);
 
 #endif

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Part of run.sh: `ringfence policy`, the profiles, and what the documentation says of keys.
+docs=$here/../../docs
+
+# --- check ----------------------------------------------------------------------------------------
+# `run` gets what `check` says, of the same file.
+wrong() { # NAME FILE LINE COLUMN SENTENCE
+	try "policy-check-$1" 1 "^$2:$3:$4: $5" "$rf" policy check "$2"
+	try "policy-run-$1" 125 "policy $2, line $3, column $4: $5" $run --policy "$2" -- "$work/bin/vmm" 0
+}
+wrong key "$work/bad.yaml" 2 1 'there is no key "mdoe"; did you mean "mode"? The keys there are: version, mode, on_denied, '
+printf 'version: 1\nmode: observ\n' >"$work/word.yaml"
+wrong word "$work/word.yaml" 2 7 'mode cannot be "observ"; did you mean "observe"? It may be: enforce, observe$'
+wrong range "$work/range.yaml" 3 1 'dma_sweep_ms is 9, not within 10 to 3600000 (milliseconds)$'
+wrong together "$work/nopins.yaml" 2 24 'control_watch is required, but control is not pinned$'
+printf 'version: 1\npin:\n\tmsrs: true\n' >"$work/tab.yaml"
+wrong tab "$work/tab.yaml" 3 1 'found .*'
+try policy-check-missing 3 'none.yaml: No such file' "$rf" policy check "$work/none.yaml"
+try policy-check-folder 3 'not a regular file' "$rf" policy check "$work/empty"
+try policy-check-large 3 'too large' "$rf" policy check "$work/big.yaml"
+try policy-check-nothing 2 'takes one file or more' "$rf" policy check
+try policy-no-verb 2 'what to do' "$rf" policy
+try policy-unknown-verb 2 'no .policy chekc' "$rf" policy chekc x
+printf 'version: 1\non_denied: kill\n' >"$work/kill.yaml"
+try policy-check-good 0 'kill.yaml: ok: mode enforce, on_denied kill; not as the default: 1 key$' "$rf" policy check "$work/kill.yaml"
+# All of several are looked at, and the worst counts.
+try policy-check-several 1 'kill.yaml: ok' "$rf" policy check "$work/bad.yaml" "$work/kill.yaml"
+name=policy-check-all; grep -q 'bad.yaml:2:1' "$out" && ok || bad "one of several is not told of"
+try policy-check-worst 3 'kill.yaml: ok' "$rf" policy check "$work/none.yaml" "$work/bad.yaml" "$work/kill.yaml"
+json() { # NAME CODE PYTHON COMMAND...: the condition holds of its JSON, called o
+	name=$1 want=$2 what=$3; shift 3
+	"$@" >"$out" 2>"$err"; code=$?
+	[ $code = "$want" ] && python3 -c "import json, sys; o = json.load(open(sys.argv[1])); assert ($what)" "$out" 2>>"$err" &&
+		ok || bad "exit code $code, or not: $what"
+}
+json policy-check-json 1 '[f["ok"] for f in o] == [True, False] and o[0]["not_default"] == {"on_denied": "kill"} and
+	(o[1]["line"], o[1]["column"]) == (2, 7) and "did you mean" in o[1]["error"]' \
+	"$rf" policy check --json "$work/kill.yaml" "$work/word.yaml"
+
+# --- keys, and the manual's ------------------------------------------------------------------------
+json policy-keys-json 0 'len(o) >= 25 and all(k["what"] and ("words" in k or k["max"] >= k["min"]) for k in o)' \
+	"$rf" policy keys --json
+name=policy-keys-in-the-manual
+"$rf" policy keys | sed 1d | awk -F '   *' '{ print $1 "|" $2 "|" $3 }' >"$work/keys"
+sed -n '/^\[\[ \*key\*/,/^$/p' "$docs/ringfence.1.scd" |
+	awk '/^\|  / { row = substr($0, 4); next } /^:  / { row = row "|" substr($0, 4); if (++n % 2 == 0) print row }' >"$work/rows"
+diff "$work/keys" "$work/rows" >"$out" && [ "$(wc -l <"$work/keys")" -ge 25 ] && ok || bad "the manual's keys are not the program's"
+# The manual's file, and the profile that is there to be copied, have every key with its default.
+sed -n '/^# POLICY$/,/^# /p' "$docs/ringfence.1.scd" | sed -n '/^```$/,/^```$/p' | sed '/^```/d' >"$work/manual.yaml"
+for file in "$work/manual.yaml" default; do
+	try "policy-is-the-default-$(basename "$file")" 0 'ok: .*the same as the default$' "$rf" policy check "$file"
+	json "policy-has-every-key-$(basename "$file")" 0 'all(k["line"] for k in o["keys"])' "$rf" policy show --json "$file"
+done
+# Each key has its words in the manual: of its own, or where its section is described.
+name=policy-keys-described; : >"$out"
+sed -n '/^# POLICY$/,/^# /p' "$docs/ringfence.1.scd" | sed '/^```/,/^```/d' >"$work/section"
+"$rf" policy keys | sed 1d | cut -d' ' -f1 | grep -v version | while read -r key; do
+	grep -qE "_${key##*.}_" "$work/section" || echo "$key"
+done >"$out"
+[ ! -s "$out" ] && ok || bad "keys that the manual does not describe"
+
+# --- profiles ---------------------------------------------------------------------------------------
+changes() { # PROFILE CHANGES: as `policy check` shows them
+	name=policy-profile-$1; "$rf" policy check "$1" 2>"$err" | sed -n 's/^  \([^ ]*\) *\([^ ]*\) .*/\1=\2/p' | tr '\n' ' ' >"$out"
+	[ "$(cat "$out")" = "$2" ] && ok || bad "another difference than $2"
+}
+changes default ''
+changes observe 'mode=observe on_kexec=rearm on_mismatch=alert on_unknown_kernel=run-unsealed-alert '
+changes strict "patches.ftrace=deny patches.kprobes=deny patches.kgdb=deny pin.debugctl=true pin.control_watch=required \
+register_check_ms=500 unsealed_alert_ms=120000 dma_sweep_ms=500 "
+name=policy-profiles-shipped; ls "$here/../../policy/profiles" >"$out"
+[ "$(tr '\n' ' ' <"$out")" = "default.yaml observe.yaml strict.yaml " ] && ok || bad "a profile that no test knows"
+# A profile's name is the profile, wherever one stands; "./" makes it a file.
+printf 'version: 1\nmode: observe\n' >"$work/empty/strict"
+try policy-profile-not-the-file 0 '^policy *profile strict' sh -c "cd '$work/empty' && '$rf' policy show strict"
+try policy-file-not-the-profile 0 "^policy *$work/empty/strict\$" sh -c "cd '$work/empty' && '$rf' policy show ./strict"
+rm "$work/empty/strict"
+try policy-no-such-profile 125 'a profile: default, observe, strict' $run --policy strcit -- "$work/bin/vmm" 0
+try policy-installed-profile 0 'profile observe' env -i "$work/installed/bin/ringfence" policy show observe
+
+# --- show -------------------------------------------------------------------------------------------
+try policy-show 0 '^on_denied  *kill *file, line 2$' "$rf" policy show "$work/kill.yaml"
+name=policy-show-default; grep -q '^mode  *enforce *default$' "$out" && ok || bad "no default"
+name=policy-show-digest; grep -q "^sha256  $(sha256sum <"$work/kill.yaml" | cut -d' ' -f1)\$" "$out" && ok || bad "not the file's digest"
+json policy-show-json 0 '{k["key"]: (k["value"], k["from"], k["line"]) for k in o["keys"]}["on_denied"] == ("kill", "file", 2)' \
+	"$rf" policy show --json "$work/kill.yaml"
+try policy-show-bad 1 'did you mean "mode"' "$rf" policy show "$work/bad.yaml"
+try policy-show-nobody 3 'policy nobody: No such file' "$rf" policy show nobody
+try policy-show-foreign 3 'not the state folder of a VM' "$rf" policy show "$work/foreign/"
+
+if [ -n "$have_kvm" ]; then
+	# Of a running VM: what its monitor judges by, and where that came from.
+	shows() { # NAME PATTERN
+		name=$1; "$rf" policy show "$work/state" >"$out" 2>"$err"; grep -q "$2" "$out" && ok || bad "no $2"
+	}
+	cat "$work/kill.yaml" >"$work/then.yaml"
+	$real --policy "$work/then.yaml" -- "$work/kvm" 50 >"$out" 2>"$err" & first=$!
+	monitor_of $first >/dev/null
+	echo '# another one now' >>"$work/then.yaml"
+	shows policy-show-vm '^on_denied  *kill *file, line 2$'
+	name=policy-show-vm-digest
+	grep -q "^policy  $work/then.yaml\$" "$out" && grep -q "^sha256  $(sha256sum <"$work/kill.yaml" | cut -d' ' -f1)\$" "$out" &&
+		ok || bad "not the file that it was started with"
+	json policy-show-vm-json 0 'all(k["value"] is not None for k in o["keys"])' "$rf" policy show --json "$work/state"
+	kill -TERM $first; wait $first
+	$real --policy observe -- "$work/kvm" 50 >"$out" 2>"$err" & first=$!
+	monitor_of $first >/dev/null
+	shows policy-show-vm-profile '^mode  *observe *profile, line 11$'
+	kill -TERM $first; wait $first
+	$real -- "$work/kvm" 50 >"$out" 2>"$err" & first=$!
+	monitor_of $first >/dev/null
+	shows policy-show-vm-none '^policy  none: every key is at its default$'
+	kill -TERM $first; wait $first
+fi
