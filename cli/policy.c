@@ -12,6 +12,8 @@ static const struct verb {
 	{ "check", 1, 10000, "one file or more", rf_policy_check },
 	{ "keys", 0, 0, "nothing", rf_policy_keys },
 	{ "show", 1, 1, "a file, a profile, or a VM's name", rf_policy_show },
+	{ "explain", 1, 2, "a policy and a log", rf_policy_explain },
+	{ "test", 2, 2, "a policy and a log", rf_policy_test },
 };
 
 static const struct verb *find(const char *name)
@@ -31,6 +33,7 @@ static int policy(int argc, char **argv)
 
 	const struct rf_option options[] = {
 		{ "json", 'j', RF_OPTION_FLAG, &args.json, 0, 0 },
+		{ "line", 'l', RF_OPTION_NUMBER, &args.line, 1, UINT32_MAX },
 		{ 0 },
 	};
 	code = rf_options(&rf_command_policy, options, false, RF_EXIT_USAGE, argc, argv, &operands);
@@ -53,15 +56,21 @@ static int policy(int argc, char **argv)
 
 const struct rf_command rf_command_policy = {
 	.name = "policy",
-	.usage = "check|keys|show [--json] [FILE|PROFILE|NAME ...]",
+	.usage = "check|keys|show|explain|test [--json] [--line N] ...",
 	.summary = "Check, show and explain policies",
 	.help = "  check FILE...           are these policies, and what do they amount to?\n"
 		"  keys                    every key: what may stand there, its default\n"
-		"  show FILE|PROFILE|NAME  the policy of a file, of a profile (" RF_PROFILES "),\n"
-		"                          or in force for a running VM: every key, and where\n"
-		"                          its value comes from\n"
+		"  show FILE|PROFILE|NAME  the policy of a file, of a profile, or in force for a\n"
+		"                          running VM: every key, and where its value is from\n"
+		"  explain POLICY [LOG]    one record of a log, or of standard input: which rule\n"
+		"                          decides it by this policy, and why\n"
+		"  test POLICY LOG         what of a log would be decided otherwise\n"
 		"\n"
 		"  -j, --json              as JSON\n"
+		"  -l, --line N            (explain) which line of the log; its last record\n"
+		"\n"
+		"POLICY is a file or a profile (" RF_PROFILES "), LOG a\n"
+		"file or a VM's name.\n"
 		"A word without \"/\" is a profile, a VM or a file, whichever there is, in that\n"
 		"order. The exit code is 1 where a policy is not valid, or `test` finds a "
 		"difference,\n"

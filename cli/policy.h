@@ -12,6 +12,7 @@ struct rf_policy_args {
 	char **items; /* what follows the verb, NULL-terminated */
 	int count;
 	bool json;
+	uint32_t line; /* of the log, 0 not given */
 };
 
 /* Are these files policies, and what do they amount to? */
@@ -20,4 +21,9 @@ int rf_policy_check(const struct rf_policy_args *a);
 int rf_policy_keys(const struct rf_policy_args *a);
 /* Every key's value, and where it comes from: of a file, a profile, a running VM. */
 int rf_policy_show(const struct rf_policy_args *a);
+/* Which rule decides one record of a log, under this policy, and why. */
+int rf_policy_explain(const struct rf_policy_args *a);
+/* What of a log would be decided otherwise. */
+int rf_policy_test(const struct rf_policy_args *a);
+
 #endif

@@ -8,4 +8,5 @@ POLICY_SRCS += policy/file.c
 POLICY_SRCS += policy/parse.c $(POLICY_PARSE_SRCS)
 POLICY_SRCS += policy/measurement.c
 POLICY_SRCS += policy/patchlog.c
+POLICY_SRCS += policy/replay.c policy/rules.c
 POLICY_SRCS += policy/name.c

@@ -4,6 +4,7 @@
 #include "policy/policy.h"
 
 #define ANY (-1)
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* What a row says before mode and on_denied have their say. */
 enum stance {
@@ -211,4 +212,51 @@ int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct
 		r->rule,
 	};
 	return 0;
+}
+
+/* --- the way back --------------------------------------------------------- */
+
+static int asked(int column)
+{
+	return column == ANY ? 0 : column;
+}
+
+static const char *facts_of(const struct row *r, struct rf_facts *out)
+{
+	*out = (struct rf_facts){ .kind = r->kind,
+				  .region = (enum rf_fact_region)asked(r->region),
+				  .patch = (enum rf_fact_patch)asked(r->patch),
+				  .msr = (enum rf_fact_msr)asked(r->msr) };
+	return r->rule;
+}
+
+bool rf_policy_row(size_t i, struct rf_facts *facts, const char **rule)
+{
+	if (i < COUNT(rows)) {
+		*rule = facts_of(&rows[i], facts);
+		return true;
+	}
+	i -= COUNT(rows);
+	if (i < COUNT(table_rows)) {
+		*facts = (struct rf_facts){ .kind = table_rows[i].kind,
+					    .table = table_rows[i].table };
+		*rule = table_rows[i].row.rule;
+		return true;
+	}
+	i -= COUNT(table_rows);
+	if (i < COUNT(measure_rows) - 1) { /* there is none for what is not known */
+		*facts = (struct rf_facts){ .kind = RF_FACT_MEASURE,
+					    .measure = (enum rf_fact_measure)(i + 1) };
+		*rule = measure_rows[i + 1].rule;
+		return true;
+	}
+	i -= COUNT(measure_rows) - 1;
+	if (i < COUNT(undecided)) {
+		*rule = facts_of(&undecided[i], facts);
+		return true;
+	}
+	i -= COUNT(undecided);
+	*facts = (struct rf_facts){ .kind = i ? 0 : RF_FACT_KEXEC };
+	*rule = i ? unknown.rule : awaited.rule;
+	return i < 2;
 }

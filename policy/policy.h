@@ -222,4 +222,11 @@ struct rf_decision {
  */
 int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct rf_decision *out);
 
+/*
+ * The way back, for what is on record: facts that a row of the judgement is about, and its rule.
+ * What the row does not ask for is 0. `i` counts from 0; false: there is no such row any more. More
+ * than one may have the same rule.
+ */
+bool rf_policy_row(size_t i, struct rf_facts *facts, const char **rule);
+
 #endif

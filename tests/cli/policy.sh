@@ -112,3 +112,66 @@ if [ -n "$have_kvm" ]; then
 	shows policy-show-vm-none '^policy  none: every key is at its default$'
 	kill -TERM $first; wait $first
 fi
+
+# --- explain, test ------------------------------------------------------------------------------------
+judged=$work/judged.jsonl
+cat >"$judged" <<'END'
+{"type":"decision","event":1,"kind":"write","region":"rodata","target":{"symbol":"sys_call_table","offset":"0x190"},"writer":{"symbol":"attack\u001b","module":"evil"},"len":8,"rule":"rodata-is-never-written","verdict":"detected","outcome":"applied","answer":{"verdict":"allow"}}
+{"type":"outcome","event":1,"status":"ok"}
+not a record
+{"type":"decision","kind":"patches","region":"text","rule":"text-patch-legal","verdict":"allowed","detail":"jump_label 3, ftrace 12"}
+{"type":"decision","event":2,"kind":"table","target":{"addr":"0x1"},"rule":"table-is-foreign","verdict":"blocked","answer":{"verdict":"deny"}}
+{"type":"decision","event":3,"kind":"write","rule":"of-tomorrow","verdict":"blocked"}
+END
+explain="$rf policy explain"
+try explain-line 0 '^so  *by profile strict it would be blocked, as nothing writes read-only data' $explain --line 1 strict "$judged"
+name=explain-depends; grep -q '^depends on mode: enforce (line [0-9]*), on_denied: fault (line [0-9]*), seal.rodata: true (default)$' "$out" &&
+	ok || bad "the keys that decide are not named"
+name=explain-was; grep -q '^it was  *detected, let be$' "$out" && grep -q 'by attack? \[evil\]' "$out" && ok || bad "what is on record"
+name=explain-input; head -1 "$judged" | $explain default >"$out" 2>"$err"; [ $? = 0 ] && grep -q '^so .*blocked' "$out" && ok || bad "standard input"
+try explain-last 0 '^not known *what profile default would decide: this release has no such rule' $explain default "$judged"
+try explain-outcome 0 'no rule decides it: it says what became' $explain -l 2 default "$judged"
+try explain-no-record 1 'line 3 of .* is no record' $explain -l 3 default "$judged"
+try explain-no-line 1 'line 99 of .* is no record' $explain -l 99 default "$judged"
+try explain-no-input 1 'standard input has no record' $explain default
+try explain-no-log 3 'cannot read the log' $explain default "$work/none.jsonl"
+try explain-bad-policy 1 'did you mean "mode"' $explain "$work/bad.yaml" "$judged"
+json explain-json 0 'o["would_be"] == "blocked" and not o["same"] and o["depends_on"]["mode"] == "enforce"' \
+	$explain --json -l 1 strict "$judged"
+try policy-test-table 1 '^12  *patches  *text-patch-legal  *allowed  *blocked$' "$rf" policy test strict "$judged"
+name=policy-test-row; grep -q '^1  *write  *rodata-is-never-written  *detected, let be  *blocked$' "$out" && ok || bad "no row"
+name=policy-test-sum; grep -q '^18 decisions: 4 as they were, 13 otherwise, 1 not known$' "$out" && ok || bad "another sum"
+name=policy-test-open; grep -q '^no record tells which of these sites were in use at the seal' "$out" && ok || bad "what is open is not said"
+name=policy-test-unreadable; grep -q '1 lines of .* are not records' "$err" && ok || bad "a line was passed over in silence"
+printf 'version: 1\npin: { tables: false }\n' >"$work/notables.yaml"
+try policy-test-no-event 1 'table-is-foreign  *blocked  *no event (pin.tables: false)$' "$rf" policy test "$work/notables.yaml" "$judged"
+json policy-test-json 1 'o["otherwise"] == 13 and sum(d["count"] for d in o["differences"]) == 14' "$rf" policy test --json strict "$judged"
+sed -n 5p "$judged" >"$work/same.jsonl"
+try policy-test-same 0 '^1 decisions: 1 as they were, 0 otherwise' "$rf" policy test default "$work/same.jsonl"
+try policy-test-no-log 3 'cannot read the log' "$rf" policy test default "$work/none.jsonl"
+try policy-test-noise 0 '^0 decisions' "$rf" policy test default "$work/zeros"
+# What is read out of records stands in the monitor's sources as it is looked for.
+name=replay-words; : >"$out"
+for word in 'one instruction wrote to two sealed places' 'what it would get could not be read' '%s cleared: %s' \
+	'; the guest ran on' '"applied"' '"general protection fault' '"found, ' '"left as ' '"the registers it had' \
+	'"the value it had was put back' '%s (MSR 0x%x)'; do
+	grep -qF -e "$word" "$here"/../../monitor/*.c || echo "$word" >>"$out"
+done
+[ ! -s "$out" ] && ok || bad "words that the monitor does not write"
+# Each kind of site that a policy denies is denied by the same words there and here.
+name=replay-patchers
+sed -n 's/.*{ RF_PATCH_WORD_\([A-Z_]*\), RF_SITE_\([A-Z_]*\) },.*/\2 \1/p' "$here/../../monitor/patches.c" | sort >"$work/frozen"
+python3 - "$here/../../policy/replay.c" "$here/../../patch/kinds.c" <<'END' >"$work/replayed"
+import re, sys
+names = {text: kind for kind, text in re.findall(r'\[RF_SITE_(\w+)\] = "(\w+)"', open(sys.argv[2]).read())}
+rows = re.search(r"\} patchers\[\] = \{(.*?)\n\};", open(sys.argv[1]).read(), re.S)[1]
+print("\n".join(sorted(f"{names[site]} {word}" for site, words in re.findall(r'\{ "(\w+)",(.*?)\}', rows, re.S)
+                       for word in re.findall(r"RF_PATCH_WORD_(\w+)", words))))
+END
+diff "$work/frozen" "$work/replayed" >"$out" && [ "$(wc -l <"$work/frozen")" = 8 ] && ok || bad "another table than the monitor's"
+# Each rule that the judgement has is explained, and stands in the manual.
+name=rules-in-the-manual; : >"$out"
+sed -n 's/^|  \([a-z][a-z, -]*\)$/\1/p' "$docs/ringfence.1.scd" | tr -d ' ' | tr ',' '\n' | sort -u >"$work/rows"
+sed -n 's/^\t\t{ "\([a-z-]*\)",.*/\1/p' "$here/../../policy/rules.c" | sort -u >"$work/rules"
+grep -vxFf "$work/rows" "$work/rules" >"$out"
+[ "$(tr '\n' ' ' <"$out")" = "outside-sealed-memory " ] && [ "$(wc -l <"$work/rules")" -ge 29 ] && ok || bad "rules that the manual does not have"
