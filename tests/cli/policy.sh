@@ -106,10 +106,29 @@ if [ -n "$have_kvm" ]; then
 	$real --policy observe -- "$work/kvm" 50 >"$out" 2>"$err" & first=$!
 	monitor_of $first >/dev/null
 	shows policy-show-vm-profile '^mode  *observe *profile, line 11$'
+	# What `list` and `status` say beyond the monitor: denials of this VM alone, the last one, and none that was allowed.
+	for denial in 2001-01-01,of-an-earlier-vm,blocked 2099-01-01,msr-is-pinned,detected 2099-01-02,text-patch-legal,allowed; do
+		IFS=, read -r day rule verdict <<-END
+			$denial
+		END
+		echo "{\"time\":\"${day}T10:00:00.5Z\",\"type\":\"decision\",\"rule\":\"$rule\",\"verdict\":\"$verdict\"}"
+	done >>"$work/audit.jsonl"
+	denied='2099-01-01T10:00:00Z detected msr-is-pinned'
+	name=status-about; "$rf" status "$work/state" >"$out" 2>"$err"
+	grep -q '^policy  *profile observe$' "$out" && grep -q '^policy sha256 *[0-9a-f]\{64\}$' "$out" &&
+		grep -q '^up  *00:00:[0-9][0-9]$' "$out" && grep -q "^last denial  *$denied\$" "$out" && ok || bad "policy, uptime, last denial"
+	json status-about-json 0 'o["policy_from"]["name"] == "observe" and 0 <= o["uptime_s"] < 60 and
+		o["last_denial"]["rule"] == "msr-is-pinned" and o["policy"]["mode"] == "observe"' "$rf" status --json "$work/state"
+	name=list-about; "$rf" list --state-base "$work" >"$out" 2>"$err"
+	grep -q "^vm-[0-9]* .* observe  00:00:[0-9][0-9]  profile observe  $denied  " "$out" && ok || bad "mode, uptime, policy, last denial"
+	json list-about-json 0 '[v["last_denial"]["rule"] for v in o if v.get("mode") == "observe"] == ["msr-is-pinned"]' \
+		"$rf" list --json --state-base "$work"
 	kill -TERM $first; wait $first
 	$real -- "$work/kvm" 50 >"$out" 2>"$err" & first=$!
 	monitor_of $first >/dev/null
 	shows policy-show-vm-none '^policy  none: every key is at its default$'
+	name=status-no-policy; "$rf" status "$work/state" >"$out" 2>"$err"
+	grep -q '^policy  *none$' "$out" && ! grep -q '^policy sha256' "$out" && ok || bad "a policy where none was given"
 	kill -TERM $first; wait $first
 fi
 
