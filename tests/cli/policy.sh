@@ -132,6 +132,9 @@ if [ -n "$have_kvm" ]; then
 	kill -TERM $first; wait $first
 fi
 
+# --- the guide: what it shows is what is printed --------------------------------------------------------
+try policy-guide 0 '^11 commands$' python3 "$here/examples.py" "$docs/policy.md" "$rf"
+
 # --- explain, test ------------------------------------------------------------------------------------
 judged=$work/judged.jsonl
 cat >"$judged" <<'END'
