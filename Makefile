@@ -18,7 +18,7 @@ HARDEN = -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 SAN = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # What the monitor and the tools link; the fence links libc alone.
-PKGS = capstone libbpf libcyaml jansson libsodium libelf libseccomp
+PKGS = capstone libbpf libcyaml yaml-0.1 jansson libsodium libelf libseccomp
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 
@@ -29,7 +29,7 @@ include patch/build.mk hv/build.mk introspection/build.mk policy/build.mk monito
 include tests/build.mk
 
 .PHONY: programs
-programs: $(O)/libringfence.so $(O)/ringfence $(O)/ringfence-monitor
+programs: $(O)/libringfence.so $(O)/ringfence $(O)/ringfence-monitor profiles
 
 # --- the fence: position-independent, libc only -----------------------------------------------
 FENCE_OBJS = $(FENCE_SRCS:%.c=$(O)/fence/%.o)
@@ -72,6 +72,14 @@ $(O)/ringfence-monitor: $(MONITOR_OBJS)
 	@echo "  LD $@"
 	$(Q)$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
 
+# Policies that come with it: beside the program where it was built.
+PROFILES = $(wildcard policy/profiles/*.yaml)
+.PHONY: profiles
+profiles: $(PROFILES:policy/profiles/%=$(O)/policy/%)
+$(O)/policy/%.yaml: policy/profiles/%.yaml
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
 MANS = $(O)/ringfence.1 $(O)/ringfence-monitor.8
 $(MANS): $(O)/%: docs/%.scd
 	@mkdir -p $(@D)
@@ -83,6 +91,8 @@ man: $(MANS)
 install: programs man
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(O)/ringfence $(O)/ringfence-monitor
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/ringfence $(O)/libringfence.so
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ringfence/policy $(PROFILES)
+	install -D -m 644 completions/ringfence.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ringfence
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(O)/ringfence.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(O)/ringfence-monitor.8
 

@@ -183,6 +183,7 @@ int rf_vm_read(const char *state_dir, struct rf_vm *out)
 		strcpy(vm.audit, text);
 	vm.vmm_pid = (int)json_integer_value(json_object_get(o, "vmm_pid"));
 	vm.started = json_integer_value(json_object_get(o, "started"));
+	vm.policy_known = rf_policy_origin_read(json_object_get(o, "policy"), &vm.policy);
 	json_decref(o);
 	*out = vm;
 	return 0;

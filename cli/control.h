@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/policy_file.h"
 
 #define RF_CONTROL_TIMEOUT_MS 2000
 #define RF_CONTROL_ANSWER_MAX (1u << 20) /* bytes */
@@ -25,7 +26,9 @@ struct rf_vm {
 	char state_dir[PATH_MAX], name[256], audit[PATH_MAX];
 	int vmm_pid;	   /* 0 not known */
 	long long started; /* seconds since 1970, 0 not known */
-	int alive;	   /* 1: its lock is held by `run` or the VMM; 0: it was left behind */
+	bool policy_known; /* false: `run` was of a release that did not say */
+	struct rf_policy_origin policy;
+	int alive; /* 1: its lock is held by `run` or the VMM; 0: it was left behind */
 };
 
 /*

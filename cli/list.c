@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/about.h"
 #include "cli/control.h"
 #include "cli/output.h"
 #include "cli/paths.h"
@@ -12,7 +13,7 @@
 /* One row of the answer: what the folder says, and what the monitor says if it does. */
 static json_t *describe(const struct rf_vm *vm)
 {
-	json_t *o = NULL, *status = NULL;
+	json_t *o = NULL, *status = NULL, *about;
 	const char *state;
 	int err = rf_control_ask(vm->state_dir, "status", &status);
 	char text[256];
@@ -23,7 +24,11 @@ static json_t *describe(const struct rf_vm *vm)
 		rf_safe(text, sizeof(text), state);
 	o = json_pack("{s:s, s:s, s:i, s:s, s:s}", "name", vm->name, "state", text, "vmm_pid",
 		      vm->vmm_pid, "state_dir", vm->state_dir, "audit_log", vm->audit);
+	about = rf_about(vm);
+	json_object_update(o, about);
+	json_decref(about);
 	if (o && status) {
+		json_object_set(o, "mode", json_object_get(status, "mode"));
 		json_object_set(o, "audit", json_object_get(status, "audit"));
 		json_object_set(o, "kernel", json_object_get(status, "kernel"));
 	}
@@ -59,8 +64,9 @@ static int collect(const char *base, json_t *vms)
 
 static int print_table(json_t *vms)
 {
-	static const char *const titles[] = { "NAME", "STATE", "VMM", "BLOCKED", "KERNEL" };
-	struct rf_table *t = rf_table_create(titles, 5);
+	static const char *const titles[] = { "NAME", "STATE",	"VMM",	       "BLOCKED", "MODE",
+					      "UP",   "POLICY", "LAST DENIAL", "KERNEL" };
+	struct rf_table *t = rf_table_create(titles, 9);
 	size_t i;
 	json_t *o;
 
@@ -70,7 +76,7 @@ static int print_table(json_t *vms)
 	json_array_foreach(vms, i, o)
 	{
 		json_t *blocked = json_object_get(json_object_get(o, "audit"), "blocked");
-		char pid[16], count[24], kernel[48] = "-";
+		char pid[16], count[24], kernel[48] = "-", up[32], policy[128], denial[128];
 		const char *banner = json_string_value(json_object_get(o, "kernel"));
 
 		snprintf(pid, sizeof(pid), "%d",
@@ -82,10 +88,14 @@ static int print_table(json_t *vms)
 			if (strchr(kernel, '('))
 				*strchr(kernel, '(') = '\0';
 		}
-		if (rf_table_row(t,
-				 (const char *[]){ json_string_value(json_object_get(o, "name")),
-						   json_string_value(json_object_get(o, "state")),
-						   pid, blocked ? count : NULL, kernel }))
+		if (rf_table_row(t, (const char *[]){
+					    json_string_value(json_object_get(o, "name")),
+					    json_string_value(json_object_get(o, "state")), pid,
+					    blocked ? count : NULL,
+					    json_string_value(json_object_get(o, "mode")),
+					    rf_about_uptime(o, up, sizeof(up)),
+					    rf_about_policy(o, policy, sizeof(policy)),
+					    rf_about_denial(o, denial, sizeof(denial)), kernel }))
 			break;
 	}
 	rf_table_print(t);

@@ -93,6 +93,29 @@ static int beside_executable(const char *file, char out[PATH_MAX])
 	return rf_path_join(exe, file, out);
 }
 
+int rf_find_profile(const char *name, char out[PATH_MAX])
+{
+	static const char *const beside[] = { "policy", "../share/ringfence/policy" };
+	char file[RF_NAME_MAX + sizeof(".yaml")], tail[PATH_MAX], path[PATH_MAX];
+	int err = -ENOENT;
+
+	if (!rf_name_valid(name))
+		return -ENOENT;
+	snprintf(file, sizeof(file), "%s.yaml", name);
+	for (size_t i = 0; err && i < sizeof(beside) / sizeof(beside[0]); i++) {
+		err = rf_path_join(beside[i], file, tail);
+		if (!err)
+			err = beside_executable(tail, path);
+		if (!err)
+			err = usable(path, R_OK);
+	}
+	if (err && !rf_path_join("/usr/share/ringfence/policy", file, path))
+		err = usable(path, R_OK);
+	if (!err && !realpath(path, out))
+		err = -errno;
+	return err;
+}
+
 int rf_find_library(char out[PATH_MAX])
 {
 	const char *given = getenv("RINGFENCE_LIB");

@@ -40,6 +40,12 @@ int rf_path_join(const char *a, const char *b, char out[PATH_MAX]);
 int rf_find_library(char out[PATH_MAX]);
 /* ringfence-monitor: beside this executable, else in $PATH, else /usr/bin. */
 int rf_find_monitor(char out[PATH_MAX]);
+/*
+ * A policy that comes with ringfence, by its name: in policy/ beside this executable (where it was
+ * built), else in ../share/ringfence/policy, else in /usr/share/ringfence/policy. 0, -ENOENT, or
+ * another -errno.
+ */
+int rf_find_profile(const char *name, char out[PATH_MAX]);
 /* A program as execvp(3) would find it. 0, -ENOENT, -EACCES (found, but not an executable file). */
 int rf_find_program(const char *name, char out[PATH_MAX]);
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cli/policy_file.h"
 #include "hv/vmx/crwatch.h"
 
 struct rf_run {
@@ -23,6 +24,7 @@ struct rf_run {
 
 	/* Of the policy. */
 	bool pin_control, need_watch;
+	struct rf_policy_origin origin;
 
 	/* What was found and made. Descriptors are -1 until they are open, and closed in every
 	 * child but as said. */

@@ -58,11 +58,14 @@ static int take_policy(struct rf_run *r)
 {
 	struct rf_policy_diag diag = { 0 };
 	struct rf_policy policy;
-	char self[32], where[64] = "";
-	int err = keep(r->policy, RF_POLICY_FILE_MAX, "ringfence-policy", &r->policy_fd, self);
+	char self[32], where[64] = "", path[PATH_MAX];
+	bool profile;
+	int err = rf_policy_find(r->policy, path, &profile);
 
 	if (!err)
-		err = rf_policy_load(self, &diag, &policy);
+		err = keep(path, RF_POLICY_FILE_MAX, "ringfence-policy", &r->policy_fd, self);
+	if (!err)
+		err = rf_policy_read(r->policy, self, &diag, &r->origin, &policy);
 	if (!err) {
 		r->pin_control = policy.pin_control;
 		r->need_watch = policy.need_watch;
@@ -70,12 +73,13 @@ static int take_policy(struct rf_run *r)
 	}
 	if (diag.line)
 		snprintf(where, sizeof(where), ", line %u, column %u", diag.line, diag.column);
-	return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
-		       err == -EBADMSG || err == -EFBIG
-			       ? "correct the file; ringfence(1) lists what may stand in it"
-			       : "give --policy the path of a file that this user may read",
-		       "policy %s%s: %s", r->policy, where,
-		       diag.text[0] ? diag.text : problem(err));
+	return rf_fail(
+		RF_EXIT_REFUSED, NOT_STARTED,
+		err == -EBADMSG || err == -EFBIG
+			? "correct the file; `ringfence policy keys` lists what may stand in it"
+			: "give --policy the path of a file that this user may read, or a "
+			  "profile: " RF_PROFILES,
+		"policy %s%s: %s", r->policy, where, diag.text[0] ? diag.text : problem(err));
 }
 
 static int take_expectation(struct rf_run *r)

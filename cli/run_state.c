@@ -295,9 +295,10 @@ int rf_run_describe(const struct rf_run *r, pid_t vmm)
 		err = rf_path_join(r->state_dir, RF_FILE_VM ".new", fresh);
 	if (err)
 		return err;
-	o = json_pack("{s:s, s:i, s:i, s:s, s:s, s:I}", "name", r->name, "run_pid", (int)getpid(),
-		      "vmm_pid", (int)vmm, "program", r->program, "audit", r->audit_path, "started",
-		      (json_int_t)time(NULL));
+	o = json_pack("{s:s, s:i, s:i, s:s, s:s, s:I, s:o}", "name", r->name, "run_pid",
+		      (int)getpid(), "vmm_pid", (int)vmm, "program", r->program, "audit",
+		      r->audit_path, "started", (json_int_t)time(NULL), "policy",
+		      rf_policy_origin_json(&r->origin));
 	if (!o)
 		return -ENOMEM;
 	err = json_dump_file(o, fresh, JSON_COMPACT | JSON_ENSURE_ASCII) || rename(fresh, path)

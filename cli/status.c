@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/about.h"
 #include "cli/control.h"
 #include "cli/output.h"
 
@@ -171,6 +172,23 @@ static void print_left_out(json_t *all)
 	}
 }
 
+/* What the monitor does not know: where its policy is from, since when the VM runs, and what was
+ * denied last, be it by an earlier monitor. */
+static void print_about(const json_t *o)
+{
+	char text[512];
+	const char *sha256 =
+		json_string_value(json_object_get(json_object_get(o, "policy_from"), "sha256"));
+
+	printf("%-18s%s\n", "up", rf_about_uptime(o, text, sizeof(text)));
+	printf("%-18s%s\n", "policy", rf_about_policy(o, text, sizeof(text)));
+	if (sha256 && *sha256) {
+		rf_safe(text, sizeof(text), sha256);
+		printf("%-18s%s\n", "policy sha256", text);
+	}
+	printf("%-18s%s\n", "last denial", rf_about_denial(o, text, sizeof(text)));
+}
+
 static int print_status(json_t *o)
 {
 	static const struct {
@@ -201,8 +219,10 @@ static int print_status(json_t *o)
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		print_value(values[i].label, json_object_get(o, values[i].member));
-		if (!strcmp(values[i].member, "state"))
+		if (!strcmp(values[i].member, "state")) {
 			print_why(o);
+			print_about(o);
+		}
 		if (!strcmp(values[i].member, "monitor_rss_kib"))
 			print_sweeper(json_object_get(o, "sweeper"));
 	}
@@ -228,8 +248,8 @@ static int status(int argc, char **argv)
 	struct rf_operands operands;
 	bool json = false;
 	struct rf_vm vm;
+	json_t *o, *about;
 	int code, err;
-	json_t *o;
 
 	const struct rf_option options[] = {
 		{ "json", 'j', RF_OPTION_FLAG, &json, 0, 0 },
@@ -248,6 +268,9 @@ static int status(int argc, char **argv)
 	if (err)
 		return rf_vm_silent(&vm, err,
 				    "what was sealed stays sealed; how it stands is not known");
+	about = rf_about(&vm);
+	json_object_update(o, about);
+	json_decref(about);
 	return json ? rf_print_json(o) : print_status(o);
 }
 
@@ -255,6 +278,7 @@ const struct rf_command rf_command_status = {
 	.name = "status",
 	.usage = "[--json] NAME|STATE-FOLDER",
 	.summary = "Show how one VM stands: state, kernel, sealed regions, counters",
-	.help = "  -j, --json   the monitor's whole answer as JSON\n",
+	.help = "  -j, --json   the monitor's whole answer as JSON, and what it does not\n"
+		"               know: policy_from, uptime_s, last_denial\n",
 	.run = status,
 };

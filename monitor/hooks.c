@@ -68,23 +68,6 @@ static void drop(struct hooks *all, uint32_t i)
 
 /* --- in the monitor ---------------------------------------------------------- */
 
-static enum rf_patch_word word_of(uint64_t kind)
-{
-	switch (kind) {
-	case RF_HOOK_KPROBE:
-	case RF_HOOK_KRETPROBE:
-		return RF_PATCH_WORD_KPROBES;
-	case RF_HOOK_LIVEPATCH:
-		return RF_PATCH_WORD_LIVEPATCH;
-	case RF_HOOK_TRACEPOINT:
-		return RF_PATCH_WORD_TRACEPOINTS;
-	case RF_HOOK_STATIC_CALL:
-		return RF_PATCH_WORD_STATIC_CALLS;
-	default:
-		return RF_PATCH_WORD_FTRACE;
-	}
-}
-
 static void describe(const struct rf_hook *hook, const struct rf_named *handler, bool bpf,
 		     char *text, size_t size)
 {
@@ -119,7 +102,9 @@ static int alert(struct rf_guest *g, const struct rf_hook *hook)
 		bpf = true;
 		snprintf(r.handler.symbol, sizeof(r.handler.symbol), "%s", name);
 	}
-	facts.hook = rf_policy_owner(&g->policy, word_of(hook->kind), r.handler.module, bpf);
+	facts.hook = rf_policy_owner(&g->policy,
+				     rf_policy_hook(rf_hook_text((enum rf_hook_kind)hook->kind)),
+				     r.handler.module, bpf);
 	if (rf_policy_decide(&g->policy, &facts, &d))
 		return -EINVAL;
 	if (d.word == RF_WORD_ALLOWED)

@@ -10,6 +10,7 @@
 
 #include "monitor/monitor.h"
 #include "patch/kinds.h"
+#include "policy/keys.h"
 
 #define CLIENT_NS UINT64_C(1000000000) /* for a request to come in */
 
@@ -89,6 +90,18 @@ static const char *patches_denied(const struct rf_policy *p, char *out, size_t r
 	return out;
 }
 
+/* All of it, by key, as it stands in a policy file. */
+static json_t *policy(const struct rf_policy *p)
+{
+	json_t *o = json_object();
+	char path[RF_KEY_PATH];
+
+	for (size_t i = 0; i < rf_keys_count; i++)
+		json_object_set_new(o, rf_key_path(&rf_keys[i], path),
+				    rf_key_json_of(p, &rf_keys[i]));
+	return o;
+}
+
 /* Why no vCPU runs, "" where they may. */
 static const char *why_halted(const struct rf_guest *g, const struct rf_backend_info *info)
 {
@@ -145,7 +158,7 @@ static json_t *status(struct rf_guest *g)
 	return json_pack(
 		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
 		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, "
-		"s:o}",
+		"s:o, s:o}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
 		!attached || info.state > RF_VM_HALTED ? "waiting"
 		: g->unknown			       ? "unprotected"
@@ -168,7 +181,8 @@ static json_t *status(struct rf_guest *g)
 		"on_unknown_kernel", rf_on_unknown_kernel_text(g->policy.on_unknown_kernel),
 		"unprotected", g->unprotected, "guards",
 		g->regions_count ? rf_guards_status(g) : json_object(), "sweeper",
-		rf_pair_status(g), "sites_left_out", rf_left_out_status(g));
+		rf_pair_status(g), "sites_left_out", rf_left_out_status(g), "policy",
+		policy(&g->policy));
 }
 
 /* A command that is a guard's. Nothing can be looked at while what the VMM loaded does not go with

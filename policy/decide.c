@@ -5,6 +5,7 @@
 #include "policy/policy.h"
 
 #define ANY (-1)
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* What a row says before mode and on_denied have their say. */
 enum stance {
@@ -221,6 +222,36 @@ int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct
 	return 0;
 }
 
+uint32_t rf_policy_denied(const struct rf_policy *p)
+{
+	uint32_t denied = 0;
+
+	for (unsigned int w = 0; w < RF_PATCH_WORDS; w++)
+		if (p->patches[w] == RF_PATCH_RULE_DENY)
+			denied |= 1u << w;
+	return denied;
+}
+
+enum rf_patch_word rf_policy_hook(const char *interface)
+{
+	static const struct {
+		const char *interface;
+		enum rf_patch_word word;
+	} all[] = {
+		{ "kprobe", RF_PATCH_WORD_KPROBES },
+		{ "kretprobe", RF_PATCH_WORD_KPROBES },
+		{ "tracepoint", RF_PATCH_WORD_TRACEPOINTS },
+		{ "static-call", RF_PATCH_WORD_STATIC_CALLS },
+		{ "livepatch", RF_PATCH_WORD_LIVEPATCH },
+	};
+	size_t len = strcspn(interface, ",;: ");
+
+	for (size_t i = 0; i < COUNT(all); i++)
+		if (strlen(all[i].interface) == len && !strncmp(all[i].interface, interface, len))
+			return all[i].word;
+	return RF_PATCH_WORD_FTRACE; /* ftrace, fprobe, ftrace-direct, unlisted */
+}
+
 enum rf_fact_hook rf_policy_owner(const struct rf_policy *p, enum rf_patch_word kind,
 				  const char *module, bool bpf)
 {
@@ -233,4 +264,57 @@ enum rf_fact_hook rf_policy_owner(const struct rf_policy *p, enum rf_patch_word 
 		if (!strcmp(p->owners[i], module))
 			return RF_FACT_HOOK_OWNED;
 	return RF_FACT_HOOK_FOREIGN;
+}
+
+/* --- the way back --------------------------------------------------------- */
+
+static int asked(int column)
+{
+	return column == ANY ? 0 : column;
+}
+
+static const char *facts_of(const struct row *r, struct rf_facts *out)
+{
+	*out = (struct rf_facts){ .kind = r->kind,
+				  .region = (enum rf_fact_region)asked(r->region),
+				  .patch = (enum rf_fact_patch)asked(r->patch),
+				  .msr = (enum rf_fact_msr)asked(r->msr) };
+	return r->rule;
+}
+
+bool rf_policy_row(size_t i, struct rf_facts *facts, const char **rule)
+{
+	if (i < COUNT(rows)) {
+		*rule = facts_of(&rows[i], facts);
+		return true;
+	}
+	i -= COUNT(rows);
+	if (i < COUNT(table_rows)) {
+		*facts = (struct rf_facts){ .kind = table_rows[i].kind,
+					    .table = table_rows[i].table };
+		*rule = table_rows[i].row.rule;
+		return true;
+	}
+	i -= COUNT(table_rows);
+	if (i < COUNT(measure_rows) - 1) { /* there is none for what is not known */
+		*facts = (struct rf_facts){ .kind = RF_FACT_MEASURE,
+					    .measure = (enum rf_fact_measure)(i + 1) };
+		*rule = measure_rows[i + 1].rule;
+		return true;
+	}
+	i -= COUNT(measure_rows) - 1;
+	if (i < COUNT(hook_rows)) {
+		*facts = (struct rf_facts){ .kind = RF_FACT_HOOK, .hook = (enum rf_fact_hook)i };
+		*rule = hook_rows[i].rule;
+		return true;
+	}
+	i -= COUNT(hook_rows);
+	if (i < COUNT(undecided)) {
+		*rule = facts_of(&undecided[i], facts);
+		return true;
+	}
+	i -= COUNT(undecided);
+	*facts = (struct rf_facts){ .kind = i ? 0 : RF_FACT_KEXEC };
+	*rule = i ? unknown.rule : awaited.rule;
+	return i < 2;
 }

@@ -7,463 +7,245 @@
 #include <cyaml/cyaml.h>
 
 #include "policy/file.h"
+#include "policy/keys.h"
 #include "policy/policy.h"
+#include "policy/wrong.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-/* The file as libcyaml loads it: NULL where a key is absent, so that defaults are ours and not
- * zero. */
-struct file_seal {
-	int *text, *rodata;
-};
-
-struct file_patches {
-	int *kinds[RF_PATCH_WORDS];
-	char **owners;
-	uint64_t owners_count;
-};
-
-struct file_pin {
-	int *msrs, *debugctl, *spec_ctrl, *control, *pge, *control_watch, *tables;
+/* What libcyaml loads: for each row of rf_keys its value, NULL where the file does not say, so that
+ * defaults are ours and not zero. */
+struct values {
+	uint32_t *of[RF_KEYS_MAX];
+	char **names; /* of the one list there is; of its row nothing is in `of` */
+	uint64_t names_count;
 };
 
 struct file {
-	unsigned int version;
-	int *mode, *on_denied, *on_denied_patch, *on_kexec, *on_mismatch, *on_unknown_kernel;
-	struct file_seal *seal;
-	struct file_patches *patches;
-	struct file_pin *pin;
-	unsigned int *dma_sweep_ms;
-	unsigned int *patch_timeout_ms;
-	unsigned int *register_check_ms;
-	unsigned int *unsealed_alert_ms;
+	struct values own; /* of the file's own level */
+	struct values *sections[RF_KEY_SECTIONS];
 };
 
-static const cyaml_strval_t mode_names[] = {
-	{ "enforce", RF_MODE_ENFORCE },
-	{ "observe", RF_MODE_OBSERVE },
+/* rf_keys, as libcyaml wants it. */
+struct schema {
+	cyaml_strval_t words[RF_KEYS_MAX][RF_KEY_WORDS_MAX];
+	cyaml_schema_field_t own[RF_KEYS_MAX + RF_KEY_SECTIONS + 1];
+	cyaml_schema_field_t below[RF_KEY_SECTIONS][RF_KEYS_MAX + 1];
+	const char *sections[RF_KEY_SECTIONS];
+	size_t owns, belows[RF_KEY_SECTIONS], count; /* fields, fields of a section, sections */
+	cyaml_schema_value_t file;
 };
 
-static const cyaml_strval_t denied_names[] = {
-	{ "fault", RF_ON_DENIED_FAULT },
-	{ "kill", RF_ON_DENIED_KILL },
-};
-
-static const cyaml_strval_t patch_names[] = {
-	{ "drop", RF_ON_DENIED_PATCH_DROP },
-	{ "fault", RF_ON_DENIED_PATCH_FAULT },
-};
-
-static const cyaml_strval_t kexec_names[] = {
-	{ "deny", RF_ON_KEXEC_DENY },
-	{ "rearm", RF_ON_KEXEC_REARM },
-};
-
-static const cyaml_strval_t mismatch_names[] = {
-	{ "refuse", RF_ON_MISMATCH_REFUSE },
-	{ "alert", RF_ON_MISMATCH_ALERT },
-};
-
-static const cyaml_strval_t unknown_names[] = {
-	{ "refuse", RF_ON_UNKNOWN_REFUSE },
-	{ "run-unsealed-alert", RF_ON_UNKNOWN_UNSEALED },
-};
-
-/* An enumeration, because libcyaml takes every word that is not a known "no" for a true boolean. */
-static const cyaml_strval_t bool_names[] = { { "false", 0 }, { "true", 1 } };
-
-static const cyaml_strval_t watch_names[] = { { "optional", 0 }, { "required", 1 } };
-
-#define WORD (CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT)
-
-static const cyaml_schema_field_t seal_fields[] = {
-	CYAML_FIELD_ENUM_PTR("text", WORD, struct file_seal, text, bool_names, COUNT(bool_names)),
-	CYAML_FIELD_ENUM_PTR("rodata", WORD, struct file_seal, rodata, bool_names,
-			     COUNT(bool_names)),
-	CYAML_FIELD_END,
-};
-
-/* Not each kind can be denied, nor has each a handler: words of which some are left out. */
-static const cyaml_strval_t rule_names[] = {
-	{ "allow", RF_PATCH_RULE_ALLOW },
-	{ "deny", RF_PATCH_RULE_DENY },
-	{ "owners", RF_PATCH_RULE_OWNERS },
-	{ "allow", RF_PATCH_RULE_ALLOW },
-};
-#define RULES_NO_OWNERS rule_names, 2
-#define RULES_ALL rule_names, 3
-#define RULES_NO_DENY rule_names + 2, 2
-
-static const cyaml_schema_value_t owner = {
-	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, RF_POLICY_OWNER_MAX),
-};
-
-#define PATCHES(name, word, rules)                                                                 \
-	[word] = CYAML_FIELD_ENUM_PTR(name, WORD, struct file_patches, kinds[word], rules)
-
-static const cyaml_schema_field_t patches_fields[] = {
-	PATCHES("ftrace", RF_PATCH_WORD_FTRACE, RULES_ALL),
-	PATCHES("livepatch", RF_PATCH_WORD_LIVEPATCH, RULES_NO_DENY),
-	PATCHES("kprobes", RF_PATCH_WORD_KPROBES, RULES_ALL),
-	PATCHES("kgdb", RF_PATCH_WORD_KGDB, RULES_NO_OWNERS),
-	PATCHES("static_calls", RF_PATCH_WORD_STATIC_CALLS, RULES_ALL),
-	PATCHES("jump_labels", RF_PATCH_WORD_JUMP_LABELS, RULES_NO_OWNERS),
-	PATCHES("tracepoints", RF_PATCH_WORD_TRACEPOINTS, RULES_NO_DENY),
-	PATCHES("bpf", RF_PATCH_WORD_BPF, RULES_NO_DENY),
-	CYAML_FIELD_SEQUENCE("owners", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
-			     struct file_patches, owners, &owner, 0, RF_POLICY_OWNERS),
-	CYAML_FIELD_END,
-};
-
-const char *rf_patch_word_text(enum rf_patch_word w)
+/* Words are an enumeration to libcyaml: its booleans take every word that is not a known "no" for a
+ * "yes". */
+static cyaml_schema_field_t field_of(struct schema *s, size_t row, size_t base)
 {
-	return w < RF_PATCH_WORDS ? patches_fields[w].key : NULL;
+	const struct rf_key *k = &rf_keys[row];
+	uint32_t n = 0;
+
+	static const cyaml_schema_value_t name = {
+		CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, RF_POLICY_OWNER_MAX),
+	};
+	cyaml_schema_field_t field = {
+		.key = k->name,
+		.data_offset = (uint32_t)(base + offsetof(struct values, of[row])),
+		.value = { .type = k->words ? CYAML_ENUM : CYAML_UINT,
+			   .flags = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT,
+			   .data_size = sizeof(uint32_t) },
+	};
+
+	for (; k->words && k->words[n].text; n++)
+		s->words[row][n] = (cyaml_strval_t){ k->words[n].text, k->words[n].value };
+	if (k->words) {
+		field.value.enumeration.strings = s->words[row];
+		field.value.enumeration.count = n;
+	}
+	if (k->names) {
+		field.data_offset = (uint32_t)(base + offsetof(struct values, names));
+		field.count_offset = (uint32_t)(base + offsetof(struct values, names_count));
+		field.count_size = sizeof(uint64_t);
+		field.value = (cyaml_schema_value_t){
+			CYAML_VALUE_SEQUENCE(CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, char *,
+					     &name, 0, k->max),
+		};
+	}
+	return field;
 }
 
-static const cyaml_schema_field_t pin_fields[] = {
-	CYAML_FIELD_ENUM_PTR("msrs", WORD, struct file_pin, msrs, bool_names, COUNT(bool_names)),
-	CYAML_FIELD_ENUM_PTR("debugctl", WORD, struct file_pin, debugctl, bool_names,
-			     COUNT(bool_names)),
-	CYAML_FIELD_ENUM_PTR("spec_ctrl", WORD, struct file_pin, spec_ctrl, bool_names,
-			     COUNT(bool_names)),
-	CYAML_FIELD_ENUM_PTR("control", WORD, struct file_pin, control, bool_names,
-			     COUNT(bool_names)),
-	CYAML_FIELD_ENUM_PTR("pge", WORD, struct file_pin, pge, bool_names, COUNT(bool_names)),
-	CYAML_FIELD_ENUM_PTR("control_watch", WORD, struct file_pin, control_watch, watch_names,
-			     COUNT(watch_names)),
-	CYAML_FIELD_ENUM_PTR("tables", WORD, struct file_pin, tables, bool_names,
-			     COUNT(bool_names)),
-	CYAML_FIELD_END,
-};
-
-static const cyaml_schema_field_t fields[] = {
-	CYAML_FIELD_UINT("version", CYAML_FLAG_DEFAULT, struct file, version),
-	CYAML_FIELD_ENUM_PTR("mode", WORD, struct file, mode, mode_names, COUNT(mode_names)),
-	CYAML_FIELD_ENUM_PTR("on_denied", WORD, struct file, on_denied, denied_names,
-			     COUNT(denied_names)),
-	CYAML_FIELD_ENUM_PTR("on_denied_patch", WORD, struct file, on_denied_patch, patch_names,
-			     COUNT(patch_names)),
-	CYAML_FIELD_ENUM_PTR("on_kexec", WORD, struct file, on_kexec, kexec_names,
-			     COUNT(kexec_names)),
-	CYAML_FIELD_ENUM_PTR("on_mismatch", WORD, struct file, on_mismatch, mismatch_names,
-			     COUNT(mismatch_names)),
-	CYAML_FIELD_ENUM_PTR("on_unknown_kernel", WORD, struct file, on_unknown_kernel,
-			     unknown_names, COUNT(unknown_names)),
-	CYAML_FIELD_MAPPING_PTR("seal", CYAML_FLAG_OPTIONAL, struct file, seal, seal_fields),
-	CYAML_FIELD_MAPPING_PTR("patches", CYAML_FLAG_OPTIONAL, struct file, patches,
-				patches_fields),
-	CYAML_FIELD_MAPPING_PTR("pin", CYAML_FLAG_OPTIONAL, struct file, pin, pin_fields),
-	CYAML_FIELD_UINT_PTR("dma_sweep_ms", CYAML_FLAG_OPTIONAL, struct file, dma_sweep_ms),
-	CYAML_FIELD_UINT_PTR("patch_timeout_ms", CYAML_FLAG_OPTIONAL, struct file,
-			     patch_timeout_ms),
-	CYAML_FIELD_UINT_PTR("register_check_ms", CYAML_FLAG_OPTIONAL, struct file,
-			     register_check_ms),
-	CYAML_FIELD_UINT_PTR("unsealed_alert_ms", CYAML_FLAG_OPTIONAL, struct file,
-			     unsealed_alert_ms),
-	CYAML_FIELD_END,
-};
-
-static const cyaml_schema_value_t schema = {
-	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file, fields),
-};
-
-static const char *name_of(const cyaml_strval_t *names, size_t count, int64_t value)
+static size_t section_of(struct schema *s, const char *name)
 {
-	for (size_t i = 0; i < count; i++)
-		if (names[i].val == value)
-			return names[i].str;
-	return NULL;
+	size_t i = 0;
+
+	while (i < s->count && strcmp(s->sections[i], name) != 0)
+		i++;
+	if (i == s->count) {
+		s->sections[s->count++] = name;
+		s->own[s->owns++] = (cyaml_schema_field_t){
+			.key = name,
+			.data_offset = (uint32_t)offsetof(struct file, sections[i]),
+			.value = { .type = CYAML_MAPPING,
+				   .flags = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+				   .data_size = sizeof(struct values),
+				   .mapping.fields = s->below[i] },
+		};
+	}
+	return i;
 }
 
-const char *rf_policy_mode_text(enum rf_policy_mode m)
+/* A field without a key ends each list; *s is all zeros. */
+static void make_schema(struct schema *s)
 {
-	return name_of(mode_names, COUNT(mode_names), m);
-}
+	for (size_t row = 0; row < rf_keys_count; row++) {
+		size_t i;
 
-const char *rf_on_denied_text(enum rf_on_denied d)
-{
-	return name_of(denied_names, COUNT(denied_names), d);
-}
-
-const char *rf_on_denied_patch_text(enum rf_on_denied_patch d)
-{
-	return name_of(patch_names, COUNT(patch_names), d);
-}
-
-const char *rf_patch_rule_text(enum rf_patch_rule r)
-{
-	return name_of(RULES_ALL, r);
-}
-
-const char *rf_on_kexec_text(enum rf_on_kexec k)
-{
-	return name_of(kexec_names, COUNT(kexec_names), k);
-}
-
-const char *rf_on_unknown_kernel_text(enum rf_on_unknown_kernel u)
-{
-	return name_of(unknown_names, COUNT(unknown_names), u);
-}
-
-const char *rf_on_mismatch_text(enum rf_on_mismatch m)
-{
-	return name_of(mismatch_names, COUNT(mismatch_names), m);
-}
-
-void rf_policy_default(struct rf_policy *out)
-{
-	*out = (struct rf_policy){
-		.mode = RF_MODE_ENFORCE,
-		.on_denied = RF_ON_DENIED_FAULT,
-		.on_denied_patch = RF_ON_DENIED_PATCH_DROP,
-		.on_kexec = RF_ON_KEXEC_DENY,
-		.on_unknown_kernel = RF_ON_UNKNOWN_REFUSE,
-		.on_mismatch = RF_ON_MISMATCH_REFUSE,
-		.seal_text = true,
-		.seal_rodata = true,
-		.pin_msrs = true,
-		.pin_control = true,
-		.pin_tables = true,
-		.register_check_ms = 1000,
-		.unsealed_alert_ms = 600000,
-		.dma_sweep_ms = 1000,
-		.patch_timeout_ms = 20000,
-		/* Handlers outside of the sealed image are told of; nothing is denied. */
-		.patches = { [RF_PATCH_WORD_FTRACE] = RF_PATCH_RULE_OWNERS,
-			     [RF_PATCH_WORD_LIVEPATCH] = RF_PATCH_RULE_OWNERS,
-			     [RF_PATCH_WORD_KPROBES] = RF_PATCH_RULE_OWNERS,
-			     [RF_PATCH_WORD_KGDB] = RF_PATCH_RULE_ALLOW,
-			     [RF_PATCH_WORD_STATIC_CALLS] = RF_PATCH_RULE_OWNERS,
-			     [RF_PATCH_WORD_JUMP_LABELS] = RF_PATCH_RULE_ALLOW,
-			     [RF_PATCH_WORD_TRACEPOINTS] = RF_PATCH_RULE_OWNERS,
-			     [RF_PATCH_WORD_BPF] = RF_PATCH_RULE_OWNERS },
+		if (!rf_keys[row].section) {
+			s->own[s->owns++] = field_of(s, row, offsetof(struct file, own));
+			continue;
+		}
+		i = section_of(s, rf_keys[row].section);
+		s->below[i][s->belows[i]++] = field_of(s, row, 0);
+	}
+	s->file = (cyaml_schema_value_t){
+		CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file, s->own),
 	};
 }
 
-/* libcyaml tells its errors through a log, innermost first: a sentence, then a line a level with
- * its position. */
+/* Of a row; NULL: the file does not say. */
+static const uint32_t *value_of(const struct schema *s, const struct file *f, size_t row)
+{
+	const char *section = rf_keys[row].section;
+
+	for (size_t i = 0; section && i < s->count; i++)
+		if (!strcmp(s->sections[i], section))
+			return f->sections[i] ? f->sections[i]->of[row] : NULL;
+	return f->own.of[row];
+}
+
+/* libcyaml tells its errors through a log, innermost first: a sentence, then its way there, which
+ * policy/places.h knows better. */
 __attribute__((format(printf, 3, 0))) static void note(cyaml_log_t level, void *ctx,
 						       const char *fmt, va_list args)
 {
 	struct rf_policy_diag *d = ctx;
 	char text[sizeof(d->text)];
-	unsigned int line, column;
-	const char *at, *body;
+	const char *body;
 
 	vsnprintf(text, sizeof(text), fmt, args);
 	text[strcspn(text, "\n")] = '\0';
-	at = strstr(text, "(line: ");
-	if (at) {
-		if (!d->line && sscanf(at, "(line: %u, column: %u)", &line, &column) == 2) {
-			d->line = line;
-			d->column = column;
-		}
-		return;
-	}
 	body = strncmp(text, "Load: ", 6) ? text : text + 6;
-	if (!d->text[0] && strcmp(body, "Backtrace:"))
+	if (!d->text[0] && strcmp(body, "Backtrace:") && !strstr(text, "(line: "))
 		snprintf(d->text, sizeof(d->text), "%s", body);
 }
 
-/* For an unknown key the position above is that of the value before it; a person looks for the key.
- */
-static void point_at_key(const char *text, size_t len, struct rf_policy_diag *d)
+/* As modprobe does, and as the kernel's list has it: '_' for '-'. */
+static void take_names(const struct schema *s, const struct file *f, struct rf_policy *p)
 {
-	static const char prefix[] = "Unexpected key: ";
-	const char *key, *hit;
-	unsigned int line = 1;
+	for (size_t i = 0; i < s->count; i++) {
+		const struct values *v = f->sections[i];
 
-	if (strncmp(d->text, prefix, sizeof(prefix) - 1))
-		return;
-	key = d->text + sizeof(prefix) - 1;
-	for (hit = text; *key; hit++) {
-		hit = memmem(hit, len - (size_t)(hit - text), key, strlen(key));
-		if (!hit)
-			return;
-		line = 1;
-		for (const char *p = text; p < hit; p++)
-			line += *p == '\n';
-		if (line >= d->line && (hit == text || strchr(" \t\n{,\"'", hit[-1])))
-			break;
-	}
-	d->line = line;
-	d->column = 1;
-	while (hit > text && hit[-1] != '\n') {
-		hit--;
-		d->column++;
-	}
-}
+		for (uint64_t n = 0; v && n < v->names_count; n++) {
+			char *name = p->owners[p->owners_count++];
 
-/* Where the key stands, for what is found wrong once all is read. Comments are passed over; a key
- * is ended by its colon, and what is longer is another one. */
-static void find_key(const char *text, size_t len, const char *key, struct rf_policy_diag *d)
-{
-	size_t n = strlen(key), start = 0;
-	unsigned int line = 1;
-
-	for (size_t i = 0; i + n < len; i++) {
-		if (text[i] == '\n') {
-			line++;
-			start = i + 1;
-		} else if (text[i] == '#' && (i == start || strchr(" \t", text[i - 1]))) {
-			while (i + 1 < len && text[i + 1] != '\n')
-				i++;
-		} else if (!memcmp(text + i, key, n) && text[i + n] == ':' &&
-			   (i == start || strchr(" \t{,", text[i - 1]))) {
-			d->line = line;
-			d->column = (unsigned int)(i - start + 1);
-			return;
+			snprintf(name, sizeof(p->owners[0]), "%s", v->names[n]);
+			for (char *c = name; *c; c++)
+				if (*c == '-')
+					*c = '_';
 		}
 	}
 }
 
-/* The file as it was written, for the place of what is wrong in it. */
-struct source {
-	const char *text;
-	size_t len;
-};
-
-__attribute__((format(printf, 4, 5))) static int
-bad(struct rf_policy_diag *diag, const struct source *from, const char *key, const char *fmt, ...)
+/* What no key alone can tell. */
+static int check_whole(const struct rf_policy *p, const struct rf_places *places,
+		       struct rf_policy_diag *diag)
 {
-	va_list args;
-
-	*diag = (struct rf_policy_diag){ 0 };
-	va_start(args, fmt);
-	vsnprintf(diag->text, sizeof(diag->text), fmt, args);
-	va_end(args);
-	if (key)
-		find_key(from->text, from->len, key, diag);
-	return -EBADMSG;
-}
-
-static int take_number(const unsigned int *value, const char *key, uint32_t min, uint32_t max,
-		       const struct source *from, struct rf_policy_diag *diag, uint32_t *out)
-{
-	if (!value)
-		return 0;
-	if (*value < min || *value > max)
-		return bad(diag, from, key, "%s is %u, not within %u to %u", key, *value, min, max);
-	*out = *value;
+	if (p->need_watch && !p->pin_control)
+		return rf_wrong_at(places, rf_key_find("pin", "control_watch"), diag,
+				   "control_watch is required, but control is not pinned");
 	return 0;
 }
 
-static void take_patches(const struct file_patches *f, struct rf_policy *p)
+static int convert(const struct schema *s, const struct file *f, const struct rf_places *places,
+		   struct rf_policy_diag *diag, struct rf_policy *out)
 {
-	for (int i = 0; i < RF_PATCH_WORDS; i++)
-		if (f->kinds[i])
-			p->patches[i] = (enum rf_patch_rule) * f->kinds[i];
-	p->owners_count = (uint32_t)f->owners_count;
-	for (uint32_t i = 0; i < p->owners_count; i++) {
-		snprintf(p->owners[i], sizeof(p->owners[i]), "%s", f->owners[i]);
-		/* As modprobe does, and as the kernel's list has it. */
-		for (char *c = p->owners[i]; *c; c++)
-			if (*c == '-')
-				*c = '_';
-	}
-}
-
-static int convert(const struct file *f, const struct source *from, struct rf_policy_diag *diag,
-		   struct rf_policy *out)
-{
-	int err;
+	const struct rf_key *version = rf_key_find(NULL, "version");
+	const uint32_t *first = value_of(s, f, (size_t)(version - rf_keys));
 	struct rf_policy p;
+	int err;
 
-	if (!f->version)
-		return bad(diag, from, "version", "version is missing, or 0: it must be 1");
-	if (f->version != 1)
-		return bad(diag, from, "version", "version is %u, not 1, the only one there is",
-			   f->version);
+	if (!first || !*first)
+		return rf_wrong_at(places, version, diag, "version is missing, or 0: it must be %u",
+				   version->max);
+	if (*first != version->max)
+		return rf_wrong_at(places, version, diag,
+				   "version is %u, not %u, the only one there is", *first,
+				   version->max);
 	rf_policy_default(&p);
-	if (f->mode)
-		p.mode = (enum rf_policy_mode) * f->mode;
-	if (f->on_denied)
-		p.on_denied = (enum rf_on_denied) * f->on_denied;
-	if (f->on_denied_patch)
-		p.on_denied_patch = (enum rf_on_denied_patch) * f->on_denied_patch;
-	if (f->on_kexec)
-		p.on_kexec = (enum rf_on_kexec) * f->on_kexec;
-	if (f->on_mismatch)
-		p.on_mismatch = (enum rf_on_mismatch) * f->on_mismatch;
-	if (f->on_unknown_kernel)
-		p.on_unknown_kernel = (enum rf_on_unknown_kernel) * f->on_unknown_kernel;
-	if (f->patches)
-		take_patches(f->patches, &p);
-	if (f->seal && f->seal->text)
-		p.seal_text = *f->seal->text;
-	if (f->seal && f->seal->rodata)
-		p.seal_rodata = *f->seal->rodata;
-	if (f->pin && f->pin->msrs)
-		p.pin_msrs = *f->pin->msrs;
-	if (f->pin && f->pin->debugctl)
-		p.pin_debugctl = *f->pin->debugctl;
-	if (f->pin && f->pin->spec_ctrl)
-		p.pin_spec_ctrl = *f->pin->spec_ctrl;
-	if (f->pin && f->pin->control)
-		p.pin_control = *f->pin->control;
-	if (f->pin && f->pin->pge)
-		p.pin_pge = *f->pin->pge;
-	if (f->pin && f->pin->control_watch)
-		p.need_watch = *f->pin->control_watch;
-	if (p.need_watch && !p.pin_control)
-		return bad(diag, from, "control_watch",
-			   "control_watch is required, but control is not pinned");
-	if (f->pin && f->pin->tables)
-		p.pin_tables = *f->pin->tables;
-	err = take_number(f->register_check_ms, "register_check_ms", 0, RF_POLICY_CHECK_MAX, from,
-			  diag, &p.register_check_ms);
+	for (size_t row = 0; row < rf_keys_count; row++) {
+		const struct rf_key *k = &rf_keys[row];
+		const uint32_t *value = value_of(s, f, row);
+
+		if (!value)
+			continue;
+		if (!k->words && (*value < k->min || *value > k->max))
+			return rf_wrong_at(places, k, diag, "%s is %u, not within %u to %u (%s)",
+					   k->name, *value, k->min, k->max, k->unit);
+		rf_key_set(&p, k, *value);
+	}
+	take_names(s, f, &p);
+	err = check_whole(&p, places, diag);
 	if (!err)
-		err = take_number(f->unsealed_alert_ms, "unsealed_alert_ms", 0, RF_POLICY_SWEEP_MAX,
-				  from, diag, &p.unsealed_alert_ms);
-	if (!err)
-		err = take_number(f->dma_sweep_ms, "dma_sweep_ms", RF_POLICY_SWEEP_MIN,
-				  RF_POLICY_SWEEP_MAX, from, diag, &p.dma_sweep_ms);
-	if (!err)
-		err = take_number(f->patch_timeout_ms, "patch_timeout_ms", RF_POLICY_PATCH_MIN,
-				  RF_POLICY_PATCH_MAX, from, diag, &p.patch_timeout_ms);
-	if (err)
-		return err;
-	*out = p;
-	return 0;
+		*out = p;
+	return err;
 }
 
 int rf_policy_parse(const char *text, size_t len, struct rf_policy_diag *diag,
 		    struct rf_policy *out)
 {
-	struct rf_policy_diag d = { 0 };
+	struct rf_policy_diag said = { 0 };
 	const cyaml_config_t config = {
 		.log_fn = note,
-		.log_ctx = &d,
+		.log_ctx = &said,
 		.log_level = CYAML_LOG_WARNING,
 		.mem_fn = cyaml_mem,
 		/* No aliases: a small file must not become a large one. */
 		.flags = CYAML_CFG_NO_ALIAS,
 	};
+	struct schema schema = { 0 };
+	struct rf_places places;
 	struct file *f = NULL;
 	cyaml_err_t cyaml;
-	int err;
+	int err = -EBADMSG;
 
 	if (len > RF_POLICY_FILE_MAX)
 		return -EFBIG;
-	cyaml = cyaml_load_data((const uint8_t *)text, len, &config, &schema, (cyaml_data_t **)&f,
-				NULL);
+	make_schema(&schema);
+	cyaml = cyaml_load_data((const uint8_t *)text, len, &config, &schema.file,
+				(cyaml_data_t **)&f, NULL);
 	if (cyaml == CYAML_ERR_OOM)
 		return -ENOMEM;
-	if (cyaml != CYAML_OK && !d.text[0])
-		snprintf(d.text, sizeof(d.text), "%s", cyaml_strerror(cyaml));
-	if (d.text[0]) {
-		/* Warnings too: "ignored" is not what the author of a protection meant. */
-		point_at_key(text, len, &d);
-		*diag = d;
-		err = -EBADMSG;
-	} else if (!f) {
-		err = bad(diag, NULL, NULL,
-			  "the file says nothing; it needs at least \"version: 1\"");
-	} else {
-		err = convert(f, &(struct source){ text, len }, diag, out);
-	}
-	cyaml_free(&config, &schema, f, 0);
+	rf_places_read(text, len, &places);
+	if (cyaml != CYAML_OK && !said.text[0])
+		snprintf(said.text, sizeof(said.text), "%s", cyaml_strerror(cyaml));
+	if (said.text[0]) /* warnings too: "ignored" is not what a protection's author meant */
+		rf_wrong_explain(&places, said.text, diag);
+	else if (!f)
+		rf_wrong_at(&places, NULL, diag,
+			    "the file says nothing; it needs at least \"version: 1\"");
+	else
+		err = convert(&schema, f, &places, diag, out);
+	cyaml_free(&config, &schema.file, f, 0);
 	return err;
+}
+
+void rf_policy_lines(const char *text, size_t len, unsigned int *lines)
+{
+	struct rf_places places;
+
+	rf_places_read(text, len, &places);
+	for (size_t row = 0; row < rf_keys_count; row++) {
+		const struct rf_place *p =
+			rf_places_find(&places, rf_keys[row].section, rf_keys[row].name);
+
+		lines[row] = p ? p->line : 0;
+	}
 }
 
 int rf_policy_load(const char *path, struct rf_policy_diag *diag, struct rf_policy *out)

@@ -108,10 +108,11 @@ struct rf_policy {
 #define RF_POLICY_PATCH_MIN 1000u /* milliseconds */
 #define RF_POLICY_PATCH_MAX 3600000u
 
-/* What is wrong with a file and where. line and column count from 1; 0 when not known. */
+/* What is wrong with a file and where. line and column count from 1; what is wrong with all of it,
+ * or missing, is in line 1. */
 struct rf_policy_diag {
 	unsigned int line, column;
-	char text[256];
+	char text[512];
 };
 
 /* Without a file: enforce, fault, seal everything, sweep each second. */
@@ -125,14 +126,18 @@ void rf_policy_default(struct rf_policy *out);
  */
 int rf_policy_parse(const char *text, size_t len, struct rf_policy_diag *diag,
 		    struct rf_policy *out);
-/* The same from a regular file; also -errno of opening and reading, -EINVAL for anything but a
- * regular file. */
+/* In which line each key of policy/keys.h stands, by its row; 0: the file does not say. */
+void rf_policy_lines(const char *text, size_t len, unsigned int *lines);
+/* The same as rf_policy_parse() from a regular file; also -errno of opening and reading, -EINVAL
+ * for anything but a regular file. */
 int rf_policy_load(const char *path, struct rf_policy_diag *diag, struct rf_policy *out);
 
 const char *rf_policy_mode_text(enum rf_policy_mode m); /* as in the file; NULL for no such mode */
 const char *rf_on_denied_text(enum rf_on_denied d);
 const char *rf_patch_word_text(enum rf_patch_word w);
 const char *rf_patch_rule_text(enum rf_patch_rule r);
+/* 1 << enum rf_patch_word, of those that are denied. */
+uint32_t rf_policy_denied(const struct rf_policy *p);
 const char *rf_on_denied_patch_text(enum rf_on_denied_patch d);
 const char *rf_on_kexec_text(enum rf_on_kexec k);
 const char *rf_on_unknown_kernel_text(enum rf_on_unknown_kernel u);
@@ -243,9 +248,17 @@ struct rf_decision {
  */
 int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct rf_decision *out);
 
+/* Which of the words is about a hook, by what the record calls its interface ("kprobe; ..."). */
+enum rf_patch_word rf_policy_hook(const char *interface);
 /* May a hook of that kind call code of this module ("": of none that is listed), or of BPF's? The
  * names are the guest's claims. */
 enum rf_fact_hook rf_policy_owner(const struct rf_policy *p, enum rf_patch_word kind,
 				  const char *module, bool bpf);
+/*
+ * The way back, for what is on record: facts that a row of the judgement is about, and its rule.
+ * What the row does not ask for is 0. `i` counts from 0; false: there is no such row any more. More
+ * than one may have the same rule.
+ */
+bool rf_policy_row(size_t i, struct rf_facts *facts, const char **rule);
 
 #endif

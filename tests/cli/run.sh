@@ -13,6 +13,9 @@ unset RINGFENCE_LIB LD_PRELOAD XDG_RUNTIME_DIR 2>/dev/null
 
 mkdir "$work/bin" "$work/empty"
 cp "$build/ringfence" "$work/bin/"
+cp -r "$build/policy" "$work/bin/"
+mkdir -p "$work/installed/bin" "$work/installed/share/ringfence"
+cp "$build/ringfence" "$work/installed/bin/"; cp -r "$build/policy" "$work/installed/share/ringfence/"
 cp "$here/fake-monitor" "$work/bin/ringfence-monitor"
 cp /bin/sleep "$work/bin/vmm"
 cp /bin/true "$work/bin/true"
@@ -63,7 +66,7 @@ try version 0 'ringfence [0-9]' "$rf" --version
 try overview 0 doctor "$rf" --help
 try no-command 2 'no command' "$rf"
 try unknown-command 2 'frobnicate' "$rf" frobnicate
-for c in run list status gadgets measure audit doctor demo; do
+for c in run list status gadgets measure audit policy doctor demo; do
 	try "help-$c" 0 "Usage: ringfence $c" "$rf" $c --help
 	[ $c = run ] && continue
 	try "unknown-option-$c" 2 'bogus' "$rf" $c --bogus
@@ -617,6 +620,9 @@ try patches-follow 2 'only .tail. follows' "$rf" audit patches -f "$log"
 try patches-no-file 3 'cannot read' "$rf" audit patches "$work/none.jsonl"
 mv "$work/noise" "$work/noise.patches"
 try patches-noise 0 '' "$rf" audit patches "$work/noise.patches"
+
+. "$here/policy.sh"
+. "$here/completion.sh"
 
 printf 'cli  %d passed, %d failed, %d skipped\n' $passed $failed $skipped
 [ $failed = 0 ] && [ $passed -gt 40 ]

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	/* Past the limit each input is the same one. */
 	err = size > 4096 ? -EFBIG : rf_policy_parse((const char *)data, size, &diag, &p);
-	if (err == -EBADMSG && !diag.text[0])
+	if (err == -EBADMSG && (!diag.text[0] || !diag.line || !diag.column))
 		abort();
 	if (err)
 		return 0;

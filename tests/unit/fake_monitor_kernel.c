@@ -501,5 +501,11 @@ int rf_hooks_bpf(const struct rf_hooks *h, const struct rf_memory *m, const stru
 
 const char *rf_hook_text(enum rf_hook_kind kind)
 {
-	return kind == RF_HOOK_UNLISTED ? "unlisted" : "ftrace";
+	static const char *const text[] = {
+		"",	  "ftrace",    "fprobe",     "livepatch",   "ftrace-direct",
+		"kprobe", "kretprobe", "tracepoint", "static-call", "unlisted",
+	};
+
+	_Static_assert(sizeof(text) / sizeof(text[0]) == RF_HOOK_KINDS, "as hooks.c");
+	return text[kind];
 }

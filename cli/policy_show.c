@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/control.h"
+#include "cli/paths.h"
+#include "cli/policy.h"
+
+/* What is in force, as it is shown. */
+struct shown {
+	struct rf_policy_origin origin;
+	bool known;	/* where it is from */
+	json_t *values; /* by path: as in the file; a key that is not there is not known */
+};
+
+static json_t *values_of(const struct rf_policy *p)
+{
+	json_t *o = json_object();
+	char path[RF_KEY_PATH];
+
+	for (size_t i = 0; i < rf_keys_count; i++)
+		json_object_set_new(o, rf_key_path(&rf_keys[i], path),
+				    rf_key_json_of(p, &rf_keys[i]));
+	return o;
+}
+
+/* A state folder, or a name that has one in the usual place; a profile's name is the profile. */
+static bool is_vm(const char *word)
+{
+	char dir[PATH_MAX], path[PATH_MAX];
+	struct stat st;
+	struct rf_vm vm;
+
+	if (!strchr(word, '/') && !rf_find_profile(word, path))
+		return false;
+	if (strchr(word, '/') && !(stat(word, &st) == 0 && S_ISDIR(st.st_mode)))
+		return false;
+	return !rf_state_dir(word, dir) && rf_vm_read(dir, &vm) != -ENOENT;
+}
+
+static int ask_vm(const char *word, struct shown *out)
+{
+	json_t *status = NULL;
+	struct rf_vm vm;
+	int code = rf_vm_find(word, &vm), err;
+
+	if (code != RF_EXIT_OK)
+		return code;
+	err = rf_control_ask(vm.state_dir, "status", &status);
+	if (err)
+		return rf_vm_silent(&vm, err,
+				    "what was sealed stays sealed; by which policy is "
+				    "not known");
+	out->known = vm.policy_known;
+	out->origin = vm.policy;
+	out->values = json_incref(json_object_get(status, "policy"));
+	json_decref(status);
+	if (!json_is_object(out->values)) {
+		json_decref(out->values);
+		return rf_fail(RF_EXIT_NO_ANSWER, "its policy cannot be shown",
+			       "see `ringfence status` for what it does say",
+			       "the monitor of VM %s is of a release that does not tell its policy",
+			       vm.name);
+	}
+	return RF_EXIT_OK;
+}
+
+static int find(const char *word, struct shown *out)
+{
+	struct rf_policy p;
+	int code;
+
+	if (is_vm(word))
+		return ask_vm(word, out);
+	code = rf_policy_take(word, &out->origin, &p);
+	if (code != RF_EXIT_OK)
+		return code;
+	out->known = true;
+	out->values = values_of(&p);
+	return RF_EXIT_OK;
+}
+
+/* "line 3", "default", "-" where nobody knows. */
+static const char *from_of(const struct shown *s, size_t row, char out[32])
+{
+	if (!s->known)
+		snprintf(out, 32, "-");
+	else if (s->origin.lines[row])
+		snprintf(out, 32, "%s, line %u", s->origin.profile ? "profile" : "file",
+			 s->origin.lines[row]);
+	else
+		snprintf(out, 32, "default");
+	return out;
+}
+
+static int print_rows(const struct shown *s)
+{
+	static const char *const titles[] = { "KEY", "VALUE", "FROM" };
+	struct rf_table *t = rf_table_create(titles, 3);
+	char name[PATH_MAX + 16], safe[PATH_MAX + 16];
+
+	if (!t)
+		return rf_fail(RF_EXIT_INTERNAL, "nothing is shown", "free some memory",
+			       "no memory for the table");
+	rf_policy_origin_text(&s->origin, name, sizeof(name));
+	rf_safe(safe, sizeof(safe), s->known ? name : "not known");
+	printf("policy  %s\n", safe);
+	if (s->origin.sha256[0])
+		printf("sha256  %s\n", s->origin.sha256);
+	putchar('\n');
+	for (size_t i = 0; i < rf_keys_count; i++) {
+		char path[RF_KEY_PATH], from[32], *value;
+		json_t *v = json_object_get(s->values, rf_key_path(&rf_keys[i], path));
+
+		value = v ? json_dumps(v, JSON_ENCODE_ANY) : NULL;
+		if (value && json_is_string(v))
+			snprintf(value, strlen(value) + 1, "%s", json_string_value(v));
+		if (rf_table_row(t, (const char *[]){ path, value, from_of(s, i, from) }))
+			i = rf_keys_count;
+		free(value);
+	}
+	rf_table_print(t);
+	rf_table_destroy(t);
+	return rf_flush();
+}
+
+static int print_json(const struct shown *s)
+{
+	json_t *keys = json_array(), *o;
+
+	for (size_t i = 0; i < rf_keys_count; i++) {
+		char path[RF_KEY_PATH];
+		json_t *v = json_object_get(s->values, rf_key_path(&rf_keys[i], path));
+		bool given = s->origin.lines[i] != 0;
+
+		o = json_pack("{s:s, s:O?, s:s?, s:o}", "key", path, "value", v, "from",
+			      !s->known		  ? NULL
+			      : !given		  ? "default"
+			      : s->origin.profile ? "profile"
+						  : "file",
+			      "line", given ? json_integer(s->origin.lines[i]) : json_null());
+		json_array_append_new(keys, o);
+	}
+	o = json_pack("{s:s?, s:s?, s:s?, s:o}", "profile",
+		      s->origin.profile ? s->origin.name : NULL, "file",
+		      s->known && !s->origin.profile && s->origin.name[0] ? s->origin.name : NULL,
+		      "sha256", s->origin.sha256[0] ? s->origin.sha256 : NULL, "keys", keys);
+	return rf_print_json(o);
+}
+
+int rf_policy_show(const struct rf_policy_args *a)
+{
+	struct shown s = { .known = false };
+	int code = find(a->items[0], &s);
+
+	if (code != RF_EXIT_OK)
+		return code;
+	code = a->json ? print_json(&s) : print_rows(&s);
+	json_decref(s.values);
+	return code;
+}

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# bash completion for ringfence(1). `make cli-test` compares it with the commands' own tables.
+
+_ringfence_commands="run list status gadgets measure audit policy doctor demo"
+
+# Of a command: its options, with the dashes.
+_ringfence_options() {
+	case $1 in
+	run) echo "--name --policy --expect --audit --state --kvm --start-timeout --monitor-timeout" ;;
+	list) echo "--json --state-base" ;;
+	status | measure) echo "--json" ;;
+	gadgets) echo "--all --json" ;;
+	audit) echo "--follow --lines --json" ;;
+	policy) echo "--json --line" ;;
+	doctor) echo "--json --kvm" ;;
+	demo) echo "--kernel --initrd --qemu --timeout --json" ;;
+	esac
+}
+
+# What follows an option: file, dir, policy, command, none; "" it takes no value.
+_ringfence_value() {
+	case $1 in
+	--policy | -p) echo policy ;;
+	--expect | -e | --audit | -a | --kvm | --kernel | --initrd | -k | -i) echo file ;;
+	--state | -s | --state-base) echo dir ;;
+	--qemu | -q) echo command ;;
+	--name | --start-timeout | --monitor-timeout | --lines | --line | --timeout | -n | -t | -l) echo none ;;
+	esac
+}
+
+_ringfence_vms() {
+	local base=${XDG_RUNTIME_DIR:-/nonexistent}/ringfence dir
+	[ "$(id -u)" = 0 ] && base=/run/ringfence
+	for dir in "$base"/*/; do [ -d "$dir" ] && basename "$dir"; done
+}
+
+_ringfence_words() { COMPREPLY+=($(compgen -W "$1" -- "$cur")); }
+_ringfence_files() { compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -f -- "$cur")); }
+
+_ringfence_complete_value() {
+	case $1 in
+	policy) _ringfence_words "default observe strict"; _ringfence_files ;;
+	file) _ringfence_files ;;
+	dir) compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -d -- "$cur")) ;;
+	command) COMPREPLY+=($(compgen -c -- "$cur")) ;;
+	esac
+}
+
+# An operand: $1 the command, $2 the operand before it, $3 how many there are.
+_ringfence_operand() {
+	case $1:$3:$2 in
+	run:0:*) COMPREPLY+=($(compgen -c -- "$cur")) ;;
+	status:0:* | gadgets:0:* | measure:0:*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
+	audit:0:*) _ringfence_words "tail patches" ;;
+	policy:0:*) _ringfence_words "check keys show explain test" ;;
+	policy:*:show) _ringfence_words "default observe strict $(_ringfence_vms)"; _ringfence_files ;;
+	policy:*:keys | list:* | doctor:* | demo:*) ;;
+	policy:1:*) _ringfence_words "default observe strict"; _ringfence_files ;;
+	*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
+	esac
+}
+
+_ringfence() {
+	local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} before= operands=0 i word value
+	COMPREPLY=()
+	if [ "$COMP_CWORD" = 1 ]; then
+		_ringfence_words "$_ringfence_commands --help --version"
+		return
+	fi
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		# The VMM's own command line: any files.
+		if [ "$command" = run ] && { [ "$word" = -- ] || [ "$operands" != 0 ]; }; then
+			[ "$word" = -- ] && [ $((i + 1)) = "$COMP_CWORD" ] && break
+			_ringfence_files
+			return
+		fi
+		value=$(_ringfence_value "$word")
+		if [ "${word#-}" = "$word" ]; then
+			operands=$((operands + 1)) before=$word
+		elif [ -n "$value" ] && [ "$command:$word" != gadgets:-a ]; then
+			i=$((i + 1))
+			[ "$i" = "$COMP_CWORD" ] && { _ringfence_complete_value "$value"; return; }
+		fi
+	done
+	case $cur in
+	-*) _ringfence_words "$(_ringfence_options "$command") --help" ;;
+	*) _ringfence_operand "$command" "$before" "$operands" ;;
+	esac
+}
+
+complete -F _ringfence ringfence

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is wrong with a policy file that was refused, in words for who wrote it. */
+#ifndef RF_POLICY_WRONG_H
+#define RF_POLICY_WRONG_H
+
+#include "policy/keys.h"
+#include "policy/places.h"
+
+/* The first thing in the file that the table of keys does not have so; `said` is the parser's own
+ * word, for what is none of that. */
+void rf_wrong_explain(const struct rf_places *places, const char *said, struct rf_policy_diag *out);
+
+/* Of a file that was read whole: what stands at a key's place. key NULL: the file. Returns
+ * -EBADMSG. */
+int rf_wrong_at(const struct rf_places *places, const struct rf_key *key,
+		struct rf_policy_diag *out, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+#endif

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Part of run.sh: bash completion against the commands' own tables, and as bash uses it.
+script=$here/../../completions/ringfence.bash
+
+# completes WORD...: what is offered for the last one.
+completes() {
+	bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ringfence; printf "%s\n" "${COMPREPLY[@]}"' \
+		bash "$script" "$@" 2>"$err" | sort -u
+}
+offers() { # NAME WORDS WORD...
+	name=$1 words=$2; shift 2
+	completes "$@" >"$out"; [ "$(tr '\n' ' ' <"$out")" = "$words " ] && [ ! -s "$err" ] && ok || bad "not \"$words\""
+}
+if ! command -v bash >/dev/null; then
+	skip completion "bash is not there"
+else
+name=completion-commands
+"$rf" --help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p' | sort >"$work/commands"
+completes ringfence '' | grep -v '^-' >"$out"; cmp -s "$work/commands" "$out" && [ -s "$out" ] && ok || bad "not the commands that there are"
+# Options of a command's table, and which of them take a value.
+for c in $(cat "$work/commands"); do
+	table=$(sed -n "s/^\t\t{ \"\([a-z-]*\)\", \('.'\|0\), RF_OPTION_\([A-Z]*\),.*/\1 \2 \3/p" "$here/../../cli/$c.c")
+	name=completion-options-$c
+	{ echo "$table" | sed 's/^/--/;s/ .*//'; echo --help; } | sort -u >"$work/options"
+	completes ringfence $c - >"$out"; cmp -s "$work/options" "$out" && [ "$(wc -l <"$out")" -ge 2 ] && ok || bad "not the options of cli/$c.c"
+	echo "$table" | while read -r long letter kind; do
+		letter=$(echo "$letter" | tr -d "0'")
+		for word in --$long ${letter:+-$letter}; do
+			value=$(bash -c '. "$1"; _ringfence_value "$2"' bash "$script" "$word")
+			# "-a" has a value with `run` and none with `gadgets`: completion knows.
+			[ "$c$word" = gadgets-a ] && value=
+			case $kind:$value in FLAG: | TEXT:?* | NUMBER:none) ;; *) echo "$word of $c: $kind, \"$value\"" ;; esac
+		done
+	done >"$out"
+	name=completion-values-$c; [ ! -s "$out" ] && ok || bad "options with another kind of value"
+done
+name=completion-verbs; completes ringfence policy '' >"$out"
+sed -n 's/^\t{ "\([a-z]*\)", [0-9], .*/\1/p' "$here/../../cli/policy.c" | sort | cmp -s - "$out" && ok || bad "not the verbs of cli/policy.c"
+mkdir "$work/tab"; cd "$work/tab" || exit 1
+touch web.yaml web.jsonl
+profiles=$(cd "$here/../../policy/profiles" && ls | sed 's/\.yaml//' | tr '\n' ' ')
+offers completion-policy "${profiles}web.jsonl web.yaml" ringfence run --policy ''
+offers completion-policy-begun strict ringfence run -p s
+offers completion-expect 'web.jsonl web.yaml' ringfence run --expect w
+offers completion-vmm-arguments 'web.jsonl web.yaml' ringfence run -- qemu-system-x86_64 -kernel w
+offers completion-number '' ringfence audit tail --lines ''
+offers completion-audit 'patches tail' ringfence audit ''
+offers completion-check 'web.jsonl web.yaml' ringfence policy check web.yaml w
+offers completion-test-policy "${profiles}web.jsonl web.yaml" ringfence policy test ''
+offers completion-gadgets-all 'web.jsonl web.yaml' ringfence gadgets -a w
+offers completion-nothing '' ringfence policy keys ''
+offers completion-no-command '' ringfence frobnicate -x
+cd "$here" || exit 1
+# As bash itself asks for it.
+name=completion-loads; bash --norc -c '. "$1" && complete -p ringfence' bash "$script" >"$out" 2>"$err"
+grep -q -- '-F _ringfence ringfence' "$out" && ok || bad "bash does not know it"
+fi

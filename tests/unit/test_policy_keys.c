@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The table of the policy's keys against the parser, what is said of a wrong file, and files that
+ * are nothing but noise. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "policy/keys.h"
+
+static int parse(const char *text, struct rf_policy_diag *d, struct rf_policy *p)
+{
+	return rf_policy_parse(text, strlen(text), d, p);
+}
+
+static void test_rows(void **state)
+{
+	char path[RF_KEY_PATH], value[RF_KEY_PATH], legal[RF_KEY_LEGAL];
+
+	for (size_t i = 0; i < rf_keys_count; i++) {
+		const struct rf_key *k = &rf_keys[i];
+
+		rf_key_path(k, path);
+		assert_ptr_equal(rf_key_find(k->section, k->name), k);
+		assert_true(strlen(k->what) > 10 && strlen(k->what) < 80);
+		assert_string_not_equal(rf_key_value(k, k->standard, value), "-");
+		assert_non_null(strstr(rf_key_legal(k, legal), k->words ? value : k->unit ?: "1"));
+		assert_true(strlen(legal) < RF_KEY_LEGAL - 1);
+		/* libcyaml takes a flag word for another one if a row has two of a value. */
+		for (size_t w = 0; k->words && k->words[w].text; w++) {
+			assert_string_equal(rf_key_value(k, k->words[w].value, value),
+					    k->words[w].text);
+			assert_true(w < RF_KEY_WORDS_MAX);
+		}
+		assert_true(k->words || (k->standard >= k->min && k->standard <= k->max));
+		/* Rows of a section stand together: sentences name each section once. */
+		for (size_t j = i + 1; k->section && j < rf_keys_count; j++)
+			if (rf_keys[j].section && !strcmp(rf_keys[j].section, k->section))
+				assert_string_equal(rf_keys[j - 1].section ?: "", k->section);
+	}
+	assert_null(rf_key_find(NULL, "control_watch"));
+	assert_null(rf_key_find("pin", "mode"));
+	assert_null(rf_patch_word_text(RF_PATCH_WORDS));
+	for (int w = 0; w < RF_PATCH_WORDS; w++)
+		assert_non_null(rf_patch_word_text((enum rf_patch_word)w));
+}
+
+/* Of all keys this one alone has another value than the default. */
+static void assert_only(const struct rf_policy *p, const struct rf_key *changed, uint32_t value)
+{
+	struct rf_policy standard;
+
+	rf_policy_default(&standard);
+	for (size_t i = 0; i < rf_keys_count; i++) {
+		const struct rf_key *k = &rf_keys[i];
+
+		/* The one that goes with another: see test_whole_file. */
+		if (k == changed)
+			assert_int_equal(rf_key_get(p, k), value);
+		else
+			assert_int_equal(rf_key_get(p, k), rf_key_get(&standard, k));
+	}
+}
+
+static int parse_one(const struct rf_key *k, const char *value, struct rf_policy_diag *d,
+		     struct rf_policy *p)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "version: 1\n%s%s%s: %s\n", k->section ?: "",
+		 k->section ? ":\n  " : "", k->name, value);
+	return parse(text, d, p);
+}
+
+/* Each legal word of each key, and both ends of each range, do what the table says and no more. */
+static void test_every_value(void **state)
+{
+	struct rf_policy_diag d;
+	struct rf_policy p;
+	char value[RF_KEY_PATH];
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < rf_keys_count; i++) {
+		const struct rf_key *k = &rf_keys[i];
+
+		for (const struct rf_key_word *w = k->words; w && w->text; w++, n++) {
+			assert_int_equal(parse_one(k, w->text, &d, &p), 0);
+			assert_only(&p, k, w->value);
+		}
+		if (k->words || k->names || !k->size)
+			continue;
+		for (int end = 0; end < 2; end++, n++) {
+			uint32_t at = end ? k->max : k->min;
+
+			assert_int_equal(parse_one(k, rf_key_value(k, at, value), &d, &p), 0);
+			assert_only(&p, k, at);
+			if (!end && !at)
+				continue;
+			rf_key_value(k, end ? at + 1 : at - 1, value);
+			assert_int_equal(parse_one(k, value, &d, &p), -EBADMSG);
+			assert_int_equal(d.line, 2);
+			assert_non_null(strstr(d.text, k->unit));
+		}
+	}
+	assert_true(n >= 48);
+}
+
+/* Where, what, the words that are legal there, and the nearest one. */
+static void test_sentences(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned int line, column;
+		const char *says;
+	} files[] = {
+		{ "version: 1\nmdoe: observe\n", 2, 1,
+		  "there is no key \"mdoe\"; did you mean \"mode\"? The keys there are: version, "
+		  "mode, on_denied, on_denied_patch, on_kexec, on_mismatch, on_unknown_kernel, "
+		  "patches, seal, pin, register_check_ms, unsealed_alert_ms, dma_sweep_ms, "
+		  "patch_timeout_ms" },
+		{ "version: 1\n# mdoe: x\nmode: enforce # mdoe:\nmdoe: observe\n", 4, 1,
+		  "\"mdoe\"" },
+		{ "version: 1\nmode: observ\n", 2, 7,
+		  "mode cannot be \"observ\"; did you mean \"observe\"? It may be: enforce, "
+		  "observe" },
+		{ "version: 1\nmode: Enforce\n", 2, 7, "did you mean \"enforce\"?" },
+		{ "version: 1\nmode:\n", 2, 6, "mode has no value. It may be: enforce, observe" },
+		{ "version: 1\nmode: off\n", 2, 7,
+		  "mode cannot be \"off\". It may be: enforce, observe" },
+		{ "version: 1\nseals: { text: true }\n", 2, 1, "did you mean \"seal\"?" },
+		{ "version: 1\nseal:\n  txt: true\n", 3, 3,
+		  "there is no key \"txt\" below seal; did you mean \"text\"? The keys there are: "
+		  "text, rodata" },
+		{ "version: 1\ncontrol_watch: required\n", 2, 1,
+		  "did you mean \"pin.control_watch\"?" },
+		{ "version: 1\npin: { mode: observe }\n", 2, 8, "did you mean \"mode\"?" },
+		{ "version: 1\npin: { control_watch: true }\n", 2, 23,
+		  "control_watch cannot be \"true\". It may be: optional, required" },
+		{ "version: 1\npin: all\n", 2, 6, "pin: its keys belong below it" },
+		{ "version: 1\nmode: [enforce]\n", 2, 7,
+		  "mode: one word belongs there, not a list" },
+		{ "version: 1\nmode: { on: true }\n", 2, 7,
+		  "mode: one word belongs there, not keys" },
+		{ "version: 1\ndma_sweep_ms: soon\n", 2, 15,
+		  "dma_sweep_ms cannot be \"soon\". It may be: 10 to 3600000 (milliseconds)" },
+		{ "version: 1\n\nmode: enforce\nmode: observe\n", 4, 1,
+		  "mode stands there twice, the first time in line 3" },
+		{ "version: 1\n---\nmode: observe\n", 2, 1, "documents after first" },
+		{ "mode: observe\n", 1, 1, "version" },
+		{ "", 1, 1, "says nothing" },
+		{ "version: 1\nmode: \"enf\n", 3, 1, "unexpected end of stream" },
+		{ "version: 1\nseal:\n  text: true\n\trodata: true\n", 4, 1, "tab" },
+		{ "version: 1\n\nmode: \x01\n", 3, 7, "control characters" },
+		{ "- version\n", 1, 1, "made of keys" },
+		{ "version: 1\n? [mode]\n: x\n", 2, 3, "a key must be a word" },
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		struct rf_policy_diag d = { 0 };
+		struct rf_policy p;
+
+		if (parse(files[i].text, &d, &p) != -EBADMSG || d.line != files[i].line ||
+		    d.column != files[i].column || !strstr(d.text, files[i].says))
+			fail_msg("file %zu: \"%s\" -> %u:%u: %s", i, files[i].text, d.line,
+				 d.column, d.text);
+	}
+}
+
+static void test_names(void **state)
+{
+	const struct rf_key *k = rf_key_find("patches", "owners");
+	struct rf_policy_diag d;
+	struct rf_policy p;
+	json_t *names;
+
+	assert_int_equal(parse_one(k, "[]", &d, &p), 0);
+	assert_int_equal(rf_key_get(&p, k), 0);
+	assert_int_equal(parse_one(k, "[ foo, rf-attack ]", &d, &p), 0);
+	assert_int_equal(rf_key_get(&p, k), 2);
+	names = rf_key_json_of(&p, k);
+	assert_string_equal(json_string_value(json_array_get(names, 1)), "rf_attack");
+	json_decref(names);
+	assert_int_equal(parse_one(k, "foo", &d, &p), -EBADMSG);
+	assert_int_equal(d.line, 3);
+	assert_non_null(
+		strstr(d.text, "owners: a list of 64 names of modules at most belongs there"));
+	assert_int_equal(parse_one(k, "[ '' ]", &d, &p), -EBADMSG);
+	assert_non_null(strstr(d.text, "1 to 56 letters"));
+	/* What is wrong elsewhere is not blamed on it. */
+	assert_int_equal(parse("version: 1\npatches: { owners: [ a ] }\nmode: x\n", &d, &p),
+			 -EBADMSG);
+	assert_int_equal(d.line, 3);
+}
+
+static void test_lines(void **state)
+{
+	static const char text[] = "# pin:\nversion: 1\npin: { pge: true,\n  msrs: false }\n";
+	unsigned int lines[RF_KEYS_MAX];
+
+	rf_policy_lines(text, strlen(text), lines);
+	for (size_t i = 0; i < rf_keys_count; i++)
+		assert_int_equal(lines[i], !strcmp(rf_keys[i].name, "version") ? 2
+					   : !strcmp(rf_keys[i].name, "pge")   ? 3
+					   : !strcmp(rf_keys[i].name, "msrs")  ? 4
+									       : 0);
+}
+
+/* --- noise ---------------------------------------------------------------- */
+
+#define MUTATED 10000
+
+static uint32_t seed = 20240501;
+
+/* The same numbers everywhere: Knuth's MMIX generator, its upper half. */
+static uint32_t any(uint32_t below)
+{
+	static uint64_t x;
+
+	if (seed) {
+		x = seed;
+		seed = 0;
+	}
+	x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)(x >> 33) % below;
+}
+
+/* Every key with its default: what is mutated. */
+static size_t write_all(char *out, size_t room)
+{
+	size_t len = (size_t)snprintf(out, room, "# all keys\n");
+	const char *section = "";
+	char value[RF_KEY_PATH];
+
+	for (size_t i = 0; i < rf_keys_count; i++) {
+		const struct rf_key *k = &rf_keys[i];
+
+		if (k->section && strcmp(section, k->section) != 0)
+			len += (size_t)snprintf(out + len, room - len, "%s:\n", k->section);
+		section = k->section ?: "";
+		len += (size_t)snprintf(out + len, room - len, "%s%s: %s\n", k->section ? "  " : "",
+					k->name, rf_key_value(k, k->standard, value));
+	}
+	return len;
+}
+
+/* Without the line that a place is in. */
+static size_t drop_line(char *text, size_t len, size_t at)
+{
+	size_t from = at, to = at;
+
+	while (from && text[from - 1] != '\n')
+		from--;
+	while (to < len && text[to++] != '\n')
+		;
+	memmove(text + from, text + to, len - to);
+	return len - (to - from);
+}
+
+static size_t mutate(char *text, size_t len, size_t room)
+{
+	static const char marks[] = ":#-?*&!|>'\"%@`{}[],\n \t\\0129azAZ_\x01\x7f\xc3\xff";
+	size_t at = any((uint32_t)len), n = 1 + any(12);
+
+	if (len < 32)
+		return len;
+	switch (any(8)) {
+	case 0: /* another byte */
+		text[at] = marks[any(sizeof(marks))];
+		return len;
+	case 1: /* one more */
+		if (len == room)
+			return len;
+		memmove(text + at + 1, text + at, len - at);
+		text[at] = marks[any(sizeof(marks))];
+		return len + 1;
+	case 2: /* some less */
+		n = n < len - at ? n : len - at - (len - at == len);
+		memmove(text + at, text + at + n, len - at - n);
+		return len - n;
+	case 3: /* a piece of it once more */
+		n = n < len - at ? n : len - at;
+		if (len + n > room)
+			return len;
+		memmove(text + at + n, text + at, len - at);
+		return len + n;
+	case 4: /* cut */
+		return at > 16 ? at : len;
+	default:
+		return drop_line(text, len, at);
+	}
+}
+
+static void test_mutated(void **state)
+{
+	unsigned int accepted = 0, refused = 0, far = 0;
+	char whole[4096], text[8192];
+	size_t all = write_all(whole, sizeof(whole));
+
+	for (unsigned int i = 0; i < MUTATED; i++) {
+		struct rf_policy_diag d = { 0 };
+		struct rf_policy p;
+		unsigned int lines = 1;
+		size_t len = all;
+		int err;
+
+		memcpy(text, whole, all);
+		for (uint32_t n = 1 + any(3); n--;)
+			len = mutate(text, len, sizeof(text));
+		for (size_t c = 0; c < len; c++)
+			lines += text[c] == '\n';
+		err = rf_policy_parse(text, len, &d, &p);
+		if (!err) {
+			accepted++;
+			continue;
+		}
+		if (err != -EBADMSG || !d.text[0] || d.line < 1 || d.column < 1 ||
+		    d.line > lines + 1)
+			fail_msg("%u: %d, %u:%u: %s\n%.*s", i, err, d.line, d.column, d.text,
+				 (int)len, text);
+		far += d.line > 1;
+		refused++;
+	}
+	print_message("%u accepted, %u refused, %u of them behind the first line\n", accepted,
+		      refused, far);
+	assert_int_equal(accepted + refused, MUTATED);
+	assert_true(accepted > 500 && far > MUTATED / 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows),	  cmocka_unit_test(test_every_value),
+		cmocka_unit_test(test_sentences), cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_names),	  cmocka_unit_test(test_mutated),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
