@@ -95,7 +95,7 @@ const struct rf_key rf_keys[] = {
 	{ "patches", "tracepoints", "what tracepoints call", HANDLER(RF_PATCH_WORD_TRACEPOINTS) },
 	{ "patches", "bpf", "code of BPF that any of these calls", HANDLER(RF_PATCH_WORD_BPF) },
 	{ "patches", "owners", "modules whose handlers are not told of", .names = true,
-	  .max = RF_POLICY_OWNERS, .unit = "names of modules", MEMBER(owners_count) },
+	  .max = RF_POLICY_OWNERS, .unit = "names", MEMBER(owners_count) },
 
 	{ "seal", "text", "the kernel's text is sealed", WORDS(bool_words, true),
 	  MEMBER(seal_text) },

@@ -187,7 +187,7 @@ static void test_names(void **state)
 	assert_int_equal(parse_one(k, "foo", &d, &p), -EBADMSG);
 	assert_int_equal(d.line, 3);
 	assert_non_null(
-		strstr(d.text, "owners: a list of 64 names of modules at most belongs there"));
+		strstr(d.text, "owners: a list of 64 names at most belongs there"));
 	assert_int_equal(parse_one(k, "[ '' ]", &d, &p), -EBADMSG);
 	assert_non_null(strstr(d.text, "1 to 56 letters"));
 	/* What is wrong elsewhere is not blamed on it. */
