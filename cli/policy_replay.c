@@ -171,12 +171,12 @@ static void print_sentence(const struct rf_replay *r, const char *would, const c
 		printf("%-11swith %s it would not come to that: %s\n", "so", policy, would);
 		return;
 	case RF_REPLAY_DECIDED:
-		if (r->key)
+		if (r->key && !strcmp(r->kind, "patches"))
 			break;
 		printf("%-11sby %s it would be %s, as %s\n", "so", policy, would,
 		       rf_rule_says(r->rule) ?: "the rule says");
 	}
-	if (r->key) { /* the kernel's own patches, some of which it denies */
+	if (r->key && !strcmp(r->kind, "patches")) { /* some of which it denies */
 		char path[RF_KEY_PATH];
 
 		printf("%-11s%llu of these %llu patches would be %s by %s, as %s says\n", "so",

@@ -1,3 +1,4 @@
+POLICY_REPLAY_SRCS = policy/replay.c policy/replay_patches.c policy/replay_impl.c policy/rules.c
 # What parse.c stands on.
 POLICY_PARSE_SRCS = policy/keys.c policy/places.c policy/wrong.c
 POLICY_SRCS += policy/audit.c
@@ -8,5 +9,5 @@ POLICY_SRCS += policy/file.c
 POLICY_SRCS += policy/parse.c $(POLICY_PARSE_SRCS)
 POLICY_SRCS += policy/measurement.c
 POLICY_SRCS += policy/patchlog.c
-POLICY_SRCS += policy/replay.c policy/rules.c
+POLICY_SRCS += $(POLICY_REPLAY_SRCS)
 POLICY_SRCS += policy/name.c

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "policy/replay.h"
+#include "policy/replay_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,11 +27,6 @@ static const struct source {
 	{ "kernel", { RF_FACT_UNKNOWN } },
 	{ "endless", { RF_FACT_ENDLESS } },
 };
-
-static const char *text_of(const json_t *o, const char *name)
-{
-	return json_string_value(json_object_get(o, name)) ?: "";
-}
 
 static bool may_be_about(const char *kind, enum rf_fact_kind fact)
 {
@@ -73,9 +68,9 @@ static enum rf_action action_of(const json_t *record)
 		{ "kill", RF_ACTION_KILL },
 		{ "not-ours", RF_ACTION_SUPPRESS }, /* a fault that has nowhere to go either */
 	};
-	const char *answer = text_of(json_object_get(record, "answer"), "verdict");
+	const char *answer = rf_replay_member(json_object_get(record, "answer"), "verdict");
 
-	if (!strcmp(text_of(record, "outcome"), RF_OUTCOME_ENDED))
+	if (!strcmp(rf_replay_member(record, "outcome"), RF_OUTCOME_ENDED))
 		return RF_ACTION_KILL;
 	for (size_t i = 0; i < COUNT(answers); i++)
 		if (!strcmp(answers[i].answer, answer))
@@ -100,7 +95,8 @@ static void variant(unsigned int i, struct rf_policy *out)
  * agree. */
 static bool explains(const json_t *record, const struct rf_facts *f, char was[32])
 {
-	const char *rule = text_of(record, "rule"), *word = text_of(record, "verdict");
+	const char *rule = rf_replay_member(record, "rule"),
+		   *word = rf_replay_member(record, "verdict");
 	enum rf_action action = action_of(record);
 	struct rf_decision d;
 	struct rf_policy p;
@@ -139,10 +135,11 @@ static bool contradicts(const json_t *record, const struct rf_facts *f)
 		{ RF_FACT_MSR, "left as it is" },
 		{ RF_FACT_MSR, "the value it had was put back" },
 	};
-	const char *outcome = text_of(record, "outcome"), *detail = text_of(record, "detail");
+	const char *outcome = rf_replay_member(record, "outcome"),
+		   *detail = rf_replay_member(record, "detail");
 	bool cleared = strstr(detail, " cleared: "), late = strstr(detail, "; the guest ran on");
 
-	if (!strcmp(text_of(record, "kind"), "control-register") && *detail)
+	if (!strcmp(rf_replay_member(record, "kind"), "control-register") && *detail)
 		return f->kind != (!cleared ? RF_FACT_LOAD
 				   : late   ? RF_FACT_CONTROL_LATE
 					    : RF_FACT_CONTROL);
@@ -155,13 +152,6 @@ static bool contradicts(const json_t *record, const struct rf_facts *f)
 
 /* --- what has to be on ----------------------------------------------------- */
 
-static const struct rf_key *off(const struct rf_policy *p, const char *section, const char *name)
-{
-	const struct rf_key *k = rf_key_find(section, name);
-
-	return rf_key_get(p, k) ? NULL : k;
-}
-
 /* The register's name stands first in the detail of a record of kind msr: "LSTAR (MSR 0x...". */
 static const struct rf_key *msr_off(const struct rf_policy *p, const char *detail,
 				    unsigned int *open)
@@ -172,11 +162,11 @@ static const struct rf_key *msr_off(const struct rf_policy *p, const char *detai
 		*open |= RF_OPEN_REGISTER;
 	if (len == 5 && !strncmp(detail, "LSTAR", len))
 		return NULL; /* pinned in any case */
-	if (len == 8 && !strncmp(detail, "DEBUGCTL", len) && off(p, "pin", "debugctl"))
-		return off(p, "pin", "debugctl");
-	if (len == 9 && !strncmp(detail, "SPEC_CTRL", len) && off(p, "pin", "spec_ctrl"))
-		return off(p, "pin", "spec_ctrl");
-	return off(p, "pin", "msrs");
+	if (len == 8 && !strncmp(detail, "DEBUGCTL", len) && rf_replay_off(p, "pin", "debugctl"))
+		return rf_replay_off(p, "pin", "debugctl");
+	if (len == 9 && !strncmp(detail, "SPEC_CTRL", len) && rf_replay_off(p, "pin", "spec_ctrl"))
+		return rf_replay_off(p, "pin", "spec_ctrl");
+	return rf_replay_off(p, "pin", "msrs");
 }
 
 /* "CR4.PGE cleared: ..." names the bits, a trap's "CR4 <- ..." does not. */
@@ -185,37 +175,39 @@ static const struct rf_key *control_off(const struct rf_policy *p, const char *d
 {
 	static const char pge[] = "CR4.PGE cleared";
 
-	if (off(p, "pin", "control"))
-		return off(p, "pin", "control");
+	if (rf_replay_off(p, "pin", "control"))
+		return rf_replay_off(p, "pin", "control");
 	if (!strstr(detail, " cleared"))
 		*open |= RF_OPEN_REGISTER;
-	return strncmp(detail, pge, sizeof(pge) - 1) ? NULL : off(p, "pin", "pge");
+	return strncmp(detail, pge, sizeof(pge) - 1) ? NULL : rf_replay_off(p, "pin", "pge");
 }
 
 /* The key without which this policy would see no such event. NULL: there is none. */
 static const struct rf_key *missing(const json_t *record, const struct rf_facts *f,
 				    const struct rf_policy *p, unsigned int *open)
 {
-	const char *kind = text_of(record, "kind"), *detail = text_of(record, "detail");
+	const char *kind = rf_replay_member(record, "kind"),
+		   *detail = rf_replay_member(record, "detail");
 
 	if (!p->seal_text && !p->seal_rodata && !p->pin_tables && f->kind != RF_FACT_UNKNOWN &&
 	    f->kind != RF_FACT_KEXEC && f->kind != RF_FACT_MEASURE)
-		return off(p, "seal", "text"); /* without a seal nothing is pinned either */
+		return rf_replay_off(p, "seal",
+				     "text"); /* without a seal nothing is pinned either */
 	if (!strcmp(kind, "msr"))
 		return msr_off(p, detail, open);
 	if (!strcmp(kind, "control-register"))
 		return control_off(p, detail, open);
 	if (!strcmp(kind, "table"))
-		return off(p, "pin", "tables");
+		return rf_replay_off(p, "pin", "tables");
 	if (f->kind == RF_FACT_MEASURE)
 		return NULL;
-	switch (region_of(text_of(record, "region"))) {
+	switch (region_of(rf_replay_member(record, "region"))) {
 	case RF_FACT_REGION_TEXT:
-		return off(p, "seal", "text");
+		return rf_replay_off(p, "seal", "text");
 	case RF_FACT_REGION_RODATA:
-		return off(p, "seal", "rodata");
+		return rf_replay_off(p, "seal", "rodata");
 	case RF_FACT_REGION_IDT:
-		return off(p, "pin", "tables");
+		return rf_replay_off(p, "pin", "tables");
 	default:
 		return NULL;
 	}
@@ -225,108 +217,10 @@ static const struct rf_key *missing(const json_t *record, const struct rf_facts 
  * was nothing that could have been let through. */
 static bool could_apply(const json_t *record)
 {
-	const char *detail = text_of(record, "detail");
+	const char *detail = rf_replay_member(record, "detail");
 
 	return !strstr(detail, "one instruction wrote to two sealed places") &&
 	       !strstr(detail, "what it would get could not be read");
-}
-
-/* --- the kernel's own patches ------------------------------------------------ */
-
-/* Kinds of site as records count them, the words that deny them, and how a denied one is judged.
- * monitor/patches.c has the same by number. */
-static const struct patcher {
-	const char *site;
-	uint32_t words; /* bits 1 << enum rf_patch_word, as in denied_patches */
-	enum rf_fact_patch patch;
-} patchers[] = {
-	{ "jump_label", 1u << RF_PATCH_WORD_JUMP_LABELS, RF_FACT_PATCH_ILLEGAL_STEP },
-	{ "static_call", 1u << RF_PATCH_WORD_STATIC_CALLS, RF_FACT_PATCH_ILLEGAL_STEP },
-	{ "static_call_trampoline", 1u << RF_PATCH_WORD_STATIC_CALLS, RF_FACT_PATCH_ILLEGAL_STEP },
-	{ "ftrace", 1u << RF_PATCH_WORD_FTRACE, RF_FACT_PATCH_ILLEGAL_STEP },
-	{ "ftrace_call", 1u << RF_PATCH_WORD_FTRACE, RF_FACT_PATCH_ILLEGAL_STEP },
-	{ "kprobe", 1u << RF_PATCH_WORD_KPROBES, RF_FACT_PATCH_NOT_A_SITE },
-	/* What runs a probe is an int3, whoever has put it there. */
-	{ "kgdb", 1u << RF_PATCH_WORD_KPROBES | 1u << RF_PATCH_WORD_KGDB,
-	  RF_FACT_PATCH_NOT_A_SITE },
-};
-
-/* How many of a kind a record counts: "ftrace 12, jump_label 3". */
-static unsigned long long counted(const char *detail, const char *site)
-{
-	size_t len = strlen(site);
-
-	for (const char *at = detail; *at; at += strcspn(at, ",")) {
-		at += strspn(at, ", ");
-		if (!strncmp(at, site, len) && at[len] == ' ')
-			return strtoull(at + len + 1, NULL, 10);
-	}
-	return 0;
-}
-
-static unsigned long long counted_all(const char *detail)
-{
-	unsigned long long n = 0;
-
-	for (const char *at = detail; *at; at += strcspn(at, ",")) {
-		at += strspn(at, ", ");
-		n += strtoull(at + strcspn(at, " ,"), NULL, 10);
-	}
-	return n;
-}
-
-static void add(struct rf_replay *out, const struct rf_decision *d)
-{
-	for (size_t i = 0; i < out->count; i++)
-		if (out->would[i].word == d->word && out->would[i].action == d->action)
-			return;
-	if (out->count < RF_REPLAY_WOULD)
-		out->would[out->count++] = *d;
-}
-
-/* The key of the first of these words. */
-static const struct rf_key *denying(uint32_t patch_words)
-{
-	enum rf_patch_word w = 0;
-
-	while (!(patch_words >> w & 1))
-		w++;
-	return rf_key_find("patches", rf_patch_word_text(w));
-}
-
-static void replay_patches(const json_t *record, const struct rf_policy *p, struct rf_replay *out)
-{
-	const struct rf_facts legal = { .kind = RF_FACT_WRITE,
-					.region = RF_FACT_REGION_TEXT,
-					.patch = RF_FACT_PATCH_DONE };
-	const char *detail = text_of(record, "detail");
-	unsigned long long all = counted_all(detail), denied = 0;
-	struct rf_decision d;
-
-	snprintf(out->was, sizeof(out->was), "%s", text_of(record, "verdict"));
-	out->what = RF_REPLAY_DECIDED;
-	out->key = off(p, "seal", "text");
-	if (out->key) {
-		out->what = RF_REPLAY_NO_EVENT;
-		return;
-	}
-	for (size_t i = 0; i < COUNT(patchers); i++) {
-		const struct rf_facts f = { .kind = RF_FACT_WRITE,
-					    .region = RF_FACT_REGION_TEXT,
-					    .patch = patchers[i].patch };
-		unsigned long long n = counted(detail, patchers[i].site);
-
-		if (!n || !(p->denied_patches & patchers[i].words) || rf_policy_decide(p, &f, &d))
-			continue;
-		add(out, &d);
-		denied += n;
-		out->key = denying(p->denied_patches & patchers[i].words);
-		out->open |= RF_OPEN_ATTACHED;
-	}
-	out->events = all ?: 1;
-	out->of_those = denied ?: out->events;
-	if (!denied && !rf_policy_decide(p, &legal, &d))
-		add(out, &d);
 }
 
 /* --- all of it ---------------------------------------------------------------- */
@@ -348,7 +242,7 @@ static void try_facts(const json_t *record, const struct rf_policy *p, const str
 	if (!out->was[0])
 		snprintf(out->was, sizeof(out->was), "%s", was);
 	else if (strcmp(out->was, was) != 0)
-		snprintf(out->was, sizeof(out->was), "%s", text_of(record, "verdict"));
+		snprintf(out->was, sizeof(out->was), "%s", rf_replay_member(record, "verdict"));
 	key = missing(record, f, p, &out->open);
 	if (key) {
 		out->what = RF_REPLAY_NO_EVENT;
@@ -367,7 +261,7 @@ static void try_facts(const json_t *record, const struct rf_policy *p, const str
 		out->what = RF_REPLAY_ENDED;
 		out->key = rf_key_find(NULL, "on_unknown_kernel");
 	}
-	add(out, &d);
+	rf_replay_add(out, &d);
 }
 
 static bool has_region(enum rf_fact_kind kind)
@@ -379,7 +273,7 @@ static bool has_region(enum rf_fact_kind kind)
 /* The facts of each row with the record's rule that a record of this kind may be about. */
 static void replay_rows(const json_t *record, const struct rf_policy *p, struct rf_replay *out)
 {
-	enum rf_fact_region region = region_of(text_of(record, "region"));
+	enum rf_fact_region region = region_of(rf_replay_member(record, "region"));
 	struct rf_facts f;
 	const char *rule;
 
@@ -404,21 +298,21 @@ static void replay_rows(const json_t *record, const struct rf_policy *p, struct 
 void rf_replay(const json_t *record, const struct rf_policy *p, struct rf_replay *out)
 {
 	*out = (struct rf_replay){ .what = RF_REPLAY_NOTE,
-				   .kind = text_of(record, "kind"),
-				   .rule = text_of(record, "rule"),
+				   .kind = rf_replay_member(record, "kind"),
+				   .rule = rf_replay_member(record, "rule"),
 				   .events = 1,
 				   .of_those = 1 };
-	if (strcmp(text_of(record, "type"), "decision") != 0 || !out->rule[0])
+	if (strcmp(rf_replay_member(record, "type"), "decision") != 0 || !out->rule[0])
 		return;
 	if (!strcmp(out->kind, "patches")) {
-		replay_patches(record, p, out);
+		rf_replay_patches(record, p, out);
 		return;
 	}
 	out->what = RF_REPLAY_NOT_KNOWN;
 	replay_rows(record, p, out);
 	if (out->what != RF_REPLAY_NOT_KNOWN)
 		return;
-	snprintf(out->was, sizeof(out->was), "%.31s", text_of(record, "verdict"));
+	snprintf(out->was, sizeof(out->was), "%.31s", rf_replay_member(record, "verdict"));
 	out->why = rf_rule_says(out->rule)
 			   ? "no policy decides a record of this kind by this rule so"
 			   : "this release has no such rule";
@@ -465,6 +359,21 @@ bool rf_replay_same(const struct rf_replay *r)
 	return !strcmp(one, r->was);
 }
 
+/* What the guest gets for a patch that is denied where its patcher was asked for it is another
+ * key's, and does not show in the decision (monitor/judge.c). */
+static bool at_patcher(const json_t *record, const struct rf_replay *r)
+{
+	static const char *const outcomes[] = { "dropped: the kernel's patching function",
+						"general protection fault at the instruction" };
+	const char *outcome = rf_replay_member(record, "outcome");
+
+	for (size_t i = 0; i < COUNT(outcomes) && !strcmp(r->kind, "write"); i++)
+		if (!strncmp(outcome, outcomes[i], strlen(outcomes[i])))
+			return r->what == RF_REPLAY_DECIDED &&
+			       r->would[0].action == RF_ACTION_SUPPRESS;
+	return false;
+}
+
 bool rf_replay_depends(const json_t *record, const struct rf_policy *p, const struct rf_key *k)
 {
 	struct rf_replay is, other;
@@ -473,6 +382,8 @@ bool rf_replay_depends(const json_t *record, const struct rf_policy *p, const st
 
 	rf_replay(record, p, &is);
 	rf_replay_text(&is, p, text, sizeof(text));
+	if (!strcmp(k->name, "on_denied_patch") && at_patcher(record, &is))
+		return true;
 	for (const struct rf_key_word *w = k->words; w && w->text; w++) {
 		q = *p;
 		rf_key_set(&q, k, w->value);

@@ -176,14 +176,14 @@ try policy-test-noise 0 '^0 decisions' "$rf" policy test default "$work/zeros"
 name=replay-words; : >"$out"
 for word in 'one instruction wrote to two sealed places' 'what it would get could not be read' '%s cleared: %s' \
 	'; the guest ran on' '"applied"' '"general protection fault' '"found, ' '"left as ' '"the registers it had' \
-	'"the value it had was put back' '%s (MSR 0x%x)'; do
+	'"the value it had was put back' '"dropped: the kernel'"'"'s patching function' '%s (MSR 0x%x)'; do
 	grep -qF -e "$word" "$here"/../../monitor/*.c || echo "$word" >>"$out"
 done
 [ ! -s "$out" ] && ok || bad "words that the monitor does not write"
 # Each kind of site that a policy denies is denied by the same words there and here.
 name=replay-patchers
 sed -n 's/.*{ RF_PATCH_WORD_\([A-Z_]*\), RF_SITE_\([A-Z_]*\) },.*/\2 \1/p' "$here/../../monitor/patches.c" | sort >"$work/frozen"
-python3 - "$here/../../policy/replay.c" "$here/../../patch/kinds.c" <<'END' >"$work/replayed"
+python3 - "$here/../../policy/replay_patches.c" "$here/../../patch/kinds.c" <<'END' >"$work/replayed"
 import re, sys
 names = {text: kind for kind, text in re.findall(r'\[RF_SITE_(\w+)\] = "(\w+)"', open(sys.argv[2]).read())}
 rows = re.search(r"\} patchers\[\] = \{(.*?)\n\};", open(sys.argv[1]).read(), re.S)[1]

@@ -301,6 +301,11 @@ static void test_depends(void **state)
 	assert_true(rf_replay_depends(o, &p, rf_key_find(NULL, "mode")));
 	assert_true(rf_replay_depends(o, &p, rf_key_find(NULL, "on_denied")));
 	assert_true(rf_replay_depends(o, &p, rf_key_find("seal", "rodata")));
+	/* What a denied patch gets is this key's where the patcher was asked for it. */
+	assert_false(rf_replay_depends(o, &p, rf_key_find(NULL, "on_denied_patch")));
+	json_object_set_new(o, "outcome",
+			    json_string("dropped: the kernel's patching function returned"));
+	assert_true(rf_replay_depends(o, &p, rf_key_find(NULL, "on_denied_patch")));
 	/* Observing, a fault or an end make no difference. */
 	p.mode = RF_MODE_OBSERVE;
 	assert_false(rf_replay_depends(o, &p, rf_key_find(NULL, "on_denied")));
