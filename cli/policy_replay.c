@@ -12,8 +12,6 @@
 #include "cli/policy.h"
 #include "policy/replay.h"
 
-#define OPEN_BITS 4
-
 static const char *text_of(const json_t *o, const char *name)
 {
 	return json_string_value(json_object_get(o, name)) ?: "";
@@ -118,8 +116,8 @@ static void print_record(const json_t *record)
 	const char *region = text_of(record, "region"), *detail = text_of(record, "detail");
 	char safe[256];
 
-	rf_safe(safe, sizeof(safe), text_of(record, "kind"));
-	printf("%-11s%s", "record", *safe ? safe : text_of(record, "type"));
+	rf_safe(safe, sizeof(safe), text_of(record, *text_of(record, "kind") ? "kind" : "type"));
+	printf("%-11s%s", "record", safe);
 	rf_safe(safe, sizeof(safe), region);
 	printf("%s%s", *safe ? ", " : "", safe);
 	place(json_object_get(record, "target"), safe, sizeof(safe));
@@ -209,7 +207,7 @@ static int print_explained(const json_t *record, const struct rf_policy *p,
 	}
 	print_sentence(&r, would, safe);
 	print_depends(record, p, from);
-	for (unsigned int bit = 0; bit < OPEN_BITS; bit++)
+	for (unsigned int bit = 0; bit < RF_OPEN_BITS; bit++)
 		if (r.open >> bit & 1)
 			printf("%-11s%s\n", "not known",
 			       rf_replay_open_text((enum rf_replay_open)(1u << bit)));
@@ -220,7 +218,7 @@ static json_t *open_json(const struct rf_replay *r)
 {
 	json_t *o = json_array();
 
-	for (unsigned int bit = 0; bit < OPEN_BITS; bit++)
+	for (unsigned int bit = 0; bit < RF_OPEN_BITS; bit++)
 		if (r->open >> bit & 1)
 			json_array_append_new(o, json_string(rf_replay_open_text(
 							 (enum rf_replay_open)(1u << bit))));
@@ -232,17 +230,18 @@ static json_t *open_json(const struct rf_replay *r)
 static int explained_json(const json_t *record, const struct rf_policy *p)
 {
 	json_t *depends = json_object();
-	char would[160], path[RF_KEY_PATH];
+	char would[160], path[RF_KEY_PATH], was[32];
 	struct rf_replay r;
 
 	rf_replay(record, p, &r);
 	rf_replay_text(&r, p, would, sizeof(would));
+	rf_safe(was, sizeof(was), r.was); /* it may be cut in the middle of a letter */
 	for (size_t i = 0; i < rf_keys_count; i++)
 		if (rf_replay_depends(record, p, &rf_keys[i]))
 			json_object_set_new(depends, rf_key_path(&rf_keys[i], path),
 					    rf_key_json(&rf_keys[i], rf_key_get(p, &rf_keys[i])));
 	return rf_print_json(json_pack("{s:s, s:s, s:s?, s:s, s:s, s:b, s:o, s:o}", "kind", r.kind,
-				       "rule", r.rule, "says", rf_rule_says(r.rule), "was", r.was,
+				       "rule", r.rule, "says", rf_rule_says(r.rule), "was", was,
 				       "would_be", would, "same", rf_replay_same(&r), "depends_on",
 				       depends, "not_known", open_json(&r)));
 }
@@ -313,7 +312,8 @@ static int test_record(void *ctx, json_t *record)
 	}
 	t->decisions += r.events;
 	t->open |= r.open;
-	if (r.what == RF_REPLAY_NOT_KNOWN || (r.what == RF_REPLAY_DECIDED && r.count > 1))
+	if (r.what == RF_REPLAY_NOT_KNOWN || (r.what == RF_REPLAY_DECIDED && r.count > 1) ||
+	    r.open & RF_OPEN_SEEN)
 		t->not_known += r.of_those;
 	else if (!rf_replay_same(&r))
 		t->otherwise += r.of_those;
@@ -344,7 +344,7 @@ static int print_test(const struct test *t)
 	rf_table_destroy(table);
 	printf("%llu decisions: %llu as they were, %llu otherwise, %llu not known\n", t->decisions,
 	       t->decisions - t->otherwise - t->not_known, t->otherwise, t->not_known);
-	for (unsigned int bit = 0; bit < OPEN_BITS; bit++)
+	for (unsigned int bit = 0; bit < RF_OPEN_BITS; bit++)
 		if (t->open >> bit & 1)
 			printf("no record tells %s\n",
 			       rf_replay_open_text((enum rf_replay_open)(1u << bit)));

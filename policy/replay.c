@@ -244,11 +244,18 @@ static void try_facts(const json_t *record, const struct rf_policy *p, const str
 	else if (strcmp(out->was, was) != 0)
 		snprintf(out->was, sizeof(out->was), "%s", rf_replay_member(record, "verdict"));
 	key = missing(record, f, p, &out->open);
-	if (key) {
+	if (!key && f->kind == RF_FACT_TABLE) /* found by comparison alone */
+		key = rf_replay_off(p, NULL, "register_check_ms");
+	if (key && out->what == RF_REPLAY_DECIDED)
+		out->open |= RF_OPEN_SEEN;
+	if (key && out->what != RF_REPLAY_DECIDED) {
 		out->what = RF_REPLAY_NO_EVENT;
 		out->key = key;
-		return;
 	}
+	if (key)
+		return;
+	if (out->what == RF_REPLAY_NO_EVENT)
+		out->open |= RF_OPEN_SEEN;
 	if (d.action == RF_ACTION_APPLY && d.word != RF_WORD_ALLOWED && !could_apply(record)) {
 		out->open |= RF_OPEN_APPLY;
 		d.word = RF_WORD_BLOCKED;
@@ -257,6 +264,7 @@ static void try_facts(const json_t *record, const struct rf_policy *p, const str
 	if (f->patch == RF_FACT_PATCH_NOT_A_SITE || f->patch == RF_FACT_PATCH_ILLEGAL_STEP)
 		out->open |= RF_OPEN_PATCHERS;
 	out->what = RF_REPLAY_DECIDED;
+	out->key = NULL;
 	if (f->kind == RF_FACT_UNKNOWN && p->on_unknown_kernel == RF_ON_UNKNOWN_REFUSE) {
 		out->what = RF_REPLAY_ENDED;
 		out->key = rf_key_find(NULL, "on_unknown_kernel");
@@ -353,7 +361,7 @@ bool rf_replay_same(const struct rf_replay *r)
 
 	if (r->what == RF_REPLAY_NOTE)
 		return true;
-	if (r->what != RF_REPLAY_DECIDED || r->count != 1)
+	if (r->what != RF_REPLAY_DECIDED || r->count != 1 || r->open & RF_OPEN_SEEN)
 		return false;
 	decision_text(&r->would[0], one, sizeof(one));
 	return !strcmp(one, r->was);

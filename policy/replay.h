@@ -30,8 +30,10 @@ enum rf_replay_open {
 	RF_OPEN_REGISTER = 1 << 1, /* which register it was, and whether that one is pinned */
 	RF_OPEN_APPLY = 1 << 2,	   /* whether it could be let through at all */
 	RF_OPEN_ATTACHED = 1 << 3, /* which sites were in use at the seal, and may go on */
+	RF_OPEN_SEEN = 1 << 4,	   /* whether this policy would see it at all */
 };
 
+#define RF_OPEN_BITS 5
 #define RF_REPLAY_WOULD 6 /* different decisions of one record */
 
 struct rf_replay {

@@ -66,6 +66,8 @@ const char *rf_replay_open_text(enum rf_replay_open o)
 		       "something unreadable, which is blocked in mode observe as well";
 	case RF_OPEN_ATTACHED:
 		return "which of these sites were in use at the seal already: those may go on";
+	case RF_OPEN_SEEN:
+		return "whether it was found by a comparison, which this policy does not make";
 	}
 	return "";
 }

@@ -89,6 +89,13 @@ try policy-show-nobody 3 'policy nobody: No such file' "$rf" policy show nobody
 try policy-show-foreign 3 'not the state folder of a VM' "$rf" policy show "$work/foreign/"
 
 if [ -n "$have_kvm" ]; then
+	# strict starts nothing where no watch is to be had.
+	if unshare -pf true 2>/dev/null; then
+		try policy-strict-without-watch 125 'process-id namespace' env FAKE=attach \
+			unshare -pf "$rf" run --state "$work/state" --policy strict -- "$work/bin/vmm" 0
+	else
+		skip policy-strict-without-watch "no process-id namespace may be made"
+	fi
 	# Of a running VM: what its monitor judges by, and where that came from.
 	shows() { # NAME PATTERN
 		name=$1; "$rf" policy show "$work/state" >"$out" 2>"$err"; grep -q "$2" "$out" && ok || bad "no $2"
@@ -135,6 +142,20 @@ fi
 # --- the guide: what it shows is what is printed --------------------------------------------------------
 try policy-guide 0 '^11 commands$' python3 "$here/examples.py" "$docs/policy.md" "$rf"
 
+# What its table says to write, all of it in one file.
+name=policy-guide-table
+python3 - "$docs/policy.md" >"$work/table.yaml" <<'END'
+import re, sys
+print("version: 1")
+sections = {}
+for write in re.findall(r"^\| [^|]* \| ([^|]*: [^|]*) \|$", open(sys.argv[1]).read(), re.M):
+    below = re.search(r"below `(\w+)`", write)
+    sections.setdefault(below[1] if below else "", []).extend(re.findall(r"`(\w+: [\w-]+)`", write))
+for section, lines in sorted(sections.items()):
+    print("\n".join([section + ":"] * bool(section) + ["  " * bool(section) + line for line in lines]))
+END
+"$rf" policy check "$work/table.yaml" >"$out" 2>"$err"; grep -q 'not as the default: 9 keys$' "$out" && ok || bad "$(cat "$work/table.yaml")"
+
 # --- explain, test ------------------------------------------------------------------------------------
 judged=$work/judged.jsonl
 cat >"$judged" <<'END'
@@ -153,6 +174,11 @@ name=explain-was; grep -q '^it was  *detected, let be$' "$out" && grep -q 'by at
 name=explain-input; head -1 "$judged" | $explain default >"$out" 2>"$err"; [ $? = 0 ] && grep -q '^so .*blocked' "$out" && ok || bad "standard input"
 try explain-last 0 '^not known *what profile default would decide: this release has no such rule' $explain default "$judged"
 try explain-outcome 0 'no rule decides it: it says what became' $explain -l 2 default "$judged"
+printf '{"type":"\\u001b[31m","verdict":"a"}\n' >"$work/odd.jsonl"
+name=explain-control-character; $explain default "$work/odd.jsonl" >"$out" 2>"$err"
+grep -q '^record  *?\[31m$' "$out" && ok || bad "a control character gets through"
+printf '{"type":"decision","kind":"write","rule":"r","verdict":"%s\303\244"}\n' "$(printf '%030d' 0)" >"$work/odd.jsonl"
+json explain-cut-letter 0 'len(o["was"]) == 31' $explain --json default "$work/odd.jsonl"
 try explain-no-record 1 'line 3 of .* is no record' $explain -l 3 default "$judged"
 try explain-no-line 1 'line 99 of .* is no record' $explain -l 99 default "$judged"
 try explain-no-input 1 'standard input has no record' $explain default

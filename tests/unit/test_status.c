@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "policy/keys.h"
 #include "tests/unit/fake_monitor.h"
 
 static struct rf_status served;
@@ -91,6 +92,31 @@ static void policy(void **state)
 	assert_string_equal(fake_text(o, "on_mismatch"), "alert");
 	assert_true(json_is_true(json_object_get(o, "expect")));
 	json_decref(o);
+}
+
+/* Every key, as it is in force. */
+static void policy_keys(void **state)
+{
+	char path[RF_KEY_PATH];
+	json_t *said, *o;
+
+	guest.policy.denied_patches = 1u << RF_PATCH_WORD_KGDB;
+	guest.policy.dma_sweep_ms = 77;
+	said = ask("status");
+	o = json_object_get(said, "policy");
+	assert_int_equal(json_object_size(o), rf_keys_count);
+	for (size_t i = 0; i < rf_keys_count; i++) {
+		json_t *is = json_object_get(o, rf_key_path(&rf_keys[i], path));
+		json_t *be = rf_key_json(&rf_keys[i], rf_key_get(&guest.policy, &rf_keys[i]));
+
+		assert_true(json_equal(is, be));
+		json_decref(be);
+	}
+	assert_string_equal(fake_text(o, "patches.kgdb"), "deny");
+	assert_string_equal(fake_text(o, "patches.ftrace"), "allow");
+	assert_int_equal(json_integer_value(json_object_get(o, "dma_sweep_ms")), 77);
+	assert_true(json_is_true(json_object_get(o, "seal.text")));
+	json_decref(said);
 }
 
 static void awaiting(void **state)
@@ -213,6 +239,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(policy, setup, teardown),
+		cmocka_unit_test_setup_teardown(policy_keys, setup, teardown),
 		cmocka_unit_test_setup_teardown(awaiting, setup, teardown),
 		cmocka_unit_test_setup_teardown(halted, setup, teardown),
 		cmocka_unit_test_setup_teardown(sites, setup, teardown),
