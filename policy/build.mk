@@ -1,4 +1,4 @@
-POLICY_REPLAY_SRCS = policy/replay.c policy/replay_patches.c policy/rules.c
+POLICY_REPLAY_SRCS = policy/replay.c policy/replay_patches.c policy/replay_impl.c policy/rules.c
 # What parse.c stands on.
 POLICY_PARSE_SRCS = policy/keys.c policy/places.c policy/wrong.c
 POLICY_SRCS += policy/audit.c

@@ -29,11 +29,6 @@ static const struct source {
 	{ "hook", { RF_FACT_HOOK } },
 };
 
-const char *rf_replay_member(const json_t *o, const char *name)
-{
-	return json_string_value(json_object_get(o, name)) ?: "";
-}
-
 static bool may_be_about(const char *kind, enum rf_fact_kind fact)
 {
 	for (size_t i = 0; i < COUNT(sources); i++)
@@ -158,13 +153,6 @@ static bool contradicts(const json_t *record, const struct rf_facts *f)
 
 /* --- what has to be on ----------------------------------------------------- */
 
-const struct rf_key *rf_replay_off(const struct rf_policy *p, const char *section, const char *name)
-{
-	const struct rf_key *k = rf_key_find(section, name);
-
-	return rf_key_get(p, k) ? NULL : k;
-}
-
 /* The register's name stands first in the detail of a record of kind msr: "LSTAR (MSR 0x...". */
 static const struct rf_key *msr_off(const struct rf_policy *p, const char *detail,
 				    unsigned int *open)
@@ -234,15 +222,6 @@ static bool could_apply(const json_t *record)
 
 	return !strstr(detail, "one instruction wrote to two sealed places") &&
 	       !strstr(detail, "what it would get could not be read");
-}
-
-void rf_replay_add(struct rf_replay *out, const struct rf_decision *d)
-{
-	for (size_t i = 0; i < out->count; i++)
-		if (out->would[i].word == d->word && out->would[i].action == d->action)
-			return;
-	if (out->count < RF_REPLAY_WOULD)
-		out->would[out->count++] = *d;
 }
 
 /* Whose handler it was is on record; whether that is one of the owners is this policy's to say. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Between replay.c and replay_patches.c. */
+/* What replay.c and replay_patches.c stand on. */
 #ifndef RF_POLICY_REPLAY_IMPL_H
 #define RF_POLICY_REPLAY_IMPL_H
 
