@@ -35,6 +35,8 @@ struct rf_run {
 		       */
 	int control_fd; /* the same */
 	int audit_fd;	/* the monitor gets it */
+	int chain_fd;	/* memory with where the audit log's chain stands; each monitor gets it
+			 */
 	int patches_fd; /* log of allowed patches, beside the audit log; the monitor gets it */
 	int policy_fd;	/* memfd with the policy as it was at the start; the monitor gets it. -1:
 			   none */

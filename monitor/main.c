@@ -19,6 +19,7 @@
 
 #include "monitor/monitor.h"
 #include "monitor/sandbox.h"
+#include "policy/chain.h"
 #include "policy/file.h"
 
 #ifndef SO_PEERPIDFD /* include/uapi/asm-generic/socket.h, Linux 6.5 */
@@ -33,9 +34,11 @@ struct options {
 	const char *policy, *expect;
 	int policy_fd, expect_fd; /* opened before the sandbox closes; -1: not given */
 	int fence_fd, control_fd, audit_fd, patches_fd;
-	int pair_fd; /* to the sweeper; the sweeper's, to the monitor */
+	int chain_fd; /* where the chain of the log's lines stands */
+	int pair_fd;  /* to the sweeper; the sweeper's, to the monitor */
 	bool sweeper;
 	long long uid, gid; /* what the monitor becomes, -1: it stays what it is */
+	char boot_id[RF_AUDIT_BOOT_ID];
 };
 
 static int number(const char *text)
@@ -63,6 +66,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "control-fd", required_argument, NULL, 'c' },
 		{ "audit-fd", required_argument, NULL, 'a' },
 		{ "patches-fd", required_argument, NULL, 't' },
+		{ "chain-fd", required_argument, NULL, 'k' },
 		{ "notify-fd", required_argument, NULL, 'y' },
 		{ "sweeper-fd", required_argument, NULL, 's' },
 		{ "sweep-for", required_argument, NULL, 'm' },
@@ -79,6 +83,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			       .control_fd = -1,
 			       .audit_fd = -1,
 			       .patches_fd = -1,
+			       .chain_fd = -1,
 			       .pair_fd = -1,
 			       .uid = -1,
 			       .gid = -1 };
@@ -103,6 +108,9 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			break;
 		case 't':
 			o->patches_fd = number(optarg);
+			break;
+		case 'k':
+			o->chain_fd = number(optarg);
 			break;
 		case 'y':
 			g->notify_fd = number(optarg);
@@ -133,7 +141,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		return -EINVAL;
 	if (o->sweeper)
 		return o->fence_fd < 0 && o->audit_fd < 0 && o->control_fd < 0 &&
-				       o->patches_fd < 0 && !o->expect
+				       o->patches_fd < 0 && o->chain_fd < 0 && !o->expect
 			       ? 0
 			       : -EINVAL;
 	return o->fence_fd >= 0 && o->audit_fd >= 0 ? 0 : -EINVAL;
@@ -208,6 +216,7 @@ static int open_files(struct rf_guest *g, struct options *o)
 		rf_complain(g, "what is expected cannot be opened: %s", strerror(-o->expect_fd));
 	json_object_seed(0); /* from a file, and with the first object if it is not done */
 	rf_statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	rf_audit_boot_id(o->boot_id);
 	return (o->policy && o->policy_fd < 0) || (o->expect && o->expect_fd < 0) ? -EINVAL : 0;
 }
 
@@ -241,6 +250,21 @@ static int load_files(struct rf_guest *g, const struct options *o)
 	else
 		g->expect = &expect;
 	return err;
+}
+
+/* The log, and behind which line of it the chain stands. 0 or -errno. */
+static int open_log(struct rf_guest *g, const struct options *o, uint64_t instance)
+{
+	struct rf_audit_setup setup = { .vm = g->name,
+					.instance = instance,
+					.boot_id = o->boot_id };
+	int err = o->chain_fd < 0 ? 0 : rf_chain_map(o->chain_fd, &setup.chain);
+
+	if (err)
+		return err;
+	if (o->chain_fd >= 0)
+		close(o->chain_fd);
+	return rf_audit_open_setup(o->audit_fd, &setup, &g->audit);
 }
 
 /*
@@ -316,8 +340,9 @@ int main(int argc, char **argv)
 
 	if (parse(argc, argv, &o, &g)) {
 		fprintf(stderr,
-			"usage: ringfence-monitor --fence-fd N --audit-fd N [--patches-fd N] "
-			"[--control-fd N] [--sweeper-fd N] [--notify-fd N] [--name NAME] "
+			"usage: ringfence-monitor --fence-fd N --audit-fd N [--chain-fd N] "
+			"[--patches-fd N] [--control-fd N] [--sweeper-fd N] [--notify-fd N] "
+			"[--name NAME] "
 			"[--policy FILE] [--expect FILE] [--user UID:GID]\n"
 			"       ringfence-monitor --sweep-for N [--notify-fd N] [--name NAME] "
 			"[--policy FILE] [--user UID:GID]\n"
@@ -330,8 +355,8 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN);
 	if (open_files(&g, &o))
 		return 2;
-	const int keep[] = { o.fence_fd,  o.control_fd, o.audit_fd, o.patches_fd, g.notify_fd,
-			     o.policy_fd, o.expect_fd,	o.pair_fd,  rf_statm_fd };
+	const int keep[] = { o.fence_fd,  o.control_fd, o.audit_fd,  o.patches_fd, o.chain_fd,
+			     g.notify_fd, o.policy_fd,	o.expect_fd, o.pair_fd,	   rf_statm_fd };
 
 	err = rf_sandbox_keep(keep, sizeof(keep) / sizeof(keep[0]));
 	if (!err)
@@ -384,7 +409,7 @@ int main(int argc, char **argv)
 	} while (err);
 	err = g.hv->ops->info(g.hv, &info);
 	if (!err)
-		err = rf_audit_open_fd(o.audit_fd, g.name, info.instance, &g.audit);
+		err = open_log(&g, &o, info.instance);
 	if (!err && o.patches_fd >= 0)
 		err = rf_patchlog_open_fd(o.patches_fd, info.instance, &g.patchlog);
 	if (!err && g.hv->ops->table)
@@ -405,6 +430,8 @@ int main(int argc, char **argv)
 	if (!err)
 		err = serve(&g, &status, vmm);
 	rf_guest_forget(&g); /* what the VM's last moments left on the trail is written down */
+	if (!err)
+		err = rf_record_end(&g);
 	if (err) {
 		rf_complain(&g, "the monitor ends: %s", strerror(-err));
 		return 1;

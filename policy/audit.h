@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The record: one JSON object per line, one line per decision, on disk before the decision is
- * enforced.
+ * enforced. The lines of one VM instance are a chain (policy/chain.h): whoever has the file can
+ * tell what was changed, dropped, added or moved in it.
  *
  * Verdict words have one meaning everywhere: "blocked" the write never lands, "undone" it was
  * reverted before the next guest instruction, "detected" it was found within a stated time,
@@ -103,6 +104,23 @@ struct rf_record {
 };
 
 struct rf_audit; /* an open log */
+struct rf_chain; /* policy/chain.h */
+
+#define RF_AUDIT_BOOT_ID 37
+/* What the kernel calls this run of the host, "" when it does not say. Opens a file. */
+void rf_audit_boot_id(char out[RF_AUDIT_BOOT_ID]);
+
+struct rf_audit_setup {
+	const char *vm;	     /* at most 64 bytes, copied into each line */
+	uint64_t instance;   /* unique to one VM start */
+	const char *boot_id; /* NULL or "": left out of the lines */
+	/*
+	 * Memory that outlives this process, with where the chain stands; it stays mapped until the
+	 * log is closed. NULL: the chain goes on behind the last line of this instance in the file,
+	 * which is then believed.
+	 */
+	struct rf_chain *chain;
+};
 
 /*
  * Opens path for append (created 0600; no symlink, only a regular file). vm, at most 64 bytes, is
@@ -115,6 +133,12 @@ int rf_audit_open(const char *path, const char *vm, uint64_t instance, struct rf
 /* Takes over an fd opened for append+read instead of a path (the sandboxed monitor gets one). Owns
  * fd on success. */
 int rf_audit_open_fd(int fd, const char *vm, uint64_t instance, struct rf_audit **out);
+/*
+ * The same with all that there is to say. What the chain says that was written, and the file does
+ * not have, is named by a line of type "gap" before the first new one; the chain goes on from where
+ * it stood. A line that a dead writer finished but did not get to count is counted.
+ */
+int rf_audit_open_setup(int fd, const struct rf_audit_setup *setup, struct rf_audit **out);
 void rf_audit_close(struct rf_audit *a);
 
 /* True when a decision for this event id is in the log already (a restarted monitor is sent it
@@ -132,6 +156,8 @@ int rf_audit_write(struct rf_audit *a, const struct rf_record *r);
 /* Second, short line once the fence has reported: {"type":"outcome","event":N,"status":"ok"|...}.
  */
 int rf_audit_outcome(struct rf_audit *a, uint64_t event, const char *status);
+/* The last line of this instance: {"type":"end"}. A log without one was cut, or its writer died. */
+int rf_audit_end(struct rf_audit *a);
 
 /* Number of lines written by this process, by word; index with enum rf_word. */
 uint64_t rf_audit_count(const struct rf_audit *a, enum rf_word w);

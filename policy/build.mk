@@ -1,5 +1,7 @@
 POLICY_SRCS += policy/audit.c
+POLICY_SRCS += policy/audit_open.c
 POLICY_SRCS += policy/audit_tail.c
+POLICY_SRCS += policy/chain.c
 POLICY_SRCS += policy/jsonline.c
 POLICY_SRCS += policy/decide.c
 POLICY_SRCS += policy/file.c
