@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/*
- * Writing needs write(2), fdatasync(2), fstat(2), pread(2), lseek(2) and clock_gettime(2) alone:
- * the monitor does it inside its sandbox. Opening reads the tail and needs a few MiB of heap as
- * well.
- */
-#include "policy/audit.h"
-
+/* Needs write(2), fdatasync(2), fstat(2), pread(2), lseek(2) and clock_gettime(2) alone: the
+ * monitor does it inside its sandbox. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -9,3 +9,4 @@ POLICY_SRCS += policy/parse.c
 POLICY_SRCS += policy/measurement.c
 POLICY_SRCS += policy/patchlog.c
 POLICY_SRCS += policy/name.c
+POLICY_SRCS += policy/verify.c
