@@ -27,8 +27,10 @@ static bool shown(json_t *o, bool all)
 	const char *type = json_string_value(json_object_get(o, "type"));
 	const char *status = json_string_value(json_object_get(o, "status"));
 
-	if (all || !type || strcmp(type, "outcome"))
+	if (all || !type)
 		return true;
+	if (strcmp(type, "outcome") != 0)
+		return strcmp(type, "checkpoint") != 0;
 	/* Only what went wrong: every decision has an outcome. */
 	return !status || strcmp(status, "ok");
 }
@@ -247,6 +249,7 @@ static int too_long(void)
 struct asked {
 	bool following, json;
 	uint32_t number;
+	const char *key;
 };
 
 static int run_tail(const struct asked *asked, char **words)
@@ -292,7 +295,12 @@ static int run_verify(const struct asked *asked, char **words)
 			return rf_fail(RF_EXIT_INTERNAL, "nothing was done", "give fewer logs",
 				       "no memory for their names");
 	}
-	return rf_audit_verify(words, asked->json);
+	return rf_audit_verify(words, asked->key, asked->json);
+}
+
+static int run_keygen(const struct asked *asked, char **words)
+{
+	return rf_audit_keygen(words[0]);
 }
 
 /* In the order in which they are told. */
@@ -304,6 +312,7 @@ static const struct {
 	{ "tail", false, run_tail },
 	{ "patches", false, run_patches },
 	{ "verify", true, run_verify },
+	{ "keygen", false, run_keygen },
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -328,6 +337,7 @@ static int audit(int argc, char **argv)
 		{ "follow", 'f', RF_OPTION_FLAG, &asked.following, 0, 0 },
 		{ "lines", 'n', RF_OPTION_NUMBER, &asked.number, 0, 100000 },
 		{ "json", 'j', RF_OPTION_FLAG, &asked.json, 0, 0 },
+		{ "key", 'k', RF_OPTION_TEXT, &asked.key, 0, 0 },
 		{ 0 },
 	};
 	for (int i = 1; i < argc; i++)
@@ -351,26 +361,31 @@ static int audit(int argc, char **argv)
 	verb = verb_of(operands.items[0]);
 	if (verb == VERBS)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence audit --help`",
-			       "audit: \"%s\" is neither `tail` nor `patches` nor `verify`",
+			       "audit: \"%s\" is none of `tail`, `patches`, `verify` and `keygen`",
 			       operands.items[0]);
 	if (operands.count > 2 && !verbs[verb].many)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "give one of them",
 			       "audit: `%s` takes the name of one VM or log", verbs[verb].name);
+	if (asked.key && verbs[verb].run != run_verify)
+		return rf_fail(RF_EXIT_USAGE, "nothing was done", "leave out --key",
+			       "audit: --key is for `verify`");
 	return verbs[verb].run(&asked, operands.items + 1);
 }
 
 const struct rf_command rf_command_audit = {
 	.name = "audit",
-	.usage = "tail|patches|verify [OPTIONS] NAME|STATE-FOLDER|FILE...",
+	.usage = "tail|patches|verify|keygen [OPTIONS] NAME|STATE-FOLDER|FILE...",
 	.summary = "Show the last decisions on a VM's guest, or verify the log of them",
 	.help = "  -f, --follow    (tail) go on with each new record until interrupted\n"
 		"  -n, --lines N   how many of the last records to show (20); they are looked\n"
 		"                  for in the last 8 MiB of the log\n"
 		"  -j, --json      one JSON object a line, outcomes included\n"
+		"  -k, --key PUB   (verify) the public key that checkpoints must be signed by\n"
 		"\n"
 		"`tail` shows decisions; `patches` the kernel's own text patches that were\n"
 		"allowed, which have a log of their own; `verify` looks whether a log is as\n"
 		"it was written: give a rotated one's parts in order, the oldest first.\n"
+		"`keygen` makes a key for `run --audit-key`: FILE, and FILE.pub to verify with.\n"
 		"The table leaves out outcomes that are \"ok\". Task names are what the guest\n"
 		"claims; bytes that are not printable ASCII are shown as '?'.\n"
 		"\n"

@@ -11,6 +11,7 @@
 
 #include "cli/audit_verify.h"
 #include "cli/output.h"
+#include "policy/file.h"
 #include "policy/verify.h"
 
 #define SHOWN 10000 /* findings; the others are counted */
@@ -111,14 +112,14 @@ static int read_file(const char *path, struct rf_verify *v, unsigned int number)
 
 static int print_instances(const struct rf_verify *v)
 {
-	static const char *const titles[] = { "INSTANCE", "VM",	 "RECORDS", "FIRST",
-					      "LAST",	  "END", "RESULT" };
-	struct rf_table *t = rf_table_create(titles, 7);
+	static const char *const titles[] = { "INSTANCE", "VM",	 "RECORDS",	"FIRST",
+					      "LAST",	  "END", "CHECKPOINTS", "RESULT" };
+	struct rf_table *t = rf_table_create(titles, 8);
 	int err = t ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < rf_verify_count(v) && !err; i++) {
 		const struct rf_verified *is = rf_verify_instance(v, i);
-		char id[24], records[24], first[24], last[24];
+		char id[24], records[24], first[24], last[24], checkpoints[24];
 		const char *const cells[] = {
 			is->instance ? id : NULL,
 			is->vm[0] ? is->vm : NULL,
@@ -126,6 +127,7 @@ static int print_instances(const struct rf_verify *v)
 			is->first ? first : NULL,
 			is->first ? last : NULL,
 			is->ended ? "yes" : "no",
+			checkpoints,
 			rf_verdict_of_log_text(is->verdict),
 		};
 
@@ -133,6 +135,7 @@ static int print_instances(const struct rf_verify *v)
 		snprintf(records, sizeof(records), "%" PRIu64, is->records + is->not_chained);
 		snprintf(first, sizeof(first), "%" PRIu64, is->first);
 		snprintf(last, sizeof(last), "%" PRIu64, is->last);
+		snprintf(checkpoints, sizeof(checkpoints), "%" PRIu64, is->checkpoints);
 		err = rf_table_row(t, cells);
 	}
 	if (!err && rf_verify_count(v))
@@ -188,11 +191,13 @@ static json_t *instances_json(const struct rf_verify *v)
 		rf_safe(vm, sizeof(vm), is->vm);
 		snprintf(id, sizeof(id), "0x%" PRIx64, is->instance);
 		json_array_append_new(
-			all, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:s}", "instance", id,
-				       "vm", vm, "records", (json_int_t)is->records, "not_chained",
-				       (json_int_t)is->not_chained, "first", (json_int_t)is->first,
-				       "last", (json_int_t)is->last, "ended", is->ended, "result",
-				       rf_verdict_of_log_text(is->verdict)));
+			all,
+			json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:s}", "instance",
+				  id, "vm", vm, "records", (json_int_t)is->records, "not_chained",
+				  (json_int_t)is->not_chained, "first", (json_int_t)is->first,
+				  "last", (json_int_t)is->last, "ended", is->ended, "checkpoints",
+				  (json_int_t)is->checkpoints, "covered", (json_int_t)is->covered,
+				  "result", rf_verdict_of_log_text(is->verdict)));
 	}
 	return all;
 }
@@ -242,14 +247,36 @@ static int code_of(enum rf_verdict_of_log v)
 	return codes[v];
 }
 
-int rf_audit_verify(char *const *files, bool json)
+static int read_key(const char *path, struct rf_note_key *out)
+{
+	char text[RF_NOTE_KEY_TEXT];
+	size_t len;
+	int err = rf_file_read(path, text, sizeof(text), &len);
+
+	if (!err)
+		err = rf_note_public_parse(text, len, out);
+	if (!err)
+		return RF_EXIT_OK;
+	return rf_fail(RF_EXIT_CANNOT_TELL, "no signature can be checked",
+		       "give the FILE.pub that `ringfence audit keygen` has made",
+		       "public key %s: %s", path, err == -EBADMSG ? "it is none" : strerror(-err));
+}
+
+int rf_audit_verify(char *const *files, const char *key, bool json)
 {
 	struct report r = { .files = files };
-	struct rf_verify *v = rf_verify_create(keep, &r);
+	struct rf_verify *v;
 	enum rf_verdict_of_log verdict;
-	int err = v ? 0 : -ENOMEM, code;
+	struct rf_note_key trusted;
+	int err, code = key ? read_key(key, &trusted) : RF_EXIT_OK;
 	unsigned int i;
 
+	if (code)
+		return code;
+	v = rf_verify_create(keep, &r);
+	err = v ? 0 : -ENOMEM;
+	if (v && key)
+		rf_verify_trust(v, &trusted);
 	for (i = 0; files[i] && !err; i++)
 		err = read_file(files[i], v, i);
 	if (err || r.no_memory) {

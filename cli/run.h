@@ -16,7 +16,7 @@
 
 struct rf_run {
 	/* What was asked for. */
-	const char *name, *policy, *expect, *audit, *state, *kvm;
+	const char *name, *policy, *expect, *audit, *audit_key, *state, *kvm;
 	uint32_t start_timeout;	  /* seconds */
 	uint32_t monitor_timeout; /* seconds, 0 none */
 	char **command;		  /* NULL-terminated: the VMM and its arguments */
@@ -41,6 +41,7 @@ struct rf_run {
 	int policy_fd;	/* memfd with the policy as it was at the start; the monitor gets it. -1:
 			   none */
 	int expect_fd;	/* the same of the measurement of what is to arrive */
+	int key_fd;	/* the same of the key that signs the log */
 	int vms_fd;	/* map of VMs of the host's control-register watch, -1 none */
 	int page_fd;	/* this VM's page of it; the VMM inherits it */
 	struct rf_cr_page *page;

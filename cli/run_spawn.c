@@ -22,6 +22,7 @@ enum {
 	EXPECT_FD,
 	PAIR_FD,
 	CHAIN_FD,
+	KEY_FD,
 	FREE_FD,
 };
 #define FDS (FREE_FD - FENCE_FD)
@@ -155,8 +156,8 @@ static _Noreturn void become(const struct rf_run *r, const struct line *l, int f
 static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask, int notify,
 				    int report)
 {
-	int from[FDS] = { r->fence_fd,	r->control_fd, r->audit_fd, notify,	r->patches_fd,
-			  r->policy_fd, r->expect_fd,  r->pair[0],  r->chain_fd };
+	int from[FDS] = { r->fence_fd,	r->control_fd, r->audit_fd, notify,	 r->patches_fd,
+			  r->policy_fd, r->expect_fd,  r->pair[0],  r->chain_fd, r->key_fd };
 	struct line l;
 
 	begin_line(r, &l);
@@ -166,6 +167,8 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 	add_fd(&l, "--patches-fd", "", PATCHES_FD);
 	add_fd(&l, "--chain-fd", "", CHAIN_FD);
 	add_fd(&l, "--sweeper-fd", "", PAIR_FD);
+	if (r->key_fd >= 0)
+		add_fd(&l, "--audit-key", "/proc/self/fd/", KEY_FD);
 	if (r->expect_fd >= 0)
 		add_fd(&l, "--expect", "/proc/self/fd/", EXPECT_FD);
 	become(r, &l, from, mask, report);
@@ -174,7 +177,7 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 static _Noreturn void sweeper_child(const struct rf_run *r, const sigset_t *mask, int notify,
 				    int report)
 {
-	int from[FDS] = { -1, -1, -1, notify, -1, r->policy_fd, -1, r->pair[1], -1 };
+	int from[FDS] = { -1, -1, -1, notify, -1, r->policy_fd, -1, r->pair[1], -1, -1 };
 	struct line l;
 
 	/* Who waits for a verdict, and who gives it, goes first. Not to be had: no harm. */

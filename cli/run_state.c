@@ -31,6 +31,7 @@ void rf_run_init(struct rf_run *r)
 			      .patches_fd = -1,
 			      .policy_fd = -1,
 			      .expect_fd = -1,
+			      .key_fd = -1,
 			      .vms_fd = -1,
 			      .page_fd = -1,
 			      .pair = { -1, -1 },
@@ -41,9 +42,9 @@ void rf_run_deinit(struct rf_run *r)
 {
 	static const char *const files[] = { RF_FILE_FENCE, RF_FILE_CONTROL, RF_FILE_VM,
 					     RF_FILE_LOCK };
-	const int fds[] = { r->fence_fd,   r->control_fd, r->audit_fd,	r->chain_fd,
-			    r->patches_fd, r->policy_fd,  r->expect_fd, r->lock_fd,
-			    r->vms_fd,	   r->page_fd,	  r->pair[0],	r->pair[1] };
+	const int fds[] = { r->fence_fd,  r->control_fd, r->audit_fd, r->chain_fd, r->patches_fd,
+			    r->policy_fd, r->expect_fd,	 r->key_fd,   r->lock_fd,  r->vms_fd,
+			    r->page_fd,	  r->pair[0],	 r->pair[1] };
 	char path[PATH_MAX];
 
 	/* The lock says that the files are ours; it goes last, and the log stays. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "policy/audit_impl.h"
+#include "policy/checkpoint.h"
 #include "policy/jsonline.h"
 
 bool rf_audit_has_event(const struct rf_audit *a, uint64_t event)
@@ -122,18 +123,23 @@ static void put_time(struct rf_jsonline *j)
 	rf_jsonline_text(j, "time", text, sizeof(text));
 }
 
-static void start_line(struct rf_audit *a, const char *type, struct rf_jsonline *j)
+uint64_t rf_audit_now_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void start_line(struct rf_audit *a, const char *type, struct rf_jsonline *j)
+{
 	a->torn = ends_torn(a->fd);
 	rf_jsonline_begin(j, a->line + 1, sizeof(a->line) - 1);
 	put_time(j);
 	rf_jsonline_text(j, "vm", a->vm, VM_MAX);
 	rf_jsonline_address(j, "instance", rf_chain_now(a->chain)->instance);
 	rf_jsonline_number(j, "seq", rf_chain_now(a->chain)->seq + 1);
-	rf_jsonline_number(j, "mono_ns", (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+	rf_jsonline_number(j, "mono_ns", rf_audit_now_ns());
 	if (a->boot_id[0])
 		rf_jsonline_text(j, "boot_id", a->boot_id, sizeof(a->boot_id));
 	/* What stands before this line, up to its newline, is then no tampering. */
@@ -142,15 +148,22 @@ static void start_line(struct rf_audit *a, const char *type, struct rf_jsonline 
 	rf_jsonline_text(j, "type", type, TEXT_MAX);
 }
 
-static int finish_line(struct rf_audit *a, struct rf_jsonline *j)
+/* 0 with the line in the chain's next slot, or -EMSGSIZE. */
+static int seal_line(struct rf_audit *a, struct rf_jsonline *j)
 {
 	uint8_t hash[RF_CHAIN_BYTES];
 	int err = rf_chain_seal(j, rf_chain_now(a->chain)->hash, hash);
 
-	if (err)
-		return err;
-	rf_chain_prepare(a->chain, hash);
-	return flush_line(a, j->len);
+	if (!err)
+		rf_chain_prepare(a->chain, hash);
+	return err;
+}
+
+static int finish_line(struct rf_audit *a, struct rf_jsonline *j)
+{
+	int err = seal_line(a, j);
+
+	return err ? err : flush_line(a, j->len);
 }
 
 /* What is not in this file any more, and perhaps in none. */
@@ -314,10 +327,61 @@ int rf_audit_outcome(struct rf_audit *a, uint64_t event, const char *status)
 	return finish_line(a, &j);
 }
 
+/* Signs what stands before it: a checkpoint is not a leaf of its own tree. */
+static int write_checkpoint(struct rf_audit *a)
+{
+	struct rf_checkpoint c = { .size = 0 };
+	char note[RF_NOTE_BYTES];
+	struct rf_jsonline j;
+	int err = begin_line(a, "checkpoint", &j);
+
+	if (err)
+		return err;
+	rf_checkpoint_origin(a->vm, rf_chain_now(a->chain)->instance, c.origin);
+	c.size = rf_chain_now(a->chain)->tree.size;
+	rf_merkle_root(&rf_chain_now(a->chain)->tree, c.root);
+	err = rf_checkpoint_sign(a->key, &c, note);
+	if (err)
+		return err;
+	rf_jsonline_number(&j, "tree_size", c.size);
+	rf_jsonline_hex(&j, "root", c.root, sizeof(c.root));
+	rf_jsonline_utf8(&j, "note", note, sizeof(note));
+	err = seal_line(a, &j);
+	if (err)
+		return err;
+	rf_chain_prepared_checkpoint(a->chain);
+	return flush_line(a, j.len);
+}
+
+static bool can_sign(const struct rf_audit *a)
+{
+	const struct rf_chain_state *now = rf_chain_now(a->chain);
+
+	return a->key && now->seq > now->checkpoint && now->tree.size == now->seq;
+}
+
+int rf_audit_tick(struct rf_audit *a)
+{
+	const struct rf_chain_state *now = rf_chain_now(a->chain);
+	uint64_t ns = rf_audit_now_ns();
+
+	bool many = now->seq - now->checkpoint >= RF_AUDIT_CHECKPOINT_LINES && !a->failed;
+	int err;
+
+	if (!can_sign(a) || (!many && ns - a->tried_ns < RF_AUDIT_CHECKPOINT_NS))
+		return 0;
+	a->tried_ns = ns;
+	err = write_checkpoint(a);
+	a->failed = err;
+	return err;
+}
+
 int rf_audit_end(struct rf_audit *a)
 {
 	struct rf_jsonline j;
 	int err = begin_line(a, "end", &j);
 
-	return err ? err : finish_line(a, &j);
+	if (!err)
+		err = finish_line(a, &j);
+	return err || !can_sign(a) ? err : write_checkpoint(a);
 }

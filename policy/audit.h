@@ -103,8 +103,9 @@ struct rf_record {
 	const struct rf_audit_answer *answer; /* to this event, NULL none */
 };
 
-struct rf_audit; /* an open log */
-struct rf_chain; /* policy/chain.h */
+struct rf_audit;    /* an open log */
+struct rf_chain;    /* policy/chain.h */
+struct rf_note_key; /* policy/note.h */
 
 #define RF_AUDIT_BOOT_ID 37
 /* What the kernel calls this run of the host, "" when it does not say. Opens a file. */
@@ -120,6 +121,9 @@ struct rf_audit_setup {
 	 * which is then believed.
 	 */
 	struct rf_chain *chain;
+	/* Signs checkpoints; it stays the caller's until the log is closed. NULL: there are none.
+	 */
+	const struct rf_note_key *key;
 };
 
 /*
@@ -156,8 +160,18 @@ int rf_audit_write(struct rf_audit *a, const struct rf_record *r);
 /* Second, short line once the fence has reported: {"type":"outcome","event":N,"status":"ok"|...}.
  */
 int rf_audit_outcome(struct rf_audit *a, uint64_t event, const char *status);
-/* The last line of this instance: {"type":"end"}. A log without one was cut, or its writer died. */
+/* The last line of this instance: {"type":"end"}. A log without one was cut, or its writer died.
+ * Behind it comes a last checkpoint, where there is a key. */
 int rf_audit_end(struct rf_audit *a);
+
+#define RF_AUDIT_CHECKPOINT_LINES 256
+#define RF_AUDIT_CHECKPOINT_NS UINT64_C(10000000000)
+/*
+ * To be called often: writes a checkpoint (policy/checkpoint.h) when there are that many lines
+ * since the last one, or when there is one and this much time has passed. 0, also where nothing is
+ * to be done, or -errno; it is tried again.
+ */
+int rf_audit_tick(struct rf_audit *a);
 
 /* Number of lines written by this process, by word; index with enum rf_word. */
 uint64_t rf_audit_count(const struct rf_audit *a, enum rf_word w);

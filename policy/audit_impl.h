@@ -6,6 +6,7 @@
 #include "policy/audit.h"
 #include "policy/audit_tail.h"
 #include "policy/chain.h"
+#include "policy/note.h"
 
 /* Longest part of each string that is kept: each byte can take six in the line. */
 #define TEXT_MAX 256
@@ -16,17 +17,22 @@
  * the chain's and member names. */
 #define LINE_MAX_BYTES                                                                             \
 	(6 * (5 * TEXT_MAX + DETAIL_MAX + VM_MAX + 2 * (128 + 57) + 17 + 65) +                     \
-	 4 * RF_AUDIT_BYTES + 2 * 16 * 8 + 4 * RF_CHAIN_BYTES + 2560)
+	 4 * RF_AUDIT_BYTES + 2 * 16 * 8 + 4 * RF_CHAIN_BYTES + RF_NOTE_BYTES + 2560)
 
 struct rf_audit {
 	int fd;
 	bool torn; /* the file does not end in a newline: the next line must start with one */
 	struct rf_chain *chain, own; /* own: where nobody keeps it for us */
 	uint64_t gap_from, gap_to; /* lines that are not in the file; 0 none, or they were named */
+	const struct rf_note_key *key;
+	bool failed;	   /* that try, to write a checkpoint */
+	uint64_t tried_ns; /* when a checkpoint was last tried; before there was one, the start */
 	struct rf_audit_seen seen;
 	uint64_t count[RF_WORD_DETECTED + 1];
 	char vm[VM_MAX + 1], boot_id[RF_AUDIT_BOOT_ID];
 	char line[1 + LINE_MAX_BYTES]; /* [0] is the newline that ends a torn line */
 };
+
+uint64_t rf_audit_now_ns(void); /* CLOCK_MONOTONIC */
 
 #endif

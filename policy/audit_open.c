@@ -102,6 +102,8 @@ int rf_audit_open_setup(int fd, const struct rf_audit_setup *setup, struct rf_au
 	a->fd = fd;
 	snprintf(a->vm, sizeof(a->vm), "%s", setup->vm);
 	snprintf(a->boot_id, sizeof(a->boot_id), "%s", setup->boot_id ? setup->boot_id : "");
+	a->key = setup->key;
+	a->tried_ns = rf_audit_now_ns();
 	a->line[0] = '\n';
 	err = open_chain(a, &st, setup);
 	if (err) {

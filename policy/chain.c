@@ -110,15 +110,26 @@ void rf_chain_resume(struct rf_chain *c, uint64_t seq, const uint8_t hash[RF_CHA
 
 void rf_chain_prepare(struct rf_chain *c, const uint8_t hash[RF_CHAIN_BYTES])
 {
+	const struct rf_chain_state *now = rf_chain_now(c);
 	struct rf_chain_state *next = other(c);
 
 	/* Killed in between, it is a state of no line that is in any file. */
 	next->seq = 0;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	memcpy(next->hash, hash, RF_CHAIN_BYTES);
-	next->instance = rf_chain_now(c)->instance;
+	next->instance = now->instance;
 	next->dev = next->ino = next->end = 0;
-	__atomic_store_n(&next->seq, rf_chain_now(c)->seq + 1, __ATOMIC_RELEASE);
+	next->checkpoint = now->checkpoint;
+	next->tree = now->tree;
+	/* Behind lines that nobody here has seen there is no tree. */
+	if (now->tree.size == now->seq)
+		rf_merkle_add(&next->tree, hash, RF_CHAIN_BYTES);
+	__atomic_store_n(&next->seq, now->seq + 1, __ATOMIC_RELEASE);
+}
+
+void rf_chain_prepared_checkpoint(struct rf_chain *c)
+{
+	other(c)->checkpoint = other(c)->seq;
 }
 
 void rf_chain_commit(struct rf_chain *c, uint64_t dev, uint64_t ino, uint64_t end)

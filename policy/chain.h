@@ -25,6 +25,7 @@
 #include <jansson.h>
 
 #include "policy/jsonline.h"
+#include "policy/merkle.h"
 
 #define RF_CHAIN_BYTES 32		     /* of a hash */
 #define RF_CHAIN_SEQ_MAX (UINT64_C(1) << 53) /* what a JSON reader with doubles still tells */
@@ -38,6 +39,8 @@ struct rf_chain_state {
 	uint64_t dev, ino; /* the file it was written to, */
 	uint64_t end;	   /* and the offset behind its '}' there */
 	uint8_t hash[RF_CHAIN_BYTES];
+	uint64_t checkpoint;   /* seq of the last line of type "checkpoint", 0 none */
+	struct rf_merkle tree; /* over the hashes of all lines; of fewer where they are not known */
 };
 
 /*
@@ -70,6 +73,8 @@ void rf_chain_follow(struct rf_chain *c, uint64_t instance);
 void rf_chain_resume(struct rf_chain *c, uint64_t seq, const uint8_t hash[RF_CHAIN_BYTES]);
 /* A line with this hash is about to be written; */
 void rf_chain_prepare(struct rf_chain *c, const uint8_t hash[RF_CHAIN_BYTES]);
+/* it is a checkpoint; */
+void rf_chain_prepared_checkpoint(struct rf_chain *c);
 /* and now it stands in that file. */
 void rf_chain_commit(struct rf_chain *c, uint64_t dev, uint64_t ino, uint64_t end);
 

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "policy/chain.h"
+#include "policy/checkpoint.h"
 
 struct place {
 	unsigned int file;
@@ -27,6 +28,10 @@ struct instance {
 	uint64_t next; /* seq that comes next */
 	uint8_t hash[RF_CHAIN_BYTES];
 	bool linked; /* hash is that of the line before */
+	/* Over the lines until now; its size is less where one is not as it was, or not where. */
+	struct rf_merkle tree;
+	uint64_t checkpoint, end; /* seq of the last lines of these types */
+	struct place checkpoint_at;
 	struct place last, first_not_chained;
 	struct missing *missing;
 	size_t count, room;
@@ -35,6 +40,7 @@ struct instance {
 struct rf_verify {
 	rf_finding_fn fn;
 	void *ctx;
+	const struct rf_note_key *key;
 	struct instance *all;
 	size_t count, room, recent;
 	enum rf_verdict_of_log worst;
@@ -55,8 +61,12 @@ static const struct {
 	[RF_FOUND_AFTER_END] = { "after the end", RF_LOG_NOT_INTACT },
 	[RF_FOUND_ADDED] = { "added", RF_LOG_NOT_INTACT },
 	[RF_FOUND_NO_RECORD] = { "no record", RF_LOG_NOT_INTACT },
+	[RF_FOUND_FALSE_CHECKPOINT] = { "false checkpoint", RF_LOG_NOT_INTACT },
+	[RF_FOUND_NOT_SIGNED] = { "not signed", RF_LOG_NOT_INTACT },
+	[RF_FOUND_NO_CHECKPOINT] = { "no checkpoint", RF_LOG_CANNOT_TELL },
 	[RF_FOUND_NOT_CHAINED] = { "not chained", RF_LOG_CANNOT_TELL },
 	[RF_FOUND_OPEN_END] = { "open end", RF_LOG_OPEN_END },
+	[RF_FOUND_NOT_COVERED] = { "nothing after this checkpoint can be known", RF_LOG_OPEN_END },
 	[RF_FOUND_TORN] = { "torn", RF_LOG_OPEN_END },
 	[RF_FOUND_TORN_TOLD] = { "torn, as the next line says", RF_LOG_INTACT },
 };
@@ -97,6 +107,11 @@ void rf_verify_destroy(struct rf_verify *v)
 		free(v->all[i].missing);
 	free(v->all);
 	free(v);
+}
+
+void rf_verify_trust(struct rf_verify *v, const struct rf_note_key *key)
+{
+	v->key = key;
 }
 
 static void worsen(enum rf_verdict_of_log *of, enum rf_verdict_of_log to)
@@ -197,8 +212,11 @@ static void step(struct instance *i, uint64_t seq, const uint8_t *hash, struct p
 	i->next = seq + 1;
 	i->last = at;
 	i->linked = hash;
-	if (hash)
-		memcpy(i->hash, hash, sizeof(i->hash));
+	if (!hash)
+		return;
+	memcpy(i->hash, hash, sizeof(i->hash));
+	if (i->tree.size == seq - 1)
+		rf_merkle_add(&i->tree, hash, sizeof(i->hash));
 }
 
 /* It is not as it was. Where it stood can be told if it names the line before it, or its number
@@ -217,6 +235,36 @@ static void take_changed(struct rf_verify *v, struct instance *i, uint64_t seq,
 static bool is_type(const json_t *root, const char *type)
 {
 	return !strcmp(json_string_value(json_object_get(root, "type")) ?: "", type);
+}
+
+/* Of a line that is as it was. Without its whole tree, which is found elsewhere, only the signature
+ * can be checked. */
+static void take_checkpoint(struct rf_verify *v, struct instance *i, uint64_t seq,
+			    const json_t *root, struct place at)
+{
+	const json_t *note = json_object_get(root, "note");
+	char origin[RF_CHECKPOINT_ORIGIN];
+	uint8_t hash[RF_MERKLE_BYTES];
+	struct rf_checkpoint c;
+	int err = rf_checkpoint_open(v->key, json_string_value(note) ?: "",
+				     json_string_length(note), &c);
+
+	if (err) {
+		find(v, i, err == -EBADMSG ? RF_FOUND_FALSE_CHECKPOINT : RF_FOUND_NOT_SIGNED, at,
+		     seq, 0);
+		return;
+	}
+	rf_checkpoint_origin(i->is.vm, i->is.instance, origin);
+	rf_merkle_root(&i->tree, hash);
+	if (strcmp(origin, c.origin) != 0 || c.size != seq - 1 ||
+	    (i->tree.size == c.size && memcmp(hash, c.root, sizeof(hash)) != 0)) {
+		find(v, i, RF_FOUND_FALSE_CHECKPOINT, at, seq, 0);
+		return;
+	}
+	i->is.checkpoints++;
+	i->is.covered = c.size;
+	i->checkpoint = seq;
+	i->checkpoint_at = at;
 }
 
 static int take_early(struct rf_verify *v, struct instance *i, const struct rf_chain_line *l,
@@ -249,10 +297,15 @@ static int take_chained(struct rf_verify *v, struct instance *i, const struct rf
 		err = take_early(v, i, l, root, at);
 	else if (i->linked && memcmp(l->prev, i->hash, sizeof(i->hash)) != 0)
 		find(v, i, RF_FOUND_NOT_LINKED, at, l->seq, 0);
-	if (i->is.ended)
+	/* But for the one that covers it. */
+	if (i->is.ended && !(is_type(root, "checkpoint") && l->seq == i->end + 1))
 		find(v, i, RF_FOUND_AFTER_END, at, l->seq, 0);
-	if (is_type(root, "end"))
+	if (is_type(root, "checkpoint"))
+		take_checkpoint(v, i, l->seq, root, at);
+	if (is_type(root, "end")) {
 		i->is.ended = true;
+		i->end = l->seq;
+	}
 	step(i, l->seq, l->hash, at);
 	return err;
 }
@@ -336,6 +389,11 @@ static void finish(struct rf_verify *v, struct instance *i)
 		find(v, i, RF_FOUND_NOT_CHAINED, i->first_not_chained, 0, i->is.not_chained);
 	if (i->is.first && !i->is.ended)
 		find(v, i, RF_FOUND_OPEN_END, i->last, i->is.last, 0);
+	if (i->is.first && v->key && !i->is.checkpoints)
+		find(v, i, RF_FOUND_NO_CHECKPOINT, i->last, 0, 0);
+	/* An end that is not covered may be anybody's. */
+	if (i->is.checkpoints && (!i->is.ended || i->is.covered < i->end))
+		find(v, i, RF_FOUND_NOT_COVERED, i->checkpoint_at, i->checkpoint, 0);
 }
 
 enum rf_verdict_of_log rf_verify_finish(struct rf_verify *v)

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/note.h"
+
 /* In the order in which one outweighs the other. */
 enum rf_verdict_of_log {
 	RF_LOG_INTACT,	    /* every line of each instance, from the first to its end */
@@ -20,17 +22,21 @@ enum rf_verdict_of_log {
 };
 
 enum rf_finding_kind {
-	RF_FOUND_CHANGED,     /* a line is not what was hashed */
-	RF_FOUND_NOT_LINKED,  /* it names another line before it than the one that is there */
-	RF_FOUND_LOST,	      /* lines that are nowhere: seq to `to` */
-	RF_FOUND_LOST_TOLD,   /* the same, and a record of type "gap" says so */
-	RF_FOUND_MOVED,	      /* it stands behind lines that were written after it */
-	RF_FOUND_TWICE,	      /* a number that was there before */
-	RF_FOUND_AFTER_END,   /* its instance had ended */
-	RF_FOUND_ADDED,	      /* a line without a chain, of an instance that has one */
-	RF_FOUND_NO_RECORD,   /* bytes that are no record at all */
-	RF_FOUND_NOT_CHAINED, /* lines of an older version: `to` of them, this is the first */
-	RF_FOUND_OPEN_END,    /* the last line of an instance is no end */
+	RF_FOUND_CHANGED,	   /* a line is not what was hashed */
+	RF_FOUND_NOT_LINKED,	   /* it names another line before it than the one that is there */
+	RF_FOUND_LOST,		   /* lines that are nowhere: seq to `to` */
+	RF_FOUND_LOST_TOLD,	   /* the same, and a record of type "gap" says so */
+	RF_FOUND_MOVED,		   /* it stands behind lines that were written after it */
+	RF_FOUND_TWICE,		   /* a number that was there before */
+	RF_FOUND_AFTER_END,	   /* its instance had ended */
+	RF_FOUND_ADDED,		   /* a line without a chain, of an instance that has one */
+	RF_FOUND_NO_RECORD,	   /* bytes that are no record at all */
+	RF_FOUND_FALSE_CHECKPOINT, /* it does not fit the lines before it */
+	RF_FOUND_NOT_SIGNED,	   /* a checkpoint that the key has not signed */
+	RF_FOUND_NO_CHECKPOINT,	   /* of an instance, though a key was given */
+	RF_FOUND_NOT_CHAINED,	   /* lines of an older version: `to` of them, this is the first */
+	RF_FOUND_OPEN_END,	   /* the last line of an instance is no end */
+	RF_FOUND_NOT_COVERED, /* its last checkpoint is at seq, and nothing is known behind it */
 	RF_FOUND_TORN,	      /* the log's last line lacks its newline */
 	RF_FOUND_TORN_TOLD,   /* half a line, and the record behind it says so: no harm */
 	RF_FOUND_KINDS,
@@ -56,6 +62,8 @@ struct rf_verified {
 	uint64_t records;     /* lines of the chain, each counted once */
 	uint64_t not_chained;
 	bool ended;
+	uint64_t checkpoints; /* that hold */
+	uint64_t covered;     /* lines before the last one of them */
 	enum rf_verdict_of_log verdict;
 };
 
@@ -65,6 +73,9 @@ typedef void (*rf_finding_fn)(void *ctx, const struct rf_finding *f);
 /* NULL: no memory. fn is called for each finding, most of them at the line, some at the end. */
 struct rf_verify *rf_verify_create(rf_finding_fn fn, void *ctx);
 void rf_verify_destroy(struct rf_verify *v);
+/* Before the first line: checkpoints must be signed by this key, which stays the caller's, and each
+ * instance must have one. */
+void rf_verify_trust(struct rf_verify *v, const struct rf_note_key *key);
 
 #define RF_VERIFY_LINE_BYTES (64u << 10) /* no record is longer; of a longer line give one more */
 

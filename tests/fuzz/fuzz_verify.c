@@ -8,6 +8,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Of the key that has signed the seeds. */
+static const char public_key[] =
+	"ringfence-audit+c9923ddc+AW7iJ6Bd44tKDiCxd+H4BjXP6Cu9kFBYaWkWHq0uKKra";
+
 static enum rf_verdict_of_log worst;
 
 static void weigh(void *ctx, const struct rf_finding *f)
@@ -27,13 +31,14 @@ static void check(const struct rf_verified *is)
 		abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void verify(const uint8_t *data, size_t size, const struct rf_note_key *key)
 {
 	const char *p = (const char *)data, *end = p + size;
 	struct rf_verify *v = rf_verify_create(weigh, NULL);
 	enum rf_verdict_of_log verdict;
 	uint64_t number = 0;
 
+	rf_verify_trust(v, key);
 	worst = RF_LOG_INTACT;
 	while (p < end) {
 		const char *stop = memchr(p, '\n', (size_t)(end - p));
@@ -49,9 +54,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	for (size_t i = 0; i < rf_verify_count(v); i++) {
 		check(rf_verify_instance(v, i));
+		if (key && verdict == RF_LOG_INTACT && !rf_verify_instance(v, i)->checkpoints)
+			abort();
 		if (rf_verify_instance(v, i)->verdict > verdict)
 			abort();
 	}
 	rf_verify_destroy(v);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct rf_note_key key;
+
+	if (!key.name[0] && rf_note_public_parse(public_key, strlen(public_key), &key))
+		abort();
+	verify(data, size, NULL);
+	verify(data, size, &key);
 	return 0;
 }

@@ -1,5 +1,6 @@
-FUZZERS += fuzz_policy fuzz_audit fuzz_measure fuzz_verify
+FUZZERS += fuzz_policy fuzz_audit fuzz_measure fuzz_verify fuzz_checkpoint
 fuzz_policy_SRCS = tests/fuzz/fuzz_policy.c policy/parse.c policy/file.c policy/decide.c
-fuzz_audit_SRCS = tests/fuzz/fuzz_audit.c policy/audit_tail.c policy/chain.c policy/jsonline.c
+fuzz_audit_SRCS = tests/fuzz/fuzz_audit.c policy/audit_tail.c policy/chain.c policy/merkle.c policy/jsonline.c
 fuzz_measure_SRCS = tests/fuzz/fuzz_measure.c policy/measurement.c policy/file.c
-fuzz_verify_SRCS = tests/fuzz/fuzz_verify.c policy/verify.c policy/chain.c policy/jsonline.c
+fuzz_verify_SRCS = tests/fuzz/fuzz_verify.c policy/verify.c policy/chain.c policy/merkle.c policy/note.c policy/checkpoint.c policy/jsonline.c
+fuzz_checkpoint_SRCS = tests/fuzz/fuzz_checkpoint.c policy/merkle.c policy/note.c policy/checkpoint.c

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The verifier: logs of two VMs as the monitors write them are intact, and a thousand ways to touch
- * one of them are found. */
+ * one of them are fake_found. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -17,6 +17,7 @@
 #include "policy/audit.h"
 #include "policy/chain.h"
 #include "policy/verify.h"
+#include "tests/unit/fake_log.h"
 
 #define ONE UINT64_C(0xfedcba9876543210)
 #define TWO UINT64_C(0x77)
@@ -27,136 +28,7 @@ int fdatasync(int fd)
 	return 0;
 }
 
-/* --- a log in memory --------------------------------------------------------- */
-
-#define LINES 512
-
-struct log {
-	char *line[LINES]; /* malloc'd, without newline */
-	size_t len[LINES], count;
-	bool torn; /* the last line has no newline */
-};
-
-static char path[32];
-static struct log base, touched;
-
-static void add_line(struct log *l, size_t at, const char *text, size_t len)
-{
-	assert_in_range(l->count, 0, LINES - 1);
-	memmove(l->line + at + 1, l->line + at, (l->count - at) * sizeof(l->line[0]));
-	memmove(l->len + at + 1, l->len + at, (l->count - at) * sizeof(l->len[0]));
-	l->line[at] = malloc(len + 1);
-	memcpy(l->line[at], text, len);
-	l->line[at][len] = '\0';
-	l->len[at] = len;
-	l->count++;
-}
-
-static void drop_line(struct log *l, size_t at)
-{
-	free(l->line[at]);
-	l->count--;
-	memmove(l->line + at, l->line + at + 1, (l->count - at) * sizeof(l->line[0]));
-	memmove(l->len + at, l->len + at + 1, (l->count - at) * sizeof(l->len[0]));
-}
-
-static void drop_all(struct log *l)
-{
-	while (l->count)
-		drop_line(l, l->count - 1);
-	l->torn = false;
-}
-
-static void parse(struct log *l, const char *text, size_t len)
-{
-	while (len) {
-		const char *end = memchr(text, '\n', len);
-		size_t n = end ? (size_t)(end - text) : len;
-
-		add_line(l, l->count, text, n);
-		l->torn = !end;
-		text += n + !!end;
-		len -= n + !!end;
-	}
-}
-
-static char *text_of(const struct log *l, size_t *len)
-{
-	char *text, *at;
-
-	*len = 0;
-	for (size_t i = 0; i < l->count; i++)
-		*len += l->len[i] + 1;
-	at = text = malloc(*len + 1);
-	for (size_t i = 0; i < l->count; i++) {
-		memcpy(at, l->line[i], l->len[i]);
-		at += l->len[i];
-		*at++ = '\n';
-	}
-	*len -= l->torn;
-	return text;
-}
-
-static void read_log(struct log *l)
-{
-	FILE *f = fopen(path, "r");
-	char *text = malloc(1 << 20);
-
-	parse(l, text, fread(text, 1, 1 << 20, f));
-	fclose(f);
-	free(text);
-}
-
-static void copy(struct log *to, const struct log *from)
-{
-	drop_all(to);
-	for (size_t i = 0; i < from->count; i++)
-		add_line(to, i, from->line[i], from->len[i]);
-}
-
-/* --- what the verifier says --------------------------------------------------- */
-
-static struct rf_finding found[1024];
-static size_t findings;
-static struct rf_verified instances[16];
-static size_t instance_count;
-
-static void keep(void *ctx, const struct rf_finding *f)
-{
-	assert_non_null(rf_finding_text(f->kind));
-	assert_in_range(findings, 0, 1023);
-	found[findings++] = *f;
-}
-
-static enum rf_verdict_of_log verify(const struct log *logs, unsigned int files)
-{
-	struct rf_verify *v = rf_verify_create(keep, NULL);
-	enum rf_verdict_of_log verdict;
-
-	findings = 0;
-	for (unsigned int f = 0; f < files; f++)
-		for (size_t i = 0; i < logs[f].count; i++)
-			assert_int_equal(rf_verify_line(v, f, i + 1, logs[f].line[i],
-							logs[f].len[i],
-							!logs[f].torn || i + 1 < logs[f].count),
-					 0);
-	verdict = rf_verify_finish(v);
-	instance_count = rf_verify_count(v);
-	for (size_t i = 0; i < instance_count && i < 16; i++)
-		instances[i] = *rf_verify_instance(v, i);
-	rf_verify_destroy(v);
-	return verdict;
-}
-
-static void assert_found(size_t n, enum rf_finding_kind kind, uint64_t instance, uint64_t seq,
-			 uint64_t line)
-{
-	assert_in_range(n, 0, findings - 1);
-	assert_string_equal(rf_finding_text(found[n].kind), rf_finding_text(kind));
-	assert_int_equal(found[n].instance, instance);
-	assert_int_equal(found[n].seq, seq);
-	assert_int_equal(found[n].line, line);
-}
+static struct fake_log base, touched;
 
 /* --- the log ------------------------------------------------------------------ */
 
@@ -164,7 +36,8 @@ static struct rf_audit *writer(uint64_t instance)
 {
 	struct rf_audit *a = NULL;
 
-	assert_int_equal(rf_audit_open(path, instance == ONE ? "one" : "two", instance, &a), 0);
+	assert_int_equal(
+		rf_audit_open(fake_log_path, instance == ONE ? "one" : "two", instance, &a), 0);
 	return a;
 }
 
@@ -193,8 +66,8 @@ static int setup(void **state)
 	struct rf_audit *a, *b;
 	int fd;
 
-	strcpy(path, "/tmp/rf-verify-XXXXXX");
-	fd = mkstemp(path);
+	strcpy(fake_log_path, "/tmp/rf-verify-XXXXXX");
+	fd = mkstemp(fake_log_path);
 	if (fd < 0)
 		return -1;
 	close(fd);
@@ -208,30 +81,30 @@ static int setup(void **state)
 	rf_audit_end(a);
 	rf_audit_close(a);
 	rf_audit_close(b);
-	read_log(&base);
-	drop_all(&touched);
+	fake_log_read(&base);
+	fake_log_drop_all(&touched);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	drop_all(&base);
-	unlink(path);
+	fake_log_drop_all(&base);
+	unlink(fake_log_path);
 	return 0;
 }
 
 static void intact(void **state)
 {
 	assert_in_range(base.count, 190, 220);
-	assert_int_equal(verify(&base, 1), RF_LOG_INTACT);
-	assert_int_equal(findings, 0);
-	assert_int_equal(instance_count, 2);
-	assert_int_equal(instances[0].instance, ONE);
-	assert_string_equal(instances[0].vm, "one");
-	assert_int_equal(instances[0].first, 1);
-	assert_int_equal(instances[0].last, 109);
-	assert_int_equal(instances[0].records, 109);
-	assert_true(instances[0].ended && instances[1].ended);
+	assert_int_equal(fake_log_verify(&base, 1), RF_LOG_INTACT);
+	assert_int_equal(fake_findings, 0);
+	assert_int_equal(fake_instance_count, 2);
+	assert_int_equal(fake_instances[0].instance, ONE);
+	assert_string_equal(fake_instances[0].vm, "one");
+	assert_int_equal(fake_instances[0].first, 1);
+	assert_int_equal(fake_instances[0].last, 109);
+	assert_int_equal(fake_instances[0].records, 109);
+	assert_true(fake_instances[0].ended && fake_instances[1].ended);
 	assert_string_equal(rf_verdict_of_log_text(RF_LOG_INTACT), "intact");
 }
 
@@ -254,26 +127,26 @@ static void one_changed(void **state)
 	size_t at = place_of(ONE, 20);
 	char *digit;
 
-	copy(&touched, &base);
+	fake_log_copy(&touched, &base);
 	digit = strstr(touched.line[at], "\"type\":\"") + 8;
 	*digit = 'W';
-	assert_int_equal(verify(&touched, 1), RF_LOG_NOT_INTACT);
-	assert_int_equal(findings, 1);
-	assert_found(0, RF_FOUND_CHANGED, ONE, 20, at + 1);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_CHANGED, ONE, 20, at + 1);
 	/* Its hash. */
-	copy(&touched, &base);
+	fake_log_copy(&touched, &base);
 	digit = touched.line[at] + touched.len[at] - 3;
 	*digit = *digit == '0' ? '1' : '0';
-	assert_int_equal(verify(&touched, 1), RF_LOG_NOT_INTACT);
-	assert_int_equal(findings, 1);
-	assert_found(0, RF_FOUND_CHANGED, ONE, 20, at + 1);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_CHANGED, ONE, 20, at + 1);
 	/* The members of the chain are no more. */
-	copy(&touched, &base);
+	fake_log_copy(&touched, &base);
 	touched.line[at][touched.len[at] - 3] = 'X';
-	assert_int_equal(verify(&touched, 1), RF_LOG_NOT_INTACT);
-	assert_int_equal(findings, 1);
-	assert_found(0, RF_FOUND_CHANGED, ONE, 20, at + 1);
-	drop_all(&touched);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_CHANGED, ONE, 20, at + 1);
+	fake_log_drop_all(&touched);
 }
 
 /* Whoever changes a line and makes its hash anew: the next one names another. */
@@ -283,36 +156,36 @@ static void changed_and_hashed(void **state)
 	uint8_t hash[32];
 	char hex[65], *end;
 
-	copy(&touched, &base);
+	fake_log_copy(&touched, &base);
 	strstr(touched.line[at], "\"type\":\"")[8] = 'W';
 	end = strstr(touched.line[at], ",\"hash\":");
 	crypto_hash_sha256(hash, (const uint8_t *)touched.line[at],
 			   (size_t)(end - touched.line[at]));
 	sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
 	memcpy(end + 9, hex, 64);
-	assert_int_equal(verify(&touched, 1), RF_LOG_NOT_INTACT);
-	assert_int_equal(findings, 1);
-	assert_found(0, RF_FOUND_NOT_LINKED, ONE, 21, next + 1);
-	drop_all(&touched);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_NOT_LINKED, ONE, 21, next + 1);
+	fake_log_drop_all(&touched);
 }
 
 static void some_dropped(void **state)
 {
 	size_t at = place_of(TWO, 10);
 
-	copy(&touched, &base);
-	drop_line(&touched, at);
-	drop_line(&touched, place_of(TWO, 11) - 1);
-	assert_int_equal(verify(&touched, 1), RF_LOG_NOT_INTACT);
-	assert_int_equal(findings, 1);
-	assert_found(0, RF_FOUND_LOST, TWO, 10, place_of(TWO, 12) - 1);
-	assert_int_equal(found[0].to, 11);
+	fake_log_copy(&touched, &base);
+	fake_log_drop(&touched, at);
+	fake_log_drop(&touched, place_of(TWO, 11) - 1);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_LOST, TWO, 10, place_of(TWO, 12) - 1);
+	assert_int_equal(fake_found[0].to, 11);
 	/* The first ones, as of a part that was rotated away. */
-	copy(&touched, &base);
-	drop_line(&touched, 0);
-	assert_int_equal(verify(&touched, 1), RF_LOG_NOT_INTACT);
-	assert_found(0, RF_FOUND_LOST, ONE, 1, 1);
-	drop_all(&touched);
+	fake_log_copy(&touched, &base);
+	fake_log_drop(&touched, 0);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	fake_log_assert_found(0, RF_FOUND_LOST, ONE, 1, 1);
+	fake_log_drop_all(&touched);
 }
 
 static void one_moved(void **state)
@@ -320,28 +193,28 @@ static void one_moved(void **state)
 	size_t a = place_of(ONE, 30), b = place_of(ONE, 31);
 	char *line;
 
-	copy(&touched, &base);
+	fake_log_copy(&touched, &base);
 	assert_int_equal(touched.len[a], touched.len[b]); /* so that it may be done like this */
 	line = touched.line[a];
 	touched.line[a] = touched.line[b];
 	touched.line[b] = line;
-	assert_int_equal(verify(&touched, 1), RF_LOG_NOT_INTACT);
-	assert_int_equal(findings, 1);
-	assert_found(0, RF_FOUND_MOVED, ONE, 30, b + 1);
-	assert_int_equal(instances[0].records, 109);
-	drop_all(&touched);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_MOVED, ONE, 30, b + 1);
+	assert_int_equal(fake_instances[0].records, 109);
+	fake_log_drop_all(&touched);
 }
 
 static void one_twice(void **state)
 {
 	size_t at = place_of(ONE, 30);
 
-	copy(&touched, &base);
-	add_line(&touched, at + 4, base.line[at], base.len[at]);
-	assert_int_equal(verify(&touched, 1), RF_LOG_NOT_INTACT);
-	assert_int_equal(findings, 1);
-	assert_found(0, RF_FOUND_TWICE, ONE, 30, at + 5);
-	drop_all(&touched);
+	fake_log_copy(&touched, &base);
+	fake_log_add(&touched, at + 4, base.line[at], base.len[at]);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_TWICE, ONE, 30, at + 5);
+	fake_log_drop_all(&touched);
 }
 
 static void some_added(void **state)
@@ -349,47 +222,47 @@ static void some_added(void **state)
 	static const char older[] = "{\"type\":\"decision\",\"instance\":\"0x77\",\"event\":3}";
 	static const char theirs[] = "{\"type\":\"decision\",\"instance\":\"0x78\",\"event\":3}";
 
-	copy(&touched, &base);
-	add_line(&touched, 50, "", 0);
-	add_line(&touched, 60, "[]", 2);
-	add_line(&touched, 70, older, sizeof(older) - 1);
-	assert_int_equal(verify(&touched, 1), RF_LOG_NOT_INTACT);
-	assert_int_equal(findings, 3);
-	assert_found(0, RF_FOUND_NO_RECORD, 0, 0, 51);
-	assert_found(1, RF_FOUND_NO_RECORD, 0, 0, 61);
-	assert_found(2, RF_FOUND_ADDED, TWO, 0, 71);
+	fake_log_copy(&touched, &base);
+	fake_log_add(&touched, 50, "", 0);
+	fake_log_add(&touched, 60, "[]", 2);
+	fake_log_add(&touched, 70, older, sizeof(older) - 1);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 3);
+	fake_log_assert_found(0, RF_FOUND_NO_RECORD, 0, 0, 51);
+	fake_log_assert_found(1, RF_FOUND_NO_RECORD, 0, 0, 61);
+	fake_log_assert_found(2, RF_FOUND_ADDED, TWO, 0, 71);
 	/* Of an older version, of a VM that has no chain: they cannot be checked. */
-	copy(&touched, &base);
-	add_line(&touched, 70, theirs, sizeof(theirs) - 1);
-	add_line(&touched, 80, theirs, sizeof(theirs) - 1);
-	assert_int_equal(verify(&touched, 1), RF_LOG_CANNOT_TELL);
-	assert_int_equal(findings, 1);
-	assert_found(0, RF_FOUND_NOT_CHAINED, 0x78, 0, 71);
-	assert_int_equal(found[0].to, 2);
-	drop_all(&touched);
+	fake_log_copy(&touched, &base);
+	fake_log_add(&touched, 70, theirs, sizeof(theirs) - 1);
+	fake_log_add(&touched, 80, theirs, sizeof(theirs) - 1);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_CANNOT_TELL);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_NOT_CHAINED, 0x78, 0, 71);
+	assert_int_equal(fake_found[0].to, 2);
+	fake_log_drop_all(&touched);
 }
 
 static void cut_at_the_end(void **state)
 {
-	copy(&touched, &base);
-	drop_line(&touched, touched.count - 1);
-	assert_int_equal(verify(&touched, 1), RF_LOG_OPEN_END);
-	assert_int_equal(findings, 1);
-	assert_found(0, RF_FOUND_OPEN_END, ONE, 108, place_of(ONE, 108) + 1);
-	assert_int_equal(instances[1].verdict, RF_LOG_INTACT);
+	fake_log_copy(&touched, &base);
+	fake_log_drop(&touched, touched.count - 1);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_OPEN_END);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_OPEN_END, ONE, 108, place_of(ONE, 108) + 1);
+	assert_int_equal(fake_instances[1].verdict, RF_LOG_INTACT);
 	/* In a line. */
 	touched.line[touched.count - 1][--touched.len[touched.count - 1]] = '\0';
 	touched.torn = true;
-	assert_int_equal(verify(&touched, 1), RF_LOG_OPEN_END);
-	assert_int_equal(findings, 3);
-	assert_found(0, RF_FOUND_TORN, 0, 0, touched.count);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_OPEN_END);
+	assert_int_equal(fake_findings, 3);
+	fake_log_assert_found(0, RF_FOUND_TORN, 0, 0, touched.count);
 	/* The newline alone. */
-	copy(&touched, &base);
+	fake_log_copy(&touched, &base);
 	touched.torn = true;
-	assert_int_equal(verify(&touched, 1), RF_LOG_OPEN_END);
-	assert_int_equal(findings, 1);
-	assert_found(0, RF_FOUND_TORN, 0, 0, touched.count);
-	drop_all(&touched);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_OPEN_END);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_TORN, 0, 0, touched.count);
+	fake_log_drop_all(&touched);
 }
 
 static void behind_its_end(void **state)
@@ -398,42 +271,42 @@ static void behind_its_end(void **state)
 
 	write_some(a, 1);
 	rf_audit_close(a);
-	read_log(&touched);
-	assert_int_equal(verify(&touched, 1), RF_LOG_NOT_INTACT);
-	assert_found(0, RF_FOUND_AFTER_END, TWO, touched.count - 109, touched.count);
-	drop_all(&touched);
+	fake_log_read(&touched);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	fake_log_assert_found(0, RF_FOUND_AFTER_END, TWO, touched.count - 109, touched.count);
+	fake_log_drop_all(&touched);
 }
 
 static void nothing_to_check(void **state)
 {
-	assert_int_equal(verify(&touched, 1), RF_LOG_CANNOT_TELL);
-	add_line(&touched, 0, "noise", 5);
-	assert_int_equal(verify(&touched, 1), RF_LOG_CANNOT_TELL);
-	add_line(&touched, 0, "{}", 2);
-	assert_int_equal(verify(&touched, 1), RF_LOG_NOT_INTACT);
-	drop_all(&touched);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_CANNOT_TELL);
+	fake_log_add(&touched, 0, "noise", 5);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_CANNOT_TELL);
+	fake_log_add(&touched, 0, "{}", 2);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	fake_log_drop_all(&touched);
 }
 
 /* Parts of a rotated log, in their order and not. */
 static void rotated(void **state)
 {
-	static struct log parts[3], back[3];
+	static struct fake_log parts[3], back[3];
 
 	for (size_t i = 0; i < base.count; i++) {
-		struct log *l = &parts[3 * i / base.count];
+		struct fake_log *l = &parts[3 * i / base.count];
 
-		add_line(l, l->count, base.line[i], base.len[i]);
+		fake_log_add(l, l->count, base.line[i], base.len[i]);
 	}
-	assert_int_equal(verify(parts, 3), RF_LOG_INTACT);
-	assert_int_equal(verify(parts, 2), RF_LOG_OPEN_END);
-	assert_int_equal(verify(parts + 1, 2), RF_LOG_NOT_INTACT);
-	assert_found(0, RF_FOUND_LOST, instances[0].instance, 1, 1);
+	assert_int_equal(fake_log_verify(parts, 3), RF_LOG_INTACT);
+	assert_int_equal(fake_log_verify(parts, 2), RF_LOG_OPEN_END);
+	assert_int_equal(fake_log_verify(parts + 1, 2), RF_LOG_NOT_INTACT);
+	fake_log_assert_found(0, RF_FOUND_LOST, fake_instances[0].instance, 1, 1);
 	for (int i = 0; i < 3; i++)
 		back[i] = parts[2 - i];
-	assert_int_equal(verify(back, 3), RF_LOG_NOT_INTACT);
-	assert_int_equal(found[0].kind, RF_FOUND_MOVED);
+	assert_int_equal(fake_log_verify(back, 3), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_found[0].kind, RF_FOUND_MOVED);
 	for (int i = 0; i < 3; i++)
-		drop_all(&parts[i]);
+		fake_log_drop_all(&parts[i]);
 }
 
 /* --- what its writers leave by themselves ---------------------------------------- */
@@ -443,32 +316,32 @@ static void torn_and_told(void **state)
 	struct rf_audit *a;
 	int fd;
 
-	drop_all(&touched);
-	truncate(path, 0);
+	fake_log_drop_all(&touched);
+	truncate(fake_log_path, 0);
 	a = writer(ONE);
 	write_some(a, 3);
-	fd = open(path, O_WRONLY | O_APPEND);
+	fd = open(fake_log_path, O_WRONLY | O_APPEND);
 	assert_int_equal(write(fd, base.line[0], 100), 100);
 	close(fd);
 	write_some(a, 3);
 	rf_audit_end(a);
 	rf_audit_close(a);
-	read_log(&touched);
-	assert_int_equal(verify(&touched, 1), RF_LOG_INTACT);
-	assert_int_equal(findings, 1);
-	assert_found(0, RF_FOUND_TORN_TOLD, 0, 0, 5);
+	fake_log_read(&touched);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_TORN_TOLD, 0, 0, 5);
 	/* It excuses no other one. */
-	add_line(&touched, 4, base.line[0], 100);
-	assert_int_equal(verify(&touched, 1), RF_LOG_NOT_INTACT);
-	assert_found(0, RF_FOUND_NO_RECORD, 0, 0, 5);
-	assert_found(1, RF_FOUND_TORN_TOLD, 0, 0, 6);
-	drop_all(&touched);
+	fake_log_add(&touched, 4, base.line[0], 100);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	fake_log_assert_found(0, RF_FOUND_NO_RECORD, 0, 0, 5);
+	fake_log_assert_found(1, RF_FOUND_TORN_TOLD, 0, 0, 6);
+	fake_log_drop_all(&touched);
 }
 
 /* A log that was emptied under its monitor's successor; and its parts together. */
 static void gap_told(void **state)
 {
-	static struct log parts[2];
+	static struct fake_log parts[2];
 	struct rf_audit_setup how = { .vm = "one", .instance = ONE };
 	static struct rf_chain chain;
 	struct rf_audit *a;
@@ -476,23 +349,24 @@ static void gap_told(void **state)
 	rf_chain_init(&chain);
 	how.chain = &chain;
 	for (int i = 0; i < 2; i++) {
-		truncate(path, 0);
-		assert_int_equal(rf_audit_open_setup(open(path, O_RDWR | O_APPEND), &how, &a), 0);
+		truncate(fake_log_path, 0);
+		assert_int_equal(
+			rf_audit_open_setup(open(fake_log_path, O_RDWR | O_APPEND), &how, &a), 0);
 		write_some(a, 6);
 		if (i)
 			rf_audit_end(a);
 		rf_audit_close(a);
-		read_log(&parts[i]);
+		fake_log_read(&parts[i]);
 	}
-	assert_int_equal(verify(parts + 1, 1), RF_LOG_NOT_INTACT);
-	assert_int_equal(findings, 1);
-	assert_found(0, RF_FOUND_LOST_TOLD, ONE, 1, 1);
-	assert_int_equal(found[0].to, 8);
+	assert_int_equal(fake_log_verify(parts + 1, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_LOST_TOLD, ONE, 1, 1);
+	assert_int_equal(fake_found[0].to, 8);
 	/* With the part that it is missing from, nothing is. */
-	assert_int_equal(verify(parts, 2), RF_LOG_INTACT);
-	assert_int_equal(findings, 0);
-	drop_all(&parts[0]);
-	drop_all(&parts[1]);
+	assert_int_equal(fake_log_verify(parts, 2), RF_LOG_INTACT);
+	assert_int_equal(fake_findings, 0);
+	fake_log_drop_all(&parts[0]);
+	fake_log_drop_all(&parts[1]);
 }
 
 /* --- a thousand tamperings --------------------------------------------------------- */
@@ -504,25 +378,25 @@ static size_t any(size_t below)
 	return (size_t)rand_r(&seed) % below;
 }
 
-static void flip_a_byte(struct log *l)
+static void flip_a_byte(struct fake_log *l)
 {
 	size_t len, at;
-	char *text = text_of(l, &len);
+	char *text = fake_log_text(l, &len);
 
 	at = any(len);
 	text[at] ^= (char)(1 << any(8));
-	drop_all(l);
-	parse(l, text, len);
+	fake_log_drop_all(l);
+	fake_log_parse(l, text, len);
 	free(text);
 }
 
-static void drop_a_line(struct log *l)
+static void drop_a_line(struct fake_log *l)
 {
-	drop_line(l, any(l->count));
+	fake_log_drop(l, any(l->count));
 }
 
 /* Of one instance: between two, the order is in no chain. */
-static void swap_lines(struct log *l)
+static void swap_lines(struct fake_log *l)
 {
 	size_t a, b, len;
 	char *line;
@@ -540,24 +414,24 @@ static void swap_lines(struct log *l)
 	l->len[b] = len;
 }
 
-static void duplicate_a_line(struct log *l)
+static void duplicate_a_line(struct fake_log *l)
 {
 	size_t from = any(l->count);
 
-	add_line(l, any(l->count + 1), base.line[from], base.len[from]);
+	fake_log_add(l, any(l->count + 1), base.line[from], base.len[from]);
 }
 
-static void truncate_it(struct log *l)
+static void truncate_it(struct fake_log *l)
 {
 	size_t len;
-	char *text = text_of(l, &len);
+	char *text = fake_log_text(l, &len);
 
-	drop_all(l);
-	parse(l, text, any(len));
+	fake_log_drop_all(l);
+	fake_log_parse(l, text, any(len));
 	free(text);
 }
 
-static void insert_a_line(struct log *l)
+static void insert_a_line(struct fake_log *l)
 {
 	static const char *const lines[] = { "",
 					     "x",
@@ -567,10 +441,10 @@ static void insert_a_line(struct log *l)
 					     "{\"instance\":\"0x77\",\"seq\":3,\"type\":\"gap\"}" };
 	const char *line = lines[any(6)];
 
-	add_line(l, any(l->count + 1), line, strlen(line));
+	fake_log_add(l, any(l->count + 1), line, strlen(line));
 }
 
-static void edit_a_field(struct log *l)
+static void edit_a_field(struct fake_log *l)
 {
 	static const char *const names[] = { "\"time\":\"", "\"vm\":\"",    "\"instance\":\"0x",
 					     "\"seq\":",    "\"mono_ns\":", "\"type\":\"",
@@ -583,7 +457,7 @@ static void edit_a_field(struct log *l)
 }
 
 /* A line that fits, with its own right hash, instead of what was there or as one more. */
-static void forge_a_line(struct log *l)
+static void forge_a_line(struct fake_log *l)
 {
 	size_t at = any(l->count - 2);
 	struct rf_jsonline j;
@@ -599,32 +473,32 @@ static void forge_a_line(struct log *l)
 	rf_jsonline_text(&j, "type", any(2) ? "end" : "decision", 16);
 	assert_int_equal(rf_chain_seal(&j, was.prev, hash), 0);
 	if (any(2))
-		drop_line(l, at);
-	add_line(l, at, text, j.len - 1);
+		fake_log_drop(l, at);
+	fake_log_add(l, at, text, j.len - 1);
 }
 
 static void a_thousand_tamperings(void **state)
 {
 	static void (*const ways[])(
-		struct log * l) = { flip_a_byte, drop_a_line,	swap_lines,   duplicate_a_line,
-				    truncate_it, insert_a_line, edit_a_field, forge_a_line };
+		struct fake_log * l) = { flip_a_byte, drop_a_line,   swap_lines,   duplicate_a_line,
+					 truncate_it, insert_a_line, edit_a_field, forge_a_line };
 	size_t len, before;
-	char *whole = text_of(&base, &before), *text;
+	char *whole = fake_log_text(&base, &before), *text;
 	unsigned int cut = 0;
 
 	for (int i = 0; i < 1000; i++) {
 		enum rf_verdict_of_log v;
 		bool same;
 
-		copy(&touched, &base);
+		fake_log_copy(&touched, &base);
 		ways[i % 8](&touched);
-		text = text_of(&touched, &len);
+		text = fake_log_text(&touched, &len);
 		same = len == before && !memcmp(text, whole, len);
 		free(text);
 		assert_false(same);
-		v = verify(&touched, 1);
-		if (v == RF_LOG_INTACT || (!findings && touched.count))
-			print_message("number %d was not found\n", i);
+		v = fake_log_verify(&touched, 1);
+		if (v == RF_LOG_INTACT || (!fake_findings && touched.count))
+			print_message("number %d was not fake_found\n", i);
 		assert_int_not_equal(v, RF_LOG_INTACT);
 		/* But for a cut, it is not left at "who knows". */
 		cut += v == RF_LOG_OPEN_END;
@@ -635,7 +509,7 @@ static void a_thousand_tamperings(void **state)
 	}
 	assert_in_range(cut, 100, 140);
 	free(whole);
-	drop_all(&touched);
+	fake_log_drop_all(&touched);
 }
 
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
