@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -131,4 +132,59 @@ void fake_log_assert_found(size_t n, enum rf_finding_kind kind, uint64_t instanc
 	assert_int_equal(fake_found[n].instance, instance);
 	assert_int_equal(fake_found[n].seq, seq);
 	assert_int_equal(fake_found[n].line, line);
+}
+
+/* --- its writers --------------------------------------------------------------- */
+
+struct rf_audit *fake_log_writer(uint64_t instance)
+{
+	struct rf_audit *a = NULL;
+
+	assert_int_equal(rf_audit_open(fake_log_path, instance == FAKE_LOG_ONE ? "one" : "two",
+				       instance, &a),
+			 0);
+	return a;
+}
+
+void fake_log_write(struct rf_audit *a, unsigned int n)
+{
+	for (unsigned int i = 1; i <= n; i++) {
+		const struct rf_record r = { .event = i,
+					     .kind = "write",
+					     .region = "rodata",
+					     .len = 8,
+					     .has_new = true,
+					     .new_bytes = { (uint8_t)i },
+					     .rule = "rodata-is-never-written",
+					     .verdict = RF_WORD_BLOCKED,
+					     .outcome = "page fault" };
+
+		assert_int_equal(rf_audit_write(a, &r), 0);
+		if (i % 3 == 0)
+			assert_int_equal(rf_audit_outcome(a, i, "ok"), 0);
+	}
+}
+
+int fake_log_two_vms(struct fake_log *out)
+{
+	struct rf_audit *a, *b;
+	int fd;
+
+	strcpy(fake_log_path, "/tmp/rf-log-XXXXXX");
+	fd = mkstemp(fake_log_path);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	a = fake_log_writer(FAKE_LOG_ONE);
+	b = fake_log_writer(FAKE_LOG_TWO);
+	for (int i = 0; i < 9; i++) {
+		fake_log_write(a, 9);
+		fake_log_write(b, 8);
+	}
+	rf_audit_end(b);
+	rf_audit_end(a);
+	rf_audit_close(a);
+	rf_audit_close(b);
+	fake_log_read(out);
+	return 0;
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/audit.h"
 #include "policy/verify.h"
 
 #define FAKE_LOG_LINES 2048
@@ -26,6 +27,13 @@ void fake_log_copy(struct fake_log *to, const struct fake_log *from);
 
 extern char fake_log_path[32];		/* the file, */
 void fake_log_read(struct fake_log *l); /* which is read */
+
+#define FAKE_LOG_ONE UINT64_C(0xfedcba9876543210)
+#define FAKE_LOG_TWO UINT64_C(0x77)
+struct rf_audit *fake_log_writer(uint64_t instance);
+void fake_log_write(struct rf_audit *a, unsigned int n); /* decisions, and some outcomes */
+/* A new file with 200 lines of two VMs, mixed, each with its end; read. 0 or -1. */
+int fake_log_two_vms(struct fake_log *out);
 
 extern const struct rf_note_key *fake_log_key; /* that checkpoints must be signed by; NULL none */
 enum rf_verdict_of_log fake_log_verify(const struct fake_log *logs, unsigned int files);
