@@ -571,7 +571,7 @@ static void many_lines_of_others(void **state)
 		 "\\\",\\\"seq\\\":9\"}\n",
 		 INSTANCE);
 	append(text);
-	memset(text, 'x', sizeof(text) - 1);
+	memset(text, '#', sizeof(text) - 1);
 	text[sizeof(text) - 2] = '\n';
 	text[sizeof(text) - 1] = '\0';
 	for (size_t n = 0; n <= RF_AUDIT_TAIL_BYTES; n += sizeof(text) - 1)
