@@ -8,6 +8,7 @@
 
 #include "cli/audit_log.h"
 #include "cli/audit_patches.h"
+#include "cli/audit_verify.h"
 #include "cli/control.h"
 #include "cli/output.h"
 #include "cli/paths.h"
@@ -26,8 +27,10 @@ static bool shown(json_t *o, bool all)
 	const char *type = json_string_value(json_object_get(o, "type"));
 	const char *status = json_string_value(json_object_get(o, "status"));
 
-	if (all || !type || strcmp(type, "outcome"))
+	if (all || !type)
 		return true;
+	if (strcmp(type, "outcome") != 0)
+		return strcmp(type, "checkpoint") != 0;
 	/* Only what went wrong: every decision has an outcome. */
 	return !status || strcmp(status, "ok");
 }
@@ -88,6 +91,7 @@ static void fill(json_t *o, struct cells *c)
 	json_t *task = json_object_get(o, "task"), *event = json_object_get(o, "event");
 	const char *time = text_of(o, "time"), *type = text_of(o, "type");
 	bool outcome = type && !strcmp(type, "outcome");
+	bool other = type && !outcome && strcmp(type, "decision"); /* a gap, an end */
 	const char *about = text_of(o, "rule");
 
 	/* Date and milliseconds: nanoseconds are for machines. */
@@ -111,7 +115,7 @@ static void fill(json_t *o, struct cells *c)
 	c->cell[0] = c->time;
 	c->cell[1] = event ? c->event : NULL;
 	c->cell[2] = outcome ? "outcome" : text_of(o, "verdict");
-	c->cell[3] = text_of(o, "kind");
+	c->cell[3] = other ? type : text_of(o, "kind");
 	c->cell[4] = json_object_get(o, "target") ? c->target : text_of(o, "region");
 	c->cell[5] = c->writer;
 	c->cell[6] = task ? c->task : NULL;
@@ -236,75 +240,158 @@ static int tail(const char *path, struct last *last, bool json, bool following)
 	return rf_flush();
 }
 
-static int audit(int argc, char **argv)
+static int too_long(void)
 {
-	bool json = false, following = false, patches;
-	struct rf_operands operands;
-	struct last last = { 0 };
-	uint32_t number = 20;
+	return rf_fail(RF_EXIT_USAGE, "nothing was done", "give a shorter path",
+		       "audit: the path of the log is too long");
+}
+
+/* The options of all of them; each takes its own, and refuses the others. */
+struct asked {
+	bool following, json;
+	uint32_t number;
+	const char *key;
+};
+
+static int run_tail(const struct asked *asked, char **words)
+{
+	struct last last = { .max = asked->number, .all = asked->json };
 	char path[PATH_MAX];
 	int code;
 
+	if (find_log(words[0], path))
+		return too_long();
+	last.items = calloc(last.max ? last.max : 1, sizeof(json_t *));
+	if (!last.items)
+		return rf_fail(RF_EXIT_INTERNAL, "nothing was shown", "ask for fewer lines",
+			       "no memory for %u records", last.max);
+	code = tail(path, &last, asked->json, asked->following);
+	for (uint32_t i = 0; i < last.count; i++)
+		json_decref(last.items[i]);
+	free(last.items);
+	return code;
+}
+
+static int run_patches(const struct asked *asked, char **words)
+{
+	char path[PATH_MAX];
+
+	if (asked->following)
+		return rf_fail(RF_EXIT_USAGE, "nothing was done",
+			       "leave out --follow, or write `ringfence audit tail --follow`",
+			       "audit: only `tail` follows; `patches` ends with the last patch");
+	return find_log(words[0], path) ? too_long()
+					: rf_audit_patches(path, asked->number, asked->json);
+}
+
+static int run_verify(const struct asked *asked, char **words)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; words[i]; i++) {
+		if (find_log(words[i], path))
+			return too_long();
+		words[i] = strdup(path); /* until the process ends */
+		if (!words[i])
+			return rf_fail(RF_EXIT_INTERNAL, "nothing was done", "give fewer logs",
+				       "no memory for their names");
+	}
+	return rf_audit_verify(words, asked->key, asked->json);
+}
+
+static int run_keygen(const struct asked *asked, char **words)
+{
+	return rf_audit_keygen(words[0]);
+}
+
+/* In the order in which they are told. */
+static const struct {
+	const char *name;
+	bool many; /* more than one log may be given */
+	int (*run)(const struct asked *asked, char **words);
+} verbs[] = {
+	{ "tail", false, run_tail },
+	{ "patches", false, run_patches },
+	{ "verify", true, run_verify },
+	{ "keygen", false, run_keygen },
+};
+
+#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+static size_t verb_of(const char *word)
+{
+	size_t i = 0;
+
+	while (i < VERBS && strcmp(word, verbs[i].name) != 0)
+		i++;
+	return i;
+}
+
+static int audit(int argc, char **argv)
+{
+	struct asked asked = { .number = 20 };
+	struct rf_operands operands;
+	size_t verb;
+	int code;
+
 	const struct rf_option options[] = {
-		{ "follow", 'f', RF_OPTION_FLAG, &following, 0, 0 },
-		{ "lines", 'n', RF_OPTION_NUMBER, &number, 0, 100000 },
-		{ "json", 'j', RF_OPTION_FLAG, &json, 0, 0 },
+		{ "follow", 'f', RF_OPTION_FLAG, &asked.following, 0, 0 },
+		{ "lines", 'n', RF_OPTION_NUMBER, &asked.number, 0, 100000 },
+		{ "json", 'j', RF_OPTION_FLAG, &asked.json, 0, 0 },
+		{ "key", 'k', RF_OPTION_TEXT, &asked.key, 0, 0 },
 		{ 0 },
 	};
 	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], "--tail") || !strcmp(argv[i], "--patches"))
+		if (!strncmp(argv[i], "--", 2) && verb_of(argv[i] + 2) < VERBS)
 			return rf_fail(RF_EXIT_USAGE, "nothing was done",
-				       "write `ringfence audit tail NAME` or `ringfence audit "
-				       "patches NAME`",
+				       "write `ringfence audit tail NAME`, `audit patches NAME` or "
+				       "`audit verify NAME`",
 				       "audit: %s is not an option: it is written without the "
 				       "dashes, before the name",
 				       argv[i]);
 	code = rf_options(&rf_command_audit, options, false, RF_EXIT_USAGE, argc, argv, &operands);
 	if (code >= 0)
 		return code;
-	if (operands.count != 2)
+	if (operands.count < 2)
 		return rf_fail(
 			RF_EXIT_USAGE, "nothing was done",
-			"write `ringfence audit tail NAME` or `ringfence audit patches NAME`",
-			"audit: needs `tail` or `patches`, and the name of one VM or log");
-	patches = !strcmp(operands.items[0], "patches");
-	if (!patches && strcmp(operands.items[0], "tail"))
+			"write `ringfence audit tail NAME`, `audit patches NAME` or "
+			"`audit verify NAME`",
+			"audit: needs `tail`, `patches` or `verify`, and the name of a VM or "
+			"log");
+	verb = verb_of(operands.items[0]);
+	if (verb == VERBS)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence audit --help`",
-			       "audit: \"%s\" is neither `audit tail` nor `audit patches`",
+			       "audit: \"%s\" is none of `tail`, `patches`, `verify` and `keygen`",
 			       operands.items[0]);
-	if (patches && following)
-		return rf_fail(RF_EXIT_USAGE, "nothing was done",
-			       "leave out --follow, or write `ringfence audit tail --follow`",
-			       "audit: only `tail` follows; `patches` ends with the last patch");
-	if (find_log(operands.items[1], path))
-		return rf_fail(RF_EXIT_USAGE, "nothing was done", "give a shorter path",
-			       "audit: the path of the log is too long");
-	if (patches)
-		return rf_audit_patches(path, number, json);
-	last = (struct last){ .max = number, .all = json };
-	last.items = calloc(number ? number : 1, sizeof(json_t *));
-	if (!last.items)
-		return rf_fail(RF_EXIT_INTERNAL, "nothing was shown", "ask for fewer lines",
-			       "no memory for %u records", number);
-	code = tail(path, &last, json, following);
-	for (uint32_t i = 0; i < last.count; i++)
-		json_decref(last.items[(last.first + i) % last.max]);
-	free(last.items);
-	return code;
+	if (operands.count > 2 && !verbs[verb].many)
+		return rf_fail(RF_EXIT_USAGE, "nothing was done", "give one of them",
+			       "audit: `%s` takes the name of one VM or log", verbs[verb].name);
+	if (asked.key && verbs[verb].run != run_verify)
+		return rf_fail(RF_EXIT_USAGE, "nothing was done", "leave out --key",
+			       "audit: --key is for `verify`");
+	return verbs[verb].run(&asked, operands.items + 1);
 }
 
 const struct rf_command rf_command_audit = {
 	.name = "audit",
-	.usage = "tail|patches [--follow] [--lines N] [--json] NAME|STATE-FOLDER|FILE",
-	.summary = "Show the last decisions on a VM's guest",
+	.usage = "tail|patches|verify|keygen [OPTIONS] NAME|STATE-FOLDER|FILE...",
+	.summary = "Show the last decisions on a VM's guest, or verify the log of them",
 	.help = "  -f, --follow    (tail) go on with each new record until interrupted\n"
 		"  -n, --lines N   how many of the last records to show (20); they are looked\n"
 		"                  for in the last 8 MiB of the log\n"
 		"  -j, --json      one JSON object a line, outcomes included\n"
+		"  -k, --key PUB   (verify) the public key that checkpoints must be signed by\n"
 		"\n"
 		"`tail` shows decisions; `patches` the kernel's own text patches that were\n"
-		"allowed, which have a log of their own.\n"
+		"allowed, which have a log of their own; `verify` looks whether a log is as\n"
+		"it was written: give a rotated one's parts in order, the oldest first.\n"
+		"`keygen` makes a key for `run --audit-key`: FILE, and FILE.pub to verify with.\n"
 		"The table leaves out outcomes that are \"ok\". Task names are what the guest\n"
-		"claims; bytes that are not printable ASCII are shown as '?'.\n",
+		"claims; bytes that are not printable ASCII are shown as '?'.\n"
+		"\n"
+		"The exit code of `verify`: 0 intact, 1 not intact, 6 it cannot be told (the\n"
+		"log cannot be read, or has lines without a chain), 7 intact as far as it\n"
+		"goes, but the end of an instance is not there: it runs, or was cut off.\n",
 	.run = audit,
 };

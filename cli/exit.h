@@ -12,7 +12,9 @@ enum rf_exit {
 	RF_EXIT_NOT_FOUND = 3, /* no such VM or log */
 	RF_EXIT_NO_ANSWER =
 		4, /* the VM's monitor does not answer, or not in a way that makes sense */
-	RF_EXIT_INTERNAL = 5, /* no memory, no descriptors, output could not be written */
+	RF_EXIT_INTERNAL = 5,	 /* no memory, no descriptors, output could not be written */
+	RF_EXIT_CANNOT_TELL = 6, /* a log cannot be read, or has nothing that can be verified */
+	RF_EXIT_OPEN_END = 7,	 /* a log is intact as far as it goes, but not known to be whole */
 
 	/*
 	 * `run` passes on the VMM's own status (128 + n for signal n), so its refusals stand where

@@ -21,6 +21,7 @@ static int run(int argc, char **argv)
 		{ "policy", 'p', RF_OPTION_TEXT, &r.policy, 0, 0 },
 		{ "expect", 'e', RF_OPTION_TEXT, &r.expect, 0, 0 },
 		{ "audit", 'a', RF_OPTION_TEXT, &r.audit, 0, 0 },
+		{ "audit-key", 0, RF_OPTION_TEXT, &r.audit_key, 0, 0 },
 		{ "state", 's', RF_OPTION_TEXT, &r.state, 0, 0 },
 		{ "kvm", 0, RF_OPTION_TEXT, &r.kvm, 0, 0 },
 		{ "start-timeout", 't', RF_OPTION_NUMBER, &r.start_timeout, 1, 86400 },
@@ -69,6 +70,8 @@ const struct rf_command rf_command_run = {
 		"  -a, --audit FILE       log of decisions (root: "
 		"/var/log/ringfence/NAME/audit.jsonl,\n"
 		"                         else audit.jsonl in the state folder)\n"
+		"      --audit-key FILE   sign checkpoints of the log with this key, which\n"
+		"                         `ringfence audit keygen` makes\n"
 		"  -s, --state DIR        state folder, absolute (root: /run/ringfence/NAME,\n"
 		"                         else $XDG_RUNTIME_DIR/ringfence/NAME)\n"
 		"  -t, --start-timeout S  seconds until the VMM must be under protection (30)\n"

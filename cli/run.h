@@ -17,7 +17,7 @@
 
 struct rf_run {
 	/* What was asked for. */
-	const char *name, *policy, *expect, *audit, *state, *kvm;
+	const char *name, *policy, *expect, *audit, *audit_key, *state, *kvm;
 	uint32_t start_timeout;	  /* seconds */
 	uint32_t monitor_timeout; /* seconds, 0 none */
 	char **command;		  /* NULL-terminated: the VMM and its arguments */
@@ -37,10 +37,13 @@ struct rf_run {
 		       */
 	int control_fd; /* the same */
 	int audit_fd;	/* the monitor gets it */
+	int chain_fd;	/* memory with where the audit log's chain stands; each monitor gets it
+			 */
 	int patches_fd; /* log of allowed patches, beside the audit log; the monitor gets it */
 	int policy_fd;	/* memfd with the policy as it was at the start; the monitor gets it. -1:
 			   none */
 	int expect_fd;	/* the same of the measurement of what is to arrive */
+	int key_fd;	/* the same of the key that signs the log */
 	int vms_fd;	/* map of VMs of the host's control-register watch, -1 none */
 	int page_fd;	/* this VM's page of it; the VMM inherits it */
 	struct rf_cr_page *page;

@@ -9,12 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <sodium.h>
 
 #include "cli/output.h"
 #include "cli/run.h"
 #include "policy/file.h"
 #include "policy/measurement.h"
+#include "policy/note.h"
 #include "policy/policy.h"
 
 #define NOT_STARTED "nothing was started; no guest runs unprotected"
@@ -98,9 +102,47 @@ static int take_expectation(struct rf_run *r)
 		       "measurement %s: %s", r->expect, safe);
 }
 
+/* 0 or -errno, -EACCES where others than its owner may read it. */
+static int read_key(struct rf_run *r)
+{
+	char self[32], text[RF_NOTE_KEY_TEXT];
+	struct rf_note_key key;
+	struct stat st;
+	size_t len;
+	int err = stat(r->audit_key, &st) ? -errno : 0;
+
+	if (!err && st.st_mode & 077)
+		err = -EACCES;
+	if (!err)
+		err = keep(r->audit_key, sizeof(text) - 1, "ringfence-audit-key", &r->key_fd, self);
+	if (!err)
+		err = rf_file_read(self, text, sizeof(text), &len);
+	if (!err)
+		err = rf_note_secret_parse(text, len, &key);
+	sodium_memzero(text, sizeof(text));
+	sodium_memzero(&key, sizeof(key));
+	return err;
+}
+
+static int take_key(struct rf_run *r)
+{
+	int err = read_key(r);
+
+	if (!err)
+		return RF_EXIT_OK;
+	return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
+		       "give the file that `ringfence audit keygen` has made, with mode 0600",
+		       "audit key %s: %s", r->audit_key,
+		       err == -EBADMSG	? "it is not a secret key"
+		       : err == -EACCES ? "others may read it, or this user may not"
+					: problem(err));
+}
+
 int rf_run_files(struct rf_run *r)
 {
 	int code = r->policy ? take_policy(r) : RF_EXIT_OK;
 
+	if (!code && r->audit_key)
+		code = take_key(r);
 	return code || !r->expect ? code : take_expectation(r);
 }

@@ -14,6 +14,7 @@
 #include "cli/output.h"
 #include "cli/paths.h"
 #include "cli/run.h"
+#include "policy/chain.h"
 
 #define NOT_STARTED "nothing was started; no guest runs unprotected"
 
@@ -26,9 +27,11 @@ void rf_run_init(struct rf_run *r)
 			      .fence_fd = -1,
 			      .control_fd = -1,
 			      .audit_fd = -1,
+			      .chain_fd = -1,
 			      .patches_fd = -1,
 			      .policy_fd = -1,
 			      .expect_fd = -1,
+			      .key_fd = -1,
 			      .vms_fd = -1,
 			      .page_fd = -1,
 			      .pair = { -1, -1 },
@@ -39,8 +42,8 @@ void rf_run_deinit(struct rf_run *r)
 {
 	static const char *const files[] = { RF_FILE_FENCE, RF_FILE_CONTROL, RF_FILE_VM,
 					     RF_FILE_LOCK };
-	const int fds[] = { r->fence_fd,  r->control_fd, r->audit_fd, r->patches_fd,
-			    r->policy_fd, r->expect_fd,	 r->lock_fd,  r->vms_fd,
+	const int fds[] = { r->fence_fd,  r->control_fd, r->audit_fd, r->chain_fd, r->patches_fd,
+			    r->policy_fd, r->expect_fd,	 r->key_fd,   r->lock_fd,  r->vms_fd,
 			    r->page_fd,	  r->pair[0],	 r->pair[1] };
 	char path[PATH_MAX];
 
@@ -225,6 +228,9 @@ static int prepare_audit(struct rf_run *r)
 	if (fd < 0)
 		return -errno;
 	r->audit_fd = fd;
+	r->chain_fd = rf_chain_create();
+	if (r->chain_fd < 0)
+		return r->chain_fd;
 	err = open_patches(r);
 	if (err)
 		return err;

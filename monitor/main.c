@@ -19,7 +19,9 @@
 
 #include "monitor/monitor.h"
 #include "monitor/sandbox.h"
+#include "policy/chain.h"
 #include "policy/file.h"
+#include "policy/note.h"
 
 #ifndef SO_PEERPIDFD /* include/uapi/asm-generic/socket.h, Linux 6.5 */
 #define SO_PEERPIDFD 77
@@ -30,12 +32,15 @@
 #define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
 
 struct options {
-	const char *policy, *expect;
-	int policy_fd, expect_fd; /* opened before the sandbox closes; -1: not given */
+	const char *policy, *expect, *key;
+	int policy_fd, expect_fd, key_fd; /* opened before the sandbox closes; -1: not given */
 	int fence_fd, control_fd, audit_fd, patches_fd;
-	int pair_fd; /* to the sweeper; the sweeper's, to the monitor */
+	int chain_fd; /* where the chain of the log's lines stands */
+	int pair_fd;  /* to the sweeper; the sweeper's, to the monitor */
 	bool sweeper;
 	long long uid, gid; /* what the monitor becomes, -1: it stays what it is */
+	char boot_id[RF_AUDIT_BOOT_ID];
+	struct rf_note_key note_key; /* signs the log's checkpoints */
 };
 
 static int number(const char *text)
@@ -63,6 +68,8 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "control-fd", required_argument, NULL, 'c' },
 		{ "audit-fd", required_argument, NULL, 'a' },
 		{ "patches-fd", required_argument, NULL, 't' },
+		{ "chain-fd", required_argument, NULL, 'k' },
+		{ "audit-key", required_argument, NULL, 'g' },
 		{ "notify-fd", required_argument, NULL, 'y' },
 		{ "sweeper-fd", required_argument, NULL, 's' },
 		{ "sweep-for", required_argument, NULL, 'm' },
@@ -75,10 +82,12 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 
 	*o = (struct options){ .policy_fd = -1,
 			       .expect_fd = -1,
+			       .key_fd = -1,
 			       .fence_fd = -1,
 			       .control_fd = -1,
 			       .audit_fd = -1,
 			       .patches_fd = -1,
+			       .chain_fd = -1,
 			       .pair_fd = -1,
 			       .uid = -1,
 			       .gid = -1 };
@@ -103,6 +112,12 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			break;
 		case 't':
 			o->patches_fd = number(optarg);
+			break;
+		case 'k':
+			o->chain_fd = number(optarg);
+			break;
+		case 'g':
+			o->key = optarg;
 			break;
 		case 'y':
 			g->notify_fd = number(optarg);
@@ -133,9 +148,12 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		return -EINVAL;
 	if (o->sweeper)
 		return o->fence_fd < 0 && o->audit_fd < 0 && o->control_fd < 0 &&
-				       o->patches_fd < 0 && !o->expect
+				       o->patches_fd < 0 && o->chain_fd < 0 && !o->expect && !o->key
 			       ? 0
 			       : -EINVAL;
+	/* Who signs must know what was written: the file does not say. */
+	if (o->key && o->chain_fd < 0)
+		return -EINVAL;
 	return o->fence_fd >= 0 && o->audit_fd >= 0 ? 0 : -EINVAL;
 }
 
@@ -206,13 +224,35 @@ static int open_files(struct rf_guest *g, struct options *o)
 		o->expect_fd = rf_file_open(o->expect);
 	if (o->expect_fd < -1)
 		rf_complain(g, "what is expected cannot be opened: %s", strerror(-o->expect_fd));
+	if (o->key)
+		o->key_fd = rf_file_open(o->key);
+	if (o->key_fd < -1)
+		rf_complain(g, "the audit key cannot be opened: %s", strerror(-o->key_fd));
 	json_object_seed(0); /* from a file, and with the first object if it is not done */
 	rf_statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	return (o->policy && o->policy_fd < 0) || (o->expect && o->expect_fd < 0) ? -EINVAL : 0;
+	rf_audit_boot_id(o->boot_id);
+	return (o->policy && o->policy_fd < 0) || (o->expect && o->expect_fd < 0) ||
+			       (o->key && o->key_fd < 0)
+		       ? -EINVAL
+		       : 0;
 }
 
-/* The policy and the measurement of what is to arrive. 0 or -errno, told. */
-static int load_files(struct rf_guest *g, const struct options *o)
+static int load_key(struct rf_guest *g, struct options *o)
+{
+	char text[RF_NOTE_KEY_TEXT];
+	size_t len;
+	int err = rf_file_take(o->key_fd, text, sizeof(text), &len);
+
+	if (!err)
+		err = rf_note_secret_parse(text, len, &o->note_key);
+	if (err)
+		rf_complain(g, "the audit key is none: %s", strerror(-err));
+	sodium_memzero(text, sizeof(text));
+	return err;
+}
+
+/* The policy, the key, and the measurement of what is to arrive. 0 or -errno, told. */
+static int load_files(struct rf_guest *g, struct options *o)
 {
 	static char text[RF_MEASUREMENT_FILE_MAX + RF_POLICY_FILE_MAX + 1];
 	static struct rf_measurement expect;
@@ -230,6 +270,8 @@ static int load_files(struct rf_guest *g, const struct options *o)
 			rf_complain(g, "the policy is not valid: %s",
 				    diag.text[0] ? diag.text : strerror(-err));
 	}
+	if (!err && o->key)
+		err = load_key(g, o);
 	if (err || !o->expect)
 		return err;
 	err = rf_file_take(o->expect_fd, text, sizeof(text), &len);
@@ -241,6 +283,22 @@ static int load_files(struct rf_guest *g, const struct options *o)
 	else
 		g->expect = &expect;
 	return err;
+}
+
+/* The log, and behind which line of it the chain stands. 0 or -errno. */
+static int open_log(struct rf_guest *g, const struct options *o, uint64_t instance)
+{
+	struct rf_audit_setup setup = { .vm = g->name,
+					.instance = instance,
+					.boot_id = o->boot_id,
+					.key = o->key ? &o->note_key : NULL };
+	int err = o->chain_fd < 0 ? 0 : rf_chain_map(o->chain_fd, &setup.chain);
+
+	if (err)
+		return err;
+	if (o->chain_fd >= 0)
+		close(o->chain_fd);
+	return rf_audit_open_setup(o->audit_fd, &setup, &g->audit);
 }
 
 /*
@@ -289,6 +347,7 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 			err = rf_guards_tick(g);
 		if (!err)
 			err = rf_guards_step(g);
+		rf_record_tick(g);
 		if (!err && !g->pair.fd)
 			err = rf_guards_sweep(g);
 		if (err)
@@ -316,9 +375,10 @@ int main(int argc, char **argv)
 
 	if (parse(argc, argv, &o, &g)) {
 		fprintf(stderr,
-			"usage: ringfence-monitor --fence-fd N --audit-fd N [--patches-fd N] "
-			"[--control-fd N] [--sweeper-fd N] [--notify-fd N] [--name NAME] "
-			"[--policy FILE] [--expect FILE] [--user UID:GID]\n"
+			"usage: ringfence-monitor --fence-fd N --audit-fd N [--chain-fd N] "
+			"[--patches-fd N] [--control-fd N] [--sweeper-fd N] [--notify-fd N] "
+			"[--name NAME] "
+			"[--policy FILE] [--expect FILE] [--audit-key FILE] [--user UID:GID]\n"
 			"       ringfence-monitor --sweep-for N [--notify-fd N] [--name NAME] "
 			"[--policy FILE] [--user UID:GID]\n"
 			"It is started by `ringfence run`; see ringfence-monitor(8).\n");
@@ -330,8 +390,9 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN);
 	if (open_files(&g, &o))
 		return 2;
-	const int keep[] = { o.fence_fd,  o.control_fd, o.audit_fd, o.patches_fd, g.notify_fd,
-			     o.policy_fd, o.expect_fd,	o.pair_fd,  rf_statm_fd };
+	const int keep[] = { o.fence_fd, o.control_fd, o.audit_fd,  o.patches_fd,
+			     o.chain_fd, g.notify_fd,  o.policy_fd, o.expect_fd,
+			     o.key_fd,	 o.pair_fd,    rf_statm_fd };
 
 	err = rf_sandbox_keep(keep, sizeof(keep) / sizeof(keep[0]));
 	if (!err)
@@ -384,7 +445,7 @@ int main(int argc, char **argv)
 	} while (err);
 	err = g.hv->ops->info(g.hv, &info);
 	if (!err)
-		err = rf_audit_open_fd(o.audit_fd, g.name, info.instance, &g.audit);
+		err = open_log(&g, &o, info.instance);
 	if (!err && o.patches_fd >= 0)
 		err = rf_patchlog_open_fd(o.patches_fd, info.instance, &g.patchlog);
 	if (!err && g.hv->ops->table)
@@ -405,6 +466,8 @@ int main(int argc, char **argv)
 	if (!err)
 		err = serve(&g, &status, vmm);
 	rf_guest_forget(&g); /* what the VM's last moments left on the trail is written down */
+	if (!err)
+		err = rf_record_end(&g);
 	if (err) {
 		rf_complain(&g, "the monitor ends: %s", strerror(-err));
 		return 1;

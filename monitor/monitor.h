@@ -119,6 +119,8 @@ void rf_complain(const struct rf_guest *g, const char *format, ...)
  */
 int rf_record_write(struct rf_guest *g, const struct rf_record *r);
 int rf_record_outcome(struct rf_guest *g, uint64_t event, const char *status);
+void rf_record_tick(struct rf_guest *g); /* a checkpoint, when it is time */
+int rf_record_end(struct rf_guest *g);	 /* the log's last line */
 int rf_note(struct rf_guest *g, const char *kind, const char *outcome, const char *detail);
 
 /* --- units.c -------------------------------------------------------------- */

@@ -76,6 +76,16 @@ int rf_record_outcome(struct rf_guest *g, uint64_t event, const char *status)
 	return written(g, rf_audit_outcome(g->audit, event, status));
 }
 
+void rf_record_tick(struct rf_guest *g)
+{
+	written(g, rf_audit_tick(g->audit));
+}
+
+int rf_record_end(struct rf_guest *g)
+{
+	return written(g, rf_audit_end(g->audit));
+}
+
 int rf_note(struct rf_guest *g, const char *kind, const char *outcome, const char *detail)
 {
 	const struct rf_record r = { .kind = kind, .outcome = outcome, .detail = detail };

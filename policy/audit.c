@@ -1,99 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/*
- * Writing needs write(2), fdatasync(2) and clock_gettime(2) alone: the monitor does it inside its
- * sandbox. Opening reads the tail and needs more (fstat, pread, a few MiB of heap).
- */
-#include "policy/audit.h"
-
+/* Needs write(2), fdatasync(2), fstat(2), pread(2), lseek(2) and clock_gettime(2) alone: the
+ * monitor does it inside its sandbox. */
 #include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "policy/audit_tail.h"
+#include "policy/audit_impl.h"
+#include "policy/checkpoint.h"
 #include "policy/jsonline.h"
-
-/* Longest part of each string that is kept: each byte can take six in the line. */
-#define TEXT_MAX 256
-#define DETAIL_MAX 1024
-#define VM_MAX 64
-
-/* All six plain strings, detail, VM, three names, two byte strings, task, digest, registers,
- * numbers and member names. */
-#define LINE_MAX_BYTES                                                                             \
-	(6 * (5 * TEXT_MAX + DETAIL_MAX + VM_MAX + 3 * (128 + 57) + 17 + 65) +                     \
-	 4 * RF_AUDIT_BYTES + 2 * 16 * 8 + 2048)
-
-struct rf_audit {
-	int fd;
-	bool torn; /* the file does not end in a newline: the next line must start with one */
-	uint64_t instance;
-	struct rf_audit_seen seen;
-	uint64_t count[RF_WORD_DETECTED + 1];
-	char vm[VM_MAX + 1];
-	char line[1 + LINE_MAX_BYTES]; /* [0] is the newline that ends a torn line */
-};
-
-int rf_audit_open_fd(int fd, const char *vm, uint64_t instance, struct rf_audit **out)
-{
-	struct rf_audit *a;
-	struct stat st;
-	int flags, err;
-
-	flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	/* Only a regular file can be read back, and only an append cannot overwrite what is there.
-	 */
-	if (!S_ISREG(st.st_mode) || (flags & O_ACCMODE) != O_RDWR || !(flags & O_APPEND))
-		return -EINVAL;
-	a = calloc(1, sizeof(*a));
-	if (!a)
-		return -ENOMEM;
-	a->instance = instance;
-	snprintf(a->vm, sizeof(a->vm), "%s", vm);
-	err = rf_audit_tail(fd, instance, &a->seen, &a->torn);
-	/* Its writer may have died before it was on disk, and now it is acted on. */
-	if (!err && fdatasync(fd) < 0)
-		err = -errno;
-	if (err) {
-		free(a);
-		return err;
-	}
-	a->line[0] = '\n';
-	a->fd = fd;
-	*out = a;
-	return 0;
-}
-
-int rf_audit_open(const char *path, const char *vm, uint64_t instance, struct rf_audit **out)
-{
-	/* O_NOFOLLOW: root writes here, and the folder may be somebody else's. O_NONBLOCK: it may
-	 * be a FIFO. */
-	int fd = open(path,
-		      O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
-		      0600);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	err = rf_audit_open_fd(fd, vm, instance, out);
-	if (err)
-		close(fd);
-	return err;
-}
-
-void rf_audit_close(struct rf_audit *a)
-{
-	if (!a)
-		return;
-	close(a->fd);
-	free(a);
-}
 
 bool rf_audit_has_event(const struct rf_audit *a, uint64_t event)
 {
@@ -116,25 +34,58 @@ uint64_t rf_audit_count(const struct rf_audit *a, enum rf_word w)
 	return rf_word_text(w) ? a->count[w] : 0;
 }
 
-/* The line goes out in one write(2), so that another writer's append never lands inside it. */
+/* Half a line of ours, or of another VM's monitor. What cannot be told is not. */
+static bool ends_torn(int fd)
+{
+	struct stat st;
+	char last = '\n';
+
+	if (fstat(fd, &st) || !st.st_size)
+		return false;
+	return pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
+}
+
+/* The line is in the file, all of it or all but its newline: it counts. */
+static void count_line(struct rf_audit *a, size_t missing)
+{
+	off_t end = lseek(a->fd, 0, SEEK_CUR);
+	struct stat st = { 0 };
+
+	if (fstat(a->fd, &st) || end < 0)
+		end = 0; /* then it is looked for in the tail */
+	else if (!missing)
+		end--;
+	rf_chain_commit(a->chain, st.st_dev, st.st_ino, (uint64_t)end);
+}
+
+/*
+ * The line goes out in one write(2), so that another writer's append never lands inside it. A line
+ * that is torn here is no record, and its number is the next one's. What lacks its newline alone is
+ * one, and so is what may not have reached the disk: readers find it.
+ */
 static int flush_line(struct rf_audit *a, size_t len)
 {
 	const char *p = a->torn ? a->line : a->line + 1;
 	size_t left = a->torn ? len + 1 : len;
+	int err = 0;
 
-	while (left) {
+	while (left && !err) {
 		ssize_t n = write(a->fd, p, left);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		p += n;
-		left -= (size_t)n;
-		/* Until the last byte is out, the file ends in half a line, whatever comes next. */
-		a->torn = left > 0;
+		if (n <= 0) {
+			err = n < 0 ? -errno : -EIO;
+		} else {
+			p += n;
+			left -= (size_t)n;
+		}
 	}
-	return fdatasync(a->fd) < 0 ? -errno : 0;
+	if (!err && fdatasync(a->fd) < 0)
+		err = -errno;
+	if (left <= 1)
+		count_line(a, left);
+	return err;
 }
 
 /*
@@ -172,13 +123,75 @@ static void put_time(struct rf_jsonline *j)
 	rf_jsonline_text(j, "time", text, sizeof(text));
 }
 
-static void begin_line(struct rf_audit *a, const char *type, struct rf_jsonline *j)
+uint64_t rf_audit_now_ns(void)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void start_line(struct rf_audit *a, const char *type, struct rf_jsonline *j)
+{
+	a->torn = ends_torn(a->fd);
 	rf_jsonline_begin(j, a->line + 1, sizeof(a->line) - 1);
 	put_time(j);
 	rf_jsonline_text(j, "vm", a->vm, VM_MAX);
-	rf_jsonline_address(j, "instance", a->instance);
+	rf_jsonline_address(j, "instance", rf_chain_now(a->chain)->instance);
+	rf_jsonline_number(j, "seq", rf_chain_now(a->chain)->seq + 1);
+	rf_jsonline_number(j, "mono_ns", rf_audit_now_ns());
+	if (a->boot_id[0])
+		rf_jsonline_text(j, "boot_id", a->boot_id, sizeof(a->boot_id));
+	/* What stands before this line, up to its newline, is then no tampering. */
+	if (a->torn)
+		rf_jsonline_bool(j, "after_torn", true);
 	rf_jsonline_text(j, "type", type, TEXT_MAX);
+}
+
+/* 0 with the line in the chain's next slot, or -EMSGSIZE. */
+static int seal_line(struct rf_audit *a, struct rf_jsonline *j)
+{
+	uint8_t hash[RF_CHAIN_BYTES];
+	int err = rf_chain_seal(j, rf_chain_now(a->chain)->hash, hash);
+
+	if (!err)
+		rf_chain_prepare(a->chain, hash);
+	return err;
+}
+
+static int finish_line(struct rf_audit *a, struct rf_jsonline *j)
+{
+	int err = seal_line(a, j);
+
+	return err ? err : flush_line(a, j->len);
+}
+
+/* What is not in this file any more, and perhaps in none. */
+static int name_gap(struct rf_audit *a)
+{
+	struct rf_jsonline j;
+	char detail[96];
+	int err;
+
+	snprintf(detail, sizeof(detail), "lines %" PRIu64 " to %" PRIu64 " are not in this file",
+		 a->gap_from, a->gap_to);
+	start_line(a, "gap", &j);
+	rf_jsonline_number(&j, "from", a->gap_from);
+	rf_jsonline_number(&j, "to", a->gap_to);
+	rf_jsonline_text(&j, "detail", detail, sizeof(detail));
+	err = finish_line(a, &j);
+	if (rf_chain_now(a->chain)->seq > a->gap_to)
+		a->gap_to = 0;
+	return err;
+}
+
+static int begin_line(struct rf_audit *a, const char *type, struct rf_jsonline *j)
+{
+	int err = a->gap_to ? name_gap(a) : 0;
+
+	if (!err)
+		start_line(a, type, j);
+	return err;
 }
 
 static void put_named(struct rf_jsonline *j, const char *name, const struct rf_named *n)
@@ -273,7 +286,9 @@ int rf_audit_write(struct rf_audit *a, const struct rf_record *r)
 	if (!r->kind || (r->verdict && !rf_word_text(r->verdict)) ||
 	    (r->answer && (!r->event || !rf_answered_text(r->answer->verdict))))
 		return -EINVAL;
-	begin_line(a, "decision", &j);
+	err = begin_line(a, "decision", &j);
+	if (err)
+		return err;
 	if (r->event) {
 		rf_jsonline_number(&j, "event", r->event);
 		rf_jsonline_number(&j, "vcpu", r->vcpu);
@@ -292,9 +307,7 @@ int rf_audit_write(struct rf_audit *a, const struct rf_record *r)
 	put_optional(&j, "expected", r->expected, sizeof(r->expected));
 	if (r->size)
 		rf_jsonline_number(&j, "size", r->size);
-	err = rf_jsonline_end(&j);
-	if (!err)
-		err = flush_line(a, j.len);
+	err = finish_line(a, &j);
 	if (err)
 		return err;
 	if (r->event)
@@ -307,11 +320,70 @@ int rf_audit_write(struct rf_audit *a, const struct rf_record *r)
 int rf_audit_outcome(struct rf_audit *a, uint64_t event, const char *status)
 {
 	struct rf_jsonline j;
-	int err;
+	int err = begin_line(a, "outcome", &j);
 
-	begin_line(a, "outcome", &j);
+	if (err)
+		return err;
 	rf_jsonline_number(&j, "event", event);
 	rf_jsonline_text(&j, "status", status, TEXT_MAX);
-	err = rf_jsonline_end(&j);
-	return err ? err : flush_line(a, j.len);
+	return finish_line(a, &j);
+}
+
+/* Signs what stands before it: a checkpoint is not a leaf of its own tree. */
+static int write_checkpoint(struct rf_audit *a)
+{
+	struct rf_checkpoint c = { .size = 0 };
+	char note[RF_NOTE_BYTES];
+	struct rf_jsonline j;
+	int err = begin_line(a, "checkpoint", &j);
+
+	if (err)
+		return err;
+	rf_checkpoint_origin(a->vm, rf_chain_now(a->chain)->instance, c.origin);
+	c.size = rf_chain_now(a->chain)->tree.size;
+	rf_merkle_root(&rf_chain_now(a->chain)->tree, c.root);
+	err = rf_checkpoint_sign(a->key, &c, note);
+	if (err)
+		return err;
+	rf_jsonline_number(&j, "tree_size", c.size);
+	rf_jsonline_hex(&j, "root", c.root, sizeof(c.root));
+	rf_jsonline_utf8(&j, "note", note, sizeof(note));
+	err = seal_line(a, &j);
+	if (err)
+		return err;
+	rf_chain_prepared_checkpoint(a->chain);
+	return flush_line(a, j.len);
+}
+
+static bool can_sign(const struct rf_audit *a)
+{
+	const struct rf_chain_state *now = rf_chain_now(a->chain);
+
+	return a->key && now->seq > now->checkpoint && now->tree.size == now->seq;
+}
+
+int rf_audit_tick(struct rf_audit *a)
+{
+	const struct rf_chain_state *now = rf_chain_now(a->chain);
+	uint64_t ns = rf_audit_now_ns();
+
+	bool many = now->seq - now->checkpoint >= RF_AUDIT_CHECKPOINT_LINES && !a->failed;
+	int err;
+
+	if (!can_sign(a) || (!many && ns - a->tried_ns < RF_AUDIT_CHECKPOINT_NS))
+		return 0;
+	a->tried_ns = ns;
+	err = write_checkpoint(a);
+	a->failed = err;
+	return err;
+}
+
+int rf_audit_end(struct rf_audit *a)
+{
+	struct rf_jsonline j;
+	int err = begin_line(a, "end", &j);
+
+	if (!err)
+		err = finish_line(a, &j);
+	return err || !can_sign(a) ? err : write_checkpoint(a);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The record: one JSON object per line, one line per decision, on disk before the decision is
- * enforced.
+ * enforced. The lines of one VM instance are a chain (policy/chain.h): whoever has the file can
+ * tell what was changed, dropped, added or moved in it.
  *
  * Verdict words have one meaning everywhere: "blocked" the write never lands, "undone" it was
  * reverted before the next guest instruction, "detected" it was found within a stated time,
@@ -103,7 +104,28 @@ struct rf_record {
 	const struct rf_audit_answer *answer; /* to this event, NULL none */
 };
 
-struct rf_audit; /* an open log */
+struct rf_audit;    /* an open log */
+struct rf_chain;    /* policy/chain.h */
+struct rf_note_key; /* policy/note.h */
+
+#define RF_AUDIT_BOOT_ID 37
+/* What the kernel calls this run of the host, "" when it does not say. Opens a file. */
+void rf_audit_boot_id(char out[RF_AUDIT_BOOT_ID]);
+
+struct rf_audit_setup {
+	const char *vm;	     /* at most 64 bytes, copied into each line */
+	uint64_t instance;   /* unique to one VM start */
+	const char *boot_id; /* NULL or "": left out of the lines */
+	/*
+	 * Memory that outlives this process, with where the chain stands; it stays mapped until the
+	 * log is closed. NULL: the chain goes on behind the last line of this instance in the file,
+	 * which is then believed.
+	 */
+	struct rf_chain *chain;
+	/* Signs checkpoints; it stays the caller's until the log is closed. NULL: there are none.
+	 */
+	const struct rf_note_key *key;
+};
 
 /*
  * Opens path for append (created 0600; no symlink, only a regular file). vm, at most 64 bytes, is
@@ -116,6 +138,12 @@ int rf_audit_open(const char *path, const char *vm, uint64_t instance, struct rf
 /* Takes over an fd opened for append+read instead of a path (the sandboxed monitor gets one). Owns
  * fd on success. */
 int rf_audit_open_fd(int fd, const char *vm, uint64_t instance, struct rf_audit **out);
+/*
+ * The same with all that there is to say. What the chain says that was written, and the file does
+ * not have, is named by a line of type "gap" before the first new one; the chain goes on from where
+ * it stood. A line that a dead writer finished but did not get to count is counted.
+ */
+int rf_audit_open_setup(int fd, const struct rf_audit_setup *setup, struct rf_audit **out);
 void rf_audit_close(struct rf_audit *a);
 
 /* True when a decision for this event id is in the log already (a restarted monitor is sent it
@@ -133,6 +161,18 @@ int rf_audit_write(struct rf_audit *a, const struct rf_record *r);
 /* Second, short line once the fence has reported: {"type":"outcome","event":N,"status":"ok"|...}.
  */
 int rf_audit_outcome(struct rf_audit *a, uint64_t event, const char *status);
+/* The last line of this instance: {"type":"end"}. A log without one was cut, or its writer died.
+ * Behind it comes a last checkpoint, where there is a key. */
+int rf_audit_end(struct rf_audit *a);
+
+#define RF_AUDIT_CHECKPOINT_LINES 256
+#define RF_AUDIT_CHECKPOINT_NS UINT64_C(10000000000)
+/*
+ * To be called often: writes a checkpoint (policy/checkpoint.h) when there are that many lines
+ * since the last one, or when there is one and this much time has passed. 0, also where nothing is
+ * to be done, or -errno; it is tried again.
+ */
+int rf_audit_tick(struct rf_audit *a);
 
 /* Number of lines written by this process, by word; index with enum rf_word. */
 uint64_t rf_audit_count(const struct rf_audit *a, enum rf_word w);

@@ -123,22 +123,6 @@ static const char *text_of(const json_t *o, const char *name)
 	return json_string_value(json_object_get(o, name)) ?: "";
 }
 
-/* As rf_jsonline_address() writes it, and in no other way. */
-static bool address_of(const json_t *o, const char *name, uint64_t *out)
-{
-	const char *text = text_of(o, name);
-	char again[24];
-	uint64_t v;
-
-	if (sscanf(text, "0x%16" SCNx64, &v) != 1)
-		return false;
-	snprintf(again, sizeof(again), "0x%" PRIx64, v);
-	if (strcmp(again, text) != 0)
-		return false;
-	*out = v;
-	return true;
-}
-
 static bool number_of(const json_t *o, const char *name, json_int_t max, json_int_t *out)
 {
 	const json_t *v = json_object_get(o, name);
@@ -188,12 +172,12 @@ static bool answer_of(const json_t *o, struct rf_audit_answer *out)
 		if (!number_of(o, "error_code", UINT32_MAX, &n))
 			return false;
 		a.error_code = (uint32_t)n;
-		if (!address_of(o, "cr2", &a.cr2) || !address_of(o, "rip", &a.rip) ||
-		    !address_of(o, "rflags", &a.rflags))
+		if (!rf_chain_address(o, "cr2", &a.cr2) || !rf_chain_address(o, "rip", &a.rip) ||
+		    !rf_chain_address(o, "rflags", &a.rflags))
 			return false;
 	}
 	if (table) {
-		if (!address_of(table, "base", &a.base) ||
+		if (!rf_chain_address(table, "base", &a.base) ||
 		    !number_of(table, "limit", UINT32_MAX, &n))
 			return false;
 		a.limit = (uint32_t)n;
@@ -250,7 +234,7 @@ bool rf_audit_line_decision(const char *line, size_t len, uint64_t instance,
 struct tail {
 	char *buf; /* malloc'd */
 	size_t len;
-	bool whole; /* it starts where the file starts */
+	uint64_t start; /* where in the file */
 };
 
 static int read_tail(int fd, struct tail *out)
@@ -264,7 +248,7 @@ static int read_tail(int fd, struct tail *out)
 		return -errno;
 	start = st.st_size > RF_AUDIT_TAIL_BYTES ? st.st_size - RF_AUDIT_TAIL_BYTES : 0;
 	want = (size_t)(st.st_size - start);
-	t.whole = start == 0;
+	t.start = (uint64_t)start;
 	t.buf = malloc(want + 1);
 	if (!t.buf)
 		return -ENOMEM;
@@ -287,8 +271,30 @@ static int read_tail(int fd, struct tail *out)
 	return 0;
 }
 
-int rf_audit_tail(int fd, uint64_t instance, struct rf_audit_seen *seen, bool *torn)
+/* A line of the chain, and the offset behind it. */
+static void look_at(struct rf_audit_found *f, const struct rf_chain *c, const char *line,
+		    size_t len, uint64_t end)
 {
+	const struct rf_chain_state *now = rf_chain_now(c), *ahead = rf_chain_ahead(c);
+	struct rf_chain_line l;
+
+	if (!rf_chain_line_read(line, len, now->instance, &l))
+		return;
+	f->last = l;
+	if (!l.holds)
+		return;
+	if (l.seq <= now->seq && l.seq > f->highest)
+		f->highest = l.seq;
+	if (l.seq == now->seq && !memcmp(l.hash, now->hash, sizeof(l.hash)))
+		f->now_end = end;
+	if (ahead && l.seq == ahead->seq && !memcmp(l.hash, ahead->hash, sizeof(l.hash)))
+		f->ahead_end = end;
+}
+
+int rf_audit_tail(int fd, const struct rf_chain *chain, struct rf_audit_seen *seen,
+		  struct rf_audit_found *found)
+{
+	uint64_t instance = rf_chain_now(chain)->instance;
 	struct tail t = { 0 };
 	struct timespec now;
 	size_t at = 0;
@@ -302,7 +308,7 @@ int rf_audit_tail(int fd, uint64_t instance, struct rf_audit_seen *seen, bool *t
 	if (err)
 		return err;
 	/* The first line of a tail is half a line: its events have long been answered. */
-	while (!t.whole && at < t.len && t.buf[at++] != '\n')
+	while (t.start && at < t.len && t.buf[at++] != '\n')
 		;
 	while (at < t.len) {
 		const char *end = memchr(t.buf + at, '\n', t.len - at);
@@ -311,9 +317,9 @@ int rf_audit_tail(int fd, uint64_t instance, struct rf_audit_seen *seen, bool *t
 
 		if (rf_audit_line_decision(t.buf + at, line, instance, &d))
 			rf_audit_seen_decision(seen, &d);
+		look_at(found, chain, t.buf + at, line, t.start + at + line);
 		at += line + 1;
 	}
-	*torn = t.len > 0 && t.buf[t.len - 1] != '\n';
 	free(t.buf);
 	return 0;
 }

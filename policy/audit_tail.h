@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "policy/audit.h"
+#include "policy/chain.h"
 
 /* Ids below the highest one by this much or more are forgotten. A VM has fewer vCPUs, so fewer open
  * events. */
@@ -51,10 +52,19 @@ bool rf_audit_line_decision(const char *line, size_t len, uint64_t instance,
 
 const char *rf_answered_text(enum rf_answered a); /* "allow" ..., NULL for no such answer */
 
+/* What the tail has of the chain. Offsets are those behind a line's last byte but its newline, 0
+ * where that line is not there. */
+struct rf_audit_found {
+	struct rf_chain_line last;   /* of this instance, whatever it says; seq 0: none */
+	uint64_t highest;	     /* seq of what holds, none behind the chain's; 0 none */
+	uint64_t now_end, ahead_end; /* of the chain's own last line, of the one that is ahead */
+};
+
 /*
- * Adds the decisions of `instance` in the tail of the file to *seen. *torn: the file does not end
- * in a newline. 0 or -errno; on failure nothing is added.
+ * Adds the decisions of the chain's instance in the tail of the file to *seen, and says in *found,
+ * which is zeros, what the tail has of the chain itself. 0 or -errno; on failure nothing is added.
  */
-int rf_audit_tail(int fd, uint64_t instance, struct rf_audit_seen *seen, bool *torn);
+int rf_audit_tail(int fd, const struct rf_chain *chain, struct rf_audit_seen *seen,
+		  struct rf_audit_found *found);
 
 #endif

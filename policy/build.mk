@@ -2,7 +2,13 @@ POLICY_REPLAY_SRCS = policy/replay.c policy/replay_patches.c policy/replay_impl.
 # What parse.c stands on.
 POLICY_PARSE_SRCS = policy/keys.c policy/places.c policy/wrong.c
 POLICY_SRCS += policy/audit.c
+POLICY_SRCS += policy/audit_open.c
 POLICY_SRCS += policy/audit_tail.c
+POLICY_SRCS += policy/chain.c
+POLICY_SRCS += policy/merkle.c
+POLICY_SRCS += policy/note.c
+POLICY_SRCS += policy/checkpoint.c
+POLICY_SRCS += policy/verify.c
 POLICY_SRCS += policy/jsonline.c
 POLICY_SRCS += policy/decide.c
 POLICY_SRCS += policy/file.c

@@ -16,23 +16,23 @@ static void put(struct rf_jsonline *j, const char *bytes, size_t len)
 	j->len += len;
 }
 
+static void put_char(struct rf_jsonline *j, unsigned int c)
+{
+	char escaped[12];
+
+	if (c == '"' || c == '\\')
+		put(j, escaped, (size_t)snprintf(escaped, sizeof(escaped), "\\%c", c));
+	else if (c < 0x20 || c > 0x7e)
+		put(j, escaped, (size_t)snprintf(escaped, sizeof(escaped), "\\u%04x", c));
+	else
+		put(j, &(char){ (char)c }, 1);
+}
+
 static void put_string(struct rf_jsonline *j, const char *text, size_t max)
 {
 	put(j, "\"", 1);
-	for (size_t i = 0; i < max && text[i]; i++) {
-		unsigned char c = (unsigned char)text[i];
-		char escaped[8];
-
-		if (c == '"' || c == '\\') {
-			escaped[0] = '\\';
-			escaped[1] = (char)c;
-			put(j, escaped, 2);
-		} else if (c < 0x20 || c > 0x7e) {
-			put(j, escaped, (size_t)snprintf(escaped, sizeof(escaped), "\\u%04x", c));
-		} else {
-			put(j, &text[i], 1);
-		}
-	}
+	for (size_t i = 0; i < max && text[i]; i++)
+		put_char(j, (unsigned char)text[i]);
 	put(j, "\"", 1);
 }
 
@@ -62,6 +62,29 @@ void rf_jsonline_text(struct rf_jsonline *j, const char *name, const char *text,
 {
 	put_name(j, name);
 	put_string(j, text, max);
+}
+
+/* Of three bytes, a character; what is no such one counts as one byte. */
+static unsigned int utf8_three(const char *text)
+{
+	const unsigned char *b = (const unsigned char *)text;
+
+	return (b[0] & 0xf0) == 0xe0 && (b[1] & 0xc0) == 0x80 && (b[2] & 0xc0) == 0x80
+		       ? (b[0] & 0xfu) << 12 | (b[1] & 0x3fu) << 6 | (b[2] & 0x3fu)
+		       : 0;
+}
+
+void rf_jsonline_utf8(struct rf_jsonline *j, const char *name, const char *text, size_t max)
+{
+	put_name(j, name);
+	put(j, "\"", 1);
+	for (size_t i = 0; i < max && text[i]; i++) {
+		unsigned int c = utf8_three(text + i);
+
+		put_char(j, c ? c : (unsigned char)text[i]);
+		i += c ? 2 : 0;
+	}
+	put(j, "\"", 1);
 }
 
 static void put_plain(struct rf_jsonline *j, const char *name, const char *text, int len)

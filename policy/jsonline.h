@@ -29,6 +29,8 @@ int rf_jsonline_end(struct rf_jsonline *j);
 
 /* Members. name is constant ASCII text that needs no escape. */
 void rf_jsonline_text(struct rf_jsonline *j, const char *name, const char *text, size_t max);
+/* The same of our own text, which is UTF-8: what is not ASCII becomes one \uXXXX. */
+void rf_jsonline_utf8(struct rf_jsonline *j, const char *name, const char *text, size_t max);
 void rf_jsonline_number(struct rf_jsonline *j, const char *name, uint64_t value);
 void rf_jsonline_signed(struct rf_jsonline *j, const char *name, int64_t value);
 void rf_jsonline_bool(struct rf_jsonline *j, const char *name, bool value);

@@ -197,6 +197,20 @@ expect expect-member-missing 'kind, gva, gpa' "$work/short.json"
 expect expect-too-large 'too large' "$work/large.json"
 try expect-no-value 125 'needs a value' "$rf" run --expect
 
+# --- the key that signs the log ------------------------------------------------------------------
+try keygen 0 '^ringfence-audit+' "$rf" audit keygen "$work/key"
+name=keygen-files; [ "$(stat -c %a "$work/key")" = 600 ] && cmp -s "$out" "$work/key.pub" && grep -q '^PRIVATE+KEY+ringfence-audit+' "$work/key" &&
+	ok || bad "not a key of its own, and one for all"
+cp "$work/key" "$work/key.was"
+try keygen-twice 5 'File exists' "$rf" audit keygen "$work/key"
+name=keygen-kept; cmp -s "$work/key" "$work/key.was" && ok || bad "a key was written over"
+try keygen-nowhere 5 'No such file' "$rf" audit keygen "$work/none/key"
+signed() { try "$1" 125 "$2" $run --audit-key "$3" -- "$work/bin/vmm" 0; }
+signed audit-key-missing 'none.key' "$work/none.key"
+chmod 600 "$work/key.pub"; signed audit-key-public 'not a secret key' "$work/key.pub"
+chmod 644 "$work/key.was"; signed audit-key-open-to-others 'others may read it' "$work/key.was"
+chmod 700 "$work/empty"; signed audit-key-folder 'not a regular file' "$work/empty"
+
 if [ -z "$have_kvm" ]; then
 	skip start "no usable /dev/kvm, so nothing can be started"
 else
@@ -433,6 +447,41 @@ else
 	skip doctor-monitor-user "needs root and setpriv"
 fi
 
+# The log of a VM whose monitors were killed, and of all VMs that wrote to one file, is intact.
+chained="$build/ringfence run --state $work/state --audit $work/chained.jsonl"
+$chained -- "$work/kvm" 5 >"$out" 2>"$err" & first=$!
+for _ in 1 2; do
+	pid=$(monitor_of $first); kill -9 "$(sweeper_of $first)"; sleep 0.7; kill -9 "$pid"; sleep 0.5
+done
+name=verify-running; "$rf" audit verify "$work/state" >"$out" 2>"$err"
+[ $? = 7 ] && grep -q 'open end$' "$out" && ok || bad "a log that is written to"
+name=verify-killed-monitors; wait $first
+"$rf" audit verify "$work/chained.jsonl" >"$out" 2>"$err" && grep -q 'yes  *0  *intact$' "$out" && ok || bad "it is not intact"
+name=boot-id; grep -q "\"boot_id\":\"$(cat /proc/sys/kernel/random/boot_id)\"" "$work/chained.jsonl" && ok || bad "no boot_id, or another one"
+# Signed, by one monitor after the other.
+name=verify-signed; signed="$build/ringfence run --state $work/state --audit $work/signed.jsonl --audit-key $work/key"
+$signed -- "$work/kvm" 16 >"$out" 2>"$err" & first=$!
+pid=$(monitor_of $first); kill -9 "$(sweeper_of $first)"; sleep 11
+grep -q '"type":"checkpoint"' "$work/signed.jsonl" || bad "no checkpoint after ten seconds"
+kill -9 "$(sweeper_of $first)"; sleep 0.7; kill -9 "$pid"; pid=$(sleep 0.3; monitor_of $first)
+confined "$pid" 2 >"$work/wrong"; [ -s "$work/wrong" ] && bad "$(cat "$work/wrong")"
+wait $first
+"$rf" audit verify --key "$work/key.pub" "$work/signed.jsonl" >"$out" 2>"$err" && grep -q 'yes  *[2-9]  *intact$' "$out" && ok || bad "it is not intact"
+name=verify-signed-changed; sed '1s/"time":"20/"time":"19/' "$work/signed.jsonl" >"$work/changed.jsonl"
+"$rf" audit verify --key "$work/key.pub" "$work/changed.jsonl" >"$out" 2>"$err"; [ $? = 1 ] && ok || bad "a change"
+name=verify-signed-cut; sed '/"type":"checkpoint"/q' "$work/signed.jsonl" >"$work/cut.jsonl"
+"$rf" audit verify --key "$work/key.pub" "$work/cut.jsonl" >"$out" 2>"$err"
+[ $? = 7 ] && grep -q 'nothing after this checkpoint can be known$' "$out" && ok || bad "a cut"
+name=verify-not-signed; "$rf" audit verify --key "$work/key.pub" "$work/chained.jsonl" >"$out" 2>"$err"
+[ $? = 6 ] && grep -q 'no checkpoint$' "$out" && ok || bad "a log that nobody has signed"
+# Emptied between two monitors: what was in it is named.
+name=verify-emptied; $chained -- "$work/kvm" 4 >"$out" 2>"$err" & first=$!
+pid=$(monitor_of $first); kill -9 "$(sweeper_of $first)"; sleep 0.7; : >"$work/chained.jsonl"; kill -9 "$pid"; wait $first
+"$rf" audit verify "$work/chained.jsonl" >"$out" 2>"$err"
+[ $? = 1 ] && grep -q '1 .*0x.* 1.* lost, as a gap says$' "$out" && ok || bad "what is lost is not named"
+name=verify-shared-log; "$rf" audit verify "$work/audit.jsonl" >"$out" 2>"$err"; code=$?
+{ [ $code = 0 ] || [ $code = 7 ]; } && [ "$(grep -c '^0x' "$out")" -ge 3 ] && ok || bad "the log of several VMs"
+
 # `run` killed: the VMM and its monitor live on, and the name stays taken.
 $run --name orphan -- "$work/bin/vmm" 4 >/dev/null 2>&1 & first=$!
 sleep 1; kill -9 $first; wait $first 2>/dev/null
@@ -456,8 +505,9 @@ try list-json 0 '\[\]' "$rf" list --json --state-base "$work/none"
 try status-nobody 3 'no VM' "$rf" status nobody
 try status-no-name 2 'name' "$rf" status
 try audit-no-file 3 'cannot read' "$rf" audit tail "$work/none.jsonl"
-try audit-usage 2 '"show" is neither' "$rf" audit show x
-try audit-no-verb 2 'needs .tail. or .patches.' "$rf" audit web
+try audit-usage 2 '"show" is none of' "$rf" audit show x
+try audit-no-verb 2 'needs .tail., .patches. or .verify.' "$rf" audit web
+try audit-tail-two 2 'takes the name of one' "$rf" audit tail web mail
 try audit-dashes 2 '.-tail is not an option' "$rf" audit --tail web
 # A folder that was never a VM's is nobody's to delete.
 mkdir "$work/foreign"; touch "$work/foreign/mine"
@@ -509,11 +559,57 @@ try audit-noise 0 '' "$rf" audit tail "$work/noise"
 head -c 9000000 /dev/zero >"$work/zeros"
 try audit-one-huge-line 0 '' "$rf" audit tail "$work/zeros"
 
+# Verified: a log for each answer that there is.
+logs=$here/../fuzz/corpus/fuzz_verify
+try verify-intact 0 '^result: intact' "$rf" audit verify "$logs/intact"
+try verify-table 1 '^.*changed  *1  *0x1  *1  *changed$' "$rf" audit verify "$logs/changed"
+try verify-lost 1 '4  *0x1  *2  *lost' "$rf" audit verify "$logs/lost_and_twice"
+try verify-gap 1 '2 to 5  *lost, as a gap says' "$rf" audit verify "$logs/gap"
+try verify-cut 7 '^result: open end' "$rf" audit verify "$logs/cut"
+try verify-torn 0 '2  .*torn, as the next line says' "$rf" audit verify "$logs/torn"
+try verify-json 1 '"found": "moved"' "$rf" audit verify --json "$logs/moved"
+name=verify-json-parsed; "$rf" audit verify --json "$logs/moved" | python3 -c 'import json, sys
+report = json.load(sys.stdin)
+assert report["result"] == "not intact" and [i["instance"] for i in report["instances"]] == ["0x1", "0x2"], report
+assert report["findings"][0]["line"] == 2 and report["findings"][0]["file"].endswith("moved"), report' 2>"$err" && ok || bad "not as JSON"
+try verify-older 6 '1 lines  *not chained' "$rf" audit verify "$work/reset.jsonl"
+try verify-noise 6 '^result: cannot tell' "$rf" audit verify "$work/noise"
+try verify-one-huge-line 6 '^result: cannot tell' "$rf" audit verify "$work/zeros"
+: >"$work/none"; try verify-nothing 6 '^result: cannot tell' "$rf" audit verify "$work/none"; rm "$work/none"
+try verify-unreadable 6 'cannot read the log' "$rf" audit verify "$logs/intact" "$work/none.jsonl"
+try verify-folder 6 'cannot read the log' "$rf" audit verify "$work"
+"$rf" audit keygen "$work/other" >"$out"
+try verify-other-key 1 '0x1  *8  *not signed' "$rf" audit verify --key "$work/other.pub" "$logs/signed"
+try verify-key-secret 6 'public key .*it is none' "$rf" audit verify --key "$work/other" "$logs/signed"
+try verify-key-missing 6 'public key .*No such file' "$rf" audit verify --key "$work/none.pub" "$logs/signed"
+try verify-signed-no-key 0 '^result: intact' "$rf" audit verify "$logs/signed"
+try audit-key-of-another-verb 2 'is for .verify.' "$rf" audit tail --key "$work/other.pub" "$logs/signed"
+name=tail-no-checkpoints; "$rf" audit tail "$logs/signed" >"$out" 2>"$err"
+grep -q ' end ' "$out" && ! grep -q checkpoint "$out" && ok || bad "checkpoints in the table, or no end"
+name=verify-rotated; head -2 "$logs/intact" >"$work/part.1"; tail -n +3 "$logs/intact" >"$work/part"
+"$rf" audit verify "$work/part.1" "$work/part" >"$out" 2>"$err" && ok || bad "parts in order"
+try verify-rotated-misplaced 1 'part.1 .*moved' "$rf" audit verify "$work/part" "$work/part.1"
+
+# Each finding has a row in the manual, with what it makes of a log; and the manual's examples do what they say.
+name=findings-in-the-manual; : >"$err"
+sed -n 's/^.*= { "\(.*\)", RF_LOG_\(.*\) },$/\1:\2/p' "$here/../../policy/verify.c" | tr 'A-Z_' 'a-z ' | sort >"$work/kinds"
+sed -n '/^\[\[ \*found\*/,/^# DOCTOR/p' "$here/../../docs/ringfence.1.scd" | awk '/^\|  /{ f = substr($0, 4) } /^:  /{ last = substr($0, 4) }
+	/^(\||$)/ && was { print was ":" last } { was = "" } /^:  /{ was = f }' | sort >"$work/rows"
+diff "$work/kinds" "$work/rows" >"$out" && [ "$(wc -l <"$work/kinds")" -ge 13 ] && ok || bad "findings and rows differ"
+name=verify-examples; mkdir "$work/examples"; cp "$logs/intact" "$work/examples/web"
+cp "$work/part.1" "$work/examples/audit.jsonl.1"; cp "$work/part" "$work/examples/audit.jsonl"
+sed -n '/^# VERIFY/,/^# DOCTOR/s/^ringfence .*/&/p' "$here/../../docs/ringfence.1.scd" >"$work/commands"
+# The one that starts a VM is left out here (verify-signed does it), and what it would have signed stands for it.
+grep -v '^ringfence run ' "$work/commands" >"$work/commands.here"
+(cd "$work/examples" && PATH=$work/bin:$PATH && set -e && . "$work/commands.here") >"$out" 2>"$err"; code=$?
+[ $code = 6 ] && [ "$(grep -c '^result: intact$' "$out")" = 2 ] && grep -q '"result": "intact"' "$out" && [ -e "$work/examples/audit.key.pub" ] &&
+	grep -q 'no checkpoint$' "$out" && [ "$(wc -l <"$work/commands")" -ge 6 ] && ok || bad "an example of the manual ends with $code"
+
 # Each kind of record that the monitor writes has a row in the manual, and each row a kind.
 name=kinds-in-the-manual; : >"$err"
 cat "$here"/../../monitor/*.c | tr -s '\n\t ' ' ' | grep -oE '(kind = |rf_note\( ?g, )"[a-z-]+"|rf_look_at\(g, ev,[^;]*;' |
 	grep -oE '"[a-z-]+"' | tr -d '"' | sort -u >"$work/kinds"
-sed -n '/^\[\[ \*kind\*/,/^# DOCTOR/s/^|  \([a-z-]*\).*/\1/p' "$here/../../docs/ringfence.1.scd" | sort -u >"$work/rows"
+sed -n '/^\[\[ \*kind\*/,/^# VERIFY/s/^|  \([a-z-]*\).*/\1/p' "$here/../../docs/ringfence.1.scd" | sort -u >"$work/rows"
 diff "$work/kinds" "$work/rows" >"$out" && [ "$(wc -l <"$work/kinds")" -ge 18 ] && ok || bad "kinds and rows differ"
 
 # A monitor that says what it is told to, one line for each that asks: NAME's answers are its lines.

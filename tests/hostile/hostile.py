@@ -87,7 +87,7 @@ def refused(variant: str) -> Test:
     def test(lab: Lab) -> None:
         control(lab, variant)
         ends(lab, lab.run(variant), REFUSED[variant])
-        last = lab.records()[-1]
+        last = [r for r in lab.records() if r["type"] == "decision"][-1]
         check(last["kind"] == "monitor" and last["outcome"] == "the VM is ended" and
               re.search(REFUSED[variant], last["detail"]), f"the record says {last}")
     return test

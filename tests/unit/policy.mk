@@ -1,8 +1,14 @@
-UNIT_TESTS += test_audit test_policy test_policy_keys test_replay test_patchlog test_measurement
-test_audit_SRCS = tests/unit/test_audit.c policy/audit.c policy/audit_tail.c policy/jsonline.c
+UNIT_TESTS += test_audit test_chain test_verify test_tampering test_checkpoint test_policy test_policy_keys test_replay test_patchlog test_measurement
+AUDIT_SRCS = policy/audit.c policy/audit_open.c policy/audit_tail.c policy/chain.c policy/merkle.c policy/note.c policy/checkpoint.c policy/jsonline.c
+test_audit_SRCS = tests/unit/test_audit.c $(AUDIT_SRCS)
+# Kills writers by its own write(2) and fdatasync(2).
+test_chain_SRCS = tests/unit/test_chain.c $(AUDIT_SRCS)
+test_verify_SRCS = tests/unit/test_verify.c tests/unit/fake_log.c policy/verify.c $(AUDIT_SRCS)
+test_tampering_SRCS = tests/unit/test_tampering.c tests/unit/fake_log.c policy/verify.c $(AUDIT_SRCS)
+test_checkpoint_SRCS = tests/unit/test_checkpoint.c tests/unit/fake_log.c policy/verify.c $(AUDIT_SRCS)
 test_policy_SRCS = tests/unit/test_policy.c policy/decide.c policy/parse.c $(POLICY_PARSE_SRCS) policy/file.c
 test_patchlog_SRCS = tests/unit/test_patchlog.c policy/patchlog.c
 test_measurement_SRCS = tests/unit/test_measurement.c policy/measurement.c policy/file.c
 test_policy_keys_SRCS = tests/unit/test_policy_keys.c policy/parse.c $(POLICY_PARSE_SRCS) policy/file.c
 test_replay_SRCS = tests/unit/test_replay.c $(POLICY_REPLAY_SRCS) policy/decide.c policy/parse.c $(POLICY_PARSE_SRCS) \
-	policy/file.c policy/audit_tail.c
+	policy/file.c policy/audit_tail.c policy/chain.c policy/merkle.c policy/jsonline.c

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* `audit verify` (audit_verify.c) and `audit keygen` (audit_keygen.c). */
+#ifndef RF_CLI_AUDIT_VERIFY_H
+#define RF_CLI_AUDIT_VERIFY_H
+
+#include <stdbool.h>
+
+/* The files of one log, oldest first, NULL-terminated; key: path of a public key, NULL none. Prints
+ * what was found; an enum rf_exit, reported where it is an error. */
+int rf_audit_verify(char *const *files, const char *key, bool json);
+/* Makes a key: the secret one at path, the public one beside it. The same. */
+int rf_audit_keygen(const char *path);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* An open log: opened by audit_open.c, written by audit.c. */
+#ifndef RF_POLICY_AUDIT_IMPL_H
+#define RF_POLICY_AUDIT_IMPL_H
+
+#include "policy/audit.h"
+#include "policy/audit_tail.h"
+#include "policy/chain.h"
+#include "policy/note.h"
+
+/* Longest part of each string that is kept: each byte can take six in the line. */
+#define TEXT_MAX 256
+#define DETAIL_MAX 1024
+#define VM_MAX 64
+
+/* All six plain strings, detail, VM, three names, two byte strings, task, digest, registers,
+ * numbers, the chain's and member names. */
+#define LINE_MAX_BYTES                                                                             \
+	(6 * (5 * TEXT_MAX + DETAIL_MAX + VM_MAX + 3 * (128 + 57) + 17 + 65) +                     \
+	 4 * RF_AUDIT_BYTES + 2 * 16 * 8 + 4 * RF_CHAIN_BYTES + RF_NOTE_BYTES + 2560)
+
+struct rf_audit {
+	int fd;
+	bool torn; /* the file does not end in a newline: the next line must start with one */
+	struct rf_chain *chain, own; /* own: where nobody keeps it for us */
+	uint64_t gap_from, gap_to; /* lines that are not in the file; 0 none, or they were named */
+	const struct rf_note_key *key;
+	bool failed;	   /* that try, to write a checkpoint */
+	uint64_t tried_ns; /* when a checkpoint was last tried; before there was one, the start */
+	struct rf_audit_seen seen;
+	uint64_t count[RF_WORD_DETECTED + 1];
+	char vm[VM_MAX + 1], boot_id[RF_AUDIT_BOOT_ID];
+	char line[1 + LINE_MAX_BYTES]; /* [0] is the newline that ends a torn line */
+};
+
+uint64_t rf_audit_now_ns(void); /* CLOCK_MONOTONIC */
+
+#endif

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A log is opened: what its file has of this instance is read back, and compared with where the
+ * chain of its lines stands. A few MiB of heap, and what writing needs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "policy/audit_impl.h"
+
+void rf_audit_boot_id(char out[RF_AUDIT_BOOT_ID])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, out, RF_AUDIT_BOOT_ID - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n != RF_AUDIT_BOOT_ID - 1)
+		n = 0;
+	out[n] = '\0';
+}
+
+/* Does the chain's last line still stand where it was written? */
+static bool in_its_place(int fd, const struct stat *st, const struct rf_chain_state *now)
+{
+	struct rf_chain_line l = { 0 };
+	size_t len, at;
+	char *buf;
+
+	if (now->dev != st->st_dev || now->ino != st->st_ino || now->end > (uint64_t)st->st_size)
+		return false;
+	len = now->end < RF_AUDIT_LINE_BYTES ? (size_t)now->end : RF_AUDIT_LINE_BYTES;
+	buf = malloc(len + 1);
+	if (!buf)
+		return false;
+	if (pread(fd, buf, len, (off_t)(now->end - len)) == (ssize_t)len) {
+		for (at = len; at && buf[at - 1] != '\n'; at--)
+			;
+		rf_chain_line_read(buf + at, len - at, now->instance, &l);
+	}
+	free(buf);
+	return l.holds && l.seq == now->seq && !memcmp(l.hash, now->hash, sizeof(l.hash));
+}
+
+/* A chain that somebody kept, and what the file has of it. */
+static void compare(struct rf_audit *a, const struct stat *st, const struct rf_audit_found *f)
+{
+	const struct rf_chain_state *now = rf_chain_now(a->chain);
+
+	/* The one before it is in the file, too, or is named in it: its writer had looked. */
+	if (f->ahead_end) {
+		rf_chain_commit(a->chain, st->st_dev, st->st_ino, f->ahead_end);
+		return;
+	}
+	if (!now->seq || f->now_end || in_its_place(a->fd, st, now))
+		return;
+	a->gap_from = f->highest + 1;
+	a->gap_to = now->seq;
+}
+
+static int open_chain(struct rf_audit *a, const struct stat *st, const struct rf_audit_setup *setup)
+{
+	struct rf_audit_found f = { 0 };
+	int err;
+
+	if (!setup->chain)
+		rf_chain_init(&a->own);
+	a->chain = setup->chain ? setup->chain : &a->own;
+	rf_chain_follow(a->chain, setup->instance);
+	err = rf_audit_tail(a->fd, a->chain, &a->seen, &f);
+	/* Its writer may have died before it was on disk, and now it is acted on. */
+	if (!err && fdatasync(a->fd) < 0)
+		err = -errno;
+	if (err)
+		return err;
+	if (setup->chain)
+		compare(a, st, &f);
+	else if (f.last.seq)
+		rf_chain_resume(a->chain, f.last.seq, f.last.hash);
+	return 0;
+}
+
+int rf_audit_open_setup(int fd, const struct rf_audit_setup *setup, struct rf_audit **out)
+{
+	struct rf_audit *a;
+	struct stat st;
+	int flags, err;
+
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	/* Only a regular file can be read back, and only an append cannot overwrite what is there.
+	 */
+	if (!S_ISREG(st.st_mode) || (flags & O_ACCMODE) != O_RDWR || !(flags & O_APPEND))
+		return -EINVAL;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	a->fd = fd;
+	snprintf(a->vm, sizeof(a->vm), "%s", setup->vm);
+	snprintf(a->boot_id, sizeof(a->boot_id), "%s", setup->boot_id ? setup->boot_id : "");
+	a->key = setup->key;
+	a->tried_ns = rf_audit_now_ns();
+	a->line[0] = '\n';
+	err = open_chain(a, &st, setup);
+	if (err) {
+		free(a);
+		return err;
+	}
+	*out = a;
+	return 0;
+}
+
+int rf_audit_open_fd(int fd, const char *vm, uint64_t instance, struct rf_audit **out)
+{
+	const struct rf_audit_setup setup = { .vm = vm, .instance = instance };
+
+	return rf_audit_open_setup(fd, &setup, out);
+}
+
+int rf_audit_open(const char *path, const char *vm, uint64_t instance, struct rf_audit **out)
+{
+	/* O_NOFOLLOW: root writes here, and the folder may be somebody else's. O_NONBLOCK: it may
+	 * be a FIFO. */
+	int fd = open(path,
+		      O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+		      0600);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = rf_audit_open_fd(fd, vm, instance, out);
+	if (err)
+		close(fd);
+	return err;
+}
+
+void rf_audit_close(struct rf_audit *a)
+{
+	if (!a)
+		return;
+	close(a->fd);
+	free(a);
+}

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "policy/verify.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "policy/chain.h"
+#include "policy/checkpoint.h"
+
+struct place {
+	unsigned int file;
+	uint64_t line;
+};
+
+/* Lines that have not come yet, though later ones have. */
+struct missing {
+	uint64_t from, to;
+	bool told;
+	struct place at; /* where it was noticed */
+};
+
+struct instance {
+	struct rf_verified is;
+	uint64_t next; /* seq that comes next */
+	uint8_t hash[RF_CHAIN_BYTES];
+	bool linked; /* hash is that of the line before */
+	/* Over the lines until now; its size is less where one is not as it was, or not where. */
+	struct rf_merkle tree;
+	uint64_t checkpoint, end; /* seq of the last lines of these types */
+	struct place checkpoint_at;
+	struct place last, first_not_chained;
+	struct missing *missing;
+	size_t count, room;
+};
+
+struct rf_verify {
+	rf_finding_fn fn;
+	void *ctx;
+	const struct rf_note_key *key;
+	struct instance *all;
+	size_t count, room, recent;
+	enum rf_verdict_of_log worst;
+	struct place noise; /* the line before was no record; line 0: it was */
+	bool any;
+};
+
+static const struct {
+	const char *text;
+	enum rf_verdict_of_log weight;
+} kinds[RF_FOUND_KINDS] = {
+	[RF_FOUND_CHANGED] = { "changed", RF_LOG_NOT_INTACT },
+	[RF_FOUND_NOT_LINKED] = { "not linked", RF_LOG_NOT_INTACT },
+	[RF_FOUND_LOST] = { "lost", RF_LOG_NOT_INTACT },
+	[RF_FOUND_LOST_TOLD] = { "lost, as a gap says", RF_LOG_NOT_INTACT },
+	[RF_FOUND_MOVED] = { "moved", RF_LOG_NOT_INTACT },
+	[RF_FOUND_TWICE] = { "twice", RF_LOG_NOT_INTACT },
+	[RF_FOUND_AFTER_END] = { "after the end", RF_LOG_NOT_INTACT },
+	[RF_FOUND_ADDED] = { "added", RF_LOG_NOT_INTACT },
+	[RF_FOUND_NO_RECORD] = { "no record", RF_LOG_NOT_INTACT },
+	[RF_FOUND_FALSE_CHECKPOINT] = { "false checkpoint", RF_LOG_NOT_INTACT },
+	[RF_FOUND_NOT_SIGNED] = { "not signed", RF_LOG_NOT_INTACT },
+	[RF_FOUND_NO_CHECKPOINT] = { "no checkpoint", RF_LOG_CANNOT_TELL },
+	[RF_FOUND_NOT_CHAINED] = { "not chained", RF_LOG_CANNOT_TELL },
+	[RF_FOUND_OPEN_END] = { "open end", RF_LOG_OPEN_END },
+	[RF_FOUND_NOT_COVERED] = { "nothing after this checkpoint can be known", RF_LOG_OPEN_END },
+	[RF_FOUND_TORN] = { "torn", RF_LOG_OPEN_END },
+	[RF_FOUND_TORN_TOLD] = { "torn, as the next line says", RF_LOG_INTACT },
+};
+
+const char *rf_finding_text(enum rf_finding_kind k)
+{
+	return kinds[k].text;
+}
+
+enum rf_verdict_of_log rf_finding_weight(enum rf_finding_kind k)
+{
+	return kinds[k].weight;
+}
+
+const char *rf_verdict_of_log_text(enum rf_verdict_of_log v)
+{
+	static const char *const texts[] = { "intact", "open end", "cannot tell", "not intact" };
+
+	return texts[v];
+}
+
+struct rf_verify *rf_verify_create(rf_finding_fn fn, void *ctx)
+{
+	struct rf_verify *v = calloc(1, sizeof(*v));
+
+	if (v) {
+		v->fn = fn;
+		v->ctx = ctx;
+	}
+	return v;
+}
+
+void rf_verify_destroy(struct rf_verify *v)
+{
+	if (!v)
+		return;
+	for (size_t i = 0; i < v->count; i++)
+		free(v->all[i].missing);
+	free(v->all);
+	free(v);
+}
+
+void rf_verify_trust(struct rf_verify *v, const struct rf_note_key *key)
+{
+	v->key = key;
+}
+
+static void worsen(enum rf_verdict_of_log *of, enum rf_verdict_of_log to)
+{
+	if (to > *of)
+		*of = to;
+}
+
+static void find(struct rf_verify *v, struct instance *i, enum rf_finding_kind kind,
+		 struct place at, uint64_t seq, uint64_t to)
+{
+	const struct rf_finding f = { .kind = kind,
+				      .instance = i ? i->is.instance : 0,
+				      .seq = seq,
+				      .to = to,
+				      .file = at.file,
+				      .line = at.line };
+
+	worsen(&v->worst, rf_finding_weight(kind));
+	if (i)
+		worsen(&i->is.verdict, rf_finding_weight(kind));
+	v->fn(v->ctx, &f);
+}
+
+/* --- growing ---------------------------------------------------------------- */
+
+static int make_room(void **items, size_t *room, size_t count, size_t size)
+{
+	size_t more = *room ? 2 * *room : 8;
+	void *bigger;
+
+	if (count < *room)
+		return 0;
+	bigger = reallocarray(*items, more, size);
+	if (!bigger)
+		return -ENOMEM;
+	*items = bigger;
+	*room = more;
+	return 0;
+}
+
+/* NULL: no memory. */
+static struct instance *instance_of(struct rf_verify *v, uint64_t id, const json_t *root)
+{
+	const char *vm = json_string_value(json_object_get(root, "vm"));
+
+	if (v->recent < v->count && v->all[v->recent].is.instance == id)
+		return &v->all[v->recent];
+	for (v->recent = 0; v->recent < v->count; v->recent++)
+		if (v->all[v->recent].is.instance == id)
+			return &v->all[v->recent];
+	if (make_room((void **)&v->all, &v->room, v->count, sizeof(*v->all)))
+		return NULL;
+	v->all[v->count] = (struct instance){ .is.instance = id, .next = 1, .linked = true };
+	snprintf(v->all[v->count].is.vm, sizeof(v->all[0].is.vm), "%s", vm ? vm : "");
+	return &v->all[v->count++];
+}
+
+static int miss(struct instance *i, uint64_t from, uint64_t to, bool told, struct place at)
+{
+	int err = make_room((void **)&i->missing, &i->room, i->count, sizeof(*i->missing));
+
+	if (!err)
+		i->missing[i->count++] = (struct missing){ from, to, told, at };
+	return err;
+}
+
+/* Has it been missed until now? 1, 0 or -ENOMEM. */
+static int found_late(struct instance *i, uint64_t seq)
+{
+	for (size_t n = 0; n < i->count; n++) {
+		struct missing m = i->missing[n];
+
+		if (seq < m.from || seq > m.to)
+			continue;
+		if (m.from == m.to) {
+			i->missing[n] = i->missing[--i->count];
+		} else if (seq == m.from) {
+			i->missing[n].from++;
+		} else {
+			i->missing[n].to = seq - 1;
+			if (seq < m.to && miss(i, seq + 1, m.to, m.told, m.at))
+				return -ENOMEM;
+		}
+		return 1;
+	}
+	return 0;
+}
+
+/* --- a line ------------------------------------------------------------------ */
+
+static void step(struct instance *i, uint64_t seq, const uint8_t *hash, struct place at)
+{
+	if (!i->is.first)
+		i->is.first = seq;
+	i->is.last = seq;
+	i->is.records++;
+	i->next = seq + 1;
+	i->last = at;
+	i->linked = hash;
+	if (!hash)
+		return;
+	memcpy(i->hash, hash, sizeof(i->hash));
+	if (i->tree.size == seq - 1)
+		rf_merkle_add(&i->tree, hash, sizeof(i->hash));
+}
+
+/* It is not as it was. Where it stood can be told if it names the line before it, or its number
+ * is the next one; else that number will be missed as well. What the next line names is then not
+ * compared: the hash may be what was changed. */
+static void take_changed(struct rf_verify *v, struct instance *i, uint64_t seq,
+			 const struct rf_chain_line *l, struct place at)
+{
+	bool fits = l && i->linked && !memcmp(l->prev, i->hash, sizeof(i->hash));
+
+	find(v, i, RF_FOUND_CHANGED, at, fits ? i->next : seq, 0);
+	if (fits || seq == i->next)
+		step(i, i->next, NULL, at);
+}
+
+static bool is_type(const json_t *root, const char *type)
+{
+	return !strcmp(json_string_value(json_object_get(root, "type")) ?: "", type);
+}
+
+/* Of a line that is as it was. Without its whole tree, which is found elsewhere, only the signature
+ * can be checked. */
+static void take_checkpoint(struct rf_verify *v, struct instance *i, uint64_t seq,
+			    const json_t *root, struct place at)
+{
+	const json_t *note = json_object_get(root, "note");
+	char origin[RF_CHECKPOINT_ORIGIN];
+	uint8_t hash[RF_MERKLE_BYTES];
+	struct rf_checkpoint c;
+	int err = rf_checkpoint_open(v->key, json_string_value(note) ?: "",
+				     json_string_length(note), &c);
+
+	if (err) {
+		find(v, i, err == -EBADMSG ? RF_FOUND_FALSE_CHECKPOINT : RF_FOUND_NOT_SIGNED, at,
+		     seq, 0);
+		return;
+	}
+	rf_checkpoint_origin(i->is.vm, i->is.instance, origin);
+	rf_merkle_root(&i->tree, hash);
+	if (strcmp(origin, c.origin) != 0 || c.size != seq - 1 ||
+	    (i->tree.size == c.size && memcmp(hash, c.root, sizeof(hash)) != 0)) {
+		find(v, i, RF_FOUND_FALSE_CHECKPOINT, at, seq, 0);
+		return;
+	}
+	i->is.checkpoints++;
+	i->is.covered = c.size;
+	i->checkpoint = seq;
+	i->checkpoint_at = at;
+}
+
+static int take_early(struct rf_verify *v, struct instance *i, const struct rf_chain_line *l,
+		      const json_t *root, struct place at)
+{
+	bool told = is_type(root, "gap") &&
+		    json_integer_value(json_object_get(root, "to")) == (json_int_t)l->seq - 1;
+
+	return miss(i, i->next, l->seq - 1, told, at);
+}
+
+static int take_chained(struct rf_verify *v, struct instance *i, const struct rf_chain_line *l,
+			const json_t *root, struct place at)
+{
+	int err = 0;
+
+	if (!l->holds) {
+		take_changed(v, i, l->seq, l, at);
+		return 0;
+	}
+	if (l->seq < i->next) {
+		err = found_late(i, l->seq);
+		if (err < 0)
+			return err;
+		i->is.records += (uint64_t)err;
+		find(v, i, err ? RF_FOUND_MOVED : RF_FOUND_TWICE, at, l->seq, 0);
+		return 0;
+	}
+	if (l->seq > i->next)
+		err = take_early(v, i, l, root, at);
+	else if (i->linked && memcmp(l->prev, i->hash, sizeof(i->hash)) != 0)
+		find(v, i, RF_FOUND_NOT_LINKED, at, l->seq, 0);
+	/* But for the one that covers it. */
+	if (i->is.ended && !(is_type(root, "checkpoint") && l->seq == i->end + 1))
+		find(v, i, RF_FOUND_AFTER_END, at, l->seq, 0);
+	if (is_type(root, "checkpoint"))
+		take_checkpoint(v, i, l->seq, root, at);
+	if (is_type(root, "end")) {
+		i->is.ended = true;
+		i->end = l->seq;
+	}
+	step(i, l->seq, l->hash, at);
+	return err;
+}
+
+/* Of a line that is no record: half a line that a crash left is excused by the next one. */
+static void settle_noise(struct rf_verify *v, bool told)
+{
+	if (v->noise.line)
+		find(v, NULL, told ? RF_FOUND_TORN_TOLD : RF_FOUND_NO_RECORD, v->noise, 0, 0);
+	v->noise.line = 0;
+}
+
+/* A record that has no place in a chain. */
+static int take_unchained(struct rf_verify *v, const json_t *root, struct place at)
+{
+	uint64_t id = 0, seq = (uint64_t)json_integer_value(json_object_get(root, "seq"));
+	struct instance *i;
+
+	if (!rf_chain_address(root, "instance", &id))
+		id = 0;
+	i = instance_of(v, id, root);
+	if (!i)
+		return -ENOMEM;
+	if (json_object_get(root, "hash") || json_object_get(root, "prev")) {
+		take_changed(v, i, seq, NULL, at);
+	} else if (i->is.first) {
+		find(v, i, RF_FOUND_ADDED, at, 0, 0);
+	} else if (!i->is.not_chained++) {
+		i->first_not_chained = at;
+	}
+	return 0;
+}
+
+static int take_record(struct rf_verify *v, const json_t *root, const char *line, size_t len,
+		       struct place at)
+{
+	struct rf_chain_line l = { .holds = false };
+	struct instance *i;
+
+	v->any = true;
+	if (!rf_chain_line_of(root, line, len, &l)) {
+		settle_noise(v, false);
+		return take_unchained(v, root, at);
+	}
+	settle_noise(v, l.holds && json_is_true(json_object_get(root, "after_torn")));
+	i = instance_of(v, l.instance, root);
+	return i ? take_chained(v, i, &l, root, at) : -ENOMEM;
+}
+
+int rf_verify_line(struct rf_verify *v, unsigned int file, uint64_t number, const char *line,
+		   size_t len, bool whole)
+{
+	const struct place at = { file, number };
+	json_t *root = NULL;
+	int err = 0;
+
+	if (len <= RF_VERIFY_LINE_BYTES)
+		root = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	if (json_is_object(root))
+		err = take_record(v, root, line, len, at);
+	else
+		settle_noise(v, false);
+	if (!whole)
+		find(v, NULL, RF_FOUND_TORN, at, 0, 0);
+	else if (!json_is_object(root))
+		v->noise = at;
+	json_decref(root);
+	return err;
+}
+
+/* --- the end ------------------------------------------------------------------ */
+
+static void finish(struct rf_verify *v, struct instance *i)
+{
+	for (size_t n = 0; n < i->count; n++) {
+		const struct missing *m = &i->missing[n];
+
+		find(v, i, m->told ? RF_FOUND_LOST_TOLD : RF_FOUND_LOST, m->at, m->from, m->to);
+	}
+	if (i->is.not_chained)
+		find(v, i, RF_FOUND_NOT_CHAINED, i->first_not_chained, 0, i->is.not_chained);
+	if (i->is.first && !i->is.ended)
+		find(v, i, RF_FOUND_OPEN_END, i->last, i->is.last, 0);
+	if (i->is.first && v->key && !i->is.checkpoints)
+		find(v, i, RF_FOUND_NO_CHECKPOINT, i->last, 0, 0);
+	/* An end that is not covered may be anybody's. */
+	if (i->is.checkpoints && (!i->is.ended || i->is.covered < i->end))
+		find(v, i, RF_FOUND_NOT_COVERED, i->checkpoint_at, i->checkpoint, 0);
+}
+
+enum rf_verdict_of_log rf_verify_finish(struct rf_verify *v)
+{
+	settle_noise(v, false);
+	for (size_t n = 0; n < v->count; n++)
+		finish(v, &v->all[n]);
+	if (!v->any) /* it may be anything */
+		v->worst = RF_LOG_CANNOT_TELL;
+	return v->worst;
+}
+
+size_t rf_verify_count(const struct rf_verify *v)
+{
+	return v->count;
+}
+
+const struct rf_verified *rf_verify_instance(const struct rf_verify *v, size_t i)
+{
+	return &v->all[i].is;
+}

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The verifier: logs of two VMs as the monitors write them are intact, and a thousand ways to touch
+ * one of them are fake_found. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+#include <sodium.h>
+
+#include "policy/audit.h"
+#include "policy/chain.h"
+#include "policy/verify.h"
+#include "tests/unit/fake_log.h"
+
+#define ONE FAKE_LOG_ONE
+#define TWO FAKE_LOG_TWO
+
+int fdatasync(int fd);
+int fdatasync(int fd)
+{
+	return 0;
+}
+
+static struct fake_log base, touched;
+
+/* --- the log ------------------------------------------------------------------ */
+
+static int setup(void **state)
+{
+	fake_log_drop_all(&touched);
+	return fake_log_two_vms(&base);
+}
+
+static int teardown(void **state)
+{
+	fake_log_drop_all(&base);
+	unlink(fake_log_path);
+	return 0;
+}
+
+static void intact(void **state)
+{
+	assert_in_range(base.count, 190, 220);
+	assert_int_equal(fake_log_verify(&base, 1), RF_LOG_INTACT);
+	assert_int_equal(fake_findings, 0);
+	assert_int_equal(fake_instance_count, 2);
+	assert_int_equal(fake_instances[0].instance, ONE);
+	assert_string_equal(fake_instances[0].vm, "one");
+	assert_int_equal(fake_instances[0].first, 1);
+	assert_int_equal(fake_instances[0].last, 109);
+	assert_int_equal(fake_instances[0].records, 109);
+	assert_true(fake_instances[0].ended && fake_instances[1].ended);
+	assert_string_equal(rf_verdict_of_log_text(RF_LOG_INTACT), "intact");
+}
+
+/* --- each thing that can be done to it, and what is said ------------------------ */
+
+/* Line 20 of the first VM: its place in the log. */
+static size_t place_of(uint64_t instance, uint64_t seq)
+{
+	struct rf_chain_line l;
+
+	for (size_t i = 0; i < base.count; i++)
+		if (rf_chain_line_read(base.line[i], base.len[i], instance, &l) && l.seq == seq)
+			return i;
+	fail();
+	return 0;
+}
+
+static void one_changed(void **state)
+{
+	size_t at = place_of(ONE, 20);
+	char *digit;
+
+	fake_log_copy(&touched, &base);
+	digit = strstr(touched.line[at], "\"type\":\"") + 8;
+	*digit = 'W';
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_CHANGED, ONE, 20, at + 1);
+	/* Its hash. */
+	fake_log_copy(&touched, &base);
+	digit = touched.line[at] + touched.len[at] - 3;
+	*digit = *digit == '0' ? '1' : '0';
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_CHANGED, ONE, 20, at + 1);
+	/* The members of the chain are no more. */
+	fake_log_copy(&touched, &base);
+	touched.line[at][touched.len[at] - 3] = 'X';
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_CHANGED, ONE, 20, at + 1);
+	fake_log_drop_all(&touched);
+}
+
+/* Whoever changes a line and makes its hash anew: the next one names another. */
+static void changed_and_hashed(void **state)
+{
+	size_t at = place_of(ONE, 20), next = place_of(ONE, 21);
+	uint8_t hash[32];
+	char hex[65], *end;
+
+	fake_log_copy(&touched, &base);
+	strstr(touched.line[at], "\"type\":\"")[8] = 'W';
+	end = strstr(touched.line[at], ",\"hash\":");
+	crypto_hash_sha256(hash, (const uint8_t *)touched.line[at],
+			   (size_t)(end - touched.line[at]));
+	sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
+	memcpy(end + 9, hex, 64);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_NOT_LINKED, ONE, 21, next + 1);
+	fake_log_drop_all(&touched);
+}
+
+static void some_dropped(void **state)
+{
+	size_t at = place_of(TWO, 10);
+
+	fake_log_copy(&touched, &base);
+	fake_log_drop(&touched, at);
+	fake_log_drop(&touched, place_of(TWO, 11) - 1);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_LOST, TWO, 10, place_of(TWO, 12) - 1);
+	assert_int_equal(fake_found[0].to, 11);
+	/* The first ones, as of a part that was rotated away. */
+	fake_log_copy(&touched, &base);
+	fake_log_drop(&touched, 0);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	fake_log_assert_found(0, RF_FOUND_LOST, ONE, 1, 1);
+	fake_log_drop_all(&touched);
+}
+
+static void one_moved(void **state)
+{
+	size_t a = place_of(ONE, 30), b = place_of(ONE, 31);
+	char *line;
+
+	fake_log_copy(&touched, &base);
+	assert_int_equal(touched.len[a], touched.len[b]); /* so that it may be done like this */
+	line = touched.line[a];
+	touched.line[a] = touched.line[b];
+	touched.line[b] = line;
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_MOVED, ONE, 30, b + 1);
+	assert_int_equal(fake_instances[0].records, 109);
+	fake_log_drop_all(&touched);
+}
+
+static void one_twice(void **state)
+{
+	size_t at = place_of(ONE, 30);
+
+	fake_log_copy(&touched, &base);
+	fake_log_add(&touched, at + 4, base.line[at], base.len[at]);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_TWICE, ONE, 30, at + 5);
+	fake_log_drop_all(&touched);
+}
+
+static void some_added(void **state)
+{
+	static const char older[] = "{\"type\":\"decision\",\"instance\":\"0x77\",\"event\":3}";
+	static const char theirs[] = "{\"type\":\"decision\",\"instance\":\"0x78\",\"event\":3}";
+
+	fake_log_copy(&touched, &base);
+	fake_log_add(&touched, 50, "", 0);
+	fake_log_add(&touched, 60, "[]", 2);
+	fake_log_add(&touched, 70, older, sizeof(older) - 1);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 3);
+	fake_log_assert_found(0, RF_FOUND_NO_RECORD, 0, 0, 51);
+	fake_log_assert_found(1, RF_FOUND_NO_RECORD, 0, 0, 61);
+	fake_log_assert_found(2, RF_FOUND_ADDED, TWO, 0, 71);
+	/* Of an older version, of a VM that has no chain: they cannot be checked. */
+	fake_log_copy(&touched, &base);
+	fake_log_add(&touched, 70, theirs, sizeof(theirs) - 1);
+	fake_log_add(&touched, 80, theirs, sizeof(theirs) - 1);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_CANNOT_TELL);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_NOT_CHAINED, 0x78, 0, 71);
+	assert_int_equal(fake_found[0].to, 2);
+	fake_log_drop_all(&touched);
+}
+
+static void cut_at_the_end(void **state)
+{
+	fake_log_copy(&touched, &base);
+	fake_log_drop(&touched, touched.count - 1);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_OPEN_END);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_OPEN_END, ONE, 108, place_of(ONE, 108) + 1);
+	assert_int_equal(fake_instances[1].verdict, RF_LOG_INTACT);
+	/* In a line. */
+	touched.line[touched.count - 1][--touched.len[touched.count - 1]] = '\0';
+	touched.torn = true;
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_OPEN_END);
+	assert_int_equal(fake_findings, 3);
+	fake_log_assert_found(0, RF_FOUND_TORN, 0, 0, touched.count);
+	/* The newline alone. */
+	fake_log_copy(&touched, &base);
+	touched.torn = true;
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_OPEN_END);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_TORN, 0, 0, touched.count);
+	fake_log_drop_all(&touched);
+}
+
+static void behind_its_end(void **state)
+{
+	struct rf_audit *a = fake_log_writer(TWO);
+
+	fake_log_write(a, 1);
+	rf_audit_close(a);
+	fake_log_read(&touched);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	fake_log_assert_found(0, RF_FOUND_AFTER_END, TWO, touched.count - 109, touched.count);
+	fake_log_drop_all(&touched);
+}
+
+static void nothing_to_check(void **state)
+{
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_CANNOT_TELL);
+	fake_log_add(&touched, 0, "noise", 5);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_CANNOT_TELL);
+	fake_log_add(&touched, 0, "{}", 2);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	fake_log_drop_all(&touched);
+}
+
+/* Parts of a rotated log, in their order and not. */
+static void rotated(void **state)
+{
+	static struct fake_log parts[3], back[3];
+
+	for (size_t i = 0; i < base.count; i++) {
+		struct fake_log *l = &parts[3 * i / base.count];
+
+		fake_log_add(l, l->count, base.line[i], base.len[i]);
+	}
+	assert_int_equal(fake_log_verify(parts, 3), RF_LOG_INTACT);
+	assert_int_equal(fake_log_verify(parts, 2), RF_LOG_OPEN_END);
+	assert_int_equal(fake_log_verify(parts + 1, 2), RF_LOG_NOT_INTACT);
+	fake_log_assert_found(0, RF_FOUND_LOST, fake_instances[0].instance, 1, 1);
+	for (int i = 0; i < 3; i++)
+		back[i] = parts[2 - i];
+	assert_int_equal(fake_log_verify(back, 3), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_found[0].kind, RF_FOUND_MOVED);
+	for (int i = 0; i < 3; i++)
+		fake_log_drop_all(&parts[i]);
+}
+
+/* --- what its writers leave by themselves ---------------------------------------- */
+
+static void torn_and_told(void **state)
+{
+	struct rf_audit *a;
+	int fd;
+
+	fake_log_drop_all(&touched);
+	assert_int_equal(truncate(fake_log_path, 0), 0);
+	a = fake_log_writer(ONE);
+	fake_log_write(a, 3);
+	fd = open(fake_log_path, O_WRONLY | O_APPEND);
+	assert_int_equal(write(fd, base.line[0], 100), 100);
+	close(fd);
+	fake_log_write(a, 3);
+	rf_audit_end(a);
+	rf_audit_close(a);
+	fake_log_read(&touched);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_TORN_TOLD, 0, 0, 5);
+	/* It excuses no other one. */
+	fake_log_add(&touched, 4, base.line[0], 100);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	fake_log_assert_found(0, RF_FOUND_NO_RECORD, 0, 0, 5);
+	fake_log_assert_found(1, RF_FOUND_TORN_TOLD, 0, 0, 6);
+	fake_log_drop_all(&touched);
+}
+
+/* A log that was emptied under its monitor's successor; and its parts together. */
+static void gap_told(void **state)
+{
+	static struct fake_log parts[2];
+	struct rf_audit_setup how = { .vm = "one", .instance = ONE };
+	static struct rf_chain chain;
+	struct rf_audit *a;
+
+	rf_chain_init(&chain);
+	how.chain = &chain;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(truncate(fake_log_path, 0), 0);
+		assert_int_equal(
+			rf_audit_open_setup(open(fake_log_path, O_RDWR | O_APPEND), &how, &a), 0);
+		fake_log_write(a, 6);
+		if (i)
+			rf_audit_end(a);
+		rf_audit_close(a);
+		fake_log_read(&parts[i]);
+	}
+	assert_int_equal(fake_log_verify(parts + 1, 1), RF_LOG_NOT_INTACT);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_LOST_TOLD, ONE, 1, 1);
+	assert_int_equal(fake_found[0].to, 8);
+	/* With the part that it is missing from, nothing is. */
+	assert_int_equal(fake_log_verify(parts, 2), RF_LOG_INTACT);
+	assert_int_equal(fake_findings, 0);
+	fake_log_drop_all(&parts[0]);
+	fake_log_drop_all(&parts[1]);
+}
+
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(intact),		TEST(one_changed),    TEST(changed_and_hashed),
+		TEST(some_dropped),	TEST(one_moved),      TEST(one_twice),
+		TEST(some_added),	TEST(cut_at_the_end), TEST(behind_its_end),
+		TEST(nothing_to_check), TEST(rotated),	      TEST(torn_and_told),
+		TEST(gap_told),
+
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
