@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * `ringfence run`, in its parts: checks (run_check.c), files (run_files.c), state (run_state.c),
- * the host's control-register watch (run_control.c), child processes (run_spawn.c, run_child.c) and
- * the watch over them (run_watch.c).
+ * the host's control-register watch (run_control.c), child processes (run_spawn.c, run_child.c),
+ * what the last monitor leaves (run_counted.c) and the watch over them (run_watch.c).
  */
 #ifndef RF_CLI_RUN_H
 #define RF_CLI_RUN_H
@@ -36,11 +36,13 @@ struct rf_run {
 	int control_fd; /* the same */
 	int audit_fd;	/* the monitor gets it */
 	int patches_fd; /* log of allowed patches, beside the audit log; the monitor gets it */
-	int policy_fd;	/* memfd with the policy as it was at the start; the monitor gets it. -1:
-			   none */
-	int expect_fd;	/* the same of the measurement of what is to arrive */
-	int vms_fd;	/* map of VMs of the host's control-register watch, -1 none */
-	int page_fd;	/* this VM's page of it; the VMM inherits it */
+	int fold_fd; /* memory in which each monitor counts what it does not write; they all get it
+		      */
+	int policy_fd; /* memfd with the policy as it was at the start; the monitor gets it. -1:
+			  none */
+	int expect_fd; /* the same of the measurement of what is to arrive */
+	int vms_fd;    /* map of VMs of the host's control-register watch, -1 none */
+	int page_fd;   /* this VM's page of it; the VMM inherits it */
 	struct rf_cr_page *page;
 	int pair[2]; /* the monitor's end, and its sweeper's: ours too, so that either outlives
 			the other one's death */
@@ -76,6 +78,9 @@ int rf_run_pair(struct rf_run *r);
 int rf_run_spawn_sweeper(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify);
 /* Starts the VMM with the fence preloaded. Same return. */
 int rf_run_spawn_vmm(const struct rf_run *r, const sigset_t *mask, pid_t *pid);
+
+/* When the last monitor has ended: writes down what it counted and could not write any more. */
+void rf_run_counted(const struct rf_run *r);
 
 /* Starts both and stays until the VMM is gone. The code to exit with. */
 int rf_run_watch(struct rf_run *r);

@@ -21,6 +21,7 @@ enum {
 	POLICY_FD,
 	EXPECT_FD,
 	PAIR_FD,
+	FOLD_FD,
 	FREE_FD,
 };
 #define FDS (FREE_FD - FENCE_FD)
@@ -94,7 +95,7 @@ static void move_fds(int from[FDS], int report)
 
 /* A command line: its options in pairs. */
 struct line {
-	const char *argv[24];
+	const char *argv[32];
 	char fd[FDS][24];
 	int n;
 };
@@ -154,8 +155,8 @@ static _Noreturn void become(const struct rf_run *r, const struct line *l, int f
 static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask, int notify,
 				    int report)
 {
-	int from[FDS] = { r->fence_fd,	 r->control_fd, r->audit_fd,  notify,
-			  r->patches_fd, r->policy_fd,	r->expect_fd, r->pair[0] };
+	int from[FDS] = { r->fence_fd,	r->control_fd, r->audit_fd, notify,    r->patches_fd,
+			  r->policy_fd, r->expect_fd,  r->pair[0],  r->fold_fd };
 	struct line l;
 
 	begin_line(r, &l);
@@ -164,6 +165,7 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 	add_fd(&l, "--audit-fd", "", AUDIT_FD);
 	add_fd(&l, "--patches-fd", "", PATCHES_FD);
 	add_fd(&l, "--sweeper-fd", "", PAIR_FD);
+	add_fd(&l, "--fold-fd", "", FOLD_FD);
 	if (r->expect_fd >= 0)
 		add_fd(&l, "--expect", "/proc/self/fd/", EXPECT_FD);
 	become(r, &l, from, mask, report);
@@ -172,7 +174,7 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 static _Noreturn void sweeper_child(const struct rf_run *r, const sigset_t *mask, int notify,
 				    int report)
 {
-	int from[FDS] = { -1, -1, -1, notify, -1, r->policy_fd, -1, r->pair[1] };
+	int from[FDS] = { -1, -1, -1, notify, -1, r->policy_fd, -1, r->pair[1], -1 };
 	struct line l;
 
 	/* Who waits for a verdict, and who gives it, goes first. Not to be had: no harm. */

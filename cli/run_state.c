@@ -14,6 +14,7 @@
 #include "cli/output.h"
 #include "cli/paths.h"
 #include "cli/run.h"
+#include "policy/foldlog.h"
 
 #define NOT_STARTED "nothing was started; no guest runs unprotected"
 
@@ -27,6 +28,7 @@ void rf_run_init(struct rf_run *r)
 			      .control_fd = -1,
 			      .audit_fd = -1,
 			      .patches_fd = -1,
+			      .fold_fd = -1,
 			      .policy_fd = -1,
 			      .expect_fd = -1,
 			      .vms_fd = -1,
@@ -39,9 +41,9 @@ void rf_run_deinit(struct rf_run *r)
 {
 	static const char *const files[] = { RF_FILE_FENCE, RF_FILE_CONTROL, RF_FILE_VM,
 					     RF_FILE_LOCK };
-	const int fds[] = { r->fence_fd,  r->control_fd, r->audit_fd, r->patches_fd,
-			    r->policy_fd, r->expect_fd,	 r->lock_fd,  r->vms_fd,
-			    r->page_fd,	  r->pair[0],	 r->pair[1] };
+	const int fds[] = { r->fence_fd, r->control_fd, r->audit_fd,  r->patches_fd,
+			    r->fold_fd,	 r->policy_fd,	r->expect_fd, r->lock_fd,
+			    r->vms_fd,	 r->page_fd,	r->pair[0],   r->pair[1] };
 	char path[PATH_MAX];
 
 	/* The lock says that the files are ours; it goes last, and the log stays. */
@@ -226,6 +228,8 @@ static int prepare_audit(struct rf_run *r)
 		return -errno;
 	r->audit_fd = fd;
 	err = open_patches(r);
+	if (!err)
+		err = rf_fold_create(&r->fold_fd);
 	if (err)
 		return err;
 	/* The name of a new log must be on disk too, else a crash loses lines that were flushed. */

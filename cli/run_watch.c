@@ -439,6 +439,7 @@ int rf_run_watch(struct rf_run *r)
 	if (w.entered && r->vms_fd >= 0)
 		rf_crwatch_remove(r->vms_fd, w.entered);
 	stop_monitor(&w);
+	rf_run_counted(r);
 	close(w.signal_fd);
 	return code;
 }

@@ -28,10 +28,11 @@ int rf_decide(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_recor
 	      struct rf_msg_verdict *v)
 {
 	const struct rf_audit_answer answer = rf_answer_of(ev, v);
+	struct rf_audit_decision known;
 
 	/* One record an event. What is on record already was answered with that (resent.c), unless
 	 * it can be no more: then this is a line about it. */
-	if (!rf_audit_has_event(g->audit, ev->id)) {
+	if (!rf_record_decision(g, ev, &known)) {
 		r->event = ev->id;
 		r->vcpu = ev->vcpu;
 		r->answer = &answer;

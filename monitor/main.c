@@ -20,6 +20,7 @@
 #include "monitor/monitor.h"
 #include "monitor/sandbox.h"
 #include "policy/file.h"
+#include "policy/foldlog.h"
 
 #ifndef SO_PEERPIDFD /* include/uapi/asm-generic/socket.h, Linux 6.5 */
 #define SO_PEERPIDFD 77
@@ -33,6 +34,7 @@ struct options {
 	const char *policy, *expect;
 	int policy_fd, expect_fd; /* opened before the sandbox closes; -1: not given */
 	int fence_fd, control_fd, audit_fd, patches_fd;
+	int fold_fd; /* memory that outlives this monitor; -1 none */
 	int pair_fd; /* to the sweeper; the sweeper's, to the monitor */
 	bool sweeper;
 	long long uid, gid; /* what the monitor becomes, -1: it stays what it is */
@@ -63,6 +65,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "control-fd", required_argument, NULL, 'c' },
 		{ "audit-fd", required_argument, NULL, 'a' },
 		{ "patches-fd", required_argument, NULL, 't' },
+		{ "fold-fd", required_argument, NULL, 'o' },
 		{ "notify-fd", required_argument, NULL, 'y' },
 		{ "sweeper-fd", required_argument, NULL, 's' },
 		{ "sweep-for", required_argument, NULL, 'm' },
@@ -79,6 +82,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			       .control_fd = -1,
 			       .audit_fd = -1,
 			       .patches_fd = -1,
+			       .fold_fd = -1,
 			       .pair_fd = -1,
 			       .uid = -1,
 			       .gid = -1 };
@@ -103,6 +107,11 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			break;
 		case 't':
 			o->patches_fd = number(optarg);
+			break;
+		case 'o':
+			o->fold_fd = number(optarg);
+			if (o->fold_fd <= STDERR_FILENO)
+				return -EINVAL;
 			break;
 		case 'y':
 			g->notify_fd = number(optarg);
@@ -133,7 +142,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		return -EINVAL;
 	if (o->sweeper)
 		return o->fence_fd < 0 && o->audit_fd < 0 && o->control_fd < 0 &&
-				       o->patches_fd < 0 && !o->expect
+				       o->patches_fd < 0 && o->fold_fd < 0 && !o->expect
 			       ? 0
 			       : -EINVAL;
 	return o->fence_fd >= 0 && o->audit_fd >= 0 ? 0 : -EINVAL;
@@ -198,6 +207,12 @@ static int take_messages(struct rf_guest *g, bool *more)
 /* What only root may open, and what is below a folder that only root may enter, is opened here. */
 static int open_files(struct rf_guest *g, struct options *o)
 {
+	int err = o->fold_fd >= 0 ? rf_fold_map(o->fold_fd, &g->fold) : 0;
+
+	if (err) {
+		rf_complain(g, "--fold-fd is not such memory: %s", strerror(-err));
+		return err;
+	}
 	if (o->policy)
 		o->policy_fd = rf_file_open(o->policy);
 	if (o->policy_fd < -1)
@@ -282,7 +297,9 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 		if (err)
 			return err == -ECONNRESET ? 0 : err;
 		rf_status_serve(g, status);
-		err = rf_pair_take(g);
+		err = rf_record_flush(g, false);
+		if (!err)
+			err = rf_pair_take(g);
 		if (!err)
 			err = rf_guest_poll(g);
 		if (!err)
@@ -317,7 +334,8 @@ int main(int argc, char **argv)
 	if (parse(argc, argv, &o, &g)) {
 		fprintf(stderr,
 			"usage: ringfence-monitor --fence-fd N --audit-fd N [--patches-fd N] "
-			"[--control-fd N] [--sweeper-fd N] [--notify-fd N] [--name NAME] "
+			"[--fold-fd N] [--control-fd N] [--sweeper-fd N] [--notify-fd N] [--name "
+			"NAME] "
 			"[--policy FILE] [--expect FILE] [--user UID:GID]\n"
 			"       ringfence-monitor --sweep-for N [--notify-fd N] [--name NAME] "
 			"[--policy FILE] [--user UID:GID]\n"
@@ -385,6 +403,8 @@ int main(int argc, char **argv)
 	err = g.hv->ops->info(g.hv, &info);
 	if (!err)
 		err = rf_audit_open_fd(o.audit_fd, g.name, info.instance, &g.audit);
+	if (!err)
+		err = rf_record_begin(&g, info.instance);
 	if (!err && o.patches_fd >= 0)
 		err = rf_patchlog_open_fd(o.patches_fd, info.instance, &g.patchlog);
 	if (!err && g.hv->ops->table)
@@ -405,6 +425,8 @@ int main(int argc, char **argv)
 	if (!err)
 		err = serve(&g, &status, vmm);
 	rf_guest_forget(&g); /* what the VM's last moments left on the trail is written down */
+	if (rf_record_flush(&g, true) && !err)
+		err = -EIO;
 	if (err) {
 		rf_complain(&g, "the monitor ends: %s", strerror(-err));
 		return 1;

@@ -18,6 +18,7 @@
 #include "monitor/guard.h"
 #include "monitor/pair.h"
 #include "policy/audit.h"
+#include "policy/fold.h"
 #include "policy/measurement.h"
 #include "policy/name.h"
 #include "policy/patchlog.h"
@@ -38,6 +39,8 @@ struct rf_waiting {
 struct rf_guest {
 	struct rf_backend *hv;
 	struct rf_audit *audit;
+	struct rf_fold *fold; /* what is counted and not written; NULL: all is written */
+	uint64_t counted[RF_WORD_DETECTED + 1]; /* so, by word, by this monitor */
 	struct rf_patchlog *patchlog; /* NULL: every patch is asked about and none is logged */
 	struct rf_patch_table *table; /* shared with the fence; NULL: this backend has none */
 	struct rf_disasm *disasm;
@@ -113,13 +116,22 @@ void rf_notify(const struct rf_guest *g, const char *format, ...)
 /* An error: to stderr, and to whoever started this monitor. */
 void rf_complain(const struct rf_guest *g, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* --- record.c ------------------------------------------------------------- */
+/* After attach: takes up what an earlier monitor has counted, and writes it down. 0 or -errno. */
+int rf_record_begin(struct rf_guest *g, uint64_t instance);
 /*
- * A line of the log; complains when it cannot be written. 0 or -errno: then nothing may be allowed
- * on its ground.
+ * A line of the log, or one more of what is counted; complains when it cannot be written. 0 or
+ * -errno: then nothing may be allowed on its ground.
  */
 int rf_record_write(struct rf_guest *g, const struct rf_record *r);
 int rf_record_outcome(struct rf_guest *g, uint64_t event, const char *status);
 int rf_note(struct rf_guest *g, const char *kind, const char *outcome, const char *detail);
+/* What is on record about it, as a line or as one of those counted; false: nothing. */
+bool rf_record_decision(const struct rf_guest *g, const struct rf_msg_event *ev,
+			struct rf_audit_decision *out);
+/* Writes down what was counted and is due, or all of it. 0 or -errno. */
+int rf_record_flush(struct rf_guest *g, bool all);
 
 /* --- units.c -------------------------------------------------------------- */
 /* Sets g->mem up. It can be read within a unit alone. */

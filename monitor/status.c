@@ -140,8 +140,9 @@ static json_t *status(struct rf_guest *g)
 		json_object_set_new(counters, counter_names[i],
 				    json_integer((json_int_t)info.counters[i]));
 	for (enum rf_word w = RF_WORD_ALLOWED; g->audit && w <= RF_WORD_DETECTED; w++)
-		json_object_set_new(audit, rf_word_text(w),
-				    json_integer((json_int_t)rf_audit_count(g->audit, w)));
+		json_object_set_new(
+			audit, rf_word_text(w),
+			json_integer((json_int_t)(rf_audit_count(g->audit, w) + g->counted[w])));
 	return json_pack(
 		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
 		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, "

@@ -7,3 +7,5 @@ POLICY_SRCS += policy/parse.c
 POLICY_SRCS += policy/measurement.c
 POLICY_SRCS += policy/patchlog.c
 POLICY_SRCS += policy/name.c
+POLICY_SRCS += policy/fold.c
+POLICY_SRCS += policy/foldlog.c
