@@ -23,6 +23,8 @@ struct rf_run {
 
 	/* Of the policy. */
 	bool pin_control, need_watch;
+	uint64_t log_quota; /* bytes of the audit log, 0 any */
+	bool log_may_lack;  /* on_log_full: continue */
 
 	/* What was found and made. Descriptors are -1 until they are open, and closed in every
 	 * child but as said. */
@@ -33,9 +35,10 @@ struct rf_run {
 		       */
 	int fence_fd; /* listening; the monitor gets a duplicate, so no connection is lost with it
 		       */
-	int control_fd; /* the same */
-	int audit_fd;	/* the monitor gets it */
-	int patches_fd; /* log of allowed patches, beside the audit log; the monitor gets it */
+	int control_fd;	   /* the same */
+	int audit_fd;	   /* the monitor gets it */
+	uint64_t reserved; /* up to here the audit log has room of its own */
+	int patches_fd;	   /* log of allowed patches, beside the audit log; the monitor gets it */
 	int fold_fd; /* memory in which each monitor counts what it does not write; they all get it
 		      */
 	int policy_fd; /* memfd with the policy as it was at the start; the monitor gets it. -1:
@@ -79,6 +82,9 @@ int rf_run_spawn_sweeper(const struct rf_run *r, const sigset_t *mask, pid_t *pi
 /* Starts the VMM with the fence preloaded. Same return. */
 int rf_run_spawn_vmm(const struct rf_run *r, const sigset_t *mask, pid_t *pid);
 
+/* Keeps a MiB of its file system for the audit log, ahead of what is written; and gives it back. */
+void rf_run_reserve(struct rf_run *r);
+void rf_run_unreserve(const struct rf_run *r);
 /* When the last monitor has ended: writes down what it counted and could not write any more. */
 void rf_run_counted(const struct rf_run *r);
 

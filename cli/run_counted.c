@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/output.h"
@@ -38,6 +40,7 @@ void rf_run_counted(const struct rf_run *r)
 	if (r->fold_fd < 0 || rf_fold_map(r->fold_fd, &f))
 		return;
 	if (f->magic && (rf_fold_pending(f) || f->gap.error)) {
+		signal(SIGXFSZ, SIG_IGN); /* an error to be told */
 		err = write_down(r, f);
 		if (err)
 			rf_say("%s: %llu decisions were counted and could not be written to the "
@@ -45,4 +48,34 @@ void rf_run_counted(const struct rf_run *r)
 			       r->name, (unsigned long long)rf_fold_pending(f), strerror(-err));
 	}
 	rf_fold_unmap(f);
+}
+
+#define RESERVE (UINT64_C(1) << 20)
+
+/*
+ * So that the first denials at a full disk have their lines, whoever has filled it. Where the file
+ * system has no such thing, or is full already, there is none.
+ */
+void rf_run_reserve(struct rf_run *r)
+{
+	struct stat st;
+	uint64_t size;
+
+	if (r->audit_fd < 0 || fstat(r->audit_fd, &st))
+		return;
+	size = (uint64_t)st.st_size;
+	/* It is shorter again: somebody has rotated it, and what was reserved went with it. */
+	if (r->reserved > size + RESERVE)
+		r->reserved = 0;
+	if (r->reserved < size + RESERVE / 2 &&
+	    !fallocate(r->audit_fd, FALLOC_FL_KEEP_SIZE, st.st_size, (off_t)RESERVE))
+		r->reserved = size + RESERVE;
+}
+
+void rf_run_unreserve(const struct rf_run *r)
+{
+	struct stat st;
+
+	if (r->reserved && !fstat(r->audit_fd, &st) && ftruncate(r->audit_fd, st.st_size) < 0)
+		return;
 }

@@ -248,6 +248,21 @@ static int prepare_audit(struct rf_run *r)
 	return 0;
 }
 
+/* One that is so long that a kernel which comes up could not be recorded would end the VM. */
+static int check_length(const struct rf_run *r)
+{
+	struct stat st;
+
+	if (!r->log_quota || r->log_may_lack || fstat(r->audit_fd, &st) ||
+	    (uint64_t)st.st_size < r->log_quota)
+		return RF_EXIT_OK;
+	return rf_fail(RF_EXIT_REFUSED, "decisions could not be recorded, so nothing was started",
+		       "move the log away, or raise log_quota_mb in the policy",
+		       "the audit log %s has %llu bytes; decisions may be added up to %llu",
+		       r->audit_path, (unsigned long long)st.st_size,
+		       (unsigned long long)r->log_quota);
+}
+
 int rf_run_prepare(struct rf_run *r)
 {
 	int err = prepare_state(r);
@@ -286,7 +301,8 @@ int rf_run_prepare(struct rf_run *r)
 					       "--audit",
 			       "cannot open the audit log %s: %s",
 			       r->audit ? r->audit : r->audit_path, strerror(-err));
-	return RF_EXIT_OK;
+	rf_run_reserve(r);
+	return check_length(r);
 }
 
 int rf_run_describe(const struct rf_run *r, pid_t vmm)

@@ -29,6 +29,7 @@ int rf_decide(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_recor
 {
 	const struct rf_audit_answer answer = rf_answer_of(ev, v);
 	struct rf_audit_decision known;
+	int err;
 
 	/* One record an event. What is on record already was answered with that (resent.c), unless
 	 * it can be no more: then this is a line about it. */
@@ -39,8 +40,11 @@ int rf_decide(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_recor
 	} else {
 		r->event = 0;
 	}
+	err = rf_record_write(g, r);
+	if (err && rf_record_waits(g))
+		return err;
 	/* What cannot be recorded is not let through. */
-	if (rf_record_write(g, r) && v->verdict == RF_VERDICT_ALLOW)
+	if (err && v->verdict == RF_VERDICT_ALLOW)
 		v->verdict = RF_VERDICT_KILL;
 	return g->hv->ops->verdict(g->hv, v);
 }

@@ -179,13 +179,56 @@ static int wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *stat
 	}
 }
 
+/* What could not be recorded, and waits for room in the log; all that came later waits behind it.
+ */
+static struct {
+	bool some;
+	union rf_backend_message m;
+} held;
+
+static int take_message(struct rf_guest *g, const union rf_backend_message *m)
+{
+	int err =
+		m->h.type == RF_MSG_EVENT
+			? rf_guest_event(g, &m->event)
+			: rf_record_outcome(g, m->outcome.id, m->outcome.status ? "failed" : "ok");
+
+	held.some = err && rf_record_waits(g);
+	if (!held.some)
+		return err;
+	if (m != &held.m)
+		held.m = *m;
+	return 0;
+}
+
+/* Once there is room. What was begun of a kernel is taken up as another monitor would. */
+static int take_held(struct rf_guest *g)
+{
+	const struct rf_msg_event *ev = &held.m.event;
+	int err = 0;
+
+	if (!held.some || rf_record_waits(g))
+		return 0;
+	if (held.m.h.type == RF_MSG_EVENT &&
+	    (ev->kind == RF_EVENT_KERNEL || ev->kind == RF_EVENT_WATCH)) {
+		rf_guest_forget(g);
+		err = rf_guest_resume(g);
+	}
+	return err ? err : take_message(g, &held.m);
+}
+
 /*
  * What has come, to its verdicts: BATCH at most, so that a guest that never stops does not keep its
  * operator out. 0 with *more set when there may be more, -ECONNRESET when the VM is gone, -errno.
  */
 static int take_messages(struct rf_guest *g, bool *more)
 {
-	for (int i = 0; i < BATCH; i++) {
+	int first = take_held(g);
+
+	*more = false;
+	if (first)
+		return first;
+	for (int i = 0; i < BATCH && !held.some; i++) {
 		union rf_backend_message m;
 		int err = g->hv->ops->next(g->hv, &m);
 
@@ -193,14 +236,11 @@ static int take_messages(struct rf_guest *g, bool *more)
 		if (err)
 			return err == -EAGAIN ? 0 : err;
 		tell_alive(g);
-		if (m.h.type == RF_MSG_EVENT)
-			err = rf_guest_event(g, &m.event);
-		else
-			err = rf_record_outcome(g, m.outcome.id,
-						m.outcome.status ? "failed" : "ok");
+		err = take_message(g, &m);
 		if (err)
 			return err;
 	}
+	*more &= !held.some;
 	return 0;
 }
 
@@ -280,7 +320,7 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 	for (;;) {
 		bool paired = g->pair.fd && !g->pair.shut;
 		struct pollfd p[RF_STATUS_CLIENTS + 4] = {
-			{ .fd = g->hv->ops->poll_fd(g->hv), .events = POLLIN },
+			{ .fd = g->hv->ops->poll_fd(g->hv), .events = held.some ? 0 : POLLIN },
 			{ .fd = vmm, .events = POLLIN },
 			{ .fd = paired ? g->pair.fd : -1, .events = POLLIN },
 		};
@@ -293,13 +333,15 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 		if (p[1].revents)
 			shutdown(p[0].fd, SHUT_RDWR);
 		tell_alive(g);
+		/* Who waits for an answer waits no more. */
+		if (held.some && (p[1].revents || p[0].revents & (POLLHUP | POLLERR)))
+			return 0;
 		err = take_messages(g, &more);
 		if (err)
 			return err == -ECONNRESET ? 0 : err;
 		rf_status_serve(g, status);
-		err = rf_record_flush(g, false);
-		if (!err)
-			err = rf_pair_take(g);
+		rf_record_flush(g, false);
+		err = rf_pair_take(g);
 		if (!err)
 			err = rf_guest_poll(g);
 		if (!err)
@@ -425,8 +467,7 @@ int main(int argc, char **argv)
 	if (!err)
 		err = serve(&g, &status, vmm);
 	rf_guest_forget(&g); /* what the VM's last moments left on the trail is written down */
-	if (rf_record_flush(&g, true) && !err)
-		err = -EIO;
+	rf_record_flush(&g, true);
 	if (err) {
 		rf_complain(&g, "the monitor ends: %s", strerror(-err));
 		return 1;

@@ -35,6 +35,8 @@ struct file {
 	unsigned int *patch_timeout_ms;
 	unsigned int *register_check_ms;
 	unsigned int *unsealed_alert_ms;
+	int *on_log_full;
+	unsigned int *log_quota_mb;
 };
 
 static const cyaml_strval_t mode_names[] = {
@@ -65,6 +67,12 @@ static const cyaml_strval_t mismatch_names[] = {
 static const cyaml_strval_t unknown_names[] = {
 	{ "refuse", RF_ON_UNKNOWN_REFUSE },
 	{ "run-unsealed-alert", RF_ON_UNKNOWN_UNSEALED },
+};
+
+static const cyaml_strval_t log_full_names[] = {
+	{ "pause", RF_ON_LOG_FULL_PAUSE },
+	{ "deny", RF_ON_LOG_FULL_DENY },
+	{ "continue", RF_ON_LOG_FULL_CONTINUE },
 };
 
 /* An enumeration, because libcyaml takes every word that is not a known "no" for a true boolean. */
@@ -141,6 +149,9 @@ static const cyaml_schema_field_t fields[] = {
 			     register_check_ms),
 	CYAML_FIELD_UINT_PTR("unsealed_alert_ms", CYAML_FLAG_OPTIONAL, struct file,
 			     unsealed_alert_ms),
+	CYAML_FIELD_ENUM_PTR("on_log_full", WORD, struct file, on_log_full, log_full_names,
+			     COUNT(log_full_names)),
+	CYAML_FIELD_UINT_PTR("log_quota_mb", CYAML_FLAG_OPTIONAL, struct file, log_quota_mb),
 	CYAML_FIELD_END,
 };
 
@@ -181,6 +192,11 @@ const char *rf_on_unknown_kernel_text(enum rf_on_unknown_kernel u)
 	return name_of(unknown_names, COUNT(unknown_names), u);
 }
 
+const char *rf_on_log_full_text(enum rf_on_log_full f)
+{
+	return name_of(log_full_names, COUNT(log_full_names), f);
+}
+
 const char *rf_on_mismatch_text(enum rf_on_mismatch m)
 {
 	return name_of(mismatch_names, COUNT(mismatch_names), m);
@@ -204,6 +220,8 @@ void rf_policy_default(struct rf_policy *out)
 		.unsealed_alert_ms = 600000,
 		.dma_sweep_ms = 1000,
 		.patch_timeout_ms = 20000,
+		.on_log_full = RF_ON_LOG_FULL_DENY,
+		.log_quota_mb = 256,
 	};
 }
 
@@ -335,6 +353,8 @@ static int convert(const struct file *f, const struct source *from, struct rf_po
 		p.on_denied_patch = (enum rf_on_denied_patch) * f->on_denied_patch;
 	if (f->on_kexec)
 		p.on_kexec = (enum rf_on_kexec) * f->on_kexec;
+	if (f->on_log_full)
+		p.on_log_full = (enum rf_on_log_full) * f->on_log_full;
 	if (f->on_mismatch)
 		p.on_mismatch = (enum rf_on_mismatch) * f->on_mismatch;
 	if (f->on_unknown_kernel)
@@ -374,6 +394,9 @@ static int convert(const struct file *f, const struct source *from, struct rf_po
 	if (!err)
 		err = take_number(f->patch_timeout_ms, "patch_timeout_ms", RF_POLICY_PATCH_MIN,
 				  RF_POLICY_PATCH_MAX, from, diag, &p.patch_timeout_ms);
+	if (!err)
+		err = take_number(f->log_quota_mb, "log_quota_mb", 0, RF_POLICY_QUOTA_MAX, from,
+				  diag, &p.log_quota_mb);
 	if (err)
 		return err;
 	*out = p;
