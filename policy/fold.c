@@ -51,6 +51,7 @@ static uint64_t hash_of(const struct rf_fold_what *w)
 	h = hash_bytes(h, &w->has_writer, 1);
 	h = hash_bytes(h, &w->target, sizeof(w->target));
 	h = hash_bytes(h, &w->writer, sizeof(w->writer));
+	h = hash_bytes(h, w->detail, strlen(w->detail));
 	return h ? h : 1;
 }
 
@@ -58,7 +59,8 @@ static bool is_same(const struct rf_fold_what *a, const struct rf_fold_what *b)
 {
 	return a->verdict == b->verdict && a->target == b->target && a->writer == b->writer &&
 	       a->has_target == b->has_target && a->has_writer == b->has_writer &&
-	       !strcmp(a->kind, b->kind) && !strcmp(a->rule, b->rule);
+	       !strcmp(a->kind, b->kind) && !strcmp(a->rule, b->rule) &&
+	       !strcmp(a->detail, b->detail);
 }
 
 /* As much of it as there is room for; what is behind it is there already: zeroes. */
@@ -76,6 +78,13 @@ static struct rf_fold_what class_of(const struct rf_record *r)
 	return w;
 }
 
+/* Its target is a value, and its writer often one function for all registers. */
+static bool is_register(const struct rf_record *r)
+{
+	return !strcmp(r->kind, "msr") || !strcmp(r->kind, "control-register") ||
+	       !strcmp(r->kind, "table");
+}
+
 static struct rf_fold_what key_of(const struct rf_record *r)
 {
 	struct rf_fold_what w = class_of(r);
@@ -85,6 +94,8 @@ static struct rf_fold_what key_of(const struct rf_record *r)
 	w.has_writer = r->has_writer;
 	w.target = r->has_target ? r->target.addr : r->gpa;
 	w.writer = r->has_writer ? r->writer.addr : 0;
+	if (r->detail && is_register(r))
+		put_text(w.detail, sizeof(w.detail), r->detail);
 	return w;
 }
 
@@ -422,6 +433,7 @@ static bool is_text(const char *text, size_t room)
 static bool is_sound(const struct rf_fold_what *w)
 {
 	return is_text(w->kind, sizeof(w->kind)) && is_text(w->rule, sizeof(w->rule)) &&
+	       strnlen(w->detail, sizeof(w->detail)) < sizeof(w->detail) &&
 	       w->verdict <= RF_WORD_DETECTED && w->is_class <= 1 && w->has_target <= 1 &&
 	       w->has_writer <= 1;
 }

@@ -4,10 +4,11 @@
  * its host's disk with lines, and none goes unrecorded. What is written and what is counted add up
  * to what was decided, always.
  *
- * Decisions with the same kind, rule, verdict, target and writer are a key; keys with the same
- * kind, rule and verdict are a class. A key is written in full a few times, then about once a
- * second, and counted in between. More keys in a minute than RF_FOLD_CLASS_KEYS are counted by
- * their class. Nothing here decides, delays or writes anything: it says what is to be written.
+ * Decisions with the same kind, rule, verdict, target and writer, and of registers the same detail,
+ * are a key; keys with the same kind, rule and verdict are a class. A key is written in full a few
+ * times, then about once a second, and counted in between. More keys in a minute than
+ * RF_FOLD_CLASS_KEYS are counted by their class. Nothing here decides, delays or writes anything:
+ * it says what is to be written.
  *
  * All of it is one piece of memory without a pointer, which outlives its monitor: whoever takes
  * over writes out what was counted, and gives the answer again that the vCPU was to get. So each
@@ -48,6 +49,7 @@ struct rf_fold_what {
 	uint8_t is_class; /* without target and writer */
 	uint8_t has_target, has_writer;
 	uint64_t target, writer;
+	char detail[96]; /* of registers: which one, and its value; of it the beginning */
 };
 
 struct rf_fold_count {

@@ -88,6 +88,8 @@ static void put_what(struct rf_jsonline *j, const struct rf_fold_what *w)
 		put_place(j, "writer", w->writer);
 	if (!w->is_class && !w->has_target && w->target)
 		rf_jsonline_address(j, "gpa", w->target);
+	if (w->detail[0])
+		rf_jsonline_text(j, "detail", w->detail, sizeof(w->detail));
 	rf_jsonline_text(j, "rule", w->rule, TEXT_MAX);
 	rf_jsonline_text(j, "verdict", rf_word_text((enum rf_word)w->verdict) ?: "any", TEXT_MAX);
 }

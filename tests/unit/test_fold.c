@@ -152,6 +152,14 @@ static void what_makes_a_key(void **state)
 	r[7].has_writer = false;
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(in_full(&r[i], 20), RF_FOLD_KEY_LINES);
+	/* Of registers which one it is. */
+	for (int i = 0; i < 2; i++) {
+		r[i].kind = "msr";
+		r[i].target.addr = 0;
+		r[i].detail = i ? "STAR (MSR 0xc0000081) <- 0x0" : "CSTAR (MSR 0xc0000083) <- 0x0";
+		assert_int_equal(in_full(&r[i], 20), RF_FOLD_KEY_LINES);
+		r[i] = denied(0, 0x1000, 0x2000);
+	}
 	/* Not what else it says. */
 	r[0].pid = 77;
 	r[0].detail = "another";
