@@ -142,7 +142,7 @@ def fills(lab: Lab, policy: str) -> Process:
     """A guest that floods a log which takes no more than some lines of it."""
     full = ("{" + " " * 997 + "}\n") * 10000
     lab.audit.write_text(full)
-    vm = lab.run("flood", OBSERVE + policy, file_limit=len(full) + 12000)
+    vm = lab.run("flood", OBSERVE + policy, file_limit=len(full) + 8000)
     vm.says(RUNS_ON, "the guest to run")
     wait(lambda: lab.status()["log"]["state"] == "full", "the log to be full", 30 * SCALE)
     return vm
@@ -405,6 +405,26 @@ def monitor_killed(lab: Lab) -> None:
     check(not lab.left(), f"left running: {lab.left()}")
 
 
+def dies_with_its_vmm(lab: Lab) -> None:
+    """Monitor and VMM are killed at once, so that no other monitor comes: `run` writes down what was counted."""
+    vm = lab.run("flood", OBSERVE)
+    vm.says(RUNS_ON, "the guest to run")
+    judged(lab)
+    status = lab.status()
+    os.kill(status["vmm_pid"], signal.SIGSTOP)
+    time.sleep(0.2)
+    status = lab.status()
+    made, waiting = status["counters"]["write"], status["log"]["in_no_line_yet"]
+    check(waiting > 20 and decisions(lab) + waiting in (made - 1, made), f"{made} stores, {decisions(lab)} and {waiting} are known")
+    vm.child.send_signal(signal.SIGSTOP)
+    os.kill(status["monitor_pid"], signal.SIGKILL)
+    os.kill(status["vmm_pid"], signal.SIGKILL)
+    vm.child.send_signal(signal.SIGCONT)
+    vm.ended()
+    check(decisions(lab) in (made - 1, made), f"{made} stores, and {decisions(lab)} are on record")
+    check(not lab.left(), f"left running: {lab.left()}")
+
+
 def decisions(lab: Lab) -> int:
     """Stores that are on record: in full, and as one of a count. A number that is met twice is one line."""
     counts = {r["number"]: r["count"] for r in lab.recorded(type="folded", kind="write")}
@@ -475,7 +495,7 @@ TESTS: dict[str, Test] = {
     "no-types": without_types,
     "log-full-at-the-kernel": full_log("good", 0),
     "log-full-at-the-seal": full_log("good", 300),
-    "log-full-later": full_log("flood", 12000, OBSERVE, lands=True),
+    "log-full-later": full_log("flood", 8000, OBSERVE, lands=True),
     "log-full-counts": full_log_counts, "log-full-holds": full_log_holds,
     "monitor-of-another-revision": foreign_monitor([peers.welcome(1)], "another revision"),
     "monitor-truncated": foreign_monitor([peers.welcome()[:20]], NOT_A_MONITOR),
@@ -493,7 +513,8 @@ TESTS: dict[str, Test] = {
     "cpu-any-host-asserts": bad_machine("'-cpu host'", ASSERTS, "0x10a.* Assertion", True),
     "cpu-any-asserts": bad_machine("'-cpu '", ASSERTS, "0x10a.* Assertion", False),
     "cpu-any-hangs": bad_machine("'-cpu '", "exec sleep 60", "waited 1 s for a guest", False),
-    "control-socket": control_socket, "gadgets": gadgets, "monitor-killed": monitor_killed, "sweeper-lost": sweeper_lost,
+    "control-socket": control_socket, "gadgets": gadgets, "monitor-killed": monitor_killed,
+    "monitor-killed-with-its-vmm": dies_with_its_vmm, "sweeper-lost": sweeper_lost,
 }
 
 
