@@ -86,6 +86,27 @@ struct cells {
 	const char *cell[8];
 };
 
+/* What was counted instead of written. */
+static const char *describe_count(json_t *o, const char *type, struct cells *c)
+{
+	json_int_t count = json_integer_value(json_object_get(o, "count"));
+	const char *rule = text_of(o, "rule"), *first = text_of(o, "first");
+
+	if (!strcmp(type, "folded"))
+		snprintf(c->about, sizeof(c->about), "%s: %lld more since %.23s, of %s",
+			 rule ? rule : "-", (long long)count, first ? first : "-",
+			 text_of(o, "of") ? text_of(o, "of") : "-");
+	else
+		snprintf(c->about, sizeof(c->about),
+			 "the log took nothing since %.23s (%s): %lld decisions were counted only, "
+			 "%lld other lines are lost",
+			 text_of(o, "since") ? text_of(o, "since") : "-",
+			 text_of(o, "cause") ? text_of(o, "cause") : "-",
+			 (long long)json_integer_value(json_object_get(o, "decisions")),
+			 (long long)json_integer_value(json_object_get(o, "lines_lost")));
+	return c->about;
+}
+
 static void fill(json_t *o, struct cells *c)
 {
 	json_t *task = json_object_get(o, "task"), *event = json_object_get(o, "event");
@@ -103,7 +124,9 @@ static void fill(json_t *o, struct cells *c)
 	snprintf(c->task, sizeof(c->task), "%s(%lld)",
 		 text_of(task, "comm") ? text_of(task, "comm") : "",
 		 (long long)json_integer_value(json_object_get(task, "pid")));
-	if (!about && outcome) {
+	if (type && (!strcmp(type, "folded") || !strcmp(type, "unwritten"))) {
+		about = describe_count(o, type, c);
+	} else if (!about && outcome) {
 		about = text_of(o, "status");
 	} else if (!about) {
 		const char *what = text_of(o, "outcome"), *detail = text_of(o, "detail");
@@ -114,8 +137,10 @@ static void fill(json_t *o, struct cells *c)
 	}
 	c->cell[0] = c->time;
 	c->cell[1] = event ? c->event : NULL;
-	c->cell[2] = outcome ? "outcome" : text_of(o, "verdict");
-	c->cell[3] = other ? type : text_of(o, "kind");
+	c->cell[2] = outcome				  ? "outcome"
+		     : type && !strcmp(type, "unwritten") ? "unwritten"
+							  : text_of(o, "verdict");
+	c->cell[3] = other && !text_of(o, "kind") ? type : text_of(o, "kind");
 	c->cell[4] = json_object_get(o, "target") ? c->target : text_of(o, "region");
 	c->cell[5] = c->writer;
 	c->cell[6] = task ? c->task : NULL;

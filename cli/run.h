@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * `ringfence run`, in its parts: checks (run_check.c), files (run_files.c), state (run_state.c),
- * the host's control-register watch (run_control.c), child processes (run_spawn.c, run_child.c) and
- * the watch over them (run_watch.c).
+ * the host's control-register watch (run_control.c), child processes (run_spawn.c, run_child.c),
+ * what the last monitor leaves (run_counted.c) and the watch over them (run_watch.c).
  */
 #ifndef RF_CLI_RUN_H
 #define RF_CLI_RUN_H
@@ -25,6 +25,8 @@ struct rf_run {
 	/* Of the policy. */
 	bool pin_control, need_watch;
 	struct rf_policy_origin origin;
+	uint64_t log_quota; /* bytes of the audit log, 0 any */
+	bool log_may_lack;  /* on_log_full: continue */
 
 	/* What was found and made. Descriptors are -1 until they are open, and closed in every
 	 * child but as said. */
@@ -35,10 +37,11 @@ struct rf_run {
 		       */
 	int fence_fd; /* listening; the monitor gets a duplicate, so no connection is lost with it
 		       */
-	int control_fd; /* the same */
-	int audit_fd;	/* the monitor gets it */
-	int chain_fd;	/* memory with where the audit log's chain stands; each monitor gets it
-			 */
+	int control_fd;	   /* the same */
+	int audit_fd;	   /* the monitor gets it */
+	uint64_t reserved; /* up to here the audit log has room of its own */
+	int chain_fd;	/* memory with where the audit log's chain stands; each monitor gets it */
+	int fold_fd;	/* the same in which each counts what it does not write */
 	int patches_fd; /* log of allowed patches, beside the audit log; the monitor gets it */
 	int policy_fd;	/* memfd with the policy as it was at the start; the monitor gets it. -1:
 			   none */
@@ -81,6 +84,12 @@ int rf_run_pair(struct rf_run *r);
 int rf_run_spawn_sweeper(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify);
 /* Starts the VMM with the fence preloaded. Same return. */
 int rf_run_spawn_vmm(const struct rf_run *r, const sigset_t *mask, pid_t *pid);
+
+/* Keeps a MiB of its file system for the audit log, ahead of what is written; and gives it back. */
+void rf_run_reserve(struct rf_run *r);
+void rf_run_unreserve(const struct rf_run *r);
+/* When the last monitor has ended: writes down what it counted and could not write any more. */
+void rf_run_counted(const struct rf_run *r);
 
 /* Starts both and stays until the VMM is gone. The code to exit with. */
 int rf_run_watch(struct rf_run *r);

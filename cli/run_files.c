@@ -58,6 +58,12 @@ static const char *problem(int err)
 	return err == -EINVAL ? "it is not a regular file" : strerror(-err);
 }
 
+static void take_quota(struct rf_run *r, const struct rf_policy *p)
+{
+	r->log_quota = rf_policy_log_bytes(p, false);
+	r->log_may_lack = p->on_log_full == RF_ON_LOG_FULL_CONTINUE;
+}
+
 static int take_policy(struct rf_run *r)
 {
 	struct rf_policy_diag diag = { 0 };
@@ -73,6 +79,7 @@ static int take_policy(struct rf_run *r)
 	if (!err) {
 		r->pin_control = policy.pin_control;
 		r->need_watch = policy.need_watch;
+		take_quota(r, &policy);
 		return RF_EXIT_OK;
 	}
 	if (diag.line)
@@ -140,6 +147,10 @@ static int take_key(struct rf_run *r)
 
 int rf_run_files(struct rf_run *r)
 {
+	struct rf_policy policy;
+
+	rf_policy_default(&policy);
+	take_quota(r, &policy);
 	int code = r->policy ? take_policy(r) : RF_EXIT_OK;
 
 	if (!code && r->audit_key)

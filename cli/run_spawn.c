@@ -23,6 +23,7 @@ enum {
 	PAIR_FD,
 	CHAIN_FD,
 	KEY_FD,
+	FOLD_FD,
 	FREE_FD,
 };
 #define FDS (FREE_FD - FENCE_FD)
@@ -156,8 +157,9 @@ static _Noreturn void become(const struct rf_run *r, const struct line *l, int f
 static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask, int notify,
 				    int report)
 {
-	int from[FDS] = { r->fence_fd,	r->control_fd, r->audit_fd, notify,	 r->patches_fd,
-			  r->policy_fd, r->expect_fd,  r->pair[0],  r->chain_fd, r->key_fd };
+	int from[FDS] = { r->fence_fd,	 r->control_fd, r->audit_fd,  notify,
+			  r->patches_fd, r->policy_fd,	r->expect_fd, r->pair[0],
+			  r->chain_fd,	 r->key_fd,	r->fold_fd };
 	struct line l;
 
 	begin_line(r, &l);
@@ -167,6 +169,7 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 	add_fd(&l, "--patches-fd", "", PATCHES_FD);
 	add_fd(&l, "--chain-fd", "", CHAIN_FD);
 	add_fd(&l, "--sweeper-fd", "", PAIR_FD);
+	add_fd(&l, "--fold-fd", "", FOLD_FD);
 	if (r->key_fd >= 0)
 		add_fd(&l, "--audit-key", "/proc/self/fd/", KEY_FD);
 	if (r->expect_fd >= 0)
@@ -177,7 +180,7 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 static _Noreturn void sweeper_child(const struct rf_run *r, const sigset_t *mask, int notify,
 				    int report)
 {
-	int from[FDS] = { -1, -1, -1, notify, -1, r->policy_fd, -1, r->pair[1], -1, -1 };
+	int from[FDS] = { -1, -1, -1, notify, -1, r->policy_fd, -1, r->pair[1], -1, -1, -1 };
 	struct line l;
 
 	/* Who waits for a verdict, and who gives it, goes first. Not to be had: no harm. */

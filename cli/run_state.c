@@ -15,6 +15,7 @@
 #include "cli/paths.h"
 #include "cli/run.h"
 #include "policy/chain.h"
+#include "policy/foldlog.h"
 
 #define NOT_STARTED "nothing was started; no guest runs unprotected"
 
@@ -29,6 +30,7 @@ void rf_run_init(struct rf_run *r)
 			      .audit_fd = -1,
 			      .chain_fd = -1,
 			      .patches_fd = -1,
+			      .fold_fd = -1,
 			      .policy_fd = -1,
 			      .expect_fd = -1,
 			      .key_fd = -1,
@@ -42,9 +44,9 @@ void rf_run_deinit(struct rf_run *r)
 {
 	static const char *const files[] = { RF_FILE_FENCE, RF_FILE_CONTROL, RF_FILE_VM,
 					     RF_FILE_LOCK };
-	const int fds[] = { r->fence_fd,  r->control_fd, r->audit_fd, r->chain_fd, r->patches_fd,
-			    r->policy_fd, r->expect_fd,	 r->key_fd,   r->lock_fd,  r->vms_fd,
-			    r->page_fd,	  r->pair[0],	 r->pair[1] };
+	const int fds[] = { r->fence_fd, r->control_fd, r->audit_fd,  r->chain_fd, r->patches_fd,
+			    r->fold_fd,	 r->policy_fd,	r->expect_fd, r->key_fd,   r->lock_fd,
+			    r->vms_fd,	 r->page_fd,	r->pair[0],   r->pair[1] };
 	char path[PATH_MAX];
 
 	/* The lock says that the files are ours; it goes last, and the log stays. */
@@ -232,6 +234,8 @@ static int prepare_audit(struct rf_run *r)
 	if (r->chain_fd < 0)
 		return r->chain_fd;
 	err = open_patches(r);
+	if (!err)
+		err = rf_fold_create(&r->fold_fd);
 	if (err)
 		return err;
 	/* The name of a new log must be on disk too, else a crash loses lines that were flushed. */
@@ -248,6 +252,21 @@ static int prepare_audit(struct rf_run *r)
 	if (realpath(r->audit_path, dir))
 		strcpy(r->audit_path, dir);
 	return 0;
+}
+
+/* One that is so long that a kernel which comes up could not be recorded would end the VM. */
+static int check_length(const struct rf_run *r)
+{
+	struct stat st;
+
+	if (!r->log_quota || r->log_may_lack || fstat(r->audit_fd, &st) ||
+	    (uint64_t)st.st_size < r->log_quota)
+		return RF_EXIT_OK;
+	return rf_fail(RF_EXIT_REFUSED, "decisions could not be recorded, so nothing was started",
+		       "move the log away, or raise log_quota_mb in the policy",
+		       "the audit log %s has %llu bytes; decisions may be added up to %llu",
+		       r->audit_path, (unsigned long long)st.st_size,
+		       (unsigned long long)r->log_quota);
 }
 
 int rf_run_prepare(struct rf_run *r)
@@ -288,7 +307,8 @@ int rf_run_prepare(struct rf_run *r)
 					       "--audit",
 			       "cannot open the audit log %s: %s",
 			       r->audit ? r->audit : r->audit_path, strerror(-err));
-	return RF_EXIT_OK;
+	rf_run_reserve(r);
+	return check_length(r);
 }
 
 int rf_run_describe(const struct rf_run *r, pid_t vmm)

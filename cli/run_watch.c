@@ -234,6 +234,7 @@ static void step(struct watch *w, int64_t until)
 	take_signals(w);
 	end_silent(w);
 	start_again(w);
+	rf_run_reserve(w->run);
 }
 
 static void progress(struct watch *w, int64_t since, int64_t *next, const char *what)
@@ -439,6 +440,9 @@ int rf_run_watch(struct rf_run *r)
 	if (w.entered && r->vms_fd >= 0)
 		rf_crwatch_remove(r->vms_fd, w.entered);
 	stop_monitor(&w);
+	rf_run_counted(r);
+	if (!w.monitor.pid)
+		rf_run_unreserve(r);
 	close(w.signal_fd);
 	return code;
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/about.h"
 #include "cli/control.h"
@@ -189,6 +190,36 @@ static void print_about(const json_t *o)
 	printf("%-18s%s\n", "last denial", rf_about_denial(o, text, sizeof(text)));
 }
 
+/* Whether each decision is on record, and how many are so as counts alone. */
+static void print_log(json_t *log)
+{
+	json_int_t since = json_integer_value(json_object_get(log, "since"));
+	json_int_t folded = json_integer_value(json_object_get(log, "folded"));
+	json_int_t patches = json_integer_value(json_object_get(log, "patches_lost"));
+	const char *state = json_string_value(json_object_get(log, "state")) ?: "-";
+	char cause[128], when[32] = "-";
+	time_t at = (time_t)since;
+	struct tm tm;
+
+	if (gmtime_r(&at, &tm))
+		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	rf_safe(cause, sizeof(cause), json_string_value(json_object_get(log, "cause")) ?: "-");
+	if (strcmp(state, "full") != 0)
+		printf("%-18s%s\n", "log", strcmp(state, "ok") ? "-" : "ok");
+	else
+		printf("%-18sFULL since %s (%s): %lld decisions counted only, %lld other lines "
+		       "lost\n%-18s%s\n",
+		       "log", when, cause,
+		       (long long)json_integer_value(json_object_get(log, "counted_only")),
+		       (long long)json_integer_value(json_object_get(log, "lines_lost")), "to do",
+		       "make room in its file system, or rotate it and raise log_quota_mb");
+	if (folded)
+		printf("%-18s%lld decisions\n", "folded", (long long)folded);
+	if (patches)
+		printf("%-18s%lld legal patches, as the patch log takes nothing\n", "counted only",
+		       (long long)patches);
+}
+
 static int print_status(json_t *o)
 {
 	static const struct {
@@ -213,6 +244,7 @@ static int print_status(json_t *o)
 		{ "on_kexec", "on_kexec" },
 		{ "on_mismatch", "on_mismatch" },
 		{ "on_unknown_kernel", "on_unknown_kernel" },
+		{ "on_log_full", "on_log_full" },
 	};
 	json_t *expect = json_object_get(o, "expect");
 	int err;
@@ -232,6 +264,7 @@ static int print_status(json_t *o)
 				    : "-");
 	print_guards(json_object_get(o, "guards"));
 	print_numbers("decisions", json_object_get(o, "audit"));
+	print_log(json_object_get(o, "log"));
 	print_numbers("patches", json_object_get(o, "patches"));
 	print_left_out(json_object_get(o, "sites_left_out"));
 	print_numbers("counters", json_object_get(o, "counters"));

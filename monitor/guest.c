@@ -214,7 +214,7 @@ static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char
 {
 	char line[512];
 
-	if (err == -ECONNRESET)
+	if (err == -ECONNRESET || rf_record_waits(g))
 		return err;
 	/* Which of the two it was only the fence knows: the word finds nobody after a release. */
 	if (err == -ESTALE) {
@@ -616,6 +616,8 @@ static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
 	char detail[160];
 	int err = rf_sweep_drain(g);
 
+	if (!err && ev->kind == RF_EVENT_RESET)
+		rf_record_flush(g, true);
 	if (err)
 		return err;
 	switch (ev->kind) {
@@ -700,7 +702,7 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 	return err ? err : ended;
 }
 
-static int resume(struct rf_guest *g)
+static int resume_kernel(struct rf_guest *g)
 {
 	struct rf_diag diag = { "" };
 	struct rf_backend_info info;
@@ -723,6 +725,17 @@ static int resume(struct rf_guest *g)
 			    diag.text[0] ? diag.text : strerror(-err));
 	else if (info.state != RF_VM_SEALED)
 		err = await_running(g, info.state == RF_VM_WATCHED);
+	return err;
+}
+
+/* What is sealed is so already: no line about it is a condition. */
+static int resume(struct rf_guest *g)
+{
+	int err;
+
+	g->resuming = true;
+	err = resume_kernel(g);
+	g->resuming = false;
 	return err;
 }
 

@@ -28,18 +28,23 @@ int rf_decide(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_recor
 	      struct rf_msg_verdict *v)
 {
 	const struct rf_audit_answer answer = rf_answer_of(ev, v);
+	struct rf_audit_decision known;
+	int err;
 
 	/* One record an event. What is on record already was answered with that (resent.c), unless
 	 * it can be no more: then this is a line about it. */
-	if (!rf_audit_has_event(g->audit, ev->id)) {
+	if (!rf_record_decision(g, ev, &known)) {
 		r->event = ev->id;
 		r->vcpu = ev->vcpu;
 		r->answer = &answer;
 	} else {
 		r->event = 0;
 	}
+	err = rf_record_write(g, r);
+	if (err && rf_record_waits(g))
+		return err;
 	/* What cannot be recorded is not let through. */
-	if (rf_record_write(g, r) && v->verdict == RF_VERDICT_ALLOW)
+	if (err && v->verdict == RF_VERDICT_ALLOW)
 		v->verdict = RF_VERDICT_KILL;
 	return g->hv->ops->verdict(g->hv, v);
 }

@@ -22,6 +22,7 @@
 #include "policy/chain.h"
 #include "policy/file.h"
 #include "policy/note.h"
+#include "policy/foldlog.h"
 
 #ifndef SO_PEERPIDFD /* include/uapi/asm-generic/socket.h, Linux 6.5 */
 #define SO_PEERPIDFD 77
@@ -36,6 +37,7 @@ struct options {
 	int policy_fd, expect_fd, key_fd; /* opened before the sandbox closes; -1: not given */
 	int fence_fd, control_fd, audit_fd, patches_fd;
 	int chain_fd; /* where the chain of the log's lines stands */
+	int fold_fd;  /* memory that outlives this monitor; -1 none */
 	int pair_fd;  /* to the sweeper; the sweeper's, to the monitor */
 	bool sweeper;
 	long long uid, gid; /* what the monitor becomes, -1: it stays what it is */
@@ -70,6 +72,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "patches-fd", required_argument, NULL, 't' },
 		{ "chain-fd", required_argument, NULL, 'k' },
 		{ "audit-key", required_argument, NULL, 'g' },
+		{ "fold-fd", required_argument, NULL, 'o' },
 		{ "notify-fd", required_argument, NULL, 'y' },
 		{ "sweeper-fd", required_argument, NULL, 's' },
 		{ "sweep-for", required_argument, NULL, 'm' },
@@ -88,6 +91,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			       .audit_fd = -1,
 			       .patches_fd = -1,
 			       .chain_fd = -1,
+			       .fold_fd = -1,
 			       .pair_fd = -1,
 			       .uid = -1,
 			       .gid = -1 };
@@ -119,6 +123,11 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		case 'g':
 			o->key = optarg;
 			break;
+		case 'o':
+			o->fold_fd = number(optarg);
+			if (o->fold_fd <= STDERR_FILENO)
+				return -EINVAL;
+			break;
 		case 'y':
 			g->notify_fd = number(optarg);
 			break;
@@ -148,7 +157,8 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		return -EINVAL;
 	if (o->sweeper)
 		return o->fence_fd < 0 && o->audit_fd < 0 && o->control_fd < 0 &&
-				       o->patches_fd < 0 && o->chain_fd < 0 && !o->expect && !o->key
+				       o->patches_fd < 0 && o->chain_fd < 0 && o->fold_fd < 0 &&
+				       !o->expect && !o->key
 			       ? 0
 			       : -EINVAL;
 	/* Who signs must know what was written: the file does not say. */
@@ -188,13 +198,56 @@ static int wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *stat
 	}
 }
 
+/* What could not be recorded, and waits for room in the log; all that came later waits behind it.
+ */
+static struct {
+	bool some;
+	union rf_backend_message m;
+} held;
+
+static int take_message(struct rf_guest *g, const union rf_backend_message *m)
+{
+	int err =
+		m->h.type == RF_MSG_EVENT
+			? rf_guest_event(g, &m->event)
+			: rf_record_outcome(g, m->outcome.id, m->outcome.status ? "failed" : "ok");
+
+	held.some = err && rf_record_waits(g);
+	if (!held.some)
+		return err;
+	if (m != &held.m)
+		held.m = *m;
+	return 0;
+}
+
+/* Once there is room. What was begun of a kernel is taken up as another monitor would. */
+static int take_held(struct rf_guest *g)
+{
+	const struct rf_msg_event *ev = &held.m.event;
+	int err = 0;
+
+	if (!held.some || rf_record_waits(g))
+		return 0;
+	if (held.m.h.type == RF_MSG_EVENT &&
+	    (ev->kind == RF_EVENT_KERNEL || ev->kind == RF_EVENT_WATCH)) {
+		rf_guest_forget(g);
+		err = rf_guest_resume(g);
+	}
+	return err ? err : take_message(g, &held.m);
+}
+
 /*
  * What has come, to its verdicts: BATCH at most, so that a guest that never stops does not keep its
  * operator out. 0 with *more set when there may be more, -ECONNRESET when the VM is gone, -errno.
  */
 static int take_messages(struct rf_guest *g, bool *more)
 {
-	for (int i = 0; i < BATCH; i++) {
+	int first = take_held(g);
+
+	*more = false;
+	if (first)
+		return first;
+	for (int i = 0; i < BATCH && !held.some; i++) {
 		union rf_backend_message m;
 		int err = g->hv->ops->next(g->hv, &m);
 
@@ -202,20 +255,23 @@ static int take_messages(struct rf_guest *g, bool *more)
 		if (err)
 			return err == -EAGAIN ? 0 : err;
 		tell_alive(g);
-		if (m.h.type == RF_MSG_EVENT)
-			err = rf_guest_event(g, &m.event);
-		else
-			err = rf_record_outcome(g, m.outcome.id,
-						m.outcome.status ? "failed" : "ok");
+		err = take_message(g, &m);
 		if (err)
 			return err;
 	}
+	*more &= !held.some;
 	return 0;
 }
 
 /* What only root may open, and what is below a folder that only root may enter, is opened here. */
 static int open_files(struct rf_guest *g, struct options *o)
 {
+	int err = o->fold_fd >= 0 ? rf_fold_map(o->fold_fd, &g->fold) : 0;
+
+	if (err) {
+		rf_complain(g, "--fold-fd is not such memory: %s", strerror(-err));
+		return err;
+	}
 	if (o->policy)
 		o->policy_fd = rf_file_open(o->policy);
 	if (o->policy_fd < -1)
@@ -323,7 +379,7 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 	for (;;) {
 		bool paired = g->pair.fd && !g->pair.shut;
 		struct pollfd p[RF_STATUS_CLIENTS + 4] = {
-			{ .fd = g->hv->ops->poll_fd(g->hv), .events = POLLIN },
+			{ .fd = g->hv->ops->poll_fd(g->hv), .events = held.some ? 0 : POLLIN },
 			{ .fd = vmm, .events = POLLIN },
 			{ .fd = paired ? g->pair.fd : -1, .events = POLLIN },
 		};
@@ -336,10 +392,14 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 		if (p[1].revents)
 			shutdown(p[0].fd, SHUT_RDWR);
 		tell_alive(g);
+		/* Who waits for an answer waits no more. */
+		if (held.some && (p[1].revents || p[0].revents & (POLLHUP | POLLERR)))
+			return 0;
 		err = take_messages(g, &more);
 		if (err)
 			return err == -ECONNRESET ? 0 : err;
 		rf_status_serve(g, status);
+		rf_record_flush(g, false);
 		err = rf_pair_take(g);
 		if (!err)
 			err = rf_guest_poll(g);
@@ -376,8 +436,8 @@ int main(int argc, char **argv)
 	if (parse(argc, argv, &o, &g)) {
 		fprintf(stderr,
 			"usage: ringfence-monitor --fence-fd N --audit-fd N [--chain-fd N] "
-			"[--patches-fd N] [--control-fd N] [--sweeper-fd N] [--notify-fd N] "
-			"[--name NAME] "
+			"[--patches-fd N] [--fold-fd N] [--control-fd N] [--sweeper-fd N] "
+			"[--notify-fd N] [--name NAME] "
 			"[--policy FILE] [--expect FILE] [--audit-key FILE] [--user UID:GID]\n"
 			"       ringfence-monitor --sweep-for N [--notify-fd N] [--name NAME] "
 			"[--policy FILE] [--user UID:GID]\n"
@@ -446,6 +506,8 @@ int main(int argc, char **argv)
 	err = g.hv->ops->info(g.hv, &info);
 	if (!err)
 		err = open_log(&g, &o, info.instance);
+	if (!err)
+		err = rf_record_begin(&g, info.instance);
 	if (!err && o.patches_fd >= 0)
 		err = rf_patchlog_open_fd(o.patches_fd, info.instance, &g.patchlog);
 	if (!err && g.hv->ops->table)
@@ -466,8 +528,9 @@ int main(int argc, char **argv)
 	if (!err)
 		err = serve(&g, &status, vmm);
 	rf_guest_forget(&g); /* what the VM's last moments left on the trail is written down */
+	rf_record_flush(&g, true);
 	if (!err)
-		err = rf_record_end(&g);
+		rf_record_end(&g);
 	if (err) {
 		rf_complain(&g, "the monitor ends: %s", strerror(-err));
 		return 1;

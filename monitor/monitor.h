@@ -18,6 +18,7 @@
 #include "monitor/guard.h"
 #include "monitor/pair.h"
 #include "policy/audit.h"
+#include "policy/fold.h"
 #include "policy/measurement.h"
 #include "policy/name.h"
 #include "policy/patchlog.h"
@@ -38,6 +39,13 @@ struct rf_waiting {
 struct rf_guest {
 	struct rf_backend *hv;
 	struct rf_audit *audit;
+	struct rf_fold *fold; /* what is counted and not written; NULL: all is written */
+	uint64_t counted[RF_WORD_DETECTED + 1]; /* so, by word, by this monitor */
+	uint64_t tried_ns;			/* whether a full log has room again, last */
+	bool resuming;	       /* what is written stands already: no line of it is a condition */
+	bool patches_full;     /* the patch log takes nothing */
+	bool headless;	       /* its head is not there yet */
+	uint64_t patches_lost; /* of it, told in the log by their number */
 	struct rf_patchlog *patchlog; /* NULL: every patch is asked about and none is logged */
 	struct rf_patch_table *table; /* shared with the fence; NULL: this backend has none */
 	struct rf_disasm *disasm;
@@ -113,15 +121,32 @@ void rf_notify(const struct rf_guest *g, const char *format, ...)
 /* An error: to stderr, and to whoever started this monitor. */
 void rf_complain(const struct rf_guest *g, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* --- record.c ------------------------------------------------------------- */
+/* After attach: takes up what an earlier monitor has counted, and writes it down. 0 or -errno. */
+int rf_record_begin(struct rf_guest *g, uint64_t instance);
 /*
- * A line of the log; complains when it cannot be written. 0 or -errno: then nothing may be allowed
- * on its ground.
+ * A line of the log, or one more of what is counted; complains when it cannot be written. 0 or
+ * -errno: then nothing may be allowed on its ground. While the log takes no line all decisions are
+ * counted; 0 means that the policy has what it is about go on.
  */
 int rf_record_write(struct rf_guest *g, const struct rf_record *r);
 int rf_record_outcome(struct rf_guest *g, uint64_t event, const char *status);
 void rf_record_tick(struct rf_guest *g); /* a checkpoint, when it is time */
 int rf_record_end(struct rf_guest *g);	 /* the log's last line */
 int rf_note(struct rf_guest *g, const char *kind, const char *outcome, const char *detail);
+/* What is on record about it, as a line or as one of those counted; false: nothing. */
+bool rf_record_decision(const struct rf_guest *g, const struct rf_msg_event *ev,
+			struct rf_audit_decision *out);
+/* Is nothing to be answered before the log has room? Whatever failed is to be done again then. */
+bool rf_record_waits(const struct rf_guest *g);
+/* Writes down what was counted and is due, or all of it; of a full log sees each second whether it
+ * has room. */
+void rf_record_flush(struct rf_guest *g, bool all);
+/* {"state": "ok" or "full", ...}; NULL: no memory. Drop the reference. */
+json_t *rf_record_status(const struct rf_guest *g);
+/* Is a log of this size as long as the policy lets it be? */
+bool rf_record_is_long(const struct rf_guest *g, uint64_t size);
 
 /* --- units.c -------------------------------------------------------------- */
 /* Sets g->mem up. It can be read within a unit alone. */

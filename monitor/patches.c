@@ -90,8 +90,9 @@ static int begin(struct rf_guest *g, bool kept)
 		return err;
 	if (g->patchlog) {
 		err = rf_patchlog_head(g->patchlog, g->table->base, g->kernel_event);
-		if (err)
+		if (err && (!g->fold || !g->resuming))
 			return err;
+		g->headless = err;
 		/* An earlier monitor's log may hold a patch twice, when its disk was full. */
 		g->hv->ops->trail(g->hv, &now);
 		g->patches_taken = rf_patchlog_count(g->patchlog);

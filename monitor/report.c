@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whom the monitor tells what: lines for who started it, errors for people, notes for the log.
+ * Whom the monitor tells what: lines for who started it, errors for people.
  * Works inside the sandbox: no dprintf(), which asks its descriptor whether it is a terminal.
  */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,38 +55,4 @@ void rf_complain(const struct rf_guest *g, const char *format, ...)
 	va_start(ap, format);
 	put_line(g->notify_fd, "error ", format, ap);
 	va_end(ap);
-}
-
-static int written(const struct rf_guest *g, int err)
-{
-	if (err)
-		rf_complain(g, "the audit log could not be written: %s", strerror(-err));
-	return err;
-}
-
-int rf_record_write(struct rf_guest *g, const struct rf_record *r)
-{
-	return written(g, rf_audit_write(g->audit, r));
-}
-
-int rf_record_outcome(struct rf_guest *g, uint64_t event, const char *status)
-{
-	return written(g, rf_audit_outcome(g->audit, event, status));
-}
-
-void rf_record_tick(struct rf_guest *g)
-{
-	written(g, rf_audit_tick(g->audit));
-}
-
-int rf_record_end(struct rf_guest *g)
-{
-	return written(g, rf_audit_end(g->audit));
-}
-
-int rf_note(struct rf_guest *g, const char *kind, const char *outcome, const char *detail)
-{
-	const struct rf_record r = { .kind = kind, .outcome = outcome, .detail = detail };
-
-	return rf_record_write(g, &r);
 }

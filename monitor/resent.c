@@ -134,7 +134,7 @@ bool rf_resent(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_rese
 	char detail[256];
 	const char *done;
 
-	if (is_told(ev) || !rf_audit_decision(g->audit, ev->id, &d))
+	if (is_told(ev) || !rf_record_decision(g, ev, &d))
 		return false;
 	*out = (struct rf_resent){ .v.id = ev->id };
 	memcpy(out->rule, d.rule, sizeof(out->rule));

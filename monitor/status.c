@@ -153,12 +153,13 @@ static json_t *status(struct rf_guest *g)
 		json_object_set_new(counters, counter_names[i],
 				    json_integer((json_int_t)info.counters[i]));
 	for (enum rf_word w = RF_WORD_ALLOWED; g->audit && w <= RF_WORD_DETECTED; w++)
-		json_object_set_new(audit, rf_word_text(w),
-				    json_integer((json_int_t)rf_audit_count(g->audit, w)));
+		json_object_set_new(
+			audit, rf_word_text(w),
+			json_integer((json_int_t)(rf_audit_count(g->audit, w) + g->counted[w])));
 	return json_pack(
 		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
 		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, "
-		"s:o, s:o}",
+		"s:o, s:o, s:o, s:s, s:I}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
 		!attached || info.state > RF_VM_HALTED ? "waiting"
 		: g->unknown			       ? "unprotected"
@@ -182,7 +183,9 @@ static json_t *status(struct rf_guest *g)
 		"unprotected", g->unprotected, "guards",
 		g->regions_count ? rf_guards_status(g) : json_object(), "sweeper",
 		rf_pair_status(g), "sites_left_out", rf_left_out_status(g), "policy",
-		policy(&g->policy));
+		policy(&g->policy), "log", rf_record_status(g), "on_log_full",
+		rf_on_log_full_text(g->policy.on_log_full), "log_quota_mb",
+		(json_int_t)g->policy.log_quota_mb);
 }
 
 /* A command that is a guard's. Nothing can be looked at while what the VMM loaded does not go with

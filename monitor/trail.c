@@ -42,6 +42,38 @@ void rf_patches_summarise(struct rf_guest *g)
 	}
 }
 
+/* The patch log, as far as it may grow; its head, where that could not be written, first. */
+static int log_patches(struct rf_guest *g, struct rf_patch_line *lines, size_t n)
+{
+	int err = g->fold && rf_record_is_long(g, rf_patchlog_size(g->patchlog)) ? -EDQUOT : 0;
+
+	if (!err && g->headless)
+		err = rf_patchlog_head(g->patchlog, g->table->base, g->kernel_event);
+	if (err)
+		return err;
+	g->headless = false;
+	return rf_patchlog_write(g->patchlog, lines, n);
+}
+
+/*
+ * It takes nothing. They are legal, so they go on, and are told by their number; or the trail keeps
+ * them, and what is not on it yet waits (policy: on_log_full). Tells it once.
+ */
+static int not_logged(struct rf_guest *g, size_t n, int err)
+{
+	bool told = g->patches_full;
+
+	if (!told || !g->fold)
+		rf_complain(g, "the patch log could not be written: %s", strerror(-err));
+	if (!g->fold)
+		return err;
+	g->patches_full = true;
+	if (rf_record_waits(g))
+		return err;
+	g->patches_lost += n;
+	return 0;
+}
+
 int rf_patches_drain(struct rf_guest *g)
 {
 	struct rf_patch_entry entries[BLOCK];
@@ -69,14 +101,15 @@ int rf_patches_drain(struct rf_guest *g)
 			};
 			memcpy(lines[i].before, e->before, sizeof(lines[i].before));
 			memcpy(lines[i].after, e->after, sizeof(lines[i].after));
+		}
+		err = log_patches(g, lines, n);
+		if (!err)
+			g->patches_full = false;
+		else if (not_logged(g, n, err))
+			return err;
+		for (size_t i = 0; i < n; i++)
 			if (lines[i].kind < RF_SITE_KINDS)
 				g->burst[lines[i].kind]++;
-		}
-		err = rf_patchlog_write(g->patchlog, lines, n);
-		if (err) {
-			rf_complain(g, "the patch log could not be written: %s", strerror(-err));
-			return err;
-		}
 		g->last_patch_ns = rf_now_ns();
 		g->patches_taken += n;
 		__atomic_store_n(&g->table->taken, g->patches_taken, __ATOMIC_RELEASE);
@@ -172,6 +205,8 @@ static int watch_trail(struct rf_guest *g, uint32_t elapsed_ms)
 	if (!g->patches)
 		return 0;
 	err = rf_patches_drain(g);
+	if (err && rf_record_waits(g))
+		err = 0; /* they stay on the trail */
 	now = rf_now_ns();
 	if (!err)
 		err = watch_flights(g, now);

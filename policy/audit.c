@@ -92,18 +92,15 @@ static int flush_line(struct rf_audit *a, size_t len)
  * RFC 3339, UTC. Done by hand: the C library's conversion opens the time zone file at its first
  * use, which the sandbox does not let it.
  */
-static void put_time(struct rf_jsonline *j)
+void rf_audit_put_time(struct rf_jsonline *j, const char *name, uint64_t ns)
 {
 	static const uint8_t month_days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	struct timespec now;
-	int64_t day, second;
+	int64_t seconds = (int64_t)(ns / 1000000000), day = seconds / 86400,
+		second = seconds % 86400;
 	int year = 1970, month = 0;
 	bool leap;
 	char text[64];
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	day = now.tv_sec / 86400;
-	second = now.tv_sec % 86400;
 	for (;; year++) {
 		leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 		if (day < 365 + leap)
@@ -117,10 +114,10 @@ static void put_time(struct rf_jsonline *j)
 			break;
 		day -= days;
 	}
-	snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", year, month + 1,
+	snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%09dZ", year, month + 1,
 		 (int)day + 1, (int)(second / 3600), (int)(second / 60 % 60), (int)(second % 60),
-		 now.tv_nsec);
-	rf_jsonline_text(j, "time", text, sizeof(text));
+		 (int)(ns % 1000000000));
+	rf_jsonline_text(j, name, text, sizeof(text));
 }
 
 uint64_t rf_audit_now_ns(void)
@@ -133,9 +130,12 @@ uint64_t rf_audit_now_ns(void)
 
 static void start_line(struct rf_audit *a, const char *type, struct rf_jsonline *j)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
 	a->torn = ends_torn(a->fd);
 	rf_jsonline_begin(j, a->line + 1, sizeof(a->line) - 1);
-	put_time(j);
+	rf_audit_put_time(j, "time", (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
 	rf_jsonline_text(j, "vm", a->vm, VM_MAX);
 	rf_jsonline_address(j, "instance", rf_chain_now(a->chain)->instance);
 	rf_jsonline_number(j, "seq", rf_chain_now(a->chain)->seq + 1);
@@ -386,4 +386,28 @@ int rf_audit_end(struct rf_audit *a)
 	if (!err)
 		err = finish_line(a, &j);
 	return err || !can_sign(a) ? err : write_checkpoint(a);
+}
+
+int rf_audit_line(struct rf_audit *a, const char *type,
+		  void (*put)(struct rf_jsonline *j, const void *what), const void *what)
+{
+	struct rf_jsonline j;
+	int err = begin_line(a, type, &j);
+
+	if (err)
+		return err;
+	put(&j, what);
+	return finish_line(a, &j);
+}
+
+uint64_t rf_audit_written(const struct rf_audit *a)
+{
+	return a->seen.folded;
+}
+
+uint64_t rf_audit_size(const struct rf_audit *a)
+{
+	struct stat st;
+
+	return fstat(a->fd, &st) || st.st_size < 0 ? 0 : (uint64_t)st.st_size;
 }

@@ -174,6 +174,19 @@ int rf_audit_end(struct rf_audit *a);
  */
 int rf_audit_tick(struct rf_audit *a);
 
+/*
+ * A line of another type; put adds its members. On disk, or -errno, as a record's. written: the
+ * highest number of a "folded" or "gap" line (policy/fold.h) of this instance that was there when
+ * it was opened. size: bytes, 0 unknown.
+ */
+struct rf_jsonline;
+int rf_audit_line(struct rf_audit *a, const char *type,
+		  void (*put)(struct rf_jsonline *j, const void *what), const void *what);
+uint64_t rf_audit_written(const struct rf_audit *a);
+uint64_t rf_audit_size(const struct rf_audit *a);
+/* RFC 3339 of CLOCK_REALTIME ns. */
+void rf_audit_put_time(struct rf_jsonline *j, const char *name, uint64_t ns);
+
 /* Number of lines written by this process, by word; index with enum rf_word. */
 uint64_t rf_audit_count(const struct rf_audit *a, enum rf_word w);
 

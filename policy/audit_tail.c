@@ -231,6 +231,24 @@ bool rf_audit_line_decision(const char *line, size_t len, uint64_t instance,
 	return found;
 }
 
+uint64_t rf_audit_line_folded(const char *line, size_t len, uint64_t instance)
+{
+	char ours[24];
+	json_int_t number = 0;
+	json_t *root;
+
+	/* Most lines are none: they are not read twice. */
+	if (len > RF_AUDIT_LINE_BYTES || !memmem(line, len, "\"number\":", 9))
+		return 0;
+	root = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	snprintf(ours, sizeof(ours), "0x%" PRIx64, instance);
+	if ((!strcmp(text_of(root, "type"), "folded") || !strcmp(text_of(root, "type"), "unwritten")) &&
+	    !strcmp(text_of(root, "instance"), ours))
+		number = json_integer_value(json_object_get(root, "number"));
+	json_decref(root);
+	return number > 0 ? (uint64_t)number : 0;
+}
+
 struct tail {
 	char *buf; /* malloc'd */
 	size_t len;
@@ -313,8 +331,11 @@ int rf_audit_tail(int fd, const struct rf_chain *chain, struct rf_audit_seen *se
 	while (at < t.len) {
 		const char *end = memchr(t.buf + at, '\n', t.len - at);
 		size_t line = end ? (size_t)(end - (t.buf + at)) : t.len - at;
+		uint64_t number = rf_audit_line_folded(t.buf + at, line, instance);
 		struct rf_audit_decision d;
 
+		if (number > seen->folded)
+			seen->folded = number;
 		if (rf_audit_line_decision(t.buf + at, line, instance, &d))
 			rf_audit_seen_decision(seen, &d);
 		look_at(found, chain, t.buf + at, line, t.start + at + line);

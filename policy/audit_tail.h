@@ -26,7 +26,8 @@
 struct rf_audit_seen {
 	uint64_t highest; /* 0: none yet */
 	uint64_t bits[RF_AUDIT_WINDOW / 64];
-	uint32_t next; /* where the next decision goes */
+	uint64_t folded; /* the highest number of a line that counts */
+	uint32_t next;	 /* where the next decision goes */
 	struct rf_audit_decision kept[RF_AUDIT_KEPT];
 };
 
@@ -49,6 +50,9 @@ const struct rf_audit_decision *rf_audit_seen_kept(const struct rf_audit_seen *s
  * whatever it holds. An answer that is not whole and within its bounds is none. */
 bool rf_audit_line_decision(const char *line, size_t len, uint64_t instance,
 			    struct rf_audit_decision *out);
+
+/* The number of a line of type "folded" or "gap" of this instance; 0: it is none. */
+uint64_t rf_audit_line_folded(const char *line, size_t len, uint64_t instance);
 
 const char *rf_answered_text(enum rf_answered a); /* "allow" ..., NULL for no such answer */
 

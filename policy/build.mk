@@ -17,3 +17,5 @@ POLICY_SRCS += policy/measurement.c
 POLICY_SRCS += policy/patchlog.c
 POLICY_SRCS += $(POLICY_REPLAY_SRCS)
 POLICY_SRCS += policy/name.c
+POLICY_SRCS += policy/fold.c
+POLICY_SRCS += policy/foldlog.c

@@ -170,6 +170,13 @@ static const struct row *choose_row(const struct rf_policy *p, const struct rf_f
 	return find_row(f);
 }
 
+uint64_t rf_policy_log_bytes(const struct rf_policy *p, bool all)
+{
+	uint64_t quota = (uint64_t)p->log_quota_mb << 20, most = UINT64_C(1) << 20;
+
+	return quota - (all ? 0 : quota / 8 < most ? quota / 8 : most);
+}
+
 int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct rf_decision *out)
 {
 	const struct row *r;

@@ -40,6 +40,13 @@ static const struct rf_key_word unknown_words[] = {
 	{ NULL, 0 },
 };
 
+static const struct rf_key_word log_full_words[] = {
+	{ "pause", RF_ON_LOG_FULL_PAUSE },
+	{ "deny", RF_ON_LOG_FULL_DENY },
+	{ "continue", RF_ON_LOG_FULL_CONTINUE },
+	{ NULL, 0 },
+};
+
 /* Words, because libcyaml takes all that is not a known "no" for a true boolean. */
 static const struct rf_key_word bool_words[] = { { "true", 1 }, { "false", 0 }, { NULL, 0 } };
 static const struct rf_key_word watch_words[] = { { "optional", 0 },
@@ -80,6 +87,11 @@ const struct rf_key rf_keys[] = {
 	  WORDS(mismatch_words, RF_ON_MISMATCH_REFUSE), MEMBER(on_mismatch) },
 	{ NULL, "on_unknown_kernel", "a kernel boots that is not recognised",
 	  WORDS(unknown_words, RF_ON_UNKNOWN_REFUSE), MEMBER(on_unknown_kernel) },
+
+	{ NULL, "on_log_full", "the log is full: who asks waits, is denied, or goes on",
+	  WORDS(log_full_words, RF_ON_LOG_FULL_DENY), MEMBER(on_log_full) },
+	{ NULL, "log_quota_mb", "so long each of the two logs may get; 0: any", .unit = "MiB",
+	  .max = RF_POLICY_QUOTA_MAX, .standard = 256, MEMBER(log_quota_mb) },
 
 	{ "patches", "ftrace", "tracing, live patches, BPF trampolines",
 	  BOTH(RF_PATCH_WORD_FTRACE) },
@@ -256,6 +268,11 @@ const char *rf_on_denied_text(enum rf_on_denied d)
 const char *rf_on_denied_patch_text(enum rf_on_denied_patch d)
 {
 	return word_of(denied_patch_words, d);
+}
+
+const char *rf_on_log_full_text(enum rf_on_log_full f)
+{
+	return word_of(log_full_words, f);
 }
 
 const char *rf_on_kexec_text(enum rf_on_kexec k)

@@ -141,6 +141,13 @@ uint64_t rf_patchlog_count(const struct rf_patchlog *p)
 	return p->count;
 }
 
+uint64_t rf_patchlog_size(const struct rf_patchlog *p)
+{
+	struct stat st;
+
+	return fstat(p->fd, &st) || st.st_size < 0 ? 0 : (uint64_t)st.st_size;
+}
+
 int rf_patchlog_head(struct rf_patchlog *p, uint64_t base, uint64_t kernel)
 {
 	const union rf_patch_record r = { .head = { .instance = p->instance,

@@ -64,6 +64,7 @@ void rf_patchlog_close(struct rf_patchlog *p); /* NULL is fine */
 
 /* Patches of this instance, written by whoever. */
 uint64_t rf_patchlog_count(const struct rf_patchlog *p);
+uint64_t rf_patchlog_size(const struct rf_patchlog *p); /* bytes, 0 unknown */
 /* What follows belongs to this kernel. */
 int rf_patchlog_head(struct rf_patchlog *p, uint64_t base, uint64_t kernel);
 /* Appends and flushes to disk; sets the marks. 0 or -errno: then none of them counts as written. */

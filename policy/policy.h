@@ -74,6 +74,14 @@ enum rf_on_unknown_kernel {
 	RF_ON_UNKNOWN_UNSEALED,	  /* it runs unprotected, and that is recorded as detected */
 };
 
+/* The log takes no line: its file system is full, or it is as long as it may be. */
+enum rf_on_log_full {
+	RF_ON_LOG_FULL_PAUSE = 1, /* nothing is answered before there is room */
+	RF_ON_LOG_FULL_DENY, /* what is denied is counted; what breaks the rules is not let through
+			      */
+	RF_ON_LOG_FULL_CONTINUE, /* what is let through is counted as well */
+};
+
 struct rf_policy {
 	enum rf_policy_mode mode;
 	enum rf_on_denied on_denied;
@@ -85,6 +93,8 @@ struct rf_policy {
 	enum rf_on_kexec on_kexec;
 	enum rf_on_mismatch on_mismatch;
 	enum rf_on_unknown_kernel on_unknown_kernel;
+	enum rf_on_log_full on_log_full;
+	uint32_t log_quota_mb; /* MiB that either log may have, 0: any */
 	bool seal_text, seal_rodata;
 	bool pin_msrs; /* what leads into the kernel keeps the value it had at the seal */
 	bool pin_debugctl, pin_spec_ctrl; /* these two as well */
@@ -105,7 +115,8 @@ struct rf_policy {
 #define RF_POLICY_SWEEP_MAX 3600000u
 /* The kernel holds text_mutex and waits for each CPU: a busy host may take that to seconds. */
 #define RF_POLICY_CHECK_MAX 60000u
-#define RF_POLICY_PATCH_MIN 1000u /* milliseconds */
+#define RF_POLICY_QUOTA_MAX (1u << 20) /* MiB */
+#define RF_POLICY_PATCH_MIN 1000u      /* milliseconds */
 #define RF_POLICY_PATCH_MAX 3600000u
 
 /* What is wrong with a file and where. line and column count from 1; what is wrong with all of it,
@@ -141,7 +152,13 @@ uint32_t rf_policy_denied(const struct rf_policy *p);
 const char *rf_on_denied_patch_text(enum rf_on_denied_patch d);
 const char *rf_on_kexec_text(enum rf_on_kexec k);
 const char *rf_on_unknown_kernel_text(enum rf_on_unknown_kernel u);
+const char *rf_on_log_full_text(enum rf_on_log_full f);
 const char *rf_on_mismatch_text(enum rf_on_mismatch m);
+
+/* Bytes that a log may have for decisions; all: with the part that is kept for what is none. 0:
+ * any.
+ */
+uint64_t rf_policy_log_bytes(const struct rf_policy *p, bool all);
 
 /* --- the judgement -------------------------------------------------------- */
 

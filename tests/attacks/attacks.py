@@ -43,6 +43,7 @@ class Wanted:
     outcome: Optional[str] = None  # of its record, where that is one of several
     # The guest itself waits until it is found, so that it stands in the log in its turn.
     in_turn: bool = True
+    records: int = 1
 
 
 # Stopped on the way, but for these: a device's write goes to a decoy, which is found by looking; a patch that is begun and
@@ -55,7 +56,8 @@ LOOKED_AT = Wanted("detected", ("restored",), ("msr",), in_turn=False)
 MSR = Wanted("blocked", ("faulted",), ("msr",))
 # The kernel's own interfaces: it is told who comes by them.
 HOOK = Wanted("detected", ("landed",), ("hook",), in_turn=False)
-WANTED = {"dma_read": Wanted("detected", kinds=("dma",), in_turn=False), "int3_recorded": ABANDONED, "int3_kept": ABANDONED,
+WANTED = {"dma_read": Wanted("detected", kinds=("dma",), in_turn=False),
+          "dma_twice": Wanted("detected", kinds=("dma",), in_turn=False, records=2), "int3_recorded": ABANDONED, "int3_kept": ABANDONED,
           "cr0_wp": UNDONE, "cr4_smep": UNDONE, "cr4_smap": UNDONE, "cr4_umip": UNDONE, "cr4_rop": UNDONE, "cr4_ap": UNDONE,
           "cr4_latency": UNDONE, "lstar_after_seal": MSR, "msr_cstar": MSR, "msr_star": MSR, "msr_sfmask": MSR,
           "msr_sysenter": MSR, "msr_misc": MSR, "efer_nxe": MSR, "pat_change": MSR, "kvmclock_rodata": MSR,
@@ -73,7 +75,7 @@ WANTED = {"dma_read": Wanted("detected", kinds=("dma",), in_turn=False), "int3_r
 SHIELDED_LIMIT = 150
 
 # Those that want a guest of their own: of another machine, or because they may end it. All of one setting share a guest.
-ALONE = {"lstar_zero_vmport": "pc", "lstar_zero_l2": "pc", "stack_in_sealed": "last"}
+ALONE = {"lstar_zero_vmport": "pc", "lstar_zero_l2": "pc", "log_flood": "last", "stack_in_sealed": "last"}
 SETTINGS = {"": "DISK=disk.img", "pc": "PC=1", "last": ""}
 
 # Shown and not stopped: no pin applies to a guest's guest, whose memory may be the guest's own (docs/threat-model.md).
@@ -114,6 +116,8 @@ class Pair:
     control: dict[str, Attempt] = field(default_factory=dict)
     protected: dict[str, Attempt] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
+    folded: list[Record] = field(default_factory=list)  # lines that count what was not written
+    log_bytes: int = 0
     stopped: bool = False  # the protected guest had to be ended
 
     def job_name(self, side: str) -> str:
@@ -142,6 +146,13 @@ def read_records(path: Path) -> list[Record]:
         if isinstance(record, dict) and record.get("type", "decision") == "decision":
             found.append(record)
     return found
+
+
+def read_folded(path: Path) -> list[Record]:
+    """The lines that count decisions. A number that was met before is the same line once more."""
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    found = [json.loads(line) for line in lines if '"type":"folded"' in line and line.endswith("}")]
+    return list({record["number"]: record for record in found}.values())
 
 
 def number(value: Any) -> Optional[int]:
@@ -200,6 +211,24 @@ def untimely(attempt: Attempt) -> str:
     if attempt.name == "restore_starved" and not re.search(r"\bannounced=[1-9]", attempt.detail):
         return f"no announcement was refused meanwhile ({attempt.detail})"
     return ""
+
+
+# Of attack_flood.c's stores: lines in full, as many as there are seconds, and counts. A line of each and of its outcome would be
+# five times as much.
+FLOOD_BYTES = 256 << 10
+
+
+def flooded(pair: Pair, attempt: Attempt) -> str:
+    """What is wrong with the log after a flood, or ''."""
+    if attempt.name != "log_flood":
+        return ""
+    refused = int((re.search(r"\brefused=(\d+)\b", attempt.detail) or [0, 0])[1])
+    full = sum(number((record.get("target") or {}).get("addr")) == attempt.va for record in pair.records)
+    counted = sum(record["count"] for record in pair.folded if number((record.get("target") or {}).get("addr")) == attempt.va)
+    print(f"log_flood: {refused} stores refused; {full} lines in full, {counted} counted; the log has {pair.log_bytes} bytes")
+    if not refused or full + counted != refused:
+        return f"{refused} stores were refused, the log has {full} and counts {counted} ({attempt.detail})"
+    return "" if pair.log_bytes < FLOOD_BYTES else f"the log has {pair.log_bytes} bytes"
 
 
 def pairs_for(kernel: str, cpus: int, host: str, attacks: str) -> list[Pair]:
@@ -288,10 +317,12 @@ def judge(pair: Pair, control_only: bool) -> Iterable[tuple[Record, str]]:
             else:
                 if shielded.result == "none" and pair.stopped:
                     wrong = "the guest neither went on nor ended"
-                row["record"] = find_record(pair.records, shielded)
+                flood = flooded(pair, shielded)
+                found = [find_record(pair.records, shielded) for _ in range(WANTED.get(name, STOPPED).records)]
+                row["record"] = found[0] if all(found) else None
                 row["word"] = row["record"]["verdict"] if row["record"] else None
                 wrong = wrong if row["record"] else f"{shielded.result}, but no record names its target"
-                wrong = wrong or untimely(shielded)
+                wrong = wrong or untimely(shielded) or flood
                 if "CHANGED" in shielded.detail:
                     wrong = f"the fault was not precise, or the target not put back ({shielded.detail})"
         yield row, wrong
@@ -352,6 +383,8 @@ def main() -> int:
             protected = results[pair.job_name("protected")]
             pair.protected = attempts(protected.log)
             pair.records = read_records(protected.out / "audit.jsonl")
+            pair.folded = read_folded(protected.out / "audit.jsonl")
+            pair.log_bytes = (protected.out / "audit.jsonl").stat().st_size if (protected.out / "audit.jsonl").exists() else 0
             pair.stopped = protected.status is None or protected.seconds > 0.9 * SHIELDED_LIMIT * runner.PATIENCE
     status = report(pairs, options.control_only, out_dir().parent / options.results)
     if options.retried:

@@ -204,7 +204,7 @@ def registers(bench: Bench, samples: Samples, watch: Path) -> None:
     bench.check("result=faulted" in latency.answer and latency.fence("control_undone") == latency.fence("denied") == tries > 0,
                 f"writes of CR4 were not undone: {latency.answer}")
     bench.figure("denied_cr_write_us", latency.said("ns") / tries / 1000, "us", "`echo cr4_latency >/proc/rf_attack`: ns / tries, "
-                 "records on disk included; the guest's clock")
+                 "records included, most of them counted and not written; the guest's clock")
     bench.check(found, "the many VMs did not come up")
     if found:
         vms, watched, probes, _ = map(int, found.groups())

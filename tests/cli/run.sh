@@ -174,6 +174,10 @@ try policy-missing 125 'give --policy the path' $run --policy "$work/none.yaml" 
 try policy-folder 125 'not a regular file' $run --policy "$work" -- "$work/bin/vmm" 0
 printf 'version: 1\nmode: observe\ndma_sweep_ms: 9\n' >"$work/range.yaml"
 try policy-range 125 'line 3, column 1: dma_sweep_ms is 9, not within 10 to 3600000' $run --policy "$work/range.yaml" -- "$work/bin/vmm" 0
+printf 'version: 1\non_log_full: ask\n' >"$work/ask.yaml"
+try policy-log-full 125 'line 2.*ask' $run --policy "$work/ask.yaml" -- "$work/bin/vmm" 0
+printf 'version: 1\nlog_quota_mb: 1048577\n' >"$work/quota.yaml"
+try policy-log-quota 125 'line 2.*log_quota_mb is 1048577, not within 0 to 1048576' $run --policy "$work/quota.yaml" -- "$work/bin/vmm" 0
 printf 'version: 1\npin: { control: false, control_watch: required }\n' >"$work/nopins.yaml"
 head -c 70000 /dev/zero | tr '\0' '#' >"$work/big.yaml"
 try policy-too-large 125 'too large' $run --policy "$work/big.yaml" -- "$work/bin/vmm" 0
@@ -239,6 +243,36 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	fi
 else
 	skip state-not-writable "needs root and setpriv"
+fi
+
+# A log that has no room for a decision more: none is started with it, unless it may be without.
+FAKE=attach
+printf 'version: 1\nlog_quota_mb: 1\n' >"$work/small.yaml"
+printf 'version: 1\nlog_quota_mb: 1\non_log_full: continue\n' >"$work/lacks.yaml"
+truncate -s 917504 "$work/long.jsonl"
+long="$rf run --state $work/state --audit $work/long.jsonl"
+try log-too-long 125 'has 917504 bytes; decisions may be added up to 917504' $long --policy "$work/small.yaml" -- "$work/bin/vmm" 0
+try log-too-long-may-lack 0 'under protection' $long --policy "$work/lacks.yaml" -- /bin/sh -c 'sleep 0.5'
+truncate -s 917503 "$work/long.jsonl"
+try log-not-too-long 0 'under protection' $long --policy "$work/small.yaml" -- /bin/sh -c 'sleep 0.5'
+# Room that is the log's own, whoever fills its file system; given back at the end.
+mkdir "$work/disk"
+if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=4m none "$work/disk" 2>/dev/null; then
+	$rf run --state "$work/state" --audit "$work/disk/audit.jsonl" -- "$work/bin/vmm" 4 >"$out" 2>"$err" & disk=$!
+	sleep 1.5
+	dd if=/dev/zero of="$work/disk/others" bs=64k 2>/dev/null
+	name=log-full-of-others; dd if=/dev/zero of="$work/disk/others" bs=4k count=1 oflag=append conv=notrunc 2>/dev/null && bad "the disk is not full"
+	[ -s "$work/disk/others" ] && ok || bad "nobody has filled the disk"
+	name=log-has-its-room; head -c 1000000 /dev/zero | tr '\0' x >>"$work/disk/audit.jsonl" && ok || bad "the log has no room of its own"
+	wait $disk
+	$rf run --state "$work/state" --audit "$work/disk/other.jsonl" -- "$work/bin/vmm" 1 >"$out" 2>"$err"
+	name=log-without-room; [ $? = 0 ] && ok || bad "no VM is started where the disk is full"
+	rm "$work/disk/others" "$work/disk/audit.jsonl"
+	$rf run --state "$work/state" --audit "$work/disk/other.jsonl" -- "$work/bin/vmm" 1 >"$out" 2>"$err"
+	name=log-room-given-back; [ "$(stat -c %b "$work/disk/other.jsonl")" -lt 64 ] && ok || bad "its room is kept"
+	umount "$work/disk"
+else
+	skip log-has-its-room "no file system may be mounted"
 fi
 
 # --- a VMM that does not come under protection --------------------------------------------------

@@ -138,6 +138,61 @@ def full_log(variant: str, room: int, policy: str = "", lands: bool = False) -> 
     return test
 
 
+def fills(lab: Lab, policy: str) -> Process:
+    """A guest that floods a log which takes no more than some lines of it."""
+    full = ("{" + " " * 997 + "}\n") * 10000
+    lab.audit.write_text(full)
+    vm = lab.run("flood", OBSERVE + policy, file_limit=len(full) + 8000)
+    vm.says(RUNS_ON, "the guest to run")
+    wait(lambda: lab.status()["log"]["state"] == "full", "the log to be full", 30 * SCALE)
+    return vm
+
+
+def room_again(lab: Lab, vm: Process, monitor: int, least: int) -> None:
+    """The monitor is the same one, and its log is rotated. Every store is on record; of those that were only counted it says so."""
+    check(lab.status()["monitor_pid"] == monitor, "another monitor was needed")
+    earlier = decisions(lab)
+    os.truncate(lab.audit, 0)
+    wait(lambda: lab.status()["log"]["state"] == "ok", "the log to be written again")
+    judged(lab)
+    vmm = lab.status()["vmm_pid"]
+    os.kill(vmm, signal.SIGSTOP)
+    wait(lambda: not lab.status()["log"]["in_no_line_yet"], "what was counted to be written", 20)
+    made, known, gaps = lab.status()["counters"]["write"], earlier + decisions(lab), lab.recorded(type="unwritten")
+    os.kill(vmm, signal.SIGCONT)
+    check(known in (made - 1, made), f"{made} stores, and {known} are on record")
+    check(len(gaps) == 1 and gaps[0]["decisions"] >= least and gaps[0]["cause"] == "File too large", f"the gap: {gaps}")
+    said = vm.complained()
+    check(said.count("the audit log could not be written") == 1, f"it was not told once: {said}")
+    vm.stop()
+    check(not lab.left(), f"left running: {lab.left()}")
+
+
+def full_log_counts(lab: Lab) -> None:
+    """With on_log_full: continue the guest goes on, and each decision is counted."""
+    vm = fills(lab, "on_log_full: continue\n")
+    monitor = lab.status()["monitor_pid"]
+    before = lab.status()["log"]["counted_only"]
+    wait(lambda: lab.status()["log"]["counted_only"] > before + 200, "decisions that are counted")
+    check(re.search(r"^log +FULL since \d{4}-.* \(File too large\): \d+ decisions counted only", lab.ask("status"), re.M),
+          f"status does not say so: {lab.ask('status')}")
+    room_again(lab, vm, monitor, 200)
+
+
+def full_log_holds(lab: Lab) -> None:
+    """With on_log_full: pause nothing is answered before there is room."""
+    vm = fills(lab, "on_log_full: pause\n")
+    monitor = lab.status()["monitor_pid"]
+    time.sleep(0.5)
+    before = lab.status()
+    time.sleep(2)
+    after = lab.status()
+    check(after["counters"]["write"] == before["counters"]["write"], "the guest's stores are answered")
+    check(after["log"]["counted_only"] == 0, f"decisions were made: {after['log']}")
+    check(not lab.recorded(type="unwritten"), "the gap has ended")
+    room_again(lab, vm, monitor, 0)
+
+
 # --- monitors that lie ----------------------------------------------------------------------------------
 
 def preloaded(lab: Lab, more: list[str] | None = None) -> Process:
@@ -328,25 +383,58 @@ def gadgets(lab: Lab) -> None:
 
 
 def monitor_killed(lab: Lab) -> None:
-    """In the middle of a flood: another one takes over, each event is recorded once."""
+    """In the middle of a flood: another one takes over, each event is recorded once, in full or as one of a count."""
     vm = lab.run("flood", OBSERVE)
     vm.says(RUNS_ON, "the guest to run")
     for _ in range(3):
         pid = lab.status()["monitor_pid"]
-        before = len(lab.recorded(kind="write"))
+        before = decisions(lab)
+        time.sleep(0.2)
         os.kill(pid, signal.SIGKILL)
-        wait(lambda known=before: len(lab.recorded(kind="write")) > known + 20, "the next monitor")
+        # Who takes over writes down what was counted.
+        wait(lambda known=before: decisions(lab) > known + 20, "the next monitor")
+    vmm = lab.status()["vmm_pid"]
+    os.kill(vmm, signal.SIGSTOP)
+    wait(lambda: not lab.status()["log"]["in_no_line_yet"], "what was counted to be written", 20)
+    made, known = lab.status()["counters"]["write"], decisions(lab)
+    os.kill(vmm, signal.SIGCONT)
     vm.stop()
-    ids = [r["event"] for r in lab.recorded(kind="write")]
+    ids = [r["event"] for r in lab.recorded(type="decision", kind="write")]
     check(len(ids) == len(set(ids)), "an event is recorded twice")
-    check(ids == list(range(ids[0], ids[0] + len(ids))), "an event is missing")
+    check(known > 200 and known in (made - 1, made), f"{made} stores, and {known} are on record")
     check(not lab.left(), f"left running: {lab.left()}")
+
+
+def dies_with_its_vmm(lab: Lab) -> None:
+    """Monitor and VMM are killed at once, so that no other monitor comes: `run` writes down what was counted."""
+    vm = lab.run("flood", OBSERVE)
+    vm.says(RUNS_ON, "the guest to run")
+    judged(lab)
+    status = lab.status()
+    os.kill(status["vmm_pid"], signal.SIGSTOP)
+    time.sleep(0.2)
+    status = lab.status()
+    made, waiting = status["counters"]["write"], status["log"]["in_no_line_yet"]
+    check(waiting > 20 and decisions(lab) + waiting in (made - 1, made), f"{made} stores, {decisions(lab)} and {waiting} are known")
+    vm.child.send_signal(signal.SIGSTOP)
+    os.kill(status["monitor_pid"], signal.SIGKILL)
+    os.kill(status["vmm_pid"], signal.SIGKILL)
+    vm.child.send_signal(signal.SIGCONT)
+    vm.ended()
+    check(decisions(lab) in (made - 1, made), f"{made} stores, and {decisions(lab)} are on record")
+    check(not lab.left(), f"left running: {lab.left()}")
+
+
+def decisions(lab: Lab) -> int:
+    """Stores that are on record: in full, and as one of a count. A number that is met twice is one line."""
+    counts = {r["number"]: r["count"] for r in lab.recorded(type="folded", kind="write")}
+    return len(lab.recorded(type="decision", kind="write")) + sum(counts.values())
 
 
 def judged(lab: Lab, more: int = 50) -> None:
     """The guest's stores go on to be judged."""
-    before = len(lab.recorded(kind="write"))
-    wait(lambda: len(lab.recorded(kind="write")) > before + more, f"{more} verdicts")
+    before = lab.status()["audit"]["detected"]
+    wait(lambda: lab.status()["audit"]["detected"] > before + more, f"{more} verdicts")
 
 
 def sweeper_lost(lab: Lab) -> None:
@@ -366,11 +454,13 @@ def sweeper_lost(lab: Lab) -> None:
     check(last["sweeper"]["pid"] != sweeper or not lab.status()["sweeper"]["follows"], "the dead one is shown as alive")
     check(last["monitor_pid"] == first["monitor_pid"] and last["state"] == "sealed", "it was not the sweeper that was lost")
     wait(lambda: lab.status()["dma_sweeps"] > 1, "the new one's sweeps")
-    # The control: without a monitor nothing is judged.
+    # The control: without a monitor nothing is judged. A line in full is due each second.
+    before = len(lab.recorded(kind="write"))
+    wait(lambda: len(lab.recorded(kind="write")) > before, "another line")
     os.kill(last["monitor_pid"], signal.SIGSTOP)
     time.sleep(0.5)
     before = len(lab.recorded(kind="write"))
-    time.sleep(1)
+    time.sleep(3)
     check(len(lab.recorded(kind="write")) == before, "a stopped monitor judges")
     os.kill(last["monitor_pid"], signal.SIGCONT)
     judged(lab)
@@ -405,7 +495,8 @@ TESTS: dict[str, Test] = {
     "no-types": without_types,
     "log-full-at-the-kernel": full_log("good", 0),
     "log-full-at-the-seal": full_log("good", 300),
-    "log-full-later": full_log("flood", 20000, OBSERVE, lands=True),
+    "log-full-later": full_log("flood", 8000, OBSERVE, lands=True),
+    "log-full-counts": full_log_counts, "log-full-holds": full_log_holds,
     "monitor-of-another-revision": foreign_monitor([peers.welcome(1)], "another revision"),
     "monitor-truncated": foreign_monitor([peers.welcome()[:20]], NOT_A_MONITOR),
     "monitor-foreign": foreign_monitor([b"220 smtp ready\r\n"], NOT_A_MONITOR),
@@ -422,7 +513,8 @@ TESTS: dict[str, Test] = {
     "cpu-any-host-asserts": bad_machine("'-cpu host'", ASSERTS, "0x10a.* Assertion", True),
     "cpu-any-asserts": bad_machine("'-cpu '", ASSERTS, "0x10a.* Assertion", False),
     "cpu-any-hangs": bad_machine("'-cpu '", "exec sleep 60", "waited 1 s for a guest", False),
-    "control-socket": control_socket, "gadgets": gadgets, "monitor-killed": monitor_killed, "sweeper-lost": sweeper_lost,
+    "control-socket": control_socket, "gadgets": gadgets, "monitor-killed": monitor_killed,
+    "monitor-killed-with-its-vmm": dies_with_its_vmm, "sweeper-lost": sweeper_lost,
 }
 
 

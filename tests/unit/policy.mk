@@ -1,4 +1,4 @@
-UNIT_TESTS += test_audit test_chain test_verify test_tampering test_checkpoint test_policy test_policy_keys test_replay test_patchlog test_measurement
+UNIT_TESTS += test_audit test_chain test_verify test_tampering test_checkpoint test_policy test_policy_keys test_replay test_patchlog test_measurement test_fold
 AUDIT_SRCS = policy/audit.c policy/audit_open.c policy/audit_tail.c policy/chain.c policy/merkle.c policy/note.c policy/checkpoint.c policy/jsonline.c
 test_audit_SRCS = tests/unit/test_audit.c $(AUDIT_SRCS)
 # Kills writers by its own write(2) and fdatasync(2).
@@ -12,3 +12,4 @@ test_measurement_SRCS = tests/unit/test_measurement.c policy/measurement.c polic
 test_policy_keys_SRCS = tests/unit/test_policy_keys.c policy/parse.c $(POLICY_PARSE_SRCS) policy/file.c
 test_replay_SRCS = tests/unit/test_replay.c $(POLICY_REPLAY_SRCS) policy/decide.c policy/parse.c $(POLICY_PARSE_SRCS) \
 	policy/file.c policy/audit_tail.c policy/chain.c policy/merkle.c policy/jsonline.c
+test_fold_SRCS = tests/unit/test_fold.c policy/foldlog.c $(AUDIT_SRCS)

@@ -40,6 +40,8 @@ static void test_defaults(void **state)
 	assert_int_equal(p.dma_sweep_ms, 1000);
 	assert_int_equal(p.patch_timeout_ms, 20000);
 	assert_int_equal(p.unsealed_alert_ms, 600000);
+	assert_int_equal(p.on_log_full, RF_ON_LOG_FULL_DENY);
+	assert_int_equal(p.log_quota_mb, 256);
 	assert_true(p.pin_msrs && p.pin_control);
 	assert_false(p.pin_pge || p.need_watch);
 	assert_false(p.pin_debugctl || p.pin_spec_ctrl);
@@ -65,7 +67,8 @@ static void test_full_file(void **state)
 			       "patch_timeout_ms: 2000\nunsealed_alert_ms: 5000\n"
 			       "pin: { msrs: false, debugctl: true, spec_ctrl: true, pge: true,\n"
 			       "  control_watch: required, tables: false }\n"
-			       "register_check_ms: 0\n",
+			       "register_check_ms: 0\n"
+			       "on_log_full: pause\nlog_quota_mb: 0\n",
 			       &d, &p),
 			 0);
 	assert_int_equal(p.mode, RF_MODE_OBSERVE);
@@ -89,6 +92,12 @@ static void test_full_file(void **state)
 	assert_true(p.pin_control && p.pin_pge && p.need_watch);
 	assert_false(p.pin_tables);
 	assert_int_equal(p.register_check_ms, 0);
+	assert_int_equal(p.on_log_full, RF_ON_LOG_FULL_PAUSE);
+	assert_int_equal(p.log_quota_mb, 0);
+	assert_int_equal(parse("version: 1\non_log_full: continue\n", &d, &p), 0);
+	assert_int_equal(p.on_log_full, RF_ON_LOG_FULL_CONTINUE);
+	assert_int_equal(parse("version: 1\nlog_quota_mb: 1048576\n", &d, &p), 0);
+	assert_int_equal(p.log_quota_mb, 1048576);
 	assert_int_equal(parse("version: 1\nunsealed_alert_ms: 0\n", &d, &p), 0);
 	assert_int_equal(p.unsealed_alert_ms, 0);
 	assert_int_equal(parse("version: 1\nunsealed_alert_ms: 3600000\n", &d, &p), 0);
@@ -141,6 +150,9 @@ static void test_bad_files(void **state)
 		{ "version: 1\nunsealed_alert_ms: 3600001\n", "unsealed_alert_ms", 2 },
 		{ "version: 1\nunsealed_alert_ms: -1\n", "-1", 2 },
 		{ "version: 1\nunsealed_alert_ms: soon\n", "soon", 2 },
+		{ "version: 1\non_log_full: allow\n", "allow", 2 },
+		{ "version: 1\nlog_quota_mb: 1048577\n", "log_quota_mb", 2 },
+		{ "version: 1\nlog_quota_mb: -1\n", "-1", 2 },
 		{ "version: 1\ndma_sweep_ms: 99999999999999999999\n", "9999", 2 },
 		{ "version: 1\nmode: observe\nmode: enforce\n", "mode", 0 },
 		{ "version: 1\n---\nmode: observe\n", "documents after first", 0 },

@@ -120,6 +120,7 @@ static void test_sentences(void **state)
 		{ "version: 1\nmdoe: observe\n", 2, 1,
 		  "there is no key \"mdoe\"; did you mean \"mode\"? The keys there are: version, "
 		  "mode, on_denied, on_denied_patch, on_kexec, on_mismatch, on_unknown_kernel, "
+		  "on_log_full, log_quota_mb, "
 		  "patches, seal, pin, register_check_ms, unsealed_alert_ms, dma_sweep_ms, "
 		  "patch_timeout_ms" },
 		{ "version: 1\n# mdoe: x\nmode: enforce # mdoe:\nmdoe: observe\n", 4, 1,
@@ -186,8 +187,7 @@ static void test_names(void **state)
 	json_decref(names);
 	assert_int_equal(parse_one(k, "foo", &d, &p), -EBADMSG);
 	assert_int_equal(d.line, 3);
-	assert_non_null(
-		strstr(d.text, "owners: a list of 64 names at most belongs there"));
+	assert_non_null(strstr(d.text, "owners: a list of 64 names at most belongs there"));
 	assert_int_equal(parse_one(k, "[ '' ]", &d, &p), -EBADMSG);
 	assert_non_null(strstr(d.text, "1 to 56 letters"));
 	/* What is wrong elsewhere is not blamed on it. */

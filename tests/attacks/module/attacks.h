@@ -39,6 +39,7 @@
 	RF(cross_in)		\
 	RF(user_alias)		\
 	RF(dma_read)		\
+	RF(dma_twice)		\
 	RF(asleep)		\
 	RF(forged_non_site)	\
 	RF(forged_poke_bp)	\
@@ -101,6 +102,7 @@
  */
 #define RF_ATTACKS_ALONE(RF)	\
 	RF(lstar_zero_vmport)	\
+	RF(log_flood)		\
 	RF(lstar_zero_l2)	\
 	RF(stack_in_sealed)	\
 	RF(s3_forged_state)	\

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Folding, in the monitor: no verdict depends on whether it was written or counted, a question that
+ * is sent again gets the same answer, and lines and counts add up, whoever dies.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/fake_monitor.h"
+
+#define TABLE (IMAGE_GPA + RODATA_AT + 0x108)
+#define TABLE_GVA (IMAGE_GVA + RODATA_AT + 0x108)
+#define PLACE(i) (IMAGE_GPA + RODATA_AT + (i) % (RODATA_SIZE - 8))
+
+static struct rf_fold fold; /* outlives a monitor */
+
+static int setup(void **state)
+{
+	int err = fake_setup(state);
+
+	if (err)
+		return err;
+	memset(&fold, 0, sizeof(fold));
+	guest.fold = &fold;
+	if (rf_record_begin(&guest, 7))
+		return -1;
+	fake_sealed();
+	fake.store = (struct rf_store){ .rip = rf_gva_of(IMAGE_GVA + 0x2002),
+					.size = 1,
+					.operand = rf_gva_of(TABLE_GVA),
+					.target = rf_gva_of(TABLE_GVA) };
+	fake.store.before.gpr[3] = 0x33;
+	return 0;
+}
+
+static struct rf_msg_verdict answer(const struct rf_msg_event *ev)
+{
+	unsigned int before = fake.verdicts;
+
+	assert_int_equal(rf_guest_event(&guest, ev), 0);
+	assert_int_equal(fake.verdicts, before + 1);
+	return *fake_verdict();
+}
+
+static struct rf_msg_verdict store_at(uint64_t gpa, struct rf_msg_event *ev)
+{
+	*ev = fake_write_event(gpa, "1", 1);
+	return answer(ev);
+}
+
+static void another_monitor(void)
+{
+	const struct rf_policy policy = guest.policy;
+
+	fake_new_monitor();
+	guest.policy = policy;
+	guest.fold = &fold;
+	assert_int_equal(rf_record_begin(&guest, 7), 0);
+	assert_int_equal(rf_guest_resume(&guest), 0);
+}
+
+struct sums {
+	uint64_t full, counted, outcomes, lines;
+};
+
+/* Decisions about stores. */
+static struct sums sums(void)
+{
+	FILE *log = fopen(fake.log_path, "r");
+	struct sums s = { 0 };
+	char *text = NULL;
+	size_t room = 0;
+
+	while (getline(&text, &room, log) > 0) {
+		json_t *o = json_loads(text, 0, NULL);
+		bool store = !strcmp(fake_text(o, "kind"), "write");
+
+		s.lines++;
+		s.full += store && !strcmp(fake_text(o, "type"), "decision");
+		s.outcomes += !strcmp(fake_text(o, "type"), "outcome");
+		if (store && !strcmp(fake_text(o, "type"), "folded"))
+			s.counted += (uint64_t)json_integer_value(json_object_get(o, "count"));
+		json_decref(o);
+	}
+	free(text);
+	fclose(log);
+	return s;
+}
+
+/* --- the same, and never the same --- */
+
+#define TIMES 20000u
+
+/* Each is denied, with its own fault; the fence's outcomes of what has no line have none. */
+static void flood(void **state)
+{
+	struct rf_msg_event ev;
+	struct stat before, after;
+	struct sums s;
+
+	stat(fake.log_path, &before);
+	for (unsigned int i = 0; i < TIMES; i++) {
+		struct rf_msg_verdict v = store_at(TABLE, &ev);
+
+		assert_int_equal(v.verdict, RF_VERDICT_DENY);
+		assert_int_equal(v.vector, 14);
+		assert_int_equal(v.gpr[3], 0x33);
+		assert_int_equal(rf_record_outcome(&guest, ev.id, "ok"), 0);
+		if (i % 100 == 0)
+			rf_record_flush(&guest, false);
+	}
+	rf_record_flush(&guest, true);
+	s = sums();
+	assert_int_equal(s.full + s.counted, TIMES);
+	assert_int_equal(s.outcomes, s.full);
+	stat(fake.log_path, &after);
+	print_message("%u denials: %llu lines in full, %lld bytes\n", TIMES,
+		      (unsigned long long)s.full, (long long)(after.st_size - before.st_size));
+	assert_in_range(after.st_size - before.st_size, 1, 128 << 10);
+	assert_int_equal(guest.counted[RF_WORD_BLOCKED] +
+				 rf_audit_count(guest.audit, RF_WORD_BLOCKED),
+			 TIMES);
+}
+
+static void flood_of_places(void **state)
+{
+	struct rf_msg_event ev;
+	struct stat st;
+	struct sums s;
+
+	for (unsigned int i = 0; i < TIMES; i++)
+		assert_int_equal(store_at(PLACE(i * 7), &ev).verdict, RF_VERDICT_DENY);
+	rf_record_flush(&guest, true);
+	s = sums();
+	assert_int_equal(s.full + s.counted, TIMES);
+	stat(fake.log_path, &st);
+	assert_in_range(st.st_size, 1, 512 << 10);
+}
+
+/* What is let through against the rules is counted as well, and let. */
+static void flood_observed(void **state)
+{
+	struct rf_msg_event ev;
+	struct sums s;
+
+	guest.policy.mode = RF_MODE_OBSERVE;
+	for (unsigned int i = 0; i < 1000; i++)
+		assert_int_equal(store_at(TABLE, &ev).verdict, RF_VERDICT_ALLOW);
+	rf_record_flush(&guest, true);
+	s = sums();
+	assert_int_equal(s.full + s.counted, 1000);
+	assert_string_equal(fake_text(fake_line(0), "verdict"), "detected");
+	assert_string_equal(fake_text(fake_line(0), "type"), "folded");
+}
+
+/* What ends the VM has its line. */
+static void an_end_is_not_folded(void **state)
+{
+	struct rf_msg_event ev;
+
+	for (int i = 0; i < 50; i++)
+		store_at(TABLE, &ev);
+	guest.policy.on_denied = RF_ON_DENIED_KILL;
+	assert_int_equal(store_at(TABLE, &ev).verdict, RF_VERDICT_KILL);
+	assert_string_equal(fake_text(fake_line(0), "outcome"), RF_OUTCOME_ENDED);
+	assert_int_equal(json_integer_value(json_object_get(fake_line(0), "event")), ev.id);
+}
+
+static void an_outcome_that_failed(void **state)
+{
+	struct rf_msg_event ev;
+
+	for (int i = 0; i < 50; i++)
+		store_at(TABLE, &ev);
+	assert_int_equal(rf_record_outcome(&guest, ev.id, "ok"), 0);
+	assert_string_equal(fake_text(fake_line(0), "type"), "decision");
+	assert_int_equal(rf_record_outcome(&guest, ev.id, "failed"), 0);
+	assert_string_equal(fake_text(fake_line(0), "type"), "outcome");
+	assert_int_equal(json_integer_value(json_object_get(fake_line(0), "event")), ev.id);
+}
+
+static void a_reset(void **state)
+{
+	struct rf_msg_event ev;
+
+	for (int i = 0; i < 50; i++)
+		store_at(TABLE, &ev);
+	fake_reset();
+	assert_string_equal(fake_text(fake_line(0), "kind"), "reset");
+	assert_string_equal(fake_text(fake_line(1), "type"), "folded");
+	assert_string_equal(fake_text(fake_line(1), "of"), "one place");
+	assert_int_equal(sums().full + sums().counted, 50);
+	assert_int_equal(rf_fold_pending(&fold), 0);
+}
+
+/* --- sent again --- */
+
+static void not_found(void)
+{
+	fake.store_err = -ENOENT;
+}
+
+/* Whoever takes over writes out what was counted, gives the same answer, and counts it once. */
+static void sent_again(void **state)
+{
+	struct rf_msg_verdict first, again;
+	struct rf_msg_event ev;
+	size_t lines;
+
+	for (int i = 0; i < 50; i++)
+		first = store_at(TABLE, &ev);
+	assert_false(rf_audit_has_event(guest.audit, ev.id));
+	assert_int_equal(first.vector, 14);
+	another_monitor();
+	assert_int_equal(sums().full + sums().counted, 50);
+	not_found();
+	guest.policy.mode = RF_MODE_OBSERVE;
+	lines = fake_lines();
+	again = answer(&ev);
+	assert_memory_equal(&again, &first, sizeof(first));
+	assert_int_equal(fake_lines(), lines);
+	/* By the same monitor, too. */
+	again = answer(&ev);
+	assert_memory_equal(&again, &first, sizeof(first));
+	rf_record_flush(&guest, true);
+	assert_int_equal(sums().full + sums().counted, 50);
+}
+
+/* Each of several vCPUs has one. */
+static void sent_again_by_vcpu(void **state)
+{
+	struct rf_msg_event ev[8];
+	struct rf_msg_verdict v;
+
+	for (int i = 0; i < 50; i++) {
+		ev[i % 8] = fake_write_event(TABLE, "1", 1);
+		ev[i % 8].vcpu = (uint32_t)i % 8;
+		answer(&ev[i % 8]);
+	}
+	another_monitor();
+	guest.policy.mode = RF_MODE_OBSERVE;
+	for (int i = 0; i < 8; i++) {
+		v = answer(&ev[i]);
+		assert_int_equal(v.verdict, RF_VERDICT_DENY);
+		assert_int_equal(v.vector, 14);
+	}
+	rf_record_flush(&guest, true);
+	assert_int_equal(sums().full + sums().counted, 50);
+}
+
+static void observed_and_sent_again(void **state)
+{
+	struct rf_msg_event ev;
+	struct rf_msg_verdict v;
+
+	guest.policy.mode = RF_MODE_OBSERVE;
+	for (int i = 0; i < 50; i++)
+		store_at(TABLE, &ev);
+	another_monitor();
+	assert_int_equal(answer(&ev).verdict, RF_VERDICT_ALLOW);
+	/* Memory is not a log: against the rules nothing goes through by its word. */
+	guest.policy.mode = RF_MODE_ENFORCE;
+	v = answer(&ev);
+	assert_int_equal(v.verdict, RF_VERDICT_DENY);
+	assert_int_equal(v.vector, 13);
+	assert_string_equal(fake_text(fake_line(0), "outcome"), "not answered exactly as recorded");
+	rf_record_flush(&guest, true);
+	assert_int_equal(sums().full + sums().counted, 50);
+}
+
+/* The memory is another release's: told, and folding goes on in memory of its own. */
+static void foreign_memory(void **state)
+{
+	struct rf_msg_event ev;
+
+	for (int i = 0; i < 50; i++)
+		store_at(TABLE, &ev);
+	fold.size++;
+	fake_new_monitor();
+	guest.fold = &fold;
+	assert_int_equal(rf_record_begin(&guest, 7), 0);
+	assert_string_equal(fake_text(fake_line(0), "outcome"), "counts are lost");
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	assert_ptr_not_equal(guest.fold, &fold);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(store_at(TABLE, &ev).verdict, RF_VERDICT_DENY);
+	assert_int_equal(rf_fold_pending(guest.fold), 42);
+	free(guest.fold);
+	guest.fold = NULL;
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
+		T(flood),
+		T(flood_of_places),
+		T(flood_observed),
+		T(an_end_is_not_folded),
+		T(an_outcome_that_failed),
+		T(a_reset),
+		T(sent_again),
+		T(sent_again_by_vcpu),
+		T(observed_and_sent_again),
+		T(foreign_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
