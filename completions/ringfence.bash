@@ -6,11 +6,11 @@ _ringfence_commands="run list status gadgets measure audit policy doctor demo"
 # Of a command: its options, with the dashes.
 _ringfence_options() {
 	case $1 in
-	run) echo "--name --policy --expect --audit --state --kvm --start-timeout --monitor-timeout" ;;
+	run) echo "--name --policy --expect --audit --audit-key --state --kvm --start-timeout --monitor-timeout" ;;
 	list) echo "--json --state-base" ;;
 	status | measure) echo "--json" ;;
 	gadgets) echo "--all --json" ;;
-	audit) echo "--follow --lines --json" ;;
+	audit) echo "--follow --lines --key --json" ;;
 	policy) echo "--json --line" ;;
 	doctor) echo "--json --kvm" ;;
 	demo) echo "--kernel --initrd --qemu --timeout --json" ;;
@@ -21,7 +21,7 @@ _ringfence_options() {
 _ringfence_value() {
 	case $1 in
 	--policy | -p) echo policy ;;
-	--expect | -e | --audit | -a | --kvm | --kernel | --initrd | -k | -i) echo file ;;
+	--expect | -e | --audit | -a | --audit-key | --key | --kvm | --kernel | --initrd | -k | -i) echo file ;;
 	--state | -s | --state-base) echo dir ;;
 	--qemu | -q) echo command ;;
 	--name | --start-timeout | --monitor-timeout | --lines | --line | --timeout | -n | -t | -l) echo none ;;
@@ -51,7 +51,7 @@ _ringfence_operand() {
 	case $1:$3:$2 in
 	run:0:*) COMPREPLY+=($(compgen -c -- "$cur")) ;;
 	status:0:* | gadgets:0:* | measure:0:*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
-	audit:0:*) _ringfence_words "tail patches" ;;
+	audit:0:*) _ringfence_words "tail patches verify keygen" ;;
 	policy:0:*) _ringfence_words "check keys show explain test" ;;
 	policy:*:show) _ringfence_words "default observe strict $(_ringfence_vms)"; _ringfence_files ;;
 	policy:*:keys | list:* | doctor:* | demo:*) ;;

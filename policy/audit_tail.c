@@ -242,7 +242,8 @@ uint64_t rf_audit_line_folded(const char *line, size_t len, uint64_t instance)
 		return 0;
 	root = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
 	snprintf(ours, sizeof(ours), "0x%" PRIx64, instance);
-	if ((!strcmp(text_of(root, "type"), "folded") || !strcmp(text_of(root, "type"), "unwritten")) &&
+	if ((!strcmp(text_of(root, "type"), "folded") ||
+	     !strcmp(text_of(root, "type"), "unwritten")) &&
 	    !strcmp(text_of(root, "instance"), ours))
 		number = json_integer_value(json_object_get(root, "number"));
 	json_decref(root);
