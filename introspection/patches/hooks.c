@@ -6,7 +6,6 @@
 
 #include "introspection/kernel_internal.h"
 #include "introspection/patches/hooks_impl.h"
-#include "introspection/task.h"
 
 #define CHUNK 4096u
 #define FUNCS_MAX 256u
@@ -83,13 +82,30 @@ static int filtered(const struct rf_hook_view *k, uint64_t ops, struct rf_hook *
 	return 0;
 }
 
-/* Trampolines are allocated (arch/x86/kernel/ftrace.c alloc_tramp()): none is part of a module. */
+/*
+ * Trampolines are allocated (arch/x86/kernel/ftrace.c alloc_tramp()): none is part of a module. A
+ * list of modules that cannot be read accuses nobody, and is the walk's error in the end.
+ */
 static bool is_of_a_module(const struct rf_hook_view *k, uint64_t trampoline)
 {
-	struct rf_module module;
+	struct rf_hook_modules *all = k->h->modules;
 
-	return rf_hook_is_outside(k, trampoline) &&
-	       !rf_module_find(k->h->t->k, k->g.m, k->g.p, rf_gva_of(trampoline), &module);
+	if (!rf_hook_is_outside(k, trampoline))
+		return false;
+	if (!all->asked) {
+		all->asked = true;
+		all->err = rf_module_ranges(k->h->t->k, k->g.m, k->g.p, all->v, RF_HOOK_RANGES,
+					    &all->count);
+		/* A kernel that shows no modules has none that could be asked for. */
+		if (all->err == -ENOTSUP) {
+			all->err = 0;
+			all->count = 0;
+		}
+	}
+	for (size_t i = 0; !all->err && i < all->count; i++)
+		if (rf_within(trampoline, 1, all->v[i].base, all->v[i].size))
+			return true;
+	return false;
 }
 
 /* What the ops' own function calls in its turn, where the kernel has one for that. */

@@ -190,8 +190,9 @@ int rf_hooks_create(struct rf_textpatch *t, const struct rf_memory *m, struct rf
 		return -ENOMEM;
 	h->t = t;
 	h->listed = malloc(sizeof(*h->listed));
-	if (!h->listed) {
-		free(h);
+	h->modules = calloc(1, sizeof(*h->modules));
+	if (!h->listed || !h->modules) {
+		rf_hooks_destroy(h);
 		return -ENOMEM;
 	}
 	ftrace_layout(t->k, &h->l);
@@ -214,6 +215,7 @@ void rf_hooks_destroy(struct rf_hooks *h)
 	if (!h)
 		return;
 	free(h->listed);
+	free(h->modules);
 	free(h->tracepoints);
 	free(h->calls);
 	free(h);

@@ -7,6 +7,7 @@
 
 #include "introspection/patches/hooks.h"
 #include "introspection/patches/impl.h"
+#include "introspection/task.h"
 
 #define RF_HASH_BITS_MAX 14
 
@@ -34,8 +35,18 @@ struct rf_hook_listed {
 	uint64_t v[RF_SET_ROOM];
 };
 
+/* Where modules lie: asked for once a walk, when the first trampoline is looked at. */
+#define RF_HOOK_RANGES 16384u /* each module has a few */
+struct rf_hook_modules {
+	bool asked;
+	int err;
+	size_t count;
+	struct rf_module_range v[RF_HOOK_RANGES];
+};
+
 struct rf_hooks {
-	struct rf_hook_listed *listed; /* scratch */
+	struct rf_hook_listed *listed;	 /* scratch */
+	struct rf_hook_modules *modules; /* the same */
 	struct rf_textpatch *t;
 	struct rf_hook_layout l;
 	uint64_t *tracepoints, *calls; /* addresses, ascending */
@@ -58,6 +69,8 @@ static inline struct rf_hook_view rf_hook_view_begin(const struct rf_hooks *h,
 						     void *ctx, int *stop)
 {
 	*stop = 0;
+	h->modules->asked = false;
+	h->modules->err = 0;
 	return (struct rf_hook_view){ h, &h->l, rf_live_begin(h->t, m, p), fn, ctx, stop };
 }
 

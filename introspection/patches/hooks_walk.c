@@ -212,6 +212,8 @@ int rf_hooks_walk(const struct rf_hooks *h, const struct rf_memory *m, const str
 	err = walk_array(&k, RF_HOOK_STATIC_CALL, h->calls, h->calls_count);
 	if (!first)
 		first = err;
+	if (!first)
+		first = h->modules->err;
 	return stop ? stop : first;
 }
 
@@ -220,9 +222,10 @@ int rf_hooks_look(const struct rf_hooks *h, const struct rf_memory *m, const str
 {
 	int stop;
 	const struct rf_hook_view k = rf_hook_view_begin(h, m, p, fn, ctx, &stop);
+	int err = kind == RF_HOOK_UNLISTED ? tell_unlisted(&k, object)
+					   : rf_hook_look(&k, kind, object);
 
-	return kind == RF_HOOK_UNLISTED ? tell_unlisted(&k, object)
-					: rf_hook_look(&k, kind, object);
+	return err ? err : h->modules->err;
 }
 
 /* --- whose a piece of code is ------------------------------------------------ */

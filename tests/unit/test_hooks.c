@@ -157,6 +157,39 @@ static void forged_trampoline(void **state)
 	assert_int_equal(count, 0);
 }
 
+/* However many tracers there are, the list of modules is read once. */
+static void modules_once(void **state)
+{
+	struct patched *f = *state;
+
+	for (int i = 0; i < 220; i++)
+		fake_put64(&f->g, patched_ops(f, TRAMPOLINE), TRACER);
+	f->g.module_walks = 0;
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(f->g.module_walks, 1);
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(f->g.module_walks, 2);
+}
+
+/* Then nobody is accused, and that it could not be read is said. */
+static void modules_unread(void **state)
+{
+	struct patched *f = *state;
+	uint64_t ops = patched_ops(f, HANDLER);
+
+	fake_put64(&f->g, ops, FTRACE_STUB);
+	fake_put64(&f->g, KEY, HANDLER); /* hidden by nothing */
+	f->g.modules_err = -EBADMSG;
+	assert_int_equal(walk(f), -EBADMSG);
+	assert_int_equal(count, 1);
+	assert_int_equal(rf_hooks_look(hooks, &f->g.m, &f->g.p, RF_HOOK_FTRACE, ops, note, NULL),
+			 -EBADMSG);
+	f->g.modules_err = -ENOTSUP; /* a kernel that shows none */
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 1);
+}
+
 static void direct(void **state)
 {
 	struct patched *f = *state;
@@ -306,6 +339,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(fprobes, setup, teardown),
 		cmocka_unit_test_setup_teardown(livepatches, setup, teardown),
 		cmocka_unit_test_setup_teardown(forged_trampoline, setup, teardown),
+		cmocka_unit_test_setup_teardown(modules_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(modules_unread, setup, teardown),
 		cmocka_unit_test_setup_teardown(direct, setup, teardown),
 		cmocka_unit_test_setup_teardown(probes, setup, teardown),
 		cmocka_unit_test_setup_teardown(tracepoints, setup, teardown),
