@@ -149,7 +149,7 @@ static int look_ops(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t
 		v[2] = 0;
 	/* Only then is its filter worth the reading; one that cannot be read hides nobody. */
 	if (!err && (rf_hook_is_outside(k, v[0]) || rf_hook_is_outside(k, v[1]) || v[2]))
-		filtered(k, ops, hook);
+		hook->unread = filtered(k, ops, hook) != 0;
 	for (int i = 0; !err && i < 3; i++)
 		err = rf_hook_tell(k, hook, v[i]);
 	return err;

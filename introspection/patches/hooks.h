@@ -35,6 +35,7 @@ struct rf_hook {
 	uint64_t function; /* what is hooked: a function, a place in one, a tracepoint, a key; 0:
 			      every function that can be traced */
 	uint64_t more;	   /* functions that the same object hooks as well */
+	bool unread; /* its filter could not be read; of what is unlisted: the lists, in time */
 };
 
 struct rf_hooks;

@@ -110,6 +110,7 @@ static void other_layout(const struct rf_kernel *k, struct rf_hook_layout *l)
 	l->bpf_known = l->bpf && rf_textpatch_member(k, "bpf_ksym", "lnode", 16, &l->ksym_node) &&
 		       rf_textpatch_member(k, "bpf_ksym", "start", 8, &l->ksym_start) &&
 		       rf_textpatch_member(k, "bpf_ksym", "end", 8, &l->ksym_end) &&
+		       l->ksym_end == l->ksym_start + 8 &&
 		       !rf_kernel_member(k, "bpf_ksym", "name", &name);
 	if (l->bpf_known) {
 		l->ksym_name = name.offset;

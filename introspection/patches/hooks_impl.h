@@ -69,8 +69,6 @@ static inline struct rf_hook_view rf_hook_view_begin(const struct rf_hooks *h,
 						     void *ctx, int *stop)
 {
 	*stop = 0;
-	h->modules->asked = false;
-	h->modules->err = 0;
 	return (struct rf_hook_view){ h, &h->l, rf_live_begin(h->t, m, p), fn, ctx, stop };
 }
 

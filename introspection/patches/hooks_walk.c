@@ -192,12 +192,19 @@ static int walk_array(const struct rf_hook_view *k, uint64_t kind, const uint64_
 	return first;
 }
 
+static void begin_modules(const struct rf_hooks *h)
+{
+	h->modules->asked = false;
+	h->modules->err = 0;
+}
+
 int rf_hooks_walk(const struct rf_hooks *h, const struct rf_memory *m, const struct rf_paging *p,
 		  rf_hook_fn fn, void *ctx)
 {
 	int stop, err, first = 0;
 	const struct rf_hook_view k = rf_hook_view_begin(h, m, p, fn, ctx, &stop);
 
+	begin_modules(h);
 	if (h->l.ops_known)
 		first = each_ops(&k, tell_ops, NULL);
 	if (!stop && h->l.direct_known && (err = each_direct(&k, tell_direct, NULL)) && !first)
@@ -222,9 +229,10 @@ int rf_hooks_look(const struct rf_hooks *h, const struct rf_memory *m, const str
 {
 	int stop;
 	const struct rf_hook_view k = rf_hook_view_begin(h, m, p, fn, ctx, &stop);
-	int err = kind == RF_HOOK_UNLISTED ? tell_unlisted(&k, object)
-					   : rf_hook_look(&k, kind, object);
+	int err;
 
+	begin_modules(h);
+	err = kind == RF_HOOK_UNLISTED ? tell_unlisted(&k, object) : rf_hook_look(&k, kind, object);
 	return err ? err : h->modules->err;
 }
 
@@ -236,7 +244,7 @@ int rf_hooks_bpf(const struct rf_hooks *h, const struct rf_memory *m, const stru
 	int stop;
 	const struct rf_hook_view k = rf_hook_view_begin(h, m, p, NULL, NULL, &stop);
 	const struct rf_hook_layout *l = k.l;
-	uint64_t at, start, end;
+	uint64_t at, bounds[2];
 	char raw[RF_BPF_NAME];
 	int err = l->bpf_known ? rf_hook_word(&k, l->bpf, &at) : -ENOENT;
 
@@ -245,10 +253,10 @@ int rf_hooks_bpf(const struct rf_hooks *h, const struct rf_memory *m, const stru
 
 		if (i == KSYMS_MAX)
 			return -EBADMSG;
-		if ((err = rf_hook_word(&k, ksym + l->ksym_start, &start)) ||
-		    (err = rf_hook_word(&k, ksym + l->ksym_end, &end)))
+		err = rf_live_read(&k.g, ksym + l->ksym_start, bounds, sizeof(bounds));
+		if (err)
 			return err;
-		if (gva.v >= start && gva.v < end) {
+		if (gva.v >= bounds[0] && gva.v < bounds[1]) {
 			err = rf_live_read(&k.g, ksym + l->ksym_name, raw, l->ksym_name_size);
 			if (!err)
 				rf_guest_text(raw, l->ksym_name_size, name, RF_BPF_NAME);

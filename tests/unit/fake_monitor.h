@@ -111,6 +111,7 @@ struct fake {
 	uint32_t hooks_count;
 	int hooks_err;	 /* of a list that cannot be read: the hooks are seen all the same */
 	const char *bpf; /* whose all code outside is, NULL nobody's */
+	int bpf_err;	 /* of that list */
 	unsigned int hook_tables, hooks_looked; /* the first: alive */
 
 	/* The pair: what a look at the guest's lists finds gone, and what was forgotten of it. */
