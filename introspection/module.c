@@ -109,12 +109,14 @@ static int each_module(const struct rf_kernel *k, const struct rf_memory *m,
 	if (!l->known)
 		return -ENOENT;
 	r = rf_pt_read(m, p, l->head, &at, sizeof(at));
+	if (r == -ENOENT)
+		return -EFAULT; /* that nobody has it is not said */
 	for (unsigned int i = 0; !r && at != l->head.v; i++) {
 		if (i == MODULES_MAX)
 			return -EBADMSG;
 		r = rf_pt_read(m, p, rf_gva_of(at - l->list), module, l->size);
 		if (r)
-			return r == -EINVAL ? -EBADMSG : r;
+			return r == -EINVAL ? -EBADMSG : r == -ENOENT ? -EFAULT : r;
 		r = fn(ctx, l, module);
 		memcpy(&at, module + l->list, sizeof(at));
 	}

@@ -43,7 +43,7 @@ static bool is_turn(uint32_t i, uint32_t from)
  */
 static bool is_due(const struct rf_guest *g, const struct rf_hook_entry *e)
 {
-	return e->hook.kind != RF_HOOK_UNLISTED ||
+	return !e->hook.settling ||
 	       (e->rounds >= ROUNDS && !rf_unit_overran(g, &rf_guard_patches.sweep_unit));
 }
 
@@ -59,9 +59,8 @@ static int tell_new(void *guest, const struct rf_hook *hook)
 		e = rf_hook_add(&told, hook);
 		/* Nobody is kept quiet by those who are many. */
 		if (!e)
-			return is_turn(over++, turn_over) && hook->kind != RF_HOOK_UNLISTED
-				       ? tell_one(g, hook)
-				       : 0;
+			return is_turn(over++, turn_over) && !hook->settling ? tell_one(g, hook)
+									     : 0;
 	} else if (e->here) {
 		return 0;
 	}

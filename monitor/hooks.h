@@ -9,7 +9,7 @@
 #define RF_HOOKS_KNOWN                                                                             \
 	1024		     /* that are told one by one, and lines of one monitor about a kernel  \
 			      */
-#define RF_HOOKS_UNLISTED 64 /* for which there is room in any case */
+#define RF_HOOKS_SETTLING 64 /* for which there is room in any case */
 /* Of found(), beside enum rf_hook_kind. */
 #define RF_HOOKS_GONE 0
 #define RF_HOOKS_UNREAD RF_HOOK_KINDS
@@ -25,7 +25,7 @@ struct rf_hook_entry {
 
 /* One handler of one object is one, whatever else of it changes. */
 struct rf_hook_table {
-	struct rf_hook_entry of[RF_HOOKS_KNOWN + RF_HOOKS_UNLISTED];
+	struct rf_hook_entry of[RF_HOOKS_KNOWN + RF_HOOKS_SETTLING];
 	uint32_t count;
 };
 
@@ -45,7 +45,7 @@ static inline uint32_t rf_hook_place(const struct rf_hook_table *all, const stru
 static inline struct rf_hook_entry *rf_hook_add(struct rf_hook_table *all,
 						const struct rf_hook *hook)
 {
-	uint32_t unlisted = hook->kind == RF_HOOK_UNLISTED ? RF_HOOKS_UNLISTED : 0;
+	uint32_t unlisted = hook->settling ? RF_HOOKS_SETTLING : 0;
 
 	if (all->count >= RF_HOOKS_KNOWN + unlisted)
 		return NULL;

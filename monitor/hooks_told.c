@@ -100,7 +100,7 @@ static size_t describe_function(const struct rf_hook *hook, char *text, size_t s
 	if (hook->kind == RF_HOOK_UNLISTED)
 		len = snprintf(text, size,
 			       "%s: functions call it, and no list of the kernel's "
-			       "has it%s",
+			       "has it, nor a key%s",
 			       kind, hook->unread ? ", by the sweeper's word" : "");
 	else if (hook->unread)
 		len = snprintf(text, size, "%s, of functions that could not be read", kind);

@@ -35,9 +35,12 @@ static void sweep(void)
 
 static void hook(uint64_t kind, uint64_t object, uint64_t function)
 {
-	fake.hooks[fake.hooks_count++] = (struct rf_hook){
-		.kind = kind, .object = object, .handler = OUTSIDE, .function = function, .more = 2
-	};
+	fake.hooks[fake.hooks_count++] = (struct rf_hook){ .kind = kind,
+							   .object = object,
+							   .handler = OUTSIDE,
+							   .function = function,
+							   .more = 2,
+							   .settling = kind == RF_HOOK_UNLISTED };
 }
 
 static void tick(void)
