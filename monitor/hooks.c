@@ -162,9 +162,20 @@ static int attach(struct rf_guest *g, bool kept)
 	return begin(g);
 }
 
+/* Kinds that are not looked for, by name. */
 static const char *lacks(const struct rf_guest *g)
 {
-	return hooks ? NULL : "there is no table of patch sites, or it could not be read";
+	static char text[160];
+	int len = 0;
+
+	if (!hooks)
+		return "there is no table of patch sites, or it could not be read";
+	for (int kind = 1; kind < RF_HOOK_KINDS; kind++)
+		if (!rf_hooks_shows(hooks, (enum rf_hook_kind)kind))
+			len += snprintf(text + len, sizeof(text) - (size_t)len, "%s%s",
+					len ? ", " : "on, but this kernel does not show: ",
+					rf_hook_text((enum rf_hook_kind)kind));
+	return len ? text : NULL;
 }
 
 const struct rf_guard rf_guard_hooks = {

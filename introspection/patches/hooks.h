@@ -41,6 +41,10 @@ struct rf_hook {
 
 struct rf_hooks;
 
+/* Does this kernel show, by its symbols and types, how it keeps that kind? What it does not have at
+ * all it does not show either. */
+bool rf_hooks_shows(const struct rf_hooks *h, enum rf_hook_kind kind);
+
 /*
  * What is sealed of it is read once. t must outlive the result. 0, -ENOMEM, or m->read's error. A
  * kernel that lacks a kind, or whose types do not say how it keeps it, is not asked for that one.

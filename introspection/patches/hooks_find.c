@@ -202,6 +202,23 @@ static int find_calls(struct rf_hooks *h)
 	return 0;
 }
 
+bool rf_hooks_shows(const struct rf_hooks *h, enum rf_hook_kind kind)
+{
+	const bool shown[RF_HOOK_KINDS] = {
+		[RF_HOOK_FTRACE] = h->l.ops_known,
+		[RF_HOOK_FPROBE] = h->l.fprobe_known,
+		[RF_HOOK_LIVEPATCH] = h->l.klp_known,
+		[RF_HOOK_DIRECT] = h->l.direct_known,
+		[RF_HOOK_KPROBE] = h->l.kprobe_known,
+		[RF_HOOK_KRETPROBE] = h->l.kretprobe_known,
+		[RF_HOOK_TRACEPOINT] = h->tracepoints_count,
+		[RF_HOOK_STATIC_CALL] = h->calls_count,
+		[RF_HOOK_UNLISTED] = h->l.ops_known,
+	};
+
+	return (unsigned int)kind < RF_HOOK_KINDS && shown[kind];
+}
+
 int rf_hooks_create(struct rf_textpatch *t, const struct rf_memory *m, struct rf_hooks **out)
 {
 	struct rf_hooks *h = calloc(1, sizeof(*h));

@@ -491,6 +491,11 @@ int rf_hooks_look(const struct rf_hooks *h, const struct rf_memory *m, const str
 	return err;
 }
 
+bool rf_hooks_shows(const struct rf_hooks *h, enum rf_hook_kind kind)
+{
+	return !(fake.hooks_hidden >> kind & 1);
+}
+
 int rf_hooks_bpf(const struct rf_hooks *h, const struct rf_memory *m, const struct rf_paging *p,
 		 rf_gva gva, char name[RF_BPF_NAME])
 {

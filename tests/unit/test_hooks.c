@@ -518,6 +518,26 @@ static void bpf(void **state)
 	assert_int_equal(rf_hooks_bpf(hooks, &f->g.m, &f->g.p, rf_gva_of(HANDLER), name), -EFAULT);
 }
 
+/* A kernel whose kallsyms have no data: what is not looked for is said. */
+static void not_shown(void **state)
+{
+	static const char *const data[] = { "ftrace_ops_list", "kprobe_table",
+					    "__start___tracepoints_ptrs" };
+	struct patched *f = *state;
+
+	for (int kind = 1; kind < RF_HOOK_KINDS; kind++)
+		assert_true(rf_hooks_shows(hooks, (enum rf_hook_kind)kind));
+	for (size_t n = 0; n < 3; n++)
+		for (size_t i = 0; i < f->g.k.count; i++)
+			if (!strcmp(f->g.k.syms[i].name, data[n]))
+				f->g.k.syms[i].name = "not_in_kallsyms";
+	rf_hooks_destroy(hooks);
+	assert_int_equal(rf_hooks_create(f->t, &f->g.m, &hooks), 0);
+	for (int kind = 1; kind < RF_HOOK_KINDS; kind++)
+		assert_int_equal(rf_hooks_shows(hooks, (enum rf_hook_kind)kind),
+				 kind == RF_HOOK_STATIC_CALL);
+}
+
 static void names(void **state)
 {
 	for (int kind = 1; kind < RF_HOOK_KINDS; kind++)
@@ -554,6 +574,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(endless, setup, teardown),
 		cmocka_unit_test_setup_teardown(ended, setup, teardown),
 		cmocka_unit_test_setup_teardown(bpf, setup, teardown),
+		cmocka_unit_test_setup_teardown(not_shown, setup, teardown),
 		cmocka_unit_test(names),
 	};
 

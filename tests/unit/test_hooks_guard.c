@@ -428,6 +428,16 @@ static void said_falsely(void **state)
 	assert_int_equal(fake_count("kind", "hook"), 0);
 }
 
+static void kinds_that_are_not_shown(void **state)
+{
+	assert_null(rf_guard_hooks.lacks(&guest));
+	fake.hooks_hidden = 1 << RF_HOOK_FPROBE | 1 << RF_HOOK_LIVEPATCH;
+	assert_string_equal(rf_guard_hooks.lacks(&guest),
+			    "on, but this kernel does not show: fprobe, livepatch");
+	fake.hooks_hidden = UINT32_MAX;
+	assert_non_null(strstr(rf_guard_hooks.lacks(&guest), "unlisted")); /* all of it fits */
+}
+
 static void without_a_table(void **state)
 {
 	fake_reset();
@@ -458,6 +468,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(broken_list_fills, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(while_sites_overrun, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(said_falsely, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(kinds_that_are_not_shown, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(without_a_table, setup, fake_teardown),
 	};
 
