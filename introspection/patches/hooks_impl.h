@@ -106,7 +106,7 @@ int rf_hook_look(const struct rf_hook_view *k, uint64_t kind, uint64_t object);
  */
 bool rf_hook_is_of_a_module(const struct rf_hook_view *k, uint64_t trampoline);
 
-/* --- hooks_walk.c ----------------------------------------------------------- */
+/* --- hooks_lists.c ---------------------------------------------------------- */
 typedef int (*rf_hook_object_fn)(const struct rf_hook_view *k, uint64_t object,
 				 struct rf_hook_listed *to);
 /* Of ftrace_ops_list, and of direct_functions. 0, fn's error or that of reading. */
