@@ -39,7 +39,7 @@ struct rf_hook_listed {
 /* Where modules lie: asked for once a walk, when the first trampoline is looked at. */
 #define RF_HOOK_RANGES 16384u /* each module has a few */
 struct rf_hook_modules {
-	bool asked;
+	bool asked, walking; /* walking: whoever looks meanwhile takes that walk's */
 	int err;
 	size_t count;
 	struct rf_module_range v[RF_HOOK_RANGES];

@@ -60,23 +60,31 @@ static bool has(const struct rf_textpatch *t, uint16_t set, uint64_t target)
 	return rf_targets_have(t, set, target) || rf_targets_have(t, set, target | 1);
 }
 
-/* Those of the set that are not listed. */
+/* Those of the set that are not listed. fn may look at one of them, which needs the same scratch.
+ */
 static int tell_set(const struct rf_hook_view *k, uint16_t set, uint64_t only)
 {
 	const struct rf_textpatch *t = k->h->t;
 	const struct rf_patch_set *s = &t->table->sets[set];
 	const struct rf_hook_listed *to = k->h->listed;
+	uint64_t missing[RF_SET_ROOM];
+	uint32_t count = 0;
 	int err = 0;
 
-	for (uint32_t i = 0; !err && i < s->count; i++) {
+	for (uint32_t i = 0; i < s->count; i++) {
 		uint64_t target = t->table->targets[s->first + i];
-		struct rf_hook hook = { .kind = RF_HOOK_UNLISTED, .settling = true };
 
 		if (!rf_textpatch_in_text(t, target) && set != RF_SET_CALL_EXTRA)
 			target &= ~UINT64_C(1);
-		hook.object = target;
 		if (!rf_hook_has(to->v, to->count, target) && (!only || only == target))
-			err = rf_hook_tell(k, &hook, target);
+			missing[count++] = target;
+	}
+	for (uint32_t i = 0; !err && i < count; i++) {
+		struct rf_hook hook = { .kind = RF_HOOK_UNLISTED,
+					.object = missing[i],
+					.settling = true };
+
+		err = rf_hook_tell(k, &hook, missing[i]);
 	}
 	return err;
 }

@@ -93,6 +93,7 @@ int rf_hooks_walk(const struct rf_hooks *h, const struct rf_memory *m, const str
 	const struct rf_hook_view k = rf_hook_view_begin(h, m, p, fn, ctx, &stop);
 
 	begin_modules(h);
+	h->modules->walking = true;
 	if (h->l.ops_known)
 		first = rf_hook_each_ops(&k, tell_ops, NULL);
 	if (!stop && h->l.direct_known && (err = rf_hook_each_direct(&k, tell_direct, NULL)) &&
@@ -108,6 +109,7 @@ int rf_hooks_walk(const struct rf_hooks *h, const struct rf_memory *m, const str
 	err = walk_array(&k, RF_HOOK_STATIC_CALL, h->calls, h->calls_count);
 	if (!first)
 		first = err;
+	h->modules->walking = false;
 	if (!first)
 		first = h->modules->err;
 	return stop ? stop : first;
@@ -120,7 +122,8 @@ int rf_hooks_look(const struct rf_hooks *h, const struct rf_memory *m, const str
 	const struct rf_hook_view k = rf_hook_view_begin(h, m, p, fn, ctx, &stop);
 	int err;
 
-	begin_modules(h);
+	if (!h->modules->walking)
+		begin_modules(h);
 	err = kind == RF_HOOK_UNLISTED ? rf_hook_unlisted(&k, object)
 				       : rf_hook_look(&k, kind, object);
 	return err ? err : h->modules->err;

@@ -410,6 +410,38 @@ static void key_set_back(void **state)
 	assert_int_equal(count, 0);
 }
 
+static int look_too(void *f, const struct rf_hook *hook)
+{
+	struct patched *p = f;
+
+	note(NULL, hook);
+	rf_hooks_look(hooks, &p->g.m, &p->g.p, hook->kind, hook->object, note, NULL);
+	return 0;
+}
+
+/* Without a sweeper it is looked at one while the others are walked: that spoils no scratch. */
+static void looked_at_meanwhile(void **state)
+{
+	struct patched *f = *state;
+	uint64_t ops = patched_ops(f, HANDLER);
+
+	fake_put64(&f->g, ops, TRACER);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, HANDLER), RF_PATCH_DONE);
+	fake_put64(&f->g, OPS_VAR, OPS_END);
+	fake_put64(&f->g, patched_ops(f, TRAMPOLINE), TRACER);
+	fake_put64(&f->g, KEY, HANDLER + 0x20);
+	assert_int_equal(patched_call(f, FUNC(6), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, CALL, 0xe8, HANDLER + 0x20), RF_PATCH_DONE);
+	assert_int_equal(patched_sweep(f), 0);
+	count = 0;
+	f->g.module_walks = 0;
+	assert_int_equal(rf_hooks_walk(hooks, &f->g.m, &f->g.p, look_too, f), 0);
+	assert_int_equal(count, 4); /* what is not listed, and the key's function: twice each */
+	assert_int_equal(f->g.module_walks, 1);
+	for (size_t i = 0; i < count; i++)
+		assert_int_not_equal(seen[i].handler, TRAMPOLINE);
+}
+
 /* More that are listed than are looked through: nobody is accused, and that is said. */
 static void crowded(void **state)
 {
@@ -569,6 +601,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unlisted_jump, setup, teardown),
 		cmocka_unit_test_setup_teardown(trace_function, setup, teardown),
 		cmocka_unit_test_setup_teardown(key_set_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(looked_at_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(crowded, setup, teardown),
 		cmocka_unit_test_setup_teardown(too_much_for_one_look, setup, teardown),
 		cmocka_unit_test_setup_teardown(endless, setup, teardown),
