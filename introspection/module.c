@@ -95,31 +95,89 @@ static bool holds(const struct rf_module_layout *l, const uint8_t *module, uint6
 	return false;
 }
 
-int rf_module_find(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
-		   rf_gva gva, struct rf_module *out)
+/* Other than 0 ends the walk. */
+typedef int (*module_fn)(void *ctx, const struct rf_module_layout *l, const uint8_t *module);
+
+static int each_module(const struct rf_kernel *k, const struct rf_memory *m,
+		       const struct rf_paging *p, module_fn fn, void *ctx)
 {
 	const struct rf_module_layout *l = &k->module;
 	uint8_t module[MODULE_MAX];
-	struct rf_module found;
 	uint64_t at;
 	int r;
 
 	if (!l->known)
 		return -ENOENT;
 	r = rf_pt_read(m, p, l->head, &at, sizeof(at));
-	if (r)
-		return r;
-	for (unsigned int i = 0; at != l->head.v; i++) {
+	if (r == -ENOENT)
+		return -EFAULT; /* that nobody has it is not said */
+	for (unsigned int i = 0; !r && at != l->head.v; i++) {
 		if (i == MODULES_MAX)
 			return -EBADMSG;
 		r = rf_pt_read(m, p, rf_gva_of(at - l->list), module, l->size);
 		if (r)
-			return r == -EINVAL ? -EBADMSG : r;
-		if (holds(l, module, gva.v, &found)) {
-			*out = found;
-			return 0;
-		}
+			return r == -EINVAL ? -EBADMSG : r == -ENOENT ? -EFAULT : r;
+		r = fn(ctx, l, module);
 		memcpy(&at, module + l->list, sizeof(at));
 	}
-	return -ENOENT;
+	return r;
+}
+
+struct search {
+	uint64_t addr;
+	struct rf_module found;
+};
+
+static int is_it(void *ctx, const struct rf_module_layout *l, const uint8_t *module)
+{
+	struct search *s = ctx;
+
+	return holds(l, module, s->addr, &s->found);
+}
+
+int rf_module_find(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
+		   rf_gva gva, struct rf_module *out)
+{
+	struct search s = { .addr = gva.v };
+	int r = each_module(k, m, p, is_it, &s);
+
+	if (r <= 0)
+		return r ? r : -ENOENT;
+	*out = s.found;
+	return 0;
+}
+
+struct ranges {
+	struct rf_module_range *v;
+	size_t count, max;
+};
+
+static int add_ranges(void *ctx, const struct rf_module_layout *l, const uint8_t *module)
+{
+	struct ranges *s = ctx;
+
+	for (unsigned int i = 0; i < l->part_count; i++) {
+		uint64_t base;
+		uint32_t size;
+
+		memcpy(&base, module + l->part[i].base, sizeof(base));
+		memcpy(&size, module + l->part[i].size, sizeof(size));
+		if (!size)
+			continue;
+		if (s->count == s->max)
+			return -EBADMSG;
+		s->v[s->count++] = (struct rf_module_range){ base, size };
+	}
+	return 0;
+}
+
+int rf_module_ranges(const struct rf_kernel *k, const struct rf_memory *m,
+		     const struct rf_paging *p, struct rf_module_range *out, size_t max,
+		     size_t *count)
+{
+	struct ranges s = { out, 0, max };
+	int r = !k->module.known ? -ENOTSUP : each_module(k, m, p, add_ranges, &s);
+
+	*count = s.count;
+	return r;
 }

@@ -31,5 +31,13 @@ struct rf_module {
 /* The loaded module that holds gva, from the guest's list of them. -ENOENT when none does. */
 int rf_module_find(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
 		   rf_gva gva, struct rf_module *out);
+struct rf_module_range {
+	uint64_t base, size;
+};
+/* Where all of them lie, in no order. 0, -ENOTSUP: this kernel shows none; -EBADMSG: the list does
+ * not end, or there are more than max; or a read error. */
+int rf_module_ranges(const struct rf_kernel *k, const struct rf_memory *m,
+		     const struct rf_paging *p, struct rf_module_range *out, size_t max,
+		     size_t *count);
 
 #endif

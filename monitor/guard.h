@@ -49,7 +49,7 @@ struct rf_guard {
 	uint64_t answers;
 	int (*answer)(struct rf_guest *g, const struct rf_msg_event *ev);
 
-	/* Every RF_TICK_MS, before the seal too: little work, that walks no guest. */
+	/* Every RF_TICK_MS, before the seal too: little work, of some thousand reads at most. */
 	struct rf_unit tick_unit;
 	int (*tick)(struct rf_guest *g, uint32_t elapsed_ms);
 

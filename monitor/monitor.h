@@ -15,6 +15,7 @@
 #include "introspection/arch.h"
 #include "introspection/kernel.h"
 #include "introspection/patches/textpatch.h"
+#include "introspection/task.h"
 #include "monitor/guard.h"
 #include "monitor/pair.h"
 #include "policy/audit.h"
@@ -161,6 +162,12 @@ int rf_unit_end(struct rf_guest *g, const struct rf_unit *unit, const struct rf_
 bool rf_unit_overran(const struct rf_guest *g, const struct rf_unit *unit); /* the last time */
 /* Writes down that a unit was not read to its end. 0 or -errno. */
 int rf_unit_endless(struct rf_guest *g, const struct rf_unit *unit);
+/*
+ * A part of the unit at work, which may read no more than so much of what is left of that. One that
+ * was not enough is the caller's to tell. What it has read is the unit's.
+ */
+struct rf_budget rf_part_begin(struct rf_guest *g, uint64_t reads);
+uint64_t rf_part_end(struct rf_guest *g, const struct rf_budget *outer);
 extern const struct rf_unit rf_unit_kernel; /* looking at a kernel, or taking over */
 
 /* --- guest.c -------------------------------------------------------------- */
@@ -199,6 +206,10 @@ const struct rf_measured *rf_guest_region(const struct rf_guest *g, uint64_t gpa
 /* Symbol or module behind an address; never fails, leaves names empty. */
 void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
 		     struct rf_named *out);
+/* The same within the reads of the unit at work, *m where it is a module's. 0, -ENOENT: nobody's;
+ * or why the list of modules does not say. */
+int rf_name_within(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
+		   struct rf_named *out, struct rf_module *m);
 
 /* --- registers.c: what guest.c asks for ------------------------------------ */
 int rf_judge_late_msr(struct rf_guest *g, const struct rf_msg_event *ev);

@@ -58,6 +58,23 @@ int rf_unit_endless(struct rf_guest *g, const struct rf_unit *unit)
 	return rf_record_write(g, &r);
 }
 
+struct rf_budget rf_part_begin(struct rf_guest *g, uint64_t reads)
+{
+	struct rf_budget outer = g->budget;
+
+	rf_budget_begin(&g->budget, reads < outer.left ? reads : outer.left);
+	return outer;
+}
+
+uint64_t rf_part_end(struct rf_guest *g, const struct rf_budget *outer)
+{
+	uint64_t used = g->budget.given - g->budget.left;
+
+	g->budget = *outer;
+	g->budget.left -= used;
+	return used;
+}
+
 int rf_unit_end(struct rf_guest *g, const struct rf_unit *unit, const struct rf_budget *outer)
 {
 	bool spent = g->budget.spent, told = rf_unit_overran(g, unit);

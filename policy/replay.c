@@ -229,9 +229,11 @@ static enum rf_fact_hook hook_of(const json_t *record, const struct rf_policy *p
 {
 	const char *detail = rf_replay_member(record, "detail");
 
-	return rf_policy_owner(p, rf_policy_hook(detail),
-			       rf_replay_member(json_object_get(record, "handler"), "module"),
-			       strstr(detail, "; calls BPF code") != NULL);
+	const char *module = rf_replay_member(json_object_get(record, "handler"), "module");
+
+	/* A module may have any name, and that is part of the detail. */
+	return rf_policy_owner(p, rf_policy_hook(detail), module,
+			       !module[0] && strstr(detail, "; calls BPF code") != NULL);
 }
 
 /* --- all of it ---------------------------------------------------------------- */

@@ -262,7 +262,8 @@ int rf_ftrace_sweep(struct rf_textpatch *t, const struct rf_live *g)
 	struct rf_targets *s = &t->targets;
 	int err;
 
-	if (t->table->sets[RF_SET_FTRACE_CALLERS].count > 2) { /* its own two callers */
+	if (t->table->sets[RF_SET_FTRACE_CALLERS].count > 2 || /* its own two callers */
+	    t->table->sets[RF_SET_FTRACE_JUMPS].count) {
 		add_callers(t, g, s);
 		add_directs(t, g, s);
 		err = set_callers(t, g->m, s);

@@ -6,7 +6,6 @@
 
 #include "introspection/kernel_internal.h"
 #include "introspection/patches/hooks_impl.h"
-#include "introspection/task.h"
 
 #define CHUNK 4096u
 #define FUNCS_MAX 256u
@@ -83,13 +82,30 @@ static int filtered(const struct rf_hook_view *k, uint64_t ops, struct rf_hook *
 	return 0;
 }
 
-/* Trampolines are allocated (arch/x86/kernel/ftrace.c alloc_tramp()): none is part of a module. */
-static bool is_of_a_module(const struct rf_hook_view *k, uint64_t trampoline)
+/*
+ * Trampolines are allocated (arch/x86/kernel/ftrace.c alloc_tramp()): none is part of a module. A
+ * list of modules that cannot be read accuses nobody, and is the walk's error in the end.
+ */
+bool rf_hook_is_of_a_module(const struct rf_hook_view *k, uint64_t trampoline)
 {
-	struct rf_module module;
+	struct rf_hook_modules *all = k->h->modules;
 
-	return rf_hook_is_outside(k, trampoline) &&
-	       !rf_module_find(k->h->t->k, k->g.m, k->g.p, rf_gva_of(trampoline), &module);
+	if (!rf_hook_is_outside(k, trampoline))
+		return false;
+	if (!all->asked) {
+		all->asked = true;
+		all->err = rf_module_ranges(k->h->t->k, k->g.m, k->g.p, all->v, RF_HOOK_RANGES,
+					    &all->count);
+		/* A kernel that shows no modules has none that could be asked for. */
+		if (all->err == -ENOTSUP) {
+			all->err = 0;
+			all->count = 0;
+		}
+	}
+	for (size_t i = 0; !all->err && i < all->count; i++)
+		if (rf_within(trampoline, 1, all->v[i].base, all->v[i].size))
+			return true;
+	return false;
 }
 
 /* What the ops' own function calls in its turn, where the kernel has one for that. */
@@ -100,6 +116,11 @@ static int behind_ops(const struct rf_hook_view *k, struct rf_hook *hook, uint64
 	uint64_t around, top;
 	int err;
 
+	if (l->pid_func && func == l->pid_func) {
+		err = rf_hook_word(k, ops + l->saved, &func);
+		if (err)
+			return err;
+	}
 	if (l->fprobe_known && func &&
 	    (func == l->fprobe_handlers[0] || func == l->fprobe_handlers[1])) {
 		hook->kind = RF_HOOK_FPROBE;
@@ -129,11 +150,11 @@ static int look_ops(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t
 		err = behind_ops(k, hook, ops, func, v);
 	if (!err)
 		err = rf_hook_word(k, ops + k->l->ops_trampoline, &v[2]);
-	if (!err && !is_of_a_module(k, v[2]))
+	if (!err && !rf_hook_is_of_a_module(k, v[2]))
 		v[2] = 0;
 	/* Only then is its filter worth the reading; one that cannot be read hides nobody. */
 	if (!err && (rf_hook_is_outside(k, v[0]) || rf_hook_is_outside(k, v[1]) || v[2]))
-		filtered(k, ops, hook);
+		hook->unread = filtered(k, ops, hook) != 0;
 	for (int i = 0; !err && i < 3; i++)
 		err = rf_hook_tell(k, hook, v[i]);
 	return err;
@@ -150,50 +171,124 @@ static int look_direct(const struct rf_hook_view *k, struct rf_hook *hook, uint6
 	return err ? err : rf_hook_tell(k, hook, to & ~UINT64_C(1));
 }
 
+/* The detour of an optimised probe is allocated, as trampolines are. */
+static int look_detour(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t probe)
+{
+	uint64_t detour;
+	int err;
+
+	if (!k->h->t->probe.opt_known)
+		return 0;
+	err = rf_hook_word(k, probe + k->h->t->probe.slot, &detour);
+	return err || !rf_hook_is_of_a_module(k, detour) ? err : rf_hook_tell(k, hook, detour);
+}
+
 static int look_probe(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t probe)
 {
 	const struct rf_hook_layout *l = k->l;
-	uint64_t pre;
+	uint64_t pre, post;
 	int err = rf_hook_word(k, probe + l->addr, &hook->function);
 
 	if (!err)
 		err = rf_hook_word(k, probe + l->pre, &pre);
+	if (!err)
+		err = rf_hook_word(k, probe + l->post, &post);
 	if (err)
 		return err;
+	hook->kind = RF_HOOK_KPROBE;
 	if (l->kretprobe_known && pre == l->kretprobe_handler) {
 		hook->kind = RF_HOOK_KRETPROBE;
-		return tell_two(k, hook, probe - l->kretprobe_kp, l->ret, l->ret_entry);
+		err = tell_two(k, hook, probe - l->kretprobe_kp, l->ret, l->ret_entry);
+	} else if (pre == l->aggregator) {
+		err = look_detour(k, hook, probe);
+	} else {
+		err = rf_hook_tell(k, hook, pre);
 	}
-	hook->kind = RF_HOOK_KPROBE;
-	return tell_two(k, hook, probe, l->pre, l->post);
+	return err ? err : rf_hook_tell(k, hook, post);
 }
 
-static int look_tracepoint(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t tracepoint)
+/* fn for each of a tracepoint's functions, up to the first that it is not 0 for. */
+static int each_func(const struct rf_hook_view *k, uint64_t tracepoint,
+		     int (*fn)(void *ctx, uint64_t func), void *ctx)
 {
 	uint64_t funcs, func;
-	unsigned int outside = 0;
 	int err = rf_hook_word(k, tracepoint + k->l->funcs, &funcs);
 
-	hook->function = tracepoint;
 	for (unsigned int i = 0; !err && funcs; i++) {
 		if (i == FUNCS_MAX)
 			return -EBADMSG;
 		err = rf_hook_word(k, funcs + i * k->l->func_size + k->l->func, &func);
 		if (err || !func)
 			break;
-		if (rf_hook_is_outside(k, func) && outside++ < RF_HOOKS_EACH)
-			err = rf_hook_tell(k, hook, func);
+		err = fn(ctx, func);
 	}
 	return err;
 }
 
+/* Handlers that differ: the same one may be there many times, with other data. */
+struct distinct {
+	const struct rf_hook_view *k;
+	uint64_t v[RF_HOOKS_EACH];
+	unsigned int count;
+};
+
+static int collect(void *ctx, uint64_t func)
+{
+	struct distinct *d = ctx;
+
+	if (!rf_hook_is_outside(d->k, func))
+		return 0;
+	for (unsigned int i = 0; i < d->count; i++)
+		if (d->v[i] == func)
+			return 0;
+	if (d->count == RF_HOOKS_EACH)
+		return -EBADMSG; /* cut short, which is not to be silent */
+	d->v[d->count++] = func;
+	return 0;
+}
+
+static int look_tracepoint(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t tracepoint)
+{
+	struct distinct d = { .k = k };
+	int err = each_func(k, tracepoint, collect, &d), told = 0;
+
+	hook->function = tracepoint;
+	for (unsigned int i = 0; !told && i < d.count; i++)
+		told = rf_hook_tell(k, hook, d.v[i]);
+	return told ? told : err;
+}
+
+static int is_func(void *ctx, uint64_t func)
+{
+	return func == *(const uint64_t *)ctx;
+}
+
+/* 0 when it is the index's own to tell, 1: its tracepoint tells it; or an error. */
+static int is_tracepoints(const struct rf_hook_view *k, size_t index, uint64_t func)
+{
+	uint64_t tracepoint = k->h->of_calls[index];
+
+	return tracepoint && rf_hook_is_outside(k, func) ? each_func(k, tracepoint, is_func, &func)
+							 : 0;
+}
+
 static int look_call(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t key)
 {
+	const struct rf_hooks *h = k->h;
+	const uint64_t *place =
+		bsearch(&key, h->calls, h->calls_count, sizeof(*place), rf_hook_ascending);
+	size_t index = (size_t)(place - h->calls);
 	uint64_t func;
 	int err = rf_hook_word(k, key + k->l->key_func, &func);
 
+	if (!err)
+		err = is_tracepoints(k, index, func);
+	if (err)
+		return err < 0 ? err : 0;
+	/* tracepoint_add_func() writes the key first, and removes it last. */
+	hook->settling = h->of_calls[index];
 	hook->function = key;
-	return err ? err : rf_hook_tell(k, hook, func);
+	return rf_hook_tell(k, hook, func);
 }
 
 int rf_hook_look(const struct rf_hook_view *k, uint64_t kind, uint64_t object)

@@ -21,8 +21,8 @@ enum rf_hook_kind {
 	RF_HOOK_KPROBE,	     /* struct kprobe */
 	RF_HOOK_KRETPROBE,   /* the same, of a struct kretprobe */
 	RF_HOOK_TRACEPOINT,  /* struct tracepoint */
-	RF_HOOK_STATIC_CALL, /* struct static_call_key, none of a tracepoint's */
-	RF_HOOK_UNLISTED     /* what functions call, and no list has: the handler itself */
+	RF_HOOK_STATIC_CALL, /* struct static_call_key; a tracepoint's: of what that has not */
+	RF_HOOK_UNLISTED     /* what text calls, and no list or key has: the handler itself */
 };
 #define RF_HOOK_KINDS (RF_HOOK_UNLISTED + 1)
 const char *rf_hook_text(enum rf_hook_kind kind); /* "ftrace" ..., NULL for no such kind */
@@ -35,9 +35,15 @@ struct rf_hook {
 	uint64_t function; /* what is hooked: a function, a place in one, a tracepoint, a key; 0:
 			      every function that can be traced */
 	uint64_t more;	   /* functions that the same object hooks as well */
+	bool unread;   /* its filter could not be read; of what is unlisted: the lists, in time */
+	bool settling; /* for a moment a change of the kernel's own looks the same */
 };
 
 struct rf_hooks;
+
+/* Does this kernel show, by its symbols and types, how it keeps that kind? What it does not have at
+ * all it does not show either. */
+bool rf_hooks_shows(const struct rf_hooks *h, enum rf_hook_kind kind);
 
 /*
  * What is sealed of it is read once. t must outlive the result. 0, -ENOMEM, or m->read's error. A

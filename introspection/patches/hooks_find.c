@@ -11,11 +11,12 @@
  * pre_handler_kretprobe() a struct kretprobe;
  *  - include/linux/tracepoint.h: __tracepoints_ptrs[], offsets to themselves in sealed rodata
  * (tracepoint_ptr_deref()), and each one's funcs[] up to a NULL; one alone is a static call as
- * well, of a key __SCK__tp_func_NAME;
+ * well, of a key __SCK__tp_func_NAME (whatever else that says, is told);
  *  - include/linux/static_call_types.h struct static_call_key;
  *  - kernel/bpf/core.c: bpf_kallsyms, a list of struct bpf_ksym.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@
 #include "introspection/patches/hooks_impl.h"
 
 #define POINTERS_MAX 65536u /* tracepoints */
+#define SYMBOL_MAX 256
 
 /* --- where things are ------------------------------------------------------ */
 
@@ -60,6 +62,9 @@ static void ftrace_layout(const struct rf_kernel *k, struct rf_hook_layout *l)
 		       rf_textpatch_member(k, "ftrace_hash", "count", 8, &l->count) &&
 		       rf_textpatch_member(k, "ftrace_func_entry", "hlist", 16, &l->node) &&
 		       rf_textpatch_member(k, "ftrace_func_entry", "ip", 8, &l->ip);
+	l->pid_func = address(k, "ftrace_pid_func");
+	if (!rf_textpatch_member(k, "ftrace_ops", "saved_func", 8, &l->saved))
+		l->pid_func = 0;
 	l->direct_known = l->ops_known && l->direct &&
 			  rf_textpatch_member(k, "ftrace_func_entry", "direct", 8, &l->to);
 	l->fprobe_handlers[0] = address(k, "fprobe_handler");
@@ -110,6 +115,7 @@ static void other_layout(const struct rf_kernel *k, struct rf_hook_layout *l)
 	l->bpf_known = l->bpf && rf_textpatch_member(k, "bpf_ksym", "lnode", 16, &l->ksym_node) &&
 		       rf_textpatch_member(k, "bpf_ksym", "start", 8, &l->ksym_start) &&
 		       rf_textpatch_member(k, "bpf_ksym", "end", 8, &l->ksym_end) &&
+		       l->ksym_end == l->ksym_start + 8 &&
 		       !rf_kernel_member(k, "bpf_ksym", "name", &name);
 	if (l->bpf_known) {
 		l->ksym_name = name.offset;
@@ -156,7 +162,19 @@ static int find_tracepoints(struct rf_hooks *h, const struct rf_memory *m)
 
 static bool is_call_key(const struct rf_symbol *s)
 {
-	return !strncmp(s->name, "__SCK__", 7) && strncmp(s->name, "__SCK__tp_func_", 15);
+	return !strncmp(s->name, "__SCK__", 7);
+}
+
+/* 0: it is none of a tracepoint's, or nobody knows how those keep their functions. */
+static uint64_t tracepoint_of(const struct rf_hooks *h, const char *key)
+{
+	static const char prefix[] = "__SCK__tp_func_";
+	char name[SYMBOL_MAX];
+
+	if (strncmp(key, prefix, sizeof(prefix) - 1) || !h->l.tracepoint_known)
+		return 0;
+	snprintf(name, sizeof(name), "__tracepoint_%s", key + sizeof(prefix) - 1);
+	return address(h->t->k, name);
 }
 
 static int find_calls(struct rf_hooks *h)
@@ -164,7 +182,8 @@ static int find_calls(struct rf_hooks *h)
 	size_t total = h->l.call_known ? rf_kernel_symbol_count(h->t->k) : 0, room = 0;
 
 	for (int pass = 0; pass < 2; pass++) {
-		if (pass && !(h->calls = calloc(room + 1, sizeof(*h->calls))))
+		if (pass && (!(h->calls = calloc(room + 1, sizeof(*h->calls))) ||
+			     !(h->of_calls = calloc(room + 1, sizeof(*h->of_calls)))))
 			return -ENOMEM;
 		for (size_t i = 0; i < total; i++) {
 			struct rf_symbol s;
@@ -172,13 +191,32 @@ static int find_calls(struct rf_hooks *h)
 			rf_kernel_symbol_at(h->t->k, i, &s);
 			if (!is_call_key(&s) || !in_image(h->t->k, s.addr.v))
 				continue;
-			if (pass)
-				h->calls[h->calls_count++] = s.addr.v; /* symbols ascend */
-			else
+			if (!pass) {
 				room++;
+				continue;
+			}
+			h->of_calls[h->calls_count] = tracepoint_of(h, s.name);
+			h->calls[h->calls_count++] = s.addr.v; /* symbols ascend */
 		}
 	}
 	return 0;
+}
+
+bool rf_hooks_shows(const struct rf_hooks *h, enum rf_hook_kind kind)
+{
+	const bool shown[RF_HOOK_KINDS] = {
+		[RF_HOOK_FTRACE] = h->l.ops_known,
+		[RF_HOOK_FPROBE] = h->l.fprobe_known,
+		[RF_HOOK_LIVEPATCH] = h->l.klp_known,
+		[RF_HOOK_DIRECT] = h->l.direct_known,
+		[RF_HOOK_KPROBE] = h->l.kprobe_known,
+		[RF_HOOK_KRETPROBE] = h->l.kretprobe_known,
+		[RF_HOOK_TRACEPOINT] = h->tracepoints_count,
+		[RF_HOOK_STATIC_CALL] = h->calls_count,
+		[RF_HOOK_UNLISTED] = h->l.ops_known,
+	};
+
+	return (unsigned int)kind < RF_HOOK_KINDS && shown[kind];
 }
 
 int rf_hooks_create(struct rf_textpatch *t, const struct rf_memory *m, struct rf_hooks **out)
@@ -190,8 +228,9 @@ int rf_hooks_create(struct rf_textpatch *t, const struct rf_memory *m, struct rf
 		return -ENOMEM;
 	h->t = t;
 	h->listed = malloc(sizeof(*h->listed));
-	if (!h->listed) {
-		free(h);
+	h->modules = calloc(1, sizeof(*h->modules));
+	if (!h->listed || !h->modules) {
+		rf_hooks_destroy(h);
 		return -ENOMEM;
 	}
 	ftrace_layout(t->k, &h->l);
@@ -214,7 +253,9 @@ void rf_hooks_destroy(struct rf_hooks *h)
 	if (!h)
 		return;
 	free(h->listed);
+	free(h->modules);
 	free(h->tracepoints);
 	free(h->calls);
+	free(h->of_calls);
 	free(h);
 }

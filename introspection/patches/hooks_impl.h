@@ -7,6 +7,7 @@
 
 #include "introspection/patches/hooks.h"
 #include "introspection/patches/impl.h"
+#include "introspection/task.h"
 
 #define RF_HASH_BITS_MAX 14
 
@@ -23,6 +24,7 @@ struct rf_hook_layout {
 	uint64_t table, hlist, list, addr, pre, post, aggregator;
 	uint64_t kretprobe_handler, kretprobe_kp, ret, ret_entry;
 	uint64_t funcs, func, func_size;
+	uint64_t pid_func, saved; /* ftrace_pid_func() calls saved_func; 0: no such function */
 	uint64_t key_func;
 	uint64_t bpf, ksym_node, ksym_start, ksym_end, ksym_name, ksym_name_size;
 };
@@ -34,11 +36,22 @@ struct rf_hook_listed {
 	uint64_t v[RF_SET_ROOM];
 };
 
+/* Where modules lie: asked for once a walk, when the first trampoline is looked at. */
+#define RF_HOOK_RANGES 16384u /* each module has a few */
+struct rf_hook_modules {
+	bool asked, walking; /* walking: whoever looks meanwhile takes that walk's */
+	int err;
+	size_t count;
+	struct rf_module_range v[RF_HOOK_RANGES];
+};
+
 struct rf_hooks {
-	struct rf_hook_listed *listed; /* scratch */
+	struct rf_hook_listed *listed;	 /* scratch */
+	struct rf_hook_modules *modules; /* the same */
 	struct rf_textpatch *t;
 	struct rf_hook_layout l;
 	uint64_t *tracepoints, *calls; /* addresses, ascending */
+	uint64_t *of_calls;	       /* the tracepoint whose static call it is, 0 none's */
 	size_t tracepoints_count, calls_count;
 };
 
@@ -88,5 +101,21 @@ static inline bool rf_hook_has(const uint64_t *v, size_t n, uint64_t what)
 int rf_hook_tell(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t handler);
 /* The handlers of one object. 0, -ENOENT: it can be none; fn's error, or that of reading. */
 int rf_hook_look(const struct rf_hook_view *k, uint64_t kind, uint64_t object);
+
+/* Is it part of a module? False also where the list cannot be read: then the walk's error says so.
+ */
+bool rf_hook_is_of_a_module(const struct rf_hook_view *k, uint64_t trampoline);
+
+/* --- hooks_lists.c ---------------------------------------------------------- */
+typedef int (*rf_hook_object_fn)(const struct rf_hook_view *k, uint64_t object,
+				 struct rf_hook_listed *to);
+/* Of ftrace_ops_list, and of direct_functions. 0, fn's error or that of reading. */
+int rf_hook_each_ops(const struct rf_hook_view *k, rf_hook_object_fn fn, struct rf_hook_listed *to);
+int rf_hook_each_direct(const struct rf_hook_view *k, rf_hook_object_fn fn,
+			struct rf_hook_listed *to);
+
+/* --- hooks_unlisted.c: what text calls, and no list or key has ---------------- */
+/* only: that one alone, 0 all. */
+int rf_hook_unlisted(const struct rf_hook_view *k, uint64_t only);
 
 #endif

@@ -6,15 +6,11 @@
 #include "introspection/kernel_internal.h"
 #include "introspection/patches/hooks_impl.h"
 
-#define OPS_MAX 4096u
 #define BUCKETS 64u /* KPROBE_TABLE_SIZE */
 #define CHAIN_MAX 4096u
-#define CHUNK 4096u
 #define KSYMS_MAX 65536u
 
 /* --- all of them ------------------------------------------------------------ */
-
-typedef int (*object_fn)(const struct rf_hook_view *k, uint64_t object, struct rf_hook_listed *to);
 
 static int tell_ops(const struct rf_hook_view *k, uint64_t ops, struct rf_hook_listed *to)
 {
@@ -26,128 +22,20 @@ static int tell_direct(const struct rf_hook_view *k, uint64_t entry, struct rf_h
 	return rf_hook_look(k, RF_HOOK_DIRECT, entry);
 }
 
-static int each_ops(const struct rf_hook_view *k, object_fn fn, struct rf_hook_listed *to)
-{
-	uint64_t ops;
-	int err = rf_hook_word(k, k->l->ops, &ops);
-
-	for (unsigned int i = 0; !err && ops != k->l->ops_end; i++) {
-		if (i == OPS_MAX)
-			return -EBADMSG;
-		err = fn(k, ops, to);
-		if (!err)
-			err = rf_hook_word(k, ops + k->l->ops_next, &ops);
-	}
-	return err;
-}
-
-static int each_of_chain(const struct rf_hook_view *k, uint64_t node, object_fn fn,
-			 struct rf_hook_listed *to)
-{
-	int err = 0;
-
-	for (unsigned int i = 0; !err && node; i++) {
-		if (i == CHAIN_MAX)
-			return -EBADMSG;
-		err = fn(k, node - k->l->node, to);
-		if (!err)
-			err = rf_hook_word(k, node, &node);
-	}
-	return err;
-}
-
-static int each_direct(const struct rf_hook_view *k, object_fn fn, struct rf_hook_listed *to)
-{
-	uint64_t hash, bits, buckets, chunk[CHUNK / 8];
-	int err = rf_hook_word(k, k->l->direct, &hash);
-
-	if (!err)
-		err = rf_hook_word(k, hash + k->l->bits, &bits);
-	if (!err)
-		err = rf_hook_word(k, hash + k->l->buckets, &buckets);
-	if (!err && bits > RF_HASH_BITS_MAX)
-		return -EBADMSG;
-	for (uint64_t at = 0, all = err ? 0 : UINT64_C(1) << bits; !err && at < all;) {
-		uint64_t n = all - at < CHUNK / 8 ? all - at : CHUNK / 8;
-
-		err = rf_live_read(&k->g, buckets + at * 8, chunk, n * 8);
-		for (uint64_t i = 0; !err && i < n; i++)
-			err = each_of_chain(k, chunk[i], fn, to);
-		at += n;
-	}
-	return err;
-}
-
-/* --- what functions call, and no list has ------------------------------------ */
-
-static void list(struct rf_hook_listed *to, uint64_t target)
-{
-	if (to->count == RF_SET_ROOM)
-		to->full = true;
-	else
-		to->v[to->count++] = target;
-}
-
-static int list_ops(const struct rf_hook_view *k, uint64_t ops, struct rf_hook_listed *to)
-{
-	uint64_t trampoline;
-	int err = rf_hook_word(k, ops + k->l->ops_trampoline, &trampoline);
-
-	list(to, trampoline);
-	return err;
-}
-
-static int list_direct(const struct rf_hook_view *k, uint64_t entry, struct rf_hook_listed *to)
-{
-	uint64_t direct;
-	int err = rf_hook_word(k, entry + k->l->to, &direct);
-
-	list(to, direct);
-	return err;
-}
-
-/*
- * The table keeps what the guest has no more for as long as a function holds it. only: that one
- * alone, 0 all. Where the lists cannot be read nobody is accused.
- */
-static int tell_unlisted(const struct rf_hook_view *k, uint64_t only)
-{
-	const struct rf_textpatch *t = k->h->t;
-	const struct rf_patch_set *set = &t->table->sets[RF_SET_FTRACE_CALLERS];
-	struct rf_hook_listed *to = k->h->listed;
-	int err;
-
-	if (!k->l->ops_known || set->count <= 2) /* its own two callers */
-		return 0;
-	to->count = 0;
-	to->full = false;
-	err = each_ops(k, list_ops, to);
-	if (!err && k->l->direct_known)
-		err = each_direct(k, list_direct, to);
-	if (err || to->full)
-		return err;
-	qsort(to->v, to->count, sizeof(to->v[0]), rf_hook_ascending);
-	for (uint32_t i = 0; !err && i < set->count; i++) {
-		uint64_t target = t->table->targets[set->first + i];
-		struct rf_hook hook = { .kind = RF_HOOK_UNLISTED, .object = target };
-
-		if (!rf_hook_has(to->v, to->count, target) && (!only || only == target))
-			err = rf_hook_tell(k, &hook, target);
-	}
-	return err;
-}
+/* --- probes ------------------------------------------------------------------- */
 
 /* Behind an aggregate stand those who share its place. */
 static int walk_probe(const struct rf_hook_view *k, uint64_t probe)
 {
 	const struct rf_hook_layout *l = k->l;
 	uint64_t pre, head = probe + l->list, at;
-	int err = rf_hook_word(k, probe + l->pre, &pre);
+	int err = rf_hook_look(k, RF_HOOK_KPROBE, probe);
 
-	if (!err && pre != l->aggregator)
-		return rf_hook_look(k, RF_HOOK_KPROBE, probe);
 	if (!err)
-		err = rf_hook_word(k, head, &at);
+		err = rf_hook_word(k, probe + l->pre, &pre);
+	if (err || pre != l->aggregator)
+		return err;
+	err = rf_hook_word(k, head, &at);
 	for (unsigned int i = 0; !err && at != head; i++) {
 		if (i == CHAIN_MAX)
 			return -EBADMSG;
@@ -192,19 +80,28 @@ static int walk_array(const struct rf_hook_view *k, uint64_t kind, const uint64_
 	return first;
 }
 
+static void begin_modules(const struct rf_hooks *h)
+{
+	h->modules->asked = false;
+	h->modules->err = 0;
+}
+
 int rf_hooks_walk(const struct rf_hooks *h, const struct rf_memory *m, const struct rf_paging *p,
 		  rf_hook_fn fn, void *ctx)
 {
 	int stop, err, first = 0;
 	const struct rf_hook_view k = rf_hook_view_begin(h, m, p, fn, ctx, &stop);
 
+	begin_modules(h);
+	h->modules->walking = true;
 	if (h->l.ops_known)
-		first = each_ops(&k, tell_ops, NULL);
-	if (!stop && h->l.direct_known && (err = each_direct(&k, tell_direct, NULL)) && !first)
+		first = rf_hook_each_ops(&k, tell_ops, NULL);
+	if (!stop && h->l.direct_known && (err = rf_hook_each_direct(&k, tell_direct, NULL)) &&
+	    !first)
 		first = err;
 	if (!stop && h->l.kprobe_known && (err = walk_probes(&k)) && !first)
 		first = err;
-	if (!stop && (err = tell_unlisted(&k, 0)) && !first)
+	if (!stop && (err = rf_hook_unlisted(&k, 0)) && !first)
 		first = err;
 	err = walk_array(&k, RF_HOOK_TRACEPOINT, h->tracepoints, h->tracepoints_count);
 	if (!first)
@@ -212,6 +109,9 @@ int rf_hooks_walk(const struct rf_hooks *h, const struct rf_memory *m, const str
 	err = walk_array(&k, RF_HOOK_STATIC_CALL, h->calls, h->calls_count);
 	if (!first)
 		first = err;
+	h->modules->walking = false;
+	if (!first)
+		first = h->modules->err;
 	return stop ? stop : first;
 }
 
@@ -220,38 +120,54 @@ int rf_hooks_look(const struct rf_hooks *h, const struct rf_memory *m, const str
 {
 	int stop;
 	const struct rf_hook_view k = rf_hook_view_begin(h, m, p, fn, ctx, &stop);
+	int err;
 
-	return kind == RF_HOOK_UNLISTED ? tell_unlisted(&k, object)
-					: rf_hook_look(&k, kind, object);
+	if (!h->modules->walking)
+		begin_modules(h);
+	err = kind == RF_HOOK_UNLISTED ? rf_hook_unlisted(&k, object)
+				       : rf_hook_look(&k, kind, object);
+	return err ? err : h->modules->err;
 }
 
 /* --- whose a piece of code is ------------------------------------------------ */
 
+/* 0, -ENOENT: it is another piece; or an error. */
+static int name_piece(const struct rf_hook_view *k, uint64_t ksym, uint64_t gva,
+		      char name[RF_BPF_NAME])
+{
+	const struct rf_hook_layout *l = k->l;
+	char raw[RF_BPF_NAME];
+	uint64_t bounds[2];
+
+	if (rf_live_read(&k->g, ksym + l->ksym_start, bounds, sizeof(bounds)))
+		return -EFAULT;
+	if (gva < bounds[0] || gva >= bounds[1])
+		return -ENOENT;
+	if (rf_live_read(&k->g, ksym + l->ksym_name, raw, l->ksym_name_size))
+		return -EFAULT;
+	rf_guest_text(raw, l->ksym_name_size, name, RF_BPF_NAME);
+	return 0;
+}
+
 int rf_hooks_bpf(const struct rf_hooks *h, const struct rf_memory *m, const struct rf_paging *p,
 		 rf_gva gva, char name[RF_BPF_NAME])
 {
-	int stop;
+	int stop, err = -ENOENT;
 	const struct rf_hook_view k = rf_hook_view_begin(h, m, p, NULL, NULL, &stop);
 	const struct rf_hook_layout *l = k.l;
-	uint64_t at, start, end;
-	char raw[RF_BPF_NAME];
-	int err = l->bpf_known ? rf_hook_word(&k, l->bpf, &at) : -ENOENT;
+	uint64_t at = l->bpf;
 
-	for (unsigned int i = 0; !err && at != l->bpf; i++) {
-		uint64_t ksym = at - l->ksym_node;
-
+	if (!l->bpf_known)
+		return -ENOENT;
+	/* A list that leads nowhere does not say that nobody is on it. */
+	for (unsigned int i = 0; !rf_hook_word(&k, at, &at); i++) {
+		if (at == l->bpf)
+			return -ENOENT;
 		if (i == KSYMS_MAX)
 			return -EBADMSG;
-		if ((err = rf_hook_word(&k, ksym + l->ksym_start, &start)) ||
-		    (err = rf_hook_word(&k, ksym + l->ksym_end, &end)))
+		err = name_piece(&k, at - l->ksym_node, gva.v, name);
+		if (err != -ENOENT)
 			return err;
-		if (gva.v >= start && gva.v < end) {
-			err = rf_live_read(&k.g, ksym + l->ksym_name, raw, l->ksym_name_size);
-			if (!err)
-				rf_guest_text(raw, l->ksym_name_size, name, RF_BPF_NAME);
-			return err;
-		}
-		err = rf_hook_word(&k, at, &at);
 	}
-	return err ? err : -ENOENT;
+	return -EFAULT;
 }

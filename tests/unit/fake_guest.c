@@ -235,3 +235,18 @@ int rf_module_find(const struct rf_kernel *k, const struct rf_memory *m, const s
 	*out = (struct rf_module){ "fake", rf_gva_of(g->module), g->module_size };
 	return 0;
 }
+
+int rf_module_ranges(const struct rf_kernel *k, const struct rf_memory *m,
+		     const struct rf_paging *p, struct rf_module_range *out, size_t max,
+		     size_t *count)
+{
+	struct fake_guest *g = m->ctx;
+
+	g->module_walks++;
+	if (g->modules_err)
+		return g->modules_err;
+	*count = g->module_size && max;
+	if (*count)
+		out[0] = (struct rf_module_range){ g->module, g->module_size };
+	return 0;
+}

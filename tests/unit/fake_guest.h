@@ -34,6 +34,8 @@ struct fake_guest {
 	struct rf_paging p;
 	struct rf_kernel k;
 	uint64_t module, module_size; /* the one that is loaded; 0 none */
+	int modules_err;	      /* of the list of them */
+	unsigned int module_walks;    /* through all of it */
 };
 
 void fake_init(struct fake_guest *g);

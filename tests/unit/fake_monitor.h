@@ -109,8 +109,10 @@ struct fake {
 	/* What calls out of sealed text, as rf_hooks_walk() sees it. */
 	struct rf_hook hooks[1100];
 	uint32_t hooks_count;
-	int hooks_err;	 /* of a list that cannot be read: the hooks are seen all the same */
-	const char *bpf; /* whose all code outside is, NULL nobody's */
+	int hooks_err;	       /* of a list that cannot be read: the hooks are seen all the same */
+	const char *bpf;       /* whose all code outside is, NULL nobody's */
+	int bpf_err;	       /* of that list */
+	uint32_t hooks_hidden; /* a bit each kind that the kernel does not show */
 	unsigned int hook_tables, hooks_looked; /* the first: alive */
 
 	/* The pair: what a look at the guest's lists finds gone, and what was forgotten of it. */

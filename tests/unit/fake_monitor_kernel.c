@@ -167,8 +167,9 @@ int rf_module_find(const struct rf_kernel *k, const struct rf_memory *m, const s
 {
 	uint8_t byte;
 
-	while (fake.endless && !rf_memory_read(m, rf_gpa_of(IMAGE_GPA), &byte, 1))
-		;
+	while (fake.endless)
+		if (rf_memory_read(m, rf_gpa_of(IMAGE_GPA), &byte, 1))
+			return -E2BIG;
 	if (gva.v >> 32 != 0xffffffff || gva.v < UINT64_C(0xffffffffc0000000))
 		return -ENOENT;
 	*out = (struct rf_module){ "evil", rf_gva_of(UINT64_C(0xffffffffc0000000)), 0x1000 };
@@ -490,11 +491,16 @@ int rf_hooks_look(const struct rf_hooks *h, const struct rf_memory *m, const str
 	return err;
 }
 
+bool rf_hooks_shows(const struct rf_hooks *h, enum rf_hook_kind kind)
+{
+	return !(fake.hooks_hidden >> kind & 1);
+}
+
 int rf_hooks_bpf(const struct rf_hooks *h, const struct rf_memory *m, const struct rf_paging *p,
 		 rf_gva gva, char name[RF_BPF_NAME])
 {
 	if (!fake.bpf)
-		return -ENOENT;
+		return fake.bpf_err ? fake.bpf_err : -ENOENT;
 	strcpy(name, fake.bpf);
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "introspection/budget.h"
 #include "introspection/patches/hooks.h"
 #include "tests/unit/fake_patched.h"
 
@@ -114,6 +115,7 @@ static void ftrace(void **state)
 	/* A filter that leads nowhere hides nobody. */
 	fake_put64(&f->g, buckets + 8, 0x1000);
 	expect(f, RF_HOOK_FTRACE, ops, HANDLER, 0);
+	assert_true(seen[0].unread);
 }
 
 static void fprobes(void **state)
@@ -157,6 +159,39 @@ static void forged_trampoline(void **state)
 	assert_int_equal(count, 0);
 }
 
+/* However many tracers there are, the list of modules is read once. */
+static void modules_once(void **state)
+{
+	struct patched *f = *state;
+
+	for (int i = 0; i < 220; i++)
+		fake_put64(&f->g, patched_ops(f, TRAMPOLINE), TRACER);
+	f->g.module_walks = 0;
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(f->g.module_walks, 1);
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(f->g.module_walks, 2);
+}
+
+/* Then nobody is accused, and that it could not be read is said. */
+static void modules_unread(void **state)
+{
+	struct patched *f = *state;
+	uint64_t ops = patched_ops(f, HANDLER);
+
+	fake_put64(&f->g, ops, FTRACE_STUB);
+	fake_put64(&f->g, KEY, HANDLER); /* hidden by nothing */
+	f->g.modules_err = -EBADMSG;
+	assert_int_equal(walk(f), -EBADMSG);
+	assert_int_equal(count, 1);
+	assert_int_equal(rf_hooks_look(hooks, &f->g.m, &f->g.p, RF_HOOK_FTRACE, ops, note, NULL),
+			 -EBADMSG);
+	f->g.modules_err = -ENOTSUP; /* a kernel that shows none */
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 1);
+}
+
 static void direct(void **state)
 {
 	struct patched *f = *state;
@@ -197,11 +232,11 @@ static void tracepoints(void **state)
 	fake_put64(&f->g, funcs, TRACER);
 	fake_put64(&f->g, funcs + 16, HANDLER);
 	fake_put64(&f->g, funcs + 32, HANDLER + 16);
-	fake_put64(&f->g, TRACEPOINT(1) + 8, funcs);
+	fake_put64(&f->g, TRACEPOINT(0) + 8, funcs);
 	assert_int_equal(walk(f), 0);
 	assert_int_equal(count, 2);
 	assert_int_equal(seen[1].handler, HANDLER + 16);
-	assert_int_equal(seen[1].function, TRACEPOINT(1));
+	assert_int_equal(seen[1].function, TRACEPOINT(0));
 	/* Its own static call says the same again, and is not told. */
 	fake_put64(&f->g, TRACEPOINT_KEY, HANDLER);
 	assert_int_equal(walk(f), 0);
@@ -210,11 +245,94 @@ static void tracepoints(void **state)
 	assert_int_equal(rf_hooks_look(hooks, &f->g.m, &f->g.p, RF_HOOK_TRACEPOINT,
 				       TRACEPOINT(1) + 8, note, NULL),
 			 -ENOENT);
-	assert_int_equal(rf_hooks_look(hooks, &f->g.m, &f->g.p, RF_HOOK_STATIC_CALL, TRACEPOINT_KEY,
-				       note, NULL),
+	assert_int_equal(rf_hooks_look(hooks, &f->g.m, &f->g.p, RF_HOOK_STATIC_CALL,
+				       TRACEPOINT_KEY + 8, note, NULL),
 			 -ENOENT);
 	assert_int_equal(rf_hooks_look(hooks, &f->g.m, &f->g.p, RF_HOOK_KINDS, HANDLER, note, NULL),
 			 -ENOENT);
+}
+
+/* What a tracepoint's static call says, and the tracepoint has not: static_call_update() by hand.
+ */
+static void tracepoint_key(void **state)
+{
+	struct patched *f = *state;
+	uint64_t funcs = patched_alloc(f, 32);
+
+	fake_put64(&f->g, funcs, TRACER);
+	fake_put64(&f->g, TRACEPOINT(0) + 8, funcs);
+	fake_put64(&f->g, TRACEPOINT_KEY, HANDLER);
+	expect(f, RF_HOOK_STATIC_CALL, TRACEPOINT_KEY, HANDLER, TRACEPOINT_KEY);
+	assert_true(seen[0].settling); /* the kernel writes the key first */
+}
+
+/* The same one may be there many times with other data; what is cut off is not so silently. */
+static void seventeenth(void **state)
+{
+	struct patched *f = *state;
+	uint64_t funcs = patched_alloc(f, 34 * 16);
+
+	for (uint64_t i = 0; i < 16; i++)
+		fake_put64(&f->g, funcs + 16 * i, HANDLER);
+	fake_put64(&f->g, funcs + 16 * 16, HANDLER + 0x40);
+	fake_put64(&f->g, TRACEPOINT(1) + 8, funcs);
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(seen[1].handler, HANDLER + 0x40);
+	for (uint64_t i = 0; i < 17; i++)
+		fake_put64(&f->g, funcs + 16 * i, HANDLER + i);
+	assert_int_equal(walk(f), -EBADMSG);
+	assert_int_equal(count, RF_HOOKS_EACH);
+}
+
+/* The kernel calls the post_handler of an aggregate itself, and of a kretprobe's probe. */
+static void post_handlers(void **state)
+{
+	struct patched *f = *state;
+	uint64_t probe = patched_probe(f, CODE, 0x55, 0), child = patched_alloc(f, 160);
+
+	fake_put64(&f->g, probe + 64, AGGREGATOR);
+	fake_put64(&f->g, probe + 72, HANDLER);
+	fake_put64(&f->g, probe + 16, child + 16);
+	fake_put64(&f->g, child + 16, probe + 16);
+	fake_put64(&f->g, child + 40, CODE);
+	fake_put64(&f->g, child + 64, TRACER);
+	expect(f, RF_HOOK_KPROBE, probe, HANDLER, CODE);
+	fake_put64(&f->g, probe + 64, KRETPROBE);
+	fake_put64(&f->g, probe + 120, TRACER);
+	expect(f, RF_HOOK_KRETPROBE, probe, HANDLER, CODE);
+}
+
+/* The detour of an optimised probe is allocated: one that is a module's code is forged. */
+static void detour(void **state)
+{
+	struct patched *f = *state;
+	uint64_t probe = patched_probe(f, CODE + 4, 0xb8, SLOT), child = patched_alloc(f, 160);
+
+	fake_put64(&f->g, probe + 16, child + 16);
+	fake_put64(&f->g, child + 16, probe + 16);
+	fake_put64(&f->g, child + 40, CODE + 4);
+	fake_put64(&f->g, child + 64, TRACER);
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 0);
+	fake_put64(&f->g, probe + 144, HANDLER);
+	expect(f, RF_HOOK_KPROBE, probe, HANDLER, CODE + 4);
+}
+
+/* ftrace_pid_func() calls saved_func. */
+static void by_pid(void **state)
+{
+	struct patched *f = *state;
+	uint64_t ops;
+
+	fake_symbol(&f->g, "ftrace_pid_func", TEXT + 0x1280, 't');
+	fake_member(&f->g, "ftrace_ops", "saved_func", 32, 8);
+	rf_hooks_destroy(hooks);
+	assert_int_equal(rf_hooks_create(f->t, &f->g.m, &hooks), 0);
+	ops = patched_ops(f, TRAMPOLINE);
+	fake_put64(&f->g, ops, TEXT + 0x1280);
+	fake_put64(&f->g, ops + 32, HANDLER);
+	expect(f, RF_HOOK_FTRACE, ops, HANDLER, 0);
 }
 
 static void static_calls(void **state)
@@ -241,6 +359,146 @@ static void unlisted(void **state)
 	assert_int_equal(patched_sweep(f), 0);
 	assert_int_equal(walk(f), 0);
 	assert_int_equal(count, 0);
+}
+
+/* The same by a jump, which BPF's trampolines of 7.3 are reached by. */
+static void unlisted_jump(void **state)
+{
+	struct patched *f = *state;
+	uint64_t entry = patched_direct(f, FUNC(5), HANDLER | 1);
+
+	assert_int_equal(patched_call(f, FUNC(5), 0xe9, HANDLER), RF_PATCH_DONE);
+	expect(f, RF_HOOK_DIRECT, entry, HANDLER, FUNC(5));
+	fake_put64(&f->g, entry + 24, TRACER);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(patched_sweep(f), 0);
+	expect(f, RF_HOOK_UNLISTED, HANDLER, HANDLER, 0);
+	assert_true(seen[0].settling);
+	assert_int_equal(patched_poke(f, FUNC(5), patched_nop5, 5), RF_PATCH_DONE);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(patched_sweep(f), 0);
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 0);
+}
+
+/* ftrace_call itself: ftrace_update_ftrace_func() by hand. */
+static void trace_function(void **state)
+{
+	struct patched *f = *state;
+
+	fake_put64(&f->g, FUNC_VAR, HANDLER);
+	assert_int_equal(patched_call(f, FTRACE_CALL, 0xe8, HANDLER), RF_PATCH_DONE);
+	assert_int_equal(patched_sweep(f), 0);
+	expect(f, RF_HOOK_UNLISTED, HANDLER, HANDLER, 0);
+}
+
+/* A call site holds it, and its key says another function again. */
+static void key_set_back(void **state)
+{
+	struct patched *f = *state;
+
+	fake_put64(&f->g, KEY, HANDLER);
+	assert_int_equal(patched_call(f, CALL, 0xe8, HANDLER), RF_PATCH_DONE);
+	expect(f, RF_HOOK_STATIC_CALL, KEY, HANDLER, KEY);
+	fake_put64(&f->g, KEY, FUNC(0));
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(patched_sweep(f), 0);
+	expect(f, RF_HOOK_UNLISTED, HANDLER, HANDLER, 0);
+	assert_int_equal(patched_call(f, CALL, 0xe8, FUNC(0)), RF_PATCH_DONE);
+	assert_int_equal(patched_sweep(f), 0);
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 0);
+}
+
+static int look_too(void *f, const struct rf_hook *hook)
+{
+	struct patched *p = f;
+
+	note(NULL, hook);
+	rf_hooks_look(hooks, &p->g.m, &p->g.p, hook->kind, hook->object, note, NULL);
+	return 0;
+}
+
+/* Without a sweeper it is looked at one while the others are walked: that spoils no scratch. */
+static void looked_at_meanwhile(void **state)
+{
+	struct patched *f = *state;
+	uint64_t ops = patched_ops(f, HANDLER);
+
+	fake_put64(&f->g, ops, TRACER);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, HANDLER), RF_PATCH_DONE);
+	fake_put64(&f->g, OPS_VAR, OPS_END);
+	fake_put64(&f->g, patched_ops(f, TRAMPOLINE), TRACER);
+	fake_put64(&f->g, KEY, HANDLER + 0x20);
+	assert_int_equal(patched_call(f, FUNC(6), 0xe8, TRAMPOLINE), RF_PATCH_DONE);
+	assert_int_equal(patched_call(f, CALL, 0xe8, HANDLER + 0x20), RF_PATCH_DONE);
+	assert_int_equal(patched_sweep(f), 0);
+	count = 0;
+	f->g.module_walks = 0;
+	assert_int_equal(rf_hooks_walk(hooks, &f->g.m, &f->g.p, look_too, f), 0);
+	assert_int_equal(count, 4); /* what is not listed, and the key's function: twice each */
+	assert_int_equal(f->g.module_walks, 1);
+	for (size_t i = 0; i < count; i++)
+		assert_int_not_equal(seen[i].handler, TRAMPOLINE);
+}
+
+/* More that are listed than are looked through: nobody is accused, and that is said. */
+static void crowded(void **state)
+{
+	struct patched *f = *state;
+	uint64_t hash, buckets, chain = patched_alloc(f, 16 * 522);
+	uint64_t ops = patched_ops(f, HANDLER);
+
+	fake_put64(&f->g, ops, TRACER);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, HANDLER), RF_PATCH_DONE);
+	fake_put64(&f->g, OPS_VAR, OPS_END);
+	assert_int_equal(rf_pt_read(&f->g.m, &f->g.p, rf_gva_of(DIRECT_VAR), &hash, 8), 0);
+	assert_int_equal(rf_pt_read(&f->g.m, &f->g.p, rf_gva_of(hash + 8), &buckets, 8), 0);
+	for (uint64_t i = 0; i < 520; i++) {
+		fake_put64(&f->g, chain + 16 * i, i < 519 ? chain + 16 * (i + 1) : 0);
+		fake_put64(&f->g, chain + 16 * i + 24, TRACER);
+	}
+	for (uint64_t i = 0; i < 16; i++)
+		fake_put64(&f->g, buckets + 8 * i, chain);
+	assert_int_equal(patched_sweep(f), 0);
+	assert_int_equal(walk(f), -EBADMSG);
+	assert_int_equal(count, 0);
+}
+
+static struct rf_budget budget;
+
+static int within_budget(void *guest, rf_gpa gpa, void *buf, size_t len)
+{
+	budget.to = ((struct fake_guest *)guest)->m;
+	return rf_budget_read(&budget, gpa, buf, len);
+}
+
+/* What is too much for one look of the monitor's is told by the sweeper's word, if text calls it.
+ */
+static void too_much_for_one_look(void **state)
+{
+	struct patched *f = *state;
+	struct rf_memory m = { within_budget, &f->g };
+	uint64_t ops = patched_ops(f, HANDLER), first;
+
+	fake_put64(&f->g, ops, TRACER);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, HANDLER), RF_PATCH_DONE);
+	fake_put64(&f->g, OPS_VAR, OPS_END);
+	first = ops;
+	for (int i = 0; i < 100; i++)
+		fake_put64(&f->g, first = patched_ops(f, TRAMPOLINE), TRACER);
+	assert_int_equal(patched_sweep(f), 0);
+	rf_budget_begin(&budget, 100);
+	count = 0;
+	assert_int_equal(rf_hooks_look(hooks, &m, &f->g.p, RF_HOOK_UNLISTED, HANDLER, note, NULL),
+			 0);
+	assert_int_equal(count, 1);
+	assert_true(seen[0].unread);
+	rf_budget_begin(&budget, 100);
+	assert_int_equal(
+		rf_hooks_look(hooks, &m, &f->g.p, RF_HOOK_UNLISTED, HANDLER + 64, note, NULL),
+		-E2BIG);
+	assert_int_equal(count, 1);
 }
 
 /* One list that does not end hides neither what is before its end nor the others. */
@@ -288,6 +546,28 @@ static void bpf(void **state)
 			 -ENOENT);
 	fake_put64(&f->g, ksym + 48, ksym + 48);
 	assert_int_equal(rf_hooks_bpf(hooks, &f->g.m, &f->g.p, rf_gva_of(HANDLER), name), -EBADMSG);
+	fake_put64(&f->g, ksym + 48, 0x1000); /* nowhere: that is not nobody's */
+	assert_int_equal(rf_hooks_bpf(hooks, &f->g.m, &f->g.p, rf_gva_of(HANDLER), name), -EFAULT);
+}
+
+/* A kernel whose kallsyms have no data: what is not looked for is said. */
+static void not_shown(void **state)
+{
+	static const char *const data[] = { "ftrace_ops_list", "kprobe_table",
+					    "__start___tracepoints_ptrs" };
+	struct patched *f = *state;
+
+	for (int kind = 1; kind < RF_HOOK_KINDS; kind++)
+		assert_true(rf_hooks_shows(hooks, (enum rf_hook_kind)kind));
+	for (size_t n = 0; n < 3; n++)
+		for (size_t i = 0; i < f->g.k.count; i++)
+			if (!strcmp(f->g.k.syms[i].name, data[n]))
+				f->g.k.syms[i].name = "not_in_kallsyms";
+	rf_hooks_destroy(hooks);
+	assert_int_equal(rf_hooks_create(f->t, &f->g.m, &hooks), 0);
+	for (int kind = 1; kind < RF_HOOK_KINDS; kind++)
+		assert_int_equal(rf_hooks_shows(hooks, (enum rf_hook_kind)kind),
+				 kind == RF_HOOK_STATIC_CALL);
 }
 
 static void names(void **state)
@@ -306,14 +586,28 @@ int main(void)
 		cmocka_unit_test_setup_teardown(fprobes, setup, teardown),
 		cmocka_unit_test_setup_teardown(livepatches, setup, teardown),
 		cmocka_unit_test_setup_teardown(forged_trampoline, setup, teardown),
+		cmocka_unit_test_setup_teardown(modules_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(modules_unread, setup, teardown),
 		cmocka_unit_test_setup_teardown(direct, setup, teardown),
 		cmocka_unit_test_setup_teardown(probes, setup, teardown),
 		cmocka_unit_test_setup_teardown(tracepoints, setup, teardown),
 		cmocka_unit_test_setup_teardown(static_calls, setup, teardown),
 		cmocka_unit_test_setup_teardown(unlisted, setup, teardown),
+		cmocka_unit_test_setup_teardown(tracepoint_key, setup, teardown),
+		cmocka_unit_test_setup_teardown(seventeenth, setup, teardown),
+		cmocka_unit_test_setup_teardown(post_handlers, setup, teardown),
+		cmocka_unit_test_setup_teardown(detour, setup, teardown),
+		cmocka_unit_test_setup_teardown(by_pid, setup, teardown),
+		cmocka_unit_test_setup_teardown(unlisted_jump, setup, teardown),
+		cmocka_unit_test_setup_teardown(trace_function, setup, teardown),
+		cmocka_unit_test_setup_teardown(key_set_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(looked_at_meanwhile, setup, teardown),
+		cmocka_unit_test_setup_teardown(crowded, setup, teardown),
+		cmocka_unit_test_setup_teardown(too_much_for_one_look, setup, teardown),
 		cmocka_unit_test_setup_teardown(endless, setup, teardown),
 		cmocka_unit_test_setup_teardown(ended, setup, teardown),
 		cmocka_unit_test_setup_teardown(bpf, setup, teardown),
+		cmocka_unit_test_setup_teardown(not_shown, setup, teardown),
 		cmocka_unit_test(names),
 	};
 

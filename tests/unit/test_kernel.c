@@ -485,6 +485,39 @@ static int find(struct rf_kernel *k, struct guest *g, uint64_t gva, struct rf_mo
 	return rf_module_find(k, &g->s.m, &g->s.p, rf_gva_of(gva), m);
 }
 
+static int ranges(struct rf_kernel *k, struct guest *g, size_t max, struct rf_module_range *v,
+		  size_t *count)
+{
+	return rf_module_ranges(k, &g->s.m, &g->s.p, v, max, count);
+}
+
+static void modules_are_listed_whole(void **state)
+{
+	for (int modern = 0; modern <= 1; modern++) {
+		struct rf_module_range v[64];
+		struct rf_kernel *k;
+		bool has[2] = { false };
+		struct guest g;
+		size_t count;
+
+		make_guest(&g, 5, SEALED, modern);
+		assert_int_equal(discover(&g, ENTRY, &k), 0);
+		assert_int_equal(ranges(k, &g, 64, v, &count), 0);
+		for (size_t i = 0; i < count; i++) {
+			has[0] |= v[i].base == MODULE_A && v[i].size == 0x3000;
+			has[1] |= v[i].base == MODULE_B + 0x10000;
+		}
+		assert_true(has[0] && has[1]);
+		assert_int_equal(ranges(k, &g, 1, v, &count), -EBADMSG);   /* no room */
+		put_u64(&g, DIRECT + 45 * MIB + 8, DIRECT + 44 * MIB + 8); /* for ever */
+		assert_int_equal(ranges(k, &g, 64, v, &count), -EBADMSG);
+		put_u64(&g, DIRECT + 45 * MIB + 8, DIRECT + 63 * MIB); /* nowhere */
+		assert_int_equal(ranges(k, &g, 64, v, &count), -EFAULT);
+		rf_kernel_destroy(k);
+		synth_deinit(&g.s);
+	}
+}
+
 static void modules_are_found_by_address(void **state)
 {
 	for (int modern = 0; modern <= 1; modern++) {
@@ -509,7 +542,7 @@ static void modules_are_found_by_address(void **state)
 		put_u64(&g, DIRECT + 45 * MIB + 8, DIRECT + 44 * MIB + 8);
 		assert_int_equal(find(k, &g, IMAGE, &m), -EBADMSG);
 		put_u64(&g, DIRECT + 45 * MIB + 8, DIRECT + 63 * MIB);
-		assert_int_equal(find(k, &g, IMAGE, &m), -ENOENT);
+		assert_int_equal(find(k, &g, IMAGE, &m), -EFAULT);
 		put_u64(&g, DIRECT + 45 * MIB + 8, UINT64_C(0x1234567812345678));
 		assert_int_equal(find(k, &g, IMAGE, &m), -EBADMSG);
 		put_u64(&g, LIST, LIST); /* empty */
@@ -531,6 +564,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_kernel_is_refused),
 		cmocka_unit_test(bad_types_cost_the_types_alone),
 		cmocka_unit_test(the_running_task_is_read),
+		cmocka_unit_test(modules_are_listed_whole),
 		cmocka_unit_test(modules_are_found_by_address),
 	};
 

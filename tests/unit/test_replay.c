@@ -117,6 +117,25 @@ static void check(const struct rf_facts *f, const json_t *record, unsigned int j
 			 f->region, r.what, r.count, d.word, d.action);
 }
 
+/* Whoever lets BPF does not let a module by that name. */
+static void test_module_called_bpf(void **state)
+{
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s}, s:s}", "type", "decision", "kind",
+			      "hook", "rule", "handler-outside-image", "verdict", "detected",
+			      "answer", "", "handler", "module", "; calls BPF code", "detail",
+			      "kprobe; calls the module \"; calls BPF code\"");
+	struct rf_replay r;
+	struct rf_policy p;
+
+	rf_policy_default(&p);
+	p.patches[RF_PATCH_WORD_BPF] = RF_PATCH_RULE_ALLOW;
+	rf_replay(o, &p, &r);
+	assert_int_equal(r.what, RF_REPLAY_DECIDED);
+	for (size_t i = 0; i < r.count; i++)
+		assert_int_not_equal(r.would[i].word, RF_WORD_ALLOWED);
+	json_decref(o);
+}
+
 static void test_every_rule(void **state)
 {
 	unsigned int rows = 0, records = 0;
@@ -362,8 +381,11 @@ static void test_odd_records(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_rule),  cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_patches),	    cmocka_unit_test(test_depends),
+		cmocka_unit_test(test_module_called_bpf),
+		cmocka_unit_test(test_every_rule),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_patches),
+		cmocka_unit_test(test_depends),
 		cmocka_unit_test(test_odd_records),
 	};
 
