@@ -67,7 +67,7 @@ const struct rf_command rf_command_policy = {
 		"  test POLICY LOG         what of a log would be decided otherwise\n"
 		"\n"
 		"  -j, --json              as JSON\n"
-		"  -l, --line N            (explain) which line of the log; its last record\n"
+		"  -l, --line N            (explain) which line of the log; its last decision\n"
 		"\n"
 		"POLICY is a file or a profile (" RF_PROFILES "), LOG a\n"
 		"file or a VM's name.\n"

@@ -11,6 +11,10 @@ wrong() { # NAME FILE LINE COLUMN SENTENCE
 wrong key "$work/bad.yaml" 2 1 'there is no key "mdoe"; did you mean "mode"? The keys there are: version, mode, on_denied, '
 printf 'version: 1\nmode: observ\n' >"$work/word.yaml"
 wrong word "$work/word.yaml" 2 7 'mode cannot be "observ"; did you mean "observe"? It may be: enforce, observe$'
+printf 'version: 1\nlog_quota_mb: 1GB\n' >"$work/unit.yaml"
+wrong number "$work/unit.yaml" 2 15 'log_quota_mb cannot be "1GB". It may be: 0 to 1048576 (MiB), digits alone$'
+printf 'version: 1\npatches: { owners: [ "a b" ] }\n' >"$work/owner.yaml"
+wrong owner "$work/owner.yaml" 2 12 'owners: no module is called "a b"; a name is made of letters, digits, "_" and "-"$'
 wrong range "$work/range.yaml" 3 1 'dma_sweep_ms is 9, not within 10 to 3600000 (milliseconds)$'
 wrong together "$work/nopins.yaml" 2 24 'control_watch is required, but control is not pinned$'
 printf 'version: 1\npin:\n\tmsrs: true\n' >"$work/tab.yaml"
@@ -174,6 +178,30 @@ name=explain-was; grep -q '^it was  *detected, let be$' "$out" && grep -q 'by at
 name=explain-input; head -1 "$judged" | $explain default >"$out" 2>"$err"; [ $? = 0 ] && grep -q '^so .*blocked' "$out" && ok || bad "standard input"
 try explain-last 0 '^not known *what profile default would decide: this release has no such rule' $explain default "$judged"
 try explain-outcome 0 'no rule decides it: it says what became' $explain -l 2 default "$judged"
+# Lines that are no decision say what they are; of several lines the last decision is meant.
+cat >"$work/lines.jsonl" <<'END'
+{"type":"decision","kind":"hook","handler":{"module":"foo"},"detail":"kprobe; foo","rule":"handler-outside-image","verdict":"detected"}
+{"type":"folded","instance":"0x1","number":1,"kind":"write","rule":"rodata-is-never-written","verdict":"blocked","count":42}
+{"type":"folded","instance":"0x1","number":1,"kind":"write","rule":"rodata-is-never-written","verdict":"blocked","count":42}
+{"type":"folded","instance":"0x2","number":1,"kind":"dma","rule":"dma-to-sealed-memory","verdict":"detected","count":8}
+{"type":"unwritten","number":2,"cause":"log_quota_mb","decisions":7,"rules":{}}
+{"type":"gap","from":3,"to":9}
+{"type":"checkpoint","tree_size":5}
+{"type":"end"}
+END
+try explain-decision 0 '^record  *hook' $explain default "$work/lines.jsonl"
+n=1
+for says in 'counts 42 decisions that say the same' 'counts 42 ' 'counts 8 ' 'and that 7 decisions were counted only' \
+	'says that the lines 3 to 9 are missing' 'is a signature of the lines before it' 'says that the VM and its monitor ended'; do
+	try "explain-line-type-$((n = n + 1))" 0 "no rule decides it: it .*$says" $explain --line $n default "$work/lines.jsonl"
+done
+# Where an owner lets it, that is the reason, and these are the keys.
+printf 'version: 1\npatches: { owners: [ foo ] }\n' >"$work/foo.yaml"
+try explain-owner 0 'would be allowed, as a hook of the kernel.s calls code of an owner$' $explain "$work/foo.yaml" "$work/lines.jsonl"
+name=explain-owner-depends; grep -q '^depends on patches.kprobes: owners (default), patches.owners: 1 of them (line 2)$' "$out" && ok ||
+	bad "not the keys that decide"
+try policy-test-folded 0 '^50 decisions are on record as counts alone, and are not in this table$' "$rf" policy test default "$work/lines.jsonl"
+json policy-test-folded-json 0 'o["counts_alone"] == 50 and o["decisions"] == 1' "$rf" policy test --json default "$work/lines.jsonl"
 printf '{"type":"\\u001b[31m","verdict":"a"}\n' >"$work/odd.jsonl"
 name=explain-control-character; $explain default "$work/odd.jsonl" >"$out" 2>"$err"
 grep -q '^record  *?\[31m$' "$out" && ok || bad "a control character gets through"
