@@ -46,6 +46,9 @@ static int policy(int argc, char **argv)
 	if (!v)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence policy --help`",
 			       "policy: there is no `policy %s`", operands.items[0]);
+	if (args.line && v->run != rf_policy_explain)
+		return rf_fail(RF_EXIT_USAGE, "nothing was done", "leave out --line",
+			       "policy: --line is for `policy explain`");
 	args.items = operands.items + 1;
 	args.count = operands.count - 1;
 	if (args.count < v->least || args.count > v->most)
