@@ -27,7 +27,8 @@ static int take_denial(void *ctx, json_t *record)
 	struct search *s = ctx;
 	const char *verdict = text_of(record, "verdict");
 
-	if (!*verdict || !strcmp(verdict, "allowed") ||
+	/* What was detected has happened: nothing was denied. */
+	if ((strcmp(verdict, "blocked") != 0 && strcmp(verdict, "undone") != 0) ||
 	    strncmp(text_of(record, "time"), s->since, SECONDS) < 0)
 		return 0;
 	json_decref(s->last);

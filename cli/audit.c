@@ -14,6 +14,8 @@
 #include "cli/paths.h"
 
 #define FOLLOW_MS 200
+#define NOT_GIVEN UINT32_MAX
+#define LINES 20
 
 /* The last records seen, oldest first from `first`. */
 struct last {
@@ -126,6 +128,11 @@ static void fill(json_t *o, struct cells *c)
 		 (long long)json_integer_value(json_object_get(task, "pid")));
 	if (type && (!strcmp(type, "folded") || !strcmp(type, "unwritten"))) {
 		about = describe_count(o, type, c);
+	} else if (about && text_of(o, "kind") && !strcmp(text_of(o, "kind"), "hook") &&
+		   text_of(o, "detail")) {
+		/* Whose it is, and by which interface: the rule does not say. */
+		snprintf(c->about, sizeof(c->about), "%s: %s", about, text_of(o, "detail"));
+		about = c->about;
 	} else if (!about && outcome) {
 		about = text_of(o, "status");
 	} else if (!about) {
@@ -176,8 +183,8 @@ static int print_row(void *ctx, json_t *o)
 
 static int print_last(const struct last *l, bool json)
 {
-	static const char *const titles[] = { "TIME",	"EVENT",  "VERDICT", "KIND",
-					      "TARGET", "WRITER", "TASK",    "RULE" };
+	static const char *const titles[] = { "TIME",	"EVENT",	  "VERDICT", "KIND",
+					      "TARGET", "WRITER/HANDLER", "TASK",    "RULE" };
 	struct rf_table *t = json ? NULL : rf_table_create(titles, 8);
 	int err = 0;
 
@@ -274,7 +281,7 @@ static int too_long(void)
 /* The options of all of them; each takes its own, and refuses the others. */
 struct asked {
 	bool following, json;
-	uint32_t number;
+	uint32_t number; /* NOT_GIVEN: the default */
 	const char *key;
 };
 
@@ -301,27 +308,29 @@ static int run_patches(const struct asked *asked, char **words)
 {
 	char path[PATH_MAX];
 
-	if (asked->following)
-		return rf_fail(RF_EXIT_USAGE, "nothing was done",
-			       "leave out --follow, or write `ringfence audit tail --follow`",
-			       "audit: only `tail` follows; `patches` ends with the last patch");
 	return find_log(words[0], path) ? too_long()
 					: rf_audit_patches(path, asked->number, asked->json);
 }
 
 static int run_verify(const struct asked *asked, char **words)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], **paths;
+	size_t count = 0;
 
-	for (size_t i = 0; words[i]; i++) {
+	while (words[count])
+		count++;
+	paths = calloc(count + 1, sizeof(*paths)); /* until the process ends, as what is in it */
+	for (size_t i = 0; i < count && paths; i++) {
 		if (find_log(words[i], path))
 			return too_long();
-		words[i] = strdup(path); /* until the process ends */
-		if (!words[i])
-			return rf_fail(RF_EXIT_INTERNAL, "nothing was done", "give fewer logs",
-				       "no memory for their names");
+		paths[i] = strdup(path);
+		if (!paths[i])
+			paths = NULL;
 	}
-	return rf_audit_verify(words, asked->key, asked->json);
+	if (!paths)
+		return rf_fail(RF_EXIT_INTERNAL, "nothing was done", "give fewer logs",
+			       "no memory for their names");
+	return rf_audit_verify(paths, words, asked->key, asked->json);
 }
 
 static int run_keygen(const struct asked *asked, char **words)
@@ -332,13 +341,14 @@ static int run_keygen(const struct asked *asked, char **words)
 /* In the order in which they are told. */
 static const struct {
 	const char *name;
-	bool many; /* more than one log may be given */
+	bool many;	   /* more than one log may be given */
+	const char *takes; /* letters of its options */
 	int (*run)(const struct asked *asked, char **words);
 } verbs[] = {
-	{ "tail", false, run_tail },
-	{ "patches", false, run_patches },
-	{ "verify", true, run_verify },
-	{ "keygen", false, run_keygen },
+	{ "tail", false, "fnj", run_tail },
+	{ "patches", false, "nj", run_patches },
+	{ "verify", true, "kj", run_verify },
+	{ "keygen", false, "", run_keygen },
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -352,9 +362,32 @@ static size_t verb_of(const char *word)
 	return i;
 }
 
+/* One that would do nothing is not passed over: it was meant to do something. */
+static int refuse_options(const struct asked *asked, size_t verb)
+{
+	const struct {
+		bool given;
+		char letter;
+		const char *name, *of;
+	} all[] = {
+		{ asked->following, 'f', "--follow", "`tail`" },
+		{ asked->number != NOT_GIVEN, 'n', "--lines", "`tail` and `patches`" },
+		{ asked->json, 'j', "--json", "`tail`, `patches` and `verify`" },
+		{ asked->key, 'k', "--key", "`verify`" },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].given && !strchr(verbs[verb].takes, all[i].letter))
+			return rf_fail(RF_EXIT_USAGE, "nothing was done",
+				       "leave it out; see `ringfence audit --help`",
+				       "audit: %s is for %s, not for `%s`", all[i].name, all[i].of,
+				       verbs[verb].name);
+	return RF_EXIT_OK;
+}
+
 static int audit(int argc, char **argv)
 {
-	struct asked asked = { .number = 20 };
+	struct asked asked = { .number = NOT_GIVEN };
 	struct rf_operands operands;
 	size_t verb;
 	int code;
@@ -369,8 +402,8 @@ static int audit(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (!strncmp(argv[i], "--", 2) && verb_of(argv[i] + 2) < VERBS)
 			return rf_fail(RF_EXIT_USAGE, "nothing was done",
-				       "write `ringfence audit tail NAME`, `audit patches NAME` or "
-				       "`audit verify NAME`",
+				       "write `ringfence audit tail NAME`, `audit patches NAME`, "
+				       "`audit verify NAME` or `audit keygen FILE`",
 				       "audit: %s is not an option: it is written without the "
 				       "dashes, before the name",
 				       argv[i]);
@@ -378,12 +411,11 @@ static int audit(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	if (operands.count < 2)
-		return rf_fail(
-			RF_EXIT_USAGE, "nothing was done",
-			"write `ringfence audit tail NAME`, `audit patches NAME` or "
-			"`audit verify NAME`",
-			"audit: needs `tail`, `patches` or `verify`, and the name of a VM or "
-			"log");
+		return rf_fail(RF_EXIT_USAGE, "nothing was done",
+			       "write `ringfence audit tail NAME`, `audit patches NAME`, "
+			       "`audit verify NAME` or `audit keygen FILE`",
+			       "audit: needs `tail`, `patches` or `verify` and the name of a VM or "
+			       "log, or `keygen` and a file");
 	verb = verb_of(operands.items[0]);
 	if (verb == VERBS)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence audit --help`",
@@ -392,9 +424,10 @@ static int audit(int argc, char **argv)
 	if (operands.count > 2 && !verbs[verb].many)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "give one of them",
 			       "audit: `%s` takes the name of one VM or log", verbs[verb].name);
-	if (asked.key && verbs[verb].run != run_verify)
-		return rf_fail(RF_EXIT_USAGE, "nothing was done", "leave out --key",
-			       "audit: --key is for `verify`");
+	code = refuse_options(&asked, verb);
+	if (code)
+		return code;
+	asked.number = asked.number == NOT_GIVEN ? LINES : asked.number;
 	return verbs[verb].run(&asked, operands.items + 1);
 }
 
@@ -403,9 +436,11 @@ const struct rf_command rf_command_audit = {
 	.usage = "tail|patches|verify|keygen [OPTIONS] NAME|STATE-FOLDER|FILE...",
 	.summary = "Show the last decisions on a VM's guest, or verify the log of them",
 	.help = "  -f, --follow    (tail) go on with each new record until interrupted\n"
-		"  -n, --lines N   how many of the last records to show (20); they are looked\n"
+		"  -n, --lines N   (tail, patches) how many of the last records to show (20); they "
+		"are looked\n"
 		"                  for in the last 8 MiB of the log\n"
-		"  -j, --json      one JSON object a line, outcomes included\n"
+		"  -j, --json      (tail, patches) one JSON object a line, outcomes included;\n"
+		"                  (verify) all of it as one\n"
 		"  -k, --key PUB   (verify) the public key that checkpoints must be signed by\n"
 		"\n"
 		"`tail` shows decisions; `patches` the kernel's own text patches that were\n"

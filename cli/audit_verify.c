@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "cli/audit_verify.h"
 #include "cli/output.h"
 #include "policy/file.h"
@@ -22,6 +24,7 @@ struct report {
 	uint64_t more;
 	char *const *files;
 	bool no_memory;
+	bool key; /* signatures are checked */
 };
 
 static void keep(void *ctx, const struct rf_finding *f)
@@ -235,7 +238,11 @@ static int print_report(const struct report *r, const struct rf_verify *v, const
 	if (err)
 		return rf_fail(RF_EXIT_INTERNAL, "what was printed is not complete", "run it again",
 			       "no memory for the report");
-	printf("%sresult: %s\n", rf_verify_count(v) ? "\n" : "", result);
+	printf("%sresult: %s%s\n", rf_verify_count(v) ? "\n" : "", result,
+	       !rf_verify_count(v) && !r->count ? " (no record in it)"
+	       : !r->key && !strcmp(result, rf_verdict_of_log_text(RF_LOG_INTACT))
+		       ? " (no key: one written anew would look the same)"
+		       : "");
 	return rf_flush();
 }
 
@@ -250,21 +257,31 @@ static int code_of(enum rf_verdict_of_log v)
 static int read_key(const char *path, struct rf_note_key *out)
 {
 	char text[RF_NOTE_KEY_TEXT];
+	struct rf_note_key secret;
+	bool is_secret = false;
 	size_t len;
 	int err = rf_file_read(path, text, sizeof(text), &len);
 
 	if (!err)
 		err = rf_note_public_parse(text, len, out);
+	if (err == -EBADMSG)
+		is_secret = !rf_note_secret_parse(text, len, &secret);
+	sodium_memzero(&secret, sizeof(secret));
+	sodium_memzero(text, sizeof(text));
 	if (!err)
 		return RF_EXIT_OK;
+	if (is_secret)
+		return rf_fail(RF_EXIT_CANNOT_TELL, "no signature can be checked",
+			       "give the FILE.pub beside it, and keep this one where the VM runs",
+			       "public key %s: it is none, but the secret key", path);
 	return rf_fail(RF_EXIT_CANNOT_TELL, "no signature can be checked",
 		       "give the FILE.pub that `ringfence audit keygen` has made",
 		       "public key %s: %s", path, err == -EBADMSG ? "it is none" : strerror(-err));
 }
 
-int rf_audit_verify(char *const *files, const char *key, bool json)
+int rf_audit_verify(char *const *files, char *const *typed, const char *key, bool json)
 {
-	struct report r = { .files = files };
+	struct report r = { .files = files, .key = key };
 	struct rf_verify *v;
 	enum rf_verdict_of_log verdict;
 	struct rf_note_key trusted;
@@ -281,10 +298,11 @@ int rf_audit_verify(char *const *files, const char *key, bool json)
 		err = read_file(files[i], v, i);
 	if (err || r.no_memory) {
 		code = err && err != -ENOMEM
-			       ? rf_fail(RF_EXIT_CANNOT_TELL, "nothing can be said about the log",
+			       ? rf_fail(err == -ENOENT ? RF_EXIT_NOT_FOUND : RF_EXIT_CANNOT_TELL,
+					 "nothing can be said about the log",
 					 "give a VM's name (see `ringfence list`) or the path of a "
 					 "log that this user may read",
-					 "cannot read the log %s: %s", files[i - 1], strerror(-err))
+					 "cannot read the log %s: %s", typed[i - 1], strerror(-err))
 			       : rf_fail(RF_EXIT_INTERNAL, "nothing can be said about the log",
 					 "free some memory", "no memory to verify the log");
 	} else {

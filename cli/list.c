@@ -10,6 +10,16 @@
 #include "cli/output.h"
 #include "cli/paths.h"
 
+/* "sealed, log full": its decisions are counted only. */
+static const char *state_of(const json_t *o, char out[64])
+{
+	const char *log = json_string_value(json_object_get(json_object_get(o, "log"), "state"));
+
+	snprintf(out, 64, "%.40s%s", json_string_value(json_object_get(o, "state")) ?: "-",
+		 log && !strcmp(log, "full") ? ", log full" : "");
+	return out;
+}
+
 /* One row of the answer: what the folder says, and what the monitor says if it does. */
 static json_t *describe(const struct rf_vm *vm)
 {
@@ -31,6 +41,7 @@ static json_t *describe(const struct rf_vm *vm)
 		json_object_set(o, "mode", json_object_get(status, "mode"));
 		json_object_set(o, "audit", json_object_get(status, "audit"));
 		json_object_set(o, "kernel", json_object_get(status, "kernel"));
+		json_object_set(o, "log", json_object_get(status, "log"));
 	}
 	json_decref(status);
 	return o;
@@ -76,7 +87,8 @@ static int print_table(json_t *vms)
 	json_array_foreach(vms, i, o)
 	{
 		json_t *blocked = json_object_get(json_object_get(o, "audit"), "blocked");
-		char pid[16], count[24], kernel[48] = "-", up[32], policy[128], denial[128];
+		char pid[16], shown[64], count[24], kernel[48] = "-", up[32], policy[128],
+						    denial[128];
 		const char *banner = json_string_value(json_object_get(o, "kernel"));
 
 		snprintf(pid, sizeof(pid), "%d",
@@ -90,8 +102,7 @@ static int print_table(json_t *vms)
 		}
 		if (rf_table_row(t, (const char *[]){
 					    json_string_value(json_object_get(o, "name")),
-					    json_string_value(json_object_get(o, "state")), pid,
-					    blocked ? count : NULL,
+					    state_of(o, shown), pid, blocked ? count : NULL,
 					    json_string_value(json_object_get(o, "mode")),
 					    rf_about_uptime(o, up, sizeof(up)),
 					    rf_about_policy(o, policy, sizeof(policy)),
@@ -151,6 +162,7 @@ const struct rf_command rf_command_list = {
 		"\n"
 		"State: waiting (no VMM yet), booting, found (kernel seen), watched, sealed,\n"
 		"halted (no vCPU runs; `ringfence status` says why and what to do);\n"
-		"\"no answer\": its monitor does not answer; \"dead\": left behind by a crash.\n",
+		"\"no answer\": its monitor does not answer; \"dead\": left behind by a crash.\n"
+		"\"log full\" behind it: decisions are counted only (`ringfence status`).\n",
 	.run = list,
 };

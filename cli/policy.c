@@ -46,6 +46,9 @@ static int policy(int argc, char **argv)
 	if (!v)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence policy --help`",
 			       "policy: there is no `policy %s`", operands.items[0]);
+	if (args.line && v->run != rf_policy_explain)
+		return rf_fail(RF_EXIT_USAGE, "nothing was done", "leave out --line",
+			       "policy: --line is for `policy explain`");
 	args.items = operands.items + 1;
 	args.count = operands.count - 1;
 	if (args.count < v->least || args.count > v->most)
@@ -67,7 +70,7 @@ const struct rf_command rf_command_policy = {
 		"  test POLICY LOG         what of a log would be decided otherwise\n"
 		"\n"
 		"  -j, --json              as JSON\n"
-		"  -l, --line N            (explain) which line of the log; its last record\n"
+		"  -l, --line N            (explain) which line of the log; its last decision\n"
 		"\n"
 		"POLICY is a file or a profile (" RF_PROFILES "), LOG a\n"
 		"file or a VM's name.\n"

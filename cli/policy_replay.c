@@ -45,13 +45,23 @@ static const char *find_log(const char *word, char out[PATH_MAX])
 
 /* --- one record ------------------------------------------------------------- */
 
-/* Line `number` of a log, the last one that is a record with 0. *out is NULL where there is none.
- */
+/* Of several the last decision is meant, then what has at least a verdict: behind it come its
+ * outcome, checkpoints, an end. */
+static int worth(const json_t *o)
+{
+	if (!*text_of(o, "verdict"))
+		return 1;
+	return strcmp(text_of(o, "type"), "decision") ? 2 : 3;
+}
+
+/* Line `number` of a log, with 0 the last one of those that are worth most. *out is NULL where
+ * there is none. */
 static int read_line(FILE *f, uint32_t number, json_t **out)
 {
 	char *line = NULL;
 	size_t room = 0;
 	uint32_t n = 0;
+	int best = 0;
 	ssize_t len;
 
 	*out = NULL;
@@ -63,7 +73,8 @@ static int read_line(FILE *f, uint32_t number, json_t **out)
 		o = len <= (ssize_t)RF_LOG_LINE_BYTES
 			    ? json_loadb(line, (size_t)len, JSON_REJECT_DUPLICATES, NULL)
 			    : NULL;
-		if (json_is_object(o)) {
+		if (json_is_object(o) && worth(o) >= best) {
+			best = worth(o);
 			json_decref(*out);
 			*out = o;
 		} else {
@@ -151,13 +162,55 @@ static void print_depends(const json_t *record, const struct rf_policy *p,
 		putchar('\n');
 }
 
-static void print_sentence(const struct rf_replay *r, const char *would, const char *policy)
+static long long number_of(const json_t *o, const char *name)
 {
+	return (long long)json_integer_value(json_object_get(o, name));
+}
+
+/* What a line that is no decision is there for. */
+static void print_note(const json_t *record)
+{
+	static const struct {
+		const char *type, *says;
+	} types[] = {
+		{ "outcome", "says what became of a decision" },
+		{ "end", "says that the VM and its monitor ended orderly" },
+		{ "checkpoint", "is a signature of the lines before it" },
+	};
+	const char *type = text_of(record, "type"), *says = "is a note of the monitor's";
+
+	printf("%-11sno rule decides it: it ", "so");
+	if (!strcmp(type, "folded")) {
+		printf("counts %lld decisions that say the same; those that are written in full "
+		       "can be explained\n",
+		       number_of(record, "count"));
+		return;
+	}
+	if (!strcmp(type, "unwritten")) {
+		printf("says that the log took no line for a time, and that %lld decisions were "
+		       "counted only\n",
+		       number_of(record, "decisions"));
+		return;
+	}
+	if (!strcmp(type, "gap")) {
+		printf("says that the lines %lld to %lld are missing from the log\n",
+		       number_of(record, "from"), number_of(record, "to"));
+		return;
+	}
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (!strcmp(type, types[i].type))
+			says = types[i].says;
+	printf("%s\n", says);
+}
+
+static void print_sentence(const json_t *record, const struct rf_replay *r, const char *would,
+			   const char *policy)
+{
+	const char *rule = r->count ? r->would[0].rule : r->rule; /* that decides now */
+
 	switch (r->what) {
 	case RF_REPLAY_NOTE:
-		printf("%-11sno rule decides it: it %s\n", "so",
-		       r->kind[0] ? "is a note of the monitor's"
-				  : "says what became of a decision");
+		print_note(record);
 		return;
 	case RF_REPLAY_NOT_KNOWN:
 		printf("%-11swhat %s would decide: %s\n", "not known", policy, r->why);
@@ -172,7 +225,7 @@ static void print_sentence(const struct rf_replay *r, const char *would, const c
 		if (r->key && !strcmp(r->kind, "patches"))
 			break;
 		printf("%-11sby %s it would be %s, as %s\n", "so", policy, would,
-		       rf_rule_says(r->rule) ?: "the rule says");
+		       rf_rule_says(rule) ?: "the rule says");
 	}
 	if (r->key && !strcmp(r->kind, "patches")) { /* some of which it denies */
 		char path[RF_KEY_PATH];
@@ -202,10 +255,10 @@ static int print_explained(const json_t *record, const struct rf_policy *p,
 
 		rf_safe(rule, sizeof(rule), r.rule);
 		printf("%-11s%s\n", "rule", rule);
-		rf_safe(rule, sizeof(rule), r.was);
+		rf_safe(rule, sizeof(rule), r.was[0] ? r.was : text_of(record, "verdict"));
 		printf("%-11s%s\n", "it was", rule);
 	}
-	print_sentence(&r, would, safe);
+	print_sentence(record, &r, would, safe);
 	print_depends(record, p, from);
 	for (unsigned int bit = 0; bit < RF_OPEN_BITS; bit++)
 		if (r.open >> bit & 1)
@@ -240,10 +293,10 @@ static int explained_json(const json_t *record, const struct rf_policy *p)
 		if (rf_replay_depends(record, p, &rf_keys[i]))
 			json_object_set_new(depends, rf_key_path(&rf_keys[i], path),
 					    rf_key_json_of(p, &rf_keys[i]));
-	return rf_print_json(json_pack("{s:s, s:s, s:s?, s:s, s:s, s:b, s:o, s:o}", "kind", r.kind,
-				       "rule", r.rule, "says", rf_rule_says(r.rule), "was", was,
-				       "would_be", would, "same", rf_replay_same(&r), "depends_on",
-				       depends, "not_known", open_json(&r)));
+	return rf_print_json(json_pack(
+		"{s:s, s:s, s:s?, s:s, s:s, s:b, s:o, s:o}", "kind", r.kind, "rule", r.rule, "says",
+		rf_rule_says(r.count ? r.would[0].rule : r.rule), "was", was, "would_be", would,
+		"same", rf_replay_same(&r), "depends_on", depends, "not_known", open_json(&r)));
 }
 
 int rf_policy_explain(const struct rf_policy_args *a)
@@ -275,6 +328,9 @@ struct test {
 	struct difference *items;
 	size_t count;
 	unsigned long long decisions, otherwise, not_known, notes;
+	unsigned long long counted; /* on record as counts alone */
+	json_int_t number;	    /* of the last line with such a count */
+	char instance[32];	    /* that it is of */
 	unsigned int open;
 };
 
@@ -300,11 +356,27 @@ static int count_difference(struct test *t, const struct rf_replay *r)
 	return 0;
 }
 
+/* A number that stands in two lines is one line, written again by a monitor that took over. */
+static void count_folded(struct test *t, const json_t *record)
+{
+	json_int_t number = json_integer_value(json_object_get(record, "number"));
+	json_int_t count = json_integer_value(json_object_get(record, "count"));
+	const char *instance = text_of(record, "instance");
+
+	if (number && number == t->number && !strcmp(instance, t->instance))
+		return;
+	t->number = number;
+	snprintf(t->instance, sizeof(t->instance), "%s", instance);
+	t->counted += count > 0 ? (unsigned long long)count : 0;
+}
+
 static int test_record(void *ctx, json_t *record)
 {
 	struct test *t = ctx;
 	struct rf_replay r;
 
+	if (!strcmp(text_of(record, "type"), "folded"))
+		count_folded(t, record);
 	rf_replay(record, t->policy, &r);
 	if (r.what == RF_REPLAY_NOTE) {
 		t->notes++;
@@ -344,6 +416,9 @@ static int print_test(const struct test *t)
 	rf_table_destroy(table);
 	printf("%llu decisions: %llu as they were, %llu otherwise, %llu not known\n", t->decisions,
 	       t->decisions - t->otherwise - t->not_known, t->otherwise, t->not_known);
+	if (t->counted)
+		printf("%llu decisions are on record as counts alone, and are not in this table\n",
+		       t->counted);
 	for (unsigned int bit = 0; bit < RF_OPEN_BITS; bit++)
 		if (t->open >> bit & 1)
 			printf("no record tells %s\n",
@@ -363,9 +438,10 @@ static int test_json(const struct test *t)
 						     d->rule, "was", d->was, "would_be", d->would));
 	}
 	return rf_print_json(json_pack(
-		"{s:I, s:I, s:I, s:o, s:o}", "decisions", (json_int_t)t->decisions, "otherwise",
-		(json_int_t)t->otherwise, "not_known", (json_int_t)t->not_known, "differences", all,
-		"not_in_records", open_json(&(struct rf_replay){ .open = t->open })));
+		"{s:I, s:I, s:I, s:I, s:o, s:o}", "counts_alone", (json_int_t)t->counted,
+		"decisions", (json_int_t)t->decisions, "otherwise", (json_int_t)t->otherwise,
+		"not_known", (json_int_t)t->not_known, "differences", all, "not_in_records",
+		open_json(&(struct rf_replay){ .open = t->open })));
 }
 
 /* From its beginning: what the end of a log holds alone is no test. */

@@ -64,7 +64,8 @@ const struct rf_command rf_command_run = {
 	.usage = "[OPTIONS] [--] VMM [ARGUMENTS]",
 	.summary = "Run a VMM with its guest's kernel under protection",
 	.help = "  -n, --name NAME        the VM's name (vm- and the process id)\n"
-		"  -p, --policy FILE      policy (without one: enforce, fault, seal everything)\n"
+		"  -p, --policy FILE|PROFILE  policy (without one: enforce, fault, seal\n"
+		"                         everything); profile: " RF_PROFILES "\n"
 		"  -e, --expect FILE      what `ringfence measure` said of the guest that arrives\n"
 		"                         here: another one is refused (policy: on_mismatch)\n"
 		"  -a, --audit FILE       log of decisions (root: "

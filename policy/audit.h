@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The record: one JSON object per line, one line per decision, on disk before the decision is
- * enforced. The lines of one VM instance are a chain (policy/chain.h): whoever has the file can
- * tell what was changed, dropped, added or moved in it.
+ * The record: one JSON object per line, on disk before the decision that it is about is enforced.
+ * What says the same again is counted instead (policy/fold.h), as is what a full log does not take,
+ * and the counts are lines of their own. The lines of one VM instance are a chain (policy/chain.h):
+ * whoever has the file can tell what was changed, dropped, added or moved in it.
  *
  * Verdict words have one meaning everywhere: "blocked" the write never lands, "undone" it was
  * reverted before the next guest instruction, "detected" it was found within a stated time,
@@ -176,8 +177,8 @@ int rf_audit_tick(struct rf_audit *a);
 
 /*
  * A line of another type; put adds its members. On disk, or -errno, as a record's. written: the
- * highest number of a "folded" or "gap" line (policy/fold.h) of this instance that was there when
- * it was opened. size: bytes, 0 unknown.
+ * highest number of a "folded" or "unwritten" line (policy/fold.h) of this instance that was there
+ * when it was opened. size: bytes, 0 unknown.
  */
 struct rf_jsonline;
 int rf_audit_line(struct rf_audit *a, const char *type,

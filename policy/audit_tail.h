@@ -51,7 +51,7 @@ const struct rf_audit_decision *rf_audit_seen_kept(const struct rf_audit_seen *s
 bool rf_audit_line_decision(const char *line, size_t len, uint64_t instance,
 			    struct rf_audit_decision *out);
 
-/* The number of a line of type "folded" or "gap" of this instance; 0: it is none. */
+/* The number of a line of type "folded" or "unwritten" of this instance; 0: it is none. */
 uint64_t rf_audit_line_folded(const char *line, size_t len, uint64_t instance);
 
 const char *rf_answered_text(enum rf_answered a); /* "allow" ..., NULL for no such answer */

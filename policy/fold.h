@@ -81,7 +81,7 @@ struct rf_fold_gap {
 	uint64_t by_class[RF_FOLD_CLASSES];
 };
 
-/* A line to be written: of type "folded", or "gap". */
+/* A line to be written: of type "folded", or "unwritten". */
 struct rf_fold_line {
 	uint64_t number; /* rises by one a line; a number that is met twice is the same line */
 	uint32_t state;	 /* enum rf_fold_state */

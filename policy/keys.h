@@ -3,9 +3,9 @@
  * The keys of the policy file, in one table: the parser's schema is made of it, and so is all that
  * is said of a key anywhere.
  *
- * To add a key: its member in struct rf_policy, one row in policy/keys.c, its row and its words in
- * docs/ringfence.1.scd (`make cli-test` compares them), and its line in
- * policy/profiles/default.yaml.
+ * To add a key: its member in struct rf_policy, one row in policy/keys.c; in docs/ringfence.1.scd,
+ * POLICY, its line in the file that is shown there, its row and its words; and its line in
+ * policy/profiles/default.yaml. `make cli-test` compares them.
  */
 #ifndef RF_POLICY_KEYS_H
 #define RF_POLICY_KEYS_H

@@ -11,6 +11,8 @@
 #include "policy/policy.h"
 #include "policy/wrong.h"
 
+#define MODULE_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+
 /* What libcyaml loads: for each row of rf_keys its value, NULL where the file does not say, so that
  * defaults are ours and not zero. */
 struct values {
@@ -135,8 +137,9 @@ __attribute__((format(printf, 3, 0))) static void note(cyaml_log_t level, void *
 		snprintf(d->text, sizeof(d->text), "%s", body);
 }
 
-/* As modprobe does, and as the kernel's list has it: '_' for '-'. */
-static void take_names(const struct schema *s, const struct file *f, struct rf_policy *p)
+/* As modprobe does, and as the kernel's list has it: '_' for '-'. NULL, or the name that no module
+ * can have. */
+static const char *take_names(const struct schema *s, const struct file *f, struct rf_policy *p)
 {
 	for (size_t i = 0; i < s->count; i++) {
 		const struct values *v = f->sections[i];
@@ -144,12 +147,15 @@ static void take_names(const struct schema *s, const struct file *f, struct rf_p
 		for (uint64_t n = 0; v && n < v->names_count; n++) {
 			char *name = p->owners[p->owners_count++];
 
+			if (v->names[n][strspn(v->names[n], MODULE_LETTERS)])
+				return v->names[n];
 			snprintf(name, sizeof(p->owners[0]), "%s", v->names[n]);
 			for (char *c = name; *c; c++)
 				if (*c == '-')
 					*c = '_';
 		}
 	}
+	return NULL;
 }
 
 /* What no key alone can tell. */
@@ -167,6 +173,7 @@ static int convert(const struct schema *s, const struct file *f, const struct rf
 {
 	const struct rf_key *version = rf_key_find(NULL, "version");
 	const uint32_t *first = value_of(s, f, (size_t)(version - rf_keys));
+	const char *nobody;
 	struct rf_policy p;
 	int err;
 
@@ -189,7 +196,12 @@ static int convert(const struct schema *s, const struct file *f, const struct rf
 					   k->name, *value, k->min, k->max, k->unit);
 		rf_key_set(&p, k, *value);
 	}
-	take_names(s, f, &p);
+	nobody = take_names(s, f, &p);
+	if (nobody)
+		return rf_wrong_at(places, rf_key_find("patches", "owners"), diag,
+				   "owners: no module is called \"%s\"; a name is made of letters, "
+				   "digits, \"_\" and \"-\"",
+				   nobody);
 	err = check_whole(&p, places, diag);
 	if (!err)
 		*out = p;
@@ -229,7 +241,7 @@ int rf_policy_parse(const char *text, size_t len, struct rf_policy_diag *diag,
 	else if (!f)
 		rf_wrong_at(&places, NULL, diag,
 			    "the file says nothing; it needs at least \"version: 1\"");
-	else
+	else if (!rf_wrong_number(&places, diag))
 		err = convert(&schema, f, &places, diag, out);
 	cyaml_free(&config, &schema.file, f, 0);
 	return err;

@@ -71,9 +71,17 @@ static bool skip(struct walk *w)
 	return true;
 }
 
+/* A NUL that a quoted word has would end it for who compares it: it is another letter here. */
 static void keep(char out[RF_PLACE_TEXT], const yaml_event_t *e)
 {
-	snprintf(out, RF_PLACE_TEXT, "%s", (const char *)e->data.scalar.value);
+	size_t len = e->data.scalar.length;
+
+	len = len < RF_PLACE_TEXT ? len : RF_PLACE_TEXT - 1;
+	memcpy(out, e->data.scalar.value, len);
+	out[len] = '\0';
+	for (size_t i = 0; i < len; i++)
+		if (!out[i])
+			out[i] = '?';
 }
 
 static enum rf_place_kind kind_of(const yaml_event_t *e)

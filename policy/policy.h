@@ -6,8 +6,10 @@
  * parser; whoever calls it has translated what it saw into the enums here. A fact that is unknown
  * has the value 0 and is never a ground to allow.
  *
- * To add a rule: one row in the table of policy/decide.c, one in the table of
- * tests/unit/test_policy.c and one in docs/threat-model.md.
+ * To add a rule: a fact here and one row in the table of policy/decide.c, the same in the table of
+ * tests/unit/test_policy.c, a sentence in policy/rules.c, the kind of its records in
+ * policy/replay.c, its row in docs/ringfence.1.scd, and one in docs/threat-model.md
+ * (docs/hacking.md has the rest of the way).
  */
 #ifndef RF_POLICY_POLICY_H
 #define RF_POLICY_POLICY_H

@@ -399,16 +399,44 @@ static bool at_patcher(const json_t *record, const struct rf_replay *r)
 	return false;
 }
 
+/* Would it be otherwise, were the record's own module the only owner, or nobody one? */
+static bool depends_on_owners(const json_t *record, const struct rf_policy *p, const char *text)
+{
+	const char *module = rf_replay_member(json_object_get(record, "handler"), "module");
+	struct rf_policy q = *p;
+	struct rf_replay other;
+	char changed[160];
+
+	for (q.owners_count = 0; q.owners_count < 2; q.owners_count++) {
+		snprintf(q.owners[0], sizeof(q.owners[0]), "%s", module);
+		rf_replay(record, &q, &other);
+		rf_replay_text(&other, &q, changed, sizeof(changed));
+		if (strcmp(text, changed) != 0)
+			return true;
+	}
+	return false;
+}
+
 bool rf_replay_depends(const json_t *record, const struct rf_policy *p, const struct rf_key *k)
 {
 	struct rf_replay is, other;
 	char text[160], changed[160];
 	struct rf_policy q;
 
+	/* A hook of an owner's is let by the list and by its kind's key: without the list it shows
+	 * that the key counts. */
+	if (k->words && k->section && !strcmp(k->section, "patches") && p->owners_count &&
+	    !strcmp(rf_replay_member(record, "kind"), "hook")) {
+		q = *p;
+		q.owners_count = 0;
+		return rf_replay_depends(record, &q, k);
+	}
 	rf_replay(record, p, &is);
 	rf_replay_text(&is, p, text, sizeof(text));
 	if (!strcmp(k->name, "on_denied_patch") && at_patcher(record, &is))
 		return true;
+	if (k->names)
+		return depends_on_owners(record, p, text);
 	for (const struct rf_key_word *w = k->words; w && w->text; w++) {
 		q = *p;
 		rf_key_set(&q, k, w->value);

@@ -69,6 +69,7 @@ static const struct {
 	[RF_FOUND_NOT_COVERED] = { "nothing after this checkpoint can be known", RF_LOG_OPEN_END },
 	[RF_FOUND_TORN] = { "torn", RF_LOG_OPEN_END },
 	[RF_FOUND_TORN_TOLD] = { "torn, as the next line says", RF_LOG_INTACT },
+	[RF_FOUND_UNWRITTEN] = { "unwritten", RF_LOG_INTACT },
 };
 
 const char *rf_finding_text(enum rf_finding_kind k)
@@ -302,6 +303,8 @@ static int take_chained(struct rf_verify *v, struct instance *i, const struct rf
 		find(v, i, RF_FOUND_AFTER_END, at, l->seq, 0);
 	if (is_type(root, "checkpoint"))
 		take_checkpoint(v, i, l->seq, root, at);
+	if (is_type(root, "unwritten"))
+		find(v, i, RF_FOUND_UNWRITTEN, at, l->seq, 0);
 	if (is_type(root, "end")) {
 		i->is.ended = true;
 		i->end = l->seq;

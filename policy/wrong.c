@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- the nearest word ----------------------------------------------------- */
@@ -166,14 +167,18 @@ static void wrong_value(const struct rf_key *k, const struct rf_place *p, struct
 		add(d, "%s has no value", k->name);
 	if (near.found[0])
 		add(d, "; did you mean \"%s\"?", near.found);
-	add(d, "%s It may be: %s", near.found[0] ? "" : ".", rf_key_legal(k, legal));
+	add(d, "%s It may be: %s%s", near.found[0] ? "" : ".", rf_key_legal(k, legal),
+	    k->words ? "" : ", digits alone");
 }
 
-/* As libcyaml takes it: digits, or digits of another base behind 0 or 0x. */
+/* Digits, no zero before others: libcyaml reads up to what does not fit ("1GB" is 1 to it), and
+ * "010" to another base. */
 static bool is_number(const char *text)
 {
-	return *text && strspn(text, "0123456789abcdefxABCDEFX") == strlen(text) &&
-	       strlen(text) < 11 && isdigit((unsigned char)*text);
+	size_t len = strlen(text);
+
+	return len && len < 11 && strspn(text, "0123456789") == len && (*text != '0' || len == 1) &&
+	       strtoull(text, NULL, 10) <= UINT32_MAX;
 }
 
 static bool is_legal(const struct rf_key *k, const char *value)
@@ -241,6 +246,21 @@ void rf_wrong_explain(const struct rf_places *places, const char *said, struct r
 	if (places->second_line)
 		out->line = places->second_line;
 	add(out, "%s", said);
+}
+
+bool rf_wrong_number(const struct rf_places *places, struct rf_policy_diag *out)
+{
+	for (size_t i = 0; i < places->count; i++) {
+		const struct rf_place *p = &places->items[i];
+		const struct rf_key *k = rf_key_find(p->section, p->key);
+
+		if (!k || k->words || k->names || is_number(p->value))
+			continue;
+		*out = (struct rf_policy_diag){ 0 };
+		wrong_value(k, p, out);
+		return true;
+	}
+	return false;
 }
 
 int rf_wrong_at(const struct rf_places *places, const struct rf_key *key,

@@ -10,6 +10,9 @@
  * word, for what is none of that. */
 void rf_wrong_explain(const struct rf_places *places, const char *said, struct rf_policy_diag *out);
 
+/* Of a file that libcyaml has taken: is a number in it no number but to libcyaml? Then *out says
+ * so. */
+bool rf_wrong_number(const struct rf_places *places, struct rf_policy_diag *out);
 /* Of a file that was read whole: what stands at a key's place. key NULL: the file. Returns
  * -EBADMSG. */
 int rf_wrong_at(const struct rf_places *places, const struct rf_key *key,

@@ -11,6 +11,10 @@ wrong() { # NAME FILE LINE COLUMN SENTENCE
 wrong key "$work/bad.yaml" 2 1 'there is no key "mdoe"; did you mean "mode"? The keys there are: version, mode, on_denied, '
 printf 'version: 1\nmode: observ\n' >"$work/word.yaml"
 wrong word "$work/word.yaml" 2 7 'mode cannot be "observ"; did you mean "observe"? It may be: enforce, observe$'
+printf 'version: 1\nlog_quota_mb: 1GB\n' >"$work/unit.yaml"
+wrong number "$work/unit.yaml" 2 15 'log_quota_mb cannot be "1GB". It may be: 0 to 1048576 (MiB), digits alone$'
+printf 'version: 1\npatches: { owners: [ "a b" ] }\n' >"$work/owner.yaml"
+wrong owner "$work/owner.yaml" 2 12 'owners: no module is called "a b"; a name is made of letters, digits, "_" and "-"$'
 wrong range "$work/range.yaml" 3 1 'dma_sweep_ms is 9, not within 10 to 3600000 (milliseconds)$'
 wrong together "$work/nopins.yaml" 2 24 'control_watch is required, but control is not pinned$'
 printf 'version: 1\npin:\n\tmsrs: true\n' >"$work/tab.yaml"
@@ -65,7 +69,7 @@ changes() { # PROFILE CHANGES: as `policy check` shows them
 	[ "$(cat "$out")" = "$2" ] && ok || bad "another difference than $2"
 }
 changes default ''
-changes observe 'mode=observe on_kexec=rearm on_mismatch=alert on_unknown_kernel=run-unsealed-alert '
+changes observe 'mode=observe on_kexec=rearm on_mismatch=alert on_unknown_kernel=run-unsealed-alert on_log_full=continue '
 changes strict "patches.ftrace=deny patches.kprobes=deny patches.kgdb=deny pin.debugctl=true pin.control_watch=required \
 register_check_ms=500 unsealed_alert_ms=120000 dma_sweep_ms=500 "
 name=policy-profiles-shipped; ls "$here/../../policy/profiles" >"$out"
@@ -114,13 +118,14 @@ if [ -n "$have_kvm" ]; then
 	monitor_of $first >/dev/null
 	shows policy-show-vm-profile '^mode  *observe *profile, line 11$'
 	# What `list` and `status` say beyond the monitor: denials of this VM alone, the last one, and none that was allowed.
-	for denial in 2001-01-01,of-an-earlier-vm,blocked 2099-01-01,msr-is-pinned,detected 2099-01-02,text-patch-legal,allowed; do
+	for denial in 2001-01-01,of-an-earlier-vm,blocked 2099-01-01,msr-is-pinned,undone 2099-01-02,text-patch-legal,allowed \
+		2099-01-03,dma-to-sealed-memory,detected; do
 		IFS=, read -r day rule verdict <<-END
 			$denial
 		END
 		echo "{\"time\":\"${day}T10:00:00.5Z\",\"type\":\"decision\",\"rule\":\"$rule\",\"verdict\":\"$verdict\"}"
 	done >>"$work/audit.jsonl"
-	denied='2099-01-01T10:00:00Z detected msr-is-pinned'
+	denied='2099-01-01T10:00:00Z undone msr-is-pinned'
 	name=status-about; "$rf" status "$work/state" >"$out" 2>"$err"
 	grep -q '^policy  *profile observe$' "$out" && grep -q '^policy sha256 *[0-9a-f]\{64\}$' "$out" &&
 		grep -q '^up  *00:00:[0-9][0-9]$' "$out" && grep -q "^last denial  *$denied\$" "$out" && ok || bad "policy, uptime, last denial"
@@ -131,6 +136,23 @@ if [ -n "$have_kvm" ]; then
 	json list-about-json 0 '[v["last_denial"]["rule"] for v in o if v.get("mode") == "observe"] == ["msr-is-pinned"]' \
 		"$rf" list --json --state-base "$work"
 	kill -TERM $first; wait $first
+	# A log without room for a line: `list` shows it, and `status` says what helps while the VM runs.
+	printf 'version: 1\nlog_quota_mb: 1\non_log_full: continue\n' >"$work/goes-on.yaml"
+	truncate -s 1048576 "$work/full.jsonl"
+	"$build/ringfence" run --state "$work/state" --audit "$work/full.jsonl" --policy "$work/goes-on.yaml" -- \
+		"$work/kvm" 50 >"$out" 2>"$err" & first=$!
+	monitor_of $first >/dev/null
+	# Something to write down: its sweeper dies.
+	kill -KILL "$("$rf" status --json "$work/state" | python3 -c 'import json, sys; print(json.load(sys.stdin)["sweeper"]["pid"])')"
+	name=list-log-full
+	for _ in 1 2 3 4 5 6 7 8; do
+		"$rf" list --state-base "$work" >"$out" 2>"$err"; grep -q ', log full  ' "$out" && break; sleep 0.5
+	done
+	grep -q ', log full  ' "$out" && ok || bad "a full log is not shown"
+	json list-log-full-json 0 '[v["log"]["state"] for v in o if v.get("log")] == ["full"]' "$rf" list --json --state-base "$work"
+	name=status-log-full; "$rf" status "$work/state" >"$out" 2>"$err"
+	grep -q '^log  *FULL since .*(log_quota_mb)' "$out" && grep -q '^to do .*cp LOG /elsewhere && truncate -s 0 LOG' "$out" && ok || bad "no remedy"
+	kill -TERM $first; wait $first
 	$real -- "$work/kvm" 50 >"$out" 2>"$err" & first=$!
 	monitor_of $first >/dev/null
 	shows policy-show-vm-none '^policy  none: every key is at its default$'
@@ -140,7 +162,7 @@ if [ -n "$have_kvm" ]; then
 fi
 
 # --- the guide: what it shows is what is printed --------------------------------------------------------
-try policy-guide 0 '^11 commands$' python3 "$here/examples.py" "$docs/policy.md" "$rf"
+try policy-guide 0 '^14 commands$' python3 "$here/examples.py" "$docs/policy.md" "$rf"
 
 # What its table says to write, all of it in one file.
 name=policy-guide-table
@@ -154,7 +176,7 @@ for write in re.findall(r"^\| [^|]* \| ([^|]*: [^|]*) \|$", open(sys.argv[1]).re
 for section, lines in sorted(sections.items()):
     print("\n".join([section + ":"] * bool(section) + ["  " * bool(section) + line for line in lines]))
 END
-"$rf" policy check "$work/table.yaml" >"$out" 2>"$err"; grep -q 'not as the default: 10 keys$' "$out" && ok || bad "$(cat "$work/table.yaml")"
+"$rf" policy check "$work/table.yaml" >"$out" 2>"$err"; grep -q 'not as the default: 13 keys$' "$out" && ok || bad "$(cat "$work/table.yaml")"
 
 # --- explain, test ------------------------------------------------------------------------------------
 judged=$work/judged.jsonl
@@ -174,6 +196,30 @@ name=explain-was; grep -q '^it was  *detected, let be$' "$out" && grep -q 'by at
 name=explain-input; head -1 "$judged" | $explain default >"$out" 2>"$err"; [ $? = 0 ] && grep -q '^so .*blocked' "$out" && ok || bad "standard input"
 try explain-last 0 '^not known *what profile default would decide: this release has no such rule' $explain default "$judged"
 try explain-outcome 0 'no rule decides it: it says what became' $explain -l 2 default "$judged"
+# Lines that are no decision say what they are; of several lines the last decision is meant.
+cat >"$work/lines.jsonl" <<'END'
+{"type":"decision","kind":"hook","handler":{"module":"foo"},"detail":"kprobe; foo","rule":"handler-outside-image","verdict":"detected"}
+{"type":"folded","instance":"0x1","number":1,"kind":"write","rule":"rodata-is-never-written","verdict":"blocked","count":42}
+{"type":"folded","instance":"0x1","number":1,"kind":"write","rule":"rodata-is-never-written","verdict":"blocked","count":42}
+{"type":"folded","instance":"0x2","number":1,"kind":"dma","rule":"dma-to-sealed-memory","verdict":"detected","count":8}
+{"type":"unwritten","number":2,"cause":"log_quota_mb","decisions":7,"rules":{}}
+{"type":"gap","from":3,"to":9}
+{"type":"checkpoint","tree_size":5}
+{"type":"end"}
+END
+try explain-decision 0 '^record  *hook' $explain default "$work/lines.jsonl"
+n=1
+for says in 'counts 42 decisions that say the same' 'counts 42 ' 'counts 8 ' 'and that 7 decisions were counted only' \
+	'says that the lines 3 to 9 are missing' 'is a signature of the lines before it' 'says that the VM and its monitor ended'; do
+	try "explain-line-type-$((n = n + 1))" 0 "no rule decides it: it .*$says" $explain --line $n default "$work/lines.jsonl"
+done
+# Where an owner lets it, that is the reason, and these are the keys.
+printf 'version: 1\npatches: { owners: [ foo ] }\n' >"$work/foo.yaml"
+try explain-owner 0 'would be allowed, as a hook of the kernel.s calls code of an owner$' $explain "$work/foo.yaml" "$work/lines.jsonl"
+name=explain-owner-depends; grep -q '^depends on patches.kprobes: owners (default), patches.owners: 1 of them (line 2)$' "$out" && ok ||
+	bad "not the keys that decide"
+try policy-test-folded 0 '^50 decisions are on record as counts alone, and are not in this table$' "$rf" policy test default "$work/lines.jsonl"
+json policy-test-folded-json 0 'o["counts_alone"] == 50 and o["decisions"] == 1' "$rf" policy test --json default "$work/lines.jsonl"
 printf '{"type":"\\u001b[31m","verdict":"a"}\n' >"$work/odd.jsonl"
 name=explain-control-character; $explain default "$work/odd.jsonl" >"$out" 2>"$err"
 grep -q '^record  *?\[31m$' "$out" && ok || bad "a control character gets through"

@@ -609,14 +609,34 @@ assert report["findings"][0]["line"] == 2 and report["findings"][0]["file"].ends
 try verify-older 6 '1 lines  *not chained' "$rf" audit verify "$work/reset.jsonl"
 try verify-noise 6 '^result: cannot tell' "$rf" audit verify "$work/noise"
 try verify-one-huge-line 6 '^result: cannot tell' "$rf" audit verify "$work/zeros"
-: >"$work/none"; try verify-nothing 6 '^result: cannot tell' "$rf" audit verify "$work/none"; rm "$work/none"
-try verify-unreadable 6 'cannot read the log' "$rf" audit verify "$logs/intact" "$work/none.jsonl"
+: >"$work/none"; try verify-nothing 6 '^result: cannot tell (no record in it)$' "$rf" audit verify "$work/none"; rm "$work/none"
+try verify-missing 3 "cannot read the log $work/none.jsonl: No such file" "$rf" audit verify "$logs/intact" "$work/none.jsonl"
+try verify-missing-name 3 'cannot read the log nobody: No such file' "$rf" audit verify nobody
 try verify-folder 6 'cannot read the log' "$rf" audit verify "$work"
 "$rf" audit keygen "$work/other" >"$out"
 try verify-other-key 1 '0x1  *8  *not signed' "$rf" audit verify --key "$work/other.pub" "$logs/signed"
-try verify-key-secret 6 'public key .*it is none' "$rf" audit verify --key "$work/other" "$logs/signed"
+try verify-key-secret 6 'public key .*it is none, but the secret key' "$rf" audit verify --key "$work/other" "$logs/signed"
 try verify-key-missing 6 'public key .*No such file' "$rf" audit verify --key "$work/none.pub" "$logs/signed"
-try verify-signed-no-key 0 '^result: intact' "$rf" audit verify "$logs/signed"
+try verify-key-none 6 'public key .*it is none$' "$rf" audit verify --key "$logs/gap" "$logs/signed"
+try verify-signed-no-key 0 '^result: intact (no key: one written anew would look the same)$' "$rf" audit verify "$logs/signed"
+# A log that took nothing for a time: its chain as the manual describes it.
+python3 - >"$work/unwritten" <<'END'
+import hashlib
+prev = "0" * 64
+for seq, rest in enumerate(['"type":"unwritten","number":1,"decisions":7', '"type":"end"'], 1):
+    line = '{"time":"2024-05-01T10:00:00.1Z","vm":"v","instance":"0x1","seq":%d,%s,"prev":"%s"' % (seq, rest, prev)
+    prev = hashlib.sha256(line.encode()).hexdigest()
+    print('%s,"hash":"%s"}' % (line, prev))
+END
+try verify-unwritten 0 '1  *0x1  *1  *unwritten$' "$rf" audit verify "$work/unwritten"
+name=verify-unwritten-intact; grep -q '^result: intact' "$out" && ok || bad "a full log is not tampering"
+# What an option would not do anything for is refused.
+for refused in 'verify -f' 'verify -n 3' 'patches -f' 'keygen --json' 'keygen -n 3' 'tail -k x'; do
+	try "audit-refuses-$(echo $refused | tr -d ' ')" 2 'is for .*not for' "$rf" audit $refused "$work/refused"
+done
+name=audit-refused-did-nothing; [ ! -e "$work/refused" ] && ok || bad "it was done all the same"
+try policy-line-of-another-verb 2 '.-line is for .policy explain.' "$rf" policy check --line 2 default
+try run-help-profile 0 'policy FILE|PROFILE' "$rf" run --help
 try audit-key-of-another-verb 2 'is for .verify.' "$rf" audit tail --key "$work/other.pub" "$logs/signed"
 name=tail-no-checkpoints; "$rf" audit tail "$logs/signed" >"$out" 2>"$err"
 grep -q ' end ' "$out" && ! grep -q checkpoint "$out" && ok || bad "checkpoints in the table, or no end"
@@ -636,7 +656,7 @@ sed -n '/^# VERIFY/,/^# DOCTOR/s/^ringfence .*/&/p' "$here/../../docs/ringfence.
 # The one that starts a VM is left out here (verify-signed does it), and what it would have signed stands for it.
 grep -v '^ringfence run ' "$work/commands" >"$work/commands.here"
 (cd "$work/examples" && PATH=$work/bin:$PATH && set -e && . "$work/commands.here") >"$out" 2>"$err"; code=$?
-[ $code = 6 ] && [ "$(grep -c '^result: intact$' "$out")" = 2 ] && grep -q '"result": "intact"' "$out" && [ -e "$work/examples/audit.key.pub" ] &&
+[ $code = 6 ] && [ "$(grep -c '^result: intact (no key' "$out")" = 2 ] && grep -q '"result": "intact"' "$out" && [ -e "$work/examples/audit.key.pub" ] &&
 	grep -q 'no checkpoint$' "$out" && [ "$(wc -l <"$work/commands")" -ge 6 ] && ok || bad "an example of the manual ends with $code"
 
 # Each kind of record that the monitor writes has a row in the manual, and each row a kind.
@@ -746,7 +766,7 @@ name=patches-last; "$rf" audit patches -n 1 --json "${log%.jsonl}.patches" >"$ou
 	bad "-n 1 is not the last patch of the last kernel"
 name=patches-none; "$rf" audit patches -n 0 "$log" >"$out" 2>"$err"
 [ ! -s "$out" ] && ok || bad "-n 0 shows some"
-try patches-follow 2 'only .tail. follows' "$rf" audit patches -f "$log"
+try patches-follow 2 '--follow is for .tail., not for .patches.' "$rf" audit patches -f "$log"
 try patches-no-file 3 'cannot read' "$rf" audit patches "$work/none.jsonl"
 mv "$work/noise" "$work/noise.patches"
 try patches-noise 0 '' "$rf" audit patches "$work/noise.patches"

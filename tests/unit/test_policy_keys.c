@@ -171,6 +171,51 @@ static void test_sentences(void **state)
 	}
 }
 
+/* Digits, and nothing else: what libcyaml would read a number out of. */
+static void test_numbers(void **state)
+{
+	static const char *const wrong[] = {
+		"1GB",	     "1s",	   "1e6",
+		"10,000",    "1.5",	   "010",
+		"00",	     "0x10",	   "+5",
+		"-1",	     "1 000",	   "1_000",
+		"\"10\\0\"", "\" 5\"",	   "\"5 \"",
+		"''",	     "0b1",	   "1:30",
+		"٣",	     "4294967297", "99999999999999999999",
+		"1 GB",	     "5;",	   "\"5\\n\"",
+		"1-2",	     ".5",	   "1000000000000000000000000000000000GB",
+	};
+	struct rf_policy_diag d;
+	struct rf_policy p;
+
+	for (size_t i = 0; i < rf_keys_count; i++) {
+		const struct rf_key *k = &rf_keys[i];
+
+		if (k->words || k->names)
+			continue;
+		for (size_t n = 0; n < sizeof(wrong) / sizeof(wrong[0]); n++) {
+			char text[128], legal[RF_KEY_LEGAL];
+
+			snprintf(text, sizeof(text), "%s\n%s: %s\n",
+				 k->size ? "version: 1" : "mode: enforce", k->name, wrong[n]);
+			memset(&d, 0, sizeof(d));
+			if (parse(text, &d, &p) != -EBADMSG || d.line != 2 ||
+			    d.column != strlen(k->name) + 3 || !strstr(d.text, " It may be: ") ||
+			    !strstr(d.text, rf_key_legal(k, legal)))
+				fail_msg("%s -> %u:%u: %s", text, d.line, d.column, d.text);
+		}
+	}
+	assert_int_equal(parse("version: 1\nlog_quota_mb: 1GB\n", &d, &p), -EBADMSG);
+	assert_string_equal(d.text,
+			    "log_quota_mb cannot be \"1GB\". It may be: 0 to 1048576 (MiB), "
+			    "digits alone");
+	/* A quoted number is one, and 0 is. */
+	assert_int_equal(
+		parse("version: '1'\nlog_quota_mb: \"10\"\nregister_check_ms: 0\n", &d, &p), 0);
+	assert_int_equal(p.log_quota_mb, 10);
+	assert_int_equal(p.register_check_ms, 0);
+}
+
 static void test_names(void **state)
 {
 	const struct rf_key *k = rf_key_find("patches", "owners");
@@ -190,6 +235,10 @@ static void test_names(void **state)
 	assert_non_null(strstr(d.text, "owners: a list of 64 names at most belongs there"));
 	assert_int_equal(parse_one(k, "[ '' ]", &d, &p), -EBADMSG);
 	assert_non_null(strstr(d.text, "1 to 56 letters"));
+	assert_int_equal(parse_one(k, "[ ok, 'a b' ]", &d, &p), -EBADMSG);
+	assert_int_equal(d.line, 3);
+	assert_non_null(strstr(d.text, "owners: no module is called \"a b\"; a name is made of"));
+	assert_int_equal(parse_one(k, "[ nf/x ]", &d, &p), -EBADMSG);
 	/* What is wrong elsewhere is not blamed on it. */
 	assert_int_equal(parse("version: 1\npatches: { owners: [ a ] }\nmode: x\n", &d, &p),
 			 -EBADMSG);
@@ -335,7 +384,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),	  cmocka_unit_test(test_every_value),
 		cmocka_unit_test(test_sentences), cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_names),	  cmocka_unit_test(test_mutated),
+		cmocka_unit_test(test_names),	  cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_mutated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -351,6 +351,47 @@ static void test_depends(void **state)
 	json_decref(o);
 }
 
+/* A hook that is let: by whose list, and by which kind's key. */
+static void test_owners(void **state)
+{
+	static const char hook[] =
+		D "\"hook\",\"rule\":\"handler-outside-image\",\"verdict\":\"detected\","
+		  "\"handler\":{\"module\":\"%s\"},\"detail\":\"kprobe; by the guest's lists\"}";
+	const struct rf_key *owners = rf_key_find("patches", "owners"),
+			    *kprobes = rf_key_find("patches", "kprobes"),
+			    *ftrace = rf_key_find("patches", "ftrace");
+	struct rf_policy p;
+	struct rf_replay r;
+	char text[512];
+	json_t *o;
+
+	snprintf(text, sizeof(text), hook, "foo");
+	o = record(text);
+	rf_policy_default(&p);
+	for (p.owners_count = 0; p.owners_count < 2; p.owners_count++) {
+		strcpy(p.owners[0], "foo");
+		rf_replay(o, &p, &r);
+		assert_int_equal(r.what, RF_REPLAY_DECIDED);
+		assert_string_equal(r.would[0].rule, p.owners_count ? "handler-of-an-owner"
+								    : "handler-outside-image");
+		assert_true(rf_replay_depends(o, &p, owners));
+		assert_true(rf_replay_depends(o, &p, kprobes));
+		assert_false(rf_replay_depends(o, &p, ftrace));
+	}
+	/* All of the kind may: then the list counts for nothing. */
+	p.owners_count = 0;
+	p.patches[RF_PATCH_WORD_KPROBES] = RF_PATCH_RULE_ALLOW;
+	assert_false(rf_replay_depends(o, &p, owners));
+	assert_true(rf_replay_depends(o, &p, kprobes));
+	json_decref(o);
+	/* Of a module that is not known none can be an owner. */
+	snprintf(text, sizeof(text), hook, "");
+	o = record(text);
+	rf_policy_default(&p);
+	assert_false(rf_replay_depends(o, &p, owners));
+	json_decref(o);
+}
+
 /* Members of any kind where strings belong. */
 static void test_odd_records(void **state)
 {
@@ -387,6 +428,7 @@ int main(void)
 		cmocka_unit_test(test_patches),
 		cmocka_unit_test(test_depends),
 		cmocka_unit_test(test_odd_records),
+		cmocka_unit_test(test_owners),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
