@@ -22,6 +22,9 @@
 struct rf_audit {
 	int fd;
 	bool torn; /* the file does not end in a newline: the next line must start with one */
+	bool owed; /* bytes of ours that are no record are in the file, and no line behind them yet
+		    */
+	size_t type_at, sealed_at;   /* in the line: where after_torn stands, and prev */
 	struct rf_chain *chain, own; /* own: where nobody keeps it for us */
 	uint64_t gap_from, gap_to; /* lines that are not in the file; 0 none, or they were named */
 	const struct rf_note_key *key;

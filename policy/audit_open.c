@@ -76,6 +76,7 @@ static int open_chain(struct rf_audit *a, const struct stat *st, const struct rf
 		err = -errno;
 	if (err)
 		return err;
+	a->owed = f.noise;
 	if (setup->chain)
 		compare(a, st, &f);
 	else if (f.last.seq)

@@ -179,6 +179,17 @@ static bool digits(const char *at, uint8_t out[RF_CHAIN_BYTES])
 	return !sodium_hex2bin(out, RF_CHAIN_BYTES, at, HEX, NULL, NULL, NULL);
 }
 
+bool rf_chain_ends(const char *bytes, size_t len)
+{
+	const char *at = bytes + len - RF_CHAIN_END_BYTES;
+	uint8_t hash[RF_CHAIN_BYTES];
+
+	_Static_assert(RF_CHAIN_END_BYTES == HASH_TAIL + 1, "the quote before it, too");
+	return len >= RF_CHAIN_END_BYTES && !memcmp(at, before_hash, sizeof(before_hash) - 1) &&
+	       digits(at + sizeof(before_hash) - 1, hash) &&
+	       !memcmp(bytes + len - (sizeof(at_end) - 1), at_end, sizeof(at_end) - 1);
+}
+
 /* The two last members, by the bytes. */
 static bool tail_of(const char *line, size_t len, struct rf_chain_line *out)
 {

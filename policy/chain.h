@@ -96,6 +96,10 @@ bool rf_chain_line_of(const json_t *root, const char *line, size_t len, struct r
  * looked at before it is parsed. */
 bool rf_chain_line_read(const char *line, size_t len, uint64_t instance, struct rf_chain_line *out);
 
+/* Do these bytes end as a line of a chain does, before its newline? Half a line never does. */
+#define RF_CHAIN_END_BYTES (10 + 2 * RF_CHAIN_BYTES + 2)
+bool rf_chain_ends(const char *bytes, size_t len);
+
 /* As rf_jsonline_address() writes it, and in no other way. */
 bool rf_chain_address(const json_t *root, const char *name, uint64_t *out);
 

@@ -44,7 +44,9 @@ struct rf_verify {
 	struct instance *all;
 	size_t count, room, recent;
 	enum rf_verdict_of_log worst;
-	struct place noise; /* the line before was no record; line 0: it was */
+	/* The lines since the last record, which are none: that many from this place on. */
+	struct place noise;
+	uint64_t noises;
 	bool any;
 };
 
@@ -310,12 +312,21 @@ static int take_chained(struct rf_verify *v, struct instance *i, const struct rf
 	return err;
 }
 
-/* Of a line that is no record: half a line that a crash left is excused by the next one. */
+/* Of the lines that are no record: what a crash or a full disk left, however often it was tried, is
+ * excused by the record behind it. */
 static void settle_noise(struct rf_verify *v, bool told)
 {
-	if (v->noise.line)
+	for (; v->noises; v->noises--, v->noise.line++)
 		find(v, NULL, told ? RF_FOUND_TORN_TOLD : RF_FOUND_NO_RECORD, v->noise, 0, 0);
-	v->noise.line = 0;
+}
+
+static void add_noise(struct rf_verify *v, struct place at)
+{
+	/* Only the last lines of a part of the log are its writer's. */
+	if (v->noises && v->noise.file != at.file)
+		settle_noise(v, false);
+	if (!v->noises++)
+		v->noise = at;
 }
 
 /* A record that has no place in a chain. */
@@ -366,12 +377,10 @@ int rf_verify_line(struct rf_verify *v, unsigned int file, uint64_t number, cons
 		root = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
 	if (json_is_object(root))
 		err = take_record(v, root, line, len, at);
-	else
-		settle_noise(v, false);
 	if (!whole)
 		find(v, NULL, RF_FOUND_TORN, at, 0, 0);
 	else if (!json_is_object(root))
-		v->noise = at;
+		add_noise(v, at);
 	json_decref(root);
 	return err;
 }

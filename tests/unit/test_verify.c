@@ -4,10 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,6 +30,20 @@ int fdatasync(int fd);
 int fdatasync(int fd)
 {
 	return 0;
+}
+
+/* What another VM's monitor does just before a write of ours. */
+static void (*before_write)(void);
+
+ssize_t write(int fd, const void *data, size_t size);
+ssize_t write(int fd, const void *data, size_t size)
+{
+	void (*meanwhile)(void) = before_write;
+
+	before_write = NULL;
+	if (meanwhile)
+		meanwhile();
+	return syscall(SYS_write, fd, data, size);
 }
 
 static struct fake_log base, touched;
@@ -282,12 +300,134 @@ static void torn_and_told(void **state)
 	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_INTACT);
 	assert_int_equal(fake_findings, 1);
 	fake_log_assert_found(0, RF_FOUND_TORN_TOLD, 0, 0, 5);
-	/* It excuses no other one. */
+	/* It excuses another one that stands behind the same record, */
 	fake_log_add(&touched, 4, base.line[0], 100);
-	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
-	fake_log_assert_found(0, RF_FOUND_NO_RECORD, 0, 0, 5);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_INTACT);
+	fake_log_assert_found(0, RF_FOUND_TORN_TOLD, 0, 0, 5);
 	fake_log_assert_found(1, RF_FOUND_TORN_TOLD, 0, 0, 6);
+	/* and no other one. */
+	fake_log_add(&touched, 3, base.line[0], 100);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	fake_log_assert_found(0, RF_FOUND_NO_RECORD, 0, 0, 4);
+	fake_log_assert_found(1, RF_FOUND_TORN_TOLD, 0, 0, 6);
+	fake_log_assert_found(2, RF_FOUND_TORN_TOLD, 0, 0, 7);
 	fake_log_drop_all(&touched);
+}
+
+static void room_for(off_t bytes)
+{
+	struct rlimit l;
+	struct stat st;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(stat(fake_log_path, &st), 0);
+	getrlimit(RLIMIT_FSIZE, &l);
+	l.rlim_cur = bytes < 0 ? l.rlim_max : (rlim_t)(st.st_size + bytes);
+	setrlimit(RLIMIT_FSIZE, &l);
+}
+
+static void tear(struct rf_audit *a, off_t room)
+{
+	room_for(room);
+	assert_int_equal(rf_audit_outcome(a, 9, "ok"), -EFBIG);
+	room_for(-1);
+}
+
+static struct rf_audit *anew(void)
+{
+	fake_log_drop_all(&touched);
+	assert_int_equal(truncate(fake_log_path, 0), 0);
+	return fake_log_writer(ONE);
+}
+
+static void assert_intact(size_t torn)
+{
+	fake_log_drop_all(&touched);
+	fake_log_read(&touched);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_INTACT);
+	assert_int_equal(fake_findings, torn);
+	for (size_t i = 0; i < torn; i++)
+		assert_int_equal(fake_found[i].kind, RF_FOUND_TORN_TOLD);
+	fake_log_drop_all(&touched);
+}
+
+static void end(struct rf_audit *a)
+{
+	assert_int_equal(rf_audit_end(a), 0);
+	rf_audit_close(a);
+}
+
+/* A disk that is full, however often it is tried and whoever tries it next: half a line, and
+ * another half; the newline alone. */
+static void torn_again(void **state)
+{
+	static const off_t second[] = { 100, 1, 2 };
+
+	for (size_t i = 0; i < 3; i++)
+		for (int who = 0; who < 3; who++) {
+			struct rf_audit *a = anew(), *b = fake_log_writer(TWO);
+
+			fake_log_write(a, 1);
+			tear(a, 100);
+			tear(a, second[i]);
+			if (who == 1) /* the next monitor */
+				rf_audit_close(a);
+			if (who == 1)
+				a = fake_log_writer(ONE);
+			fake_log_write(who == 2 ? b : a, 1);
+			end(a);
+			end(b);
+			assert_intact(second[i] == 1 ? 1 : 2);
+		}
+}
+
+static struct rf_audit *other;
+static off_t others_room;
+
+static void another_tears(void)
+{
+	tear(other, others_room);
+}
+
+/* Half a line of another VM's comes between the look at the log's end and the write: the line is
+ * written once more. */
+static void glued(void **state)
+{
+	for (others_room = 1; others_room < 120; others_room++) {
+		struct rf_audit *a = anew();
+
+		other = fake_log_writer(TWO);
+		fake_log_write(a, 1);
+		fake_log_write(other, 1);
+		before_write = another_tears;
+		fake_log_write(a, 1);
+		assert_null(before_write);
+		fake_log_write(a, 1);
+		fake_log_write(other, 1);
+		end(a);
+		end(other);
+		assert_intact(1);
+	}
+}
+
+/* The monitor is killed before it can write it once more. */
+static void glued_and_killed(void **state)
+{
+	struct rf_audit *a = anew();
+	int fd;
+
+	fake_log_write(a, 1);
+	rf_audit_close(a);
+	fake_log_read(&touched);
+	fd = open(fake_log_path, O_WRONLY | O_APPEND);
+	assert_int_equal(write(fd, base.line[2], 50), 50);
+	assert_int_equal(write(fd, base.line[3], base.len[3]), base.len[3]);
+	assert_int_equal(write(fd, "\n", 1), 1);
+	close(fd);
+	a = fake_log_writer(ONE);
+	fake_log_write(a, 1);
+	end(a);
+	assert_intact(1);
 }
 
 /* A log that was emptied under its monitor's successor; and its parts together. */
@@ -330,8 +470,8 @@ int main(void)
 		TEST(some_dropped),	TEST(one_moved),      TEST(one_twice),
 		TEST(some_added),	TEST(cut_at_the_end), TEST(behind_its_end),
 		TEST(nothing_to_check), TEST(rotated),	      TEST(torn_and_told),
+		TEST(torn_again),	TEST(glued),	      TEST(glued_and_killed),
 		TEST(gap_told),
-
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
