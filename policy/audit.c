@@ -270,9 +270,29 @@ static int name_gap(struct rf_audit *a)
 	return err;
 }
 
+/* The chain goes on behind what is in the file, which nothing vouches for. */
+static int name_anew(struct rf_audit *a)
+{
+	uint64_t before = rf_chain_now(a->chain)->seq;
+	struct rf_jsonline j;
+	int err;
+
+	start_line(a, "decision", &j);
+	rf_jsonline_text(&j, "kind", "monitor", TEXT_MAX);
+	rf_jsonline_text(&j, "outcome", "the chain goes on behind the file's last line", TEXT_MAX);
+	rf_jsonline_text(&j, "detail",
+			 "the memory that says where the chain stands is of another release, or "
+			 "damaged: lines that were cut off before this one cannot be told",
+			 DETAIL_MAX);
+	err = finish_line(a, &j);
+	if (rf_chain_now(a->chain)->seq > before)
+		a->anew = false;
+	return err;
+}
+
 static int begin_line(struct rf_audit *a, const char *type, struct rf_jsonline *j)
 {
-	int err = a->gap_to ? name_gap(a) : 0;
+	int err = a->gap_to ? name_gap(a) : a->anew ? name_anew(a) : 0;
 
 	if (!err)
 		start_line(a, type, j);

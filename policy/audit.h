@@ -122,6 +122,8 @@ struct rf_audit_setup {
 	 * which is then believed.
 	 */
 	struct rf_chain *chain;
+	/* It is spoiled, and says nothing: as without it, and the first line says so. */
+	bool chain_anew;
 	/* Signs checkpoints; it stays the caller's until the log is closed. NULL: there are none.
 	 */
 	const struct rf_note_key *key;

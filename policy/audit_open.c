@@ -77,7 +77,8 @@ static int open_chain(struct rf_audit *a, const struct stat *st, const struct rf
 	if (err)
 		return err;
 	a->owed = f.noise;
-	if (setup->chain)
+	a->anew = setup->chain_anew;
+	if (setup->chain && !setup->chain_anew)
 		compare(a, st, &f);
 	else if (f.last.seq)
 		rf_chain_resume(a->chain, f.last.seq, f.last.hash);

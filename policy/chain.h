@@ -60,6 +60,11 @@ struct rf_chain {
 int rf_chain_create(void);
 /* Maps one; the caller may close fd. 0 or -errno, -EPROTO for what is no chain of this version. */
 int rf_chain_map(int fd, struct rf_chain **out);
+/*
+ * The same, but what is no chain is made one that has no line, and *anew set: whoever has spoiled
+ * it does not stop the next one. -EPROTO only for memory of another size.
+ */
+int rf_chain_take(int fd, struct rf_chain **out, bool *anew);
 /* In private memory. */
 void rf_chain_init(struct rf_chain *c);
 
