@@ -456,11 +456,19 @@ static int write_checkpoint(struct rf_audit *a)
 	return finish_as(a, &j, true);
 }
 
+/* All lines until now are known. */
+static bool signs(const struct rf_audit *a)
+{
+	const struct rf_chain_state *now = rf_chain_now(a->chain);
+
+	return a->key && now->tree.size == now->seq;
+}
+
 static bool can_sign(const struct rf_audit *a)
 {
 	const struct rf_chain_state *now = rf_chain_now(a->chain);
 
-	return a->key && now->seq > now->checkpoint && now->tree.size == now->seq;
+	return signs(a) && now->seq > now->checkpoint;
 }
 
 int rf_audit_tick(struct rf_audit *a)
@@ -484,8 +492,12 @@ int rf_audit_end(struct rf_audit *a)
 	struct rf_jsonline j;
 	int err = begin_line(a, "end", &j);
 
-	if (!err)
-		err = finish_line(a, &j);
+	if (err)
+		return err;
+	/* Then it is not the last line, and a log where it is was cut. */
+	if (signs(a))
+		rf_jsonline_bool(&j, "signed", true);
+	err = finish_line(a, &j);
 	return err || !can_sign(a) ? err : write_checkpoint(a);
 }
 

@@ -31,6 +31,7 @@ struct instance {
 	/* Over the lines until now; its size is less where one is not as it was, or not where. */
 	struct rf_merkle tree;
 	uint64_t checkpoint, end; /* seq of the last lines of these types */
+	bool to_be_signed;	  /* the end says that a checkpoint is behind it */
 	struct place checkpoint_at;
 	struct place last, first_not_chained;
 	struct missing *missing;
@@ -300,13 +301,16 @@ static int take_chained(struct rf_verify *v, struct instance *i, const struct rf
 	else if (i->linked && memcmp(l->prev, i->hash, sizeof(i->hash)) != 0)
 		find(v, i, RF_FOUND_NOT_LINKED, at, l->seq, 0);
 	/* But for the one that covers it. */
-	if (i->is.ended && !(is_type(root, "checkpoint") && l->seq == i->end + 1))
+	if (i->end && !(is_type(root, "checkpoint") && l->seq == i->end + 1))
 		find(v, i, RF_FOUND_AFTER_END, at, l->seq, 0);
+	else if (i->end)
+		i->to_be_signed = false;
 	if (is_type(root, "checkpoint"))
 		take_checkpoint(v, i, l->seq, root, at);
 	if (is_type(root, "end")) {
 		i->is.ended = true;
 		i->end = l->seq;
+		i->to_be_signed = json_is_true(json_object_get(root, "signed"));
 	}
 	step(i, l->seq, l->hash, at);
 	return err;
@@ -396,7 +400,8 @@ static void finish(struct rf_verify *v, struct instance *i)
 	}
 	if (i->is.not_chained)
 		find(v, i, RF_FOUND_NOT_CHAINED, i->first_not_chained, 0, i->is.not_chained);
-	if (i->is.first && !i->is.ended)
+	/* Of an end that lacks its checkpoint those below say more, where they apply. */
+	if (i->is.first && (!i->is.ended || (i->to_be_signed && !i->is.checkpoints && !v->key)))
 		find(v, i, RF_FOUND_OPEN_END, i->last, i->is.last, 0);
 	if (i->is.first && v->key && !i->is.checkpoints)
 		find(v, i, RF_FOUND_NO_CHECKPOINT, i->last, 0, 0);

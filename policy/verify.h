@@ -35,7 +35,7 @@ enum rf_finding_kind {
 	RF_FOUND_NOT_SIGNED,	   /* a checkpoint that the key has not signed */
 	RF_FOUND_NO_CHECKPOINT,	   /* of an instance, though a key was given */
 	RF_FOUND_NOT_CHAINED,	   /* lines of an older version: `to` of them, this is the first */
-	RF_FOUND_OPEN_END,	   /* the last line of an instance is no end */
+	RF_FOUND_OPEN_END,    /* the last line of an instance is no end, or lacks its checkpoint */
 	RF_FOUND_NOT_COVERED, /* its last checkpoint is at seq, and nothing is known behind it */
 	RF_FOUND_TORN,	      /* the log's last line lacks its newline */
 	RF_FOUND_TORN_TOLD,   /* half a line, and the record behind it says so: no harm */
@@ -61,7 +61,7 @@ struct rf_verified {
 	uint64_t first, last; /* seq; 0: no line of a chain */
 	uint64_t records;     /* lines of the chain, each counted once */
 	uint64_t not_chained;
-	bool ended;
+	bool ended;	      /* and signed, where its end says so */
 	uint64_t checkpoints; /* that hold */
 	uint64_t covered;     /* lines before the last one of them */
 	enum rf_verdict_of_log verdict;
