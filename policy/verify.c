@@ -324,8 +324,47 @@ static void settle_noise(struct rf_verify *v, bool told)
 		find(v, NULL, told ? RF_FOUND_TORN_TOLD : RF_FOUND_NO_RECORD, v->noise, 0, 0);
 }
 
-static void add_noise(struct rf_verify *v, struct place at)
+/* Does all that was opened end, too? In half a line it does not, nor where another line is glued to
+ * it. */
+static bool closes(const char *line, size_t len)
 {
+	bool quoted = false;
+	int depth = 0;
+
+	for (size_t n = 0; n < len; n++) {
+		if (line[n] == '\\')
+			n++;
+		else if (line[n] == '"')
+			quoted = !quoted;
+		else if (!quoted)
+			depth += line[n] == '{' ? 1 : line[n] == '}' ? -1 : 0;
+	}
+	return !quoted && depth <= 0;
+}
+
+/* May it be what a crash, a full disk or two writers left? Zeros are what a power cut leaves. Not
+ * what a reader takes for an object, though it is no record by our rules, or begins with one. */
+static bool may_be_torn(const char *line, size_t len)
+{
+	json_t *root;
+
+	if (!len || !line[0])
+		return true;
+	if (len > RF_VERIFY_LINE_BYTES || line[0] != '{' || closes(line, len))
+		return false;
+	root = json_loadb(line, len, JSON_DISABLE_EOF_CHECK, NULL);
+	json_decref(root);
+	return !root;
+}
+
+static void add_noise(struct rf_verify *v, const char *line, size_t len, struct place at)
+{
+	/* It was put there. So those before it are no writer's last try either. */
+	if (!may_be_torn(line, len)) {
+		settle_noise(v, false);
+		find(v, NULL, RF_FOUND_NO_RECORD, at, 0, 0);
+		return;
+	}
 	/* Only the last lines of a part of the log are its writer's. */
 	if (v->noises && v->noise.file != at.file)
 		settle_noise(v, false);
@@ -384,7 +423,7 @@ int rf_verify_line(struct rf_verify *v, unsigned int file, uint64_t number, cons
 	if (!whole)
 		find(v, NULL, RF_FOUND_TORN, at, 0, 0);
 	else if (!json_is_object(root))
-		add_noise(v, at);
+		add_noise(v, line, len, at);
 	json_decref(root);
 	return err;
 }

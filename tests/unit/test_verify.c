@@ -410,6 +410,66 @@ static void glued(void **state)
 	}
 }
 
+/* Instead of half a line, or beside it, somebody puts what others take for a record. */
+static void put_before_it(void **state)
+{
+	static const char *const no_half[] = {
+		"{\"type\":\"decision\",\"type\":\"decision\",\"verdict\":\"allowed\"}",
+		"{\"type\":\"decision\",\"detail\":\"\xff\"}",
+		"{\"type\":\"decision\"},",
+		"{\"type\":\"decision\"}{",
+		"{\"type\":\"decision\"}{\"time\":\"",
+		"x{\"type\":\"decision\"}",
+		"[{\"type\":\"decision\"}]",
+		"[]",
+		"x",
+	};
+	struct rf_audit *a = anew();
+
+	fake_log_write(a, 1);
+	tear(a, 100);
+	fake_log_write(a, 1);
+	end(a);
+	for (size_t i = 0; i < sizeof(no_half) / sizeof(no_half[0]); i++) {
+		fake_log_drop_all(&touched);
+		fake_log_read(&touched);
+		assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_INTACT);
+		fake_log_add(&touched, 1, no_half[i], strlen(no_half[i]));
+		assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+		assert_int_equal(fake_findings, 2);
+		fake_log_assert_found(0, RF_FOUND_NO_RECORD, 0, 0, 2);
+		fake_log_assert_found(1, RF_FOUND_TORN_TOLD, 0, 0, 3);
+		fake_log_drop(&touched, 2);
+		assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+		assert_int_equal(fake_findings, 1);
+	}
+	fake_log_drop_all(&touched);
+}
+
+/* Wherever a line is torn, it is one; alone, and with another one glued to it. */
+static void torn_anywhere(void **state)
+{
+	static const char what[] =
+		"{\"time\":\"t\",\"target\":{\"symbol\":\"a{}}\\\"}\",\"addr\":"
+		"\"0x1\"},\"detail\":\"{\\\\\",\"answer\":{\"table\":{\"base\":1}}}";
+	char line[2 * sizeof(what)];
+
+	for (size_t len = 1; len < sizeof(what) - 1; len++)
+		for (int twice = 0; twice < 2; twice++) {
+			struct rf_audit *a = anew();
+			int fd = open(fake_log_path, O_WRONLY | O_APPEND), n;
+
+			n = snprintf(line, sizeof(line), "%.*s%s", (int)len, what,
+				     twice ? what : "");
+			fake_log_write(a, 1);
+			assert_int_equal(write(fd, line, (size_t)n), n);
+			close(fd);
+			fake_log_write(a, 1);
+			end(a);
+			assert_intact(1);
+		}
+}
+
 /* The monitor is killed before it can write it once more. */
 static void glued_and_killed(void **state)
 {
@@ -471,7 +531,7 @@ int main(void)
 		TEST(some_added),	TEST(cut_at_the_end), TEST(behind_its_end),
 		TEST(nothing_to_check), TEST(rotated),	      TEST(torn_and_told),
 		TEST(torn_again),	TEST(glued),	      TEST(glued_and_killed),
-		TEST(gap_told),
+		TEST(put_before_it),	TEST(torn_anywhere),  TEST(gap_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
