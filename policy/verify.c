@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <jansson.h>
+#include <sodium.h>
 
 #include "policy/chain.h"
 #include "policy/checkpoint.h"
@@ -16,7 +17,7 @@ struct place {
 	uint64_t line;
 };
 
-/* Lines that have not come yet, though later ones have. */
+/* Lines that had not come when a later one did; some came then. */
 struct missing {
 	uint64_t from, to;
 	bool told;
@@ -34,8 +35,16 @@ struct instance {
 	bool to_be_signed;	  /* the end says that a checkpoint is behind it */
 	struct place checkpoint_at;
 	struct place last, first_not_chained;
-	struct missing *missing;
+	struct missing *missing; /* in their order, and apart */
 	size_t count, room;
+	uint64_t *late; /* seq of the lines that came then */
+	size_t late_count, late_room;
+};
+
+/* Whoever made the log may have chosen the keys: by a hash that nobody else knows. */
+struct slot {
+	uint64_t id, seq; /* seq 0: an instance, else one of its late lines */
+	size_t at;	  /* from 1, where the instance is; 0: the slot is free */
 };
 
 struct rf_verify {
@@ -44,6 +53,10 @@ struct rf_verify {
 	const struct rf_note_key *key;
 	struct instance *all;
 	size_t count, room, recent;
+	struct slot *slots; /* a power of two of them, half of them free at least */
+	size_t slot_count, slots_used;
+	uint8_t secret[crypto_shorthash_KEYBYTES];
+	uint64_t steps;
 	enum rf_verdict_of_log worst;
 	/* The lines since the last record, which are none: that many from this place on. */
 	struct place noise;
@@ -98,6 +111,7 @@ struct rf_verify *rf_verify_create(rf_finding_fn fn, void *ctx)
 	if (v) {
 		v->fn = fn;
 		v->ctx = ctx;
+		randombytes_buf(v->secret, sizeof(v->secret));
 	}
 	return v;
 }
@@ -106,9 +120,12 @@ void rf_verify_destroy(struct rf_verify *v)
 {
 	if (!v)
 		return;
-	for (size_t i = 0; i < v->count; i++)
+	for (size_t i = 0; i < v->count; i++) {
 		free(v->all[i].missing);
+		free(v->all[i].late);
+	}
 	free(v->all);
+	free(v->slots);
 	free(v);
 }
 
@@ -156,23 +173,72 @@ static int make_room(void **items, size_t *room, size_t count, size_t size)
 	return 0;
 }
 
+/* --- what was met before ------------------------------------------------------ */
+
+/* The slot of that key, or the free one where it belongs. */
+static struct slot *slot_of(struct rf_verify *v, uint64_t id, uint64_t seq)
+{
+	const uint64_t key[] = { id, seq };
+	uint8_t hash[crypto_shorthash_BYTES];
+	uint64_t at;
+
+	crypto_shorthash(hash, (const uint8_t *)key, sizeof(key), v->secret);
+	memcpy(&at, hash, sizeof(at));
+	for (;; at++) {
+		struct slot *s = &v->slots[at & (v->slot_count - 1)];
+
+		v->steps++;
+		if (!s->at || (s->id == id && s->seq == seq))
+			return s;
+	}
+}
+
+/* For one more. */
+static int slot_room(struct rf_verify *v)
+{
+	struct slot *old = v->slots;
+	size_t count = v->slot_count;
+
+	if (2 * (v->slots_used + 1) <= count)
+		return 0;
+	v->slots = calloc(count ? 2 * count : 64, sizeof(*old));
+	if (!v->slots) {
+		v->slots = old;
+		return -ENOMEM;
+	}
+	v->slot_count = count ? 2 * count : 64;
+	for (size_t n = 0; n < count; n++)
+		if (old[n].at)
+			*slot_of(v, old[n].id, old[n].seq) = old[n];
+	free(old);
+	return 0;
+}
+
 /* NULL: no memory. */
 static struct instance *instance_of(struct rf_verify *v, uint64_t id, const json_t *root)
 {
 	const char *vm = json_string_value(json_object_get(root, "vm"));
+	struct slot *s;
 
 	if (v->recent < v->count && v->all[v->recent].is.instance == id)
 		return &v->all[v->recent];
-	for (v->recent = 0; v->recent < v->count; v->recent++)
-		if (v->all[v->recent].is.instance == id)
-			return &v->all[v->recent];
-	if (make_room((void **)&v->all, &v->room, v->count, sizeof(*v->all)))
+	if (slot_room(v))
 		return NULL;
-	v->all[v->count] = (struct instance){ .is.instance = id, .next = 1, .linked = true };
-	snprintf(v->all[v->count].is.vm, sizeof(v->all[0].is.vm), "%s", vm ? vm : "");
-	return &v->all[v->count++];
+	s = slot_of(v, id, 0);
+	if (!s->at) {
+		if (make_room((void **)&v->all, &v->room, v->count, sizeof(*v->all)))
+			return NULL;
+		v->all[v->count] =
+			(struct instance){ .is.instance = id, .next = 1, .linked = true };
+		snprintf(v->all[v->count].is.vm, sizeof(v->all[0].is.vm), "%s", vm ? vm : "");
+		*s = (struct slot){ id, 0, ++v->count };
+		v->slots_used++;
+	}
+	v->recent = s->at - 1;
+	return &v->all[v->recent];
 }
 
+/* Behind all that was missed before: numbers that are next only grow. */
 static int miss(struct instance *i, uint64_t from, uint64_t to, bool told, struct place at)
 {
 	int err = make_room((void **)&i->missing, &i->room, i->count, sizeof(*i->missing));
@@ -182,26 +248,41 @@ static int miss(struct instance *i, uint64_t from, uint64_t to, bool told, struc
 	return err;
 }
 
-/* Has it been missed until now? 1, 0 or -ENOMEM. */
-static int found_late(struct instance *i, uint64_t seq)
+static bool was_missed(struct rf_verify *v, const struct instance *i, uint64_t seq)
 {
-	for (size_t n = 0; n < i->count; n++) {
-		struct missing m = i->missing[n];
+	size_t from = 0, to = i->count;
 
-		if (seq < m.from || seq > m.to)
-			continue;
-		if (m.from == m.to) {
-			i->missing[n] = i->missing[--i->count];
-		} else if (seq == m.from) {
-			i->missing[n].from++;
-		} else {
-			i->missing[n].to = seq - 1;
-			if (seq < m.to && miss(i, seq + 1, m.to, m.told, m.at))
-				return -ENOMEM;
-		}
-		return 1;
+	while (from < to) {
+		size_t n = from + (to - from) / 2;
+
+		v->steps++;
+		if (seq < i->missing[n].from)
+			to = n;
+		else if (seq > i->missing[n].to)
+			from = n + 1;
+		else
+			return true;
 	}
-	return 0;
+	return false;
+}
+
+/* Has it been missed until now? 1, 0 or -ENOMEM. */
+static int found_late(struct rf_verify *v, struct instance *i, uint64_t seq)
+{
+	struct slot *s;
+
+	if (!was_missed(v, i, seq))
+		return 0;
+	if (slot_room(v) ||
+	    make_room((void **)&i->late, &i->late_room, i->late_count, sizeof(*i->late)))
+		return -ENOMEM;
+	s = slot_of(v, i->is.instance, seq);
+	if (s->at)
+		return 0;
+	*s = (struct slot){ i->is.instance, seq, 1 };
+	v->slots_used++;
+	i->late[i->late_count++] = seq;
+	return 1;
 }
 
 /* --- a line ------------------------------------------------------------------ */
@@ -289,7 +370,7 @@ static int take_chained(struct rf_verify *v, struct instance *i, const struct rf
 		return 0;
 	}
 	if (l->seq < i->next) {
-		err = found_late(i, l->seq);
+		err = found_late(v, i, l->seq);
 		if (err < 0)
 			return err;
 		i->is.records += (uint64_t)err;
@@ -430,13 +511,40 @@ int rf_verify_line(struct rf_verify *v, unsigned int file, uint64_t number, cons
 
 /* --- the end ------------------------------------------------------------------ */
 
-static void finish(struct rf_verify *v, struct instance *i)
+static int compare_seq(const void *a, const void *b)
 {
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* What was missed, and did not come later: what is left between those that did. */
+static void finish_missing(struct rf_verify *v, struct instance *i)
+{
+	size_t late = 0;
+
+	if (i->late_count)
+		qsort(i->late, i->late_count, sizeof(*i->late), compare_seq);
 	for (size_t n = 0; n < i->count; n++) {
 		const struct missing *m = &i->missing[n];
+		enum rf_finding_kind kind = m->told ? RF_FOUND_LOST_TOLD : RF_FOUND_LOST;
+		uint64_t from = m->from;
 
-		find(v, i, m->told ? RF_FOUND_LOST_TOLD : RF_FOUND_LOST, m->at, m->from, m->to);
+		for (; late < i->late_count && i->late[late] <= m->to; late++) {
+			v->steps++;
+			if (from < i->late[late])
+				find(v, i, kind, m->at, from, i->late[late] - 1);
+			from = i->late[late] + 1;
+		}
+		v->steps++;
+		if (from <= m->to)
+			find(v, i, kind, m->at, from, m->to);
 	}
+}
+
+static void finish(struct rf_verify *v, struct instance *i)
+{
+	finish_missing(v, i);
 	if (i->is.not_chained)
 		find(v, i, RF_FOUND_NOT_CHAINED, i->first_not_chained, 0, i->is.not_chained);
 	/* Of an end that lacks its checkpoint those below say more, where they apply. */
@@ -457,6 +565,11 @@ enum rf_verdict_of_log rf_verify_finish(struct rf_verify *v)
 	if (!v->any) /* it may be anything */
 		v->worst = RF_LOG_CANNOT_TELL;
 	return v->worst;
+}
+
+uint64_t rf_verify_steps(const struct rf_verify *v)
+{
+	return v->steps;
 }
 
 size_t rf_verify_count(const struct rf_verify *v)

@@ -82,8 +82,10 @@ void rf_verify_trust(struct rf_verify *v, const struct rf_note_key *key);
 /* The next line, without its newline; `whole`: it had one. 0 or -ENOMEM. */
 int rf_verify_line(struct rf_verify *v, unsigned int file, uint64_t number, const char *line,
 		   size_t len, bool whole);
-/* There are no more. To be called once, after it nothing but the two below. */
+/* There are no more. To be called once, after it nothing but the three below. */
 enum rf_verdict_of_log rf_verify_finish(struct rf_verify *v);
+/* How often something was compared with what was met before: a few times for each line. */
+uint64_t rf_verify_steps(const struct rf_verify *v);
 size_t rf_verify_count(const struct rf_verify *v);
 const struct rf_verified *rf_verify_instance(const struct rf_verify *v, size_t i);
 

@@ -521,6 +521,72 @@ static void gap_told(void **state)
 	fake_log_drop_all(&parts[1]);
 }
 
+/* --- logs that are made to take long ------------------------------------------------ */
+
+static void count_findings(void *ctx, const struct rf_finding *f)
+{
+	uint64_t *of = ctx;
+
+	of[f->kind]++;
+}
+
+static void line_of(struct rf_verify *v, uint64_t number, uint64_t instance, uint64_t seq)
+{
+	static const uint8_t prev[RF_CHAIN_BYTES];
+	uint8_t hash[RF_CHAIN_BYTES];
+	struct rf_jsonline j;
+	char text[512];
+
+	rf_jsonline_begin(&j, text, sizeof(text));
+	rf_jsonline_address(&j, "instance", instance);
+	rf_jsonline_number(&j, "seq", seq);
+	assert_int_equal(rf_chain_seal(&j, prev, hash), 0);
+	assert_int_equal(rf_verify_line(v, 0, number, text, j.len - 1, true), 0);
+}
+
+#define INSTANCES 40000
+#define HOLES 80000
+
+static void many_instances(void **state)
+{
+	uint64_t found[RF_FOUND_KINDS] = { 0 };
+	struct rf_verify *v = rf_verify_create(count_findings, found);
+
+	for (uint64_t n = 0; n < 2 * INSTANCES; n++)
+		line_of(v, n + 1, 1 + n % INSTANCES, 1 + n / INSTANCES);
+	assert_int_equal(rf_verify_finish(v), RF_LOG_NOT_INTACT);
+	assert_int_equal(rf_verify_count(v), INSTANCES);
+	assert_int_equal(found[RF_FOUND_NOT_LINKED], INSTANCES);
+	assert_int_equal(found[RF_FOUND_OPEN_END], INSTANCES);
+	assert_in_range(rf_verify_steps(v), 2 * INSTANCES, 8 * 2 * INSTANCES);
+	rf_verify_destroy(v);
+}
+
+/* The last one first, then each second one: each makes a hole of its own. Or the first ones leave
+ * the holes, and then they are filled. */
+static void many_holes(void **state)
+{
+	for (int filled = 0; filled < 2; filled++) {
+		uint64_t found[RF_FOUND_KINDS] = { 0 }, line = 0;
+		struct rf_verify *v = rf_verify_create(count_findings, found);
+
+		if (!filled)
+			line_of(v, ++line, 1, 2 * HOLES + 2);
+		for (uint64_t n = 1; n <= HOLES; n++)
+			line_of(v, ++line, 1, 2 * n);
+		for (uint64_t n = 1; filled && n <= HOLES; n++)
+			line_of(v, ++line, 1, 2 * n - 1);
+		line_of(v, ++line, 1, 4); /* it was there */
+		rf_verify_finish(v);
+		assert_int_equal(found[RF_FOUND_LOST], filled ? 0 : HOLES + 1);
+		assert_int_equal(found[RF_FOUND_MOVED], HOLES);
+		assert_int_equal(found[RF_FOUND_TWICE], 1);
+		/* 17 for a search in all of them. */
+		assert_in_range(rf_verify_steps(v), HOLES, 32 * line);
+		rf_verify_destroy(v);
+	}
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
@@ -532,6 +598,7 @@ int main(void)
 		TEST(nothing_to_check), TEST(rotated),	      TEST(torn_and_told),
 		TEST(torn_again),	TEST(glued),	      TEST(glued_and_killed),
 		TEST(put_before_it),	TEST(torn_anywhere),  TEST(gap_told),
+		TEST(many_instances),	TEST(many_holes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
