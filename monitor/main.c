@@ -348,10 +348,13 @@ static int open_log(struct rf_guest *g, const struct options *o, uint64_t instan
 					.instance = instance,
 					.boot_id = o->boot_id,
 					.key = o->key ? &o->note_key : NULL };
-	int err = o->chain_fd < 0 ? 0 : rf_chain_map(o->chain_fd, &setup.chain);
+	int err = o->chain_fd < 0 ? 0 : rf_chain_take(o->chain_fd, &setup.chain, &setup.chain_anew);
 
 	if (err)
 		return err;
+	if (setup.chain_anew)
+		rf_complain(g, "--chain-fd is no such memory any more: the chain goes on behind "
+			       "the log's last line of this VM");
 	if (o->chain_fd >= 0)
 		close(o->chain_fd);
 	return rf_audit_open_setup(o->audit_fd, &setup, &g->audit);

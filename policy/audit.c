@@ -34,15 +34,25 @@ uint64_t rf_audit_count(const struct rf_audit *a, enum rf_word w)
 	return rf_word_text(w) ? a->count[w] : 0;
 }
 
-/* Half a line of ours, or of another VM's monitor. What cannot be told is not. */
-static bool ends_torn(int fd)
+/* What stands last in the file. What cannot be told is as it should be. */
+struct last {
+	bool torn;  /* it lacks its newline: half a line of ours, or of another VM's monitor */
+	bool noise; /* it is no line of a chain, with its newline or without */
+};
+
+static struct last look_at_end(int fd)
 {
+	char buf[RF_CHAIN_END_BYTES + 1];
 	struct stat st;
-	char last = '\n';
+	ssize_t n;
 
 	if (fstat(fd, &st) || !st.st_size)
-		return false;
-	return pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
+		return (struct last){ .torn = false };
+	n = st.st_size < (off_t)sizeof(buf) ? st.st_size : (ssize_t)sizeof(buf);
+	if (pread(fd, buf, (size_t)n, st.st_size - n) != n)
+		return (struct last){ .torn = false };
+	return (struct last){ .torn = buf[n - 1] != '\n',
+			      .noise = buf[n - 1] != '\n' || !rf_chain_ends(buf, (size_t)n - 1) };
 }
 
 /* The line is in the file, all of it or all but its newline: it counts. */
@@ -58,33 +68,68 @@ static void count_line(struct rf_audit *a, size_t missing)
 	rf_chain_commit(a->chain, st.st_dev, st.st_ino, (uint64_t)end);
 }
 
+/* What went out, and whether it is one line: between the look at the end of the file and the write
+ * another VM's monitor may have torn its own there. */
+struct out {
+	size_t left, wrote;
+	bool glued;
+};
+
+static bool newline_before(int fd, off_t start)
+{
+	char before = '\n';
+
+	return start <= 0 || pread(fd, &before, 1, start - 1) != 1 || before == '\n';
+}
+
 /*
- * The line goes out in one write(2), so that another writer's append never lands inside it. A line
- * that is torn here is no record, and its number is the next one's. What lacks its newline alone is
- * one, and so is what may not have reached the disk: readers find it.
+ * In one write(2), so that another writer's append never lands inside it; what a second one adds
+ * may be behind another's.
  */
-static int flush_line(struct rf_audit *a, size_t len)
+static int put_out(struct rf_audit *a, size_t len, struct out *o)
 {
 	const char *p = a->torn ? a->line : a->line + 1;
-	size_t left = a->torn ? len + 1 : len;
-	int err = 0;
+	off_t end = -1;
 
-	while (left && !err) {
-		ssize_t n = write(a->fd, p, left);
+	*o = (struct out){ .left = a->torn ? len + 1 : len };
+	while (o->left) {
+		ssize_t n = write(a->fd, p + o->wrote, o->left);
+		off_t now;
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0) {
-			err = n < 0 ? -errno : -EIO;
-		} else {
-			p += n;
-			left -= (size_t)n;
-		}
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		now = lseek(a->fd, 0, SEEK_CUR);
+		if (o->wrote)
+			o->glued |= now >= 0 && end >= 0 && now - n != end;
+		else if (!a->torn)
+			o->glued = now >= 0 && !newline_before(a->fd, now - n);
+		end = now;
+		o->wrote += (size_t)n;
+		o->left -= (size_t)n;
+	}
+	return 0;
+}
+
+/*
+ * A line that is torn here is no record, and its number is the next one's. What lacks its newline
+ * alone is one, and so is what may not have reached the disk: readers find it. -EAGAIN: it is all
+ * in the file, but glued to what others wrote.
+ */
+static int flush_line(struct rf_audit *a, size_t len)
+{
+	struct out o;
+	int err = put_out(a, len, &o);
+
+	if (o.left > 1 || o.glued) {
+		a->owed |= o.wrote > 0;
+		return err ? err : -EAGAIN;
 	}
 	if (!err && fdatasync(a->fd) < 0)
 		err = -errno;
-	if (left <= 1)
-		count_line(a, left);
+	a->owed = false;
+	count_line(a, o.left);
 	return err;
 }
 
@@ -130,10 +175,11 @@ uint64_t rf_audit_now_ns(void)
 
 static void start_line(struct rf_audit *a, const char *type, struct rf_jsonline *j)
 {
+	struct last last = look_at_end(a->fd);
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	a->torn = ends_torn(a->fd);
+	a->torn = last.torn;
 	rf_jsonline_begin(j, a->line + 1, sizeof(a->line) - 1);
 	rf_audit_put_time(j, "time", (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
 	rf_jsonline_text(j, "vm", a->vm, VM_MAX);
@@ -142,28 +188,67 @@ static void start_line(struct rf_audit *a, const char *type, struct rf_jsonline 
 	rf_jsonline_number(j, "mono_ns", rf_audit_now_ns());
 	if (a->boot_id[0])
 		rf_jsonline_text(j, "boot_id", a->boot_id, sizeof(a->boot_id));
-	/* What stands before this line, up to its newline, is then no tampering. */
-	if (a->torn)
+	a->type_at = j->len;
+	/* What stands between the record before this line and this line is then no tampering. */
+	if (last.noise || a->owed)
 		rf_jsonline_bool(j, "after_torn", true);
 	rf_jsonline_text(j, "type", type, TEXT_MAX);
 }
 
 /* 0 with the line in the chain's next slot, or -EMSGSIZE. */
-static int seal_line(struct rf_audit *a, struct rf_jsonline *j)
+static int seal_line(struct rf_audit *a, struct rf_jsonline *j, bool checkpoint)
 {
 	uint8_t hash[RF_CHAIN_BYTES];
-	int err = rf_chain_seal(j, rf_chain_now(a->chain)->hash, hash);
+	int err;
+
+	a->sealed_at = j->len;
+	err = rf_chain_seal(j, rf_chain_now(a->chain)->hash, hash);
+	if (err)
+		return err;
+	rf_chain_prepare(a->chain, hash);
+	if (checkpoint)
+		rf_chain_prepared_checkpoint(a->chain);
+	return 0;
+}
+
+/* The same line once more, that stands behind what is no record. */
+static int seal_again(struct rf_audit *a, struct rf_jsonline *j, bool checkpoint)
+{
+	static const char told[] = ",\"after_torn\":true";
+	size_t more = sizeof(told) - 1;
+	char *at = j->buf + a->type_at;
+
+	a->torn = look_at_end(a->fd).torn;
+	j->len = a->sealed_at;
+	if (strncmp(at, told, more) != 0) {
+		if (more > j->cap - j->len)
+			return -EMSGSIZE;
+		memmove(at + more, at, j->len - a->type_at);
+		memcpy(at, told, more);
+		j->len += more;
+	}
+	return seal_line(a, j, checkpoint);
+}
+
+#define TRIES 8 /* another one would have to tear a line each time, just then */
+
+static int finish_as(struct rf_audit *a, struct rf_jsonline *j, bool checkpoint)
+{
+	int err = seal_line(a, j, checkpoint);
 
 	if (!err)
-		rf_chain_prepare(a->chain, hash);
-	return err;
+		err = flush_line(a, j->len);
+	for (int i = 1; err == -EAGAIN && i < TRIES; i++) {
+		err = seal_again(a, j, checkpoint);
+		if (!err)
+			err = flush_line(a, j->len);
+	}
+	return err == -EAGAIN ? -EIO : err;
 }
 
 static int finish_line(struct rf_audit *a, struct rf_jsonline *j)
 {
-	int err = seal_line(a, j);
-
-	return err ? err : flush_line(a, j->len);
+	return finish_as(a, j, false);
 }
 
 /* What is not in this file any more, and perhaps in none. */
@@ -185,9 +270,29 @@ static int name_gap(struct rf_audit *a)
 	return err;
 }
 
+/* The chain goes on behind what is in the file, which nothing vouches for. */
+static int name_anew(struct rf_audit *a)
+{
+	uint64_t before = rf_chain_now(a->chain)->seq;
+	struct rf_jsonline j;
+	int err;
+
+	start_line(a, "decision", &j);
+	rf_jsonline_text(&j, "kind", "monitor", TEXT_MAX);
+	rf_jsonline_text(&j, "outcome", "the chain goes on behind the file's last line", TEXT_MAX);
+	rf_jsonline_text(&j, "detail",
+			 "the memory that says where the chain stands is of another release, or "
+			 "damaged: lines that were cut off before this one cannot be told",
+			 DETAIL_MAX);
+	err = finish_line(a, &j);
+	if (rf_chain_now(a->chain)->seq > before)
+		a->anew = false;
+	return err;
+}
+
 static int begin_line(struct rf_audit *a, const char *type, struct rf_jsonline *j)
 {
-	int err = a->gap_to ? name_gap(a) : 0;
+	int err = a->gap_to ? name_gap(a) : a->anew ? name_anew(a) : 0;
 
 	if (!err)
 		start_line(a, type, j);
@@ -348,18 +453,22 @@ static int write_checkpoint(struct rf_audit *a)
 	rf_jsonline_number(&j, "tree_size", c.size);
 	rf_jsonline_hex(&j, "root", c.root, sizeof(c.root));
 	rf_jsonline_utf8(&j, "note", note, sizeof(note));
-	err = seal_line(a, &j);
-	if (err)
-		return err;
-	rf_chain_prepared_checkpoint(a->chain);
-	return flush_line(a, j.len);
+	return finish_as(a, &j, true);
+}
+
+/* All lines until now are known. */
+static bool signs(const struct rf_audit *a)
+{
+	const struct rf_chain_state *now = rf_chain_now(a->chain);
+
+	return a->key && now->tree.size == now->seq;
 }
 
 static bool can_sign(const struct rf_audit *a)
 {
 	const struct rf_chain_state *now = rf_chain_now(a->chain);
 
-	return a->key && now->seq > now->checkpoint && now->tree.size == now->seq;
+	return signs(a) && now->seq > now->checkpoint;
 }
 
 int rf_audit_tick(struct rf_audit *a)
@@ -383,8 +492,12 @@ int rf_audit_end(struct rf_audit *a)
 	struct rf_jsonline j;
 	int err = begin_line(a, "end", &j);
 
-	if (!err)
-		err = finish_line(a, &j);
+	if (err)
+		return err;
+	/* Then it is not the last line, and a log where it is was cut. */
+	if (signs(a))
+		rf_jsonline_bool(&j, "signed", true);
+	err = finish_line(a, &j);
 	return err || !can_sign(a) ? err : write_checkpoint(a);
 }
 

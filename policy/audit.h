@@ -123,6 +123,8 @@ struct rf_audit_setup {
 	 * which is then believed.
 	 */
 	struct rf_chain *chain;
+	/* It is spoiled, and says nothing: as without it, and the first line says so. */
+	bool chain_anew;
 	/* Signs checkpoints; it stays the caller's until the log is closed. NULL: there are none.
 	 */
 	const struct rf_note_key *key;
@@ -163,7 +165,7 @@ int rf_audit_write(struct rf_audit *a, const struct rf_record *r);
  */
 int rf_audit_outcome(struct rf_audit *a, uint64_t event, const char *status);
 /* The last line of this instance: {"type":"end"}. A log without one was cut, or its writer died.
- * Behind it comes a last checkpoint, where there is a key. */
+ * Behind it comes a last checkpoint, where there is a key: then it has "signed":true. */
 int rf_audit_end(struct rf_audit *a);
 
 #define RF_AUDIT_CHECKPOINT_LINES 256

@@ -76,7 +76,9 @@ static int open_chain(struct rf_audit *a, const struct stat *st, const struct rf
 		err = -errno;
 	if (err)
 		return err;
-	if (setup->chain)
+	a->owed = f.noise;
+	a->anew = setup->chain_anew;
+	if (setup->chain && !setup->chain_anew)
 		compare(a, st, &f);
 	else if (f.last.seq)
 		rf_chain_resume(a->chain, f.last.seq, f.last.hash);

@@ -290,6 +290,15 @@ static int read_tail(int fd, struct tail *out)
 	return 0;
 }
 
+static bool is_record(const char *line, size_t len)
+{
+	json_t *root = len <= RF_AUDIT_LINE_BYTES ? json_loadb(line, len, 0, NULL) : NULL;
+	bool is = json_is_object(root);
+
+	json_decref(root);
+	return is;
+}
+
 /* A line of the chain, and the offset behind it. */
 static void look_at(struct rf_audit_found *f, const struct rf_chain *c, const char *line,
 		    size_t len, uint64_t end)
@@ -340,6 +349,8 @@ int rf_audit_tail(int fd, const struct rf_chain *chain, struct rf_audit_seen *se
 		if (rf_audit_line_decision(t.buf + at, line, instance, &d))
 			rf_audit_seen_decision(seen, &d);
 		look_at(found, chain, t.buf + at, line, t.start + at + line);
+		if (at + line + 1 >= t.len)
+			found->noise = !is_record(t.buf + at, line);
 		at += line + 1;
 	}
 	free(t.buf);

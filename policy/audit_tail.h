@@ -62,6 +62,7 @@ struct rf_audit_found {
 	struct rf_chain_line last;   /* of this instance, whatever it says; seq 0: none */
 	uint64_t highest;	     /* seq of what holds, none behind the chain's; 0 none */
 	uint64_t now_end, ahead_end; /* of the chain's own last line, of the one that is ahead */
+	bool noise;		     /* the last line of all is no record, whoever's */
 };
 
 /*

@@ -48,7 +48,7 @@ int rf_chain_create(void)
 	return err;
 }
 
-int rf_chain_map(int fd, struct rf_chain **out)
+static int map_any(int fd, struct rf_chain **out)
 {
 	struct rf_chain *c;
 	struct stat st;
@@ -60,12 +60,41 @@ int rf_chain_map(int fd, struct rf_chain **out)
 	c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (c == MAP_FAILED)
 		return -errno;
-	if (c->magic != RF_CHAIN_MAGIC || c->version != RF_CHAIN_VERSION || c->size != sizeof(*c) ||
-	    c->current > 1) {
+	*out = c;
+	return 0;
+}
+
+static bool is_chain(const struct rf_chain *c)
+{
+	return c->magic == RF_CHAIN_MAGIC && c->version == RF_CHAIN_VERSION &&
+	       c->size == sizeof(*c) && c->current <= 1;
+}
+
+int rf_chain_map(int fd, struct rf_chain **out)
+{
+	struct rf_chain *c;
+	int err = map_any(fd, &c);
+
+	if (err)
+		return err;
+	if (!is_chain(c)) {
 		munmap(c, sizeof(*c));
 		return -EPROTO;
 	}
 	*out = c;
+	return 0;
+}
+
+int rf_chain_take(int fd, struct rf_chain **out, bool *anew)
+{
+	int err = map_any(fd, out);
+
+	if (err)
+		return err;
+	/* No writer gets to such a number, and none could go on from it. */
+	*anew = !is_chain(*out) || rf_chain_now(*out)->seq >= RF_CHAIN_SEQ_MAX;
+	if (*anew)
+		rf_chain_init(*out);
 	return 0;
 }
 
@@ -177,6 +206,17 @@ static bool digits(const char *at, uint8_t out[RF_CHAIN_BYTES])
 		if (!at[i] || !strchr(all, at[i]))
 			return false;
 	return !sodium_hex2bin(out, RF_CHAIN_BYTES, at, HEX, NULL, NULL, NULL);
+}
+
+bool rf_chain_ends(const char *bytes, size_t len)
+{
+	const char *at = bytes + len - RF_CHAIN_END_BYTES;
+	uint8_t hash[RF_CHAIN_BYTES];
+
+	_Static_assert(RF_CHAIN_END_BYTES == HASH_TAIL + 1, "the quote before it, too");
+	return len >= RF_CHAIN_END_BYTES && !memcmp(at, before_hash, sizeof(before_hash) - 1) &&
+	       digits(at + sizeof(before_hash) - 1, hash) &&
+	       !memcmp(bytes + len - (sizeof(at_end) - 1), at_end, sizeof(at_end) - 1);
 }
 
 /* The two last members, by the bytes. */

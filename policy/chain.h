@@ -60,6 +60,11 @@ struct rf_chain {
 int rf_chain_create(void);
 /* Maps one; the caller may close fd. 0 or -errno, -EPROTO for what is no chain of this version. */
 int rf_chain_map(int fd, struct rf_chain **out);
+/*
+ * The same, but what is no chain is made one that has no line, and *anew set: whoever has spoiled
+ * it does not stop the next one. -EPROTO only for memory of another size.
+ */
+int rf_chain_take(int fd, struct rf_chain **out, bool *anew);
 /* In private memory. */
 void rf_chain_init(struct rf_chain *c);
 
@@ -95,6 +100,10 @@ bool rf_chain_line_of(const json_t *root, const char *line, size_t len, struct r
 /* The same without a parsed line, at the price of one that is not ours in any case: its text is
  * looked at before it is parsed. */
 bool rf_chain_line_read(const char *line, size_t len, uint64_t instance, struct rf_chain_line *out);
+
+/* Do these bytes end as a line of a chain does, before its newline? Half a line never does. */
+#define RF_CHAIN_END_BYTES (10 + 2 * RF_CHAIN_BYTES + 2)
+bool rf_chain_ends(const char *bytes, size_t len);
 
 /* As rf_jsonline_address() writes it, and in no other way. */
 bool rf_chain_address(const json_t *root, const char *name, uint64_t *out);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <jansson.h>
+#include <sodium.h>
 
 #include "policy/chain.h"
 #include "policy/checkpoint.h"
@@ -16,7 +17,7 @@ struct place {
 	uint64_t line;
 };
 
-/* Lines that have not come yet, though later ones have. */
+/* Lines that had not come when a later one did; some came then. */
 struct missing {
 	uint64_t from, to;
 	bool told;
@@ -31,10 +32,19 @@ struct instance {
 	/* Over the lines until now; its size is less where one is not as it was, or not where. */
 	struct rf_merkle tree;
 	uint64_t checkpoint, end; /* seq of the last lines of these types */
+	bool to_be_signed;	  /* the end says that a checkpoint is behind it */
 	struct place checkpoint_at;
 	struct place last, first_not_chained;
-	struct missing *missing;
+	struct missing *missing; /* in their order, and apart */
 	size_t count, room;
+	uint64_t *late; /* seq of the lines that came then */
+	size_t late_count, late_room;
+};
+
+/* Whoever made the log may have chosen the keys: by a hash that nobody else knows. */
+struct slot {
+	uint64_t id, seq; /* seq 0: an instance, else one of its late lines */
+	size_t at;	  /* from 1, where the instance is; 0: the slot is free */
 };
 
 struct rf_verify {
@@ -43,8 +53,14 @@ struct rf_verify {
 	const struct rf_note_key *key;
 	struct instance *all;
 	size_t count, room, recent;
+	struct slot *slots; /* a power of two of them, half of them free at least */
+	size_t slot_count, slots_used;
+	uint8_t secret[crypto_shorthash_KEYBYTES];
+	uint64_t steps;
 	enum rf_verdict_of_log worst;
-	struct place noise; /* the line before was no record; line 0: it was */
+	/* The lines since the last record, which are none: that many from this place on. */
+	struct place noise;
+	uint64_t noises;
 	bool any;
 };
 
@@ -96,6 +112,7 @@ struct rf_verify *rf_verify_create(rf_finding_fn fn, void *ctx)
 	if (v) {
 		v->fn = fn;
 		v->ctx = ctx;
+		randombytes_buf(v->secret, sizeof(v->secret));
 	}
 	return v;
 }
@@ -104,9 +121,12 @@ void rf_verify_destroy(struct rf_verify *v)
 {
 	if (!v)
 		return;
-	for (size_t i = 0; i < v->count; i++)
+	for (size_t i = 0; i < v->count; i++) {
 		free(v->all[i].missing);
+		free(v->all[i].late);
+	}
 	free(v->all);
+	free(v->slots);
 	free(v);
 }
 
@@ -154,23 +174,72 @@ static int make_room(void **items, size_t *room, size_t count, size_t size)
 	return 0;
 }
 
+/* --- what was met before ------------------------------------------------------ */
+
+/* The slot of that key, or the free one where it belongs. */
+static struct slot *slot_of(struct rf_verify *v, uint64_t id, uint64_t seq)
+{
+	const uint64_t key[] = { id, seq };
+	uint8_t hash[crypto_shorthash_BYTES];
+	uint64_t at;
+
+	crypto_shorthash(hash, (const uint8_t *)key, sizeof(key), v->secret);
+	memcpy(&at, hash, sizeof(at));
+	for (;; at++) {
+		struct slot *s = &v->slots[at & (v->slot_count - 1)];
+
+		v->steps++;
+		if (!s->at || (s->id == id && s->seq == seq))
+			return s;
+	}
+}
+
+/* For one more. */
+static int slot_room(struct rf_verify *v)
+{
+	struct slot *old = v->slots;
+	size_t count = v->slot_count;
+
+	if (2 * (v->slots_used + 1) <= count)
+		return 0;
+	v->slots = calloc(count ? 2 * count : 64, sizeof(*old));
+	if (!v->slots) {
+		v->slots = old;
+		return -ENOMEM;
+	}
+	v->slot_count = count ? 2 * count : 64;
+	for (size_t n = 0; n < count; n++)
+		if (old[n].at)
+			*slot_of(v, old[n].id, old[n].seq) = old[n];
+	free(old);
+	return 0;
+}
+
 /* NULL: no memory. */
 static struct instance *instance_of(struct rf_verify *v, uint64_t id, const json_t *root)
 {
 	const char *vm = json_string_value(json_object_get(root, "vm"));
+	struct slot *s;
 
 	if (v->recent < v->count && v->all[v->recent].is.instance == id)
 		return &v->all[v->recent];
-	for (v->recent = 0; v->recent < v->count; v->recent++)
-		if (v->all[v->recent].is.instance == id)
-			return &v->all[v->recent];
-	if (make_room((void **)&v->all, &v->room, v->count, sizeof(*v->all)))
+	if (slot_room(v))
 		return NULL;
-	v->all[v->count] = (struct instance){ .is.instance = id, .next = 1, .linked = true };
-	snprintf(v->all[v->count].is.vm, sizeof(v->all[0].is.vm), "%s", vm ? vm : "");
-	return &v->all[v->count++];
+	s = slot_of(v, id, 0);
+	if (!s->at) {
+		if (make_room((void **)&v->all, &v->room, v->count, sizeof(*v->all)))
+			return NULL;
+		v->all[v->count] =
+			(struct instance){ .is.instance = id, .next = 1, .linked = true };
+		snprintf(v->all[v->count].is.vm, sizeof(v->all[0].is.vm), "%s", vm ? vm : "");
+		*s = (struct slot){ id, 0, ++v->count };
+		v->slots_used++;
+	}
+	v->recent = s->at - 1;
+	return &v->all[v->recent];
 }
 
+/* Behind all that was missed before: numbers that are next only grow. */
 static int miss(struct instance *i, uint64_t from, uint64_t to, bool told, struct place at)
 {
 	int err = make_room((void **)&i->missing, &i->room, i->count, sizeof(*i->missing));
@@ -180,26 +249,41 @@ static int miss(struct instance *i, uint64_t from, uint64_t to, bool told, struc
 	return err;
 }
 
-/* Has it been missed until now? 1, 0 or -ENOMEM. */
-static int found_late(struct instance *i, uint64_t seq)
+static bool was_missed(struct rf_verify *v, const struct instance *i, uint64_t seq)
 {
-	for (size_t n = 0; n < i->count; n++) {
-		struct missing m = i->missing[n];
+	size_t from = 0, to = i->count;
 
-		if (seq < m.from || seq > m.to)
-			continue;
-		if (m.from == m.to) {
-			i->missing[n] = i->missing[--i->count];
-		} else if (seq == m.from) {
-			i->missing[n].from++;
-		} else {
-			i->missing[n].to = seq - 1;
-			if (seq < m.to && miss(i, seq + 1, m.to, m.told, m.at))
-				return -ENOMEM;
-		}
-		return 1;
+	while (from < to) {
+		size_t n = from + (to - from) / 2;
+
+		v->steps++;
+		if (seq < i->missing[n].from)
+			to = n;
+		else if (seq > i->missing[n].to)
+			from = n + 1;
+		else
+			return true;
 	}
-	return 0;
+	return false;
+}
+
+/* Has it been missed until now? 1, 0 or -ENOMEM. */
+static int found_late(struct rf_verify *v, struct instance *i, uint64_t seq)
+{
+	struct slot *s;
+
+	if (!was_missed(v, i, seq))
+		return 0;
+	if (slot_room(v) ||
+	    make_room((void **)&i->late, &i->late_room, i->late_count, sizeof(*i->late)))
+		return -ENOMEM;
+	s = slot_of(v, i->is.instance, seq);
+	if (s->at)
+		return 0;
+	*s = (struct slot){ i->is.instance, seq, 1 };
+	v->slots_used++;
+	i->late[i->late_count++] = seq;
+	return 1;
 }
 
 /* --- a line ------------------------------------------------------------------ */
@@ -287,7 +371,7 @@ static int take_chained(struct rf_verify *v, struct instance *i, const struct rf
 		return 0;
 	}
 	if (l->seq < i->next) {
-		err = found_late(i, l->seq);
+		err = found_late(v, i, l->seq);
 		if (err < 0)
 			return err;
 		i->is.records += (uint64_t)err;
@@ -299,8 +383,10 @@ static int take_chained(struct rf_verify *v, struct instance *i, const struct rf
 	else if (i->linked && memcmp(l->prev, i->hash, sizeof(i->hash)) != 0)
 		find(v, i, RF_FOUND_NOT_LINKED, at, l->seq, 0);
 	/* But for the one that covers it. */
-	if (i->is.ended && !(is_type(root, "checkpoint") && l->seq == i->end + 1))
+	if (i->end && !(is_type(root, "checkpoint") && l->seq == i->end + 1))
 		find(v, i, RF_FOUND_AFTER_END, at, l->seq, 0);
+	else if (i->end)
+		i->to_be_signed = false;
 	if (is_type(root, "checkpoint"))
 		take_checkpoint(v, i, l->seq, root, at);
 	if (is_type(root, "unwritten"))
@@ -308,17 +394,66 @@ static int take_chained(struct rf_verify *v, struct instance *i, const struct rf
 	if (is_type(root, "end")) {
 		i->is.ended = true;
 		i->end = l->seq;
+		i->to_be_signed = json_is_true(json_object_get(root, "signed"));
 	}
 	step(i, l->seq, l->hash, at);
 	return err;
 }
 
-/* Of a line that is no record: half a line that a crash left is excused by the next one. */
+/* Of the lines that are no record: what a crash or a full disk left, however often it was tried, is
+ * excused by the record behind it. */
 static void settle_noise(struct rf_verify *v, bool told)
 {
-	if (v->noise.line)
+	for (; v->noises; v->noises--, v->noise.line++)
 		find(v, NULL, told ? RF_FOUND_TORN_TOLD : RF_FOUND_NO_RECORD, v->noise, 0, 0);
-	v->noise.line = 0;
+}
+
+/* Does all that was opened end, too? In half a line it does not, nor where another line is glued to
+ * it. */
+static bool closes(const char *line, size_t len)
+{
+	bool quoted = false;
+	int depth = 0;
+
+	for (size_t n = 0; n < len; n++) {
+		if (line[n] == '\\')
+			n++;
+		else if (line[n] == '"')
+			quoted = !quoted;
+		else if (!quoted)
+			depth += line[n] == '{' ? 1 : line[n] == '}' ? -1 : 0;
+	}
+	return !quoted && depth <= 0;
+}
+
+/* May it be what a crash, a full disk or two writers left? Zeros are what a power cut leaves. Not
+ * what a reader takes for an object, though it is no record by our rules, or begins with one. */
+static bool may_be_torn(const char *line, size_t len)
+{
+	json_t *root;
+
+	if (!len || !line[0])
+		return true;
+	if (len > RF_VERIFY_LINE_BYTES || line[0] != '{' || closes(line, len))
+		return false;
+	root = json_loadb(line, len, JSON_DISABLE_EOF_CHECK, NULL);
+	json_decref(root);
+	return !root;
+}
+
+static void add_noise(struct rf_verify *v, const char *line, size_t len, struct place at)
+{
+	/* It was put there. So those before it are no writer's last try either. */
+	if (!may_be_torn(line, len)) {
+		settle_noise(v, false);
+		find(v, NULL, RF_FOUND_NO_RECORD, at, 0, 0);
+		return;
+	}
+	/* Only the last lines of a part of the log are its writer's. */
+	if (v->noises && v->noise.file != at.file)
+		settle_noise(v, false);
+	if (!v->noises++)
+		v->noise = at;
 }
 
 /* A record that has no place in a chain. */
@@ -369,28 +504,54 @@ int rf_verify_line(struct rf_verify *v, unsigned int file, uint64_t number, cons
 		root = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
 	if (json_is_object(root))
 		err = take_record(v, root, line, len, at);
-	else
-		settle_noise(v, false);
 	if (!whole)
 		find(v, NULL, RF_FOUND_TORN, at, 0, 0);
 	else if (!json_is_object(root))
-		v->noise = at;
+		add_noise(v, line, len, at);
 	json_decref(root);
 	return err;
 }
 
 /* --- the end ------------------------------------------------------------------ */
 
-static void finish(struct rf_verify *v, struct instance *i)
+static int compare_seq(const void *a, const void *b)
 {
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* What was missed, and did not come later: what is left between those that did. */
+static void finish_missing(struct rf_verify *v, struct instance *i)
+{
+	size_t late = 0;
+
+	if (i->late_count)
+		qsort(i->late, i->late_count, sizeof(*i->late), compare_seq);
 	for (size_t n = 0; n < i->count; n++) {
 		const struct missing *m = &i->missing[n];
+		enum rf_finding_kind kind = m->told ? RF_FOUND_LOST_TOLD : RF_FOUND_LOST;
+		uint64_t from = m->from;
 
-		find(v, i, m->told ? RF_FOUND_LOST_TOLD : RF_FOUND_LOST, m->at, m->from, m->to);
+		for (; late < i->late_count && i->late[late] <= m->to; late++) {
+			v->steps++;
+			if (from < i->late[late])
+				find(v, i, kind, m->at, from, i->late[late] - 1);
+			from = i->late[late] + 1;
+		}
+		v->steps++;
+		if (from <= m->to)
+			find(v, i, kind, m->at, from, m->to);
 	}
+}
+
+static void finish(struct rf_verify *v, struct instance *i)
+{
+	finish_missing(v, i);
 	if (i->is.not_chained)
 		find(v, i, RF_FOUND_NOT_CHAINED, i->first_not_chained, 0, i->is.not_chained);
-	if (i->is.first && !i->is.ended)
+	/* Of an end that lacks its checkpoint those below say more, where they apply. */
+	if (i->is.first && (!i->is.ended || (i->to_be_signed && !i->is.checkpoints && !v->key)))
 		find(v, i, RF_FOUND_OPEN_END, i->last, i->is.last, 0);
 	if (i->is.first && v->key && !i->is.checkpoints)
 		find(v, i, RF_FOUND_NO_CHECKPOINT, i->last, 0, 0);
@@ -407,6 +568,11 @@ enum rf_verdict_of_log rf_verify_finish(struct rf_verify *v)
 	if (!v->any) /* it may be anything */
 		v->worst = RF_LOG_CANNOT_TELL;
 	return v->worst;
+}
+
+uint64_t rf_verify_steps(const struct rf_verify *v)
+{
+	return v->steps;
 }
 
 size_t rf_verify_count(const struct rf_verify *v)

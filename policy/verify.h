@@ -35,7 +35,7 @@ enum rf_finding_kind {
 	RF_FOUND_NOT_SIGNED,	   /* a checkpoint that the key has not signed */
 	RF_FOUND_NO_CHECKPOINT,	   /* of an instance, though a key was given */
 	RF_FOUND_NOT_CHAINED,	   /* lines of an older version: `to` of them, this is the first */
-	RF_FOUND_OPEN_END,	   /* the last line of an instance is no end */
+	RF_FOUND_OPEN_END,    /* the last line of an instance is no end, or lacks its checkpoint */
 	RF_FOUND_NOT_COVERED, /* its last checkpoint is at seq, and nothing is known behind it */
 	RF_FOUND_TORN,	      /* the log's last line lacks its newline */
 	RF_FOUND_TORN_TOLD,   /* half a line, and the record behind it says so: no harm */
@@ -62,7 +62,7 @@ struct rf_verified {
 	uint64_t first, last; /* seq; 0: no line of a chain */
 	uint64_t records;     /* lines of the chain, each counted once */
 	uint64_t not_chained;
-	bool ended;
+	bool ended;	      /* and signed, where its end says so */
 	uint64_t checkpoints; /* that hold */
 	uint64_t covered;     /* lines before the last one of them */
 	enum rf_verdict_of_log verdict;
@@ -83,8 +83,10 @@ void rf_verify_trust(struct rf_verify *v, const struct rf_note_key *key);
 /* The next line, without its newline; `whole`: it had one. 0 or -ENOMEM. */
 int rf_verify_line(struct rf_verify *v, unsigned int file, uint64_t number, const char *line,
 		   size_t len, bool whole);
-/* There are no more. To be called once, after it nothing but the two below. */
+/* There are no more. To be called once, after it nothing but the three below. */
 enum rf_verdict_of_log rf_verify_finish(struct rf_verify *v);
+/* How often something was compared with what was met before: a few times for each line. */
+uint64_t rf_verify_steps(const struct rf_verify *v);
 size_t rf_verify_count(const struct rf_verify *v);
 const struct rf_verified *rf_verify_instance(const struct rf_verify *v, size_t i);
 

@@ -206,6 +206,20 @@ static struct seen look(uint64_t instance)
 	return s;
 }
 
+static size_t count(const char *what)
+{
+	FILE *f = fopen(path, "r");
+	char *line = NULL;
+	size_t room = 0, n = 0;
+
+	assert_non_null(f);
+	while (getline(&line, &room, f) > 0)
+		n += strstr(line, what) != NULL;
+	free(line);
+	fclose(f);
+	return n;
+}
+
 /* --- a line --- */
 
 static void members(void **state)
@@ -602,6 +616,75 @@ static void not_a_chain(void **state)
 	assert_int_equal(ftruncate(chain_fd, 1), -1); /* nobody cuts what is mapped */
 }
 
+/* As monitor/main.c does. */
+static struct rf_audit *take_over(bool anew)
+{
+	struct rf_audit_setup how = { .vm = "vm", .instance = INSTANCE, .boot_id = BOOT };
+	struct rf_audit *a = NULL;
+
+	munmap(chain, sizeof(*chain));
+	assert_int_equal(rf_chain_take(chain_fd, &chain, &how.chain_anew), 0);
+	assert_int_equal(how.chain_anew, anew);
+	how.chain = chain;
+	assert_int_equal(rf_audit_open_setup(open(path, O_RDWR | O_APPEND | O_CLOEXEC), &how, &a),
+			 0);
+	return a;
+}
+
+/* Whatever a monitor that was taken over leaves there, the next one goes on behind the file's last
+ * line, says so once, and the one after it finds a chain. */
+static void spoiled(void **state)
+{
+	for (int how = 0; how < 6; how++) {
+		uint64_t before = look(INSTANCE).records;
+		struct rf_audit *a = take_over(false);
+		struct seen s;
+
+		put(a, 3);
+		rf_audit_close(a);
+		memset(chain->slot, how & 1 ? 0xff : 0xa5, sizeof(chain->slot));
+		if (how == 0)
+			chain->magic = 0;
+		if (how == 1)
+			chain->current = 2;
+		if (how == 2)
+			chain->version++;
+		if (how == 3)
+			chain->size = 0;
+		if (how == 4)
+			memset(chain, 0xff, sizeof(*chain));
+		a = take_over(true);
+		put(a, 2);
+		rf_audit_close(a);
+		s = look(INSTANCE);
+		assert_int_equal(s.records, before + 6);
+		assert_int_equal(s.last, before + 6);
+		assert_int_equal(s.gaps, 0);
+		assert_int_equal(rf_chain_now(chain)->seq, before + 6);
+		/* So that `run` can go on with it, too. */
+		munmap(chain, sizeof(*chain));
+		assert_int_equal(rf_chain_map(chain_fd, &chain), 0);
+	}
+	assert_int_equal(count("\"kind\":\"monitor\""), 6);
+}
+
+/* The line that says so waits for room as any other. */
+static void spoiled_on_a_full_disk(void **state)
+{
+	struct rf_audit *a;
+
+	write_lines(3);
+	chain->magic = 0;
+	a = take_over(true);
+	room_for(20);
+	assert_int_equal(rf_audit_outcome(a, 1, "ok"), -EFBIG);
+	room_for(-1);
+	put(a, 1);
+	rf_audit_close(a);
+	assert_int_equal(look(INSTANCE).records, 5);
+	assert_int_equal(count("\"kind\":\"monitor\""), 1);
+}
+
 /* A VM that is started anew has a chain of its own. */
 static void another_instance(void **state)
 {
@@ -640,6 +723,8 @@ int main(void)
 		TEST(moved),
 		TEST(many_lines_of_others),
 		TEST(not_a_chain),
+		TEST(spoiled),
+		TEST(spoiled_on_a_full_disk),
 		TEST(another_instance),
 	};
 

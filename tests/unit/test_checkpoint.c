@@ -540,6 +540,43 @@ static void all_of_them_dropped(void **state)
 	assert_int_equal(fake_found[0].kind, RF_FOUND_NO_CHECKPOINT);
 }
 
+/* The only checkpoint is the one behind the end: without it that is not the end, with a key or
+ * none. */
+static void the_last_one_dropped(void **state)
+{
+	struct rf_audit *a = writer(ONE, &chain);
+
+	put(a, 3);
+	assert_int_equal(rf_audit_end(a), 0);
+	rf_audit_close(a);
+	assert_int_equal(lines_of_type("checkpoint"), 1);
+	assert_int_equal(fake_log_verify(&log_one, 1), RF_LOG_INTACT);
+	fake_log_drop(&log_one, log_one.count - 1);
+	assert_int_equal(fake_log_verify(&log_one, 1), RF_LOG_CANNOT_TELL);
+	fake_log_assert_found(0, RF_FOUND_NO_CHECKPOINT, ONE, 0, 4);
+	fake_log_key = NULL;
+	assert_int_equal(fake_log_verify(&log_one, 1), RF_LOG_OPEN_END);
+	assert_int_equal(fake_findings, 1);
+	fake_log_assert_found(0, RF_FOUND_OPEN_END, ONE, 4, 4);
+	/* Another line in its place is no checkpoint: it stays open. */
+	fake_log_add(&log_one, 4, "{}", 2);
+	assert_int_not_equal(fake_log_verify(&log_one, 1), RF_LOG_INTACT);
+}
+
+/* Who does not sign says so, and its log needs none. */
+static void an_end_without_one(void **state)
+{
+	struct rf_audit *a;
+
+	fake_log_key = NULL;
+	assert_int_equal(rf_audit_open(fake_log_path, "one", ONE, &a), 0);
+	assert_int_equal(rf_audit_end(a), 0);
+	rf_audit_close(a);
+	assert_int_equal(lines_of_type("end"), 1);
+	assert_null(strstr(log_one.line[0], "signed"));
+	assert_int_equal(fake_log_verify(&log_one, 1), RF_LOG_INTACT);
+}
+
 /* Signed, but by another key; or of another VM, or place. */
 static void others_checkpoints(void **state)
 {
@@ -630,6 +667,8 @@ int main(void)
 		TEST(rewritten),
 		TEST(cut_back_to_a_checkpoint),
 		TEST(all_of_them_dropped),
+		TEST(the_last_one_dropped),
+		TEST(an_end_without_one),
 		TEST(hundreds_of_forgeries),
 		TEST(others_checkpoints),
 	};

@@ -4,10 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,6 +30,20 @@ int fdatasync(int fd);
 int fdatasync(int fd)
 {
 	return 0;
+}
+
+/* What another VM's monitor does just before a write of ours. */
+static void (*before_write)(void);
+
+ssize_t write(int fd, const void *data, size_t size);
+ssize_t write(int fd, const void *data, size_t size)
+{
+	void (*meanwhile)(void) = before_write;
+
+	before_write = NULL;
+	if (meanwhile)
+		meanwhile();
+	return syscall(SYS_write, fd, data, size);
 }
 
 static struct fake_log base, touched;
@@ -282,12 +300,194 @@ static void torn_and_told(void **state)
 	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_INTACT);
 	assert_int_equal(fake_findings, 1);
 	fake_log_assert_found(0, RF_FOUND_TORN_TOLD, 0, 0, 5);
-	/* It excuses no other one. */
+	/* It excuses another one that stands behind the same record, */
 	fake_log_add(&touched, 4, base.line[0], 100);
-	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
-	fake_log_assert_found(0, RF_FOUND_NO_RECORD, 0, 0, 5);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_INTACT);
+	fake_log_assert_found(0, RF_FOUND_TORN_TOLD, 0, 0, 5);
 	fake_log_assert_found(1, RF_FOUND_TORN_TOLD, 0, 0, 6);
+	/* and no other one. */
+	fake_log_add(&touched, 3, base.line[0], 100);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	fake_log_assert_found(0, RF_FOUND_NO_RECORD, 0, 0, 4);
+	fake_log_assert_found(1, RF_FOUND_TORN_TOLD, 0, 0, 6);
+	fake_log_assert_found(2, RF_FOUND_TORN_TOLD, 0, 0, 7);
 	fake_log_drop_all(&touched);
+}
+
+static void room_for(off_t bytes)
+{
+	struct rlimit l;
+	struct stat st;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(stat(fake_log_path, &st), 0);
+	getrlimit(RLIMIT_FSIZE, &l);
+	l.rlim_cur = bytes < 0 ? l.rlim_max : (rlim_t)(st.st_size + bytes);
+	setrlimit(RLIMIT_FSIZE, &l);
+}
+
+static void tear(struct rf_audit *a, off_t room)
+{
+	room_for(room);
+	assert_int_equal(rf_audit_outcome(a, 9, "ok"), -EFBIG);
+	room_for(-1);
+}
+
+static struct rf_audit *anew(void)
+{
+	fake_log_drop_all(&touched);
+	assert_int_equal(truncate(fake_log_path, 0), 0);
+	return fake_log_writer(ONE);
+}
+
+static void assert_intact(size_t torn)
+{
+	fake_log_drop_all(&touched);
+	fake_log_read(&touched);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_INTACT);
+	assert_int_equal(fake_findings, torn);
+	for (size_t i = 0; i < torn; i++)
+		assert_int_equal(fake_found[i].kind, RF_FOUND_TORN_TOLD);
+	fake_log_drop_all(&touched);
+}
+
+static void end(struct rf_audit *a)
+{
+	assert_int_equal(rf_audit_end(a), 0);
+	rf_audit_close(a);
+}
+
+/* A disk that is full, however often it is tried and whoever tries it next: half a line, and
+ * another half; the newline alone. */
+static void torn_again(void **state)
+{
+	static const off_t second[] = { 100, 1, 2 };
+
+	for (size_t i = 0; i < 3; i++)
+		for (int who = 0; who < 3; who++) {
+			struct rf_audit *a = anew(), *b = fake_log_writer(TWO);
+
+			fake_log_write(a, 1);
+			tear(a, 100);
+			tear(a, second[i]);
+			if (who == 1) /* the next monitor */
+				rf_audit_close(a);
+			if (who == 1)
+				a = fake_log_writer(ONE);
+			fake_log_write(who == 2 ? b : a, 1);
+			end(a);
+			end(b);
+			assert_intact(second[i] == 1 ? 1 : 2);
+		}
+}
+
+static struct rf_audit *other;
+static off_t others_room;
+
+static void another_tears(void)
+{
+	tear(other, others_room);
+}
+
+/* Half a line of another VM's comes between the look at the log's end and the write: the line is
+ * written once more. */
+static void glued(void **state)
+{
+	for (others_room = 1; others_room < 120; others_room++) {
+		struct rf_audit *a = anew();
+
+		other = fake_log_writer(TWO);
+		fake_log_write(a, 1);
+		fake_log_write(other, 1);
+		before_write = another_tears;
+		fake_log_write(a, 1);
+		assert_null(before_write);
+		fake_log_write(a, 1);
+		fake_log_write(other, 1);
+		end(a);
+		end(other);
+		assert_intact(1);
+	}
+}
+
+/* Instead of half a line, or beside it, somebody puts what others take for a record. */
+static void put_before_it(void **state)
+{
+	static const char *const no_half[] = {
+		"{\"type\":\"decision\",\"type\":\"decision\",\"verdict\":\"allowed\"}",
+		"{\"type\":\"decision\",\"detail\":\"\xff\"}",
+		"{\"type\":\"decision\"},",
+		"{\"type\":\"decision\"}{",
+		"{\"type\":\"decision\"}{\"time\":\"",
+		"x{\"type\":\"decision\"}",
+		"[{\"type\":\"decision\"}]",
+		"[]",
+		"x",
+	};
+	struct rf_audit *a = anew();
+
+	fake_log_write(a, 1);
+	tear(a, 100);
+	fake_log_write(a, 1);
+	end(a);
+	for (size_t i = 0; i < sizeof(no_half) / sizeof(no_half[0]); i++) {
+		fake_log_drop_all(&touched);
+		fake_log_read(&touched);
+		assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_INTACT);
+		fake_log_add(&touched, 1, no_half[i], strlen(no_half[i]));
+		assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+		assert_int_equal(fake_findings, 2);
+		fake_log_assert_found(0, RF_FOUND_NO_RECORD, 0, 0, 2);
+		fake_log_assert_found(1, RF_FOUND_TORN_TOLD, 0, 0, 3);
+		fake_log_drop(&touched, 2);
+		assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+		assert_int_equal(fake_findings, 1);
+	}
+	fake_log_drop_all(&touched);
+}
+
+/* Wherever a line is torn, it is one; alone, and with another one glued to it. */
+static void torn_anywhere(void **state)
+{
+	static const char what[] =
+		"{\"time\":\"t\",\"target\":{\"symbol\":\"a{}}\\\"}\",\"addr\":"
+		"\"0x1\"},\"detail\":\"{\\\\\",\"answer\":{\"table\":{\"base\":1}}}";
+	char line[2 * sizeof(what)];
+
+	for (size_t len = 1; len < sizeof(what) - 1; len++)
+		for (int twice = 0; twice < 2; twice++) {
+			struct rf_audit *a = anew();
+			int fd = open(fake_log_path, O_WRONLY | O_APPEND), n;
+
+			n = snprintf(line, sizeof(line), "%.*s%s", (int)len, what,
+				     twice ? what : "");
+			fake_log_write(a, 1);
+			assert_int_equal(write(fd, line, (size_t)n), n);
+			close(fd);
+			fake_log_write(a, 1);
+			end(a);
+			assert_intact(1);
+		}
+}
+
+/* The monitor is killed before it can write it once more. */
+static void glued_and_killed(void **state)
+{
+	struct rf_audit *a = anew();
+	int fd;
+
+	fake_log_write(a, 1);
+	rf_audit_close(a);
+	fake_log_read(&touched);
+	fd = open(fake_log_path, O_WRONLY | O_APPEND);
+	assert_int_equal(write(fd, base.line[2], 50), 50);
+	assert_int_equal(write(fd, base.line[3], base.len[3]), base.len[3]);
+	assert_int_equal(write(fd, "\n", 1), 1);
+	close(fd);
+	a = fake_log_writer(ONE);
+	fake_log_write(a, 1);
+	end(a);
+	assert_intact(1);
 }
 
 /* A log that was emptied under its monitor's successor; and its parts together. */
@@ -321,6 +521,72 @@ static void gap_told(void **state)
 	fake_log_drop_all(&parts[1]);
 }
 
+/* --- logs that are made to take long ------------------------------------------------ */
+
+static void count_findings(void *ctx, const struct rf_finding *f)
+{
+	uint64_t *of = ctx;
+
+	of[f->kind]++;
+}
+
+static void line_of(struct rf_verify *v, uint64_t number, uint64_t instance, uint64_t seq)
+{
+	static const uint8_t prev[RF_CHAIN_BYTES];
+	uint8_t hash[RF_CHAIN_BYTES];
+	struct rf_jsonline j;
+	char text[512];
+
+	rf_jsonline_begin(&j, text, sizeof(text));
+	rf_jsonline_address(&j, "instance", instance);
+	rf_jsonline_number(&j, "seq", seq);
+	assert_int_equal(rf_chain_seal(&j, prev, hash), 0);
+	assert_int_equal(rf_verify_line(v, 0, number, text, j.len - 1, true), 0);
+}
+
+#define INSTANCES 40000
+#define HOLES 80000
+
+static void many_instances(void **state)
+{
+	uint64_t found[RF_FOUND_KINDS] = { 0 };
+	struct rf_verify *v = rf_verify_create(count_findings, found);
+
+	for (uint64_t n = 0; n < 2 * INSTANCES; n++)
+		line_of(v, n + 1, 1 + n % INSTANCES, 1 + n / INSTANCES);
+	assert_int_equal(rf_verify_finish(v), RF_LOG_NOT_INTACT);
+	assert_int_equal(rf_verify_count(v), INSTANCES);
+	assert_int_equal(found[RF_FOUND_NOT_LINKED], INSTANCES);
+	assert_int_equal(found[RF_FOUND_OPEN_END], INSTANCES);
+	assert_in_range(rf_verify_steps(v), 2 * INSTANCES, 8 * 2 * INSTANCES);
+	rf_verify_destroy(v);
+}
+
+/* The last one first, then each second one: each makes a hole of its own. Or the first ones leave
+ * the holes, and then they are filled. */
+static void many_holes(void **state)
+{
+	for (int filled = 0; filled < 2; filled++) {
+		uint64_t found[RF_FOUND_KINDS] = { 0 }, line = 0;
+		struct rf_verify *v = rf_verify_create(count_findings, found);
+
+		if (!filled)
+			line_of(v, ++line, 1, 2 * HOLES + 2);
+		for (uint64_t n = 1; n <= HOLES; n++)
+			line_of(v, ++line, 1, 2 * n);
+		for (uint64_t n = 1; filled && n <= HOLES; n++)
+			line_of(v, ++line, 1, 2 * n - 1);
+		line_of(v, ++line, 1, 4); /* it was there */
+		rf_verify_finish(v);
+		assert_int_equal(found[RF_FOUND_LOST], filled ? 0 : HOLES + 1);
+		assert_int_equal(found[RF_FOUND_MOVED], HOLES);
+		assert_int_equal(found[RF_FOUND_TWICE], 1);
+		/* 17 for a search in all of them. */
+		assert_in_range(rf_verify_steps(v), HOLES, 32 * line);
+		rf_verify_destroy(v);
+	}
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
@@ -330,8 +596,9 @@ int main(void)
 		TEST(some_dropped),	TEST(one_moved),      TEST(one_twice),
 		TEST(some_added),	TEST(cut_at_the_end), TEST(behind_its_end),
 		TEST(nothing_to_check), TEST(rotated),	      TEST(torn_and_told),
-		TEST(gap_told),
-
+		TEST(torn_again),	TEST(glued),	      TEST(glued_and_killed),
+		TEST(put_before_it),	TEST(torn_anywhere),  TEST(gap_told),
+		TEST(many_instances),	TEST(many_holes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
