@@ -209,15 +209,10 @@ bool rf_record_decision(const struct rf_guest *g, const struct rf_msg_event *ev,
 {
 	if (rf_audit_decision(g->audit, ev->id, out))
 		return true;
-	if (!g->fold || !rf_fold_decision(g->fold, ev->vcpu, ev->id, out))
-		return false;
-	/* It lies in memory alone: nothing against the rules is let through on its word. */
-	if (out->answer.verdict == RF_ANSWERED_ALLOW && out->word != RF_WORD_ALLOWED &&
-	    g->policy.mode != RF_MODE_OBSERVE) {
-		out->exact = false;
-		out->answer.verdict = RF_ANSWERED_DENY;
-	}
-	return true;
+	/* Memory that a monitor which was taken over could fill: what it lets is judged anew, and
+	 * so recorded once more. */
+	return g->fold && rf_fold_decision(g->fold, ev->vcpu, ev->id, out) &&
+	       (out->answer.verdict == RF_ANSWERED_DENY || out->answer.verdict == RF_ANSWERED_KILL);
 }
 
 void rf_record_flush(struct rf_guest *g, bool all)

@@ -11,7 +11,8 @@
  * it says what is to be written.
  *
  * All of it is one piece of memory without a pointer, which outlives its monitor: whoever takes
- * over writes out what was counted, and gives the answer again that the vCPU was to get. So each
+ * over writes out what was counted, and gives a denial again that the vCPU was to get. What the
+ * memory says was let is judged anew, and counted again (monitor/record.c). So each
  * step is made in an order in which it can be finished, or taken back, wherever its monitor dies
  * (rf_fold_adopt()). One process at a time uses it.
  */
