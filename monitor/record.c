@@ -66,11 +66,13 @@ bool rf_record_is_long(const struct rf_guest *g, uint64_t size)
 /* Has it room again? Then the gap is told of first, and then all that was counted. */
 static int try_again(struct rf_guest *g, const struct rf_fold_time *now)
 {
-	uint64_t decisions = g->fold->gap.decisions;
-	int err = over_quota(g, rf_audit_size(g->audit), true)
-			  ? RF_FOLD_QUOTA
-			  : rf_fold_flush(g->fold, g->audit, now, true);
+	uint64_t decisions, lines;
+	int err;
 
+	rf_fold_gap_sums(g->fold, &decisions, &lines);
+	err = over_quota(g, rf_audit_size(g->audit), true)
+		      ? RF_FOLD_QUOTA
+		      : rf_fold_flush(g->fold, g->audit, now, true);
 	g->tried_ns = now->mono_ns;
 	if (!g->fold->gap.error)
 		rf_complain(g, "the audit log is written again; %llu decisions were counted only",
@@ -285,11 +287,13 @@ json_t *rf_record_status(const struct rf_guest *g)
 	const char *cause = !gap->error			  ? ""
 			    : gap->error == RF_FOLD_QUOTA ? "log_quota_mb"
 							  : strerror(-gap->error);
+	uint64_t decisions, lines;
 
+	rf_fold_gap_sums(f, &decisions, &lines);
 	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "state",
 			 gap->error ? "full" : "ok", "cause", cause, "since",
 			 (json_int_t)(gap->since.real_ns / 1000000000), "counted_only",
-			 (json_int_t)gap->decisions, "lines_lost", (json_int_t)gap->lines, "folded",
+			 (json_int_t)decisions, "lines_lost", (json_int_t)lines, "folded",
 			 (json_int_t)f->counted, "in_no_line_yet", (json_int_t)rf_fold_pending(f),
 			 "patches_lost", (json_int_t)g->patches_lost);
 }

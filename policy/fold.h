@@ -73,11 +73,11 @@ struct rf_fold_slot {
 /* Why the log takes no line: it is as long as it may be. No write fails with this one. */
 #define RF_FOLD_QUOTA (-E2BIG)
 
-/* A time in which the log took no line. */
+/* A time in which the log took no line: what of it is in no line yet. */
 struct rf_fold_gap {
 	int32_t error; /* -errno, RF_FOLD_QUOTA, 0: there is none */
 	struct rf_fold_time since;
-	uint64_t decisions; /* counted only, since then */
+	uint64_t decisions; /* counted only */
 	uint64_t lines;	    /* that are no decisions, and were let go without */
 	uint64_t by_class[RF_FOLD_CLASSES];
 };
@@ -163,5 +163,7 @@ uint64_t rf_fold_pending(const struct rf_fold *f); /* decisions that are in no l
 void rf_fold_gap_begin(struct rf_fold *f, int error, const struct rf_fold_time *now);
 /* A line that is no decision was let go without. */
 void rf_fold_gap_missed(struct rf_fold *f);
+/* Of the time in which it takes none: decisions that were counted only, and such lines. */
+void rf_fold_gap_sums(const struct rf_fold *f, uint64_t *decisions, uint64_t *lines);
 
 #endif

@@ -85,6 +85,17 @@ static json_int_t member(size_t from_end, const char *name)
 	return json_integer_value(json_object_get(fake_line(from_end), name));
 }
 
+/* Of all lines about gaps: what was counted after a try that failed has one of its own. */
+static json_int_t told(const char *name)
+{
+	json_int_t sum = 0;
+
+	for (size_t i = 0, n = fake_lines(); i < n; i++)
+		if (!strcmp(fake_text(fake_line(i), "type"), "unwritten"))
+			sum += member(i, name);
+	return sum;
+}
+
 /* Room, and a second has passed. */
 static void room(void)
 {
@@ -212,7 +223,7 @@ static void taken_over(void **state)
 	assert_int_equal(status_of("counted_only"), 10);
 	assert_int_equal(stored(&ev), RF_VERDICT_DENY);
 	room();
-	assert_int_equal(member(1, "decisions"), 11);
+	assert_int_equal(told("decisions"), 11);
 	assert_int_equal(member(0, "count"), 11);
 }
 
@@ -248,8 +259,8 @@ static void goes_on(void **state)
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
 	assert_int_equal(fake.info.state, RF_VM_SEALED);
 	room();
-	assert_int_equal(member(1, "decisions"), 10);
-	assert_true(member(1, "lines_lost") >= 4);
+	assert_int_equal(told("decisions"), 10);
+	assert_true(told("lines_lost") >= 4);
 }
 
 /* --- pause --- */
