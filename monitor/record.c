@@ -129,10 +129,11 @@ static int not_written(struct rf_guest *g, const struct rf_record *r, bool decis
 	if (decision && r->answer && r->answer->verdict == RF_ANSWERED_ALLOW &&
 	    r->verdict != RF_WORD_ALLOWED && g->policy.on_log_full == RF_ON_LOG_FULL_DENY) {
 		refused.answer = &kill; /* as judge.c will have it */
+		refused.verdict = RF_WORD_BLOCKED;
 		count(g, &refused, now);
 		return err;
 	}
-	if (decision) {
+	if (decision || rf_fold_is_end(r)) {
 		count(g, r, now);
 		return 0;
 	}

@@ -47,6 +47,7 @@ static uint64_t hash_of(const struct rf_fold_what *w)
 	h = hash_bytes(h, w->kind, strlen(w->kind) + 1);
 	h = hash_bytes(h, w->rule, strlen(w->rule) + 1);
 	h = hash_bytes(h, &w->verdict, sizeof(w->verdict));
+	h = hash_bytes(h, &w->ended, 1);
 	h = hash_bytes(h, &w->has_target, 1);
 	h = hash_bytes(h, &w->has_writer, 1);
 	h = hash_bytes(h, &w->target, sizeof(w->target));
@@ -57,10 +58,10 @@ static uint64_t hash_of(const struct rf_fold_what *w)
 
 static bool is_same(const struct rf_fold_what *a, const struct rf_fold_what *b)
 {
-	return a->verdict == b->verdict && a->target == b->target && a->writer == b->writer &&
-	       a->has_target == b->has_target && a->has_writer == b->has_writer &&
-	       !strcmp(a->kind, b->kind) && !strcmp(a->rule, b->rule) &&
-	       !strcmp(a->detail, b->detail);
+	return a->verdict == b->verdict && a->ended == b->ended && a->target == b->target &&
+	       a->writer == b->writer && a->has_target == b->has_target &&
+	       a->has_writer == b->has_writer && !strcmp(a->kind, b->kind) &&
+	       !strcmp(a->rule, b->rule) && !strcmp(a->detail, b->detail);
 }
 
 /* As much of it as there is room for; what is behind it is there already: zeroes. */
@@ -69,9 +70,14 @@ static void put_text(char *to, size_t room, const char *text)
 	memcpy(to, text, strnlen(text, room - 1));
 }
 
+static bool ends(const struct rf_record *r)
+{
+	return r->answer && r->answer->verdict == RF_ANSWERED_KILL;
+}
+
 static struct rf_fold_what class_of(const struct rf_record *r)
 {
-	struct rf_fold_what w = { .verdict = r->verdict, .is_class = 1 };
+	struct rf_fold_what w = { .verdict = r->verdict, .is_class = 1, .ended = ends(r) };
 
 	put_text(w.kind, sizeof(w.kind), r->kind);
 	put_text(w.rule, sizeof(w.rule), r->rule ? r->rule : "");
@@ -217,8 +223,7 @@ bool rf_fold_is_decision(const struct rf_record *r)
 		"table", "dma",	      "patch",	  "endless"
 	};
 
-	if (!r->verdict || !r->kind || !r->rule || r->vcpu >= RF_FOLD_VCPUS ||
-	    (r->answer && r->answer->verdict == RF_ANSWERED_KILL))
+	if (!r->verdict || !r->kind || !r->rule || r->vcpu >= RF_FOLD_VCPUS || ends(r))
 		return false;
 	/* What lets another kernel take over is a matter of seals. */
 	if (!strcmp(r->kind, "kexec"))
@@ -227,6 +232,11 @@ bool rf_fold_is_decision(const struct rf_record *r)
 		if (!strcmp(r->kind, kinds[i]))
 			return true;
 	return false;
+}
+
+bool rf_fold_is_end(const struct rf_record *r)
+{
+	return r->kind && r->vcpu < RF_FOLD_VCPUS && ends(r);
 }
 
 bool rf_fold_in_full(struct rf_fold *f, const struct rf_record *r, const struct rf_fold_time *now)
@@ -445,8 +455,8 @@ static bool is_sound(const struct rf_fold_what *w)
 {
 	return is_text(w->kind, sizeof(w->kind)) && is_text(w->rule, sizeof(w->rule)) &&
 	       strnlen(w->detail, sizeof(w->detail)) < sizeof(w->detail) &&
-	       w->verdict <= RF_WORD_DETECTED && w->is_class <= 1 && w->has_target <= 1 &&
-	       w->has_writer <= 1;
+	       w->verdict <= RF_WORD_DETECTED && w->is_class <= 1 && w->ended <= 1 &&
+	       w->has_target <= 1 && w->has_writer <= 1;
 }
 
 static bool is_error(int32_t error)
@@ -469,8 +479,9 @@ static bool is_whole(const struct rf_fold *f)
 	for (uint32_t i = 0; whole && i < RF_FOLD_VCPUS; i++) {
 		const struct rf_fold_asked *a = &f->asked[i];
 
-		whole = !a->event || (is_text(a->rule, sizeof(a->rule)) && rf_word_text(a->word) &&
-				      rf_answered_text(a->answer.verdict));
+		whole = !a->event ||
+			(is_text(a->rule, sizeof(a->rule)) && (!a->word || rf_word_text(a->word)) &&
+			 rf_answered_text(a->answer.verdict));
 	}
 	return whole;
 }

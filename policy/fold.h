@@ -49,6 +49,7 @@ struct rf_fold_what {
 	uint32_t verdict; /* enum rf_word */
 	uint8_t is_class; /* without target and writer */
 	uint8_t has_target, has_writer;
+	uint8_t ended; /* the VM, by it */
 	uint64_t target, writer;
 	char detail[96]; /* of registers: which one, and its value; of it the beginning */
 };
@@ -139,6 +140,8 @@ int rf_fold_adopt(struct rf_fold *f, uint64_t instance, uint64_t written);
 
 /* May it be counted instead of written? Not what seals, measures, ends or alerts. */
 bool rf_fold_is_decision(const struct rf_record *r);
+/* Does it end the VM? Of these the log has each in full; it is counted where it takes no line. */
+bool rf_fold_is_end(const struct rf_record *r);
 /* Is this one to be written in full? Uses up its allowance. */
 bool rf_fold_in_full(struct rf_fold *f, const struct rf_record *r, const struct rf_fold_time *now);
 /* Counts it. Its answer, if it has one, is that to its event from here on. */

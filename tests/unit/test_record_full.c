@@ -164,6 +164,20 @@ static void tried_each_second(void **state)
 	assert_false(is_full());
 }
 
+static void an_end_is_told(const char *class, const char *verdict)
+{
+	json_int_t times = 0;
+
+	assert_string_equal(fake_text(fake_line(0), "type"), "folded");
+	assert_string_equal(fake_text(fake_line(0), "outcome"), RF_OUTCOME_ENDED);
+	assert_string_equal(fake_text(fake_line(0), "verdict"), verdict);
+	assert_int_equal(member(0, "count"), 1);
+	for (size_t i = 0, n = fake_lines(); i < n; i++)
+		times += json_integer_value(
+			json_object_get(json_object_get(fake_line(i), "rules"), class));
+	assert_int_equal(times, 1);
+}
+
 /* Against the rules nothing goes on without a line; what is legal does, and is counted. */
 static void observed(void **state)
 {
@@ -177,6 +191,24 @@ static void observed(void **state)
 	another_monitor();
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
 	assert_int_equal(status_of("counted_only"), 1);
+	room();
+	an_end_is_told("write rodata-is-never-written blocked, VM ended", "blocked");
+}
+
+/* As the policy has it of each denial: by which rule, the record says. */
+static void ended(void **state)
+{
+	struct rf_msg_event ev;
+
+	guest.policy.on_denied = RF_ON_DENIED_KILL;
+	fake_log_full();
+	assert_int_equal(stored(&ev), RF_VERDICT_KILL);
+	assert_int_equal(status_of("counted_only"), 1);
+	assert_int_equal(status_of("lines_lost"), 0);
+	another_monitor();
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
+	room();
+	an_end_is_told("write rodata-is-never-written blocked, VM ended", "blocked");
 }
 
 static void legal_ones_go_on(void **state)
@@ -204,8 +236,8 @@ static void a_reset(void **state)
 	ev = fake_kernel_event(LSTAR);
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
 	room();
-	assert_string_equal(fake_text(fake_line(0), "type"), "unwritten");
-	assert_true(member(0, "lines_lost") >= 2);
+	an_end_is_told("monitor any, VM ended", "any");
+	assert_true(told("lines_lost") >= 2);
 }
 
 /* Who takes over what is sealed lets nothing by it: no monitor after the other ends. */
@@ -458,6 +490,7 @@ int main(void)
 		T(denials_are_counted),
 		T(tried_each_second),
 		T(observed),
+		T(ended),
 		T(legal_ones_go_on),
 		T(a_reset),
 		T(taken_over),
