@@ -616,8 +616,6 @@ static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
 	char detail[160];
 	int err = rf_sweep_drain(g);
 
-	if (!err && ev->kind == RF_EVENT_RESET)
-		rf_record_flush(g, true);
 	if (err)
 		return err;
 	switch (ev->kind) {

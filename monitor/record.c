@@ -255,8 +255,18 @@ void rf_record_tick(struct rf_guest *g)
 		written(g, err);
 }
 
+/* What is counted can be written into the quota's reserve, now that nothing else will need it. */
 int rf_record_end(struct rf_guest *g)
 {
+	const struct rf_fold_time now = rf_fold_now();
+	int err;
+
+	if (g->fold && g->fold->gap.error == RF_FOLD_QUOTA &&
+	    !over_quota(g, rf_audit_size(g->audit), false)) {
+		err = rf_fold_flush(g->fold, g->audit, &now, true);
+		if (err)
+			return written(g, err);
+	}
 	return g->fold && g->fold->gap.error ? 0 : written(g, rf_audit_end(g->audit));
 }
 

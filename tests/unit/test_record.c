@@ -186,18 +186,40 @@ static void an_outcome_that_failed(void **state)
 	assert_int_equal(json_integer_value(json_object_get(fake_line(0), "event")), ev.id);
 }
 
+/* A guest resets itself as often as it likes: what is counted is written when it is due. */
 static void a_reset(void **state)
 {
 	struct rf_msg_event ev;
+	uint64_t full;
 
 	for (int i = 0; i < 50; i++)
 		store_at(TABLE, &ev);
+	full = sums().full;
 	fake_reset();
 	assert_string_equal(fake_text(fake_line(0), "kind"), "reset");
-	assert_string_equal(fake_text(fake_line(1), "type"), "folded");
-	assert_string_equal(fake_text(fake_line(1), "of"), "one place");
+	assert_int_equal(sums().counted, 0);
+	assert_int_equal(rf_fold_pending(&fold), 50 - full);
+	rf_record_flush(&guest, true);
+	assert_string_equal(fake_text(fake_line(0), "type"), "folded");
+	assert_string_equal(fake_text(fake_line(0), "of"), "one place");
 	assert_int_equal(sums().full + sums().counted, 50);
-	assert_int_equal(rf_fold_pending(&fold), 0);
+}
+
+/* Lines that count are as many as a second allows, resets or not. */
+static void resets(void **state)
+{
+	struct rf_msg_event ev;
+
+	for (int reset = 0; reset < 20; reset++) {
+		for (int i = 0; i < 300; i++)
+			store_at(PLACE(i * 8), &ev);
+		fake_reset();
+		fake_sealed();
+		rf_record_flush(&guest, false);
+	}
+	assert_in_range(fake_count("type", "folded"), 0, RF_FOLD_FOLDS);
+	rf_record_flush(&guest, true);
+	assert_int_equal(sums().full + sums().counted, 20 * 300);
 }
 
 /* --- sent again --- */
@@ -373,6 +395,7 @@ int main(void)
 		T(an_end_is_not_folded),
 		T(an_outcome_that_failed),
 		T(a_reset),
+		T(resets),
 		T(sent_again),
 		T(sent_again_by_vcpu),
 		T(observed_and_sent_again),

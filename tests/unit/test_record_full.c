@@ -5,6 +5,7 @@
  * that no monitor ends for it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -416,6 +417,52 @@ static void quota(void **state)
 	assert_false(is_full());
 }
 
+/* An orderly end has its line in what the quota leaves for such. */
+static void an_end_at_the_quota(void **state)
+{
+	const uint64_t decisions = (1u << 20) - (1u << 17);
+	char text[8192] = "", *at;
+	struct rf_msg_event ev;
+	int fd;
+
+	guest.policy.log_quota_mb = 1;
+	grow(decisions);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(stored(&ev), RF_VERDICT_DENY);
+	assert_true(is_full());
+	rf_guest_forget(&guest);
+	rf_record_flush(&guest, true);
+	assert_true(is_full());
+	assert_int_equal(rf_record_end(&guest), 0);
+	fd = open(fake.log_path, O_RDONLY | O_CLOEXEC);
+	assert_true(pread(fd, text, sizeof(text) - 1, (off_t)decisions) > 0);
+	close(fd);
+	at = strstr(text, "\"type\":\"unwritten\"");
+	assert_non_null(at);
+	at = strstr(at, "\"type\":\"folded\"");
+	assert_non_null(at);
+	assert_non_null(strstr(at, "\"count\":3"));
+	assert_non_null(strstr(at, "\"type\":\"end\""));
+	assert_int_equal(rf_fold_pending(&fold), 0);
+	assert_int_equal(fold.gap.error, 0);
+}
+
+/* Where nothing is left, it has none. */
+static void no_end_beyond_the_quota(void **state)
+{
+	struct rf_msg_event ev;
+	struct stat st;
+
+	guest.policy.log_quota_mb = 1;
+	grow(1u << 20);
+	stored(&ev);
+	rf_record_flush(&guest, true);
+	assert_int_equal(rf_record_end(&guest), 0);
+	stat(fake.log_path, &st);
+	assert_int_equal(st.st_size, 1u << 20);
+	assert_int_equal(rf_fold_pending(&fold), 1);
+}
+
 /* What was counted before it is written at the quota no more, and is told with the gap. */
 static void quota_met_by_counts(void **state)
 {
@@ -500,6 +547,8 @@ int main(void)
 		T(a_kernel_waits),
 		T(quota),
 		T(quota_met_by_counts),
+		T(an_end_at_the_quota),
+		T(no_end_beyond_the_quota),
 		T(patches_at_the_quota),
 	};
 
