@@ -356,6 +356,98 @@ static void a_kernel_waits(void **state)
 	assert_string_equal(fake_text(fake_line(0), "kind"), "reset");
 }
 
+/* --- a kernel that is sealed late --- */
+
+static int setup_late(void **state)
+{
+	struct rf_msg_event ev;
+	int err = fake_setup(state);
+
+	if (err)
+		return err;
+	memset(&fold, 0, sizeof(fold));
+	guest.fold = &fold;
+	fake.no_types = true;
+	if (rf_record_begin(&guest, 7))
+		return -1;
+	ev = fake_kernel_event(LSTAR);
+	return fake_judge(&ev) == RF_VERDICT_ALLOW && guest.poll_permissions ? 0 : -1;
+}
+
+/* The fence has sealed it: no monitor ends for want of a line, and nothing of it is unguarded. */
+static void late(void **state)
+{
+	struct rf_msg_event ev;
+
+	fake_log_full();
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(rf_guest_poll(&guest), 0);
+	assert_int_equal(fake.info.state, RF_VM_SEALED);
+	assert_int_equal(fake.seals, 1);
+	assert_true(guest.attached);
+	assert_false(guest.late);
+	assert_int_equal(guest.regions_count, fake.info.regions_count);
+	assert_int_equal(stored(&ev), RF_VERDICT_DENY);
+	room();
+	assert_true(told("lines_lost") >= 1);
+	assert_int_equal(told("decisions"), 1);
+}
+
+/* Before the next poll comes a question: it is judged by what is sealed. */
+static void late_and_asked(void **state)
+{
+	struct rf_msg_event ev;
+
+	guest.policy.on_log_full = RF_ON_LOG_FULL_PAUSE;
+	fake_log_full();
+	assert_int_equal(rf_guest_poll(&guest), 0);
+	assert_true(guest.late);
+	room();
+	assert_int_equal(stored(&ev), RF_VERDICT_DENY);
+	assert_true(guest.attached);
+	assert_false(guest.late);
+}
+
+static void late_and_held(void **state)
+{
+	struct rf_msg_event ev = fake_write_event(TABLE, "1", 1);
+
+	guest.policy.on_log_full = RF_ON_LOG_FULL_PAUSE;
+	fake_log_full();
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(rf_guest_poll(&guest), 0);
+	assert_int_equal(fake.info.state, RF_VM_SEALED);
+	assert_true(guest.late);
+	assert_false(guest.attached);
+	is_held(&ev);
+	room();
+	assert_int_equal(rf_guest_poll(&guest), 0);
+	assert_true(guest.attached);
+	assert_int_equal(fake.seals, 1);
+	assert_string_equal(fake_text(fake_line(0), "kind"), "seal");
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+}
+
+static void late_and_reset(void **state)
+{
+	struct rf_msg_event ev = fake_event(RF_EVENT_RESET);
+
+	ev.life.cause = RF_CAUSE_RESET;
+	guest.policy.on_log_full = RF_ON_LOG_FULL_PAUSE;
+	fake_log_full();
+	assert_int_equal(rf_guest_poll(&guest), 0);
+	assert_true(guest.late);
+	is_held(&ev);
+	fake.info.state = RF_VM_BOOTING;
+	fake.info.kernel = 0;
+	room();
+	assert_int_equal(fake_judge(&ev), 0);
+	assert_false(guest.late);
+	assert_null(guest.kernel);
+	assert_string_equal(fake_text(fake_line(0), "kind"), "reset");
+	assert_int_equal(rf_guest_poll(&guest), 0);
+}
+
 /* --- the quota --- */
 
 static void grow(uint64_t to)
@@ -545,6 +637,11 @@ int main(void)
 		T(goes_on),
 		T(nothing_is_answered),
 		T(a_kernel_waits),
+#define LATE(f) cmocka_unit_test_setup_teardown(f, setup_late, fake_teardown)
+		LATE(late),
+		LATE(late_and_asked),
+		LATE(late_and_held),
+		LATE(late_and_reset),
 		T(quota),
 		T(quota_met_by_counts),
 		T(an_end_at_the_quota),
