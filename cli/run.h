@@ -85,11 +85,15 @@ int rf_run_spawn_sweeper(const struct rf_run *r, const sigset_t *mask, pid_t *pi
 /* Starts the VMM with the fence preloaded. Same return. */
 int rf_run_spawn_vmm(const struct rf_run *r, const sigset_t *mask, pid_t *pid);
 
-/* Keeps a MiB of its file system for the audit log, ahead of what is written; and gives it back. */
+/* Says that the log is in use, for as long as it is open. 0; -EBUSY: somebody else has it alone. */
+int rf_run_share_log(const struct rf_run *r);
+/* Keeps a MiB of its file system for the audit log, ahead of what is written. */
 void rf_run_reserve(struct rf_run *r);
-void rf_run_unreserve(const struct rf_run *r);
-/* When the last monitor has ended: writes down what it counted and could not write any more. */
-void rf_run_counted(const struct rf_run *r);
+/*
+ * At the end: writes down what the last monitor counted and could not write any more, and gives
+ * back what is reserved. hangs: that monitor has not ended; what it counted is only told of.
+ */
+void rf_run_settle(const struct rf_run *r, bool hangs);
 
 /* Starts both and stays until the VMM is gone. The code to exit with. */
 int rf_run_watch(struct rf_run *r);

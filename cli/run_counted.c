@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/output.h"
@@ -36,7 +37,7 @@ static int write_down(const struct rf_run *r, struct rf_fold *f)
 	return err;
 }
 
-void rf_run_counted(const struct rf_run *r)
+static void counted(const struct rf_run *r)
 {
 	struct rf_fold *f;
 	int err;
@@ -55,6 +56,30 @@ void rf_run_counted(const struct rf_run *r)
 }
 
 #define RESERVE (UINT64_C(1) << 20)
+#define LOCK_TRIES 100 /* 10 ms each */
+
+/* 0 or -errno. The lock is the open file's: this process's and its monitors', of whom one that
+ * lives on when this process was killed still has it. */
+static int lock_log(int fd, short type)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
+
+	return fcntl(fd, F_OFD_SETLK, &lock) ? -errno : 0;
+}
+
+int rf_run_share_log(const struct rf_run *r)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	int err = lock_log(r->audit_fd, F_RDLCK);
+
+	/* Another VM's end gives back what it had reserved. */
+	for (int i = 0; i < LOCK_TRIES && (err == -EAGAIN || err == -EACCES); i++) {
+		nanosleep(&pause, NULL);
+		err = lock_log(r->audit_fd, F_RDLCK);
+	}
+	/* Where a file has no locks nobody gets the other one either. */
+	return err == -EAGAIN || err == -EACCES ? -EBUSY : 0;
+}
 
 /*
  * So that the first denials at a full disk have their lines, whoever has filled it. Where the file
@@ -76,10 +101,41 @@ void rf_run_reserve(struct rf_run *r)
 		r->reserved = size + RESERVE;
 }
 
-void rf_run_unreserve(const struct rf_run *r)
+/*
+ * Only of a log that no other VM has: between the two calls another monitor may add lines, which
+ * would be cut off. What stays reserved then is given back with the last VM, or used.
+ */
+static void unreserve(const struct rf_run *r)
 {
 	struct stat st;
 
-	if (r->reserved && !fstat(r->audit_fd, &st) && ftruncate(r->audit_fd, st.st_size) < 0)
+	if (!r->reserved || lock_log(r->audit_fd, F_WRLCK))
 		return;
+	if (!fstat(r->audit_fd, &st) && ftruncate(r->audit_fd, st.st_size) < 0)
+		rf_say("%s: what was reserved for the log stays so: %s", r->name, strerror(errno));
+	lock_log(r->audit_fd, F_RDLCK);
+}
+
+/* What a monitor has counted that still hangs in its write is its own: two writers at one place of
+ * the chain would leave neither's lines whole. */
+static void tell_left(const struct rf_run *r)
+{
+	struct rf_fold *f;
+
+	if (r->fold_fd < 0 || rf_fold_map(r->fold_fd, &f))
+		return;
+	if (f->magic && (rf_fold_pending(f) || f->gap.error))
+		rf_say("%s: %llu decisions were counted and are not in the log", r->name,
+		       (unsigned long long)rf_fold_pending(f));
+	rf_fold_unmap(f);
+}
+
+void rf_run_settle(const struct rf_run *r, bool hangs)
+{
+	if (hangs) {
+		tell_left(r);
+		return;
+	}
+	counted(r);
+	unreserve(r);
 }

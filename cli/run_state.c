@@ -230,6 +230,9 @@ static int prepare_audit(struct rf_run *r)
 	if (fd < 0)
 		return -errno;
 	r->audit_fd = fd;
+	err = rf_run_share_log(r);
+	if (err)
+		return err;
 	r->chain_fd = rf_chain_create();
 	if (r->chain_fd < 0)
 		return r->chain_fd;

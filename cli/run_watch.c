@@ -440,9 +440,7 @@ int rf_run_watch(struct rf_run *r)
 	if (w.entered && r->vms_fd >= 0)
 		rf_crwatch_remove(r->vms_fd, w.entered);
 	stop_monitor(&w);
-	rf_run_counted(r);
-	if (!w.monitor.pid)
-		rf_run_unreserve(r);
+	rf_run_settle(r, w.monitor.pid != 0);
 	close(w.signal_fd);
 	return code;
 }

@@ -40,7 +40,7 @@ void rf_guest_forget(struct rf_guest *g)
 	g->regions_count = 0;
 	g->traps_count = 0;
 	memset(g->tables_digest, 0, sizeof(g->tables_digest));
-	g->poll_permissions = false;
+	g->poll_permissions = g->late = false;
 }
 
 /* --- found ---------------------------------------------------------------- */
@@ -563,6 +563,40 @@ static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)
 		   : rf_answer(g, ev, RF_VERDICT_ALLOW);
 }
 
+static int resume(struct rf_guest *g);
+
+/* It runs: nothing can be refused for want of a line. */
+static int measure_late(struct rf_guest *g)
+{
+	int err;
+
+	g->resuming = true;
+	err = rf_measure_booted(g);
+	g->resuming = false;
+	return err;
+}
+
+/* The fence has sealed it, and cannot be asked to twice: it is taken over as another monitor would.
+ * Who waits for room (on_log_full) waits here as well. 0 or -errno. */
+static int finish_late(struct rf_guest *g)
+{
+	int err;
+
+	if (rf_record_waits(g))
+		return g->fold->gap.error ? g->fold->gap.error : -ENOSPC;
+	rf_guest_forget(g);
+	err = resume(g);
+	/* A reset may have come between. */
+	return err || !g->attached ? err : measure_late(g);
+}
+
+static bool is_sealed(struct rf_guest *g)
+{
+	struct rf_backend_info info;
+
+	return !g->hv->ops->info(g->hv, &info) && info.state == RF_VM_SEALED;
+}
+
 static int poll_permissions(struct rf_guest *g)
 {
 	struct permission_check c;
@@ -577,9 +611,13 @@ static int poll_permissions(struct rf_guest *g)
 	err = seal(g, g->seal_how, "sealed late: user code may have run before");
 	if (err == -ESTALE)
 		return 0; /* a reset came between: its event is on the way */
+	if (err && g->fold && g->fold->gap.error && is_sealed(g)) {
+		g->late = true;
+		return rf_record_waits(g) ? 0 : finish_late(g);
+	}
 	if (err && err != -ECONNRESET)
 		rf_note(g, "seal", "not sealed", strerror(-err));
-	return err ? err : rf_measure_booted(g);
+	return err ? err : measure_late(g);
 }
 
 int rf_guest_poll(struct rf_guest *g)
@@ -587,10 +625,10 @@ int rf_guest_poll(struct rf_guest *g)
 	struct rf_budget outer;
 	int err, ended;
 
-	if (!g->poll_permissions)
+	if (!g->poll_permissions && (!g->late || rf_record_waits(g)))
 		return 0;
 	outer = rf_unit_begin(g, &rf_unit_kernel);
-	err = poll_permissions(g);
+	err = g->late ? finish_late(g) : poll_permissions(g);
 	ended = rf_unit_end(g, &rf_unit_kernel, &outer);
 	return err ? err : ended;
 }
@@ -616,8 +654,6 @@ static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
 	char detail[160];
 	int err = rf_sweep_drain(g);
 
-	if (!err && ev->kind == RF_EVENT_RESET)
-		rf_record_flush(g, true);
 	if (err)
 		return err;
 	switch (ev->kind) {
@@ -649,8 +685,6 @@ static int on_life(struct rf_guest *g, const struct rf_msg_event *ev)
 	return rf_note(g, "unsealed", "not sealed for unsealed_alert_ms", detail);
 }
 
-static int resume(struct rf_guest *g);
-
 /* An earlier monitor has decided it, and died before its answer was there. */
 static int answer_again(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_resent *resent)
 {
@@ -666,7 +700,10 @@ static int answer_again(struct rf_guest *g, const struct rf_msg_event *ev, struc
 static int judge(struct rf_guest *g, const struct rf_msg_event *ev)
 {
 	struct rf_resent resent;
+	int late = g->late && ev->kind != RF_EVENT_RESET ? finish_late(g) : 0;
 
+	if (late)
+		return late;
 	if (rf_resent(g, ev, &resent))
 		return answer_again(g, ev, &resent);
 	/* An earlier monitor's answer was enforced after we came: the kernel is known since. */
@@ -693,7 +730,7 @@ static int judge(struct rf_guest *g, const struct rf_msg_event *ev)
 
 int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev)
 {
-	bool looks = (!g->kernel && !g->unknown) || ev->kind == RF_EVENT_KERNEL ||
+	bool looks = (!g->kernel && !g->unknown) || g->late || ev->kind == RF_EVENT_KERNEL ||
 		     ev->kind == RF_EVENT_WATCH;
 	const struct rf_unit *unit = looks ? &rf_unit_kernel : &event_unit;
 	struct rf_budget outer = rf_unit_begin(g, unit);

@@ -85,8 +85,9 @@ struct rf_guest {
 	bool arrived;	       /* it ran already when the VMM loaded it */
 	bool awaiting;	       /* the VMM loaded a running guest that has not shown itself yet */
 	bool poll_permissions; /* no watched word: see rf_guest_poll() */
-	bool attached;	       /* the guards have it */
-	bool pins;	       /* its MSRs are pinned, by policy */
+	bool late;     /* sealed so, but the log took no line: what is sealed is to be read again */
+	bool attached; /* the guards have it */
+	bool pins;     /* its MSRs are pinned, by policy */
 	uint64_t discovery_ns, seal_ns;
 
 	/* Traps in sealed text, where instructions load descriptor tables. */

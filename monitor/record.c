@@ -66,11 +66,13 @@ bool rf_record_is_long(const struct rf_guest *g, uint64_t size)
 /* Has it room again? Then the gap is told of first, and then all that was counted. */
 static int try_again(struct rf_guest *g, const struct rf_fold_time *now)
 {
-	uint64_t decisions = g->fold->gap.decisions;
-	int err = over_quota(g, rf_audit_size(g->audit), true)
-			  ? RF_FOLD_QUOTA
-			  : rf_fold_flush(g->fold, g->audit, now, true);
+	uint64_t decisions, lines;
+	int err;
 
+	rf_fold_gap_sums(g->fold, &decisions, &lines);
+	err = over_quota(g, rf_audit_size(g->audit), true)
+		      ? RF_FOLD_QUOTA
+		      : rf_fold_flush(g->fold, g->audit, now, true);
 	g->tried_ns = now->mono_ns;
 	if (!g->fold->gap.error)
 		rf_complain(g, "the audit log is written again; %llu decisions were counted only",
@@ -127,10 +129,11 @@ static int not_written(struct rf_guest *g, const struct rf_record *r, bool decis
 	if (decision && r->answer && r->answer->verdict == RF_ANSWERED_ALLOW &&
 	    r->verdict != RF_WORD_ALLOWED && g->policy.on_log_full == RF_ON_LOG_FULL_DENY) {
 		refused.answer = &kill; /* as judge.c will have it */
+		refused.verdict = RF_WORD_BLOCKED;
 		count(g, &refused, now);
 		return err;
 	}
-	if (decision) {
+	if (decision || rf_fold_is_end(r)) {
 		count(g, r, now);
 		return 0;
 	}
@@ -209,15 +212,10 @@ bool rf_record_decision(const struct rf_guest *g, const struct rf_msg_event *ev,
 {
 	if (rf_audit_decision(g->audit, ev->id, out))
 		return true;
-	if (!g->fold || !rf_fold_decision(g->fold, ev->vcpu, ev->id, out))
-		return false;
-	/* It lies in memory alone: nothing against the rules is let through on its word. */
-	if (out->answer.verdict == RF_ANSWERED_ALLOW && out->word != RF_WORD_ALLOWED &&
-	    g->policy.mode != RF_MODE_OBSERVE) {
-		out->exact = false;
-		out->answer.verdict = RF_ANSWERED_DENY;
-	}
-	return true;
+	/* Memory that a monitor which was taken over could fill: what it lets is judged anew, and
+	 * so recorded once more. */
+	return g->fold && rf_fold_decision(g->fold, ev->vcpu, ev->id, out) &&
+	       (out->answer.verdict == RF_ANSWERED_DENY || out->answer.verdict == RF_ANSWERED_KILL);
 }
 
 void rf_record_flush(struct rf_guest *g, bool all)
@@ -257,8 +255,18 @@ void rf_record_tick(struct rf_guest *g)
 		written(g, err);
 }
 
+/* What is counted can be written into the quota's reserve, now that nothing else will need it. */
 int rf_record_end(struct rf_guest *g)
 {
+	const struct rf_fold_time now = rf_fold_now();
+	int err;
+
+	if (g->fold && g->fold->gap.error == RF_FOLD_QUOTA &&
+	    !over_quota(g, rf_audit_size(g->audit), false)) {
+		err = rf_fold_flush(g->fold, g->audit, &now, true);
+		if (err)
+			return written(g, err);
+	}
 	return g->fold && g->fold->gap.error ? 0 : written(g, rf_audit_end(g->audit));
 }
 
@@ -290,11 +298,13 @@ json_t *rf_record_status(const struct rf_guest *g)
 	const char *cause = !gap->error			  ? ""
 			    : gap->error == RF_FOLD_QUOTA ? "log_quota_mb"
 							  : strerror(-gap->error);
+	uint64_t decisions, lines;
 
+	rf_fold_gap_sums(f, &decisions, &lines);
 	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "state",
 			 gap->error ? "full" : "ok", "cause", cause, "since",
 			 (json_int_t)(gap->since.real_ns / 1000000000), "counted_only",
-			 (json_int_t)gap->decisions, "lines_lost", (json_int_t)gap->lines, "folded",
+			 (json_int_t)decisions, "lines_lost", (json_int_t)lines, "folded",
 			 (json_int_t)f->counted, "in_no_line_yet", (json_int_t)rf_fold_pending(f),
 			 "patches_lost", (json_int_t)g->patches_lost);
 }

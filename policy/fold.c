@@ -47,6 +47,7 @@ static uint64_t hash_of(const struct rf_fold_what *w)
 	h = hash_bytes(h, w->kind, strlen(w->kind) + 1);
 	h = hash_bytes(h, w->rule, strlen(w->rule) + 1);
 	h = hash_bytes(h, &w->verdict, sizeof(w->verdict));
+	h = hash_bytes(h, &w->ended, 1);
 	h = hash_bytes(h, &w->has_target, 1);
 	h = hash_bytes(h, &w->has_writer, 1);
 	h = hash_bytes(h, &w->target, sizeof(w->target));
@@ -57,10 +58,10 @@ static uint64_t hash_of(const struct rf_fold_what *w)
 
 static bool is_same(const struct rf_fold_what *a, const struct rf_fold_what *b)
 {
-	return a->verdict == b->verdict && a->target == b->target && a->writer == b->writer &&
-	       a->has_target == b->has_target && a->has_writer == b->has_writer &&
-	       !strcmp(a->kind, b->kind) && !strcmp(a->rule, b->rule) &&
-	       !strcmp(a->detail, b->detail);
+	return a->verdict == b->verdict && a->ended == b->ended && a->target == b->target &&
+	       a->writer == b->writer && a->has_target == b->has_target &&
+	       a->has_writer == b->has_writer && !strcmp(a->kind, b->kind) &&
+	       !strcmp(a->rule, b->rule) && !strcmp(a->detail, b->detail);
 }
 
 /* As much of it as there is room for; what is behind it is there already: zeroes. */
@@ -69,9 +70,14 @@ static void put_text(char *to, size_t room, const char *text)
 	memcpy(to, text, strnlen(text, room - 1));
 }
 
+static bool ends(const struct rf_record *r)
+{
+	return r->answer && r->answer->verdict == RF_ANSWERED_KILL;
+}
+
 static struct rf_fold_what class_of(const struct rf_record *r)
 {
-	struct rf_fold_what w = { .verdict = r->verdict, .is_class = 1 };
+	struct rf_fold_what w = { .verdict = r->verdict, .is_class = 1, .ended = ends(r) };
 
 	put_text(w.kind, sizeof(w.kind), r->kind);
 	put_text(w.rule, sizeof(w.rule), r->rule ? r->rule : "");
@@ -217,8 +223,7 @@ bool rf_fold_is_decision(const struct rf_record *r)
 		"table", "dma",	      "patch",	  "endless"
 	};
 
-	if (!r->verdict || !r->kind || !r->rule || r->vcpu >= RF_FOLD_VCPUS ||
-	    (r->answer && r->answer->verdict == RF_ANSWERED_KILL))
+	if (!r->verdict || !r->kind || !r->rule || r->vcpu >= RF_FOLD_VCPUS || ends(r))
 		return false;
 	/* What lets another kernel take over is a matter of seals. */
 	if (!strcmp(r->kind, "kexec"))
@@ -227,6 +232,11 @@ bool rf_fold_is_decision(const struct rf_record *r)
 		if (!strcmp(r->kind, kinds[i]))
 			return true;
 	return false;
+}
+
+bool rf_fold_is_end(const struct rf_record *r)
+{
+	return r->kind && r->vcpu < RF_FOLD_VCPUS && ends(r);
 }
 
 bool rf_fold_in_full(struct rf_fold *f, const struct rf_record *r, const struct rf_fold_time *now)
@@ -322,7 +332,7 @@ bool rf_fold_has_event(const struct rf_fold *f, uint64_t event)
 static void empty_source(struct rf_fold *f)
 {
 	if (f->line.from == RF_FOLD_FROM_GAP)
-		f->gap = (struct rf_fold_gap){ 0 };
+		f->gap = (struct rf_fold_gap){ .error = f->gap.error, .since = f->gap.since };
 	else
 		f->slots[f->line.from].n = (struct rf_fold_count){ 0 };
 	in_order();
@@ -335,15 +345,13 @@ static void begin_line(struct rf_fold *f, uint32_t from)
 	f->line.number = ++f->numbers;
 }
 
-/* Its numbers go on rising until the line is there, so it is filled in anew at each try. */
-static const struct rf_fold_line *gap_line(struct rf_fold *f)
+/* What it says is what it says at each try: it may stand there without our knowing. */
+static const struct rf_fold_line *take_line(struct rf_fold *f)
 {
-	f->line.state = RF_FOLD_NONE;
-	in_order();
-	begin_line(f, RF_FOLD_FROM_GAP);
-	f->line.gap = f->gap;
 	in_order();
 	f->line.state = RF_FOLD_TAKING;
+	in_order();
+	empty_source(f);
 	return &f->line;
 }
 
@@ -353,8 +361,11 @@ const struct rf_fold_line *rf_fold_next(struct rf_fold *f, const struct rf_fold_
 
 	if (f->line.state == RF_FOLD_TAKEN)
 		return &f->line;
-	if (f->gap.error)
-		return gap_line(f);
+	if (f->gap.error) {
+		begin_line(f, RF_FOLD_FROM_GAP);
+		f->line.gap = f->gap;
+		return take_line(f);
+	}
 	for (uint32_t i = 0; i < RF_FOLD_SLOTS; i++) {
 		const struct rf_fold_slot *s = &f->slots[i];
 
@@ -369,17 +380,19 @@ const struct rf_fold_line *rf_fold_next(struct rf_fold *f, const struct rf_fold_
 	begin_line(f, (uint32_t)(oldest - f->slots));
 	f->line.what = oldest->what;
 	f->line.n = oldest->n;
-	in_order();
-	f->line.state = RF_FOLD_TAKING;
-	in_order();
-	empty_source(f);
-	return &f->line;
+	return take_line(f);
+}
+
+/* The gap goes on while anything of it is in no line. */
+static bool is_told(const struct rf_fold_gap *gap)
+{
+	return !gap->decisions && !gap->lines;
 }
 
 void rf_fold_written(struct rf_fold *f)
 {
-	if (f->line.state == RF_FOLD_TAKING)
-		empty_source(f);
+	if (f->line.state && f->line.from == RF_FOLD_FROM_GAP && is_told(&f->gap))
+		f->gap.error = 0;
 	in_order();
 	f->line.state = RF_FOLD_NONE;
 }
@@ -391,6 +404,14 @@ uint64_t rf_fold_pending(const struct rf_fold *f)
 	for (uint32_t i = 0; i < RF_FOLD_SLOTS; i++)
 		sum += f->slots[i].n.count;
 	return sum;
+}
+
+void rf_fold_gap_sums(const struct rf_fold *f, uint64_t *decisions, uint64_t *lines)
+{
+	bool taken = f->line.state == RF_FOLD_TAKEN && f->line.from == RF_FOLD_FROM_GAP;
+
+	*decisions = f->gap.decisions + (taken ? f->line.gap.decisions : 0);
+	*lines = f->gap.lines + (taken ? f->line.gap.lines : 0);
 }
 
 void rf_fold_gap_begin(struct rf_fold *f, int error, const struct rf_fold_time *now)
@@ -434,8 +455,13 @@ static bool is_sound(const struct rf_fold_what *w)
 {
 	return is_text(w->kind, sizeof(w->kind)) && is_text(w->rule, sizeof(w->rule)) &&
 	       strnlen(w->detail, sizeof(w->detail)) < sizeof(w->detail) &&
-	       w->verdict <= RF_WORD_DETECTED && w->is_class <= 1 && w->has_target <= 1 &&
-	       w->has_writer <= 1;
+	       w->verdict <= RF_WORD_DETECTED && w->is_class <= 1 && w->ended <= 1 &&
+	       w->has_target <= 1 && w->has_writer <= 1;
+}
+
+static bool is_error(int32_t error)
+{
+	return error <= 0 && error > -4096;
 }
 
 /* Whoever wrote it is trusted with the counts, not with this process. */
@@ -445,15 +471,17 @@ static bool is_whole(const struct rf_fold *f)
 		     f->line.from <= RF_FOLD_FROM_GAP && is_sound(&f->line.what) &&
 		     f->step.state <= RF_FOLD_TAKEN && f->step.slot < RF_FOLD_SLOTS &&
 		     f->step.of_class < RF_FOLD_CLASSES && f->step.vcpu < RF_FOLD_VCPUS &&
-		     f->vcpus <= RF_FOLD_VCPUS && f->found < RF_FOLD_SLOTS;
+		     f->vcpus <= RF_FOLD_VCPUS && f->found < RF_FOLD_SLOTS &&
+		     is_error(f->gap.error) && is_error(f->line.gap.error);
 
 	for (uint32_t i = 0; whole && i < RF_FOLD_SLOTS; i++)
 		whole = is_sound(&f->slots[i].what);
 	for (uint32_t i = 0; whole && i < RF_FOLD_VCPUS; i++) {
 		const struct rf_fold_asked *a = &f->asked[i];
 
-		whole = !a->event || (is_text(a->rule, sizeof(a->rule)) && rf_word_text(a->word) &&
-				      rf_answered_text(a->answer.verdict));
+		whole = !a->event ||
+			(is_text(a->rule, sizeof(a->rule)) && (!a->word || rf_word_text(a->word)) &&
+			 rf_answered_text(a->answer.verdict));
 	}
 	return whole;
 }
@@ -468,13 +496,10 @@ int rf_fold_adopt(struct rf_fold *f, uint64_t instance, uint64_t written)
 		return -EBADMSG;
 	if (f->step.state)
 		make_step(f);
-	/* Of the gap the line is filled in anew, unless it is there. */
-	if (f->line.state == RF_FOLD_TAKING && f->line.from != RF_FOLD_FROM_GAP)
+	if (f->line.state == RF_FOLD_TAKING)
 		empty_source(f);
 	if (f->line.state && f->line.number <= written)
 		rf_fold_written(f);
-	else if (f->line.state == RF_FOLD_TAKING)
-		f->line.state = RF_FOLD_NONE;
 	f->instance = instance;
 	return 0;
 }

@@ -11,7 +11,8 @@
  * it says what is to be written.
  *
  * All of it is one piece of memory without a pointer, which outlives its monitor: whoever takes
- * over writes out what was counted, and gives the answer again that the vCPU was to get. So each
+ * over writes out what was counted, and gives a denial again that the vCPU was to get. What the
+ * memory says was let is judged anew, and counted again (monitor/record.c). So each
  * step is made in an order in which it can be finished, or taken back, wherever its monitor dies
  * (rf_fold_adopt()). One process at a time uses it.
  */
@@ -48,6 +49,7 @@ struct rf_fold_what {
 	uint32_t verdict; /* enum rf_word */
 	uint8_t is_class; /* without target and writer */
 	uint8_t has_target, has_writer;
+	uint8_t ended; /* the VM, by it */
 	uint64_t target, writer;
 	char detail[96]; /* of registers: which one, and its value; of it the beginning */
 };
@@ -72,11 +74,11 @@ struct rf_fold_slot {
 /* Why the log takes no line: it is as long as it may be. No write fails with this one. */
 #define RF_FOLD_QUOTA (-E2BIG)
 
-/* A time in which the log took no line. */
+/* A time in which the log took no line: what of it is in no line yet. */
 struct rf_fold_gap {
 	int32_t error; /* -errno, RF_FOLD_QUOTA, 0: there is none */
 	struct rf_fold_time since;
-	uint64_t decisions; /* counted only, since then */
+	uint64_t decisions; /* counted only */
 	uint64_t lines;	    /* that are no decisions, and were let go without */
 	uint64_t by_class[RF_FOLD_CLASSES];
 };
@@ -138,6 +140,8 @@ int rf_fold_adopt(struct rf_fold *f, uint64_t instance, uint64_t written);
 
 /* May it be counted instead of written? Not what seals, measures, ends or alerts. */
 bool rf_fold_is_decision(const struct rf_record *r);
+/* Does it end the VM? Of these the log has each in full; it is counted where it takes no line. */
+bool rf_fold_is_end(const struct rf_record *r);
 /* Is this one to be written in full? Uses up its allowance. */
 bool rf_fold_in_full(struct rf_fold *f, const struct rf_record *r, const struct rf_fold_time *now);
 /* Counts it. Its answer, if it has one, is that to its event from here on. */
@@ -162,5 +166,7 @@ uint64_t rf_fold_pending(const struct rf_fold *f); /* decisions that are in no l
 void rf_fold_gap_begin(struct rf_fold *f, int error, const struct rf_fold_time *now);
 /* A line that is no decision was let go without. */
 void rf_fold_gap_missed(struct rf_fold *f);
+/* Of the time in which it takes none: decisions that were counted only, and such lines. */
+void rf_fold_gap_sums(const struct rf_fold *f, uint64_t *decisions, uint64_t *lines);
 
 #endif

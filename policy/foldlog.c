@@ -92,6 +92,8 @@ static void put_what(struct rf_jsonline *j, const struct rf_fold_what *w)
 		rf_jsonline_text(j, "detail", w->detail, sizeof(w->detail));
 	rf_jsonline_text(j, "rule", w->rule, TEXT_MAX);
 	rf_jsonline_text(j, "verdict", rf_word_text((enum rf_word)w->verdict) ?: "any", TEXT_MAX);
+	if (w->ended)
+		rf_jsonline_text(j, "outcome", RF_OUTCOME_ENDED, TEXT_MAX);
 }
 
 /* One key's, or of all those of a class that have no line of their own. */
@@ -118,7 +120,7 @@ static void put_gap(struct rf_jsonline *j, const void *what)
 {
 	const struct gap *g = what;
 	const struct rf_fold_gap *gap = &g->line->gap;
-	char name[sizeof(((struct rf_fold_what *)0)->kind) + RF_AUDIT_RULE + 16];
+	char name[sizeof(((struct rf_fold_what *)0)->kind) + RF_AUDIT_RULE + 32];
 
 	rf_jsonline_number(j, "number", g->line->number);
 	rf_jsonline_text(j, "cause",
@@ -134,8 +136,9 @@ static void put_gap(struct rf_jsonline *j, const void *what)
 
 		if (!gap->by_class[i])
 			continue;
-		snprintf(name, sizeof(name), "%s %s %s", w->kind, w->rule,
-			 rf_word_text((enum rf_word)w->verdict) ?: "any");
+		snprintf(name, sizeof(name), "%s%s%s %s%s", w->kind, w->rule[0] ? " " : "", w->rule,
+			 rf_word_text((enum rf_word)w->verdict) ?: "any",
+			 w->ended ? ", VM ended" : "");
 		rf_jsonline_number(j, name, gap->by_class[i]);
 	}
 	rf_jsonline_close(j);

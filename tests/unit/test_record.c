@@ -186,18 +186,40 @@ static void an_outcome_that_failed(void **state)
 	assert_int_equal(json_integer_value(json_object_get(fake_line(0), "event")), ev.id);
 }
 
+/* A guest resets itself as often as it likes: what is counted is written when it is due. */
 static void a_reset(void **state)
 {
 	struct rf_msg_event ev;
+	uint64_t full;
 
 	for (int i = 0; i < 50; i++)
 		store_at(TABLE, &ev);
+	full = sums().full;
 	fake_reset();
 	assert_string_equal(fake_text(fake_line(0), "kind"), "reset");
-	assert_string_equal(fake_text(fake_line(1), "type"), "folded");
-	assert_string_equal(fake_text(fake_line(1), "of"), "one place");
+	assert_int_equal(sums().counted, 0);
+	assert_int_equal(rf_fold_pending(&fold), 50 - full);
+	rf_record_flush(&guest, true);
+	assert_string_equal(fake_text(fake_line(0), "type"), "folded");
+	assert_string_equal(fake_text(fake_line(0), "of"), "one place");
 	assert_int_equal(sums().full + sums().counted, 50);
-	assert_int_equal(rf_fold_pending(&fold), 0);
+}
+
+/* Lines that count are as many as a second allows, resets or not. */
+static void resets(void **state)
+{
+	struct rf_msg_event ev;
+
+	for (int reset = 0; reset < 20; reset++) {
+		for (int i = 0; i < 300; i++)
+			store_at(PLACE(i * 8), &ev);
+		fake_reset();
+		fake_sealed();
+		rf_record_flush(&guest, false);
+	}
+	assert_in_range(fake_count("type", "folded"), 0, RF_FOLD_FOLDS);
+	rf_record_flush(&guest, true);
+	assert_int_equal(sums().full + sums().counted, 20 * 300);
 }
 
 /* --- sent again --- */
@@ -255,6 +277,7 @@ static void sent_again_by_vcpu(void **state)
 	assert_int_equal(sums().full + sums().counted, 50);
 }
 
+/* Memory is not a log: nothing goes through by its word. What is let again is counted again. */
 static void observed_and_sent_again(void **state)
 {
 	struct rf_msg_event ev;
@@ -265,14 +288,80 @@ static void observed_and_sent_again(void **state)
 		store_at(TABLE, &ev);
 	another_monitor();
 	assert_int_equal(answer(&ev).verdict, RF_VERDICT_ALLOW);
-	/* Memory is not a log: against the rules nothing goes through by its word. */
+	rf_record_flush(&guest, true);
+	assert_int_equal(sums().full + sums().counted, 51);
 	guest.policy.mode = RF_MODE_ENFORCE;
+	another_monitor();
 	v = answer(&ev);
 	assert_int_equal(v.verdict, RF_VERDICT_DENY);
-	assert_int_equal(v.vector, 13);
-	assert_string_equal(fake_text(fake_line(0), "outcome"), "not answered exactly as recorded");
+	assert_int_equal(v.vector, 14);
 	rf_record_flush(&guest, true);
-	assert_int_equal(sums().full + sums().counted, 50);
+	assert_int_equal(sums().full + sums().counted, 52);
+}
+
+/* --- what a monitor that was taken over leaves for events that are to come --- */
+
+static void leave(uint64_t event, enum rf_answered answered, const char *rule)
+{
+	struct rf_fold_asked *asked = &fold.asked[1];
+
+	*asked = (struct rf_fold_asked){ .event = event, .word = RF_WORD_ALLOWED };
+	strcpy(asked->rule, rule);
+	asked->answer.verdict = answered;
+	fold.vcpus = 2;
+}
+
+static void lets_no_store(void **state)
+{
+	struct rf_msg_event ev;
+
+	leave(fake.info.next_event, RF_ANSWERED_ALLOW, "");
+	another_monitor();
+	ev = fake_write_event(TABLE, "1", 1);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_int_equal(json_integer_value(json_object_get(fake_line(0), "event")), ev.id);
+	leave(fake.info.next_event, RF_ANSWERED_NOT_OURS, "");
+	another_monitor();
+	ev = fake_write_event(TABLE, "1", 1);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+}
+
+static void loads_no_table(void **state)
+{
+	struct rf_msg_event ev;
+
+	leave(fake.info.next_event, RF_ANSWERED_ALLOW, "");
+	fold.asked[1].answer.has_table = true;
+	fold.asked[1].answer.base = 0xffff888012345000;
+	fold.asked[1].answer.limit = 0xfff;
+	another_monitor();
+	ev = fake_event(RF_EVENT_TRAP);
+	ev.trap.kind = RF_TRAP_LIDT;
+	assert_int_not_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake_verdict()->table.base, 0);
+	assert_int_equal(json_integer_value(json_object_get(fake_line(0), "event")), ev.id);
+}
+
+static void lets_no_kernel(void **state)
+{
+	struct rf_msg_event ev;
+
+	leave(fake.info.next_event + 1, RF_ANSWERED_ALLOW, "kernel-not-recognised");
+	another_monitor();
+	fake_reset();
+	ev = fake_kernel_event(LSTAR);
+	assert_int_equal(fold.asked[1].event, ev.id);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_non_null(guest.kernel);
+	assert_false(guest.unknown);
+	assert_int_equal(fake.info.state, RF_VM_WATCHED);
+	/* Nor past its end of boot. */
+	leave(fake.info.next_event, RF_ANSWERED_ALLOW, "");
+	another_monitor();
+	ev = fake_event(RF_EVENT_WATCH);
+	assert_int_equal(fold.asked[1].event, ev.id);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake.info.state, RF_VM_SEALED);
 }
 
 /* The memory is another release's: told, and folding goes on in memory of its own. */
@@ -306,9 +395,13 @@ int main(void)
 		T(an_end_is_not_folded),
 		T(an_outcome_that_failed),
 		T(a_reset),
+		T(resets),
 		T(sent_again),
 		T(sent_again_by_vcpu),
 		T(observed_and_sent_again),
+		T(lets_no_store),
+		T(loads_no_table),
+		T(lets_no_kernel),
 		T(foreign_memory),
 	};
 

@@ -5,6 +5,7 @@
  * that no monitor ends for it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -85,6 +86,17 @@ static json_int_t member(size_t from_end, const char *name)
 	return json_integer_value(json_object_get(fake_line(from_end), name));
 }
 
+/* Of all lines about gaps: what was counted after a try that failed has one of its own. */
+static json_int_t told(const char *name)
+{
+	json_int_t sum = 0;
+
+	for (size_t i = 0, n = fake_lines(); i < n; i++)
+		if (!strcmp(fake_text(fake_line(i), "type"), "unwritten"))
+			sum += member(i, name);
+	return sum;
+}
+
 /* Room, and a second has passed. */
 static void room(void)
 {
@@ -153,6 +165,20 @@ static void tried_each_second(void **state)
 	assert_false(is_full());
 }
 
+static void an_end_is_told(const char *class, const char *verdict)
+{
+	json_int_t times = 0;
+
+	assert_string_equal(fake_text(fake_line(0), "type"), "folded");
+	assert_string_equal(fake_text(fake_line(0), "outcome"), RF_OUTCOME_ENDED);
+	assert_string_equal(fake_text(fake_line(0), "verdict"), verdict);
+	assert_int_equal(member(0, "count"), 1);
+	for (size_t i = 0, n = fake_lines(); i < n; i++)
+		times += json_integer_value(
+			json_object_get(json_object_get(fake_line(i), "rules"), class));
+	assert_int_equal(times, 1);
+}
+
 /* Against the rules nothing goes on without a line; what is legal does, and is counted. */
 static void observed(void **state)
 {
@@ -166,6 +192,24 @@ static void observed(void **state)
 	another_monitor();
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
 	assert_int_equal(status_of("counted_only"), 1);
+	room();
+	an_end_is_told("write rodata-is-never-written blocked, VM ended", "blocked");
+}
+
+/* As the policy has it of each denial: by which rule, the record says. */
+static void ended(void **state)
+{
+	struct rf_msg_event ev;
+
+	guest.policy.on_denied = RF_ON_DENIED_KILL;
+	fake_log_full();
+	assert_int_equal(stored(&ev), RF_VERDICT_KILL);
+	assert_int_equal(status_of("counted_only"), 1);
+	assert_int_equal(status_of("lines_lost"), 0);
+	another_monitor();
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
+	room();
+	an_end_is_told("write rodata-is-never-written blocked, VM ended", "blocked");
 }
 
 static void legal_ones_go_on(void **state)
@@ -193,8 +237,8 @@ static void a_reset(void **state)
 	ev = fake_kernel_event(LSTAR);
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
 	room();
-	assert_string_equal(fake_text(fake_line(0), "type"), "unwritten");
-	assert_true(member(0, "lines_lost") >= 2);
+	an_end_is_told("monitor any, VM ended", "any");
+	assert_true(told("lines_lost") >= 2);
 }
 
 /* Who takes over what is sealed lets nothing by it: no monitor after the other ends. */
@@ -212,7 +256,7 @@ static void taken_over(void **state)
 	assert_int_equal(status_of("counted_only"), 10);
 	assert_int_equal(stored(&ev), RF_VERDICT_DENY);
 	room();
-	assert_int_equal(member(1, "decisions"), 11);
+	assert_int_equal(told("decisions"), 11);
 	assert_int_equal(member(0, "count"), 11);
 }
 
@@ -248,8 +292,8 @@ static void goes_on(void **state)
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
 	assert_int_equal(fake.info.state, RF_VM_SEALED);
 	room();
-	assert_int_equal(member(1, "decisions"), 10);
-	assert_true(member(1, "lines_lost") >= 4);
+	assert_int_equal(told("decisions"), 10);
+	assert_true(told("lines_lost") >= 4);
 }
 
 /* --- pause --- */
@@ -312,6 +356,98 @@ static void a_kernel_waits(void **state)
 	assert_string_equal(fake_text(fake_line(0), "kind"), "reset");
 }
 
+/* --- a kernel that is sealed late --- */
+
+static int setup_late(void **state)
+{
+	struct rf_msg_event ev;
+	int err = fake_setup(state);
+
+	if (err)
+		return err;
+	memset(&fold, 0, sizeof(fold));
+	guest.fold = &fold;
+	fake.no_types = true;
+	if (rf_record_begin(&guest, 7))
+		return -1;
+	ev = fake_kernel_event(LSTAR);
+	return fake_judge(&ev) == RF_VERDICT_ALLOW && guest.poll_permissions ? 0 : -1;
+}
+
+/* The fence has sealed it: no monitor ends for want of a line, and nothing of it is unguarded. */
+static void late(void **state)
+{
+	struct rf_msg_event ev;
+
+	fake_log_full();
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(rf_guest_poll(&guest), 0);
+	assert_int_equal(fake.info.state, RF_VM_SEALED);
+	assert_int_equal(fake.seals, 1);
+	assert_true(guest.attached);
+	assert_false(guest.late);
+	assert_int_equal(guest.regions_count, fake.info.regions_count);
+	assert_int_equal(stored(&ev), RF_VERDICT_DENY);
+	room();
+	assert_true(told("lines_lost") >= 1);
+	assert_int_equal(told("decisions"), 1);
+}
+
+/* Before the next poll comes a question: it is judged by what is sealed. */
+static void late_and_asked(void **state)
+{
+	struct rf_msg_event ev;
+
+	guest.policy.on_log_full = RF_ON_LOG_FULL_PAUSE;
+	fake_log_full();
+	assert_int_equal(rf_guest_poll(&guest), 0);
+	assert_true(guest.late);
+	room();
+	assert_int_equal(stored(&ev), RF_VERDICT_DENY);
+	assert_true(guest.attached);
+	assert_false(guest.late);
+}
+
+static void late_and_held(void **state)
+{
+	struct rf_msg_event ev = fake_write_event(TABLE, "1", 1);
+
+	guest.policy.on_log_full = RF_ON_LOG_FULL_PAUSE;
+	fake_log_full();
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(rf_guest_poll(&guest), 0);
+	assert_int_equal(fake.info.state, RF_VM_SEALED);
+	assert_true(guest.late);
+	assert_false(guest.attached);
+	is_held(&ev);
+	room();
+	assert_int_equal(rf_guest_poll(&guest), 0);
+	assert_true(guest.attached);
+	assert_int_equal(fake.seals, 1);
+	assert_string_equal(fake_text(fake_line(0), "kind"), "seal");
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+}
+
+static void late_and_reset(void **state)
+{
+	struct rf_msg_event ev = fake_event(RF_EVENT_RESET);
+
+	ev.life.cause = RF_CAUSE_RESET;
+	guest.policy.on_log_full = RF_ON_LOG_FULL_PAUSE;
+	fake_log_full();
+	assert_int_equal(rf_guest_poll(&guest), 0);
+	assert_true(guest.late);
+	is_held(&ev);
+	fake.info.state = RF_VM_BOOTING;
+	fake.info.kernel = 0;
+	room();
+	assert_int_equal(fake_judge(&ev), 0);
+	assert_false(guest.late);
+	assert_null(guest.kernel);
+	assert_string_equal(fake_text(fake_line(0), "kind"), "reset");
+	assert_int_equal(rf_guest_poll(&guest), 0);
+}
+
 /* --- the quota --- */
 
 static void grow(uint64_t to)
@@ -371,6 +507,52 @@ static void quota(void **state)
 	guest.policy.log_quota_mb = 0;
 	stored(&ev);
 	assert_false(is_full());
+}
+
+/* An orderly end has its line in what the quota leaves for such. */
+static void an_end_at_the_quota(void **state)
+{
+	const uint64_t decisions = (1u << 20) - (1u << 17);
+	char text[8192] = "", *at;
+	struct rf_msg_event ev;
+	int fd;
+
+	guest.policy.log_quota_mb = 1;
+	grow(decisions);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(stored(&ev), RF_VERDICT_DENY);
+	assert_true(is_full());
+	rf_guest_forget(&guest);
+	rf_record_flush(&guest, true);
+	assert_true(is_full());
+	assert_int_equal(rf_record_end(&guest), 0);
+	fd = open(fake.log_path, O_RDONLY | O_CLOEXEC);
+	assert_true(pread(fd, text, sizeof(text) - 1, (off_t)decisions) > 0);
+	close(fd);
+	at = strstr(text, "\"type\":\"unwritten\"");
+	assert_non_null(at);
+	at = strstr(at, "\"type\":\"folded\"");
+	assert_non_null(at);
+	assert_non_null(strstr(at, "\"count\":3"));
+	assert_non_null(strstr(at, "\"type\":\"end\""));
+	assert_int_equal(rf_fold_pending(&fold), 0);
+	assert_int_equal(fold.gap.error, 0);
+}
+
+/* Where nothing is left, it has none. */
+static void no_end_beyond_the_quota(void **state)
+{
+	struct rf_msg_event ev;
+	struct stat st;
+
+	guest.policy.log_quota_mb = 1;
+	grow(1u << 20);
+	stored(&ev);
+	rf_record_flush(&guest, true);
+	assert_int_equal(rf_record_end(&guest), 0);
+	stat(fake.log_path, &st);
+	assert_int_equal(st.st_size, 1u << 20);
+	assert_int_equal(rf_fold_pending(&fold), 1);
 }
 
 /* What was counted before it is written at the quota no more, and is told with the gap. */
@@ -447,6 +629,7 @@ int main(void)
 		T(denials_are_counted),
 		T(tried_each_second),
 		T(observed),
+		T(ended),
 		T(legal_ones_go_on),
 		T(a_reset),
 		T(taken_over),
@@ -454,8 +637,15 @@ int main(void)
 		T(goes_on),
 		T(nothing_is_answered),
 		T(a_kernel_waits),
+#define LATE(f) cmocka_unit_test_setup_teardown(f, setup_late, fake_teardown)
+		LATE(late),
+		LATE(late_and_asked),
+		LATE(late_and_held),
+		LATE(late_and_reset),
 		T(quota),
 		T(quota_met_by_counts),
+		T(an_end_at_the_quota),
+		T(no_end_beyond_the_quota),
 		T(patches_at_the_quota),
 	};
 
