@@ -74,6 +74,8 @@ void attack_dma_twice(struct rf_report *r)
 {
 	enum rf_outcome first;
 
+	/* What an attack before this one wrote is to be found first: one record is of all that was there by then. */
+	ssleep(rf_patience / 3);
 	attack_dma_read(r);
 	first = r->outcome;
 	if (first == RF_SKIPPED)

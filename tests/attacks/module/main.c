@@ -63,6 +63,8 @@ static void publish(void)
 void rf_announce(void)
 {
 	publish();
+	/* The line of the attack before is user space's, on the same console, and may be on its way. */
+	ssleep(1);
 	pr_emerg("RF: %s", last);
 }
 
