@@ -8,6 +8,7 @@
  *				attack NAME result=R target=SYMBOL+OFF va=A pa=P len=N detail=TEXT
  * Parameter attack=NAME runs one at once: a guest whose first act is to load this module needs nothing else.
  */
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
