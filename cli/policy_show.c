@@ -15,17 +15,6 @@ struct shown {
 	json_t *values; /* by path: as in the file; a key that is not there is not known */
 };
 
-static json_t *values_of(const struct rf_policy *p)
-{
-	json_t *o = json_object();
-	char path[RF_KEY_PATH];
-
-	for (size_t i = 0; i < rf_keys_count; i++)
-		json_object_set_new(o, rf_key_path(&rf_keys[i], path),
-				    rf_key_json_of(p, &rf_keys[i]));
-	return o;
-}
-
 /* A state folder, or a name that has one in the usual place; a profile's name is the profile. */
 static bool is_vm(const char *word)
 {
@@ -78,7 +67,7 @@ static int find(const char *word, struct shown *out)
 	if (code != RF_EXIT_OK)
 		return code;
 	out->known = true;
-	out->values = values_of(&p);
+	out->values = rf_keys_json(&p);
 	return RF_EXIT_OK;
 }
 

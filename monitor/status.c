@@ -90,18 +90,6 @@ static const char *patches_denied(const struct rf_policy *p, char *out, size_t r
 	return out;
 }
 
-/* All of it, by key, as it stands in a policy file. */
-static json_t *policy(const struct rf_policy *p)
-{
-	json_t *o = json_object();
-	char path[RF_KEY_PATH];
-
-	for (size_t i = 0; i < rf_keys_count; i++)
-		json_object_set_new(o, rf_key_path(&rf_keys[i], path),
-				    rf_key_json_of(p, &rf_keys[i]));
-	return o;
-}
-
 /* Why no vCPU runs, "" where they may. */
 static const char *why_halted(const struct rf_guest *g, const struct rf_backend_info *info)
 {
@@ -183,7 +171,7 @@ static json_t *status(struct rf_guest *g)
 		"unprotected", g->unprotected, "guards",
 		g->regions_count ? rf_guards_status(g) : json_object(), "sweeper",
 		rf_pair_status(g), "sites_left_out", rf_left_out_status(g), "policy",
-		policy(&g->policy), "log", rf_record_status(g), "on_log_full",
+		rf_keys_json(&g->policy), "log", rf_record_status(g), "on_log_full",
 		rf_on_log_full_text(g->policy.on_log_full), "log_quota_mb",
 		(json_int_t)g->policy.log_quota_mb);
 }

@@ -240,6 +240,17 @@ json_t *rf_key_json_of(const struct rf_policy *p, const struct rf_key *k)
 	return all;
 }
 
+json_t *rf_keys_json(const struct rf_policy *p)
+{
+	json_t *o = json_object();
+	char path[RF_KEY_PATH];
+
+	for (size_t i = 0; i < rf_keys_count; i++)
+		json_object_set_new(o, rf_key_path(&rf_keys[i], path),
+				    rf_key_json_of(p, &rf_keys[i]));
+	return o;
+}
+
 /* --- single words --------------------------------------------------------- */
 
 const char *rf_patch_word_text(enum rf_patch_word w)

@@ -61,4 +61,7 @@ json_t *rf_key_json_of(const struct rf_policy *p, const struct rf_key *k);
  * memory. */
 json_t *rf_key_json(const struct rf_key *k, uint32_t value);
 
+/* All of *p, by the keys' paths. NULL: no memory. */
+json_t *rf_keys_json(const struct rf_policy *p);
+
 #endif

@@ -332,6 +332,41 @@ const struct rf_msg_verdict *fake_verdict(void)
 	return &fake.verdict[(fake.verdicts - 1) % LOG_MAX];
 }
 
+struct rf_msg_verdict fake_answer(const struct rf_msg_event *ev)
+{
+	unsigned int before = fake.verdicts;
+
+	assert_int_equal(rf_guest_event(&guest, ev), 0);
+	assert_int_equal(fake.verdicts, before + 1);
+	return *fake_verdict();
+}
+
+void fake_table_store(void)
+{
+	fake.store = (struct rf_store){ .rip = rf_gva_of(IMAGE_GVA + 0x2002),
+					.size = 1,
+					.operand = rf_gva_of(TABLE_GVA),
+					.target = rf_gva_of(TABLE_GVA) };
+	fake.store.before.gpr[3] = 0x33;
+}
+
+struct rf_fold fake_fold;
+
+int fake_folding(void **state)
+{
+	int err = fake_setup(state);
+
+	if (err)
+		return err;
+	memset(&fake_fold, 0, sizeof(fake_fold));
+	guest.fold = &fake_fold;
+	if (rf_record_begin(&guest, 7))
+		return -1;
+	fake_sealed();
+	fake_table_store();
+	return 0;
+}
+
 uint32_t fake_judge(const struct rf_msg_event *ev)
 {
 	unsigned int before = fake.verdicts;

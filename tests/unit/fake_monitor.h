@@ -32,6 +32,9 @@
 #define GDT_RO_GVA UINT64_C(0xfffffe0000001000)
 /* What the guest's kallsyms say of commit_creds, where a test has any there. */
 #define SYMBOL_AT (RODATA_AT + 0x800)
+/* An entry of the system call table. */
+#define TABLE (IMAGE_GPA + RODATA_AT + 0x108)
+#define TABLE_GVA (IMAGE_GVA + RODATA_AT + 0x108)
 #define LSTAR (IMAGE_GVA + 0x1080)
 #define SUSPEND 7
 #define RUNNING 3 /* the fake kernel's SYSTEM_RUNNING */
@@ -178,6 +181,14 @@ void fake_reset(void);
 /* A kernel found, watched and sealed. Ends the test when it is not. */
 void fake_sealed(void);
 const struct rf_msg_verdict *fake_verdict(void); /* the last one */
+/* The same as fake_judge(), and all that was answered; ends the test where nothing was. */
+struct rf_msg_verdict fake_answer(const struct rf_msg_event *ev);
+/* What a store is found to be from here on: one to TABLE, with 0x33 in rbx before it. */
+void fake_table_store(void);
+/* A fixture, where folding is tested: memory of counts that outlives a monitor, a sealed guest, and
+ * stores to TABLE. */
+int fake_folding(void **state);
+extern struct rf_fold fake_fold;
 
 /* --- the log: each line is checked to be JSON when it is read --- */
 size_t fake_lines(void);

@@ -10,8 +10,6 @@
 #include "tests/unit/fake_monitor.h"
 
 #define SITE (IMAGE_GPA + 0x1500)
-#define TABLE (IMAGE_GPA + RODATA_AT + 0x108)
-#define TABLE_GVA (IMAGE_GVA + RODATA_AT + 0x108)
 
 static int setup(void **state)
 {

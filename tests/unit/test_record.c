@@ -15,44 +15,12 @@
 
 #include "tests/unit/fake_monitor.h"
 
-#define TABLE (IMAGE_GPA + RODATA_AT + 0x108)
-#define TABLE_GVA (IMAGE_GVA + RODATA_AT + 0x108)
 #define PLACE(i) (IMAGE_GPA + RODATA_AT + (i) % (RODATA_SIZE - 8))
-
-static struct rf_fold fold; /* outlives a monitor */
-
-static int setup(void **state)
-{
-	int err = fake_setup(state);
-
-	if (err)
-		return err;
-	memset(&fold, 0, sizeof(fold));
-	guest.fold = &fold;
-	if (rf_record_begin(&guest, 7))
-		return -1;
-	fake_sealed();
-	fake.store = (struct rf_store){ .rip = rf_gva_of(IMAGE_GVA + 0x2002),
-					.size = 1,
-					.operand = rf_gva_of(TABLE_GVA),
-					.target = rf_gva_of(TABLE_GVA) };
-	fake.store.before.gpr[3] = 0x33;
-	return 0;
-}
-
-static struct rf_msg_verdict answer(const struct rf_msg_event *ev)
-{
-	unsigned int before = fake.verdicts;
-
-	assert_int_equal(rf_guest_event(&guest, ev), 0);
-	assert_int_equal(fake.verdicts, before + 1);
-	return *fake_verdict();
-}
 
 static struct rf_msg_verdict store_at(uint64_t gpa, struct rf_msg_event *ev)
 {
 	*ev = fake_write_event(gpa, "1", 1);
-	return answer(ev);
+	return fake_answer(ev);
 }
 
 static void another_monitor(void)
@@ -61,7 +29,7 @@ static void another_monitor(void)
 
 	fake_new_monitor();
 	guest.policy = policy;
-	guest.fold = &fold;
+	guest.fold = &fake_fold;
 	assert_int_equal(rf_record_begin(&guest, 7), 0);
 	assert_int_equal(rf_guest_resume(&guest), 0);
 }
@@ -198,7 +166,7 @@ static void a_reset(void **state)
 	fake_reset();
 	assert_string_equal(fake_text(fake_line(0), "kind"), "reset");
 	assert_int_equal(sums().counted, 0);
-	assert_int_equal(rf_fold_pending(&fold), 50 - full);
+	assert_int_equal(rf_fold_pending(&fake_fold), 50 - full);
 	rf_record_flush(&guest, true);
 	assert_string_equal(fake_text(fake_line(0), "type"), "folded");
 	assert_string_equal(fake_text(fake_line(0), "of"), "one place");
@@ -245,11 +213,11 @@ static void sent_again(void **state)
 	not_found();
 	guest.policy.mode = RF_MODE_OBSERVE;
 	lines = fake_lines();
-	again = answer(&ev);
+	again = fake_answer(&ev);
 	assert_memory_equal(&again, &first, sizeof(first));
 	assert_int_equal(fake_lines(), lines);
 	/* By the same monitor, too. */
-	again = answer(&ev);
+	again = fake_answer(&ev);
 	assert_memory_equal(&again, &first, sizeof(first));
 	rf_record_flush(&guest, true);
 	assert_int_equal(sums().full + sums().counted, 50);
@@ -264,12 +232,12 @@ static void sent_again_by_vcpu(void **state)
 	for (int i = 0; i < 50; i++) {
 		ev[i % 8] = fake_write_event(TABLE, "1", 1);
 		ev[i % 8].vcpu = (uint32_t)i % 8;
-		answer(&ev[i % 8]);
+		fake_answer(&ev[i % 8]);
 	}
 	another_monitor();
 	guest.policy.mode = RF_MODE_OBSERVE;
 	for (int i = 0; i < 8; i++) {
-		v = answer(&ev[i]);
+		v = fake_answer(&ev[i]);
 		assert_int_equal(v.verdict, RF_VERDICT_DENY);
 		assert_int_equal(v.vector, 14);
 	}
@@ -287,12 +255,12 @@ static void observed_and_sent_again(void **state)
 	for (int i = 0; i < 50; i++)
 		store_at(TABLE, &ev);
 	another_monitor();
-	assert_int_equal(answer(&ev).verdict, RF_VERDICT_ALLOW);
+	assert_int_equal(fake_answer(&ev).verdict, RF_VERDICT_ALLOW);
 	rf_record_flush(&guest, true);
 	assert_int_equal(sums().full + sums().counted, 51);
 	guest.policy.mode = RF_MODE_ENFORCE;
 	another_monitor();
-	v = answer(&ev);
+	v = fake_answer(&ev);
 	assert_int_equal(v.verdict, RF_VERDICT_DENY);
 	assert_int_equal(v.vector, 14);
 	rf_record_flush(&guest, true);
@@ -303,12 +271,12 @@ static void observed_and_sent_again(void **state)
 
 static void leave(uint64_t event, enum rf_answered answered, const char *rule)
 {
-	struct rf_fold_asked *asked = &fold.asked[1];
+	struct rf_fold_asked *asked = &fake_fold.asked[1];
 
 	*asked = (struct rf_fold_asked){ .event = event, .word = RF_WORD_ALLOWED };
 	strcpy(asked->rule, rule);
 	asked->answer.verdict = answered;
-	fold.vcpus = 2;
+	fake_fold.vcpus = 2;
 }
 
 static void lets_no_store(void **state)
@@ -331,9 +299,9 @@ static void loads_no_table(void **state)
 	struct rf_msg_event ev;
 
 	leave(fake.info.next_event, RF_ANSWERED_ALLOW, "");
-	fold.asked[1].answer.has_table = true;
-	fold.asked[1].answer.base = 0xffff888012345000;
-	fold.asked[1].answer.limit = 0xfff;
+	fake_fold.asked[1].answer.has_table = true;
+	fake_fold.asked[1].answer.base = 0xffff888012345000;
+	fake_fold.asked[1].answer.limit = 0xfff;
 	another_monitor();
 	ev = fake_event(RF_EVENT_TRAP);
 	ev.trap.kind = RF_TRAP_LIDT;
@@ -350,7 +318,7 @@ static void lets_no_kernel(void **state)
 	another_monitor();
 	fake_reset();
 	ev = fake_kernel_event(LSTAR);
-	assert_int_equal(fold.asked[1].event, ev.id);
+	assert_int_equal(fake_fold.asked[1].event, ev.id);
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
 	assert_non_null(guest.kernel);
 	assert_false(guest.unknown);
@@ -359,7 +327,7 @@ static void lets_no_kernel(void **state)
 	leave(fake.info.next_event, RF_ANSWERED_ALLOW, "");
 	another_monitor();
 	ev = fake_event(RF_EVENT_WATCH);
-	assert_int_equal(fold.asked[1].event, ev.id);
+	assert_int_equal(fake_fold.asked[1].event, ev.id);
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
 	assert_int_equal(fake.info.state, RF_VM_SEALED);
 }
@@ -371,13 +339,13 @@ static void foreign_memory(void **state)
 
 	for (int i = 0; i < 50; i++)
 		store_at(TABLE, &ev);
-	fold.size++;
+	fake_fold.size++;
 	fake_new_monitor();
-	guest.fold = &fold;
+	guest.fold = &fake_fold;
 	assert_int_equal(rf_record_begin(&guest, 7), 0);
 	assert_string_equal(fake_text(fake_line(0), "outcome"), "counts are lost");
 	assert_int_equal(rf_guest_resume(&guest), 0);
-	assert_ptr_not_equal(guest.fold, &fold);
+	assert_ptr_not_equal(guest.fold, &fake_fold);
 	for (int i = 0; i < 50; i++)
 		assert_int_equal(store_at(TABLE, &ev).verdict, RF_VERDICT_DENY);
 	assert_int_equal(rf_fold_pending(guest.fold), 42);
@@ -388,7 +356,7 @@ static void foreign_memory(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, fake_folding, fake_teardown)
 		T(flood),
 		T(flood_of_places),
 		T(flood_observed),

@@ -17,29 +17,7 @@
 
 #include "tests/unit/fake_monitor.h"
 
-#define TABLE (IMAGE_GPA + RODATA_AT + 0x108)
-#define TABLE_GVA (IMAGE_GVA + RODATA_AT + 0x108)
 #define CANNOT "the audit log could not be written: No space left on device"
-
-static struct rf_fold fold;
-
-static int setup(void **state)
-{
-	int err = fake_setup(state);
-
-	if (err)
-		return err;
-	memset(&fold, 0, sizeof(fold));
-	guest.fold = &fold;
-	if (rf_record_begin(&guest, 7))
-		return -1;
-	fake_sealed();
-	fake.store = (struct rf_store){ .rip = rf_gva_of(IMAGE_GVA + 0x2002),
-					.size = 1,
-					.operand = rf_gva_of(TABLE_GVA),
-					.target = rf_gva_of(TABLE_GVA) };
-	return 0;
-}
 
 static uint32_t stored(struct rf_msg_event *ev)
 {
@@ -57,7 +35,7 @@ static void another_monitor(void)
 	if (full)
 		fake_log_full();
 	guest.policy = policy;
-	guest.fold = &fold;
+	guest.fold = &fake_fold;
 	assert_int_equal(rf_record_begin(&guest, 7), 0);
 	assert_int_equal(rf_guest_resume(&guest), 0);
 }
@@ -365,8 +343,8 @@ static int setup_late(void **state)
 
 	if (err)
 		return err;
-	memset(&fold, 0, sizeof(fold));
-	guest.fold = &fold;
+	memset(&fake_fold, 0, sizeof(fake_fold));
+	guest.fold = &fake_fold;
 	fake.no_types = true;
 	if (rf_record_begin(&guest, 7))
 		return -1;
@@ -535,8 +513,8 @@ static void an_end_at_the_quota(void **state)
 	assert_non_null(at);
 	assert_non_null(strstr(at, "\"count\":3"));
 	assert_non_null(strstr(at, "\"type\":\"end\""));
-	assert_int_equal(rf_fold_pending(&fold), 0);
-	assert_int_equal(fold.gap.error, 0);
+	assert_int_equal(rf_fold_pending(&fake_fold), 0);
+	assert_int_equal(fake_fold.gap.error, 0);
 }
 
 /* Where nothing is left, it has none. */
@@ -552,7 +530,7 @@ static void no_end_beyond_the_quota(void **state)
 	assert_int_equal(rf_record_end(&guest), 0);
 	stat(fake.log_path, &st);
 	assert_int_equal(st.st_size, 1u << 20);
-	assert_int_equal(rf_fold_pending(&fold), 1);
+	assert_int_equal(rf_fold_pending(&fake_fold), 1);
 }
 
 /* What was counted before it is written at the quota no more, and is told with the gap. */
@@ -625,7 +603,7 @@ static void patches_at_the_quota(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, fake_folding, fake_teardown)
 		T(denials_are_counted),
 		T(tried_each_second),
 		T(observed),

@@ -14,8 +14,6 @@
 
 #include "tests/unit/fake_monitor.h"
 
-#define TABLE (IMAGE_GPA + RODATA_AT + 0x108)
-#define TABLE_GVA (IMAGE_GVA + RODATA_AT + 0x108)
 #define SITE (IMAGE_GPA + 0x1500)
 #define LIDT_AT UINT64_C(0x3000)
 #define OPERAND (OTHER_GVA + 0x100)

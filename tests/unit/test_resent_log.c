@@ -15,8 +15,6 @@
 
 #include "tests/unit/fake_monitor.h"
 
-#define TABLE (IMAGE_GPA + RODATA_AT + 0x108)
-#define TABLE_GVA (IMAGE_GVA + RODATA_AT + 0x108)
 #define NOT_EXACT "not answered exactly as recorded"
 
 static int setup(void **state)
@@ -26,21 +24,8 @@ static int setup(void **state)
 	if (err)
 		return err;
 	fake_sealed();
-	fake.store = (struct rf_store){ .rip = rf_gva_of(IMAGE_GVA + 0x2002),
-					.size = 1,
-					.operand = rf_gva_of(TABLE_GVA),
-					.target = rf_gva_of(TABLE_GVA) };
-	fake.store.before.gpr[3] = 0x33;
+	fake_table_store();
 	return 0;
-}
-
-static struct rf_msg_verdict answer(const struct rf_msg_event *ev)
-{
-	unsigned int before = fake.verdicts;
-
-	assert_int_equal(rf_guest_event(&guest, ev), 0);
-	assert_int_equal(fake.verdicts, before + 1);
-	return *fake_verdict();
 }
 
 static void another_monitor(void)
@@ -53,7 +38,7 @@ static void another_monitor(void)
 static struct rf_msg_verdict denied(struct rf_msg_event *ev)
 {
 	*ev = fake_write_event(TABLE, "1", 1);
-	return answer(ev);
+	return fake_answer(ev);
 }
 
 /* --- the log, as somebody else left it --- */
@@ -160,7 +145,7 @@ static void cut_in_the_middle(void **state)
 	}
 	assert_int_equal(rf_guest_resume(&guest), 0);
 	guest.policy.mode = RF_MODE_OBSERVE;
-	again = answer(&ev);
+	again = fake_answer(&ev);
 	assert_int_equal(again.verdict, RF_VERDICT_ALLOW);
 	load();
 	assert_non_null(strstr(last_line(), "\"verdict\":\"detected\""));
@@ -179,7 +164,7 @@ static void cut_before_its_newline(void **state)
 	store();
 	another_monitor();
 	fake.store_err = -ENOENT;
-	again = answer(&ev);
+	again = fake_answer(&ev);
 	assert_memory_equal(&again, &first, sizeof(first));
 }
 
@@ -193,7 +178,7 @@ static void of_an_earlier_instance(void **state)
 	replace("\"instance\":\"0x7\"", "", "\"instance\":\"0x6\"");
 	another_monitor();
 	guest.policy.mode = RF_MODE_OBSERVE;
-	assert_int_equal(answer(&ev).verdict, RF_VERDICT_ALLOW);
+	assert_int_equal(fake_answer(&ev).verdict, RF_VERDICT_ALLOW);
 	assert_string_equal(fake_text(fake_line(0), "instance"), "0x7");
 	assert_string_equal(fake_text(fake_line(0), "verdict"), "detected");
 	assert_int_equal(fake_count("outcome", NOT_EXACT), 0);
@@ -214,7 +199,7 @@ static void between_two_other_instances(void **state)
 		append(line);
 	}
 	another_monitor();
-	again = answer(&ev);
+	again = fake_answer(&ev);
 	assert_memory_equal(&again, &first, sizeof(first));
 }
 
@@ -229,7 +214,7 @@ static void twice_the_same(void **state)
 	snprintf(line, sizeof(line), "%.4000s", last_line());
 	append(line);
 	another_monitor();
-	again = answer(&ev);
+	again = fake_answer(&ev);
 	assert_memory_equal(&again, &first, sizeof(first));
 	assert_int_equal(fake_count("outcome", NOT_EXACT), 0);
 }
@@ -267,7 +252,7 @@ static void twice_and_not_the_same(void **state)
 				append(line);
 			}
 			another_monitor();
-			v = answer(&ev);
+			v = fake_answer(&ev);
 			assert_plain_denial(&ev, &v);
 			assert_int_equal(fake_count("outcome", NOT_EXACT), told + 1);
 		}
@@ -285,7 +270,7 @@ static void twice_and_once_ended(void **state)
 		 (unsigned long long)ev.id);
 	append(line);
 	another_monitor();
-	assert_int_equal(answer(&ev).verdict, RF_VERDICT_KILL);
+	assert_int_equal(fake_answer(&ev).verdict, RF_VERDICT_KILL);
 	assert_told(&ev, "the VM is ended");
 }
 
@@ -300,7 +285,7 @@ static void old_denial(void **state)
 	no_answer();
 	another_monitor();
 	guest.policy.mode = RF_MODE_OBSERVE;
-	v = answer(&ev);
+	v = fake_answer(&ev);
 	assert_plain_denial(&ev, &v);
 	assert_told(&ev, "(blocked)");
 }
@@ -313,7 +298,7 @@ static void old_end(void **state)
 	denied(&ev);
 	no_answer();
 	another_monitor();
-	assert_int_equal(answer(&ev).verdict, RF_VERDICT_KILL);
+	assert_int_equal(fake_answer(&ev).verdict, RF_VERDICT_KILL);
 	assert_told(&ev, "the VM is ended");
 }
 
@@ -325,7 +310,7 @@ static void old_store_let_through(void **state)
 	denied(&ev);
 	no_answer();
 	another_monitor();
-	assert_int_equal(answer(&ev).verdict, RF_VERDICT_ALLOW);
+	assert_int_equal(fake_answer(&ev).verdict, RF_VERDICT_ALLOW);
 	assert_told(&ev, "it is let through");
 }
 
@@ -339,7 +324,7 @@ static void old_store_and_no_room(void **state)
 	no_answer();
 	another_monitor();
 	fake_log_full();
-	assert_int_equal(answer(&ev).verdict, RF_VERDICT_KILL);
+	assert_int_equal(fake_answer(&ev).verdict, RF_VERDICT_KILL);
 	fake_log_room();
 }
 
@@ -387,7 +372,7 @@ static void old_by_kind(void **state)
 			(unsigned long long)ev.id, cases[i].word);
 		append(line);
 		another_monitor();
-		v = answer(&ev);
+		v = fake_answer(&ev);
 		assert_int_equal(v.verdict, cases[i].verdict);
 		assert_int_equal(v.vector, cases[i].vector);
 		assert_int_equal(fake_count("outcome", NOT_EXACT), i + 1);
@@ -408,7 +393,7 @@ static void old_unknown_kernel(void **state)
 		 (unsigned long long)ev.id);
 	append(line);
 	another_monitor();
-	assert_int_equal(answer(&ev).verdict, RF_VERDICT_ALLOW);
+	assert_int_equal(fake_answer(&ev).verdict, RF_VERDICT_ALLOW);
 	assert_true(guest.unknown);
 }
 
@@ -461,7 +446,7 @@ static void broken_answers(void **state)
 		replace(breaks[i].from, breaks[i].to, breaks[i].with);
 		another_monitor();
 		guest.policy.mode = RF_MODE_OBSERVE;
-		v = answer(&ev);
+		v = fake_answer(&ev);
 		if (v.vector == 14)
 			print_message("%s\n", breaks[i].with);
 		assert_plain_denial(&ev, &v);
@@ -478,7 +463,7 @@ static void two_answers_in_a_line(void **state)
 	replace(",\"answer\":{", "", ",\"answer\":{\"verdict\":\"allow\"},\"answer\":{");
 	another_monitor();
 	assert_false(rf_audit_has_event(guest.audit, ev.id));
-	assert_int_equal(answer(&ev).verdict, RF_VERDICT_DENY);
+	assert_int_equal(fake_answer(&ev).verdict, RF_VERDICT_DENY);
 }
 
 /* What the guest names itself is not a member of the line, whatever it is. */
@@ -495,7 +480,7 @@ static void a_guests_words(void **state)
 	assert_int_equal(rf_record_write(&guest, &r), 0);
 	another_monitor();
 	ev.id = 77;
-	assert_int_equal(answer(&ev).verdict, RF_VERDICT_DENY);
+	assert_int_equal(fake_answer(&ev).verdict, RF_VERDICT_DENY);
 	assert_int_equal(fake_verdict()->vector, 14);
 }
 
@@ -511,15 +496,15 @@ static void long_ago(void **state)
 	for (int i = 0; i < 1023; i++)
 		v = denied(&ev);
 	another_monitor();
-	v = answer(&first);
+	v = fake_answer(&first);
 	assert_int_equal(v.vector, 14); /* the last 1,024 */
 	denied(&ev);
 	another_monitor();
-	v = answer(&first);
+	v = fake_answer(&first);
 	assert_plain_denial(&first, &v);
 	assert_told(&first, "no word is kept");
 	/* Those of this monitor's own are the same. */
-	v = answer(&ev);
+	v = fake_answer(&ev);
 	assert_int_equal(v.vector, 14);
 }
 
