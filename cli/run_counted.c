@@ -23,7 +23,8 @@ static int write_down(const struct rf_run *r, struct rf_fold *f)
 
 	if (fd < 0)
 		return -errno;
-	err = rf_chain_map(r->chain_fd, &setup.chain);
+	/* What a monitor has spoiled does not keep its counts from the log. */
+	err = rf_chain_take(r->chain_fd, &setup.chain, &setup.chain_anew);
 	if (!err)
 		err = rf_audit_open_setup(fd, &setup, &a);
 	if (err) {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -196,6 +197,21 @@ static void what_was_counted(void **state)
 }
 
 /* It may yet write, with the same numbers. */
+/* By a monitor that was taken over: the counts are written all the same. */
+static void with_a_spoiled_chain(void **state)
+{
+	struct rf_chain *chain;
+
+	count(5);
+	assert_int_equal(rf_chain_map(run.chain_fd, &chain), 0);
+	memset(chain, 0xff, sizeof(*chain));
+	munmap(chain, sizeof(*chain));
+	rf_run_settle(&run, false);
+	assert_true(size() > 0);
+	assert_int_equal(rf_fold_pending(fold), 0);
+	assert_string_equal(said, "");
+}
+
 static void of_a_monitor_that_hangs(void **state)
 {
 	count(5);
@@ -211,8 +227,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(alone_it_gives_back), T(shared_it_is_not_cut),    T(alone_is_not_for_long),
-		T(what_was_counted),	T(of_a_monitor_that_hangs),
+		T(alone_it_gives_back), T(shared_it_is_not_cut), T(alone_is_not_for_long),
+		T(what_was_counted),	T(with_a_spoiled_chain), T(of_a_monitor_that_hangs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
