@@ -29,8 +29,9 @@ struct rf_policy_origin {
 int rf_policy_find(const char *word, char path[PATH_MAX], bool *profile);
 
 /*
- * Reads it. 0, or -errno of rf_policy_load() with *diag; origin->name is set whenever there is one.
- * `path` is where it is read from, if that is another place than what it is called by; NULL none.
+ * Reads it. 0, or -errno of rf_file_read() or rf_policy_parse() with *diag; origin->name is set
+ * whenever there is one. `path` is where it is read from, if that is another place than what it is
+ * called by; NULL none.
  */
 int rf_policy_read(const char *word, const char *path, struct rf_policy_diag *diag,
 		   struct rf_policy_origin *origin, struct rf_policy *out);

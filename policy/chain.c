@@ -48,7 +48,13 @@ int rf_chain_create(void)
 	return err;
 }
 
-static int map_any(int fd, struct rf_chain **out)
+static bool is_chain(const struct rf_chain *c)
+{
+	return c->magic == RF_CHAIN_MAGIC && c->version == RF_CHAIN_VERSION &&
+	       c->size == sizeof(*c) && c->current <= 1;
+}
+
+int rf_chain_take(int fd, struct rf_chain **out, bool *anew)
 {
 	struct rf_chain *c;
 	struct stat st;
@@ -60,41 +66,11 @@ static int map_any(int fd, struct rf_chain **out)
 	c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (c == MAP_FAILED)
 		return -errno;
-	*out = c;
-	return 0;
-}
-
-static bool is_chain(const struct rf_chain *c)
-{
-	return c->magic == RF_CHAIN_MAGIC && c->version == RF_CHAIN_VERSION &&
-	       c->size == sizeof(*c) && c->current <= 1;
-}
-
-int rf_chain_map(int fd, struct rf_chain **out)
-{
-	struct rf_chain *c;
-	int err = map_any(fd, &c);
-
-	if (err)
-		return err;
-	if (!is_chain(c)) {
-		munmap(c, sizeof(*c));
-		return -EPROTO;
-	}
-	*out = c;
-	return 0;
-}
-
-int rf_chain_take(int fd, struct rf_chain **out, bool *anew)
-{
-	int err = map_any(fd, out);
-
-	if (err)
-		return err;
 	/* No writer gets to such a number, and none could go on from it. */
-	*anew = !is_chain(*out) || rf_chain_now(*out)->seq >= RF_CHAIN_SEQ_MAX;
+	*anew = !is_chain(c) || rf_chain_now(c)->seq >= RF_CHAIN_SEQ_MAX;
 	if (*anew)
-		rf_chain_init(*out);
+		rf_chain_init(c);
+	*out = c;
 	return 0;
 }
 

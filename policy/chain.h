@@ -58,11 +58,10 @@ struct rf_chain {
 
 /* A sealed memfd with a chain in it that has no line. Its number, or -errno. */
 int rf_chain_create(void);
-/* Maps one; the caller may close fd. 0 or -errno, -EPROTO for what is no chain of this version. */
-int rf_chain_map(int fd, struct rf_chain **out);
 /*
- * The same, but what is no chain is made one that has no line, and *anew set: whoever has spoiled
- * it does not stop the next one. -EPROTO only for memory of another size.
+ * Maps one; the caller may close fd. What is no chain of this version is made one that has no line,
+ * and *anew set: whoever has spoiled it does not stop the next one. 0 or -errno, -EPROTO for memory
+ * of another size.
  */
 int rf_chain_take(int fd, struct rf_chain **out, bool *anew);
 /* In private memory. */

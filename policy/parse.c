@@ -6,7 +6,6 @@
 
 #include <cyaml/cyaml.h>
 
-#include "policy/file.h"
 #include "policy/keys.h"
 #include "policy/policy.h"
 #include "policy/wrong.h"
@@ -258,13 +257,4 @@ void rf_policy_lines(const char *text, size_t len, unsigned int *lines)
 
 		lines[row] = p ? p->line : 0;
 	}
-}
-
-int rf_policy_load(const char *path, struct rf_policy_diag *diag, struct rf_policy *out)
-{
-	char text[RF_POLICY_FILE_MAX + 1];
-	size_t len;
-	int err = rf_file_read(path, text, sizeof(text), &len);
-
-	return err ? err : rf_policy_parse(text, len, diag, out);
 }

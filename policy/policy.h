@@ -141,9 +141,6 @@ int rf_policy_parse(const char *text, size_t len, struct rf_policy_diag *diag,
 		    struct rf_policy *out);
 /* In which line each key of policy/keys.h stands, by its row; 0: the file does not say. */
 void rf_policy_lines(const char *text, size_t len, unsigned int *lines);
-/* The same as rf_policy_parse() from a regular file; also -errno of opening and reading, -EINVAL
- * for anything but a regular file. */
-int rf_policy_load(const char *path, struct rf_policy_diag *diag, struct rf_policy *out);
 
 const char *rf_policy_mode_text(enum rf_policy_mode m); /* as in the file; NULL for no such mode */
 const char *rf_on_denied_text(enum rf_on_denied d);

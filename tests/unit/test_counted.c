@@ -201,9 +201,10 @@ static void what_was_counted(void **state)
 static void with_a_spoiled_chain(void **state)
 {
 	struct rf_chain *chain;
+	bool anew;
 
 	count(5);
-	assert_int_equal(rf_chain_map(run.chain_fd, &chain), 0);
+	assert_int_equal(rf_chain_take(run.chain_fd, &chain, &anew), 0);
 	memset(chain, 0xff, sizeof(*chain));
 	munmap(chain, sizeof(*chain));
 	rf_run_settle(&run, false);

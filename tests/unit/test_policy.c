@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "policy/file.h"
 #include "policy/policy.h"
 
 static int parse(const char *text, struct rf_policy_diag *d, struct rf_policy *p)
@@ -175,6 +176,16 @@ static void test_bad_files(void **state)
 	}
 }
 
+/* As `run` and the monitor do. */
+static int load(const char *path, struct rf_policy_diag *d, struct rf_policy *p)
+{
+	char text[RF_POLICY_FILE_MAX + 1];
+	size_t len;
+	int err = rf_file_read(path, text, sizeof(text), &len);
+
+	return err ? err : rf_policy_parse(text, len, d, p);
+}
+
 static void test_files_on_disk(void **state)
 {
 	static char huge[RF_POLICY_FILE_MAX + 1];
@@ -184,20 +195,20 @@ static void test_files_on_disk(void **state)
 	int fd = mkstemp(path);
 
 	assert_int_equal(write(fd, "version: 1\nmode: observe\n", 25), 25);
-	assert_int_equal(rf_policy_load(path, &d, &p), 0);
+	assert_int_equal(load(path, &d, &p), 0);
 	assert_int_equal(p.mode, RF_MODE_OBSERVE);
 	memset(huge, '\n', sizeof(huge));
 	/* Exactly the limit is read, one byte more is not. */
 	assert_int_equal(write(fd, huge, RF_POLICY_FILE_MAX - 25), RF_POLICY_FILE_MAX - 25);
-	assert_int_equal(rf_policy_load(path, &d, &p), 0);
+	assert_int_equal(load(path, &d, &p), 0);
 	assert_int_equal(write(fd, "\n", 1), 1);
-	assert_int_equal(rf_policy_load(path, &d, &p), -EFBIG);
+	assert_int_equal(load(path, &d, &p), -EFBIG);
 	assert_int_equal(rf_policy_parse(huge, sizeof(huge), &d, &p), -EFBIG);
 	close(fd);
 	unlink(path);
-	assert_int_equal(rf_policy_load(path, &d, &p), -ENOENT);
-	assert_int_equal(rf_policy_load("/tmp", &d, &p), -EINVAL);
-	assert_int_equal(rf_policy_load("/dev/zero", &d, &p), -EINVAL);
+	assert_int_equal(load(path, &d, &p), -ENOENT);
+	assert_int_equal(load("/tmp", &d, &p), -EINVAL);
+	assert_int_equal(load("/dev/zero", &d, &p), -EINVAL);
 }
 
 /* --- decisions
