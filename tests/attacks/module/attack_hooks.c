@@ -17,6 +17,8 @@
 #define HOOKED "sprint_symbol"
 /* Hooks are looked at each second; a slow machine takes its time. */
 #define STAYS_S 4
+/* And three times, before a function is said to call what is on no list. */
+#define STAYS_UNLISTED_S 10
 
 static unsigned int calls;
 
@@ -82,7 +84,6 @@ static int on_probe(struct kprobe *p, struct pt_regs *regs)
 
 void attack_hook_kprobe(struct rf_report *r)
 {
-	/* Not at the entry, where it would be ftrace's. */
 	static struct kprobe probe;
 
 	probe = (struct kprobe){ .symbol_name = HOOKED, .pre_handler = on_probe };
@@ -169,9 +170,9 @@ static bool forge_ops(struct rf_report *r, struct ftrace_ops *ops, struct ftrace
 	return true;
 }
 
-static void judge_ops(struct rf_report *r)
+static void judge_ops(struct rf_report *r, unsigned int stays)
 {
-	ssleep(min(rf_patience, (unsigned int)STAYS_S));
+	ssleep(min(rf_patience, stays));
 	rf_power();
 	r->outcome = rf_forged_ran() ? RF_LANDED : RF_UNCHANGED;
 	rf_text_poke_bp(r->at, rf_nop, RF_INSN, NULL);
@@ -188,7 +189,7 @@ void attack_forged_ops(struct rf_report *r)
 
 	if (!forge_ops(r, &ops, &list))
 		return;
-	judge_ops(r);
+	judge_ops(r, STAYS_S);
 	WRITE_ONCE(*list, ops.next);
 }
 
@@ -201,7 +202,7 @@ void attack_unlisted_ops(struct rf_report *r)
 	if (!forge_ops(r, &ops, &list))
 		return;
 	WRITE_ONCE(*list, ops.next);
-	judge_ops(r);
+	judge_ops(r, STAYS_UNLISTED_S);
 }
 #else
 void attack_forged_ops(struct rf_report *r)
