@@ -494,7 +494,8 @@ static void load(void)
 		if (text[i] == decoy[i])
 			continue;
 		differ++;
-		legal = legal && rf_patch_find(table, i, &site, &shape) && site.at <= TEXT_SIZE &&
+		legal = legal && rf_patch_find(table, i, &site, &shape) &&
+			!(site.flags & RF_SITE_FROZEN) && site.at <= TEXT_SIZE &&
 			shape.len <= TEXT_SIZE - site.at &&
 			rf_patch_at_rest(table, &site, &shape, decoy + site.at);
 	}
