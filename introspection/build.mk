@@ -7,6 +7,6 @@ INTROSPECTION_SRCS += introspection/x86/disasm.c introspection/x86/store.c intro
 	introspection/patches/kinds.c introspection/patches/sites.c introspection/patches/tables.c introspection/patches/security.c \
 	introspection/patches/functions.c introspection/patches/calls.c introspection/patches/thunks.c introspection/patches/change.c \
 	introspection/patches/follow.c introspection/patches/ftrace.c introspection/patches/kept.c introspection/patches/probe.c introspection/patches/smp.c \
-	introspection/x86/poker.c introspection/patches/canonical.c introspection/patches/hooks.c introspection/patches/hooks_find.c introspection/patches/hooks_lists.c introspection/patches/hooks_walk.c introspection/patches/hooks_unlisted.c
+	introspection/x86/poker.c introspection/patches/canonical.c introspection/patches/hooks.c introspection/patches/hooks_find.c introspection/patches/hooks_kinds.c introspection/patches/hooks_lists.c introspection/patches/hooks_walk.c introspection/patches/hooks_unlisted.c
 INTROSPECTION_SRCS += introspection/x86/entry.c introspection/x86/gadget.c introspection/x86/gadget_decode.c \
 	introspection/x86/descriptor.c introspection/x86/descriptor_expect.c

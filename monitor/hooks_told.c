@@ -134,21 +134,18 @@ static void describe(const struct rf_hook *hook, const struct owner *o, char *te
 }
 
 static int write_line(struct look *l, const struct rf_hook *hook, const struct owner *o,
-		      const struct rf_decision *d)
+		      const struct rf_named *target, const struct rf_decision *d)
 {
 	struct rf_record r = { .kind = "hook",
+			       .has_target = hook->function != 0,
+			       .target = *target,
 			       .has_handler = true,
 			       .handler = o->named,
 			       .rule = d->rule,
 			       .verdict = d->word,
 			       .outcome = "left as it is" };
-	struct rf_module m;
 	char detail[320];
 
-	if (hook->function) {
-		r.has_target = true;
-		rf_name_within(l->g, &l->g->paging, hook->function, &r.target, &m);
-	}
 	describe(hook, o, detail, sizeof(detail));
 	r.detail = detail;
 	return rf_record_write(l->g, &r);
@@ -158,7 +155,9 @@ static int write_line(struct look *l, const struct rf_hook *hook, const struct o
 static int alert(struct look *l, const struct rf_hook *hook, bool *told)
 {
 	struct rf_facts facts = { .kind = RF_FACT_HOOK };
+	struct rf_named target = { 0 };
 	struct rf_decision d;
+	struct rf_module m;
 	struct owner owner;
 
 	*told = false;
@@ -171,6 +170,10 @@ static int alert(struct look *l, const struct rf_hook *hook, bool *told)
 			       "kernel; whose the others are is not looked at");
 	}
 	find_owner(l, hook->handler, &owner);
+	if (hook->function)
+		rf_name_within(l->g, &l->g->paging, hook->function, &target, &m);
+	if (rf_hook_is_usual(hook, target.symbol, owner.named.module))
+		return 0;
 	facts.hook = rf_policy_owner(&l->g->policy,
 				     rf_policy_hook(rf_hook_text((enum rf_hook_kind)hook->kind)),
 				     owner.named.module, owner.bpf);
@@ -180,7 +183,7 @@ static int alert(struct look *l, const struct rf_hook *hook, bool *told)
 		return 0;
 	lines++;
 	*told = true;
-	return write_line(l, hook, &owner, &d);
+	return write_line(l, hook, &owner, &target, &d);
 }
 
 /* A filter may change as often as the guest likes: that is one line more, and no other. */

@@ -34,7 +34,7 @@ COUNTS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 PASSED = re.compile(r"\[ +OK \]|^(?:\[\S+\] )?[a-z][\w.-]* +\S.*\b(?:ok|passed)\b")
 # What names a failure or says why: a test's own line, a place in its source, a broken rule of the layers, a step that was ended.
 BROKEN = re.compile(r"^(?:\[\S+\] )?  tests/\S+:\d+: |\bFAILED\b(?! TEST|.*, listed below)|^check(-layers)?: (?!warning)")
-SHOWN, WIDTH = 40, 160
+SHOWN, WIDTH = 40, 320
 SETTINGS = {"fuzz": ["FUZZ_SECONDS=5"]}
 # A step ends when nothing moves any more: a loaded machine may take its time. What is silent for longest is a lab job, and no
 # guest of the check has more than 900 s. The second limit is for what talks for ever.

@@ -10,19 +10,6 @@
 #define CHUNK 4096u
 #define FUNCS_MAX 256u
 
-const char *rf_hook_text(enum rf_hook_kind kind)
-{
-	static const char *const text[] = {
-		[RF_HOOK_FTRACE] = "ftrace",	     [RF_HOOK_FPROBE] = "fprobe",
-		[RF_HOOK_LIVEPATCH] = "livepatch",   [RF_HOOK_DIRECT] = "ftrace-direct",
-		[RF_HOOK_KPROBE] = "kprobe",	     [RF_HOOK_KRETPROBE] = "kretprobe",
-		[RF_HOOK_TRACEPOINT] = "tracepoint", [RF_HOOK_STATIC_CALL] = "static-call",
-		[RF_HOOK_UNLISTED] = "unlisted",
-	};
-
-	return (unsigned int)kind < RF_HOOK_KINDS ? text[kind] : NULL;
-}
-
 /* --- one object ------------------------------------------------------------- */
 
 int rf_hook_tell(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t handler)

@@ -39,6 +39,14 @@ struct rf_hook {
 	bool settling; /* for a moment a change of the kernel's own looks the same */
 };
 
+/*
+ * The one way that a stock kernel itself leads out of its image, wherever KVM is loaded: perf's
+ * static calls ask it whether a guest was interrupted (kernel/events/core.c
+ * perf_register_guest_info_callbacks(), virt/kvm/kvm_main.c). function: the symbol of
+ * hook->function, of sealed names; module: whose code is called, a claim of the guest's.
+ */
+bool rf_hook_is_usual(const struct rf_hook *hook, const char *function, const char *module);
+
 struct rf_hooks;
 
 /* Does this kernel show, by its symbols and types, how it keeps that kind? What it does not have at

@@ -25,6 +25,7 @@
 #define RODATA_END (RODATA_AT + 0x3000 - 8)
 #define RODATA_SIZE UINT64_C(0x3000)
 #define STATE_AT UINT64_C(0x60010)
+#define PERF_KEY_AT UINT64_C(0x68000) /* a static call's */
 #define IDT_AT UINT64_C(0x70000)
 #define BRINGUP_AT UINT64_C(0x71000)
 #define GDT_AT UINT64_C(0x72000) /* of CPU 0; that of CPU 1 a page behind */
@@ -78,6 +79,7 @@ struct fake {
 	rf_gva inside;					    /* as discovery was last told */
 	struct rf_paging paging;			    /* the same */
 	bool task;
+	const char *module; /* what the only one is called; NULL: "evil" */
 
 	/* Page tables: the first run that holds an address speaks. */
 	struct rf_mapping maps[8];

@@ -29,6 +29,7 @@ static const struct {
 	{ "sys_call_table", RODATA_AT + 0x100 },
 	{ "__end_rodata", RODATA_END },
 	{ "system_state", STATE_AT },
+	{ "__SCK____perf_guest_state", PERF_KEY_AT },
 	{ "idt_table", IDT_AT },
 };
 
@@ -172,7 +173,9 @@ int rf_module_find(const struct rf_kernel *k, const struct rf_memory *m, const s
 			return -E2BIG;
 	if (gva.v >> 32 != 0xffffffff || gva.v < UINT64_C(0xffffffffc0000000))
 		return -ENOENT;
-	*out = (struct rf_module){ "evil", rf_gva_of(UINT64_C(0xffffffffc0000000)), 0x1000 };
+	*out = (struct rf_module){ .base = rf_gva_of(UINT64_C(0xffffffffc0000000)),
+				   .size = 0x1000 };
+	strcpy(out->name, fake.module ? fake.module : "evil");
 	return 0;
 }
 
@@ -503,15 +506,4 @@ int rf_hooks_bpf(const struct rf_hooks *h, const struct rf_memory *m, const stru
 		return fake.bpf_err ? fake.bpf_err : -ENOENT;
 	strcpy(name, fake.bpf);
 	return 0;
-}
-
-const char *rf_hook_text(enum rf_hook_kind kind)
-{
-	static const char *const text[] = {
-		"",	  "ftrace",    "fprobe",     "livepatch",   "ftrace-direct",
-		"kprobe", "kretprobe", "tracepoint", "static-call", "unlisted",
-	};
-
-	_Static_assert(sizeof(text) / sizeof(text[0]) == RF_HOOK_KINDS, "as hooks.c");
-	return text[kind];
 }

@@ -149,6 +149,29 @@ static void whose(void **state)
 	assert_int_equal(fake_count("kind", "hook"), 5);
 }
 
+/* perf's questions to KVM are the kernel's own doing; anything else of that module's is told. */
+static void usual(void **state)
+{
+	const struct rf_hook call = { .kind = RF_HOOK_STATIC_CALL }, trace = { .kind = 1 };
+
+	assert_true(rf_hook_is_usual(&call, "__SCK____perf_guest_state", "kvm"));
+	assert_true(rf_hook_is_usual(&call, "__SCK____perf_guest_get_ip", "kvm"));
+	assert_false(rf_hook_is_usual(&call, "__SCK____perf_guest_state", "evil"));
+	assert_false(rf_hook_is_usual(&call, "__SCK____perf_guest_state", ""));
+	assert_false(rf_hook_is_usual(&call, "__SCK__x86_pmu_handle_irq", "kvm"));
+	assert_false(rf_hook_is_usual(&call, "", "kvm"));
+	assert_false(rf_hook_is_usual(&trace, "__SCK____perf_guest_state", "kvm"));
+	/* And asked about, of each; again when the same memory is another module's. */
+	fake.module = "kvm";
+	hook(RF_HOOK_STATIC_CALL, 1, IMAGE_GVA + PERF_KEY_AT);
+	fake.hooks[0].handler = IN_MODULE;
+	sweep();
+	assert_int_equal(fake_count("kind", "hook"), 0);
+	fake.module = "evil";
+	sweep();
+	assert_int_equal(fake_count("kind", "hook"), 1);
+}
+
 /* On its way out a tracer is off the list before the text is changed. */
 static void unlisted(void **state)
 {
@@ -455,6 +478,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(told_once, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(whose, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(usual, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unlisted, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(many, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unread, setup, fake_teardown),
