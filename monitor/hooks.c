@@ -14,14 +14,17 @@
 #define PERIOD_MS 1000
 #define OVERRUN_MS (10 * PERIOD_MS) /* where the lists do not end */
 #define RETOLD 8		    /* a round: the monitor may not have seen it when it looked */
-#define ROUNDS 3		    /* it must be there, before a function is said to call it */
-#define AGE 60			    /* rounds that may pass over it, of a list that is broken */
-#define UNREAD_TIMES 3		    /* lists change under the reader: once is no finding */
+#define ROUNDS 3 /* it must be there while text rests, before a function is said to call it ... */
+#define BUSY_ROUNDS 120 /* ... or so many in any case: text may be kept busy */
+#define AGE 60		/* rounds that may pass over it, of a list that is broken */
+#define UNREAD_TIMES 3	/* lists change under the reader: once is no finding */
 
 /* One VM a process. */
 static struct rf_hooks *hooks;
 static struct rf_hook_table told;
 static uint32_t unread;
+static uint32_t changes; /* of text, as of the last round */
+static bool rests;	 /* there were none since */
 /* Whose turn it is to be told again: of the table, and of those who have no room in it. */
 static uint32_t turn, turn_over, over;
 
@@ -38,13 +41,24 @@ static bool is_turn(uint32_t i, uint32_t from)
 }
 
 /*
- * The kernel takes a tracer off its list a moment before it changes the text; and what functions
- * call is as old as the last look at it, which must have come to its end.
+ * The kernel takes a tracer off its list before it changes the text, which may be all functions and
+ * takes its time; and what functions call is as old as the last look at it, which must have come to
+ * its end.
  */
 static bool is_due(const struct rf_guest *g, const struct rf_hook_entry *e)
 {
-	return !e->hook.settling ||
-	       (e->rounds >= ROUNDS && !rf_unit_overran(g, &rf_guard_patches.sweep_unit));
+	return !e->hook.settling || ((e->rounds >= ROUNDS || e->age >= BUSY_ROUNDS) &&
+				     !rf_unit_overran(g, &rf_guard_patches.sweep_unit));
+}
+
+static void look_at_text(struct rf_guest *g)
+{
+	struct rf_patching now = { 0 };
+
+	if (g->hv->ops->trail)
+		g->hv->ops->trail(g->hv, &now);
+	rests = now.changes == changes;
+	changes = now.changes;
 }
 
 static int tell_new(void *guest, const struct rf_hook *hook)
@@ -66,7 +80,8 @@ static int tell_new(void *guest, const struct rf_hook *hook)
 	}
 	e->here = true;
 	e->missed = 0;
-	e->rounds += e->rounds < ROUNDS;
+	e->rounds += rests && e->rounds < ROUNDS;
+	e->age += e->age < BUSY_ROUNDS;
 	if (!is_due(g, e) || (e->said && !is_turn(i, turn)))
 		return 0;
 	e->said = true;
@@ -107,6 +122,7 @@ static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
 	for (uint32_t i = 0; i < told.count; i++)
 		told.of[i].here = false;
 	over = 0;
+	look_at_text(g);
 	err = rf_hooks_walk(hooks, &g->mem, &g->paging, tell_new, g);
 	if (err == -ECONNRESET || err == -ENOMEM)
 		return err;

@@ -19,7 +19,8 @@ struct rf_hook_entry {
 	bool here;	/* the sweeper: in this round; the monitor: said by this sweeper */
 	bool said;	/* the sweeper: told at least once */
 	bool moved;	/* the monitor: told once more, with another function */
-	uint8_t rounds; /* the sweeper: it was there, or was not seen, one after the other */
+	uint8_t rounds; /* the sweeper: it was there while text rested, or was not seen meanwhile */
+	uint8_t age;	/* the same, of all */
 	uint8_t missed;
 };
 

@@ -189,6 +189,34 @@ static void unlisted(void **state)
 	assert_non_null(strstr(fake_text(fake_line(0), "detail"), "no list of the kernel's"));
 }
 
+/* All functions take their time: as long as text changes nobody is accused, but not for ever. */
+static void unlisted_while_text_changes(void **state)
+{
+	hook(RF_HOOK_UNLISTED, OUTSIDE, 0);
+	for (int i = 0; i < 119; i++) {
+		fake.patching.changes++;
+		sweep();
+	}
+	assert_int_equal(fake_count("kind", "hook"), 0);
+	fake.patching.changes++;
+	sweep();
+	assert_int_equal(fake_count("kind", "hook"), 1);
+	/* What is on a list has no such time. */
+	fake.patching.changes++;
+	hook(RF_HOOK_FTRACE, 2, 0);
+	sweep();
+	assert_int_equal(fake_count("kind", "hook"), 2);
+	/* It is over: three rounds, as ever. */
+	hook(RF_HOOK_UNLISTED, OUTSIDE + 0x1000, 0);
+	fake.patching.changes++;
+	sweep();
+	sweep();
+	sweep();
+	assert_int_equal(fake_count("kind", "hook"), 2);
+	sweep();
+	assert_int_equal(fake_count("kind", "hook"), 3);
+}
+
 /* However many there are, and however often they come and go. */
 static void many(void **state)
 {
@@ -480,6 +508,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(whose, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(usual, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unlisted, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(unlisted_while_text_changes, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(many, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unread, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(asked_first, setup, fake_teardown),
