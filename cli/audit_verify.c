@@ -13,7 +13,9 @@
 
 #include "cli/audit_verify.h"
 #include "cli/output.h"
+#include "cli/paths.h"
 #include "policy/file.h"
+#include "policy/patchproof.h"
 #include "policy/verify.h"
 
 #define SHOWN 10000 /* findings; the others are counted */
@@ -22,6 +24,7 @@ struct report {
 	struct rf_finding *found;
 	size_t count, room;
 	uint64_t more;
+	enum rf_verdict_of_log of_patches; /* what those about the patch log make of it */
 	char *const *files;
 	bool no_memory;
 	bool key; /* signatures are checked */
@@ -49,10 +52,20 @@ static void keep(void *ctx, const struct rf_finding *f)
 	r->found[r->count++] = *f;
 }
 
+static void keep_of_patches(void *ctx, const struct rf_finding *f)
+{
+	struct report *r = ctx;
+
+	if (rf_finding_weight(f->kind) > r->of_patches)
+		r->of_patches = rf_finding_weight(f->kind);
+	keep(ctx, f);
+}
+
 /* --- reading ----------------------------------------------------------------- */
 
 struct lines {
 	struct rf_verify *verify;
+	struct rf_patch_proof *patches;
 	unsigned int file;
 	uint64_t number;
 	size_t len;
@@ -63,6 +76,8 @@ static int take(struct lines *l, bool whole)
 {
 	int err = rf_verify_line(l->verify, l->file, ++l->number, l->line, l->len, whole);
 
+	if (!err)
+		err = rf_patch_proof_line(l->patches, l->file, l->number, l->line, l->len);
 	l->len = 0;
 	return err;
 }
@@ -88,7 +103,25 @@ static int read_all(int fd, struct lines *l)
 	return !err && any ? take(l, false) : err;
 }
 
-static int read_file(const char *path, struct rf_verify *v, unsigned int number)
+/* The patch log lies beside it, also where both were taken elsewhere. */
+static int check_patches(const char *log, struct rf_patch_proof *p)
+{
+	char path[PATH_MAX];
+	int fd, err = rf_patches_path(log, path);
+
+	if (err)
+		return err;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 && errno != ENOENT)
+		return -errno;
+	err = rf_patch_proof_check(p, fd);
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static int read_file(const char *path, struct rf_verify *v, struct rf_patch_proof *p,
+		     unsigned int number)
 {
 	struct lines *l = malloc(sizeof(*l));
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err;
@@ -100,10 +133,13 @@ static int read_file(const char *path, struct rf_verify *v, unsigned int number)
 		err = -EINVAL;
 	} else {
 		l->verify = v;
+		l->patches = p;
 		l->file = number;
 		l->number = 0;
 		l->len = 0;
 		err = read_all(fd, l);
+		if (!err)
+			err = check_patches(path, p);
 	}
 	if (fd >= 0)
 		close(fd);
@@ -149,14 +185,19 @@ static int print_instances(const struct rf_verify *v)
 
 static int finding_row(struct rf_table *t, const struct report *r, const struct rf_finding *f)
 {
-	bool many = f->kind == RF_FOUND_NOT_CHAINED;
+	bool many = f->kind == RF_FOUND_NOT_CHAINED,
+	     patches = f->kind == RF_FOUND_PATCHES_NOT_COVERED;
 	char line[24], id[24], seq[48];
-	const char *const cells[] = { r->files[f->file], line, f->instance ? id : NULL,
-				      f->seq || many ? seq : NULL, rf_finding_text(f->kind) };
+	const char *const cells[] = { r->files[f->file], f->line ? line : NULL,
+				      f->instance ? id : NULL,
+				      f->seq || many || patches ? seq : NULL,
+				      rf_finding_text(f->kind) };
 
 	snprintf(line, sizeof(line), "%" PRIu64, f->line);
 	snprintf(id, sizeof(id), "0x%" PRIx64, f->instance);
-	if (many)
+	if (patches)
+		snprintf(seq, sizeof(seq), "%" PRIu64 " patches", f->to);
+	else if (many)
 		snprintf(seq, sizeof(seq), "%" PRIu64 " lines", f->to);
 	else if (f->to > f->seq)
 		snprintf(seq, sizeof(seq), "%" PRIu64 " to %" PRIu64, f->seq, f->to);
@@ -282,6 +323,7 @@ static int read_key(const char *path, struct rf_note_key *out)
 int rf_audit_verify(char *const *files, char *const *typed, const char *key, bool json)
 {
 	struct report r = { .files = files, .key = key };
+	struct rf_patch_proof *p;
 	struct rf_verify *v;
 	enum rf_verdict_of_log verdict;
 	struct rf_note_key trusted;
@@ -291,11 +333,12 @@ int rf_audit_verify(char *const *files, char *const *typed, const char *key, boo
 	if (code)
 		return code;
 	v = rf_verify_create(keep, &r);
-	err = v ? 0 : -ENOMEM;
+	p = rf_patch_proof_create(keep_of_patches, &r);
+	err = v && p ? 0 : -ENOMEM;
 	if (v && key)
 		rf_verify_trust(v, &trusted);
 	for (i = 0; files[i] && !err; i++)
-		err = read_file(files[i], v, i);
+		err = read_file(files[i], v, p, i);
 	if (err || r.no_memory) {
 		code = err && err != -ENOMEM
 			       ? rf_fail(err == -ENOENT ? RF_EXIT_NOT_FOUND : RF_EXIT_CANNOT_TELL,
@@ -307,11 +350,14 @@ int rf_audit_verify(char *const *files, char *const *typed, const char *key, boo
 					 "free some memory", "no memory to verify the log");
 	} else {
 		verdict = rf_verify_finish(v);
+		if (r.of_patches > verdict)
+			verdict = r.of_patches;
 		code = print_report(&r, v, rf_verdict_of_log_text(verdict), json);
 		if (!code)
 			code = code_of(verdict);
 	}
 	rf_verify_destroy(v);
+	rf_patch_proof_destroy(p);
 	free(r.found);
 	return code;
 }

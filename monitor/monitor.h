@@ -67,11 +67,11 @@ struct rf_guest {
 	struct rf_kernel *kernel;
 	struct rf_textpatch *patches;
 	bool sites_lost; /* of it, those in writable memory: no earlier monitor's table was whole */
-	uint64_t burst[RF_SITE_KINDS]; /* patches since the last line about them */
-	uint64_t patches_taken;	       /* of the fence's trail, written down */
-	uint64_t last_patch_ns;
-	uint32_t changes_seen;	 /* of the trail */
-	uint64_t last_change_ns; /* when one came last */
+	uint64_t burst[RF_SITE_KINDS];	  /* patches since the last line about them */
+	uint64_t patches_taken;		  /* of the fence's trail, written down */
+	uint64_t last_patch_ns, burst_ns; /* of the last patch, of the first one of the burst */
+	uint32_t changes_seen;		  /* of the trail */
+	uint64_t last_change_ns;	  /* when one came last */
 	uint32_t waiting_count;
 	struct rf_waiting waiting[RF_FLIGHTS], next_waiting[RF_FLIGHTS];
 	uint64_t kernel_event; /* names the kernel to the fence */

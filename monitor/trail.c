@@ -11,7 +11,8 @@
 #define BLOCK 512 /* trail entries at once */
 #define GRACE_NS UINT64_C(1000000000)
 #define PATIENCE 10
-#define QUIET_NS UINT64_C(2000000000) /* without a patch: the burst is over */
+#define QUIET_NS UINT64_C(2000000000)  /* without a patch: the burst is over */
+#define BURST_NS UINT64_C(30000000000) /* nor is a longer one waited for: see rf_patch_span */
 
 /* --- the trail, to disk --------------------------------------------------- */
 
@@ -20,8 +21,10 @@ void rf_patches_summarise(struct rf_guest *g)
 	/* Each kind at its longest: a name of 22 letters, a number of 20 digits, ", " and a space.
 	 */
 	char text[RF_SITE_KINDS * 45 + 1] = "";
+	struct rf_patch_span span;
 	size_t len = 0;
 
+	g->burst_ns = 0;
 	for (int k = 1; k < RF_SITE_KINDS; k++) {
 		if (!g->burst[k])
 			continue;
@@ -36,8 +39,11 @@ void rf_patches_summarise(struct rf_guest *g)
 					     .rule = "text-patch-legal",
 					     .verdict = RF_WORD_ALLOWED,
 					     .outcome = "applied",
-					     .detail = text };
+					     .detail = text,
+					     .patch_log = g->patchlog ? &span : NULL };
 
+		if (g->patchlog)
+			rf_patchlog_span(g->patchlog, &span);
 		rf_record_write(g, &r);
 	}
 }
@@ -111,6 +117,8 @@ int rf_patches_drain(struct rf_guest *g)
 			if (lines[i].kind < RF_SITE_KINDS)
 				g->burst[lines[i].kind]++;
 		g->last_patch_ns = rf_now_ns();
+		if (!g->burst_ns)
+			g->burst_ns = g->last_patch_ns;
 		g->patches_taken += n;
 		__atomic_store_n(&g->table->taken, g->patches_taken, __ATOMIC_RELEASE);
 	}
@@ -210,7 +218,7 @@ static int watch_trail(struct rf_guest *g, uint32_t elapsed_ms)
 	now = rf_now_ns();
 	if (!err)
 		err = watch_flights(g, now);
-	if (now - g->last_patch_ns > QUIET_NS)
+	if (now - g->last_patch_ns > QUIET_NS || (g->burst_ns && now - g->burst_ns > BURST_NS))
 		rf_patches_summarise(g);
 	return err;
 }

@@ -12,6 +12,7 @@
 #include "policy/audit_impl.h"
 #include "policy/checkpoint.h"
 #include "policy/jsonline.h"
+#include "policy/patchlog.h"
 
 bool rf_audit_has_event(const struct rf_audit *a, uint64_t event)
 {
@@ -371,6 +372,15 @@ static void put_answer(struct rf_jsonline *j, const struct rf_audit_answer *a)
 	rf_jsonline_close(j);
 }
 
+static void put_patch_log(struct rf_jsonline *j, const struct rf_patch_span *s)
+{
+	rf_jsonline_open(j, "patch_log");
+	rf_jsonline_number(j, "from", s->from);
+	rf_jsonline_number(j, "to", s->to);
+	rf_jsonline_hex(j, "sha256", s->sha256, sizeof(s->sha256));
+	rf_jsonline_close(j);
+}
+
 static void remember(struct rf_audit *a, const struct rf_record *r)
 {
 	struct rf_audit_decision d = { .event = r->event, .word = r->verdict };
@@ -412,6 +422,8 @@ int rf_audit_write(struct rf_audit *a, const struct rf_record *r)
 	put_optional(&j, "expected", r->expected, sizeof(r->expected));
 	if (r->size)
 		rf_jsonline_number(&j, "size", r->size);
+	if (r->patch_log)
+		put_patch_log(&j, r->patch_log);
 	err = finish_line(a, &j);
 	if (err)
 		return err;

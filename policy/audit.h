@@ -31,6 +31,8 @@ struct rf_named {
 
 #define RF_AUDIT_BYTES 64
 
+struct rf_patch_span; /* policy/patchlog.h */
+
 /* What the question was answered with; the stricter, the higher. */
 enum rf_answered {
 	RF_ANSWERED_ALLOW = 1,
@@ -98,11 +100,12 @@ struct rf_record {
 	enum rf_word verdict;
 	const char
 		*outcome; /* what the guest gets: "page fault", "applied", "left to the VMM" ... */
-	const char *detail;		      /* free text for people, NULL none */
-	char sha256[65];		      /* measurement of a region, "" none */
-	char expected[65];		      /* what it should be, "" none */
-	uint64_t size;			      /* bytes of a region, 0 none */
-	const struct rf_audit_answer *answer; /* to this event, NULL none */
+	const char *detail;		       /* free text for people, NULL none */
+	char sha256[65];		       /* measurement of a region, "" none */
+	char expected[65];		       /* what it should be, "" none */
+	uint64_t size;			       /* bytes of a region, 0 none */
+	const struct rf_patch_span *patch_log; /* of kind "patches": what of it this line is of */
+	const struct rf_audit_answer *answer;  /* to this event, NULL none */
 };
 
 struct rf_audit;    /* an open log */

@@ -9,12 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #define RECORD sizeof(union rf_patch_record)
 #define BLOCK 1024 /* records read at once */
 
 struct rf_patchlog {
 	int fd;
 	uint64_t instance, count;
+	uint64_t from, to; /* what `sum` is of */
+	crypto_hash_sha256_state sum;
 };
 
 long rf_patchlog_read(int fd, uint64_t *offset, union rf_patch_record *out, size_t max)
@@ -45,6 +49,7 @@ static int count_back(struct rf_patchlog *p, uint64_t records)
 			if (rf_patch_is_head(&block[i])) {
 				if (block[i].head.instance != p->instance)
 					return 0;
+				p->from = (records - want + i) * RECORD;
 				p->count += pending;
 				pending = 0;
 			} else if (rf_patch_is_line(&block[i])) {
@@ -90,16 +95,44 @@ static int align(const struct rf_patchlog *p, uint64_t *size)
 	return err;
 }
 
-static int append(const struct rf_patchlog *p, const void *data, size_t size)
+/* What lies in the file and is not summed up: an earlier writer's, or what was torn. */
+static int sum_up(struct rf_patchlog *p, uint64_t size)
+{
+	static uint8_t block[BLOCK * RECORD];
+
+	if (size < p->to) {
+		p->from = p->to = size;
+		crypto_hash_sha256_init(&p->sum);
+	}
+	while (p->to < size) {
+		uint64_t left = size - p->to;
+		ssize_t n = pread(p->fd, block, left < sizeof(block) ? left : sizeof(block),
+				  (off_t)p->to);
+
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		crypto_hash_sha256_update(&p->sum, block, (size_t)n);
+		p->to += (uint64_t)n;
+	}
+	return 0;
+}
+
+static int append(struct rf_patchlog *p, const void *data, size_t size)
 {
 	uint64_t before;
 	int err = align(p, &before);
 
 	if (!err)
+		err = sum_up(p, before);
+	if (!err)
 		err = write_all(p->fd, data, size);
 	if (!err && fdatasync(p->fd))
 		err = -errno;
-	return err;
+	if (err)
+		return err;
+	crypto_hash_sha256_update(&p->sum, data, size);
+	p->to += size;
+	return 0;
 }
 
 int rf_patchlog_open_fd(int fd, uint64_t instance, struct rf_patchlog **out)
@@ -117,9 +150,14 @@ int rf_patchlog_open_fd(int fd, uint64_t instance, struct rf_patchlog **out)
 	if (!p)
 		return -ENOMEM;
 	*p = (struct rf_patchlog){ .fd = fd, .instance = instance };
+	crypto_hash_sha256_init(&p->sum);
 	err = align(p, &size);
+	p->from = size;
 	if (!err)
 		err = count_back(p, size / RECORD);
+	p->to = p->from;
+	if (!err)
+		err = sum_up(p, size);
 	if (err) {
 		free(p);
 		return err;
@@ -146,6 +184,14 @@ uint64_t rf_patchlog_size(const struct rf_patchlog *p)
 	struct stat st;
 
 	return fstat(p->fd, &st) || st.st_size < 0 ? 0 : (uint64_t)st.st_size;
+}
+
+void rf_patchlog_span(const struct rf_patchlog *p, struct rf_patch_span *out)
+{
+	crypto_hash_sha256_state sum = p->sum;
+
+	*out = (struct rf_patch_span){ .from = p->from, .to = p->to };
+	crypto_hash_sha256_final(&sum, out->sha256);
 }
 
 int rf_patchlog_head(struct rf_patchlog *p, uint64_t base, uint64_t kernel)

@@ -54,10 +54,16 @@ static inline bool rf_patch_is_line(const union rf_patch_record *r)
 
 struct rf_patchlog;
 
+/* What a line of the record vouches for: bytes of the file, from the instance's first head on. */
+struct rf_patch_span {
+	uint64_t from, to;
+	uint8_t sha256[32];
+};
+
 /*
  * Takes over an fd opened for append and read of a regular file. Counts the patches of `instance`
- * that are there already (an earlier writer's), reading back no further than its first head. 0 or
- * -errno, -EINVAL for an fd of the wrong kind. Owns fd on success.
+ * that are there already (an earlier writer's) and adds them to the span, reading back no further
+ * than its first head. 0 or -errno, -EINVAL for an fd of the wrong kind. Owns fd on success.
  */
 int rf_patchlog_open_fd(int fd, uint64_t instance, struct rf_patchlog **out);
 void rf_patchlog_close(struct rf_patchlog *p); /* NULL is fine */
@@ -69,6 +75,12 @@ uint64_t rf_patchlog_size(const struct rf_patchlog *p); /* bytes, 0 unknown */
 int rf_patchlog_head(struct rf_patchlog *p, uint64_t base, uint64_t kernel);
 /* Appends and flushes to disk; sets the marks. 0 or -errno: then none of them counts as written. */
 int rf_patchlog_write(struct rf_patchlog *p, struct rf_patch_line *lines, size_t count);
+
+/*
+ * As far as it was written or, where a write failed, found there before the next one. Of a file
+ * that somebody has cut it begins at the cut.
+ */
+void rf_patchlog_span(const struct rf_patchlog *p, struct rf_patch_span *out);
 
 /*
  * Reads records from `*offset` on, at most max, and moves *offset behind them. How many, or -errno.

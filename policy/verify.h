@@ -39,7 +39,10 @@ enum rf_finding_kind {
 	RF_FOUND_NOT_COVERED, /* its last checkpoint is at seq, and nothing is known behind it */
 	RF_FOUND_TORN,	      /* the log's last line lacks its newline */
 	RF_FOUND_TORN_TOLD,   /* half a line, and the record behind it says so: no harm */
-	RF_FOUND_UNWRITTEN,   /* the log took no line for a time: decisions are counts alone */
+	RF_FOUND_PATCHES_CHANGED,     /* the patch log is not what this line says of it */
+	RF_FOUND_PATCHES_MISSING,     /* a line says what is in it, and there is none */
+	RF_FOUND_PATCHES_NOT_COVERED, /* `to` patches in it that no line says anything of */
+	RF_FOUND_UNWRITTEN, /* the log took no line for a time: decisions are counts alone */
 	RF_FOUND_KINDS,
 };
 

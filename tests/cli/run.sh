@@ -644,6 +644,15 @@ name=verify-rotated; head -2 "$logs/intact" >"$work/part.1"; tail -n +3 "$logs/i
 "$rf" audit verify "$work/part.1" "$work/part" >"$out" 2>"$err" && ok || bad "parts in order"
 try verify-rotated-misplaced 1 'part.1 .*moved' "$rf" audit verify "$work/part" "$work/part.1"
 
+# The log of allowed patches beside it.
+mkdir "$work/patched"; python3 "$here/patched.py" "$work/patched"; cp "$work/patched/one.patches" "$work/patched/whole"
+try verify-patches 0 '^result: intact' "$rf" audit verify "$work/patched/one.jsonl"
+head -c 100 "$work/patched/whole" >"$work/patched/one.patches"
+try verify-patches-cut 1 'one.jsonl  *2  *0x1  *2  *the patch log is not what it says' "$rf" audit verify "$work/patched/one.jsonl"
+{ cat "$work/patched/whole"; tail -c 32 "$work/patched/whole"; } >"$work/patched/one.patches"
+try verify-patches-added 7 '0x1  *1 patches  *patches that it says nothing of' "$rf" audit verify "$work/patched/one.jsonl"
+rm "$work/patched/one.patches"; try verify-patches-gone 6 'the patch log is not there' "$rf" audit verify "$work/patched/one.jsonl"
+
 # Each finding has a row in the manual, with what it makes of a log; and the manual's examples do what they say.
 name=findings-in-the-manual; : >"$err"
 sed -n 's/^.*= { "\(.*\)", RF_LOG_\(.*\) },$/\1:\2/p' "$here/../../policy/verify.c" | tr 'A-Z_' 'a-z ' | sort >"$work/kinds"

@@ -1,4 +1,4 @@
-FUZZERS += fuzz_replay fuzz_policy fuzz_audit fuzz_measure fuzz_verify fuzz_checkpoint
+FUZZERS += fuzz_replay fuzz_policy fuzz_audit fuzz_measure fuzz_verify fuzz_checkpoint fuzz_patchproof
 fuzz_policy_SRCS = tests/fuzz/fuzz_policy.c policy/parse.c $(POLICY_PARSE_SRCS) policy/file.c policy/decide.c
 fuzz_audit_SRCS = tests/fuzz/fuzz_audit.c policy/audit_tail.c policy/chain.c policy/merkle.c policy/jsonline.c
 fuzz_measure_SRCS = tests/fuzz/fuzz_measure.c policy/measurement.c policy/file.c
@@ -6,3 +6,4 @@ fuzz_verify_SRCS = tests/fuzz/fuzz_verify.c policy/verify.c policy/chain.c polic
 fuzz_checkpoint_SRCS = tests/fuzz/fuzz_checkpoint.c policy/merkle.c policy/note.c policy/checkpoint.c
 fuzz_replay_SRCS = tests/fuzz/fuzz_replay.c $(POLICY_REPLAY_SRCS) policy/decide.c policy/parse.c $(POLICY_PARSE_SRCS) \
 	policy/file.c policy/audit_tail.c policy/chain.c policy/merkle.c policy/jsonline.c
+fuzz_patchproof_SRCS = tests/fuzz/fuzz_patchproof.c policy/patchproof.c policy/patchlog.c $(wordlist 2,99,$(fuzz_verify_SRCS))

@@ -194,6 +194,16 @@ static void drained(void **state)
 	tick(3);
 	assert_int_equal(fake_count("kind", "patches"), 1);
 	assert_int_equal(logged(), 1103);
+	assert_int_equal(json_integer_value(
+				 json_object_get(json_object_get(fake_line(0), "patch_log"), "to")),
+			 (1 + 1103) * 32);
+	/* Who patches all the time keeps them out of the record no longer than this. */
+	patched(1, RF_SITE_FTRACE);
+	tick(0);
+	assert_int_equal(fake_count("kind", "patches"), 1);
+	guest.burst_ns -= UINT64_C(31000000000);
+	tick(0);
+	assert_int_equal(fake_count("kind", "patches"), 2);
 }
 
 /* The longest line about a burst there can be. */
