@@ -10,6 +10,7 @@
 
 #include "cli/audit_patches.h"
 #include "cli/output.h"
+#include "cli/patch_names.h"
 #include "cli/paths.h"
 #include "patch/judge.h"
 #include "patch/kinds.h"
@@ -34,24 +35,35 @@ static void when(char *out, size_t size, uint64_t ns)
 	snprintf(out + n, size - n, ".%06uZ", (unsigned int)(ns / 1000 % 1000000));
 }
 
-static int print(const struct rf_patch_line *l, const struct rf_patch_head *head, bool json)
+static int print(const struct rf_patch_line *l, const struct rf_patch_head *head,
+		 const struct rf_patch_names *names, bool json)
 {
 	char before[17], after[17], time[64];
 	unsigned long long addr = head->base + l->at;
 	const char *kind = rf_site_kind_text((enum rf_site_kind)l->kind);
+	const char *function = rf_patch_names_find(names, head, l->at), *target = NULL;
+	uint32_t to;
 
+	if (rf_patch_leads(l, &to))
+		target = rf_patch_names_find(names, head, to);
 	hex(before, l->before, l->len);
 	hex(after, l->after, l->len);
 	when(time, sizeof(time), l->ns);
-	if (json)
-		printf("{\"time\":\"%s\",\"instance\":\"0x%llx\",\"kernel\":%llu,\"vcpu\":%u,"
-		       "\"kind\":\"%s\",\"addr\":\"0x%llx\",\"offset\":\"0x%x\",\"before\":\"%s\","
-		       "\"after\":\"%s\"}\n",
-		       time, (unsigned long long)head->instance, (unsigned long long)head->kernel,
-		       l->vcpu, kind, addr, l->at, before, after);
-	else
-		printf("%-28s %4u  %-22s 0x%016llx  %-12s  %-12s\n", time, l->vcpu, kind, addr,
-		       before, after);
+	if (!json) {
+		printf("%-28s %4u  %-22s 0x%016llx  %-12s  %-12s  %-32s  %s\n", time, l->vcpu, kind,
+		       addr, before, after, function ? function : "-", target ? target : "-");
+		return ferror(stdout) ? -EIO : 0;
+	}
+	printf("{\"time\":\"%s\",\"instance\":\"0x%llx\",\"kernel\":%llu,\"vcpu\":%u,"
+	       "\"kind\":\"%s\",\"addr\":\"0x%llx\",\"offset\":\"0x%x\",\"before\":\"%s\","
+	       "\"after\":\"%s\"",
+	       time, (unsigned long long)head->instance, (unsigned long long)head->kernel, l->vcpu,
+	       kind, addr, l->at, before, after);
+	if (function)
+		printf(",\"function\":\"%s\"", function);
+	if (target)
+		printf(",\"target\":\"%s\"", target);
+	puts("}");
 	return ferror(stdout) ? -EIO : 0;
 }
 
@@ -84,7 +96,7 @@ static int find_start(int fd, uint64_t records, uint64_t n, uint64_t *start,
 	return 0;
 }
 
-static int show(int fd, uint32_t n, bool json)
+static int show(int fd, uint32_t n, const struct rf_patch_names *names, bool json)
 {
 	union rf_patch_record block[BLOCK];
 	struct rf_patch_head head;
@@ -100,14 +112,14 @@ static int show(int fd, uint32_t n, bool json)
 		return err;
 	offset *= sizeof(block[0]);
 	if (!json)
-		printf("%-28s %4s  %-22s %-18s  %-12s  %-12s\n", "TIME", "VCPU", "KIND", "ADDRESS",
-		       "BEFORE", "AFTER");
+		printf("%-28s %4s  %-22s %-18s  %-12s  %-12s  %-32s  %s\n", "TIME", "VCPU", "KIND",
+		       "ADDRESS", "BEFORE", "AFTER", "FUNCTION", "TARGET");
 	while ((got = rf_patchlog_read(fd, &offset, block, BLOCK)) > 0) {
 		for (long i = 0; i < got && !err; i++) {
 			if (rf_patch_is_head(&block[i]))
 				head = block[i].head;
 			else if (rf_patch_is_line(&block[i]))
-				err = print(&block[i].line, &head, json);
+				err = print(&block[i].line, &head, names, json);
 		}
 		if (err)
 			return err;
@@ -118,6 +130,7 @@ static int show(int fd, uint32_t n, bool json)
 int rf_audit_patches(const char *log, uint32_t n, bool json)
 {
 	char path[PATH_MAX];
+	struct rf_patch_names *names = NULL;
 	size_t len = strlen(log);
 	int fd, err;
 
@@ -131,7 +144,10 @@ int rf_audit_patches(const char *log, uint32_t n, bool json)
 		return rf_fail(RF_EXIT_NOT_FOUND, "no patch can be shown",
 			       "give a VM's name (see `ringfence list`) or the path of a log",
 			       "cannot read the patch log %s: %s", path, strerror(errno));
-	err = show(fd, n, json);
+	err = rf_patch_names_read(fd, &names);
+	if (!err)
+		err = show(fd, n, names, json);
+	rf_patch_names_destroy(names);
 	close(fd);
 	if (err)
 		return rf_fail(RF_EXIT_INTERNAL, "what was printed is not complete", "run it again",

@@ -196,7 +196,7 @@ static int finding_row(struct rf_table *t, const struct report *r, const struct 
 	snprintf(line, sizeof(line), "%" PRIu64, f->line);
 	snprintf(id, sizeof(id), "0x%" PRIx64, f->instance);
 	if (patches)
-		snprintf(seq, sizeof(seq), "%" PRIu64 " patches", f->to);
+		snprintf(seq, sizeof(seq), "%" PRIu64 " records", f->to);
 	else if (many)
 		snprintf(seq, sizeof(seq), "%" PRIu64 " lines", f->to);
 	else if (f->to > f->seq)

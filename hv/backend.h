@@ -93,7 +93,8 @@ struct rf_backend_ops {
 	size_t (*heals)(struct rf_backend *b, uint64_t *from, struct rf_heal *out, size_t max);
 	int (*verdict)(struct rf_backend *b, struct rf_msg_verdict *m);
 	/*
-	 * Legal text patching without a round trip. Optional, all or none.
+	 * Legal text patching without a round trip. Optional, all or none; who only looks has table
+	 * and trail.
 	 * table: written by the caller, read by the fence; lives as long as the backend.
 	 * entries: copies what the trail holds from entry `from` on; how many, at most max.
 	 * trail: copies what is counted and under way; all its numbers are within their bounds.

@@ -39,6 +39,11 @@ static struct rf_patch_table *view_table(struct rf_backend *b)
 	return of(b)->table;
 }
 
+static void view_trail(struct rf_backend *b, struct rf_patching *out)
+{
+	rf_view_trail(&of(b)->view, out);
+}
+
 static void view_destroy(struct rf_backend *b)
 {
 	struct view_backend *v = of(b);
@@ -56,6 +61,7 @@ static const struct rf_backend_ops view_ops = {
 	.read = view_read,
 	.read_decoy = view_read_decoy,
 	.table = view_table,
+	.trail = view_trail,
 	.destroy = view_destroy,
 };
 

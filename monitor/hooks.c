@@ -53,10 +53,9 @@ static bool is_due(const struct rf_guest *g, const struct rf_hook_entry *e)
 
 static void look_at_text(struct rf_guest *g)
 {
-	struct rf_patching now = { 0 };
+	struct rf_patching now;
 
-	if (g->hv->ops->trail)
-		g->hv->ops->trail(g->hv, &now);
+	g->hv->ops->trail(g->hv, &now);
 	rests = now.changes == changes;
 	changes = now.changes;
 }

@@ -111,9 +111,11 @@ static void end(struct rf_guest *g)
 		__atomic_store_n(&g->table->kernel, 0, __ATOMIC_RELEASE);
 	if (g->patches) {
 		rf_patches_drain(g);
+		rf_patch_names_write(g);
 		rf_patches_summarise(g);
 	}
 	rf_textpatch_destroy(g->patches);
+	rf_patch_names_forget();
 	g->patches = NULL;
 	g->waiting_count = 0;
 }

@@ -113,9 +113,11 @@ int rf_patches_drain(struct rf_guest *g)
 			g->patches_full = false;
 		else if (not_logged(g, n, err))
 			return err;
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
 			if (lines[i].kind < RF_SITE_KINDS)
 				g->burst[lines[i].kind]++;
+			rf_patch_names_want(&lines[i]);
+		}
 		g->last_patch_ns = rf_now_ns();
 		if (!g->burst_ns)
 			g->burst_ns = g->last_patch_ns;
@@ -215,10 +217,12 @@ static int watch_trail(struct rf_guest *g, uint32_t elapsed_ms)
 	err = rf_patches_drain(g);
 	if (err && rf_record_waits(g))
 		err = 0; /* they stay on the trail */
+	rf_patch_names_write(g);
 	now = rf_now_ns();
 	if (!err)
 		err = watch_flights(g, now);
-	if (now - g->last_patch_ns > QUIET_NS || (g->burst_ns && now - g->burst_ns > BURST_NS))
+	if ((now - g->last_patch_ns > QUIET_NS && !rf_patch_names_left(g)) ||
+	    (g->burst_ns && now - g->burst_ns > BURST_NS))
 		rf_patches_summarise(g);
 	return err;
 }

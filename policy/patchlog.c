@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -184,6 +185,39 @@ uint64_t rf_patchlog_size(const struct rf_patchlog *p)
 	struct stat st;
 
 	return fstat(p->fd, &st) || st.st_size < 0 ? 0 : (uint64_t)st.st_size;
+}
+
+size_t rf_patchlog_name(union rf_patch_record *out, uint32_t at, const char *symbol,
+			uint64_t offset)
+{
+	char text[RF_PATCH_NAME_BYTES];
+	size_t len, n = 0;
+
+	if (offset)
+		snprintf(text, sizeof(text), "%.128s+0x%llx", symbol, (unsigned long long)offset);
+	else
+		snprintf(text, sizeof(text), "%.128s", symbol);
+	len = strlen(text);
+	for (size_t i = 0; i < len; i++)
+		if (text[i] <= ' ' || text[i] > '~')
+			text[i] = '?';
+	do {
+		struct rf_patch_name *r = &out[n].name;
+		size_t left = len - n * sizeof(r->text);
+
+		*r = (struct rf_patch_name){ .at = at,
+					     .part = (uint8_t)n,
+					     .mark = RF_PATCHLOG_NAME };
+		memcpy(r->text, text + n * sizeof(r->text),
+		       left < sizeof(r->text) ? left : sizeof(r->text));
+	} while (++n * sizeof(out->name.text) < len);
+	out[n - 1].name.part |= RF_PATCH_NAME_LAST;
+	return n;
+}
+
+int rf_patchlog_names(struct rf_patchlog *p, const union rf_patch_record *records, size_t count)
+{
+	return append(p, records, count * sizeof(*records));
 }
 
 void rf_patchlog_span(const struct rf_patchlog *p, struct rf_patch_span *out)

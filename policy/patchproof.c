@@ -173,13 +173,13 @@ static int check_row(struct rf_patch_proof *p, int fd, uint64_t size, const stru
 	return err;
 }
 
-/* Are there patches among these bytes, that no line is about? */
+/* Are there patches, or names, among these bytes, that no line is about? */
 static int look_between(struct rf_patch_proof *p, int fd, uint64_t from, uint64_t to,
 			const struct claim *last)
 {
 	static union rf_patch_record block[BLOCK];
 	static const struct claim nobody;
-	uint64_t patches = 0;
+	uint64_t records = 0;
 
 	while (from < to) {
 		uint64_t left = (to - from) / sizeof(block[0]);
@@ -190,12 +190,12 @@ static int look_between(struct rf_patch_proof *p, int fd, uint64_t from, uint64_
 		if (!n)
 			break;
 		for (long i = 0; i < n; i++)
-			patches += rf_patch_is_line(&block[i]);
+			records += rf_patch_is_line(&block[i]) || rf_patch_is_name(&block[i]);
 	}
-	if (patches) {
+	if (records) {
 		struct claim c = last ? *last : nobody;
 
-		c.at.to = patches;
+		c.at.to = records;
 		find(p, &c, RF_FOUND_PATCHES_NOT_COVERED);
 	}
 	return 0;

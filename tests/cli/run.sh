@@ -647,10 +647,15 @@ try verify-rotated-misplaced 1 'part.1 .*moved' "$rf" audit verify "$work/part" 
 # The log of allowed patches beside it.
 mkdir "$work/patched"; python3 "$here/patched.py" "$work/patched"; cp "$work/patched/one.patches" "$work/patched/whole"
 try verify-patches 0 '^result: intact' "$rf" audit verify "$work/patched/one.jsonl"
+try patches-named 0 'e8fbfdffff  *function_of_a_long_name+0x4  *\[a?b?\]$' "$rf" audit patches "$work/patched/one.jsonl"
+name=patches-named-json; "$rf" audit patches --json "$work/patched/one.jsonl" | python3 -c 'import json, sys
+lines = [json.loads(line) for line in sys.stdin]
+assert len(lines) == 3 and all(line["function"] == "function_of_a_long_name+0x4" and line["target"] == "[a?b?]" for line in lines)' >"$out" 2>"$err" &&
+	ok || bad "names are not in it"
 head -c 100 "$work/patched/whole" >"$work/patched/one.patches"
 try verify-patches-cut 1 'one.jsonl  *2  *0x1  *2  *the patch log is not what it says' "$rf" audit verify "$work/patched/one.jsonl"
 { cat "$work/patched/whole"; tail -c 32 "$work/patched/whole"; } >"$work/patched/one.patches"
-try verify-patches-added 7 '0x1  *1 patches  *patches that it says nothing of' "$rf" audit verify "$work/patched/one.jsonl"
+try verify-patches-added 7 '0x1  *1 records  *patches that it says nothing of' "$rf" audit verify "$work/patched/one.jsonl"
 rm "$work/patched/one.patches"; try verify-patches-gone 6 'the patch log is not there' "$rf" audit verify "$work/patched/one.jsonl"
 
 # Each finding has a row in the manual, with what it makes of a log; and the manual's examples do what they say.

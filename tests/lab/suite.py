@@ -54,7 +54,7 @@ class Outcome:
         check(len(data) % 32 == 0, "the patch log is torn")
         for at in range(0, len(data), 32):
             _, site, _, kind, size, before, after, mark = struct.unpack("<QIHBB6s6s4s", data[at:at + 32])
-            check(mark in (b"PLHD", b"PLLN"), f"record {at // 32} of the patch log has no mark")
+            check(mark in (b"PLHD", b"PLLN", b"PLNM"), f"record {at // 32} of the patch log has no mark")
             if mark == b"PLLN":
                 check(before[:size] != after[:size], f"a patch of {site:#x} that changes nothing")
                 counts[PATCH_KINDS[kind]] += 1

@@ -270,6 +270,7 @@ static const struct rf_backend_ops view_ops = {
 	.read = fence_read,
 	.read_decoy = fence_read_decoy,
 	.table = fence_table,
+	.trail = fence_trail,
 };
 
 int rf_backend_kvm_view(const int fds[RF_SHARED], struct rf_backend **out)

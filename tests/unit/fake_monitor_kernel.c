@@ -342,6 +342,7 @@ int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 	walk_lists(m);
 	fake.patched_by = k->symbol;
 	table->base = IMAGE_GVA;
+	table->size = TEXT_SIZE;
 	table->extra_count = fake.armed_count;
 	memcpy(table->extra, fake.armed, sizeof(fake.armed));
 	fake.tables++;

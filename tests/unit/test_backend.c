@@ -677,6 +677,35 @@ static void trail_is_bounded(void **state)
 	detach();
 }
 
+/* A second process sees the same by the descriptors that it is given, and can do nothing. */
+static void seen_by_another(void **state)
+{
+	struct rf_patching now = { 0 }, seen = { 0 };
+	struct rf_board_file *file;
+	struct rf_backend *view;
+	int fds[RF_SHARED];
+
+	attached();
+	file = (struct rf_board_file *)board;
+	file->trail.changes = 5;
+	file->trail.kinds[RF_SITE_FTRACE] = 9;
+	hv->ops->share(hv, fds);
+	for (int i = 0; i < RF_SHARED; i++)
+		fds[i] = dup(fds[i]);
+	assert_int_equal(rf_backend_kvm_view(fds, &view), 0);
+	file->trail.changes = 6;
+	hv->ops->trail(hv, &now);
+	view->ops->trail(view, &seen);
+	assert_memory_equal(&now, &seen, sizeof(now));
+	assert_int_equal(seen.changes, 6);
+	hv->ops->table(hv)->kernel = 7;
+	assert_int_equal(view->ops->table(view)->kernel, 7);
+	assert_null(view->ops->restore);
+	assert_null(view->ops->verdict);
+	view->ops->destroy(view);
+	detach();
+}
+
 /* Its answer may be about anything; what the command said is what was asked. */
 static void *answer_heal(void *arg)
 {
@@ -790,6 +819,7 @@ int main(void)
 		cmocka_unit_test(commands),
 		cmocka_unit_test(memory),
 		cmocka_unit_test(trail_is_bounded),
+		cmocka_unit_test(seen_by_another),
 		cmocka_unit_test(heal_is_asked_for),
 		cmocka_unit_test(heals_are_bounded),
 		cmocka_unit_test(kept_is_told),

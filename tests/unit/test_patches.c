@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -196,7 +197,7 @@ static void drained(void **state)
 	assert_int_equal(logged(), 1103);
 	assert_int_equal(json_integer_value(
 				 json_object_get(json_object_get(fake_line(0), "patch_log"), "to")),
-			 (1 + 1103) * 32);
+			 (1 + 1103 + 1) * 32); /* and a name */
 	/* Who patches all the time keeps them out of the record no longer than this. */
 	patched(1, RF_SITE_FTRACE);
 	tick(0);
@@ -204,6 +205,83 @@ static void drained(void **state)
 	guest.burst_ns -= UINT64_C(31000000000);
 	tick(0);
 	assert_int_equal(fake_count("kind", "patches"), 2);
+}
+
+/* What the patch log calls a place, put together; NULL: nothing. *times: how often it does. */
+static const char *name_of(uint32_t at, unsigned int *times)
+{
+	static char text[RF_PATCH_NAME_BYTES];
+	union rf_patch_record r;
+	uint64_t offset = 0;
+	int fd = open(fake.patches_path, O_RDONLY);
+
+	*times = 0;
+	text[0] = '\0';
+	while (rf_patchlog_read(fd, &offset, &r, 1) == 1) {
+		if (!rf_patch_is_name(&r) || r.name.at != at)
+			continue;
+		if (!*times)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%.23s",
+				 r.name.text);
+		*times += (r.name.part & RF_PATCH_NAME_LAST) != 0;
+	}
+	close(fd);
+	return *times ? text : NULL;
+}
+
+static void called(uint32_t at, uint64_t target, enum rf_site_kind kind)
+{
+	struct rf_patch_entry *e = &fake.entries[fake.patching.head++];
+	uint32_t distance = (uint32_t)(target - (IMAGE_GVA + at + 5));
+
+	*e = (struct rf_patch_entry){
+		.at = at, .kind = (uint8_t)kind, .len = 5, .before = { 1 }, .after = { 0xe8 }
+	};
+	memcpy(e->after + 1, &distance, sizeof(distance));
+}
+
+/* Each place is named once, and so is what a call leads to: a function, a module, nobody's. */
+static void named(void **state)
+{
+	const uint64_t module = UINT64_C(0xffffffffc0000100), nobody = UINT64_C(0xffffffffa0000000);
+	unsigned int times;
+
+	for (int i = 0; i < 2; i++) {
+		patched(2, RF_SITE_FTRACE);
+		called(0x2004, module, RF_SITE_STATIC_CALL);
+		called(0x2014, IMAGE_GVA + 0x1080, RF_SITE_FTRACE);
+		called(0x2024, nobody, RF_SITE_FTRACE);
+		called(0x2034, IMAGE_GVA + 0x1090, RF_SITE_JUMP_LABEL);
+		tick(0);
+		tick(0);
+	}
+	assert_string_equal(name_of(SITE_AT, &times), "entry_SYSCALL_64+0x480");
+	assert_int_equal(times, 1);
+	assert_string_equal(name_of(0x2004, &times), "commit_creds+0x4");
+	assert_string_equal(name_of((uint32_t)(module - IMAGE_GVA), &times), "[evil]+0x100");
+	assert_int_equal(times, 1);
+	assert_string_equal(name_of(0x1080, &times), "entry_SYSCALL_64");
+	assert_null(name_of((uint32_t)(nobody - IMAGE_GVA), &times));
+	assert_null(name_of(0x1090, &times));
+	/* A line that vouches for the patches vouches for the names: it waits for them. */
+	for (uint32_t i = 0; i < 1000; i++)
+		called(0x2100 + i, IMAGE_GVA + 0x1080, RF_SITE_FTRACE);
+	tick(0);
+	guest.last_patch_ns -= UINT64_C(3000000000);
+	tick(0);
+	assert_int_equal(fake_count("kind", "patches"), 0);
+	for (int i = 0; i < 3; i++)
+		tick(0);
+	assert_int_equal(fake_count("kind", "patches"), 1);
+	name_of(0x2100 + 999, &times);
+	assert_int_equal(times, 1);
+	/* Another kernel's are its own. */
+	fake_reset();
+	fake_sealed();
+	patched(1, RF_SITE_FTRACE);
+	tick(0);
+	name_of(SITE_AT, &times);
+	assert_int_equal(times, 2);
 }
 
 /* The longest line about a burst there can be. */
@@ -450,6 +528,7 @@ int main(void)
 		T(published),
 		T(nothing_to_publish),
 		T(drained),
+		T(named),
 		T(long_burst),
 		T(drained_by_the_next),
 		T(strange_entries),
