@@ -131,12 +131,9 @@ int rf_audit_patches(const char *log, uint32_t n, bool json)
 {
 	char path[PATH_MAX];
 	struct rf_patch_names *names = NULL;
-	size_t len = strlen(log);
 	int fd, err;
 
-	if (len > 8 && !strcmp(log + len - 8, ".patches"))
-		strcpy(path, log);
-	else if (rf_patches_path(log, path))
+	if (rf_patches_path(log, path))
 		return rf_fail(RF_EXIT_USAGE, "nothing was shown", "give a shorter path",
 			       "the path of the patch log is too long");
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

@@ -8,14 +8,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The last place in a file's name where this ending stands, before what a rotation puts behind it;
+ * NULL: it has none. */
+static const char *ending_of(const char *path, const char *ending)
+{
+	const char *base = strrchr(path, '/'), *last = NULL;
+	size_t len = strlen(ending);
+
+	for (const char *at = base ? base : path; (at = strstr(at, ending)); at++)
+		if (strchr(".-", at[len])) /* or the end */
+			last = at;
+	return last;
+}
+
 int rf_patches_path(const char *audit, char out[PATH_MAX])
 {
-	size_t len = strlen(audit);
+	static const char log[] = ".jsonl", patches[] = ".patches";
+	const char *at = ending_of(audit, log), *rest = at ? at + strlen(log) : "";
+	int len;
 
-	if (len > 6 && !strcmp(audit + len - 6, ".jsonl"))
-		len -= 6;
-	return snprintf(out, PATH_MAX, "%.*s.patches", (int)len, audit) < PATH_MAX ? 0
-										   : -ENAMETOOLONG;
+	if (ending_of(audit, patches))
+		len = snprintf(out, PATH_MAX, "%s", audit);
+	else
+		len = snprintf(out, PATH_MAX, "%.*s%s%s", (int)(at ? at - audit : PATH_MAX), audit,
+			       patches, rest);
+	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
 int rf_path_join(const char *a, const char *b, char out[PATH_MAX])

@@ -25,8 +25,11 @@ int rf_state_dir(const char *name, char out[PATH_MAX]);
 /* Root's log of a VM: /var/log/ringfence/NAME/audit.jsonl. */
 int rf_audit_default(const char *name, char out[PATH_MAX]);
 
-/* The log of allowed patches that belongs to an audit log: its name, ".jsonl" left out, with
- * ".patches". 0 or -ENAMETOOLONG. */
+/*
+ * The log of allowed patches that belongs to an audit log: its name with ".patches" for ".jsonl",
+ * or behind it; of one that was rotated, "audit.jsonl.1", "audit.patches.1"; of a log of patches
+ * itself. 0 or -ENAMETOOLONG.
+ */
 int rf_patches_path(const char *audit, char out[PATH_MAX]);
 
 /* a, "/" and b in out: 0 or -ENAMETOOLONG. */

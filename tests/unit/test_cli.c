@@ -114,6 +114,38 @@ static void test_bad_options(void **state)
 	assert_int_equal(o.count, 77);
 }
 
+static void test_patches_path(void **state)
+{
+	static const struct {
+		const char *log, *patches;
+	} all[] = {
+		{ "/a/audit.jsonl", "/a/audit.patches" },
+		{ "web", "web.patches" },
+		{ "audit.jsonl.1", "audit.patches.1" },
+		{ "audit.jsonl-20260131", "audit.patches-20260131" },
+		{ "audit.jsonl.jsonl", "audit.jsonl.patches" },
+		{ "audit.jsonlines", "audit.jsonlines.patches" },
+		{ "/x.jsonl/web", "/x.jsonl/web.patches" },
+		{ "/x.jsonl.d/web.jsonl.2", "/x.jsonl.d/web.patches.2" },
+		{ ".jsonl", ".patches" },
+		{ "/a/audit.patches", "/a/audit.patches" },
+		{ "/a/audit.patches.1", "/a/audit.patches.1" },
+		{ "/a.patches/audit.jsonl", "/a.patches/audit.patches" },
+		{ "", ".patches" },
+	};
+	char path[PATH_MAX], longest[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		assert_int_equal(rf_patches_path(all[i].log, path), 0);
+		assert_string_equal(path, all[i].patches);
+	}
+	memset(longest, 'x', sizeof(longest));
+	longest[PATH_MAX - 8] = '\0';
+	assert_int_equal(rf_patches_path(longest, path), -ENAMETOOLONG);
+	longest[PATH_MAX - 9] = '\0';
+	assert_int_equal(rf_patches_path(longest, path), 0);
+}
+
 static void test_names(void **state)
 {
 	char longest[RF_NAME_MAX + 2], out[PATH_MAX];
@@ -294,9 +326,13 @@ static void test_log(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_options),	    cmocka_unit_test(test_options_before_a_command),
-		cmocka_unit_test(test_bad_options), cmocka_unit_test(test_names),
-		cmocka_unit_test(test_program),	    cmocka_unit_test(test_log),
+		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_options_before_a_command),
+		cmocka_unit_test(test_bad_options),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_patches_path),
+		cmocka_unit_test(test_program),
+		cmocka_unit_test(test_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
