@@ -15,7 +15,7 @@
 #define OVERRUN_MS (10 * PERIOD_MS) /* where the lists do not end */
 #define RETOLD 8		    /* a round: the monitor may not have seen it when it looked */
 #define ROUNDS 3 /* it must be there while text rests, before a function is said to call it ... */
-#define BUSY_ROUNDS 120 /* ... or so many in any case: text may be kept busy */
+#define BUSY_ROUNDS 600 /* ... or so many in any case: text may be kept busy */
 #define AGE 60		/* rounds that may pass over it, of a list that is broken */
 #define UNREAD_TIMES 3	/* lists change under the reader: once is no finding */
 
@@ -24,7 +24,8 @@ static struct rf_hooks *hooks;
 static struct rf_hook_table told;
 static uint32_t unread;
 static uint32_t changes; /* of text, as of the last round */
-static bool rests;	 /* there were none since */
+static uint64_t runs;	 /* entries into the guest, the same */
+static bool rests;	 /* it ran since, and text is as it was */
 /* Whose turn it is to be told again: of the table, and of those who have no room in it. */
 static uint32_t turn, turn_over, over;
 
@@ -51,13 +52,19 @@ static bool is_due(const struct rf_guest *g, const struct rf_hook_entry *e)
 				     !rf_unit_overran(g, &rf_guard_patches.sweep_unit));
 }
 
+/* A guest that stands still changes nothing either. */
 static void look_at_text(struct rf_guest *g)
 {
+	struct rf_backend_info info;
 	struct rf_patching now;
 
+	rests = false;
+	if (g->hv->ops->info(g->hv, &info))
+		return;
 	g->hv->ops->trail(g->hv, &now);
-	rests = now.changes == changes;
+	rests = now.changes == changes && info.counters[RF_COUNT_RUN] != runs;
 	changes = now.changes;
+	runs = info.counters[RF_COUNT_RUN];
 }
 
 static int tell_new(void *guest, const struct rf_hook *hook)

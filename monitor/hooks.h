@@ -20,8 +20,8 @@ struct rf_hook_entry {
 	bool said;	/* the sweeper: told at least once */
 	bool moved;	/* the monitor: told once more, with another function */
 	uint8_t rounds; /* the sweeper: it was there while text rested, or was not seen meanwhile */
-	uint8_t age;	/* the same, of all */
 	uint8_t missed;
+	uint16_t age; /* rounds, of all */
 };
 
 /* One handler of one object is one, whatever else of it changes. */

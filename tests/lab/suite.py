@@ -233,6 +233,34 @@ WRAP="ringfence run --name owned --policy policy --audit $OUT/audit.jsonl --" l2
     return Test("hooks-owned", script, verify)
 
 
+def profiles() -> Test:
+    """The profiles that are no default: a stock guest boots under `strict` without an alert, and it stops an attack and a tracer;
+    `observe` stops neither, and writes both down.
+    """
+    attack = "'rf.mode=attack rf.attacks=syscall_table,hook_ftrace rf.linger=3 rf.patience=4'"
+    script = f"""
+l2 6.12 1 {attack} >$OUT/control 2>&1
+WRAP="ringfence run --name quiet --policy strict --audit $OUT/audit.jsonl --" l2 6.12 1 'rf.mode=idle rf.seconds=1' >$OUT/console 2>$OUT/said
+for policy in strict observe; do
+	WRAP="ringfence run --name $policy --policy $policy --audit $OUT/$policy.jsonl --" l2 6.12 1 {attack} >$OUT/$policy 2>&1
+done
+"""
+
+    def verify(o: Outcome) -> None:
+        check(o._text("control").count("result=landed") == 2, "the control did not land")
+        check(o.said("RF: done mode=idle status=0") == 1, "the guest did not run to its end")
+        sealed(o)
+        quiet(o)
+        check("result=landed" not in o._text("strict") and "syscall_table result=faulted" in o._text("strict"), "an attack got through")
+        check(o._text("observe").count("result=landed") == 2, "observe denied something")
+        for policy, words in (("strict", {"blocked"}), ("observe", {"detected"})):
+            records = [json.loads(line) for line in o._text(f"{policy}.jsonl").splitlines()]
+            found = [r for r in records if r.get("kind") in ("write", "hook")]
+            check({r["verdict"] for r in found} == words, f"{policy}: {[(r['kind'], r['verdict']) for r in found]}")
+            check(any((r.get("target") or {}).get("symbol") == "sys_call_table" for r in found), f"{policy}: no record of the table")
+    return Test("profiles", script, verify, 300, ("console", "control", "strict", "observe"))
+
+
 # Whatever the processor: "force" makes it one that needs it, and the other mitigations stay out of the way.
 STUFFING = "retbleed=stuff,force spectre_v2=retpoline spec_rstack_overflow=off"
 
@@ -689,7 +717,7 @@ def debian(kernel: str, machine: str) -> Test:
 
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), boot("7", 1),
-         boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), stuffing("6.12"), patches_denied(), hooks_owned(), boot_probes("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
+         boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), stuffing("6.12"), patches_denied(), hooks_owned(), profiles(), boot_probes("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
          gadgets("6.12"), monitor_killed(), misled(), example_guard(), first_act(), reboot(), q35(), hotplug(), migrated(),
          unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"), control_watch(),
          rootless(), hardened_host()]

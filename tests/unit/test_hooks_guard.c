@@ -25,12 +25,19 @@ static int setup(void **state)
 	return err;
 }
 
-static void sweep(void)
+/* A second, in which the guest stands still. */
+static void sweep_paused(void)
 {
 	struct rf_budget outer = rf_unit_begin(&guest, &rf_guard_hooks.sweep_unit);
 
 	assert_int_equal(rf_guard_hooks.sweep(&guest, 1000), 0);
 	assert_int_equal(rf_unit_end(&guest, &rf_guard_hooks.sweep_unit, &outer), 0);
+}
+
+static void sweep(void)
+{
+	fake.info.counters[RF_COUNT_RUN]++;
+	sweep_paused();
 }
 
 static void hook(uint64_t kind, uint64_t object, uint64_t function)
@@ -193,7 +200,7 @@ static void unlisted(void **state)
 static void unlisted_while_text_changes(void **state)
 {
 	hook(RF_HOOK_UNLISTED, OUTSIDE, 0);
-	for (int i = 0; i < 119; i++) {
+	for (int i = 0; i < 599; i++) {
 		fake.patching.changes++;
 		sweep();
 	}
@@ -212,6 +219,9 @@ static void unlisted_while_text_changes(void **state)
 	sweep();
 	sweep();
 	sweep();
+	assert_int_equal(fake_count("kind", "hook"), 2);
+	for (int i = 0; i < 9; i++)
+		sweep_paused();
 	assert_int_equal(fake_count("kind", "hook"), 2);
 	sweep();
 	assert_int_equal(fake_count("kind", "hook"), 3);
