@@ -28,6 +28,10 @@ void rf_run_init(struct rf_run *r)
 			      .fence_fd = -1,
 			      .control_fd = -1,
 			      .audit_fd = -1,
+			      .audit_before_fd = -1,
+			      .next_audit_fd = -1,
+			      .next_patches_fd = -1,
+			      .logs = { -1, -1 },
 			      .chain_fd = -1,
 			      .patches_fd = -1,
 			      .fold_fd = -1,
@@ -44,9 +48,11 @@ void rf_run_deinit(struct rf_run *r)
 {
 	static const char *const files[] = { RF_FILE_FENCE, RF_FILE_CONTROL, RF_FILE_VM,
 					     RF_FILE_LOCK };
-	const int fds[] = { r->fence_fd, r->control_fd, r->audit_fd,  r->chain_fd, r->patches_fd,
-			    r->fold_fd,	 r->policy_fd,	r->expect_fd, r->key_fd,   r->lock_fd,
-			    r->vms_fd,	 r->page_fd,	r->pair[0],   r->pair[1] };
+	const int fds[] = { r->fence_fd,	r->control_fd, r->audit_fd,	   r->chain_fd,
+			    r->patches_fd,	r->fold_fd,    r->policy_fd,	   r->expect_fd,
+			    r->key_fd,		r->lock_fd,    r->vms_fd,	   r->page_fd,
+			    r->pair[0],		r->pair[1],    r->audit_before_fd, r->next_audit_fd,
+			    r->next_patches_fd, r->logs[0],    r->logs[1] };
 	char path[PATH_MAX];
 
 	/* The lock says that the files are ours; it goes last, and the log stays. */
@@ -201,16 +207,14 @@ static int open_patches(struct rf_run *r)
 
 	if (err)
 		return err;
-	r->patches_fd = open(
-		path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
-		0600);
-	return r->patches_fd < 0 ? -errno : 0;
+	r->patches_fd = rf_run_open_log(path);
+	return r->patches_fd < 0 ? r->patches_fd : 0;
 }
 
 static int prepare_audit(struct rf_run *r)
 {
-	char dir[PATH_MAX];
-	int fd, err;
+	char real[PATH_MAX];
+	int err;
 
 	if (r->audit)
 		err = strlen(r->audit) < PATH_MAX ? 0 : -ENAMETOOLONG;
@@ -224,13 +228,10 @@ static int prepare_audit(struct rf_run *r)
 		strcpy(r->audit_path, r->audit);
 	else if ((err = make_parents(r->audit_path)))
 		return err;
-	fd = open(r->audit_path,
-		  O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
-		  0600);
-	if (fd < 0)
-		return -errno;
-	r->audit_fd = fd;
-	err = rf_run_share_log(r);
+	r->audit_fd = rf_run_open_log(r->audit_path);
+	if (r->audit_fd < 0)
+		return r->audit_fd;
+	err = rf_run_share_log(r->audit_fd);
 	if (err)
 		return err;
 	r->chain_fd = rf_chain_create();
@@ -241,19 +242,10 @@ static int prepare_audit(struct rf_run *r)
 		err = rf_fold_create(&r->fold_fd);
 	if (err)
 		return err;
-	/* The name of a new log must be on disk too, else a crash loses lines that were flushed. */
-	strcpy(dir, r->audit_path);
-	if (strrchr(dir, '/'))
-		*strrchr(dir, '/') = '\0';
-	fd = open(strchr(r->audit_path, '/') ? (dir[0] ? dir : "/") : ".",
-		  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) {
-		fsync(fd);
-		close(fd);
-	}
+	rf_run_sync_folder(r->audit_path);
 	/* For `audit tail NAME`, which runs elsewhere. */
-	if (realpath(r->audit_path, dir))
-		strcpy(r->audit_path, dir);
+	if (realpath(r->audit_path, real))
+		strcpy(r->audit_path, real);
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "monitor/monitor.h"
+#include "monitor/rotate.h"
 #include "monitor/sandbox.h"
 #include "policy/chain.h"
 #include "policy/file.h"
@@ -36,9 +37,11 @@ struct options {
 	const char *policy, *expect, *key;
 	int policy_fd, expect_fd, key_fd; /* opened before the sandbox closes; -1: not given */
 	int fence_fd, control_fd, audit_fd, patches_fd;
-	int chain_fd; /* where the chain of the log's lines stands */
-	int fold_fd;  /* memory that outlives this monitor; -1 none */
-	int pair_fd;  /* to the sweeper; the sweeper's, to the monitor */
+	int chain_fd;  /* where the chain of the log's lines stands */
+	int fold_fd;   /* memory that outlives this monitor; -1 none */
+	int before_fd; /* the file that the log was in before, 0 none */
+	int logs_fd;   /* new files for the logs come there, 0 none */
+	int pair_fd;   /* to the sweeper; the sweeper's, to the monitor */
 	bool sweeper;
 	long long uid, gid; /* what the monitor becomes, -1: it stays what it is */
 	char boot_id[RF_AUDIT_BOOT_ID];
@@ -70,6 +73,8 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "control-fd", required_argument, NULL, 'c' },
 		{ "audit-fd", required_argument, NULL, 'a' },
 		{ "patches-fd", required_argument, NULL, 't' },
+		{ "audit-before-fd", required_argument, NULL, 'b' },
+		{ "logs-fd", required_argument, NULL, 'l' },
 		{ "chain-fd", required_argument, NULL, 'k' },
 		{ "audit-key", required_argument, NULL, 'g' },
 		{ "fold-fd", required_argument, NULL, 'o' },
@@ -117,6 +122,16 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		case 't':
 			o->patches_fd = number(optarg);
 			break;
+		case 'b':
+			o->before_fd = number(optarg);
+			if (o->before_fd <= STDERR_FILENO)
+				return -EINVAL;
+			break;
+		case 'l':
+			o->logs_fd = number(optarg);
+			if (o->logs_fd <= STDERR_FILENO)
+				return -EINVAL;
+			break;
 		case 'k':
 			o->chain_fd = number(optarg);
 			break;
@@ -158,7 +173,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 	if (o->sweeper)
 		return o->fence_fd < 0 && o->audit_fd < 0 && o->control_fd < 0 &&
 				       o->patches_fd < 0 && o->chain_fd < 0 && o->fold_fd < 0 &&
-				       !o->expect && !o->key
+				       !o->before_fd && !o->logs_fd && !o->expect && !o->key
 			       ? 0
 			       : -EINVAL;
 	/* Who signs must know what was written: the file does not say. */
@@ -347,6 +362,7 @@ static int open_log(struct rf_guest *g, const struct options *o, uint64_t instan
 	struct rf_audit_setup setup = { .vm = g->name,
 					.instance = instance,
 					.boot_id = o->boot_id,
+					.before_fd = o->before_fd,
 					.key = o->key ? &o->note_key : NULL };
 	int err = o->chain_fd < 0 ? 0 : rf_chain_take(o->chain_fd, &setup.chain, &setup.chain_anew);
 
@@ -381,16 +397,17 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 
 	for (;;) {
 		bool paired = g->pair.fd && !g->pair.shut;
-		struct pollfd p[RF_STATUS_CLIENTS + 4] = {
+		struct pollfd p[RF_STATUS_CLIENTS + 5] = {
 			{ .fd = g->hv->ops->poll_fd(g->hv), .events = held.some ? 0 : POLLIN },
 			{ .fd = vmm, .events = POLLIN },
 			{ .fd = paired ? g->pair.fd : -1, .events = POLLIN },
+			{ .fd = g->logs_fd ? g->logs_fd : -1, .events = POLLIN },
 		};
 		int err, ms = more || rf_guards_busy(g) ? 0
 			      : g->poll_permissions	? POLL_MS
 							: RF_TICK_MS;
 
-		poll(p, 3 + rf_status_poll(status, p + 3), ms);
+		poll(p, 4 + rf_status_poll(status, p + 4), ms);
 		/* Its last words are read; a child of the VMM's that has the socket adds none. */
 		if (p[1].revents)
 			shutdown(p[0].fd, SHUT_RDWR);
@@ -402,6 +419,7 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 		if (err)
 			return err == -ECONNRESET ? 0 : err;
 		rf_status_serve(g, status);
+		rf_rotate_take(g);
 		rf_record_flush(g, false);
 		err = rf_pair_take(g);
 		if (!err)
@@ -439,7 +457,8 @@ int main(int argc, char **argv)
 	if (parse(argc, argv, &o, &g)) {
 		fprintf(stderr,
 			"usage: ringfence-monitor --fence-fd N --audit-fd N [--chain-fd N] "
-			"[--patches-fd N] [--fold-fd N] [--control-fd N] [--sweeper-fd N] "
+			"[--patches-fd N] [--audit-before-fd N] [--logs-fd N] [--fold-fd N] "
+			"[--control-fd N] [--sweeper-fd N] "
 			"[--notify-fd N] [--name NAME] "
 			"[--policy FILE] [--expect FILE] [--audit-key FILE] [--user UID:GID]\n"
 			"       ringfence-monitor --sweep-for N [--notify-fd N] [--name NAME] "
@@ -453,9 +472,9 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN);
 	if (open_files(&g, &o))
 		return 2;
-	const int keep[] = { o.fence_fd, o.control_fd, o.audit_fd,  o.patches_fd,
-			     o.chain_fd, g.notify_fd,  o.policy_fd, o.expect_fd,
-			     o.key_fd,	 o.pair_fd,    rf_statm_fd };
+	const int keep[] = { o.fence_fd,  o.control_fd, o.audit_fd,  o.patches_fd, o.chain_fd,
+			     g.notify_fd, o.policy_fd,	o.expect_fd, o.key_fd,	   o.pair_fd,
+			     rf_statm_fd, o.before_fd,	o.logs_fd };
 
 	err = rf_sandbox_keep(keep, sizeof(keep) / sizeof(keep[0]));
 	if (!err)
@@ -474,6 +493,7 @@ int main(int argc, char **argv)
 		.kexec = g.policy.on_kexec == RF_ON_KEXEC_REARM,
 		.unsealed_ms = g.policy.unsealed_alert_ms,
 	};
+	g.logs_fd = o.logs_fd;
 	rf_unit_memory(&g);
 	err = rf_status_init(&status, o.control_fd);
 	if (!err && o.pair_fd >= 0)

@@ -52,7 +52,10 @@ struct rf_guest {
 	struct rf_disasm *disasm;
 	struct rf_policy policy;
 	char name[RF_NAME_MAX + 1];
-	int notify_fd; /* lines for who started us, -1 none */
+	int notify_fd;	    /* lines for who started us, -1 none */
+	int logs_fd;	    /* from which new files for the logs come, 0 none */
+	int rotate_client;  /* who has asked for them and waits, 0 nobody */
+	uint64_t cuts_told; /* of the audit log: cut by somebody else */
 	struct rf_pair pair;
 	const struct rf_guard *at_work; /* its sweep or step runs; NULL none */
 	uint32_t row;			/* of that one */
@@ -120,6 +123,8 @@ uint64_t rf_now_ns(void); /* CLOCK_MONOTONIC */
 /* One line to whoever started this monitor. */
 void rf_notify(const struct rf_guest *g, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Is nobody at the other end of its pipe? Then nobody starts, or opens, anything any more. */
+bool rf_run_is_gone(const struct rf_guest *g);
 /* An error: to stderr, and to whoever started this monitor. */
 void rf_complain(const struct rf_guest *g, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -3,6 +3,7 @@
  * Whom the monitor tells what: lines for who started it, errors for people.
  * Works inside the sandbox: no dprintf(), which asks its descriptor whether it is a terminal.
  */
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -55,4 +56,11 @@ void rf_complain(const struct rf_guest *g, const char *format, ...)
 	va_start(ap, format);
 	put_line(g->notify_fd, "error ", format, ap);
 	va_end(ap);
+}
+
+bool rf_run_is_gone(const struct rf_guest *g)
+{
+	struct pollfd p = { .fd = g->notify_fd };
+
+	return g->notify_fd < 0 || (poll(&p, 1, 0) > 0 && p.revents & POLLERR);
 }

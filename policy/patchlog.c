@@ -167,6 +167,19 @@ int rf_patchlog_open_fd(int fd, uint64_t instance, struct rf_patchlog **out)
 	return 0;
 }
 
+int rf_patchlog_rotate(struct rf_patchlog *p, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	close(p->fd);
+	p->fd = fd;
+	return 0;
+}
+
 void rf_patchlog_close(struct rf_patchlog *p)
 {
 	if (!p)
