@@ -117,11 +117,16 @@ static int print_last(const struct last *l)
 
 static int follow(struct rf_log *l, const struct rf_tail *how)
 {
+	rf_log_fn print = how->json ? print_json_line : print_row;
+	void *ctx = (void *)(uintptr_t)how;
 	int err = 0;
 
 	while (!err && rf_flush() == RF_EXIT_OK) {
-		err = rf_log_read(l, how->json ? print_json_line : print_row,
-				  (void *)(uintptr_t)how);
+		err = rf_log_read(l, print, ctx);
+		if (!err && rf_log_is_replaced(l)) {
+			poll(NULL, 0, FOLLOW_MS);
+			err = rf_log_read(l, print, ctx);
+		}
 		if (!err)
 			err = rf_log_reopen(l);
 		fflush(stdout);
