@@ -151,7 +151,9 @@ if [ -n "$have_kvm" ]; then
 	grep -q ', log full  ' "$out" && ok || bad "a full log is not shown"
 	json list-log-full-json 0 '[v["log"]["state"] for v in o if v.get("log")] == ["full"]' "$rf" list --json --state-base "$work"
 	name=status-log-full; "$rf" status "$work/state" >"$out" 2>"$err"
-	grep -q '^log  *FULL since .*(log_quota_mb)' "$out" && grep -q '^to do .*cp LOG /elsewhere && truncate -s 0 LOG' "$out" && ok || bad "no remedy"
+	grep -q '^log  *FULL since .*(log_quota_mb)' "$out" && grep -q '^to do .*: ringfence audit rotate NAME' "$out" && ok || bad "no remedy"
+	name=status-log-full-remedy; "$rf" audit rotate "$work/state" >"$out" 2>"$err" && sleep 1.5 && "$rf" status "$work/state" >"$out" 2>"$err"
+	grep -q '^log  *ok' "$out" && grep -q '"type":"unwritten"' "$work/full.jsonl" && ok || bad "the remedy does not help"
 	kill -TERM $first; wait $first
 	$real -- "$work/kvm" 50 >"$out" 2>"$err" & first=$!
 	monitor_of $first >/dev/null

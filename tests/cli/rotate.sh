@@ -23,6 +23,9 @@ set -- "$logs"/audit-2*.jsonl
 [ $code = 0 ] && [ $# = 1 ] && [ "$(last_type "$1")" = checkpoint ] && [ "$(first_type "$logs/audit.jsonl")" = continued ] &&
 	grep -q "the log goes on in $logs/audit.jsonl; what was written until now is in $1" "$out" && ok || bad "not rotated: $*"
 name=rotate-mode; [ "$(stat -c %a "$logs/audit.jsonl" "$logs/audit.patches" | tr '\n' ' ')" = '600 600 ' ] && ok || bad "others may read the new logs"
+name=rotate-followed; timeout 5 "$rf" audit tail -f -n 0 "$logs/audit.jsonl" >"$out" 2>"$err" & tail=$!
+sleep 0.5; "$rf" audit rotate "$work/state" >"$work/said"; wait $tail
+grep -q ' rotated ' "$out" && grep -q ' continued ' "$out" && ok || bad "following loses lines when the log is rotated"
 name=rotate-same-monitor; [ "$(monitor_of $first)" = "$pid" ] && ok || bad "another monitor"
 # As logrotate does: moved, then told so, each log for itself.
 name=rotate-moved; mv "$logs/audit.jsonl" "$logs/audit.jsonl.1"
@@ -50,7 +53,8 @@ for _ in 1 2 3 4; do
 	"$rf" audit rotate "$work/state" >/dev/null 2>&1 & asking=$!
 	[ $((n % 2)) = 0 ] || sleep 0.01
 	kill -9 "$pid"; wait $asking
-	for _ in $(seq 30); do "$rf" audit rotate "$work/state" >/dev/null 2>&1; [ -s "$logs/audit.jsonl" ] && break; sleep 0.2; done
+	# Only one that serves again does it.
+	for _ in $(seq 50); do "$rf" audit rotate "$work/state" >"$out" 2>"$err" && break; sleep 0.2; done
 done
 [ -s "$logs/audit.jsonl" ] && ok || bad "no log any more"
 kill -TERM $first; wait $first
