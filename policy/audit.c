@@ -271,8 +271,6 @@ int rf_audit_rotate(struct rf_audit *a, int fd)
 	if (st.st_dev == old.st_dev && st.st_ino == old.st_ino)
 		return -EEXIST;
 	end_file(a);
-	/* The next line of the chain excuses half a line, whichever file it stands in. */
-	a->owed |= rf_audit_is_noisy(a->fd);
 	close(a->fd);
 	a->fd = fd;
 	a->continues = rf_chain_now(a->chain)->seq;

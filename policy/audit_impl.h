@@ -43,8 +43,6 @@ struct rf_audit {
 
 /* --- audit_line.c --- */
 uint64_t rf_audit_now_ns(void); /* CLOCK_MONOTONIC */
-/* Is what stands last in the file no line of a chain? */
-bool rf_audit_is_noisy(int fd);
 struct rf_jsonline;
 void rf_audit_start_line(struct rf_audit *a, const char *type, struct rf_jsonline *j);
 /* On disk, or -errno. */

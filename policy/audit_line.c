@@ -32,11 +32,6 @@ static struct last look_at_end(int fd)
 			      .noise = buf[n - 1] != '\n' || !rf_chain_ends(buf, (size_t)n - 1) };
 }
 
-bool rf_audit_is_noisy(int fd)
-{
-	return look_at_end(fd).noise;
-}
-
 /* The line is in the file, all of it or all but its newline: it counts. */
 static void count_line(struct rf_audit *a, size_t missing)
 {

@@ -45,6 +45,12 @@ name=rotate-fails-link; rmdir "$logs/audit.jsonl"; ln -s "$logs/elsewhere" "$log
 "$rf" audit rotate "$work/state" >"$out" 2>"$err"; [ $? = 1 ] && [ ! -e "$logs/elsewhere" ] && ok || bad "a symbolic link is followed"
 name=rotate-again; rm "$logs/audit.jsonl"
 "$rf" audit rotate "$work/state" >"$out" 2>"$err" && [ "$(last_type "$logs/audit.jsonl.3")" = checkpoint ] && ok || bad "not once it can"
+# A monitor that has been sent the new file and dies: the next one does it.
+name=rotate-monitor-dies; mv "$logs/audit.jsonl" "$logs/audit.jsonl.9"; pid=$(monitor_of $first); kill -STOP "$pid"; kill -HUP $first
+for _ in $(seq 50); do [ -e "$logs/audit.jsonl" ] && break; sleep 0.1; done
+kill -9 "$pid"; until_there "$logs/audit.jsonl"
+[ "$(first_type "$logs/audit.jsonl")" = continued ] && [ "$(last_type "$logs/audit.jsonl.9")" = checkpoint ] && ok || bad "it is not done"
+"$rf" audit rotate "$work/state" >/dev/null 2>&1 # by now there is a monitor again
 # Monitors that die right then: the next one goes on where the chain stands.
 name=rotate-killed; n=3
 for _ in 1 2 3 4; do

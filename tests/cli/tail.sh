@@ -37,6 +37,18 @@ name=tail-filter-json; "$rf" audit tail --json --rule idt-is-never-written "$log
 name=tail-filter-followed; timeout 2 "$rf" audit tail -f -n 0 --verdict blocked "$log" >"$out" 2>"$err" & pid=$!
 sleep 0.7; sed -n 2,3p "$log" >"$work/again"; cat "$work/again" >>"$log"; wait $pid
 grep -q ' 3 ' "$out" && ! grep -q ' 2 ' "$out" && ok || bad "followed it shows others"
+# Its writer says something in the old file yet when the new one is there.
+cp "$log" "$work/keep"
+name=tail-followed-rotated; timeout 6 "$rf" audit tail -f -n 0 "$log" >"$out" 2>"$err" & pid=$!
+sleep 0.5
+for n in 11 12 13 14 15 16; do
+	mv "$log" "$log.1"; printf '{"type":"decision","event":%d,"verdict":"blocked"}\n' $((n + 100)) >"$log"
+	sleep 0.1; printf '{"type":"decision","event":%d,"verdict":"blocked"}\n' $n >>"$log.1"; sleep 0.6
+done
+wait $pid; : >"$work/lost"
+for n in 11 12 13 14 15 16; do grep -q " $n  *blocked" "$out" && grep -q " $((n + 100))  *blocked" "$out" || echo $n >>"$work/lost"; done
+[ ! -s "$work/lost" ] && ok || bad "lines were lost: $(tr '\n' ' ' <"$work/lost")"
+mv "$work/keep" "$log"
 try tail-no-such-verdict 2 'there is no verdict "denied"' "$rf" audit tail --verdict denied "$log"
 name=tail-legal-verdicts; grep -q 'use allowed, blocked, undone, detected' "$err" && ok || bad "the legal words are not named"
 try tail-no-such-rule 2 'there is no rule "no-such"' "$rf" audit tail --rule idt-is-never-written --rule no-such "$log"

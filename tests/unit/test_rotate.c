@@ -36,7 +36,8 @@ ssize_t write(int fd, const void *data, size_t size);
 
 static long dies_in; /* system calls; 0 never */
 static unsigned int dies_how;
-static int full_fd = -1; /* takes nothing */
+static int full_fd = -1; /* takes nothing, */
+static bool half;	 /* or half of it */
 
 static void count_down(int fd, const void *data, size_t size)
 {
@@ -57,6 +58,10 @@ int fdatasync(int fd)
 
 ssize_t write(int fd, const void *data, size_t size)
 {
+	if (fd == full_fd && half) {
+		half = false;
+		return syscall(SYS_write, fd, data, size / 2);
+	}
 	if (fd == full_fd) {
 		errno = ENOSPC;
 		return -1;
@@ -109,6 +114,7 @@ static int setup(void **state)
 	files = 0;
 	dies_in = 0;
 	full_fd = -1;
+	half = false;
 	chain_fd = rf_chain_create();
 	if (sodium_init() < 0 || !mkdtemp(folder) || chain_fd < 0 || map_chain())
 		return -1;
@@ -382,6 +388,32 @@ static void old_disk_full(void **state)
 	assert_line(0, -1, "decision");
 	assert_line(1, 0, "continued");
 	assert_int_equal(verify(0, 2, &public_key), RF_LOG_INTACT);
+}
+
+/* Half of its last line: the first one in the new file says so. */
+static void old_disk_full_half_way(void **state)
+{
+	int fd = new_file();
+	struct rf_audit *a = open_log(0, fd, chain);
+	json_t *o;
+
+	decide(a, 1);
+	full_fd = fd;
+	half = true;
+	assert_int_equal(rf_audit_rotate(a, new_file()), 0);
+	full_fd = -1;
+	assert_false(half);
+	rf_audit_end(a);
+	rf_audit_close(a);
+	o = line_of(1, 0);
+	assert_true(json_is_true(json_object_get(o, "after_torn")));
+	json_decref(o);
+	assert_int_equal(verify(0, 2, &public_key), RF_LOG_INTACT);
+	assert_int_equal(found.count, 1);
+	assert_int_equal(found.kinds[RF_FOUND_TORN_TOLD], 1);
+	/* Alone nobody excuses it. */
+	assert_int_equal(verify(0, 1, NULL), RF_LOG_OPEN_END);
+	assert_int_equal(found.kinds[RF_FOUND_TORN], 1);
 }
 
 /* That of the new one: the next line that it takes comes behind what it begins with. */
@@ -673,6 +705,7 @@ int main(void)
 		T(signatures_of_a_file_alone),
 		T(refused),
 		T(old_disk_full),
+		T(old_disk_full_half_way),
 		T(new_disk_full),
 		T(done_by_the_next),
 		T(without_memory),
