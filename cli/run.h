@@ -43,6 +43,7 @@ struct rf_run {
 	int audit_before_fd;  /* the file that the log was in before; a monitor that starts gets it,
 				 too, for a while */
 	int64_t before_until; /* CLOCK_MONOTONIC ms */
+	int64_t moved_ms;     /* when logs were moved last, 0 never */
 	int next_audit_fd, next_patches_fd; /* which the monitor is about to go on in */
 	bool rotating;
 	int logs[2];	   /* the monitor's end, and ours, by which it gets these */

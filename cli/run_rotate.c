@@ -21,6 +21,9 @@
 /* So long the old file is kept open for a monitor that takes over: what was decided in it may not
  * be answered yet. */
 #define BEFORE_MS 60000
+/* Files are moved at most so often, whoever asks: a monitor that was taken over could do it for
+ * ever. */
+#define MOVE_MS 1000
 
 int rf_run_open_log(const char *path)
 {
@@ -115,10 +118,12 @@ static int failed(struct rotation *n, const char *what, const char *path, int er
 	return err;
 }
 
-static int move_both(struct rotation *n)
+static int move_both(struct rf_run *r, struct rotation *n)
 {
 	int err = stamped(n->audit, n->old_audit);
 
+	if (r->moved_ms && rf_now_ms() - r->moved_ms < MOVE_MS)
+		err = -EAGAIN;
 	if (!err)
 		err = rf_patches_path(n->old_audit, n->old_patches);
 	if (!err)
@@ -127,6 +132,7 @@ static int move_both(struct rotation *n)
 		n->old_audit[0] = n->old_patches[0] = '\0';
 		return failed(n, "cannot move", n->audit, err);
 	}
+	r->moved_ms = rf_now_ms();
 	err = move(n->patches, n->old_patches);
 	if (!err)
 		return 0;
@@ -181,7 +187,7 @@ static int prepare(struct rf_run *r, struct rotation *n, bool move_them)
 	audit = is_moved(n->audit, r->audit_fd);
 	patches = is_moved(n->patches, r->patches_fd);
 	if (!audit && !patches && move_them) {
-		err = move_both(n);
+		err = move_both(r, n);
 		audit = patches = !err;
 	}
 	if (!err && audit)

@@ -24,7 +24,7 @@ set -- "$logs"/audit-2*.jsonl
 	grep -q "the log goes on in $logs/audit.jsonl; what was written until now is in $1" "$out" && ok || bad "not rotated: $*"
 name=rotate-mode; [ "$(stat -c %a "$logs/audit.jsonl" "$logs/audit.patches" | tr '\n' ' ')" = '600 600 ' ] && ok || bad "others may read the new logs"
 name=rotate-followed; timeout 5 "$rf" audit tail -f -n 0 "$logs/audit.jsonl" >"$out" 2>"$err" & tail=$!
-sleep 0.5; "$rf" audit rotate "$work/state" >"$work/said"; wait $tail
+sleep 1.2; "$rf" audit rotate "$work/state" >"$work/said"; wait $tail
 grep -q ' rotated ' "$out" && grep -q ' continued ' "$out" && ok || bad "following loses lines when the log is rotated"
 name=rotate-same-monitor; [ "$(monitor_of $first)" = "$pid" ] && ok || bad "another monitor"
 # As logrotate does: moved, then told so, each log for itself.

@@ -166,6 +166,15 @@ static void moves_both(void **state)
 	assert_int_equal(ino_of(run.audit_before_fd), old);
 	assert_int_equal(run.next_audit_fd, -1);
 	assert_int_equal(run.next_patches_fd, -1);
+	/* Not again and again: a second has to pass. */
+	now_ms += MOVE_MS - 1;
+	assert_int_equal(rf_run_rotate(&run, true), -EAGAIN);
+	assert_int_equal(received(&m), 0);
+	assert_int_equal(files_with("audit-2"), 2);
+	now_ms++;
+	assert_int_equal(rf_run_rotate(&run, true), 0);
+	assert_int_equal(received(&m), 2);
+	assert_int_equal(files_with("audit-2"), 4);
 }
 
 static void one_was_moved(void **state)
