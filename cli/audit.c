@@ -50,7 +50,7 @@ static int too_long(void)
 
 /* The options of all of them; each takes its own, and refuses the others. */
 struct asked {
-	bool following, json;
+	bool following, json, moved;
 	uint32_t number; /* NOT_GIVEN: the default */
 	const char *key;
 	struct rf_filter filter;
@@ -106,7 +106,7 @@ static int run_verify(const struct asked *asked, char **words)
 
 static int run_rotate(const struct asked *asked, char **words)
 {
-	return rf_rotate_logs_of(words[0]);
+	return rf_rotate_logs_of(words[0], asked->moved);
 }
 
 static int run_keygen(const struct asked *asked, char **words)
@@ -122,7 +122,7 @@ static const struct {
 	int (*run)(const struct asked *asked, char **words);
 } verbs[] = {
 	{ "tail", false, "fnjs", run_tail },  { "patches", false, "nj", run_patches },
-	{ "verify", true, "kj", run_verify }, { "rotate", false, "", run_rotate },
+	{ "verify", true, "kj", run_verify }, { "rotate", false, "m", run_rotate },
 	{ "keygen", false, "", run_keygen },
 };
 
@@ -149,6 +149,7 @@ static int refuse_options(const struct asked *asked, size_t verb)
 		{ asked->number != NOT_GIVEN, 'n', "--lines", "`tail` and `patches`" },
 		{ asked->json, 'j', "--json", "`tail`, `patches` and `verify`" },
 		{ asked->key, 'k', "--key", "`verify`" },
+		{ asked->moved, 'm', "--moved", "`rotate`" },
 		{ rf_filter_any(&asked->filter), 's', "--since, --verdict, --rule or --symbol",
 		  "`tail`" },
 	};
@@ -178,6 +179,7 @@ static int audit(int argc, char **argv)
 		{ "symbol", 0, RF_OPTION_LIST, &asked.filter.symbols, 0, 0 },
 		{ "json", 'j', RF_OPTION_FLAG, &asked.json, 0, 0 },
 		{ "key", 'k', RF_OPTION_TEXT, &asked.key, 0, 0 },
+		{ "moved", 'm', RF_OPTION_FLAG, &asked.moved, 0, 0 },
 		{ 0 },
 	};
 	for (int i = 1; i < argc; i++)
@@ -228,13 +230,14 @@ const struct rf_command rf_command_audit = {
 		"  -j, --json      (tail, patches) one JSON object a line, outcomes included;\n"
 		"                  (verify) all of it as one\n"
 		"  -k, --key PUB   (verify) the public key that checkpoints must be signed by\n"
+		"  -m, --moved     (rotate) only if the log was moved away\n"
 		"\n"
 		"`tail` shows decisions; `patches` the kernel's own text patches that were\n"
 		"allowed, which have a log of their own; `verify` looks whether a log is as\n"
 		"it was written: give a rotated one's parts in order, the oldest first.\n"
-		"`rotate` has a running VM's logs go on in new files: of those that were moved\n"
-		"away, or, if none was, of both, which it moves to audit-TIME.jsonl and\n"
-		"audit-TIME.patches. SIGHUP to `ringfence run` does the same.\n"
+		"`rotate` has a running VM's logs go on in new files. An audit log that was\n"
+		"not moved away is moved to audit-TIME.jsonl, and the patch log goes with it;\n"
+		"with --moved nothing is done then. SIGHUP to `ringfence run` does as `rotate`.\n"
 		"`keygen` makes a key for `run --audit-key`: FILE, and FILE.pub to verify with.\n"
 		"The table leaves out outcomes that are \"ok\". Task names are what the guest\n"
 		"claims; bytes that are not printable ASCII are shown as '?'.\n"

@@ -8,7 +8,7 @@
 
 #define PATIENCE_MS 10000 /* a disk that flushes slowly */
 
-int rf_rotate_logs_of(const char *name)
+int rf_rotate_logs_of(const char *name, bool only_moved)
 {
 	char safe[2048];
 	const char *error;
@@ -18,7 +18,8 @@ int rf_rotate_logs_of(const char *name)
 
 	if (code)
 		return code;
-	err = rf_control_ask_within(vm.state_dir, "rotate", PATIENCE_MS, &o);
+	err = rf_control_ask_within(vm.state_dir, only_moved ? "rotate-moved" : "rotate",
+				    PATIENCE_MS, &o);
 	if (err)
 		return rf_vm_silent(
 			&vm, err,

@@ -103,8 +103,8 @@ struct rf_new_logs; /* monitor/rotate.h */
 /* With the descriptors that it says there are. 0 or -errno. */
 int rf_run_logs_send(const struct rf_run *r, const struct rf_new_logs *m);
 /*
- * Asks the monitor that serves to go on in new files: of the logs that were moved, or, if none was
- * and move_them, of both, which are moved. It answers by rf_run_rotated() or
+ * Asks the monitor that serves to go on in new files, where the audit log was moved, or move_them:
+ * then it is moved. The patch log always goes with it. It answers by rf_run_rotated() or
  * rf_run_not_rotated(). 0, or -errno: the monitor was told, and so was the user.
  */
 int rf_run_rotate(struct rf_run *r, bool move_them);

@@ -19,12 +19,7 @@ int rf_run_logs(struct rf_run *r)
 
 int rf_run_logs_send(const struct rf_run *r, const struct rf_new_logs *m)
 {
-	int fds[RF_NEW_LOGS];
-	size_t count = 0;
+	const int fds[RF_NEW_LOGS] = { r->next_audit_fd, r->next_patches_fd };
 
-	if (m->which & RF_NEW_AUDIT)
-		fds[count++] = r->next_audit_fd;
-	if (m->which & RF_NEW_PATCHES)
-		fds[count++] = r->next_patches_fd;
-	return rf_msg_send(r->logs[1], m, sizeof(*m), fds, count);
+	return rf_msg_send(r->logs[1], m, sizeof(*m), fds, m->with ? RF_NEW_LOGS : 0);
 }

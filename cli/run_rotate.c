@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The logs go on in new files (monitor/rotate.h). A file that was moved away is followed by a new
- * one of its name. Where none was moved, both are, here.
+ * The logs go on in new files (monitor/rotate.h). Where the audit log was moved away, a new one of
+ * its name follows; where it was not, it is moved here. The patch log goes with it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -96,7 +96,7 @@ static int move(const char *from, const char *to)
 
 struct rotation {
 	char audit[PATH_MAX], patches[PATH_MAX];	 /* where the logs are by name */
-	char old_audit[PATH_MAX], old_patches[PATH_MAX]; /* where they were moved to; "" nowhere */
+	char old_audit[PATH_MAX], old_patches[PATH_MAX]; /* where we moved them to; "" nowhere */
 	struct rf_new_logs m;
 };
 
@@ -118,6 +118,20 @@ static int failed(struct rotation *n, const char *what, const char *path, int er
 	return err;
 }
 
+/* The patch log, to a name that goes with where the audit log is now: `audit verify` looks there.
+ */
+static int move_patches(struct rotation *n, const char *audit)
+{
+	int err = rf_patches_path(audit, n->old_patches);
+
+	if (!err)
+		err = move(n->patches, n->old_patches);
+	if (!err)
+		return 0;
+	n->old_patches[0] = '\0';
+	return failed(n, "cannot move", n->patches, err);
+}
+
 static int move_both(struct rf_run *r, struct rotation *n)
 {
 	int err = stamped(n->audit, n->old_audit);
@@ -125,19 +139,30 @@ static int move_both(struct rf_run *r, struct rotation *n)
 	if (r->moved_ms && rf_now_ms() - r->moved_ms < MOVE_MS)
 		err = -EAGAIN;
 	if (!err)
-		err = rf_patches_path(n->old_audit, n->old_patches);
-	if (!err)
 		err = move(n->audit, n->old_audit);
 	if (err) {
-		n->old_audit[0] = n->old_patches[0] = '\0';
+		n->old_audit[0] = '\0';
 		return failed(n, "cannot move", n->audit, err);
 	}
 	r->moved_ms = rf_now_ms();
-	err = move(n->patches, n->old_patches);
-	if (!err)
-		return 0;
-	n->old_patches[0] = '\0';
-	return failed(n, "cannot move", n->patches, err);
+	return move_patches(n, n->old_audit);
+}
+
+/* Somebody has moved the audit log alone: its patches go where they belong. */
+static int move_after(const struct rf_run *r, struct rotation *n)
+{
+	char link[32], now[PATH_MAX];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", r->audit_fd);
+	len = readlink(link, now, sizeof(now) - 1);
+	if (len < 0)
+		return failed(n, "cannot find where it was moved to:", n->audit, -errno);
+	now[len] = '\0';
+	/* It is nowhere any more. */
+	if (is_moved(now, r->audit_fd) && stamped(n->audit, now))
+		return failed(n, "too long a path:", n->audit, -ENAMETOOLONG);
+	return move_patches(n, now);
 }
 
 /* As it was, as far as nobody was quicker. */
@@ -149,16 +174,25 @@ static void move_back(const struct rotation *n)
 		move(n->old_patches, n->patches);
 }
 
-static int open_new(struct rotation *n, const char *path, uint32_t which, int *fd)
+static int open_new(struct rotation *n, const char *path, int *fd)
 {
-	if (n->m.failed)
-		return -ECANCELED;
 	*fd = rf_run_open_log(path);
 	if (*fd < 0)
 		return failed(n, "cannot open", path, *fd);
 	rf_run_sync_folder(path);
-	n->m.which |= which;
 	return 0;
+}
+
+static int open_both(struct rf_run *r, struct rotation *n)
+{
+	int err = open_new(n, n->audit, &r->next_audit_fd);
+
+	if (!err && rf_run_share_log(r->next_audit_fd))
+		err = failed(n, "another one has it alone:", n->audit, -EBUSY);
+	if (!err)
+		err = open_new(n, n->patches, &r->next_patches_fd);
+	n->m.with = !err;
+	return err;
 }
 
 static void close_next(struct rf_run *r)
@@ -171,6 +205,7 @@ static void close_next(struct rf_run *r)
 	r->rotating = false;
 }
 
+/* Both go on, or none: what a part of the one says is of a part of the other. */
 static int prepare(struct rf_run *r, struct rotation *n, bool move_them)
 {
 	bool audit, patches;
@@ -186,40 +221,35 @@ static int prepare(struct rf_run *r, struct rotation *n, bool move_them)
 			      -EAGAIN);
 	audit = is_moved(n->audit, r->audit_fd);
 	patches = is_moved(n->patches, r->patches_fd);
-	if (!audit && !patches && move_them) {
-		err = move_both(r, n);
-		audit = patches = !err;
+	if (!audit && patches)
+		return failed(n, "its patch log was moved, so move it as well:", n->audit, -EEXIST);
+	if (!audit && !move_them) {
+		tell(n, "no log was moved");
+		return 0;
 	}
-	if (!err && audit)
-		err = open_new(n, n->audit, RF_NEW_AUDIT, &r->next_audit_fd);
-	if (!err && audit && rf_run_share_log(r->next_audit_fd))
-		err = failed(n, "another one has it alone:", n->audit, -EBUSY);
-	if (!err && patches)
-		err = open_new(n, n->patches, RF_NEW_PATCHES, &r->next_patches_fd);
-	if (err)
-		return err;
-	if (n->old_audit[0])
+	if (!audit)
+		err = move_both(r, n);
+	else if (!patches)
+		err = move_after(r, n);
+	if (!err)
+		err = open_both(r, n);
+	if (!err && n->old_audit[0])
 		tell(n, "the log goes on in %s; what was written until now is in %s", n->audit,
 		     n->old_audit);
-	else if (audit && patches)
-		tell(n, "the logs go on in %s and %s", n->audit, n->patches);
-	else if (audit || patches)
-		tell(n, "the %s log goes on in %s", audit ? "audit" : "patch",
-		     audit ? n->audit : n->patches);
-	else
-		tell(n, "no log was moved");
-	return 0;
+	else if (!err)
+		tell(n, "the log goes on in %s", n->audit);
+	return err;
 }
 
 int rf_run_rotate(struct rf_run *r, bool move_them)
 {
-	struct rotation n = { .m.which = 0 };
+	struct rotation n = { .m.with = 0 };
 	int err = prepare(r, &n, move_them), sent;
 
 	if (err) {
 		close_next(r);
 		move_back(&n);
-		n.m.which = 0;
+		n.m.with = 0;
 	}
 	sent = rf_run_logs_send(r, &n.m);
 	r->rotating = !err && !sent;
@@ -236,32 +266,24 @@ int rf_run_rotate(struct rf_run *r, bool move_them)
 	return err;
 }
 
-static void replace(int *old, int *fresh)
-{
-	if (*fresh < 0)
-		return;
-	close(*old);
-	*old = *fresh;
-	*fresh = -1;
-}
-
 void rf_run_rotated(struct rf_run *r)
 {
-	if (!r->rotating)
-		return;
-	if (r->next_audit_fd >= 0) {
-		rf_run_unreserve(r);
-		if (r->audit_before_fd >= 0)
-			close(r->audit_before_fd);
-		r->audit_before_fd = r->audit_fd;
-		r->before_until = rf_now_ms() + BEFORE_MS;
-		r->audit_fd = r->next_audit_fd;
-		r->next_audit_fd = -1;
-		r->reserved = 0;
-		rf_run_reserve(r);
-	}
-	replace(&r->patches_fd, &r->next_patches_fd);
+	bool with = r->rotating && r->next_audit_fd >= 0;
+
 	r->rotating = false;
+	if (!with)
+		return;
+	rf_run_unreserve(r);
+	if (r->audit_before_fd >= 0)
+		close(r->audit_before_fd);
+	r->audit_before_fd = r->audit_fd;
+	r->before_until = rf_now_ms() + BEFORE_MS;
+	r->audit_fd = r->next_audit_fd;
+	close(r->patches_fd);
+	r->patches_fd = r->next_patches_fd;
+	r->next_audit_fd = r->next_patches_fd = -1;
+	r->reserved = 0;
+	rf_run_reserve(r);
 }
 
 void rf_run_not_rotated(struct rf_run *r)

@@ -108,8 +108,8 @@ static void take_line(void *ctx, const char *line)
 		w->ready = true;
 	else if (!strcmp(line, "sealed"))
 		rf_say("%s: the guest kernel is sealed", w->run->name);
-	else if (!strcmp(line, "rotate"))
-		rotate(w, true);
+	else if (!strcmp(line, "rotate") || !strcmp(line, "rotate-moved"))
+		rotate(w, !strcmp(line, "rotate"));
 	else if (!strcmp(line, "rotated") || !strcmp(line, "rotate-failed"))
 		rotated(w, !strcmp(line, "rotated"));
 	else if (sscanf(line, "attached %u", &pid) == 1 && pid) {

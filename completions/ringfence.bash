@@ -10,7 +10,7 @@ _ringfence_options() {
 	list) echo "--json --state-base" ;;
 	status | measure) echo "--json" ;;
 	gadgets) echo "--all --json" ;;
-	audit) echo "--follow --lines --since --verdict --rule --symbol --key --json" ;;
+	audit) echo "--follow --lines --since --verdict --rule --symbol --key --moved --json" ;;
 	policy) echo "--json --line" ;;
 	doctor) echo "--json --kvm" ;;
 	demo) echo "--kernel --initrd --qemu --timeout --json" ;;

@@ -256,6 +256,8 @@ bool rf_patches_under_way(struct rf_guest *g, uint64_t gva, uint32_t len);
 /* What the fence allowed, to disk; and a line of the log about it. */
 int rf_patches_drain(struct rf_guest *g);
 void rf_patches_summarise(struct rf_guest *g);
+/* The same, of all of it, as the logs are about to go on in other files. */
+void rf_patches_end_part(struct rf_guest *g);
 /* --- patch_names.c: names in the log of them --- */
 void rf_patch_names_want(const struct rf_patch_line *l);
 void rf_patch_names_write(struct rf_guest *g); /* some of them */

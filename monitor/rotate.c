@@ -28,7 +28,7 @@ static void answer_client(struct rf_guest *g, json_t *reply)
 	g->rotate_client = 0;
 }
 
-bool rf_rotate_ask(struct rf_guest *g, int client)
+bool rf_rotate_ask(struct rf_guest *g, int client, bool only_moved)
 {
 	const char *why = NULL;
 
@@ -44,47 +44,40 @@ bool rf_rotate_ask(struct rf_guest *g, int client)
 	}
 	answer_client(g, NULL);
 	g->rotate_client = client;
-	rf_notify(g, "rotate");
+	rf_notify(g, only_moved ? "rotate-moved" : "rotate");
 	return true;
 }
 
-/* What is taken over is not in *audit or *patches any more. */
-static int go_on(struct rf_guest *g, int *audit, int *patches)
+/* 0: both are owned. What the old audit log says of the old patch log is all of it. */
+static int go_on(struct rf_guest *g, const int fds[RF_NEW_LOGS])
 {
-	int err = *audit < 0 ? 0 : rf_audit_rotate(g->audit, *audit), lost;
+	int err;
 
+	/* Descriptors that this process has no room for do not arrive. */
+	if (fds[0] < 0 || fds[1] < 0)
+		return -EMFILE;
+	rf_patches_end_part(g);
+	err = rf_audit_rotate(g->audit, fds[0]);
 	if (err)
 		return err;
 	/* One that was full may have room now. */
-	if (*audit >= 0)
-		g->tried_ns = 0;
-	*audit = -1;
-	if (*patches < 0 || !g->patchlog)
-		return 0;
-	lost = rf_patchlog_rotate(g->patchlog, *patches);
-	if (lost) {
-		rf_complain(g, "the patch log goes on in its old file: %s", strerror(-lost));
-		return 0;
-	}
-	*patches = -1;
+	g->tried_ns = 0;
+	if (g->patchlog)
+		rf_patchlog_rotate(g->patchlog, fds[1]);
+	else
+		close(fds[1]);
 	g->headless = true;
+	g->patches_full = false;
 	return 0;
 }
 
 static void take(struct rf_guest *g, const struct rf_new_logs *m, const int fds[RF_NEW_LOGS])
 {
-	int next = 0, audit = -1, patches = -1, err;
+	int err = m->with ? go_on(g, fds) : 0;
 
-	if (m->which & RF_NEW_AUDIT)
-		audit = fds[next++];
-	if (m->which & RF_NEW_PATCHES)
-		patches = fds[next++];
-	/* Descriptors that this process has no room for do not arrive. */
-	err = next && fds[next - 1] < 0 ? -EMFILE : go_on(g, &audit, &patches);
-	if (audit >= 0)
-		close(audit);
-	if (patches >= 0)
-		close(patches);
+	for (int i = 0; i < RF_NEW_LOGS && err; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 	if (err)
 		rf_complain(g, "the log goes on in its old file: %s", strerror(-err));
 	rf_notify(g, err ? "rotate-failed" : "rotated");

@@ -237,8 +237,8 @@ static bool answer(struct rf_guest *g, int fd, const char *line, size_t len)
 
 	if (!strcmp(cmd, "status"))
 		rf_reply(fd, status(g));
-	else if (!strcmp(cmd, "rotate"))
-		kept = rf_rotate_ask(g, fd);
+	else if (!strcmp(cmd, "rotate") || !strcmp(cmd, "rotate-moved"))
+		kept = rf_rotate_ask(g, fd, strcmp(cmd, "rotate"));
 	else if (guard)
 		ask(g, guard, fd);
 	else

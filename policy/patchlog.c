@@ -167,17 +167,16 @@ int rf_patchlog_open_fd(int fd, uint64_t instance, struct rf_patchlog **out)
 	return 0;
 }
 
-int rf_patchlog_rotate(struct rf_patchlog *p, int fd)
+void rf_patchlog_rotate(struct rf_patchlog *p, int fd)
 {
 	struct stat st;
 
-	if (fstat(fd, &st))
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
 	close(p->fd);
 	p->fd = fd;
-	return 0;
+	/* Another VM's may be there: `run` adds to what it finds. */
+	p->from = p->to = fstat(fd, &st) ? 0 : (uint64_t)st.st_size;
+	p->from = p->to -= p->to % RECORD;
+	crypto_hash_sha256_init(&p->sum);
 }
 
 void rf_patchlog_close(struct rf_patchlog *p)

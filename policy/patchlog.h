@@ -99,8 +99,8 @@ struct rf_patch_span {
  */
 int rf_patchlog_open_fd(int fd, uint64_t instance, struct rf_patchlog **out);
 /* Goes on in another file, opened in the same way: owns fd on success, and counts on. A head must
- * come first in it. 0 or -errno, -EINVAL for an fd of the wrong kind. */
-int rf_patchlog_rotate(struct rf_patchlog *p, int fd);
+ * come first in it. */
+void rf_patchlog_rotate(struct rf_patchlog *p, int fd);
 void rf_patchlog_close(struct rf_patchlog *p); /* NULL is fine */
 
 /* Patches of this instance, written by whoever. */

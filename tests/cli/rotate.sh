@@ -3,6 +3,7 @@
 
 try rotate-nobody 3 'there is no VM nobody' "$rf" audit rotate nobody
 try rotate-no-name 2 'that of a VM' "$rf" audit rotate
+try rotate-option-of-another-verb 2 'is for .rotate.' "$rf" audit tail --moved "$work/none"
 mkdir -p "$work/foreign"; try rotate-foreign 3 'not the state folder of a VM' "$rf" audit rotate "$work/foreign"
 
 if [ -z "$have_kvm" ]; then
@@ -30,10 +31,14 @@ name=rotate-same-monitor; [ "$(monitor_of $first)" = "$pid" ] && ok || bad "anot
 # As logrotate does: moved, then told so, each log for itself.
 name=rotate-moved; mv "$logs/audit.jsonl" "$logs/audit.jsonl.1"
 "$rf" audit rotate "$work/state" >"$out" 2>"$err" && [ "$(last_type "$logs/audit.jsonl.1")" = checkpoint ] &&
-	[ "$(first_type "$logs/audit.jsonl")" = continued ] && grep -q 'the audit log goes on in' "$out" && ok || bad "not followed"
-name=rotate-moved-patches; mv "$logs/audit.patches" "$logs/audit.patches.1"; one=$(stat -c %i "$logs/audit.jsonl")
-"$rf" audit rotate "$work/state" >"$out" 2>"$err" && [ -e "$logs/audit.patches" ] && [ "$(stat -c %i "$logs/audit.jsonl")" = "$one" ] &&
-	ok || bad "not followed, or the other one as well"
+	[ "$(first_type "$logs/audit.jsonl")" = continued ] && grep -q 'the log goes on in' "$out" && [ -e "$logs/audit.patches.1" ] && [ -e "$logs/audit.patches" ] && ok || bad "not followed"
+name=rotate-only-moved; one=$(stat -c %i "$logs/audit.jsonl")
+"$rf" audit rotate --moved "$work/state" >"$out" 2>"$err" && grep -q 'no log was moved' "$out" && [ "$(stat -c %i "$logs/audit.jsonl")" = "$one" ] &&
+	ok || bad "it was moved"
+name=rotate-patches-alone; mv "$logs/audit.patches" "$logs/elsewhere.patches"
+"$rf" audit rotate --moved "$work/state" >"$out" 2>"$err"
+[ $? = 1 ] && grep -q 'its patch log was moved, so move it as well' "$err" && [ ! -e "$logs/audit.patches" ] && ok || bad "one goes on without the other"
+mv "$logs/elsewhere.patches" "$logs/audit.patches"
 name=rotate-by-signal; mv "$logs/audit.jsonl" "$logs/audit.jsonl.2"; kill -HUP $first; until_there "$logs/audit.jsonl"
 [ "$(first_type "$logs/audit.jsonl")" = continued ] && kill -0 $first 2>/dev/null && ok || bad "SIGHUP does something else"
 # It cannot be made: the old one stays in use, and that is told to both.
@@ -85,18 +90,18 @@ name=rotate-copytruncate-verify; "$rf" audit verify "$work/cut/copy" "$work/cut/
 # As logrotate does it, by the file that is installed.
 if command -v logrotate >/dev/null; then
 	mkdir -p "$work/var/rotating" "$work/base"
-	sed "s|/var/log/ringfence|$work/var|; s|ringfence audit rotate .*|$rf audit rotate $work/state \|\| [ \$? = 3 ]|" \
+	sed "s|/var/log/ringfence|$work/var|g; s|ringfence audit rotate --moved [^|]*|$rf audit rotate --moved $work/state |" \
 		"$here/../../packaging/logrotate/ringfence" >"$work/logrotate.conf"
 	"$build/ringfence" run --state "$work/state" --audit "$work/var/rotating/audit.jsonl" -- "$work/kvm" 50 >"$out" 2>"$err" & first=$!
 	pid=$(monitor_of $first); kill -9 "$(sweeper_of $first)"; sleep 1
 	name=logrotate; chmod 644 "$work/logrotate.conf"; logrotate -f -s "$work/logrotate.state" "$work/logrotate.conf" >"$logs/out" 2>&1; code=$?
-	[ $code = 0 ] && [ "$(last_type "$work/var/rotating/audit.1.jsonl")" = rotated ] && [ "$(first_type "$work/var/rotating/audit.jsonl")" = continued ] &&
+	[ $code = 0 ] && [ "$(last_type "$work/var/rotating/audit.jsonl.1")" = rotated ] && [ "$(first_type "$work/var/rotating/audit.jsonl")" = continued ] &&
 		ok || bad "code $code: $(cat "$logs/out")"
-	logrotate -f -s "$work/logrotate.state" "$work/logrotate.conf" >"$logs/out" 2>&1
+	logrotate -f -s "$work/logrotate.state" "$work/logrotate.conf" >"$logs/out" 2>&1 || cat "$logs/out"
 	kill -TERM $first; wait $first
 	name=logrotate-ended; logrotate -f -s "$work/logrotate.state" "$work/logrotate.conf" >"$logs/out" 2>&1 && ok || bad "a VM that is gone: $(cat "$logs/out")"
 	name=logrotate-verify; gunzip "$work/var/rotating"/*.gz
-	"$rf" audit verify "$work/var/rotating/audit.3.jsonl" "$work/var/rotating/audit.2.jsonl" "$work/var/rotating/audit.1.jsonl" >"$out" 2>"$err" && ok ||
+	"$rf" audit verify "$work/var/rotating/audit.jsonl.3" "$work/var/rotating/audit.jsonl.2" "$work/var/rotating/audit.jsonl.1" >"$out" 2>"$err" && ok ||
 		bad "not one chain"
 else
 	skip logrotate "it is not installed"

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "monitor/rotate.h"
+#include "policy/patchproof.h"
 #include "tests/unit/fake_monitor.h"
 
 static struct rf_status served;
@@ -55,15 +56,19 @@ static int teardown(void **state)
 	return fake_teardown(state);
 }
 
-static int ask(void)
+static int ask_for(const char *request)
 {
-	static const char request[] = "{\"cmd\":\"rotate\"}\n";
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(send(fd, request, sizeof(request) - 1, 0), sizeof(request) - 1);
+	assert_int_equal(send(fd, request, strlen(request), 0), strlen(request));
 	rf_status_serve(&guest, &served);
 	return fd;
+}
+
+static int ask(void)
+{
+	return ask_for("{\"cmd\":\"rotate\"}\n");
 }
 
 /* NULL: it waits still. */
@@ -98,19 +103,15 @@ static int fresh(const char *path, const char *old)
 	return fd;
 }
 
-static void send_logs(uint32_t which, bool with_them)
+static void send_logs(bool arrive)
 {
-	struct rf_new_logs m = { .which = which, .told = "it goes on" };
-	int fds[RF_NEW_LOGS];
-	size_t n = 0;
+	struct rf_new_logs m = { .with = 1, .told = "it goes on" };
+	int fds[RF_NEW_LOGS] = { fresh(fake.log_path, old_log),
+				 fresh(fake.patches_path, old_patches) };
 
-	if (which & RF_NEW_AUDIT)
-		fds[n++] = fresh(fake.log_path, old_log);
-	if (which & RF_NEW_PATCHES)
-		fds[n++] = fresh(fake.patches_path, old_patches);
-	assert_int_equal(rf_msg_send(run_end, &m, sizeof(m), fds, with_them ? n : 0), 0);
-	while (n--)
-		close(fds[n]);
+	assert_int_equal(rf_msg_send(run_end, &m, sizeof(m), fds, arrive ? RF_NEW_LOGS : 0), 0);
+	for (int i = 0; i < RF_NEW_LOGS; i++)
+		close(fds[i]);
 }
 
 static void store(void)
@@ -126,6 +127,34 @@ static void patch(uint64_t n)
 	for (uint64_t i = fake.patching.head; i < n; i++)
 		fake.entries[i] = (struct rf_patch_entry){ .kind = 1, .len = 1 };
 	fake.patching.head = n;
+}
+
+static void no_finding(void *ctx, const struct rf_finding *f)
+{
+	fail_msg("%s: line %llu", rf_finding_text(f->kind), (unsigned long long)f->line);
+}
+
+static void assert_fits(const char *log, const char *patches)
+{
+	struct rf_patch_proof *p = rf_patch_proof_create(no_finding, NULL);
+	int fd = open(patches, O_RDONLY | O_CLOEXEC);
+	FILE *f = fopen(log, "r");
+	char *line = NULL;
+	size_t room = 0, said = 0;
+	uint64_t n = 0;
+	ssize_t len;
+
+	assert_true(f && fd >= 0);
+	while ((len = getline(&line, &room, f)) > 0) {
+		said += strstr(line, "\"patch_log\":") != NULL;
+		assert_int_equal(rf_patch_proof_line(p, 0, ++n, line, (size_t)len - 1), 0);
+	}
+	assert_int_not_equal(said, 0);
+	assert_int_equal(rf_patch_proof_check(p, fd), 0);
+	rf_patch_proof_destroy(p);
+	free(line);
+	fclose(f);
+	close(fd);
 }
 
 /* --- */
@@ -148,7 +177,7 @@ static void asked_and_done(void **state)
 	assert_error(other, "under way");
 	rf_rotate_take(&guest); /* nothing has come */
 	assert_null(answer(client));
-	send_logs(RF_NEW_AUDIT | RF_NEW_PATCHES, true);
+	send_logs(true);
 	rf_rotate_take(&guest);
 	assert_string_equal(fake_notified(), "rotated\n");
 	o = answer(client);
@@ -169,11 +198,32 @@ static void asked_and_done(void **state)
 	assert_true(rf_patch_is_head(&r[0]) && rf_patch_is_line(&r[1]) && rf_patch_is_line(&r[2]));
 	assert_int_equal(r[0].head.instance, 7);
 	assert_int_equal(rf_patchlog_count(guest.patchlog), 5);
+	rf_patches_summarise(&guest);
+	/* Each log fits its own patches, all of them. */
+	assert_fits(old_log, old_patches);
+	assert_fits(fake.log_path, fake.patches_path);
+}
+
+static void only_where_it_was_moved(void **state)
+{
+	struct rf_new_logs m = { .told = "no log was moved" };
+	int client = ask_for("{\"cmd\":\"rotate-moved\"}\n");
+	size_t before = fake_lines();
+	json_t *o;
+
+	assert_string_equal(fake_notified(), "rotate-moved\n");
+	assert_int_equal(rf_msg_send(run_end, &m, sizeof(m), NULL, 0), 0);
+	rf_rotate_take(&guest);
+	o = answer(client);
+	assert_string_equal(fake_text(o, "told"), "no log was moved");
+	json_decref(o);
+	assert_string_equal(fake_notified(), "rotated\n");
+	assert_int_equal(fake_lines(), before);
 }
 
 static void by_a_signal(void **state)
 {
-	send_logs(RF_NEW_AUDIT, true);
+	send_logs(true);
 	fake_notified();
 	rf_rotate_take(&guest);
 	assert_string_equal(fake_notified(), "rotated\n");
@@ -207,7 +257,7 @@ static void they_do_not_arrive(void **state)
 {
 	int client = ask();
 
-	send_logs(RF_NEW_AUDIT, false);
+	send_logs(false);
 	fake_notified();
 	rf_rotate_take(&guest);
 	assert_error(client, "Too many open files");
@@ -250,7 +300,7 @@ static void room_again(void **state)
 	store();
 	rf_record_flush(&guest, false);
 	assert_int_equal(fake_fold.gap.error, RF_FOLD_QUOTA);
-	send_logs(RF_NEW_AUDIT, true);
+	send_logs(true);
 	rf_rotate_take(&guest);
 	rf_record_flush(&guest, false);
 	assert_int_equal(fake_fold.gap.error, 0);
@@ -307,9 +357,10 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(asked_and_done),     T(by_a_signal),	 T(run_could_not),
-		T(they_do_not_arrive), T(nobody_to_ask), T(run_is_killed),
-		T(room_again),	       T(cut),		 T(patches_cut),
+		T(asked_and_done), T(by_a_signal),	  T(only_where_it_was_moved),
+		T(run_could_not),  T(they_do_not_arrive), T(nobody_to_ask),
+		T(run_is_killed),  T(room_again),	  T(cut),
+		T(patches_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,7 +152,7 @@ static void moves_both(void **state)
 	assert_int_equal(rf_run_rotate(&run, true), 0);
 	assert_true(run.rotating);
 	assert_int_equal(received(&m), 2);
-	assert_int_equal(m.which, RF_NEW_AUDIT | RF_NEW_PATCHES);
+	assert_int_equal(m.with, 1);
 	assert_non_null(strstr(m.told, "what was written until now is in"));
 	assert_int_equal(files_with("audit-2"), 2);
 	assert_int_equal(files_with("Z.jsonl"), 1);
@@ -177,46 +177,109 @@ static void moves_both(void **state)
 	assert_int_equal(files_with("audit-2"), 4);
 }
 
-static void one_was_moved(void **state)
+/* Its patches go where `audit verify` will look for them. */
+static void log_was_moved(void **state)
 {
 	ino_t patches = ino_of(run.patches_fd);
 	struct rf_new_logs m;
+	struct stat st;
 	char aside[64];
 
-	path_of("aside", aside);
+	path_of("audit.jsonl.1", aside);
 	assert_int_equal(rename(run.audit_path, aside), 0);
-	assert_int_equal(rf_run_rotate(&run, true), 0);
-	assert_int_equal(received(&m), 1);
-	assert_int_equal(m.which, RF_NEW_AUDIT);
+	assert_int_equal(rf_run_rotate(&run, false), 0);
+	assert_int_equal(received(&m), 2);
+	path_of("audit.patches.1", aside);
+	assert_int_equal(stat(aside, &st), 0);
+	assert_int_equal(st.st_ino, patches);
 	rf_run_rotated(&run);
-	assert_int_equal(ino_of(run.patches_fd), patches);
+	assert_int_not_equal(ino_of(run.patches_fd), patches);
 	assert_int_equal(files_with("audit-2"), 0);
-	/* What is asked for while one is under way does not move anything. */
+	/* And nothing is done where it was not. */
 	assert_int_equal(rf_run_rotate(&run, false), 0);
 	assert_int_equal(received(&m), 0);
 	assert_int_equal(m.failed, 0);
 	assert_string_equal(m.told, "no log was moved");
 	rf_run_rotated(&run);
-	assert_int_equal(files_with("audit-2"), 0);
+	assert_int_equal(files_with("audit"), 4);
+}
+
+static void both_were_moved(void **state)
+{
+	struct rf_new_logs m;
+	char path[64], aside[64];
+
+	path_of("one", aside);
+	assert_int_equal(rename(run.audit_path, aside), 0);
+	path_of("two", aside);
+	path_of("audit.patches", path);
+	assert_int_equal(rename(path, aside), 0);
+	assert_int_equal(rf_run_rotate(&run, true), 0);
+	assert_int_equal(received(&m), 2);
+	assert_int_equal(files_with("audit"), 2);
+}
+
+/* It has no name any more, and neither have its patches one to go with it. */
+static void log_was_deleted(void **state)
+{
+	struct rf_new_logs m;
+
+	assert_int_equal(unlink(run.audit_path), 0);
+	assert_int_equal(rf_run_rotate(&run, true), 0);
+	assert_int_equal(received(&m), 2);
+	assert_int_equal(files_with("audit.jsonl"), 1);
+	assert_int_equal(files_with("audit.patches"), 1);
+	assert_int_equal(files_with("audit-2"), 1);
+}
+
+/* What the one says of the other would not fit. */
+static void patches_alone_were_moved(void **state)
+{
+	struct rf_new_logs m;
+	char path[64], aside[64];
+
+	path_of("two", aside);
+	path_of("audit.patches", path);
+	assert_int_equal(rename(path, aside), 0);
+	assert_int_equal(rf_run_rotate(&run, true), -EEXIST);
+	assert_int_equal(received(&m), 0);
+	assert_non_null(strstr(m.told, "its patch log was moved, so move it as well"));
+	assert_int_equal(files_with("audit"), 1);
+}
+
+/* There is a file of that name already: it is not written over. */
+static void no_place_for_patches(void **state)
+{
+	struct rf_new_logs m;
+	char aside[64];
+
+	path_of("audit.patches.1", aside);
+	close(rf_run_open_log(aside));
+	path_of("audit.jsonl.1", aside);
+	assert_int_equal(rename(run.audit_path, aside), 0);
+	assert_int_equal(rf_run_rotate(&run, true), -EEXIST);
+	assert_int_equal(received(&m), 0);
+	assert_int_equal(files_with("audit"), 3);
 }
 
 /* One of them cannot be opened: all is as it was. */
 static void cannot_open(void **state)
 {
+	ino_t old = ino_of(run.audit_fd);
 	struct rf_new_logs m;
 	char path[64], aside[64];
-	ino_t old = ino_of(run.audit_fd);
 
+	path_of("one", aside);
+	assert_int_equal(rename(run.audit_path, aside), 0);
+	path_of("two", aside);
 	path_of("audit.patches", path);
-	path_of("aside", aside);
 	assert_int_equal(rename(path, aside), 0);
-	assert_int_equal(rename(run.audit_path, strcat(aside, "2")), 0);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_not_equal(rf_run_rotate(&run, true), 0);
 	assert_false(run.rotating);
 	assert_int_equal(received(&m), 0);
 	assert_int_equal(m.failed, 1);
-	assert_int_equal(m.which, 0);
+	assert_int_equal(m.with, 0);
 	assert_non_null(strstr(m.told, "audit.patches"));
 	assert_non_null(strstr(said, "goes on in its old file"));
 	assert_int_equal(ino_of(run.audit_fd), old);
@@ -295,8 +358,16 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(moves_both),	T(one_was_moved), T(cannot_open),
-		T(cannot_move), T(not_yet_in_it), T(kept_for_a_minute),
+		T(moves_both),
+		T(log_was_moved),
+		T(both_were_moved),
+		T(log_was_deleted),
+		T(patches_alone_were_moved),
+		T(no_place_for_patches),
+		T(cannot_open),
+		T(cannot_move),
+		T(not_yet_in_it),
+		T(kept_for_a_minute),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
