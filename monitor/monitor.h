@@ -129,6 +129,10 @@ bool rf_run_is_gone(const struct rf_guest *g);
 void rf_complain(const struct rf_guest *g, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* One line to a client, whom nobody waits for. Takes the reference; NULL: no memory, no answer. */
+void rf_reply(int client, json_t *reply);
+void rf_reply_not_yet(int client); /* who asked for a guard's work is to ask again */
+
 /* --- record.c ------------------------------------------------------------- */
 /* After attach: takes up what an earlier monitor has counted, and writes it down. 0 or -errno. */
 int rf_record_begin(struct rf_guest *g, uint64_t instance);
@@ -338,9 +342,6 @@ struct rf_status {
 
 extern int rf_statm_fd; /* /proc/self/statm, opened before the sandbox closed */
 long rf_rss_kib(void);
-/* One line to a client, whom nobody waits for. Takes the reference; NULL: no memory, no answer. */
-void rf_reply(int client, json_t *reply);
-void rf_reply_not_yet(int client); /* who asked for a guard's work is to ask again */
 int rf_status_init(struct rf_status *s, int listen_fd);
 /* Fills p, which has room for RF_STATUS_CLIENTS + 1, and says how many there are. */
 nfds_t rf_status_poll(const struct rf_status *s, struct pollfd *p);

@@ -206,27 +206,6 @@ static void ask(struct rf_guest *g, const struct rf_guard *guard, int client)
 	rf_reply(client, rf_guards_reply(g, guard));
 }
 
-/* The answer is small enough for the socket's own buffer. */
-void rf_reply(int client, json_t *reply)
-{
-	/* Each string of it is a name of our own or printable ASCII. */
-	char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
-	size_t len;
-
-	if (text) {
-		len = strlen(text);
-		text[len] = '\n'; /* takes the terminator's place */
-		send(client, text, len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	}
-	free(text);
-	json_decref(reply);
-}
-
-void rf_reply_not_yet(int client)
-{
-	rf_reply(client, json_pack("{s:b, s:i, s:i}", "done", 0, "searched", 0, "text_bytes", 0));
-}
-
 /* True: the client is kept, and answered by who does what it asks for. */
 static bool answer(struct rf_guest *g, int fd, const char *line, size_t len)
 {

@@ -141,7 +141,7 @@ static void shared_it_is_not_cut(void **state)
 	off_t before;
 	int fd;
 
-	assert_int_equal(rf_run_share_log(&two), 0);
+	assert_int_equal(rf_run_share_log(two.audit_fd), 0);
 	fd = fcntl(two.audit_fd, F_DUPFD_CLOEXEC, 0);
 	assert_int_equal(rf_audit_open_fd(fd, "two", 2, &other), 0);
 	assert_int_equal(line(other), 0);
@@ -169,13 +169,13 @@ static void alone_is_not_for_long(void **state)
 	pid_t pid;
 
 	assert_int_equal(lock_log(run.audit_fd, F_WRLCK), 0);
-	assert_int_equal(rf_run_share_log(&two), -EBUSY);
+	assert_int_equal(rf_run_share_log(two.audit_fd), -EBUSY);
 	pid = fork();
 	if (!pid) {
 		usleep(100000);
 		_exit(lock_log(run.audit_fd, F_RDLCK) ? 1 : 0);
 	}
-	assert_int_equal(rf_run_share_log(&two), 0);
+	assert_int_equal(rf_run_share_log(two.audit_fd), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	close(two.audit_fd);
