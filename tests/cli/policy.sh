@@ -268,6 +268,6 @@ diff "$work/frozen" "$work/replayed" >"$out" && [ "$(wc -l <"$work/frozen")" = 8
 # Each rule that the judgement has is explained, and stands in the manual.
 name=rules-in-the-manual; : >"$out"
 sed -n 's/^|  \([a-z][a-z, -]*\)$/\1/p' "$docs/ringfence.1.scd" | tr -d ' ' | tr ',' '\n' | sort -u >"$work/rows"
-sed -n 's/^\t\t{ "\([a-z-]*\)",.*/\1/p' "$here/../../policy/rules.c" | sort -u >"$work/rules"
+sed -n 's/^\t{ "\([a-z-]*\)",.*/\1/p' "$here/../../policy/rules.c" | sort -u >"$work/rules"
 grep -vxFf "$work/rows" "$work/rules" >"$out"
 [ "$(tr '\n' ' ' <"$out")" = "outside-sealed-memory " ] && [ "$(wc -l <"$work/rules")" -ge 29 ] && ok || bad "rules that the manual does not have"

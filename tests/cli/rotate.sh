@@ -79,12 +79,12 @@ name=rotate-verify-first; set -- "$logs"/audit-2*.jsonl; "$rf" audit verify "$1"
 [ $? = 7 ] && grep -q 'goes on in a later file$' "$out" && ok || bad "a first part alone"
 
 # Copied and truncated: told, at the next line, and the VM goes on. The counts at its end are such a line.
-name=rotate-copytruncate; mkdir "$work/cut"
-"$build/ringfence" run --state "$work/state" --audit "$work/cut/audit.jsonl" -- "$work/kvm" 5 >"$out" 2>"$err" & first=$!
-pid=$(monitor_of $first); kill -9 "$(sweeper_of $first)"; sleep 1; cp "$work/cut/audit.jsonl" "$work/cut/copy"; : >"$work/cut/audit.jsonl"
+name=rotate-copytruncate; mkdir "$work/copied"
+"$build/ringfence" run --state "$work/state" --audit "$work/copied/audit.jsonl" -- "$work/kvm" 5 >"$out" 2>"$err" & first=$!
+pid=$(monitor_of $first); kill -9 "$(sweeper_of $first)"; sleep 1; cp "$work/copied/audit.jsonl" "$work/copied/copy"; : >"$work/copied/audit.jsonl"
 kill -9 "$(sweeper_of $first)"; sleep 1.5; kill -9 "$pid"; wait $first; code=$?
-[ $code = 0 ] && [ "$(first_type "$work/cut/audit.jsonl")" = gap ] && grep -q 'somebody has cut the audit log' "$err" && ok || bad "code $code"
-name=rotate-copytruncate-verify; "$rf" audit verify "$work/cut/copy" "$work/cut/audit.jsonl" >"$out" 2>"$err"
+[ $code = 0 ] && [ "$(first_type "$work/copied/audit.jsonl")" = gap ] && grep -q 'somebody has cut the audit log' "$err" && ok || bad "code $code"
+name=rotate-copytruncate-verify; "$rf" audit verify "$work/copied/copy" "$work/copied/audit.jsonl" >"$out" 2>"$err"
 [ $? = 0 ] && ok || bad "with its copy it is not whole"
 
 # As logrotate does it, by the file that is installed.
