@@ -21,6 +21,43 @@ const char *rf_change_text(enum rf_change c)
 	return NULL;
 }
 
+/* The one with the least value above `over`, in the order from loose to strict. */
+static const struct rf_key_word *next_word(const struct rf_key *k, const struct rf_key_word *over)
+{
+	const struct rf_key_word *next = NULL;
+	bool up = k->way == RF_KEY_GREATER;
+
+	for (const struct rf_key_word *w = k->words; w->text; w++) {
+		bool behind = !over || (up ? w->value > over->value : w->value < over->value);
+
+		if (behind && (!next || (up ? w->value < next->value : w->value > next->value)))
+			next = w;
+	}
+	return next;
+}
+
+const char *rf_key_way_text(const struct rf_key *k, char out[RF_KEY_LEGAL])
+{
+	size_t len = 0;
+
+	if (k->way == RF_KEY_FIXED)
+		snprintf(out, RF_KEY_LEGAL, "fixed");
+	else if (k->way == RF_KEY_FEWER)
+		snprintf(out, RF_KEY_LEGAL, "fewer names");
+	else if (!k->words)
+		snprintf(out, RF_KEY_LEGAL, "the %s number%s",
+			 k->way == RF_KEY_GREATER ? "greater" : "smaller",
+			 k->endless ? ", 0 the greatest" : "");
+	if (k->way == RF_KEY_FIXED || !k->words)
+		return out;
+	for (const struct rf_key_word *w = NULL; (w = next_word(k, w)) && len < RF_KEY_LEGAL;)
+		len += (size_t)snprintf(out + len, RF_KEY_LEGAL - len, "%s%s", len ? " < " : "",
+					w->text);
+	if (k->held && len < RF_KEY_LEGAL)
+		snprintf(out + len, RF_KEY_LEGAL - len, ", never looser");
+	return out;
+}
+
 static bool has_name(const struct rf_policy *p, const char *name)
 {
 	for (uint32_t i = 0; i < p->owners_count; i++)

@@ -31,5 +31,8 @@ const char *rf_changes_text(const struct rf_policy *from, const struct rf_policy
 const char *rf_key_whole_value(const struct rf_key *k, const struct rf_policy *p, char *out,
 			       size_t size);
 const char *rf_change_text(enum rf_change c); /* "tighter" */
+/* "observe < enforce, never looser", "fixed", "the smaller number": which value is stricter.
+ * Returns out. */
+const char *rf_key_way_text(const struct rf_key *k, char out[RF_KEY_LEGAL]);
 
 #endif

@@ -44,6 +44,8 @@ json policy-check-json 1 '[f["ok"] for f in o] == [True, False] and o[0]["not_de
 # --- keys, and the manual's ------------------------------------------------------------------------
 json policy-keys-json 0 'len(o) >= 25 and all(k["what"] and ("words" in k or k["max"] >= k["min"]) for k in o)' \
 	"$rf" policy keys --json
+json policy-keys-json-list 0 '[(k["kind"], k["default"], k["max"]) for k in o if k["key"] == "patches.owners"] == [("list", [], 64)] and
+	{k["kind"] for k in o} == {"word", "number", "list"}' "$rf" policy keys --json
 name=policy-keys-in-the-manual
 "$rf" policy keys | sed 1d | awk -F '   *' '{ print $1 "|" $2 "|" $3 }' >"$work/keys"
 sed -n '/^\[\[ \*key\*/,/^$/p' "$docs/ringfence.1.scd" |

@@ -186,6 +186,26 @@ static void test_names(void **state)
 	assert_int_equal(names("a, b", "c"), RF_CHANGE_LOOSER);
 }
 
+static void test_way_text(void **state)
+{
+	static const char *const texts[][3] = {
+		{ NULL, "mode", "observe < enforce, never looser" },
+		{ NULL, "on_log_full", "continue < deny < pause" },
+		{ "patches", "ftrace", "allow < owners < deny" },
+		{ "patches", "owners", "fewer names" },
+		{ "pin", "msrs", "fixed" },
+		{ NULL, "dma_sweep_ms", "the smaller number" },
+		{ NULL, "log_quota_mb", "the greater number, 0 the greatest" },
+	};
+	char out[RF_KEY_LEGAL];
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		assert_string_equal(rf_key_way_text(rf_key_find(texts[i][0], texts[i][1]), out),
+				    texts[i][2]);
+	for (size_t i = 0; i < rf_keys_count; i++)
+		assert_true(strlen(rf_key_way_text(&rf_keys[i], out)) < RF_KEY_LEGAL - 1);
+}
+
 static void test_text(void **state)
 {
 	struct rf_policy from = policy_of("patches: { owners: [ a, b ] }\ndma_sweep_ms: 20\n");
@@ -425,6 +445,7 @@ int main(void)
 		cmocka_unit_test(test_endless),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_way_text),
 		T(test_tighter),
 		T(test_looser),
 		T(test_fixed),
