@@ -786,6 +786,7 @@ mv "$work/noise" "$work/noise.patches"
 try patches-noise 0 '' "$rf" audit patches "$work/noise.patches"
 
 . "$here/policy.sh"
+. "$here/reload.sh"
 . "$here/completion.sh"
 
 printf 'cli  %d passed, %d failed, %d skipped\n' $passed $failed $skipped
