@@ -258,14 +258,47 @@ static void in_force(void **state)
 	fake_log_room();
 }
 
+/* What a sealed kernel may patch, and what becomes of a store, is the next monitor's policy's. */
+static void next_monitor_judges_by_it(void **state)
+{
+	struct rf_reload_order o = order();
+	struct rf_msg_event ev = fake_write_event(TABLE, "x", 1);
+
+	fake_table_store();
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_int_equal(fake.frozen, 0);
+	assert_int_equal(send_it(&o, "version: 1\non_denied: kill\npatches: { ftrace: deny }\n"),
+			 RF_RELOADED);
+	rf_guest_forget(&guest);
+	assert_int_equal(fake.table.kernel, 0); /* the fence settles no patch by the old table */
+	fake_new_monitor();
+	rf_policy_default(&guest.policy);
+	guest.policy.on_denied = RF_ON_DENIED_KILL;
+	guest.policy.patches[RF_PATCH_WORD_FTRACE] = RF_PATCH_RULE_DENY;
+	assert_int_equal(rf_guest_resume(&guest), 0);
+	assert_true(fake.table_kept);
+	assert_int_equal(fake.frozen, 1u << RF_SITE_FTRACE | 1u << RF_SITE_FTRACE_CALL);
+	assert_int_not_equal(fake.table.kernel, 0);
+	ev.id++;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(tighter_is_taken), T(looser_is_refused), T(signed_is_taken), T(not_taken_by_run),
-		T(no_policy),	     T(log_is_full),	   T(nonsense),	       T(too_long),
-		T(run_is_gone),	     T(in_force),
+		T(tighter_is_taken),
+		T(looser_is_refused),
+		T(signed_is_taken),
+		T(not_taken_by_run),
+		T(no_policy),
+		T(log_is_full),
+		T(nonsense),
+		T(too_long),
+		T(run_is_gone),
+		T(in_force),
+		T(next_monitor_judges_by_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
