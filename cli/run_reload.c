@@ -247,15 +247,16 @@ static void hear_monitor(struct rf_run_reload *w)
 
 bool rf_run_reload_monitor_gone(struct rf_run_reload *w)
 {
+	bool expected;
+
 	hear_monitor(w);
+	expected = w->end_by || (w->asked && w->said.accepted);
 	if (w->asked && w->said.accepted)
 		commit(w);
 	else if (w->asked)
 		refuse(w, w->said.why);
-	if (!w->taken || !w->run->reloads)
-		return false;
 	w->end_by = 0;
-	return true;
+	return expected;
 }
 
 void rf_run_reload_attached(struct rf_run_reload *w)
@@ -283,6 +284,13 @@ void rf_run_reload_poll(const struct rf_run_reload *w, struct pollfd p[RF_RUN_RE
 	p[0] = (struct pollfd){ .fd = idle ? w->run->reload_fd : -1, .events = POLLIN };
 	p[1] = (struct pollfd){ .fd = w->asked || w->taken ? -1 : w->client, .events = POLLIN };
 	p[2] = (struct pollfd){ .fd = w->run->orders[0], .events = POLLIN };
+}
+
+int64_t rf_run_reload_due(const struct rf_run_reload *w, int64_t until)
+{
+	if (w->client >= 0 && w->until < until)
+		until = w->until;
+	return w->end_by && w->end_by < until ? w->end_by : until;
 }
 
 /* Who waits longer than that for a monitor asks again, or `policy show`. */

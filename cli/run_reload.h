@@ -36,9 +36,11 @@ void rf_run_reload_begin(struct rf_run_reload *w, struct rf_run *r);
 void rf_run_reload_end(struct rf_run_reload *w);
 /* Fills p; what does not concern it has the descriptor -1. */
 void rf_run_reload_poll(const struct rf_run_reload *w, struct pollfd p[RF_RUN_RELOAD_FDS]);
+/* When there is something to do though nothing has come: `until` at the latest; ms. */
+int64_t rf_run_reload_due(const struct rf_run_reload *w, int64_t until);
 /* Hears and answers; waits for nobody. serves: there is a monitor, and it has its VMM. */
 void rf_run_reload_serve(struct rf_run_reload *w, bool serves);
-/* The monitor has been reaped. True: another one is to start by another policy, at once. */
+/* The monitor has been reaped. True: as it took another policy, and the next one starts at once. */
 bool rf_run_reload_monitor_gone(struct rf_run_reload *w);
 /* Another one has its VMM. */
 void rf_run_reload_attached(struct rf_run_reload *w);

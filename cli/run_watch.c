@@ -242,6 +242,7 @@ static void step(struct watch *w, int64_t until)
 		until = w->monitor.restart_at;
 	if (!w->sweeper.pid && w->monitor.pid && w->vmm && w->sweeper.restart_at < until)
 		until = w->sweeper.restart_at;
+	until = rf_run_reload_due(&w->reload, until);
 	if (until < now)
 		until = now;
 	rf_run_reload_poll(&w->reload, p + 3);

@@ -82,6 +82,15 @@ int rf_reload_begin(struct rf_guest *g)
 
 /* --- another one ------------------------------------------------------------ */
 
+/* Seconds since 1970; by a call that the sandbox lets through. */
+static uint64_t now_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec;
+}
+
 static void judge(struct rf_guest *g, const struct rf_reload_order *o, const char *text, size_t len,
 		  struct rf_reloaded *said)
 {
@@ -94,7 +103,7 @@ static void judge(struct rf_guest *g, const struct rf_reload_order *o, const cha
 		.note_len = o->note_len,
 		.key = g->reload.key,
 		.serial = g->reload.serial,
-		.time = (uint64_t)time(NULL),
+		.time = now_s(),
 	};
 
 	rf_reload_judge(&q, said);

@@ -94,6 +94,13 @@ monitor=$(monitor_of $first); kill -STOP "$monitor"
 sleep 1; kill -KILL "$monitor"; name=reload-monitor-dies; wait $asks && ok || bad "the answer of one that dies"
 keeps reload-monitor-died dma_sweep_ms 20
 recorded reload-monitor-died-on-record '"outcome":"in force".*number 2 '
+# One that hangs: who asks is told so in ten seconds, and what comes of it is no secret. Its death is taken for a yes.
+printf 'version: 1\non_denied: kill\ndma_sweep_ms: 15\n' >"$work/hung.yaml"
+monitor=$(monitor_of $first); kill -STOP "$monitor"
+reloads reload-monitor-hangs 1 'the monitor has not answered yet; ask .ringfence policy show. later' "$work/hung.yaml"
+kill -KILL "$monitor"; sleep 1
+keeps reload-monitor-hung dma_sweep_ms 15
+mv "$work/hung.yaml" "$work/more.yaml"
 # Noise at the socket, and who says nothing.
 name=reload-noise
 python3 - "$work/state/reload.sock" >"$out" 2>"$err" <<'END'
