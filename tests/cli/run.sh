@@ -685,7 +685,7 @@ rm "$work/patched/one.patches"; try verify-patches-gone 6 'the patch log is not 
 # Each finding has a row in the manual, with what it makes of a log; and the manual's examples do what they say.
 name=findings-in-the-manual; : >"$err"
 sed -n 's/^.*= { "\(.*\)", RF_LOG_\(.*\) },$/\1:\2/p' "$here/../../policy/verify.c" | tr 'A-Z_' 'a-z ' | sort >"$work/kinds"
-sed -n '/^\[\[ \*found\*/,/^# DOCTOR/p' "$here/../../docs/ringfence.1.scd" | awk '/^\|  /{ f = substr($0, 4) } /^:  /{ last = substr($0, 4) }
+sed -n '/^\[\[ \*found\*/,/^# POLICY/p' "$here/../../docs/ringfence.1.scd" | awk '/^\|  /{ f = substr($0, 4) } /^:  /{ last = substr($0, 4) }
 	/^(\||$)/ && was { print was ":" last } { was = "" } /^:  /{ was = f }' | sort >"$work/rows"
 diff "$work/kinds" "$work/rows" >"$out" && [ "$(wc -l <"$work/kinds")" -ge 13 ] && ok || bad "findings and rows differ"
 name=verify-examples; mkdir "$work/examples"; cp "$logs/intact" "$work/examples/web"
