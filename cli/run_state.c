@@ -27,26 +27,30 @@ void rf_run_init(struct rf_run *r)
 			      .lock_fd = -1,
 			      .fence_fd = -1,
 			      .control_fd = -1,
+			      .reload_fd = -1,
 			      .audit_fd = -1,
 			      .chain_fd = -1,
 			      .patches_fd = -1,
 			      .fold_fd = -1,
 			      .policy_fd = -1,
+			      .policy_key_fd = -1,
 			      .expect_fd = -1,
 			      .key_fd = -1,
 			      .vms_fd = -1,
 			      .page_fd = -1,
 			      .pair = { -1, -1 },
-			      .pin_control = true };
+			      .orders = { -1, -1 } };
 }
 
 void rf_run_deinit(struct rf_run *r)
 {
-	static const char *const files[] = { RF_FILE_FENCE, RF_FILE_CONTROL, RF_FILE_VM,
-					     RF_FILE_LOCK };
-	const int fds[] = { r->fence_fd, r->control_fd, r->audit_fd,  r->chain_fd, r->patches_fd,
-			    r->fold_fd,	 r->policy_fd,	r->expect_fd, r->key_fd,   r->lock_fd,
-			    r->vms_fd,	 r->page_fd,	r->pair[0],   r->pair[1] };
+	static const char *const files[] = { RF_FILE_FENCE, RF_FILE_CONTROL, RF_FILE_RELOAD,
+					     RF_FILE_VM, RF_FILE_LOCK };
+	const int fds[] = { r->fence_fd,   r->control_fd, r->audit_fd,	r->chain_fd,
+			    r->patches_fd, r->fold_fd,	  r->policy_fd, r->expect_fd,
+			    r->key_fd,	   r->lock_fd,	  r->vms_fd,	r->page_fd,
+			    r->pair[0],	   r->pair[1],	  r->reload_fd, r->policy_key_fd,
+			    r->orders[0],  r->orders[1] };
 	char path[PATH_MAX];
 
 	/* The lock says that the files are ours; it goes last, and the log stays. */
@@ -190,6 +194,10 @@ static int prepare_state(struct rf_run *r)
 		err = rf_path_join(r->state_dir, RF_FILE_CONTROL, path);
 	if (!err)
 		err = listen_at(path, SOCK_STREAM, 0177, &r->control_fd);
+	if (!err)
+		err = rf_path_join(r->state_dir, RF_FILE_RELOAD, path);
+	if (!err)
+		err = listen_at(path, SOCK_SEQPACKET | SOCK_NONBLOCK, 0177, &r->reload_fd);
 	return err;
 }
 
@@ -314,7 +322,7 @@ int rf_run_prepare(struct rf_run *r)
 	return check_length(r);
 }
 
-int rf_run_describe(const struct rf_run *r, pid_t vmm)
+int rf_run_describe(const struct rf_run *r)
 {
 	char path[PATH_MAX], fresh[PATH_MAX];
 	int err = rf_path_join(r->state_dir, RF_FILE_VM, path);
@@ -325,8 +333,8 @@ int rf_run_describe(const struct rf_run *r, pid_t vmm)
 	if (err)
 		return err;
 	o = json_pack("{s:s, s:i, s:i, s:s, s:s, s:I, s:o}", "name", r->name, "run_pid",
-		      (int)getpid(), "vmm_pid", (int)vmm, "program", r->program, "audit",
-		      r->audit_path, "started", (json_int_t)time(NULL), "policy",
+		      (int)getpid(), "vmm_pid", (int)r->vmm, "program", r->program, "audit",
+		      r->audit_path, "started", (json_int_t)r->started, "policy",
 		      rf_policy_origin_json(&r->origin));
 	if (!o)
 		return -ENOMEM;

@@ -6,12 +6,12 @@ _ringfence_commands="run list status gadgets measure audit policy doctor demo"
 # Of a command: its options, with the dashes.
 _ringfence_options() {
 	case $1 in
-	run) echo "--name --policy --expect --audit --audit-key --state --kvm --start-timeout --monitor-timeout" ;;
+	run) echo "--name --policy --policy-key --expect --audit --audit-key --state --kvm --start-timeout --monitor-timeout" ;;
 	list) echo "--json --state-base" ;;
 	status | measure) echo "--json" ;;
 	gadgets) echo "--all --json" ;;
 	audit) echo "--follow --lines --key --json" ;;
-	policy) echo "--json --line" ;;
+	policy) echo "--json --line --key --serial --valid-for" ;;
 	doctor) echo "--json --kvm" ;;
 	demo) echo "--kernel --initrd --qemu --timeout --json" ;;
 	esac
@@ -21,10 +21,10 @@ _ringfence_options() {
 _ringfence_value() {
 	case $1 in
 	--policy | -p) echo policy ;;
-	--expect | -e | --audit | -a | --audit-key | --key | --kvm | --kernel | --initrd | -k | -i) echo file ;;
+	--policy-key | --expect | -e | --audit | -a | --audit-key | --key | --kvm | --kernel | --initrd | -k | -i) echo file ;;
 	--state | -s | --state-base) echo dir ;;
 	--qemu | -q) echo command ;;
-	--name | --start-timeout | --monitor-timeout | --lines | --line | --timeout | -n | -t | -l) echo none ;;
+	--name | --start-timeout | --monitor-timeout | --lines | --line | --serial | --valid-for | --timeout | -n | -t | -l) echo none ;;
 	esac
 }
 
@@ -52,9 +52,10 @@ _ringfence_operand() {
 	run:0:*) COMPREPLY+=($(compgen -c -- "$cur")) ;;
 	status:0:* | gadgets:0:* | measure:0:*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
 	audit:0:*) _ringfence_words "tail patches verify keygen" ;;
-	policy:0:*) _ringfence_words "check keys show explain test" ;;
+	policy:0:*) _ringfence_words "check keys show reload sign explain test" ;;
 	policy:*:show) _ringfence_words "default observe strict $(_ringfence_vms)"; _ringfence_files ;;
 	policy:*:keys | list:* | doctor:* | demo:*) ;;
+	policy:1:reload | policy:1:sign) _ringfence_words "$(_ringfence_vms)" ;;
 	policy:1:*) _ringfence_words "default observe strict"; _ringfence_files ;;
 	*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
 	esac

@@ -18,6 +18,7 @@
 #include "introspection/task.h"
 #include "monitor/guard.h"
 #include "monitor/pair.h"
+#include "monitor/reload.h"
 #include "policy/audit.h"
 #include "policy/fold.h"
 #include "policy/measurement.h"
@@ -54,6 +55,7 @@ struct rf_guest {
 	char name[RF_NAME_MAX + 1];
 	int notify_fd; /* lines for who started us, -1 none */
 	struct rf_pair pair;
+	struct rf_reloads reload;
 	const struct rf_guard *at_work; /* its sweep or step runs; NULL none */
 	uint32_t row;			/* of that one */
 

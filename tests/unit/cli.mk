@@ -1,7 +1,8 @@
-UNIT_TESTS += test_cli
+UNIT_TESTS += test_cli test_doctor
 UNIT_TESTS += test_counted
 # Has its own ftruncate(2).
 test_counted_SRCS = tests/unit/test_counted.c policy/fold.c policy/foldlog.c $(AUDIT_SRCS)
+test_doctor_SRCS = tests/unit/test_doctor.c cli/doctor_table.c
 test_cli_SRCS = tests/unit/test_cli.c cli/audit_log.c cli/options.c cli/paths.c cli/program.c policy/name.c
 
 # The ringfence command against bad input: needs no guest, but /dev/kvm for the cases that start something.

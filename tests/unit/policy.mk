@@ -1,4 +1,4 @@
-UNIT_TESTS += test_audit test_chain test_verify test_tampering test_checkpoint test_policy test_policy_keys test_replay test_patchlog test_patchproof test_measurement test_fold
+UNIT_TESTS += test_audit test_chain test_verify test_tampering test_checkpoint test_policy test_policy_keys test_replay test_patchlog test_patchproof test_measurement test_fold test_reload
 AUDIT_SRCS = policy/audit.c policy/audit_open.c policy/audit_tail.c policy/chain.c policy/merkle.c policy/note.c policy/checkpoint.c policy/jsonline.c
 test_audit_SRCS = tests/unit/test_audit.c $(AUDIT_SRCS)
 # Kills writers by its own write(2) and fdatasync(2).
@@ -14,3 +14,5 @@ test_policy_keys_SRCS = tests/unit/test_policy_keys.c policy/parse.c $(POLICY_PA
 test_replay_SRCS = tests/unit/test_replay.c $(POLICY_REPLAY_SRCS) policy/decide.c policy/parse.c $(POLICY_PARSE_SRCS) \
 	policy/file.c policy/audit_tail.c policy/chain.c policy/merkle.c policy/jsonline.c
 test_fold_SRCS = tests/unit/test_fold.c policy/foldlog.c $(AUDIT_SRCS)
+test_reload_SRCS = tests/unit/test_reload.c policy/reload.c policy/stricter.c policy/name.c policy/merkle.c policy/note.c policy/checkpoint.c \
+	policy/parse.c $(POLICY_PARSE_SRCS) policy/file.c
