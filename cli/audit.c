@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/audit_export.h"
+#include "cli/audit_follow.h"
 #include "cli/audit_log.h"
 #include "cli/audit_patches.h"
+#include "cli/audit_text.h"
 #include "cli/audit_verify.h"
 #include "cli/control.h"
 #include "cli/output.h"
 #include "cli/paths.h"
 
-#define FOLLOW_MS 200
 #define NOT_GIVEN UINT32_MAX
 #define LINES 20
 
@@ -53,26 +54,6 @@ static int keep(void *ctx, json_t *o)
 	}
 	l->items[slot] = json_incref(o);
 	return 0;
-}
-
-/* "sys_call_table+0x190 [module]", or the bare address. */
-static void name_place(json_t *o, char *out, size_t size)
-{
-	const char *symbol = json_string_value(json_object_get(o, "symbol"));
-	const char *offset = json_string_value(json_object_get(o, "offset"));
-	const char *addr = json_string_value(json_object_get(o, "addr"));
-	const char *module = json_string_value(json_object_get(o, "module"));
-	/* What has no symbol in a module is named "[module]" already. */
-	bool tail = module && !(symbol && symbol[0] == '[');
-
-	if (!symbol)
-		symbol = addr ? addr : "-";
-	else if (offset && !strcmp(offset, "0x0"))
-		offset = NULL;
-	if (symbol == addr)
-		offset = NULL;
-	snprintf(out, size, "%s%s%s%s%s%s", symbol, offset ? "+" : "", offset ? offset : "",
-		 tail ? " [" : "", tail ? module : "", tail ? "]" : "");
 }
 
 static const char *text_of(json_t *o, const char *name)
@@ -120,9 +101,9 @@ static void fill(json_t *o, struct cells *c)
 	/* Date and milliseconds: nanoseconds are for machines. */
 	snprintf(c->time, sizeof(c->time), "%.23s", time ? time : "-");
 	snprintf(c->event, sizeof(c->event), "%lld", (long long)json_integer_value(event));
-	name_place(json_object_get(o, "target"), c->target, sizeof(c->target));
-	name_place(json_object_get(o, json_object_get(o, "handler") ? "handler" : "writer"),
-		   c->writer, sizeof(c->writer));
+	rf_place_text(json_object_get(o, "target"), c->target, sizeof(c->target));
+	rf_place_text(json_object_get(o, json_object_get(o, "handler") ? "handler" : "writer"),
+		      c->writer, sizeof(c->writer));
 	snprintf(c->task, sizeof(c->task), "%s(%lld)",
 		 text_of(task, "comm") ? text_of(task, "comm") : "",
 		 (long long)json_integer_value(json_object_get(task, "pid")));
@@ -207,21 +188,6 @@ static int print_last(const struct last *l, bool json)
 	return err;
 }
 
-static int follow(struct rf_log *l, bool json)
-{
-	int err = 0;
-
-	while (!err && rf_flush() == RF_EXIT_OK) {
-		err = rf_log_read(l, json ? print_json_line : print_row, NULL);
-		if (!err)
-			err = rf_log_reopen(l);
-		fflush(stdout);
-		if (!err && poll(NULL, 0, FOLLOW_MS) < 0 && errno != EINTR)
-			err = -errno;
-	}
-	return err;
-}
-
 /* A path when it has a '/' or is a file here; else the log of a running VM, or root's log of an
  * ended one. */
 static int find_log(const char *word, char out[PATH_MAX])
@@ -264,7 +230,7 @@ static int tail(const char *path, struct last *last, bool json, bool following)
 		       "foreign",
 		       (unsigned long long)log.unreadable, path);
 	if (!err && following)
-		err = follow(&log, json);
+		err = rf_audit_follow(&log, json ? print_json_line : print_row, NULL);
 	rf_log_close(&log);
 	if (err)
 		return rf_fail(RF_EXIT_INTERNAL, "what was printed is not complete", "run it again",
@@ -282,7 +248,7 @@ static int too_long(void)
 struct asked {
 	bool following, json;
 	uint32_t number; /* NOT_GIVEN: the default */
-	const char *key;
+	const char *key, *format;
 };
 
 static int run_tail(const struct asked *asked, char **words)
@@ -333,6 +299,14 @@ static int run_verify(const struct asked *asked, char **words)
 	return rf_audit_verify(paths, words, asked->key, asked->json);
 }
 
+static int run_export(const struct asked *asked, char **words)
+{
+	char path[PATH_MAX];
+
+	return find_log(words[0], path) ? too_long()
+					: rf_audit_export(path, asked->format, asked->following);
+}
+
 static int run_keygen(const struct asked *asked, char **words)
 {
 	return rf_audit_keygen(words[0]);
@@ -345,9 +319,8 @@ static const struct {
 	const char *takes; /* letters of its options */
 	int (*run)(const struct asked *asked, char **words);
 } verbs[] = {
-	{ "tail", false, "fnj", run_tail },
-	{ "patches", false, "nj", run_patches },
-	{ "verify", true, "kj", run_verify },
+	{ "tail", false, "fnj", run_tail },   { "patches", false, "nj", run_patches },
+	{ "verify", true, "kj", run_verify }, { "export", false, "fF", run_export },
 	{ "keygen", false, "", run_keygen },
 };
 
@@ -370,10 +343,11 @@ static int refuse_options(const struct asked *asked, size_t verb)
 		char letter;
 		const char *name, *of;
 	} all[] = {
-		{ asked->following, 'f', "--follow", "`tail`" },
+		{ asked->following, 'f', "--follow", "`tail` and `export`" },
 		{ asked->number != NOT_GIVEN, 'n', "--lines", "`tail` and `patches`" },
 		{ asked->json, 'j', "--json", "`tail`, `patches` and `verify`" },
 		{ asked->key, 'k', "--key", "`verify`" },
+		{ asked->format, 'F', "--format", "`export`" },
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -397,29 +371,32 @@ static int audit(int argc, char **argv)
 		{ "lines", 'n', RF_OPTION_NUMBER, &asked.number, 0, 100000 },
 		{ "json", 'j', RF_OPTION_FLAG, &asked.json, 0, 0 },
 		{ "key", 'k', RF_OPTION_TEXT, &asked.key, 0, 0 },
+		{ "format", 'F', RF_OPTION_TEXT, &asked.format, 0, 0 },
 		{ 0 },
 	};
 	for (int i = 1; i < argc; i++)
 		if (!strncmp(argv[i], "--", 2) && verb_of(argv[i] + 2) < VERBS)
-			return rf_fail(RF_EXIT_USAGE, "nothing was done",
-				       "write `ringfence audit tail NAME`, `audit patches NAME`, "
-				       "`audit verify NAME` or `audit keygen FILE`",
-				       "audit: %s is not an option: it is written without the "
-				       "dashes, before the name",
-				       argv[i]);
+			return rf_fail(
+				RF_EXIT_USAGE, "nothing was done",
+				"write `ringfence audit tail NAME`, `audit patches NAME`, "
+				"`audit verify NAME`, `audit export NAME` or `audit keygen FILE`",
+				"audit: %s is not an option: it is written without the "
+				"dashes, before the name",
+				argv[i]);
 	code = rf_options(&rf_command_audit, options, false, RF_EXIT_USAGE, argc, argv, &operands);
 	if (code >= 0)
 		return code;
 	if (operands.count < 2)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done",
 			       "write `ringfence audit tail NAME`, `audit patches NAME`, "
-			       "`audit verify NAME` or `audit keygen FILE`",
-			       "audit: needs `tail`, `patches` or `verify` and the name of a VM or "
-			       "log, or `keygen` and a file");
+			       "`audit verify NAME`, `audit export NAME` or `audit keygen FILE`",
+			       "audit: needs `tail`, `patches`, `verify` or `export` and the name "
+			       "of a VM or log, or `keygen` and a file");
 	verb = verb_of(operands.items[0]);
 	if (verb == VERBS)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence audit --help`",
-			       "audit: \"%s\" is none of `tail`, `patches`, `verify` and `keygen`",
+			       "audit: \"%s\" is none of `tail`, `patches`, `verify`, `export` and "
+			       "`keygen`",
 			       operands.items[0]);
 	if (operands.count > 2 && !verbs[verb].many)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "give one of them",
@@ -433,25 +410,28 @@ static int audit(int argc, char **argv)
 
 const struct rf_command rf_command_audit = {
 	.name = "audit",
-	.usage = "tail|patches|verify|keygen [OPTIONS] NAME|STATE-FOLDER|FILE...",
-	.summary = "Show the last decisions on a VM's guest, or verify the log of them",
-	.help = "  -f, --follow    (tail) go on with each new record until interrupted\n"
+	.usage = "tail|patches|verify|export|keygen [OPTIONS] NAME|STATE-FOLDER|FILE...",
+	.summary = "Show the last decisions on a VM's guest, verify or export the log of them",
+	.help = "  -f, --follow    (tail, export) go on with each new record until interrupted\n"
 		"  -n, --lines N   (tail, patches) how many of the last records to show (20); they "
 		"are looked\n"
 		"                  for in the last 8 MiB of the log\n"
 		"  -j, --json      (tail, patches) one JSON object a line, outcomes included;\n"
 		"                  (verify) all of it as one\n"
 		"  -k, --key PUB   (verify) the public key that checkpoints must be signed by\n"
+		"  -F, --format F  (export) ocsf, ecs, falco, cef, syslog or journal\n"
 		"\n"
 		"`tail` shows decisions; `patches` the kernel's own text patches that were\n"
 		"allowed, which have a log of their own; `verify` looks whether a log is as\n"
 		"it was written: give a rotated one's parts in order, the oldest first.\n"
+		"`export` prints each record of a log in another format; it does not verify.\n"
 		"`keygen` makes a key for `run --audit-key`: FILE, and FILE.pub to verify with.\n"
 		"The table leaves out outcomes that are \"ok\". Task names are what the guest\n"
 		"claims; bytes that are not printable ASCII are shown as '?'.\n"
 		"\n"
 		"The exit code of `verify`: 0 intact, 1 not intact, 6 it cannot be told (the\n"
 		"log cannot be read, or has lines without a chain), 7 intact as far as it\n"
-		"goes, but the end of an instance is not there: it runs, or was cut off.\n",
+		"goes, but the end of an instance is not there: it runs, or was cut off. Of\n"
+		"`export`: 1 some lines are no records, 7 the last line is not whole.\n",
 	.run = audit,
 };

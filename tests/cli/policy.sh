@@ -164,7 +164,7 @@ if [ -n "$have_kvm" ]; then
 fi
 
 # --- the guide: what it shows is what is printed --------------------------------------------------------
-try policy-guide 0 '^18 commands$' python3 "$here/examples.py" "$docs/policy.md" "$rf"
+try policy-guide 0 '^20 commands$' python3 "$here/examples.py" "$docs/policy.md" "$rf"
 
 # What its table says to write, all of it in one file.
 name=policy-guide-table

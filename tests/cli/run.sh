@@ -564,7 +564,7 @@ try status-nobody 3 'no VM' "$rf" status nobody
 try status-no-name 2 'name' "$rf" status
 try audit-no-file 3 'cannot read' "$rf" audit tail "$work/none.jsonl"
 try audit-usage 2 '"show" is none of' "$rf" audit show x
-try audit-no-verb 2 'needs .tail., .patches. or .verify.' "$rf" audit web
+try audit-no-verb 2 'needs .tail., .patches., .verify. or .export.' "$rf" audit web
 try audit-tail-two 2 'takes the name of one' "$rf" audit tail web mail
 try audit-dashes 2 '.-tail is not an option' "$rf" audit --tail web
 # A folder that was never a VM's is nobody's to delete.
@@ -690,7 +690,7 @@ sed -n '/^\[\[ \*found\*/,/^# POLICY/p' "$here/../../docs/ringfence.1.scd" | awk
 diff "$work/kinds" "$work/rows" >"$out" && [ "$(wc -l <"$work/kinds")" -ge 13 ] && ok || bad "findings and rows differ"
 name=verify-examples; mkdir "$work/examples"; cp "$logs/intact" "$work/examples/web"
 cp "$work/part.1" "$work/examples/audit.jsonl.1"; cp "$work/part" "$work/examples/audit.jsonl"
-sed -n '/^# VERIFY/,/^# DOCTOR/s/^ringfence .*/&/p' "$here/../../docs/ringfence.1.scd" >"$work/commands"
+sed -n '/^# VERIFY/,/^# EXPORT/s/^ringfence .*/&/p' "$here/../../docs/ringfence.1.scd" >"$work/commands"
 # The one that starts a VM is left out here (verify-signed does it), and what it would have signed stands for it.
 grep -v '^ringfence run ' "$work/commands" >"$work/commands.here"
 (cd "$work/examples" && PATH=$work/bin:$PATH && set -e && . "$work/commands.here") >"$out" 2>"$err"; code=$?
@@ -698,9 +698,12 @@ grep -v '^ringfence run ' "$work/commands" >"$work/commands.here"
 	grep -q 'no checkpoint$' "$out" && [ "$(wc -l <"$work/commands")" -ge 6 ] && ok || bad "an example of the manual ends with $code"
 
 # Each kind of record that the monitor writes has a row in the manual, and each row a kind.
+monitor_kinds() {
+	cat "$here"/../../monitor/*.c | tr -s '\n\t ' ' ' | grep -oE '(kind = |rf_note\( ?g, )"[a-z-]+"|rf_look_at\(g, ev,[^;]*;' |
+		grep -oE '"[a-z-]+"' | tr -d '"' | sort -u
+}
 name=kinds-in-the-manual; : >"$err"
-cat "$here"/../../monitor/*.c | tr -s '\n\t ' ' ' | grep -oE '(kind = |rf_note\( ?g, )"[a-z-]+"|rf_look_at\(g, ev,[^;]*;' |
-	grep -oE '"[a-z-]+"' | tr -d '"' | sort -u >"$work/kinds"
+monitor_kinds >"$work/kinds"
 sed -n '/^\[\[ \*kind\*/,/^# VERIFY/s/^|  \([a-z-]*\).*/\1/p' "$here/../../docs/ringfence.1.scd" | sort -u >"$work/rows"
 diff "$work/kinds" "$work/rows" >"$out" && [ "$(wc -l <"$work/kinds")" -ge 18 ] && ok || bad "kinds and rows differ"
 
@@ -804,11 +807,12 @@ name=patches-last; "$rf" audit patches -n 1 --json "${log%.jsonl}.patches" >"$ou
 	bad "-n 1 is not the last patch of the last kernel"
 name=patches-none; "$rf" audit patches -n 0 "$log" >"$out" 2>"$err"
 [ ! -s "$out" ] && ok || bad "-n 0 shows some"
-try patches-follow 2 '--follow is for .tail., not for .patches.' "$rf" audit patches -f "$log"
+try patches-follow 2 '--follow is for .tail. and .export., not for .patches.' "$rf" audit patches -f "$log"
 try patches-no-file 3 'cannot read' "$rf" audit patches "$work/none.jsonl"
 mv "$work/noise" "$work/noise.patches"
 try patches-noise 0 '' "$rf" audit patches "$work/noise.patches"
 
+. "$here/export.sh"
 . "$here/policy.sh"
 . "$here/reload.sh"
 . "$here/completion.sh"
