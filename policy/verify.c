@@ -412,7 +412,7 @@ static void settle_noise(struct rf_verify *v, bool told)
 }
 
 /* Does all that was opened end, too? In half a line it does not, nor where another line is glued to
- * it. */
+ * it, nor where a power cut left zeros inside: no reader of JSON passes over these. */
 static bool closes(const char *line, size_t len)
 {
 	bool quoted = false;
@@ -423,21 +423,28 @@ static bool closes(const char *line, size_t len)
 			n++;
 		else if (line[n] == '"')
 			quoted = !quoted;
+		else if (!line[n] && (quoted || depth > 0))
+			return false;
 		else if (!quoted)
 			depth += line[n] == '{' ? 1 : line[n] == '}' ? -1 : 0;
 	}
 	return !quoted && depth <= 0;
 }
 
-/* May it be what a crash, a full disk or two writers left? Zeros are what a power cut leaves. Not
- * what a reader takes for an object, though it is no record by our rules, or begins with one. */
+/* May it be what a crash, a full disk or two writers left? Zeros are what a power cut leaves: of a
+ * whole line perhaps in the place of its newline alone. Not what a reader takes for an object,
+ * though it is no record by our rules, or begins with one. */
 static bool may_be_torn(const char *line, size_t len)
 {
 	json_t *root;
 
 	if (!len || !line[0])
 		return true;
-	if (len > RF_VERIFY_LINE_BYTES || line[0] != '{' || closes(line, len))
+	if (len > RF_VERIFY_LINE_BYTES || line[0] != '{')
+		return false;
+	if (!line[len - 1])
+		return true;
+	if (closes(line, len))
 		return false;
 	root = json_loadb(line, len, JSON_DISABLE_EOF_CHECK, NULL);
 	json_decref(root);
