@@ -14,6 +14,7 @@
 
 #define RECORDERS 3u /* the last one is the start after the others' end */
 #define RECORDER_ACKS 1024u
+#define RECORDER_PLACE(n) (UINT64_C(0xffffffff81000000) + 8 * (n))
 
 /* What was answered: the caller may act on it. */
 struct recorder_ack {
@@ -24,6 +25,7 @@ struct recorder_ack {
 
 struct recorder {
 	char name[8];
+	const char *path; /* of its log; all others' too, if a test does not say otherwise */
 	uint64_t instance;
 	struct rf_guest guest;
 	struct rf_chain chain;
@@ -51,7 +53,9 @@ void recorder_begin(struct recorder *r);
 void recorder_drop(struct recorder *r); /* without a word */
 /* Orderly: true if the log has its end. */
 bool recorder_end(struct recorder *r);
-/* A store to place n is denied. */
+/* What is decided about its next event: a store to place n is denied, by one of three rules. */
+struct rf_record recorder_denial(struct recorder *r, unsigned int place);
+/* The same, recorded. */
 void recorder_deny(struct recorder *r, unsigned int place);
 void recorder_tick(struct recorder *r);
 
@@ -61,6 +65,9 @@ uint64_t recorders_mono_ns(void);
 
 /* So many steps of the first two by chance: denials, notes, outcomes, time, new monitors. */
 void recorders_work(unsigned int seed, unsigned int steps);
+
+/* A file, whole; malloc'd. */
+char *recorders_bytes(const char *path, size_t *len);
 
 /* --- what the log has ---------------------------------------------------------- */
 

@@ -3,3 +3,5 @@ RECORDER_SRCS = tests/unit/fake_disk.c tests/unit/fake_recorders.c monitor/recor
 UNIT_TESTS += test_power_cut test_full_disk
 test_power_cut_SRCS = tests/unit/test_power_cut.c $(RECORDER_SRCS)
 test_full_disk_SRCS = tests/unit/test_full_disk.c $(RECORDER_SRCS)
+UNIT_TESTS += test_million
+test_million_SRCS = tests/unit/test_million.c $(RECORDER_SRCS)
