@@ -5,3 +5,5 @@ test_power_cut_SRCS = tests/unit/test_power_cut.c $(RECORDER_SRCS)
 test_full_disk_SRCS = tests/unit/test_full_disk.c $(RECORDER_SRCS)
 UNIT_TESTS += test_million
 test_million_SRCS = tests/unit/test_million.c $(RECORDER_SRCS)
+UNIT_TESTS += test_tampering_signed
+test_tampering_signed_SRCS = tests/unit/test_tampering_signed.c tests/unit/fake_log.c $(RECORDER_SRCS)
