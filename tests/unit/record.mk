@@ -7,3 +7,5 @@ UNIT_TESTS += test_million
 test_million_SRCS = tests/unit/test_million.c $(RECORDER_SRCS)
 UNIT_TESTS += test_tampering_signed
 test_tampering_signed_SRCS = tests/unit/test_tampering_signed.c tests/unit/fake_log.c $(RECORDER_SRCS)
+UNIT_TESTS += test_mutations
+test_mutations_SRCS = tests/unit/test_mutations.c $(RECORDER_SRCS)

@@ -16,7 +16,7 @@
 #include "tests/unit/fake_recorders.h"
 
 #define TAMPERINGS 1000u
-#define STEPS 60
+#define STEPS 40
 
 static struct fake_log base, foreign, touched;
 
