@@ -9,3 +9,5 @@ UNIT_TESTS += test_tampering_signed
 test_tampering_signed_SRCS = tests/unit/test_tampering_signed.c tests/unit/fake_log.c $(RECORDER_SRCS)
 UNIT_TESTS += test_mutations
 test_mutations_SRCS = tests/unit/test_mutations.c $(RECORDER_SRCS)
+UNIT_TESTS += test_clocks
+test_clocks_SRCS = tests/unit/test_clocks.c $(RECORDER_SRCS)
