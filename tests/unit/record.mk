@@ -11,3 +11,5 @@ UNIT_TESTS += test_mutations
 test_mutations_SRCS = tests/unit/test_mutations.c $(RECORDER_SRCS)
 UNIT_TESTS += test_clocks
 test_clocks_SRCS = tests/unit/test_clocks.c $(RECORDER_SRCS)
+UNIT_TESTS += test_patchlog_cut
+test_patchlog_cut_SRCS = tests/unit/test_patchlog_cut.c tests/unit/fake_disk.c policy/patchlog.c
