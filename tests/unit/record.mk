@@ -13,3 +13,5 @@ UNIT_TESTS += test_clocks
 test_clocks_SRCS = tests/unit/test_clocks.c $(RECORDER_SRCS)
 UNIT_TESTS += test_patchlog_cut
 test_patchlog_cut_SRCS = tests/unit/test_patchlog_cut.c tests/unit/fake_disk.c policy/patchlog.c
+UNIT_TESTS += test_fold_due
+test_fold_due_SRCS = tests/unit/test_fold_due.c $(RECORDER_SRCS)
