@@ -87,18 +87,39 @@ static int make_dir(const char *path, bool *made)
 	return 0;
 }
 
+/* The name of a new file must be on disk too, else a crash loses what was flushed of it. */
+static void sync_folder_of(const char *path)
+{
+	char dir[PATH_MAX];
+	int fd;
+
+	strcpy(dir, path);
+	if (strrchr(dir, '/'))
+		*strrchr(dir, '/') = '\0';
+	fd = open(strchr(path, '/') ? (dir[0] ? dir : "/") : ".",
+		  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
+}
+
 /* Everything above the last part, as far as it is missing. */
 static int make_parents(const char *path)
 {
 	char dir[PATH_MAX];
+	bool made;
 
 	if (strlen(path) >= sizeof(dir))
 		return -ENAMETOOLONG;
 	strcpy(dir, path);
 	for (char *p = dir + 1; (p = strchr(p, '/')); p++) {
 		*p = '\0';
-		if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		made = !mkdir(dir, 0700);
+		if (!made && errno != EEXIST)
 			return -errno;
+		if (made)
+			sync_folder_of(dir);
 		*p = '/';
 	}
 	return 0;
@@ -217,7 +238,7 @@ static int open_patches(struct rf_run *r)
 
 static int prepare_audit(struct rf_run *r)
 {
-	char dir[PATH_MAX];
+	char real[PATH_MAX];
 	int fd, err;
 
 	if (r->audit)
@@ -249,19 +270,10 @@ static int prepare_audit(struct rf_run *r)
 		err = rf_fold_create(&r->fold_fd);
 	if (err)
 		return err;
-	/* The name of a new log must be on disk too, else a crash loses lines that were flushed. */
-	strcpy(dir, r->audit_path);
-	if (strrchr(dir, '/'))
-		*strrchr(dir, '/') = '\0';
-	fd = open(strchr(r->audit_path, '/') ? (dir[0] ? dir : "/") : ".",
-		  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) {
-		fsync(fd);
-		close(fd);
-	}
+	sync_folder_of(r->audit_path);
 	/* For `audit tail NAME`, which runs elsewhere. */
-	if (realpath(r->audit_path, dir))
-		strcpy(r->audit_path, dir);
+	if (realpath(r->audit_path, real))
+		strcpy(r->audit_path, real);
 	return 0;
 }
 
