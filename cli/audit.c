@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/audit_export.h"
 #include "cli/audit_patches.h"
 #include "cli/audit_rotate.h"
 #include "cli/audit_tail.h"
@@ -17,7 +18,7 @@
 #define LINES 20
 #define HOW                                                                                        \
 	"write `ringfence audit tail NAME`, `audit patches NAME`, `audit verify NAME`, `audit "    \
-	"rotate NAME` or `audit keygen FILE`"
+	"export NAME`, `audit rotate NAME` or `audit keygen FILE`"
 #define LINES_MOST 100000
 
 /* A path when it has a '/' or is a file here; else the log of a running VM, or root's log of an
@@ -52,7 +53,7 @@ static int too_long(void)
 struct asked {
 	bool following, json, moved;
 	uint32_t number; /* NOT_GIVEN: the default */
-	const char *key;
+	const char *key, *format;
 	struct rf_filter filter;
 };
 
@@ -109,6 +110,14 @@ static int run_rotate(const struct asked *asked, char **words)
 	return rf_rotate_logs_of(words[0], asked->moved);
 }
 
+static int run_export(const struct asked *asked, char **words)
+{
+	char path[PATH_MAX];
+
+	return find_log(words[0], path) ? too_long()
+					: rf_audit_export(path, asked->format, asked->following);
+}
+
 static int run_keygen(const struct asked *asked, char **words)
 {
 	return rf_audit_keygen(words[0]);
@@ -122,8 +131,8 @@ static const struct {
 	int (*run)(const struct asked *asked, char **words);
 } verbs[] = {
 	{ "tail", false, "fnjs", run_tail },  { "patches", false, "nj", run_patches },
-	{ "verify", true, "kj", run_verify }, { "rotate", false, "m", run_rotate },
-	{ "keygen", false, "", run_keygen },
+	{ "verify", true, "kj", run_verify }, { "export", false, "fF", run_export },
+	{ "rotate", false, "m", run_rotate }, { "keygen", false, "", run_keygen },
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -145,13 +154,14 @@ static int refuse_options(const struct asked *asked, size_t verb)
 		char letter;
 		const char *name, *of;
 	} all[] = {
-		{ asked->following, 'f', "--follow", "`tail`" },
+		{ asked->following, 'f', "--follow", "`tail` and `export`" },
 		{ asked->number != NOT_GIVEN, 'n', "--lines", "`tail` and `patches`" },
 		{ asked->json, 'j', "--json", "`tail`, `patches` and `verify`" },
 		{ asked->key, 'k', "--key", "`verify`" },
 		{ asked->moved, 'm', "--moved", "`rotate`" },
 		{ rf_filter_any(&asked->filter), 's', "--since, --verdict, --rule or --symbol",
 		  "`tail`" },
+		{ asked->format, 'F', "--format", "`export`" },
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -180,6 +190,7 @@ static int audit(int argc, char **argv)
 		{ "json", 'j', RF_OPTION_FLAG, &asked.json, 0, 0 },
 		{ "key", 'k', RF_OPTION_TEXT, &asked.key, 0, 0 },
 		{ "moved", 'm', RF_OPTION_FLAG, &asked.moved, 0, 0 },
+		{ "format", 'F', RF_OPTION_TEXT, &asked.format, 0, 0 },
 		{ 0 },
 	};
 	for (int i = 1; i < argc; i++)
@@ -193,12 +204,13 @@ static int audit(int argc, char **argv)
 		return code;
 	if (operands.count < 2)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", HOW,
-			       "audit: needs `tail`, `patches` or `verify` and the name of a VM or "
-			       "log, `rotate` and that of a VM, or `keygen` and a file");
+			       "audit: needs `tail`, `patches`, `verify` or `export` and the name "
+			       "of a VM or log, `rotate` and that of a VM, or `keygen` and a file");
 	verb = verb_of(operands.items[0]);
 	if (verb == VERBS)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence audit --help`",
-			       "audit: \"%s\" is none of `tail`, `patches`, `verify`, `rotate` and "
+			       "audit: \"%s\" is none of `tail`, `patches`, `verify`, `export`, "
+			       "`rotate` and "
 			       "`keygen`",
 			       operands.items[0]);
 	if (operands.count > 2 && !verbs[verb].many)
@@ -212,9 +224,9 @@ static int audit(int argc, char **argv)
 
 const struct rf_command rf_command_audit = {
 	.name = "audit",
-	.usage = "tail|patches|verify|rotate|keygen [OPTIONS] NAME|STATE-FOLDER|FILE...",
-	.summary = "Show the last decisions on a VM's guest, or verify the log of them",
-	.help = "  -f, --follow    (tail) go on with each new record until interrupted\n"
+	.usage = "tail|patches|verify|export|rotate|keygen [OPTIONS] NAME|STATE-FOLDER|FILE...",
+	.summary = "Show the last decisions on a VM's guest, verify or export the log of them",
+	.help = "  -f, --follow    (tail, export) go on with each new record until interrupted\n"
 		"  -n, --lines N   (tail, patches) how many of the last records to show (20); they "
 		"are looked\n"
 		"                  for in the last 8 MiB of the log\n"
@@ -231,6 +243,7 @@ const struct rf_command rf_command_audit = {
 		"                  (verify) all of it as one\n"
 		"  -k, --key PUB   (verify) the public key that checkpoints must be signed by\n"
 		"  -m, --moved     (rotate) only if the log was moved away\n"
+		"  -F, --format F  (export) ocsf, ecs, falco, cef, syslog or journal\n"
 		"\n"
 		"`tail` shows decisions; `patches` the kernel's own text patches that were\n"
 		"allowed, which have a log of their own; `verify` looks whether a log is as\n"
@@ -238,6 +251,7 @@ const struct rf_command rf_command_audit = {
 		"`rotate` has a running VM's logs go on in new files. An audit log that was\n"
 		"not moved away is moved to audit-TIME.jsonl, and the patch log goes with it;\n"
 		"with --moved nothing is done then. SIGHUP to `ringfence run` does as `rotate`.\n"
+		"`export` prints each record of a log in another format; it does not verify.\n"
 		"`keygen` makes a key for `run --audit-key`: FILE, and FILE.pub to verify with.\n"
 		"The table leaves out outcomes that are \"ok\". Task names are what the guest\n"
 		"claims; bytes that are not printable ASCII are shown as '?'.\n"
@@ -245,6 +259,7 @@ const struct rf_command rf_command_audit = {
 		"The exit code of `verify`: 0 intact, 1 not intact, 6 it cannot be told (the\n"
 		"log cannot be read, or has lines without a chain), 7 intact as far as it\n"
 		"goes, but the end of an instance is not there (it runs, or was cut off) or its\n"
-		"beginning, which is in an earlier file.\n",
+		"beginning, which is in an earlier file. Of `export`: 1 some lines are no\n"
+		"records, 7 the last line is not whole.\n",
 	.run = audit,
 };

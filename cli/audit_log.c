@@ -34,10 +34,23 @@ int rf_log_open(const char *path, struct rf_log *l)
 	return 0;
 }
 
+void rf_log_whole(struct rf_log *l)
+{
+	l->at = 0;
+	l->skipping = false;
+}
+
 void rf_log_close(struct rf_log *l)
 {
 	close(l->fd);
 	free(l->line);
+}
+
+static void is_broken(struct rf_log *l, void *ctx)
+{
+	l->unreadable++;
+	if (l->broken)
+		l->broken(ctx, l->ended + 1);
 }
 
 static int take_line(struct rf_log *l, rf_log_fn fn, void *ctx)
@@ -48,7 +61,7 @@ static int take_line(struct rf_log *l, rf_log_fn fn, void *ctx)
 	if (json_is_object(o))
 		err = fn(ctx, o);
 	else if (l->len)
-		l->unreadable++;
+		is_broken(l, ctx);
 	json_decref(o);
 	l->len = 0;
 	return err;
@@ -64,10 +77,11 @@ static int take_bytes(struct rf_log *l, const char *buf, size_t n, rf_log_fn fn,
 			if (!l->skipping)
 				err = take_line(l, fn, ctx);
 			l->skipping = false;
+			l->ended++;
 		} else if (!l->skipping && l->len == RF_LOG_LINE_BYTES) {
 			l->skipping = true;
 			l->len = 0;
-			l->unreadable++;
+			is_broken(l, ctx);
 		} else if (!l->skipping) {
 			l->line[l->len++] = buf[i];
 		}
@@ -126,8 +140,8 @@ int rf_log_reopen(struct rf_log *l)
 		close(l->fd);
 		l->fd = fd;
 	}
-	l->at = 0;
+	rf_log_whole(l);
 	l->len = 0;
-	l->skipping = false;
+	l->ended = 0;
 	return 0;
 }

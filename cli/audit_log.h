@@ -24,9 +24,15 @@ struct rf_log {
 	size_t len;
 	bool skipping; /* inside a line that is too long */
 	uint64_t unreadable;
+	uint64_t ended; /* lines, since the reading began */
+	/* Told of each line that is no record, counted from 1 where the reading began, with the ctx
+	 * of the records. NULL: nobody is. */
+	void (*broken)(void *ctx, uint64_t line);
 };
 
 int rf_log_open(const char *path, struct rf_log *l); /* 0 or -errno */
+/* To be read from its beginning: it is opened where its last records are. */
+void rf_log_whole(struct rf_log *l);
 void rf_log_close(struct rf_log *l);
 
 /* Called for each record; takes no reference. Not 0 stops the reading and is returned. */

@@ -5,25 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "sys_call_table+0x190 [module]", or the bare address. */
-static void name_place(json_t *o, char *out, size_t size)
-{
-	const char *symbol = json_string_value(json_object_get(o, "symbol"));
-	const char *offset = json_string_value(json_object_get(o, "offset"));
-	const char *addr = json_string_value(json_object_get(o, "addr"));
-	const char *module = json_string_value(json_object_get(o, "module"));
-	/* What has no symbol in a module is named "[module]" already. */
-	bool tail = module && !(symbol && symbol[0] == '[');
-
-	if (!symbol)
-		symbol = addr ? addr : "-";
-	else if (offset && !strcmp(offset, "0x0"))
-		offset = NULL;
-	if (symbol == addr)
-		offset = NULL;
-	snprintf(out, size, "%s%s%s%s%s%s", symbol, offset ? "+" : "", offset ? offset : "",
-		 tail ? " [" : "", tail ? module : "", tail ? "]" : "");
-}
+#include "cli/audit_text.h"
 
 static const char *text_of(json_t *o, const char *name)
 {
@@ -64,9 +46,9 @@ void rf_row_fill(json_t *o, struct rf_row *c)
 	/* Date and milliseconds: nanoseconds are for machines. */
 	snprintf(c->time, sizeof(c->time), "%.23s", time ? time : "-");
 	snprintf(c->event, sizeof(c->event), "%lld", (long long)json_integer_value(event));
-	name_place(json_object_get(o, "target"), c->target, sizeof(c->target));
-	name_place(json_object_get(o, json_object_get(o, "handler") ? "handler" : "writer"),
-		   c->writer, sizeof(c->writer));
+	rf_place_text(json_object_get(o, "target"), c->target, sizeof(c->target));
+	rf_place_text(json_object_get(o, json_object_get(o, "handler") ? "handler" : "writer"),
+		      c->writer, sizeof(c->writer));
 	snprintf(c->task, sizeof(c->task), "%s(%lld)",
 		 text_of(task, "comm") ? text_of(task, "comm") : "",
 		 (long long)json_integer_value(json_object_get(task, "pid")));

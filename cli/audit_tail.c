@@ -2,16 +2,14 @@
 #include "cli/audit_tail.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/audit_follow.h"
 #include "cli/audit_log.h"
 #include "cli/audit_row.h"
 #include "cli/output.h"
-
-#define FOLLOW_MS 200
 
 /* The last records seen, oldest first from `first`. */
 struct last {
@@ -115,27 +113,6 @@ static int print_last(const struct last *l)
 	return err;
 }
 
-static int follow(struct rf_log *l, const struct rf_tail *how)
-{
-	rf_log_fn print = how->json ? print_json_line : print_row;
-	void *ctx = (void *)(uintptr_t)how;
-	int err = 0;
-
-	while (!err && rf_flush() == RF_EXIT_OK) {
-		err = rf_log_read(l, print, ctx);
-		if (!err && rf_log_is_replaced(l)) {
-			poll(NULL, 0, FOLLOW_MS);
-			err = rf_log_read(l, print, ctx);
-		}
-		if (!err)
-			err = rf_log_reopen(l);
-		fflush(stdout);
-		if (!err && poll(NULL, 0, FOLLOW_MS) < 0 && errno != EINTR)
-			err = -errno;
-	}
-	return err;
-}
-
 static int show(const char *path, struct last *last)
 {
 	struct rf_log log;
@@ -156,7 +133,8 @@ static int show(const char *path, struct last *last)
 		       "foreign",
 		       (unsigned long long)log.unreadable, path);
 	if (!err && last->how->following)
-		err = follow(&log, last->how);
+		err = rf_audit_follow(&log, last->how->json ? print_json_line : print_row,
+				      (void *)(uintptr_t)last->how);
 	rf_log_close(&log);
 	if (err)
 		return rf_fail(RF_EXIT_INTERNAL, "what was printed is not complete", "run it again",

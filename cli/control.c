@@ -34,7 +34,7 @@ static int wait_for(int fd, short events, int64_t until)
 	return n ? 0 : -ETIMEDOUT;
 }
 
-static int dial(const char *state_dir, int *out)
+int rf_state_dial(const char *state_dir, const char *file, int type, int *out)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	/* A listener whose queue is full lets connect() wait; for a socket of this kind the send
@@ -43,13 +43,13 @@ static int dial(const char *state_dir, int *out)
 	char path[PATH_MAX];
 	int fd, err;
 
-	err = rf_path_join(state_dir, RF_FILE_CONTROL, path);
+	err = rf_path_join(state_dir, file, path);
 	if (!err && strlen(path) >= sizeof(addr.sun_path))
 		err = -ENAMETOOLONG;
 	if (err)
 		return err;
 	strcpy(addr.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
@@ -96,7 +96,7 @@ int rf_control_ask_within(const char *state_dir, const char *cmd, int64_t ms, js
 	json_t *o;
 	int fd, err;
 
-	err = dial(state_dir, &fd);
+	err = rf_state_dial(state_dir, RF_FILE_CONTROL, SOCK_STREAM, &fd);
 	if (err)
 		return err;
 	answer = malloc(RF_CONTROL_ANSWER_MAX);

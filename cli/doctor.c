@@ -4,68 +4,82 @@
 #include "cli/doctor_table.h"
 #include "cli/output.h"
 
-struct finding {
-	enum rf_facility_state state;
-	char detail[RF_DETAIL_MAX];
+struct findings {
+	enum rf_facility_state state[RF_FACILITIES_MAX]; /* by row of rf_facilities */
+	char detail[RF_FACILITIES_MAX][RF_DETAIL_MAX];
 };
 
-static int print_as_json(const struct finding *found, bool ok)
+static int print_as_json(const struct findings *found)
 {
-	json_t *rows = json_array(), *o;
-	int code;
+	json_t *rows = json_array(), *off = json_array(), *o;
 
-	for (const struct rf_facility *f = rf_facilities; f->name; f++, found++) {
+	for (size_t i = 0; rf_facilities[i].name; i++) {
+		const struct rf_facility *f = &rf_facilities[i];
 		char detail[RF_DETAIL_MAX];
 
-		rf_safe(detail, sizeof(detail), found->detail);
+		rf_safe(detail, sizeof(detail), found->detail[i]);
 		json_array_append_new(rows,
 				      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "facility",
 						f->name, "need", rf_need_text(f->need), "state",
-						rf_facility_state_text(found->state), "detail",
+						rf_facility_state_text(found->state[i]), "detail",
 						detail, "lost", f->lost, "fix", f->fix));
+		if (rf_facility_is_off(f, found->state[i]))
+			json_array_append_new(off, json_string(f->weakens));
 	}
-	o = json_pack("{s:b, s:o}", "ok", ok, "facilities", rows);
-	code = rf_print_json(o);
-	return code ? code : ok ? RF_EXIT_OK : RF_EXIT_NO;
+	o = json_pack("{s:b, s:b, s:o, s:o}", "ok", rf_facilities_protect(found->state), "required",
+		      rf_facilities_required(found->state), "off", off, "facilities", rows);
+	return rf_print_json(o);
 }
 
-static int print_table(const struct finding *found, bool ok)
+static void print_sum(const struct findings *found)
+{
+	if (!rf_facilities_required(found->state)) {
+		printf("\nThis host does not offer all that ringfence requires.\n");
+		return;
+	}
+	printf("\nThis host offers all that ringfence requires.\n");
+	for (size_t i = 0; rf_facilities[i].name; i++)
+		if (rf_facility_is_off(&rf_facilities[i], found->state[i]))
+			printf("Off or weaker on this host: %s (%s is %s).\n",
+			       rf_facilities[i].weakens, rf_facilities[i].name,
+			       rf_facility_state_text(found->state[i]));
+}
+
+static int print_table(const struct findings *found)
 {
 	static const char *const titles[] = { "FACILITY", "NEED", "STATE", "DETAIL" };
 	struct rf_table *t = rf_table_create(titles, 4);
-	const struct finding *first = found;
-	int code;
 
 	if (!t)
 		return rf_fail(RF_EXIT_INTERNAL, "there is no answer", "free some memory",
 			       "no memory for the table");
-	for (const struct rf_facility *f = rf_facilities; f->name; f++, found++)
-		if (rf_table_row(t, (const char *[]){ f->name, rf_need_text(f->need),
-						      rf_facility_state_text(found->state),
-						      found->detail }))
+	for (size_t i = 0; rf_facilities[i].name; i++)
+		if (rf_table_row(t, (const char *[]){ rf_facilities[i].name,
+						      rf_need_text(rf_facilities[i].need),
+						      rf_facility_state_text(found->state[i]),
+						      found->detail[i] }))
 			break;
 	rf_table_print(t);
 	rf_table_destroy(t);
-	found = first;
-	for (const struct rf_facility *f = rf_facilities; f->name; f++, found++)
-		if (found->state != RF_FACILITY_PRESENT && f->need != RF_NEED_NONE)
+	for (size_t i = 0; rf_facilities[i].name; i++) {
+		const struct rf_facility *f = &rf_facilities[i];
+
+		if (found->state[i] != RF_FACILITY_PRESENT && f->need != RF_NEED_NONE)
 			printf("\n%s (%s) is %s\n  lost: %s\n  fix:  %s\n", f->name,
-			       rf_need_text(f->need), rf_facility_state_text(found->state), f->lost,
-			       f->fix);
-	printf("\n%s\n", ok ? "This host offers all that ringfence requires."
-			    : "This host does not offer all that ringfence requires.");
-	code = rf_flush();
-	return code ? code : ok ? RF_EXIT_OK : RF_EXIT_NO;
+			       rf_need_text(f->need), rf_facility_state_text(found->state[i]),
+			       f->lost, f->fix);
+	}
+	print_sum(found);
+	return rf_flush();
 }
 
 static int doctor(int argc, char **argv)
 {
-	struct finding found[RF_FACILITIES_MAX] = { 0 };
+	static struct findings found;
 	const char *device = "/dev/kvm";
 	struct rf_operands operands;
-	bool json = false, ok = true;
+	bool json = false;
 	struct rf_probe kvm;
-	size_t n = 0;
 	int code;
 
 	const struct rf_option options[] = {
@@ -80,13 +94,12 @@ static int doctor(int argc, char **argv)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence doctor --help`",
 			       "doctor: takes no \"%s\"", operands.items[0]);
 	rf_probe_kvm(device, &kvm);
-	for (const struct rf_facility *f = rf_facilities; f->name; f++, n++) {
-		found[n].state = rf_facility_check(f, &kvm, found[n].detail);
-		/* What cannot be asked for is not there: required and unknown is not ok. */
-		if (f->need == RF_NEED_REQUIRED && found[n].state != RF_FACILITY_PRESENT)
-			ok = false;
-	}
-	return json ? print_as_json(found, ok) : print_table(found, ok);
+	for (size_t i = 0; rf_facilities[i].name; i++)
+		found.state[i] = rf_facility_check(&rf_facilities[i], &kvm, found.detail[i]);
+	code = json ? print_as_json(&found) : print_table(&found);
+	if (code)
+		return code;
+	return rf_facilities_protect(found.state) ? RF_EXIT_OK : RF_EXIT_NO;
 }
 
 const struct rf_command rf_command_doctor = {
@@ -96,6 +109,7 @@ const struct rf_command rf_command_doctor = {
 	.help = "  -j, --json      as JSON\n"
 		"      --kvm PATH  the KVM device to ask (/dev/kvm)\n"
 		"\n"
-		"The exit code is 0 when everything that is required is present, else 1.\n",
+		"The exit code is 0 when everything that is required is present and no protection\n"
+		"of README's table is off or weaker here than elsewhere, else 1.\n",
 	.run = doctor,
 };

@@ -32,10 +32,19 @@ enum rf_facility_state rf_host_tell(char detail[RF_DETAIL_MAX], enum rf_facility
 	return state;
 }
 
+const char *rf_host_path(const char *path, char out[PATH_MAX])
+{
+	const char *root = secure_getenv("RINGFENCE_HOST_ROOT");
+
+	snprintf(out, PATH_MAX, "%s%s", root ? root : "", path);
+	return out;
+}
+
 /* First line of a small file; 0 or -errno. */
 static int read_word(const char *path, char *out, size_t size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char at[PATH_MAX];
+	int fd = open(rf_host_path(path, at), O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
 	if (fd < 0)

@@ -4,11 +4,17 @@
 #ifndef RF_CLI_DOCTOR_HOST_H
 #define RF_CLI_DOCTOR_HOST_H
 
+#include <limits.h>
+
 #include "cli/doctor_table.h"
 
 /* Returns state, and what was found in words, cut to RF_DETAIL_MAX bytes. */
 __attribute__((format(printf, 3, 4))) enum rf_facility_state
 rf_host_tell(char detail[RF_DETAIL_MAX], enum rf_facility_state state, const char *fmt, ...);
+
+/* Where a file of the host's is looked for: below $RINGFENCE_HOST_ROOT where that is set, which is
+ * for tests. Returns out. */
+const char *rf_host_path(const char *path, char out[PATH_MAX]);
 
 enum rf_facility_state rf_host_kvm_device(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);
 enum rf_facility_state rf_host_kvm_version(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX]);

@@ -100,6 +100,7 @@ const struct rf_facility rf_facilities[] = {
 	  .need = RF_NEED_RECOMMENDED,
 	  .check = rf_host_vmload,
 	  .lost = "a guest can load LSTAR, TR and the like past the MSR filter, by vmload",
+	  .weakens = "LSTAR; STAR, CSTAR, SFMASK, SYSENTER, EFER, PAT",
 	  .fix = "load kvm_amd with vls=0; it costs speed in nested guests alone" },
 	{ .name = "seals keep other mappings",
 	  .need = RF_NEED_OPTIONAL,
@@ -183,6 +184,7 @@ const struct rf_facility rf_facilities[] = {
 	  .need = RF_NEED_RECOMMENDED,
 	  .check = rf_host_cr_watch,
 	  .lost = NO_WATCH,
+	  .weakens = "CR0.WP, CR4.SMEP, SMAP, UMIP cleared",
 	  .fix = "mend the rows above that are missing, from BTF on, then ask again as root; where "
 		 "none is, the detail of this row says what failed" },
 	{ .name = "the fence (libringfence.so)",
@@ -222,6 +224,27 @@ enum rf_facility_state rf_facility_check(const struct rf_facility *f, const stru
 		 (unsigned int)value);
 	return value >= f->least && (value & f->bits) == f->bits ? RF_FACILITY_PRESENT
 								 : RF_FACILITY_MISSING;
+}
+
+bool rf_facilities_required(const enum rf_facility_state *found)
+{
+	for (size_t i = 0; rf_facilities[i].name; i++)
+		if (rf_facilities[i].need == RF_NEED_REQUIRED && found[i] != RF_FACILITY_PRESENT)
+			return false;
+	return true;
+}
+
+bool rf_facility_is_off(const struct rf_facility *f, enum rf_facility_state found)
+{
+	return f->weakens && found != RF_FACILITY_PRESENT;
+}
+
+bool rf_facilities_protect(const enum rf_facility_state *found)
+{
+	for (size_t i = 0; rf_facilities[i].name; i++)
+		if (rf_facility_is_off(&rf_facilities[i], found[i]))
+			return false;
+	return rf_facilities_required(found);
 }
 
 const char *rf_need_text(enum rf_need n)

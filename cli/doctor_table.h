@@ -8,6 +8,7 @@
 #ifndef RF_CLI_DOCTOR_TABLE_H
 #define RF_CLI_DOCTOR_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "hv/vmx/probe.h"
@@ -33,6 +34,9 @@ struct rf_facility {
 	int bits;	  /* ... and have all of these bits; both are checked */
 	const char *lost; /* what is lost without it */
 	const char *fix;
+	/* What README's table of protections says, and a host without this one does not have. NULL:
+	 * nothing of it, or all, where it is required. */
+	const char *weakens;
 };
 
 #define RF_FACILITIES_MAX 64 /* the end of the table included */
@@ -41,6 +45,14 @@ extern const struct rf_facility rf_facilities[];
 /* kvm is the result of rf_probe_kvm(). detail is set, perhaps to "". */
 enum rf_facility_state rf_facility_check(const struct rf_facility *f, const struct rf_probe *kvm,
 					 char detail[RF_DETAIL_MAX]);
+
+/*
+ * Of what was found, by row: is all there that is required, and is no protection off? What cannot
+ * be asked for is not there.
+ */
+bool rf_facilities_required(const enum rf_facility_state *found);
+bool rf_facility_is_off(const struct rf_facility *f, enum rf_facility_state found);
+bool rf_facilities_protect(const enum rf_facility_state *found);
 
 const char *rf_need_text(enum rf_need n);
 const char *rf_facility_state_text(enum rf_facility_state s);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * What the control-register watch needs of a host, one by one, and then whether it works. The files
- * are looked for below $RINGFENCE_HOST_ROOT where that is set, which is for tests.
+ * What the control-register watch needs of a host, one by one, and then whether it works.
  */
 #include <errno.h>
 #include <limits.h>
@@ -24,26 +23,18 @@
 
 #define KPROBE_PMU "/sys/bus/event_source/devices/kprobe/type"
 
-static const char *below_root(const char *path, char out[PATH_MAX])
-{
-	const char *root = secure_getenv("RINGFENCE_HOST_ROOT");
-
-	snprintf(out, PATH_MAX, "%s%s", root ? root : "", path);
-	return out;
-}
-
 static FILE *open_file(const char *path)
 {
 	char at[PATH_MAX];
 
-	return fopen(below_root(path, at), "re");
+	return fopen(rf_host_path(path, at), "re");
 }
 
 static bool there(const char *path)
 {
 	char at[PATH_MAX];
 
-	return !access(below_root(path, at), R_OK);
+	return !access(rf_host_path(path, at), R_OK);
 }
 
 enum rf_facility_state rf_host_btf(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
@@ -130,7 +121,7 @@ enum rf_facility_state rf_host_bpffs(const struct rf_probe *kvm, char detail[RF_
 	char at[PATH_MAX];
 	struct statfs fs;
 
-	if (statfs(below_root("/sys/fs/bpf", at), &fs))
+	if (statfs(rf_host_path("/sys/fs/bpf", at), &fs))
 		return rf_host_tell(detail, RF_FACILITY_MISSING, "/sys/fs/bpf: %s",
 				    strerror(errno));
 	if (fs.f_type == BPF_FS_MAGIC)

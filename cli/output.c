@@ -169,3 +169,13 @@ int64_t rf_now_ms(void)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
+
+const char *rf_time_text(long long seconds, char out[RF_TIME_TEXT])
+{
+	time_t when = (time_t)seconds;
+	struct tm t;
+
+	if (!gmtime_r(&when, &t) || !strftime(out, RF_TIME_TEXT, "%Y-%m-%dT%H:%M:%SZ", &t))
+		snprintf(out, RF_TIME_TEXT, "-");
+	return out;
+}

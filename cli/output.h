@@ -48,5 +48,8 @@ int rf_print_json(json_t *o);
 int rf_flush(void);
 
 int64_t rf_now_ms(void); /* monotonic */
+/* "2024-05-01T10:00:00Z" of seconds since 1970, "-" of what is no time of ours; returns out. */
+#define RF_TIME_TEXT 32
+const char *rf_time_text(long long seconds, char out[RF_TIME_TEXT]);
 
 #endif

@@ -4,15 +4,19 @@
 #include <string.h>
 
 #include "cli/policy.h"
+#include "policy/stricter.h"
 
 /* --- what may stand in one ------------------------------------------------ */
 
 static json_t *key_json(const struct rf_key *k)
 {
-	char path[RF_KEY_PATH];
-	json_t *o = json_pack("{s:s, s:s, s:o, s:s}", "key", rf_key_path(k, path), "kind",
-			      k->words ? "word" : "number", "default", rf_key_json(k, k->standard),
-			      "what", k->what);
+	char path[RF_KEY_PATH], way[RF_KEY_LEGAL];
+	json_t *o = json_pack("{s:s, s:s, s:o, s:s, s:s}", "key", rf_key_path(k, path), "kind",
+			      k->names	 ? "list"
+			      : k->words ? "word"
+					 : "number",
+			      "default", k->names ? json_array() : rf_key_json(k, k->standard),
+			      "what", k->what, "stricter", rf_key_way_text(k, way));
 	json_t *words = k->words ? json_array() : NULL;
 
 	for (const struct rf_key_word *w = k->words; w && w->text; w++)

@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sodium.h>
-
 #include "cli/output.h"
 #include "cli/paths.h"
 #include "policy/file.h"
+#include "policy/reload.h"
 
 int rf_policy_find(const char *word, char path[PATH_MAX], bool *profile)
 {
@@ -23,17 +22,8 @@ int rf_policy_find(const char *word, char path[PATH_MAX], bool *profile)
 	return 0;
 }
 
-static void digest(const char *text, size_t len, char out[65])
-{
-	unsigned char sum[crypto_hash_sha256_BYTES];
-
-	crypto_hash_sha256(sum, (const unsigned char *)text, len);
-	for (size_t i = 0; i < sizeof(sum); i++)
-		snprintf(out + 2 * i, 3, "%02x", sum[i]);
-}
-
 /* Where a running VM's policy came from is asked elsewhere: a relative path would mean nothing. */
-static void name_file(struct rf_policy_origin *o, const char *word, const char *path)
+void rf_policy_origin_name(struct rf_policy_origin *o, const char *word, const char *path)
 {
 	char whole[PATH_MAX];
 
@@ -54,13 +44,13 @@ int rf_policy_read(const char *word, const char *from, struct rf_policy_diag *di
 	err = rf_policy_find(word, path, &origin->profile);
 	if (err)
 		return err;
-	name_file(origin, word, path);
+	rf_policy_origin_name(origin, word, path);
 	err = rf_file_read(from ?: path, text, sizeof(text), &len);
 	if (!err)
 		err = rf_policy_parse(text, len, diag, out);
 	if (err)
 		return err;
-	digest(text, len, origin->sha256);
+	rf_policy_sha256(text, len, origin->sha256);
 	rf_policy_lines(text, len, origin->lines);
 	return 0;
 }
@@ -106,8 +96,9 @@ json_t *rf_policy_origin_json(const struct rf_policy_origin *o)
 		if (o->lines[i])
 			json_object_set_new(lines, rf_key_path(&rf_keys[i], path),
 					    json_integer(o->lines[i]));
-	return json_pack("{s:b, s:s, s:s, s:o}", "profile", o->profile, "name", name, "sha256",
-			 o->sha256, "lines", lines);
+	return json_pack("{s:b, s:s, s:s, s:o, s:I, s:I, s:I}", "profile", o->profile, "name", name,
+			 "sha256", o->sha256, "lines", lines, "since", (json_int_t)o->since,
+			 "reloads", (json_int_t)o->reloads, "serial", (json_int_t)o->serial);
 }
 
 bool rf_policy_origin_read(const json_t *o, struct rf_policy_origin *out)
@@ -119,7 +110,12 @@ bool rf_policy_origin_read(const json_t *o, struct rf_policy_origin *out)
 
 	if (!name || !sha256)
 		return false;
-	*out = (struct rf_policy_origin){ .profile = json_is_true(json_object_get(o, "profile")) };
+	*out = (struct rf_policy_origin){
+		.profile = json_is_true(json_object_get(o, "profile")),
+		.since = json_integer_value(json_object_get(o, "since")),
+		.reloads = (uint32_t)json_integer_value(json_object_get(o, "reloads")),
+		.serial = (uint64_t)json_integer_value(json_object_get(o, "serial")),
+	};
 	snprintf(out->name, sizeof(out->name), "%s", name);
 	snprintf(out->sha256, sizeof(out->sha256), "%s", sha256);
 	for (size_t i = 0; i < rf_keys_count; i++)

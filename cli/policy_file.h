@@ -19,6 +19,11 @@ struct rf_policy_origin {
 	char name[PATH_MAX]; /* of the profile, or the file's path; "" neither: all is default */
 	char sha256[65];     /* of the file's bytes */
 	unsigned int lines[RF_KEYS_MAX]; /* by row of rf_keys: where it stands there, 0 nowhere */
+	/* Of a VM's: since when it is in force, seconds since 1970 (0 not known); how many there
+	 * were before it; and by which signature, 0 none. */
+	long long since;
+	uint32_t reloads;
+	uint64_t serial;
 };
 
 /*
@@ -37,6 +42,8 @@ int rf_policy_read(const char *word, const char *path, struct rf_policy_diag *di
 		   struct rf_policy_origin *origin, struct rf_policy *out);
 /* The same, the error reported: "FILE:2:1: there is no key ..." An enum rf_exit. */
 int rf_policy_take(const char *word, struct rf_policy_origin *origin, struct rf_policy *out);
+/* Sets o->name by o->profile: the profile `word`, or the whole path of the file. */
+void rf_policy_origin_name(struct rf_policy_origin *o, const char *word, const char *path);
 /* Why a file could not be read. */
 const char *rf_policy_problem(int err);
 

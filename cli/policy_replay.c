@@ -454,8 +454,7 @@ static int read_all(const char *path, struct test *t, unsigned long long *unread
 
 	if (err)
 		return err;
-	log.at = 0;
-	log.skipping = false;
+	rf_log_whole(&log);
 	err = rf_log_read(&log, test_record, t);
 	if (!err)
 		err = rf_log_finish(&log, test_record, t);

@@ -84,6 +84,21 @@ static const char *from_of(const struct shown *s, size_t row, char out[32])
 	return out;
 }
 
+/* "2024-05-01T10:00:00Z, reload 2, signed with serial 7": of a VM that runs. */
+static void print_since(const struct rf_policy_origin *o)
+{
+	char when[RF_TIME_TEXT];
+
+	if (!o->since)
+		return;
+	printf("since   %s", rf_time_text(o->since, when));
+	if (o->reloads)
+		printf(", reload %u, %s", o->reloads, o->serial ? "signed" : "unsigned");
+	if (o->serial)
+		printf(" with serial %llu", (unsigned long long)o->serial);
+	putchar('\n');
+}
+
 static int print_rows(const struct shown *s)
 {
 	static const char *const titles[] = { "KEY", "VALUE", "FROM" };
@@ -98,6 +113,7 @@ static int print_rows(const struct shown *s)
 	printf("policy  %s\n", safe);
 	if (s->origin.sha256[0])
 		printf("sha256  %s\n", s->origin.sha256);
+	print_since(&s->origin);
 	putchar('\n');
 	for (size_t i = 0; i < rf_keys_count; i++) {
 		char path[RF_KEY_PATH], from[32], *value;
@@ -132,10 +148,13 @@ static int print_json(const struct shown *s)
 			      "line", given ? json_integer(s->origin.lines[i]) : json_null());
 		json_array_append_new(keys, o);
 	}
-	o = json_pack("{s:s?, s:s?, s:s?, s:o}", "profile",
+	o = json_pack("{s:s?, s:s?, s:s?, s:o, s:I, s:I, s:o}", "profile",
 		      s->origin.profile ? s->origin.name : NULL, "file",
 		      s->known && !s->origin.profile && s->origin.name[0] ? s->origin.name : NULL,
-		      "sha256", s->origin.sha256[0] ? s->origin.sha256 : NULL, "keys", keys);
+		      "sha256", s->origin.sha256[0] ? s->origin.sha256 : NULL, "since",
+		      s->origin.since ? json_integer(s->origin.since) : json_null(), "reloads",
+		      (json_int_t)s->origin.reloads, "serial", (json_int_t)s->origin.serial, "keys",
+		      keys);
 	return rf_print_json(o);
 }
 

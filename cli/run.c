@@ -19,6 +19,7 @@ static int run(int argc, char **argv)
 	const struct rf_option options[] = {
 		{ "name", 'n', RF_OPTION_TEXT, &r.name, 0, 0 },
 		{ "policy", 'p', RF_OPTION_TEXT, &r.policy, 0, 0 },
+		{ "policy-key", 0, RF_OPTION_TEXT, &r.policy_key, 0, 0 },
 		{ "expect", 'e', RF_OPTION_TEXT, &r.expect, 0, 0 },
 		{ "audit", 'a', RF_OPTION_TEXT, &r.audit, 0, 0 },
 		{ "audit-key", 0, RF_OPTION_TEXT, &r.audit_key, 0, 0 },
@@ -66,6 +67,9 @@ const struct rf_command rf_command_run = {
 	.help = "  -n, --name NAME        the VM's name (vm- and the process id)\n"
 		"  -p, --policy FILE|PROFILE  policy (without one: enforce, fault, seal\n"
 		"                         everything); profile: " RF_PROFILES "\n"
+		"      --policy-key PUBKEY  who may loosen the policy while the VM runs: the "
+		"public\n"
+		"                         key that `policy reload` then wants a signature by\n"
 		"  -e, --expect FILE      what `ringfence measure` said of the guest that arrives\n"
 		"                         here: another one is refused (policy: on_mismatch)\n"
 		"  -a, --audit FILE       log of decisions (root: "
@@ -83,7 +87,7 @@ const struct rf_command rf_command_run = {
 		"\n"
 		"The exit code is the VMM's own, 128 + n when signal n killed it. Else:\n"
 		"  124  the VMM did not come under protection and was ended\n"
-		"  125  refused: option, policy, measurement, fence, monitor, KVM, the\n"
+		"  125  refused: option, policy, key, measurement, fence, monitor, KVM, the\n"
 		"       control-register watch that the policy requires, state folder or log\n"
 		"  126  the program cannot be protected\n"
 		"  127  there is no such program\n",

@@ -2,6 +2,7 @@
 /*
  * `ringfence run`, in its parts: checks (run_check.c), files (run_files.c), state (run_state.c),
  * the host's control-register watch (run_control.c), child processes (run_spawn.c, run_child.c),
+ * another policy meanwhile (run_reload.c),
  * what the last monitor leaves (run_counted.c), new files for the logs (run_rotate.c) and the watch
  * over them (run_watch.c).
  */
@@ -15,19 +16,23 @@
 
 #include "cli/policy_file.h"
 #include "hv/vmx/crwatch.h"
+#include "policy/note.h"
 
 struct rf_run {
 	/* What was asked for. */
-	const char *name, *policy, *expect, *audit, *audit_key, *state, *kvm;
+	const char *name, *policy, *policy_key, *expect, *audit, *audit_key, *state, *kvm;
 	uint32_t start_timeout;	  /* seconds */
 	uint32_t monitor_timeout; /* seconds, 0 none */
 	char **command;		  /* NULL-terminated: the VMM and its arguments */
 
 	/* Of the policy. */
-	bool pin_control, need_watch;
+	struct rf_policy now; /* in force */
 	struct rf_policy_origin origin;
-	uint64_t log_quota; /* bytes of the audit log, 0 any */
-	bool log_may_lack;  /* on_log_full: continue */
+	struct rf_note_key reload_key; /* with policy_key: who may loosen it */
+	uint64_t serial;	       /* of the last signed one, 0 none */
+	uint32_t reloads;	       /* policies that came after the first one */
+	uint64_t log_quota;	       /* bytes of the audit log, 0 any */
+	bool log_may_lack;	       /* on_log_full: continue */
 
 	/* What was found and made. Descriptors are -1 until they are open, and closed in every
 	 * child but as said. */
@@ -39,6 +44,7 @@ struct rf_run {
 	int fence_fd; /* listening; the monitor gets a duplicate, so no connection is lost with it
 		       */
 	int control_fd;	      /* the same */
+	int reload_fd;	      /* listening, and heard here */
 	int audit_fd;	      /* the monitor gets it */
 	int audit_before_fd;  /* the file that the log was in before; a monitor that starts gets it,
 				 too, for a while */
@@ -51,15 +57,19 @@ struct rf_run {
 	int chain_fd;	/* memory with where the audit log's chain stands; each monitor gets it */
 	int fold_fd;	/* the same in which each counts what it does not write */
 	int patches_fd; /* log of allowed patches, beside the audit log; the monitor gets it */
-	int policy_fd;	/* memfd with the policy as it was at the start; the monitor gets it. -1:
-			   none */
-	int expect_fd;	/* the same of the measurement of what is to arrive */
-	int key_fd;	/* the same of the key that signs the log */
-	int vms_fd;	/* map of VMs of the host's control-register watch, -1 none */
-	int page_fd;	/* this VM's page of it; the VMM inherits it */
+	int policy_fd;	/* memfd with the policy in force, as it was when it was taken; the monitor
+			   gets it. -1: none */
+	int policy_key_fd; /* the same of the key that may loosen it */
+	int expect_fd;	   /* the same of the measurement of what is to arrive */
+	int key_fd;	   /* the same of the key that signs the log */
+	int vms_fd;	   /* map of VMs of the host's control-register watch, -1 none */
+	int page_fd;	   /* this VM's page of it; the VMM inherits it */
 	struct rf_cr_page *page;
-	int pair[2]; /* the monitor's end, and its sweeper's: ours too, so that either outlives
-			the other one's death */
+	int pair[2];   /* the monitor's end, and its sweeper's: ours too, so that either outlives
+			  the other one's death */
+	int orders[2]; /* to the monitor that lives, -1 none; its end, until it has it */
+	pid_t vmm;     /* 0: not started */
+	long long started;     /* the VMM, seconds since 1970 */
 	char monitor_user[32]; /* UID:GID of the monitors, "" this process's */
 };
 
@@ -67,6 +77,10 @@ void rf_run_init(struct rf_run *r);
 /* Closes everything, removes what rf_run_prepare() made but the log. */
 void rf_run_deinit(struct rf_run *r);
 
+/* This policy is in force from here on. */
+void rf_run_take(struct rf_run *r, const struct rf_policy *p);
+/* A sealed memfd with these bytes, or -errno. */
+int rf_run_keep(const char *name, const char *bytes, size_t len);
 /* Reads what files say, and keeps what they said. An enum rf_exit, reported. */
 int rf_run_files(struct rf_run *r);
 
@@ -81,13 +95,17 @@ int rf_run_check(struct rf_run *r);
 int rf_run_prepare(struct rf_run *r);
 /* Writes vm.json for `list`, `status` and `audit`. 0 or -errno; a VM without it is still protected.
  */
-int rf_run_describe(const struct rf_run *r, pid_t vmm);
+int rf_run_describe(const struct rf_run *r);
 
 /* Starts the monitor; *notify gets the reading end of its pipe (caller closes). 0 or -errno of fork
  * and exec. */
 int rf_run_spawn_monitor(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify);
 /* A new pair for a monitor and its sweeper; whoever had the last one is alone. 0 or -errno. */
 int rf_run_pair(struct rf_run *r);
+/* A new way to hand the next monitor another policy. 0 or -errno. */
+int rf_run_orders(struct rf_run *r);
+/* One packet that way, with a descriptor. 0 or -errno. */
+int rf_run_order(const struct rf_run *r, const void *packet, size_t size, int fd);
 /* Starts the sweeper of the monitor that has the pair. As rf_run_spawn_monitor(). */
 int rf_run_spawn_sweeper(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify);
 /* Starts the VMM with the fence preloaded. Same return. */
@@ -95,7 +113,7 @@ int rf_run_spawn_vmm(const struct rf_run *r, const sigset_t *mask, pid_t *pid);
 
 /* Opens a log to append, makes it where it is not there. The descriptor or -errno. */
 int rf_run_open_log(const char *path);
-/* The name of a new log must be on disk too, else a crash loses lines that were flushed. */
+/* The name of a new file must be on disk too, else a crash loses what was flushed of it. */
 void rf_run_sync_folder(const char *path);
 /* A new socket by which a monitor that is started gets new files. 0 or -errno. */
 int rf_run_logs(struct rf_run *r);

@@ -15,7 +15,7 @@ int rf_run_control(struct rf_run *r)
 	char why[RF_CRWATCH_WHY] = "";
 	int err;
 
-	if (!r->pin_control)
+	if (!r->now.pin_control)
 		return RF_EXIT_OK;
 	err = rf_crwatch_open(r->kvm, &r->vms_fd, why);
 	if (!err) {
@@ -25,7 +25,7 @@ int rf_run_control(struct rf_run *r)
 	}
 	if (!err)
 		return RF_EXIT_OK;
-	if (r->need_watch)
+	if (r->now.need_watch)
 		return rf_fail(RF_EXIT_REFUSED,
 			       "nothing was started; the policy says that CR0 and "
 			       "CR4 must be watched (pin: control_watch)",

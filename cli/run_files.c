@@ -23,32 +23,41 @@
 
 #define NOT_STARTED "nothing was started; no guest runs unprotected"
 
-/* What is more than max is told by one byte more. */
-static int copy(const char *path, size_t max, int memfd)
+int rf_run_keep(const char *name, const char *bytes, size_t len)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, bytes, len) != (ssize_t)len)
+		err = -ENOSPC; /* a memfd takes all or has no room */
+	else if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
+		err = -errno;
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+/*
+ * A sealed memfd with what the file holds, and a path to it. 0 or -errno; *fd is to be closed if it
+ * is one. What is more than max is told by one byte more.
+ */
+static int keep(const char *path, size_t max, const char *name, int *fd, char self[32])
 {
 	char *buf = malloc(max + 1);
 	size_t len;
 	int err = buf ? rf_file_read(path, buf, max + 1, &len) : -ENOMEM;
 
-	if (!err && write(memfd, buf, len) != (ssize_t)len)
-		err = -ENOSPC; /* a memfd takes all or has no room */
+	if (!err) {
+		*fd = rf_run_keep(name, buf, len);
+		err = *fd < 0 ? *fd : 0;
+	}
+	if (!err)
+		snprintf(self, 32, "/proc/self/fd/%d", *fd);
+	if (buf)
+		sodium_memzero(buf, max + 1); /* it may be a key */
 	free(buf);
-	return err;
-}
-
-/* A sealed memfd with what the file holds, and a path to it. 0 or -errno; *fd is to be closed. */
-static int keep(const char *path, size_t max, const char *name, int *fd, char self[32])
-{
-	int err;
-
-	*fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (*fd < 0)
-		return -errno;
-	err = copy(path, max, *fd);
-	if (!err &&
-	    fcntl(*fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
-		err = -errno;
-	snprintf(self, 32, "/proc/self/fd/%d", *fd);
 	return err;
 }
 
@@ -58,8 +67,9 @@ static const char *problem(int err)
 	return err == -EINVAL ? "it is not a regular file" : strerror(-err);
 }
 
-static void take_quota(struct rf_run *r, const struct rf_policy *p)
+void rf_run_take(struct rf_run *r, const struct rf_policy *p)
 {
+	r->now = *p;
 	r->log_quota = rf_policy_log_bytes(p, false);
 	r->log_may_lack = p->on_log_full == RF_ON_LOG_FULL_CONTINUE;
 }
@@ -77,9 +87,7 @@ static int take_policy(struct rf_run *r)
 	if (!err)
 		err = rf_policy_read(r->policy, self, &diag, &r->origin, &policy);
 	if (!err) {
-		r->pin_control = policy.pin_control;
-		r->need_watch = policy.need_watch;
-		take_quota(r, &policy);
+		rf_run_take(r, &policy);
 		return RF_EXIT_OK;
 	}
 	if (diag.line)
@@ -109,7 +117,29 @@ static int take_expectation(struct rf_run *r)
 		       "measurement %s: %s", r->expect, safe);
 }
 
-/* 0 or -errno, -EACCES where others than its owner may read it. */
+static int take_policy_key(struct rf_run *r)
+{
+	char self[32], text[RF_NOTE_KEY_TEXT];
+	size_t len;
+	int err = keep(r->policy_key, sizeof(text) - 1, "ringfence-policy-key", &r->policy_key_fd,
+		       self);
+
+	if (!err)
+		err = rf_file_read(self, text, sizeof(text), &len);
+	if (!err)
+		err = rf_note_public_parse(text, len, &r->reload_key);
+	if (!err)
+		return RF_EXIT_OK;
+	return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
+		       "give the public key (FILE.pub) that `ringfence audit keygen` has made",
+		       "policy key %s: %s", r->policy_key,
+		       err == -EBADMSG ? "it is not a public key" : problem(err));
+}
+
+/*
+ * 0 or -errno, -EACCES where others than its owner may read it. The monitor, which reads hostile
+ * memory, has this key: it may not be the one that loosens policies (-EEXIST).
+ */
 static int read_key(struct rf_run *r)
 {
 	char self[32], text[RF_NOTE_KEY_TEXT];
@@ -126,6 +156,8 @@ static int read_key(struct rf_run *r)
 		err = rf_file_read(self, text, sizeof(text), &len);
 	if (!err)
 		err = rf_note_secret_parse(text, len, &key);
+	if (!err && r->policy_key && !memcmp(key.public, r->reload_key.public, sizeof(key.public)))
+		err = -EEXIST;
 	sodium_memzero(text, sizeof(text));
 	sodium_memzero(&key, sizeof(key));
 	return err;
@@ -142,6 +174,8 @@ static int take_key(struct rf_run *r)
 		       "audit key %s: %s", r->audit_key,
 		       err == -EBADMSG	? "it is not a secret key"
 		       : err == -EACCES ? "others may read it, or this user may not"
+		       : err == -EEXIST ? "the monitor has it, so it cannot be the one of "
+					  "--policy-key; make another one"
 					: problem(err));
 }
 
@@ -150,9 +184,11 @@ int rf_run_files(struct rf_run *r)
 	struct rf_policy policy;
 
 	rf_policy_default(&policy);
-	take_quota(r, &policy);
+	rf_run_take(r, &policy);
 	int code = r->policy ? take_policy(r) : RF_EXIT_OK;
 
+	if (!code && r->policy_key)
+		code = take_policy_key(r);
 	if (!code && r->audit_key)
 		code = take_key(r);
 	return code || !r->expect ? code : take_expectation(r);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/run.h"
+#include "hv/proto.h"
 
 /* Descriptors of the monitor, as its command line names them. */
 enum {
@@ -26,6 +28,8 @@ enum {
 	FOLD_FD,
 	LOGS_FD,
 	BEFORE_FD,
+	RELOAD_FD,
+	POLICY_KEY_FD,
 	FREE_FD,
 };
 #define FDS (FREE_FD - FENCE_FD)
@@ -99,7 +103,8 @@ static void move_fds(int from[FDS], int report)
 
 /* A command line: its options in pairs. */
 struct line {
-	const char *argv[40];
+	const char *argv[48];
+	char serial[24], reloads[16];
 	char fd[FDS][24];
 	int n;
 };
@@ -159,10 +164,10 @@ static _Noreturn void become(const struct rf_run *r, const struct line *l, int f
 static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask, int notify,
 				    int report)
 {
-	int from[FDS] = { r->fence_fd,	     r->control_fd, r->audit_fd,  notify,
-			  r->patches_fd,     r->policy_fd,  r->expect_fd, r->pair[0],
-			  r->chain_fd,	     r->key_fd,	    r->fold_fd,	  r->logs[0],
-			  r->audit_before_fd };
+	int from[FDS] = { r->fence_fd,	      r->control_fd, r->audit_fd,     notify,
+			  r->patches_fd,      r->policy_fd,  r->expect_fd,    r->pair[0],
+			  r->chain_fd,	      r->key_fd,     r->fold_fd,      r->logs[0],
+			  r->audit_before_fd, r->orders[1],  r->policy_key_fd };
 	struct line l;
 
 	begin_line(r, &l);
@@ -176,6 +181,15 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 	add_fd(&l, "--logs-fd", "", LOGS_FD);
 	if (r->audit_before_fd >= 0)
 		add_fd(&l, "--audit-before-fd", "", BEFORE_FD);
+	add_fd(&l, "--reload-fd", "", RELOAD_FD);
+	if (r->policy_key_fd >= 0)
+		add_fd(&l, "--policy-key", "/proc/self/fd/", POLICY_KEY_FD);
+	if (r->reloads) {
+		snprintf(l.serial, sizeof(l.serial), "%" PRIu64, r->serial);
+		snprintf(l.reloads, sizeof(l.reloads), "%" PRIu32, r->reloads);
+		add(&l, "--policy-serial", l.serial);
+		add(&l, "--reloads", l.reloads);
+	}
 	if (r->key_fd >= 0)
 		add_fd(&l, "--audit-key", "/proc/self/fd/", KEY_FD);
 	if (r->expect_fd >= 0)
@@ -186,9 +200,8 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 static _Noreturn void sweeper_child(const struct rf_run *r, const sigset_t *mask, int notify,
 				    int report)
 {
-	int from[FDS] = {
-		-1, -1, -1, notify, -1, r->policy_fd, -1, r->pair[1], -1, -1, -1, -1, -1
-	};
+	int from[FDS] = { -1, -1, -1, notify, -1, r->policy_fd, -1, r->pair[1],
+			  -1, -1, -1, -1,     -1, -1,		-1 };
 	struct line l;
 
 	/* Who waits for a verdict, and who gives it, goes first. Not to be had: no harm. */
@@ -247,6 +260,21 @@ int rf_run_pair(struct rf_run *r)
 	 * that by user, who may be other VMs' too (unix(7), ETOOMANYREFS): as few as can be.
 	 */
 	return setsockopt(r->pair[0], SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)) ? -errno : 0;
+}
+
+/* Closed on exec, and its end goes to the monitor alone: its death is heard. */
+int rf_run_orders(struct rf_run *r)
+{
+	for (int i = 0; i < 2; i++)
+		if (r->orders[i] >= 0)
+			close(r->orders[i]);
+	r->orders[0] = r->orders[1] = -1;
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->orders) ? -errno : 0;
+}
+
+int rf_run_order(const struct rf_run *r, const void *packet, size_t size, int fd)
+{
+	return rf_msg_send(r->orders[0], packet, size, &fd, 1);
 }
 
 static _Noreturn void vmm_child(const struct rf_run *r, const sigset_t *mask, int report)

@@ -27,6 +27,7 @@ void rf_run_init(struct rf_run *r)
 			      .lock_fd = -1,
 			      .fence_fd = -1,
 			      .control_fd = -1,
+			      .reload_fd = -1,
 			      .audit_fd = -1,
 			      .audit_before_fd = -1,
 			      .next_audit_fd = -1,
@@ -36,22 +37,24 @@ void rf_run_init(struct rf_run *r)
 			      .patches_fd = -1,
 			      .fold_fd = -1,
 			      .policy_fd = -1,
+			      .policy_key_fd = -1,
 			      .expect_fd = -1,
 			      .key_fd = -1,
 			      .vms_fd = -1,
 			      .page_fd = -1,
 			      .pair = { -1, -1 },
-			      .pin_control = true };
+			      .orders = { -1, -1 } };
 }
 
 void rf_run_deinit(struct rf_run *r)
 {
-	static const char *const files[] = { RF_FILE_FENCE, RF_FILE_CONTROL, RF_FILE_VM,
-					     RF_FILE_LOCK };
+	static const char *const files[] = { RF_FILE_FENCE, RF_FILE_CONTROL, RF_FILE_RELOAD,
+					     RF_FILE_VM, RF_FILE_LOCK };
 	const int fds[] = { r->fence_fd,	r->control_fd, r->audit_fd,	   r->chain_fd,
 			    r->patches_fd,	r->fold_fd,    r->policy_fd,	   r->expect_fd,
 			    r->key_fd,		r->lock_fd,    r->vms_fd,	   r->page_fd,
-			    r->pair[0],		r->pair[1],    r->audit_before_fd, r->next_audit_fd,
+			    r->pair[0],		r->pair[1],    r->reload_fd,	   r->policy_key_fd,
+			    r->orders[0],	r->orders[1],  r->audit_before_fd, r->next_audit_fd,
 			    r->next_patches_fd, r->logs[0],    r->logs[1] };
 	char path[PATH_MAX];
 
@@ -93,14 +96,18 @@ static int make_dir(const char *path, bool *made)
 static int make_parents(const char *path)
 {
 	char dir[PATH_MAX];
+	bool made;
 
 	if (strlen(path) >= sizeof(dir))
 		return -ENAMETOOLONG;
 	strcpy(dir, path);
 	for (char *p = dir + 1; (p = strchr(p, '/')); p++) {
 		*p = '\0';
-		if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		made = !mkdir(dir, 0700);
+		if (!made && errno != EEXIST)
 			return -errno;
+		if (made)
+			rf_run_sync_folder(dir);
 		*p = '/';
 	}
 	return 0;
@@ -196,6 +203,10 @@ static int prepare_state(struct rf_run *r)
 		err = rf_path_join(r->state_dir, RF_FILE_CONTROL, path);
 	if (!err)
 		err = listen_at(path, SOCK_STREAM, 0177, &r->control_fd);
+	if (!err)
+		err = rf_path_join(r->state_dir, RF_FILE_RELOAD, path);
+	if (!err)
+		err = listen_at(path, SOCK_SEQPACKET | SOCK_NONBLOCK, 0177, &r->reload_fd);
 	return err;
 }
 
@@ -306,7 +317,7 @@ int rf_run_prepare(struct rf_run *r)
 	return check_length(r);
 }
 
-int rf_run_describe(const struct rf_run *r, pid_t vmm)
+int rf_run_describe(const struct rf_run *r)
 {
 	char path[PATH_MAX], fresh[PATH_MAX];
 	int err = rf_path_join(r->state_dir, RF_FILE_VM, path);
@@ -317,8 +328,8 @@ int rf_run_describe(const struct rf_run *r, pid_t vmm)
 	if (err)
 		return err;
 	o = json_pack("{s:s, s:i, s:i, s:s, s:s, s:I, s:o}", "name", r->name, "run_pid",
-		      (int)getpid(), "vmm_pid", (int)vmm, "program", r->program, "audit",
-		      r->audit_path, "started", (json_int_t)time(NULL), "policy",
+		      (int)getpid(), "vmm_pid", (int)r->vmm, "program", r->program, "audit",
+		      r->audit_path, "started", (json_int_t)r->started, "policy",
 		      rf_policy_origin_json(&r->origin));
 	if (!o)
 		return -ENOMEM;

@@ -13,11 +13,13 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/output.h"
 #include "cli/run.h"
 #include "cli/run_child.h"
+#include "cli/run_reload.h"
 #include "hv/bpf/crwatch.h"
 
 #define READY_MS 10000	 /* for a monitor to say that it is ready */
@@ -32,8 +34,8 @@ struct watch {
 	int signal_fd;
 
 	struct rf_child monitor, sweeper;
-	bool ready;
-	bool serves;	      /* this monitor has a VM, and its log */
+	struct rf_run_reload reload;
+	bool ready, serves;   /* the monitor that lives */
 	bool again;	      /* another rotation was asked for, while one was under way */
 	char last_error[256]; /* what a monitor complained of */
 
@@ -63,9 +65,14 @@ static int start_monitor(struct watch *w)
 	int notify, err = rf_run_pair(w->run);
 
 	if (!err)
+		err = rf_run_orders(w->run);
+	if (!err)
 		err = rf_run_logs(w->run);
 	if (!err)
 		err = rf_run_spawn_monitor(w->run, &w->old_mask, &pid, &notify);
+	if (w->run->orders[1] >= 0)
+		close(w->run->orders[1]);
+	w->run->orders[1] = -1;
 	if (err)
 		return err;
 	rf_child_began(&w->monitor, pid, notify);
@@ -118,6 +125,7 @@ static void take_line(void *ctx, const char *line)
 			       (int)w->monitor.pid);
 		w->attached = (pid_t)pid;
 		w->serves = true;
+		rf_run_reload_attached(&w->reload);
 	} else if (!strncmp(line, "error ", 6)) /* the monitor has printed it too */
 		rf_safe(w->last_error, sizeof(w->last_error), line + 6);
 }
@@ -136,6 +144,7 @@ static void describe_end(int status, char *out, size_t size)
 
 static void monitor_ended(struct watch *w, int status)
 {
+	bool reloaded;
 	char how[80];
 
 	rf_child_read(&w->monitor, take_line, w);
@@ -143,8 +152,14 @@ static void monitor_ended(struct watch *w, int status)
 	w->ready = w->serves = w->again = false;
 	/* Wherever it was: the next one gets both files. */
 	rf_run_rotated(w->run);
+	reloaded = rf_run_reload_monitor_gone(&w->reload);
 	if (!w->vmm)
 		return;
+	if (reloaded) {
+		w->monitor.restarts = 0;
+		w->monitor.restart_at = rf_now_ms();
+		return;
+	}
 	describe_end(status, how, sizeof(how));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		w->monitor.restart_at = rf_now_ms() + GRACE_MS;
@@ -251,23 +266,29 @@ static void start_again(struct watch *w)
 /* Waits until something happened, `until` (monotonic ms) at most, and deals with it. */
 static void step(struct watch *w, int64_t until)
 {
-	struct pollfd p[] = { { .fd = w->signal_fd, .events = POLLIN },
-			      { .fd = w->monitor.notify_fd, .events = POLLIN },
-			      { .fd = w->sweeper.notify_fd, .events = POLLIN } };
+	struct pollfd p[3 + RF_RUN_RELOAD_FDS] = { { .fd = w->signal_fd, .events = POLLIN },
+						   { .fd = w->monitor.notify_fd, .events = POLLIN },
+						   { .fd = w->sweeper.notify_fd,
+						     .events = POLLIN } };
 	int64_t now = rf_now_ms();
 
 	if (!w->monitor.pid && w->vmm && w->monitor.restart_at < until)
 		until = w->monitor.restart_at;
 	if (!w->sweeper.pid && w->monitor.pid && w->vmm && w->sweeper.restart_at < until)
 		until = w->sweeper.restart_at;
+	until = rf_run_reload_due(&w->reload, until);
 	if (until < now)
 		until = now;
-	poll(p, 3, until - now > LOOK_MS ? LOOK_MS : (int)(until - now));
+	rf_run_reload_poll(&w->reload, p + 3);
+	poll(p, 3 + RF_RUN_RELOAD_FDS, until - now > LOOK_MS ? LOOK_MS : (int)(until - now));
 	if (p[1].revents)
 		rf_child_read(&w->monitor, take_line, w);
 	if (p[2].revents)
 		rf_child_read(&w->sweeper, pass_over, w);
 	take_signals(w);
+	rf_run_reload_serve(&w->reload, w->serves);
+	if (rf_run_reload_overdue(&w->reload) && w->monitor.pid)
+		kill(w->monitor.pid, SIGKILL);
 	end_silent(w);
 	start_again(w);
 	rf_run_reserve(w->run);
@@ -438,7 +459,9 @@ static int watch_both(struct watch *w)
 			       "give a VMM this user may execute", "cannot start %s: %s",
 			       r->program, strerror(-err));
 	w->entered = w->vmm;
-	err = rf_run_describe(r, w->vmm);
+	r->vmm = w->vmm;
+	r->started = r->origin.since = time(NULL);
+	err = rf_run_describe(r);
 	if (err)
 		rf_say("%s: cannot write the VM's description (%s): `ringfence list` will know "
 		       "less",
@@ -472,12 +495,14 @@ int rf_run_watch(struct rf_run *r)
 	if (w.signal_fd < 0)
 		return rf_fail(RF_EXIT_REFUSED, "nothing was started", "free some descriptors",
 			       "cannot watch for signals: %s", strerror(errno));
+	rf_run_reload_begin(&w.reload, r);
 	code = watch_both(&w);
 	end_vmm(&w);
 	if (w.entered && r->vms_fd >= 0)
 		rf_crwatch_remove(r->vms_fd, w.entered);
 	stop_monitor(&w);
 	rf_run_settle(r, w.monitor.pid != 0);
+	rf_run_reload_end(&w.reload);
 	close(w.signal_fd);
 	return code;
 }

@@ -6,26 +6,27 @@ _ringfence_commands="run list status gadgets measure audit policy doctor demo"
 # Of a command: its options, with the dashes.
 _ringfence_options() {
 	case $1 in
-	run) echo "--name --policy --expect --audit --audit-key --state --kvm --start-timeout --monitor-timeout" ;;
+	run) echo "--name --policy --policy-key --expect --audit --audit-key --state --kvm --start-timeout --monitor-timeout" ;;
 	list) echo "--json --state-base" ;;
 	status | measure) echo "--json" ;;
 	gadgets) echo "--all --json" ;;
-	audit) echo "--follow --lines --since --verdict --rule --symbol --key --moved --json" ;;
-	policy) echo "--json --line" ;;
+	audit) echo "--follow --lines --since --verdict --rule --symbol --key --format --moved --json" ;;
+	policy) echo "--json --line --key --serial --valid-for" ;;
 	doctor) echo "--json --kvm" ;;
 	demo) echo "--kernel --initrd --qemu --timeout --json" ;;
 	esac
 }
 
-# What follows an option: file, dir, policy, command, verdict, none; "" it takes no value.
+# What follows an option: file, dir, policy, format, command, verdict, none; "" it takes no value.
 _ringfence_value() {
 	case $1 in
 	--policy | -p) echo policy ;;
-	--expect | -e | --audit | -a | --audit-key | --key | --kvm | --kernel | --initrd | -k | -i) echo file ;;
+	--format | -F) echo format ;;
+	--policy-key | --expect | -e | --audit | -a | --audit-key | --key | --kvm | --kernel | --initrd | -k | -i) echo file ;;
 	--state | -s | --state-base) echo dir ;;
 	--qemu | -q) echo command ;;
 	--verdict) echo verdict ;;
-	--name | --since | --rule | --symbol | --start-timeout | --monitor-timeout | --lines | --line | --timeout | -n | -t | -l) echo none ;;
+	--name | --since | --rule | --symbol | --start-timeout | --monitor-timeout | --lines | --line | --serial | --valid-for | --timeout | -n | -t | -l) echo none ;;
 	esac
 }
 
@@ -41,6 +42,7 @@ _ringfence_files() { compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -f 
 _ringfence_complete_value() {
 	case $1 in
 	policy) _ringfence_words "default observe strict"; _ringfence_files ;;
+	format) _ringfence_words "ocsf ecs falco cef syslog journal" ;;
 	file) _ringfence_files ;;
 	dir) compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -d -- "$cur")) ;;
 	verdict) _ringfence_words "allowed blocked undone detected" ;;
@@ -53,10 +55,11 @@ _ringfence_operand() {
 	case $1:$3:$2 in
 	run:0:*) COMPREPLY+=($(compgen -c -- "$cur")) ;;
 	status:0:* | gadgets:0:* | measure:0:*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
-	audit:0:*) _ringfence_words "tail patches verify rotate keygen" ;;
-	policy:0:*) _ringfence_words "check keys show explain test" ;;
+	audit:0:*) _ringfence_words "tail patches verify export rotate keygen" ;;
+	policy:0:*) _ringfence_words "check keys show reload sign explain test" ;;
 	policy:*:show) _ringfence_words "default observe strict $(_ringfence_vms)"; _ringfence_files ;;
 	policy:*:keys | list:* | doctor:* | demo:*) ;;
+	policy:1:reload | policy:1:sign) _ringfence_words "$(_ringfence_vms)" ;;
 	policy:1:*) _ringfence_words "default observe strict"; _ringfence_files ;;
 	*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
 	esac

@@ -102,6 +102,9 @@ static size_t describe_function(const struct rf_hook *hook, char *text, size_t s
 			       "%s: functions call it, and no list of the kernel's "
 			       "has it, nor a key%s",
 			       kind, hook->unread ? ", by the sweeper's word" : "");
+	else if (hook->kind == RF_HOOK_STRAY)
+		len = snprintf(text, size,
+			       "%s: it stands in text, and is in no table of the kernel's", kind);
 	else if (hook->unread)
 		len = snprintf(text, size, "%s, of functions that could not be read", kind);
 	else if (hook->more)
@@ -119,7 +122,9 @@ static void describe(const struct rf_hook *hook, const struct owner *o, char *te
 	text += len;
 	size -= len;
 	/* What stands in quotes is the guest's claim. */
-	if (o->named.module[0])
+	if (hook->handler == hook->function)
+		snprintf(text, size, "; whose it is nobody says");
+	else if (o->named.module[0])
 		snprintf(text, size, "; calls the module \"%s\"", o->named.module);
 	else if (o->bpf)
 		snprintf(text, size, "; calls BPF code by the guest's list, %s", o->named.symbol);
@@ -139,7 +144,7 @@ static int write_line(struct look *l, const struct rf_hook *hook, const struct o
 	struct rf_record r = { .kind = "hook",
 			       .has_target = hook->function != 0,
 			       .target = *target,
-			       .has_handler = true,
+			       .has_handler = hook->handler != hook->function,
 			       .handler = o->named,
 			       .rule = d->rule,
 			       .verdict = d->word,

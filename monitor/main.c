@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <sodium.h>
@@ -34,18 +35,21 @@
 #define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
 
 struct options {
-	const char *policy, *expect, *key;
-	int policy_fd, expect_fd, key_fd; /* opened before the sandbox closes; -1: not given */
+	const char *policy, *expect, *key, *policy_key;
+	int policy_fd, expect_fd, key_fd,
+		policy_key_fd; /* opened before the sandbox closes; -1: not given */
 	int fence_fd, control_fd, audit_fd, patches_fd;
 	int chain_fd;  /* where the chain of the log's lines stands */
 	int fold_fd;   /* memory that outlives this monitor; -1 none */
 	int before_fd; /* the file that the log was in before, 0 none */
 	int logs_fd;   /* new files for the logs come there, 0 none */
 	int pair_fd;   /* to the sweeper; the sweeper's, to the monitor */
+	int reload_fd; /* to `run`, for other policies */
 	bool sweeper;
 	long long uid, gid; /* what the monitor becomes, -1: it stays what it is */
 	char boot_id[RF_AUDIT_BOOT_ID];
-	struct rf_note_key note_key; /* signs the log's checkpoints */
+	struct rf_note_key note_key;   /* signs the log's checkpoints */
+	struct rf_note_key reload_key; /* public: who signs policies that loosen */
 };
 
 static int number(const char *text)
@@ -54,6 +58,13 @@ static int number(const char *text)
 	long n = strtol(text, &end, 10);
 
 	return *end || n < 0 || n > 65535 ? -1 : (int)n;
+}
+
+static bool count(const char *text, uint64_t most, uint64_t *out)
+{
+	int end = 0;
+
+	return sscanf(text, "%20" SCNu64 "%n", out, &end) == 1 && !text[end] && *out <= most;
 }
 
 /* UID:GID, of somebody but root. */
@@ -73,8 +84,8 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "control-fd", required_argument, NULL, 'c' },
 		{ "audit-fd", required_argument, NULL, 'a' },
 		{ "patches-fd", required_argument, NULL, 't' },
-		{ "audit-before-fd", required_argument, NULL, 'b' },
-		{ "logs-fd", required_argument, NULL, 'l' },
+		{ "audit-before-fd", required_argument, NULL, 'B' },
+		{ "logs-fd", required_argument, NULL, 'L' },
 		{ "chain-fd", required_argument, NULL, 'k' },
 		{ "audit-key", required_argument, NULL, 'g' },
 		{ "fold-fd", required_argument, NULL, 'o' },
@@ -82,15 +93,22 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "sweeper-fd", required_argument, NULL, 's' },
 		{ "sweep-for", required_argument, NULL, 'm' },
 		{ "policy", required_argument, NULL, 'p' },
+		{ "reload-fd", required_argument, NULL, 'r' },
+		{ "policy-key", required_argument, NULL, 'i' },
+		{ "policy-serial", required_argument, NULL, 'l' },
+		{ "reloads", required_argument, NULL, 'd' },
 		{ "expect", required_argument, NULL, 'e' },
 		{ "user", required_argument, NULL, 'u' },
 		{ 0 },
 	};
+	uint64_t reloads;
 	int c;
 
 	*o = (struct options){ .policy_fd = -1,
 			       .expect_fd = -1,
 			       .key_fd = -1,
+			       .policy_key_fd = -1,
+			       .reload_fd = -1,
 			       .fence_fd = -1,
 			       .control_fd = -1,
 			       .audit_fd = -1,
@@ -122,12 +140,12 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		case 't':
 			o->patches_fd = number(optarg);
 			break;
-		case 'b':
+		case 'B':
 			o->before_fd = number(optarg);
 			if (o->before_fd <= STDERR_FILENO)
 				return -EINVAL;
 			break;
-		case 'l':
+		case 'L':
 			o->logs_fd = number(optarg);
 			if (o->logs_fd <= STDERR_FILENO)
 				return -EINVAL;
@@ -157,6 +175,23 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		case 'p':
 			o->policy = optarg;
 			break;
+		case 'r':
+			o->reload_fd = number(optarg);
+			if (o->reload_fd <= STDERR_FILENO)
+				return -EINVAL;
+			break;
+		case 'i':
+			o->policy_key = optarg;
+			break;
+		case 'l':
+			if (!count(optarg, UINT64_MAX, &g->reload.serial))
+				return -EINVAL;
+			break;
+		case 'd':
+			if (!count(optarg, UINT32_MAX, &reloads))
+				return -EINVAL;
+			g->reload.count = (uint32_t)reloads;
+			break;
 		case 'e':
 			o->expect = optarg;
 			break;
@@ -173,7 +208,8 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 	if (o->sweeper)
 		return o->fence_fd < 0 && o->audit_fd < 0 && o->control_fd < 0 &&
 				       o->patches_fd < 0 && o->chain_fd < 0 && o->fold_fd < 0 &&
-				       !o->before_fd && !o->logs_fd && !o->expect && !o->key
+				       o->reload_fd < 0 && !o->before_fd && !o->logs_fd &&
+				       !o->expect && !o->key && !o->policy_key
 			       ? 0
 			       : -EINVAL;
 	/* Who signs must know what was written: the file does not say. */
@@ -299,11 +335,15 @@ static int open_files(struct rf_guest *g, struct options *o)
 		o->key_fd = rf_file_open(o->key);
 	if (o->key_fd < -1)
 		rf_complain(g, "the audit key cannot be opened: %s", strerror(-o->key_fd));
+	if (o->policy_key)
+		o->policy_key_fd = rf_file_open(o->policy_key);
+	if (o->policy_key_fd < -1)
+		rf_complain(g, "the policy key cannot be opened: %s", strerror(-o->policy_key_fd));
 	json_object_seed(0); /* from a file, and with the first object if it is not done */
 	rf_statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	rf_audit_boot_id(o->boot_id);
 	return (o->policy && o->policy_fd < 0) || (o->expect && o->expect_fd < 0) ||
-			       (o->key && o->key_fd < 0)
+			       (o->key && o->key_fd < 0) || (o->policy_key && o->policy_key_fd < 0)
 		       ? -EINVAL
 		       : 0;
 }
@@ -322,7 +362,22 @@ static int load_key(struct rf_guest *g, struct options *o)
 	return err;
 }
 
-/* The policy, the key, and the measurement of what is to arrive. 0 or -errno, told. */
+static int load_policy_key(struct rf_guest *g, struct options *o)
+{
+	char text[RF_NOTE_KEY_TEXT];
+	size_t len;
+	int err = rf_file_take(o->policy_key_fd, text, sizeof(text), &len);
+
+	if (!err)
+		err = rf_note_public_parse(text, len, &o->reload_key);
+	if (err)
+		rf_complain(g, "the policy key is no public key: %s", strerror(-err));
+	else
+		g->reload.key = &o->reload_key;
+	return err;
+}
+
+/* The policy, the keys, and the measurement of what is to arrive. 0 or -errno, told. */
 static int load_files(struct rf_guest *g, struct options *o)
 {
 	static char text[RF_MEASUREMENT_FILE_MAX + RF_POLICY_FILE_MAX + 1];
@@ -340,7 +395,11 @@ static int load_files(struct rf_guest *g, struct options *o)
 		if (err)
 			rf_complain(g, "the policy is not valid: %s",
 				    diag.text[0] ? diag.text : strerror(-err));
+		else
+			rf_policy_sha256(text, len, g->reload.sha256);
 	}
+	if (!err && o->policy_key)
+		err = load_policy_key(g, o);
 	if (!err && o->key)
 		err = load_key(g, o);
 	if (err || !o->expect)
@@ -390,24 +449,26 @@ static int watch_vmm(int sock, uint32_t pid)
 	return fd < 0 ? -errno : fd;
 }
 
-/* 0 when the VM is gone, -errno when the connection makes no sense any more. */
+/* 0 when the VM is gone, RF_RELOADED when the next monitor is to go on, -errno when the connection
+ * makes no sense any more. */
 static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 {
 	bool more = false;
 
 	for (;;) {
 		bool paired = g->pair.fd && !g->pair.shut;
-		struct pollfd p[RF_STATUS_CLIENTS + 5] = {
+		struct pollfd p[RF_STATUS_CLIENTS + 6] = {
 			{ .fd = g->hv->ops->poll_fd(g->hv), .events = held.some ? 0 : POLLIN },
 			{ .fd = vmm, .events = POLLIN },
 			{ .fd = paired ? g->pair.fd : -1, .events = POLLIN },
 			{ .fd = g->logs_fd ? g->logs_fd : -1, .events = POLLIN },
+			{ .fd = g->reload.fd ? g->reload.fd : -1, .events = POLLIN },
 		};
 		int err, ms = more || rf_guards_busy(g) ? 0
 			      : g->poll_permissions	? POLL_MS
 							: RF_TICK_MS;
 
-		poll(p, 4 + rf_status_poll(status, p + 4), ms);
+		poll(p, 5 + rf_status_poll(status, p + 5), ms);
 		/* Its last words are read; a child of the VMM's that has the socket adds none. */
 		if (p[1].revents)
 			shutdown(p[0].fd, SHUT_RDWR);
@@ -421,6 +482,9 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 		rf_status_serve(g, status);
 		rf_rotate_take(g);
 		rf_record_flush(g, false);
+		err = rf_reload_take(g);
+		if (err)
+			return err;
 		err = rf_pair_take(g);
 		if (!err)
 			err = rf_guest_poll(g);
@@ -460,7 +524,8 @@ int main(int argc, char **argv)
 			"[--patches-fd N] [--audit-before-fd N] [--logs-fd N] [--fold-fd N] "
 			"[--control-fd N] [--sweeper-fd N] "
 			"[--notify-fd N] [--name NAME] "
-			"[--policy FILE] [--expect FILE] [--audit-key FILE] [--user UID:GID]\n"
+			"[--reload-fd N] [--policy FILE] [--reloads N] [--policy-key FILE] "
+			"[--policy-serial N] [--expect FILE] [--audit-key FILE] [--user UID:GID]\n"
 			"       ringfence-monitor --sweep-for N [--notify-fd N] [--name NAME] "
 			"[--policy FILE] [--user UID:GID]\n"
 			"It is started by `ringfence run`; see ringfence-monitor(8).\n");
@@ -472,9 +537,9 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN);
 	if (open_files(&g, &o))
 		return 2;
-	const int keep[] = { o.fence_fd,  o.control_fd, o.audit_fd,  o.patches_fd, o.chain_fd,
-			     g.notify_fd, o.policy_fd,	o.expect_fd, o.key_fd,	   o.pair_fd,
-			     rf_statm_fd, o.before_fd,	o.logs_fd };
+	const int keep[] = { o.fence_fd,  o.control_fd,	   o.audit_fd,	o.patches_fd, o.chain_fd,
+			     g.notify_fd, o.policy_fd,	   o.expect_fd, o.key_fd,     o.pair_fd,
+			     o.reload_fd, o.policy_key_fd, rf_statm_fd, o.before_fd,  o.logs_fd };
 
 	err = rf_sandbox_keep(keep, sizeof(keep) / sizeof(keep[0]));
 	if (!err)
@@ -498,6 +563,8 @@ int main(int argc, char **argv)
 	err = rf_status_init(&status, o.control_fd);
 	if (!err && o.pair_fd >= 0)
 		err = pair(&g, &o);
+	if (o.reload_fd >= 0)
+		g.reload.fd = o.reload_fd;
 	if (!err && (sodium_init() < 0 || rf_disasm_create(&g.disasm)))
 		err = -ENOMEM;
 	if (err) {
@@ -531,6 +598,8 @@ int main(int argc, char **argv)
 		err = open_log(&g, &o, info.instance);
 	if (!err)
 		err = rf_record_begin(&g, info.instance);
+	if (!err)
+		err = rf_reload_begin(&g);
 	if (!err && o.patches_fd >= 0)
 		err = rf_patchlog_open_fd(o.patches_fd, info.instance, &g.patchlog);
 	if (!err && g.hv->ops->table)
@@ -554,7 +623,7 @@ int main(int argc, char **argv)
 	rf_record_flush(&g, true);
 	if (!err)
 		rf_record_end(&g);
-	if (err) {
+	if (err < 0) {
 		rf_complain(&g, "the monitor ends: %s", strerror(-err));
 		return 1;
 	}

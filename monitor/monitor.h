@@ -18,6 +18,7 @@
 #include "introspection/task.h"
 #include "monitor/guard.h"
 #include "monitor/pair.h"
+#include "monitor/reload.h"
 #include "policy/audit.h"
 #include "policy/fold.h"
 #include "policy/measurement.h"
@@ -57,6 +58,7 @@ struct rf_guest {
 	int rotate_client;  /* who has asked for them and waits, 0 nobody */
 	uint64_t cuts_told; /* of the audit log: cut by somebody else */
 	struct rf_pair pair;
+	struct rf_reloads reload;
 	const struct rf_guard *at_work; /* its sweep or step runs; NULL none */
 	uint32_t row;			/* of that one */
 

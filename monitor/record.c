@@ -96,8 +96,8 @@ static bool is_one_of(const char *kind, const char *const *kinds)
 /* Something is let on the ground of this line. */
 static bool lets(const struct rf_record *r)
 {
-	static const char *const kinds[] = { "kernel", "seal",	  "measure", "kexec",
-					     "patch",  "monitor", "traps",   NULL };
+	static const char *const kinds[] = { "kernel",	"seal",	 "measure", "kexec", "patch",
+					     "monitor", "traps", "policy",  NULL };
 
 	return is_one_of(r->kind, kinds) || (r->answer && r->answer->verdict == RF_ANSWERED_ALLOW);
 }

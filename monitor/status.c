@@ -148,7 +148,7 @@ static json_t *status(struct rf_guest *g)
 	return json_pack(
 		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
 		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, "
-		"s:o, s:o, s:o, s:s, s:I}",
+		"s:o, s:o, s:o, s:s, s:I, s:o}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
 		!attached || info.state > RF_VM_HALTED ? "waiting"
 		: g->unknown			       ? "unprotected"
@@ -174,7 +174,7 @@ static json_t *status(struct rf_guest *g)
 		rf_pair_status(g), "sites_left_out", rf_left_out_status(g), "policy",
 		rf_keys_json(&g->policy), "log", rf_record_status(g), "on_log_full",
 		rf_on_log_full_text(g->policy.on_log_full), "log_quota_mb",
-		(json_int_t)g->policy.log_quota_mb);
+		(json_int_t)g->policy.log_quota_mb, "reloads", rf_reload_status(g));
 }
 
 /* A command that is a guard's. Nothing can be looked at while what the VMM loaded does not go with

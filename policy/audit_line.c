@@ -91,8 +91,9 @@ static int put_out(struct rf_audit *a, size_t len, struct out *o)
 
 /*
  * A line that is torn here is no record, and its number is the next one's. What lacks its newline
- * alone is one, and so is what may not have reached the disk: readers find it. -EAGAIN: it is all
- * in the file, but glued to what others wrote.
+ * alone is one: it is flushed, and the next line begins with a newline. So is what may not have
+ * reached the disk: readers find it. -EAGAIN: it is all in the file, but glued to what others
+ * wrote.
  */
 static int flush_line(struct rf_audit *a, size_t len)
 {
@@ -103,8 +104,7 @@ static int flush_line(struct rf_audit *a, size_t len)
 		a->owed |= o.wrote > 0;
 		return err ? err : -EAGAIN;
 	}
-	if (!err && fdatasync(a->fd) < 0)
-		err = -errno;
+	err = fdatasync(a->fd) < 0 ? -errno : 0;
 	a->owed = false;
 	count_line(a, o.left);
 	return err;

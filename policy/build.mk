@@ -15,6 +15,7 @@ POLICY_SRCS += policy/jsonline.c
 POLICY_SRCS += policy/decide.c
 POLICY_SRCS += policy/file.c
 POLICY_SRCS += policy/parse.c $(POLICY_PARSE_SRCS)
+POLICY_SRCS += policy/stricter.c policy/reload.c
 POLICY_SRCS += policy/measurement.c
 POLICY_SRCS += policy/patchlog.c
 POLICY_SRCS += policy/patchproof.c

@@ -247,6 +247,7 @@ enum rf_patch_word rf_policy_hook(const char *interface)
 	} all[] = {
 		{ "kprobe", RF_PATCH_WORD_KPROBES },
 		{ "kretprobe", RF_PATCH_WORD_KPROBES },
+		{ "stray-probe", RF_PATCH_WORD_KPROBES },
 		{ "tracepoint", RF_PATCH_WORD_TRACEPOINTS },
 		{ "static-call", RF_PATCH_WORD_STATIC_CALLS },
 		{ "livepatch", RF_PATCH_WORD_LIVEPATCH },

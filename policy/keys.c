@@ -68,30 +68,37 @@ static const struct rf_key_word both_words[] = { { "owners", RF_PATCH_RULE_OWNER
 #define WORDS(w, preset) .words = (w), .standard = (preset)
 #define MS(least, most, preset)                                                                    \
 	.unit = "milliseconds", .min = (least), .max = (most), .standard = (preset)
-#define PATCHER(word) WORDS(patcher_words, RF_PATCH_RULE_ALLOW), MEMBER(patches[word])
-#define HANDLER(word) WORDS(handler_words, RF_PATCH_RULE_OWNERS), MEMBER(patches[word])
-#define BOTH(word) WORDS(both_words, RF_PATCH_RULE_OWNERS), MEMBER(patches[word])
+#define FIXED .way = RF_KEY_FIXED
+#define GREATER .way = RF_KEY_GREATER
+#define SMALLER .way = RF_KEY_SMALLER
+/* Of these the first monitor tells the fence what it may do at all (struct rf_rules of hv/proto.h).
+ */
+#define HELD SMALLER, .held = true
+#define PATCHER(word) WORDS(patcher_words, RF_PATCH_RULE_ALLOW), MEMBER(patches[word]), GREATER
+#define HANDLER(word) WORDS(handler_words, RF_PATCH_RULE_OWNERS), MEMBER(patches[word]), GREATER
+#define BOTH(word) WORDS(both_words, RF_PATCH_RULE_OWNERS), MEMBER(patches[word]), GREATER
 
 const struct rf_key rf_keys[] = {
 	{ NULL, "version", "the form of the file; it must be there", .min = 1, .max = 1,
-	  .standard = 1 },
+	  .standard = 1, FIXED },
 	{ NULL, "mode", "what is not legal is denied, or let through and recorded",
-	  WORDS(mode_words, RF_MODE_ENFORCE), MEMBER(mode) },
+	  WORDS(mode_words, RF_MODE_ENFORCE), MEMBER(mode), HELD },
 	{ NULL, "on_denied", "the guest gets a fault, or the VM is ended",
-	  WORDS(denied_words, RF_ON_DENIED_FAULT), MEMBER(on_denied) },
+	  WORDS(denied_words, RF_ON_DENIED_FAULT), MEMBER(on_denied), GREATER },
 	{ NULL, "on_denied_patch", "a denied change by the kernel's own patching function",
-	  WORDS(denied_patch_words, RF_ON_DENIED_PATCH_DROP), MEMBER(on_denied_patch) },
+	  WORDS(denied_patch_words, RF_ON_DENIED_PATCH_DROP), MEMBER(on_denied_patch), GREATER },
 	{ NULL, "on_kexec", "another kernel is started, by kexec or a crash",
-	  WORDS(kexec_words, RF_ON_KEXEC_DENY), MEMBER(on_kexec) },
+	  WORDS(kexec_words, RF_ON_KEXEC_DENY), MEMBER(on_kexec), HELD },
 	{ NULL, "on_mismatch", "a guest arrives that is not what run --expect says",
-	  WORDS(mismatch_words, RF_ON_MISMATCH_REFUSE), MEMBER(on_mismatch) },
+	  WORDS(mismatch_words, RF_ON_MISMATCH_REFUSE), MEMBER(on_mismatch), SMALLER },
 	{ NULL, "on_unknown_kernel", "a kernel boots that is not recognised",
-	  WORDS(unknown_words, RF_ON_UNKNOWN_REFUSE), MEMBER(on_unknown_kernel) },
+	  WORDS(unknown_words, RF_ON_UNKNOWN_REFUSE), MEMBER(on_unknown_kernel), SMALLER },
 
 	{ NULL, "on_log_full", "the log is full: who asks waits, is denied, or goes on",
-	  WORDS(log_full_words, RF_ON_LOG_FULL_DENY), MEMBER(on_log_full) },
+	  WORDS(log_full_words, RF_ON_LOG_FULL_DENY), MEMBER(on_log_full), SMALLER },
 	{ NULL, "log_quota_mb", "so long each of the two logs may get; 0: any", .unit = "MiB",
-	  .max = RF_POLICY_QUOTA_MAX, .standard = 256, MEMBER(log_quota_mb) },
+	  .max = RF_POLICY_QUOTA_MAX, .standard = 256, MEMBER(log_quota_mb), GREATER,
+	  .endless = true },
 
 	{ "patches", "ftrace", "tracing, live patches, BPF trampolines",
 	  BOTH(RF_PATCH_WORD_FTRACE) },
@@ -107,35 +114,36 @@ const struct rf_key rf_keys[] = {
 	{ "patches", "tracepoints", "what tracepoints call", HANDLER(RF_PATCH_WORD_TRACEPOINTS) },
 	{ "patches", "bpf", "code of BPF that any of these calls", HANDLER(RF_PATCH_WORD_BPF) },
 	{ "patches", "owners", "modules whose handlers are not told of", .names = true,
-	  .max = RF_POLICY_OWNERS, .unit = "names", MEMBER(owners_count) },
+	  .max = RF_POLICY_OWNERS, .unit = "names", MEMBER(owners_count), .way = RF_KEY_FEWER },
 
-	{ "seal", "text", "the kernel's text is sealed", WORDS(bool_words, true),
-	  MEMBER(seal_text) },
+	{ "seal", "text", "the kernel's text is sealed", WORDS(bool_words, true), MEMBER(seal_text),
+	  FIXED },
 	{ "seal", "rodata", "read-only data is sealed, and what becomes so after the start",
-	  WORDS(bool_words, true), MEMBER(seal_rodata) },
+	  WORDS(bool_words, true), MEMBER(seal_rodata), FIXED },
 
 	{ "pin", "msrs", "MSRs that lead into the kernel or guard it keep their value",
-	  WORDS(bool_words, true), MEMBER(pin_msrs) },
+	  WORDS(bool_words, true), MEMBER(pin_msrs), FIXED },
 	{ "pin", "tables", "descriptor tables: the kernel's own alone, the IDT sealed",
-	  WORDS(bool_words, true), MEMBER(pin_tables) },
+	  WORDS(bool_words, true), MEMBER(pin_tables), FIXED },
 	{ "pin", "debugctl", "DEBUGCTL keeps its value as well", WORDS(bool_words, false),
-	  MEMBER(pin_debugctl) },
+	  MEMBER(pin_debugctl), FIXED },
 	{ "pin", "spec_ctrl", "SPEC_CTRL keeps its value as well", WORDS(bool_words, false),
-	  MEMBER(pin_spec_ctrl) },
+	  MEMBER(pin_spec_ctrl), FIXED },
 	{ "pin", "control", "CR0.WP and CR4.SMEP, SMAP, UMIP, PAE, LA57, CET stay set",
-	  WORDS(bool_words, true), MEMBER(pin_control) },
-	{ "pin", "pge", "CR4.PGE stays set as well", WORDS(bool_words, false), MEMBER(pin_pge) },
+	  WORDS(bool_words, true), MEMBER(pin_control), FIXED },
+	{ "pin", "pge", "CR4.PGE stays set as well", WORDS(bool_words, false), MEMBER(pin_pge),
+	  FIXED },
 	{ "pin", "control_watch", "required: no VM on a host that cannot watch CR0 and CR4",
-	  WORDS(watch_words, 0), MEMBER(need_watch) },
+	  WORDS(watch_words, 0), MEMBER(need_watch), FIXED },
 
 	{ NULL, "register_check_ms", "how often registers are compared; 0: never",
-	  MS(0, RF_POLICY_CHECK_MAX, 1000), MEMBER(register_check_ms) },
+	  MS(0, RF_POLICY_CHECK_MAX, 1000), MEMBER(register_check_ms), FIXED },
 	{ NULL, "unsealed_alert_ms", "a kernel unsealed for so long is recorded; 0: never",
-	  MS(0, RF_POLICY_SWEEP_MAX, 600000), MEMBER(unsealed_alert_ms) },
+	  MS(0, RF_POLICY_SWEEP_MAX, 600000), MEMBER(unsealed_alert_ms), FIXED },
 	{ NULL, "dma_sweep_ms", "how often pages that devices reach are compared",
-	  MS(RF_POLICY_SWEEP_MIN, RF_POLICY_SWEEP_MAX, 1000), MEMBER(dma_sweep_ms) },
+	  MS(RF_POLICY_SWEEP_MIN, RF_POLICY_SWEEP_MAX, 1000), MEMBER(dma_sweep_ms), SMALLER },
 	{ NULL, "patch_timeout_ms", "a patch begun so long ago was left half way",
-	  MS(RF_POLICY_PATCH_MIN, RF_POLICY_PATCH_MAX, 20000), MEMBER(patch_timeout_ms) },
+	  MS(RF_POLICY_PATCH_MIN, RF_POLICY_PATCH_MAX, 20000), MEMBER(patch_timeout_ms), SMALLER },
 };
 const size_t rf_keys_count = sizeof(rf_keys) / sizeof(rf_keys[0]);
 _Static_assert(sizeof(rf_keys) / sizeof(rf_keys[0]) <= RF_KEYS_MAX, "room in the parser");

@@ -4,8 +4,8 @@
  * is said of a key anywhere.
  *
  * To add a key: its member in struct rf_policy, one row in policy/keys.c; in docs/ringfence.1.scd,
- * POLICY, its line in the file that is shown there, its row and its words; and its line in
- * policy/profiles/default.yaml. `make cli-test` compares them.
+ * POLICY, its line in the file that is shown there, its row and its words, and its word in the
+ * table of RELOADING; and its line in policy/profiles/default.yaml. `make cli-test` compares them.
  */
 #ifndef RF_POLICY_KEYS_H
 #define RF_POLICY_KEYS_H
@@ -28,6 +28,17 @@ struct rf_key_word {
 	uint32_t value;
 };
 
+/*
+ * Which of two values is the stricter one, for a policy that changes while its VM runs. FIXED: what
+ * the key is about is done at the start or at the seal, and is not done again.
+ */
+enum rf_key_way {
+	RF_KEY_FIXED = 1,
+	RF_KEY_GREATER, /* the greater number, or value of a word, is stricter */
+	RF_KEY_SMALLER,
+	RF_KEY_FEWER, /* of names: those of the other list, with some left out */
+};
+
 struct rf_key {
 	const char *section; /* the key that it stands below; NULL none */
 	const char *name;
@@ -38,6 +49,9 @@ struct rf_key {
 	uint32_t standard;		 /* its value where the file does not say */
 	size_t at, size;		 /* the member of struct rf_policy, size 0: none */
 	bool names; /* a list of names, `max` at most; its value is how many there are */
+	enum rf_key_way way;
+	bool held;    /* the fence holds the VM to it from the start: it is never loosened */
+	bool endless; /* of a number: 0 stands for one without end */
 };
 
 extern const struct rf_key rf_keys[];

@@ -159,6 +159,9 @@ int rf_patchlog_open_fd(int fd, uint64_t instance, struct rf_patchlog **out)
 	p->to = p->from;
 	if (!err)
 		err = sum_up(p, size);
+	/* Its writer may have died before it was on disk, and now it is vouched for. */
+	if (!err && fdatasync(fd))
+		err = -errno;
 	if (err) {
 		free(p);
 		return err;

@@ -468,13 +468,27 @@ static bool closes(const char *line, size_t len)
 	return !quoted && depth <= 0;
 }
 
+#define SECTOR 512 /* the least that a disk has or has not */
+
+/* Has a power cut left zeros inside of it? Between two pieces of one line they are whole sectors.
+ */
+static bool has_hole(const char *line, size_t len)
+{
+	const char *hole = memchr(line, '\0', len);
+	size_t at = hole ? (size_t)(hole - line) : len, zeros = 0;
+
+	while (at + zeros < len && !line[at + zeros])
+		zeros++;
+	return zeros && zeros % SECTOR == 0 && !closes(line, at);
+}
+
 /* May it be what a crash, a full disk or two writers left? Zeros are what a power cut leaves. Not
  * what a reader takes for an object, though it is no record by our rules, or begins with one. */
 static bool may_be_torn(const char *line, size_t len)
 {
 	json_t *root;
 
-	if (!len || !line[0])
+	if (!len || !line[0] || (line[0] == '{' && has_hole(line, len)))
 		return true;
 	if (len > RF_VERIFY_LINE_BYTES || line[0] != '{' || closes(line, len))
 		return false;
@@ -539,25 +553,36 @@ static int take_record(struct rf_verify *v, const json_t *root, const char *line
 	return i ? take_chained(v, i, &l, root, at) : -ENOMEM;
 }
 
+/* Without the zeros behind it: after a power cut, where its newline and perhaps more should be. */
+static size_t text_of(const char *line, size_t len)
+{
+	while (len && len <= RF_VERIFY_LINE_BYTES && !line[len - 1])
+		len--;
+	return len;
+}
+
 int rf_verify_line(struct rf_verify *v, unsigned int file, uint64_t number, const char *line,
 		   size_t len, bool whole)
 {
 	const struct place at = { file, number };
+	size_t text = text_of(line, len);
 	json_t *root = NULL;
 	int err = 0;
 
-	if (len <= RF_VERIFY_LINE_BYTES)
-		root = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	if (text <= RF_VERIFY_LINE_BYTES)
+		root = json_loadb(line, text, JSON_REJECT_DUPLICATES, NULL);
 	if (json_is_object(root))
-		err = take_record(v, root, line, len, at);
+		err = take_record(v, root, line, text, at);
 	if (!whole) {
 		settle_torn(v, false);
 		v->torn = at;
 		/* It was put there. */
-		if (!json_is_object(root) && !may_be_torn(line, len))
+		if (!json_is_object(root) && !may_be_torn(line, text))
 			settle_torn(v, false);
 	} else if (!json_is_object(root)) {
-		add_noise(v, line, len, at);
+		add_noise(v, line, text, at);
+	} else if (text < len) {
+		add_noise(v, line + text, len - text, at);
 	}
 	json_decref(root);
 	return err;

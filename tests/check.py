@@ -28,7 +28,7 @@ NATIVE = ["check-test", "layers", "unit", "unit-arm64", "cli-test", "valgrind", 
 STEPS = NATIVE + ["oracle", "kvm-lab", "lab-suite", "lab-suite-6.1", "lab-lifecycle-short", "attacks-short", "storm-short", "bench-short"]
 # --all: in place of a short form the whole of it, and what takes long.
 WHOLE = {"lab-lifecycle-short": "lab-lifecycle", "attacks-short": "attacks"}
-LONG = ["attacks-latency", "lab-host7", "lab-flavours", "lab-vmx"]
+LONG = ["attacks-latency", "attacks-7", "lab-host7", "lab-flavours", "lab-vmx"]
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 # One test that passed: "unit test_x  ok", "hostile  good  0.5 s  passed", in a job of the lab or not; cmocka's "[       OK ] x".
 PASSED = re.compile(r"\[ +OK \]|^(?:\[\S+\] )?[a-z][\w.-]* +\S.*\b(?:ok|passed)\b")

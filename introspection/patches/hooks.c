@@ -147,6 +147,26 @@ static int look_ops(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t
 	return err;
 }
 
+/* As the table of fprobes has it. */
+static int look_fprobe(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t listed)
+{
+	const struct rf_hook_layout *l = k->l;
+	uint64_t probe;
+	int32_t places;
+	int err = rf_hook_word(k, listed + l->fprobe_of, &probe);
+
+	/* 0: it is being taken out (del_fprobe_hash()). */
+	if (err || !probe)
+		return err;
+	/* Places that cannot be read hide nobody. */
+	hook->unread = rf_live_read(&k->g, listed + l->places_size, &places, sizeof(places)) ||
+		       places <= 0 ||
+		       rf_hook_word(k, listed + l->places + l->place, &hook->function);
+	if (!hook->unread)
+		hook->more = (uint64_t)places - 1;
+	return tell_two(k, hook, probe, l->entry, l->exit);
+}
+
 static int look_direct(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t entry)
 {
 	uint64_t to;
@@ -283,6 +303,8 @@ int rf_hook_look(const struct rf_hook_view *k, uint64_t kind, uint64_t object)
 	const struct rf_hooks *h = k->h;
 	struct rf_hook hook = { .kind = kind, .object = object };
 
+	if (kind == RF_HOOK_FPROBE && k->l->fprobes_known)
+		return look_fprobe(k, &hook, object);
 	if (kind >= RF_HOOK_FTRACE && kind <= RF_HOOK_LIVEPATCH && k->l->ops_known)
 		return look_ops(k, &hook, object);
 	if (kind == RF_HOOK_DIRECT && k->l->direct_known)

@@ -15,16 +15,19 @@
 
 enum rf_hook_kind {
 	RF_HOOK_FTRACE = 1,  /* struct ftrace_ops; the handler may be its trampoline: a module's */
-	RF_HOOK_FPROBE,	     /* the same, of a struct fprobe */
+	RF_HOOK_FPROBE,	     /* the same, of a struct fprobe; where those have a table (6.14 on)
+				the struct fprobe_hlist of it */
 	RF_HOOK_LIVEPATCH,   /* the same, of a struct klp_ops; the handler is the new function */
 	RF_HOOK_DIRECT,	     /* struct ftrace_func_entry of direct_functions */
 	RF_HOOK_KPROBE,	     /* struct kprobe */
 	RF_HOOK_KRETPROBE,   /* the same, of a struct kretprobe */
 	RF_HOOK_TRACEPOINT,  /* struct tracepoint */
 	RF_HOOK_STATIC_CALL, /* struct static_call_key; a tracepoint's: of what that has not */
-	RF_HOOK_UNLISTED     /* what text calls, and no list or key has: the handler itself */
+	RF_HOOK_UNLISTED,    /* what text calls, and no list or key has: the handler itself */
+	RF_HOOK_STRAY	     /* a breakpoint, or the jump of one, whose probe is in no table: the
+				place, which is the handler as well where nobody says which it is */
 };
-#define RF_HOOK_KINDS (RF_HOOK_UNLISTED + 1)
+#define RF_HOOK_KINDS (RF_HOOK_STRAY + 1)
 const char *rf_hook_text(enum rf_hook_kind kind); /* "ftrace" ..., NULL for no such kind */
 
 /* A handler outside of sealed text. */

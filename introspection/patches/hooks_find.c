@@ -3,8 +3,9 @@
  * Read in the sources of 6.1, 6.12 and 7.3:
  *  - kernel/trace/ftrace.c: ftrace_ops_list, an ops' func and func_hash->filter_hash (none, or an
  * empty one: every function); direct_functions;
- *  - kernel/trace/fprobe.c, to 6.12: fprobe_handler() and fprobe_kprobe_handler() call the handlers
- * of the struct fprobe around the ops;
+ *  - kernel/trace/fprobe.c, to 6.13: fprobe_handler() and fprobe_kprobe_handler() call the handlers
+ * of the struct fprobe around the ops; from 6.14 on each struct fprobe has a struct fprobe_hlist in
+ * fprobe_table, with the functions that it is of;
  *  - kernel/livepatch/patch.c: klp_ftrace_handler() sends the caller to the function that is on top
  * of the func_stack of the struct klp_ops around the ops;
  *  - kernel/kprobes.c: kprobe_table; behind aggr_pre_handler() stands a list of probes, behind
@@ -46,6 +47,12 @@ static bool offset_of(const struct rf_kernel *k, const char *type, const char *p
 	return true;
 }
 
+static bool fprobe_handlers(const struct rf_kernel *k, struct rf_hook_layout *l)
+{
+	return rf_textpatch_member(k, "fprobe", "entry_handler", 8, &l->entry) &&
+	       rf_textpatch_member(k, "fprobe", "exit_handler", 8, &l->exit);
+}
+
 static void ftrace_layout(const struct rf_kernel *k, struct rf_hook_layout *l)
 {
 	l->ops = address(k, "ftrace_ops_list");
@@ -69,10 +76,15 @@ static void ftrace_layout(const struct rf_kernel *k, struct rf_hook_layout *l)
 			  rf_textpatch_member(k, "ftrace_func_entry", "direct", 8, &l->to);
 	l->fprobe_handlers[0] = address(k, "fprobe_handler");
 	l->fprobe_handlers[1] = address(k, "fprobe_kprobe_handler");
-	l->fprobe_known = l->ops_known && l->fprobe_handlers[0] &&
-			  offset_of(k, "fprobe", "ops", &l->fprobe_ops) &&
-			  rf_textpatch_member(k, "fprobe", "entry_handler", 8, &l->entry) &&
-			  rf_textpatch_member(k, "fprobe", "exit_handler", 8, &l->exit);
+	l->fprobe_known = l->ops_known && l->fprobe_handlers[0] && fprobe_handlers(k, l) &&
+			  offset_of(k, "fprobe", "ops", &l->fprobe_ops);
+	l->fprobes = address(k, "fprobe_table");
+	l->fprobes_known = l->fprobes && fprobe_handlers(k, l) &&
+			   rf_textpatch_member(k, "fprobe_hlist", "hlist", 16, &l->fprobe_node) &&
+			   rf_textpatch_member(k, "fprobe_hlist", "fp", 8, &l->fprobe_of) &&
+			   rf_textpatch_member(k, "fprobe_hlist", "size", 4, &l->places_size) &&
+			   offset_of(k, "fprobe_hlist", "array", &l->places) &&
+			   rf_textpatch_member(k, "fprobe_hlist_node", "addr", 8, &l->place);
 }
 
 static void livepatch_layout(const struct rf_kernel *k, struct rf_hook_layout *l)
@@ -206,7 +218,7 @@ bool rf_hooks_shows(const struct rf_hooks *h, enum rf_hook_kind kind)
 {
 	const bool shown[RF_HOOK_KINDS] = {
 		[RF_HOOK_FTRACE] = h->l.ops_known,
-		[RF_HOOK_FPROBE] = h->l.fprobe_known,
+		[RF_HOOK_FPROBE] = h->l.fprobe_known || h->l.fprobes_known,
 		[RF_HOOK_LIVEPATCH] = h->l.klp_known,
 		[RF_HOOK_DIRECT] = h->l.direct_known,
 		[RF_HOOK_KPROBE] = h->l.kprobe_known,
@@ -214,6 +226,7 @@ bool rf_hooks_shows(const struct rf_hooks *h, enum rf_hook_kind kind)
 		[RF_HOOK_TRACEPOINT] = h->tracepoints_count,
 		[RF_HOOK_STATIC_CALL] = h->calls_count,
 		[RF_HOOK_UNLISTED] = h->l.ops_known,
+		[RF_HOOK_STRAY] = h->l.kprobe_known,
 	};
 
 	return (unsigned int)kind < RF_HOOK_KINDS && shown[kind];

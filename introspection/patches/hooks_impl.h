@@ -14,13 +14,14 @@
 /* Addresses of variables and offsets of members. A part of which something is missing is not known,
  * and not asked for. */
 struct rf_hook_layout {
-	bool ops_known, fprobe_known, klp_known, direct_known, kprobe_known, kretprobe_known,
-		tracepoint_known, call_known, bpf_known;
+	bool ops_known, fprobe_known, fprobes_known, klp_known, direct_known, kprobe_known,
+		kretprobe_known, tracepoint_known, call_known, bpf_known;
 	uint64_t ops, ops_end, ops_next, ops_func, ops_trampoline, ops_hash, filter, count, bits,
 		buckets;
 	uint64_t direct, node, ip, to;
 	uint64_t klp_handler, klp_ops, klp_stack, klp_node, klp_new;
 	uint64_t fprobe_handlers[2], fprobe_ops, entry, exit;
+	uint64_t fprobes, fprobe_node, fprobe_of, places_size, places, place; /* fprobes_known */
 	uint64_t table, hlist, list, addr, pre, post, aggregator;
 	uint64_t kretprobe_handler, kretprobe_kp, ret, ret_entry;
 	uint64_t funcs, func, func_size;
@@ -109,6 +110,10 @@ bool rf_hook_is_of_a_module(const struct rf_hook_view *k, uint64_t trampoline);
 /* --- hooks_lists.c ---------------------------------------------------------- */
 typedef int (*rf_hook_object_fn)(const struct rf_hook_view *k, uint64_t object,
 				 struct rf_hook_listed *to);
+/* Of a table of n chains, whose node stands at that offset of an object. 0, fn's error or that of
+ * reading. */
+int rf_hook_each_chained(const struct rf_hook_view *k, uint64_t table, uint64_t n, uint64_t node,
+			 rf_hook_object_fn fn, struct rf_hook_listed *to);
 /* Of ftrace_ops_list, and of direct_functions. 0, fn's error or that of reading. */
 int rf_hook_each_ops(const struct rf_hook_view *k, rf_hook_object_fn fn, struct rf_hook_listed *to);
 int rf_hook_each_direct(const struct rf_hook_view *k, rf_hook_object_fn fn,
@@ -117,5 +122,7 @@ int rf_hook_each_direct(const struct rf_hook_view *k, rf_hook_object_fn fn,
 /* --- hooks_unlisted.c: what text calls, and no list or key has ---------------- */
 /* only: that one alone, 0 all. */
 int rf_hook_unlisted(const struct rf_hook_view *k, uint64_t only);
+/* The same of probes, by their places. */
+int rf_hook_strays(const struct rf_hook_view *k, uint64_t only);
 
 #endif

@@ -11,7 +11,7 @@ const char *rf_hook_text(enum rf_hook_kind kind)
 		[RF_HOOK_LIVEPATCH] = "livepatch",   [RF_HOOK_DIRECT] = "ftrace-direct",
 		[RF_HOOK_KPROBE] = "kprobe",	     [RF_HOOK_KRETPROBE] = "kretprobe",
 		[RF_HOOK_TRACEPOINT] = "tracepoint", [RF_HOOK_STATIC_CALL] = "static-call",
-		[RF_HOOK_UNLISTED] = "unlisted",
+		[RF_HOOK_UNLISTED] = "unlisted",     [RF_HOOK_STRAY] = "stray-probe",
 	};
 
 	return (unsigned int)kind < RF_HOOK_KINDS ? text[kind] : NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What sealed text calls outside of itself, and no list or key of the guest's has any more. The
- * table keeps such a target for as long as a site holds it.
+ * What sealed text calls outside of itself, and no list or key of the guest's has any more; and
+ * breakpoints that no table has. The table of sites keeps a target for as long as a site holds it,
+ * and a probe's site until its own bytes are back.
  */
 #include <errno.h>
 #include <string.h>
@@ -168,4 +169,47 @@ int rf_hook_unlisted(const struct rf_hook_view *k, uint64_t only)
 	if (!*k->stop && (err = tell_calls(k, only)) && !first)
 		first = err;
 	return first;
+}
+
+/*
+ * The kernel takes a breakpoint out of text before its probe out of the table (kernel/kprobes.c
+ * __unregister_kprobe_top()). What stays runs whoever has the notifier of breakpoints, or the
+ * detour.
+ */
+static int tell_stray(const struct rf_hook_view *k, const struct rf_patch_site *s)
+{
+	const struct rf_textpatch *t = k->h->t;
+	uint64_t place = t->text + s->at;
+	struct rf_hook hook = { .kind = RF_HOOK_STRAY,
+				.object = place,
+				.function = place,
+				.handler = place,
+				.settling = true };
+	uint8_t now[RF_SITE_MAX_LEN], len = rf_shape_len(t, s);
+	int err = rf_textpatch_read(t, k->g.m, place, now, len);
+	int32_t rel;
+
+	if (err || !memcmp(now, s->own, len))
+		return err;
+	if (now[0] == 0xe9 && len == 5) {
+		memcpy(&rel, now + 1, sizeof(rel));
+		hook.handler = place + len + (uint64_t)(int64_t)rel;
+	}
+	*k->stop = k->fn(k->ctx, &hook);
+	return *k->stop;
+}
+
+int rf_hook_strays(const struct rf_hook_view *k, uint64_t only)
+{
+	const struct rf_textpatch *t = k->h->t;
+	int err = 0;
+
+	for (uint32_t i = 0; !err && i < t->table->extra_count; i++) {
+		const struct rf_patch_site *s = &t->table->extra[i];
+		bool gone = s->shape == RF_SHAPE_PROBE_GONE || s->shape == RF_SHAPE_PROBE_OPT_GONE;
+
+		if (gone && s->kind == RF_SITE_KPROBE && (!only || only == t->text + s->at))
+			err = tell_stray(k, s);
+	}
+	return err;
 }

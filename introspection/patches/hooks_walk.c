@@ -6,7 +6,8 @@
 #include "introspection/kernel_internal.h"
 #include "introspection/patches/hooks_impl.h"
 
-#define BUCKETS 64u /* KPROBE_TABLE_SIZE */
+#define KPROBE_BUCKETS 64u /* KPROBE_TABLE_SIZE */
+#define FPROBE_BUCKETS 64u /* FPROBE_TABLE_SIZE */
 #define CHAIN_MAX 4096u
 #define KSYMS_MAX 65536u
 
@@ -25,7 +26,7 @@ static int tell_direct(const struct rf_hook_view *k, uint64_t entry, struct rf_h
 /* --- probes ------------------------------------------------------------------- */
 
 /* Behind an aggregate stand those who share its place. */
-static int walk_probe(const struct rf_hook_view *k, uint64_t probe)
+static int walk_probe(const struct rf_hook_view *k, uint64_t probe, struct rf_hook_listed *to)
 {
 	const struct rf_hook_layout *l = k->l;
 	uint64_t pre, head = probe + l->list, at;
@@ -46,23 +47,9 @@ static int walk_probe(const struct rf_hook_view *k, uint64_t probe)
 	return err;
 }
 
-static int walk_probes(const struct rf_hook_view *k)
+static int tell_fprobe(const struct rf_hook_view *k, uint64_t probe, struct rf_hook_listed *to)
 {
-	int err = 0;
-
-	for (unsigned int b = 0; !err && b < BUCKETS; b++) {
-		uint64_t node;
-
-		err = rf_hook_word(k, k->l->table + 8 * b, &node);
-		for (unsigned int i = 0; !err && node; i++) {
-			if (i == CHAIN_MAX)
-				return -EBADMSG;
-			err = walk_probe(k, node - k->l->hlist);
-			if (!err)
-				err = rf_hook_word(k, node, &node);
-		}
-	}
-	return err;
+	return rf_hook_look(k, RF_HOOK_FPROBE, probe);
 }
 
 /* A list that cannot be read does not hide the others, nor one object its neighbours. */
@@ -99,9 +86,19 @@ int rf_hooks_walk(const struct rf_hooks *h, const struct rf_memory *m, const str
 	if (!stop && h->l.direct_known && (err = rf_hook_each_direct(&k, tell_direct, NULL)) &&
 	    !first)
 		first = err;
-	if (!stop && h->l.kprobe_known && (err = walk_probes(&k)) && !first)
+	if (!stop && h->l.kprobe_known &&
+	    (err = rf_hook_each_chained(&k, h->l.table, KPROBE_BUCKETS, h->l.hlist, walk_probe,
+					NULL)) &&
+	    !first)
+		first = err;
+	if (!stop && h->l.fprobes_known &&
+	    (err = rf_hook_each_chained(&k, h->l.fprobes, FPROBE_BUCKETS, h->l.fprobe_node,
+					tell_fprobe, NULL)) &&
+	    !first)
 		first = err;
 	if (!stop && (err = rf_hook_unlisted(&k, 0)) && !first)
+		first = err;
+	if (!stop && (err = rf_hook_strays(&k, 0)) && !first)
 		first = err;
 	err = walk_array(&k, RF_HOOK_TRACEPOINT, h->tracepoints, h->tracepoints_count);
 	if (!first)
@@ -124,8 +121,11 @@ int rf_hooks_look(const struct rf_hooks *h, const struct rf_memory *m, const str
 
 	if (!h->modules->walking)
 		begin_modules(h);
-	err = kind == RF_HOOK_UNLISTED ? rf_hook_unlisted(&k, object)
-				       : rf_hook_look(&k, kind, object);
+	if (kind == RF_HOOK_UNLISTED)
+		err = rf_hook_unlisted(&k, object);
+	else
+		err = kind == RF_HOOK_STRAY ? rf_hook_strays(&k, object)
+					    : rf_hook_look(&k, kind, object);
 	return err ? err : h->modules->err;
 }
 

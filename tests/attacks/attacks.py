@@ -9,7 +9,7 @@ import argparse
 import json
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Iterable, Optional
 
@@ -44,6 +44,8 @@ class Wanted:
     # The guest itself waits until it is found, so that it stands in the log in its turn.
     in_turn: bool = True
     records: int = 1
+    rules: tuple[str, ...] = ()  # of its record, any where there are none
+    says: str = ""  # how its record's detail begins
 
 
 # Stopped on the way, but for these: a device's write goes to a decoy, which is found by looking; a patch that is begun and
@@ -56,6 +58,8 @@ LOOKED_AT = Wanted("detected", ("restored",), ("msr",), in_turn=False)
 MSR = Wanted("blocked", ("faulted",), ("msr",))
 # The kernel's own interfaces: it is told who comes by them.
 HOOK = Wanted("detected", ("landed",), ("hook",), in_turn=False)
+# What the kernel's patcher is given is no site, or none of the site's instructions.
+NO_PATCH = Wanted(rules=("text-illegal-instruction", "text-not-a-patch-site"))
 WANTED = {"dma_read": Wanted("detected", kinds=("dma",), in_turn=False),
           "dma_twice": Wanted("detected", kinds=("dma",), in_turn=False, records=2), "int3_recorded": ABANDONED, "int3_kept": ABANDONED,
           "cr0_wp": UNDONE, "cr4_smep": UNDONE, "cr4_smap": UNDONE, "cr4_umip": UNDONE, "cr4_rop": UNDONE, "cr4_ap": UNDONE,
@@ -66,8 +70,12 @@ WANTED = {"dma_read": Wanted("detected", kinds=("dma",), in_turn=False),
           "idt_lidt_own": Wanted("detected", ("restored",), ("table",), in_turn=False),
           "gdt_callgate": Wanted("detected", ("restored", "landed"), ("table",), in_turn=False),
           "restore_starved": ABANDONED, "sgdt_sealed": Wanted("blocked", ("faulted",)),
-          "hook_ftrace": HOOK, "hook_kprobe": HOOK, "hook_kretprobe": HOOK, "hook_tracepoint": HOOK, "hook_static_call": HOOK,
-          "forged_ops": HOOK, "unlisted_ops": HOOK,
+          "hook_ftrace": HOOK, "hook_fprobe": HOOK, "hook_kprobe": HOOK, "hook_kretprobe": HOOK, "hook_tracepoint": HOOK,
+          "hook_static_call": HOOK,
+          "forged_ops": HOOK, "unlisted_ops": HOOK, "forged_kprobe": HOOK,
+          "forged_kprobe_nobody": replace(HOOK, says="kprobe; calls code in memory that no listed module owns"),
+          "forged_kprobe_stray": replace(HOOK, says="stray-probe"), "forged_kprobe_inside": NO_PATCH,
+          "forged_static_key": NO_PATCH, "moved_static_key": NO_PATCH,
           # Where no frame can be pushed the guest may end; what it was about to do it has said before.
           "stack_in_sealed": Wanted("blocked", ("faulted", "none"))}
 
@@ -192,6 +200,8 @@ def find_record(records: list[Record], attempt: Attempt) -> Optional[Record]:
     wanted = WANTED.get(attempt.name, STOPPED)
     for index, record in enumerate(records):
         if record.get("kind") not in wanted.kinds or wanted.outcome not in (None, record.get("outcome")):
+            continue
+        if (wanted.rules and record.get("rule") not in wanted.rules) or not str(record.get("detail") or "").startswith(wanted.says):
             continue
         if record.get("verdict") == wanted.word and names_target(record, attempt):
             del records[0 if wanted.in_turn else index:index + 1]

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 # pylint: disable=wrong-import-position
 import discovery  # noqa: E402
 import probe  # noqa: E402
+import records  # noqa: E402
 import runner  # noqa: E402
 import verdicts  # noqa: E402
 from build import ROOT, LabError, out_dir, write_atomic  # noqa: E402
@@ -332,19 +333,39 @@ def guests(bench: Bench, result: runner.Result, short: bool) -> None:
             bench.check(False, f"{error!r} (artefacts in {result.out})")
 
 
+def finish(bench: Bench, name: str, ran: str) -> int:
+    """Write, show, judge."""
+    write_atomic(out_dir().parent / f"{name}.json", (json.dumps(bench.figures, indent=1) + "\n").encode())
+    print(f"\n{ran}; {name}.json")
+    print(bench.table())
+    skipped = f", {bench.skipped} skipped" if bench.skipped else ""
+    print(f"bench: {bench.passed} passed, {bench.failed} failed{skipped}")
+    return 1 if bench.failed else 0
+
+
+def record() -> int:
+    """What the record takes, alone."""
+    bench = Bench("make bench-record", "this machine")
+    records.measure(bench, out_dir().parent)
+    return finish(bench, "bench-record", "no guests ran")
+
+
 def main() -> int:
     """Measure, show, write, judge."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="two rounds of the first kernel")
+    parser.add_argument("--record", action="store_true", help="what the record takes alone: needs no guest")
     parser.add_argument("--kernels", default="6.12 6.1")
     parser.add_argument("--host-kernel", default="6.12")
     options = parser.parse_args()
+    if options.record:
+        return record()
     kernels = options.kernels.split()[:1 if options.short else None]
     began, load = time.monotonic(), os.getloadavg()[0]
+    name = "bench-short" if options.short else "bench"
     try:
         mode, _ = probe.choose()
-        name = "make bench-short" if options.short else "make bench"
-        bench = Bench(name, "emulated host" if mode == "emulated" else "this machine's KVM")
+        bench = Bench(f"make {name}", "emulated host" if mode == "emulated" else "this machine's KVM")
         jobs = [runner.Job(f"bench-{kernel}", script(kernel, options.short), JOB_SECONDS,
                            {"onevm": out_dir().parent / "tests/bench_onevm"}) for kernel in kernels]
         results = runner.run_jobs(jobs, options.host_kernel, kernels)
@@ -360,14 +381,9 @@ def main() -> int:
                  f"before and after; {os.cpu_count()} processors. Far above that, times say little", "this machine")
     instructions(bench, out_dir().parent / "tests")
     waiting(bench, 2 if options.short else 10)
+    records.measure(bench, out_dir().parent)
     fence_lines(bench)
-    target = out_dir().parent / ("bench-short.json" if options.short else "bench.json")
-    write_atomic(target, (json.dumps(bench.figures, indent=1) + "\n").encode())
-    print(f"\nsuffix none: {kernels[0]}; guests ran: {bench.where}; {time.monotonic() - began:.0f} s; {target.name}")
-    print(bench.table())
-    skipped = f", {bench.skipped} skipped" if bench.skipped else ""
-    print(f"bench: {bench.passed} passed, {bench.failed} failed{skipped}")
-    return 1 if bench.failed else 0
+    return finish(bench, name, f"suffix none: {kernels[0]}; guests ran: {bench.where}; {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

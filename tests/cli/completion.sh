@@ -44,8 +44,9 @@ offers completion-policy-begun strict ringfence run -p s
 offers completion-expect 'web.jsonl web.yaml' ringfence run --expect w
 offers completion-vmm-arguments 'web.jsonl web.yaml' ringfence run -- qemu-system-x86_64 -kernel w
 offers completion-number '' ringfence audit tail --lines ''
-offers completion-audit 'keygen patches rotate tail verify' ringfence audit ''
+offers completion-audit 'export keygen patches rotate tail verify' ringfence audit ''
 offers completion-verdict 'allowed blocked detected undone' ringfence audit tail --verdict ''
+offers completion-format "$(tr '\n' ' ' <"$work/formats" | sed 's/ $//')" ringfence audit export --format ''
 offers completion-check 'web.jsonl web.yaml' ringfence policy check web.yaml w
 offers completion-test-policy "${profiles}web.jsonl web.yaml" ringfence policy test ''
 offers completion-gadgets-all 'web.jsonl web.yaml' ringfence gadgets -a w

@@ -44,6 +44,8 @@ json policy-check-json 1 '[f["ok"] for f in o] == [True, False] and o[0]["not_de
 # --- keys, and the manual's ------------------------------------------------------------------------
 json policy-keys-json 0 'len(o) >= 25 and all(k["what"] and ("words" in k or k["max"] >= k["min"]) for k in o)' \
 	"$rf" policy keys --json
+json policy-keys-json-list 0 '[(k["kind"], k["default"], k["max"]) for k in o if k["key"] == "patches.owners"] == [("list", [], 64)] and
+	{k["kind"] for k in o} == {"word", "number", "list"}' "$rf" policy keys --json
 name=policy-keys-in-the-manual
 "$rf" policy keys | sed 1d | awk -F '   *' '{ print $1 "|" $2 "|" $3 }' >"$work/keys"
 sed -n '/^\[\[ \*key\*/,/^$/p' "$docs/ringfence.1.scd" |
@@ -164,7 +166,7 @@ if [ -n "$have_kvm" ]; then
 fi
 
 # --- the guide: what it shows is what is printed --------------------------------------------------------
-try policy-guide 0 '^14 commands$' python3 "$here/examples.py" "$docs/policy.md" "$rf"
+try policy-guide 0 '^20 commands$' python3 "$here/examples.py" "$docs/policy.md" "$rf"
 
 # What its table says to write, all of it in one file.
 name=policy-guide-table

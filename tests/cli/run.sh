@@ -152,6 +152,30 @@ printf '0 t kvm_set_cr4\t[kvm]\n0 T kvm_set_cr0x\n0 d kvm_set_cr0\njunk\n' >"$fa
 row doctor-no-symbol 'kvm_set_cr0 and.*missing.*no kvm_set_cr0 in'
 printf '0 T kvm_set_cr0\t[kvm]\n' >>"$fake/proc/kallsyms"
 row doctor-symbols 'kvm_set_cr0 and.*present'
+# A protection that is off, or weaker than README's table says, has its row there, and is no 0.
+mkdir -p "$fake/sys/module/kvm_amd/parameters"
+echo Y >"$fake/sys/module/kvm_amd/parameters/vls"
+name=doctor-vmload-off; env RINGFENCE_HOST_ROOT="$fake" "$rf" doctor >"$out" 2>"$err"; code=$?
+if [ -n "$have_kvm" ]; then
+	[ $code = 1 ] && grep -q "^This host offers all that ringfence requires\.$" "$out" &&
+		grep -q "^Off or weaker on this host: LSTAR; STAR, .* (vmload exits is missing)\.$" "$out" && ok || bad "exit code $code, or no such row"
+else
+	skip doctor-vmload-off "no usable /dev/kvm"
+fi
+echo N >"$fake/sys/module/kvm_amd/parameters/vls"
+name=doctor-vmload-on; env RINGFENCE_HOST_ROOT="$fake" "$rf" doctor >"$out" 2>"$err"
+grep -q 'vmload exits .*present.*vls: N' "$out" && ! grep -q '^Off.*LSTAR' "$out" && ok || bad "a protection that is on is told to be off"
+name=doctor-json-off; env RINGFENCE_HOST_ROOT="$fake" "$rf" doctor --json >"$out" 2>"$err"; code=$?
+python3 -c 'import json, sys
+o, code = json.load(open(sys.argv[1])), int(sys.argv[2])
+assert code == (0 if o["ok"] else 1) and o["ok"] == (o["required"] and not o["off"])
+watch = [f["state"] for f in o["facilities"] if f["facility"] == "control-register watch"]
+assert (watch == ["present"]) == (not o["off"])' "$out" $code 2>>"$err" && ok || bad "the exit code and what is off do not agree"
+name=doctor-rows-of-the-readme; : >"$out"
+sed -n 's/^\t  \.weakens = "\(.*\)",$/\1/p' "$here/../../cli/doctor_table.c" | while read -r row; do
+	grep -qF "| $row" "$here/../../README.md" || echo "$row"
+done >"$out"
+[ ! -s "$out" ] && ok || bad "rows that README does not have"
 if unshare -pf true 2>/dev/null; then
 	try run-watch-other-namespace 125 'process-id namespace' env FAKE=attach unshare -pf "$rf" run --state "$work/state" --policy "$work/watch.yaml" -- "$work/bin/vmm" 0
 	name=doctor-other-namespace; unshare -pf "$rf" doctor >"$out" 2>&1
@@ -540,7 +564,7 @@ try status-nobody 3 'no VM' "$rf" status nobody
 try status-no-name 2 'name' "$rf" status
 try audit-no-file 3 'cannot read' "$rf" audit tail "$work/none.jsonl"
 try audit-usage 2 '"show" is none of' "$rf" audit show x
-try audit-no-verb 2 'needs .tail., .patches. or .verify.' "$rf" audit web
+try audit-no-verb 2 'needs .tail., .patches., .verify. or .export.' "$rf" audit web
 try audit-tail-two 2 'takes the name of one' "$rf" audit tail web mail
 try audit-dashes 2 '.-tail is not an option' "$rf" audit --tail web
 # A folder that was never a VM's is nobody's to delete.
@@ -661,12 +685,12 @@ rm "$work/patched/one.patches"; try verify-patches-gone 6 'the patch log is not 
 # Each finding has a row in the manual, with what it makes of a log; and the manual's examples do what they say.
 name=findings-in-the-manual; : >"$err"
 sed -n 's/^.*= { "\(.*\)", RF_LOG_\(.*\) },$/\1:\2/p' "$here/../../policy/verify.c" | tr 'A-Z_' 'a-z ' | sort >"$work/kinds"
-sed -n '/^\[\[ \*found\*/,/^# DOCTOR/p' "$here/../../docs/ringfence.1.scd" | awk '/^\|  /{ f = substr($0, 4) } /^:  /{ last = substr($0, 4) }
+sed -n '/^\[\[ \*found\*/,/^# POLICY/p' "$here/../../docs/ringfence.1.scd" | awk '/^\|  /{ f = substr($0, 4) } /^:  /{ last = substr($0, 4) }
 	/^(\||$)/ && was { print was ":" last } { was = "" } /^:  /{ was = f }' | sort >"$work/rows"
 diff "$work/kinds" "$work/rows" >"$out" && [ "$(wc -l <"$work/kinds")" -ge 13 ] && ok || bad "findings and rows differ"
 name=verify-examples; mkdir "$work/examples"; cp "$logs/intact" "$work/examples/web"
 cp "$work/part.1" "$work/examples/audit.jsonl.1"; cp "$work/part" "$work/examples/audit.jsonl"
-sed -n '/^# VERIFY/,/^# DOCTOR/s/^ringfence .*/&/p' "$here/../../docs/ringfence.1.scd" >"$work/commands"
+sed -n '/^# VERIFY/,/^# EXPORT/s/^ringfence .*/&/p' "$here/../../docs/ringfence.1.scd" >"$work/commands"
 # The one that starts a VM is left out here (verify-signed does it), and what it would have signed stands for it.
 grep -v '^ringfence run ' "$work/commands" >"$work/commands.here"
 (cd "$work/examples" && PATH=$work/bin:$PATH && set -e && . "$work/commands.here") >"$out" 2>"$err"; code=$?
@@ -674,9 +698,12 @@ grep -v '^ringfence run ' "$work/commands" >"$work/commands.here"
 	grep -q 'no checkpoint$' "$out" && [ "$(wc -l <"$work/commands")" -ge 6 ] && ok || bad "an example of the manual ends with $code"
 
 # Each kind of record that the monitor writes has a row in the manual, and each row a kind.
+monitor_kinds() {
+	cat "$here"/../../monitor/*.c | tr -s '\n\t ' ' ' | grep -oE '(kind = |rf_note\( ?g, )"[a-z-]+"|rf_look_at\(g, ev,[^;]*;' |
+		grep -oE '"[a-z-]+"' | tr -d '"' | sort -u
+}
 name=kinds-in-the-manual; : >"$err"
-cat "$here"/../../monitor/*.c | tr -s '\n\t ' ' ' | grep -oE '(kind = |rf_note\( ?g, )"[a-z-]+"|rf_look_at\(g, ev,[^;]*;' |
-	grep -oE '"[a-z-]+"' | tr -d '"' | sort -u >"$work/kinds"
+monitor_kinds >"$work/kinds"
 sed -n '/^\[\[ \*kind\*/,/^# VERIFY/s/^|  \([a-z-]*\).*/\1/p' "$here/../../docs/ringfence.1.scd" | sort -u >"$work/rows"
 diff "$work/kinds" "$work/rows" >"$out" && [ "$(wc -l <"$work/kinds")" -ge 18 ] && ok || bad "kinds and rows differ"
 
@@ -780,12 +807,14 @@ name=patches-last; "$rf" audit patches -n 1 --json "${log%.jsonl}.patches" >"$ou
 	bad "-n 1 is not the last patch of the last kernel"
 name=patches-none; "$rf" audit patches -n 0 "$log" >"$out" 2>"$err"
 [ ! -s "$out" ] && ok || bad "-n 0 shows some"
-try patches-follow 2 '--follow is for .tail., not for .patches.' "$rf" audit patches -f "$log"
+try patches-follow 2 '--follow is for .tail. and .export., not for .patches.' "$rf" audit patches -f "$log"
 try patches-no-file 3 'cannot read' "$rf" audit patches "$work/none.jsonl"
 mv "$work/noise" "$work/noise.patches"
 try patches-noise 0 '' "$rf" audit patches "$work/noise.patches"
 
+. "$here/export.sh"
 . "$here/policy.sh"
+. "$here/reload.sh"
 . "$here/tail.sh"
 . "$here/rotate.sh"
 . "$here/completion.sh"

@@ -94,8 +94,9 @@ static int tell(void *ctx, const struct rf_hook *hook)
 	struct walk *w = ctx;
 	struct walk alone = { w->f, w->hooks, w->m, hook, 0 };
 
+	/* Of a stray breakpoint the place is known alone. */
 	if (!rf_hook_text((enum rf_hook_kind)hook->kind) ||
-	    (hook->handler >= TEXT && hook->handler < ETEXT))
+	    (hook->kind != RF_HOOK_STRAY && hook->handler >= TEXT && hook->handler < ETEXT))
 		abort();
 	if (w->only) {
 		w->told += hook->handler == w->only->handler && hook->kind == w->only->kind;
@@ -174,6 +175,8 @@ static void step(struct patched *f, uint8_t what, uint16_t where, const uint8_t 
 		break;
 	case 7:
 		rf_textpatch_sweep(f->t, &g->m, &g->p);
+		if (what & 8)
+			patched_later_fprobes(f);
 		walk_hooks(f);
 		break;
 	}

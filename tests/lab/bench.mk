@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #   make bench        what protection costs: a table and build/bench.json (docs/benchmarks.md)
 #   make bench-short  the same in two rounds of one kernel, for the check: build/bench-short.json
+#   make bench-record what the record takes alone, which is in both: build/bench-record.json
 BENCH_KERNELS ?= 6.12 6.1
 BENCH = O=$(O) python3 tests/bench/bench.py --host-kernel $(HOST_KERNEL) --kernels "$(BENCH_KERNELS)"
 
@@ -19,15 +20,24 @@ $(O)/tests/bench_settle: $(BENCH_SETTLE_SRCS:%.c=$(O)/obj/%.o)
 	@echo "  LD $@"
 	$(Q)$(CC) -pie -o $@ $^ -lpthread
 
+# The record, written by the monitor's own code.
+BENCH_RECORD_SRCS = tests/bench/record.c monitor/record.c monitor/report.c $(POLICY_SRCS)
+$(O)/tests/bench_record: $(BENCH_RECORD_SRCS:%.c=$(O)/obj/%.o)
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	$(Q)$(CC) -pie -o $@ $^ $(PKG_LIBS)
+
 # One of many VMs.
 $(O)/tests/bench_onevm: $(O)/obj/tests/bench/onevm.o
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	$(Q)$(CC) -pie -o $@ $^
 
-BENCH_PROGRAMS = $(O)/oracle $(O)/tests/bench_exits $(O)/tests/bench_settle $(O)/tests/bench_onevm $(O)/hostile/memory $(O)/hostile/guest.elf
-.PHONY: bench bench-short
+BENCH_PROGRAMS = $(O)/oracle $(O)/tests/bench_exits $(O)/tests/bench_settle $(O)/tests/bench_record $(O)/tests/bench_onevm $(O)/hostile/memory $(O)/hostile/guest.elf
+.PHONY: bench bench-short bench-record
 bench: programs $(BENCH_PROGRAMS)
 	$(BENCH)
 bench-short: programs $(BENCH_PROGRAMS)
 	$(BENCH) --short
+bench-record: programs $(O)/tests/bench_record
+	$(BENCH) --record

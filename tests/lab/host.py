@@ -108,6 +108,8 @@ def _jobs(jobs: "list[Job]") -> bytes:
     programs = [out_dir().parent / name for name in PROGRAMS if (out_dir().parent / name).exists()]
     for program in programs:
         archive.file(PROGRAMS[program.name], program)
+    for profile in sorted((out_dir().parent / "policy").glob("*.yaml")):
+        archive.file(f"usr/share/ringfence/policy/{profile.name}", profile)
     _add_libraries(archive, programs)
     archive.data("jobs/order", " ".join(job.name for job in jobs).encode())
     for job in jobs:

@@ -157,7 +157,10 @@ def _with_library(tree: Path, library: str) -> None:
     loader = tree / "libc" / loader.name
     for program in wanting:
         real = program.rename(program.with_name(program.name + ".real"))
-        program.write_text(f'#!/bin/sh\nexec {loader} --library-path {loader.parent} {real} "$@"\n')
+        # By where it lies, so that the folder may be moved; "..", as the kernel resolves it, is of the real place.
+        libc = os.path.relpath(loader.parent, program.parent)
+        program.write_text(f'#!/bin/sh\nhere=${{0%/*}}\n'
+                           f'exec "$here/{libc}/{loader.name}" --library-path "$here/{libc}" "$here/{real.name}" "$@"\n')
         program.chmod(0o755)
 
 

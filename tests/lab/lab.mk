@@ -41,7 +41,7 @@ kvm-lab: $(O)/tests/fence_kvm_plain $(O)/tests/store_kvm_plain
 
 # ATTACKS="a,b" picks some. attacks-latency: a bit of CR4 is cleared 100,000 times and never seen clear.
 ATTACKS ?= all
-.PHONY: demo attacks attacks-short attacks-control attacks-latency lab lab-shell
+.PHONY: demo attacks attacks-short attacks-7 attacks-control attacks-latency lab lab-shell
 demo: programs
 	tests/lab/lab.py run --host-kernel $(HOST_KERNEL) --guests 6.12 --job demo=tests/lab/jobs/demo.sh@180
 attacks: programs
@@ -49,6 +49,9 @@ attacks: programs
 # The check's: both kernels, one and two processors, each once.
 attacks-short: programs
 	tests/attacks/attacks.py --guests "6.1:1 6.12:2" --host-kernel $(HOST_KERNEL)
+# The newest 7.x guest, with one processor.
+attacks-7: programs
+	tests/attacks/attacks.py --guests "7:1" --attacks "$(ATTACKS)" --host-kernel $(HOST_KERNEL) --results attacks-7.json
 attacks-control:
 	tests/attacks/attacks.py --control-only --kernels "$(KERNELS)" --cpus "$(CPUS)" --attacks "$(ATTACKS)" \
 		--host-kernel $(HOST_KERNEL)

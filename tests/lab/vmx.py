@@ -62,7 +62,8 @@ info: action=ignore
 FACTS = """
 echo "host: $(uname -r), $(grep -m 1 'model name' /proc/cpuinfo | cut -d: -f2)"
 echo "kvm_intel ept=$(cat /sys/module/kvm_intel/parameters/ept)"
-ringfence doctor
+ringfence doctor >doctor; cat doctor
+grep -q "^This host offers all that ringfence requires" doctor
 """
 # As attacks.jobs_for(), but what is found by looking is looked for more often: three seconds would be three minutes.
 ATTACK = "DISK=disk.img l2 {pair.kernel} {pair.cpus} 'rf.mode=attack rf.attacks={names} rf.linger={linger} rf.patience={patience}'\n"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "tests/unit/fake_log.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sodium.h>
 
 /* --- a log in memory --------------------------------------------------------- */
 
@@ -132,6 +134,32 @@ void fake_log_assert_found(size_t n, enum rf_finding_kind kind, uint64_t instanc
 	assert_int_equal(fake_found[n].instance, instance);
 	assert_int_equal(fake_found[n].seq, seq);
 	assert_int_equal(fake_found[n].line, line);
+}
+
+void fake_log_hash_anew(struct fake_log *l, uint64_t instance)
+{
+	uint8_t prev[32] = { 0 }, hash[32];
+	uint64_t seq = 0;
+	char ours[32];
+
+	snprintf(ours, sizeof(ours), "\"instance\":\"0x%" PRIx64 "\"", instance);
+	for (size_t i = 0; i < l->count; i++) {
+		char text[4096], hex[65], *from = strstr(l->line[i], "\"seq\":"), *end;
+
+		if (!strstr(l->line[i], ours))
+			continue;
+		sodium_bin2hex(hex, sizeof(hex), prev, sizeof(prev));
+		end = strstr(l->line[i], ",\"prev\":");
+		snprintf(text, sizeof(text), "%.*s\"seq\":%" PRIu64 "%.*s,\"prev\":\"%s\"",
+			 (int)(from - l->line[i]), l->line[i], ++seq,
+			 (int)(end - strchr(from, ',')), strchr(from, ','), hex);
+		crypto_hash_sha256(hash, (const uint8_t *)text, strlen(text));
+		sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
+		sprintf(text + strlen(text), ",\"hash\":\"%s\"}", hex);
+		memcpy(prev, hash, sizeof(prev));
+		fake_log_drop(l, i);
+		fake_log_add(l, i, text, strlen(text));
+	}
 }
 
 /* --- its writers --------------------------------------------------------------- */

@@ -25,6 +25,9 @@ void fake_log_parse(struct fake_log *l, const char *text, size_t len);
 char *fake_log_text(const struct fake_log *l, size_t *len); /* malloc'd */
 void fake_log_copy(struct fake_log *to, const struct fake_log *from);
 
+/* Each line of an instance named, numbered and hashed anew, as if it had been written like this. */
+void fake_log_hash_anew(struct fake_log *l, uint64_t instance);
+
 extern char fake_log_path[32];		/* the file, */
 void fake_log_read(struct fake_log *l); /* which is read */
 

@@ -29,6 +29,11 @@ static const struct fake_member members[] = {
 	{ "fprobe", "ops", 0, 48 },
 	{ "fprobe", "entry_handler", 48, 8 },
 	{ "fprobe", "exit_handler", 56, 8 },
+	{ "fprobe_hlist", "hlist", 0, 16 },
+	{ "fprobe_hlist", "fp", 16, 8 },
+	{ "fprobe_hlist", "size", 24, 4 },
+	{ "fprobe_hlist", "array", 32, 0 },
+	{ "fprobe_hlist_node", "addr", 8, 8 },
 	{ "klp_ops", "fops", 32, 48 },
 	{ "klp_ops", "func_stack", 16, 16 },
 	{ "klp_func", "stack_node", 32, 16 },
@@ -123,6 +128,7 @@ static const struct {
 	{ "bpf_kallsyms", BPF_LIST, 'd' },
 	{ "kgdb_break", KGDB, 'b' },
 	{ "after_kgdb", KGDB + 96, 'b' },
+	{ "not_fprobe_table", FPROBES, 'b' },
 };
 
 /* A fuzzer uses this too. */
@@ -476,6 +482,19 @@ struct rf_textpatch_stats patched_stats(struct patched *f)
 void patched_detour(struct patched *f, uint8_t *insn)
 {
 	patched_rel32(insn, 0xe9, CODE + 4, SLOT);
+}
+
+void patched_rename(struct patched *f, const char *from, const char *to)
+{
+	for (size_t i = 0; i < f->g.k.count; i++)
+		if (!strcmp(f->g.k.syms[i].name, from))
+			f->g.k.syms[i].name = to;
+}
+
+void patched_later_fprobes(struct patched *f)
+{
+	patched_rename(f, "fprobe_handler", "fprobe_ftrace_entry");
+	patched_rename(f, "not_fprobe_table", "fprobe_table");
 }
 
 void patched_symbol(struct patched *f, const char *name, uint64_t addr)

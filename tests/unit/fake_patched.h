@@ -55,6 +55,7 @@
 #define TRACEPOINT(n) (DATA + 0x500 + 0x20 * (uint64_t)(n)) /* two of them */
 #define TRACEPOINT_KEY (DATA + 0x540)
 #define BPF_LIST (DATA + 0x550)
+#define FPROBES (DATA + 0x600) /* 64 buckets, of later kernels: patched_later_fprobes() */
 
 #define TRAMPOLINE (MODULE + 0x900) /* of an ops: allocated, no module's */
 #define SLOT (MODULE + 0xa00)	    /* of an optimised probe */
@@ -90,6 +91,10 @@ extern enum patched_by patched_by;
 int patched_sweep(struct patched *f);
 /* Another address for a symbol. */
 void patched_symbol(struct patched *f, const char *name, uint64_t addr);
+/* Another name for it. */
+void patched_rename(struct patched *f, const char *from, const char *to);
+/* A kernel of 6.14 on: fprobes stand in a table. */
+void patched_later_fprobes(struct patched *f);
 struct rf_textpatch_stats patched_stats(struct patched *f);
 
 uint64_t patched_alloc(struct patched *f, uint64_t size);

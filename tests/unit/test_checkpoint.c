@@ -413,33 +413,6 @@ static void without_its_memory(void **state)
 
 /* --- without the key ------------------------------------------------------------------ */
 
-/* Each line of an instance named, numbered and hashed anew, as if it had been written like this. */
-static void hash_anew(struct fake_log *l, uint64_t instance)
-{
-	uint8_t prev[32] = { 0 }, hash[32];
-	uint64_t seq = 0;
-	char ours[32];
-
-	snprintf(ours, sizeof(ours), "\"instance\":\"0x%" PRIx64 "\"", instance);
-	for (size_t i = 0; i < l->count; i++) {
-		char text[4096], hex[65], *from = strstr(l->line[i], "\"seq\":"), *end;
-
-		if (!strstr(l->line[i], ours))
-			continue;
-		sodium_bin2hex(hex, sizeof(hex), prev, sizeof(prev));
-		end = strstr(l->line[i], ",\"prev\":");
-		snprintf(text, sizeof(text), "%.*s\"seq\":%" PRIu64 "%.*s,\"prev\":\"%s\"",
-			 (int)(from - l->line[i]), l->line[i], ++seq,
-			 (int)(end - strchr(from, ',')), strchr(from, ','), hex);
-		crypto_hash_sha256(hash, (const uint8_t *)text, strlen(text));
-		sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
-		sprintf(text + strlen(text), ",\"hash\":\"%s\"}", hex);
-		memcpy(prev, hash, sizeof(prev));
-		fake_log_drop(l, i);
-		fake_log_add(l, i, text, strlen(text));
-	}
-}
-
 /* Two VMs; of the first one checkpoints behind 20, 40, 60, 80 lines and its end. */
 static void write_both(void)
 {
@@ -464,7 +437,7 @@ static void write_both(void)
 	assert_int_equal(fake_instances[1].checkpoints, 5);
 	fake_log_copy(&touched, &log_one);
 	/* That does what it should: the log is the same. */
-	hash_anew(&touched, ONE);
+	fake_log_hash_anew(&touched, ONE);
 	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_INTACT);
 }
 
@@ -485,7 +458,7 @@ static void rewritten(void **state)
 	/* A change. */
 	at = find_line(&touched, "\"ok\"", 25);
 	memcpy(strstr(touched.line[at], "\"ok\""), "\"OK\"", 4);
-	hash_anew(&touched, ONE);
+	fake_log_hash_anew(&touched, ONE);
 	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
 	assert_int_equal(fake_findings, 5); /* and no other: it fits otherwise */
 	fake_log_assert_found(0, RF_FOUND_FALSE_CHECKPOINT, ONE, 42,
@@ -495,7 +468,7 @@ static void rewritten(void **state)
 	/* A line less. */
 	fake_log_copy(&touched, &log_one);
 	fake_log_drop(&touched, find_line(&touched, "\"ok\"", 65));
-	hash_anew(&touched, ONE);
+	fake_log_hash_anew(&touched, ONE);
 	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
 	assert_int_equal(fake_found[0].kind, RF_FOUND_FALSE_CHECKPOINT);
 	/* All of it, without a key it is found all the same: by the roots. */
@@ -523,7 +496,7 @@ static void cut_back_to_a_checkpoint(void **state)
 	/* With an end of one's own it is no more: nobody has signed it. */
 	fake_log_add(&touched, touched.count, log_one.line[find_line(&log_one, "\"end\"", 0)],
 		     strlen(log_one.line[find_line(&log_one, "\"end\"", 0)]));
-	hash_anew(&touched, ONE);
+	fake_log_hash_anew(&touched, ONE);
 	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_OPEN_END);
 	assert_int_equal(fake_findings, 1);
 	assert_int_equal(fake_found[0].kind, RF_FOUND_NOT_COVERED);
@@ -534,7 +507,7 @@ static void all_of_them_dropped(void **state)
 	write_both();
 	for (size_t i = 0; i < 5; i++)
 		fake_log_drop(&touched, find_line(&touched, "checkpoint", 0));
-	hash_anew(&touched, ONE);
+	fake_log_hash_anew(&touched, ONE);
 	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_CANNOT_TELL);
 	assert_int_equal(fake_findings, 1);
 	assert_int_equal(fake_found[0].kind, RF_FOUND_NO_CHECKPOINT);
@@ -593,7 +566,7 @@ static void others_checkpoints(void **state)
 		member = strstr(touched.line[at], notes[i].from);
 		assert_non_null(member);
 		memcpy(member, notes[i].to, strlen(notes[i].to));
-		hash_anew(&touched, ONE);
+		fake_log_hash_anew(&touched, ONE);
 		assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
 		assert_int_equal(fake_found[0].kind, RF_FOUND_NOT_SIGNED);
 		fake_log_key = NULL;
@@ -627,7 +600,7 @@ static void hundreds_of_forgeries(void **state)
 			fake_log_add(&touched, a, log_one.line[b], log_one.len[b]);
 			break;
 		}
-		hash_anew(&touched, ONE);
+		fake_log_hash_anew(&touched, ONE);
 		assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
 	}
 }

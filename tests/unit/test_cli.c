@@ -412,6 +412,51 @@ static void test_log(void **state)
 	assert_int_equal(rf_log_open("/tmp", &l), -EINVAL);
 }
 
+static uint64_t broken[8];
+static size_t broken_count;
+
+static void note_broken(void *ctx, uint64_t line)
+{
+	assert_in_range(broken_count, 0, 7);
+	broken[broken_count++] = line;
+}
+
+/* Each line that is no record is named by its number in the file. */
+static void test_broken_lines(void **state)
+{
+	static char huge[RF_LOG_LINE_BYTES + 1];
+	json_int_t last = 0;
+	struct rf_log l;
+
+	strcpy(path, "/tmp/rf-log-XXXXXX");
+	close(mkstemp(path));
+	append_text("{\"n\":1}\nnoise\n\n{\"n\":2}\n");
+	memset(huge, ' ', sizeof(huge));
+	append(huge, sizeof(huge));
+	append_text("\n[]\n{\"n\":\"\xff\"}\n{\"n\":3}\nhalf");
+	assert_int_equal(truncate(path, RF_LOG_BACK_BYTES + 1000), 0);
+	assert_int_equal(rf_log_open(path, &l), 0);
+	l.broken = note_broken;
+	rf_log_whole(&l);
+	assert_int_equal(rf_log_read(&l, take, &last), 0);
+	assert_int_equal(last, 3);
+	assert_int_equal(broken_count, 5);
+	assert_int_equal(broken[0], 2);
+	assert_int_equal(broken[1], 5); /* too long */
+	assert_int_equal(broken[2], 6);
+	assert_int_equal(broken[3], 7); /* not UTF-8 */
+	assert_int_equal(broken[4], 9); /* no line's end for as long as a line may be */
+	/* Another file is counted anew. */
+	assert_int_equal(truncate(path, 0), 0);
+	append_text("x\n");
+	assert_int_equal(rf_log_reopen(&l), 0);
+	assert_int_equal(rf_log_read(&l, take, &last), 0);
+	assert_int_equal(broken_count, 6);
+	assert_int_equal(broken[5], 1);
+	rf_log_close(&l);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -424,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_patches_path),
 		cmocka_unit_test(test_program),
 		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_broken_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -495,8 +495,25 @@ static void stands_but_for_its_newline(struct rf_audit *a)
 	close(fd);
 }
 
+static bool flush_fails;
+
+int fdatasync(int fd);
+int fdatasync(int fd)
+{
+	errno = EIO;
+	return flush_fails ? -1 : 0;
+}
+
+/* All of the line, and nobody knows whether it is on disk. */
+static void stands_and_is_not_flushed(struct rf_audit *a)
+{
+	flush_fails = true;
+	assert_int_not_equal(rf_fold_flush(f, a, &now, true), 0);
+	flush_fails = false;
+}
+
 /* Its sums are those of its number, whatever is counted before it is known to stand. */
-static void a_gap_that_stands(bool dies)
+static void a_gap_that_stands(void (*stands)(struct rf_audit *a), bool dies)
 {
 	struct rf_record r = denied(1, 0x1000, 0x2000);
 	struct rf_audit *a = open_log();
@@ -506,7 +523,9 @@ static void a_gap_that_stands(bool dies)
 	rf_fold_gap_begin(f, -ENOSPC, &now);
 	for (int i = 0; i < 100; i++)
 		rf_fold_count(f, &r, &now);
-	stands_but_for_its_newline(a);
+	stands(a);
+	/* As the monitor does when it fails: where the line was written the next one did. */
+	rf_fold_gap_begin(f, -ENOSPC, &now);
 	for (int i = 0; i < 50; i++)
 		rf_fold_count(f, &r, &now);
 	for (int i = 0; i < 3; i++)
@@ -527,12 +546,22 @@ static void a_gap_that_stands(bool dies)
 
 static void a_gap_that_stands_and_goes_on(void **state)
 {
-	a_gap_that_stands(false);
+	a_gap_that_stands(stands_and_is_not_flushed, false);
 }
 
 static void a_gap_that_stands_at_a_death(void **state)
 {
-	a_gap_that_stands(true);
+	a_gap_that_stands(stands_and_is_not_flushed, true);
+}
+
+static void a_gap_that_lacks_its_newline(void **state)
+{
+	a_gap_that_stands(stands_but_for_its_newline, false);
+}
+
+static void a_gap_that_lacks_its_newline_at_a_death(void **state)
+{
+	a_gap_that_stands(stands_but_for_its_newline, true);
 }
 
 /* Wherever it dies, all of the gap is in the line or in what comes after it. */
@@ -661,6 +690,8 @@ int main(void)
 		T(a_gap),
 		T(a_gap_that_stands_and_goes_on),
 		T(a_gap_that_stands_at_a_death),
+		T(a_gap_that_lacks_its_newline),
+		T(a_gap_that_lacks_its_newline_at_a_death),
 		T(dies_while_a_gap_is_taken),
 		T(shared_memory),
 	};

@@ -131,6 +131,48 @@ static void fprobes(void **state)
 	expect(f, RF_HOOK_FPROBE, ops, HANDLER, 0);
 }
 
+static void create_again(struct patched *f)
+{
+	rf_hooks_destroy(hooks);
+	assert_int_equal(rf_hooks_create(f->t, &f->g.m, &hooks), 0);
+}
+
+/* From 6.14 on they have a table, and an ops is all of theirs. */
+static void fprobes_in_a_table(void **state)
+{
+	struct patched *f = *state;
+	uint64_t probe = patched_alloc(f, 64), listed = patched_alloc(f, 80), other;
+
+	patched_later_fprobes(f);
+	create_again(f);
+	assert_true(rf_hooks_shows(hooks, RF_HOOK_FPROBE));
+	fake_put64(&f->g, FPROBES + 8 * 63, listed);
+	assert_int_equal(walk(f), 0); /* it is being taken out */
+	assert_int_equal(count, 0);
+	fake_put64(&f->g, listed + 16, probe);
+	fake_put64(&f->g, probe + 48, TRACER);
+	fake_put64(&f->g, probe + 56, HANDLER);
+	fake_put64(&f->g, listed + 24, 3);
+	fake_put64(&f->g, listed + 32 + 8, FUNC(2));
+	expect(f, RF_HOOK_FPROBE, listed, HANDLER, FUNC(2));
+	assert_int_equal(seen[0].more, 2);
+	/* Places that are none hide nobody. */
+	fake_put64(&f->g, listed + 24, 0x80000000);
+	expect(f, RF_HOOK_FPROBE, listed, HANDLER, 0);
+	assert_true(seen[0].unread);
+	/* Both handlers, and what stands behind it. */
+	other = patched_alloc(f, 80);
+	fake_put64(&f->g, listed, other);
+	fake_put64(&f->g, other + 16, probe);
+	fake_put64(&f->g, probe + 48, HANDLER + 16);
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 4);
+	fake_put64(&f->g, other, listed); /* for ever */
+	fake_put64(&f->g, probe + 48, 0);
+	fake_put64(&f->g, probe + 56, 0);
+	assert_int_equal(walk(f), -EBADMSG);
+}
+
 static void livepatches(void **state)
 {
 	struct patched *f = *state;
@@ -381,6 +423,39 @@ static void unlisted_jump(void **state)
 	assert_int_equal(count, 0);
 }
 
+/* Out of the table with its breakpoint in text: the kernel takes that back first. */
+static void stray(void **state)
+{
+	struct patched *f = *state;
+	uint64_t probe = patched_probe(f, CODE, 0x55, 0);
+
+	assert_int_equal(patched_byte(f, CODE, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 0);
+	patched_unprobe(f, probe);
+	assert_int_equal(patched_sweep(f), 0);
+	expect(f, RF_HOOK_STRAY, CODE, CODE, CODE);
+	assert_true(seen[0].settling);
+	assert_int_equal(patched_byte(f, CODE, 0x55), RF_PATCH_DONE);
+	assert_int_equal(walk(f), 0);
+	assert_int_equal(count, 0);
+}
+
+/* The jump that replaces a breakpoint says where it leads. */
+static void stray_detour(void **state)
+{
+	struct patched *f = *state;
+	uint64_t probe = patched_probe(f, CODE + 4, 0xb8, SLOT);
+	uint8_t insn[5];
+
+	patched_detour(f, insn);
+	assert_int_equal(patched_byte(f, CODE + 4, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(patched_poke(f, CODE + 4, insn, 5), RF_PATCH_DONE);
+	patched_unprobe(f, probe);
+	assert_int_equal(patched_sweep(f), 0);
+	expect(f, RF_HOOK_STRAY, CODE + 4, SLOT, CODE + 4);
+}
+
 /* ftrace_call itself: ftrace_update_ftrace_func() by hand. */
 static void trace_function(void **state)
 {
@@ -560,11 +635,8 @@ static void not_shown(void **state)
 	for (int kind = 1; kind < RF_HOOK_KINDS; kind++)
 		assert_true(rf_hooks_shows(hooks, (enum rf_hook_kind)kind));
 	for (size_t n = 0; n < 3; n++)
-		for (size_t i = 0; i < f->g.k.count; i++)
-			if (!strcmp(f->g.k.syms[i].name, data[n]))
-				f->g.k.syms[i].name = "not_in_kallsyms";
-	rf_hooks_destroy(hooks);
-	assert_int_equal(rf_hooks_create(f->t, &f->g.m, &hooks), 0);
+		patched_rename(f, data[n], "not_in_kallsyms");
+	create_again(f);
 	for (int kind = 1; kind < RF_HOOK_KINDS; kind++)
 		assert_int_equal(rf_hooks_shows(hooks, (enum rf_hook_kind)kind),
 				 kind == RF_HOOK_STATIC_CALL);
@@ -584,6 +656,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(ftrace, setup, teardown),
 		cmocka_unit_test_setup_teardown(fprobes, setup, teardown),
+		cmocka_unit_test_setup_teardown(fprobes_in_a_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(livepatches, setup, teardown),
 		cmocka_unit_test_setup_teardown(forged_trampoline, setup, teardown),
 		cmocka_unit_test_setup_teardown(modules_once, setup, teardown),
@@ -599,6 +672,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(detour, setup, teardown),
 		cmocka_unit_test_setup_teardown(by_pid, setup, teardown),
 		cmocka_unit_test_setup_teardown(unlisted_jump, setup, teardown),
+		cmocka_unit_test_setup_teardown(stray, setup, teardown),
+		cmocka_unit_test_setup_teardown(stray_detour, setup, teardown),
 		cmocka_unit_test_setup_teardown(trace_function, setup, teardown),
 		cmocka_unit_test_setup_teardown(key_set_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(looked_at_meanwhile, setup, teardown),

@@ -42,12 +42,13 @@ static void sweep(void)
 
 static void hook(uint64_t kind, uint64_t object, uint64_t function)
 {
-	fake.hooks[fake.hooks_count++] = (struct rf_hook){ .kind = kind,
-							   .object = object,
-							   .handler = OUTSIDE,
-							   .function = function,
-							   .more = 2,
-							   .settling = kind == RF_HOOK_UNLISTED };
+	fake.hooks[fake.hooks_count++] =
+		(struct rf_hook){ .kind = kind,
+				  .object = object,
+				  .handler = OUTSIDE,
+				  .function = function,
+				  .more = 2,
+				  .settling = kind == RF_HOOK_UNLISTED || kind == RF_HOOK_STRAY };
 }
 
 static void tick(void)
@@ -194,6 +195,36 @@ static void unlisted(void **state)
 	sweep();
 	assert_int_equal(fake_count("kind", "hook"), 1);
 	assert_non_null(strstr(fake_text(fake_line(0), "detail"), "no list of the kernel's"));
+}
+
+/* A breakpoint whose probe is gone: there is nobody whom it calls. One that is a jump has somebody.
+ */
+static void stray(void **state)
+{
+	hook(RF_HOOK_STRAY, FUNCTION, FUNCTION);
+	fake.hooks[0].handler = FUNCTION;
+	for (int i = 0; i < 2; i++)
+		sweep();
+	assert_int_equal(fake_count("kind", "hook"), 0);
+	sweep();
+	assert_int_equal(fake_count("kind", "hook"), 1);
+	assert_string_equal(fake_text(json_object_get(fake_line(0), "target"), "symbol"),
+			    "commit_creds");
+	assert_null(json_object_get(fake_line(0), "handler"));
+	assert_non_null(strstr(fake_text(fake_line(0), "detail"), "no table of the kernel's"));
+	assert_non_null(strstr(fake_text(fake_line(0), "detail"), "nobody says"));
+	fake.hooks[0].handler = OUTSIDE;
+	for (int i = 0; i < 3; i++)
+		sweep();
+	assert_int_equal(fake_count("kind", "hook"), 2);
+	assert_string_equal(fake_text(json_object_get(fake_line(0), "handler"), "addr"),
+			    "0xffffffffa0000100");
+	/* What the policy says of probes holds for it. */
+	guest.policy.patches[RF_PATCH_WORD_KPROBES] = RF_PATCH_RULE_ALLOW;
+	hook(RF_HOOK_STRAY, FUNCTION + 8, FUNCTION + 8);
+	for (int i = 0; i < 3; i++)
+		sweep();
+	assert_int_equal(fake_count("kind", "hook"), 2);
 }
 
 /* All functions take their time: as long as text changes nobody is accused, but not for ever. */
@@ -518,6 +549,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(whose, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(usual, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unlisted, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(stray, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unlisted_while_text_changes, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(many, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unread, setup, fake_teardown),

@@ -470,6 +470,50 @@ static void torn_anywhere(void **state)
 		}
 }
 
+/* What a power cut may leave of the last line, and what it does not. */
+static void zeros_of_a_power_cut(void **state)
+{
+	static const struct {
+		size_t text, zeros, more; /* bytes of a record, zeros, its last bytes */
+		bool may_be;
+	} cuts[] = {
+		{ 30, 512, 40, true },	 { 30, 1024, 40, true },  { 0, 100, 40, true },
+		{ 30, 100, 0, true },	 { 30, 100, 40, false },  { 30, 513, 40, false },
+		{ 4096, 1, 0, true },	 { 4096, 5000, 0, true }, { 4096, 512, 40, false },
+		{ 0, 5000, 4096, true },
+	};
+	const size_t all = base.len[0];
+	static char line[16384];
+
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+		size_t text = cuts[i].text < all ? cuts[i].text : all;
+		size_t more = cuts[i].more < all ? cuts[i].more : all;
+		struct rf_audit *a = anew();
+		int fd = open(fake_log_path, O_WRONLY | O_APPEND);
+
+		memset(line, 0, sizeof(line));
+		memcpy(line, base.line[0], text);
+		memcpy(line + text + cuts[i].zeros, base.line[0] + all - more, more);
+		/* The next start is another instance, and the file is all it has. */
+		assert_true(write(fd, line, text + cuts[i].zeros + more) > 0);
+		close(fd);
+		fake_log_write(a, 1);
+		end(a);
+		fake_log_drop_all(&touched);
+		fake_log_read(&touched);
+		fake_log_verify(&touched, 1);
+		assert_true(fake_findings >= 1);
+		assert_string_equal(
+			rf_finding_text(fake_found[0].kind),
+			rf_finding_text(cuts[i].may_be ? RF_FOUND_TORN_TOLD : RF_FOUND_NO_RECORD));
+		assert_int_equal(fake_found[0].line, 1);
+		/* Where no record says so they were put there. */
+		fake_log_add(&touched, 2, line, text + cuts[i].zeros + more);
+		assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	}
+	fake_log_drop_all(&touched);
+}
+
 /* The monitor is killed before it can write it once more. */
 static void glued_and_killed(void **state)
 {
@@ -597,8 +641,8 @@ int main(void)
 		TEST(some_added),	TEST(cut_at_the_end), TEST(behind_its_end),
 		TEST(nothing_to_check), TEST(rotated),	      TEST(torn_and_told),
 		TEST(torn_again),	TEST(glued),	      TEST(glued_and_killed),
-		TEST(put_before_it),	TEST(torn_anywhere),  TEST(gap_told),
-		TEST(many_instances),	TEST(many_holes),
+		TEST(put_before_it),	TEST(torn_anywhere),  TEST(zeros_of_a_power_cut),
+		TEST(gap_told),		TEST(many_instances), TEST(many_holes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * In by the front door, as rootkits come today: a handler of this module's registered with what the kernel has for
- * tracers. Nothing is forged, all of it is patched by the kernel itself, and the handler is called.
+ * In by the front door, as rootkits come today: a handler of this module's registered with what the
+ * kernel has for tracers. Nothing is forged, all of it is patched by the kernel itself, and the
+ * handler is called.
  */
 #include <linux/delay.h>
+#include <linux/fprobe.h>
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
@@ -52,7 +54,8 @@ static bool stays(struct rf_report *r, const char *symbol, int err)
 }
 
 #ifdef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
-static void notrace on_entry(unsigned long ip, unsigned long parent, struct ftrace_ops *ops, struct ftrace_regs *regs)
+static void notrace on_entry(unsigned long ip, unsigned long parent, struct ftrace_ops *ops,
+			     struct ftrace_regs *regs)
 {
 	calls++;
 }
@@ -73,6 +76,31 @@ void attack_hook_ftrace(struct rf_report *r)
 void attack_hook_ftrace(struct rf_report *r)
 {
 	rf_skip(r, "this kernel has no ftrace for modules");
+}
+#endif
+
+#ifdef CONFIG_FPROBE
+/* What kernels give it as registers differs, and is not looked at. */
+static int on_fprobe(struct fprobe *probe, unsigned long ip, unsigned long back, void *regs,
+		     void *data)
+{
+	calls++;
+	return 0;
+}
+
+void attack_hook_fprobe(struct rf_report *r)
+{
+	static struct fprobe probe;
+	unsigned long at = (unsigned long)rf_symbol(HOOKED);
+
+	probe = (struct fprobe){ .entry_handler = (void *)on_fprobe };
+	if (stays(r, HOOKED, register_fprobe_ips(&probe, &at, 1)))
+		unregister_fprobe(&probe);
+}
+#else
+void attack_hook_fprobe(struct rf_report *r)
+{
+	rf_skip(r, "this kernel has no fprobes");
 }
 #endif
 
@@ -101,7 +129,9 @@ void attack_hook_kretprobe(struct rf_report *r)
 {
 	static struct kretprobe probe;
 
-	probe = (struct kretprobe){ .kp.symbol_name = HOOKED, .handler = on_return, .maxactive = 4 };
+	probe = (struct kretprobe){ .kp.symbol_name = HOOKED,
+				    .handler = on_return,
+				    .maxactive = 4 };
 	if (stays(r, HOOKED, register_kretprobe(&probe)))
 		unregister_kretprobe(&probe);
 }
@@ -153,7 +183,8 @@ void attack_hook_static_call(struct rf_report *r)
 }
 
 #ifdef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
-/* Put into the list by hand, it says that it is the kernel's own; what is called is its trampoline, code of this module. */
+/* Put into the list by hand, it says that it is the kernel's own; what is called is its trampoline,
+ * code of this module. */
 static bool forge_ops(struct rf_report *r, struct ftrace_ops *ops, struct ftrace_ops ***list)
 {
 	u8 forged[RF_INSN];
@@ -163,7 +194,9 @@ static bool forge_ops(struct rf_report *r, struct ftrace_ops *ops, struct ftrace
 		rf_skip(r, "no list of tracers");
 	if (!*list || !rf_ftrace_site(r, "int_pow") || !rf_poke_begin(r))
 		return false;
-	*ops = (struct ftrace_ops){ .func = rf_symbol("ftrace_stub"), .trampoline = (unsigned long)rf_forged, .next = **list };
+	*ops = (struct ftrace_ops){ .func = rf_symbol("ftrace_stub"),
+				    .trampoline = (unsigned long)rf_forged,
+				    .next = **list };
 	smp_store_release(*list, ops);
 	rf_branch(forged, CALL_INSN_OPCODE, r->at, rf_forged);
 	rf_text_poke_bp(r->at, forged, RF_INSN, NULL);

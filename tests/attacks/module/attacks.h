@@ -54,6 +54,8 @@
 	RF(forged_ftrace_target) \
 	RF(forged_entry)	\
 	RF(altered_entry)	\
+	RF(forged_static_key)	\
+	RF(moved_static_key)	\
 	RF(tail_without_int3)	\
 	RF(patch_denied_lives)	\
 	RF(lsm_key_off)		\
@@ -89,12 +91,17 @@
 	RF(probe_over_trap)	\
 	RF(sgdt_sealed)		\
 	RF(hook_ftrace)		\
+	RF(hook_fprobe)		\
 	RF(hook_kprobe)		\
 	RF(hook_kretprobe)	\
 	RF(hook_tracepoint)	\
 	RF(hook_static_call)	\
 	RF(forged_ops)		\
 	RF(unlisted_ops)	\
+	RF(forged_kprobe)	\
+	RF(forged_kprobe_nobody) \
+	RF(forged_kprobe_stray)	\
+	RF(forged_kprobe_inside)	\
 	RF(race_crowded)
 
 /*

@@ -36,8 +36,8 @@ struct rf_attack {
 static const struct rf_attack attacks[] = { RF_ATTACKS(RF) RF_ATTACKS_ALONE(RF) };
 #undef RF
 
-#define RF(name) +1
-static const unsigned int listed = RF_ATTACKS(RF);
+#define RF(name) #name "\n"
+static const char listed[] = RF_ATTACKS(RF);
 #undef RF
 
 static const char *const outcomes[] = {
@@ -112,13 +112,7 @@ static ssize_t attack_write(struct file *file, const char __user *text, size_t s
 
 static ssize_t attack_read(struct file *file, char __user *to, size_t size, loff_t *pos)
 {
-	char names[1024] = "";
-
-	for (unsigned int i = 0; i < listed; i++) {
-		strlcat(names, attacks[i].name, sizeof(names));
-		strlcat(names, "\n", sizeof(names));
-	}
-	return simple_read_from_buffer(to, size, pos, names, strlen(names));
+	return simple_read_from_buffer(to, size, pos, listed, sizeof(listed) - 1);
 }
 
 static ssize_t last_read(struct file *file, char __user *to, size_t size, loff_t *pos)

@@ -12,6 +12,7 @@
 #include <linux/cache.h> /* for __ro_after_init, in the next */
 #include <asm/text-patching.h>
 #include <linux/jump_label.h>
+#include <linux/kprobes.h>
 #include <linux/types.h>
 
 #include "attacks.h"
@@ -31,8 +32,8 @@ struct rf_patchers {
 };
 extern struct rf_patchers rf_patchers;
 
-/* poke.c: false when this kernel lacks a patcher, with the report filled in. Ready alone: a fault in
- * a patcher is nobody's. */
+/* poke.c: false when this kernel lacks a patcher, with the report filled in. Ready alone: a fault
+ * in a patcher is nobody's. */
 bool rf_poke_ready(struct rf_report *r);
 bool rf_poke_begin(struct rf_report *r);
 /*
@@ -77,14 +78,15 @@ bool rf_jump_site(struct rf_report *r, const char *function, struct rf_jump_site
 bool rf_key_site(struct rf_report *r, const char *function, const struct static_key *key);
 /* The nop that ftrace left at a function's start. */
 bool rf_ftrace_site(struct rf_report *r, const char *function);
-struct optimized_kprobe;
 /*
- * Puts a probe that was never registered into the kernel's table: the jump of an optimised one at
- * `at`, to detour, with own[RF_INSN] for what was there before. False: this kernel has no such
- * table.
+ * Puts a probe that was never registered into the kernel's table, with `own` for the byte that was
+ * there before; the memory is its own until it is taken out. False: this kernel has no such table.
  */
+bool rf_forge_kprobe(struct kprobe *probe, u8 *at, u8 own, kprobe_pre_handler_t handler);
+void rf_unforge_kprobe(struct kprobe *probe); /* takes it out again */
+/* The same of the jump of an optimised one, to detour; own[RF_INSN]. */
 bool rf_forge_probe(struct optimized_kprobe *probe, u8 *at, const u8 *own, void *detour);
-void rf_unforge_probe(struct optimized_kprobe *probe); /* takes it out again */
+void rf_unforge_probe(struct optimized_kprobe *probe);
 /* A call site of a static call's key, not in tail position. */
 bool rf_call_site(struct rf_report *r, const char *function, const char *key);
 

@@ -56,9 +56,9 @@ bool rf_key_site(struct rf_report *r, const char *function, const struct static_
 
 		if (jump_entry_key(e) != key || !within(function, start, at))
 			continue;
-		return rf_aim_at(r, function, at,
-				 at[0] == JMP32_INSN_OPCODE || !memcmp(at, rf_nop, RF_INSN) ? RF_INSN
-											    : 2);
+		return rf_aim_at(
+			r, function, at,
+			at[0] == JMP32_INSN_OPCODE || !memcmp(at, rf_nop, RF_INSN) ? RF_INSN : 2);
 	}
 	return none(r, "jump label of the key", function);
 }
@@ -93,27 +93,41 @@ bool rf_call_site(struct rf_report *r, const char *function, const char *key)
 
 #define BUCKET_BITS 6 /* kernel/kprobes.c KPROBE_HASH_BITS */
 
-bool rf_forge_probe(struct optimized_kprobe *probe, u8 *at, const u8 *own, void *detour)
+bool rf_forge_kprobe(struct kprobe *probe, u8 *at, u8 own, kprobe_pre_handler_t handler)
 {
 	struct hlist_head *table = rf_symbol("kprobe_table");
-	void *aggregator = rf_symbol("aggr_pre_handler");
 
-	if (!table || !aggregator)
+	if (!table)
 		return false;
 	memset(probe, 0, sizeof(*probe));
-	probe->kp.addr = at;
-	probe->kp.opcode = own[0];
-	probe->kp.pre_handler = aggregator;
-	INIT_LIST_HEAD(&probe->kp.list);
+	probe->addr = at;
+	probe->opcode = own;
+	probe->pre_handler = handler;
+	INIT_LIST_HEAD(&probe->list);
+	hlist_add_head_rcu(&probe->hlist, &table[hash_ptr(at, BUCKET_BITS)]);
+	return true;
+}
+
+void rf_unforge_kprobe(struct kprobe *probe)
+{
+	hlist_del_rcu(&probe->hlist);
+}
+
+bool rf_forge_probe(struct optimized_kprobe *probe, u8 *at, const u8 *own, void *detour)
+{
+	void *aggregator = rf_symbol("aggr_pre_handler");
+
+	if (!aggregator)
+		return false;
+	memset(probe, 0, sizeof(*probe));
 	INIT_LIST_HEAD(&probe->list);
 	memcpy(probe->optinsn.copied_insn, own + 1, sizeof(probe->optinsn.copied_insn));
 	probe->optinsn.insn = detour;
 	probe->optinsn.size = 16;
-	hlist_add_head_rcu(&probe->kp.hlist, &table[hash_ptr(at, BUCKET_BITS)]);
-	return true;
+	return rf_forge_kprobe(&probe->kp, at, own[0], aggregator);
 }
 
 void rf_unforge_probe(struct optimized_kprobe *probe)
 {
-	hlist_del_rcu(&probe->kp.hlist);
+	rf_unforge_kprobe(&probe->kp);
 }

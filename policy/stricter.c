@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "policy/stricter.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ENDLESS ((uint64_t)UINT32_MAX + 1)
+
+const char *rf_change_text(enum rf_change c)
+{
+	switch (c) {
+	case RF_CHANGE_NONE:
+		return "none";
+	case RF_CHANGE_TIGHTER:
+		return "tighter";
+	case RF_CHANGE_LOOSER:
+		return "looser";
+	case RF_CHANGE_NEVER:
+		return "never";
+	}
+	return NULL;
+}
+
+/* The one with the least value above `over`, in the order from loose to strict. */
+static const struct rf_key_word *next_word(const struct rf_key *k, const struct rf_key_word *over)
+{
+	const struct rf_key_word *next = NULL;
+	bool up = k->way == RF_KEY_GREATER;
+
+	for (const struct rf_key_word *w = k->words; w->text; w++) {
+		bool behind = !over || (up ? w->value > over->value : w->value < over->value);
+
+		if (behind && (!next || (up ? w->value < next->value : w->value > next->value)))
+			next = w;
+	}
+	return next;
+}
+
+const char *rf_key_way_text(const struct rf_key *k, char out[RF_KEY_LEGAL])
+{
+	size_t len = 0;
+
+	if (k->way == RF_KEY_FIXED)
+		snprintf(out, RF_KEY_LEGAL, "fixed");
+	else if (k->way == RF_KEY_FEWER)
+		snprintf(out, RF_KEY_LEGAL, "fewer names");
+	else if (!k->words)
+		snprintf(out, RF_KEY_LEGAL, "the %s number%s",
+			 k->way == RF_KEY_GREATER ? "greater" : "smaller",
+			 k->endless ? ", 0 the greatest" : "");
+	if (k->way == RF_KEY_FIXED || !k->words)
+		return out;
+	for (const struct rf_key_word *w = NULL; (w = next_word(k, w)) && len < RF_KEY_LEGAL;)
+		len += (size_t)snprintf(out + len, RF_KEY_LEGAL - len, "%s%s", len ? " < " : "",
+					w->text);
+	if (k->held && len < RF_KEY_LEGAL)
+		snprintf(out + len, RF_KEY_LEGAL - len, ", never looser");
+	return out;
+}
+
+static bool has_name(const struct rf_policy *p, const char *name)
+{
+	for (uint32_t i = 0; i < p->owners_count; i++)
+		if (!strcmp(p->owners[i], name))
+			return true;
+	return false;
+}
+
+/* Is each of a's names one of b's? */
+static bool within(const struct rf_policy *a, const struct rf_policy *b)
+{
+	for (uint32_t i = 0; i < a->owners_count; i++)
+		if (!has_name(b, a->owners[i]))
+			return false;
+	return true;
+}
+
+static uint64_t size_of(const struct rf_key *k, const struct rf_policy *p)
+{
+	uint32_t value = rf_key_get(p, k);
+
+	return k->endless && !value ? ENDLESS : value;
+}
+
+/* Of a key that is not fixed. */
+static enum rf_change compare(const struct rf_key *k, const struct rf_policy *from,
+			      const struct rf_policy *to)
+{
+	uint64_t was = size_of(k, from), is = size_of(k, to);
+	bool tighter;
+
+	if (k->way == RF_KEY_FEWER) {
+		tighter = within(to, from);
+		if (tighter && within(from, to))
+			return RF_CHANGE_NONE;
+		return tighter ? RF_CHANGE_TIGHTER : RF_CHANGE_LOOSER;
+	}
+	if (was == is)
+		return RF_CHANGE_NONE;
+	tighter = k->way == RF_KEY_GREATER ? is > was : is < was;
+	return tighter ? RF_CHANGE_TIGHTER : RF_CHANGE_LOOSER;
+}
+
+enum rf_change rf_key_change(const struct rf_key *k, const struct rf_policy *from,
+			     const struct rf_policy *to)
+{
+	enum rf_change c;
+
+	switch (k->way) {
+	case RF_KEY_GREATER:
+	case RF_KEY_SMALLER:
+	case RF_KEY_FEWER:
+		c = compare(k, from, to);
+		return c == RF_CHANGE_LOOSER && k->held ? RF_CHANGE_NEVER : c;
+	case RF_KEY_FIXED:
+		break;
+	}
+	return rf_key_get(from, k) == rf_key_get(to, k) ? RF_CHANGE_NONE : RF_CHANGE_NEVER;
+}
+
+void rf_policy_changes(const struct rf_policy *from, const struct rf_policy *to,
+		       uint32_t counts[RF_CHANGES])
+{
+	memset(counts, 0, RF_CHANGES * sizeof(counts[0]));
+	for (size_t i = 0; i < rf_keys_count; i++)
+		counts[rf_key_change(&rf_keys[i], from, to)]++;
+}
+
+const char *rf_key_whole_value(const struct rf_key *k, const struct rf_policy *p, char *out,
+			       size_t size)
+{
+	char value[RF_KEY_PATH];
+	size_t len;
+
+	if (!k->names) {
+		snprintf(out, size, "%s", rf_key_value(k, rf_key_get(p, k), value));
+		return out;
+	}
+	len = (size_t)snprintf(out, size, "[");
+	for (uint32_t i = 0; i < p->owners_count && len < size; i++)
+		len += (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : "", p->owners[i]);
+	if (len < size)
+		snprintf(out + len, size - len, "]");
+	return out;
+}
+
+/* Each value of a list has so much room that two of them never hide which key it is. */
+#define VALUE_MAX 256
+static const char more[] = " ...";
+
+const char *rf_changes_text(const struct rf_policy *from, const struct rf_policy *to, uint32_t ways,
+			    char *out, size_t size)
+{
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < rf_keys_count; i++) {
+		const struct rf_key *k = &rf_keys[i];
+		enum rf_change c = rf_key_change(k, from, to);
+		char path[RF_KEY_PATH], was[VALUE_MAX], is[VALUE_MAX];
+		char one[RF_KEY_PATH + 2 * VALUE_MAX + 16];
+		size_t n;
+
+		if (c == RF_CHANGE_NONE || !(ways >> c & 1))
+			continue;
+		n = (size_t)snprintf(one, sizeof(one), "%s%s: %s -> %s", len ? "; " : "",
+				     rf_key_path(k, path),
+				     rf_key_whole_value(k, from, was, sizeof(was)),
+				     rf_key_whole_value(k, to, is, sizeof(is)));
+		if (len + n + sizeof(more) > size) {
+			snprintf(out + len, size - len, "%s", more);
+			break;
+		}
+		memcpy(out + len, one, n + 1);
+		len += n;
+	}
+	return out;
+}
