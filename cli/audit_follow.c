@@ -15,6 +15,10 @@ int rf_audit_follow(struct rf_log *l, rf_log_fn fn, void *ctx)
 
 	while (!err && rf_flush() == RF_EXIT_OK) {
 		err = rf_log_read(l, fn, ctx);
+		if (!err && rf_log_is_replaced(l)) {
+			poll(NULL, 0, FOLLOW_MS);
+			err = rf_log_read(l, fn, ctx);
+		}
 		if (!err)
 			err = rf_log_reopen(l);
 		fflush(stdout);

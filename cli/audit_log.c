@@ -112,6 +112,14 @@ int rf_log_finish(struct rf_log *l, rf_log_fn fn, void *ctx)
 	return l->len && !l->skipping ? take_line(l, fn, ctx) : 0;
 }
 
+bool rf_log_is_replaced(const struct rf_log *l)
+{
+	struct stat here, there;
+
+	return !fstat(l->fd, &here) && !stat(l->path, &there) &&
+	       (here.st_ino != there.st_ino || here.st_dev != there.st_dev);
+}
+
 int rf_log_reopen(struct rf_log *l)
 {
 	struct stat here, there;

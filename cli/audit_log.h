@@ -43,6 +43,8 @@ int rf_log_read(struct rf_log *l, rf_log_fn fn, void *ctx);
 /* The last line may lack its newline: torn, or still being written. Calls fn when it is a record
  * all the same. */
 int rf_log_finish(struct rf_log *l, rf_log_fn fn, void *ctx);
+/* Has another file taken the name? Its writer may still have something to say in this one. */
+bool rf_log_is_replaced(const struct rf_log *l);
 /* Has another file taken the name, or was this one cut? Then starts at the new one's beginning. 0
  * or -errno. */
 int rf_log_reopen(struct rf_log *l);

@@ -283,14 +283,16 @@ static int print_report(const struct report *r, const struct rf_verify *v, const
 	       !rf_verify_count(v) && !r->count ? " (no record in it)"
 	       : !r->key && !strcmp(result, rf_verdict_of_log_text(RF_LOG_INTACT))
 		       ? " (no key: one written anew would look the same)"
+	       : !strcmp(result, rf_verdict_of_log_text(RF_LOG_OPEN_BEGIN))
+		       ? " (as far as it goes; give the earlier files to know of all lines)"
 		       : "");
 	return rf_flush();
 }
 
 static int code_of(enum rf_verdict_of_log v)
 {
-	static const int codes[] = { RF_EXIT_OK, RF_EXIT_OPEN_END, RF_EXIT_CANNOT_TELL,
-				     RF_EXIT_NO };
+	static const int codes[] = { RF_EXIT_OK, RF_EXIT_OPEN_END, RF_EXIT_OPEN_END,
+				     RF_EXIT_CANNOT_TELL, RF_EXIT_NO };
 
 	return codes[v];
 }

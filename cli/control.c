@@ -88,9 +88,9 @@ static int read_line(int fd, int64_t until, char *buf, size_t size, size_t *out)
 	return -EBADMSG;
 }
 
-int rf_control_ask(const char *state_dir, const char *cmd, json_t **out)
+int rf_control_ask_within(const char *state_dir, const char *cmd, int64_t ms, json_t **out)
 {
-	int64_t until = rf_now_ms() + RF_CONTROL_TIMEOUT_MS;
+	int64_t until = rf_now_ms() + ms;
 	char request[128], *answer;
 	size_t len = 0;
 	json_t *o;
@@ -121,6 +121,11 @@ int rf_control_ask(const char *state_dir, const char *cmd, json_t **out)
 	}
 	free(answer);
 	return err;
+}
+
+int rf_control_ask(const char *state_dir, const char *cmd, json_t **out)
+{
+	return rf_control_ask_within(state_dir, cmd, RF_CONTROL_TIMEOUT_MS, out);
 }
 
 static int lock_held(const char *state_dir)

@@ -20,6 +20,8 @@
  * -EBADMSG (not an object, too long, cut off), or another -errno.
  */
 int rf_control_ask(const char *state_dir, const char *cmd, json_t **out);
+/* The same, of what may take longer than RF_CONTROL_TIMEOUT_MS. */
+int rf_control_ask_within(const char *state_dir, const char *cmd, int64_t ms, json_t **out);
 
 /* Connects to one of a state folder's sockets, of that type; sending waits no longer than
  * RF_CONTROL_TIMEOUT_MS. 0 and *out (the caller closes it), or -errno as above. */

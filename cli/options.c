@@ -24,6 +24,7 @@ static const struct rf_option *find(const struct rf_option *table, const char *a
 
 static int set(const struct rf_option *o, const char *text, char *why, size_t why_size)
 {
+	struct rf_option_list *list = o->value; /* of that kind */
 	unsigned long long n;
 	char *end;
 
@@ -32,11 +33,21 @@ static int set(const struct rf_option *o, const char *text, char *why, size_t wh
 		*(bool *)o->value = true;
 		return 0;
 	case RF_OPTION_TEXT:
+	case RF_OPTION_LIST:
 		if (!text[0]) {
 			snprintf(why, why_size, "--%s needs a value that is not empty", o->name);
 			return -EINVAL;
 		}
-		*(const char **)o->value = text;
+		if (o->kind == RF_OPTION_TEXT) {
+			*(const char **)o->value = text;
+			return 0;
+		}
+		if (list->count == RF_OPTION_LIST_MAX) {
+			snprintf(why, why_size, "--%s may be given %d times", o->name,
+				 RF_OPTION_LIST_MAX);
+			return -EINVAL;
+		}
+		list->items[list->count++] = text;
 		return 0;
 	case RF_OPTION_NUMBER:
 		errno = 0;

@@ -8,13 +8,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum rf_option_kind { RF_OPTION_FLAG = 1, RF_OPTION_TEXT, RF_OPTION_NUMBER };
+enum rf_option_kind { RF_OPTION_FLAG = 1, RF_OPTION_TEXT, RF_OPTION_NUMBER, RF_OPTION_LIST };
+
+/* What was given more than once. */
+#define RF_OPTION_LIST_MAX 32
+struct rf_option_list {
+	const char *items[RF_OPTION_LIST_MAX];
+	unsigned int count;
+};
 
 struct rf_option {
 	const char *name; /* without the dashes; NULL ends the table */
 	char letter;	  /* short form, 0 none */
 	enum rf_option_kind kind;
-	void *value; /* bool *, const char ** or uint32_t *: keeps its default when not given */
+	void *value; /* bool *, const char **, uint32_t * or rf_option_list *: keeps its default
+			when not given */
 	uint32_t min, max; /* of a number, inclusive */
 };
 

@@ -174,6 +174,8 @@ static void print_note(const json_t *record)
 		const char *type, *says;
 	} types[] = {
 		{ "outcome", "says what became of a decision" },
+		{ "rotated", "says that the log goes on in another file" },
+		{ "continued", "says that the lines before it are in another file" },
 		{ "end", "says that the VM and its monitor ended orderly" },
 		{ "checkpoint", "is a signature of the lines before it" },
 	};

@@ -3,7 +3,8 @@
  * `ringfence run`, in its parts: checks (run_check.c), files (run_files.c), state (run_state.c),
  * the host's control-register watch (run_control.c), child processes (run_spawn.c, run_child.c),
  * another policy meanwhile (run_reload.c),
- * what the last monitor leaves (run_counted.c) and the watch over them (run_watch.c).
+ * what the last monitor leaves (run_counted.c), new files for the logs (run_rotate.c) and the watch
+ * over them (run_watch.c).
  */
 #ifndef RF_CLI_RUN_H
 #define RF_CLI_RUN_H
@@ -42,9 +43,16 @@ struct rf_run {
 		       */
 	int fence_fd; /* listening; the monitor gets a duplicate, so no connection is lost with it
 		       */
-	int control_fd;	   /* the same */
-	int reload_fd;	   /* listening, and heard here */
-	int audit_fd;	   /* the monitor gets it */
+	int control_fd;	      /* the same */
+	int reload_fd;	      /* listening, and heard here */
+	int audit_fd;	      /* the monitor gets it */
+	int audit_before_fd;  /* the file that the log was in before; a monitor that starts gets it,
+				 too, for a while */
+	int64_t before_until; /* CLOCK_MONOTONIC ms */
+	int64_t moved_ms;     /* when logs were moved last, 0 never */
+	int next_audit_fd, next_patches_fd; /* which the monitor is about to go on in */
+	bool rotating;
+	int logs[2];	   /* the monitor's end, and ours, by which it gets these */
 	uint64_t reserved; /* up to here the audit log has room of its own */
 	int chain_fd;	/* memory with where the audit log's chain stands; each monitor gets it */
 	int fold_fd;	/* the same in which each counts what it does not write */
@@ -103,10 +111,33 @@ int rf_run_spawn_sweeper(const struct rf_run *r, const sigset_t *mask, pid_t *pi
 /* Starts the VMM with the fence preloaded. Same return. */
 int rf_run_spawn_vmm(const struct rf_run *r, const sigset_t *mask, pid_t *pid);
 
-/* Says that the log is in use, for as long as it is open. 0; -EBUSY: somebody else has it alone. */
-int rf_run_share_log(const struct rf_run *r);
+/* Opens a log to append, makes it where it is not there. The descriptor or -errno. */
+int rf_run_open_log(const char *path);
+/* The name of a new file must be on disk too, else a crash loses what was flushed of it. */
+void rf_run_sync_folder(const char *path);
+/* A new socket by which a monitor that is started gets new files. 0 or -errno. */
+int rf_run_logs(struct rf_run *r);
+struct rf_new_logs; /* monitor/rotate.h */
+/* With the descriptors that it says there are. 0 or -errno. */
+int rf_run_logs_send(const struct rf_run *r, const struct rf_new_logs *m);
+/*
+ * Asks the monitor that serves to go on in new files, where the audit log was moved, or move_them:
+ * then it is moved. The patch log always goes with it. It answers by rf_run_rotated() or
+ * rf_run_not_rotated(). 0, or -errno: the monitor was told, and so was the user.
+ */
+int rf_run_rotate(struct rf_run *r, bool move_them);
+/* It did, or it died meanwhile: then the next one does. */
+void rf_run_rotated(struct rf_run *r);
+void rf_run_not_rotated(struct rf_run *r);
+/* Closes the file before, when nobody needs it any more. */
+void rf_run_forget_before(struct rf_run *r);
+
+/* Says that a log is in use, for as long as it is open. 0; -EBUSY: somebody else has it alone. */
+int rf_run_share_log(int fd);
 /* Keeps a MiB of its file system for the audit log, ahead of what is written. */
 void rf_run_reserve(struct rf_run *r);
+/* Gives that back, where no other VM has the log. */
+void rf_run_unreserve(const struct rf_run *r);
 /*
  * At the end: writes down what the last monitor counted and could not write any more, and gives
  * back what is reserved. hangs: that monitor has not ended; what it counted is only told of.

@@ -23,12 +23,19 @@ static int write_down(const struct rf_run *r, struct rf_fold *f)
 
 	if (fd < 0)
 		return -errno;
+	/* A monitor that died between two files. */
+	if (r->audit_before_fd >= 0)
+		setup.before_fd = fcntl(r->audit_before_fd, F_DUPFD_CLOEXEC, 3);
+	if (setup.before_fd < 0)
+		setup.before_fd = 0;
 	/* What a monitor has spoiled does not keep its counts from the log. */
 	err = rf_chain_take(r->chain_fd, &setup.chain, &setup.chain_anew);
 	if (!err)
 		err = rf_audit_open_setup(fd, &setup, &a);
 	if (err) {
 		close(fd);
+		if (setup.before_fd)
+			close(setup.before_fd);
 		return err;
 	}
 	err = rf_fold_adopt(f, f->instance, rf_audit_written(a));
@@ -68,15 +75,15 @@ static int lock_log(int fd, short type)
 	return fcntl(fd, F_OFD_SETLK, &lock) ? -errno : 0;
 }
 
-int rf_run_share_log(const struct rf_run *r)
+int rf_run_share_log(int fd)
 {
 	const struct timespec pause = { .tv_nsec = 10000000 };
-	int err = lock_log(r->audit_fd, F_RDLCK);
+	int err = lock_log(fd, F_RDLCK);
 
 	/* Another VM's end gives back what it had reserved. */
 	for (int i = 0; i < LOCK_TRIES && (err == -EAGAIN || err == -EACCES); i++) {
 		nanosleep(&pause, NULL);
-		err = lock_log(r->audit_fd, F_RDLCK);
+		err = lock_log(fd, F_RDLCK);
 	}
 	/* Where a file has no locks nobody gets the other one either. */
 	return err == -EAGAIN || err == -EACCES ? -EBUSY : 0;
@@ -106,7 +113,7 @@ void rf_run_reserve(struct rf_run *r)
  * Only of a log that no other VM has: between the two calls another monitor may add lines, which
  * would be cut off. What stays reserved then is given back with the last VM, or used.
  */
-static void unreserve(const struct rf_run *r)
+void rf_run_unreserve(const struct rf_run *r)
 {
 	struct stat st;
 
@@ -138,5 +145,5 @@ void rf_run_settle(const struct rf_run *r, bool hangs)
 		return;
 	}
 	counted(r);
-	unreserve(r);
+	rf_run_unreserve(r);
 }

@@ -26,6 +26,8 @@ enum {
 	CHAIN_FD,
 	KEY_FD,
 	FOLD_FD,
+	LOGS_FD,
+	BEFORE_FD,
 	RELOAD_FD,
 	POLICY_KEY_FD,
 	FREE_FD,
@@ -101,7 +103,7 @@ static void move_fds(int from[FDS], int report)
 
 /* A command line: its options in pairs. */
 struct line {
-	const char *argv[40];
+	const char *argv[48];
 	char serial[24], reloads[16];
 	char fd[FDS][24];
 	int n;
@@ -162,9 +164,10 @@ static _Noreturn void become(const struct rf_run *r, const struct line *l, int f
 static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask, int notify,
 				    int report)
 {
-	int from[FDS] = { r->fence_fd,	r->control_fd, r->audit_fd,	notify,	     r->patches_fd,
-			  r->policy_fd, r->expect_fd,  r->pair[0],	r->chain_fd, r->key_fd,
-			  r->fold_fd,	r->orders[1],  r->policy_key_fd };
+	int from[FDS] = { r->fence_fd,	      r->control_fd, r->audit_fd,     notify,
+			  r->patches_fd,      r->policy_fd,  r->expect_fd,    r->pair[0],
+			  r->chain_fd,	      r->key_fd,     r->fold_fd,      r->logs[0],
+			  r->audit_before_fd, r->orders[1],  r->policy_key_fd };
 	struct line l;
 
 	begin_line(r, &l);
@@ -175,6 +178,9 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 	add_fd(&l, "--chain-fd", "", CHAIN_FD);
 	add_fd(&l, "--sweeper-fd", "", PAIR_FD);
 	add_fd(&l, "--fold-fd", "", FOLD_FD);
+	add_fd(&l, "--logs-fd", "", LOGS_FD);
+	if (r->audit_before_fd >= 0)
+		add_fd(&l, "--audit-before-fd", "", BEFORE_FD);
 	add_fd(&l, "--reload-fd", "", RELOAD_FD);
 	if (r->policy_key_fd >= 0)
 		add_fd(&l, "--policy-key", "/proc/self/fd/", POLICY_KEY_FD);
@@ -194,9 +200,8 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 static _Noreturn void sweeper_child(const struct rf_run *r, const sigset_t *mask, int notify,
 				    int report)
 {
-	int from[FDS] = {
-		-1, -1, -1, notify, -1, r->policy_fd, -1, r->pair[1], -1, -1, -1, -1, -1
-	};
+	int from[FDS] = { -1, -1, -1, notify, -1, r->policy_fd, -1, r->pair[1],
+			  -1, -1, -1, -1,     -1, -1,		-1 };
 	struct line l;
 
 	/* Who waits for a verdict, and who gives it, goes first. Not to be had: no harm. */

@@ -29,6 +29,10 @@ void rf_run_init(struct rf_run *r)
 			      .control_fd = -1,
 			      .reload_fd = -1,
 			      .audit_fd = -1,
+			      .audit_before_fd = -1,
+			      .next_audit_fd = -1,
+			      .next_patches_fd = -1,
+			      .logs = { -1, -1 },
 			      .chain_fd = -1,
 			      .patches_fd = -1,
 			      .fold_fd = -1,
@@ -46,11 +50,12 @@ void rf_run_deinit(struct rf_run *r)
 {
 	static const char *const files[] = { RF_FILE_FENCE, RF_FILE_CONTROL, RF_FILE_RELOAD,
 					     RF_FILE_VM, RF_FILE_LOCK };
-	const int fds[] = { r->fence_fd,   r->control_fd, r->audit_fd,	r->chain_fd,
-			    r->patches_fd, r->fold_fd,	  r->policy_fd, r->expect_fd,
-			    r->key_fd,	   r->lock_fd,	  r->vms_fd,	r->page_fd,
-			    r->pair[0],	   r->pair[1],	  r->reload_fd, r->policy_key_fd,
-			    r->orders[0],  r->orders[1] };
+	const int fds[] = { r->fence_fd,	r->control_fd, r->audit_fd,	   r->chain_fd,
+			    r->patches_fd,	r->fold_fd,    r->policy_fd,	   r->expect_fd,
+			    r->key_fd,		r->lock_fd,    r->vms_fd,	   r->page_fd,
+			    r->pair[0],		r->pair[1],    r->reload_fd,	   r->policy_key_fd,
+			    r->orders[0],	r->orders[1],  r->audit_before_fd, r->next_audit_fd,
+			    r->next_patches_fd, r->logs[0],    r->logs[1] };
 	char path[PATH_MAX];
 
 	/* The lock says that the files are ours; it goes last, and the log stays. */
@@ -87,23 +92,6 @@ static int make_dir(const char *path, bool *made)
 	return 0;
 }
 
-/* The name of a new file must be on disk too, else a crash loses what was flushed of it. */
-static void sync_folder_of(const char *path)
-{
-	char dir[PATH_MAX];
-	int fd;
-
-	strcpy(dir, path);
-	if (strrchr(dir, '/'))
-		*strrchr(dir, '/') = '\0';
-	fd = open(strchr(path, '/') ? (dir[0] ? dir : "/") : ".",
-		  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) {
-		fsync(fd);
-		close(fd);
-	}
-}
-
 /* Everything above the last part, as far as it is missing. */
 static int make_parents(const char *path)
 {
@@ -119,7 +107,7 @@ static int make_parents(const char *path)
 		if (!made && errno != EEXIST)
 			return -errno;
 		if (made)
-			sync_folder_of(dir);
+			rf_run_sync_folder(dir);
 		*p = '/';
 	}
 	return 0;
@@ -230,16 +218,14 @@ static int open_patches(struct rf_run *r)
 
 	if (err)
 		return err;
-	r->patches_fd = open(
-		path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
-		0600);
-	return r->patches_fd < 0 ? -errno : 0;
+	r->patches_fd = rf_run_open_log(path);
+	return r->patches_fd < 0 ? r->patches_fd : 0;
 }
 
 static int prepare_audit(struct rf_run *r)
 {
 	char real[PATH_MAX];
-	int fd, err;
+	int err;
 
 	if (r->audit)
 		err = strlen(r->audit) < PATH_MAX ? 0 : -ENAMETOOLONG;
@@ -253,13 +239,10 @@ static int prepare_audit(struct rf_run *r)
 		strcpy(r->audit_path, r->audit);
 	else if ((err = make_parents(r->audit_path)))
 		return err;
-	fd = open(r->audit_path,
-		  O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
-		  0600);
-	if (fd < 0)
-		return -errno;
-	r->audit_fd = fd;
-	err = rf_run_share_log(r);
+	r->audit_fd = rf_run_open_log(r->audit_path);
+	if (r->audit_fd < 0)
+		return r->audit_fd;
+	err = rf_run_share_log(r->audit_fd);
 	if (err)
 		return err;
 	r->chain_fd = rf_chain_create();
@@ -270,7 +253,7 @@ static int prepare_audit(struct rf_run *r)
 		err = rf_fold_create(&r->fold_fd);
 	if (err)
 		return err;
-	sync_folder_of(r->audit_path);
+	rf_run_sync_folder(r->audit_path);
 	/* For `audit tail NAME`, which runs elsewhere. */
 	if (realpath(r->audit_path, real))
 		strcpy(r->audit_path, real);

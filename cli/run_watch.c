@@ -36,6 +36,7 @@ struct watch {
 	struct rf_child monitor, sweeper;
 	struct rf_run_reload reload;
 	bool ready, serves;   /* the monitor that lives */
+	bool again;	      /* another rotation was asked for, while one was under way */
 	char last_error[256]; /* what a monitor complained of */
 
 	pid_t vmm;     /* 0: not started or reaped */
@@ -66,6 +67,8 @@ static int start_monitor(struct watch *w)
 	if (!err)
 		err = rf_run_orders(w->run);
 	if (!err)
+		err = rf_run_logs(w->run);
+	if (!err)
 		err = rf_run_spawn_monitor(w->run, &w->old_mask, &pid, &notify);
 	if (w->run->orders[1] >= 0)
 		close(w->run->orders[1]);
@@ -73,11 +76,34 @@ static int start_monitor(struct watch *w)
 	if (err)
 		return err;
 	rf_child_began(&w->monitor, pid, notify);
-	w->ready = false;
+	w->ready = w->serves = false;
 	w->sweeper.restarts = 0;
 	if (w->sweeper.pid)
 		kill(w->sweeper.pid, SIGKILL);
 	return 0;
+}
+
+/* What is asked for while one is under way is no second one: what was moved since counts alone. */
+static void rotate(struct watch *w, bool move_them)
+{
+	if (w->run->rotating)
+		w->again = true;
+	else if (w->serves)
+		rf_run_rotate(w->run, move_them);
+	else
+		rf_say("%s: the log goes on in its old file: no monitor serves a VM just now",
+		       w->run->name);
+}
+
+static void rotated(struct watch *w, bool done)
+{
+	if (done)
+		rf_run_rotated(w->run);
+	else
+		rf_run_not_rotated(w->run);
+	if (w->again)
+		rotate(w, false);
+	w->again = false;
 }
 
 static void take_line(void *ctx, const char *line)
@@ -89,6 +115,10 @@ static void take_line(void *ctx, const char *line)
 		w->ready = true;
 	else if (!strcmp(line, "sealed"))
 		rf_say("%s: the guest kernel is sealed", w->run->name);
+	else if (!strcmp(line, "rotate") || !strcmp(line, "rotate-moved"))
+		rotate(w, !strcmp(line, "rotate"));
+	else if (!strcmp(line, "rotated") || !strcmp(line, "rotate-failed"))
+		rotated(w, !strcmp(line, "rotated"));
 	else if (sscanf(line, "attached %u", &pid) == 1 && pid) {
 		if (w->attached)
 			rf_say("%s: another monitor (process %d) serves again", w->run->name,
@@ -119,7 +149,9 @@ static void monitor_ended(struct watch *w, int status)
 
 	rf_child_read(&w->monitor, take_line, w);
 	rf_child_ended(&w->monitor);
-	w->ready = w->serves = false;
+	w->ready = w->serves = w->again = false;
+	/* Wherever it was: the next one gets both files. */
+	rf_run_rotated(w->run);
 	reloaded = rf_run_reload_monitor_gone(&w->reload);
 	if (!w->vmm)
 		return;
@@ -177,6 +209,8 @@ static void take_signals(struct watch *w)
 
 		if (number == SIGCHLD)
 			reap(w);
+		else if (number == SIGHUP && s.ssi_code != SI_KERNEL)
+			rotate(w, true);
 		else if (!w->vmm)
 			w->stop_signal = number;
 		else if (s.ssi_code != SI_KERNEL) /* the terminal has sent it to the VMM too */
@@ -258,6 +292,7 @@ static void step(struct watch *w, int64_t until)
 	end_silent(w);
 	start_again(w);
 	rf_run_reserve(w->run);
+	rf_run_forget_before(w->run);
 }
 
 static void progress(struct watch *w, int64_t since, int64_t *next, const char *what)

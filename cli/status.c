@@ -212,10 +212,8 @@ static void print_log(json_t *log)
 		       "log", when, cause,
 		       (long long)json_integer_value(json_object_get(log, "counted_only")),
 		       (long long)json_integer_value(json_object_get(log, "lines_lost")), "to do",
-		       "copy it elsewhere and truncate it: cp LOG /elsewhere && truncate -s 0 LOG "
-		       "(a "
-		       "log that is moved goes on being written, and log_quota_mb counts from the "
-		       "next start on); or make room in its file system");
+		       "have it go on in a new file: ringfence audit rotate NAME (log_quota_mb "
+		       "counts from the next start on); or make room in its file system");
 	if (folded)
 		printf("%-18s%lld decisions\n", "folded", (long long)folded);
 	if (patches)

@@ -10,14 +10,14 @@ _ringfence_options() {
 	list) echo "--json --state-base" ;;
 	status | measure) echo "--json" ;;
 	gadgets) echo "--all --json" ;;
-	audit) echo "--follow --lines --key --format --json" ;;
+	audit) echo "--follow --lines --since --verdict --rule --symbol --key --format --moved --json" ;;
 	policy) echo "--json --line --key --serial --valid-for" ;;
 	doctor) echo "--json --kvm" ;;
 	demo) echo "--kernel --initrd --qemu --timeout --json" ;;
 	esac
 }
 
-# What follows an option: file, dir, policy, format, command, none; "" it takes no value.
+# What follows an option: file, dir, policy, format, command, verdict, none; "" it takes no value.
 _ringfence_value() {
 	case $1 in
 	--policy | -p) echo policy ;;
@@ -25,7 +25,8 @@ _ringfence_value() {
 	--policy-key | --expect | -e | --audit | -a | --audit-key | --key | --kvm | --kernel | --initrd | -k | -i) echo file ;;
 	--state | -s | --state-base) echo dir ;;
 	--qemu | -q) echo command ;;
-	--name | --start-timeout | --monitor-timeout | --lines | --line | --serial | --valid-for | --timeout | -n | -t | -l) echo none ;;
+	--verdict) echo verdict ;;
+	--name | --since | --rule | --symbol | --start-timeout | --monitor-timeout | --lines | --line | --serial | --valid-for | --timeout | -n | -t | -l) echo none ;;
 	esac
 }
 
@@ -44,6 +45,7 @@ _ringfence_complete_value() {
 	format) _ringfence_words "ocsf ecs falco cef syslog journal" ;;
 	file) _ringfence_files ;;
 	dir) compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -d -- "$cur")) ;;
+	verdict) _ringfence_words "allowed blocked undone detected" ;;
 	command) COMPREPLY+=($(compgen -c -- "$cur")) ;;
 	esac
 }
@@ -53,7 +55,7 @@ _ringfence_operand() {
 	case $1:$3:$2 in
 	run:0:*) COMPREPLY+=($(compgen -c -- "$cur")) ;;
 	status:0:* | gadgets:0:* | measure:0:*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
-	audit:0:*) _ringfence_words "tail patches verify export keygen" ;;
+	audit:0:*) _ringfence_words "tail patches verify export rotate keygen" ;;
 	policy:0:*) _ringfence_words "check keys show reload sign explain test" ;;
 	policy:*:show) _ringfence_words "default observe strict $(_ringfence_vms)"; _ringfence_files ;;
 	policy:*:keys | list:* | doctor:* | demo:*) ;;

@@ -50,7 +50,8 @@ struct rf_backend_info {
 
 /* What the fence says of text patching. */
 struct rf_patching {
-	uint64_t head; /* entries ever made */
+	uint64_t head;	 /* entries ever made */
+	uint64_t oldest; /* of those that are still there */
 	uint64_t kinds[RF_SITE_KINDS];
 	uint32_t last_tail, batch, changes; /* hv/board.h struct rf_trail */
 	uint32_t count;

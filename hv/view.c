@@ -152,9 +152,11 @@ void rf_view_trail(const struct rf_view *v, struct rf_patching *out)
 {
 	const struct rf_trail *t = v->trail;
 	uint32_t count = __atomic_load_n(&t->flights_count, __ATOMIC_ACQUIRE);
+	uint64_t head = __atomic_load_n(&t->head, __ATOMIC_ACQUIRE);
 
 	*out = (struct rf_patching){
-		.head = __atomic_load_n(&t->head, __ATOMIC_ACQUIRE),
+		.head = head,
+		.oldest = head > RF_TRAIL_ENTRIES ? head - RF_TRAIL_ENTRIES : 0,
 		.last_tail = __atomic_load_n(&t->last_tail, __ATOMIC_RELAXED),
 		.batch = __atomic_load_n(&t->batch, __ATOMIC_RELAXED),
 		.changes = __atomic_load_n(&t->changes, __ATOMIC_RELAXED),

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "monitor/monitor.h"
+#include "monitor/rotate.h"
 #include "monitor/sandbox.h"
 #include "policy/chain.h"
 #include "policy/file.h"
@@ -40,6 +41,8 @@ struct options {
 	int fence_fd, control_fd, audit_fd, patches_fd;
 	int chain_fd;  /* where the chain of the log's lines stands */
 	int fold_fd;   /* memory that outlives this monitor; -1 none */
+	int before_fd; /* the file that the log was in before, 0 none */
+	int logs_fd;   /* new files for the logs come there, 0 none */
 	int pair_fd;   /* to the sweeper; the sweeper's, to the monitor */
 	int reload_fd; /* to `run`, for other policies */
 	bool sweeper;
@@ -81,6 +84,8 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "control-fd", required_argument, NULL, 'c' },
 		{ "audit-fd", required_argument, NULL, 'a' },
 		{ "patches-fd", required_argument, NULL, 't' },
+		{ "audit-before-fd", required_argument, NULL, 'B' },
+		{ "logs-fd", required_argument, NULL, 'L' },
 		{ "chain-fd", required_argument, NULL, 'k' },
 		{ "audit-key", required_argument, NULL, 'g' },
 		{ "fold-fd", required_argument, NULL, 'o' },
@@ -134,6 +139,16 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			break;
 		case 't':
 			o->patches_fd = number(optarg);
+			break;
+		case 'B':
+			o->before_fd = number(optarg);
+			if (o->before_fd <= STDERR_FILENO)
+				return -EINVAL;
+			break;
+		case 'L':
+			o->logs_fd = number(optarg);
+			if (o->logs_fd <= STDERR_FILENO)
+				return -EINVAL;
 			break;
 		case 'k':
 			o->chain_fd = number(optarg);
@@ -193,7 +208,8 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 	if (o->sweeper)
 		return o->fence_fd < 0 && o->audit_fd < 0 && o->control_fd < 0 &&
 				       o->patches_fd < 0 && o->chain_fd < 0 && o->fold_fd < 0 &&
-				       o->reload_fd < 0 && !o->expect && !o->key && !o->policy_key
+				       o->reload_fd < 0 && !o->before_fd && !o->logs_fd &&
+				       !o->expect && !o->key && !o->policy_key
 			       ? 0
 			       : -EINVAL;
 	/* Who signs must know what was written: the file does not say. */
@@ -405,6 +421,7 @@ static int open_log(struct rf_guest *g, const struct options *o, uint64_t instan
 	struct rf_audit_setup setup = { .vm = g->name,
 					.instance = instance,
 					.boot_id = o->boot_id,
+					.before_fd = o->before_fd,
 					.key = o->key ? &o->note_key : NULL };
 	int err = o->chain_fd < 0 ? 0 : rf_chain_take(o->chain_fd, &setup.chain, &setup.chain_anew);
 
@@ -440,17 +457,18 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 
 	for (;;) {
 		bool paired = g->pair.fd && !g->pair.shut;
-		struct pollfd p[RF_STATUS_CLIENTS + 5] = {
+		struct pollfd p[RF_STATUS_CLIENTS + 6] = {
 			{ .fd = g->hv->ops->poll_fd(g->hv), .events = held.some ? 0 : POLLIN },
 			{ .fd = vmm, .events = POLLIN },
 			{ .fd = paired ? g->pair.fd : -1, .events = POLLIN },
+			{ .fd = g->logs_fd ? g->logs_fd : -1, .events = POLLIN },
 			{ .fd = g->reload.fd ? g->reload.fd : -1, .events = POLLIN },
 		};
 		int err, ms = more || rf_guards_busy(g) ? 0
 			      : g->poll_permissions	? POLL_MS
 							: RF_TICK_MS;
 
-		poll(p, 4 + rf_status_poll(status, p + 4), ms);
+		poll(p, 5 + rf_status_poll(status, p + 5), ms);
 		/* Its last words are read; a child of the VMM's that has the socket adds none. */
 		if (p[1].revents)
 			shutdown(p[0].fd, SHUT_RDWR);
@@ -462,6 +480,7 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 		if (err)
 			return err == -ECONNRESET ? 0 : err;
 		rf_status_serve(g, status);
+		rf_rotate_take(g);
 		rf_record_flush(g, false);
 		err = rf_reload_take(g);
 		if (err)
@@ -502,7 +521,8 @@ int main(int argc, char **argv)
 	if (parse(argc, argv, &o, &g)) {
 		fprintf(stderr,
 			"usage: ringfence-monitor --fence-fd N --audit-fd N [--chain-fd N] "
-			"[--patches-fd N] [--fold-fd N] [--control-fd N] [--sweeper-fd N] "
+			"[--patches-fd N] [--audit-before-fd N] [--logs-fd N] [--fold-fd N] "
+			"[--control-fd N] [--sweeper-fd N] "
 			"[--notify-fd N] [--name NAME] "
 			"[--reload-fd N] [--policy FILE] [--reloads N] [--policy-key FILE] "
 			"[--policy-serial N] [--expect FILE] [--audit-key FILE] [--user UID:GID]\n"
@@ -519,7 +539,7 @@ int main(int argc, char **argv)
 		return 2;
 	const int keep[] = { o.fence_fd,  o.control_fd,	   o.audit_fd,	o.patches_fd, o.chain_fd,
 			     g.notify_fd, o.policy_fd,	   o.expect_fd, o.key_fd,     o.pair_fd,
-			     o.reload_fd, o.policy_key_fd, rf_statm_fd };
+			     o.reload_fd, o.policy_key_fd, rf_statm_fd, o.before_fd,  o.logs_fd };
 
 	err = rf_sandbox_keep(keep, sizeof(keep) / sizeof(keep[0]));
 	if (!err)
@@ -538,6 +558,7 @@ int main(int argc, char **argv)
 		.kexec = g.policy.on_kexec == RF_ON_KEXEC_REARM,
 		.unsealed_ms = g.policy.unsealed_alert_ms,
 	};
+	g.logs_fd = o.logs_fd;
 	rf_unit_memory(&g);
 	err = rf_status_init(&status, o.control_fd);
 	if (!err && o.pair_fd >= 0)

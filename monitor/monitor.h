@@ -53,7 +53,10 @@ struct rf_guest {
 	struct rf_disasm *disasm;
 	struct rf_policy policy;
 	char name[RF_NAME_MAX + 1];
-	int notify_fd; /* lines for who started us, -1 none */
+	int notify_fd;	    /* lines for who started us, -1 none */
+	int logs_fd;	    /* from which new files for the logs come, 0 none */
+	int rotate_client;  /* who has asked for them and waits, 0 nobody */
+	uint64_t cuts_told; /* of the audit log: cut by somebody else */
 	struct rf_pair pair;
 	struct rf_reloads reload;
 	const struct rf_guard *at_work; /* its sweep or step runs; NULL none */
@@ -122,9 +125,15 @@ uint64_t rf_now_ns(void); /* CLOCK_MONOTONIC */
 /* One line to whoever started this monitor. */
 void rf_notify(const struct rf_guest *g, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Is nobody at the other end of its pipe? Then nobody starts, or opens, anything any more. */
+bool rf_run_is_gone(const struct rf_guest *g);
 /* An error: to stderr, and to whoever started this monitor. */
 void rf_complain(const struct rf_guest *g, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* One line to a client, whom nobody waits for. Takes the reference; NULL: no memory, no answer. */
+void rf_reply(int client, json_t *reply);
+void rf_reply_not_yet(int client); /* who asked for a guard's work is to ask again */
 
 /* --- record.c ------------------------------------------------------------- */
 /* After attach: takes up what an earlier monitor has counted, and writes it down. 0 or -errno. */
@@ -253,6 +262,8 @@ bool rf_patches_under_way(struct rf_guest *g, uint64_t gva, uint32_t len);
 /* What the fence allowed, to disk; and a line of the log about it. */
 int rf_patches_drain(struct rf_guest *g);
 void rf_patches_summarise(struct rf_guest *g);
+/* The same, of all of it, as the logs are about to go on in other files. */
+void rf_patches_end_part(struct rf_guest *g);
 /* --- patch_names.c: names in the log of them --- */
 void rf_patch_names_want(const struct rf_patch_line *l);
 void rf_patch_names_write(struct rf_guest *g); /* some of them */
@@ -333,9 +344,6 @@ struct rf_status {
 
 extern int rf_statm_fd; /* /proc/self/statm, opened before the sandbox closed */
 long rf_rss_kib(void);
-/* One line to a client, whom nobody waits for. Takes the reference; NULL: no memory, no answer. */
-void rf_reply(int client, json_t *reply);
-void rf_reply_not_yet(int client); /* who asked for a guard's work is to ask again */
 int rf_status_init(struct rf_status *s, int listen_fd);
 /* Fills p, which has room for RF_STATUS_CLIENTS + 1, and says how many there are. */
 nfds_t rf_status_poll(const struct rf_status *s, struct pollfd *p);

@@ -49,14 +49,6 @@ int rf_pair_ask(struct rf_guest *g, const struct rf_guard *guard, int client)
 	return rf_msg_send(g->pair.fd, &o, sizeof(o), &client, 1) ? -EAGAIN : 0;
 }
 
-/* `run` holds the pipe's other end. Without one there is nobody who would start another sweeper. */
-static bool is_run_gone(const struct rf_guest *g)
-{
-	struct pollfd p = { .fd = g->notify_fd };
-
-	return g->notify_fd < 0 || (poll(&p, 1, 0) > 0 && p.revents & POLLERR);
-}
-
 /* From here on the monitor does what a sweeper would. */
 static int alone(struct rf_guest *g, const char *why)
 {
@@ -76,7 +68,7 @@ static int on_silence(struct rf_guest *g)
 
 	if (poll(&p, 1, 0) <= 0 || !(p.revents & POLLHUP))
 		return 0;
-	if (is_run_gone(g))
+	if (rf_run_is_gone(g))
 		return alone(g, "`ringfence run` is gone, and nobody else would start another one");
 	g->pair.shut = true;
 	return rf_note(g, "sweeper", "cut off",

@@ -52,17 +52,35 @@ static uint32_t frozen(const struct rf_policy *p)
 	return out;
 }
 
+/*
+ * The log has what is in no table yet, when its writer died; what the table says counts where the
+ * log was rotated or cut since. An earlier monitor's log may hold a patch twice, when its disk was
+ * full.
+ */
+static uint64_t go_on_from(const struct rf_guest *g, uint64_t taken, const struct rf_patching *now)
+{
+	uint64_t from = rf_patchlog_count(g->patchlog);
+
+	if (from < taken)
+		from = taken;
+	if (from < now->oldest)
+		from = now->oldest;
+	return from < now->head ? from : now->head;
+}
+
 static int begin(struct rf_guest *g, bool kept)
 {
 	struct rf_diag diag = { "" };
 	struct rf_textpatch_stats stats;
 	struct rf_patching now;
 	struct rf_budget outer;
+	uint64_t taken;
 	int err, ended;
 
 	if (!g->table)
 		return rf_note(g, "patch", "no site table: every write to text is denied",
 			       "this backend keeps none");
+	taken = g->table->taken;
 	outer = rf_unit_begin(g, &rf_guard_patches.sweep_unit);
 	err = rf_textpatch_create(g->kernel, &g->mem, &g->paging, g->table, kept,
 				  frozen(&g->policy), &g->patches, &diag);
@@ -93,11 +111,8 @@ static int begin(struct rf_guest *g, bool kept)
 		if (err && (!g->fold || !g->resuming))
 			return err;
 		g->headless = err;
-		/* An earlier monitor's log may hold a patch twice, when its disk was full. */
 		g->hv->ops->trail(g->hv, &now);
-		g->patches_taken = rf_patchlog_count(g->patchlog);
-		if (g->patches_taken > now.head)
-			g->patches_taken = now.head;
+		g->patches_taken = go_on_from(g, taken, &now);
 		g->table->taken = g->patches_taken;
 		/* From here on the fence may judge by it. */
 		__atomic_store_n(&g->table->kernel, g->kernel_event, __ATOMIC_RELEASE);

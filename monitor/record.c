@@ -240,12 +240,24 @@ void rf_record_flush(struct rf_guest *g, bool all)
 		is_full(g, err, &now);
 }
 
+/* Its lines are a gap in the file; that anybody hears of it now is for the operator. */
+static void tell_cuts(struct rf_guest *g)
+{
+	if (rf_audit_cuts(g->audit) == g->cuts_told)
+		return;
+	g->cuts_told = rf_audit_cuts(g->audit);
+	rf_complain(g, "somebody has cut the audit log while it is written (copytruncate?): lines "
+		       "may be lost, and a line of type gap says which are not in it; rotate with "
+		       "`ringfence audit rotate`");
+}
+
 /* A log that takes no line takes no checkpoint either. */
 void rf_record_tick(struct rf_guest *g)
 {
 	const struct rf_fold_time now = rf_fold_now();
 	int err;
 
+	tell_cuts(g);
 	if (g->fold && g->fold->gap.error)
 		return;
 	err = rf_audit_tick(g->audit);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whom the monitor tells what: lines for who started it, errors for people.
+ * Whom the monitor tells what: lines for who started it, errors for people, answers to clients.
  * Works inside the sandbox: no dprintf(), which asks its descriptor whether it is a terminal.
  */
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,4 +59,32 @@ void rf_complain(const struct rf_guest *g, const char *format, ...)
 	va_start(ap, format);
 	put_line(g->notify_fd, "error ", format, ap);
 	va_end(ap);
+}
+
+bool rf_run_is_gone(const struct rf_guest *g)
+{
+	struct pollfd p = { .fd = g->notify_fd };
+
+	return g->notify_fd < 0 || (poll(&p, 1, 0) > 0 && p.revents & POLLERR);
+}
+
+/* The answer is small enough for the socket's own buffer. */
+void rf_reply(int client, json_t *reply)
+{
+	/* Each string of it is a name of our own or printable ASCII. */
+	char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+	size_t len;
+
+	if (text) {
+		len = strlen(text);
+		text[len] = '\n'; /* takes the terminator's place */
+		send(client, text, len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+	free(text);
+	json_decref(reply);
+}
+
+void rf_reply_not_yet(int client)
+{
+	rf_reply(client, json_pack("{s:b, s:i, s:i}", "done", 0, "searched", 0, "text_bytes", 0));
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "monitor/monitor.h"
+#include "monitor/rotate.h"
 #include "patch/kinds.h"
 #include "policy/keys.h"
 
@@ -205,46 +206,35 @@ static void ask(struct rf_guest *g, const struct rf_guard *guard, int client)
 	rf_reply(client, rf_guards_reply(g, guard));
 }
 
-/* The answer is small enough for the socket's own buffer. */
-void rf_reply(int client, json_t *reply)
-{
-	/* Each string of it is a name of our own or printable ASCII. */
-	char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
-	size_t len;
-
-	if (text) {
-		len = strlen(text);
-		text[len] = '\n'; /* takes the terminator's place */
-		send(client, text, len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	}
-	free(text);
-	json_decref(reply);
-}
-
-void rf_reply_not_yet(int client)
-{
-	rf_reply(client, json_pack("{s:b, s:i, s:i}", "done", 0, "searched", 0, "text_bytes", 0));
-}
-
-static void answer(struct rf_guest *g, int fd, const char *line, size_t len)
+/* True: the client is kept, and answered by who does what it asks for. */
+static bool answer(struct rf_guest *g, int fd, const char *line, size_t len)
 {
 	json_t *request = json_loadb(line, len, JSON_DISABLE_EOF_CHECK, NULL);
 	const char *cmd = json_string_value(json_object_get(request, "cmd")) ?: "";
 	const struct rf_guard *guard = rf_guards_command(cmd);
+	bool kept = false;
 
 	if (!strcmp(cmd, "status"))
 		rf_reply(fd, status(g));
+	else if (!strcmp(cmd, "rotate") || !strcmp(cmd, "rotate-moved"))
+		kept = rf_rotate_ask(g, fd, strcmp(cmd, "rotate"));
 	else if (guard)
 		ask(g, guard, fd);
 	else
 		rf_reply(fd, json_pack("{s:s}", "error", "unknown command"));
 	json_decref(request);
+	return kept;
+}
+
+static void forget(struct rf_status *s, unsigned int i)
+{
+	memmove(&s->clients[i], &s->clients[i + 1], (--s->count - i) * sizeof(s->clients[0]));
 }
 
 static void drop(struct rf_status *s, unsigned int i)
 {
 	close(s->clients[i].fd);
-	memmove(&s->clients[i], &s->clients[i + 1], (--s->count - i) * sizeof(s->clients[0]));
+	forget(s, i);
 }
 
 int rf_status_init(struct rf_status *s, int listen_fd)
@@ -281,9 +271,9 @@ void rf_status_serve(struct rf_guest *g, struct rf_status *s)
 	for (unsigned int i = s->count; i--;) {
 		ssize_t n = recv(s->clients[i].fd, line, sizeof(line), 0);
 
-		if (n > 0)
-			answer(g, s->clients[i].fd, line, (size_t)n);
-		if (n >= 0 || (errno != EAGAIN && errno != EINTR) || now > s->clients[i].until)
+		if (n > 0 && answer(g, s->clients[i].fd, line, (size_t)n))
+			forget(s, i);
+		else if (n >= 0 || (errno != EAGAIN && errno != EINTR) || now > s->clients[i].until)
 			drop(s, i);
 	}
 }

@@ -127,6 +127,24 @@ int rf_patches_drain(struct rf_guest *g)
 	return 0;
 }
 
+#define NAMES_AT_ONCE 8 /* times a tick's; what has none by then stays without */
+
+void rf_patches_end_part(struct rf_guest *g)
+{
+	struct rf_budget outer;
+
+	if (!g->patches || !g->patchlog)
+		return;
+	outer = rf_unit_begin(g, &rf_guard_trail.tick_unit);
+	rf_patches_drain(g);
+	for (int i = 0; i < NAMES_AT_ONCE && rf_patch_names_left(g); i++)
+		rf_patch_names_write(g);
+	rf_unit_end(g, &rf_guard_trail.tick_unit, &outer);
+	rf_patches_summarise(g);
+	/* What is patched from here on is named where it is written. */
+	rf_patch_names_forget();
+}
+
 /* --- left half way -------------------------------------------------------- */
 
 static int abandon(struct rf_guest *g, const struct rf_flight *f)

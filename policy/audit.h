@@ -128,6 +128,12 @@ struct rf_audit_setup {
 	struct rf_chain *chain;
 	/* It is spoiled, and says nothing: as without it, and the first line says so. */
 	bool chain_anew;
+	/*
+	 * The file that the log was in before this one, opened in the same way; 0 none. Where the
+	 * chain stands in it still, whoever was to go on in the new file died before: then that is
+	 * done now, as by rf_audit_rotate(). Else it is read for what was decided, and closed.
+	 */
+	int before_fd;
 	/* Signs checkpoints; it stays the caller's until the log is closed. NULL: there are none.
 	 */
 	const struct rf_note_key *key;
@@ -147,10 +153,21 @@ int rf_audit_open_fd(int fd, const char *vm, uint64_t instance, struct rf_audit 
 /*
  * The same with all that there is to say. What the chain says that was written, and the file does
  * not have, is named by a line of type "gap" before the first new one; the chain goes on from where
- * it stood. A line that a dead writer finished but did not get to count is counted.
+ * it stood. A line that a dead writer finished but did not get to count is counted. Owns both
+ * descriptors on success.
  */
 int rf_audit_open_setup(int fd, const struct rf_audit_setup *setup, struct rf_audit **out);
 void rf_audit_close(struct rf_audit *a);
+/*
+ * Goes on in another file, as opened for rf_audit_open_fd(): the old one ends with a line of type
+ * "rotated" and a checkpoint, where there is a key; the new one begins with one of type
+ * "continued". 0: so it is, and fd is owned; lines that were not taken are left out, or come before
+ * the next one. Else -EINVAL for an fd of the wrong kind, -EEXIST for the same file, or -errno:
+ * nothing has changed.
+ */
+int rf_audit_rotate(struct rf_audit *a, int fd);
+/* How often somebody else has cut the file while it was written. What is missing since is a gap. */
+uint64_t rf_audit_cuts(const struct rf_audit *a);
 
 /* True when a decision for this event id is in the log already (a restarted monitor is sent it
  * again). */

@@ -2,6 +2,8 @@ POLICY_REPLAY_SRCS = policy/replay.c policy/replay_patches.c policy/replay_impl.
 # What parse.c stands on.
 POLICY_PARSE_SRCS = policy/keys.c policy/places.c policy/wrong.c
 POLICY_SRCS += policy/audit.c
+POLICY_SRCS += policy/audit_begin.c
+POLICY_SRCS += policy/audit_line.c
 POLICY_SRCS += policy/audit_open.c
 POLICY_SRCS += policy/audit_tail.c
 POLICY_SRCS += policy/chain.c

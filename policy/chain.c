@@ -79,6 +79,24 @@ const struct rf_chain_state *rf_chain_now(const struct rf_chain *c)
 	return &c->slot[__atomic_load_n(&c->current, __ATOMIC_ACQUIRE) & 1];
 }
 
+bool rf_chain_is_in(int fd, int file)
+{
+	const struct rf_chain *c = mmap(NULL, sizeof(*c), PROT_READ, MAP_SHARED, fd, 0);
+	struct stat st;
+	bool is = false;
+
+	if (c == MAP_FAILED)
+		return false;
+	/* Its writer may have gone on twice between two looks at it. */
+	for (int i = 0; i < 3 && !is && !fstat(file, &st); i++) {
+		const struct rf_chain_state *now = rf_chain_now(c);
+
+		is = is_chain(c) && (!now->seq || (now->dev == st.st_dev && now->ino == st.st_ino));
+	}
+	munmap((void *)(uintptr_t)c, sizeof(*c));
+	return is;
+}
+
 static struct rf_chain_state *other(struct rf_chain *c)
 {
 	return &c->slot[!(c->current & 1)];
@@ -184,15 +202,28 @@ static bool digits(const char *at, uint8_t out[RF_CHAIN_BYTES])
 	return !sodium_hex2bin(out, RF_CHAIN_BYTES, at, HEX, NULL, NULL, NULL);
 }
 
-bool rf_chain_ends(const char *bytes, size_t len)
+static bool end_of(const char *bytes, size_t len, uint8_t hash[RF_CHAIN_BYTES])
 {
 	const char *at = bytes + len - RF_CHAIN_END_BYTES;
-	uint8_t hash[RF_CHAIN_BYTES];
 
 	_Static_assert(RF_CHAIN_END_BYTES == HASH_TAIL + 1, "the quote before it, too");
 	return len >= RF_CHAIN_END_BYTES && !memcmp(at, before_hash, sizeof(before_hash) - 1) &&
 	       digits(at + sizeof(before_hash) - 1, hash) &&
 	       !memcmp(bytes + len - (sizeof(at_end) - 1), at_end, sizeof(at_end) - 1);
+}
+
+bool rf_chain_ends(const char *bytes, size_t len)
+{
+	uint8_t hash[RF_CHAIN_BYTES];
+
+	return end_of(bytes, len, hash);
+}
+
+bool rf_chain_ends_with(const char *bytes, size_t len, const uint8_t hash[RF_CHAIN_BYTES])
+{
+	uint8_t there[RF_CHAIN_BYTES];
+
+	return end_of(bytes, len, there) && !memcmp(there, hash, RF_CHAIN_BYTES);
 }
 
 /* The two last members, by the bytes. */

@@ -64,6 +64,9 @@ int rf_chain_create(void);
  * of another size.
  */
 int rf_chain_take(int fd, struct rf_chain **out, bool *anew);
+/* For `run`, while a monitor writes: does the last line stand in that file? True where there is no
+ * line yet. */
+bool rf_chain_is_in(int fd, int file);
 /* In private memory. */
 void rf_chain_init(struct rf_chain *c);
 
@@ -103,6 +106,7 @@ bool rf_chain_line_read(const char *line, size_t len, uint64_t instance, struct 
 /* Do these bytes end as a line of a chain does, before its newline? Half a line never does. */
 #define RF_CHAIN_END_BYTES (10 + 2 * RF_CHAIN_BYTES + 2)
 bool rf_chain_ends(const char *bytes, size_t len);
+bool rf_chain_ends_with(const char *bytes, size_t len, const uint8_t hash[RF_CHAIN_BYTES]);
 
 /* As rf_jsonline_address() writes it, and in no other way. */
 bool rf_chain_address(const json_t *root, const char *name, uint64_t *out);

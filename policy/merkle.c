@@ -49,3 +49,32 @@ void rf_merkle_root(const struct rf_merkle *m, uint8_t root[RF_MERKLE_BYTES])
 		any = true;
 	}
 }
+
+size_t rf_merkle_pack(const struct rf_merkle *m, uint8_t out[RF_MERKLE_PACKED])
+{
+	size_t len = 0;
+
+	for (unsigned int level = RF_MERKLE_LEVELS; level--;) {
+		if (!(m->size >> level & 1))
+			continue;
+		memcpy(out + len, m->subtree[level], RF_MERKLE_BYTES);
+		len += RF_MERKLE_BYTES;
+	}
+	return len;
+}
+
+bool rf_merkle_unpack(uint64_t size, const uint8_t *bytes, size_t len, struct rf_merkle *out)
+{
+	struct rf_merkle m = { .size = size };
+
+	if (len != (size_t)__builtin_popcountll(size) * RF_MERKLE_BYTES)
+		return false;
+	for (unsigned int level = RF_MERKLE_LEVELS; level--;) {
+		if (!(size >> level & 1))
+			continue;
+		memcpy(m.subtree[level], bytes, RF_MERKLE_BYTES);
+		bytes += RF_MERKLE_BYTES;
+	}
+	*out = m;
+	return true;
+}

@@ -6,6 +6,7 @@
 #ifndef RF_POLICY_MERKLE_H
 #define RF_POLICY_MERKLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,5 +22,10 @@ struct rf_merkle {
 /* All zeros is the empty tree. */
 void rf_merkle_add(struct rf_merkle *m, const void *leaf, size_t len);
 void rf_merkle_root(const struct rf_merkle *m, uint8_t root[RF_MERKLE_BYTES]);
+
+/* The roots that it has, the largest subtree's first: as many as its size has bits. */
+#define RF_MERKLE_PACKED (RF_MERKLE_LEVELS * RF_MERKLE_BYTES)
+size_t rf_merkle_pack(const struct rf_merkle *m, uint8_t out[RF_MERKLE_PACKED]); /* bytes */
+bool rf_merkle_unpack(uint64_t size, const uint8_t *bytes, size_t len, struct rf_merkle *out);
 
 #endif

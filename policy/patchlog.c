@@ -170,6 +170,18 @@ int rf_patchlog_open_fd(int fd, uint64_t instance, struct rf_patchlog **out)
 	return 0;
 }
 
+void rf_patchlog_rotate(struct rf_patchlog *p, int fd)
+{
+	struct stat st;
+
+	close(p->fd);
+	p->fd = fd;
+	/* Another VM's may be there: `run` adds to what it finds. */
+	p->from = p->to = fstat(fd, &st) ? 0 : (uint64_t)st.st_size;
+	p->from = p->to -= p->to % RECORD;
+	crypto_hash_sha256_init(&p->sum);
+}
+
 void rf_patchlog_close(struct rf_patchlog *p)
 {
 	if (!p)

@@ -98,6 +98,9 @@ struct rf_patch_span {
  * than its first head. 0 or -errno, -EINVAL for an fd of the wrong kind. Owns fd on success.
  */
 int rf_patchlog_open_fd(int fd, uint64_t instance, struct rf_patchlog **out);
+/* Goes on in another file, opened in the same way: owns fd on success, and counts on. A head must
+ * come first in it. */
+void rf_patchlog_rotate(struct rf_patchlog *p, int fd);
 void rf_patchlog_close(struct rf_patchlog *p); /* NULL is fine */
 
 /* Patches of this instance, written by whoever. */

@@ -62,6 +62,8 @@ bool rf_replay_depends(const json_t *record, const struct rf_policy *p, const st
 
 /* What a rule says, in words that follow a colon; NULL: there is no such rule. */
 const char *rf_rule_says(const char *rule);
+/* All that there are, by number; NULL behind the last one. */
+const char *rf_rule_name(size_t i);
 /* What is open, in a sentence. */
 const char *rf_replay_open_text(enum rf_replay_open o);
 

@@ -20,7 +20,7 @@ struct place {
 /* Lines that had not come when a later one did; some came then. */
 struct missing {
 	uint64_t from, to;
-	bool told;
+	enum rf_finding_kind kind;
 	struct place at; /* where it was noticed */
 };
 
@@ -33,6 +33,8 @@ struct instance {
 	struct rf_merkle tree;
 	uint64_t checkpoint, end; /* seq of the last lines of these types */
 	bool to_be_signed;	  /* the end says that a checkpoint is behind it */
+	uint64_t rotated;	  /* seq of the last line that ends a file, 0 none */
+	bool last_is_checkpoint;
 	struct place checkpoint_at;
 	struct place last, first_not_chained;
 	struct missing *missing; /* in their order, and apart */
@@ -61,6 +63,7 @@ struct rf_verify {
 	/* The lines since the last record, which are none: that many from this place on. */
 	struct place noise;
 	uint64_t noises;
+	struct place torn; /* the last line of a file, which lacks its newline; line 0 none */
 	bool any;
 };
 
@@ -80,7 +83,9 @@ static const struct {
 	[RF_FOUND_FALSE_CHECKPOINT] = { "false checkpoint", RF_LOG_NOT_INTACT },
 	[RF_FOUND_NOT_SIGNED] = { "not signed", RF_LOG_NOT_INTACT },
 	[RF_FOUND_NO_CHECKPOINT] = { "no checkpoint", RF_LOG_CANNOT_TELL },
+	[RF_FOUND_EARLIER] = { "in an earlier file", RF_LOG_OPEN_BEGIN },
 	[RF_FOUND_NOT_CHAINED] = { "not chained", RF_LOG_CANNOT_TELL },
+	[RF_FOUND_ROTATED] = { "goes on in a later file", RF_LOG_OPEN_END },
 	[RF_FOUND_OPEN_END] = { "open end", RF_LOG_OPEN_END },
 	[RF_FOUND_NOT_COVERED] = { "nothing after this checkpoint can be known", RF_LOG_OPEN_END },
 	[RF_FOUND_TORN] = { "torn", RF_LOG_OPEN_END },
@@ -103,7 +108,8 @@ enum rf_verdict_of_log rf_finding_weight(enum rf_finding_kind k)
 
 const char *rf_verdict_of_log_text(enum rf_verdict_of_log v)
 {
-	static const char *const texts[] = { "intact", "open end", "cannot tell", "not intact" };
+	static const char *const texts[] = { "intact", "open end", "open begin", "cannot tell",
+					     "not intact" };
 
 	return texts[v];
 }
@@ -243,12 +249,13 @@ static struct instance *instance_of(struct rf_verify *v, uint64_t id, const json
 }
 
 /* Behind all that was missed before: numbers that are next only grow. */
-static int miss(struct instance *i, uint64_t from, uint64_t to, bool told, struct place at)
+static int miss(struct instance *i, uint64_t from, uint64_t to, enum rf_finding_kind kind,
+		struct place at)
 {
 	int err = make_room((void **)&i->missing, &i->room, i->count, sizeof(*i->missing));
 
 	if (!err)
-		i->missing[i->count++] = (struct missing){ from, to, told, at };
+		i->missing[i->count++] = (struct missing){ from, to, kind, at };
 	return err;
 }
 
@@ -355,13 +362,34 @@ static void take_checkpoint(struct rf_verify *v, struct instance *i, uint64_t se
 	i->checkpoint_at = at;
 }
 
+/* The lines before this file's are a tree of which it has the roots: false ones would fit no root
+ * that was signed. */
+static void take_tree(struct instance *i, const struct rf_chain_line *l, const json_t *root)
+{
+	const json_t *tree = json_object_get(root, "tree");
+	uint8_t roots[RF_MERKLE_PACKED];
+	size_t len;
+
+	if (!sodium_hex2bin(roots, sizeof(roots), json_string_value(tree) ?: "",
+			    json_string_length(tree), NULL, &len, NULL))
+		rf_merkle_unpack(l->seq - 1, roots, len, &i->tree);
+}
+
+/* Of a line that comes before its turn. */
 static int take_early(struct rf_verify *v, struct instance *i, const struct rf_chain_line *l,
 		      const json_t *root, struct place at)
 {
-	bool told = is_type(root, "gap") &&
-		    json_integer_value(json_object_get(root, "to")) == (json_int_t)l->seq - 1;
+	bool all = json_integer_value(json_object_get(root, "to")) == (json_int_t)l->seq - 1;
+	enum rf_finding_kind kind = RF_FOUND_LOST;
 
-	return miss(i, i->next, l->seq - 1, told, at);
+	if (all && is_type(root, "gap"))
+		kind = RF_FOUND_LOST_TOLD;
+	/* In the midst of an instance a file is missing. */
+	if (all && is_type(root, "continued") && !i->is.first) {
+		kind = RF_FOUND_EARLIER;
+		take_tree(i, l, root);
+	}
+	return miss(i, i->next, l->seq - 1, kind, at);
 }
 
 static int take_chained(struct rf_verify *v, struct instance *i, const struct rf_chain_line *l,
@@ -390,8 +418,11 @@ static int take_chained(struct rf_verify *v, struct instance *i, const struct rf
 		find(v, i, RF_FOUND_AFTER_END, at, l->seq, 0);
 	else if (i->end)
 		i->to_be_signed = false;
-	if (is_type(root, "checkpoint"))
+	i->last_is_checkpoint = is_type(root, "checkpoint");
+	if (i->last_is_checkpoint)
 		take_checkpoint(v, i, l->seq, root, at);
+	if (is_type(root, "rotated"))
+		i->rotated = l->seq;
 	if (is_type(root, "unwritten"))
 		find(v, i, RF_FOUND_UNWRITTEN, at, l->seq, 0);
 	if (is_type(root, "end")) {
@@ -409,6 +440,14 @@ static void settle_noise(struct rf_verify *v, bool told)
 {
 	for (; v->noises; v->noises--, v->noise.line++)
 		find(v, NULL, told ? RF_FOUND_TORN_TOLD : RF_FOUND_NO_RECORD, v->noise, 0, 0);
+}
+
+/* The record behind it may stand in the next file. */
+static void settle_torn(struct rf_verify *v, bool told)
+{
+	if (v->torn.line)
+		find(v, NULL, told ? RF_FOUND_TORN_TOLD : RF_FOUND_TORN, v->torn, 0, 0);
+	v->torn.line = 0;
 }
 
 /* Does all that was opened end, too? In half a line it does not, nor where another line is glued to
@@ -499,13 +538,17 @@ static int take_record(struct rf_verify *v, const json_t *root, const char *line
 {
 	struct rf_chain_line l = { .holds = false };
 	struct instance *i;
+	bool told;
 
 	v->any = true;
 	if (!rf_chain_line_of(root, line, len, &l)) {
 		settle_noise(v, false);
+		settle_torn(v, false);
 		return take_unchained(v, root, at);
 	}
-	settle_noise(v, l.holds && json_is_true(json_object_get(root, "after_torn")));
+	told = l.holds && json_is_true(json_object_get(root, "after_torn"));
+	settle_noise(v, told);
+	settle_torn(v, told && v->torn.file != at.file);
 	i = instance_of(v, l.instance, root);
 	return i ? take_chained(v, i, &l, root, at) : -ENOMEM;
 }
@@ -530,12 +573,17 @@ int rf_verify_line(struct rf_verify *v, unsigned int file, uint64_t number, cons
 		root = json_loadb(line, text, JSON_REJECT_DUPLICATES, NULL);
 	if (json_is_object(root))
 		err = take_record(v, root, line, text, at);
-	if (!whole)
-		find(v, NULL, RF_FOUND_TORN, at, 0, 0);
-	else if (!json_is_object(root))
+	if (!whole) {
+		settle_torn(v, false);
+		v->torn = at;
+		/* It was put there. */
+		if (!json_is_object(root) && !may_be_torn(line, text))
+			settle_torn(v, false);
+	} else if (!json_is_object(root)) {
 		add_noise(v, line, text, at);
-	else if (text < len)
+	} else if (text < len) {
 		add_noise(v, line + text, len - text, at);
+	}
 	json_decref(root);
 	return err;
 }
@@ -558,19 +606,26 @@ static void finish_missing(struct rf_verify *v, struct instance *i)
 		qsort(i->late, i->late_count, sizeof(*i->late), compare_seq);
 	for (size_t n = 0; n < i->count; n++) {
 		const struct missing *m = &i->missing[n];
-		enum rf_finding_kind kind = m->told ? RF_FOUND_LOST_TOLD : RF_FOUND_LOST;
 		uint64_t from = m->from;
 
 		for (; late < i->late_count && i->late[late] <= m->to; late++) {
 			v->steps++;
 			if (from < i->late[late])
-				find(v, i, kind, m->at, from, i->late[late] - 1);
+				find(v, i, m->kind, m->at, from, i->late[late] - 1);
 			from = i->late[late] + 1;
 		}
 		v->steps++;
 		if (from <= m->to)
-			find(v, i, kind, m->at, from, m->to);
+			find(v, i, m->kind, m->at, from, m->to);
 	}
+}
+
+/* But for a checkpoint, that was its last line. */
+static bool is_rotated(const struct instance *i)
+{
+	return i->rotated && !i->is.ended &&
+	       (i->is.last == i->rotated ||
+		(i->is.last == i->rotated + 1 && i->last_is_checkpoint));
 }
 
 static void finish(struct rf_verify *v, struct instance *i)
@@ -580,7 +635,8 @@ static void finish(struct rf_verify *v, struct instance *i)
 		find(v, i, RF_FOUND_NOT_CHAINED, i->first_not_chained, 0, i->is.not_chained);
 	/* Of an end that lacks its checkpoint those below say more, where they apply. */
 	if (i->is.first && (!i->is.ended || (i->to_be_signed && !i->is.checkpoints && !v->key)))
-		find(v, i, RF_FOUND_OPEN_END, i->last, i->is.last, 0);
+		find(v, i, is_rotated(i) ? RF_FOUND_ROTATED : RF_FOUND_OPEN_END, i->last,
+		     i->is.last, 0);
 	if (i->is.first && v->key && !i->is.checkpoints)
 		find(v, i, RF_FOUND_NO_CHECKPOINT, i->last, 0, 0);
 	/* An end that is not covered may be anybody's. */
@@ -591,6 +647,7 @@ static void finish(struct rf_verify *v, struct instance *i)
 enum rf_verdict_of_log rf_verify_finish(struct rf_verify *v)
 {
 	settle_noise(v, false);
+	settle_torn(v, false);
 	for (size_t n = 0; n < v->count; n++)
 		finish(v, &v->all[n]);
 	if (!v->any) /* it may be anything */

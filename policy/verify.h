@@ -17,6 +17,7 @@
 enum rf_verdict_of_log {
 	RF_LOG_INTACT,	    /* every line of each instance, from the first to its end */
 	RF_LOG_OPEN_END,    /* as far as it goes; but somebody goes on, or an end was cut off */
+	RF_LOG_OPEN_BEGIN,  /* the same, and an instance's first lines are in a file not given */
 	RF_LOG_CANNOT_TELL, /* there is nothing to check, or lines without a chain */
 	RF_LOG_NOT_INTACT,
 };
@@ -34,7 +35,9 @@ enum rf_finding_kind {
 	RF_FOUND_FALSE_CHECKPOINT, /* it does not fit the lines before it */
 	RF_FOUND_NOT_SIGNED,	   /* a checkpoint that the key has not signed */
 	RF_FOUND_NO_CHECKPOINT,	   /* of an instance, though a key was given */
-	RF_FOUND_NOT_CHAINED,	   /* lines of an older version: `to` of them, this is the first */
+	RF_FOUND_EARLIER, /* lines that are in an earlier file, as this one begins: up to `to` */
+	RF_FOUND_NOT_CHAINED, /* lines of an older version: `to` of them, this is the first */
+	RF_FOUND_ROTATED,     /* its last line says that it goes on in a later file */
 	RF_FOUND_OPEN_END,    /* the last line of an instance is no end, or lacks its checkpoint */
 	RF_FOUND_NOT_COVERED, /* its last checkpoint is at seq, and nothing is known behind it */
 	RF_FOUND_TORN,	      /* the log's last line lacks its newline */

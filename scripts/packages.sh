@@ -7,6 +7,8 @@ build="gcc gcc-12 make clang clang-format libclang-rt-14-dev pkg-config libcapst
 	libjansson-dev libsodium-dev libelf-dev libcmocka-dev libseccomp-dev scdoc valgrind python3 libcap2-bin"
 # gcc-12, bc and kmod are for the guest module, built against the distribution's kernel headers.
 lab="qemu-system-x86 qemu-utils seabios busybox-static cpio zstd xz-utils kmod bc ca-certificates"
+# The test of the file that is installed for it.
+cli="logrotate"
 vmx="bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso bsdutils"
 # Cross-compiling the fence, and running its unit tests, for arm64.
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross linux-libc-dev-arm64-cross qemu-user"
@@ -14,7 +16,7 @@ arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross linux-libc-dev-arm64-cross qe
 rootfs="mmdebstrap e2fsprogs"
 
 missing=
-for package in $build $lab $vmx $arm64 $rootfs; do
+for package in $build $lab $vmx $arm64 $rootfs $cli; do
 	case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || :) in
 	"install ok installed") ;;
 	*) missing="$missing $package" ;;

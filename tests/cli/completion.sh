@@ -29,7 +29,7 @@ for c in $(cat "$work/commands"); do
 			value=$(bash -c '. "$1"; _ringfence_value "$2"' bash "$script" "$word")
 			# "-a" has a value with `run` and none with `gadgets`: completion knows.
 			[ "$c$word" = gadgets-a ] && value=
-			case $kind:$value in FLAG: | TEXT:?* | NUMBER:none) ;; *) echo "$word of $c: $kind, \"$value\"" ;; esac
+			case $kind:$value in FLAG: | TEXT:?* | LIST:?* | NUMBER:none) ;; *) echo "$word of $c: $kind, \"$value\"" ;; esac
 		done
 	done >"$out"
 	name=completion-values-$c; [ ! -s "$out" ] && ok || bad "options with another kind of value"
@@ -44,7 +44,8 @@ offers completion-policy-begun strict ringfence run -p s
 offers completion-expect 'web.jsonl web.yaml' ringfence run --expect w
 offers completion-vmm-arguments 'web.jsonl web.yaml' ringfence run -- qemu-system-x86_64 -kernel w
 offers completion-number '' ringfence audit tail --lines ''
-offers completion-audit 'export keygen patches tail verify' ringfence audit ''
+offers completion-audit 'export keygen patches rotate tail verify' ringfence audit ''
+offers completion-verdict 'allowed blocked detected undone' ringfence audit tail --verdict ''
 offers completion-format "$(tr '\n' ' ' <"$work/formats" | sed 's/ $//')" ringfence audit export --format ''
 offers completion-check 'web.jsonl web.yaml' ringfence policy check web.yaml w
 offers completion-test-policy "${profiles}web.jsonl web.yaml" ringfence policy test ''

@@ -153,7 +153,9 @@ if [ -n "$have_kvm" ]; then
 	grep -q ', log full  ' "$out" && ok || bad "a full log is not shown"
 	json list-log-full-json 0 '[v["log"]["state"] for v in o if v.get("log")] == ["full"]' "$rf" list --json --state-base "$work"
 	name=status-log-full; "$rf" status "$work/state" >"$out" 2>"$err"
-	grep -q '^log  *FULL since .*(log_quota_mb)' "$out" && grep -q '^to do .*cp LOG /elsewhere && truncate -s 0 LOG' "$out" && ok || bad "no remedy"
+	grep -q '^log  *FULL since .*(log_quota_mb)' "$out" && grep -q '^to do .*: ringfence audit rotate NAME' "$out" && ok || bad "no remedy"
+	name=status-log-full-remedy; "$rf" audit rotate "$work/state" >"$out" 2>"$err" && sleep 1.5 && "$rf" status "$work/state" >"$out" 2>"$err"
+	grep -q '^log  *ok' "$out" && grep -q '"type":"unwritten"' "$work/full.jsonl" && ok || bad "the remedy does not help"
 	kill -TERM $first; wait $first
 	$real -- "$work/kvm" 50 >"$out" 2>"$err" & first=$!
 	monitor_of $first >/dev/null
@@ -268,6 +270,6 @@ diff "$work/frozen" "$work/replayed" >"$out" && [ "$(wc -l <"$work/frozen")" = 8
 # Each rule that the judgement has is explained, and stands in the manual.
 name=rules-in-the-manual; : >"$out"
 sed -n 's/^|  \([a-z][a-z, -]*\)$/\1/p' "$docs/ringfence.1.scd" | tr -d ' ' | tr ',' '\n' | sort -u >"$work/rows"
-sed -n 's/^\t\t{ "\([a-z-]*\)",.*/\1/p' "$here/../../policy/rules.c" | sort -u >"$work/rules"
+sed -n 's/^\t{ "\([a-z-]*\)",.*/\1/p' "$here/../../policy/rules.c" | sort -u >"$work/rules"
 grep -vxFf "$work/rows" "$work/rules" >"$out"
 [ "$(tr '\n' ' ' <"$out")" = "outside-sealed-memory " ] && [ "$(wc -l <"$work/rules")" -ge 29 ] && ok || bad "rules that the manual does not have"

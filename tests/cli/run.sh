@@ -815,6 +815,8 @@ try patches-noise 0 '' "$rf" audit patches "$work/noise.patches"
 . "$here/export.sh"
 . "$here/policy.sh"
 . "$here/reload.sh"
+. "$here/tail.sh"
+. "$here/rotate.sh"
 . "$here/completion.sh"
 
 printf 'cli  %d passed, %d failed, %d skipped\n' $passed $failed $skipped

@@ -1,3 +1,5 @@
+FUZZERS += fuzz_when
+fuzz_when_SRCS = tests/fuzz/fuzz_when.c cli/when.c
 FUZZERS += fuzz_request
 fuzz_request_SRCS = tests/fuzz/fuzz_request.c cli/reload_request.c
 FUZZERS += fuzz_export

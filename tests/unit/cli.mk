@@ -1,15 +1,17 @@
 UNIT_TESTS += test_cli test_doctor
 UNIT_TESTS += test_counted
+UNIT_TESTS += test_run_rotate
+test_run_rotate_SRCS = tests/unit/test_run_rotate.c cli/run_logs.c cli/run_open.c cli/run_counted.c cli/paths.c policy/name.c hv/proto.c policy/fold.c policy/foldlog.c $(AUDIT_SRCS)
 UNIT_TESTS += test_export
 EXPORT_PARTS = $(EXPORT_SRCS) cli/audit_text.c cli/output.c cli/options.c policy/rules.c
 test_export_SRCS = tests/unit/test_export.c tests/unit/export_check.c cli/audit_log.c $(EXPORT_PARTS) $(AUDIT_SRCS)
 # Has its own mkdir(2) and fsync(2).
 UNIT_TESTS += test_run_state
-test_run_state_SRCS = tests/unit/test_run_state.c cli/run_counted.c cli/paths.c cli/policy_file.c $(POLICY_SRCS)
+test_run_state_SRCS = tests/unit/test_run_state.c cli/run_open.c cli/run_counted.c cli/paths.c cli/policy_file.c $(POLICY_SRCS)
 # Has its own ftruncate(2).
 test_counted_SRCS = tests/unit/test_counted.c policy/fold.c policy/foldlog.c $(AUDIT_SRCS)
 test_doctor_SRCS = tests/unit/test_doctor.c cli/doctor_table.c
-test_cli_SRCS = tests/unit/test_cli.c cli/audit_log.c cli/options.c cli/paths.c cli/program.c policy/name.c
+test_cli_SRCS = tests/unit/test_cli.c cli/audit_log.c cli/options.c cli/paths.c cli/program.c cli/when.c policy/name.c
 
 # The ringfence command against bad input: needs no guest, but /dev/kvm for the cases that start something.
 .PHONY: cli-test

@@ -18,6 +18,7 @@
 #include "cli/options.h"
 #include "cli/paths.h"
 #include "cli/program.h"
+#include "cli/when.h"
 
 /* --- options
  * ---------------------------------------------------------------------------------------- */
@@ -25,6 +26,7 @@
 static bool json;
 static const char *name;
 static uint32_t lines;
+static struct rf_option_list words;
 static char why[200];
 
 static int parse(bool command, struct rf_operands *out, int argc, ...)
@@ -33,9 +35,10 @@ static int parse(bool command, struct rf_operands *out, int argc, ...)
 		{ "json", 'j', RF_OPTION_FLAG, &json, 0, 0 },
 		{ "name", 'n', RF_OPTION_TEXT, &name, 0, 0 },
 		{ "lines", 0, RF_OPTION_NUMBER, &lines, 1, 100 },
+		{ "word", 0, RF_OPTION_LIST, &words, 0, 0 },
 		{ 0 },
 	};
-	static char *argv[16];
+	static char *argv[64];
 	va_list args;
 
 	va_start(args, argc);
@@ -47,6 +50,7 @@ static int parse(bool command, struct rf_operands *out, int argc, ...)
 	json = false;
 	name = NULL;
 	lines = 20;
+	words.count = 0;
 	why[0] = '\0';
 	return rf_options_parse(table, command, argc + 1, argv, why, sizeof(why), out);
 }
@@ -76,6 +80,91 @@ static void test_options(void **state)
 }
 
 /* What follows the first operand is another program's command line. */
+static void test_lists(void **state)
+{
+	struct rf_operands o;
+	char text[] = "--word=x", *many[RF_OPTION_LIST_MAX + 2] = { (char *)"command" };
+	static const struct rf_option table[] = { { "word", 0, RF_OPTION_LIST, &words, 0, 0 },
+						  { 0 } };
+
+	assert_int_equal(parse(false, &o, 4, "--word", "a", "--word=b", "c"), 0);
+	assert_int_equal(words.count, 2);
+	assert_string_equal(words.items[0], "a");
+	assert_string_equal(words.items[1], "b");
+	assert_int_equal(o.count, 1);
+	assert_int_equal(parse(false, &o, 1, "--word="), -EINVAL);
+	/* Bounded. */
+	words.count = 0;
+	for (int i = 1; i < RF_OPTION_LIST_MAX + 2; i++)
+		many[i] = text;
+	assert_int_equal(
+		rf_options_parse(table, false, RF_OPTION_LIST_MAX + 2, many, why, sizeof(why), &o),
+		-EINVAL);
+	assert_non_null(strstr(why, "may be given 32 times"));
+}
+
+static void test_when(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ns;
+	} good[] = {
+		{ "1970-01-01T00:00:00Z", 0 },
+		{ "1970-01-01T00:00:01.000000001Z", 1000000001 },
+		{ "1970-01-01T00:00:00.5z", 500000000 },
+		{ "1970-01-01 01:00:00+01:00", 0 },
+		{ "1969-12-31T23:30:00-00:30", 0 },
+		{ "2000-02-29T00:00:00Z", UINT64_C(951782400000000000) },
+		{ "2016-12-31T23:59:60Z", UINT64_C(1483228800000000000) },
+		{ "2261-12-31T23:59:59.999999999999Z", UINT64_C(9214646399999999999) },
+	};
+	static const char *const bad[] = {
+		"",
+		"1970",
+		"1970-01-01",
+		"1970-01-01T00:00:00",
+		"1970-1-01T00:00:00Z",
+		"1970-00-01T00:00:00Z",
+		"1970-01-00T00:00:00Z",
+		"1970-01-01T24:00:00Z",
+		"1970-01-01T00:60:00Z",
+		"1970-01-01T00:00:61Z",
+		"1970-01-01T00:00:00.Z",
+		"1970-01-01T00:00:00Zx",
+		"1970-01-01T00:00:00+1:00",
+		"1970-01-01T00:00:00+24:00",
+		"1970-01-01T00:00:00+01:00",
+		"2001-02-29T00:00:00Z",
+		"2262-01-01T00:00:00Z",
+		"-970-01-01T00:00:00Z",
+		"1970-01-01T00:00:00+",
+		"1969-12-31T23:59:59Z",
+	};
+	static const char *const bad_ago[] = {
+		"", "m", "10", "10w", "10mm", "-1m", "+1m", " 1m", "1.5m", "99999999999999999999s"
+	};
+	const uint64_t day = UINT64_C(86400000000000), now = 20 * day;
+	uint64_t ns;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(rf_when_at(good[i].text, &ns), 0);
+		assert_int_equal(ns, good[i].ns);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(rf_when_at(bad[i], &ns), -EINVAL);
+	for (size_t i = 0; i < sizeof(bad_ago) / sizeof(bad_ago[0]); i++)
+		assert_int_equal(rf_when_ago(bad_ago[i], now, &ns), -EINVAL);
+	assert_int_equal(rf_when_ago("3d", now, &ns), 0);
+	assert_int_equal(ns, 17 * day);
+	assert_int_equal(rf_when_ago("36h", now, &ns), 0);
+	assert_int_equal(ns, 18 * day + day / 2);
+	assert_int_equal(rf_when_ago("0m", now, &ns), 0);
+	assert_int_equal(ns, now);
+	/* As long ago as there was time. */
+	assert_int_equal(rf_when_ago("9999999999999999s", now, &ns), 0);
+	assert_int_equal(ns, 0);
+}
+
 static void test_options_before_a_command(void **state)
 {
 	struct rf_operands o;
@@ -371,6 +460,8 @@ static void test_broken_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_when),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_options_before_a_command),
 		cmocka_unit_test(test_bad_options),

@@ -67,13 +67,13 @@ static int setup(void **state)
 	said[0] = '\0';
 	cuts = 0;
 	other = NULL;
-	run = (struct rf_run){ .name = "one", .audit_fd = open_log() };
+	run = (struct rf_run){ .name = "one", .audit_fd = open_log(), .audit_before_fd = -1 };
 	run.chain_fd = rf_chain_create();
 	if (run.audit_fd < 0 || run.chain_fd < 0 || rf_fold_create(&run.fold_fd) ||
 	    rf_fold_map(run.fold_fd, &fold))
 		return -1;
 	rf_fold_init(fold, 1);
-	return rf_run_share_log(&run);
+	return rf_run_share_log(run.audit_fd);
 }
 
 static int teardown(void **state)
@@ -131,17 +131,17 @@ static void alone_it_gives_back(void **state)
 	assert_int_equal(cuts, 1);
 	assert_int_equal(blocks(), before);
 	/* Nobody has it alone for longer than that. */
-	assert_int_equal(rf_run_share_log(&run), 0);
+	assert_int_equal(rf_run_share_log(run.audit_fd), 0);
 }
 
 /* Whatever the other one writes, and whenever. */
 static void shared_it_is_not_cut(void **state)
 {
-	struct rf_run two = { .name = "two", .audit_fd = open_log() };
+	struct rf_run two = { .name = "two", .audit_fd = open_log(), .audit_before_fd = -1 };
 	off_t before;
 	int fd;
 
-	assert_int_equal(rf_run_share_log(&two), 0);
+	assert_int_equal(rf_run_share_log(two.audit_fd), 0);
 	fd = fcntl(two.audit_fd, F_DUPFD_CLOEXEC, 0);
 	assert_int_equal(rf_audit_open_fd(fd, "two", 2, &other), 0);
 	assert_int_equal(line(other), 0);
@@ -164,18 +164,18 @@ static void shared_it_is_not_cut(void **state)
 /* One that starts meanwhile waits for that moment, and not for ever. */
 static void alone_is_not_for_long(void **state)
 {
-	struct rf_run two = { .name = "two", .audit_fd = open_log() };
+	struct rf_run two = { .name = "two", .audit_fd = open_log(), .audit_before_fd = -1 };
 	int status;
 	pid_t pid;
 
 	assert_int_equal(lock_log(run.audit_fd, F_WRLCK), 0);
-	assert_int_equal(rf_run_share_log(&two), -EBUSY);
+	assert_int_equal(rf_run_share_log(two.audit_fd), -EBUSY);
 	pid = fork();
 	if (!pid) {
 		usleep(100000);
 		_exit(lock_log(run.audit_fd, F_RDLCK) ? 1 : 0);
 	}
-	assert_int_equal(rf_run_share_log(&two), 0);
+	assert_int_equal(rf_run_share_log(two.audit_fd), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	close(two.audit_fd);

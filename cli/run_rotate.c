@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The logs go on in new files (monitor/rotate.h). Where the audit log was moved away, a new one of
+ * its name follows; where it was not, it is moved here. The patch log goes with it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/output.h"
+#include "cli/paths.h"
+#include "cli/run.h"
+#include "monitor/rotate.h"
+#include "policy/chain.h"
+
+/* So long the old file is kept open for a monitor that takes over: what was decided in it may not
+ * be answered yet. */
+#define BEFORE_MS 60000
+/* Files are moved at most so often, whoever asks: a monitor that was taken over could do it for
+ * ever. */
+#define MOVE_MS 1000
+
+/* --- what is moved ------------------------------------------------------------- */
+
+static bool is_moved(const char *path, int fd)
+{
+	struct stat here, there;
+
+	return lstat(path, &there) || fstat(fd, &here) || here.st_dev != there.st_dev ||
+	       here.st_ino != there.st_ino;
+}
+
+/* "audit-20261129T112233.123456Z.jsonl": they sort by age, and keep what names them a log. */
+static int stamped(const char *path, char out[PATH_MAX])
+{
+	size_t len = strlen(path);
+	const char *ext = len > 6 && !strcmp(path + len - 6, ".jsonl") ? ".jsonl" : "";
+	struct timespec now;
+	char when[32];
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(when, sizeof(when), "%Y%m%dT%H%M%S", &tm);
+	return snprintf(out, PATH_MAX, "%.*s-%s.%06ldZ%s", (int)(len - strlen(ext)), path, when,
+			now.tv_nsec / 1000, ext) < PATH_MAX
+		       ? 0
+		       : -ENAMETOOLONG;
+}
+
+/* No file is written over. */
+static int move(const char *from, const char *to)
+{
+	return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) ? -errno : 0;
+}
+
+/* --- a rotation ------------------------------------------------------------------ */
+
+struct rotation {
+	char audit[PATH_MAX], patches[PATH_MAX];	 /* where the logs are by name */
+	char old_audit[PATH_MAX], old_patches[PATH_MAX]; /* where we moved them to; "" nowhere */
+	struct rf_new_logs m;
+};
+
+__attribute__((format(printf, 2, 3))) static void tell(struct rotation *n, const char *format, ...)
+{
+	char text[2 * PATH_MAX + 256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	rf_safe(n->m.told, sizeof(n->m.told), text);
+}
+
+static int failed(struct rotation *n, const char *what, const char *path, int err)
+{
+	n->m.failed = 1;
+	tell(n, "%s %s: %s", what, path, strerror(-err));
+	return err;
+}
+
+/* The patch log, to a name that goes with where the audit log is now: `audit verify` looks there.
+ */
+static int move_patches(struct rotation *n, const char *audit)
+{
+	int err = rf_patches_path(audit, n->old_patches);
+
+	if (!err)
+		err = move(n->patches, n->old_patches);
+	if (!err)
+		return 0;
+	n->old_patches[0] = '\0';
+	return failed(n, "cannot move", n->patches, err);
+}
+
+static int move_both(struct rf_run *r, struct rotation *n)
+{
+	int err = stamped(n->audit, n->old_audit);
+
+	if (r->moved_ms && rf_now_ms() - r->moved_ms < MOVE_MS)
+		err = -EAGAIN;
+	if (!err)
+		err = move(n->audit, n->old_audit);
+	if (err) {
+		n->old_audit[0] = '\0';
+		return failed(n, "cannot move", n->audit, err);
+	}
+	r->moved_ms = rf_now_ms();
+	return move_patches(n, n->old_audit);
+}
+
+/* Somebody has moved the audit log alone: its patches go where they belong. */
+static int move_after(const struct rf_run *r, struct rotation *n)
+{
+	char link[32], now[PATH_MAX];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", r->audit_fd);
+	len = readlink(link, now, sizeof(now) - 1);
+	if (len < 0)
+		return failed(n, "cannot find where it was moved to:", n->audit, -errno);
+	now[len] = '\0';
+	/* It is nowhere any more. */
+	if (is_moved(now, r->audit_fd) && stamped(n->audit, now))
+		return failed(n, "too long a path:", n->audit, -ENAMETOOLONG);
+	return move_patches(n, now);
+}
+
+/* As it was, as far as nobody was quicker. */
+static void move_back(const struct rotation *n)
+{
+	if (n->old_audit[0])
+		move(n->old_audit, n->audit);
+	if (n->old_patches[0])
+		move(n->old_patches, n->patches);
+}
+
+static int open_new(struct rotation *n, const char *path, int *fd)
+{
+	*fd = rf_run_open_log(path);
+	if (*fd < 0)
+		return failed(n, "cannot open", path, *fd);
+	rf_run_sync_folder(path);
+	return 0;
+}
+
+static int open_both(struct rf_run *r, struct rotation *n)
+{
+	int err = open_new(n, n->audit, &r->next_audit_fd);
+
+	if (!err && rf_run_share_log(r->next_audit_fd))
+		err = failed(n, "another one has it alone:", n->audit, -EBUSY);
+	if (!err)
+		err = open_new(n, n->patches, &r->next_patches_fd);
+	n->m.with = !err;
+	return err;
+}
+
+static void close_next(struct rf_run *r)
+{
+	if (r->next_audit_fd >= 0)
+		close(r->next_audit_fd);
+	if (r->next_patches_fd >= 0)
+		close(r->next_patches_fd);
+	r->next_audit_fd = r->next_patches_fd = -1;
+	r->rotating = false;
+}
+
+/* Both go on, or none: what a part of the one says is of a part of the other. */
+static int prepare(struct rf_run *r, struct rotation *n, bool move_them)
+{
+	bool audit, patches;
+	int err;
+
+	snprintf(n->audit, sizeof(n->audit), "%s", r->audit_path);
+	err = rf_patches_path(n->audit, n->patches);
+	if (err)
+		return failed(n, "too long a path:", n->audit, err);
+	/* Else a monitor that dies now would leave its chain in a file that nobody knows of. */
+	if (!rf_chain_is_in(r->chain_fd, r->audit_fd))
+		return failed(n, "no line was written yet since the log went on in", n->audit,
+			      -EAGAIN);
+	audit = is_moved(n->audit, r->audit_fd);
+	patches = is_moved(n->patches, r->patches_fd);
+	if (!audit && patches)
+		return failed(n, "its patch log was moved, so move it as well:", n->audit, -EEXIST);
+	if (!audit && !move_them) {
+		tell(n, "no log was moved");
+		return 0;
+	}
+	if (!audit)
+		err = move_both(r, n);
+	else if (!patches)
+		err = move_after(r, n);
+	if (!err)
+		err = open_both(r, n);
+	if (!err && n->old_audit[0])
+		tell(n, "the log goes on in %s; what was written until now is in %s", n->audit,
+		     n->old_audit);
+	else if (!err)
+		tell(n, "the log goes on in %s", n->audit);
+	return err;
+}
+
+int rf_run_rotate(struct rf_run *r, bool move_them)
+{
+	struct rotation n = { .m.with = 0 };
+	int err = prepare(r, &n, move_them), sent;
+
+	if (err) {
+		close_next(r);
+		move_back(&n);
+		n.m.with = 0;
+	}
+	sent = rf_run_logs_send(r, &n.m);
+	r->rotating = !err && !sent;
+	if (sent && !err) {
+		close_next(r);
+		move_back(&n);
+		failed(&n, "the monitor does not listen:", r->name, sent);
+		err = sent;
+	}
+	if (err)
+		rf_say("%s: the log goes on in its old file: %s", r->name, n.m.told);
+	else
+		rf_say("%s: %s", r->name, n.m.told);
+	return err;
+}
+
+void rf_run_rotated(struct rf_run *r)
+{
+	bool with = r->rotating && r->next_audit_fd >= 0;
+
+	r->rotating = false;
+	if (!with)
+		return;
+	rf_run_unreserve(r);
+	if (r->audit_before_fd >= 0)
+		close(r->audit_before_fd);
+	r->audit_before_fd = r->audit_fd;
+	r->before_until = rf_now_ms() + BEFORE_MS;
+	r->audit_fd = r->next_audit_fd;
+	close(r->patches_fd);
+	r->patches_fd = r->next_patches_fd;
+	r->next_audit_fd = r->next_patches_fd = -1;
+	r->reserved = 0;
+	rf_run_reserve(r);
+}
+
+void rf_run_not_rotated(struct rf_run *r)
+{
+	close_next(r);
+}
+
+void rf_run_forget_before(struct rf_run *r)
+{
+	if (r->audit_before_fd < 0 || rf_now_ms() < r->before_until ||
+	    !rf_chain_is_in(r->chain_fd, r->audit_fd))
+		return;
+	close(r->audit_before_fd);
+	r->audit_before_fd = -1;
+}
