@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # bash completion for ringfence(1). `make cli-test` compares it with the commands' own tables.
 
-_ringfence_commands="run list status gadgets measure audit policy doctor demo"
+_ringfence_commands="run list status gadgets measure audit policy stop doctor demo"
 
 # Of a command: its options, with the dashes.
 _ringfence_options() {
@@ -9,6 +9,7 @@ _ringfence_options() {
 	run) echo "--name --policy --policy-key --expect --audit --audit-key --state --kvm --start-timeout --monitor-timeout" ;;
 	list) echo "--json --state-base" ;;
 	status | measure) echo "--json" ;;
+	stop) echo "--wait" ;;
 	gadgets) echo "--all --json" ;;
 	audit) echo "--follow --lines --since --verdict --rule --symbol --key --format --moved --json" ;;
 	policy) echo "--json --line --key --serial --valid-for" ;;
@@ -26,7 +27,7 @@ _ringfence_value() {
 	--state | -s | --state-base) echo dir ;;
 	--qemu | -q) echo command ;;
 	--verdict) echo verdict ;;
-	--name | --since | --rule | --symbol | --start-timeout | --monitor-timeout | --lines | --line | --serial | --valid-for | --timeout | -n | -t | -l) echo none ;;
+	--name | --since | --rule | --symbol | --start-timeout | --monitor-timeout | --lines | --line | --serial | --valid-for | --timeout | --wait | -w | -n | -t | -l) echo none ;;
 	esac
 }
 
@@ -54,7 +55,7 @@ _ringfence_complete_value() {
 _ringfence_operand() {
 	case $1:$3:$2 in
 	run:0:*) COMPREPLY+=($(compgen -c -- "$cur")) ;;
-	status:0:* | gadgets:0:* | measure:0:*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
+	status:0:* | gadgets:0:* | measure:0:* | stop:0:*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
 	audit:0:*) _ringfence_words "tail patches verify export rotate keygen" ;;
 	policy:0:*) _ringfence_words "check keys show reload sign explain test" ;;
 	policy:*:show) _ringfence_words "default observe strict $(_ringfence_vms)"; _ringfence_files ;;
