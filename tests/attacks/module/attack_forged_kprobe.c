@@ -17,7 +17,7 @@
 /* Hooks are looked at each second; a slow machine takes its time. */
 #define STAYS_S 4u
 /* And some times more, before a breakpoint is said to be nobody's. */
-#define STAYS_STRAY_S 12u
+#define STAYS_STRAY_S 20u
 
 static const u8 one[RF_INSN] = { 0xb8, 0x01, 0x00, 0x00, 0x00 };
 static struct kprobe probe;

@@ -20,7 +20,7 @@
 /* Hooks are looked at each second; a slow machine takes its time. */
 #define STAYS_S 4
 /* And three times, before a function is said to call what is on no list. */
-#define STAYS_UNLISTED_S 10
+#define STAYS_UNLISTED_S 20
 
 static unsigned int calls;
 
