@@ -21,28 +21,6 @@
 	"export NAME`, `audit rotate NAME` or `audit keygen FILE`"
 #define LINES_MOST 100000
 
-/* A path when it has a '/' or is a file here; else the log of a running VM, or root's log of an
- * ended one. */
-static int find_log(const char *word, char out[PATH_MAX])
-{
-	char dir[PATH_MAX];
-	struct rf_vm vm;
-
-	if (strlen(word) >= PATH_MAX)
-		return -ENAMETOOLONG;
-	strcpy(out, word);
-	if (!rf_state_dir(word, dir) && !rf_vm_read(dir, &vm)) {
-		if (vm.audit[0])
-			strcpy(out, vm.audit);
-		else if (rf_path_join(dir, RF_FILE_AUDIT, out))
-			return -ENAMETOOLONG;
-		return 0;
-	}
-	if (strchr(word, '/') || access(word, F_OK) == 0 || !rf_name_valid(word))
-		return 0;
-	return rf_audit_default(word, out);
-}
-
 static int too_long(void)
 {
 	return rf_fail(RF_EXIT_USAGE, "nothing was done", "give a shorter path",
@@ -71,14 +49,14 @@ static int run_tail(const struct asked *asked, char **words)
 					     : LINES;
 	if (code)
 		return code;
-	return find_log(words[0], path) ? too_long() : rf_audit_tail_of(path, &how);
+	return rf_vm_log(words[0], path) ? too_long() : rf_audit_tail_of(path, &how);
 }
 
 static int run_patches(const struct asked *asked, char **words)
 {
 	char path[PATH_MAX];
 
-	return find_log(words[0], path)
+	return rf_vm_log(words[0], path)
 		       ? too_long()
 		       : rf_audit_patches(path, asked->number == NOT_GIVEN ? LINES : asked->number,
 					  asked->json);
@@ -93,7 +71,7 @@ static int run_verify(const struct asked *asked, char **words)
 		count++;
 	paths = calloc(count + 1, sizeof(*paths)); /* until the process ends, as what is in it */
 	for (size_t i = 0; i < count && paths; i++) {
-		if (find_log(words[i], path))
+		if (rf_vm_log(words[i], path))
 			return too_long();
 		paths[i] = strdup(path);
 		if (!paths[i])
@@ -114,7 +92,7 @@ static int run_export(const struct asked *asked, char **words)
 {
 	char path[PATH_MAX];
 
-	return find_log(words[0], path) ? too_long()
+	return rf_vm_log(words[0], path) ? too_long()
 					: rf_audit_export(path, asked->format, asked->following);
 }
 

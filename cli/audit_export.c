@@ -100,7 +100,7 @@ int rf_audit_export(const char *path, const char *format, bool following)
 	if (err)
 		return rf_fail(RF_EXIT_NOT_FOUND, "nothing was exported",
 			       "give a VM's name (see `ringfence list`) or the path of a log",
-			       "cannot read the log %s: %s", path, strerror(-err));
+			       "cannot read the log %s: %s", path, rf_log_problem(err));
 	rf_log_whole(&log);
 	log.broken = is_broken;
 	err = rf_log_read(&log, print_exported, &e);

@@ -78,13 +78,19 @@ static const char *text_of(const json_t *o, const char *name)
 	return json_string_value(json_object_get(o, name));
 }
 
+bool rf_filter_since(const struct rf_filter *f, const json_t *record)
+{
+	uint64_t at;
+
+	return !f->since || (!rf_when_at(text_of(record, "time") ?: "", &at) && at >= f->since_ns);
+}
+
 bool rf_filter_lets(const struct rf_filter *f, const json_t *record)
 {
 	static const char *const places[] = { "target", "writer", "handler" };
-	uint64_t at;
 	bool named = !f->symbols.count;
 
-	if (f->since && (rf_when_at(text_of(record, "time") ?: "", &at) || at < f->since_ns))
+	if (!rf_filter_since(f, record))
 		return false;
 	if (f->verdicts.count && !has(&f->verdicts, text_of(record, "verdict")))
 		return false;

@@ -20,6 +20,9 @@ struct rf_filter {
 bool rf_filter_any(const struct rf_filter *f);
 /* Looks whether the words are words. RF_EXIT_OK, or the code of the error that was reported. */
 int rf_filter_ready(struct rf_filter *f);
+/* Is the record no older than what was asked for, or was nothing? One that does not say when is
+ * not. */
+bool rf_filter_since(const struct rf_filter *f, const json_t *record);
 /* What does not say when, by which rule, or whom it was about, fits none that was asked for. */
 bool rf_filter_lets(const struct rf_filter *f, const json_t *record);
 

@@ -8,17 +8,46 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The magic of gzip, bzip2, xz, zstd (the formats of logrotate): no log begins so. */
+int rf_log_is_plain(int fd)
+{
+	static const char *const magics[] = { "\x1f\x8b", "BZh",
+					      "\xfd"
+					      "7zXZ",
+					      "\x28\xb5\x2f\xfd" };
+	char begin[8] = { 0 };
+
+	if (pread(fd, begin, sizeof(begin), 0) < 0)
+		return -errno;
+	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
+		if (!memcmp(begin, magics[i], strlen(magics[i])))
+			return -EMEDIUMTYPE;
+	return 0;
+}
+
+const char *rf_log_problem(int err)
+{
+	return err == -EMEDIUMTYPE ? "it is compressed: unpack it first, as with gunzip"
+				   : strerror(-err);
+}
+
 int rf_log_open(const char *path, struct rf_log *l)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 	char *line;
+	int err;
 
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return -EINVAL;
+	}
+	err = rf_log_is_plain(fd);
+	if (err) {
+		close(fd);
+		return err;
 	}
 	line = malloc(RF_LOG_LINE_BYTES);
 	if (!line) {

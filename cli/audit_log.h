@@ -30,7 +30,11 @@ struct rf_log {
 	void (*broken)(void *ctx, uint64_t line);
 };
 
-int rf_log_open(const char *path, struct rf_log *l); /* 0 or -errno */
+/* 0 or -errno; -EMEDIUMTYPE: it is compressed, as rotated logs may be. */
+int rf_log_open(const char *path, struct rf_log *l);
+/* The same for who reads it himself: 0, -errno or -EMEDIUMTYPE. */
+int rf_log_is_plain(int fd);
+const char *rf_log_problem(int err); /* for people */
 /* To be read from its beginning: it is opened where its last records are. */
 void rf_log_whole(struct rf_log *l);
 void rf_log_close(struct rf_log *l);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/audit_text.h"
+#include "policy/audit.h"
 
 static const char *text_of(json_t *o, const char *name)
 {
@@ -35,6 +36,35 @@ static const char *describe_count(json_t *o, const char *type, struct rf_row *c)
 	return c->about;
 }
 
+/* Kinds of which the rule does not say enough: which register, whose handler, which kernel. */
+static bool needs_detail(const char *kind)
+{
+	static const char *const kinds[] = { "hook",  "msr", "control-register",
+					     "table", "dma", "kexec" };
+
+	for (size_t i = 0; kind && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(kind, kinds[i]))
+			return true;
+	return false;
+}
+
+/* And whether the VM was ended for it, or it stands though it is told. */
+static const char *describe_decision(json_t *o, const char *rule, struct rf_row *c)
+{
+	const char *outcome = text_of(o, "outcome"), *verdict = text_of(o, "verdict");
+	const char *detail = needs_detail(text_of(o, "kind")) ? text_of(o, "detail") : NULL;
+	bool ended = outcome && !strcmp(outcome, RF_OUTCOME_ENDED);
+	bool applied = outcome && !strcmp(outcome, "applied") && verdict &&
+		       strcmp(verdict, rf_word_text(RF_WORD_ALLOWED)) != 0;
+
+	snprintf(c->about, sizeof(c->about), "%s%s%s%s", rule,
+		 ended	   ? "; " RF_OUTCOME_ENDED
+		 : applied ? "; applied"
+			   : "",
+		 detail ? ": " : "", detail ? detail : "");
+	return c->about;
+}
+
 void rf_row_fill(json_t *o, struct rf_row *c)
 {
 	json_t *task = json_object_get(o, "task"), *event = json_object_get(o, "event");
@@ -54,11 +84,8 @@ void rf_row_fill(json_t *o, struct rf_row *c)
 		 (long long)json_integer_value(json_object_get(task, "pid")));
 	if (type && (!strcmp(type, "folded") || !strcmp(type, "unwritten"))) {
 		about = describe_count(o, type, c);
-	} else if (about && text_of(o, "kind") && !strcmp(text_of(o, "kind"), "hook") &&
-		   text_of(o, "detail")) {
-		/* Whose it is, and by which interface: the rule does not say. */
-		snprintf(c->about, sizeof(c->about), "%s: %s", about, text_of(o, "detail"));
-		about = c->about;
+	} else if (about && !outcome) {
+		about = describe_decision(o, about, c);
 	} else if (!about && outcome) {
 		about = text_of(o, "status");
 	} else if (!about) {

@@ -15,8 +15,16 @@
 struct last {
 	json_t **items;
 	uint32_t max, count, first;
+	uint64_t fitting;
+	bool begins; /* the file begins later than what was asked for: an earlier one has the rest
+		      */
 	const struct rf_tail *how;
 };
+
+static bool is_of_type(json_t *o, const char *type)
+{
+	return !strcmp(json_string_value(json_object_get(o, "type")) ?: "", type);
+}
 
 static bool is_told(json_t *o, bool all)
 {
@@ -41,8 +49,11 @@ static int keep(void *ctx, json_t *o)
 	struct last *l = ctx;
 	uint32_t slot;
 
+	if (is_of_type(o, "continued"))
+		l->begins = rf_filter_since(&l->how->filter, o);
 	if (!l->max || !shown(o, l->how))
 		return 0;
+	l->fitting++;
 	slot = (l->first + l->count) % l->max;
 	if (l->count == l->max) {
 		json_decref(l->items[slot]);
@@ -122,12 +133,20 @@ static int show(const char *path, struct last *last)
 	if (err)
 		return rf_fail(RF_EXIT_NOT_FOUND, "no decision can be shown",
 			       "give a VM's name (see `ringfence list`) or the path of a log",
-			       "cannot read the log %s: %s", path, strerror(-err));
+			       "cannot read the log %s: %s", path, rf_log_problem(err));
+	/* "None" must mean that there is none. */
+	if (last->how->filter.since)
+		rf_log_whole(&log);
 	err = rf_log_read(&log, keep, last);
 	if (!err && !last->how->following)
 		err = rf_log_finish(&log, keep, last);
 	if (!err)
 		err = print_last(last);
+	if (!err && last->how->filter.since && last->begins)
+		rf_say("%s goes on from an earlier file, which may have more since then", path);
+	if (!err && last->how->filter.since && last->fitting > last->max)
+		rf_say("the last %u of %llu records that fit are shown", last->max,
+		       (unsigned long long)last->fitting);
 	if (!err && log.unreadable)
 		rf_say("%llu lines of %s are not records: torn by a crash or a full disk, or "
 		       "foreign",

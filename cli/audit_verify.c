@@ -11,6 +11,7 @@
 
 #include <sodium.h>
 
+#include "cli/audit_log.h"
 #include "cli/audit_verify.h"
 #include "cli/output.h"
 #include "cli/paths.h"
@@ -131,7 +132,7 @@ static int read_file(const char *path, struct rf_verify *v, struct rf_patch_proo
 		err = l ? -errno : -ENOMEM;
 	} else if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		err = -EINVAL;
-	} else {
+	} else if ((err = rf_log_is_plain(fd)) == 0) {
 		l->verify = v;
 		l->patches = p;
 		l->file = number;
@@ -347,7 +348,8 @@ int rf_audit_verify(char *const *files, char *const *typed, const char *key, boo
 					 "nothing can be said about the log",
 					 "give a VM's name (see `ringfence list`) or the path of a "
 					 "log that this user may read",
-					 "cannot read the log %s: %s", typed[i - 1], strerror(-err))
+					 "cannot read the log %s: %s", typed[i - 1],
+					 rf_log_problem(err))
 			       : rf_fail(RF_EXIT_INTERNAL, "nothing can be said about the log",
 					 "free some memory", "no memory to verify the log");
 	} else {

@@ -216,6 +216,44 @@ int rf_vm_find(const char *name, struct rf_vm *out)
 		   : RF_EXIT_OK;
 }
 
+/* A folder of that name, as root's logs lie in, is no log. */
+static bool is_file(const char *word)
+{
+	struct stat st;
+
+	return !stat(word, &st) && !S_ISDIR(st.st_mode);
+}
+
+int rf_vm_log(const char *word, char out[PATH_MAX])
+{
+	char dir[PATH_MAX];
+	struct rf_vm vm;
+
+	if (strlen(word) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	strcpy(out, word);
+	if (!rf_state_dir(word, dir) && !rf_vm_read(dir, &vm)) {
+		if (vm.audit[0])
+			strcpy(out, vm.audit);
+		else if (rf_path_join(dir, RF_FILE_AUDIT, out))
+			return -ENAMETOOLONG;
+		return 0;
+	}
+	if (strchr(word, '/') || is_file(word) || !rf_name_valid(word))
+		return 0;
+	return rf_audit_default(word, out);
+}
+
+/* Is its `ringfence run` gone? Nobody listens where that does. */
+static bool run_is_gone(const struct rf_vm *vm)
+{
+	int fd, err = rf_state_dial(vm->state_dir, RF_FILE_RELOAD, SOCK_SEQPACKET, &fd);
+
+	if (!err)
+		close(fd);
+	return err == -ECONNREFUSED || err == -ENOENT;
+}
+
 int rf_vm_silent(const struct rf_vm *vm, int err, const char *means)
 {
 	if (!vm->alive)
@@ -223,6 +261,13 @@ int rf_vm_silent(const struct rf_vm *vm, int err, const char *means)
 			       "start a VM of that name again, or remove " RF_FILE_LOCK
 			       ", " RF_FILE_VM " and the sockets from that folder",
 			       "VM %s is dead (%s)", vm->name, vm->state_dir);
+	if (run_is_gone(vm))
+		return rf_fail(RF_EXIT_NO_ANSWER, means,
+			       "end its VMM (`ringfence list` has its process) and start it again, "
+			       "or migrate it away: what it asks until then is not answered",
+			       "the monitor of %s is gone, and its `ringfence run`, which would "
+			       "start another one",
+			       vm->name);
 	return rf_fail(RF_EXIT_NO_ANSWER, means,
 		       "look at what `ringfence run` prints: it starts a dead monitor again",
 		       "the monitor of %s does not answer: %s", vm->name, strerror(-err));

@@ -44,6 +44,12 @@ struct rf_vm {
  */
 int rf_vm_read(const char *state_dir, struct rf_vm *out);
 
+/*
+ * The log that a word means: a path when it has a '/' or is a file here; else the log of a running
+ * VM, or root's log of an ended one. 0 or -ENAMETOOLONG.
+ */
+int rf_vm_log(const char *word, char out[PATH_MAX]);
+
 /* For a command about one VM, by name or state folder: RF_EXIT_OK, or the exit code of the error
  * that was printed. */
 int rf_vm_find(const char *name, struct rf_vm *out);

@@ -134,9 +134,9 @@ static int print_answer(const struct rf_vm *vm, const char *word, const json_t *
 	if (!json_is_true(json_object_get(o, "accepted")))
 		return rf_fail(
 			RF_EXIT_NO, UNCHANGED,
-			"leave those keys as they are, or restart the VM; with `run "
-			"--policy-key` a signature lets loosen what is not fixed (`ringfence "
-			"policy sign`)",
+			"leave those keys as they are, sign the file for this VM with a greater "
+			"serial (`ringfence policy sign`; of a VM that was started with "
+			"--policy-key), or restart the VM",
 			"%s does not take %s: %s", vm->name, word, safe);
 	printf("%s: %s is %s%s%s: %zu key%s changed\n", vm->name, word,
 	       safe[0] ? "taken" : "in force", safe[0] ? ", but " : "", safe, n, n == 1 ? "" : "s");

@@ -21,26 +21,7 @@ static int no_log(const char *word, int err)
 {
 	return rf_fail(RF_EXIT_NOT_FOUND, "there is nothing to judge",
 		       "give a log's path, or a VM's name (see `ringfence list`)",
-		       "cannot read the log %s: %s", word, strerror(-err));
-}
-
-/* As `audit tail` finds it: a path, the log of a running VM, or root's log of an ended one. */
-static const char *find_log(const char *word, char out[PATH_MAX])
-{
-	char dir[PATH_MAX];
-	struct rf_vm vm;
-
-	if (!rf_state_dir(word, dir) && !rf_vm_read(dir, &vm)) {
-		if (vm.audit[0])
-			snprintf(out, PATH_MAX, "%s", vm.audit);
-		else if (rf_path_join(dir, RF_FILE_AUDIT, out))
-			return word;
-		return out;
-	}
-	if (strchr(word, '/') || !access(word, F_OK) || !rf_name_valid(word) ||
-	    rf_audit_default(word, out))
-		return word;
-	return out;
+		       "cannot read the log %s: %s", word, rf_log_problem(err));
 }
 
 /* --- one record ------------------------------------------------------------- */
@@ -91,10 +72,14 @@ static int take_record(const struct rf_policy_args *a, json_t **out)
 {
 	bool input = a->count < 2 || !strcmp(a->items[1], "-");
 	char path[PATH_MAX];
-	const char *log = input ? "standard input" : find_log(a->items[1], path);
-	FILE *f = input ? stdin : fopen(log, "re");
-	int err = f ? read_line(f, a->line, out) : -errno;
+	const char *log = input ? "standard input" : path;
+	int err = input ? 0 : rf_vm_log(a->items[1], path);
+	FILE *f;
 
+	if (err)
+		return no_log(a->items[1], err);
+	f = input ? stdin : fopen(log, "re");
+	err = f ? read_line(f, a->line, out) : -errno;
 	if (f && !input)
 		fclose(f);
 	if (err)
@@ -416,6 +401,9 @@ static int print_test(const struct test *t)
 		putchar('\n');
 	}
 	rf_table_destroy(table);
+	if (!t->decisions)
+		rf_say("there is no decision in it, so nothing was tested; of a log that was "
+		       "rotated give the earlier part");
 	printf("%llu decisions: %llu as they were, %llu otherwise, %llu not known\n", t->decisions,
 	       t->decisions - t->otherwise - t->not_known, t->otherwise, t->not_known);
 	if (t->counted)
@@ -470,20 +458,21 @@ int rf_policy_test(const struct rf_policy_args *a)
 	char path[PATH_MAX];
 	struct rf_policy p;
 	struct test t = { .policy = &p };
-	const char *log;
 	int code = rf_policy_take(a->items[0], &from, &p), err;
 
 	if (code != RF_EXIT_OK)
 		return code;
-	log = find_log(a->items[1], path);
-	err = read_all(log, &t, &unreadable);
+	err = rf_vm_log(a->items[1], path);
+	if (err)
+		return no_log(a->items[1], err);
+	err = read_all(path, &t, &unreadable);
 	if (err) {
 		free(t.items);
-		return no_log(log, err);
+		return no_log(path, err);
 	}
 	code = a->json ? test_json(&t) : print_test(&t);
 	free(t.items);
 	if (unreadable)
-		rf_say("%llu lines of %s are not records, and were passed over", unreadable, log);
+		rf_say("%llu lines of %s are not records, and were passed over", unreadable, path);
 	return code ? code : t.otherwise || t.not_known ? RF_EXIT_NO : RF_EXIT_OK;
 }

@@ -29,14 +29,19 @@ static int write_down(struct rf_guest *g, const char *outcome, const char *sha25
 static size_t describe(const struct rf_guest *g, const struct rf_reload_order *o,
 		       const struct rf_reloaded *said, char out[DETAIL])
 {
-	char by[RF_NOTE_NAME + 64] = "unsigned";
+	char by[64] = "unsigned";
 
 	if (said->is_signed)
-		snprintf(by, sizeof(by), "signed by %s, serial %" PRIu64, g->reload.key->name,
-			 said->serial);
-	return (size_t)snprintf(
-		out, DETAIL, "asked for by user %u, %s; in force until then: %s; ", o->uid, by,
-		g->reload.sha256[0] ? g->reload.sha256 : "none, every key at its default");
+		snprintf(by, sizeof(by), "signed, serial %" PRIu64, said->signed_serial);
+	else if (said->signed_serial)
+		snprintf(by, sizeof(by), "with a signature that is not taken, serial %" PRIu64,
+			 said->signed_serial);
+	else if (o->note_len)
+		snprintf(by, sizeof(by), "with what is no signature for it");
+	return (size_t)snprintf(out, DETAIL, "asked for by user %u, %s; in force%s: %s; ", o->uid,
+				by, said->accepted ? " until then" : "",
+				g->reload.sha256[0] ? g->reload.sha256
+						    : "none, every key at its default");
 }
 
 static int record_taken(struct rf_guest *g, const struct rf_reload_order *o,

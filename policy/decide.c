@@ -251,13 +251,17 @@ enum rf_patch_word rf_policy_hook(const char *interface)
 		{ "tracepoint", RF_PATCH_WORD_TRACEPOINTS },
 		{ "static-call", RF_PATCH_WORD_STATIC_CALLS },
 		{ "livepatch", RF_PATCH_WORD_LIVEPATCH },
+		{ "ftrace", RF_PATCH_WORD_FTRACE },
+		{ "fprobe", RF_PATCH_WORD_FTRACE },
+		{ "ftrace-direct", RF_PATCH_WORD_FTRACE },
+		{ "unlisted", RF_PATCH_WORD_FTRACE },
 	};
 	size_t len = strcspn(interface, ",;: ");
 
 	for (size_t i = 0; i < COUNT(all); i++)
 		if (strlen(all[i].interface) == len && !strncmp(all[i].interface, interface, len))
 			return all[i].word;
-	return RF_PATCH_WORD_FTRACE; /* ftrace, fprobe, ftrace-direct, unlisted */
+	return RF_PATCH_WORDS;
 }
 
 enum rf_fact_hook rf_policy_owner(const struct rf_policy *p, enum rf_patch_word kind,

@@ -264,7 +264,8 @@ struct rf_decision {
  */
 int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct rf_decision *out);
 
-/* Which of the words is about a hook, by what the record calls its interface ("kprobe; ..."). */
+/* Which of the words is about a hook, by what the record calls its interface ("kprobe; ...");
+ * RF_PATCH_WORDS: none is, so it is told. */
 enum rf_patch_word rf_policy_hook(const char *interface);
 /* May a hook of that kind call code of this module ("": of none that is listed), or of BPF's? The
  * names are the guest's claims. */

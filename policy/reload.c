@@ -85,21 +85,22 @@ static const char *not_signed(int err)
 }
 
 /* NULL: it is signed. */
-static const char *check_note(const struct rf_reload *q, const char *sha256, uint64_t *serial)
+static const char *check_note(const struct rf_reload *q, struct rf_reloaded *out)
 {
 	struct rf_policy_note n;
 	int err = rf_policy_note_open(q->key, q->vm, q->note, q->note_len, &n);
 
 	if (err)
 		return not_signed(err);
-	if (strcmp(n.sha256, sha256) != 0)
+	out->signed_serial = n.serial;
+	if (strcmp(n.sha256, out->sha256) != 0)
 		return "its signature is of another file";
 	if (n.serial <= q->serial)
 		return "its signature's serial is not greater than that of the last signed policy "
 		       "which this VM has taken";
 	if (n.until < q->time)
 		return "its signature is too old";
-	*serial = n.serial;
+	out->serial = n.serial;
 	return NULL;
 }
 
@@ -128,7 +129,8 @@ static bool may_change(const struct rf_reload *q, struct rf_reloaded *out)
 	rf_changes_text(q->now, &out->policy, 1u << RF_CHANGE_NEVER, changes, sizeof(changes));
 	if (changes[0]) {
 		snprintf(out->why, sizeof(out->why),
-			 "it changes what cannot be changed while the VM runs: %s", changes);
+			 "it changes what is fixed, or never loosened, while the VM runs: %s",
+			 changes);
 		return false;
 	}
 	rf_changes_text(q->now, &out->policy, 1u << RF_CHANGE_LOOSER, changes, sizeof(changes));
@@ -147,7 +149,7 @@ void rf_reload_judge(const struct rf_reload *q, struct rf_reloaded *out)
 		return;
 	/* A wrong signature is somebody's mistake or attempt, whatever the file says. */
 	if (q->key && q->note_len) {
-		wrong = check_note(q, out->sha256, &out->serial);
+		wrong = check_note(q, out);
 		if (wrong) {
 			snprintf(out->why, sizeof(out->why), "%s", wrong);
 			return;

@@ -40,8 +40,9 @@ struct rf_reload {
 
 struct rf_reloaded {
 	bool accepted;
-	bool is_signed;	 /* by the key; without one nobody has looked */
-	uint64_t serial; /* the last one, from then on */
+	bool is_signed;		/* by the key; without one nobody has looked */
+	uint64_t serial;	/* the last one, from then on */
+	uint64_t signed_serial; /* that of the key's own signature which came, 0 none did */
 	char sha256[RF_SHA256_TEXT];
 	struct rf_policy policy;  /* all zeros where the text is none */
 	char why[RF_RELOAD_TEXT]; /* it was refused, "" it was not */

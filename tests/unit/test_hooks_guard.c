@@ -157,6 +157,16 @@ static void whose(void **state)
 	assert_int_equal(fake_count("kind", "hook"), 5);
 }
 
+/* A kind that no word of the policy is about could not be let. */
+static void each_has_its_word(void **state)
+{
+	for (int kind = 1; kind < RF_HOOK_KINDS; kind++)
+		if (rf_policy_hook(rf_hook_text((enum rf_hook_kind)kind)) >= RF_PATCH_WORDS)
+			fail_msg("rf_policy_hook() has no row for %s",
+				 rf_hook_text((enum rf_hook_kind)kind));
+	assert_int_equal(rf_policy_hook("of a later release; calls code"), RF_PATCH_WORDS);
+}
+
 /* perf's questions to KVM are the kernel's own doing; anything else of that module's is told. */
 static void usual(void **state)
 {
@@ -547,6 +557,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(told_once, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(whose, setup, fake_teardown),
+		cmocka_unit_test(each_has_its_word),
 		cmocka_unit_test_setup_teardown(usual, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unlisted, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(stray, setup, fake_teardown),

@@ -131,12 +131,14 @@ static void signed_is_taken(void **state)
 	sign(&o, "other", 7, LOOSE);
 	assert_int_equal(send_it(&o, LOOSE), 0);
 	assert_line("refused", "for another VM");
+	assert_line("refused", "with what is no signature for it; in force: ");
 	sign(&o, guest.name, 6, LOOSE);
 	assert_int_equal(send_it(&o, LOOSE), 0);
 	assert_line("refused", "serial is not greater");
+	assert_line("refused", "with a signature that is not taken, serial 6; in force: ");
 	sign(&o, guest.name, 7, LOOSE);
 	assert_int_equal(send_it(&o, LOOSE), RF_RELOADED);
-	assert_line("taken", "signed by owner, serial 7; ");
+	assert_line("taken", "1234, signed, serial 7; in force until then: ");
 }
 
 /* `run` has looked at it as well. */
