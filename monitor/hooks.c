@@ -15,17 +15,18 @@
 #define OVERRUN_MS (10 * PERIOD_MS) /* where the lists do not end */
 #define RETOLD 8		    /* a round: the monitor may not have seen it when it looked */
 #define ROUNDS 3 /* it must be there while text rests, before a function is said to call it ... */
-#define BUSY_ROUNDS 600 /* ... or so many in any case: text may be kept busy */
-#define AGE 60		/* rounds that may pass over it, of a list that is broken */
-#define UNREAD_TIMES 3	/* lists change under the reader: once is no finding */
+#define BUSY_MS 600000 /* ... or so long in any case: text may be kept busy */
+#define AGE 60	       /* rounds that may pass over it, of a list that is broken */
+#define UNREAD_TIMES 3 /* lists change under the reader: once is no finding */
 
 /* One VM a process. */
 static struct rf_hooks *hooks;
 static struct rf_hook_table told;
 static uint32_t unread;
-static uint32_t changes; /* of text, as of the last round */
-static uint64_t runs;	 /* entries into the guest, the same */
-static bool rests;	 /* it ran since, and text is as it was */
+static uint32_t changes;  /* of text, as of the last round */
+static uint64_t runs;	  /* entries into the guest, the same */
+static bool rests;	  /* it ran since, and text is as it was */
+static uint32_t since_ms; /* the last round */
 /* Whose turn it is to be told again: of the table, and of those who have no room in it. */
 static uint32_t turn, turn_over, over;
 
@@ -48,7 +49,7 @@ static bool is_turn(uint32_t i, uint32_t from)
  */
 static bool is_due(const struct rf_guest *g, const struct rf_hook_entry *e)
 {
-	return !e->hook.settling || ((e->rounds >= ROUNDS || e->age >= BUSY_ROUNDS) &&
+	return !e->hook.settling || ((e->rounds >= ROUNDS || e->age_ms >= BUSY_MS) &&
 				     !rf_unit_overran(g, &rf_guard_patches.sweep_unit));
 }
 
@@ -87,7 +88,7 @@ static int tell_new(void *guest, const struct rf_hook *hook)
 	e->here = true;
 	e->missed = 0;
 	e->rounds += rests && e->rounds < ROUNDS;
-	e->age += e->age < BUSY_ROUNDS;
+	e->age_ms += e->age_ms < BUSY_MS ? since_ms : 0;
 	if (!is_due(g, e) || (e->said && !is_turn(i, turn)))
 		return 0;
 	e->said = true;
@@ -128,6 +129,7 @@ static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
 	for (uint32_t i = 0; i < told.count; i++)
 		told.of[i].here = false;
 	over = 0;
+	since_ms = elapsed_ms;
 	look_at_text(g);
 	err = rf_hooks_walk(hooks, &g->mem, &g->paging, tell_new, g);
 	if (err == -ECONNRESET || err == -ENOMEM)

@@ -21,7 +21,7 @@ struct rf_hook_entry {
 	bool moved;	/* the monitor: told once more, with another function */
 	uint8_t rounds; /* the sweeper: it was there while text rested, or was not seen meanwhile */
 	uint8_t missed;
-	uint16_t age; /* rounds, of all */
+	uint32_t age_ms;
 };
 
 /* One handler of one object is one, whatever else of it changes. */

@@ -74,6 +74,7 @@ struct rf_guest {
 	bool sites_lost; /* of it, those in writable memory: no earlier monitor's table was whole */
 	uint64_t burst[RF_SITE_KINDS];	  /* patches since the last line about them */
 	uint64_t patches_taken;		  /* of the fence's trail, written down */
+	bool named;			  /* places, since the last line about patches */
 	uint64_t last_patch_ns, burst_ns; /* of the last patch, of the first one of the burst */
 	uint32_t changes_seen;		  /* of the trail */
 	uint64_t last_change_ns;	  /* when one came last */

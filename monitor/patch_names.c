@@ -94,8 +94,10 @@ void rf_patch_names_write(struct rf_guest *g)
 			n += rf_patchlog_name(records + n, wanted[i], named.symbol, named.offset);
 	}
 	/* What the disk does not take is tried again. */
-	if (!n || !rf_patchlog_names(g->patchlog, records, n))
-		next = i;
+	if (n && rf_patchlog_names(g->patchlog, records, n))
+		return;
+	next = i;
+	g->named |= n != 0;
 }
 
 void rf_patch_names_forget(void)

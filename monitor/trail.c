@@ -8,7 +8,7 @@
 #include "monitor/monitor.h"
 #include "patch/kinds.h"
 
-#define BLOCK 512 /* trail entries at once */
+#define BLOCK 4096 /* trail entries at once, and by one flush */
 #define GRACE_NS UINT64_C(1000000000)
 #define PATIENCE 10
 #define QUIET_NS UINT64_C(2000000000)  /* without a patch: the burst is over */
@@ -33,17 +33,18 @@ void rf_patches_summarise(struct rf_guest *g)
 					(unsigned long long)g->burst[k]);
 		g->burst[k] = 0;
 	}
-	if (len) {
+	if (len || g->named) {
 		const struct rf_record r = { .kind = "patches",
 					     .region = "text",
 					     .rule = "text-patch-legal",
 					     .verdict = RF_WORD_ALLOWED,
 					     .outcome = "applied",
-					     .detail = text,
+					     .detail = len ? text : NULL,
 					     .patch_log = g->patchlog ? &span : NULL };
 
 		if (g->patchlog)
 			rf_patchlog_span(g->patchlog, &span);
+		g->named = false;
 		rf_record_write(g, &r);
 	}
 }
@@ -80,15 +81,19 @@ static int not_logged(struct rf_guest *g, size_t n, int err)
 	return 0;
 }
 
+/* Who patches all the time must not keep us here: what comes meanwhile is the next time's. */
 int rf_patches_drain(struct rf_guest *g)
 {
-	struct rf_patch_entry entries[BLOCK];
+	static struct rf_patch_entry entries[BLOCK];
+	static struct rf_patch_line lines[BLOCK];
+	struct rf_patching now;
 	size_t n;
 
 	if (!g->patchlog || !g->table)
 		return 0;
-	while ((n = g->hv->ops->entries(g->hv, g->patches_taken, entries, BLOCK))) {
-		struct rf_patch_line lines[BLOCK];
+	g->hv->ops->trail(g->hv, &now);
+	while (g->patches_taken < now.head &&
+	       (n = g->hv->ops->entries(g->hv, g->patches_taken, entries, BLOCK))) {
 		int err;
 
 		for (size_t i = 0; i < n; i++) {

@@ -111,7 +111,7 @@ def each_event_once(o: Outcome) -> None:
 
 def summary(record: Record) -> Counter[str]:
     """The counts in a record of kind "patches"."""
-    pairs = (part.rsplit(" ", 1) for part in record["detail"].split(", "))
+    pairs = (part.rsplit(" ", 1) for part in record.get("detail", "").split(", ") if part)
     return Counter({kind: int(count) for kind, count in pairs})
 
 

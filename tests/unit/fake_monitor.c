@@ -222,6 +222,12 @@ static size_t fence_entries(struct rf_backend *b, uint64_t from, struct rf_patch
 
 	for (; from < fake.patching.head && n < max; from++)
 		out[n++] = fake.entries[from];
+	/* While these are read the guest makes another one. */
+	if (fake.patches_on &&
+	    fake.patching.head < sizeof(fake.entries) / sizeof(fake.entries[0])) {
+		fake.entries[fake.patching.head] = fake.entries[0];
+		fake.patching.head++;
+	}
 	return n;
 }
 

@@ -99,6 +99,7 @@ struct fake {
 	/* Text patching: the fence's trail. */
 	struct rf_patch_table table;
 	struct rf_patching patching;
+	bool patches_on;		     /* the guest patches all the time */
 	struct rf_patch_entry entries[1200]; /* entry n in slot n */
 	int restore_err;
 	struct rf_patch_site armed[16]; /* what rf_textpatch_create() finds so */

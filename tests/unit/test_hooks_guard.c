@@ -25,12 +25,14 @@ static int setup(void **state)
 	return err;
 }
 
+static uint32_t round_ms = 1000;
+
 /* A second, in which the guest stands still. */
 static void sweep_paused(void)
 {
 	struct rf_budget outer = rf_unit_begin(&guest, &rf_guard_hooks.sweep_unit);
 
-	assert_int_equal(rf_guard_hooks.sweep(&guest, 1000), 0);
+	assert_int_equal(rf_guard_hooks.sweep(&guest, round_ms), 0);
 	assert_int_equal(rf_unit_end(&guest, &rf_guard_hooks.sweep_unit, &outer), 0);
 }
 
@@ -266,6 +268,20 @@ static void unlisted_while_text_changes(void **state)
 	assert_int_equal(fake_count("kind", "hook"), 2);
 	sweep();
 	assert_int_equal(fake_count("kind", "hook"), 3);
+}
+
+/* It is time that counts: after a round that was too long the next one is far off. */
+static void unlisted_in_long_rounds(void **state)
+{
+	hook(RF_HOOK_UNLISTED, OUTSIDE, 0);
+	round_ms = 10000;
+	for (int i = 0; i < 60; i++) {
+		assert_int_equal(fake_count("kind", "hook"), 0);
+		fake.patching.changes++;
+		sweep();
+	}
+	round_ms = 1000;
+	assert_int_equal(fake_count("kind", "hook"), 1);
 }
 
 /* However many there are, and however often they come and go. */
@@ -562,6 +578,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unlisted, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(stray, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unlisted_while_text_changes, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(unlisted_in_long_rounds, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(many, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unread, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(asked_first, setup, fake_teardown),

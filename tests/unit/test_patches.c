@@ -284,6 +284,49 @@ static void named(void **state)
 	assert_int_equal(times, 2);
 }
 
+/* Who patches all the time does not keep the monitor: what came meanwhile is the next time's. */
+static void patches_for_ever(void **state)
+{
+	patched(3, RF_SITE_FTRACE);
+	fake.patches_on = true;
+	for (size_t i = 0; i < 5; i++) {
+		assert_int_equal(rf_patches_drain(&guest), 0);
+		assert_int_equal(logged(), 3 + i);
+		assert_int_equal(fake.table.taken, 3 + i);
+	}
+	fake.patches_on = false;
+}
+
+/* Names that come after the line about a burst have a line of their own. */
+static void named_late(void **state)
+{
+	union rf_patch_record r;
+	uint64_t offset = 0, to;
+	int fd = open(fake.patches_path, O_RDONLY);
+	json_t *line;
+
+	for (uint32_t i = 0; i < 20; i++)
+		called(0x2100 + i, UINT64_C(0xffffffffc0000100) + i, RF_SITE_STATIC_CALL);
+	tick(0);
+	guest.burst_ns -= UINT64_C(31000000000); /* it is told though names are left */
+	tick(0);
+	assert_int_equal(fake_count("kind", "patches"), 1);
+	for (int i = 0; i < 20; i++)
+		tick(0);
+	tick(3);
+	assert_int_equal(fake_count("kind", "patches"), 2);
+	line = fake_line(0);
+	assert_string_equal(fake_text(line, "detail"), "");
+	to = (uint64_t)json_integer_value(
+		json_object_get(json_object_get(line, "patch_log"), "to"));
+	while (rf_patchlog_read(fd, &offset, &r, 1) == 1)
+		;
+	assert_int_equal(to, offset); /* all of it */
+	close(fd);
+	tick(3);
+	assert_int_equal(fake_count("kind", "patches"), 2);
+}
+
 /* The longest line about a burst there can be. */
 static void long_burst(void **state)
 {
@@ -529,6 +572,8 @@ int main(void)
 		T(nothing_to_publish),
 		T(drained),
 		T(named),
+		T(patches_for_ever),
+		T(named_late),
 		T(long_burst),
 		T(drained_by_the_next),
 		T(strange_entries),
