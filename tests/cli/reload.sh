@@ -143,7 +143,7 @@ sign "$work/owner" --serial 7 web "$work/looser.yaml"; reloads reload-replayed 1
 sign "$work/owner" --serial 6 web "$work/looser.yaml"; reloads reload-older 1 'serial is not greater' "$work/looser.yaml"
 keeps reload-not-replayed on_mismatch refuse
 sign "$work/owner" --serial 8 web "$work/looser.yaml"; reloads reload-next 0 'in force' "$work/looser.yaml"
-sign "$work/owner" --serial 9 web "$work/fixed.yaml"; reloads reload-signed-fixed 1 'cannot be changed while' "$work/fixed.yaml"
+sign "$work/owner" --serial 9 web "$work/fixed.yaml"; reloads reload-signed-fixed 1 'never loosened, while' "$work/fixed.yaml"
 json reload-json 1 'not o["accepted"] and [(c["key"], c["from"], c["to"]) for c in o["changes"] if c["change"] == "never"] == [("pin.msrs", True, False)]' \
 	$reload --json "$work/fixed.yaml"
 # Without `run` there is nobody who would start the monitor that judges by it.

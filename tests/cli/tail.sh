@@ -32,6 +32,29 @@ shows tail-since-long-ago '1 2 3 - ' --since 99999d
 shows tail-last-of-those '3 5 ' --verdict blocked -n 2
 name=tail-since-is-all; for _ in $(seq 30); do sed -n 3p "$log"; done >"$work/many.jsonl"
 [ "$("$rf" audit tail --since 2024-05-01T11:00:00Z "$work/many.jsonl" 2>"$err" | wc -l)" = 31 ] && ok || bad "the last few alone"
+# Further back than the last 8 MiB, and what an earlier file may have.
+name=tail-since-far-back; { sed -n 1p "$log"; head -c 9000000 /dev/zero | tr '\0' ' ' | fold -w 60000; echo; sed -n 2p "$log"; } >"$work/far.jsonl"
+[ "$("$rf" audit tail --since 2024-05-01T08:00:00Z --verdict blocked "$work/far.jsonl" 2>/dev/null | wc -l)" = 2 ] && ok || bad "an old one was not found"
+{ echo '{"time":"2024-05-01T09:30:00.000000000Z","type":"continued"}'; sed -n 2p "$log"; } >"$work/later.jsonl"
+try tail-since-rotated 0 'goes on from an earlier file' "$rf" audit tail --since 2024-05-01T09:00:00Z --verdict blocked "$work/later.jsonl"
+name=tail-since-here; "$rf" audit tail --since 2024-05-01T09:45:00Z "$work/later.jsonl" >"$out" 2>"$err"; [ ! -s "$err" ] && ok || bad "it has all of it"
+gzip -c "$log" >"$work/log.gz"
+try tail-compressed 3 'it is compressed: unpack it first' "$rf" audit tail "$work/log.gz"
+try verify-compressed 6 'it is compressed: unpack it first' "$rf" audit verify "$work/log.gz"
+try export-compressed 3 'it is compressed: unpack it first' "$rf" audit export --format ocsf "$work/log.gz"
+# A folder of the VM's name, as in /var/log/ringfence, is no log.
+mkdir "$work/logs" "$work/logs/gone"
+name=tail-folder-of-that-name; (cd "$work/logs" && "$rf" audit tail gone) >"$out" 2>"$err"; grep -q 'cannot read the log /var/log/ringfence/gone/' "$err" && ok || bad "not its log"
+# What the rule does not say.
+cat >"$work/said.jsonl" <<'END'
+{"time":"2024-05-01T09:00:00.000000000Z","type":"decision","event":1,"kind":"msr","rule":"msr-is-pinned","verdict":"blocked","outcome":"general protection fault at the instruction","detail":"STAR (MSR 0xc0000081) <- 0x0"}
+{"time":"2024-05-01T09:00:00.000000000Z","type":"decision","event":2,"kind":"write","rule":"text-not-a-patch-site","verdict":"blocked","outcome":"the VM is ended"}
+{"time":"2024-05-01T09:00:00.000000000Z","type":"decision","event":3,"kind":"write","rule":"rodata-is-never-written","verdict":"detected","outcome":"applied"}
+{"time":"2024-05-01T09:00:00.000000000Z","type":"decision","event":4,"kind":"patches","rule":"text-patch-legal","verdict":"allowed","outcome":"applied","detail":"ftrace 3"}
+END
+name=tail-says-more; "$rf" audit tail "$work/said.jsonl" >"$out" 2>"$err"
+grep -q 'msr-is-pinned: STAR (MSR 0xc0000081) <- 0x0$' "$out" && grep -q 'text-not-a-patch-site; the VM is ended$' "$out" &&
+	grep -q 'rodata-is-never-written; applied$' "$out" && grep -q 'text-patch-legal$' "$out" && ok || bad "rows"
 name=tail-filter-json; "$rf" audit tail --json --rule idt-is-never-written "$log" >"$out" 2>"$err"
 [ "$(wc -l <"$out")" = 1 ] && grep -q '"event":3,' "$out" && ok || bad "JSON lines"
 name=tail-filter-followed; timeout 2 "$rf" audit tail -f -n 0 --verdict blocked "$log" >"$out" 2>"$err" & pid=$!
