@@ -212,8 +212,9 @@ static void print_log(json_t *log)
 		       "log", when, cause,
 		       (long long)json_integer_value(json_object_get(log, "counted_only")),
 		       (long long)json_integer_value(json_object_get(log, "lines_lost")), "to do",
-		       "have it go on in a new file: ringfence audit rotate NAME (log_quota_mb "
-		       "counts from the next start on); or make room in its file system");
+		       "have it go on in a new file: ringfence audit rotate NAME; or give it a "
+		       "larger log_quota_mb: ringfence policy reload NAME FILE; or make room in "
+		       "its file system");
 	if (folded)
 		printf("%-18s%lld decisions\n", "folded", (long long)folded);
 	if (patches)
