@@ -161,7 +161,7 @@ const struct rf_command rf_command_list = {
 		"                        else $XDG_RUNTIME_DIR/ringfence)\n"
 		"\n"
 		"State: waiting (no VMM yet), booting, found (kernel seen), watched, sealed,\n"
-		"unprotected (a kernel that is not sealed runs, on record),\n"
+		"unprotected (its kernel is not recognised, and the policy lets it run),\n"
 		"halted (no vCPU runs; `ringfence status` says why and what to do);\n"
 		"\"no answer\": its monitor does not answer; \"dead\": left behind by a crash.\n"
 		"\"log full\" behind it: decisions are counted only (`ringfence status`).\n",

@@ -599,7 +599,7 @@ int main(int argc, char **argv)
 	if (!err)
 		err = rf_record_begin(&g, info.instance);
 	if (!err)
-		err = rf_reload_begin(&g);
+		err = rf_reload_begin(&g, info.next_event <= 1);
 	if (!err && o.patches_fd >= 0)
 		err = rf_patchlog_open_fd(o.patches_fd, info.instance, &g.patchlog);
 	if (!err && g.hv->ops->table)

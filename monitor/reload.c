@@ -68,17 +68,36 @@ static void record_refused(struct rf_guest *g, const struct rf_reload_order *o,
 	write_down(g, "refused", said->sha256, detail);
 }
 
+/* The one that the VM is started with; who reads the log a week later has nothing else. */
+static void describe_first(const struct rf_guest *g, char out[DETAIL])
+{
+	const uint32_t all =
+		1u << RF_CHANGE_TIGHTER | 1u << RF_CHANGE_LOOSER | 1u << RF_CHANGE_NEVER;
+	struct rf_policy normal;
+	size_t len = (size_t)snprintf(out, DETAIL, "the one that the VM is started with%s; ",
+				      g->reload.key ? ", and with a key that may loosen it" : "");
+
+	rf_policy_default(&normal);
+	rf_changes_text(&normal, &g->policy, all, out + len, DETAIL - len);
+	if (!out[len])
+		snprintf(out + len, DETAIL - len, "every key is at its default");
+}
+
 /* The one that took it has written it down, or died over it. It is in force all the same. */
-int rf_reload_begin(struct rf_guest *g)
+int rf_reload_begin(struct rf_guest *g, bool first)
 {
 	char detail[DETAIL];
 	int err;
 
-	if (!g->reload.count)
+	if (!g->reload.count && !first)
 		return 0;
-	snprintf(detail, sizeof(detail),
-		 "number %u after the one that the VM was started with; last serial %" PRIu64,
-		 g->reload.count, g->reload.serial);
+	if (!g->reload.count)
+		describe_first(g, detail);
+	else
+		snprintf(detail, sizeof(detail),
+			 "number %u after the one that the VM was started with; last serial "
+			 "%" PRIu64,
+			 g->reload.count, g->reload.serial);
 	g->resuming = true;
 	err = write_down(g, "in force", g->reload.sha256, detail);
 	g->resuming = false;

@@ -48,8 +48,9 @@ struct rf_reloads {
 	char sha256[RF_SHA256_TEXT];   /* of the policy in force, "" it is no file */
 };
 
-/* Writes down that another policy than at the VM's start is in force. 0 or -errno. */
-int rf_reload_begin(struct rf_guest *g);
+/* Writes down which policy is in force: first, of the VM's first monitor, or where it is another
+ * one than at the VM's start. 0 or -errno. */
+int rf_reload_begin(struct rf_guest *g, bool first);
 #define RF_RELOADED 1
 /* What `run` wants. 0, RF_RELOADED: this monitor's time is over; or -errno. */
 int rf_reload_take(struct rf_guest *g);

@@ -13,6 +13,8 @@ start_one() { # VMM ...
 	monitor_of $first >/dev/null
 }
 start_one "$work/kvm" 60
+name=first-policy; sed -n 1p "$work/stop.jsonl" | grep -q '"kind":"policy","outcome":"in force","detail":"the one that the VM is started with; every key is at its default"' &&
+	ok || bad "the log does not say by which policy"
 name=stop; timeout 60 "$rf" stop "$work/state" >"$out" 2>"$err"; code=$?
 [ $code = 0 ] && grep -qx 'web: stopped' "$out" && ! kill -0 $first 2>/dev/null && ok || bad "exit code $code"
 wait $first; code=$?; name=stop-status; [ $code = 143 ] && ok || bad "run ended with $code"

@@ -43,8 +43,8 @@ try tail-compressed 3 'it is compressed: unpack it first' "$rf" audit tail "$wor
 try verify-compressed 6 'it is compressed: unpack it first' "$rf" audit verify "$work/log.gz"
 try export-compressed 3 'it is compressed: unpack it first' "$rf" audit export --format ocsf "$work/log.gz"
 # A folder of the VM's name, as in /var/log/ringfence, is no log.
-mkdir "$work/logs" "$work/logs/gone"
-name=tail-folder-of-that-name; (cd "$work/logs" && "$rf" audit tail gone) >"$out" 2>"$err"; grep -q 'cannot read the log /var/log/ringfence/gone/' "$err" && ok || bad "not its log"
+mkdir "$work/shadow" "$work/shadow/gone"
+name=tail-folder-of-that-name; (cd "$work/shadow" && "$rf" audit tail gone) >"$out" 2>"$err"; grep -q 'cannot read the log /var/log/ringfence/gone/' "$err" && ok || bad "not its log"
 # What the rule does not say.
 cat >"$work/said.jsonl" <<'END'
 {"time":"2024-05-01T09:00:00.000000000Z","type":"decision","event":1,"kind":"msr","rule":"msr-is-pinned","verdict":"blocked","outcome":"general protection fault at the instruction","detail":"STAR (MSR 0xc0000081) <- 0x0"}
