@@ -93,7 +93,7 @@ static int run_export(const struct asked *asked, char **words)
 	char path[PATH_MAX];
 
 	return rf_vm_log(words[0], path) ? too_long()
-					: rf_audit_export(path, asked->format, asked->following);
+					 : rf_audit_export(path, asked->format, asked->following);
 }
 
 static int run_keygen(const struct asked *asked, char **words)
@@ -137,8 +137,8 @@ static int refuse_options(const struct asked *asked, size_t verb)
 		{ asked->json, 'j', "--json", "`tail`, `patches` and `verify`" },
 		{ asked->key, 'k', "--key", "`verify`" },
 		{ asked->moved, 'm', "--moved", "`rotate`" },
-		{ rf_filter_any(&asked->filter), 's', "--since, --verdict, --rule or --symbol",
-		  "`tail`" },
+		{ rf_filter_any(&asked->filter), 's',
+		  "--since, --alerts, --verdict, --rule or --symbol", "`tail`" },
 		{ asked->format, 'F', "--format", "`export`" },
 	};
 
@@ -162,6 +162,7 @@ static int audit(int argc, char **argv)
 		{ "follow", 'f', RF_OPTION_FLAG, &asked.following, 0, 0 },
 		{ "lines", 'n', RF_OPTION_NUMBER, &asked.number, 0, LINES_MOST },
 		{ "since", 0, RF_OPTION_TEXT, &asked.filter.since, 0, 0 },
+		{ "alerts", 0, RF_OPTION_FLAG, &asked.filter.alerts, 0, 0 },
 		{ "verdict", 0, RF_OPTION_LIST, &asked.filter.verdicts, 0, 0 },
 		{ "rule", 0, RF_OPTION_LIST, &asked.filter.rules, 0, 0 },
 		{ "symbol", 0, RF_OPTION_LIST, &asked.filter.symbols, 0, 0 },
@@ -212,6 +213,8 @@ const struct rf_command rf_command_audit = {
 		"long\n"
 		"                        ago: 90s, 10m, 2h, 3d; all of them where --lines is not "
 		"given\n"
+		"      --alerts          (tail) what somebody is to look at, as `export` counts "
+		"it\n"
 		"      --verdict WORD    (tail) allowed, blocked, undone or detected\n"
 		"      --rule NAME       (tail) that gave the verdict\n"
 		"      --symbol NAME     (tail) of the target, the writer or the handler; each of "

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/export.h"
 #include "cli/output.h"
 #include "cli/when.h"
 #include "policy/audit.h"
@@ -14,7 +15,7 @@
 
 bool rf_filter_any(const struct rf_filter *f)
 {
-	return f->since || f->verdicts.count || f->rules.count || f->symbols.count;
+	return f->since || f->alerts || f->verdicts.count || f->rules.count || f->symbols.count;
 }
 
 static const char *verdict_name(size_t i)
@@ -90,7 +91,7 @@ bool rf_filter_lets(const struct rf_filter *f, const json_t *record)
 	static const char *const places[] = { "target", "writer", "handler" };
 	bool named = !f->symbols.count;
 
-	if (!rf_filter_since(f, record))
+	if (!rf_filter_since(f, record) || (f->alerts && !rf_export_is_alert(record)))
 		return false;
 	if (f->verdicts.count && !has(&f->verdicts, text_of(record, "verdict")))
 		return false;

@@ -15,6 +15,7 @@ struct rf_filter {
 	const char *since; /* as it was typed, NULL any */
 	uint64_t since_ns; /* CLOCK_REALTIME; of rf_filter_ready() */
 	struct rf_option_list verdicts, rules, symbols;
+	bool alerts; /* none but what is an alert to `audit export` */
 };
 
 bool rf_filter_any(const struct rf_filter *f);

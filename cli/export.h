@@ -12,6 +12,7 @@
 #ifndef RF_CLI_EXPORT_H
 #define RF_CLI_EXPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -27,6 +28,10 @@ extern const size_t rf_export_formats_count;
 
 /* NULL: there is none of this name. */
 const struct rf_export_format *rf_export_find(const char *name);
+
+/* Is a person to look at it? A verdict other than allowed, or a line that is no everyday one
+ * (docs/ringfence.1.scd, AUDIT, says of which). */
+bool rf_export_is_alert(const json_t *record);
 
 /*
  * Writes one record, an object: exactly one line, of the journal's format one entry with the empty

@@ -73,14 +73,20 @@ static void describe(struct rf_export_view *v)
 	add_member(v, "detail");
 }
 
+bool rf_export_is_alert(const json_t *record)
+{
+	const char *verdict = rf_export_text(record, "verdict");
+
+	return verdict ? strcmp(verdict, "allowed") != 0 : !rf_export_row(record)->quiet;
+}
+
 void rf_export_look(json_t *record, struct rf_export_view *v)
 {
 	const json_t *seq = json_object_get(record, "seq");
-	const char *verdict = rf_export_text(record, "verdict");
 
 	*v = (struct rf_export_view){ .record = record, .row = rf_export_row(record) };
-	v->verdict = rf_export_verdict(verdict);
-	v->alert = verdict ? strcmp(verdict, "allowed") != 0 : !v->row->quiet;
+	v->verdict = rf_export_verdict(rf_export_text(record, "verdict"));
+	v->alert = rf_export_is_alert(record);
 	v->level = rf_export_level(v->alert ? v->row->alert : RF_EXPORT_INFO);
 	v->time = rf_export_time(rf_export_text(record, "time"));
 	take(record, "vm", v->vm, sizeof(v->vm));

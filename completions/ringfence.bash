@@ -11,7 +11,7 @@ _ringfence_options() {
 	status | measure) echo "--json" ;;
 	stop) echo "--wait" ;;
 	gadgets) echo "--all --json" ;;
-	audit) echo "--follow --lines --since --verdict --rule --symbol --key --format --moved --json" ;;
+	audit) echo "--follow --lines --since --alerts --verdict --rule --symbol --key --format --moved --json" ;;
 	policy) echo "--json --line --key --serial --valid-for" ;;
 	doctor) echo "--json --kvm" ;;
 	demo) echo "--kernel --initrd --qemu --timeout --json" ;;

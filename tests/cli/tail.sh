@@ -55,6 +55,18 @@ END
 name=tail-says-more; "$rf" audit tail "$work/said.jsonl" >"$out" 2>"$err"
 grep -q 'msr-is-pinned: STAR (MSR 0xc0000081) <- 0x0$' "$out" && grep -q 'text-not-a-patch-site; the VM is ended$' "$out" &&
 	grep -q 'rodata-is-never-written; applied$' "$out" && grep -q 'text-patch-legal$' "$out" && ok || bad "rows"
+cat >"$work/loud.jsonl" <<'END'
+{"type":"gap","from":1,"to":2}
+{"type":"decision","event":1,"kind":"write","rule":"rodata-is-never-written","verdict":"blocked"}
+{"type":"outcome","event":1,"status":"ok"}
+{"type":"outcome","event":2,"status":"failed: stale"}
+{"type":"decision","event":3,"kind":"patches","rule":"text-patch-legal","verdict":"allowed","outcome":"applied","detail":"ftrace 3"}
+{"type":"end"}
+END
+name=tail-alerts; "$rf" audit tail --alerts "$work/loud.jsonl" >"$out" 2>"$err"
+[ "$(sed 1d "$out" | awk '{ print $2 }' | tr '\n' ' ')" = '- 1 2 ' ] && ok || bad "other rows"
+name=tail-alerts-as-exported; "$rf" audit export --format ocsf "$work/loud.jsonl" 2>"$err" | grep -c '"is_alert":true' >"$out"
+[ "$(cat "$out")" = 3 ] && ok || bad "export counts others"
 name=tail-filter-json; "$rf" audit tail --json --rule idt-is-never-written "$log" >"$out" 2>"$err"
 [ "$(wc -l <"$out")" = 1 ] && grep -q '"event":3,' "$out" && ok || bad "JSON lines"
 name=tail-filter-followed; timeout 2 "$rf" audit tail -f -n 0 --verdict blocked "$log" >"$out" 2>"$err" & pid=$!
