@@ -232,6 +232,7 @@ const struct rf_command rf_command_audit = {
 		"`rotate` has a running VM's logs go on in new files. An audit log that was\n"
 		"not moved away is moved to audit-TIME.jsonl, and the patch log goes with it;\n"
 		"with --moved nothing is done then. SIGHUP to `ringfence run` does as `rotate`.\n"
+		"A log that was moved without either goes on in a new file a minute later.\n"
 		"`export` prints each record of a log in another format; it does not verify.\n"
 		"`keygen` makes a key for `run --audit-key`: FILE, and FILE.pub to verify with.\n"
 		"The table leaves out outcomes that are \"ok\". Task names are what the guest\n"

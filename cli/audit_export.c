@@ -92,6 +92,7 @@ int rf_audit_export(const char *path, const char *format, bool following)
 {
 	struct exporting e = { .format = format ? rf_export_find(format) : NULL, .path = path };
 	int err, code = RF_EXIT_OK;
+	struct rf_follow follow;
 	struct rf_log log;
 
 	if (!e.format)
@@ -103,10 +104,15 @@ int rf_audit_export(const char *path, const char *format, bool following)
 			       "cannot read the log %s: %s", path, rf_log_problem(err));
 	rf_log_whole(&log);
 	log.broken = is_broken;
+	if (following)
+		rf_follow_begin(&follow, &log);
 	err = rf_log_read(&log, print_exported, &e);
-	if (!err)
-		err = following ? rf_audit_follow(&log, print_exported, &e)
-				: finish(&e, &log, &code);
+	if (!err && following)
+		err = rf_audit_follow(&follow, print_exported, &e);
+	else if (!err)
+		err = finish(&e, &log, &code);
+	if (following && (rf_follow_end(&follow) || e.damaged))
+		code = RF_EXIT_NO;
 	rf_log_close(&log);
 	if (err)
 		return rf_fail(RF_EXIT_INTERNAL, "what was printed is not complete", "run it again",

@@ -85,14 +85,17 @@ static void is_broken(struct rf_log *l, void *ctx)
 static int take_line(struct rf_log *l, rf_log_fn fn, void *ctx)
 {
 	json_t *o = json_loadb(l->line, l->len, JSON_REJECT_DUPLICATES, NULL);
+	size_t len = l->len;
 	int err = 0;
 
-	if (json_is_object(o))
-		err = fn(ctx, o);
-	else if (l->len)
-		is_broken(l, ctx);
-	json_decref(o);
 	l->len = 0;
+	if (json_is_object(o))
+		err = l->see ? l->see(l, o) : 0;
+	else if (len)
+		is_broken(l, ctx);
+	if (json_is_object(o) && err >= 0)
+		err = err ? 0 : fn(ctx, o);
+	json_decref(o);
 	return err;
 }
 
@@ -141,36 +144,37 @@ int rf_log_finish(struct rf_log *l, rf_log_fn fn, void *ctx)
 	return l->len && !l->skipping ? take_line(l, fn, ctx) : 0;
 }
 
-bool rf_log_is_replaced(const struct rf_log *l)
+void rf_log_anew(struct rf_log *l)
 {
-	struct stat here, there;
-
-	return !fstat(l->fd, &here) && !stat(l->path, &there) &&
-	       (here.st_ino != there.st_ino || here.st_dev != there.st_dev);
+	rf_log_whole(l);
+	l->len = 0;
+	l->ended = 0;
 }
 
-int rf_log_reopen(struct rf_log *l)
+int rf_log_reopen(struct rf_log *l, struct rf_log *before)
 {
 	struct stat here, there;
-	int fd;
+	struct rf_log next;
+	int err;
 
 	if (fstat(l->fd, &here) < 0)
 		return -errno;
 	/* Between a rename and the new file there is no name: the old one is still the log. */
 	if (stat(l->path, &there) < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT ? RF_LOG_SAME : -errno;
 	if (here.st_ino == there.st_ino && here.st_dev == there.st_dev) {
 		if (here.st_size >= l->at)
-			return 0;
-	} else {
-		fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-		if (fd < 0)
-			return errno == ENOENT ? 0 : -errno;
-		close(l->fd);
-		l->fd = fd;
+			return RF_LOG_SAME;
+		rf_log_anew(l);
+		return RF_LOG_CUT;
 	}
-	rf_log_whole(l);
-	l->len = 0;
-	l->ended = 0;
-	return 0;
+	err = rf_log_open(l->path, &next);
+	/* Nor is it another one that is no log. */
+	if (err)
+		return err == -ENOENT || err == -EINVAL || err == -EMEDIUMTYPE ? RF_LOG_SAME : err;
+	*before = *l;
+	l->fd = next.fd;
+	l->line = next.line;
+	rf_log_anew(l);
+	return RF_LOG_NEXT;
 }

@@ -28,6 +28,11 @@ struct rf_log {
 	/* Told of each line that is no record, counted from 1 where the reading began, with the ctx
 	 * of the records. NULL: nobody is. */
 	void (*broken)(void *ctx, uint64_t line);
+	/* Asked about each record before it is told: 0; 1: it is left out; -errno. NULL: nobody is.
+	 */
+	int (*see)(struct rf_log *l, const json_t *record);
+	struct rf_follow *follow; /* whose that is */
+	uint64_t part;		  /* of that, which file it is */
 };
 
 /* 0 or -errno; -EMEDIUMTYPE: it is compressed, as rotated logs may be. */
@@ -47,10 +52,16 @@ int rf_log_read(struct rf_log *l, rf_log_fn fn, void *ctx);
 /* The last line may lack its newline: torn, or still being written. Calls fn when it is a record
  * all the same. */
 int rf_log_finish(struct rf_log *l, rf_log_fn fn, void *ctx);
-/* Has another file taken the name? Its writer may still have something to say in this one. */
-bool rf_log_is_replaced(const struct rf_log *l);
-/* Has another file taken the name, or was this one cut? Then starts at the new one's beginning. 0
- * or -errno. */
-int rf_log_reopen(struct rf_log *l);
+/* To be read from its beginning, as if nothing had been. */
+void rf_log_anew(struct rf_log *l);
+
+enum rf_log_now {
+	RF_LOG_SAME,
+	RF_LOG_CUT,  /* to be read from its beginning */
+	RF_LOG_NEXT, /* another file has the name, and is the log */
+};
+/* Which file has the name now? RF_LOG_NEXT: *before is the last one, which may be written to yet,
+ * and which the caller closes. An enum rf_log_now or -errno. */
+int rf_log_reopen(struct rf_log *l, struct rf_log *before);
 
 #endif

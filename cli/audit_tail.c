@@ -126,6 +126,8 @@ static int print_last(const struct last *l)
 
 static int show(const char *path, struct last *last)
 {
+	bool following = last->how->following, lost = false;
+	struct rf_follow follow;
 	struct rf_log log;
 	int err;
 
@@ -137,8 +139,10 @@ static int show(const char *path, struct last *last)
 	/* "None" must mean that there is none. */
 	if (last->how->filter.since)
 		rf_log_whole(&log);
+	if (following)
+		rf_follow_begin(&follow, &log);
 	err = rf_log_read(&log, keep, last);
-	if (!err && !last->how->following)
+	if (!err && !following)
 		err = rf_log_finish(&log, keep, last);
 	if (!err)
 		err = print_last(last);
@@ -151,14 +155,16 @@ static int show(const char *path, struct last *last)
 		rf_say("%llu lines of %s are not records: torn by a crash or a full disk, or "
 		       "foreign",
 		       (unsigned long long)log.unreadable, path);
-	if (!err && last->how->following)
-		err = rf_audit_follow(&log, last->how->json ? print_json_line : print_row,
+	if (!err && following)
+		err = rf_audit_follow(&follow, last->how->json ? print_json_line : print_row,
 				      (void *)(uintptr_t)last->how);
+	if (following)
+		lost = rf_follow_end(&follow);
 	rf_log_close(&log);
 	if (err)
 		return rf_fail(RF_EXIT_INTERNAL, "what was printed is not complete", "run it again",
 			       "reading %s stopped: %s", path, strerror(-err));
-	return rf_flush();
+	return rf_flush() ?: lost ? RF_EXIT_NO : RF_EXIT_OK;
 }
 
 int rf_audit_tail_of(const char *path, const struct rf_tail *how)

@@ -18,6 +18,9 @@
 #include "hv/vmx/crwatch.h"
 #include "policy/note.h"
 
+/* So many times an hour the logs are moved because the monitor says that a client has asked. */
+#define RF_RUN_MOVES 12
+
 struct rf_run {
 	/* What was asked for. */
 	const char *name, *policy, *policy_key, *expect, *audit, *audit_key, *state, *kvm;
@@ -50,6 +53,11 @@ struct rf_run {
 				 too, for a while */
 	int64_t before_until; /* CLOCK_MONOTONIC ms */
 	int64_t moved_ms;     /* when logs were moved last, 0 never */
+	/* When they were because the monitor has said so, 0 never; the oldest one is next. */
+	int64_t asked_ms[RF_RUN_MOVES];
+	unsigned int asked;
+	int64_t rotating_ms;	    /* since when it is */
+	int64_t away_ms, looked_ms; /* the log is not where it was, 0 it is; as it was last seen */
 	int next_audit_fd, next_patches_fd; /* which the monitor is about to go on in */
 	bool rotating;
 	int logs[2];	   /* the monitor's end, and ours, by which it gets these */
@@ -68,6 +76,7 @@ struct rf_run {
 	int pair[2];   /* the monitor's end, and its sweeper's: ours too, so that either outlives
 			  the other one's death */
 	int orders[2]; /* to the monitor that lives, -1 none; its end, until it has it */
+	bool deaf;     /* the monitor that lives takes nothing that is sent to it: it hangs */
 	pid_t vmm;     /* 0: not started */
 	long long started;     /* the VMM, seconds since 1970 */
 	char monitor_user[32]; /* UID:GID of the monitors, "" this process's */
@@ -102,10 +111,11 @@ int rf_run_describe(const struct rf_run *r);
 int rf_run_spawn_monitor(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify);
 /* A new pair for a monitor and its sweeper; whoever had the last one is alone. 0 or -errno. */
 int rf_run_pair(struct rf_run *r);
-/* A new way to hand the next monitor another policy. 0 or -errno. */
+/* A new way to hand the next monitor another policy: its end goes to that one alone, so its death
+ * is heard. 0 or -errno. */
 int rf_run_orders(struct rf_run *r);
-/* One packet that way, with a descriptor. 0 or -errno. */
-int rf_run_order(const struct rf_run *r, const void *packet, size_t size, int fd);
+/* One packet that way, with a descriptor. 0 or -errno; never blocks, see `deaf`. */
+int rf_run_order(struct rf_run *r, const void *packet, size_t size, int fd);
 /* Starts the sweeper of the monitor that has the pair. As rf_run_spawn_monitor(). */
 int rf_run_spawn_sweeper(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify);
 /* Starts the VMM with the fence preloaded. Same return. */
@@ -118,14 +128,27 @@ void rf_run_sync_folder(const char *path);
 /* A new socket by which a monitor that is started gets new files. 0 or -errno. */
 int rf_run_logs(struct rf_run *r);
 struct rf_new_logs; /* monitor/rotate.h */
-/* With the descriptors that it says there are. 0 or -errno. */
-int rf_run_logs_send(const struct rf_run *r, const struct rf_new_logs *m);
+/* 0: it can be sent something; -EAGAIN: it is deaf. */
+int rf_run_logs_room(struct rf_run *r);
+/* With the descriptors that it says there are. 0 or -errno; never blocks, see `deaf`. */
+int rf_run_logs_send(struct rf_run *r, const struct rf_new_logs *m);
+/* Who wants new files. The monitor's word for a client is not believed more often than it is good
+ * for. */
+enum rf_rotate_for {
+	RF_ROTATE_MOVED,  /* somebody has moved the audit log: else nothing is done */
+	RF_ROTATE_CLIENT, /* a client, the monitor says: it is moved where it was not */
+	RF_ROTATE_SIGNAL, /* SIGHUP: the same */
+};
 /*
- * Asks the monitor that serves to go on in new files, where the audit log was moved, or move_them:
- * then it is moved. The patch log always goes with it. It answers by rf_run_rotated() or
- * rf_run_not_rotated(). 0, or -errno: the monitor was told, and so was the user.
+ * Asks the monitor that serves to go on in new files. The patch log always goes with the audit log.
+ * It answers by rf_run_rotated() or rf_run_not_rotated(). 0, or -errno: the monitor was told, and
+ * so was the user.
  */
-int rf_run_rotate(struct rf_run *r, bool move_them);
+int rf_run_rotate(struct rf_run *r, enum rf_rotate_for what);
+/* Has the log been away from its place for so long that whoever moved it will not ask? */
+bool rf_run_log_is_away(struct rf_run *r);
+/* Has the monitor not answered for so long that it never will? */
+bool rf_run_rotate_overdue(const struct rf_run *r);
 /* It did, or it died meanwhile: then the next one does. */
 void rf_run_rotated(struct rf_run *r);
 void rf_run_not_rotated(struct rf_run *r);

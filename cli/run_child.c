@@ -8,6 +8,9 @@
 
 #define RESTARTS 3	/* started again at once, before it is once in RF_CHILD_AGAIN_MS */
 #define STABLE_MS 60000 /* one that lived so long earns new restarts at once */
+/* Read at once at most, as much as a pipe holds: one that never stops keeps nobody from the rest.
+ */
+#define READ_BYTES 65536
 
 void rf_child_began(struct rf_child *c, pid_t pid, int notify_fd)
 {
@@ -27,9 +30,12 @@ static void close_notify(struct rf_child *c)
 void rf_child_read(struct rf_child *c, void (*line)(void *ctx, const char *line), void *ctx)
 {
 	char buf[256];
+	size_t all = 0;
 	ssize_t n = -1;
 
-	while (c->notify_fd >= 0 && (n = read(c->notify_fd, buf, sizeof(buf))) > 0)
+	while (all < READ_BYTES && c->notify_fd >= 0 &&
+	       (n = read(c->notify_fd, buf, sizeof(buf))) > 0) {
+		all += (size_t)n;
 		for (ssize_t i = 0; i < n; i++) {
 			if (buf[i] == '\n') {
 				c->line[c->line_len] = '\0';
@@ -40,6 +46,7 @@ void rf_child_read(struct rf_child *c, void (*line)(void *ctx, const char *line)
 				c->line[c->line_len++] = buf[i];
 			}
 		}
+	}
 	/* Its other end is closed: poll() would report that for ever. */
 	if (n == 0)
 		close_notify(c);

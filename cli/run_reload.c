@@ -18,6 +18,7 @@
 #define REQUEST_MS 2000 /* for a request to come */
 #define ANSWER_MS 10000 /* for the monitor, and for the next one */
 #define END_MS 2000	/* for a monitor to end that took another policy */
+#define REPLIES 16	/* heard at once: a monitor that was taken over may never stop */
 
 void rf_run_reload_begin(struct rf_run_reload *w, struct rf_run *r)
 {
@@ -229,7 +230,7 @@ static void hear_monitor(struct rf_run_reload *w)
 	static struct rf_reload_reply reply;
 	ssize_t n;
 
-	while (w->run->orders[0] >= 0) {
+	for (int i = 0; i < REPLIES && w->run->orders[0] >= 0; i++) {
 		n = recv(w->run->orders[0], &reply, sizeof(reply), MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -24,6 +24,14 @@
 /* Files are moved at most so often, whoever asks: a monitor that was taken over could do it for
  * ever. */
 #define MOVE_MS 1000
+#define HOUR_MS 3600000
+/* For a monitor to answer, on a disk that flushes slowly. A word of its that is lost has no other.
+ */
+#define ANSWER_MS 30000
+/* logrotate(8) moves the logs one by one, and then has somebody ask. Whoever went on between the
+ * two would have the second one written over. */
+#define AWAY_MS 60000
+#define LOOK_MS 1000
 
 /* --- what is moved ------------------------------------------------------------- */
 
@@ -99,10 +107,30 @@ static int move_patches(struct rotation *n, const char *audit)
 	return failed(n, "cannot move", n->patches, err);
 }
 
-static int move_both(struct rf_run *r, struct rotation *n)
+/* An hour ago at least there were fewer. */
+static int may_ask(struct rf_run *r, struct rotation *n)
 {
-	int err = stamped(n->audit, n->old_audit);
+	int64_t oldest = r->asked_ms[r->asked % RF_RUN_MOVES];
 
+	if (oldest && rf_now_ms() - oldest < HOUR_MS) {
+		n->m.failed = 1;
+		tell(n,
+		     "logs are moved %d times an hour at most for who asks the monitor: move them, "
+		     "or send SIGHUP to `ringfence run`",
+		     RF_RUN_MOVES);
+		return -EDQUOT;
+	}
+	r->asked_ms[r->asked++ % RF_RUN_MOVES] = rf_now_ms();
+	return 0;
+}
+
+static int move_both(struct rf_run *r, struct rotation *n, enum rf_rotate_for what)
+{
+	int err = what == RF_ROTATE_CLIENT ? may_ask(r, n) : 0;
+
+	if (err)
+		return err;
+	err = stamped(n->audit, n->old_audit);
 	if (r->moved_ms && rf_now_ms() - r->moved_ms < MOVE_MS)
 		err = -EAGAIN;
 	if (!err)
@@ -173,7 +201,7 @@ static void close_next(struct rf_run *r)
 }
 
 /* Both go on, or none: what a part of the one says is of a part of the other. */
-static int prepare(struct rf_run *r, struct rotation *n, bool move_them)
+static int prepare(struct rf_run *r, struct rotation *n, enum rf_rotate_for what)
 {
 	bool audit, patches;
 	int err;
@@ -190,12 +218,12 @@ static int prepare(struct rf_run *r, struct rotation *n, bool move_them)
 	patches = is_moved(n->patches, r->patches_fd);
 	if (!audit && patches)
 		return failed(n, "its patch log was moved, so move it as well:", n->audit, -EEXIST);
-	if (!audit && !move_them) {
+	if (!audit && what == RF_ROTATE_MOVED) {
 		tell(n, "no log was moved");
 		return 0;
 	}
 	if (!audit)
-		err = move_both(r, n);
+		err = move_both(r, n, what);
 	else if (!patches)
 		err = move_after(r, n);
 	if (!err)
@@ -208,11 +236,17 @@ static int prepare(struct rf_run *r, struct rotation *n, bool move_them)
 	return err;
 }
 
-int rf_run_rotate(struct rf_run *r, bool move_them)
+int rf_run_rotate(struct rf_run *r, enum rf_rotate_for what)
 {
 	struct rotation n = { .m.with = 0 };
-	int err = prepare(r, &n, move_them), sent;
+	int err = rf_run_logs_room(r), sent;
 
+	/* Nothing is moved for one that will not hear of it. */
+	if (err) {
+		rf_say("%s: the log goes on in its old file: the monitor does not listen", r->name);
+		return err;
+	}
+	err = prepare(r, &n, what);
 	if (err) {
 		close_next(r);
 		move_back(&n);
@@ -220,6 +254,7 @@ int rf_run_rotate(struct rf_run *r, bool move_them)
 	}
 	sent = rf_run_logs_send(r, &n.m);
 	r->rotating = !err && !sent;
+	r->rotating_ms = rf_now_ms();
 	if (sent && !err) {
 		close_next(r);
 		move_back(&n);
@@ -256,6 +291,28 @@ void rf_run_rotated(struct rf_run *r)
 void rf_run_not_rotated(struct rf_run *r)
 {
 	close_next(r);
+}
+
+bool rf_run_rotate_overdue(const struct rf_run *r)
+{
+	return r->rotating && rf_now_ms() - r->rotating_ms >= ANSWER_MS;
+}
+
+bool rf_run_log_is_away(struct rf_run *r)
+{
+	int64_t now = rf_now_ms();
+
+	if (r->audit_fd < 0 || r->rotating || now - r->looked_ms < LOOK_MS)
+		return false;
+	r->looked_ms = now;
+	if (!is_moved(r->audit_path, r->audit_fd))
+		r->away_ms = 0;
+	else if (!r->away_ms)
+		r->away_ms = now;
+	if (!r->away_ms || now - r->away_ms < AWAY_MS)
+		return false;
+	r->away_ms = now; /* where it cannot be done, it is tried again */
+	return true;
 }
 
 void rf_run_forget_before(struct rf_run *r)

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "cli/run.h"
-#include "hv/proto.h"
 
 /* Descriptors of the monitor, as its command line names them. */
 enum {
@@ -260,21 +259,6 @@ int rf_run_pair(struct rf_run *r)
 	 * that by user, who may be other VMs' too (unix(7), ETOOMANYREFS): as few as can be.
 	 */
 	return setsockopt(r->pair[0], SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)) ? -errno : 0;
-}
-
-/* Closed on exec, and its end goes to the monitor alone: its death is heard. */
-int rf_run_orders(struct rf_run *r)
-{
-	for (int i = 0; i < 2; i++)
-		if (r->orders[i] >= 0)
-			close(r->orders[i]);
-	r->orders[0] = r->orders[1] = -1;
-	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->orders) ? -errno : 0;
-}
-
-int rf_run_order(const struct rf_run *r, const void *packet, size_t size, int fd)
-{
-	return rf_msg_send(r->orders[0], packet, size, &fd, 1);
 }
 
 static _Noreturn void vmm_child(const struct rf_run *r, const sigset_t *mask, int report)

@@ -77,6 +77,7 @@ static int start_monitor(struct watch *w)
 		return err;
 	rf_child_began(&w->monitor, pid, notify);
 	w->ready = w->serves = false;
+	w->run->deaf = false;
 	w->sweeper.restarts = 0;
 	if (w->sweeper.pid)
 		kill(w->sweeper.pid, SIGKILL);
@@ -84,12 +85,12 @@ static int start_monitor(struct watch *w)
 }
 
 /* What is asked for while one is under way is no second one: what was moved since counts alone. */
-static void rotate(struct watch *w, bool move_them)
+static void rotate(struct watch *w, enum rf_rotate_for what)
 {
 	if (w->run->rotating)
 		w->again = true;
 	else if (w->serves)
-		rf_run_rotate(w->run, move_them);
+		rf_run_rotate(w->run, what);
 	else
 		rf_say("%s: the log goes on in its old file: no monitor serves a VM just now",
 		       w->run->name);
@@ -102,7 +103,7 @@ static void rotated(struct watch *w, bool done)
 	else
 		rf_run_not_rotated(w->run);
 	if (w->again)
-		rotate(w, false);
+		rotate(w, RF_ROTATE_MOVED);
 	w->again = false;
 }
 
@@ -116,7 +117,7 @@ static void take_line(void *ctx, const char *line)
 	else if (!strcmp(line, "sealed"))
 		rf_say("%s: the guest kernel is sealed", w->run->name);
 	else if (!strcmp(line, "rotate") || !strcmp(line, "rotate-moved"))
-		rotate(w, !strcmp(line, "rotate"));
+		rotate(w, strcmp(line, "rotate") ? RF_ROTATE_MOVED : RF_ROTATE_CLIENT);
 	else if (!strcmp(line, "rotated") || !strcmp(line, "rotate-failed"))
 		rotated(w, !strcmp(line, "rotated"));
 	else if (sscanf(line, "attached %u", &pid) == 1 && pid) {
@@ -210,7 +211,7 @@ static void take_signals(struct watch *w)
 		if (number == SIGCHLD)
 			reap(w);
 		else if (number == SIGHUP && s.ssi_code != SI_KERNEL)
-			rotate(w, true);
+			rotate(w, RF_ROTATE_SIGNAL);
 		else if (!w->vmm)
 			w->stop_signal = number;
 		else if (s.ssi_code != SI_KERNEL) /* the terminal has sent it to the VMM too */
@@ -233,6 +234,21 @@ static void end_silent(struct watch *w)
 		if (rf_child_end_silent(both[i], limit, &silent))
 			rf_say("%s: the %s has said nothing for %lld s, and is killed",
 			       w->run->name, both[i]->what, (long long)silent / 1000);
+}
+
+/* Nor does `run` wait for one that reads nothing, or does not answer: whatever the reason, another
+ * one may. */
+static void end_deaf(struct watch *w)
+{
+	bool late = rf_run_rotate_overdue(w->run);
+
+	if (!w->monitor.pid || (!w->run->deaf && !late))
+		return;
+	rf_say("%s: the monitor %s, and is killed", w->run->name,
+	       late ? "does not answer" : "does not read what it is sent");
+	kill(w->monitor.pid, SIGKILL);
+	w->run->deaf = false;
+	w->run->rotating_ms = rf_now_ms();
 }
 
 /* Starts what has ended, when it is time. */
@@ -290,7 +306,10 @@ static void step(struct watch *w, int64_t until)
 	if (rf_run_reload_overdue(&w->reload) && w->monitor.pid)
 		kill(w->monitor.pid, SIGKILL);
 	end_silent(w);
+	end_deaf(w);
 	start_again(w);
+	if (w->serves && rf_run_log_is_away(w->run))
+		rotate(w, RF_ROTATE_MOVED);
 	rf_run_reserve(w->run);
 	rf_run_forget_before(w->run);
 }

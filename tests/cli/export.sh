@@ -47,6 +47,19 @@ sleep 0.7; mv "$work/follow.jsonl" "$work/follow.1"; printf '{"type":"end","seq"
 [ "$(grep '^RINGFENCE_SEQ=' "$out" | tr '\n' ' ')" = "RINGFENCE_SEQ=2 RINGFENCE_SEQ=3 RINGFENCE_SEQ=4 " ] && [ "$(grep -c ^MESSAGE= "$out")" = 4 ] &&
 	ok || bad "following loses lines, or tells them twice"
 
+# Written to the old file long after the new one is there; a file between two looks; and one that is not there any more.
+step() { printf '{"type":"end","instance":"0x1","seq":%d}\n' "$1"; } # line N of one instance
+name=export-follow-late; step 1 >"$work/late.jsonl"; $exporting journal -f "$work/late.jsonl" >"$out" 2>"$err" & pid=$!
+sleep 0.7; mv "$work/late.jsonl" "$work/late.jsonl.4"; : >"$work/late.jsonl"; sleep 1; step 2 >>"$work/late.jsonl.4"; step 3 >>"$work/late.jsonl"; sleep 0.7
+mv "$work/late.jsonl" "$work/late.jsonl.3"; step 4 >"$work/late.jsonl"; mv "$work/late.jsonl" "$work/late.jsonl.2"; step 5 >"$work/late.jsonl"; sleep 0.7
+kill -TERM $pid; wait $pid; code=$?
+[ $code = 0 ] && [ "$(grep '^RINGFENCE_SEQ=' "$out" | tr -dc '0-9\n' | tr '\n' ' ')" = "1 2 3 4 5 " ] && ok || bad "code $code: lines were lost"
+for verb in "export --format journal" tail; do
+	name="follow-missing-${verb%% *}"; step 1 >"$work/gone.jsonl"; "$rf" audit $verb -f "$work/gone.jsonl" >"$out" 2>"$err" & pid=$!
+	sleep 0.7; rm "$work/gone.jsonl"; step 3 >"$work/gone.jsonl"; sleep 0.7; kill -TERM $pid; wait $pid; code=$?
+	[ $code = 1 ] && grep -q 'lines 2 to 2 of instance 0x1 are missing' "$err" && ok || bad "code $code: a line is lost without a word"
+done
+
 # What is exported is found in the log by its hash, and the log is verified as before.
 name=export-hash; $exporting ocsf "$logs/intact" >"$out" 2>"$err"
 python3 -c 'import json, sys

@@ -16,6 +16,13 @@ last_type() { tail -1 "$1" | sed 's/.*"type":"\([a-z]*\)".*/\1/'; }
 first_type() { head -1 "$1" | sed 's/.*"type":"\([a-z]*\)".*/\1/'; }
 until_there() { for _ in $(seq 50); do [ -s "$1" ] && break; sleep 0.1; done; }
 
+# Nobody tells `run` that this one's log was moved, and only later its patch log; looked at in the end.
+mkdir "$work/away"; "$build/ringfence" run --state "$work/away-state" --audit "$work/away/audit.jsonl" -- "$work/kvm" 150 >"$work/away.out" 2>&1 & away=$!
+for _ in $(seq 100); do grep -q 'under protection' "$work/away.out" && break; sleep 0.1; done
+kill -9 "$(sweeper_of $away)"; sleep 1; mv "$work/away/audit.jsonl" "$work/away/audit.jsonl.1"; moved=$(date +%s)
+# Nor does this one's monitor ever say that it went on.
+mkdir "$work/mute"; FAKE=mute "$rf" run --state "$work/mute-state" --audit "$work/mute/audit.jsonl" -- "$work/bin/vmm" 40 >"$work/mute.out" 2>&1 & mute=$!
+
 $rotating -- "$work/kvm" 50 >"$out" 2>"$logs/run.err" & first=$!
 pid=$(monitor_of $first)
 # By itself: the file gets a name with the time, and nothing is written over.
@@ -106,4 +113,10 @@ if command -v logrotate >/dev/null; then
 else
 	skip logrotate "it is not installed"
 fi
+name=rotate-no-answer; wait $mute; code=$?
+[ $code = 0 ] && grep -q 'the monitor does not answer, and is killed' "$work/mute.out" && grep -q 'another monitor' "$work/mute.out" && ok || bad "code $code: $(cat "$work/mute.out")"
+name=rotate-nobody-asks; for _ in $(seq 90); do [ -e "$work/away/audit.jsonl" ] && break; sleep 1; done
+[ "$(stat -c %Y "$work/away/audit.jsonl")" -ge $((moved + 55)) ] && [ -e "$work/away/audit.patches.1" ] && [ "$(last_type "$work/away/audit.jsonl.1")" = rotated ] &&
+	[ "$(first_type "$work/away/audit.jsonl")" = continued ] && ok || bad "written on where it is, or too early: $(cat "$work/away.out")"
+kill -TERM $away; wait $away
 fi

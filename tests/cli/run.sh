@@ -345,6 +345,11 @@ name=monitor-after-it; [ "$(wc -l <"$FAKE_LOG")" -ge 2 ] && ok || bad "no other 
 FAKE=alive; : >"$FAKE_LOG"
 try monitor-is-alive 0 'under protection' $run --monitor-timeout 3 -- "$work/bin/vmm" 9
 name=one-that-lives; [ "$(wc -l <"$FAKE_LOG")" = 1 ] && ok || bad "a monitor that says that it lives was killed"
+# It asks and asks, and reads no answer.
+FAKE=deaf; : >"$FAKE_LOG"; mkdir "$work/deaf"
+try monitor-reads-nothing 0 'does not read what it is sent, and is killed' timeout -k 1 30 \
+	"$rf" run --state "$work/state" --audit "$work/deaf/audit.jsonl" -- "$work/bin/vmm" 8
+name=monitor-after-the-deaf; [ "$(wc -l <"$FAKE_LOG")" -ge 2 ] && ok || bad "no other monitor was started"
 FAKE=crash; : >"$FAKE_LOG"
 try monitor-started-again 0 'another one is started' $run -- "$work/bin/vmm" 6
 name=monitor-restarts; n=$(wc -l <"$FAKE_LOG")

@@ -1,5 +1,7 @@
 UNIT_TESTS += test_cli test_doctor
 UNIT_TESTS += test_counted
+UNIT_TESTS += test_follow
+test_follow_SRCS = tests/unit/test_follow.c cli/audit_log.c cli/audit_seqs.c cli/audit_beside.c
 UNIT_TESTS += test_run_rotate
 test_run_rotate_SRCS = tests/unit/test_run_rotate.c cli/run_logs.c cli/run_open.c cli/run_counted.c cli/paths.c policy/name.c hv/proto.c policy/fold.c policy/foldlog.c $(AUDIT_SRCS)
 UNIT_TESTS += test_export

@@ -79,6 +79,7 @@ static int teardown(void **state)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	snprintf(command, sizeof(command), "rm -r %s", folder);
+	now_ms = 1000;
 	return system(command);
 }
 
@@ -149,7 +150,7 @@ static void moves_both(void **state)
 	ino_t old = ino_of(run.audit_fd), fresh;
 	struct rf_new_logs m;
 
-	assert_int_equal(rf_run_rotate(&run, true), 0);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), 0);
 	assert_true(run.rotating);
 	assert_int_equal(received(&m), 2);
 	assert_int_equal(m.with, 1);
@@ -168,11 +169,11 @@ static void moves_both(void **state)
 	assert_int_equal(run.next_patches_fd, -1);
 	/* Not again and again: a second has to pass. */
 	now_ms += MOVE_MS - 1;
-	assert_int_equal(rf_run_rotate(&run, true), -EAGAIN);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), -EAGAIN);
 	assert_int_equal(received(&m), 0);
 	assert_int_equal(files_with("audit-2"), 2);
 	now_ms++;
-	assert_int_equal(rf_run_rotate(&run, true), 0);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), 0);
 	assert_int_equal(received(&m), 2);
 	assert_int_equal(files_with("audit-2"), 4);
 }
@@ -187,7 +188,7 @@ static void log_was_moved(void **state)
 
 	path_of("audit.jsonl.1", aside);
 	assert_int_equal(rename(run.audit_path, aside), 0);
-	assert_int_equal(rf_run_rotate(&run, false), 0);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_MOVED), 0);
 	assert_int_equal(received(&m), 2);
 	path_of("audit.patches.1", aside);
 	assert_int_equal(stat(aside, &st), 0);
@@ -196,7 +197,7 @@ static void log_was_moved(void **state)
 	assert_int_not_equal(ino_of(run.patches_fd), patches);
 	assert_int_equal(files_with("audit-2"), 0);
 	/* And nothing is done where it was not. */
-	assert_int_equal(rf_run_rotate(&run, false), 0);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_MOVED), 0);
 	assert_int_equal(received(&m), 0);
 	assert_int_equal(m.failed, 0);
 	assert_string_equal(m.told, "no log was moved");
@@ -214,7 +215,7 @@ static void both_were_moved(void **state)
 	path_of("two", aside);
 	path_of("audit.patches", path);
 	assert_int_equal(rename(path, aside), 0);
-	assert_int_equal(rf_run_rotate(&run, true), 0);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), 0);
 	assert_int_equal(received(&m), 2);
 	assert_int_equal(files_with("audit"), 2);
 }
@@ -225,7 +226,7 @@ static void log_was_deleted(void **state)
 	struct rf_new_logs m;
 
 	assert_int_equal(unlink(run.audit_path), 0);
-	assert_int_equal(rf_run_rotate(&run, true), 0);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), 0);
 	assert_int_equal(received(&m), 2);
 	assert_int_equal(files_with("audit.jsonl"), 1);
 	assert_int_equal(files_with("audit.patches"), 1);
@@ -241,7 +242,7 @@ static void patches_alone_were_moved(void **state)
 	path_of("two", aside);
 	path_of("audit.patches", path);
 	assert_int_equal(rename(path, aside), 0);
-	assert_int_equal(rf_run_rotate(&run, true), -EEXIST);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), -EEXIST);
 	assert_int_equal(received(&m), 0);
 	assert_non_null(strstr(m.told, "its patch log was moved, so move it as well"));
 	assert_int_equal(files_with("audit"), 1);
@@ -257,7 +258,7 @@ static void no_place_for_patches(void **state)
 	close(rf_run_open_log(aside));
 	path_of("audit.jsonl.1", aside);
 	assert_int_equal(rename(run.audit_path, aside), 0);
-	assert_int_equal(rf_run_rotate(&run, true), -EEXIST);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), -EEXIST);
 	assert_int_equal(received(&m), 0);
 	assert_int_equal(files_with("audit"), 3);
 }
@@ -275,7 +276,7 @@ static void cannot_open(void **state)
 	path_of("audit.patches", path);
 	assert_int_equal(rename(path, aside), 0);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	assert_int_not_equal(rf_run_rotate(&run, true), 0);
+	assert_int_not_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), 0);
 	assert_false(run.rotating);
 	assert_int_equal(received(&m), 0);
 	assert_int_equal(m.failed, 1);
@@ -303,7 +304,7 @@ static void cannot_move(void **state)
 	run.audit_fd = rf_run_open_log(run.audit_path);
 	run.patches_fd = rf_run_open_log(patches);
 	assert_true(run.audit_fd >= 0 && run.patches_fd >= 0);
-	assert_int_equal(rf_run_rotate(&run, true), -ENAMETOOLONG);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), -ENAMETOOLONG);
 	assert_int_equal(received(&m), 0);
 	assert_int_equal(m.failed, 1);
 	assert_non_null(strstr(m.told, "cannot move"));
@@ -319,11 +320,11 @@ static void not_yet_in_it(void **state)
 	unsigned int before;
 
 	chain_in(run.audit_fd);
-	assert_int_equal(rf_run_rotate(&run, true), 0);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), 0);
 	received(&m);
 	rf_run_rotated(&run);
 	before = files_with("audit");
-	assert_int_equal(rf_run_rotate(&run, true), -EAGAIN);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), -EAGAIN);
 	assert_int_equal(received(&m), 0);
 	assert_int_equal(m.failed, 1);
 	assert_int_equal(files_with("audit"), before);
@@ -334,7 +335,7 @@ static void not_yet_in_it(void **state)
 	chain_in(run.audit_fd);
 	rf_run_forget_before(&run);
 	assert_int_equal(run.audit_before_fd, -1);
-	assert_int_equal(rf_run_rotate(&run, true), 0);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), 0);
 	received(&m);
 }
 
@@ -342,7 +343,7 @@ static void kept_for_a_minute(void **state)
 {
 	struct rf_new_logs m;
 
-	assert_int_equal(rf_run_rotate(&run, true), 0);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), 0);
 	received(&m);
 	rf_run_rotated(&run);
 	chain_in(run.audit_fd);
@@ -352,6 +353,127 @@ static void kept_for_a_minute(void **state)
 	now_ms += 1;
 	rf_run_forget_before(&run);
 	assert_int_equal(run.audit_before_fd, -1);
+}
+
+/* It reads nothing: `run` does not wait for it. */
+static void monitor_reads_nothing(void **state)
+{
+	const struct rf_new_logs m = { .failed = 1 };
+	int sent = 0;
+
+	alarm(10); /* else it is blocked for good */
+	while (!rf_run_logs_send(&run, &m))
+		assert_true(sent++ < 10000);
+	alarm(0);
+	assert_true(run.deaf);
+	/* Nothing is begun that such a one would have to end. */
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), -EAGAIN);
+	assert_false(run.rotating);
+	assert_int_equal(files_with("audit-2"), 0);
+	assert_int_equal(files_with("audit.jsonl"), 1);
+}
+
+static void orders_are_not_read(void **state)
+{
+	const char order[1024] = { 0 };
+	int sent = 0;
+
+	run.orders[0] = run.orders[1] = -1;
+	assert_int_equal(rf_run_orders(&run), 0);
+	alarm(10);
+	while (!rf_run_order(&run, order, sizeof(order), run.audit_fd))
+		assert_true(sent++ < 10000);
+	alarm(0);
+	assert_true(run.deaf);
+	close(run.orders[0]);
+	close(run.orders[1]);
+}
+
+static void monitor_has_closed_its_end(void **state)
+{
+	close(run.logs[0]);
+	run.logs[0] = -1;
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), -EAGAIN);
+	assert_true(run.deaf);
+	assert_int_equal(files_with("audit.jsonl"), 1);
+}
+
+/* One that was taken over says "rotate", and "rotated", for ever. */
+static void monitor_asks_too_often(void **state)
+{
+	struct rf_new_logs m;
+
+	for (int i = 0; i < RF_RUN_MOVES; i++) {
+		assert_int_equal(rf_run_rotate(&run, RF_ROTATE_CLIENT), 0);
+		assert_int_equal(received(&m), 2);
+		rf_run_rotated(&run);
+		now_ms += MOVE_MS;
+	}
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(rf_run_rotate(&run, RF_ROTATE_CLIENT), -EDQUOT);
+		assert_int_equal(received(&m), 0);
+		assert_int_equal(m.failed, 1);
+		assert_non_null(strstr(m.told, "SIGHUP"));
+	}
+	assert_int_equal(files_with("audit-2"), 2 * RF_RUN_MOVES);
+	/* Others may, and so may it when the first one is an hour ago. */
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), 0);
+	received(&m);
+	rf_run_rotated(&run);
+	now_ms = 1000 + HOUR_MS - 1;
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_CLIENT), -EDQUOT);
+	received(&m);
+	now_ms++;
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_CLIENT), 0);
+	received(&m);
+	rf_run_rotated(&run);
+	now_ms += MOVE_MS - 1;
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_CLIENT), -EDQUOT);
+	received(&m);
+}
+
+/* Its word was lost, or it never says one. */
+static void never_answered(void **state)
+{
+	struct rf_new_logs m;
+
+	assert_false(rf_run_rotate_overdue(&run));
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), 0);
+	received(&m);
+	now_ms += ANSWER_MS - 1;
+	assert_false(rf_run_rotate_overdue(&run));
+	now_ms++;
+	assert_true(rf_run_rotate_overdue(&run));
+	rf_run_rotated(&run);
+	assert_false(rf_run_rotate_overdue(&run));
+}
+
+/* Nobody asks, after it was moved: not at once, as its patch log may be moved next. */
+static void moved_and_nobody_asks(void **state)
+{
+	struct rf_new_logs m;
+	char aside[64];
+
+	assert_false(rf_run_log_is_away(&run));
+	path_of("audit.jsonl.1", aside);
+	assert_int_equal(rename(run.audit_path, aside), 0);
+	now_ms += LOOK_MS;
+	assert_false(rf_run_log_is_away(&run));
+	now_ms += AWAY_MS - 1;
+	assert_false(rf_run_log_is_away(&run));
+	now_ms += LOOK_MS;
+	assert_true(rf_run_log_is_away(&run));
+	assert_false(rf_run_log_is_away(&run));
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_MOVED), 0);
+	assert_int_equal(received(&m), 2);
+	now_ms += 2 * AWAY_MS; /* it is under way */
+	assert_false(rf_run_log_is_away(&run));
+	rf_run_rotated(&run);
+	for (int i = 0; i < 3; i++) {
+		now_ms += AWAY_MS;
+		assert_false(rf_run_log_is_away(&run));
+	}
+	assert_int_equal(files_with("audit"), 4);
 }
 
 int main(void)
@@ -368,6 +490,12 @@ int main(void)
 		T(cannot_move),
 		T(not_yet_in_it),
 		T(kept_for_a_minute),
+		T(monitor_reads_nothing),
+		T(orders_are_not_read),
+		T(monitor_has_closed_its_end),
+		T(monitor_asks_too_often),
+		T(never_answered),
+		T(moved_and_nobody_asks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
