@@ -98,6 +98,7 @@ static const struct {
 	[RF_FOUND_TORN_TOLD] = { "torn, as the next line says", RF_LOG_INTACT },
 	[RF_FOUND_PATCHES_CHANGED] = { "the patch log is not what it says", RF_LOG_NOT_INTACT },
 	[RF_FOUND_PATCHES_MISSING] = { "the patch log is not there", RF_LOG_CANNOT_TELL },
+	[RF_FOUND_PATCHES_TOO_MANY] = { "too many VMs share the patch log", RF_LOG_CANNOT_TELL },
 	[RF_FOUND_PATCHES_NOT_COVERED] = { "patches that it says nothing of", RF_LOG_OPEN_END },
 	[RF_FOUND_UNWRITTEN] = { "unwritten", RF_LOG_INTACT },
 };

@@ -46,6 +46,7 @@ enum rf_finding_kind {
 	RF_FOUND_TORN_TOLD,   /* half a line, and the record behind it says so: no harm */
 	RF_FOUND_PATCHES_CHANGED,     /* the patch log is not what this line says of it */
 	RF_FOUND_PATCHES_MISSING,     /* a line says what is in it, and there is none */
+	RF_FOUND_PATCHES_TOO_MANY,    /* more VMs share it at once than can be looked at */
 	RF_FOUND_PATCHES_NOT_COVERED, /* `to` records of it that no line says anything of */
 	RF_FOUND_UNWRITTEN, /* the log took no line for a time: decisions are counts alone */
 	RF_FOUND_KINDS,
