@@ -200,13 +200,14 @@ static void begin_row(struct reading *r)
 static bool compare_row(struct reading *r, struct row *row)
 {
 	for (; row->next < row->end; row->next++) {
-		crypto_hash_sha256_state until = row->sum;
+		crypto_hash_sha256_state until;
 		uint8_t hash[sizeof(row->next->span.sha256)];
 
 		if (!can_fit(r, &row->next->span))
 			continue;
 		if (row->next->span.to > r->at)
 			return false;
+		until = row->sum;
 		crypto_hash_sha256_final(&until, hash);
 		if (memcmp(hash, row->next->span.sha256, sizeof(hash)) != 0)
 			find(r->p, row->next, RF_FOUND_PATCHES_CHANGED);
