@@ -96,21 +96,13 @@ static int find_start(int fd, uint64_t records, uint64_t n, uint64_t *start,
 	return 0;
 }
 
-static int show(int fd, uint32_t n, const struct rf_patch_names *names, bool json)
+static int print_from(int fd, uint64_t offset, struct rf_patch_head head,
+		      const struct rf_patch_names *names, bool json)
 {
 	union rf_patch_record block[BLOCK];
-	struct rf_patch_head head;
-	uint64_t offset;
-	struct stat st;
 	long got;
-	int err;
+	int err = 0;
 
-	if (fstat(fd, &st))
-		return -errno;
-	err = find_start(fd, (uint64_t)st.st_size / sizeof(block[0]), n, &offset, &head);
-	if (err || !n)
-		return err;
-	offset *= sizeof(block[0]);
 	if (!json)
 		printf("%-28s %4s  %-22s %-18s  %-12s  %-12s  %-32s  %s\n", "TIME", "VCPU", "KIND",
 		       "ADDRESS", "BEFORE", "AFTER", "FUNCTION", "TARGET");
@@ -127,10 +119,32 @@ static int show(int fd, uint32_t n, const struct rf_patch_names *names, bool jso
 	return (int)got;
 }
 
+static int show(int fd, uint32_t n, bool json)
+{
+	struct rf_patch_names *names;
+	struct rf_patch_head head;
+	uint64_t start;
+	struct stat st;
+	int err;
+
+	if (fstat(fd, &st))
+		return -errno;
+	err = find_start(fd, (uint64_t)st.st_size / sizeof(union rf_patch_record), n, &start,
+			 &head);
+	if (err || !n)
+		return err;
+	start *= sizeof(union rf_patch_record);
+	err = rf_patch_names_read(fd, start, &head, &names);
+	if (err)
+		return err;
+	err = print_from(fd, start, head, names, json);
+	rf_patch_names_destroy(names);
+	return err;
+}
+
 int rf_audit_patches(const char *log, uint32_t n, bool json)
 {
 	char path[PATH_MAX];
-	struct rf_patch_names *names = NULL;
 	int fd, err;
 
 	if (rf_patches_path(log, path))
@@ -141,10 +155,7 @@ int rf_audit_patches(const char *log, uint32_t n, bool json)
 		return rf_fail(RF_EXIT_NOT_FOUND, "no patch can be shown",
 			       "give a VM's name (see `ringfence list`) or the path of a log",
 			       "cannot read the patch log %s: %s", path, strerror(errno));
-	err = rf_patch_names_read(fd, &names);
-	if (!err)
-		err = show(fd, n, names, json);
-	rf_patch_names_destroy(names);
+	err = show(fd, n, json);
 	close(fd);
 	if (err)
 		return rf_fail(RF_EXIT_INTERNAL, "what was printed is not complete", "run it again",

@@ -8,7 +8,7 @@
 
 static const struct rf_option *find(const struct rf_option *table, const char *arg)
 {
-	for (const struct rf_option *o = table; o->name; o++) {
+	for (const struct rf_option *o = table; o < table + RF_OPTIONS_MAX && o->name; o++) {
 		size_t len = strlen(o->name);
 
 		if (arg[1] != '-') {
@@ -64,11 +64,22 @@ static int set(const struct rf_option *o, const char *text, char *why, size_t wh
 	return -EINVAL;
 }
 
+/* Which of two values was meant cannot be known: the last one may be of a script's own. */
+static int once(const struct rf_option *o, bool *given, char *why, size_t why_size)
+{
+	if (*given && (o->kind == RF_OPTION_TEXT || o->kind == RF_OPTION_NUMBER)) {
+		snprintf(why, why_size, "--%s may be given once", o->name);
+		return -EINVAL;
+	}
+	*given = true;
+	return 0;
+}
+
 int rf_options_parse(const struct rf_option *table, bool command, int argc, char **argv, char *why,
 		     size_t why_size, struct rf_operands *out)
 {
+	bool given[RF_OPTIONS_MAX] = { false }, help = false, ended = false;
 	int operands = 0;
-	bool help = false, ended = false;
 
 	for (int i = 1; i < argc; i++) {
 		const struct rf_option *o;
@@ -108,7 +119,9 @@ int rf_options_parse(const struct rf_option *table, bool command, int argc, char
 			}
 			value = argv[i];
 		}
-		err = set(o, value, why, why_size);
+		err = once(o, &given[o - table], why, why_size);
+		if (!err)
+			err = set(o, value, why, why_size);
 		if (err)
 			return err;
 	}

@@ -17,6 +17,7 @@ struct rf_option_list {
 	unsigned int count;
 };
 
+#define RF_OPTIONS_MAX 64 /* in a table; what stands behind them is no option */
 struct rf_option {
 	const char *name; /* without the dashes; NULL ends the table */
 	char letter;	  /* short form, 0 none */
@@ -35,6 +36,7 @@ struct rf_operands {
 /*
  * Reads argv[1..argc). With `command` true the first operand ends the options, as what follows is
  * another program's command line; else options may stand behind operands, and argv is put in order.
+ * A text or a number that is given twice is an error; a flag is not.
  * 0, or -EINVAL with `why` saying what is wrong; values of options read until then are set.
  */
 int rf_options_parse(const struct rf_option *table, bool command, int argc, char **argv, char *why,

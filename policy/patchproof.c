@@ -11,8 +11,11 @@
 
 #include "policy/patchlog.h"
 
-#define BLOCK 1024   /* records read at once */
-#define TIMES_READ 8 /* VMs that share a log name the same bytes: so often, and no more */
+#define RECORD sizeof(union rf_patch_record)
+#define BLOCK 1024 /* records read at once */
+#define ROWS_MAX                                                                                   \
+	1024 /* VMs that share a log name the same bytes, each from its own beginning on           \
+	      */
 
 /* What one line says. */
 struct claim {
@@ -128,108 +131,173 @@ static void find(struct rf_patch_proof *p, const struct claim *c, enum rf_findin
 	p->fn(p->ctx, &f);
 }
 
-static int sum_up(int fd, crypto_hash_sha256_state *sum, uint64_t from, uint64_t to)
+/* Claims from one place on, which ascend; the sum is over what was read since. */
+struct row {
+	const struct claim *next, *end;
+	crypto_hash_sha256_state sum;
+};
+
+/* The file is read once, for all of them. In bytes; size: of the whole records. */
+struct reading {
+	struct rf_patch_proof *p;
+	int fd;
+	uint64_t at, size;
+	const struct claim *next, *end; /* which no row has yet */
+	struct row *rows;		/* ROWS_MAX of them, count in use */
+	size_t count;
+	/* As far as some claim goes, and whose it is; what lies behind that is nobody's. */
+	uint64_t covered;
+	const struct claim *last;
+	uint64_t nobodys; /* records in a row, patches or names */
+};
+
+static bool can_fit(const struct reading *r, const struct rf_patch_span *s)
+{
+	return s->to <= r->size && s->from % RECORD == 0 && s->to % RECORD == 0;
+}
+
+static void settle_nobodys(struct reading *r)
+{
+	static const struct claim nobody;
+	struct claim c = r->last ? *r->last : nobody;
+
+	c.at.to = r->nobodys;
+	if (r->nobodys)
+		find(r->p, &c, RF_FOUND_PATCHES_NOT_COVERED);
+	r->nobodys = 0;
+}
+
+/* Those from one place on. */
+static void begin_row(struct reading *r)
+{
+	const struct claim *fits = NULL, *c = r->next;
+
+	for (; r->next < r->end && r->next->span.from == c->span.from; r->next++) {
+		const struct rf_patch_span *s = &r->next->span;
+		uint64_t to = s->to < r->size ? s->to - s->to % RECORD : r->size;
+
+		if (!can_fit(r, s))
+			find(r->p, r->next, RF_FOUND_PATCHES_CHANGED);
+		else if (!fits)
+			fits = r->next;
+		if (to > r->covered) {
+			r->covered = to;
+			r->last = r->next;
+		}
+	}
+	if (!fits)
+		return;
+	if (r->count == ROWS_MAX) {
+		find(r->p, fits, RF_FOUND_PATCHES_TOO_MANY);
+		return;
+	}
+	r->rows[r->count].next = fits;
+	r->rows[r->count].end = r->next;
+	crypto_hash_sha256_init(&r->rows[r->count++].sum);
+}
+
+/* Is it done? */
+static bool compare_row(struct reading *r, struct row *row)
+{
+	for (; row->next < row->end; row->next++) {
+		crypto_hash_sha256_state until;
+		uint8_t hash[sizeof(row->next->span.sha256)];
+
+		if (!can_fit(r, &row->next->span))
+			continue;
+		if (row->next->span.to > r->at)
+			return false;
+		until = row->sum;
+		crypto_hash_sha256_final(&until, hash);
+		if (memcmp(hash, row->next->span.sha256, sizeof(hash)) != 0)
+			find(r->p, row->next, RF_FOUND_PATCHES_CHANGED);
+	}
+	return true;
+}
+
+static void end_rows(struct reading *r)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < r->count; i++)
+		if (!compare_row(r, &r->rows[i]))
+			r->rows[left++] = r->rows[i];
+	r->count = left;
+}
+
+/* What ends and begins at this place; both, if it is about no bytes. */
+static void take_claims(struct reading *r)
+{
+	end_rows(r);
+	while (r->next < r->end && r->next->span.from <= r->at) {
+		settle_nobodys(r);
+		begin_row(r);
+	}
+	end_rows(r);
+}
+
+/* The next place where something begins or ends. */
+static uint64_t next_place(const struct reading *r)
+{
+	uint64_t to = r->size;
+
+	/* Between two records: behind the first of them. */
+	if (r->next < r->end && r->next->span.from < to)
+		to = (r->next->span.from + RECORD - 1) / RECORD * RECORD;
+	if (r->covered > r->at && r->covered < to)
+		to = r->covered;
+	for (size_t i = 0; i < r->count; i++)
+		if (r->rows[i].next->span.to < to)
+			to = r->rows[i].next->span.to;
+	return to;
+}
+
+static int read_until(struct reading *r, uint64_t to)
 {
 	static union rf_patch_record block[BLOCK];
 
-	while (from < to) {
-		uint64_t left = (to - from) / sizeof(block[0]);
-		long n = rf_patchlog_read(fd, &from, block, left < BLOCK ? left : BLOCK);
+	while (r->at < to) {
+		uint64_t left = (to - r->at) / sizeof(block[0]);
+		bool nobodys = r->at >= r->covered;
+		long n = rf_patchlog_read(r->fd, &r->at, block, left < BLOCK ? left : BLOCK);
 
 		if (n <= 0)
 			return n ? (int)n : -EIO;
-		crypto_hash_sha256_update(sum, (const uint8_t *)block,
-					  (size_t)n * sizeof(block[0]));
-	}
-	return 0;
-}
-
-/* Claims from one place on, which ascend. The file is read once for all of them. */
-static int check_row(struct rf_patch_proof *p, int fd, uint64_t size, const struct claim *c,
-		     size_t count)
-{
-	uint64_t at = c->span.from;
-	crypto_hash_sha256_state sum;
-	int err = 0;
-
-	crypto_hash_sha256_init(&sum);
-	for (size_t i = 0; i < count && !err; i++) {
-		const struct rf_patch_span *s = &c[i].span;
-		crypto_hash_sha256_state until;
-		uint8_t hash[sizeof(s->sha256)];
-
-		if (s->to > size || s->from % sizeof(union rf_patch_record) ||
-		    s->to % sizeof(union rf_patch_record)) {
-			find(p, &c[i], RF_FOUND_PATCHES_CHANGED);
-			continue;
-		}
-		err = sum_up(fd, &sum, at, s->to);
-		at = s->to;
-		until = sum;
-		crypto_hash_sha256_final(&until, hash);
-		if (!err && memcmp(hash, s->sha256, sizeof(hash)) != 0)
-			find(p, &c[i], RF_FOUND_PATCHES_CHANGED);
-	}
-	return err;
-}
-
-/* Are there patches, or names, among these bytes, that no line is about? */
-static int look_between(struct rf_patch_proof *p, int fd, uint64_t from, uint64_t to,
-			const struct claim *last)
-{
-	static union rf_patch_record block[BLOCK];
-	static const struct claim nobody;
-	uint64_t records = 0;
-
-	while (from < to) {
-		uint64_t left = (to - from) / sizeof(block[0]);
-		long n = left ? rf_patchlog_read(fd, &from, block, left < BLOCK ? left : BLOCK) : 0;
-
-		if (n < 0)
-			return (int)n;
-		if (!n)
-			break;
-		for (long i = 0; i < n; i++)
-			records += rf_patch_is_line(&block[i]) || rf_patch_is_name(&block[i]);
-	}
-	if (records) {
-		struct claim c = last ? *last : nobody;
-
-		c.at.to = records;
-		find(p, &c, RF_FOUND_PATCHES_NOT_COVERED);
+		for (size_t i = 0; i < r->count; i++)
+			crypto_hash_sha256_update(&r->rows[i].sum, (const uint8_t *)block,
+						  (size_t)n * sizeof(block[0]));
+		for (long i = 0; i < n && nobodys; i++)
+			r->nobodys += rf_patch_is_line(&block[i]) || rf_patch_is_name(&block[i]);
 	}
 	return 0;
 }
 
 static int check_all(struct rf_patch_proof *p, int fd, uint64_t size)
 {
-	uint64_t covered = 0, allowance = TIMES_READ * size;
-	const struct claim *last = NULL;
-	int err = 0;
+	struct reading r = { .p = p,
+			     .fd = fd,
+			     .size = size - size % RECORD,
+			     .next = p->all,
+			     .end = p->count ? p->all + p->count : p->all,
+			     .rows = calloc(ROWS_MAX, sizeof(*r.rows)) };
+	int err = r.rows ? 0 : -ENOMEM;
 
-	for (size_t i = 0, n; i < p->count && !err; i += n) {
-		const struct claim *c = &p->all[i];
-		uint64_t to;
-
-		for (n = 1; i + n < p->count && c[n].span.from == c->span.from;)
-			n++;
-		to = c[n - 1].span.to < size ? c[n - 1].span.to : size;
-		if (to > c->span.from) {
-			if (allowance < to - c->span.from)
-				return -E2BIG;
-			allowance -= to - c->span.from;
-		}
-		if (c->span.from > covered)
-			err = look_between(p, fd, covered,
-					   c->span.from < size ? c->span.from : size, last);
+	if (!err)
+		take_claims(&r);
+	while (!err && r.at < r.size) {
+		err = read_until(&r, next_place(&r));
 		if (!err)
-			err = check_row(p, fd, size, c, n);
-		if (to > covered) {
-			covered = to;
-			last = &c[n - 1];
-		}
+			take_claims(&r);
 	}
-	return err ? err : look_between(p, fd, covered, size, last);
+	/* Those that begin behind it. */
+	while (!err && r.next < r.end) {
+		settle_nobodys(&r);
+		begin_row(&r);
+	}
+	if (!err)
+		settle_nobodys(&r);
+	free(r.rows);
+	return err;
 }
 
 int rf_patch_proof_check(struct rf_patch_proof *p, int fd)

@@ -19,8 +19,8 @@ int rf_patch_proof_line(struct rf_patch_proof *p, unsigned int file, uint64_t nu
 			const char *line, size_t len);
 /*
  * All lines of one file were given: does its patch log fit? fd: of that, -1: there is none. fn is
- * called for what does not fit, at the line that says so; then what was said is forgotten. 0,
- * -errno of reading it, -ENOMEM, or -E2BIG: the lines would have it read over and over.
+ * called for what does not fit, at the line that says so, and for what cannot be told; then what
+ * was said is forgotten. The file is read once. 0, -errno of reading it, or -ENOMEM.
  */
 int rf_patch_proof_check(struct rf_patch_proof *p, int fd);
 

@@ -31,11 +31,15 @@ struct instance {
 	bool linked; /* hash is that of the line before */
 	/* Over the lines until now; its size is less where one is not as it was, or not where. */
 	struct rf_merkle tree;
+	bool without_tree;	  /* its first line does not say what the lines before it are */
 	uint64_t checkpoint, end; /* seq of the last lines of these types */
 	bool to_be_signed;	  /* the end says that a checkpoint is behind it */
 	uint64_t rotated;	  /* seq of the last line that ends a file, 0 none */
 	bool last_is_checkpoint;
 	struct place checkpoint_at;
+	/* Signed, as it seems, of lines that are not all here as they were. */
+	uint64_t not_computed, not_computed_last; /* the first and the last one's seq, 0 none */
+	struct place not_computed_at;
 	struct place last, first_not_chained;
 	struct missing *missing; /* in their order, and apart */
 	size_t count, room;
@@ -81,6 +85,8 @@ static const struct {
 	[RF_FOUND_ADDED] = { "added", RF_LOG_NOT_INTACT },
 	[RF_FOUND_NO_RECORD] = { "no record", RF_LOG_NOT_INTACT },
 	[RF_FOUND_FALSE_CHECKPOINT] = { "false checkpoint", RF_LOG_NOT_INTACT },
+	[RF_FOUND_NOT_COMPUTED] = { "covers nothing, for lines before it are not as they were",
+				    RF_LOG_NOT_INTACT },
 	[RF_FOUND_NOT_SIGNED] = { "not signed", RF_LOG_NOT_INTACT },
 	[RF_FOUND_NO_CHECKPOINT] = { "no checkpoint", RF_LOG_CANNOT_TELL },
 	[RF_FOUND_EARLIER] = { "in an earlier file", RF_LOG_OPEN_BEGIN },
@@ -92,6 +98,7 @@ static const struct {
 	[RF_FOUND_TORN_TOLD] = { "torn, as the next line says", RF_LOG_INTACT },
 	[RF_FOUND_PATCHES_CHANGED] = { "the patch log is not what it says", RF_LOG_NOT_INTACT },
 	[RF_FOUND_PATCHES_MISSING] = { "the patch log is not there", RF_LOG_CANNOT_TELL },
+	[RF_FOUND_PATCHES_TOO_MANY] = { "too many VMs share the patch log", RF_LOG_CANNOT_TELL },
 	[RF_FOUND_PATCHES_NOT_COVERED] = { "patches that it says nothing of", RF_LOG_OPEN_END },
 	[RF_FOUND_UNWRITTEN] = { "unwritten", RF_LOG_INTACT },
 };
@@ -332,8 +339,25 @@ static bool is_type(const json_t *root, const char *type)
 	return !strcmp(json_string_value(json_object_get(root, "type")) ?: "", type);
 }
 
-/* Of a line that is as it was. Without its whole tree, which is found elsewhere, only the signature
- * can be checked. */
+/* It is over lines of which one is not as it was, or not where. That one was found; of a file that
+ * begins in the midst without the tree before it nothing else would be: no writer that could not
+ * say that tree has signed one behind it. */
+static void take_not_computed(struct rf_verify *v, struct instance *i, uint64_t seq,
+			      struct place at)
+{
+	if (i->without_tree) {
+		find(v, i, RF_FOUND_FALSE_CHECKPOINT, at, seq, 0);
+		return;
+	}
+	if (!i->not_computed) {
+		i->not_computed = seq;
+		i->not_computed_at = at;
+	}
+	i->not_computed_last = seq;
+}
+
+/* Of a line that is as it was. Whoever may write the log has notes that were signed: they count
+ * over the very lines that were signed alone, so by the tree of all lines before. */
 static void take_checkpoint(struct rf_verify *v, struct instance *i, uint64_t seq,
 			    const json_t *root, struct place at)
 {
@@ -350,9 +374,16 @@ static void take_checkpoint(struct rf_verify *v, struct instance *i, uint64_t se
 		return;
 	}
 	rf_checkpoint_origin(i->is.vm, i->is.instance, origin);
+	if (strcmp(origin, c.origin) != 0 || c.size != seq - 1) {
+		find(v, i, RF_FOUND_FALSE_CHECKPOINT, at, seq, 0);
+		return;
+	}
+	if (i->tree.size != c.size) {
+		take_not_computed(v, i, seq, at);
+		return;
+	}
 	rf_merkle_root(&i->tree, hash);
-	if (strcmp(origin, c.origin) != 0 || c.size != seq - 1 ||
-	    (i->tree.size == c.size && memcmp(hash, c.root, sizeof(hash)) != 0)) {
+	if (memcmp(hash, c.root, sizeof(hash)) != 0) {
 		find(v, i, RF_FOUND_FALSE_CHECKPOINT, at, seq, 0);
 		return;
 	}
@@ -360,19 +391,20 @@ static void take_checkpoint(struct rf_verify *v, struct instance *i, uint64_t se
 	i->is.covered = c.size;
 	i->checkpoint = seq;
 	i->checkpoint_at = at;
+	i->to_be_signed = false;
 }
 
 /* The lines before this file's are a tree of which it has the roots: false ones would fit no root
  * that was signed. */
-static void take_tree(struct instance *i, const struct rf_chain_line *l, const json_t *root)
+static bool take_tree(struct instance *i, const struct rf_chain_line *l, const json_t *root)
 {
 	const json_t *tree = json_object_get(root, "tree");
 	uint8_t roots[RF_MERKLE_PACKED];
 	size_t len;
 
-	if (!sodium_hex2bin(roots, sizeof(roots), json_string_value(tree) ?: "",
-			    json_string_length(tree), NULL, &len, NULL))
-		rf_merkle_unpack(l->seq - 1, roots, len, &i->tree);
+	return !sodium_hex2bin(roots, sizeof(roots), json_string_value(tree) ?: "",
+			       json_string_length(tree), NULL, &len, NULL) &&
+	       rf_merkle_unpack(l->seq - 1, roots, len, &i->tree);
 }
 
 /* Of a line that comes before its turn. */
@@ -387,7 +419,7 @@ static int take_early(struct rf_verify *v, struct instance *i, const struct rf_c
 	/* In the midst of an instance a file is missing. */
 	if (all && is_type(root, "continued") && !i->is.first) {
 		kind = RF_FOUND_EARLIER;
-		take_tree(i, l, root);
+		i->without_tree = !take_tree(i, l, root);
 	}
 	return miss(i, i->next, l->seq - 1, kind, at);
 }
@@ -416,8 +448,6 @@ static int take_chained(struct rf_verify *v, struct instance *i, const struct rf
 	/* But for the one that covers it. */
 	if (i->end && !(is_type(root, "checkpoint") && l->seq == i->end + 1))
 		find(v, i, RF_FOUND_AFTER_END, at, l->seq, 0);
-	else if (i->end)
-		i->to_be_signed = false;
 	i->last_is_checkpoint = is_type(root, "checkpoint");
 	if (i->last_is_checkpoint)
 		take_checkpoint(v, i, l->seq, root, at);
@@ -631,10 +661,14 @@ static bool is_rotated(const struct instance *i)
 static void finish(struct rf_verify *v, struct instance *i)
 {
 	finish_missing(v, i);
+	if (i->not_computed)
+		find(v, i, RF_FOUND_NOT_COMPUTED, i->not_computed_at, i->not_computed,
+		     i->not_computed_last);
 	if (i->is.not_chained)
 		find(v, i, RF_FOUND_NOT_CHAINED, i->first_not_chained, 0, i->is.not_chained);
 	/* Of an end that lacks its checkpoint those below say more, where they apply. */
-	if (i->is.first && (!i->is.ended || (i->to_be_signed && !i->is.checkpoints && !v->key)))
+	if (i->is.first && (!i->is.ended ||
+			    (i->to_be_signed && !i->is.checkpoints && !i->not_computed && !v->key)))
 		find(v, i, is_rotated(i) ? RF_FOUND_ROTATED : RF_FOUND_OPEN_END, i->last,
 		     i->is.last, 0);
 	if (i->is.first && v->key && !i->is.checkpoints)
@@ -642,6 +676,8 @@ static void finish(struct rf_verify *v, struct instance *i)
 	/* An end that is not covered may be anybody's. */
 	if (i->is.checkpoints && (!i->is.ended || i->is.covered < i->end))
 		find(v, i, RF_FOUND_NOT_COVERED, i->checkpoint_at, i->checkpoint, 0);
+	if (i->to_be_signed || (v->key && i->is.covered < i->end))
+		i->is.ended = false;
 }
 
 enum rf_verdict_of_log rf_verify_finish(struct rf_verify *v)

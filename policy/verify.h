@@ -33,8 +33,10 @@ enum rf_finding_kind {
 	RF_FOUND_ADDED,		   /* a line without a chain, of an instance that has one */
 	RF_FOUND_NO_RECORD,	   /* bytes that are no record at all */
 	RF_FOUND_FALSE_CHECKPOINT, /* it does not fit the lines before it */
-	RF_FOUND_NOT_SIGNED,	   /* a checkpoint that the key has not signed */
-	RF_FOUND_NO_CHECKPOINT,	   /* of an instance, though a key was given */
+	RF_FOUND_NOT_COMPUTED,	/* checkpoints, seq to `to`, of lines that are not all here as they
+				   were */
+	RF_FOUND_NOT_SIGNED,	/* a checkpoint that the key has not signed */
+	RF_FOUND_NO_CHECKPOINT, /* of an instance, though a key was given */
 	RF_FOUND_EARLIER, /* lines that are in an earlier file, as this one begins: up to `to` */
 	RF_FOUND_NOT_CHAINED, /* lines of an older version: `to` of them, this is the first */
 	RF_FOUND_ROTATED,     /* its last line says that it goes on in a later file */
@@ -44,6 +46,7 @@ enum rf_finding_kind {
 	RF_FOUND_TORN_TOLD,   /* half a line, and the record behind it says so: no harm */
 	RF_FOUND_PATCHES_CHANGED,     /* the patch log is not what this line says of it */
 	RF_FOUND_PATCHES_MISSING,     /* a line says what is in it, and there is none */
+	RF_FOUND_PATCHES_TOO_MANY,    /* more VMs share it at once than can be looked at */
 	RF_FOUND_PATCHES_NOT_COVERED, /* `to` records of it that no line says anything of */
 	RF_FOUND_UNWRITTEN, /* the log took no line for a time: decisions are counts alone */
 	RF_FOUND_KINDS,
@@ -68,8 +71,9 @@ struct rf_verified {
 	uint64_t first, last; /* seq; 0: no line of a chain */
 	uint64_t records;     /* lines of the chain, each counted once */
 	uint64_t not_chained;
-	bool ended;	      /* and signed, where its end says so */
-	uint64_t checkpoints; /* that hold */
+	bool ended;	      /* and signed, where its end says so or a key was given */
+	uint64_t checkpoints; /* that hold: the tree of all lines before was computed, and is theirs
+			       */
 	uint64_t covered;     /* lines before the last one of them */
 	enum rf_verdict_of_log verdict;
 };

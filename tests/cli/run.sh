@@ -647,6 +647,14 @@ try verify-other-key 1 '0x1  *8  *not signed' "$rf" audit verify --key "$work/ot
 try verify-key-secret 6 'public key .*it is none, but the secret key' "$rf" audit verify --key "$work/other" "$logs/signed"
 try verify-key-missing 6 'public key .*No such file' "$rf" audit verify --key "$work/none.pub" "$logs/signed"
 try verify-key-none 6 'public key .*it is none$' "$rf" audit verify --key "$logs/gap" "$logs/signed"
+# By somebody without the key that has signed the seeds: "continued", and a note of theirs.
+sed -n 's/^\t"\(ringfence-audit+.*\)";$/\1/p' "$here/../fuzz/fuzz_verify.c" >"$work/seeds.pub"
+try verify-seeds 0 '^result: intact$' "$rf" audit verify --key "$work/seeds.pub" "$logs/signed"
+for part in forged_part forged_tree; do
+	try verify-$part 1 '^.*  3  *0x1  *8  *false checkpoint$' "$rf" audit verify --key "$work/seeds.pub" "$logs/$part"
+	try verify-$part-no-key 1 'false checkpoint$' "$rf" audit verify "$logs/$part"
+done
+try verify-key-twice 2 '.-key may be given once' "$rf" audit verify --key "$work/other.pub" --key "$work/seeds.pub" "$logs/signed"
 try verify-signed-no-key 0 '^result: intact (no key: one written anew would look the same)$' "$rf" audit verify "$logs/signed"
 # A log that took nothing for a time: its chain as the manual describes it.
 python3 - >"$work/unwritten" <<'END'

@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint32_t to;
 	int fd = memfd_create("patches", 0);
 
-	if (write(fd, data, size) != (ssize_t)size || rf_patch_names_read(fd, &n))
+	if (write(fd, data, size) != (ssize_t)size || rf_patch_names_read(fd, 0, &head, &n))
 		abort();
 	while (rf_patchlog_read(fd, &offset, &r, 1) == 1) {
 		if (rf_patch_is_head(&r))

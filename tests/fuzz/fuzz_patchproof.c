@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Lines and a patch log that anybody may have written: lines up to one that is empty, then the log.
- * It is read a bounded number of times, and what is found stands at a line that there is.
+ * It is read once, whatever they say, and what is found stands at a line that there is.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (p < end && write(fd, p + 1, (size_t)(end - p - 1)) != end - p - 1)
 		abort();
 	err = rf_patch_proof_check(proof, size % 5 ? fd : -1);
-	if (err && err != -E2BIG)
+	if (err)
 		abort();
 	rf_patch_proof_destroy(proof);
 	close(fd);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A log that anybody may have written: whatever it holds, it is called intact only when each
  * instance is there from its first line to its end. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,40 @@ static void weigh(void *ctx, const struct rf_finding *f)
 		abort();
 	if (rf_finding_weight(f->kind) > worst)
 		worst = rf_finding_weight(f->kind);
+}
+
+/* Does a line give the roots of so many lines? In no other way than the writer's: the fuzzer cannot
+ * hash what it makes of one. */
+static bool has_tree(const uint8_t *data, size_t size, uint64_t lines)
+{
+	static const char name[] = "\"tree\":\"";
+	size_t digits = 64 * (size_t)__builtin_popcountll(lines);
+	const uint8_t *end = data + size;
+
+	for (const uint8_t *p = data; (p = memmem(p, (size_t)(end - p), name, sizeof(name) - 1));) {
+		size_t n = 0;
+
+		for (p += sizeof(name) - 1; p + n < end && isxdigit(p[n]); n++)
+			;
+		if (n == digits)
+			return true;
+	}
+	return false;
+}
+
+/* With the key: nothing is covered but what was computed from its first line on, or from the tree
+ * before that; and nothing is good that is not covered. */
+static void check_signed(const struct rf_verified *is, const uint8_t *data, size_t size)
+{
+	if (!is->checkpoints != !is->covered || is->covered > is->last)
+		abort();
+	if (is->checkpoints && is->first > 1 && !has_tree(data, size, is->first - 1))
+		abort();
+	if (is->verdict < RF_LOG_CANNOT_TELL && (!is->checkpoints || is->covered < is->first ||
+						 (is->ended && is->covered + 1 < is->last)))
+		abort();
+	if (is->verdict == RF_LOG_INTACT && is->covered != is->last - 1)
+		abort();
 }
 
 static void check(const struct rf_verified *is)
@@ -54,8 +89,8 @@ static void verify(const uint8_t *data, size_t size, const struct rf_note_key *k
 		abort();
 	for (size_t i = 0; i < rf_verify_count(v); i++) {
 		check(rf_verify_instance(v, i));
-		if (key && verdict == RF_LOG_INTACT && !rf_verify_instance(v, i)->checkpoints)
-			abort();
+		if (key && rf_verify_instance(v, i)->first)
+			check_signed(rf_verify_instance(v, i), data, size);
 		if (rf_verify_instance(v, i)->verdict > verdict)
 			abort();
 	}

@@ -12,6 +12,8 @@
 #include <cmocka.h>
 #include <sodium.h>
 
+#include "policy/chain.h"
+
 /* --- a log in memory --------------------------------------------------------- */
 
 char fake_log_path[32];
@@ -136,22 +138,23 @@ void fake_log_assert_found(size_t n, enum rf_finding_kind kind, uint64_t instanc
 	assert_int_equal(fake_found[n].line, line);
 }
 
-void fake_log_hash_anew(struct fake_log *l, uint64_t instance)
+/* The first line of it gets that number, and is behind that line. */
+static void hash_from(struct fake_log *l, uint64_t instance, uint64_t seq, const uint8_t before[32])
 {
-	uint8_t prev[32] = { 0 }, hash[32];
-	uint64_t seq = 0;
+	uint8_t prev[32], hash[32];
 	char ours[32];
 
+	memcpy(prev, before, sizeof(prev));
 	snprintf(ours, sizeof(ours), "\"instance\":\"0x%" PRIx64 "\"", instance);
 	for (size_t i = 0; i < l->count; i++) {
-		char text[4096], hex[65], *from = strstr(l->line[i], "\"seq\":"), *end;
+		char text[8192], hex[65], *from = strstr(l->line[i], "\"seq\":"), *end;
 
 		if (!strstr(l->line[i], ours))
 			continue;
 		sodium_bin2hex(hex, sizeof(hex), prev, sizeof(prev));
 		end = strstr(l->line[i], ",\"prev\":");
 		snprintf(text, sizeof(text), "%.*s\"seq\":%" PRIu64 "%.*s,\"prev\":\"%s\"",
-			 (int)(from - l->line[i]), l->line[i], ++seq,
+			 (int)(from - l->line[i]), l->line[i], seq++,
 			 (int)(end - strchr(from, ',')), strchr(from, ','), hex);
 		crypto_hash_sha256(hash, (const uint8_t *)text, strlen(text));
 		sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
@@ -160,6 +163,40 @@ void fake_log_hash_anew(struct fake_log *l, uint64_t instance)
 		fake_log_drop(l, i);
 		fake_log_add(l, i, text, strlen(text));
 	}
+}
+
+void fake_log_hash_anew(struct fake_log *l, uint64_t instance)
+{
+	static const uint8_t none[32];
+
+	hash_from(l, instance, 1, none);
+}
+
+size_t fake_log_forge_part(struct fake_log *l, uint64_t instance, size_t at, const char *tree)
+{
+	struct rf_chain_line is;
+	char text[8192], vm[65], *name = strstr(l->line[at], "\"vm\":\"") + 6;
+
+	assert_true(rf_chain_line_read(l->line[at], l->len[at], instance, &is));
+	snprintf(vm, sizeof(vm), "%.*s", (int)strcspn(name, "\""), name);
+	for (size_t i = at; i--;) {
+		struct rf_chain_line before;
+
+		if (!rf_chain_line_read(l->line[i], l->len[i], instance, &before))
+			continue;
+		fake_log_drop(l, i);
+		at--;
+	}
+	snprintf(text, sizeof(text),
+		 "{\"time\":\"2026-11-29T12:00:00.000000000Z\",\"vm\":\"%s\",\"instance\":"
+		 "\"0x%" PRIx64 "\",\"seq\":%" PRIu64
+		 ",\"mono_ns\":1,\"type\":\"continued\",\"to\":%" PRIu64 "%s%s%s,\"prev\":",
+		 vm, instance, is.seq, is.seq - 1, tree ? ",\"tree\":\"" : "", tree ? tree : "",
+		 tree ? "\"" : "");
+	fake_log_drop(l, at);
+	fake_log_add(l, at, text, strlen(text));
+	hash_from(l, instance, is.seq, is.prev);
+	return at;
 }
 
 /* --- its writers --------------------------------------------------------------- */

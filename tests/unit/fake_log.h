@@ -27,6 +27,9 @@ void fake_log_copy(struct fake_log *to, const struct fake_log *from);
 
 /* Each line of an instance named, numbered and hashed anew, as if it had been written like this. */
 void fake_log_hash_anew(struct fake_log *l, uint64_t instance);
+/* Of an instance no line before that one is left: it is one of type "continued" with that tree
+ * (NULL: with none), and those behind it are hashed anew. Where it is then. */
+size_t fake_log_forge_part(struct fake_log *l, uint64_t instance, size_t at, const char *tree);
 
 extern char fake_log_path[32];		/* the file, */
 void fake_log_read(struct fake_log *l); /* which is read */

@@ -79,6 +79,25 @@ static void test_options(void **state)
 	assert_true(o.help);
 }
 
+/* In whatever form: it is not the last one that counts. Behind a command they are the command's. */
+static void test_given_twice(void **state)
+{
+	struct rf_operands o;
+
+	assert_int_equal(parse(false, &o, 4, "--name", "a", "--name", "b"), -EINVAL);
+	assert_string_equal(why, "--name may be given once");
+	assert_int_equal(parse(false, &o, 4, "-n", "a", "x", "--name=a"), -EINVAL);
+	assert_int_equal(parse(false, &o, 2, "--lines=1", "--lines=1"), -EINVAL);
+	assert_string_equal(why, "--lines may be given once");
+	assert_int_equal(parse(true, &o, 4, "--lines=1", "--lines", "2", "qemu"), -EINVAL);
+	assert_int_equal(parse(true, &o, 5, "--name=a", "qemu", "--name=b", "-n", "c"), 0);
+	assert_string_equal(name, "a");
+	assert_int_equal(o.count, 4);
+	assert_int_equal(parse(false, &o, 4, "--name=a", "--", "--name=b", "-n"), 0);
+	assert_int_equal(parse(false, &o, 4, "--json", "-j", "--word=a", "--word=a"), 0);
+	assert_int_equal(words.count, 2);
+}
+
 /* What follows the first operand is another program's command line. */
 static void test_lists(void **state)
 {
@@ -464,6 +483,7 @@ int main(void)
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_when),
 		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_given_twice),
 		cmocka_unit_test(test_options_before_a_command),
 		cmocka_unit_test(test_bad_options),
 		cmocka_unit_test(test_names),

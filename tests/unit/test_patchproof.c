@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sodium.h>
 
 #include "policy/audit.h"
 #include "policy/patchlog.h"
@@ -22,6 +24,18 @@ static struct rf_audit *audit;
 static struct rf_patchlog *patches;
 static struct rf_finding found[64];
 static unsigned int count;
+
+/* Of the patch log. */
+static uint64_t reads;
+
+ssize_t pread(int fd, void *data, size_t size, off_t at);
+ssize_t pread(int fd, void *data, size_t size, off_t at)
+{
+	ssize_t n = syscall(SYS_pread64, fd, data, size, at);
+
+	reads += n > 0 ? (uint64_t)n : 0;
+	return n;
+}
 
 static int setup(void **state)
 {
@@ -263,22 +277,125 @@ static void hostile_lines(void **state)
 	forged_line(p, "32", "65");
 	assert_int_equal(rf_patch_proof_check(p, fd), 0);
 	assert_in_range(count, 4, 8);
-	/* Read over and over. */
+	/* It is read once, whatever they say. */
+	count = 0;
+	reads = 0;
 	for (int i = 0; i < 500; i++) {
 		snprintf(from, sizeof(from), "%d", 32 * i);
 		forged_line(p, from, "22528");
 	}
-	assert_int_equal(rf_patch_proof_check(p, fd), -E2BIG);
+	assert_int_equal(rf_patch_proof_check(p, fd), 0);
+	assert_int_equal(count, 500 + 1);
+	assert_int_equal(found[0].kind, RF_FOUND_PATCHES_CHANGED);
+	assert_int_equal(reads, size_of());
 	rf_patch_proof_destroy(p);
 	close(fd);
+}
+
+/* Ten VMs have one log: what each says begins at its own head, and goes on over all others'. */
+#define VMS 10
+
+static void append(const union rf_patch_record *r)
+{
+	int fd = open(path, O_WRONLY | O_APPEND);
+
+	assert_int_equal(write(fd, r, sizeof(*r)), sizeof(*r));
+	close(fd);
+}
+
+static void claim(struct rf_patch_proof *p, uint64_t instance, uint64_t from, uint64_t to,
+		  bool rightly)
+{
+	static uint8_t bytes[1 << 20];
+	uint8_t hash[crypto_hash_sha256_BYTES];
+	char line[256], hex[2 * sizeof(hash) + 1];
+	int fd = open(path, O_RDONLY);
+
+	assert_int_equal(pread(fd, bytes, to - from, (off_t)from), to - from);
+	close(fd);
+	crypto_hash_sha256(hash, bytes, to - from);
+	hash[0] ^= !rightly;
+	sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
+	snprintf(line, sizeof(line),
+		 "{\"instance\":\"0x%llx\",\"seq\":4,\"patch_log\":{\"from\":%llu,\"to\":%llu,"
+		 "\"sha256\":\"%s\"}}",
+		 (unsigned long long)instance, (unsigned long long)from, (unsigned long long)to,
+		 hex);
+	assert_int_equal(rf_patch_proof_line(p, 0, instance, line, strlen(line)), 0);
+}
+
+static void ten_share_it(void **state)
+{
+	const union rf_patch_record line = {
+		.line = { .at = 0x100, .len = 5, .mark = RF_PATCHLOG_LINE }
+	};
+	struct rf_patch_proof *p = rf_patch_proof_create(note, NULL);
+	int fd;
+
+	for (uint64_t i = 1; i <= VMS; i++) {
+		const union rf_patch_record head = {
+			.head = { .instance = i, .version = 1, .mark = RF_PATCHLOG_HEAD }
+		};
+
+		append(&head);
+	}
+	for (int i = 0; i < 1400; i++)
+		append(&line);
+	for (uint64_t round = 0; round < 3; round++)
+		for (uint64_t i = 1; i <= VMS; i++)
+			claim(p, i, 32 * (i - 1), 32 * (VMS + 400 + 100 * i * !!round),
+			      i != 7 || round != 1);
+	fd = open(path, O_RDONLY);
+	count = 0;
+	reads = 0;
+	assert_int_equal(rf_patch_proof_check(p, fd), 0);
+	assert_int_equal(reads, size_of());
+	assert_int_equal(count, 1);
+	assert_int_equal(found[0].kind, RF_FOUND_PATCHES_CHANGED);
+	assert_int_equal(found[0].line, 7);
+	close(fd);
+	rf_patch_proof_destroy(p);
+}
+
+/* Of more than can be looked at the others are known still: one after the other are any number. */
+static void too_many_share_it(void **state)
+{
+	const union rf_patch_record line = {
+		.line = { .at = 0x100, .len = 5, .mark = RF_PATCHLOG_LINE }
+	};
+	struct rf_patch_proof *p = rf_patch_proof_create(note, NULL);
+	int fd;
+
+	for (int i = 0; i < 3000; i++)
+		append(&line);
+	fd = open(path, O_RDONLY);
+	for (uint64_t i = 0; i < 1024 + 3; i++)
+		claim(p, i + 1, 32 * i, 32 * 1100, i != 9);
+	for (uint64_t i = 1100; i < 3000; i++)
+		claim(p, i + 1, 32 * i, 32 * i + 32, i != 2000);
+	count = 0;
+	assert_int_equal(rf_patch_proof_check(p, fd), 0);
+	assert_int_equal(count, 5);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(found[i].kind, RF_FOUND_PATCHES_TOO_MANY);
+		assert_int_equal(found[i].line, 1025 + i);
+	}
+	assert_int_equal(found[3].kind, RF_FOUND_PATCHES_CHANGED);
+	assert_int_equal(found[3].line, 10);
+	assert_int_equal(found[4].kind, RF_FOUND_PATCHES_CHANGED);
+	assert_int_equal(found[4].line, 2001);
+	close(fd);
+	rf_patch_proof_destroy(p);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(fits),	    T(changed), T(cut_and_gone),
-					    T(not_covered), T(torn),	T(hostile_lines) };
+	const struct CMUnitTest tests[] = { T(fits),	     T(changed),
+					    T(cut_and_gone), T(not_covered),
+					    T(torn),	     T(hostile_lines),
+					    T(ten_share_it), T(too_many_share_it) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

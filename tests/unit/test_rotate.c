@@ -568,10 +568,17 @@ static void cut_in_part(void **state)
 	rf_audit_close(a);
 	close(fd);
 	assert_int_equal(verify(0, 1, NULL), RF_LOG_NOT_INTACT);
-	assert_int_equal(found.count, 1);
 	assert_int_equal(found.kinds[RF_FOUND_LOST_TOLD], 1);
 	assert_int_equal(found.from, 2);
 	assert_int_equal(found.to, 2);
+	/* What was signed behind it is of that line, too. */
+	assert_int_equal(found.kinds[RF_FOUND_NOT_COMPUTED], 1);
+	assert_int_equal(found.count, 2);
+	assert_int_equal(one.checkpoints, 0);
+	assert_int_equal(verify(0, 1, &public_key), RF_LOG_NOT_INTACT);
+	assert_int_equal(one.checkpoints, 0);
+	assert_int_equal(one.covered, 0);
+	assert_false(one.ended);
 }
 
 /* --- at random ------------------------------------------------------------------------ */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sodium.h>
 
 #include "tests/unit/fake_log.h"
 #include "tests/unit/fake_recorders.h"
@@ -216,6 +217,44 @@ static void hash_anew(void)
 	fake_log_hash_anew(&touched, r.instance);
 }
 
+/* The roots of the lines before that place, as they were signed. */
+static size_t true_roots(uint64_t instance, size_t at, uint8_t out[RF_MERKLE_PACKED])
+{
+	struct rf_merkle tree = { .size = 0 };
+	struct rf_chain_line line;
+
+	for (size_t i = 0; i < at; i++)
+		if (rf_chain_line_read(base.line[i], base.len[i], instance, &line))
+			rf_merkle_add(&tree, line.hash, sizeof(line.hash));
+	return rf_merkle_pack(&tree, out);
+}
+
+/* A later part, which says that all before one line is in another file, and from there on is the
+ * forger's; the checkpoints' notes are as they were. */
+static void forge_a_part(void)
+{
+	uint8_t roots[RF_MERKLE_PACKED];
+	char tree[2 * RF_MERKLE_PACKED + 1];
+	size_t at, next, len;
+	struct record r;
+	unsigned int how = (unsigned int)any(4);
+
+	do {
+		at = any(base.count);
+		r = base_is[at];
+		next = next_checkpoint(r.instance, at);
+	} while (r.seq == 1 || next == SIZE_MAX);
+	did(at);
+	len = true_roots(r.instance, at, roots);
+	if (how == 1)
+		roots[any(len)] ^= 1;
+	if (how == 2)
+		len -= 1 + any(len);
+	sodium_bin2hex(tree, sizeof(tree), roots, len);
+	done.line = 1 + fake_log_forge_part(&touched, r.instance, at, how ? tree : NULL);
+	done.checkpoint = base_is[next].seq;
+}
+
 /* --- what was found ------------------------------------------------------------ */
 
 static bool names(const struct rf_finding *f)
@@ -279,16 +318,16 @@ static void say(unsigned int i, enum rf_verdict_of_log verdict)
 
 static void a_thousand_tamperings(void **state)
 {
-	static void (*const ways[])(
-		void) = { change_a_byte, drop_a_line, double_a_line, swap_lines,
-			  cut_it,	 add_a_line,  splice,	     hash_anew };
+	static void (*const ways[])(void) = { change_a_byte, drop_a_line, double_a_line,
+					      swap_lines,    cut_it,	  add_a_line,
+					      splice,	     hash_anew,	  forge_a_part };
 	unsigned int found = 0;
 
 	for (unsigned int i = 0; i < TAMPERINGS; i++) {
 		enum rf_verdict_of_log verdict;
 
 		fake_log_copy(&touched, &base);
-		ways[i % 8]();
+		ways[i % (sizeof(ways) / sizeof(ways[0]))]();
 		verdict = fake_log_verify(&touched, 1);
 		if (is_found(verdict))
 			found++;
