@@ -242,11 +242,16 @@ static void in_force(void **state)
 	size_t lines = fake_lines();
 	json_t *o;
 
-	assert_int_equal(rf_reload_begin(&guest), 0);
+	assert_int_equal(rf_reload_begin(&guest, false), 0);
 	assert_int_equal(fake_lines(), lines);
+	assert_int_equal(rf_reload_begin(&guest, true), 0);
+	assert_line("in force", "the one that the VM is started with; ");
+	guest.policy.on_mismatch = RF_ON_MISMATCH_ALERT;
+	assert_int_equal(rf_reload_begin(&guest, true), 0);
+	assert_line("in force", "on_mismatch: refuse -> alert");
 	guest.reload.count = 2;
 	guest.reload.serial = 7;
-	assert_int_equal(rf_reload_begin(&guest), 0);
+	assert_int_equal(rf_reload_begin(&guest, false), 0);
 	assert_line("in force",
 		    "number 2 after the one that the VM was started with; last serial 7");
 	assert_string_equal(fake_text(fake_line(0), "sha256"), "of-the-first-one");
@@ -256,7 +261,8 @@ static void in_force(void **state)
 	assert_false(json_is_true(json_object_get(o, "key")));
 	json_decref(o);
 	fake_log_full();
-	assert_int_equal(rf_reload_begin(&guest), 0);
+	assert_int_equal(rf_reload_begin(&guest, false), 0);
+	assert_int_equal(rf_reload_begin(&guest, true), 0);
 	fake_log_room();
 }
 
