@@ -85,7 +85,7 @@ static const struct {
 	[RF_FOUND_ADDED] = { "added", RF_LOG_NOT_INTACT },
 	[RF_FOUND_NO_RECORD] = { "no record", RF_LOG_NOT_INTACT },
 	[RF_FOUND_FALSE_CHECKPOINT] = { "false checkpoint", RF_LOG_NOT_INTACT },
-	[RF_FOUND_NOT_COMPUTED] = { "covers nothing, for lines before it are not as they were",
+	[RF_FOUND_NOT_COMPUTED] = { "covers nothing, as lines before it changed",
 				    RF_LOG_NOT_INTACT },
 	[RF_FOUND_NOT_SIGNED] = { "not signed", RF_LOG_NOT_INTACT },
 	[RF_FOUND_NO_CHECKPOINT] = { "no checkpoint", RF_LOG_CANNOT_TELL },
@@ -98,7 +98,8 @@ static const struct {
 	[RF_FOUND_TORN_TOLD] = { "torn, as the next line says", RF_LOG_INTACT },
 	[RF_FOUND_PATCHES_CHANGED] = { "the patch log is not what it says", RF_LOG_NOT_INTACT },
 	[RF_FOUND_PATCHES_MISSING] = { "the patch log is not there", RF_LOG_CANNOT_TELL },
-	[RF_FOUND_PATCHES_TOO_MANY] = { "too many VMs share the patch log", RF_LOG_CANNOT_TELL },
+	[RF_FOUND_PATCHES_TOO_MANY] = { "too many instances share the patch log",
+					RF_LOG_CANNOT_TELL },
 	[RF_FOUND_PATCHES_NOT_COVERED] = { "patches that it says nothing of", RF_LOG_OPEN_END },
 	[RF_FOUND_UNWRITTEN] = { "unwritten", RF_LOG_INTACT },
 };
