@@ -32,7 +32,10 @@ void rf_say(const char *format, ...)
 
 void rf_safe(char *out, size_t size, const char *text)
 {
-	snprintf(out, size, "%s", text);
+	size_t len = strnlen(text, size - 1);
+
+	memcpy(out, text, len);
+	out[len] = '\0';
 }
 
 static int64_t now_ms = 1000;
