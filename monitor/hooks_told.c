@@ -92,6 +92,12 @@ static void find_owner(struct look *l, uint64_t gva, struct owner *out)
 
 /* --- a line ---------------------------------------------------------------------- */
 
+/* Of a breakpoint alone the place is all that is known. */
+static bool is_nobodys(const struct rf_hook *hook)
+{
+	return hook->kind == RF_HOOK_STRAY && hook->handler == hook->function;
+}
+
 static size_t describe_function(const struct rf_hook *hook, char *text, size_t size)
 {
 	const char *kind = rf_hook_text((enum rf_hook_kind)hook->kind);
@@ -122,7 +128,7 @@ static void describe(const struct rf_hook *hook, const struct owner *o, char *te
 	text += len;
 	size -= len;
 	/* What stands in quotes is the guest's claim. */
-	if (hook->handler == hook->function)
+	if (is_nobodys(hook))
 		snprintf(text, size, "; whose it is nobody says");
 	else if (o->named.module[0])
 		snprintf(text, size, "; calls the module \"%s\"", o->named.module);
@@ -144,7 +150,7 @@ static int write_line(struct look *l, const struct rf_hook *hook, const struct o
 	struct rf_record r = { .kind = "hook",
 			       .has_target = hook->function != 0,
 			       .target = *target,
-			       .has_handler = hook->handler != hook->function,
+			       .has_handler = !is_nobodys(hook),
 			       .handler = o->named,
 			       .rule = d->rule,
 			       .verdict = d->word,

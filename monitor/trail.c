@@ -81,21 +81,35 @@ static int not_logged(struct rf_guest *g, size_t n, int err)
 	return 0;
 }
 
+/* How many entries are there: no more than the trail holds, whatever the VMM's memory says. */
+static uint64_t left_to_drain(const struct rf_guest *g)
+{
+	struct rf_patching now;
+	uint64_t from = g->patches_taken;
+
+	g->hv->ops->trail(g->hv, &now);
+	if (from < now.oldest)
+		from = now.oldest;
+	return from < now.head ? now.head - from : 0;
+}
+
 /* Who patches all the time must not keep us here: what comes meanwhile is the next time's. */
 int rf_patches_drain(struct rf_guest *g)
 {
 	static struct rf_patch_entry entries[BLOCK];
 	static struct rf_patch_line lines[BLOCK];
-	struct rf_patching now;
+	uint64_t left;
 	size_t n;
 
 	if (!g->patchlog || !g->table)
 		return 0;
-	g->hv->ops->trail(g->hv, &now);
-	while (g->patches_taken < now.head &&
-	       (n = g->hv->ops->entries(g->hv, g->patches_taken, entries, BLOCK))) {
+	for (left = left_to_drain(g); left; left -= n) {
 		int err;
 
+		n = g->hv->ops->entries(g->hv, g->patches_taken, entries,
+					left < BLOCK ? (size_t)left : BLOCK);
+		if (!n)
+			break;
 		for (size_t i = 0; i < n; i++) {
 			const struct rf_patch_entry *e = &entries[i];
 

@@ -114,6 +114,17 @@ static void told_once(void **state)
 	assert_int_equal(fake_count("kind", "hook"), 4);
 }
 
+/* Whom a probe calls is told also where it claims to be its own place. */
+static void its_own_place(void **state)
+{
+	hook(RF_HOOK_KPROBE, 2, OUTSIDE);
+	sweep();
+	assert_int_equal(fake_count("kind", "hook"), 1);
+	assert_string_equal(fake_text(json_object_get(fake_line(0), "handler"), "addr"),
+			    "0xffffffffa0000100");
+	assert_null(strstr(fake_text(fake_line(0), "detail"), "nobody says"));
+}
+
 static void whose(void **state)
 {
 	hook(RF_HOOK_FTRACE, 1, 0);
@@ -572,6 +583,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(told_once, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(its_own_place, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(whose, setup, fake_teardown),
 		cmocka_unit_test(each_has_its_word),
 		cmocka_unit_test_setup_teardown(usual, setup, fake_teardown),

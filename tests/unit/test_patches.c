@@ -294,7 +294,12 @@ static void patches_for_ever(void **state)
 		assert_int_equal(logged(), 3 + i);
 		assert_int_equal(fake.table.taken, 3 + i);
 	}
+	/* Nor does a VMM whose trail says that there is no end to it. */
+	fake.patching.oldest = fake.patching.head - 2;
 	fake.patches_on = false;
+	guest.patches_taken = 0;
+	assert_int_equal(rf_patches_drain(&guest), 0);
+	assert_int_equal(guest.patches_taken, 2);
 }
 
 /* Names that come after the line about a burst have a line of their own. */
