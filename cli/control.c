@@ -216,6 +216,17 @@ int rf_vm_find(const char *name, struct rf_vm *out)
 		   : RF_EXIT_OK;
 }
 
+int rf_vm_operand(const struct rf_command *c, const struct rf_operands *operands, struct rf_vm *out)
+{
+	char todo[100];
+
+	if (operands->count == 1)
+		return rf_vm_find(operands->items[0], out);
+	snprintf(todo, sizeof(todo), "see `ringfence %s --help`", c->name);
+	return rf_fail(RF_EXIT_USAGE, "nothing was done", todo, "%s: needs the name of one VM",
+		       c->name);
+}
+
 /* A folder of that name, as root's logs lie in, is no log. */
 static bool is_file(const char *word)
 {
@@ -304,18 +315,12 @@ static int ask_until_done(const char *state_dir, const char *cmd, json_t **out)
 int rf_vm_ask(const struct rf_command *c, const struct rf_operands *operands,
 	      const struct rf_question *q, struct rf_vm *vm, json_t **out)
 {
-	char todo[100], safe[256];
+	char safe[256];
 	const char *error;
 	bool halted, unprotected;
 	json_t *o;
-	int code, err;
+	int code = rf_vm_operand(c, operands, vm), err;
 
-	if (operands->count != 1) {
-		snprintf(todo, sizeof(todo), "see `ringfence %s --help`", c->name);
-		return rf_fail(RF_EXIT_USAGE, "nothing was done", todo,
-			       "%s: needs the name of one VM", c->name);
-	}
-	code = rf_vm_find(operands->items[0], vm);
 	if (code != RF_EXIT_OK)
 		return code;
 	err = ask_until_done(vm->state_dir, q->cmd, &o);

@@ -53,6 +53,9 @@ int rf_vm_log(const char *word, char out[PATH_MAX]);
 /* For a command about one VM, by name or state folder: RF_EXIT_OK, or the exit code of the error
  * that was printed. */
 int rf_vm_find(const char *name, struct rf_vm *out);
+/* The same of a command's only operand. */
+int rf_vm_operand(const struct rf_command *c, const struct rf_operands *operands,
+		  struct rf_vm *out);
 /* Why its monitor gave no answer; means is for a VM that lives. Prints it, returns the exit code.
  */
 int rf_vm_silent(const struct rf_vm *vm, int err, const char *means);

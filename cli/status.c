@@ -293,10 +293,7 @@ static int status(int argc, char **argv)
 	code = rf_options(&rf_command_status, options, false, RF_EXIT_USAGE, argc, argv, &operands);
 	if (code >= 0)
 		return code;
-	if (operands.count != 1)
-		return rf_fail(RF_EXIT_USAGE, "nothing was done", "see `ringfence status --help`",
-			       "status: needs the name of one VM");
-	code = rf_vm_find(operands.items[0], &vm);
+	code = rf_vm_operand(&rf_command_status, &operands, &vm);
 	if (code != RF_EXIT_OK)
 		return code;
 	err = rf_control_ask(vm.state_dir, "status", &o);

@@ -73,10 +73,7 @@ static int stop(int argc, char **argv)
 	code = rf_options(&rf_command_stop, options, false, RF_EXIT_USAGE, argc, argv, &operands);
 	if (code >= 0)
 		return code;
-	if (operands.count != 1)
-		return rf_fail(RF_EXIT_USAGE, "nothing was done", "write `ringfence stop NAME`",
-			       "stop: needs the name of one VM");
-	code = rf_vm_find(operands.items[0], &vm);
+	code = rf_vm_operand(&rf_command_stop, &operands, &vm);
 	if (code != RF_EXIT_OK)
 		return code;
 	gone.fd = run_of(&vm);
