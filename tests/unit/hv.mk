@@ -1,4 +1,4 @@
-UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_text test_text_loads test_guestmem test_guestmem_heal test_life test_life_loads test_life_model \
+UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_backend_attached test_text test_text_loads test_guestmem test_guestmem_heal test_life test_life_loads test_life_model \
 	test_run test_enforce test_handle test_exit test_verdicts test_dispatch \
 	test_let test_cpu test_vm test_stalled test_fence test_interpose test_probe
 test_split_SRCS = tests/unit/test_split.c hv/split.c
@@ -9,7 +9,9 @@ test_channel_SRCS = tests/unit/test_channel.c tests/unit/fake_peer.c hv/channel.
 test_event_SRCS = tests/unit/test_event.c tests/unit/fake_vcpus.c hv/event.c hv/board.c hv/proto.c
 test_serve_SRCS = tests/unit/test_serve.c tests/unit/fake_vcpus.c tests/unit/fake_peer.c hv/serve.c hv/channel.c hv/event.c \
 	hv/board.c hv/proto.c
-test_backend_SRCS = tests/unit/test_backend.c hv/view.c hv/backend_view.c hv/backend_kvm.c hv/board.c hv/proto.c
+BACKEND_SRCS = tests/unit/fake_vmm.c hv/view.c hv/backend_view.c hv/backend_kvm.c hv/board.c hv/proto.c
+test_backend_SRCS = tests/unit/test_backend.c $(BACKEND_SRCS)
+test_backend_attached_SRCS = tests/unit/test_backend_attached.c $(BACKEND_SRCS)
 # Sealed memory and text without KVM: the gate and the vCPUs are a fake.
 TEXT_SRCS = tests/unit/fake_vcpus.c hv/board.c hv/text.c hv/guestmem.c hv/memslots.c hv/split.c patch/judge.c
 test_text_SRCS = tests/unit/test_text.c tests/unit/fake_text.c $(TEXT_SRCS)
