@@ -31,13 +31,13 @@ lab-lifecycle-short: programs
 
 # The fence's micro-guests on stock KVM with two-stage paging, where stores to watched pages come as -EFAULT; and every
 # kind of store there (tests/kvm/store_kinds.c).
-CMOCKA = $(shell readlink -f /usr/lib/x86_64-linux-gnu/libcmocka.so.0)
+CMOCKA_LIBRARY = $(shell readlink -f /usr/lib/x86_64-linux-gnu/libcmocka.so.0)
 CAPSTONE = $(shell readlink -f /usr/lib/x86_64-linux-gnu/libcapstone.so.4)
 .PHONY: kvm-lab
 kvm-lab: $(O)/tests/fence_kvm_plain $(O)/tests/store_kvm_plain
 	tests/lab/lab.py run --host-kernel $(HOST_KERNEL) --smp 1 --guests 6.12 --job kvm=tests/lab/jobs/kvm.sh@400 \
 		--file fence_kvm_plain=$(O)/tests/fence_kvm_plain --file store_kvm_plain=$(O)/tests/store_kvm_plain \
-		--file libcmocka.so.0=$(CMOCKA) --file libcapstone.so.4=$(CAPSTONE)
+		--file libcmocka.so.0=$(CMOCKA_LIBRARY) --file libcapstone.so.4=$(CAPSTONE)
 
 # ATTACKS="a,b" picks some. attacks-latency: a bit of CR4 is cleared 100,000 times and never seen clear.
 ATTACKS ?= all

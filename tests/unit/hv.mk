@@ -9,9 +9,9 @@ test_channel_SRCS = tests/unit/test_channel.c tests/unit/fake_peer.c hv/channel.
 test_event_SRCS = tests/unit/test_event.c tests/unit/fake_vcpus.c hv/event.c hv/board.c hv/proto.c
 test_serve_SRCS = tests/unit/test_serve.c tests/unit/fake_vcpus.c tests/unit/fake_peer.c hv/serve.c hv/channel.c hv/event.c \
 	hv/board.c hv/proto.c
-BACKEND_SRCS = tests/unit/fake_vmm.c hv/view.c hv/backend_view.c hv/backend_kvm.c hv/board.c hv/proto.c
-test_backend_SRCS = tests/unit/test_backend.c $(BACKEND_SRCS)
-test_backend_attached_SRCS = tests/unit/test_backend_attached.c $(BACKEND_SRCS)
+ATTACH_SRCS = tests/unit/fake_vmm.c hv/view.c hv/backend_view.c hv/backend_kvm.c hv/board.c hv/proto.c
+test_backend_SRCS = tests/unit/test_backend.c $(ATTACH_SRCS)
+test_backend_attached_SRCS = tests/unit/test_backend_attached.c $(ATTACH_SRCS)
 # Sealed memory and text without KVM: the gate and the vCPUs are a fake.
 TEXT_SRCS = tests/unit/fake_vcpus.c hv/board.c hv/text.c hv/guestmem.c hv/memslots.c hv/split.c patch/judge.c
 test_text_SRCS = tests/unit/test_text.c tests/unit/fake_text.c $(TEXT_SRCS)
