@@ -39,7 +39,7 @@ SETTINGS = {"fuzz": ["FUZZ_SECONDS=5"]}
 # A step ends when nothing moves any more: a loaded machine may take its time. What is silent for longest is a lab job, and no
 # guest of the check has more than 900 s. The second limit is for what talks for ever.
 QUIET_SECONDS = 1200.0
-STEP_SECONDS = 3600.0
+STEP_SECONDS = 4500.0
 
 
 def lines(process: "subprocess.Popen[bytes]", quiet: float, most: float) -> Iterator[str]:
