@@ -10,6 +10,10 @@ test_export_SRCS = tests/unit/test_export.c tests/unit/export_check.c cli/audit_
 # Has its own mkdir(2) and fsync(2).
 UNIT_TESTS += test_run_state
 test_run_state_SRCS = tests/unit/test_run_state.c cli/run_open.c cli/run_counted.c cli/paths.c cli/policy_file.c $(POLICY_SRCS)
+# Has its own openat(2).
+UNIT_TESTS += test_safe_path test_safe_file
+test_safe_path_SRCS = tests/unit/test_safe_path.c
+test_safe_file_SRCS = tests/unit/test_safe_file.c cli/safe_path.c
 # Has its own ftruncate(2).
 test_counted_SRCS = tests/unit/test_counted.c policy/fold.c policy/foldlog.c $(AUDIT_SRCS)
 test_doctor_SRCS = tests/unit/test_doctor.c cli/doctor_table.c
