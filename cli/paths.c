@@ -2,6 +2,7 @@
 #include "cli/paths.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,15 +48,28 @@ int rf_path_join(const char *a, const char *b, char out[PATH_MAX])
 	return 0;
 }
 
+/* pam_systemd(8) makes it when a user logs in. */
+static bool has_runtime_dir(const char *path)
+{
+	struct stat st;
+
+	return !lstat(path, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid();
+}
+
 int rf_state_base(char out[PATH_MAX])
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	char of_user[sizeof(RF_RUNTIME_DIRS) + 16];
 
 	if (geteuid() == 0)
 		return rf_path_join("/run", "ringfence", out);
-	if (!runtime || runtime[0] != '/')
-		return -ENOENT;
-	return rf_path_join(runtime, "ringfence", out);
+	if (runtime && runtime[0] == '/')
+		return rf_path_join(runtime, "ringfence", out);
+	snprintf(of_user, sizeof(of_user), RF_RUNTIME_DIRS "/%u", geteuid());
+	if (has_runtime_dir(of_user))
+		return rf_path_join(of_user, "ringfence", out);
+	snprintf(out, PATH_MAX, RF_TMP_BASE "%u", geteuid());
+	return 0;
 }
 
 int rf_state_dir(const char *name, char out[PATH_MAX])

@@ -7,9 +7,14 @@
 
 #include "policy/name.h"
 
+#define RF_RUNTIME_DIRS "/run/user"
+#define RF_TMP_BASE "/tmp/ringfence-" /* and the user's number */
+
 /*
- * Folder that holds one folder per running VM: /run/ringfence for root, $XDG_RUNTIME_DIR/ringfence
- * else. 0, -ENOENT (neither root nor XDG_RUNTIME_DIR), -ENAMETOOLONG.
+ * Folder that holds one folder per running VM: /run/ringfence for root; else
+ * $XDG_RUNTIME_DIR/ringfence; without that /run/user/UID/ringfence where /run/user/UID is this
+ * user's, and where nobody has logged in /tmp/ringfence-UID. Whose it is says who opens it
+ * (cli/safe_path.h). 0 or -ENAMETOOLONG.
  */
 int rf_state_base(char out[PATH_MAX]);
 /* State folder of a VM given by name, or by the folder itself when the word has a '/'. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `ringfence run`, in its parts: checks (run_check.c), files (run_files.c), state (run_state.c),
- * the host's control-register watch (run_control.c), child processes (run_spawn.c, run_child.c),
- * another policy meanwhile (run_reload.c),
- * what the last monitor leaves (run_counted.c), new files for the logs (run_rotate.c) and the watch
- * over them (run_watch.c).
+ * `ringfence run`, in its parts: checks (run_check.c), files (run_files.c), state (run_state.c,
+ * run_folder.c), logs (run_open.c), the host's control-register watch (run_control.c), child
+ * processes (run_spawn.c, run_child.c), another policy meanwhile (run_reload.c), what the last
+ * monitor leaves (run_counted.c), new files for the logs (run_rotate.c) and the watch over them
+ * (run_watch.c).
  */
 #ifndef RF_CLI_RUN_H
 #define RF_CLI_RUN_H
@@ -15,11 +15,23 @@
 #include <sys/types.h>
 
 #include "cli/policy_file.h"
+#include "cli/safe_file.h"
 #include "hv/vmx/crwatch.h"
 #include "policy/note.h"
 
 /* So many times an hour the logs are moved because the monitor says that a client has asked. */
 #define RF_RUN_MOVES 12
+
+/* What it makes in the state folder, in the order in which it goes again: the lock says that the
+ * others are ours. */
+enum rf_run_file {
+	RF_RUN_FENCE,
+	RF_RUN_CONTROL,
+	RF_RUN_RELOAD,
+	RF_RUN_VM,
+	RF_RUN_LOCK,
+	RF_RUN_FILES
+};
 
 struct rf_run {
 	/* What was asked for. */
@@ -41,7 +53,10 @@ struct rf_run {
 	 * child but as said. */
 	char program[PATH_MAX], library[PATH_MAX], monitor[PATH_MAX];
 	char state_dir[PATH_MAX], audit_path[PATH_MAX], fence_path[PATH_MAX];
-	bool made_state_dir;
+	struct rf_folder above, folder; /* the state folder, and what it stands in */
+	char folder_name[NAME_MAX + 1]; /* there */
+	struct rf_made made[RF_RUN_FILES];
+	int held_fd;  /* the folder, locked as what ages: see rf_run_folder_open() */
 	int lock_fd;  /* the VMM inherits it: the name is taken for as long as a VMM under it lives
 		       */
 	int fence_fd; /* listening; the monitor gets a duplicate, so no connection is lost with it
@@ -102,9 +117,14 @@ int rf_run_control_enter(const struct rf_run *r);
  * reported. */
 int rf_run_check(struct rf_run *r);
 int rf_run_prepare(struct rf_run *r);
-/* Writes vm.json for `list`, `status` and `audit`. 0 or -errno; a VM without it is still protected.
- */
-int rf_run_describe(const struct rf_run *r);
+/* The state folder's part of it: finds or makes the folder, takes its lock, listens. 0, or -errno
+ * and *why; -EAGAIN: a VM of that name runs. */
+int rf_run_folder_open(struct rf_run *r, struct rf_why *why);
+/* Removes what it has made, and the folder if it was made and nothing else is in it. */
+void rf_run_folder_close(struct rf_run *r);
+/* Writes vm.json for `list`, `status` and `audit`. 0, or -errno and *why; a VM without it is still
+ * protected. */
+int rf_run_describe(struct rf_run *r, struct rf_why *why);
 
 /* Starts the monitor; *notify gets the reading end of its pipe (caller closes). 0 or -errno of fork
  * and exec. */
@@ -121,10 +141,10 @@ int rf_run_spawn_sweeper(const struct rf_run *r, const sigset_t *mask, pid_t *pi
 /* Starts the VMM with the fence preloaded. Same return. */
 int rf_run_spawn_vmm(const struct rf_run *r, const sigset_t *mask, pid_t *pid);
 
-/* Opens a log to append, makes it where it is not there. The descriptor or -errno. */
-int rf_run_open_log(const char *path);
-/* The name of a new file must be on disk too, else a crash loses what was flushed of it. */
-void rf_run_sync_folder(const char *path);
+/* Opens the audit log and its patch log, and makes what goes with them. 0, or -errno and *why. */
+int rf_run_open_logs(struct rf_run *r, struct rf_why *why);
+/* Opens a log to append, makes it where it is not there. The descriptor, or -errno and *why. */
+int rf_run_open_log(int folder, const char *name, struct rf_why *why);
 /* A new socket by which a monitor that is started gets new files. 0 or -errno. */
 int rf_run_logs(struct rf_run *r);
 struct rf_new_logs; /* monitor/rotate.h */

@@ -143,15 +143,20 @@ static int take_policy_key(struct rf_run *r)
 static int read_key(struct rf_run *r)
 {
 	char self[32], text[RF_NOTE_KEY_TEXT];
+	int fd = rf_file_open(r->audit_key), err = fd < 0 ? fd : 0;
 	struct rf_note_key key;
 	struct stat st;
 	size_t len;
-	int err = stat(r->audit_key, &st) ? -errno : 0;
 
-	if (!err && st.st_mode & 077)
+	/* What was opened, whatever has its path by now. */
+	if (!err && (fstat(fd, &st) || st.st_mode & 077))
 		err = -EACCES;
-	if (!err)
-		err = keep(r->audit_key, sizeof(text) - 1, "ringfence-audit-key", &r->key_fd, self);
+	if (!err) {
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+		err = keep(self, sizeof(text) - 1, "ringfence-audit-key", &r->key_fd, self);
+	}
+	if (fd >= 0)
+		close(fd);
 	if (!err)
 		err = rf_file_read(self, text, sizeof(text), &len);
 	if (!err)

@@ -188,6 +188,7 @@ static void take_request(struct rf_run_reload *w, const void *packet, size_t len
 static void commit(struct rf_run_reload *w)
 {
 	struct rf_run *r = w->run;
+	struct rf_why why;
 
 	if (r->policy_fd >= 0)
 		close(r->policy_fd);
@@ -199,10 +200,10 @@ static void commit(struct rf_run_reload *w)
 	r->origin.since = time(NULL);
 	r->origin.serial = w->said.is_signed ? w->said.serial : 0;
 	rf_run_take(r, &w->said.policy);
-	if (rf_run_describe(r))
-		rf_say("%s: the VM's description cannot be written: `policy show` will not know "
-		       "where its policy is from",
-		       r->name);
+	if (rf_run_describe(r, &why))
+		rf_say("%s: the VM's description cannot be written (%s): `policy show` will not "
+		       "know where its policy is from",
+		       r->name, why.what);
 	w->asked = false;
 	w->taken = true;
 	w->until = rf_now_ms() + ANSWER_MS;

@@ -35,12 +35,16 @@
 
 /* --- what is moved ------------------------------------------------------------- */
 
-static bool is_moved(const char *path, int fd)
+/* Has that file another name by now? By a path, folder is AT_FDCWD. */
+static bool is_moved(int folder, const char *name, int fd)
 {
-	struct stat here, there;
+	struct rf_made was;
+	struct stat st;
 
-	return lstat(path, &there) || fstat(fd, &here) || here.st_dev != there.st_dev ||
-	       here.st_ino != there.st_ino;
+	if (fstat(fd, &st))
+		return true;
+	was = (struct rf_made){ st.st_dev, st.st_ino };
+	return !rf_made_is(folder, name, &was);
 }
 
 /* "audit-20261129T112233.123456Z.jsonl": they sort by age, and keep what names them a log. */
@@ -61,10 +65,11 @@ static int stamped(const char *path, char out[PATH_MAX])
 		       : -ENAMETOOLONG;
 }
 
-/* No file is written over. */
-static int move(const char *from, const char *to)
+static const char *name_of(const char *path)
 {
-	return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) ? -errno : 0;
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
 }
 
 /* --- a rotation ------------------------------------------------------------------ */
@@ -72,8 +77,37 @@ static int move(const char *from, const char *to)
 struct rotation {
 	char audit[PATH_MAX], patches[PATH_MAX];	 /* where the logs are by name */
 	char old_audit[PATH_MAX], old_patches[PATH_MAX]; /* where we moved them to; "" nowhere */
+	struct rf_folder here;	/* in which the logs are; all of them is in it by their names */
+	struct rf_folder there; /* to which somebody has moved the audit log, -1: that one */
 	struct rf_new_logs m;
 };
+
+/* The folder is looked at anew each time, as somebody may have moved that as well. */
+static int rotation_init(struct rotation *n, const struct rf_run *r, struct rf_why *why)
+{
+	char name[NAME_MAX + 1];
+
+	*n = (struct rotation){ .here = RF_FOLDER_NONE, .there = RF_FOLDER_NONE };
+	snprintf(n->audit, sizeof(n->audit), "%s", r->audit_path);
+	return rf_folder_above(n->audit, RF_WAY_USE, why, &n->here, name);
+}
+
+static void rotation_deinit(struct rotation *n)
+{
+	rf_folder_close(&n->here);
+	rf_folder_close(&n->there);
+}
+
+static int there(const struct rotation *n)
+{
+	return n->there.fd >= 0 ? n->there.fd : n->here.fd;
+}
+
+/* No file is written over. */
+static int move(int from, const char *path, int to, const char *new_path)
+{
+	return renameat2(from, name_of(path), to, name_of(new_path), RENAME_NOREPLACE) ? -errno : 0;
+}
 
 __attribute__((format(printf, 2, 3))) static void tell(struct rotation *n, const char *format, ...)
 {
@@ -100,7 +134,7 @@ static int move_patches(struct rotation *n, const char *audit)
 	int err = rf_patches_path(audit, n->old_patches);
 
 	if (!err)
-		err = move(n->patches, n->old_patches);
+		err = move(n->here.fd, n->patches, there(n), n->old_patches);
 	if (!err)
 		return 0;
 	n->old_patches[0] = '\0';
@@ -134,7 +168,7 @@ static int move_both(struct rf_run *r, struct rotation *n, enum rf_rotate_for wh
 	if (r->moved_ms && rf_now_ms() - r->moved_ms < MOVE_MS)
 		err = -EAGAIN;
 	if (!err)
-		err = move(n->audit, n->old_audit);
+		err = move(n->here.fd, n->audit, n->here.fd, n->old_audit);
 	if (err) {
 		n->old_audit[0] = '\0';
 		return failed(n, "cannot move", n->audit, err);
@@ -146,17 +180,17 @@ static int move_both(struct rf_run *r, struct rotation *n, enum rf_rotate_for wh
 /* Somebody has moved the audit log alone: its patches go where they belong. */
 static int move_after(const struct rf_run *r, struct rotation *n)
 {
-	char link[32], now[PATH_MAX];
-	ssize_t len;
+	char now[PATH_MAX], name[NAME_MAX + 1];
+	struct rf_why why;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", r->audit_fd);
-	len = readlink(link, now, sizeof(now) - 1);
-	if (len < 0)
-		return failed(n, "cannot find where it was moved to:", n->audit, -errno);
-	now[len] = '\0';
-	/* It is nowhere any more. */
-	if (is_moved(now, r->audit_fd) && stamped(n->audit, now))
-		return failed(n, "too long a path:", n->audit, -ENAMETOOLONG);
+	rf_place_of(r->audit_fd, now);
+	/* It is nowhere any more, or where others could lead the way. */
+	if (rf_folder_above(now, RF_WAY_USE, &why, &n->there, name) ||
+	    is_moved(n->there.fd, name, r->audit_fd)) {
+		rf_folder_close(&n->there);
+		if (stamped(n->audit, now))
+			return failed(n, "too long a path:", n->audit, -ENAMETOOLONG);
+	}
 	return move_patches(n, now);
 }
 
@@ -164,17 +198,22 @@ static int move_after(const struct rf_run *r, struct rotation *n)
 static void move_back(const struct rotation *n)
 {
 	if (n->old_audit[0])
-		move(n->old_audit, n->audit);
+		move(n->here.fd, n->old_audit, n->here.fd, n->audit);
 	if (n->old_patches[0])
-		move(n->old_patches, n->patches);
+		move(there(n), n->old_patches, n->here.fd, n->patches);
 }
 
 static int open_new(struct rotation *n, const char *path, int *fd)
 {
-	*fd = rf_run_open_log(path);
-	if (*fd < 0)
-		return failed(n, "cannot open", path, *fd);
-	rf_run_sync_folder(path);
+	struct rf_why why;
+
+	*fd = rf_run_open_log(n->here.fd, name_of(path), &why);
+	if (*fd < 0) {
+		n->m.failed = 1;
+		tell(n, "cannot open %s", why.what);
+		return *fd;
+	}
+	rf_folder_sync(n->here.fd);
 	return 0;
 }
 
@@ -204,18 +243,16 @@ static void close_next(struct rf_run *r)
 static int prepare(struct rf_run *r, struct rotation *n, enum rf_rotate_for what)
 {
 	bool audit, patches;
-	int err;
+	int err = rf_patches_path(n->audit, n->patches);
 
-	snprintf(n->audit, sizeof(n->audit), "%s", r->audit_path);
-	err = rf_patches_path(n->audit, n->patches);
 	if (err)
 		return failed(n, "too long a path:", n->audit, err);
 	/* Else a monitor that dies now would leave its chain in a file that nobody knows of. */
 	if (!rf_chain_is_in(r->chain_fd, r->audit_fd))
 		return failed(n, "no line was written yet since the log went on in", n->audit,
 			      -EAGAIN);
-	audit = is_moved(n->audit, r->audit_fd);
-	patches = is_moved(n->patches, r->patches_fd);
+	audit = is_moved(n->here.fd, name_of(n->audit), r->audit_fd);
+	patches = is_moved(n->here.fd, name_of(n->patches), r->patches_fd);
 	if (!audit && patches)
 		return failed(n, "its patch log was moved, so move it as well:", n->audit, -EEXIST);
 	if (!audit && what == RF_ROTATE_MOVED) {
@@ -238,7 +275,8 @@ static int prepare(struct rf_run *r, struct rotation *n, enum rf_rotate_for what
 
 int rf_run_rotate(struct rf_run *r, enum rf_rotate_for what)
 {
-	struct rotation n = { .m.with = 0 };
+	struct rotation n;
+	struct rf_why why;
 	int err = rf_run_logs_room(r), sent;
 
 	/* Nothing is moved for one that will not hear of it. */
@@ -246,7 +284,13 @@ int rf_run_rotate(struct rf_run *r, enum rf_rotate_for what)
 		rf_say("%s: the log goes on in its old file: the monitor does not listen", r->name);
 		return err;
 	}
-	err = prepare(r, &n, what);
+	err = rotation_init(&n, r, &why);
+	if (err) {
+		n.m.failed = 1;
+		tell(&n, "%s", why.what);
+	} else {
+		err = prepare(r, &n, what);
+	}
 	if (err) {
 		close_next(r);
 		move_back(&n);
@@ -265,6 +309,7 @@ int rf_run_rotate(struct rf_run *r, enum rf_rotate_for what)
 		rf_say("%s: the log goes on in its old file: %s", r->name, n.m.told);
 	else
 		rf_say("%s: %s", r->name, n.m.told);
+	rotation_deinit(&n);
 	return err;
 }
 
@@ -305,7 +350,7 @@ bool rf_run_log_is_away(struct rf_run *r)
 	if (r->audit_fd < 0 || r->rotating || now - r->looked_ms < LOOK_MS)
 		return false;
 	r->looked_ms = now;
-	if (!is_moved(r->audit_path, r->audit_fd))
+	if (!is_moved(AT_FDCWD, r->audit_path, r->audit_fd))
 		r->away_ms = 0;
 	else if (!r->away_ms)
 		r->away_ms = now;

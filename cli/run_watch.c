@@ -455,6 +455,7 @@ static void stop_monitor(struct watch *w)
 static int watch_both(struct watch *w)
 {
 	struct rf_run *r = w->run;
+	struct rf_why why;
 	int err, code;
 
 	err = start_monitor(w);
@@ -480,11 +481,11 @@ static int watch_both(struct watch *w)
 	w->entered = w->vmm;
 	r->vmm = w->vmm;
 	r->started = r->origin.since = time(NULL);
-	err = rf_run_describe(r);
+	err = rf_run_describe(r, &why);
 	if (err)
 		rf_say("%s: cannot write the VM's description (%s): `ringfence list` will know "
 		       "less",
-		       r->name, strerror(-err));
+		       r->name, why.what);
 	code = wait_attached(w);
 	if (code)
 		return code;

@@ -45,6 +45,20 @@ int64_t rf_now_ms(void)
 	return now_ms;
 }
 
+static int open_log(const char *path)
+{
+	char name[NAME_MAX + 1];
+	struct rf_folder f;
+	struct rf_why why;
+	int fd;
+
+	if (rf_folder_above(path, RF_WAY_USE, &why, &f, name))
+		return -1;
+	fd = rf_run_open_log(f.fd, name, &why);
+	rf_folder_close(&f);
+	return fd;
+}
+
 static void path_of(const char *name, char out[64])
 {
 	snprintf(out, 64, "%s/%s", folder, name);
@@ -63,9 +77,9 @@ static int setup(void **state)
 			       .next_patches_fd = -1,
 			       .logs = { -1, -1 } };
 	path_of("audit.jsonl", run.audit_path);
-	run.audit_fd = rf_run_open_log(run.audit_path);
+	run.audit_fd = open_log(run.audit_path);
 	path_of("audit.patches", path);
-	run.patches_fd = rf_run_open_log(path);
+	run.patches_fd = open_log(path);
 	run.chain_fd = rf_chain_create();
 	return run.audit_fd < 0 || run.patches_fd < 0 || run.chain_fd < 0 || rf_run_logs(&run) ? -1
 											       : 0;
@@ -258,7 +272,7 @@ static void no_place_for_patches(void **state)
 	char aside[64];
 
 	path_of("audit.patches.1", aside);
-	close(rf_run_open_log(aside));
+	close(open_log(aside));
 	path_of("audit.jsonl.1", aside);
 	assert_int_equal(rename(run.audit_path, aside), 0);
 	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), -EEXIST);
@@ -304,8 +318,8 @@ static void cannot_move(void **state)
 	close(run.patches_fd);
 	snprintf(run.audit_path, sizeof(run.audit_path), "%s/%s", folder, name);
 	assert_int_equal(rf_patches_path(run.audit_path, patches), 0);
-	run.audit_fd = rf_run_open_log(run.audit_path);
-	run.patches_fd = rf_run_open_log(patches);
+	run.audit_fd = open_log(run.audit_path);
+	run.patches_fd = open_log(patches);
 	assert_true(run.audit_fd >= 0 && run.patches_fd >= 0);
 	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), -ENAMETOOLONG);
 	assert_int_equal(received(&m), 0);
@@ -314,6 +328,64 @@ static void cannot_move(void **state)
 	assert_int_equal(access(run.audit_path, F_OK), 0);
 	assert_int_equal(access(patches, F_OK), 0);
 	assert_int_equal(files_with("xxx"), 2);
+}
+
+/* By somebody who could lead the way: nothing is moved, and nothing made. Once it is ours it is. */
+static void folder_of_another_user(void **state)
+{
+	struct rf_new_logs m;
+
+	if (geteuid())
+		skip();
+	assert_int_equal(chown(folder, 65534, 65534), 0);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), -EPERM);
+	assert_false(run.rotating);
+	assert_int_equal(received(&m), 0);
+	assert_int_equal(m.failed, 1);
+	assert_non_null(strstr(m.told, "its owner could put other things below it"));
+	assert_int_equal(files_with("audit"), 2);
+	assert_int_equal(chown(folder, 0, 0), 0);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), 0);
+	assert_int_equal(received(&m), 2);
+	assert_int_equal(files_with("audit"), 4);
+}
+
+/* The log was moved to where others may write: its patches stay with their folder. */
+static void moved_to_another_user(void **state)
+{
+	char theirs[64], aside[80];
+	struct rf_new_logs m;
+
+	if (geteuid())
+		skip();
+	path_of("theirs", theirs);
+	assert_int_equal(mkdir(theirs, 0755), 0);
+	assert_int_equal(chown(theirs, 65534, 65534), 0);
+	snprintf(aside, sizeof(aside), "%s/audit.jsonl.1", theirs);
+	assert_int_equal(rename(run.audit_path, aside), 0);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), 0);
+	assert_int_equal(received(&m), 2);
+	snprintf(aside, sizeof(aside), "%s/audit.patches.1", theirs);
+	assert_int_equal(access(aside, F_OK), -1);
+	assert_int_equal(files_with("audit-2"), 1);
+	assert_int_equal(files_with(".patches"), 2);
+}
+
+/* A folder of ours is one: they go along. */
+static void moved_to_another_folder(void **state)
+{
+	char ours[64], aside[80];
+	struct rf_new_logs m;
+
+	path_of("ours", ours);
+	assert_int_equal(mkdir(ours, 0755), 0);
+	snprintf(aside, sizeof(aside), "%s/audit.jsonl.1", ours);
+	assert_int_equal(rename(run.audit_path, aside), 0);
+	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), 0);
+	assert_int_equal(received(&m), 2);
+	snprintf(aside, sizeof(aside), "%s/audit.patches.1", ours);
+	assert_int_equal(access(aside, F_OK), 0);
+	assert_int_equal(files_with("audit"), 2);
 }
 
 /* No third file while the chain is in the first one. */
@@ -491,6 +563,9 @@ int main(void)
 		T(no_place_for_patches),
 		T(cannot_open),
 		T(cannot_move),
+		T(folder_of_another_user),
+		T(moved_to_another_user),
+		T(moved_to_another_folder),
 		T(not_yet_in_it),
 		T(kept_for_a_minute),
 		T(monitor_reads_nothing),

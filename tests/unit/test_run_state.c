@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* A new log, in folders that were not there: its name and theirs are on disk before anything is
- * written to it. */
+/* A VM's folders and files: what is new is on disk before anything is written to it, and nothing
+ * goes but what was made. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,12 +9,13 @@
 
 #include <cmocka.h>
 
+#include "cli/paths.h"
 #include "cli/run_state.c"
 
 #define FOLDERS 16
 
 int fsync(int fd);
-int mkdir(const char *path, mode_t mode);
+int mkdirat(int dir, const char *path, mode_t mode);
 
 /* Folders in which something is new, and not flushed. */
 static ino_t dirty[FOLDERS];
@@ -40,17 +41,16 @@ static ino_t inode(const char *path)
 	return st.st_ino;
 }
 
-int mkdir(const char *path, mode_t mode)
+int mkdirat(int dir, const char *path, mode_t mode)
 {
-	char parent[PATH_MAX];
-	int err = (int)syscall(SYS_mkdir, path, mode);
+	int err = (int)syscall(SYS_mkdirat, dir, path, mode);
+	struct stat st;
 
 	if (err)
 		return err;
 	assert_in_range(made, 0, FOLDERS - 1);
-	strcpy(parent, path);
-	*strrchr(parent, '/') = '\0';
-	dirty[made++] = inode(parent);
+	assert_int_equal(fstat(dir, &st), 0);
+	dirty[made++] = st.st_ino;
 	return 0;
 }
 
@@ -70,18 +70,23 @@ int fsync(int fd)
 static void each_new_name_is_flushed(void **state)
 {
 	char base[] = "/tmp/rf-state-XXXXXX", log[64], command[96];
+	char name[NAME_MAX + 1];
+	struct rf_folder f;
+	struct rf_why why;
 	struct rf_run r;
 	size_t logs;
 
 	assert_non_null(mkdtemp(base));
 	snprintf(log, sizeof(log), "%s/one/two/three/audit.jsonl", base);
-	assert_int_equal(make_parents(log), 0);
+	assert_int_equal(rf_folder_above(log, RF_WAY_MAKE, &why, &f, name), 0);
+	rf_folder_close(&f);
 	assert_int_equal(made, 3);
 	for (size_t i = 0; i < made; i++)
 		assert_int_equal(dirty[i], 0);
 	/* Only what is new. */
 	assert_int_equal(flushed, 3);
-	assert_int_equal(make_parents(log), 0);
+	assert_int_equal(rf_folder_above(log, RF_WAY_MAKE, &why, &f, name), 0);
+	rf_folder_close(&f);
 	assert_int_equal(made, 3);
 	/* And the log's own, where it is the only thing that is. */
 	rf_run_init(&r);
@@ -92,16 +97,120 @@ static void each_new_name_is_flushed(void **state)
 	*strrchr(log, '/') = '\0';
 	dirty[made++] = inode(log);
 	log[strlen(log)] = '/';
-	assert_int_equal(prepare_audit(&r), 0);
+	assert_int_equal(rf_run_open_logs(&r, &why), 0);
 	assert_int_equal(dirty[logs], 0);
 	rf_run_deinit(&r);
 	snprintf(command, sizeof(command), "rm -r %s", base);
 	assert_int_equal(system(command), 0);
 }
 
+/* A VM's state folder, as `run` makes it. */
+static struct rf_run state_in(const char *path)
+{
+	struct rf_run r;
+
+	rf_run_init(&r);
+	made = 0;
+	r.name = "one";
+	r.state = path;
+	return r;
+}
+
+static bool is_there(const char *folder, const char *name)
+{
+	char path[96];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return !lstat(path, &st);
+}
+
+static void goes_as_it_came(void **state)
+{
+	char base[] = "/tmp/rf-state-XXXXXX", vm[64];
+	struct rf_why why;
+	struct rf_run r;
+
+	assert_non_null(mkdtemp(base));
+	snprintf(vm, sizeof(vm), "%s/vm", base);
+	r = state_in(vm);
+	assert_int_equal(rf_run_folder_open(&r, &why), 0);
+	assert_int_equal(rf_run_describe(&r, &why), 0);
+	assert_int_equal(rf_run_describe(&r, &why), 0); /* another policy, say */
+	assert_true(is_there(vm, RF_FILE_VM) && is_there(vm, RF_FILE_LOCK) &&
+		    is_there(vm, RF_FILE_FENCE) && is_there(vm, RF_FILE_CONTROL) &&
+		    is_there(vm, RF_FILE_RELOAD));
+	rf_run_deinit(&r);
+	assert_int_equal(rmdir(base), 0);
+}
+
+/* What was left by a machine that went down is no hindrance; what is no socket is left. */
+static void left_behind(void **state)
+{
+	char base[] = "/tmp/rf-state-XXXXXX", command[96];
+	struct rf_why why;
+	struct rf_run r = state_in(base);
+
+	assert_non_null(mkdtemp(base));
+	assert_int_equal(rf_run_folder_open(&r, &why), 0);
+	close(r.fence_fd);
+	close(r.lock_fd); /* as it ends */
+	close(r.control_fd);
+	close(r.reload_fd);
+	r = state_in(base);
+	assert_int_equal(rf_run_folder_open(&r, &why), 0);
+	rf_run_deinit(&r);
+	assert_false(is_there(base, RF_FILE_LOCK));
+	snprintf(command, sizeof(command), "echo mine >%s/%s", base, RF_FILE_CONTROL);
+	assert_int_equal(system(command), 0);
+	r = state_in(base);
+	assert_int_equal(rf_run_folder_open(&r, &why), -EEXIST);
+	rf_run_deinit(&r);
+	assert_true(is_there(base, RF_FILE_CONTROL));
+	assert_false(is_there(base, RF_FILE_LOCK));
+	snprintf(command, sizeof(command), "rm -r %s", base);
+	assert_int_equal(system(command), 0);
+}
+
+/* The folder was swapped for a link to another VM's while this one ran: that one's files stay. */
+static void swapped_for_a_link(void **state)
+{
+	char base[] = "/tmp/rf-state-XXXXXX", vm[64], aside[64], other[64], command[96];
+	struct rf_run r, o;
+	struct rf_why why;
+
+	assert_non_null(mkdtemp(base));
+	snprintf(vm, sizeof(vm), "%s/vm", base);
+	snprintf(aside, sizeof(aside), "%s/aside", base);
+	snprintf(other, sizeof(other), "%s/other", base);
+	o = state_in(other);
+	assert_int_equal(rf_run_folder_open(&o, &why), 0);
+	r = state_in(vm);
+	assert_int_equal(rf_run_folder_open(&r, &why), 0);
+	assert_int_equal(rename(vm, aside), 0);
+	assert_int_equal(symlink("other", vm), 0);
+	assert_int_equal(rf_run_describe(&r, &why), 0);
+	assert_true(is_there(aside, RF_FILE_VM));
+	assert_false(is_there(other, RF_FILE_VM));
+	rf_run_deinit(&r);
+	assert_true(is_there(other, RF_FILE_LOCK) && is_there(other, RF_FILE_CONTROL) &&
+		    is_there(other, RF_FILE_RELOAD) && is_there(other, RF_FILE_FENCE));
+	assert_false(is_there(aside, RF_FILE_LOCK) || is_there(aside, RF_FILE_VM));
+	/* Its own go. */
+	rf_run_deinit(&o);
+	assert_false(is_there(base, "other"));
+	snprintf(command, sizeof(command), "rm -r %s", base);
+	assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(each_new_name_is_flushed) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_new_name_is_flushed),
+		cmocka_unit_test(goes_as_it_came),
+		cmocka_unit_test(left_behind),
+		cmocka_unit_test(swapped_for_a_link),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
