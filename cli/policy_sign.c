@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* `policy sign`: the signature that lets a policy loosen one in force. */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <sodium.h>
 
 #include "cli/output.h"
 #include "cli/policy.h"
+#include "cli/safe_file.h"
 #include "policy/file.h"
 #include "policy/name.h"
 #include "policy/reload.h"
@@ -36,25 +34,21 @@ static int read_key(const char *path, struct rf_note_key *key)
 		       err == -EBADMSG ? "it is not a secret key" : rf_policy_problem(err));
 }
 
-/* By another name first: what is there is whole, be it the last one's. */
-static int write_note(const char *path, const char *note)
+/* In the place of the last one, beside the policy's file. */
+static int write_note(const char *file, const char *note, struct rf_why *why)
 {
-	char fresh[PATH_MAX];
-	size_t len = strlen(note);
-	int fd, err = 0;
+	char name[NAME_MAX + 1], note_name[NAME_MAX + 1];
+	struct rf_folder folder;
+	struct rf_made made;
+	int err = rf_folder_above(file, RF_WAY_USE, why, &folder, name);
 
-	if (snprintf(fresh, sizeof(fresh), "%s.new", path) >= (int)sizeof(fresh))
-		return -ENAMETOOLONG;
-	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, note, len) != (ssize_t)len || fsync(fd))
-		err = errno ? -errno : -ENOSPC;
-	close(fd);
-	if (!err && rename(fresh, path))
-		err = -errno;
 	if (err)
-		unlink(fresh);
+		return err;
+	if (snprintf(note_name, sizeof(note_name), "%s.sig", name) >= (int)sizeof(note_name))
+		err = rf_why_errno(why, -ENAMETOOLONG, folder.fd, name);
+	else
+		err = rf_file_replace(folder.fd, note_name, note, strlen(note), 0644, why, &made);
+	rf_folder_close(&folder);
 	return err;
 }
 
@@ -65,19 +59,20 @@ static int sign(const struct rf_policy_args *a, const struct rf_note_key *key,
 	time_t now = time(NULL);
 	struct rf_policy_note n = { .serial = a->serial ? a->serial : (uint64_t)now,
 				    .until = (uint64_t)now + a->valid_for };
-	char note[RF_NOTE_BYTES], path[PATH_MAX], until[RF_TIME_TEXT];
+	struct rf_why why = { .what = "it cannot be signed", .todo = NULL };
+	char note[RF_NOTE_BYTES], until[RF_TIME_TEXT];
 	int err;
 
 	memcpy(n.sha256, origin->sha256, sizeof(n.sha256));
-	err = snprintf(path, sizeof(path), "%s.sig", file) >= (int)sizeof(path) ? -ENAMETOOLONG : 0;
+	err = rf_policy_note_sign(key, vm, &n, note);
 	if (!err)
-		err = rf_policy_note_sign(key, vm, &n, note);
-	if (!err)
-		err = write_note(path, note);
+		err = write_note(file, note, &why);
 	if (err)
 		return rf_fail(RF_EXIT_INTERNAL, NOT_SIGNED,
-			       "make the folder of the policy writable for this user",
-			       "cannot write %s.sig: %s", file, strerror(-err));
+			       err == -EPERM && why.todo
+				       ? why.todo
+				       : "make the folder of the policy writable for this user",
+			       "cannot write %s.sig: %s", file, why.what);
 	printf("%s.sig: for VM %s, serial %llu, until %s\n", file, vm, (unsigned long long)n.serial,
 	       rf_time_text((long long)n.until, until));
 	return rf_flush();
