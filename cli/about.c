@@ -45,10 +45,7 @@ static json_t *last_denial(const struct rf_vm *vm)
 	struct stat st;
 	struct tm t;
 
-	if (!vm->audit[0] && rf_path_join(vm->state_dir, RF_FILE_AUDIT, path))
-		return NULL;
-	if (!vm->started || !gmtime_r(&started, &t) ||
-	    rf_log_open(vm->audit[0] ? vm->audit : path, &log))
+	if (!vm->started || !gmtime_r(&started, &t) || rf_vm_log_open(vm, path, &log))
 		return NULL;
 	strftime(s.since, sizeof(s.since), "%Y-%m-%dT%H:%M:%S", &t);
 	if (!fstat(log.fd, &st) && st.st_size > RF_ABOUT_LOG_BYTES) {

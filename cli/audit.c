@@ -21,12 +21,6 @@
 	"export NAME`, `audit rotate NAME` or `audit keygen FILE`"
 #define LINES_MOST 100000
 
-static int too_long(void)
-{
-	return rf_fail(RF_EXIT_USAGE, "nothing was done", "give a shorter path",
-		       "audit: the path of the log is too long");
-}
-
 /* The options of all of them; each takes its own, and refuses the others. */
 struct asked {
 	bool following, json, moved;
@@ -47,19 +41,19 @@ static int run_tail(const struct asked *asked, char **words)
 	how.max = asked->number != NOT_GIVEN ? asked->number
 		  : asked->filter.since	     ? LINES_MOST
 					     : LINES;
-	if (code)
-		return code;
-	return rf_vm_log(words[0], path) ? too_long() : rf_audit_tail_of(path, &how);
+	if (!code)
+		code = rf_vm_log(words[0], path);
+	return code ? code : rf_audit_tail_of(path, &how);
 }
 
 static int run_patches(const struct asked *asked, char **words)
 {
 	char path[PATH_MAX];
+	int code = rf_vm_log(words[0], path);
 
-	return rf_vm_log(words[0], path)
-		       ? too_long()
-		       : rf_audit_patches(path, asked->number == NOT_GIVEN ? LINES : asked->number,
-					  asked->json);
+	return code ? code
+		    : rf_audit_patches(path, asked->number == NOT_GIVEN ? LINES : asked->number,
+				       asked->json);
 }
 
 static int run_verify(const struct asked *asked, char **words)
@@ -71,8 +65,10 @@ static int run_verify(const struct asked *asked, char **words)
 		count++;
 	paths = calloc(count + 1, sizeof(*paths)); /* until the process ends, as what is in it */
 	for (size_t i = 0; i < count && paths; i++) {
-		if (rf_vm_log(words[i], path))
-			return too_long();
+		int code = rf_vm_log(words[i], path);
+
+		if (code)
+			return code;
 		paths[i] = strdup(path);
 		if (!paths[i])
 			paths = NULL;
@@ -91,9 +87,9 @@ static int run_rotate(const struct asked *asked, char **words)
 static int run_export(const struct asked *asked, char **words)
 {
 	char path[PATH_MAX];
+	int code = rf_vm_log(words[0], path);
 
-	return rf_vm_log(words[0], path) ? too_long()
-					 : rf_audit_export(path, asked->format, asked->following);
+	return code ? code : rf_audit_export(path, asked->format, asked->following);
 }
 
 static int run_keygen(const struct asked *asked, char **words)

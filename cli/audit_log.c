@@ -34,12 +34,16 @@ const char *rf_log_problem(int err)
 int rf_log_open(const char *path, struct rf_log *l)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return fd < 0 ? -errno : rf_log_take(fd, path, l);
+}
+
+int rf_log_take(int fd, const char *path, struct rf_log *l)
+{
 	struct stat st;
 	char *line;
 	int err;
 
-	if (fd < 0)
-		return -errno;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return -EINVAL;

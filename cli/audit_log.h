@@ -37,6 +37,8 @@ struct rf_log {
 
 /* 0 or -errno; -EMEDIUMTYPE: it is compressed, as rotated logs may be. */
 int rf_log_open(const char *path, struct rf_log *l);
+/* The same of one that is open, which is closed where it is none. */
+int rf_log_take(int fd, const char *path, struct rf_log *l);
 /* The same for who reads it himself: 0, -errno or -EMEDIUMTYPE. */
 int rf_log_is_plain(int fd);
 const char *rf_log_problem(int err); /* for people */

@@ -18,8 +18,7 @@ int rf_rotate_logs_of(const char *name, bool only_moved)
 
 	if (code)
 		return code;
-	err = rf_control_ask_within(vm.state_dir, only_moved ? "rotate-moved" : "rotate",
-				    PATIENCE_MS, &o);
+	err = rf_control_ask_within(&vm, only_moved ? "rotate-moved" : "rotate", PATIENCE_MS, &o);
 	if (err)
 		return rf_vm_silent(
 			&vm, err,

@@ -2,13 +2,11 @@
 #include "cli/control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,32 +32,43 @@ static int wait_for(int fd, short events, int64_t until)
 	return n ? 0 : -ETIMEDOUT;
 }
 
-int rf_state_dial(const char *state_dir, const char *file, int type, int *out)
+/* Who listens there was given the socket by nobody but the kernel; a socket that lies in the folder
+ * may be anybody's. */
+static int check_peer(const struct rf_vm *vm, int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		return -errno;
+	return peer.uid == vm->folder.owner ? 0 : -EPERM;
+}
+
+int rf_state_dial(const struct rf_vm *vm, const char *file, int type, int *out)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	/* A listener whose queue is full lets connect() wait; for a socket of this kind the send
 	 * timeout ends that. */
 	struct timeval limit = { .tv_sec = RF_CONTROL_TIMEOUT_MS / 1000 };
-	char path[PATH_MAX];
-	int fd, err;
+	int fd, err = 0;
 
-	err = rf_path_join(state_dir, file, path);
-	if (!err && strlen(path) >= sizeof(addr.sun_path))
-		err = -ENAMETOOLONG;
-	if (err)
-		return err;
-	strcpy(addr.sun_path, path);
+	if (snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", vm->folder.fd,
+		     file) >= (int)sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
 	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
-	    connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+	    connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		err = errno == EAGAIN ? -ETIMEDOUT : -errno;
-		close(fd);
-		return err;
+	if (!err)
+		err = check_peer(vm, fd);
+	if (!err) {
+		*out = fd;
+		return 0;
 	}
-	*out = fd;
-	return 0;
+	close(fd);
+	return err;
 }
 
 static int read_line(int fd, int64_t until, char *buf, size_t size, size_t *out)
@@ -88,7 +97,7 @@ static int read_line(int fd, int64_t until, char *buf, size_t size, size_t *out)
 	return -EBADMSG;
 }
 
-int rf_control_ask_within(const char *state_dir, const char *cmd, int64_t ms, json_t **out)
+int rf_control_ask_within(const struct rf_vm *vm, const char *cmd, int64_t ms, json_t **out)
 {
 	int64_t until = rf_now_ms() + ms;
 	char request[128], *answer;
@@ -96,7 +105,7 @@ int rf_control_ask_within(const char *state_dir, const char *cmd, int64_t ms, js
 	json_t *o;
 	int fd, err;
 
-	err = rf_state_dial(state_dir, RF_FILE_CONTROL, SOCK_STREAM, &fd);
+	err = rf_state_dial(vm, RF_FILE_CONTROL, SOCK_STREAM, &fd);
 	if (err)
 		return err;
 	answer = malloc(RF_CONTROL_ANSWER_MAX);
@@ -123,142 +132,15 @@ int rf_control_ask_within(const char *state_dir, const char *cmd, int64_t ms, js
 	return err;
 }
 
-int rf_control_ask(const char *state_dir, const char *cmd, json_t **out)
+int rf_control_ask(const struct rf_vm *vm, const char *cmd, json_t **out)
 {
-	return rf_control_ask_within(state_dir, cmd, RF_CONTROL_TIMEOUT_MS, out);
-}
-
-static int lock_held(const char *state_dir)
-{
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char path[PATH_MAX];
-	int fd, held = 0;
-
-	if (rf_path_join(state_dir, RF_FILE_LOCK, path))
-		return 0;
-	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
-		return 0;
-	/* Asking does not take it: a `run` that starts meanwhile is not disturbed. */
-	if (fcntl(fd, F_OFD_GETLK, &lock) == 0)
-		held = lock.l_type != F_UNLCK;
-	close(fd);
-	return held;
-}
-
-/* Any of the files that `run` makes: a folder without one was never a VM's. */
-static bool is_state_dir(const char *state_dir)
-{
-	static const char *const files[] = { RF_FILE_LOCK, RF_FILE_VM, RF_FILE_CONTROL,
-					     RF_FILE_FENCE };
-	char path[PATH_MAX];
-	struct stat st;
-
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		if (!rf_path_join(state_dir, files[i], path) && lstat(path, &st) == 0)
-			return true;
-	return false;
-}
-
-int rf_vm_read(const char *state_dir, struct rf_vm *out)
-{
-	const char *text, *slash;
-	char path[PATH_MAX];
-	struct stat st;
-	struct rf_vm vm = { 0 };
-	json_t *o = NULL;
-
-	if (strlen(state_dir) >= sizeof(vm.state_dir) || stat(state_dir, &st) < 0 ||
-	    !S_ISDIR(st.st_mode))
-		return -ENOENT;
-	if (!is_state_dir(state_dir))
-		return -ENODATA;
-	strcpy(vm.state_dir, state_dir);
-	slash = strrchr(state_dir, '/');
-	rf_safe(vm.name, sizeof(vm.name), slash ? slash + 1 : state_dir);
-	vm.alive = lock_held(state_dir);
-	if (!rf_path_join(state_dir, RF_FILE_VM, path) && stat(path, &st) == 0 &&
-	    S_ISREG(st.st_mode) && st.st_size < 65536)
-		o = json_load_file(path, 0, NULL);
-	text = json_string_value(json_object_get(o, "name"));
-	if (text && rf_name_valid(text))
-		strcpy(vm.name, text);
-	text = json_string_value(json_object_get(o, "audit"));
-	if (text && strlen(text) < sizeof(vm.audit))
-		strcpy(vm.audit, text);
-	vm.vmm_pid = (int)json_integer_value(json_object_get(o, "vmm_pid"));
-	vm.started = json_integer_value(json_object_get(o, "started"));
-	vm.policy_known = rf_policy_origin_read(json_object_get(o, "policy"), &vm.policy);
-	json_decref(o);
-	*out = vm;
-	return 0;
-}
-
-int rf_vm_find(const char *name, struct rf_vm *out)
-{
-	char dir[PATH_MAX];
-	int err = rf_state_dir(name, dir);
-
-	if (!err)
-		err = rf_vm_read(dir, out);
-	if (err == -ENODATA)
-		return rf_fail(
-			RF_EXIT_NOT_FOUND,
-			"it has none of the files that `ringfence run` makes; it is left alone",
-			"give a VM's name, or its state folder (see `ringfence list`)",
-			"%s is not the state folder of a VM", dir);
-	return err ? rf_fail(RF_EXIT_NOT_FOUND,
-			     "no VM of that name has its state in the usual place of this user",
-			     "see `ringfence list`; give the state folder of one that was started "
-			     "with "
-			     "--state",
-			     "there is no VM %s", name)
-		   : RF_EXIT_OK;
-}
-
-int rf_vm_operand(const struct rf_command *c, const struct rf_operands *operands, struct rf_vm *out)
-{
-	char todo[100];
-
-	if (operands->count == 1)
-		return rf_vm_find(operands->items[0], out);
-	snprintf(todo, sizeof(todo), "see `ringfence %s --help`", c->name);
-	return rf_fail(RF_EXIT_USAGE, "nothing was done", todo, "%s: needs the name of one VM",
-		       c->name);
-}
-
-/* A folder of that name, as root's logs lie in, is no log. */
-static bool is_file(const char *word)
-{
-	struct stat st;
-
-	return !stat(word, &st) && !S_ISDIR(st.st_mode);
-}
-
-int rf_vm_log(const char *word, char out[PATH_MAX])
-{
-	char dir[PATH_MAX];
-	struct rf_vm vm;
-
-	if (strlen(word) >= PATH_MAX)
-		return -ENAMETOOLONG;
-	strcpy(out, word);
-	if (!rf_state_dir(word, dir) && !rf_vm_read(dir, &vm)) {
-		if (vm.audit[0])
-			strcpy(out, vm.audit);
-		else if (rf_path_join(dir, RF_FILE_AUDIT, out))
-			return -ENAMETOOLONG;
-		return 0;
-	}
-	if (strchr(word, '/') || is_file(word) || !rf_name_valid(word))
-		return 0;
-	return rf_audit_default(word, out);
+	return rf_control_ask_within(vm, cmd, RF_CONTROL_TIMEOUT_MS, out);
 }
 
 /* Is its `ringfence run` gone? Nobody listens where that does. */
 static bool run_is_gone(const struct rf_vm *vm)
 {
-	int fd, err = rf_state_dial(vm->state_dir, RF_FILE_RELOAD, SOCK_SEQPACKET, &fd);
+	int fd, err = rf_state_dial(vm, RF_FILE_RELOAD, SOCK_SEQPACKET, &fd);
 
 	if (!err)
 		close(fd);
@@ -267,6 +149,11 @@ static bool run_is_gone(const struct rf_vm *vm)
 
 int rf_vm_silent(const struct rf_vm *vm, int err, const char *means)
 {
+	if (err == -EPERM)
+		return rf_fail(RF_EXIT_NO_ANSWER, "what it says would be somebody else's word",
+			       "start the VM again, and see who may write to that folder",
+			       "what listens in %s is not its owner's: it is not asked",
+			       vm->state_dir);
 	if (!vm->alive)
 		return rf_fail(RF_EXIT_NOT_FOUND, "its VMM is gone; only its state folder is left",
 			       "start a VM of that name again, or remove " RF_FILE_LOCK
@@ -285,7 +172,7 @@ int rf_vm_silent(const struct rf_vm *vm, int err, const char *means)
 }
 
 /* Asks until the monitor is done. 0 and *out, or -errno. */
-static int ask_until_done(const char *state_dir, const char *cmd, json_t **out)
+static int ask_until_done(const struct rf_vm *vm, const char *cmd, json_t **out)
 {
 	static const struct timespec pause = { .tv_nsec = ASK_AGAIN_MS * 1000000 };
 	int64_t until = rf_now_ms() + DONE_MS;
@@ -293,7 +180,7 @@ static int ask_until_done(const char *state_dir, const char *cmd, json_t **out)
 
 	for (;;) {
 		json_t *o, *done;
-		int err = rf_control_ask(state_dir, cmd, &o);
+		int err = rf_control_ask(vm, cmd, &o);
 
 		if (err == -ETIMEDOUT && ++silent < SILENCES)
 			continue;
@@ -323,7 +210,7 @@ int rf_vm_ask(const struct rf_command *c, const struct rf_operands *operands,
 
 	if (code != RF_EXIT_OK)
 		return code;
-	err = ask_until_done(vm->state_dir, q->cmd, &o);
+	err = ask_until_done(vm, q->cmd, &o);
 	if (err)
 		return rf_vm_silent(vm, err, q->unknown);
 	error = json_string_value(json_object_get(o, "error"));

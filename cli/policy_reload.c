@@ -84,7 +84,7 @@ static int receive(int fd, json_t **out)
 
 static int ask(const struct rf_vm *vm, const void *packet, size_t size, json_t **out)
 {
-	int fd, err = rf_state_dial(vm->state_dir, RF_FILE_RELOAD, SOCK_SEQPACKET, &fd);
+	int fd, err = rf_state_dial(vm, RF_FILE_RELOAD, SOCK_SEQPACKET, &fd);
 
 	if (err)
 		return err;

@@ -73,11 +73,11 @@ static int take_record(const struct rf_policy_args *a, json_t **out)
 	bool input = a->count < 2 || !strcmp(a->items[1], "-");
 	char path[PATH_MAX];
 	const char *log = input ? "standard input" : path;
-	int err = input ? 0 : rf_vm_log(a->items[1], path);
+	int code = input ? RF_EXIT_OK : rf_vm_log(a->items[1], path), err;
 	FILE *f;
 
-	if (err)
-		return no_log(a->items[1], err);
+	if (code != RF_EXIT_OK)
+		return code;
 	f = input ? stdin : fopen(log, "re");
 	err = f ? read_line(f, a->line, out) : -errno;
 	if (f && !input)
@@ -460,11 +460,10 @@ int rf_policy_test(const struct rf_policy_args *a)
 	struct test t = { .policy = &p };
 	int code = rf_policy_take(a->items[0], &from, &p), err;
 
+	if (code == RF_EXIT_OK)
+		code = rf_vm_log(a->items[1], path);
 	if (code != RF_EXIT_OK)
 		return code;
-	err = rf_vm_log(a->items[1], path);
-	if (err)
-		return no_log(a->items[1], err);
 	err = read_all(path, &t, &unreadable);
 	if (err) {
 		free(t.items);

@@ -19,14 +19,21 @@ struct shown {
 static bool is_vm(const char *word)
 {
 	char dir[PATH_MAX], path[PATH_MAX];
+	struct rf_why why;
 	struct stat st;
 	struct rf_vm vm;
+	int err;
 
 	if (!strchr(word, '/') && !rf_find_profile(word, path))
 		return false;
 	if (strchr(word, '/') && !(stat(word, &st) == 0 && S_ISDIR(st.st_mode)))
 		return false;
-	return !rf_state_dir(word, dir) && rf_vm_read(dir, &vm) != -ENOENT;
+	if (rf_state_dir(word, dir))
+		return false;
+	err = rf_vm_read(dir, &why, &vm);
+	if (!err)
+		rf_vm_close(&vm);
+	return !err || err == -ENODATA || err == -EPERM;
 }
 
 static int ask_vm(const char *word, struct shown *out)
@@ -37,7 +44,7 @@ static int ask_vm(const char *word, struct shown *out)
 
 	if (code != RF_EXIT_OK)
 		return code;
-	err = rf_control_ask(vm.state_dir, "status", &status);
+	err = rf_control_ask(&vm, "status", &status);
 	if (err)
 		return rf_vm_silent(&vm, err,
 				    "what was sealed stays sealed; by which policy is "

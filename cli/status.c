@@ -296,7 +296,7 @@ static int status(int argc, char **argv)
 	code = rf_vm_operand(&rf_command_status, &operands, &vm);
 	if (code != RF_EXIT_OK)
 		return code;
-	err = rf_control_ask(vm.state_dir, "status", &o);
+	err = rf_control_ask(&vm, "status", &o);
 	if (err)
 		return rf_vm_silent(&vm, err,
 				    "what was sealed stays sealed; how it stands is not known");

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,6 +19,26 @@
 
 #define WAIT_SECONDS 30
 
+/*
+ * Whoever listened may have left the socket to a child and ended, and his number may be another
+ * process's by now: it is signalled only if it is a process of the folder's owner. Of one that may
+ * be dumped /proc/PID is its user's (proc(5)), and `run` is one.
+ */
+static int check_owner(const struct rf_vm *vm, pid_t pid, int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	if (stat(path, &st))
+		return -ESRCH;
+	/* It has not ended, so it was its /proc/PID. */
+	if (poll(&p, 1, 0))
+		return -ESRCH;
+	return st.st_uid == vm->folder.owner ? 0 : -EPERM;
+}
+
 /* A descriptor of the `run` that listens in the state folder, or -errno; -ECONNREFUSED or -ENOENT:
  * nobody does. */
 static int run_of(const struct rf_vm *vm)
@@ -25,7 +46,7 @@ static int run_of(const struct rf_vm *vm)
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 	struct pollfd p = { .events = POLLRDHUP };
-	int pidfd, err = rf_state_dial(vm->state_dir, RF_FILE_RELOAD, SOCK_SEQPACKET, &p.fd);
+	int pidfd, err = rf_state_dial(vm, RF_FILE_RELOAD, SOCK_SEQPACKET, &p.fd);
 
 	if (err)
 		return err;
@@ -36,6 +57,8 @@ static int run_of(const struct rf_vm *vm)
 	/* As long as it has not hung up the number was still its own when it was opened. */
 	if (!err && poll(&p, 1, 0) && p.revents)
 		err = -ECONNREFUSED;
+	if (!err)
+		err = check_owner(vm, peer.pid, pidfd);
 	close(p.fd);
 	if (!err)
 		return pidfd;
@@ -46,7 +69,7 @@ static int run_of(const struct rf_vm *vm)
 
 static int not_stopped(const struct rf_vm *vm, int err)
 {
-	if (!vm->alive)
+	if (!vm->alive || err == -EPERM)
 		return rf_vm_silent(vm, err, "");
 	if (err == -ECONNREFUSED || err == -ENOENT || err == -ESRCH)
 		return rf_fail(RF_EXIT_NO_ANSWER, "nothing was done",

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "cli/vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/output.h"
+#include "cli/paths.h"
+#include "cli/safe_file.h"
+
+#define VM_BYTES 65536 /* of a vm.json */
+
+static int lock_held(const struct rf_folder *f)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = rf_file_read_only(f, RF_FILE_LOCK), held = 0;
+
+	if (fd < 0)
+		return 0;
+	/* Asking does not take it: a `run` that starts meanwhile is not disturbed. */
+	if (fcntl(fd, F_OFD_GETLK, &lock) == 0)
+		held = lock.l_type != F_UNLCK;
+	close(fd);
+	return held;
+}
+
+/* Any of the files that `run` makes: a folder without one was never a VM's. */
+static bool is_state_dir(const struct rf_folder *f)
+{
+	static const char *const files[] = { RF_FILE_LOCK, RF_FILE_VM, RF_FILE_CONTROL,
+					     RF_FILE_FENCE };
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (fstatat(f->fd, files[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+	return false;
+}
+
+static json_t *load(const struct rf_folder *f)
+{
+	int fd = rf_file_read_only(f, RF_FILE_VM);
+	char *text = fd < 0 ? NULL : malloc(VM_BYTES);
+	ssize_t n = text ? read(fd, text, VM_BYTES) : -1;
+	json_t *o = n > 0 && n < VM_BYTES ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
+
+	free(text);
+	if (fd >= 0)
+		close(fd);
+	return o;
+}
+
+/* Takes the folder; of *vm the path is known. */
+static int read_folder(struct rf_folder *folder, struct rf_why *why, struct rf_vm *vm)
+{
+	const char *text, *slash = strrchr(vm->state_dir, '/');
+	json_t *o;
+
+	if (!is_state_dir(folder)) {
+		rf_folder_close(folder);
+		snprintf(why->what, sizeof(why->what), "it has none of a VM's files");
+		return -ENODATA;
+	}
+	vm->folder = *folder;
+	rf_safe(vm->name, sizeof(vm->name), slash ? slash + 1 : vm->state_dir);
+	vm->alive = lock_held(folder);
+	o = load(folder);
+	text = json_string_value(json_object_get(o, "name"));
+	if (text && rf_name_valid(text))
+		strcpy(vm->name, text);
+	text = json_string_value(json_object_get(o, "audit"));
+	if (text && strlen(text) < sizeof(vm->audit))
+		strcpy(vm->audit, text);
+	vm->vmm_pid = (int)json_integer_value(json_object_get(o, "vmm_pid"));
+	vm->started = json_integer_value(json_object_get(o, "started"));
+	vm->policy_known = rf_policy_origin_read(json_object_get(o, "policy"), &vm->policy);
+	json_decref(o);
+	return 0;
+}
+
+static int too_long(struct rf_why *why)
+{
+	snprintf(why->what, sizeof(why->what), "the path is too long");
+	why->todo = "give a shorter path";
+	return -ENAMETOOLONG;
+}
+
+int rf_vm_read(const char *state_dir, struct rf_why *why, struct rf_vm *out)
+{
+	struct rf_folder folder;
+	struct rf_vm vm = { 0 };
+	int err;
+
+	if (strlen(state_dir) >= sizeof(vm.state_dir))
+		return too_long(why);
+	strcpy(vm.state_dir, state_dir);
+	err = rf_folder_open(state_dir, RF_WAY_OTHERS, why, &folder);
+	if (!err)
+		err = read_folder(&folder, why, &vm);
+	if (!err)
+		*out = vm;
+	return err == -ENOTDIR ? -ENOENT : err;
+}
+
+int rf_vm_read_in(const struct rf_folder *in, const char *base, const char *name,
+		  struct rf_why *why, struct rf_vm *out)
+{
+	struct rf_folder folder;
+	struct rf_vm vm = { 0 };
+	int err;
+
+	if (rf_path_join(base, name, vm.state_dir))
+		return too_long(why);
+	err = rf_folder_enter(in, name, RF_WAY_OTHERS, why, &folder);
+	if (!err)
+		err = read_folder(&folder, why, &vm);
+	if (!err)
+		*out = vm;
+	return err;
+}
+
+void rf_vm_close(struct rf_vm *vm)
+{
+	rf_folder_close(&vm->folder);
+}
+
+const char *rf_user_text(uid_t uid, char out[RF_USER_TEXT])
+{
+	const struct passwd *p = getpwuid(uid);
+
+	snprintf(out, RF_USER_TEXT, "%u", uid);
+	if (p && strlen(p->pw_name) < RF_USER_TEXT)
+		rf_safe(out, RF_USER_TEXT, p->pw_name);
+	return out;
+}
+
+int rf_vm_find(const char *name, struct rf_vm *out)
+{
+	char dir[PATH_MAX], user[RF_USER_TEXT];
+	struct rf_why why = { .todo = NULL };
+	int err = rf_state_dir(name, dir);
+
+	if (!err)
+		err = rf_vm_read(dir, &why, out);
+	if (err == -ENODATA)
+		return rf_fail(
+			RF_EXIT_NOT_FOUND,
+			"it has none of the files that `ringfence run` makes; it is left alone",
+			"give a VM's name, or its state folder (see `ringfence list`)",
+			"%s is not the state folder of a VM", dir);
+	if (err == -EPERM)
+		return rf_fail(RF_EXIT_NOT_FOUND, "whose VM that is cannot be known", why.todo,
+			       "%s is not asked: %s", dir, why.what);
+	if (err)
+		return rf_fail(RF_EXIT_NOT_FOUND,
+			       "no VM of that name has its state in the usual place of this user",
+			       "see `ringfence list`; give the state folder of one that was "
+			       "started with --state",
+			       "there is no VM %s", name);
+	if (out->folder.foreign)
+		rf_say("%s is of user %s: all that it says is that user's word", out->name,
+		       rf_user_text(out->folder.owner, user));
+	return RF_EXIT_OK;
+}
+
+int rf_vm_operand(const struct rf_command *c, const struct rf_operands *operands, struct rf_vm *out)
+{
+	char todo[100];
+
+	if (operands->count == 1)
+		return rf_vm_find(operands->items[0], out);
+	snprintf(todo, sizeof(todo), "see `ringfence %s --help`", c->name);
+	return rf_fail(RF_EXIT_USAGE, "nothing was done", todo, "%s: needs the name of one VM",
+		       c->name);
+}
+
+/* A folder of that name, as root's logs lie in, is no log. */
+static bool is_file(const char *word)
+{
+	struct stat st;
+
+	return !stat(word, &st) && !S_ISDIR(st.st_mode);
+}
+
+static int log_path(const struct rf_vm *vm, char out[PATH_MAX])
+{
+	if (!vm->audit[0])
+		return rf_path_join(vm->state_dir, RF_FILE_AUDIT, out);
+	strcpy(out, vm->audit);
+	return 0;
+}
+
+/* Another user says where his log is: he may say it of his own files alone. */
+static int open_foreign(const struct rf_vm *vm, const char *path)
+{
+	char name[NAME_MAX + 1];
+	struct rf_folder above;
+	struct rf_why why;
+	int fd;
+
+	if (rf_folder_above(path, RF_WAY_OTHERS, &why, &above, name))
+		return -EPERM;
+	fd = above.foreign && above.owner == vm->folder.owner ? rf_file_read_only(&above, name)
+							      : -EPERM;
+	rf_folder_close(&above);
+	return fd;
+}
+
+int rf_vm_log_open(const struct rf_vm *vm, char path[PATH_MAX], struct rf_log *l)
+{
+	int err = log_path(vm, path), fd;
+
+	if (err || !vm->folder.foreign)
+		return err ? err : rf_log_open(path, l);
+	fd = open_foreign(vm, path);
+	return fd < 0 ? fd : rf_log_take(fd, path, l);
+}
+
+/* Whose log it is, is looked at once; it is opened by its path later. */
+static int log_of(const struct rf_vm *vm, char out[PATH_MAX])
+{
+	char user[RF_USER_TEXT];
+	int err = log_path(vm, out), fd;
+
+	if (err || !vm->folder.foreign)
+		return err;
+	fd = open_foreign(vm, out);
+	if (fd >= 0)
+		close(fd);
+	if (fd >= 0 || fd == -ENOENT)
+		return 0;
+	rf_fail(RF_EXIT_NOT_FOUND, "it may be anybody's",
+		"give the log's own path, if you know whose it is",
+		"%s, of user %s, names a log that is not that user's: %s", vm->name,
+		rf_user_text(vm->folder.owner, user), out);
+	return -EPERM;
+}
+
+int rf_vm_log(const char *word, char out[PATH_MAX])
+{
+	int err = strlen(word) < PATH_MAX ? 0 : -ENAMETOOLONG;
+	struct rf_why why;
+	struct rf_vm vm;
+
+	if (!err && !rf_state_dir(word, out) && !rf_vm_read(out, &why, &vm)) {
+		err = log_of(&vm, out);
+		rf_vm_close(&vm);
+	} else if (!err) {
+		strcpy(out, word);
+		if (!strchr(word, '/') && !is_file(word) && rf_name_valid(word))
+			err = rf_audit_default(word, out);
+	}
+	return !err	       ? RF_EXIT_OK
+	       : err == -EPERM ? RF_EXIT_NOT_FOUND
+			       : rf_fail(RF_EXIT_USAGE, "nothing was done", "give a shorter path",
+					 "the path of the log is too long");
+}
