@@ -260,7 +260,6 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	mkdir -m 700 "$work/roots"
 	if $user test -w /dev/kvm; then
 		try state-not-writable 125 'state folder' $user "$rf" run --state "$work/roots/x" -- "$work/bin/vmm" 0
-		try no-place-for-state 125 'no place' $user "$rf" run -- "$work/bin/vmm" 0
 	else
 		try kvm-not-permitted 125 'cannot open /dev/kvm' $user "$rf" run --state "$work/roots/x" -- \
 			"$work/bin/vmm" 0
@@ -829,6 +828,7 @@ try patches-noise 0 '' "$rf" audit patches "$work/noise.patches"
 . "$here/policy.sh"
 . "$here/reload.sh"
 . "$here/stop.sh"
+. "$here/paths.sh"
 . "$here/tail.sh"
 . "$here/rotate.sh"
 . "$here/completion.sh"
