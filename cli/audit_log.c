@@ -11,10 +11,8 @@
 /* The magic of gzip, bzip2, xz, zstd (the formats of logrotate): no log begins so. */
 int rf_log_is_plain(int fd)
 {
-	static const char *const magics[] = { "\x1f\x8b", "BZh",
-					      "\xfd"
-					      "7zXZ",
-					      "\x28\xb5\x2f\xfd" };
+	/* Octal, as its second byte is a digit. */
+	static const char *const magics[] = { "\x1f\x8b", "BZh", "\3757zXZ", "\x28\xb5\x2f\xfd" };
 	char begin[8] = { 0 };
 
 	if (pread(fd, begin, sizeof(begin), 0) < 0)

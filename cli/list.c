@@ -37,6 +37,18 @@ static const char *state_of(const json_t *o, char out[64])
 	return out;
 }
 
+/* Whoever made a folder may have given it a name that is no text, and JSON takes none. */
+static json_t *path_json(const char *path)
+{
+	char safe[PATH_MAX];
+	json_t *o = json_string(path);
+
+	if (o)
+		return o;
+	rf_safe(safe, sizeof(safe), path);
+	return json_string(safe);
+}
+
 /* One row of the answer: what the folder says, and what the monitor says if it does. */
 static json_t *describe(const struct rf_vm *vm, int64_t until)
 {
@@ -54,10 +66,10 @@ static json_t *describe(const struct rf_vm *vm, int64_t until)
 	state = json_string_value(json_object_get(status, "state"));
 	if (!err && state)
 		rf_safe(text, sizeof(text), state);
-	o = json_pack("{s:s, s:s, s:s, s:I, s:i, s:s, s:s}", "name", vm->name, "state", text,
+	o = json_pack("{s:s, s:s, s:s, s:I, s:i, s:o, s:o}", "name", vm->name, "state", text,
 		      "user", rf_user_text(vm->folder.owner, user), "uid",
 		      (json_int_t)vm->folder.owner, "vmm_pid", vm->vmm_pid, "state_dir",
-		      vm->state_dir, "audit_log", vm->audit);
+		      path_json(vm->state_dir), "audit_log", path_json(vm->audit));
 	about = rf_about(vm);
 	json_object_update(o, about);
 	json_decref(about);

@@ -108,7 +108,8 @@ bool rf_policy_origin_read(const json_t *o, struct rf_policy_origin *out)
 	const json_t *lines = json_object_get(o, "lines");
 	char path[RF_KEY_PATH];
 
-	if (!name || !sha256)
+	/* It is printed as it is, and may be another user's word. */
+	if (!name || !sha256 || sha256[strspn(sha256, "0123456789abcdef")])
 		return false;
 	*out = (struct rf_policy_origin){
 		.profile = json_is_true(json_object_get(o, "profile")),

@@ -43,24 +43,39 @@ static bool is_state_dir(const struct rf_folder *f)
 	return false;
 }
 
-static json_t *load(const struct rf_folder *f)
+void rf_vm_parse(const char *text, size_t len, struct rf_vm *vm)
+{
+	json_t *o = json_loadb(text, len, 0, NULL);
+	const char *name = json_string_value(json_object_get(o, "name"));
+	const char *audit = json_string_value(json_object_get(o, "audit"));
+
+	if (name && rf_name_valid(name))
+		strcpy(vm->name, name);
+	if (audit && strlen(audit) < sizeof(vm->audit))
+		strcpy(vm->audit, audit);
+	vm->vmm_pid = (int)json_integer_value(json_object_get(o, "vmm_pid"));
+	vm->started = json_integer_value(json_object_get(o, "started"));
+	vm->policy_known = rf_policy_origin_read(json_object_get(o, "policy"), &vm->policy);
+	json_decref(o);
+}
+
+static void load(const struct rf_folder *f, struct rf_vm *vm)
 {
 	int fd = rf_file_read_only(f, RF_FILE_VM);
 	char *text = fd < 0 ? NULL : malloc(VM_BYTES);
 	ssize_t n = text ? read(fd, text, VM_BYTES) : -1;
-	json_t *o = n > 0 && n < VM_BYTES ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
 
+	if (n > 0 && n < VM_BYTES)
+		rf_vm_parse(text, (size_t)n, vm);
 	free(text);
 	if (fd >= 0)
 		close(fd);
-	return o;
 }
 
 /* Takes the folder; of *vm the path is known. */
 static int read_folder(struct rf_folder *folder, struct rf_why *why, struct rf_vm *vm)
 {
-	const char *text, *slash = strrchr(vm->state_dir, '/');
-	json_t *o;
+	const char *slash = strrchr(vm->state_dir, '/');
 
 	if (!is_state_dir(folder)) {
 		rf_folder_close(folder);
@@ -70,17 +85,7 @@ static int read_folder(struct rf_folder *folder, struct rf_why *why, struct rf_v
 	vm->folder = *folder;
 	rf_safe(vm->name, sizeof(vm->name), slash ? slash + 1 : vm->state_dir);
 	vm->alive = lock_held(folder);
-	o = load(folder);
-	text = json_string_value(json_object_get(o, "name"));
-	if (text && rf_name_valid(text))
-		strcpy(vm->name, text);
-	text = json_string_value(json_object_get(o, "audit"));
-	if (text && strlen(text) < sizeof(vm->audit))
-		strcpy(vm->audit, text);
-	vm->vmm_pid = (int)json_integer_value(json_object_get(o, "vmm_pid"));
-	vm->started = json_integer_value(json_object_get(o, "started"));
-	vm->policy_known = rf_policy_origin_read(json_object_get(o, "policy"), &vm->policy);
-	json_decref(o);
+	load(folder, vm);
 	return 0;
 }
 

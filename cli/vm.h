@@ -36,6 +36,8 @@ int rf_vm_read(const char *state_dir, struct rf_why *why, struct rf_vm *out);
 int rf_vm_read_in(const struct rf_folder *in, const char *base, const char *name,
 		  struct rf_why *why, struct rf_vm *out);
 void rf_vm_close(struct rf_vm *vm);
+/* What a vm.json says, into *vm; what makes no sense is left as it is. */
+void rf_vm_parse(const char *text, size_t len, struct rf_vm *vm);
 
 /* "alice", or the number of a user that has no name; returns out. */
 #define RF_USER_TEXT 64

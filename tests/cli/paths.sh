@@ -216,6 +216,9 @@ name=paths-list-json; "$rf" list --json >"$out" 2>"$err"
 python3 -c 'import json, sys
 rows = [r for r in json.load(open(sys.argv[1])) if r["uid"] == int(sys.argv[2])]
 assert [(r["name"], r["user"], r["state"]) for r in rows] == [("web", sys.argv[2], "sealed")], rows' "$out" $uid 2>>"$err" && ok || bad "not as JSON"
+name=paths-list-no-text; bad_name=$(printf '\377\033[8m'); $they mkdir "$base/$bad_name"; $they touch "$base/$bad_name/lock"
+"$rf" list >"$out" 2>"$err"; grep -qE '^\?\?\[8m +dead' "$out" && grep -q '^web ' "$out" && "$rf" list --json >/dev/null 2>&1 && ok || bad "a folder with such a name hides others"
+rm -r "$base/$bad_name"
 name=paths-list-not-root; $others "$rf" list >"$out" 2>"$err"; code=$?; [ $code = 0 ] && ! grep -q '^web' "$out" && ok || bad "others than root are told, or code $code"
 name=paths-list-ones-own; $they "$rf" list >"$out" 2>"$err"; grep -qE "^web +sealed +$uid " "$out" && ok || bad "one's own is not"
 # Links of theirs, and names that are not theirs.
