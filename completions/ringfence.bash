@@ -31,10 +31,19 @@ _ringfence_value() {
 	esac
 }
 
+# Only of a folder that is this user's, and names as a VM may have: compgen expands what it is given.
 _ringfence_vms() {
-	local base=${XDG_RUNTIME_DIR:-/nonexistent}/ringfence dir
-	[ "$(id -u)" = 0 ] && base=/run/ringfence
-	for dir in "$base"/*/; do [ -d "$dir" ] && basename "$dir"; done
+	local user base dir
+	user=$(id -u)
+	base=/tmp/ringfence-$user
+	[ -O "/run/user/$user" ] && base=/run/user/$user/ringfence
+	[ -n "${XDG_RUNTIME_DIR:-}" ] && base=$XDG_RUNTIME_DIR/ringfence
+	[ "$user" = 0 ] && base=/run/ringfence
+	[ -O "$base" ] || return
+	for dir in "$base"/*/; do
+		dir=$(basename "$dir")
+		case $dir in *[!A-Za-z0-9_.-]*) ;; *) echo "$dir" ;; esac
+	done
 }
 
 _ringfence_words() { COMPREPLY+=($(compgen -W "$1" -- "$cur")); }

@@ -227,6 +227,13 @@ name=paths-list-planted; "$rf" list >"$out" 2>"$err"; grep -q '^web ' "$out" && 
 rm -r "/tmp/ringfence-$third"; $others mkdir -m 755 "/tmp/ringfence-$third"; $others mkdir "/tmp/ringfence-$third/fake"; $others touch "/tmp/ringfence-$third/fake/lock"
 name=paths-list-planted-control; "$rf" list >"$out" 2>"$err"; grep -qE "^fake +dead +$third " "$out" && ok || bad "the same of its owner is not listed"
 untell
+# Completion asks in the same place: in one that is this user's, and expands no name.
+name=paths-completion; $they mkdir "$base/"'$(touch ran)'; mkdir "$work/ways/tab"
+cp "$here/../../completions/ringfence.bash" "$work/ways/completion"
+complete() { (cd "$work/ways/tab" && $they HOME=/ bash -c '. "$1"; COMP_WORDS=(ringfence status w); COMP_CWORD=2; _ringfence; echo "${COMPREPLY[@]}"' bash "$work/ways/completion") >"$out" 2>"$err"; }
+chmod 777 "$work/ways/tab"; complete; grep -qw web "$out" && [ ! -e "$work/ways/tab/ran" ] && ok || bad "not its name, or another one was expanded"
+chown -h $third "$base"; name=paths-completion-theirs; complete; ! grep -qw web "$out" && ok || bad "another user's folder is looked into"
+chown -h $uid "$base"; rm -r "$base/"'$(touch ran)'
 # Monitors that take their time are not waited for one by one.
 for n in 1 2 3 4 5 6 7 8; do
 	$they mkdir "$base/slow$n"; $they touch "$base/slow$n/lock"
