@@ -149,8 +149,7 @@ static int lock_held(const char *state_dir)
 /* Any of the files that `run` makes: a folder without one was never a VM's. */
 static bool is_state_dir(const char *state_dir)
 {
-	static const char *const files[] = { RF_FILE_LOCK, RF_FILE_VM, RF_FILE_CONTROL,
-					     RF_FILE_FENCE };
+	static const char *const files[] = { RF_FILE_LOCK, RF_FILE_VM, RF_FILE_CONTROL };
 	char path[PATH_MAX];
 	struct stat st;
 

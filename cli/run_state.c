@@ -25,7 +25,8 @@ void rf_run_init(struct rf_run *r)
 			      .monitor_timeout = 60,
 			      .kvm = "/dev/kvm",
 			      .lock_fd = -1,
-			      .fence_fd = -1,
+			      .link = { -1, -1 },
+			      .meet = { -1, -1 },
 			      .control_fd = -1,
 			      .reload_fd = -1,
 			      .audit_fd = -1,
@@ -48,14 +49,15 @@ void rf_run_init(struct rf_run *r)
 
 void rf_run_deinit(struct rf_run *r)
 {
-	static const char *const files[] = { RF_FILE_FENCE, RF_FILE_CONTROL, RF_FILE_RELOAD,
-					     RF_FILE_VM, RF_FILE_LOCK };
-	const int fds[] = { r->fence_fd,	r->control_fd, r->audit_fd,	   r->chain_fd,
-			    r->patches_fd,	r->fold_fd,    r->policy_fd,	   r->expect_fd,
-			    r->key_fd,		r->lock_fd,    r->vms_fd,	   r->page_fd,
-			    r->pair[0],		r->pair[1],    r->reload_fd,	   r->policy_key_fd,
-			    r->orders[0],	r->orders[1],  r->audit_before_fd, r->next_audit_fd,
-			    r->next_patches_fd, r->logs[0],    r->logs[1] };
+	static const char *const files[] = { RF_FILE_CONTROL, RF_FILE_RELOAD, RF_FILE_VM,
+					     RF_FILE_LOCK };
+	const int fds[] = { r->link[0],	   r->link[1],	       r->meet[0],	 r->meet[1],
+			    r->control_fd, r->audit_fd,	       r->chain_fd,	 r->patches_fd,
+			    r->fold_fd,	   r->policy_fd,       r->expect_fd,	 r->key_fd,
+			    r->lock_fd,	   r->vms_fd,	       r->page_fd,	 r->pair[0],
+			    r->pair[1],	   r->reload_fd,       r->policy_key_fd, r->orders[0],
+			    r->orders[1],  r->audit_before_fd, r->next_audit_fd, r->next_patches_fd,
+			    r->logs[0],	   r->logs[1] };
 	char path[PATH_MAX];
 
 	/* The lock says that the files are ours; it goes last, and the log stays. */
@@ -114,8 +116,8 @@ static int make_parents(const char *path)
 }
 
 /*
- * An open-file lock, because it passes to the VMM through exec: were `run` itself killed, the name
- * would stay taken and a second VMM could never listen in the place of the first one.
+ * An open-file lock, because the monitor has it too: were `run` killed, nobody would take the name
+ * before what that VM came to is on record. The VMM does not: one that is taken over could let go.
  */
 static int take_lock(struct rf_run *r)
 {
@@ -194,12 +196,6 @@ static int prepare_state(struct rf_run *r)
 	if (!err)
 		err = take_lock(r);
 	if (!err)
-		err = rf_path_join(r->state_dir, RF_FILE_FENCE, r->fence_path);
-	if (!err)
-		/* The folder is closed; a VMM that has changed its uid has it open (hv/channel.c).
-		 */
-		err = listen_at(r->fence_path, SOCK_SEQPACKET, 0111, &r->fence_fd);
-	if (!err)
 		err = rf_path_join(r->state_dir, RF_FILE_CONTROL, path);
 	if (!err)
 		err = listen_at(path, SOCK_STREAM, 0177, &r->control_fd);
@@ -207,6 +203,8 @@ static int prepare_state(struct rf_run *r)
 		err = rf_path_join(r->state_dir, RF_FILE_RELOAD, path);
 	if (!err)
 		err = listen_at(path, SOCK_SEQPACKET | SOCK_NONBLOCK, 0177, &r->reload_fd);
+	if (!err)
+		err = rf_run_link(r);
 	return err;
 }
 

@@ -116,9 +116,10 @@ struct rf_backend {
 };
 
 /*
- * Serves the VMM that connected as sock (owned on success): reads its HELLO, maps the board,
- * answers. rules: what the policy lets the fence do; of the first monitor that a VM has they count.
- * 0, or -errno with *why set to constant text.
+ * Serves the VMM at the other end of sock (owned on success), which has SO_PASSCRED since before
+ * that end was given away: reads its HELLO, maps the board, answers. rules: what the policy lets
+ * the fence do; of the first monitor that a VM has they count. 0, or -errno with *why set to
+ * constant text.
  */
 int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_backend **out,
 			  const char **why);

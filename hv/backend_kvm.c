@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -341,15 +342,42 @@ static int welcome_fence(struct kvm_backend *k, struct rf_msg_welcome *welcome, 
 	return err;
 }
 
+/*
+ * The process that sent what comes next, by the kernel's word and not the peer's: both ends of the
+ * socket are `run`'s, so it is asked of the packet (unix(7), SO_PASSCRED), whose descriptors stay
+ * in it. 0: nobody that is known here.
+ */
+static pid_t sender(int sock)
+{
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	struct msghdr m = { .msg_control = control.room, .msg_controllen = sizeof(control.room) };
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	const struct cmsghdr *c;
+	struct ucred who;
+	const int off = 0;
+
+	poll(&p, 1, HELLO_MS);
+	if (recvmsg(sock, &m, MSG_PEEK | MSG_DONTWAIT) < 0)
+		return 0;
+	c = CMSG_FIRSTHDR(&m);
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDENTIALS ||
+	    setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off)))
+		return 0;
+	memcpy(&who, CMSG_DATA(c), sizeof(who));
+	return who.pid;
+}
+
 int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_backend **out,
 			  const char **why)
 {
 	struct rf_msg_welcome welcome = { .rules = *rules };
 	uint8_t packet[RF_MSG_MAX + 1];
 	struct kvm_backend *k = calloc(1, sizeof(*k));
-	struct ucred peer;
-	socklen_t peer_size = sizeof(peer);
 	int fds[RF_MSG_FDS] = { -1, -1, -1 }, err;
+	pid_t vmm;
 
 	if (k)
 		k->queue = calloc(QUEUE, sizeof(*k->queue));
@@ -359,6 +387,7 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 		return -ENOMEM;
 	}
 	k->sock = sock;
+	vmm = sender(sock);
 	err = rf_msg_receive(sock, HELLO_MS, packet, sizeof(packet), fds, RF_MSG_FDS);
 	*why = err == -EPROTONOSUPPORT
 		       ? "the fence is of another revision than this monitor: install both "
@@ -375,12 +404,12 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 		err = -EBADMSG;
 		goto fail;
 	}
-	/* The kernel's word on who is there, not the peer's. */
-	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) || peer.pid <= 0) {
+	*why = "the kernel does not say which process it is";
+	if (vmm <= 0) {
 		err = -EPERM;
 		goto fail;
 	}
-	k->hello.vmm_pid = (uint32_t)peer.pid;
+	k->hello.vmm_pid = (uint32_t)vmm;
 	k->hello.vmm[sizeof(k->hello.vmm) - 1] = '\0';
 	*why = "the fence's board is not what it should be";
 	err = k->hello.board_size == sizeof(struct rf_board_file)
