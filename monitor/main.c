@@ -594,7 +594,7 @@ int main(int argc, char **argv)
 		g.table = g.hv->ops->table(g.hv);
 	if (!err) {
 		vmm = watch_vmm(info.vmm_pid);
-		err = vmm < 0 ? vmm : 0;
+		err = vmm < 0 && vmm != -ESRCH ? vmm : 0; /* gone: its socket says so too */
 	}
 	if (!err)
 		err = rf_sandbox_attached(o.control_fd, true);
