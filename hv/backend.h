@@ -106,6 +106,9 @@ struct rf_backend_ops {
 			  size_t max);
 	void (*trail)(struct rf_backend *b, struct rf_patching *out);
 	int (*restore)(struct rf_backend *b, const struct rf_msg_restore *m);
+	/* For how long the other side has said nothing, ns. It is asked for a sign of life once a
+	 * second, when this is called: a guest that runs well has nothing to say. Optional. */
+	uint64_t (*silence)(struct rf_backend *b);
 	/* Descriptors by which another process sees what this one does, borrowed. Optional. */
 	void (*share)(struct rf_backend *b, int fds[RF_SHARED]);
 	void (*destroy)(struct rf_backend *b);

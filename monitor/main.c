@@ -464,6 +464,8 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 		if (p[1].revents)
 			shutdown(p[0].fd, SHUT_RDWR);
 		tell_alive(g);
+		if (g->hv->ops->silence)
+			g->hv->ops->silence(g->hv);
 		/* Who waits for an answer waits no more. */
 		if (held.some && (p[1].revents || p[0].revents & (POLLHUP | POLLERR)))
 			return 0;

@@ -363,7 +363,7 @@ name=second-of-a-name
 timeout 20 "$rf" run --state "$work/state" -- "$work/bin/vmm" 0 >"$out" 2>"$err"
 [ $? = 125 ] && grep -q 'runs already' "$err" && ok || bad "a second VM took the place of the first"
 name=list; "$rf" list --state-base "$work" >"$out" 2>"$err"
-grep -q '^twice .*no answer' "$out" && ok || bad "the VM is not listed"
+grep -q "^twice .*monitor lost" "$out" && ok || bad "the VM is not listed"
 name=status; "$rf" status "$work/state" >"$out" 2>"$err"
 [ $? = 4 ] && grep -q 'does not answer' "$err" && ok || bad "no word about a monitor that does not answer"
 name=term-is-passed-on; kill -TERM $first; wait $first

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -489,6 +490,25 @@ def sweeper_lost(lab: Lab) -> None:
     check(not lab.left(), f"left running: {lab.left()}")
 
 
+def vmm_stopped(lab: Lab) -> None:
+    """What is shown of a VMM that says nothing any more is said to be old."""
+    def state() -> str:
+        vms = json.loads(subprocess.run([lab.build / "ringfence", "list", "--json", "--state-base", lab.folder],
+                                        capture_output=True, check=True).stdout)
+        return " ".join("silent" if vm["fence_silent"] else vm["state"] for vm in vms)
+    vm = lab.run("good")
+    vm.says(RUNS_ON, "the guest to run")
+    check(state() == "sealed", f"it is {state()}")
+    vmm = lab.status()["vmm_pid"]
+    os.kill(vmm, signal.SIGSTOP)
+    wait(lambda: state() == "silent", "list to say so")
+    check("has said nothing for" in lab.ask("status"), "status does not say so")
+    os.kill(vmm, signal.SIGCONT)
+    wait(lambda: state() == "sealed", "list to see that it goes on")
+    check(not lab.status()["fence_silent"], "status does not see it")
+    vm.stop()
+
+
 # --- machines that cannot -------------------------------------------------------------------------------
 
 ASSERTS = """echo "qemu-system-x86_64: error: failed to set MSR 0x10a to 0xd" >&2
@@ -535,7 +555,7 @@ TESTS: dict[str, Test] = {
     "cpu-any-asserts": bad_machine("'-cpu '", ASSERTS, "0x10a.* Assertion", False),
     "cpu-any-hangs": bad_machine("'-cpu '", "exec sleep 60", "waited 1 s for a guest", False),
     "control-socket": control_socket, "gadgets": gadgets, "monitor-killed": monitor_killed,
-    "monitor-killed-with-its-vmm": dies_with_its_vmm, "sweeper-lost": sweeper_lost,
+    "monitor-killed-with-its-vmm": dies_with_its_vmm, "sweeper-lost": sweeper_lost, "vmm-stopped": vmm_stopped,
     **ways.TESTS,
 }
 
