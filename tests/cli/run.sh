@@ -356,7 +356,11 @@ name=monitor-restarts; n=$(wc -l <"$FAKE_LOG")
 [ "$n" = 7 ] && ok || bad "$n monitors were started, not 7"
 name=state-removed; [ ! -e "$work/state" ] && ok || bad "the state folder is left"
 
+FAKE=moved; : >"$FAKE_LOG"
+try vmm-is-another-one-later 137 'process 1 says that it is the VMM' $run -- "$work/bin/vmm" 20
+
 FAKE=attach
+try vmm-cannot-free-the-name 0 '^nothing$' $run -- /bin/sh -c 'sleep 0.3; readlink /proc/$$/fd/* | grep /lock || echo nothing'
 $run --name twice -- "$work/bin/vmm" 30 >/dev/null 2>&1 & first=$!
 sleep 1
 name=second-of-a-name
