@@ -147,7 +147,7 @@ sign "$work/owner" --serial 9 web "$work/fixed.yaml"; reloads reload-signed-fixe
 json reload-json 1 'not o["accepted"] and [(c["key"], c["from"], c["to"]) for c in o["changes"] if c["change"] == "never"] == [("pin.msrs", True, False)]' \
 	$reload --json "$work/fixed.yaml"
 # Without `run` there is nobody who would start the monitor that judges by it, nor a VM.
-kill -KILL $first; wait $first 2>/dev/null
+kill -KILL $first; wait $first 2>/dev/null; sleep 1
 reloads reload-without-run 3 'is dead' "$work/tighter.yaml"
 sleep 0.5; rm -rf "$work/state"
 rm -f "$work"/*.sig

@@ -560,6 +560,7 @@ name=run-killed; pgrep -f "$work/bin/vmm 50" >/dev/null && bad "its VMM lives" |
 name=name-of-a-monitor; timeout 20 "$rf" run --state "$work/state" -- "$work/bin/vmm" 0 >"$out" 2>"$err"
 [ $? = 125 ] && grep -q 'runs already' "$err" && ok || bad "the name was given away before the last record"
 for pid in $(cut -d' ' -f1 "$FAKE_LOG"); do kill -9 "$pid" 2>/dev/null; done
+sleep 0.5
 name=dead-vm; "$rf" status "$work/state" >"$out" 2>"$err"
 [ $? = 3 ] && ok || bad "a dead VM is not told from a living one"
 name=fake-left; for pid in $(cut -d' ' -f1 "$FAKE_LOG"); do kill -9 "$pid" 2>/dev/null; done; ok
