@@ -161,11 +161,9 @@ int rf_vm_silent(const struct rf_vm *vm, int err, const char *means)
 			       "VM %s is dead (%s)", vm->name, vm->state_dir);
 	if (run_is_gone(vm))
 		return rf_fail(RF_EXIT_NO_ANSWER, means,
-			       "end its VMM (`ringfence list` has its process) and start it again, "
-			       "or migrate it away: what it asks until then is not answered",
-			       "the monitor of %s is gone, and its `ringfence run`, which would "
-			       "start another one",
-			       vm->name);
+			       "start it again once its monitor has written its last record; where "
+			       "that does not end, kill it",
+			       "`ringfence run` of %s is gone, and its VM ended with it", vm->name);
 	return rf_fail(RF_EXIT_NO_ANSWER, means,
 		       "look at what `ringfence run` prints: it starts a dead monitor again",
 		       "the monitor of %s does not answer: %s", vm->name, strerror(-err));

@@ -27,13 +27,15 @@ struct listing {
 	bool incomplete; /* there was none */
 };
 
-/* "sealed, log full": its decisions are counted only. */
+/* "sealed, log full": its decisions are counted only; "sealed, VMM silent": it was, when the fence
+ * spoke last. */
 static const char *state_of(const json_t *o, char out[64])
 {
 	const char *log = json_string_value(json_object_get(json_object_get(o, "log"), "state"));
 
-	snprintf(out, 64, "%.40s%s", json_string_value(json_object_get(o, "state")) ?: "-",
-		 log && !strcmp(log, "full") ? ", log full" : "");
+	snprintf(out, 64, "%.32s%s%s", json_string_value(json_object_get(o, "state")) ?: "-",
+		 log && !strcmp(log, "full") ? ", log full" : "",
+		 json_is_true(json_object_get(o, "fence_silent")) ? ", VMM silent" : "");
 	return out;
 }
 
@@ -62,7 +64,7 @@ static json_t *describe(const struct rf_vm *vm, int64_t until)
 		 !vm->alive	 ? "dead"
 		 : err == -ETIME ? "not asked"
 		 : err == -EPERM ? "not its owner's"
-				 : "no answer");
+				 : "monitor lost");
 	state = json_string_value(json_object_get(status, "state"));
 	if (!err && state)
 		rf_safe(text, sizeof(text), state);
@@ -78,6 +80,7 @@ static json_t *describe(const struct rf_vm *vm, int64_t until)
 		json_object_set(o, "audit", json_object_get(status, "audit"));
 		json_object_set(o, "kernel", json_object_get(status, "kernel"));
 		json_object_set(o, "log", json_object_get(status, "log"));
+		json_object_set(o, "fence_silent", json_object_get(status, "fence_silent"));
 	}
 	json_decref(status);
 	return o;
@@ -271,9 +274,11 @@ const struct rf_command rf_command_list = {
 		"State: waiting (no VMM yet), booting, found (kernel seen), watched, sealed,\n"
 		"unprotected (its kernel is not recognised, and the policy lets it run),\n"
 		"halted (no vCPU runs; `ringfence status` says why and what to do);\n"
-		"\"no answer\": its monitor does not answer; \"dead\": left behind by a crash;\n"
+		"\"monitor lost\": its monitor does not answer; \"dead\": left behind by a crash;\n"
 		"\"not asked\": another user's, whose monitors have taken two seconds already;\n"
 		"\"not its owner's\": somebody else listens there.\n"
+		"\"VMM silent\" behind it: the fence has said nothing for five seconds, as when\n"
+		"the VMM is stopped; the state is what it was then.\n"
 		"\"log full\" behind it: decisions are counted only (`ringfence status`).\n",
 	.run = list,
 };

@@ -21,7 +21,6 @@ int rf_state_base(char out[PATH_MAX]);
 int rf_state_dir(const char *name, char out[PATH_MAX]);
 
 /* State files, relative to the state folder. */
-#define RF_FILE_FENCE "fence.sock"
 #define RF_FILE_CONTROL "control.sock"
 #define RF_FILE_RELOAD "reload.sock"
 #define RF_FILE_LOCK "lock" /* locked by `run` and by the VMM, so for as long as either lives */

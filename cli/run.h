@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * `ringfence run`, in its parts: checks (run_check.c), files (run_files.c), state (run_state.c,
- * run_folder.c), logs (run_open.c), the host's control-register watch (run_control.c), child
- * processes (run_spawn.c, run_child.c), another policy meanwhile (run_reload.c), what the last
- * monitor leaves (run_counted.c), new files for the logs (run_rotate.c) and the watch over them
- * (run_watch.c).
+ * run_folder.c), how VMM and monitors meet (run_link.c), logs (run_open.c), the host's
+ * control-register watch (run_control.c), child processes (run_spawn.c, run_child.c), another
+ * policy meanwhile (run_reload.c), what the last monitor leaves (run_counted.c), new files for the
+ * logs (run_rotate.c) and the watch over them (run_watch.c).
  */
 #ifndef RF_CLI_RUN_H
 #define RF_CLI_RUN_H
@@ -24,14 +24,7 @@
 
 /* What it makes in the state folder, in the order in which it goes again: the lock says that the
  * others are ours. */
-enum rf_run_file {
-	RF_RUN_FENCE,
-	RF_RUN_CONTROL,
-	RF_RUN_RELOAD,
-	RF_RUN_VM,
-	RF_RUN_LOCK,
-	RF_RUN_FILES
-};
+enum rf_run_file { RF_RUN_CONTROL, RF_RUN_RELOAD, RF_RUN_VM, RF_RUN_LOCK, RF_RUN_FILES };
 
 struct rf_run {
 	/* What was asked for. */
@@ -52,18 +45,19 @@ struct rf_run {
 	/* What was found and made. Descriptors are -1 until they are open, and closed in every
 	 * child but as said. */
 	char program[PATH_MAX], library[PATH_MAX], monitor[PATH_MAX];
-	char state_dir[PATH_MAX], audit_path[PATH_MAX], fence_path[PATH_MAX];
+	char state_dir[PATH_MAX], audit_path[PATH_MAX];
 	struct rf_folder above, folder; /* the state folder, and what it stands in */
 	char folder_name[NAME_MAX + 1]; /* there */
 	struct rf_made made[RF_RUN_FILES];
-	int held_fd;  /* the folder, locked as what ages: see rf_run_folder_open() */
-	int lock_fd;  /* the VMM inherits it: the name is taken for as long as a VMM under it lives
-		       */
-	int fence_fd; /* listening; the monitor gets a duplicate, so no connection is lost with it
-		       */
-	int control_fd;	      /* the same */
-	int reload_fd;	      /* listening, and heard here */
-	int audit_fd;	      /* the monitor gets it */
+	int held_fd; /* the folder, locked as what ages: see rf_run_folder_open() */
+	int lock_fd; /* the monitor has it too: the name is taken until the last record is written
+		      */
+	int link[2]; /* by which the VMM gets its monitors: our end, and the VMM's */
+	int meet[2]; /* of the monitor that is started, and the VMM's, until both have them */
+	int control_fd; /* listening; the monitor gets a duplicate, so no connection is lost with it
+			 */
+	int reload_fd;	/* listening, and heard here */
+	int audit_fd;	/* the monitor gets it */
 	int audit_before_fd;  /* the file that the log was in before; a monitor that starts gets it,
 				 too, for a while */
 	int64_t before_until; /* CLOCK_MONOTONIC ms */
@@ -126,6 +120,16 @@ void rf_run_folder_close(struct rf_run *r);
  * protected. */
 int rf_run_describe(struct rf_run *r, struct rf_why *why);
 
+/* Makes the link. 0 or -errno. */
+int rf_run_link(struct rf_run *r);
+/* In the child that becomes the VMM. run: the parent. 0 or -errno. */
+int rf_run_link_enter(const struct rf_run *r, pid_t run);
+/* A new socket for the monitor that is started next. 0 or -errno. */
+int rf_run_meet(struct rf_run *r);
+/* Once that one is started: sends its other end to the VMM. False: the VMM takes nothing just now,
+ * as one that is stopped; to be called again. */
+bool rf_run_introduce(struct rf_run *r);
+
 /* Starts the monitor; *notify gets the reading end of its pipe (caller closes). 0 or -errno of fork
  * and exec. */
 int rf_run_spawn_monitor(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify);
@@ -139,7 +143,7 @@ int rf_run_order(struct rf_run *r, const void *packet, size_t size, int fd);
 /* Starts the sweeper of the monitor that has the pair. As rf_run_spawn_monitor(). */
 int rf_run_spawn_sweeper(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify);
 /* Starts the VMM with the fence preloaded. Same return. */
-int rf_run_spawn_vmm(const struct rf_run *r, const sigset_t *mask, pid_t *pid);
+int rf_run_spawn_vmm(struct rf_run *r, const sigset_t *mask, pid_t *pid);
 
 /* Opens the audit log and its patch log, and makes what goes with them. 0, or -errno and *why. */
 int rf_run_open_logs(struct rf_run *r, struct rf_why *why);

@@ -16,8 +16,9 @@
 #include "cli/run.h"
 
 static const char *const names[RF_RUN_FILES] = {
-	[RF_RUN_FENCE] = RF_FILE_FENCE,	  [RF_RUN_CONTROL] = RF_FILE_CONTROL,
-	[RF_RUN_RELOAD] = RF_FILE_RELOAD, [RF_RUN_VM] = RF_FILE_VM,
+	[RF_RUN_CONTROL] = RF_FILE_CONTROL,
+	[RF_RUN_RELOAD] = RF_FILE_RELOAD,
+	[RF_RUN_VM] = RF_FILE_VM,
 	[RF_RUN_LOCK] = RF_FILE_LOCK,
 };
 
@@ -56,8 +57,8 @@ static int find_folder(struct rf_run *r, struct rf_why *why)
 }
 
 /*
- * An open-file lock, because it passes to the VMM through exec: were `run` itself killed, the name
- * would stay taken and a second VMM could never listen in the place of the first one.
+ * An open-file lock, because the monitor has it too: were `run` killed, nobody would take the name
+ * before what that VM came to is on record. The VMM does not: one that is taken over could let go.
  */
 static int take_lock(struct rf_run *r, struct rf_why *why)
 {
@@ -155,16 +156,12 @@ int rf_run_folder_open(struct rf_run *r, struct rf_why *why)
 	if (!err)
 		err = take_lock(r, why);
 	if (!err)
-		err = rf_path_join(r->state_dir, RF_FILE_FENCE, r->fence_path);
-	if (!err)
-		/* The folder is closed; a VMM that has changed its uid has it open (hv/channel.c).
-		 */
-		err = listen_at(r, RF_RUN_FENCE, SOCK_SEQPACKET, 0111, why, &r->fence_fd);
-	if (!err)
 		err = listen_at(r, RF_RUN_CONTROL, SOCK_STREAM, 0177, why, &r->control_fd);
 	if (!err)
 		err = listen_at(r, RF_RUN_RELOAD, SOCK_SEQPACKET | SOCK_NONBLOCK, 0177, why,
 				&r->reload_fd);
+	if (!err)
+		err = rf_run_link(r);
 	return err;
 }
 

@@ -29,6 +29,7 @@ enum {
 	BEFORE_FD,
 	RELOAD_FD,
 	POLICY_KEY_FD,
+	LOCK_FD,
 	FREE_FD,
 };
 #define FDS (FREE_FD - FENCE_FD)
@@ -163,10 +164,10 @@ static _Noreturn void become(const struct rf_run *r, const struct line *l, int f
 static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask, int notify,
 				    int report)
 {
-	int from[FDS] = { r->fence_fd,	      r->control_fd, r->audit_fd,     notify,
-			  r->patches_fd,      r->policy_fd,  r->expect_fd,    r->pair[0],
-			  r->chain_fd,	      r->key_fd,     r->fold_fd,      r->logs[0],
-			  r->audit_before_fd, r->orders[1],  r->policy_key_fd };
+	int from[FDS] = { r->meet[0],	      r->control_fd, r->audit_fd,      notify,
+			  r->patches_fd,      r->policy_fd,  r->expect_fd,     r->pair[0],
+			  r->chain_fd,	      r->key_fd,     r->fold_fd,       r->logs[0],
+			  r->audit_before_fd, r->orders[1],  r->policy_key_fd, r->lock_fd };
 	struct line l;
 
 	begin_line(r, &l);
@@ -181,6 +182,7 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 	if (r->audit_before_fd >= 0)
 		add_fd(&l, "--audit-before-fd", "", BEFORE_FD);
 	add_fd(&l, "--reload-fd", "", RELOAD_FD);
+	add_fd(&l, "--lock-fd", "", LOCK_FD);
 	if (r->policy_key_fd >= 0)
 		add_fd(&l, "--policy-key", "/proc/self/fd/", POLICY_KEY_FD);
 	if (r->reloads) {
@@ -200,7 +202,7 @@ static _Noreturn void sweeper_child(const struct rf_run *r, const sigset_t *mask
 				    int report)
 {
 	int from[FDS] = { -1, -1, -1, notify, -1, r->policy_fd, -1, r->pair[1],
-			  -1, -1, -1, -1,     -1, -1,		-1 };
+			  -1, -1, -1, -1,     -1, -1,		-1, -1 };
 	struct line l;
 
 	/* Who waits for a verdict, and who gives it, goes first. Not to be had: no harm. */
@@ -261,7 +263,7 @@ int rf_run_pair(struct rf_run *r)
 	return setsockopt(r->pair[0], SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)) ? -errno : 0;
 }
 
-static _Noreturn void vmm_child(const struct rf_run *r, const sigset_t *mask, int report)
+static _Noreturn void vmm_child(const struct rf_run *r, const sigset_t *mask, pid_t run, int report)
 {
 	const char *before = getenv("LD_PRELOAD");
 	char *preload;
@@ -269,10 +271,11 @@ static _Noreturn void vmm_child(const struct rf_run *r, const sigset_t *mask, in
 	if (asprintf(&preload, "%s%s%s", r->library, before && *before ? ":" : "",
 		     before ? before : "") < 0)
 		give_up(report);
-	if (setenv("LD_PRELOAD", preload, 1) || setenv("RINGFENCE_SOCKET", r->fence_path, 1) ||
-	    setenv("RINGFENCE_VMM", "1", 1) || fcntl(r->lock_fd, F_SETFD, 0) < 0)
+	if (setenv("LD_PRELOAD", preload, 1) || setenv("RINGFENCE_VMM", "1", 1))
 		give_up(report);
-	errno = -rf_run_control_enter(r);
+	errno = -rf_run_link_enter(r, run);
+	if (!errno)
+		errno = -rf_run_control_enter(r);
 	if (errno)
 		give_up(report);
 	sigprocmask(SIG_SETMASK, mask, NULL);
@@ -280,17 +283,20 @@ static _Noreturn void vmm_child(const struct rf_run *r, const sigset_t *mask, in
 	give_up(report);
 }
 
-int rf_run_spawn_vmm(const struct rf_run *r, const sigset_t *mask, pid_t *pid)
+int rf_run_spawn_vmm(struct rf_run *r, const sigset_t *mask, pid_t *pid)
 {
-	pid_t child;
+	pid_t run = getpid(), child;
 	int report, err;
 
 	child = fork_reporting(&report);
 	if (!child)
-		vmm_child(r, mask, report);
+		vmm_child(r, mask, run, report);
 	err = child < 0 ? (int)child : exec_result(report, child);
 	if (err)
 		return err;
+	/* The VMM's alone: its death is heard. */
+	close(r->link[1]);
+	r->link[1] = -1;
 	*pid = child;
 	return 0;
 }

@@ -18,7 +18,8 @@ void rf_run_init(struct rf_run *r)
 			      .folder = RF_FOLDER_NONE,
 			      .held_fd = -1,
 			      .lock_fd = -1,
-			      .fence_fd = -1,
+			      .link = { -1, -1 },
+			      .meet = { -1, -1 },
 			      .control_fd = -1,
 			      .reload_fd = -1,
 			      .audit_fd = -1,
@@ -41,12 +42,13 @@ void rf_run_init(struct rf_run *r)
 
 void rf_run_deinit(struct rf_run *r)
 {
-	const int fds[] = { r->held_fd,	      r->fence_fd,	  r->control_fd, r->audit_fd,
-			    r->chain_fd,      r->patches_fd,	  r->fold_fd,	 r->policy_fd,
-			    r->expect_fd,     r->key_fd,	  r->lock_fd,	 r->vms_fd,
-			    r->page_fd,	      r->pair[0],	  r->pair[1],	 r->reload_fd,
-			    r->policy_key_fd, r->orders[0],	  r->orders[1],	 r->audit_before_fd,
-			    r->next_audit_fd, r->next_patches_fd, r->logs[0],	 r->logs[1] };
+	const int fds[] = { r->held_fd,		r->link[0],    r->link[1],	   r->meet[0],
+			    r->meet[1],		r->control_fd, r->audit_fd,	   r->chain_fd,
+			    r->patches_fd,	r->fold_fd,    r->policy_fd,	   r->expect_fd,
+			    r->key_fd,		r->lock_fd,    r->vms_fd,	   r->page_fd,
+			    r->pair[0],		r->pair[1],    r->reload_fd,	   r->policy_key_fd,
+			    r->orders[0],	r->orders[1],  r->audit_before_fd, r->next_audit_fd,
+			    r->next_patches_fd, r->logs[0],    r->logs[1] };
 
 	/* Before the lock goes; the log stays. */
 	rf_run_folder_close(r);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Keeps the VMM and its monitor together. The rule that shapes it: a VMM that is not under
- * protection does not run on. Once it is, it is safe without us: were this process killed, the VMM
- * and the monitor would go on, and were the monitor killed too, the seals would stay and each event
- * that needs a verdict would hold its vCPU.
+ * protection does not run on, nor does one that nobody watches over. Were this process killed, the
+ * kernel or the fence would end the VMM (run_link.c), and the monitor behind it, which records
+ * that. Were the monitor killed, the seals would stay and each event that needs a verdict would
+ * hold its vCPU until the next one is there.
  */
 #include <errno.h>
 #include <poll.h>
@@ -26,6 +27,7 @@
 #define STOP_MS 2000	 /* for a monitor to end once the VMM has */
 #define GRACE_MS 200	 /* the monitor ends with the VMM, and may be reaped first */
 #define PROGRESS_MS 1000 /* nothing is silent for longer */
+#define AGAIN_MS 100	 /* a VMM that takes nothing is told again */
 #define LOOK_MS 5000	 /* so often it is asked whether the monitor is */
 
 struct watch {
@@ -69,12 +71,15 @@ static int start_monitor(struct watch *w)
 	if (!err)
 		err = rf_run_logs(w->run);
 	if (!err)
+		err = rf_run_meet(w->run);
+	if (!err)
 		err = rf_run_spawn_monitor(w->run, &w->old_mask, &pid, &notify);
 	if (w->run->orders[1] >= 0)
 		close(w->run->orders[1]);
 	w->run->orders[1] = -1;
 	if (err)
 		return err;
+	rf_run_introduce(w->run);
 	rf_child_began(&w->monitor, pid, notify);
 	w->ready = w->serves = false;
 	w->run->deaf = false;
@@ -121,6 +126,14 @@ static void take_line(void *ctx, const char *line)
 	else if (!strcmp(line, "rotated") || !strcmp(line, "rotate-failed"))
 		rotated(w, !strcmp(line, "rotated"));
 	else if (sscanf(line, "attached %u", &pid) == 1 && pid) {
+		if (w->attached && w->attached != (pid_t)pid) {
+			rf_say("%s: process %u says that it is the VMM, which is %d; the VM is "
+			       "ended",
+			       w->run->name, pid, (int)w->attached);
+			if (w->vmm)
+				kill(w->vmm, SIGKILL);
+			return;
+		}
 		if (w->attached)
 			rf_say("%s: another monitor (process %d) serves again", w->run->name,
 			       (int)w->monitor.pid);
@@ -293,6 +306,8 @@ static void step(struct watch *w, int64_t until)
 	if (!w->sweeper.pid && w->monitor.pid && w->vmm && w->sweeper.restart_at < until)
 		until = w->sweeper.restart_at;
 	until = rf_run_reload_due(&w->reload, until);
+	if (!rf_run_introduce(w->run) && until > now + AGAIN_MS)
+		until = now + AGAIN_MS;
 	if (until < now)
 		until = now;
 	rf_run_reload_poll(&w->reload, p + 3);

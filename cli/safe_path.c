@@ -131,18 +131,38 @@ static int make(const struct walk *w, const char *name)
 	return 1;
 }
 
+/*
+ * Root may give a folder to a group of the system's, as Ubuntu does with /var/log (0775
+ * root:syslog): the groups from 0 to 999 but that of all users (base-passwd's README, "users", 100;
+ * Debian Policy 9.2.2).
+ */
+static bool is_root_and_systems(const struct stat *st)
+{
+	return !st->st_uid && !(st->st_mode & S_IWOTH) && st->st_gid < 1000 && st->st_gid != 100;
+}
+
+/*
+ * In a sticky folder others make what they like, and rename nothing of ours; in a system group's
+ * they rename as well. Neither leads anywhere: whatever is used below is judged by itself.
+ */
+static bool others_lead(const struct stat *st)
+{
+	if (!(st->st_mode & OTHERS_WRITE))
+		return false;
+	return !rf_is_trusted(st->st_uid) || (!(st->st_mode & S_ISVTX) && !is_root_and_systems(st));
+}
+
 static int judge(struct walk *w, int fd, const struct stat *st)
 {
-	bool ours = rf_is_trusted(st->st_uid), open = st->st_mode & OTHERS_WRITE;
 	const char *wrong = NULL;
 
 	if (w->at.foreign)
 		wrong = st->st_uid != w->at.owner
 				? "the folder above it is another user's, and it is not"
 				: NULL;
-	else if (!ours && w->way != RF_WAY_OTHERS)
+	else if (!rf_is_trusted(st->st_uid) && w->way != RF_WAY_OTHERS)
 		wrong = "its owner could put other things below it";
-	if (!wrong && open && (!ours || !(st->st_mode & S_ISVTX)))
+	if (!wrong && others_lead(st))
 		wrong = "others could put other things below it";
 	return wrong ? rf_why_of(w->why, -EPERM, fd, st, wrong,
 				 "give a path on which every folder is root's or this user's "

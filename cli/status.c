@@ -122,6 +122,20 @@ static void print_guards(json_t *guards)
 	}
 }
 
+/* All of this is as old as the fence's last word. */
+static void print_fence(json_t *o)
+{
+	double silent = json_real_value(json_object_get(o, "fence_silent_s"));
+
+	if (json_is_true(json_object_get(o, "fence_silent")))
+		printf("%-18sthe VMM has said nothing for %.0f s (is it stopped?): what stands "
+		       "here was so then\n",
+		       "fence", silent);
+	else
+		printf("%-18s%s\n", "fence",
+		       json_is_real(json_object_get(o, "fence_silent_s")) ? "answers" : "-");
+}
+
 /* What walks the guest, beside the monitor. */
 static void print_sweeper(json_t *sweeper)
 {
@@ -255,6 +269,7 @@ static int print_status(json_t *o)
 		print_value(values[i].label, json_object_get(o, values[i].member));
 		if (!strcmp(values[i].member, "state")) {
 			print_why(o);
+			print_fence(o);
 			print_about(o);
 		}
 		if (!strcmp(values[i].member, "monitor_rss_kib"))

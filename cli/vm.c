@@ -33,8 +33,7 @@ static int lock_held(const struct rf_folder *f)
 /* Any of the files that `run` makes: a folder without one was never a VM's. */
 static bool is_state_dir(const struct rf_folder *f)
 {
-	static const char *const files[] = { RF_FILE_LOCK, RF_FILE_VM, RF_FILE_CONTROL,
-					     RF_FILE_FENCE };
+	static const char *const files[] = { RF_FILE_LOCK, RF_FILE_VM, RF_FILE_CONTROL };
 	struct stat st;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)

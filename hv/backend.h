@@ -106,6 +106,9 @@ struct rf_backend_ops {
 			  size_t max);
 	void (*trail)(struct rf_backend *b, struct rf_patching *out);
 	int (*restore)(struct rf_backend *b, const struct rf_msg_restore *m);
+	/* For how long the other side has said nothing, ns. It is asked for a sign of life once a
+	 * second, when this is called: a guest that runs well has nothing to say. Optional. */
+	uint64_t (*silence)(struct rf_backend *b);
 	/* Descriptors by which another process sees what this one does, borrowed. Optional. */
 	void (*share)(struct rf_backend *b, int fds[RF_SHARED]);
 	void (*destroy)(struct rf_backend *b);
@@ -116,9 +119,10 @@ struct rf_backend {
 };
 
 /*
- * Serves the VMM that connected as sock (owned on success): reads its HELLO, maps the board,
- * answers. rules: what the policy lets the fence do; of the first monitor that a VM has they count.
- * 0, or -errno with *why set to constant text.
+ * Serves the VMM at the other end of sock (owned on success), which has SO_PASSCRED since before
+ * that end was given away: reads its HELLO, maps the board, answers. rules: what the policy lets
+ * the fence do; of the first monitor that a VM has they count. 0, or -errno with *why set to
+ * constant text.
  */
 int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_backend **out,
 			  const char **why);

@@ -8,11 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A fence says it at once, and gives up on us after 10 s: a silent peer must not cost it the start.
@@ -21,6 +23,7 @@
 /* What came while a command's answer was awaited: a question a vCPU, an outcome, and what is told.
  */
 #define QUEUE 4096
+#define PING_NS UINT64_C(1000000000)
 
 struct kvm_backend {
 	struct rf_backend base;
@@ -30,6 +33,8 @@ struct kvm_backend {
 	struct rf_patch_table *table;
 	int table_fd;
 	uint32_t seq;
+	uint32_t ping; /* seq of the one whose answer has not come yet, 0 none */
+	uint64_t pinged_ns, heard_ns;
 	size_t queued;
 	union rf_backend_message *queue; /* QUEUE of them; untouched parts cost no memory */
 };
@@ -101,6 +106,43 @@ static int send_msg(struct kvm_backend *k, const void *msg, size_t size)
 	return rf_msg_send(k->sock, msg, size, NULL, 0) ? -ECONNRESET : 0;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Any command shows that the fence lives; this one names no kernel, and is refused. */
+static uint64_t kvm_silence(struct rf_backend *b)
+{
+	struct kvm_backend *k = of(b);
+	struct rf_msg_restore m = { .kernel = 0 };
+	uint64_t now = now_ns();
+
+	if (!k->ping && now - k->pinged_ns >= PING_NS) {
+		rf_msg_init(&m.h, RF_MSG_RESTORE, ++k->seq);
+		if (!send_msg(k, &m, sizeof(m)))
+			k->ping = k->seq;
+		k->pinged_ns = now;
+	}
+	return now - k->heard_ns;
+}
+
+/* True: it is the answer to a ping, and has done all that it is for. */
+static bool is_pong(struct kvm_backend *k, const uint8_t *packet)
+{
+	struct rf_msg h;
+
+	memcpy(&h, packet, sizeof(h));
+	k->heard_ns = now_ns();
+	if (h.type != RF_MSG_DONE || !k->ping || h.seq != k->ping)
+		return false;
+	k->ping = 0;
+	return true;
+}
+
 /* A checked packet that is no answer to a command, its lengths bounded. */
 static int take(const uint8_t *packet, union rf_backend_message *out)
 {
@@ -128,7 +170,9 @@ static int kvm_next(struct rf_backend *b, union rf_backend_message *out)
 		memmove(k->queue, k->queue + 1, --k->queued * sizeof(k->queue[0]));
 		return 0;
 	}
-	err = rf_msg_receive(k->sock, 0, packet, sizeof(packet), NULL, 0);
+	do
+		err = rf_msg_receive(k->sock, 0, packet, sizeof(packet), NULL, 0);
+	while (!err && is_pong(k, packet));
 	return err ? err : take(packet, out);
 }
 
@@ -146,6 +190,8 @@ static int command(struct kvm_backend *k, struct rf_msg *m, uint64_t *ns)
 
 		if (err)
 			return err == -EAGAIN ? -ETIMEDOUT : err;
+		if (is_pong(k, packet))
+			continue;
 		memcpy(&h, packet, sizeof(h));
 		if (h.type == RF_MSG_DONE) {
 			struct rf_msg_done done;
@@ -266,6 +312,7 @@ static const struct rf_backend_ops kvm_ops = {
 	.entries = kvm_entries,
 	.trail = kvm_trail,
 	.restore = kvm_restore,
+	.silence = kvm_silence,
 	.share = kvm_share,
 	.destroy = kvm_destroy,
 };
@@ -341,15 +388,42 @@ static int welcome_fence(struct kvm_backend *k, struct rf_msg_welcome *welcome, 
 	return err;
 }
 
+/*
+ * The process that sent what comes next, by the kernel's word and not the peer's: both ends of the
+ * socket are `run`'s, so it is asked of the packet (unix(7), SO_PASSCRED), whose descriptors stay
+ * in it. 0: nobody that is known here.
+ */
+static pid_t sender(int sock)
+{
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	struct msghdr m = { .msg_control = control.room, .msg_controllen = sizeof(control.room) };
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	const struct cmsghdr *c;
+	struct ucred who;
+	const int off = 0;
+
+	poll(&p, 1, HELLO_MS);
+	if (recvmsg(sock, &m, MSG_PEEK | MSG_DONTWAIT) < 0)
+		return 0;
+	c = CMSG_FIRSTHDR(&m);
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDENTIALS ||
+	    setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off)))
+		return 0;
+	memcpy(&who, CMSG_DATA(c), sizeof(who));
+	return who.pid;
+}
+
 int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_backend **out,
 			  const char **why)
 {
 	struct rf_msg_welcome welcome = { .rules = *rules };
 	uint8_t packet[RF_MSG_MAX + 1];
 	struct kvm_backend *k = calloc(1, sizeof(*k));
-	struct ucred peer;
-	socklen_t peer_size = sizeof(peer);
 	int fds[RF_MSG_FDS] = { -1, -1, -1 }, err;
+	pid_t vmm;
 
 	if (k)
 		k->queue = calloc(QUEUE, sizeof(*k->queue));
@@ -359,6 +433,7 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 		return -ENOMEM;
 	}
 	k->sock = sock;
+	vmm = sender(sock);
 	err = rf_msg_receive(sock, HELLO_MS, packet, sizeof(packet), fds, RF_MSG_FDS);
 	*why = err == -EPROTONOSUPPORT
 		       ? "the fence is of another revision than this monitor: install both "
@@ -375,12 +450,12 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 		err = -EBADMSG;
 		goto fail;
 	}
-	/* The kernel's word on who is there, not the peer's. */
-	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) || peer.pid <= 0) {
+	*why = "the kernel does not say which process it is";
+	if (vmm <= 0) {
 		err = -EPERM;
 		goto fail;
 	}
-	k->hello.vmm_pid = (uint32_t)peer.pid;
+	k->hello.vmm_pid = (uint32_t)vmm;
 	k->hello.vmm[sizeof(k->hello.vmm) - 1] = '\0';
 	*why = "the fence's board is not what it should be";
 	err = k->hello.board_size == sizeof(struct rf_board_file)
@@ -398,6 +473,7 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 	if (fds[2] >= 0)
 		close(fds[2]);
 	k->base.ops = &kvm_ops;
+	k->heard_ns = now_ns();
 	*out = &k->base;
 	return 0;
 

@@ -14,7 +14,7 @@ int rf_board_create(int *out_fd)
 {
 	size_t size = sizeof(struct rf_board_file);
 	struct rlimit files;
-	struct rf_board *b;
+	struct rf_board *b = NULL;
 	int fd, err;
 
 	/* Beyond it ftruncate() ends in a signal that nobody could explain. */
@@ -29,13 +29,8 @@ int rf_board_create(int *out_fd)
 	if (b == MAP_FAILED)
 		goto fail;
 	/* From here on nobody else gets a writable mapping. */
-	if (fcntl(fd, F_ADD_SEALS,
-		  F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)) {
-		err = -errno;
-		rf_munmap(b, size);
-		close(fd);
-		return err;
-	}
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
+		goto fail;
 	b->magic = RF_BOARD_MAGIC;
 	b->revision = RF_PROTO_REVISION;
 	rf_board = b;
@@ -43,6 +38,7 @@ int rf_board_create(int *out_fd)
 	return 0;
 fail:
 	err = -errno;
+	rf_munmap(b, size); /* of no mapping: nothing */
 	close(fd);
 	return err;
 }

@@ -1,27 +1,53 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hv/channel.h"
+#include "hv/base.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct sockaddr_un address = { .sun_family = AF_UNIX };
-/* The same socket, for a VMM that may no more enter its folder, or finds others there. */
-static struct sockaddr_un opened = { .sun_family = AF_UNIX };
+static int link_fd = -1;
 static int sock = -1; /* guarded by lock; -1: no monitor */
 static int board_fd = -1;
 static int table_fd = -1;  /* of the last monitor, for the next one */
 static int memory_fd = -1; /* opened once: later the VMM may have another uid, or no /proc */
 static const struct rf_channel_handlers *handlers;
+
+/*
+ * The newest of the monitors that `ringfence run` has started: its socket, owned by the caller.
+ * -EAGAIN: none within timeout_ms, -ECONNRESET: that end is closed. What is wrong with one, its
+ * answer to HELLO will say.
+ */
+static int next_monitor(int timeout_ms)
+{
+	uint8_t packet[RF_MSG_MAX + 1];
+	int newest = -1, err = 0;
+
+	for (int fd = -1; err != -EAGAIN && err != -ECONNRESET; fd = -1) {
+		err = rf_msg_receive(link_fd, newest < 0 ? timeout_ms : 0, packet, sizeof(packet),
+				     &fd, 1);
+		if (fd >= 0 && newest >= 0)
+			close(newest);
+		newest = fd >= 0 ? fd : newest;
+	}
+	return newest >= 0 ? newest : err;
+}
+
+/* The same once there was one: without `run` nobody starts another, and no VM outlives it. */
+static int another_monitor(int timeout_ms)
+{
+	int fd = next_monitor(timeout_ms);
+
+	if (fd == -ECONNRESET)
+		rf_fatal("`ringfence run` is gone, and with it who watches over this VM");
+	return fd;
+}
 
 /* Whoever comes up takes its time, or never answers; the fence's own clock goes on meanwhile. */
 static int await_welcome(int fd, uint8_t *packet, size_t size, int *table)
@@ -36,30 +62,22 @@ static int await_welcome(int fd, uint8_t *packet, size_t size, int *table)
 	return err;
 }
 
-static int connect_monitor(const char **why)
+/* fd: the monitor's, closed on failure. 0 or -errno. */
+static int shake_hands(int fd, const char **why)
 {
-	uint8_t packet[RF_MSG_MAX + 1] = { 0 };
 	struct rf_msg_hello hello = { .vmm_pid = (uint32_t)getpid() };
 	struct rf_msg_welcome welcome;
+	uint8_t packet[RF_MSG_MAX + 1] = { 0 };
 	const int fds[] = { board_fd, memory_fd, table_fd };
-	int fd, table = -1, err;
+	int table = -1, err;
 
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0) {
-		*why = "no socket could be made";
-		return -errno;
-	}
-	*why = "the monitor's socket (RINGFENCE_SOCKET) does not answer";
-	if ((!*opened.sun_path || connect(fd, (struct sockaddr *)&opened, sizeof(opened))) &&
-	    connect(fd, (struct sockaddr *)&address, sizeof(address)))
-		goto fail_errno;
 	handlers->hello(&hello);
 	rf_msg_init(&hello.h, RF_MSG_HELLO, 0);
 	prctl(PR_GET_NAME, hello.vmm);
-	if (rf_msg_send(fd, &hello, sizeof(hello), fds, table_fd < 0 ? 2 : 3))
-		goto fail_errno;
 	*why = "the monitor did not answer within 10 seconds";
-	err = await_welcome(fd, packet, sizeof(packet), &table);
+	err = rf_msg_send(fd, &hello, sizeof(hello), fds, table_fd < 0 ? 2 : 3);
+	if (!err)
+		err = await_welcome(fd, packet, sizeof(packet), &table);
 	memcpy(&welcome, packet, sizeof(welcome));
 	if (!err && welcome.h.type != RF_MSG_WELCOME)
 		err = -EBADMSG;
@@ -67,12 +85,12 @@ static int connect_monitor(const char **why)
 		*why = "the monitor is of another revision than the fence: install both from one "
 		       "release";
 	else if (err == -EBADMSG)
-		*why = "what listens at the monitor's socket is not a monitor";
+		*why = "what answers in the monitor's place is not a monitor";
 	else if (err == -ECONNRESET)
 		*why = "the monitor refused this VM; its own message says why";
 	/* A monitor that does not read keeps no thread of the VMM's waiting in a send. */
 	if (!err && fcntl(fd, F_SETFL, O_NONBLOCK))
-		goto fail_errno;
+		err = -errno;
 	if (!err)
 		err = handlers->welcome(&welcome, table, why);
 	if (err)
@@ -82,10 +100,8 @@ static int connect_monitor(const char **why)
 			close(table_fd);
 		table_fd = table;
 	}
-	return fd;
+	return 0;
 
-fail_errno:
-	err = -errno;
 fail:
 	if (table >= 0)
 		close(table);
@@ -112,21 +128,24 @@ int rf_channel_send(const void *msg, size_t size)
 	return err;
 }
 
-/* Serves one connection until it is lost. */
-static void serve(int fd)
+/* Serves one monitor until it is lost or another one is there: that one's socket, or -1. */
+static int serve(int fd)
 {
 	uint8_t packet[RF_MSG_MAX + 1];
+	int err = 0, next = -1;
 
-	for (;;) {
-		int err = rf_msg_receive(fd, (int)handlers->tick_ms(), packet, sizeof(packet), NULL,
-					 0);
+	while (next < 0 && (!err || err == -EAGAIN)) {
+		struct pollfd p[2] = { { .fd = fd, .events = POLLIN },
+				       { .fd = link_fd, .events = POLLIN } };
 
+		poll(p, 2, (int)handlers->tick_ms());
+		err = rf_msg_receive(fd, 0, packet, sizeof(packet), NULL, 0);
 		handlers->tick();
-		if (err == -EAGAIN)
-			continue;
-		if (err || !handlers->message(packet))
-			return;
+		next = another_monitor(0);
+		if (!err && !handlers->message(packet))
+			break;
 	}
+	return next;
 }
 
 static void *channel_thread(void *arg)
@@ -136,33 +155,23 @@ static void *channel_thread(void *arg)
 
 	prctl(PR_SET_NAME, "ringfence");
 	for (;;) {
-		const struct timespec pause = { .tv_nsec = 20000000 };
-
-		if (fd >= 0) {
-			use(fd);
-			handlers->connected();
-			serve(fd);
-			use(-1);
-		}
-		nanosleep(&pause, NULL);
-		handlers->tick();
-		fd = connect_monitor(&why);
+		use(fd);
+		handlers->connected();
+		fd = serve(fd);
+		use(-1);
+		for (; fd < 0 || shake_hands(fd, &why); handlers->tick())
+			fd = another_monitor((int)handlers->tick_ms());
 	}
 	return NULL;
 }
 
-int rf_channel_start(const char *path, int board, const struct rf_channel_handlers *h,
-		     const char **why)
+int rf_channel_start(int run, int board, const struct rf_channel_handlers *h, const char **why)
 {
 	sigset_t all, old;
 	pthread_t thread;
 	int fd, err;
 
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		*why = "RINGFENCE_SOCKET is longer than a socket's path can be";
-		return -ENAMETOOLONG;
-	}
-	strcpy(address.sun_path, path);
+	link_fd = run;
 	board_fd = board;
 	handlers = h;
 	/*
@@ -176,13 +185,16 @@ int rf_channel_start(const char *path, int board, const struct rf_channel_handle
 	       "security profile read it";
 	if (memory_fd < 0)
 		return -errno;
-	fd = connect_monitor(why);
-	if (fd < 0)
-		return fd;
-	/* Followed without a right to any folder (Linux fs/proc/base.c proc_fd_access_allowed()).
-	 */
-	snprintf(opened.sun_path, sizeof(opened.sun_path), "/proc/self/fd/%d",
-		 open(path, O_PATH | O_CLOEXEC));
+	/* Nobody that the VMM starts is to hear of monitors. */
+	fcntl(link_fd, F_SETFD, FD_CLOEXEC);
+	do {
+		fd = next_monitor(10000);
+		*why = fd == -EAGAIN ? "no monitor came within 10 seconds"
+				     : "RINGFENCE_LINK leads to no `ringfence run`";
+		err = fd < 0 ? fd : shake_hands(fd, why);
+	} while (err == -EPIPE); /* it died before it was asked: the next one */
+	if (err)
+		return err;
 	/* The VMM's signals are its own threads' business. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);

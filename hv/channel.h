@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The socket to the monitor, and the one thread that receives from it and connects again when the
- * monitor is gone. What is said there is its handlers' business.
+ * The socket to the monitor, and the one thread that receives from it. `ringfence run` hands over
+ * the socket of each monitor that it starts, by the link: a socket that the VMM has from its start.
+ * So nobody who is not `run` can be a monitor, and a VMM needs no path to one, whatever uid, root
+ * or namespace it has later. The newest one counts. When the link's other end is closed `run` is
+ * gone, and the VM is ended. What monitors say is the handlers' business.
  */
 #ifndef RF_HV_CHANNEL_H
 #define RF_HV_CHANNEL_H
@@ -24,9 +27,10 @@ struct rf_channel_handlers {
 	unsigned (*tick_ms)(void);
 };
 
-/* Connects, shakes hands, starts the thread. board_fd goes with each HELLO. 0 or -errno with *why
- * set to constant text. handlers: live for ever. */
-int rf_channel_start(const char *path, int board_fd, const struct rf_channel_handlers *handlers,
+/* Waits for a monitor, shakes hands, starts the thread. run: the link, not owned, open for ever.
+ * board_fd goes with each HELLO. 0 or -errno with *why set to constant text. handlers: live for
+ * ever. */
+int rf_channel_start(int run, int board_fd, const struct rf_channel_handlers *handlers,
 		     const char **why);
 /* One message, from any thread. 0, -ENOTCONN: there is no monitor, -EAGAIN: it takes nothing just
  * now, or -errno. */

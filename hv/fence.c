@@ -26,31 +26,29 @@
 #define KVM_SET_USER_MEMORY_REGION2 _IOW(KVMIO, 0x49, char[160])
 #endif
 
-static char socket_path[108];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool is_asked;
+static int link_fd;
 
+void rf_fence_request(int fd)
+{
+	link_fd = fd;
+	is_asked = true;
+}
+
+/* What is no number names no socket of run's either, and still asks. */
 static void read_environment(void)
 {
-	const char *path = secure_getenv("RINGFENCE_SOCKET");
+	const char *text = secure_getenv("RINGFENCE_LINK");
 
-	if (!path || socket_path[0])
-		return;
-	/* Too long is caught when it is used; an empty one still asks for protection. */
-	snprintf(socket_path, sizeof(socket_path), "%s", *path ? path : "(empty)");
+	if (text && !is_asked)
+		rf_fence_request(atoi(text));
 }
 
 static bool asked(void)
 {
 	pthread_once(&once, read_environment);
-	return socket_path[0];
-}
-
-int rf_fence_request(const char *path)
-{
-	if (!path || !*path || strlen(path) >= sizeof(socket_path))
-		return -EINVAL;
-	strcpy(socket_path, path);
-	return 0;
+	return is_asked;
 }
 
 int rf_fence_waiting(void)
@@ -118,7 +116,7 @@ static int vm_create(int kvm_fd, void *type)
 			 (uint32_t)rf_check_extension(kvm_fd, KVM_CAP_NR_MEMSLOTS) - RF_OWN_IDS);
 	err = rf_arch_protect(fd, &why);
 	if (!err)
-		err = rf_channel_start(socket_path, board, &rf_serve, &why);
+		err = rf_channel_start(link_fd, board, &rf_serve, &why);
 	if (err) {
 		close(fd);
 		close(board);

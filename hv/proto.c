@@ -21,6 +21,7 @@ static const uint32_t sizes[] = {
 	[RF_MSG_TRAPS] = sizeof(struct rf_msg_traps),
 	[RF_MSG_MEND] = sizeof(struct rf_msg_mend),
 	[RF_MSG_HEAL] = sizeof(struct rf_msg_heal),
+	[RF_MSG_PEER] = sizeof(struct rf_msg),
 };
 
 size_t rf_msg_size(uint16_t type)

@@ -22,7 +22,7 @@
 #include <sys/types.h>
 
 #define RF_PROTO_MAGIC UINT32_C(0x434e4652) /* "RFNC" */
-#define RF_PROTO_REVISION 8
+#define RF_PROTO_REVISION 9
 #define RF_MSG_MAX 2048 /* bytes, no message is larger */
 
 enum rf_msg_type {
@@ -39,6 +39,7 @@ enum rf_msg_type {
 	RF_MSG_TRAPS = 11,
 	RF_MSG_MEND = 12,
 	RF_MSG_HEAL = 13,
+	RF_MSG_PEER = 14, /* `run` to the fence: the header alone, and the socket of a monitor */
 };
 
 struct rf_msg {

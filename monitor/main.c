@@ -26,10 +26,6 @@
 #include "policy/note.h"
 #include "policy/foldlog.h"
 
-#ifndef SO_PEERPIDFD /* include/uapi/asm-generic/socket.h, Linux 6.5 */
-#define SO_PEERPIDFD 77
-#endif
-
 #define BATCH 64 /* events in a row, before the control socket and the sweep have their turn */
 #define ALIVE_NS UINT64_C(1000000000)
 #define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
@@ -39,6 +35,7 @@ struct options {
 	int policy_fd, expect_fd, key_fd,
 		policy_key_fd; /* opened before the sandbox closes; -1: not given */
 	int fence_fd, control_fd, audit_fd, patches_fd;
+	int lock_fd;   /* kept open: the VM's name is taken for as long */
 	int chain_fd;  /* where the chain of the log's lines stands */
 	int fold_fd;   /* memory that outlives this monitor; -1 none */
 	int before_fd; /* the file that the log was in before, 0 none */
@@ -86,6 +83,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "patches-fd", required_argument, NULL, 't' },
 		{ "audit-before-fd", required_argument, NULL, 'B' },
 		{ "logs-fd", required_argument, NULL, 'L' },
+		{ "lock-fd", required_argument, NULL, 'K' },
 		{ "chain-fd", required_argument, NULL, 'k' },
 		{ "audit-key", required_argument, NULL, 'g' },
 		{ "fold-fd", required_argument, NULL, 'o' },
@@ -110,6 +108,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			       .policy_key_fd = -1,
 			       .reload_fd = -1,
 			       .fence_fd = -1,
+			       .lock_fd = -1,
 			       .control_fd = -1,
 			       .audit_fd = -1,
 			       .patches_fd = -1,
@@ -149,6 +148,9 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			o->logs_fd = number(optarg);
 			if (o->logs_fd <= STDERR_FILENO)
 				return -EINVAL;
+			break;
+		case 'K':
+			o->lock_fd = number(optarg);
 			break;
 		case 'k':
 			o->chain_fd = number(optarg);
@@ -208,8 +210,8 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 	if (o->sweeper)
 		return o->fence_fd < 0 && o->audit_fd < 0 && o->control_fd < 0 &&
 				       o->patches_fd < 0 && o->chain_fd < 0 && o->fold_fd < 0 &&
-				       o->reload_fd < 0 && !o->before_fd && !o->logs_fd &&
-				       !o->expect && !o->key && !o->policy_key
+				       o->reload_fd < 0 && o->lock_fd < 0 && !o->before_fd &&
+				       !o->logs_fd && !o->expect && !o->key && !o->policy_key
 			       ? 0
 			       : -EINVAL;
 	/* Who signs must know what was written: the file does not say. */
@@ -229,24 +231,18 @@ static void tell_alive(const struct rf_guest *g)
 	rf_notify(g, "alive");
 }
 
-/* Answers the control socket until a VMM comes: its socket, or -errno. */
-static int wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *status)
+/* Answers the control socket until a VMM says something, or nobody is left who could. */
+static void wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *status)
 {
-	for (;;) {
-		struct pollfd p[RF_STATUS_CLIENTS + 2] = { { .fd = fence_fd, .events = POLLIN } };
+	struct pollfd p[RF_STATUS_CLIENTS + 2] = { { .fd = fence_fd, .events = POLLIN } };
 
+	do {
 		if (poll(p, 1 + rf_status_poll(status, p + 1),
 			 status->count ? RF_TICK_MS : ALIVE_NS / 1000000) < 0)
-			continue;
+			p[0].revents = 0;
 		tell_alive(g);
 		rf_status_serve(g, status);
-		if (p[0].revents & POLLIN) {
-			int fd = accept4(fence_fd, NULL, NULL, SOCK_CLOEXEC);
-
-			if (fd >= 0 || (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED))
-				return fd < 0 ? -errno : fd;
-		}
-	}
+	} while (!p[0].revents);
 }
 
 /* What could not be recorded, and waits for room in the log; all that came later waits behind it.
@@ -435,17 +431,12 @@ static int open_log(struct rf_guest *g, const struct options *o, uint64_t instan
 	return rf_audit_open_setup(o->audit_fd, &setup, &g->audit);
 }
 
-/*
- * A descriptor that is readable once that process has ended, whoever else holds its socket. The
- * kernel's own of the peer is nobody's who got the same number later.
- */
-static int watch_vmm(int sock, uint32_t pid)
+/* A descriptor that is readable once that process has ended, whoever else holds its socket: it
+ * waits for WELCOME's effect when this is asked, so the number is its own. */
+static int watch_vmm(uint32_t pid)
 {
-	int fd;
-	socklen_t size = sizeof(fd);
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 
-	if (getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &fd, &size))
-		fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -473,6 +464,8 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 		if (p[1].revents)
 			shutdown(p[0].fd, SHUT_RDWR);
 		tell_alive(g);
+		if (g->hv->ops->silence)
+			g->hv->ops->silence(g->hv);
 		/* Who waits for an answer waits no more. */
 		if (held.some && (p[1].revents || p[0].revents & (POLLHUP | POLLERR)))
 			return 0;
@@ -516,12 +509,13 @@ int main(int argc, char **argv)
 	struct rf_status status;
 	struct options o;
 	const char *why = "";
-	int sock, vmm = -1, err;
+	int vmm = -1, err;
 
 	if (parse(argc, argv, &o, &g)) {
 		fprintf(stderr,
 			"usage: ringfence-monitor --fence-fd N --audit-fd N [--chain-fd N] "
-			"[--patches-fd N] [--audit-before-fd N] [--logs-fd N] [--fold-fd N] "
+			"[--patches-fd N] [--audit-before-fd N] [--logs-fd N] [--lock-fd N] "
+			"[--fold-fd N] "
 			"[--control-fd N] [--sweeper-fd N] "
 			"[--notify-fd N] [--name NAME] "
 			"[--reload-fd N] [--policy FILE] [--reloads N] [--policy-key FILE] "
@@ -537,9 +531,10 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN);
 	if (open_files(&g, &o))
 		return 2;
-	const int keep[] = { o.fence_fd,  o.control_fd,	   o.audit_fd,	o.patches_fd, o.chain_fd,
-			     g.notify_fd, o.policy_fd,	   o.expect_fd, o.key_fd,     o.pair_fd,
-			     o.reload_fd, o.policy_key_fd, rf_statm_fd, o.before_fd,  o.logs_fd };
+	const int keep[] = { o.fence_fd,  o.control_fd, o.audit_fd,  o.patches_fd,
+			     o.chain_fd,  g.notify_fd,	o.policy_fd, o.expect_fd,
+			     o.key_fd,	  o.pair_fd,	o.reload_fd, o.policy_key_fd,
+			     rf_statm_fd, o.before_fd,	o.logs_fd,   o.lock_fd };
 
 	err = rf_sandbox_keep(keep, sizeof(keep) / sizeof(keep[0]));
 	if (!err)
@@ -580,19 +575,14 @@ int main(int argc, char **argv)
 	}
 	rf_notify(&g, "ready");
 
-	do {
-		sock = wait_for_vmm(&g, o.fence_fd, &status);
-		if (sock < 0) {
-			rf_complain(&g, "no VMM can come: --fence-fd is no listening socket (%s)",
-				    strerror(-sock));
-			return 2;
-		}
-		err = rf_backend_kvm_attach(sock, &rules, &g.hv, &why);
-		if (err) {
-			close(sock);
-			rf_complain(&g, "a VMM was refused: %s", why);
-		}
-	} while (err);
+	wait_for_vmm(&g, o.fence_fd, &status);
+	err = rf_backend_kvm_attach(o.fence_fd, &rules, &g.hv, &why);
+	if (err == -ECONNRESET) /* it ended without a VM, or the next monitor has its VM */
+		return 0;
+	if (err) {
+		rf_complain(&g, "a VMM was refused: %s", why);
+		return 1;
+	}
 	err = g.hv->ops->info(g.hv, &info);
 	if (!err)
 		err = open_log(&g, &o, info.instance);
@@ -605,10 +595,9 @@ int main(int argc, char **argv)
 	if (!err && g.hv->ops->table)
 		g.table = g.hv->ops->table(g.hv);
 	if (!err) {
-		vmm = watch_vmm(sock, info.vmm_pid);
-		err = vmm < 0 ? vmm : 0;
+		vmm = watch_vmm(info.vmm_pid);
+		err = vmm < 0 && vmm != -ESRCH ? vmm : 0; /* gone: its socket says so too */
 	}
-	close(o.fence_fd); /* one VMM: the next monitor has its own */
 	if (!err)
 		err = rf_sandbox_attached(o.control_fd, true);
 	if (err) {

@@ -151,9 +151,9 @@ static const int always[] = {
 
 /* To take a VMM: its descriptors, who it is, the table for it, and the next filter. */
 static const int to_attach[] = {
-	SCMP_SYS(shutdown),  SCMP_SYS(accept4),	     SCMP_SYS(getsockopt),
-	SCMP_SYS(fstatfs),   SCMP_SYS(fcntl),	     SCMP_SYS(pidfd_open),
-	SCMP_SYS(ftruncate), SCMP_SYS(memfd_create), SCMP_SYS(seccomp),
+	SCMP_SYS(shutdown),	SCMP_SYS(accept4), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
+	SCMP_SYS(fstatfs),	SCMP_SYS(fcntl),   SCMP_SYS(pidfd_open), SCMP_SYS(ftruncate),
+	SCMP_SYS(memfd_create), SCMP_SYS(seccomp),
 };
 
 static int allow(scmp_filter_ctx ctx, const int *calls, size_t n)

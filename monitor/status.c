@@ -14,6 +14,8 @@
 #include "policy/keys.h"
 
 #define CLIENT_NS UINT64_C(1000000000) /* for a request to come in */
+/* The fence is asked once a second: what stands on the board is as old as its last word. */
+#define FENCE_SILENT_NS UINT64_C(5000000000)
 
 static const char *const state_names[] = {
 	[RF_VM_BOOTING] = "booting", [RF_VM_FOUND] = "found",	[RF_VM_WATCHED] = "watched",
@@ -126,6 +128,7 @@ static json_t *status(struct rf_guest *g)
 	struct rf_backend_info info = { 0 };
 	bool attached = g->hv && !g->hv->ops->info(g->hv, &info);
 	char pinned[RF_CONTROL_NAMES], denied[80];
+	uint64_t silence = attached && g->hv->ops->silence ? g->hv->ops->silence(g->hv) : 0;
 
 	rf_control_names(info.cr0_pinned, info.cr4_pinned, pinned, sizeof(pinned));
 
@@ -148,7 +151,7 @@ static json_t *status(struct rf_guest *g)
 	return json_pack(
 		"{s:s, s:I, s:s, s:s, s:I, s:o, s:o, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:o, s:I, "
 		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, "
-		"s:o, s:o, s:o, s:s, s:I, s:o}",
+		"s:o, s:o, s:o, s:s, s:I, s:o, s:f, s:b}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
 		!attached || info.state > RF_VM_HALTED ? "waiting"
 		: g->unknown			       ? "unprotected"
@@ -174,7 +177,9 @@ static json_t *status(struct rf_guest *g)
 		rf_pair_status(g), "sites_left_out", rf_left_out_status(g), "policy",
 		rf_keys_json(&g->policy), "log", rf_record_status(g), "on_log_full",
 		rf_on_log_full_text(g->policy.on_log_full), "log_quota_mb",
-		(json_int_t)g->policy.log_quota_mb, "reloads", rf_reload_status(g));
+		(json_int_t)g->policy.log_quota_mb, "reloads", rf_reload_status(g),
+		"fence_silent_s", (double)silence / 1e9, "fence_silent",
+		silence >= FENCE_SILENT_NS);
 }
 
 /* A command that is a guard's. Nothing can be looked at while what the VMM loaded does not go with

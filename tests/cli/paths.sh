@@ -52,9 +52,9 @@ try paths-state-below-ours 0 'under protection' $by --state "$ours/new/vm" --aud
 try paths-state-their-link 125 'a symbolic link that somebody else' $by --state "$sticky/way/vm" --audit "$ours/a.jsonl" -- "$work/bin/vmm" 0
 try paths-state-in-sticky 0 'under protection' $by --state "$sticky/vm" --audit "$ours/a.jsonl" -- "$work/bin/vmm" 1
 name=paths-state-gone; [ ! -e "$sticky/vm" ] && [ ! -e "$ours/new/vm" ] && ok || bad "the state folder is left"
-chmod 775 "$ours"
+chgrp 1234 "$ours"; chmod 775 "$ours"
 try paths-state-open-parent 125 'mode 0775: others could put other things below it' $by --state "$ours/vm" --audit "$work/ways/a.jsonl" -- "$work/bin/vmm" 0
-chmod 755 "$ours"
+chmod 755 "$ours"; chgrp 0 "$ours"
 
 # The folder above becomes theirs while the VM is started, and they put another one into the place of the state folder: with
 # a link where its description is written first, and at last one to another VM's folder, whose lock and sockets would go.
@@ -108,9 +108,9 @@ kvm=$work/kvm-device
 if mknod -m 666 "$kvm" c 10 232 2>/dev/null && $they sh -c ": <>'$kvm'" 2>/dev/null; then
 	place() {
 		try "$1" "$2" "$3" $they "$rf" run --kvm "$kvm" --name web -- \
-			/bin/sh -c 'sleep 0.3; echo $RINGFENCE_SOCKET; stat -c "%u %a" "${RINGFENCE_SOCKET%/*/*}"'
+			/bin/sh -c 'sleep 0.3; stat -c "%u %a" "$0" 2>/dev/null || :' "$base"
 	}
-	place paths-no-login 0 "^$base/web/fence.sock\$"
+	place paths-no-login 0 "log $base/web/audit.jsonl\$"
 	name=paths-no-login-closed; grep -qx "$uid 700" "$out" && ok || bad "its folder is not closed"
 	rm -rf "$base"; $others mkdir -m 777 "$base"
 	place paths-no-login-theirs 125 "$base: user $third's, mode 0777: its owner could put"
@@ -119,9 +119,9 @@ if mknod -m 666 "$kvm" c 10 232 2>/dev/null && $they sh -c ": <>'$kvm'" 2>/dev/n
 	rm "$base"
 	made=; [ -d /run/user ] || made=$(mkdir /run/user && echo yes)
 	mkdir -m 700 "/run/user/$uid"; chown $uid:$uid "/run/user/$uid"
-	place paths-login-without-variable 0 "^/run/user/$uid/ringfence/web/fence.sock\$"
+	place paths-login-without-variable 0 "log /run/user/$uid/ringfence/web/audit.jsonl\$"
 	chown $third "/run/user/$uid"
-	place paths-login-of-another 0 "^$base/web/fence.sock\$"
+	place paths-login-of-another 0 "log $base/web/audit.jsonl\$"
 	rm -r "/run/user/$uid"; [ -z "$made" ] || rmdir /run/user
 	rm -rf "$base"
 else

@@ -146,11 +146,10 @@ sign "$work/owner" --serial 8 web "$work/looser.yaml"; reloads reload-next 0 'in
 sign "$work/owner" --serial 9 web "$work/fixed.yaml"; reloads reload-signed-fixed 1 'never loosened, while' "$work/fixed.yaml"
 json reload-json 1 'not o["accepted"] and [(c["key"], c["from"], c["to"]) for c in o["changes"] if c["change"] == "never"] == [("pin.msrs", True, False)]' \
 	$reload --json "$work/fixed.yaml"
-# Without `run` there is nobody who would start the monitor that judges by it.
-vmm=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["vmm_pid"])' "$work/state/vm.json")
-kill -KILL $first; wait $first 2>/dev/null
-reloads reload-without-run 4 'its .ringfence run. is gone' "$work/tighter.yaml"
-kill -KILL "$vmm"; sleep 0.5; rm -rf "$work/state"
+# Without `run` there is nobody who would start the monitor that judges by it, nor a VM.
+kill -KILL $first; wait $first 2>/dev/null; sleep 1
+reloads reload-without-run 3 'is dead' "$work/tighter.yaml"
+sleep 0.5; rm -rf "$work/state"
 rm -f "$work"/*.sig
 # Before there is a VM there is no log either.
 "$build/ringfence" run --name web --state "$work/state" --audit "$work/reload.jsonl" --start-timeout 20 -- "$work/bin/vmm" 60 >"$work/run.out" 2>&1 & first=$!

@@ -139,6 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *why = NULL;
 	uint8_t flags, *packet;
 	size_t len;
+	const int on = 1;
 	int pair[2];
 	bool first = true;
 
@@ -155,7 +156,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	heals->entries[heals->head % RF_HEALS].len = (uint32_t)board->runs[0].hva;
 	data += 25;
 	size -= 25;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) ||
+	    setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)))
 		abort();
 	if (!(flags & RAW_HELLO)) {
 		struct rf_msg_hello h = { .board_size = sizeof(struct rf_board_file) };

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +22,9 @@ from typing import Callable
 
 import peers
 import place
+import ways
 from machine import RUNS_ON, SCALE, Failed, Lab, Monitor, Process, Qmp, Skipped, check, wait
+from ways import decisions
 
 Test = Callable[[Lab], None]
 
@@ -198,32 +201,44 @@ def full_log_holds(lab: Lab) -> None:
 
 # --- monitors that lie ----------------------------------------------------------------------------------
 
-def preloaded(lab: Lab, more: list[str] | None = None) -> Process:
-    """QEMU with the fence, and no `ringfence run` around it."""
-    fence = {"LD_PRELOAD": str(lab.build / "libringfence.so"), "RINGFENCE_SOCKET": str(lab.folder / "fence")}
-    return lab.start("vm", lab.qemu("good", *(more or [])), env=fence)
+def preloaded(lab: Lab, run: peers.Run, more: list[str] | None = None) -> Process:
+    """QEMU with the fence, and no `ringfence run` around it but this one."""
+    link = run.vmms.fileno()
+    fence = {"LD_PRELOAD": str(lab.build / "libringfence.so"), "RINGFENCE_LINK": str(link)}
+    return lab.start("vm", lab.qemu("good", *(more or [])), env=fence, pass_fds=[link])
+
+
+def does_not_start(lab: Lab, run: peers.Run, reason: str) -> None:
+    """A VMM without a monitor ends before its guest has run."""
+    vm = preloaded(lab, run)
+    code = vm.ended()
+    check(code not in (0, 137), f"exit code {code}")
+    check(not vm.said("UP"), "the guest has run")
+    check(re.search(reason, vm.complained()), f"no reason \"{reason}\" in: {vm.complained()}")
+    check(not lab.left(), f"left running: {lab.left()}")
 
 
 def foreign_monitor(packets: list[bytes], reason: str, hold: bool = True) -> Test:
-    """A VMM whose monitor is none ends before its guest has run."""
+    """Nor does one whose monitor is none."""
     def test(lab: Lab) -> None:
         control(lab, "good")
-        monitor = peers.FakeMonitor(lab.folder / "fence", peers.answer_all(packets, hold))
-        vm = preloaded(lab)
-        code = vm.ended()
+        run = peers.Run()
+        monitor = peers.FakeMonitor(run, packets, hold)
+        does_not_start(lab, run, reason)
         monitor.close()
-        check(code not in (0, 137), f"exit code {code}")
-        check(not vm.said("UP"), "the guest has run")
-        check(re.search(reason, vm.complained()), f"no reason \"{reason}\" in: {vm.complained()}")
-        check(not lab.left(), f"left running: {lab.left()}")
     return test
 
 
 def no_monitor(lab: Lab) -> None:
-    """Nobody listens."""
-    vm = preloaded(lab)
-    check(vm.ended() not in (0, 137) and not vm.said("UP"), "the guest has run")
-    check("does not answer" in vm.complained(), f"no reason in: {vm.complained()}")
+    """Nobody comes."""
+    does_not_start(lab, peers.Run(), "no monitor came within 10 seconds")
+
+
+def no_run(lab: Lab) -> None:
+    """Nobody is there who could send one."""
+    run = peers.Run()
+    run.ours.close()
+    does_not_start(lab, run, "leads to no `ringfence run`")
 
 
 def held(lab: Lab, vm: Process, seconds: float = 1.5) -> None:
@@ -235,20 +250,21 @@ def held(lab: Lab, vm: Process, seconds: float = 1.5) -> None:
     check(Qmp(lab.folder / "qmp").ask("query-status")["running"], "QMP says it does not run")
 
 
-def vanishing(lab: Lab, after: Callable[[Process], None], packets: list[bytes]) -> None:
+def vanishing(lab: Lab, after: Callable[[Process, peers.Run], None], packets: list[bytes]) -> None:
     """A monitor that welcomes the VM and is never seen again, or as somebody else."""
-    monitor = peers.FakeMonitor(lab.folder / "fence", peers.answer_all(packets, hold=False))
-    vm = preloaded(lab, ["-qmp", f"unix:{lab.folder / 'qmp'},server=on,wait=off"])
+    run = peers.Run()
+    monitor = peers.FakeMonitor(run, packets, hold=False)
+    vm = preloaded(lab, run, ["-qmp", f"unix:{lab.folder / 'qmp'},server=on,wait=off"])
     vm.says("UP", "the guest to begin")
     monitor.close()
     held(lab, vm)
-    after(vm)
+    after(vm, run)
     check(not lab.left(), f"left running: {lab.left()}")
 
 
 def vanishes_quit(lab: Lab) -> None:
     """QEMU still does what QMP says."""
-    def leave(vm: Process) -> None:
+    def leave(vm: Process, _: peers.Run) -> None:
         Qmp(lab.folder / "qmp").ask("quit")
         check(vm.ended() == 0, "quit does not end it")
     vanishing(lab, leave, [peers.welcome()])
@@ -256,18 +272,18 @@ def vanishes_quit(lab: Lab) -> None:
 
 def vanishes_term(lab: Lab) -> None:
     """And ends on SIGTERM."""
-    vanishing(lab, lambda vm: check(vm.stop() == 0, "SIGTERM does not end it"), [peers.welcome()])
+    vanishing(lab, lambda vm, _: check(vm.stop() == 0, "SIGTERM does not end it"), [peers.welcome()])
 
 
 def comes_back_foreign(lab: Lab) -> None:
     """Who comes in its place and speaks something else gives no verdict; a real one does."""
-    def go_on(vm: Process) -> None:
+    def go_on(vm: Process, run: peers.Run) -> None:
         for packets in ([b"HTTP/1.1 200 OK\r\n\r\n"], [peers.welcome(1)], [peers.welcome(), b"\0" * 2048],
                         [peers.welcome(), peers.message(peers.VERDICT)]):
-            monitor = peers.FakeMonitor(lab.folder / "fence", peers.answer_all(packets))
+            monitor = peers.FakeMonitor(run, packets)
             held(lab, vm, 0.4)
             monitor.close()
-        real = Monitor(lab)
+        real = Monitor(lab, run.offer())
         vm.says(RUNS_ON, "the real monitor's verdict")
         vm.stop()
         check(real.process.ended() == 0, "the monitor does not end with the VM")
@@ -277,8 +293,7 @@ def comes_back_foreign(lab: Lab) -> None:
 # --- fences that lie ------------------------------------------------------------------------------------
 
 def foreign_fences(lab: Lab) -> None:
-    """Each is refused, the monitor stays, and a real VM comes under protection afterwards."""
-    monitor = Monitor(lab)
+    """Each is refused, with a reason, and ends its monitor: the next one is another fence's."""
     good, memory = peers.board(), os.open("/proc/self/mem", os.O_RDONLY)
     pipe = os.pipe()[0]
     wrong: dict[str, tuple[bytes, list[int]]] = {
@@ -298,27 +313,37 @@ def foreign_fences(lab: Lab) -> None:
         "no board but a file": (peers.hello(), [os.open("/dev/null", os.O_RDONLY), memory]),
     }
     for what, (packet, fds) in wrong.items():
-        s = peers.dial(monitor.fence, packet, fds)
-        answer = s.recv(4096)
+        monitors, vmms = peers.meet()
+        monitor = Monitor(lab, monitors)
+        peers.say(vmms, packet, fds)
+        vmms.settimeout(8)
+        answer = vmms.recv(4096)
         check(not answer or what == "of another revision", f"{what}: it was welcomed")
-        check(s.recv(4096) == b"" if answer else True, f"{what}: not hung up on")
-        check(b'"waiting"' in monitor.status(), f"{what}: the monitor does not wait for a VM any more")
-    check("another revision" in monitor.process.complained(), "no word about the revision")
-    check(monitor.process.complained().count("a VMM was refused") == len(wrong), monitor.process.complained())
-    silent = peers.dial(monitor.fence, b"", [])
-    vm = preloaded(lab)
-    vm.says(RUNS_ON, "the VM to be let in behind a silent peer")
-    check(lab.recorded(kind="seal", region="rodata"), "it is not sealed")
-    silent.close()
-    vm.stop()
-    check(monitor.process.ended() == 0, "the monitor does not end with the VM")
+        check(vmms.recv(4096) == b"" if answer else True, f"{what}: not hung up on")
+        check(monitor.process.ended() == 1, f"{what}: its monitor does not end")
+        check(monitor.process.complained().count("a VMM was refused") == 1, f"{what}: {monitor.process.complained()}")
+        check("another revision" in monitor.process.complained() or what != "of another revision", "no word about the revision")
+
+
+def silent_fence(lab: Lab) -> None:
+    """Who says nothing is waited for, and its monitor ends with it, without a word."""
+    monitors, vmms = peers.meet()
+    monitor = Monitor(lab, monitors)
+    check(b'"waiting"' in monitor.status(), "the monitor does not wait")
+    time.sleep(3)
+    check(b'"waiting"' in monitor.status(), "the monitor does not wait any more")
+    vmms.close()
+    check(monitor.process.ended() == 0 and not monitor.process.complained(), monitor.process.complained())
 
 
 def true_fence(lab: Lab) -> None:
     """The control of the above: said right, it is welcomed."""
-    monitor = Monitor(lab)
-    with peers.dial(monitor.fence, peers.hello(), [peers.board(), os.open("/proc/self/mem", os.O_RDONLY)]) as s:
-        check(len(s.recv(4096)) == peers.SIZES[peers.WELCOME], "a fence is not welcomed")
+    monitors, vmms = peers.meet()
+    monitor = Monitor(lab, monitors)
+    with vmms:
+        peers.say(vmms, peers.hello(), [peers.board(), os.open("/proc/self/mem", os.O_RDONLY)])
+        vmms.settimeout(8)
+        check(len(vmms.recv(4096)) == peers.SIZES[peers.WELCOME], "a fence is not welcomed")
     check(monitor.process.ended() == 0, f"the monitor: {monitor.process.complained()}")
 
 
@@ -428,12 +453,6 @@ def dies_with_its_vmm(lab: Lab) -> None:
     check(not lab.left(), f"left running: {lab.left()}")
 
 
-def decisions(lab: Lab) -> int:
-    """Stores that are on record: in full, and as one of a count. A number that is met twice is one line."""
-    counts = {r["number"]: r["count"] for r in lab.recorded(type="folded", kind="write")}
-    return len(lab.recorded(type="decision", kind="write")) + sum(counts.values())
-
-
 def judged(lab: Lab, more: int = 50) -> None:
     """The guest's stores go on to be judged."""
     before = lab.status()["audit"]["detected"]
@@ -471,6 +490,25 @@ def sweeper_lost(lab: Lab) -> None:
     check(not lab.left(), f"left running: {lab.left()}")
 
 
+def vmm_stopped(lab: Lab) -> None:
+    """What is shown of a VMM that says nothing any more is said to be old."""
+    def state() -> str:
+        vms = json.loads(subprocess.run([lab.build / "ringfence", "list", "--json", "--state-base", lab.folder],
+                                        capture_output=True, check=True).stdout)
+        return " ".join("silent" if vm["fence_silent"] else vm["state"] for vm in vms)
+    vm = lab.run("good")
+    vm.says(RUNS_ON, "the guest to run")
+    check(state() == "sealed", f"it is {state()}")
+    vmm = lab.status()["vmm_pid"]
+    os.kill(vmm, signal.SIGSTOP)
+    wait(lambda: state() == "silent", "list to say so")
+    check("has said nothing for" in lab.ask("status"), "status does not say so")
+    os.kill(vmm, signal.SIGCONT)
+    wait(lambda: state() == "sealed", "list to see that it goes on")
+    check(not lab.status()["fence_silent"], "status does not see it")
+    vm.stop()
+
+
 # --- machines that cannot -------------------------------------------------------------------------------
 
 ASSERTS = """echo "qemu-system-x86_64: error: failed to set MSR 0x10a to 0xd" >&2
@@ -491,7 +529,7 @@ def bad_machine(refused: str, does: str, reason: str, finds: bool) -> Test:
     return test
 
 
-NOT_A_MONITOR = "what listens at the monitor's socket is not a monitor"
+NOT_A_MONITOR = "what answers in the monitor's place is not a monitor"
 TESTS: dict[str, Test] = {
     **{variant: goes_on(variant) for variant in ("good", "cyclic-elsewhere", "five-levels")},
     **{variant: refused(variant) for variant in REFUSED},
@@ -508,16 +546,17 @@ TESTS: dict[str, Test] = {
     "monitor-too-long": foreign_monitor([peers.welcome() + b"\0" * 4000], NOT_A_MONITOR),
     "monitor-hangs-up": foreign_monitor([], "refused this VM", hold=False),
     "monitor-silent": foreign_monitor([], "did not answer within 10 seconds"),
-    "no-monitor": no_monitor,
+    "no-monitor": no_monitor, "no-run": no_run,
     "monitor-vanishes-quit": vanishes_quit, "monitor-vanishes-term": vanishes_term,
     "monitor-comes-back-foreign": comes_back_foreign,
-    "foreign-fences": foreign_fences, "true-fence": true_fence,
+    "foreign-fences": foreign_fences, "silent-fence": silent_fence, "true-fence": true_fence,
     "cpu-host-asserts": bad_machine("'-cpu host '", ASSERTS, "0x10a.* Assertion", True),
     "cpu-any-host-asserts": bad_machine("'-cpu host'", ASSERTS, "0x10a.* Assertion", True),
     "cpu-any-asserts": bad_machine("'-cpu '", ASSERTS, "0x10a.* Assertion", False),
     "cpu-any-hangs": bad_machine("'-cpu '", "exec sleep 60", "waited 1 s for a guest", False),
     "control-socket": control_socket, "gadgets": gadgets, "monitor-killed": monitor_killed,
-    "monitor-killed-with-its-vmm": dies_with_its_vmm, "sweeper-lost": sweeper_lost,
+    "monitor-killed-with-its-vmm": dies_with_its_vmm, "sweeper-lost": sweeper_lost, "vmm-stopped": vmm_stopped,
+    **ways.TESTS,
 }
 
 

@@ -117,14 +117,14 @@ class Lab:
         self.children.append(child)
         return child
 
-    def run(self, variant: str, policy: str = "", more: tuple[str, ...] = (), **options: Any) -> Process:
-        """`ringfence run` with the variant's guest."""
+    def run(self, variant: str, policy: str = "", more: tuple[str, ...] = (), way: tuple[str, ...] = (), **options: Any) -> Process:
+        """`ringfence run` with the variant's guest; way: what it is started by."""
         arguments = ["--name", self.tag, "--state", str(self.state), "--audit", str(self.audit)]
         if policy:
             path = self.folder / "policy.yaml"
             path.write_text("version: 1\n" + policy)
             arguments += ["--policy", str(path)]
-        command = [str(self.build / "ringfence"), "run", *arguments, "--", *self.qemu(variant, *more)]
+        command = [*way, str(self.build / "ringfence"), "run", *arguments, "--", *self.qemu(variant, *more)]
         return self.start("run", command, **options)
 
     @property
@@ -187,23 +187,22 @@ class Lab:
 
 
 class Monitor:
-    """The real one, alone."""
+    """The real one, alone, for whoever has the other end of this socket."""
 
-    def __init__(self, lab: Lab) -> None:
-        lab.state.mkdir(mode=0o700)
-        self.fence, self.control = lab.folder / "fence", lab.state / "control.sock"
-        sockets = []
-        for path, kind in ((self.fence, socket.SOCK_SEQPACKET), (self.control, socket.SOCK_STREAM)):
-            sockets.append(socket.socket(socket.AF_UNIX, kind))
-            sockets[-1].bind(str(path))
-            sockets[-1].listen(16)
+    def __init__(self, lab: Lab, fence: socket.socket) -> None:
+        lab.state.mkdir(mode=0o700, exist_ok=True)
+        self.control = lab.state / "control.sock"
+        self.control.unlink(missing_ok=True)
+        control = socket.socket(socket.AF_UNIX)
+        control.bind(str(self.control))
+        control.listen(16)
         log = os.open(lab.audit, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        fds = [s.fileno() for s in sockets] + [log]
-        self.process = lab.start("monitor", [
+        fds = [fence.fileno(), control.fileno(), log]
+        self.process = lab.start(f"monitor-{len(lab.children)}", [
             str(lab.build / "ringfence-monitor"), "--name", lab.tag, "--fence-fd", str(fds[0]),
             "--control-fd", str(fds[1]), "--audit-fd", str(log)], pass_fds=fds)
-        for s in sockets:
-            s.close()
+        fence.close()
+        control.close()
         os.close(log)
 
     def status(self) -> bytes:

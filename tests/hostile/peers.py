@@ -6,12 +6,10 @@ import os
 import socket
 import struct
 import threading
-from pathlib import Path
-from typing import Callable
 
-MAGIC, REVISION = 0x434E4652, 8
-HELLO, WELCOME, EVENT, VERDICT = 1, 2, 3, 4
-SIZES = {HELLO: 80, WELCOME: 32}
+MAGIC, REVISION = 0x434E4652, 9
+HELLO, WELCOME, EVENT, VERDICT, PEER = 1, 2, 3, 4, 14
+SIZES = {HELLO: 80, WELCOME: 32, PEER: 16}
 BOARD_MAGIC = 0x44424652
 # sizeof(struct rf_board_file); the test true-fence fails when it is not this.
 BOARD_SIZE = 2710376
@@ -28,46 +26,64 @@ def welcome(revision: int = REVISION) -> bytes:
     return message(WELCOME, bytes(16), revision)
 
 
-class FakeMonitor:
-    """Listens for a fence; `behave` gets the listening socket in a thread of its own."""
+def say(s: socket.socket, packet: bytes, fds: list[int]) -> None:
+    """One packet and what goes with it."""
+    s.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else [])
 
-    def __init__(self, path: Path, behave: Callable[[socket.socket], None]) -> None:
-        self.path = path
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.listener.bind(str(path))
-        self.listener.listen(16)
-        self.listener.settimeout(20)
+
+class Run:
+    """What `ringfence run` is to a fence: who gives it its monitors. Forgotten, it is gone, and the VM with it."""
+
+    def __init__(self) -> None:
+        self.ours, self.vmms = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    def offer(self) -> socket.socket:
+        """Another monitor's socket; the fence gets its other end."""
+        monitors, vmms = meet()
+        say(self.ours, message(PEER), [vmms.fileno()])
+        vmms.close()
+        return monitors
+
+
+def meet() -> tuple[socket.socket, socket.socket]:
+    """As `run` makes it: the monitor's end, and the VMM's."""
+    monitors, vmms = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    monitors.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    return monitors, vmms
+
+
+class FakeMonitor:
+    """Monitors one after the other, each time that the fence hangs up: each answers HELLO with these packets, and keeps the
+    connection or not."""
+
+    def __init__(self, run: Run, packets: list[bytes], hold: bool = True) -> None:
+        self.dead, self.peer = False, run.offer()
 
         def serve() -> None:
-            try:
-                behave(self.listener)
-            except OSError:
-                pass
+            while not self.dead:
+                peer = self.peer
+                try:
+                    peer.settimeout(20)
+                    if peer.recv(4096):
+                        for packet in packets:
+                            peer.send(packet)
+                        while hold and peer.recv(4096):
+                            pass
+                except OSError:
+                    pass
+                peer.close()
+                if not self.dead:
+                    self.peer = run.offer()
 
         threading.Thread(target=serve, daemon=True).start()
 
     def close(self) -> None:
-        """Nobody listens from now on."""
-        self.listener.close()
-        self.path.unlink(missing_ok=True)
-
-
-def answer_all(packets: list[bytes], hold: bool = True) -> Callable[[socket.socket], None]:
-    """A monitor that answers each HELLO with these packets, then keeps the connection open or not."""
-    kept = []
-
-    def behave(listener: socket.socket) -> None:
-        while True:
-            peer, _ = listener.accept()
-            peer.recv(4096)
-            for packet in packets:
-                peer.send(packet)
-            if hold:
-                kept.append(peer)
-            else:
-                peer.close()
-
-    return behave
+        """Nobody is there from now on."""
+        self.dead = True
+        try:
+            self.peer.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
 
 
 def board(size: int = BOARD_SIZE, sealed: bool = True, magic: int = BOARD_MAGIC) -> int:
@@ -78,17 +94,6 @@ def board(size: int = BOARD_SIZE, sealed: bool = True, magic: int = BOARD_MAGIC)
     if sealed:
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
     return fd
-
-
-def dial(path: Path, packet: bytes, fds: list[int]) -> socket.socket:
-    """Connects as a fence does and says one thing."""
-    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    s.settimeout(8)
-    s.connect(str(path))
-    control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-    if packet:
-        s.sendmsg([packet], control)
-    return s
 
 
 def hello(revision: int = REVISION, size: int = BOARD_SIZE) -> bytes:

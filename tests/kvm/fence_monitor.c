@@ -5,7 +5,8 @@
 GUEST(d_store, "mov %rcx, (%rdi)");
 GUEST(d_spin, "1: incq (%rsi)\n pause\n cmpq $0, (%rdi)\n je 1b");
 
-/* The VMM wants its thread back while the vCPU is held: it gets it, whoever is or is not there to answer. */
+/* The VMM wants its thread back while the vCPU is held: it gets it, whoever is or is not there to
+ * answer. */
 static void thread_comes_back(struct cpu *c)
 {
 	uint64_t seen = atomic_load(&c->eintr);
@@ -22,9 +23,8 @@ static void thread_comes_back(struct cpu *c)
 
 static void monitor_returns(void)
 {
-	monitor_start(socket_path(), MONITOR_GOOD);
+	monitor_start(MONITOR_GOOD);
 	monitor_await_vm();
-	unlink(socket_path());
 }
 
 void monitor_dies_before_verdict(void)
@@ -180,7 +180,8 @@ void reset_while_held(void)
 	CHECK_EQ(monitor_count(RF_COUNT_PATCHED_BYTES), 0);
 }
 
-/* The same while LSTAR waits, of a guest that is still booting: the old guest's wrmsr has no part in the new one. */
+/* The same while LSTAR waits, of a guest that is still booting: the old guest's wrmsr has no part
+ * in the new one. */
 void reset_while_kernel_held(void)
 {
 	struct cpu *c;
@@ -202,7 +203,8 @@ void reset_while_kernel_held(void)
 	usleep(50000);
 	CHECK_EQ(seal_both(kernel), -ESTALE);
 	/* RIP is where the VMM put it. */
-	CHECK_EQ(CPU_DO(c, d_store, .rdi = DATA, .rcx = 6).rip, cpu_code(c) + d_store_end - d_store);
+	CHECK_EQ(CPU_DO(c, d_store, .rdi = DATA, .rcx = 6).rip,
+		 cpu_code(c) + d_store_end - d_store);
 	CHECK_EQ(cpu_get_msr(c, LSTAR, &value), 0);
 	CHECK_EQ(value, 0);
 	kernel = kernel_starts(2);

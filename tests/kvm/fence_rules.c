@@ -196,9 +196,8 @@ static void weaker_rules(void)
 	sealed_machine(1);
 	monitor_die();
 	monitor_rules = (struct rf_rules){ .observe = 1, .kexec = 1 };
-	monitor_start(socket_path(), MONITOR_GOOD);
+	monitor_start(MONITOR_GOOD);
 	monitor_await_vm();
-	unlink(socket_path());
 	CHECK_EQ(guest_read(&vm.cpus[0], SEALED + 8), PATTERN(SEALED + 8));
 	monitor_set_judge(allow);
 	CPU_START(&vm.cpus[0], r_store, .rdi = SEALED + 8, .rcx = 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From the environment variable to a kernel that is known: asked or not, refusals, capabilities, LSTAR. */
+/* From the environment variable to a kernel that is known: asked or not, refusals, capabilities,
+ * LSTAR. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -17,7 +18,7 @@ void not_asked(void)
 	uint64_t value;
 
 	machine_need_kvm();
-	unsetenv("RINGFENCE_SOCKET");
+	unsetenv("RINGFENCE_LINK");
 	machine_create(1);
 	CHECK_EQ(rf_fence_waiting(), 0);
 	CHECK(!rf_vm.used);
@@ -53,8 +54,8 @@ void no_monitor(void)
 {
 	machine_need_kvm();
 	ask();
-	refused("does not answer");
-	refused("does not answer"); /* and again: nothing is left of the first */
+	refused("no monitor came");
+	refused("no monitor came"); /* and again: nothing is left of the first */
 	CHECK(!rf_vm.used);
 }
 
@@ -62,13 +63,12 @@ static void unmannerly(enum monitor_manners manners, const char *said)
 {
 	machine_need_kvm();
 	ask();
-	monitor_start(socket_path(), manners);
+	monitor_start(manners);
 	refused(said);
 	monitor_die();
 	/* The same process may try again when a proper one is there. */
-	monitor_start(socket_path(), MONITOR_GOOD);
+	monitor_start(MONITOR_GOOD);
 	CHECK(machine_try() >= 0);
-	unlink(socket_path());
 }
 
 void foreign_monitor(void)
@@ -107,14 +107,13 @@ void hidden_memory(void)
 {
 	machine_need_kvm();
 	ask();
-	monitor_start(socket_path(), MONITOR_GOOD);
+	monitor_start(MONITOR_GOOD);
 	for (uintptr_t type = 1; type < 8; type++) {
 		CHECK_EQ(rf_fence_ioctl(vm.kvm, KVM_CREATE_VM, (void *)type), -1);
 		CHECK_EQ(errno, EPERM);
 	}
 	machine_create(1);
 	monitor_await_vm();
-	unlink(socket_path());
 	kernel_goes_on(kernel_starts(0));
 }
 
@@ -135,9 +134,10 @@ void capabilities(void)
 {
 	static const unsigned long absent[] = {
 		CAP_MANUAL_DIRTY_LOG_PROTECT2, CAP_DIRTY_LOG_RING, CAP_DIRTY_LOG_RING_ACQ_REL,
-		CAP_MEMORY_ATTRIBUTES, CAP_GUEST_MEMFD,
+		CAP_MEMORY_ATTRIBUTES,	       CAP_GUEST_MEMFD,
 	};
-	struct kvm_userspace_memory_region r = { .slot = 3, .guest_phys_addr = SPARE,
+	struct kvm_userspace_memory_region r = { .slot = 3,
+						 .guest_phys_addr = SPARE,
 						 .memory_size = 0x1000 };
 	struct {
 		struct kvm_userspace_memory_region r;
@@ -177,7 +177,8 @@ void capabilities(void)
 	CHECK_EQ(errno, EINVAL);
 }
 
-/* --- LSTAR ---------------------------------------------------------------------------------------------- */
+/* --- LSTAR
+ * ---------------------------------------------------------------------------------------------- */
 
 void lstar_allowed(void)
 {

@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 
 #include "tests/kvm/check.h"
@@ -20,7 +20,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t heard = PTHREAD_COND_INITIALIZER;
 static pthread_t thread;
 static enum monitor_manners manners;
-static int listener = -1, peer = -1;
+static int link_ends[2] = { -1, -1 }, offered = -1, peer = -1;
+static bool dead;
 static monitor_judge judge;
 static struct rf_msg_event *events;
 static unsigned nr_events, nr_outcomes;
@@ -113,16 +114,34 @@ static void greet(int fd)
 		close(fd);
 }
 
+/* One after the other, as `ringfence run` starts them. */
+static void offer(void)
+{
+	struct rf_msg m;
+	int pair[2];
+
+	CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	rf_msg_init(&m, RF_MSG_PEER, 0);
+	CHECK_EQ(rf_msg_send(link_ends[0], &m, sizeof(m), &pair[1], 1), 0);
+	close(pair[1]);
+	offered = pair[0];
+}
+
 static void *serve(void *arg)
 {
-	int on = listener;
-
 	for (;;) {
 		uint8_t packet[RF_MSG_MAX + 1];
-		int fd = accept(on, NULL, NULL);
+		struct pollfd p;
+		int fd;
 		ssize_t n;
 
-		if (fd < 0)
+		pthread_mutex_lock(&lock);
+		if (!dead)
+			offer();
+		fd = offered;
+		pthread_mutex_unlock(&lock);
+		p = (struct pollfd){ .fd = fd, .events = POLLIN };
+		if (dead || poll(&p, 1, -1) < 0 || dead)
 			return NULL;
 		take_hello(fd);
 		greet(fd);
@@ -137,36 +156,39 @@ static void *serve(void *arg)
 	}
 }
 
-void monitor_start(const char *path, enum monitor_manners m)
+int monitor_link(void)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	if (link_ends[0] < 0)
+		CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link_ends), 0);
+	return link_ends[1];
+}
 
+void monitor_start(enum monitor_manners m)
+{
 	events = calloc(MAX_EVENTS, sizeof(*events)); /* touched as far as it is used */
 	CHECK(events);
 	nr_events = nr_outcomes = 0;
 	manners = m;
-	unlink(path);
-	CHECK(strlen(path) < sizeof(a.sun_path));
-	strcpy(a.sun_path, path);
-	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	CHECK(listener >= 0);
-	CHECK_EQ(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
-	CHECK_EQ(listen(listener, 4), 0);
+	dead = false;
+	monitor_link();
 	CHECK_EQ(pthread_create(&thread, NULL, serve, NULL), 0);
 }
 
 void monitor_die(void)
 {
-	shutdown(listener, SHUT_RDWR);
 	pthread_mutex_lock(&lock);
+	dead = true;
+	if (offered >= 0)
+		shutdown(offered, SHUT_RDWR);
 	if (peer >= 0)
 		shutdown(peer, SHUT_RDWR);
 	pthread_mutex_unlock(&lock);
 	pthread_join(thread, NULL);
-	close(listener);
-	if (peer >= 0)
+	if (peer >= 0 && peer != offered)
 		close(peer);
-	peer = listener = -1;
+	if (offered >= 0)
+		close(offered);
+	peer = offered = -1;
 	free(events);
 	events = NULL;
 	judge = NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A monitor that does as the test says: one thread receives, keeps what it heard, and answers events by itself where the test
- * gave it a judge. It speaks hv/proto.h and nothing else of the project.
+ * A monitor that does as the test says: one thread receives, keeps what it heard, and answers
+ * events by itself where the test gave it a judge. It speaks hv/proto.h and nothing else of the
+ * project.
  */
 #ifndef RF_TESTS_KVM_MONITOR_H
 #define RF_TESTS_KVM_MONITOR_H
@@ -13,19 +14,22 @@
 
 enum monitor_manners {
 	MONITOR_GOOD,
-	MONITOR_FOREIGN,   /* answers something else */
-	MONITOR_REVISION,  /* of another revision */
+	MONITOR_FOREIGN,  /* answers something else */
+	MONITOR_REVISION, /* of another revision */
 	MONITOR_HANGS_UP,
 };
 
-/* Fills *v (made out as ALLOW for ev) and returns true, or false: the test answers later. On the monitor's thread. */
+/* Fills *v (made out as ALLOW for ev) and returns true, or false: the test answers later. On the
+ * monitor's thread. */
 typedef bool (*monitor_judge)(const struct rf_msg_event *ev, struct rf_msg_verdict *v);
 
 /* Said in WELCOME; all is let unless a scenario says otherwise first. */
 extern struct rf_rules monitor_rules;
 
-/* Listens at path; returns once the socket is there. */
-void monitor_start(const char *path, enum monitor_manners manners);
+/* What RINGFENCE_LINK names in this process. */
+int monitor_link(void);
+/* Starts to serve whoever has that; another one each time that the fence hangs up. */
+void monitor_start(enum monitor_manners manners);
 /* As if killed: its sockets are closed, what it heard is forgotten. */
 void monitor_die(void);
 void monitor_set_judge(monitor_judge judge);
@@ -39,7 +43,8 @@ struct rf_msg_event monitor_nth(unsigned n);
 unsigned monitor_events(void);
 /* Of that kind alone. */
 unsigned monitor_events_of(enum rf_event_kind kind);
-/* The newest one of that kind, once so many have come: what the fence tells arrives when it does. */
+/* The newest one of that kind, once so many have come: what the fence tells arrives when it does.
+ */
 struct rf_msg_event monitor_await_event(enum rf_event_kind kind, unsigned count);
 struct rf_msg_event monitor_last_event(enum rf_event_kind kind);
 struct rf_msg_outcome monitor_outcome(unsigned n);

@@ -12,28 +12,21 @@ GUEST(g_store, "mov %rcx, (%rdi)");
 
 struct kvm_regs before;
 
-const char *socket_path(void)
-{
-	static char path[64];
-
-	if (!path[0])
-		snprintf(path, sizeof(path), "/tmp/rf-kvm-%d", (int)getpid());
-	return path;
-}
-
 void ask(void)
 {
-	CHECK_EQ(setenv("RINGFENCE_SOCKET", socket_path(), 1), 0);
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", monitor_link());
+	CHECK_EQ(setenv("RINGFENCE_LINK", text, 1), 0);
 }
 
 void protected_machine(unsigned cpus)
 {
 	machine_need_kvm();
 	ask();
-	monitor_start(socket_path(), MONITOR_GOOD);
+	monitor_start(MONITOR_GOOD);
 	machine_create(cpus);
 	monitor_await_vm();
-	unlink(socket_path()); /* nothing is left behind whatever becomes of this process */
 	CHECK_EQ(monitor_board()->magic, RF_BOARD_MAGIC);
 	CHECK_EQ(monitor_board()->state, RF_VM_BOOTING);
 }
@@ -175,7 +168,9 @@ void store_is_denied(struct cpu *c, uint64_t gpa)
 	uint64_t was = guest_read(c, gpa);
 	struct fault f;
 
-	before = (struct kvm_regs){ .rdi = gpa, .rcx = ~was, .rsp = STACK + (c->index + 1) * 0x1000 };
+	before = (struct kvm_regs){ .rdi = gpa,
+				    .rcx = ~was,
+				    .rsp = STACK + (c->index + 1) * 0x1000 };
 	monitor_set_judge(deny_at_code);
 	CPU_START(c, g_store, .rdi = gpa, .rcx = ~was);
 	CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);

@@ -12,8 +12,6 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* The socket that RINGFENCE_SOCKET names in this process. */
-const char *socket_path(void);
 /* Asks for protection, as `ringfence run` would. */
 void ask(void);
 /* A monitor and a machine of that many vCPUs that asked for it. */

@@ -728,9 +728,9 @@ guest="-M microvm,pit=off,pic=off,isa-serial=on -m 256 -nodefaults -display none
 -kernel $GUEST/6.12/vmlinuz -initrd $GUEST/6.12/initrd"
 try tcg ringfence run --name tcg --start-timeout 20 -- $QEMU $guest -accel tcg -append "console=ttyS0 rf.mode=idle"
 try fallback sh -c "chmod 000 /dev/kvm; ringfence run --name fb --kvm /dev/null --start-timeout 20 -- $QEMU $guest -accel kvm:tcg"
-try foreign env RINGFENCE_SOCKET=/nowhere LD_PRELOAD=/usr/lib/ringfence/libringfence.so $QEMU $guest -accel kvm
+try foreign env RINGFENCE_LINK=none LD_PRELOAD=/usr/lib/ringfence/libringfence.so $QEMU $guest -accel kvm
 try other ls -l / 
-LD_PRELOAD=/usr/lib/ringfence/libringfence.so RINGFENCE_SOCKET=/nowhere ls / >/dev/null && echo "ls status=0" >>$OUT/console
+LD_PRELOAD=/usr/lib/ringfence/libringfence.so RINGFENCE_LINK=none ls / >/dev/null && echo "ls status=0" >>$OUT/console
 """
 
     def verify(o: Outcome) -> None:

@@ -9,7 +9,7 @@ EXPORT_PARTS = $(EXPORT_SRCS) cli/audit_text.c cli/output.c cli/options.c policy
 test_export_SRCS = tests/unit/test_export.c tests/unit/export_check.c cli/audit_log.c $(EXPORT_PARTS) $(AUDIT_SRCS)
 # Has its own mkdirat(2) and fsync(2).
 UNIT_TESTS += test_run_state
-test_run_state_SRCS = tests/unit/test_run_state.c cli/run_folder.c cli/run_open.c $(SAFE_SRCS) cli/run_counted.c cli/paths.c cli/policy_file.c $(POLICY_SRCS)
+test_run_state_SRCS = tests/unit/test_run_state.c cli/run_folder.c cli/run_link.c hv/proto.c cli/run_open.c $(SAFE_SRCS) cli/run_counted.c cli/paths.c cli/policy_file.c $(POLICY_SRCS)
 # Has its own openat(2).
 UNIT_TESTS += test_safe_path test_safe_file
 test_safe_path_SRCS = tests/unit/test_safe_path.c

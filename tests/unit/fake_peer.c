@@ -4,63 +4,44 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-static char dir[] = "/tmp/rf-peer-XXXXXX";
-static char path[64];
-static int listener = -1;
+static int ends[2] = { -1, -1 };
+static int offered = -1; /* the other end is under way to the fence */
 int peer = -1;
 
-const char *peer_init(void)
+int peer_init(void)
 {
-	if (!mkdtemp(dir))
-		return NULL;
-	snprintf(path, sizeof(path), "%s/monitor", dir);
-	peer_listen();
-	return path;
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) ? -1 : ends[1];
 }
 
-void peer_deinit(void)
+void peer_offer(void)
 {
-	unlink(path);
-	rmdir(dir);
+	struct rf_msg m;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	rf_msg_init(&m, RF_MSG_PEER, 0);
+	assert_int_equal(rf_msg_send(ends[0], &m, sizeof(m), &pair[1], 1), 0);
+	close(pair[1]);
+	if (offered >= 0)
+		close(offered);
+	offered = pair[0];
 }
 
-void peer_listen(void)
+void peer_give_up(void)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-
-	unlink(path);
-	strcpy(a.sun_path, path);
-	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(listener, 1), 0);
-}
-
-void peer_stop_listening(void)
-{
-	close(listener);
-	listener = -1;
+	close(ends[0]);
 }
 
 void peer_close(void)
 {
 	close(peer);
 	peer = -1;
-}
-
-int peer_is_asked(int ms)
-{
-	struct pollfd p = { .fd = listener, .events = POLLIN };
-
-	return poll(&p, 1, ms) == 1;
 }
 
 size_t peer_receive(uint8_t *packet)
@@ -87,9 +68,10 @@ void peer_accept(struct rf_msg_hello *hello, int *board)
 	uint8_t packet[RF_MSG_MAX + 1], first;
 	int fds[RF_MSG_FDS] = { -1, -1, -1 };
 
-	assert_true(peer_is_asked(5000));
-	peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	assert_true(peer >= 0);
+	if (offered < 0)
+		peer_offer();
+	peer = offered;
+	offered = -1;
 	assert_int_equal(rf_msg_receive(peer, 5000, packet, sizeof(packet), fds, RF_MSG_FDS), 0);
 	memcpy(hello, packet, sizeof(*hello));
 	assert_int_equal(hello->h.type, RF_MSG_HELLO);

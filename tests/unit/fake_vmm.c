@@ -75,11 +75,14 @@ void say_hello(const struct rf_msg_hello *h, int board_fd)
 
 void connected(void)
 {
+	const int on = 1;
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	vmm = pair[0];
 	monitor = pair[1];
+	/* As `run` makes it. */
+	assert_int_equal(setsockopt(monitor, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
 	why = NULL;
 }
 

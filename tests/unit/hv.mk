@@ -5,7 +5,7 @@ test_split_SRCS = tests/unit/test_split.c hv/split.c
 test_decode_SRCS = tests/unit/test_decode.c hv/vmx/decode.c
 test_proto_SRCS = tests/unit/test_proto.c hv/proto.c
 test_memslots_SRCS = tests/unit/test_memslots.c hv/memslots.c hv/split.c
-test_channel_SRCS = tests/unit/test_channel.c tests/unit/fake_peer.c hv/channel.c hv/proto.c
+test_channel_SRCS = tests/unit/test_channel.c tests/unit/fake_peer.c hv/channel.c hv/proto.c hv/base.c
 test_event_SRCS = tests/unit/test_event.c tests/unit/fake_vcpus.c hv/event.c hv/board.c hv/proto.c
 test_serve_SRCS = tests/unit/test_serve.c tests/unit/fake_vcpus.c tests/unit/fake_peer.c hv/serve.c hv/channel.c hv/event.c \
 	hv/board.c hv/proto.c

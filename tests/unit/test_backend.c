@@ -2,10 +2,12 @@
 /* hv/backend_kvm.c against a fence that lies: attaching to it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/fake_vmm.h"
@@ -256,6 +258,38 @@ static void smuggled_descriptors(void **state)
 
 /* --- what it says --- */
 
+/* The kernel says who it is, whatever HELLO does; without its word nobody is believed. */
+static void the_kernel_says_who(void **state)
+{
+	struct rf_msg_hello h = hello();
+	int fd = make_board(sizeof(struct rf_board_file), F_SEAL_SHRINK), status;
+	const int off = 0;
+	struct rf_backend_info info;
+	pid_t child;
+
+	connected();
+	child = fork();
+	if (!child) {
+		say_hello(&h, fd);
+		pause();
+	}
+	assert_int_equal(rf_backend_kvm_attach(monitor, &rules, &hv, &why), 0);
+	assert_int_equal(hv->ops->info(hv, &info), 0);
+	assert_int_equal(info.vmm_pid, child);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	hv->ops->destroy(hv);
+	close(vmm);
+
+	connected();
+	assert_int_equal(setsockopt(monitor, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off)), 0);
+	say_hello(&h, fd);
+	refused(-EPERM);
+	assert_non_null(strstr(why, "which process"));
+	close(fd);
+	munmap(board, sizeof(struct rf_board_file));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +300,7 @@ int main(void)
 		cmocka_unit_test(memories),
 		cmocka_unit_test(smuggled_descriptors),
 		cmocka_unit_test(the_fences_own_board),
+		cmocka_unit_test(the_kernel_says_who),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

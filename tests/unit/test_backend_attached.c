@@ -270,6 +270,43 @@ static void memory(void **state)
 	detach();
 }
 
+/* A fence that says nothing is asked, once at a time, and its answer is nobody else's. */
+static void silence_is_asked_about(void **state)
+{
+	struct rf_msg_outcome o = { .id = 4 };
+	struct rf_msg_done d = { .status = -ESTALE };
+	union rf_backend_message m;
+	struct rf_msg_restore ping;
+	uint64_t silent;
+
+	attached();
+	usleep(20000);
+	silent = hv->ops->silence(hv);
+	assert_true(silent >= 20000000 && silent < UINT64_C(60000000000));
+	assert_true(hv->ops->silence(hv) >= silent);
+	assert_int_equal(recv(vmm, &ping, sizeof(ping), 0), sizeof(ping));
+	assert_int_equal(rf_msg_check(&ping, sizeof(ping)), 0);
+	assert_int_equal(ping.h.type, RF_MSG_RESTORE);
+	assert_int_equal(ping.kernel, 0);
+	/* Not answered, it is not asked again. */
+	usleep(1100000);
+	assert_true(hv->ops->silence(hv) >= 1100000000);
+	assert_int_equal(recv(vmm, &ping, sizeof(ping), MSG_DONTWAIT), -1);
+	/* Anything it says is a sign of life. */
+	rf_msg_init(&o.h, RF_MSG_OUTCOME, 0);
+	send_fds(&o, sizeof(o), NULL, 0);
+	assert_int_equal(hv->ops->next(hv, &m), 0);
+	assert_int_equal(m.outcome.id, 4);
+	assert_true(hv->ops->silence(hv) < 1000000000);
+	rf_msg_init(&d.h, RF_MSG_DONE, ping.h.seq);
+	send_fds(&d, sizeof(d), NULL, 0);
+	assert_int_equal(hv->ops->next(hv, &m), -EAGAIN);
+	/* An answer that was not asked for is nonsense as before. */
+	send_fds(&d, sizeof(d), NULL, 0);
+	assert_int_equal(hv->ops->next(hv, &m), -EBADMSG);
+	detach();
+}
+
 /* The trail is the fence's word: bounded, whatever it says. */
 static void trail_is_bounded(void **state)
 {
@@ -443,6 +480,7 @@ int main(void)
 		cmocka_unit_test(events),
 		cmocka_unit_test(commands),
 		cmocka_unit_test(memory),
+		cmocka_unit_test(silence_is_asked_about),
 		cmocka_unit_test(trail_is_bounded),
 		cmocka_unit_test(seen_by_another),
 		cmocka_unit_test(heal_is_asked_for),

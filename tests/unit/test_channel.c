@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * hv/channel.c against monitors that are foreign, of another revision, hostile, deaf, or gone. The
- * channel connects for the life of a process, so the order of the tests counts: first all that must
- * be refused, then one connection.
+ * hv/channel.c against monitors that are foreign, of another revision, hostile, deaf, or gone, and
+ * a `run` that is. The channel lives as long as its process, so the order of the tests counts:
+ * first all that must be refused, then one connection.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,7 +27,7 @@
 #include "hv/channel.h"
 #include "tests/unit/fake_peer.h"
 
-static const char *path;
+static int run = -1; /* the link */
 static int board = -1;
 
 /* --- who uses it ---------------------------------------------------------------------- */
@@ -115,7 +117,7 @@ static struct {
 	int fd;
 } foreign = { .fd = -1 };
 
-/* Listens in a thread, since rf_channel_start() waits for the answer. */
+/* In a thread, since rf_channel_start() waits for the answer. */
 static void *answer_once(void *arg)
 {
 	struct rf_msg_hello h;
@@ -137,7 +139,7 @@ static int start(const void *reply, size_t size, const char **why)
 	foreign.reply = reply;
 	foreign.size = size;
 	assert_int_equal(pthread_create(&t, NULL, answer_once, NULL), 0);
-	err = rf_channel_start(path, board, &handlers, why);
+	err = rf_channel_start(run, board, &handlers, why);
 	pthread_join(t, NULL);
 	return err;
 }
@@ -147,19 +149,18 @@ static void refusals(void **state)
 	const char *why = NULL;
 	struct rf_msg_welcome w = { 0 };
 	struct rf_msg_done d = { 0 };
-	char long_path[200];
+	int nobody[2];
 	int fds = open_fds();
 
-	assert_int_equal(rf_channel_start("/nonexistent/socket", board, &handlers, &why), -ENOENT);
-	assert_non_null(strstr(why, "RINGFENCE_SOCKET"));
-	memset(long_path, 'x', sizeof(long_path));
-	long_path[sizeof(long_path) - 1] = '\0';
-	assert_int_equal(rf_channel_start(long_path, board, &handlers, &why), -ENAMETOOLONG);
-	/* Its end has room in the address as well: unix(7), sun_path is 108 bytes. */
-	long_path[108] = '\0';
-	assert_int_equal(rf_channel_start(long_path, board, &handlers, &why), -ENAMETOOLONG);
-	long_path[107] = '\0';
-	assert_int_equal(rf_channel_start(long_path, board, &handlers, &why), -ENOENT);
+	/* No descriptor, no socket, one whose other end is closed. */
+	assert_int_equal(rf_channel_start(-1, board, &handlers, &why), -ECONNRESET);
+	assert_non_null(strstr(why, "RINGFENCE_LINK"));
+	assert_int_equal(rf_channel_start(board, board, &handlers, &why), -ECONNRESET);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, nobody), 0);
+	close(nobody[0]);
+	assert_int_equal(rf_channel_start(nobody[1], board, &handlers, &why), -ECONNRESET);
+	assert_non_null(strstr(why, "leads to no"));
+	close(nobody[1]);
 
 	assert_int_equal(start("HTTP/1.1 400 Bad Request\r\n", 26, &why), -EBADMSG);
 	assert_non_null(strstr(why, "not a monitor"));
@@ -184,9 +185,6 @@ static void refusals(void **state)
 	welcome_err = 0;
 	foreign.fd = -1;
 
-	peer_stop_listening(); /* the file is there, nobody listens */
-	assert_int_equal(rf_channel_start(path, board, &handlers, &why), -ECONNREFUSED);
-	peer_listen();
 	assert_int_equal(rf_channel_send(&d, sizeof(d)), -ENOTCONN);
 	assert_int_equal(open_fds(), fds + 1); /* its memory, for the next start */
 	assert_int_equal(connections + messages, 0);
@@ -229,14 +227,16 @@ static void connects(void **state)
 
 	prctl(PR_GET_NAME, name);
 	assert_int_equal(pthread_create(&t, NULL, welcome_once, name), 0);
-	assert_int_equal(rf_channel_start(path, board, &handlers, &why), 0);
+	assert_int_equal(rf_channel_start(run, board, &handlers, &why), 0);
 	pthread_join(t, NULL);
 	until(&connections, 1);
 	assert_memory_equal(&welcomed.rules, &rules, sizeof(rules));
 	fstat(board, &sent);
 	assert_int_equal(table_inode, sent.st_ino);
-	/* The two ends, and for the next one the table and the socket's place. */
-	assert_int_equal(open_fds(), fds + 4);
+	/* The two ends, and for the next one the table. */
+	assert_int_equal(open_fds(), fds + 3);
+	/* Nobody that the VMM starts has the link. */
+	assert_int_equal(fcntl(run, F_GETFD), FD_CLOEXEC);
 }
 
 static void both_ways(void **state)
@@ -388,6 +388,7 @@ static void it_tries_again(void **state)
 	struct rf_msg_hello h;
 	struct rf_msg_welcome w = { 0 };
 	unsigned before = connections, now;
+	uint8_t packet[RF_MSG_MAX + 1];
 	struct stat passed, first;
 
 	/* One of another revision. */
@@ -407,56 +408,105 @@ static void it_tries_again(void **state)
 	welcome_err = -EBADMSG;
 	rf_msg_init(&w.h, RF_MSG_WELCOME, 0);
 	peer_tell(&w, sizeof(w));
-	while (peer_is_asked(5000) == 0)
-		;
+	assert_int_equal(peer_receive(packet), 0);
 	welcome_err = 0;
 	peer_close();
 	assert_int_equal(rf_channel_send(&w, sizeof(w)), -ENOTCONN);
 	/* Nobody for a while: time goes on. */
 	peer_accept(&h, NULL);
-	peer_stop_listening();
 	peer_close();
 	now = ticks;
 	until(&ticks, now + 3);
 	assert_int_equal(rf_channel_send(&w, sizeof(w)), -ENOTCONN);
 	assert_int_equal(connections, before);
-	peer_listen();
 	peer_welcome(&rules, -1);
 	until(&connections, before + 1);
 }
 
-/*
- * The socket stays while a monitor is started again (`ringfence run` has it), and who comes up
- * takes its time, or dies each time: the fence's clock goes on.
- */
+/* Nobody comes, or who comes says nothing: the fence's clock goes on. */
 static void time_goes_on_while_one_starts(void **state)
 {
 	unsigned now;
 
 	interval = 50;
-	peer_close(); /* listens, and does not accept */
+	peer_close();
 	usleep(300000);
+	peer_offer();
 	now = ticks;
 	sleep(3);
 	assert_in_range(ticks - now, 10, 100000);
+	peer_welcome(NULL, -1);
+	interval = 5;
+}
+
+/* A monitor that `run` could not even kill keeps nobody out, and of several the last one counts. */
+static void the_newest_counts(void **state)
+{
+	struct rf_msg_verdict v = { .id = 3 };
+	unsigned before = connections, heard;
+	int old = peer, fds = open_fds();
+	uint8_t packet[RF_MSG_MAX + 1];
+
+	peer_offer();
+	peer_offer();
+	peer_offer();
+	peer_welcome(NULL, -1);
+	until(&connections, before + 1);
+	assert_int_equal(recv(old, packet, sizeof(packet), 0), 0);
+	close(old);
+	heard = messages;
+	rf_msg_init(&v.h, RF_MSG_VERDICT, 0);
+	peer_tell(&v, sizeof(v));
+	until(&messages, heard + 1);
+	assert_int_equal(connections, before + 1);
+	assert_int_equal(open_fds(), fds);
+}
+
+/* The channel is this process's: so is its end. */
+static void it_ends_with_run(void **state)
+{
+	char text[256] = "";
+	int err[2], status;
+	pid_t child;
+
+	assert_int_equal(pipe(err), 0);
+	child = fork();
+	if (!child) {
+		const char *why = NULL;
+		char name[32] = "";
+		pthread_t t;
+
+		prctl(PR_GET_NAME, name);
+		dup2(err[1], STDERR_FILENO);
+		run = peer_init(); /* of its own */
+		foreign.reply = NULL;
+		pthread_create(&t, NULL, welcome_once, name);
+		if (rf_channel_start(run, board, &handlers, &why))
+			_exit(1);
+		pthread_join(t, NULL);
+		peer_give_up();
+		sleep(5);
+		_exit(2);
+	}
+	close(err[1]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_true(read(err[0], text, sizeof(text) - 1) > 0);
+	assert_non_null(strstr(text, "the VM was ended: `ringfence run` is gone"));
+	close(err[0]);
 }
 
 static int set_up(void **state)
 {
-	path = peer_init();
+	run = peer_init();
 	board = memfd_create("board", MFD_CLOEXEC);
-	return path && board >= 0 ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	peer_deinit();
-	return 0;
+	return run >= 0 && board >= 0 ? 0 : -1;
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_ends_with_run), /* first: a child has the thread that forks */
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(connects),
 		cmocka_unit_test(both_ways),
@@ -466,7 +516,8 @@ int main(void)
 		cmocka_unit_test(smuggled_descriptors),
 		cmocka_unit_test(it_tries_again),
 		cmocka_unit_test(time_goes_on_while_one_starts),
+		cmocka_unit_test(the_newest_counts),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, NULL);
 }

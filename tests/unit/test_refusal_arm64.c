@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* libringfence.so before libc on arm64: a VM that was to be protected is not started, and says why. */
+/* libringfence.so before libc on arm64: a VM that was to be protected is not started, and says why.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -34,7 +35,7 @@ static void start_vm(bool asked, struct seen *out)
 
 	assert_true(kvm >= 0);
 	if (asked)
-		setenv("RINGFENCE_SOCKET", "/nonexistent/socket", 1);
+		setenv("RINGFENCE_LINK", "none", 1);
 	out->fd = ioctl(kvm, KVM_CREATE_VM, 0);
 	out->err = errno;
 	assert_int_equal(ioctl(kvm, KVM_CREATE_VM, 0), -1);
@@ -83,7 +84,8 @@ static void refused(void **state)
 	assert_int_equal(s.err, EPERM);
 	assert_int_equal(s.again_err, EPERM);
 	assert_int_equal(s.code_err, EACCES);
-	assert_non_null(strstr(said, "this VM is not started: this release protects no VM on arm64\n"));
+	assert_non_null(
+		strstr(said, "this VM is not started: this release protects no VM on arm64\n"));
 }
 
 /* The control: without protection asked for, the same calls are the kernel's. */

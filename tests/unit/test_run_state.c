@@ -138,8 +138,7 @@ static void goes_as_it_came(void **state)
 	assert_int_equal(rf_run_describe(&r, &why), 0);
 	assert_int_equal(rf_run_describe(&r, &why), 0); /* another policy, say */
 	assert_true(is_there(vm, RF_FILE_VM) && is_there(vm, RF_FILE_LOCK) &&
-		    is_there(vm, RF_FILE_FENCE) && is_there(vm, RF_FILE_CONTROL) &&
-		    is_there(vm, RF_FILE_RELOAD));
+		    is_there(vm, RF_FILE_CONTROL) && is_there(vm, RF_FILE_RELOAD));
 	rf_run_deinit(&r);
 	assert_int_equal(rmdir(base), 0);
 }
@@ -153,7 +152,6 @@ static void left_behind(void **state)
 
 	assert_non_null(mkdtemp(base));
 	assert_int_equal(rf_run_folder_open(&r, &why), 0);
-	close(r.fence_fd);
 	close(r.lock_fd); /* as it ends */
 	close(r.control_fd);
 	close(r.reload_fd);
@@ -194,7 +192,7 @@ static void swapped_for_a_link(void **state)
 	assert_false(is_there(other, RF_FILE_VM));
 	rf_run_deinit(&r);
 	assert_true(is_there(other, RF_FILE_LOCK) && is_there(other, RF_FILE_CONTROL) &&
-		    is_there(other, RF_FILE_RELOAD) && is_there(other, RF_FILE_FENCE));
+		    is_there(other, RF_FILE_RELOAD));
 	assert_false(is_there(aside, RF_FILE_LOCK) || is_there(aside, RF_FILE_VM));
 	/* Its own go. */
 	rf_run_deinit(&o);

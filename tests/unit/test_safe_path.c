@@ -214,6 +214,8 @@ static void writable_by_others(void **state)
 
 	folder("a", geteuid(), 0755);
 	folder("a/b", geteuid(), 0755);
+	if (!geteuid())
+		assert_int_equal(chown(path_of("a"), 0, 1234), 0);
 	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
 		assert_int_equal(chmod(path_of("a"), open[i]), 0);
 		refused("a/b", "a", "others could put other things below it");
@@ -222,6 +224,27 @@ static void writable_by_others(void **state)
 	assert_int_equal(way_to("a/b", RF_WAY_USE, NULL), 0);
 	assert_int_equal(chmod(path_of("a"), 0755), 0);
 	assert_int_equal(way_to("a/b", RF_WAY_USE, NULL), 0);
+}
+
+/* As /var/log is on some systems. */
+static void writable_by_a_group_of_the_systems(void **state)
+{
+	static const gid_t systems[] = { 0, 4, 999 }, not_theirs[] = { 100, 1000, 65534 };
+
+	need_root();
+	folder("log", 0, 0775);
+	folder("log/ours", 0, 0755);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(chown(path_of("log"), 0, systems[i]), 0);
+		assert_int_equal(way_to("log/ours", RF_WAY_MAKE, NULL), 0);
+		assert_int_equal(chown(path_of("log"), 0, not_theirs[i]), 0);
+		refused("log/ours", "log", "others could put other things below it");
+	}
+	assert_int_equal(chown(path_of("log"), 0, 4), 0);
+	assert_int_equal(chown(path_of("log/ours"), OTHER, 4), 0);
+	refused("log/ours", "log/ours", "its owner could");
+	assert_int_equal(symlink("/etc", path_of("log/way")), 0);
+	refused("log/way/x", "log/way", "link");
 }
 
 static void somebody_elses_in_a_sticky_folder(void **state)
@@ -415,6 +438,7 @@ int main(void)
 		each(too_long),
 		each(of_another_user),
 		each(writable_by_others),
+		each(writable_by_a_group_of_the_systems),
 		each(somebody_elses_in_a_sticky_folder),
 		each(links),
 		each(link_of_another_user),

@@ -24,7 +24,7 @@
 #define VCPUS 600u
 
 static struct rf_board_file file;
-static const char *path;
+static int run = -1; /* the link */
 static int board = -1;
 
 /* --- the rest of the fence ---------------------------------------------------------------- */
@@ -143,7 +143,7 @@ static int start(int table, const char **why)
 	int err;
 
 	assert_int_equal(pthread_create(&t, NULL, welcome_once, &table), 0);
-	err = rf_channel_start(path, board, &rf_serve, why);
+	err = rf_channel_start(run, board, &rf_serve, why);
 	pthread_join(t, NULL);
 	return err;
 }
@@ -463,7 +463,6 @@ static void posted_while_nobody_is_there(void **state)
 	struct rf_vcpu *v;
 	unsigned now;
 
-	peer_stop_listening();
 	peer_close();
 	usleep(50000);
 	v = post(3, RF_EVENT_WRITE);
@@ -473,7 +472,6 @@ static void posted_while_nobody_is_there(void **state)
 	atomic_store(&wanted, 0);
 	now = life_ticks;
 	until(&life_ticks, now + 3); /* time runs on */
-	peer_listen();
 	peer_welcome(&rules, -1);
 	assert_int_equal(peer_event().kind, RF_EVENT_RESET);
 	assert_int_equal(peer_event().id, v->wait.event.id);
@@ -482,20 +480,14 @@ static void posted_while_nobody_is_there(void **state)
 
 static int set_up(void **state)
 {
-	path = peer_init();
+	run = peer_init();
 	board = dup(0);
 	rf_board = &file.board;
 	fake_vcpus.count = VCPUS;
 	for (uint32_t i = 0; i < VCPUS; i++)
 		rf_vcpus[i].id = i;
 	rf_event_init();
-	return path ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	peer_deinit();
-	return 0;
+	return run >= 0 ? 0 : -1;
 }
 
 int main(void)
@@ -514,5 +506,5 @@ int main(void)
 		cmocka_unit_test(posted_while_nobody_is_there),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, NULL);
 }
