@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/run.h"
+#include "hv/doorkeeper.h"
 
 /* Descriptors of the monitor, as its command line names them. */
 enum {
@@ -273,6 +274,10 @@ static _Noreturn void vmm_child(const struct rf_run *r, const sigset_t *mask, in
 	    setenv("RINGFENCE_VMM", "1", 1) || fcntl(r->lock_fd, F_SETFD, 0) < 0)
 		give_up(report);
 	errno = -rf_run_control_enter(r);
+	if (!errno)
+		errno = -rf_run_fds_pass(r);
+	if (!errno)
+		errno = -rf_door_shut(RF_DOOR_CLOSED);
 	if (errno)
 		give_up(report);
 	sigprocmask(SIG_SETMASK, mask, NULL);
@@ -280,7 +285,7 @@ static _Noreturn void vmm_child(const struct rf_run *r, const sigset_t *mask, in
 	give_up(report);
 }
 
-int rf_run_spawn_vmm(const struct rf_run *r, const sigset_t *mask, pid_t *pid)
+int rf_run_spawn_vmm(struct rf_run *r, const sigset_t *mask, pid_t *pid)
 {
 	pid_t child;
 	int report, err;
@@ -289,6 +294,7 @@ int rf_run_spawn_vmm(const struct rf_run *r, const sigset_t *mask, pid_t *pid)
 	if (!child)
 		vmm_child(r, mask, report);
 	err = child < 0 ? (int)child : exec_result(report, child);
+	rf_run_fds_close(r);
 	if (err)
 		return err;
 	*pid = child;
