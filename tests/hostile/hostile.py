@@ -19,6 +19,7 @@ import traceback
 from pathlib import Path
 from typing import Callable
 
+import lost
 import peers
 import place
 from machine import RUNS_ON, SCALE, Failed, Lab, Monitor, Process, Qmp, Skipped, check, wait
@@ -517,7 +518,7 @@ TESTS: dict[str, Test] = {
     "cpu-any-asserts": bad_machine("'-cpu '", ASSERTS, "0x10a.* Assertion", False),
     "cpu-any-hangs": bad_machine("'-cpu '", "exec sleep 60", "waited 1 s for a guest", False),
     "control-socket": control_socket, "gadgets": gadgets, "monitor-killed": monitor_killed,
-    "monitor-killed-with-its-vmm": dies_with_its_vmm, "sweeper-lost": sweeper_lost,
+    "monitor-killed-with-its-vmm": dies_with_its_vmm, "sweeper-lost": sweeper_lost, **lost.TESTS,
 }
 
 
