@@ -4,7 +4,7 @@
  * a number that a command line names is never that of a descriptor of `run`'s own.
  *
  * Descriptors of socket activation (sd_listen_fds(3)) are among the rest: LISTEN_PID names `run`,
- * so no VMM takes them. --pass-fd names one that its VMM finds in some other way.
+ * so no VMM would take them, and none is told of them. --pass-fd names what a VMM finds otherwise.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -73,6 +73,9 @@ int rf_run_fds(struct rf_run *r)
 	for (unsigned int fd = 0; fd < RF_FD_MAX; fd++)
 		if (rf_fd_in(&r->passed, fd) && (fd <= STDERR_FILENO || !is_open(fd)))
 			rf_fd_remove(&r->passed, fd);
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
 	err = close_others(&r->passed);
 	if (!err)
 		err = set_cloexec(&r->passed, FD_CLOEXEC);

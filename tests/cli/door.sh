@@ -27,6 +27,19 @@ says control-run 'run: \(EINVAL\|ENOTTY\)' env DOOR=run "$door" $probe
 says probe-runs-nothing 'run: EPERM' env DOOR=run $run -- "$door" $probe
 says probe-code-memory 'data: done' env DOOR=code $run -- "$door" $probe
 name=probe-leaves-nothing; [ ! -e "$work/state" ] && ! grep -q 'with the fence' "$out" && ok || bad "a state folder, or the fence"
+# Who probes may throw standard error away: the system's log has it, too.
+if unshare -m sh -c "mount -t tmpfs none /mnt" 2>/dev/null; then
+	says probe-on-record '<29>.*ringfence\[[0-9]*\]: user [0-9]*: .*/door: a probe of what this VMM can do; it runs without fence and monitor, and can run no guest' \
+		unshare -m sh -c "mount -t tmpfs none /mnt && touch /mnt/null && mount --bind /dev/null /mnt/null && mount --move /mnt /dev && exec python3 -c '
+import socket, subprocess, sys
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+log.bind(\"/dev/log\")
+log.settimeout(10)
+subprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL, check=True)
+print(log.recv(1000).decode())' $run -- $door $probe"
+else
+	skip probe-on-record "nothing may be mounted"
+fi
 try probe-no-program 127 'no program' $run -- "$work/bin/nothing" $probe
 try probe-not-one 126 'is asked to run as a daemon' $run -- "$door" $probe -cpu host
 says probe-descriptors "8 /dev/null" sh -c "DOOR=fds exec $run --pass-fd 8 -- $door $probe 7</dev/null 8</dev/null"
@@ -49,6 +62,7 @@ name=descriptors-only; [ "$(grep -c /dev/zero "$out")" = 3 ] && grep -q '^9 ' "$
 name=descriptors-of-runs; python3 -c 'import os, sys; os.closerange(3, 1000); os.execvp(sys.argv[1], sys.argv[1:])' \
 	env DOOR=fds STAY=0.5 $run -- "$door" $(seq -f 'fd=%g' 3 200) >"$out" 2>"$err" </dev/null
 grep -q '/lock' "$out" && [ "$(grep -vc -e /lock -e 'memfd:ringfence-cr' -e 'the fence' "$out")" = 0 ] && ok || bad "some of run's own"
+says no-activation 'done' sh -c "LISTEN_FDS=1 LISTEN_PID=1 exec $run -- sh -c 'sleep 0.5; env | grep LISTEN || echo done' 8</dev/zero"
 says control-descriptors '7 /dev/zero' sh -c "DOOR=fds $door 7</dev/zero"
 # The other end of one that the VMM has closed hears of it.
 name=descriptor-let-go; timeout 20 sh -c "{ $run --pass-fd 7 -- sh -c 'exec 7>&-; sleep 8' 7>&1 >/dev/null 2>&1; } | { cat; date +%s >$work/eof; }" &
