@@ -103,9 +103,10 @@ const struct rf_command rf_command_run = {
 		"\n"
 		"The exit code is the VMM's own, 128 + n when signal n killed it. Else:\n"
 		"  124  the VMM did not come under protection and was ended\n"
-		"  125  refused: option, policy, key, measurement, fence, monitor, KVM, seccomp,\n"
-		"       descriptor to pass, the\n"
-		"       control-register watch that the policy requires, state folder or log\n"
+		"  125  refused: option, policy, key, measurement, descriptor, fence, monitor, "
+		"KVM,\n"
+		"       seccomp, the control-register watch that the policy requires, state folder "
+		"or log\n"
 		"  126  the program cannot be protected\n"
 		"  127  there is no such program\n",
 	.run = run,

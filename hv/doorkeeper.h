@@ -17,7 +17,10 @@ enum rf_door {
 	/*
 	 * Without the word KVM_CREATE_VM fails with EPERM, and so does making executable memory:
 	 * anonymous, shared (of a memfd, too) or of System V, and memory that is made executable.
-	 * Programs and libraries are mapped privately from their files, and go on.
+	 * Programs and libraries are mapped privately from their files, and go on (glibc,
+	 * elf/dl-map-segments.h). A library that wants its text relocated or an executable stack is
+	 * not loaded, as the dynamic linker calls mprotect(2) itself (elf/dl-reloc.c,
+	 * sysdeps/unix/sysv/linux/dl-execstack.c), and QEMU has none.
 	 */
 	RF_DOOR_CLOSED = 1,
 	/* KVM_RUN fails with EPERM, so that KVM can be asked what it offers, and runs no guest. */
