@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 		code();
 	else if (!strcmp(what, "fds"))
 		descriptors();
-	if (getenv("LD_PRELOAD") || getenv("RINGFENCE_SOCKET"))
+	if (getenv("LD_PRELOAD") || getenv("RINGFENCE_VMM"))
 		printf("with the fence\n");
 	fflush(stdout);
 	if (getenv("STAY"))

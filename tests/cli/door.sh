@@ -58,10 +58,11 @@ FAKE=attach; export FAKE
 says descriptors-passed '8 /dev/zero' sh -c "DOOR=fds STAY=0.5 exec $run --pass-fd 6 -- $door -netdev tap,fds=8:9,vhostfd=12 -add-fd fd=9 \
 	4</dev/zero 5</dev/zero 6</dev/zero 7</dev/zero 8</dev/zero 9</dev/zero"
 name=descriptors-only; [ "$(grep -c /dev/zero "$out")" = 3 ] && grep -q '^9 ' "$out" && grep -q '^6 ' "$out" &&
-	[ "$(grep -vc -e /dev/zero -e /lock -e memfd: -e 'the fence' "$out")" = 0 ] && ok || bad "not those alone"
+	! grep -q '^[457] /dev/zero' "$out" && ok || bad "not those alone"
 name=descriptors-of-runs; python3 -c 'import os, sys; os.closerange(3, 1000); os.execvp(sys.argv[1], sys.argv[1:])' \
 	env DOOR=fds STAY=0.5 $run -- "$door" $(seq -f 'fd=%g' 3 200) >"$out" 2>"$err" </dev/null
-grep -q '/lock' "$out" && [ "$(grep -vc -e /lock -e 'memfd:ringfence-cr' -e 'the fence' "$out")" = 0 ] && ok || bad "some of run's own"
+# Its name's lock, and its page of the control-register watch where there is one.
+[ -s "$out" ] && [ "$(grep -vc 'with the fence' "$out")" -le 2 ] && ! grep -qE 'audit|patches|policy|chain|key|pipe:' "$out" && ok || bad "some of run's own"
 says no-activation 'done' sh -c "LISTEN_FDS=1 LISTEN_PID=1 exec $run -- sh -c 'sleep 0.5; env | grep LISTEN || echo done' 8</dev/zero"
 says control-descriptors '7 /dev/zero' sh -c "DOOR=fds $door 7</dev/zero"
 # The other end of one that the VMM has closed hears of it.
@@ -78,7 +79,7 @@ says no-vm 'vm: EPERM' env DOOR=vm $run -- "$door"
 says no-vm-of-a-child 'vm: EPERM' env DOOR=vm $run -- sh -c "$door & wait"
 says no-vm-without-preload 'vm: EPERM' env DOOR=libc $run -- env -u LD_PRELOAD "$door"
 says no-vm-without-environment 'vm: EPERM' $run -- env -i DOOR=libc STAY=0.5 "$door"
-says no-vm-not-asked 'vm: EPERM' env DOOR=libc $run -- env -u RINGFENCE_SOCKET "$door"
+says no-vm-not-asked 'vm: EPERM' env DOOR=libc $run -- sh -c "exec env \$(env | sed -n 's/^\(RINGFENCE_[A-Z]*\)=.*/-u \1/p') $door"
 says no-code 'anonymous: EPERM' env DOOR=code $run -- "$door"
 name=no-code-made; grep -qx 'data: EPERM' "$out" && grep -qx 'memfd: EPERM' "$out" && ok || bad "it can have code"
 # A program that gains privilege loses LD_PRELOAD (ld.so(8)).
