@@ -134,6 +134,21 @@ END
 	done
 	try help-qemu 0 '^QEMU emulator version' $run -- qemu-system-x86_64 --version
 	try help-qemu-machines 0 '^microvm ' $run -- qemu-system-x86_64 -machine help
+	# As libvirt starts a guest: its monitor is an open socket that the command line names.
+	name=qemu-has-its-descriptor; timeout 60 python3 - $real_door -- qemu-system-x86_64 -accel kvm -M microvm -nodefaults -display none -m 64 -S \
+		>"$out" 2>"$err" <<'END' && ok || bad "it does not answer on the socket that it was given"
+import json, socket, subprocess, sys
+ours, its = socket.socketpair()
+vm = subprocess.Popen([*sys.argv[1:], "-chardev", f"socket,id=m,fd={its.fileno()}", "-mon", "chardev=m,mode=control"], pass_fds=[its.fileno()])
+its.close()
+f = ours.makefile("rw")
+assert "QMP" in json.loads(f.readline())
+for command in "qmp_capabilities", "quit":
+    f.write(json.dumps({"execute": command})); f.flush()
+    assert any("return" in json.loads(line) for line in iter(f.readline, ""))
+f.read()
+assert vm.wait() == 0
+END
 	began=$(date +%s)
 	for accel in kvm tcg tcg,split-wx=on; do
 		try qemu-lost-the-fence-$accel 124 'Operation not permitted' $real_door -- env -u LD_PRELOAD qemu-system-x86_64 -accel $accel -M microvm -nodefaults -display none -m 64 -S
