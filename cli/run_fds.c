@@ -38,7 +38,7 @@ static int take_option(struct rf_fd_set *set, const char *text)
 	return RF_EXIT_OK;
 }
 
-/* All from STDERR on that are not in the set. 0 or -errno. */
+/* All behind standard error that are not in the set. 0 or -errno. */
 static int close_others(const struct rf_fd_set *set)
 {
 	unsigned int from = STDERR_FILENO + 1;
