@@ -63,7 +63,7 @@ $(O)/obj/hv/bpf/cr.bpf.o: hv/bpf/cr.bpf.c hv/vmx/crwatch.h
 		-idirafter /usr/include/x86_64-linux-gnu $(PKG_CFLAGS) -c $< -o $@
 $(O)/obj/hv/bpf/cr.o: $(O)/obj/hv/bpf/cr.bpf.o
 	$(Q)cd $(@D) && ld -r -z noexecstack -b binary cr.bpf.o -o cr.o
-RINGFENCE_OBJS = $(CLI_SRCS:%.c=$(O)/obj/%.o) $(CRWATCH_SRCS:%.c=$(O)/obj/%.o) $(O)/obj/hv/bpf/cr.o $(LIB_OBJS)
+RINGFENCE_OBJS = $(CLI_SRCS:%.c=$(O)/obj/%.o) $(CRWATCH_SRCS:%.c=$(O)/obj/%.o) $(DOOR_SRCS:%.c=$(O)/obj/%.o) $(O)/obj/hv/bpf/cr.o $(LIB_OBJS)
 MONITOR_OBJS = $(MONITOR_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
 $(O)/ringfence: $(RINGFENCE_OBJS)
 	@echo "  LD $@"

@@ -18,6 +18,7 @@
 
 #include "cli/paths.h"
 #include "cli/user.h"
+#include "hv/doorkeeper.h"
 
 #define LOAD_MS 5000
 
@@ -162,10 +163,12 @@ enum rf_facility_state rf_host_memfd(const struct rf_probe *kvm, char detail[RF_
 enum rf_facility_state rf_host_seccomp(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
 {
 	unsigned int action = SECCOMP_RET_KILL_PROCESS;
+	int err =
+		syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) ? -errno : rf_door_try();
 
-	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0)
+	if (!err)
 		return RF_FACILITY_PRESENT;
-	return rf_host_tell(detail, RF_FACILITY_MISSING, "%s", strerror(errno));
+	return rf_host_tell(detail, RF_FACILITY_MISSING, "%s", strerror(-err));
 }
 
 enum rf_facility_state rf_host_huge_pages(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])

@@ -133,8 +133,10 @@ const struct rf_facility rf_facilities[] = {
 	{ .name = "seccomp filters",
 	  .need = RF_NEED_REQUIRED,
 	  .check = rf_host_seccomp,
-	  .lost = "the monitor, which reads hostile memory, could not be confined",
-	  .fix = "use a kernel with CONFIG_SECCOMP_FILTER" },
+	  .lost = "the monitor, which reads hostile memory, could not be confined, nor a VMM "
+		  "that has lost the fence be kept from KVM",
+	  .fix = "use a kernel with CONFIG_SECCOMP_FILTER; in a container or service, allow "
+		 "seccomp(2)" },
 	{ .name = "a user of the monitor's own",
 	  .need = RF_NEED_RECOMMENDED,
 	  .check = rf_host_monitor_user,

@@ -23,7 +23,8 @@ enum rf_exit {
 	RF_EXIT_NOT_ATTACHED =
 		124,	       /* the VMM was started, never came under protection, and was ended */
 	RF_EXIT_REFUSED = 125, /* nothing was started: option, policy, measurement, library,
-				  monitor, KVM, a watch that is required, state folder, log */
+				  monitor, KVM, seccomp, a descriptor, a watch that is required,
+				  state folder, log */
 	RF_EXIT_NOT_PROTECTABLE = 126, /* the program is there but cannot be run under the fence */
 	RF_EXIT_NO_PROGRAM = 127,      /* no such program */
 };

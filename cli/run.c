@@ -8,9 +8,19 @@
 
 #define MONITOR_TIMEOUT_MIN 3 /* it speaks each second */
 
+static int run_guest(struct rf_run *r)
+{
+	int code = rf_run_check(r);
+
+	if (!code)
+		code = rf_run_prepare(r);
+	return code ? code : rf_run_watch(r);
+}
+
 static int run(int argc, char **argv)
 {
 	struct rf_operands operands;
+	enum rf_vmm_asks asks;
 	char name[RF_NAME_MAX + 1];
 	struct rf_run r;
 	int code;
@@ -25,6 +35,7 @@ static int run(int argc, char **argv)
 		{ "audit-key", 0, RF_OPTION_TEXT, &r.audit_key, 0, 0 },
 		{ "state", 's', RF_OPTION_TEXT, &r.state, 0, 0 },
 		{ "kvm", 0, RF_OPTION_TEXT, &r.kvm, 0, 0 },
+		{ "pass-fd", 0, RF_OPTION_LIST, &r.pass, 0, 0 },
 		{ "start-timeout", 't', RF_OPTION_NUMBER, &r.start_timeout, 1, 86400 },
 		{ "monitor-timeout", 0, RF_OPTION_NUMBER, &r.monitor_timeout, 0, 86400 },
 		{ 0 },
@@ -51,11 +62,12 @@ static int run(int argc, char **argv)
 			"'-' or '.'",
 			"run: \"%s\" cannot be a VM's name", r.name);
 	r.command = operands.items;
-	code = rf_run_check(&r);
-	if (!code)
-		code = rf_run_prepare(&r);
-	if (!code)
-		code = rf_run_watch(&r);
+	code = rf_run_fds(&r);
+	asks = rf_vmm_asks(r.command + 1);
+	if (!code && asks != RF_VMM_GUEST)
+		code = rf_run_ask(&r, asks);
+	else if (!code)
+		code = run_guest(&r);
 	rf_run_deinit(&r);
 	return code;
 }
@@ -86,11 +98,17 @@ const struct rf_command rf_command_run = {
 		"and\n"
 		"                         another one takes over (60; 0: never)\n"
 		"      --kvm PATH         the KVM device the VMM is told to use (/dev/kvm)\n"
+		"      --pass-fd N        the VMM gets this descriptor too (again for each; those "
+		"that\n"
+		"                         its command line names it gets anyway, the rest is "
+		"closed)\n"
 		"\n"
 		"The exit code is the VMM's own, 128 + n when signal n killed it. Else:\n"
 		"  124  the VMM did not come under protection and was ended\n"
-		"  125  refused: option, policy, key, measurement, fence, monitor, KVM, the\n"
-		"       control-register watch that the policy requires, state folder or log\n"
+		"  125  refused: option, policy, key, measurement, descriptor, fence, monitor, "
+		"KVM,\n"
+		"       seccomp, the control-register watch that the policy requires, state folder "
+		"or log\n"
 		"  126  the program cannot be protected\n"
 		"  127  there is no such program\n",
 	.run = run,

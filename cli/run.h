@@ -2,7 +2,8 @@
 /*
  * `ringfence run`, in its parts: checks (run_check.c), files (run_files.c), state (run_state.c,
  * run_folder.c), how VMM and monitors meet (run_link.c), logs (run_open.c), the host's
- * control-register watch (run_control.c), child processes (run_spawn.c, run_child.c), another
+ * control-register watch (run_control.c), the caller's descriptors (run_fds.c), child processes
+ * (run_spawn.c, run_child.c), a VMM that is only asked something (run_ask.c), another
  * policy meanwhile (run_reload.c), what the last monitor leaves (run_counted.c), new files for the
  * logs (run_rotate.c) and the watch over them (run_watch.c).
  */
@@ -14,8 +15,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cli/options.h"
 #include "cli/policy_file.h"
 #include "cli/safe_file.h"
+#include "cli/vmm_asks.h"
+#include "cli/vmm_fds.h"
 #include "hv/vmx/crwatch.h"
 #include "policy/note.h"
 
@@ -29,9 +33,10 @@ enum rf_run_file { RF_RUN_CONTROL, RF_RUN_RELOAD, RF_RUN_VM, RF_RUN_LOCK, RF_RUN
 struct rf_run {
 	/* What was asked for. */
 	const char *name, *policy, *policy_key, *expect, *audit, *audit_key, *state, *kvm;
-	uint32_t start_timeout;	  /* seconds */
-	uint32_t monitor_timeout; /* seconds, 0 none */
-	char **command;		  /* NULL-terminated: the VMM and its arguments */
+	uint32_t start_timeout;	    /* seconds */
+	uint32_t monitor_timeout;   /* seconds, 0 none */
+	struct rf_option_list pass; /* numbers of descriptors for the VMM */
+	char **command;		    /* NULL-terminated: the VMM and its arguments */
 
 	/* Of the policy. */
 	struct rf_policy now; /* in force */
@@ -86,9 +91,10 @@ struct rf_run {
 			  the other one's death */
 	int orders[2]; /* to the monitor that lives, -1 none; its end, until it has it */
 	bool deaf;     /* the monitor that lives takes nothing that is sent to it: it hangs */
-	pid_t vmm;     /* 0: not started */
-	long long started;     /* the VMM, seconds since 1970 */
-	char monitor_user[32]; /* UID:GID of the monitors, "" this process's */
+	struct rf_fd_set passed; /* the caller's, for the VMM: here until it is started */
+	pid_t vmm;		 /* 0: not started */
+	long long started;	 /* the VMM, seconds since 1970 */
+	char monitor_user[32];	 /* UID:GID of the monitors, "" this process's */
 };
 
 void rf_run_init(struct rf_run *r);
@@ -107,6 +113,22 @@ int rf_run_control(struct rf_run *r);
 /* In the child that becomes the VMM. 0 or -errno. */
 int rf_run_control_enter(const struct rf_run *r);
 
+/* Closes what the caller has open and the VMM is not to have. First of all. An enum rf_exit,
+ * reported. */
+int rf_run_fds(struct rf_run *r);
+/* The others go through exec, in the process that becomes the VMM. 0 or -errno. */
+int rf_run_fds_pass(const struct rf_run *r);
+/* The VMM has them: a peer sees it when that one closes its own. */
+void rf_run_fds_close(struct rf_run *r);
+
+/* Becomes the VMM, which is only asked something. Returns where that fails: an enum rf_exit,
+ * reported. */
+int rf_run_ask(struct rf_run *r, enum rf_vmm_asks asks);
+
+/* Finds the VMM's program, which the fence must be able to go into. An enum rf_exit, reported. */
+int rf_run_check_program(struct rf_run *r);
+/* Reports that there can be no door (hv/doorkeeper.h). An enum rf_exit. */
+int rf_run_no_door(int err);
 /* Checks all that can be checked before anything is started, then makes state. An enum rf_exit,
  * reported. */
 int rf_run_check(struct rf_run *r);
@@ -142,7 +164,7 @@ int rf_run_orders(struct rf_run *r);
 int rf_run_order(struct rf_run *r, const void *packet, size_t size, int fd);
 /* Starts the sweeper of the monitor that has the pair. As rf_run_spawn_monitor(). */
 int rf_run_spawn_sweeper(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify);
-/* Starts the VMM with the fence preloaded. Same return. */
+/* Starts the VMM with the fence preloaded, behind a closed door. Same return. */
 int rf_run_spawn_vmm(struct rf_run *r, const sigset_t *mask, pid_t *pid);
 
 /* Opens the audit log and its patch log, and makes what goes with them. 0, or -errno and *why. */

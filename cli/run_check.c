@@ -9,11 +9,12 @@
 #include "cli/program.h"
 #include "cli/run.h"
 #include "cli/user.h"
+#include "hv/doorkeeper.h"
 #include "hv/vmx/probe.h"
 
 #define NOT_STARTED "nothing was started; no guest runs unprotected"
 
-static int check_program(struct rf_run *r)
+int rf_run_check_program(struct rf_run *r)
 {
 	enum rf_program kind;
 	int err;
@@ -35,6 +36,12 @@ static int check_program(struct rf_run *r)
 			       "unprotected; nothing was started",
 			       "give the VMM's own dynamically linked program", "%s %s", r->program,
 			       rf_program_text(kind));
+	return RF_EXIT_OK;
+}
+
+/* Only where a guest is to run: a probe may leave its parent. */
+static int check_stays(const struct rf_run *r)
+{
 	for (char **arg = r->command + 1; *arg; arg++)
 		if (!strcmp(*arg, "-daemonize") || !strcmp(*arg, "--daemonize"))
 			return rf_fail(
@@ -45,6 +52,15 @@ static int check_program(struct rf_run *r)
 				"the background",
 				"%s is asked to run as a daemon", r->program);
 	return RF_EXIT_OK;
+}
+
+int rf_run_no_door(int err)
+{
+	return rf_fail(RF_EXIT_REFUSED, NOT_STARTED,
+		       "use a kernel with CONFIG_SECCOMP_FILTER; in a container or service, allow "
+		       "seccomp(2); see `ringfence doctor`",
+		       "a VMM without the fence could not be kept from KVM (seccomp): %s",
+		       strerror(-err));
 }
 
 static int check_parts(struct rf_run *r)
@@ -112,10 +128,16 @@ static void choose_user(struct rf_run *r)
 
 int rf_run_check(struct rf_run *r)
 {
-	int code = check_program(r);
+	int code = rf_run_check_program(r), err;
 
 	if (!code)
+		code = check_stays(r);
+	if (!code)
 		code = check_parts(r);
+	if (!code) {
+		err = rf_door_try();
+		code = err ? rf_run_no_door(err) : RF_EXIT_OK;
+	}
 	if (!code)
 		code = rf_run_files(r);
 	if (!code)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/run.h"
+#include "hv/doorkeeper.h"
 
 /* Descriptors of the monitor, as its command line names them. */
 enum {
@@ -276,6 +277,10 @@ static _Noreturn void vmm_child(const struct rf_run *r, const sigset_t *mask, pi
 	errno = -rf_run_link_enter(r, run);
 	if (!errno)
 		errno = -rf_run_control_enter(r);
+	if (!errno)
+		errno = -rf_run_fds_pass(r);
+	if (!errno)
+		errno = -rf_door_shut(RF_DOOR_CLOSED);
 	if (errno)
 		give_up(report);
 	sigprocmask(SIG_SETMASK, mask, NULL);
@@ -292,6 +297,7 @@ int rf_run_spawn_vmm(struct rf_run *r, const sigset_t *mask, pid_t *pid)
 	if (!child)
 		vmm_child(r, mask, run, report);
 	err = child < 0 ? (int)child : exec_result(report, child);
+	rf_run_fds_close(r);
 	if (err)
 		return err;
 	/* The VMM's alone: its death is heard. */

@@ -410,10 +410,13 @@ static int wait_attached(struct watch *w)
 	}
 	if (w->vmm_ended && !w->attached) {
 		describe_end(w->vmm_status, how, sizeof(how));
-		return rf_fail(RF_EXIT_NOT_ATTACHED, "no guest ran",
-			       "if it printed an error above, correct that; a VMM must use KVM",
-			       "%s %s before it came under protection%s%s", r->program, how,
-			       w->last_error[0] ? ": " : "", w->last_error);
+		return rf_fail(
+			RF_EXIT_NOT_ATTACHED, "no guest ran",
+			"if it printed an error above, correct that; a VMM must use KVM, and "
+			"\"Operation not permitted\" is what it gets of KVM without the fence: "
+			"give the VMM itself, not a program that changes its environment",
+			"%s %s before it came under protection%s%s", r->program, how,
+			w->last_error[0] ? ": " : "", w->last_error);
 	}
 	if (!w->attached) {
 		end_vmm(w);

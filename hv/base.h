@@ -54,7 +54,6 @@ static inline int rf_lock(void)
 
 static inline void rf_unlock(const int *lock)
 {
-	(void)lock;
 	pthread_mutex_unlock(&rf_vm.lock);
 }
 

@@ -13,6 +13,7 @@
 
 #include "hv/arch.h"
 #include "hv/board.h"
+#include "hv/door.h"
 #include "hv/event.h"
 #include "hv/guestmem.h"
 #include "hv/known.h"
@@ -106,10 +107,11 @@ static int vm_create(int kvm_fd, void *type)
 			"memory shared with the monitor could not be made (is there a limit on "
 			"file sizes, ulimit -f?)");
 	rf_text_reset();
-	fd = rf_kvm(kvm_fd, KVM_CREATE_VM, type);
+	fd = (int)syscall(SYS_ioctl, kvm_fd, KVM_CREATE_VM, type, RF_DOOR_WORD);
 	if (fd < 0) {
+		err = -errno;
 		close(board);
-		return fd; /* the VMM's own error, and it may try again on EINTR */
+		return err; /* the VMM's own error, and it may try again on EINTR */
 	}
 	rf_vm.fd = fd;
 	rf_guestmem_init(fd,

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hv/guestmem.h"
 
-#include <linux/kvm.h>
 #include <string.h>
 
-#include "hv/base.h"
 #include "hv/board.h"
 #include "hv/vcpu.h"
 

@@ -5,22 +5,17 @@
  *
  * A process that was asked to run protected must not run its guest without KVM either. An emulator
  * needs memory it may execute (tcg/region.c alloc_code_gen_buffer(), then mprotect), a VMM has no
- * need of any before it has made its VM: so until then executable anonymous memory is refused, and
- * the emulator ends with its own error.
+ * need of any before it has made its VM: so until then executable memory is refused, and the
+ * emulator ends with its own error. The door (hv/door.h) refuses it to processes without the fence;
+ * here is the reason said, and it holds where `ringfence run` has not put a door.
  */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/types.h>
-#include <unistd.h>
 
+#include "hv/door.h"
 #include "hv/fence.h"
 #include "hv/vcpu.h"
-#include "hv/base.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -50,11 +45,24 @@ static bool refused(int prot)
 	return true;
 }
 
+/* Once the VM is there the VMM may execute what it likes, and the fence says the word for it. */
+static int protect(void *addr, size_t len, int prot)
+{
+	return (int)syscall(SYS_mprotect, addr, len, prot, rf_vm.used ? RF_DOOR_WORD : 0);
+}
+
 EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
+	/* mmap(2) has no register left for the word. */
+	const int later = rf_vm.used ? prot & PROT_EXEC : 0;
+
 	if (refused(prot))
 		return MAP_FAILED;
-	addr = (void *)syscall(SYS_mmap, addr, len, prot, flags, fd, offset);
+	addr = (void *)syscall(SYS_mmap, addr, len, prot & ~later, flags, fd, offset);
+	if (later && addr != MAP_FAILED && protect(addr, len, prot)) {
+		rf_munmap(addr, len);
+		addr = MAP_FAILED;
+	}
 	if (fd >= 0 && addr != MAP_FAILED)
 		rf_vcpu_mapped(fd, addr);
 	return addr;
@@ -71,5 +79,5 @@ EXPORT int munmap(void *addr, size_t len)
 
 EXPORT int mprotect(void *addr, size_t len, int prot)
 {
-	return refused(prot) ? -1 : (int)syscall(SYS_mprotect, addr, len, prot);
+	return refused(prot) ? -1 : protect(addr, len, prot);
 }

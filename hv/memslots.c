@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "hv/memslots.h"
 
-#include <errno.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>

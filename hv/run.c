@@ -6,8 +6,6 @@
  */
 #include "hv/run.h"
 
-#include <time.h>
-
 #include "hv/arch.h"
 #include "hv/board.h"
 #include "hv/enforce.h"

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "hv/base.h"
 #include "hv/board.h"
 #include "hv/guestmem.h"
 #include "hv/vcpu.h"

@@ -2,7 +2,6 @@
 #include "hv/serve.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "hv/arch.h"
 #include "hv/board.h"

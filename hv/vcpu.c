@@ -102,7 +102,6 @@ static __thread struct rf_vcpu *self;
 
 static void on_kick(int sig)
 {
-	(void)sig;
 	if (self)
 		rf_gate_hold_entry(self);
 }

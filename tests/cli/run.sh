@@ -319,7 +319,7 @@ try environment 0 "^$work/bin/libringfence.so 1 socket:" $run -- \
 	/bin/sh -c 'sleep 0.3; echo $LD_PRELOAD $RINGFENCE_VMM $(readlink /proc/$$/fd/$RINGFENCE_LINK)'
 try preload-kept 0 "^$work/bin/libringfence.so:libm.so.6\$" env LD_PRELOAD=libm.so.6 $run -- \
 	/bin/sh -c 'sleep 0.3; echo $LD_PRELOAD'
-try inherited-descriptor 0 '^through$' sh -c "exec 9>&1; $run -- /bin/sh -c 'sleep 0.3; echo through >&9'"
+try inherited-descriptor 0 '^through$' sh -c "exec 9>&1; $run --pass-fd 9 -- /bin/sh -c 'sleep 0.3; echo through >&9'"
 # The monitor gets a copy of each file, as it was, on a descriptor of its own.
 name=files-to-monitor
 echo 'version: 1' >"$work/plain.yaml"
@@ -834,6 +834,7 @@ try patches-no-file 3 'cannot read' "$rf" audit patches "$work/none.jsonl"
 mv "$work/noise" "$work/noise.patches"
 try patches-noise 0 '' "$rf" audit patches "$work/noise.patches"
 
+. "$here/door.sh"
 . "$here/export.sh"
 . "$here/policy.sh"
 . "$here/reload.sh"

@@ -20,6 +20,7 @@ import traceback
 from pathlib import Path
 from typing import Callable
 
+import lost
 import peers
 import place
 import ways
@@ -556,7 +557,7 @@ TESTS: dict[str, Test] = {
     "cpu-any-hangs": bad_machine("'-cpu '", "exec sleep 60", "waited 1 s for a guest", False),
     "control-socket": control_socket, "gadgets": gadgets, "monitor-killed": monitor_killed,
     "monitor-killed-with-its-vmm": dies_with_its_vmm, "sweeper-lost": sweeper_lost, "vmm-stopped": vmm_stopped,
-    **ways.TESTS,
+    **ways.TESTS, **lost.TESTS,
 }
 
 

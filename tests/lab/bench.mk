@@ -2,6 +2,7 @@
 #   make bench        what protection costs: a table and build/bench.json (docs/benchmarks.md)
 #   make bench-short  the same in two rounds of one kernel, for the check: build/bench-short.json
 #   make bench-record what the record takes alone, which is in both: build/bench-record.json
+#   make bench-door   the ratio of a KVM call behind the door to one without it
 BENCH_KERNELS ?= 6.12 6.1
 BENCH = O=$(O) python3 tests/bench/bench.py --host-kernel $(HOST_KERNEL) --kernels "$(BENCH_KERNELS)"
 
@@ -33,11 +34,20 @@ $(O)/tests/bench_onevm: $(O)/obj/tests/bench/onevm.o
 	@echo "  LD $@"
 	$(Q)$(CC) -pie -o $@ $^
 
-BENCH_PROGRAMS = $(O)/oracle $(O)/tests/bench_exits $(O)/tests/bench_settle $(O)/tests/bench_record $(O)/tests/bench_onevm $(O)/hostile/memory $(O)/hostile/guest.elf
-.PHONY: bench bench-short bench-record
+# What the filter around a VMM costs each of its calls of KVM.
+BENCH_DOOR_SRCS = tests/bench/door.c $(DOOR_SRCS)
+$(O)/tests/bench_door: $(BENCH_DOOR_SRCS:%.c=$(O)/obj/%.o)
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	$(Q)$(CC) -pie -o $@ $^ -lseccomp
+
+BENCH_PROGRAMS = $(O)/oracle $(O)/tests/bench_exits $(O)/tests/bench_settle $(O)/tests/bench_record $(O)/tests/bench_onevm $(O)/tests/bench_door $(O)/hostile/memory $(O)/hostile/guest.elf
+.PHONY: bench bench-short bench-record bench-door
 bench: programs $(BENCH_PROGRAMS)
 	$(BENCH)
 bench-short: programs $(BENCH_PROGRAMS)
 	$(BENCH) --short
 bench-record: programs $(O)/tests/bench_record
 	$(BENCH) --record
+bench-door: $(O)/tests/bench_door
+	$(O)/tests/bench_door

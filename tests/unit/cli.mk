@@ -1,5 +1,7 @@
 UNIT_TESTS += test_cli test_doctor
 UNIT_TESTS += test_counted
+UNIT_TESTS += test_vmm_args
+test_vmm_args_SRCS = tests/unit/test_vmm_args.c cli/vmm_fds.c cli/vmm_asks.c
 UNIT_TESTS += test_follow
 test_follow_SRCS = tests/unit/test_follow.c cli/audit_log.c cli/audit_seqs.c cli/audit_beside.c
 UNIT_TESTS += test_run_rotate

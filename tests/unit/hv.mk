@@ -1,6 +1,6 @@
 UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_backend_attached test_text test_text_loads test_guestmem test_guestmem_heal test_life test_life_loads test_life_model \
 	test_run test_enforce test_handle test_exit test_verdicts test_dispatch \
-	test_let test_cpu test_vm test_stalled test_fence test_interpose test_probe
+	test_let test_cpu test_vm test_stalled test_fence test_interpose test_probe test_door
 test_split_SRCS = tests/unit/test_split.c hv/split.c
 test_decode_SRCS = tests/unit/test_decode.c hv/vmx/decode.c
 test_proto_SRCS = tests/unit/test_proto.c hv/proto.c
@@ -36,5 +36,6 @@ test_cpu_SRCS = tests/unit/test_cpu.c hv/vmx/cpu.c
 test_vm_SRCS = tests/unit/test_vm.c tests/unit/fake_vcpus.c hv/vmx/vm.c hv/vmx/msr.c
 test_stalled_SRCS = tests/unit/test_stalled.c tests/unit/fake_vcpus.c hv/vmx/tables.c hv/vmx/cr.c
 test_fence_SRCS = tests/unit/test_fence.c hv/fence.c hv/known.c hv/vmx/known.c
-test_interpose_SRCS = tests/unit/test_interpose.c hv/interpose.c
+test_interpose_SRCS = tests/unit/test_interpose.c hv/interpose.c $(DOOR_SRCS)
 test_probe_SRCS = tests/unit/test_probe.c hv/vmx/probe.c
+test_door_SRCS = tests/unit/test_door.c $(DOOR_SRCS)
