@@ -63,7 +63,7 @@ enum { RF_SHARED_BOARD, RF_SHARED_MEMORY, RF_SHARED_TABLE, RF_SHARED };
 
 struct rf_backend_ops {
 	const char *name;
-	/* 0 or -EAGAIN (the layout kept changing). */
+	/* 0, -EAGAIN (the layout kept changing), or -EBADMSG: it says what cannot be. */
 	int (*info)(struct rf_backend *b, struct rf_backend_info *out);
 	/* Guest memory as the guest sees it: all of it or -EFAULT. */
 	int (*read)(struct rf_backend *b, rf_gpa gpa, void *buf, size_t len);

@@ -12,8 +12,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "hv/check.h"
 
 /* A fence says it at once, and gives up on us after 10 s: a silent peer must not cost it the start.
  */
@@ -101,7 +102,7 @@ static int send_msg(struct kvm_backend *k, const void *msg, size_t size)
 	return rf_msg_send(k->sock, msg, size, NULL, 0) ? -ECONNRESET : 0;
 }
 
-/* A checked packet that is no answer to a command, its lengths bounded. */
+/* A packet of the right size that is no answer to a command, and that a fence can have sent. */
 static int take(const uint8_t *packet, union rf_backend_message *out)
 {
 	union rf_backend_message m = { 0 };
@@ -110,8 +111,7 @@ static int take(const uint8_t *packet, union rf_backend_message *out)
 	if (m.h.type != RF_MSG_EVENT && m.h.type != RF_MSG_OUTCOME)
 		return -EBADMSG;
 	memcpy(&m, packet, m.h.size);
-	if (m.h.type == RF_MSG_EVENT &&
-	    (m.event.write.len > RF_EVENT_BYTES || m.event.insn.len > sizeof(m.event.insn.bytes)))
+	if (m.h.type == RF_MSG_EVENT ? rf_check_event(&m.event) : rf_check_outcome(&m.outcome))
 		return -EBADMSG;
 	*out = m;
 	return 0;
@@ -155,7 +155,7 @@ static int command(struct kvm_backend *k, struct rf_msg *m, uint64_t *ns)
 				continue;
 			if (ns)
 				*ns = done.ns;
-			return done.status > 0 ? -EBADMSG : done.status;
+			return rf_check_done(&done) ? -EBADMSG : done.status;
 		}
 		if (k->queued == QUEUE)
 			return -EBADMSG;
@@ -302,12 +302,8 @@ static void take_table(struct kvm_backend *k, int fd)
 {
 	static const uint8_t nothing[RF_PAGE_SIZE];
 	const uint8_t *from;
-	struct stat st;
-	int seals =
-		fcntl(fd, F_GET_SEALS); /* asks nobody's file system, and only a memfd has any */
 
-	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) ||
-	    st.st_size != (off_t)sizeof(*k->table))
+	if (!rf_view_is_sealed(fd, sizeof(*k->table)))
 		return;
 	from = mmap(NULL, sizeof(*k->table), PROT_READ, MAP_SHARED, fd, 0);
 	if (from == MAP_FAILED)
@@ -382,10 +378,8 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 	}
 	k->hello.vmm_pid = (uint32_t)peer.pid;
 	k->hello.vmm[sizeof(k->hello.vmm) - 1] = '\0';
-	*why = "the fence's board is not what it should be";
-	err = k->hello.board_size == sizeof(struct rf_board_file)
-		      ? rf_view_open(&k->view, fds[0], fds[1], why)
-		      : -EBADMSG;
+	*why = rf_check_hello(&k->hello);
+	err = *why ? -EBADMSG : rf_view_open(&k->view, fds[0], fds[1], why);
 	if (err)
 		goto fail;
 	err = welcome_fence(k, &welcome, fds[2]);
@@ -395,16 +389,14 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 		fds[0] = fds[1] = -1;
 		goto fail;
 	}
-	if (fds[2] >= 0)
-		close(fds[2]);
+	rf_view_let_go(fds[2]);
 	k->base.ops = &kvm_ops;
 	*out = &k->base;
 	return 0;
 
 fail:
 	for (int i = 0; i < RF_MSG_FDS; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+		rf_view_let_go(fds[i]);
 	free(k->queue);
 	free(k);
 	return err;

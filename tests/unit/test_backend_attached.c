@@ -255,11 +255,12 @@ static void memory(void **state)
 	 */
 	board->runs_count = RF_BOARD_RUNS + 1;
 	board->seq += 2;
-	assert_int_equal(hv->ops->info(hv, &info), -EAGAIN);
+	assert_int_equal(hv->ops->info(hv, &info), -EBADMSG);
+	assert_int_equal(hv->ops->read(hv, rf_gpa_of(0x1000), buf, 1), -EFAULT);
 	board->runs_count = 0;
 	board->regions_count = RF_SEAL_MAX + 1;
 	board->seq += 2;
-	assert_int_equal(hv->ops->info(hv, &info), -EAGAIN);
+	assert_int_equal(hv->ops->info(hv, &info), -EBADMSG);
 	board->regions_count = 0;
 	board->seq++;
 	assert_int_equal(hv->ops->info(hv, &info), -EAGAIN);
