@@ -31,6 +31,7 @@ struct kvm_backend {
 	struct rf_patch_table *table;
 	int table_fd;
 	uint32_t seq;
+	const char *wrong; /* what of the last message no fence says; constant text */
 	size_t queued;
 	union rf_backend_message *queue; /* QUEUE of them; untouched parts cost no memory */
 };
@@ -103,18 +104,34 @@ static int send_msg(struct kvm_backend *k, const void *msg, size_t size)
 }
 
 /* A packet of the right size that is no answer to a command, and that a fence can have sent. */
-static int take(const uint8_t *packet, union rf_backend_message *out)
+static int take(struct kvm_backend *k, const uint8_t *packet, union rf_backend_message *out)
 {
 	union rf_backend_message m = { 0 };
 
 	memcpy(&m.h, packet, sizeof(m.h));
-	if (m.h.type != RF_MSG_EVENT && m.h.type != RF_MSG_OUTCOME)
-		return -EBADMSG;
-	memcpy(&m, packet, m.h.size);
-	if (m.h.type == RF_MSG_EVENT ? rf_check_event(&m.event) : rf_check_outcome(&m.outcome))
+	if (m.h.type == RF_MSG_EVENT || m.h.type == RF_MSG_OUTCOME)
+		memcpy(&m, packet, m.h.size);
+	k->wrong = m.h.type == RF_MSG_EVENT	? rf_check_event(&m.event)
+		   : m.h.type == RF_MSG_OUTCOME ? rf_check_outcome(&m.outcome)
+						: "a message that is no monitor's to get";
+	if (k->wrong)
 		return -EBADMSG;
 	*out = m;
 	return 0;
+}
+
+/* A packet that is a message. */
+static int receive(struct kvm_backend *k, int timeout_ms, uint8_t packet[RF_MSG_MAX + 1])
+{
+	int err = rf_msg_receive(k->sock, timeout_ms, packet, RF_MSG_MAX + 1, NULL, 0);
+
+	k->wrong = err == -EBADMSG ? "a packet that is no message" : NULL;
+	return err;
+}
+
+static const char *kvm_wrong(struct rf_backend *b)
+{
+	return of(b)->wrong ? of(b)->wrong : of(b)->view.wrong;
 }
 
 static int kvm_next(struct rf_backend *b, union rf_backend_message *out)
@@ -128,8 +145,8 @@ static int kvm_next(struct rf_backend *b, union rf_backend_message *out)
 		memmove(k->queue, k->queue + 1, --k->queued * sizeof(k->queue[0]));
 		return 0;
 	}
-	err = rf_msg_receive(k->sock, 0, packet, sizeof(packet), NULL, 0);
-	return err ? err : take(packet, out);
+	err = receive(k, 0, packet);
+	return err ? err : take(k, packet, out);
 }
 
 /* Sends a command and waits for its DONE; events that come first are kept for kvm_next(). */
@@ -142,7 +159,7 @@ static int command(struct kvm_backend *k, struct rf_msg *m, uint64_t *ns)
 		return -ECONNRESET;
 	for (;;) {
 		struct rf_msg h;
-		int err = rf_msg_receive(k->sock, 30000, packet, sizeof(packet), NULL, 0);
+		int err = receive(k, 30000, packet);
 
 		if (err)
 			return err == -EAGAIN ? -ETIMEDOUT : err;
@@ -155,11 +172,14 @@ static int command(struct kvm_backend *k, struct rf_msg *m, uint64_t *ns)
 				continue;
 			if (ns)
 				*ns = done.ns;
-			return rf_check_done(&done) ? -EBADMSG : done.status;
+			k->wrong = rf_check_done(&done);
+			return k->wrong ? -EBADMSG : done.status;
 		}
-		if (k->queued == QUEUE)
+		if (k->queued == QUEUE) {
+			k->wrong = "more questions than its vCPUs can have";
 			return -EBADMSG;
-		err = take(packet, &k->queue[k->queued]);
+		}
+		err = take(k, packet, &k->queue[k->queued]);
 		if (err)
 			return err;
 		k->queued++;
@@ -254,6 +274,7 @@ static const struct rf_backend_ops kvm_ops = {
 	.read_decoy = kvm_read_decoy,
 	.poll_fd = kvm_poll_fd,
 	.next = kvm_next,
+	.wrong = kvm_wrong,
 	.watch = kvm_watch,
 	.seal = kvm_seal,
 	.pin = kvm_pin,

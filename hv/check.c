@@ -178,10 +178,10 @@ static const char *check_delivery(const struct rf_msg_event *m)
 static const char *check_life(const struct rf_msg_event *m)
 {
 	uint32_t cause = m->life.cause;
-	bool fits = m->kind == RF_EVENT_RESET  ? cause >= RF_CAUSE_RESET && cause <= RF_CAUSE_KEXEC
-		    : m->kind == RF_EVENT_HALTED ? cause >= RF_CAUSE_TEXT &&
-							   cause <= RF_CAUSE_DENIED
-						 : !cause;
+	bool fits = m->kind == RF_EVENT_RESET ? cause >= RF_CAUSE_RESET && cause <= RF_CAUSE_KEXEC
+		    : m->kind == RF_EVENT_HALTED
+			    ? cause >= RF_CAUSE_TEXT && cause <= RF_CAUSE_DENIED
+			    : !cause;
 
 	return fits ? NULL : "a cause that does not go with what it tells";
 }
@@ -200,8 +200,7 @@ static const char *check_kind(const struct rf_msg_event *m)
 	case RF_EVENT_DELIVERY:
 		return check_delivery(m);
 	case RF_EVENT_CR:
-		return is_flag(m->cr.interrupted) ? NULL
-						  : "a flag that is neither set nor clear";
+		return is_flag(m->cr.interrupted) ? NULL : "a flag that is neither set nor clear";
 	case RF_EVENT_TABLES:
 		return is_flag(m->has_kept) ? NULL : "a flag that is neither set nor clear";
 	case RF_EVENT_RESET:
@@ -223,7 +222,7 @@ const char *rf_check_event(const struct rf_msg_event *m)
 {
 	if (!m->id)
 		return "an event without a number";
-	if (m->vcpu >= RF_SAID_VCPU_IDS)
+	if (m->vcpu >= RF_BACKEND_VCPU_IDS)
 		return "an event of a vCPU that it cannot have";
 	if (m->regs.cpl > 3)
 		return "a privilege level that no CPU has";
@@ -235,7 +234,7 @@ const char *rf_check_event(const struct rf_msg_event *m)
 
 const char *rf_check_outcome(const struct rf_msg_outcome *m)
 {
-	return !m->id		       ? "the outcome of an event without a number"
+	return !m->id		      ? "the outcome of an event without a number"
 	       : is_status(m->status) ? NULL
 				      : "an outcome that is no error's number";
 }

@@ -8,12 +8,10 @@
 #ifndef RF_HV_CHECK_H
 #define RF_HV_CHECK_H
 
-#include "hv/board.h"
-#include "hv/proto.h"
+#include "hv/backend.h"
 
-/* No fence has more: RF_MAX_VCPUS of hv/vcpu.h; their ids: RF_CR_VCPUS of hv/vmx/crwatch.h. */
+/* No fence has more: RF_MAX_VCPUS of hv/vcpu.h. */
 #define RF_SAID_VCPUS 1024u
-#define RF_SAID_VCPU_IDS 4096u
 /* A kernel's image, and all that is sealed of it: introspection/kimage.c finds no larger one. */
 #define RF_SAID_IMAGE_MAX (UINT64_C(256) << 20)
 

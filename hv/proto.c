@@ -85,8 +85,8 @@ ssize_t rf_packet_receive(int sock, int timeout_ms, void *packet, size_t room, i
 	struct pollfd p = { .fd = sock, .events = POLLIN };
 	struct iovec iov = { packet, room };
 	union control control;
-	/* Room to the byte, and none where none is awaited: what does not fit is never a descriptor of
-	 * this process, whose close() a file system of the sender's (FUSE) could make wait. */
+	/* Room to the byte, and none where none is awaited: what does not fit is never a descriptor
+	 * of this process, whose close() a file system of the sender's (FUSE) could make wait. */
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,
 			    .msg_control = n ? control.room : NULL,

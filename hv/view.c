@@ -271,7 +271,8 @@ int rf_view_open(struct rf_view *v, int board_fd, int memory_fd, const char **wh
 
 	*v = (struct rf_view){ .board_fd = board_fd, .memory_fd = memory_fd };
 	if (!is_memory(memory_fd)) {
-		*why = "the fence handed over nothing that the VMM's memory can be read from (a file "
+		*why = "the fence handed over nothing that the VMM's memory can be read from (a "
+		       "file "
 		       "of this machine's /proc; a VMM that sees another procfs cannot be served)";
 		return -EBADMSG;
 	}

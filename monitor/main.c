@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "monitor/monitor.h"
+#include "monitor/messages.h"
 #include "monitor/rotate.h"
 #include "monitor/sandbox.h"
 #include "policy/chain.h"
@@ -30,8 +30,6 @@
 #define SO_PEERPIDFD 77
 #endif
 
-#define BATCH 64 /* events in a row, before the control socket and the sweep have their turn */
-#define ALIVE_NS UINT64_C(1000000000)
 #define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
 
 struct options {
@@ -218,17 +216,6 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 	return o->fence_fd >= 0 && o->audit_fd >= 0 ? 0 : -EINVAL;
 }
 
-/* Who started us takes silence for a hang. */
-static void tell_alive(const struct rf_guest *g)
-{
-	static uint64_t told;
-
-	if (rf_now_ns() - told < ALIVE_NS)
-		return;
-	told = rf_now_ns();
-	rf_notify(g, "alive");
-}
-
 /* Answers the control socket until a VMM comes: its socket, or -errno. */
 static int wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *status)
 {
@@ -236,9 +223,9 @@ static int wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *stat
 		struct pollfd p[RF_STATUS_CLIENTS + 2] = { { .fd = fence_fd, .events = POLLIN } };
 
 		if (poll(p, 1 + rf_status_poll(status, p + 1),
-			 status->count ? RF_TICK_MS : ALIVE_NS / 1000000) < 0)
+			 status->count ? RF_TICK_MS : RF_ALIVE_NS / 1000000) < 0)
 			continue;
-		tell_alive(g);
+		rf_alive(g);
 		rf_status_serve(g, status);
 		if (p[0].revents & POLLIN) {
 			int fd = accept4(fence_fd, NULL, NULL, SOCK_CLOEXEC);
@@ -247,71 +234,6 @@ static int wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *stat
 				return fd < 0 ? -errno : fd;
 		}
 	}
-}
-
-/* What could not be recorded, and waits for room in the log; all that came later waits behind it.
- */
-static struct {
-	bool some;
-	union rf_backend_message m;
-} held;
-
-static int take_message(struct rf_guest *g, const union rf_backend_message *m)
-{
-	int err =
-		m->h.type == RF_MSG_EVENT
-			? rf_guest_event(g, &m->event)
-			: rf_record_outcome(g, m->outcome.id, m->outcome.status ? "failed" : "ok");
-
-	held.some = err && rf_record_waits(g);
-	if (!held.some)
-		return err;
-	if (m != &held.m)
-		held.m = *m;
-	return 0;
-}
-
-/* Once there is room. What was begun of a kernel is taken up as another monitor would. */
-static int take_held(struct rf_guest *g)
-{
-	const struct rf_msg_event *ev = &held.m.event;
-	int err = 0;
-
-	if (!held.some || rf_record_waits(g))
-		return 0;
-	if (held.m.h.type == RF_MSG_EVENT &&
-	    (ev->kind == RF_EVENT_KERNEL || ev->kind == RF_EVENT_WATCH)) {
-		rf_guest_forget(g);
-		err = rf_guest_resume(g);
-	}
-	return err ? err : take_message(g, &held.m);
-}
-
-/*
- * What has come, to its verdicts: BATCH at most, so that a guest that never stops does not keep its
- * operator out. 0 with *more set when there may be more, -ECONNRESET when the VM is gone, -errno.
- */
-static int take_messages(struct rf_guest *g, bool *more)
-{
-	int first = take_held(g);
-
-	*more = false;
-	if (first)
-		return first;
-	for (int i = 0; i < BATCH && !held.some; i++) {
-		union rf_backend_message m;
-		int err = g->hv->ops->next(g->hv, &m);
-
-		*more = !err;
-		if (err)
-			return err == -EAGAIN ? 0 : err;
-		tell_alive(g);
-		err = take_message(g, &m);
-		if (err)
-			return err;
-	}
-	*more &= !held.some;
-	return 0;
 }
 
 /* What only root may open, and what is below a folder that only root may enter, is opened here. */
@@ -458,7 +380,8 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 	for (;;) {
 		bool paired = g->pair.fd && !g->pair.shut;
 		struct pollfd p[RF_STATUS_CLIENTS + 6] = {
-			{ .fd = g->hv->ops->poll_fd(g->hv), .events = held.some ? 0 : POLLIN },
+			{ .fd = g->hv->ops->poll_fd(g->hv),
+			  .events = rf_messages_wait(g) ? 0 : POLLIN },
 			{ .fd = vmm, .events = POLLIN },
 			{ .fd = paired ? g->pair.fd : -1, .events = POLLIN },
 			{ .fd = g->logs_fd ? g->logs_fd : -1, .events = POLLIN },
@@ -472,16 +395,18 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 		/* Its last words are read; a child of the VMM's that has the socket adds none. */
 		if (p[1].revents)
 			shutdown(p[0].fd, SHUT_RDWR);
-		tell_alive(g);
-		/* Who waits for an answer waits no more. */
-		if (held.some && (p[1].revents || p[0].revents & (POLLHUP | POLLERR)))
+		rf_alive(g);
+		/* Who waits for an answer, or was to end, is gone. */
+		if (rf_messages_wait(g) && (p[1].revents || p[0].revents & (POLLHUP | POLLERR)))
 			return 0;
-		err = take_messages(g, &more);
+		err = rf_messages_take(g, &more);
 		if (err)
 			return err == -ECONNRESET ? 0 : err;
 		rf_status_serve(g, status);
 		rf_rotate_take(g);
 		rf_record_flush(g, false);
+		if (g->killed_ns)
+			continue; /* nothing more is asked of it either */
 		err = rf_reload_take(g);
 		if (err)
 			return err;
@@ -616,9 +541,11 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	rf_notify(&g, "attached %u", info.vmm_pid);
+	rf_sequence_begin(&g.sequence, &info);
 	err = rf_guest_resume(&g);
 	if (!err)
 		err = serve(&g, &status, vmm);
+	rf_messages_give_up(&g, err);
 	rf_guest_forget(&g); /* what the VM's last moments left on the trail is written down */
 	rf_record_flush(&g, true);
 	if (!err)

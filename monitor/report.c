@@ -61,6 +61,16 @@ void rf_complain(const struct rf_guest *g, const char *format, ...)
 	va_end(ap);
 }
 
+void rf_alive(const struct rf_guest *g)
+{
+	static uint64_t told;
+
+	if (rf_now_ns() - told < RF_ALIVE_NS)
+		return;
+	told = rf_now_ns();
+	rf_notify(g, "alive");
+}
+
 bool rf_run_is_gone(const struct rf_guest *g)
 {
 	struct pollfd p = { .fd = g->notify_fd };

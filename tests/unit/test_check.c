@@ -270,7 +270,7 @@ static const struct {
 	EVENT(WATCH, kind, 7), /* there is none */
 	EVENT(WATCH, kind, RF_EVENT_UNSEALED + 1),
 	EVENT(WATCH, kind, UINT32_MAX),
-	EVENT(WATCH, vcpu, RF_SAID_VCPU_IDS),
+	EVENT(WATCH, vcpu, RF_BACKEND_VCPU_IDS),
 	EVENT(WATCH, vcpu, UINT32_MAX),
 	EVENT(WATCH, regs.cpl, 4),
 	EVENT(WATCH, write.len, RF_EVENT_BYTES + 1),
