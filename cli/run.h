@@ -24,6 +24,7 @@
 struct rf_run {
 	/* What was asked for. */
 	const char *name, *policy, *policy_key, *expect, *audit, *audit_key, *state, *kvm;
+	uint32_t messages_fd;	  /* where ours go, 0 standard error */
 	uint32_t start_timeout;	  /* seconds */
 	uint32_t monitor_timeout; /* seconds, 0 none */
 	char **command;		  /* NULL-terminated: the VMM and its arguments */

@@ -443,6 +443,7 @@ int main(int argc, char **argv)
 	const char *why = "";
 	int sock, vmm = -1, err;
 
+	rf_report_begin();
 	if (parse(argc, argv, &o, &g)) {
 		fprintf(stderr,
 			"usage: ringfence-monitor --fence-fd N --audit-fd N [--chain-fd N] "

@@ -126,7 +126,8 @@ struct rf_guest {
 };
 
 /* --- report.c ------------------------------------------------------------- */
-uint64_t rf_now_ns(void); /* CLOCK_MONOTONIC */
+uint64_t rf_now_ns(void);   /* CLOCK_MONOTONIC */
+void rf_report_begin(void); /* before the sandbox closes */
 /* One line to whoever started this monitor. */
 void rf_notify(const struct rf_guest *g, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
