@@ -169,15 +169,6 @@ static int take_regions(struct rf_guest *g, const struct rf_region *regions, uin
 	return 0;
 }
 
-static int ask_seal(struct rf_guest *g, const struct rf_msg_seal *m)
-{
-	int err = g->hv->ops->seal(g->hv, m, &g->seal_ns);
-
-	if (!err)
-		rf_sequence_sealed(&g->sequence);
-	return err;
-}
-
 static int seal(struct rf_guest *g, enum rf_seal_how how, const char *outcome)
 {
 	struct rf_msg_seal m;
@@ -191,7 +182,7 @@ static int seal(struct rf_guest *g, enum rf_seal_how how, const char *outcome)
 	if (!m.count)
 		return rf_note(g, "seal", "nothing is sealed",
 			       "the policy seals nothing; no register is pinned either");
-	err = ask_seal(g, &m);
+	err = rf_ask_seal(g, &m);
 	if (!err)
 		err = take_regions(g, m.regions, m.count, outcome);
 	if (!err)
@@ -324,7 +315,7 @@ static int seal_arrived(struct rf_guest *g)
 	if (!err && !m.count)
 		return seal(g, g->seal_how, outcome);
 	if (!err)
-		err = ask_seal(g, &m);
+		err = rf_ask_seal(g, &m);
 	if (!err)
 		err = read_again(g, false, outcome);
 	g->arrived = !err;
@@ -365,20 +356,11 @@ static int first_look(struct rf_guest *g)
 	err = rf_plan(g, &m);
 	m.how = RF_SEAL_KEPT;
 	if (!err && m.count)
-		err = ask_seal(g, &m);
+		err = rf_ask_seal(g, &m);
 	if (err || !m.count)
 		return !err || err == -ENOENT ? begins_anew(g) : err;
 	err = read_again(g, true, "sealed again, with the bytes it had");
 	return err ? err : SEALED_AGAIN;
-}
-
-static int ask_watch(struct rf_guest *g, const struct rf_msg_watch *m)
-{
-	int err = g->hv->ops->watch(g->hv, m);
-
-	if (!err)
-		rf_sequence_watched(&g->sequence);
-	return err;
 }
 
 /* From the kernel found to its seal. armed: the fence watches already, for an earlier monitor. */
@@ -396,7 +378,7 @@ static int await_running(struct rf_guest *g, bool armed)
 		err = armed ? 0 : first_look(g);
 		memcpy(watch.note, g->note, sizeof(watch.note));
 		if (!err && !armed)
-			err = ask_watch(g, &watch);
+			err = rf_ask_watch(g, &watch);
 		if (err == -EALREADY)
 			err = seal_arrived(g);
 		return err == SEALED_AGAIN ? 0 : err;

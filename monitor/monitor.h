@@ -200,6 +200,11 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_guest_poll(struct rf_guest *g);
 void rf_guest_forget(struct rf_guest *g); /* the kernel is gone */
 
+/* --- ask.c ------------------------------------------------------------------ */
+/* As the ops of the same names. */
+int rf_ask_watch(struct rf_guest *g, const struct rf_msg_watch *m);
+int rf_ask_seal(struct rf_guest *g, const struct rf_msg_seal *m);
+
 /* --- sealed.c -------------------------------------------------------------- */
 /* g->kernel, from what is sealed; g->paging says how many levels. 0, or -errno with diag. */
 int rf_sealed_kernel(struct rf_guest *g, const struct rf_backend_info *sealed, uint64_t lstar,
