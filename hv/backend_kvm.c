@@ -153,6 +153,7 @@ static int kvm_next(struct rf_backend *b, union rf_backend_message *out)
 static int command(struct kvm_backend *k, struct rf_msg *m, uint64_t *ns)
 {
 	uint8_t packet[RF_MSG_MAX + 1];
+	uint32_t others = 0; /* answers to commands that were given up */
 
 	m->seq = ++k->seq;
 	if (send_msg(k, m, m->size))
@@ -168,8 +169,12 @@ static int command(struct kvm_backend *k, struct rf_msg *m, uint64_t *ns)
 			struct rf_msg_done done;
 
 			memcpy(&done, packet, sizeof(done));
-			if (h.seq != k->seq)
+			if (h.seq != k->seq && others++ < QUEUE)
 				continue;
+			if (h.seq != k->seq) {
+				k->wrong = "more answers than there were commands";
+				return -EBADMSG;
+			}
 			if (ns)
 				*ns = done.ns;
 			k->wrong = rf_check_done(&done);

@@ -195,6 +195,7 @@ static size_t fence_heals(struct rf_backend *b, uint64_t *from, struct rf_heal *
 {
 	size_t n = 0;
 
+	fake.heals_head += fake.heals_on;
 	if (fake.heals_head - *from > RF_HEALS)
 		*from = fake.heals_head - RF_HEALS;
 	for (; *from < fake.heals_head && n < max; ++*from)

@@ -33,12 +33,12 @@ static void sealed_board(void)
 	b.runs[1] = (struct rf_board_run){ 0x1000000, 0x200000, 0x7e0000000000, 0x7f0001000000 };
 	b.image = (struct rf_region){ 0x1000000, 0x2000000, 0xffffffff81000000, 0, 0 };
 	b.regions_count = 3;
-	b.regions[TEXT] = (struct rf_region){ 0x1000000, 0x200000, 0xffffffff81000000,
-					      RF_REGION_TEXT, 0 };
-	b.regions[RODATA] = (struct rf_region){ 0x1400000, 0x100000, 0xffffffff81400000,
-						RF_REGION_RODATA, 0 };
-	b.regions[IDT] = (struct rf_region){ 0x1600000, 0x1000, 0xffffffff81600000,
-					     RF_REGION_IDT, 0 };
+	b.regions[TEXT] =
+		(struct rf_region){ 0x1000000, 0x200000, 0xffffffff81000000, RF_REGION_TEXT, 0 };
+	b.regions[RODATA] =
+		(struct rf_region){ 0x1400000, 0x100000, 0xffffffff81400000, RF_REGION_RODATA, 0 };
+	b.regions[IDT] =
+		(struct rf_region){ 0x1600000, 0x1000, 0xffffffff81600000, RF_REGION_IDT, 0 };
 	b.traps_count = 2;
 	b.traps[0] = (struct rf_trap_site){ .gpa = 0x1001000, .len = 3, .kind = RF_TRAP_LIDT };
 	b.traps[1] = (struct rf_trap_site){
@@ -48,7 +48,7 @@ static void sealed_board(void)
 
 #define FIELD(member, value)                                                                       \
 	{                                                                                          \
-		#member " = " #value, offsetof(struct rf_board, member),                           \
+#member " = " #value, offsetof(struct rf_board, member),                           \
 			sizeof(((struct rf_board *)0)->member), value                              \
 	}
 
@@ -102,12 +102,12 @@ static const struct {
 	FIELD(traps[0].kind, RF_TRAP_KEXEC + 1),
 	FIELD(traps[0].kind, 255),
 	FIELD(traps[0].reg, 16),
-	FIELD(traps[0].gpa, 0xfffffe),	   /* half of it before text */
-	FIELD(traps[1].gpa, 0x11ffffc),	   /* half of it behind */
-	FIELD(traps[1].gpa, 0x1400000),	   /* sealed, and no text */
+	FIELD(traps[0].gpa, 0xfffffe),	/* half of it before text */
+	FIELD(traps[1].gpa, 0x11ffffc), /* half of it behind */
+	FIELD(traps[1].gpa, 0x1400000), /* sealed, and no text */
 	FIELD(traps[1].gpa, UINT64_MAX),
-	FIELD(traps[1].gpa, 0x1001002),	   /* over the one before */
-	FIELD(traps[1].gpa, 0x1000000),	   /* in front of it */
+	FIELD(traps[1].gpa, 0x1001002), /* over the one before */
+	FIELD(traps[1].gpa, 0x1000000), /* in front of it */
 };
 
 static void boards_that_no_fence_makes(void **state)
@@ -136,7 +136,7 @@ static void boards_that_fences_make(void **state)
 		FIELD(runs_count, 0),
 		FIELD(traps_count, 0),
 		FIELD(traps[0].len, 3),
-		FIELD(traps[1].gpa, 0x11ffff1), /* text's last bytes */
+		FIELD(traps[1].gpa, 0x11ffff1),	  /* text's last bytes */
 		FIELD(regions[1].gpa, 0x1200000), /* side by side */
 		FIELD(image.size, 0),
 		FIELD(runs[0].size, 0),
@@ -207,8 +207,8 @@ static void mutated_boards(void **state)
 					    offsetof(struct rf_board, runs),
 					    offsetof(struct rf_board, traps_count) };
 			size_t at = tables[next_random() % 5] + next_random() % 120;
-			uint8_t value = next_random() & 1 ? odd[next_random() % 5]
-							  : (uint8_t)next_random();
+			uint8_t value =
+				next_random() & 1 ? odd[next_random() % 5] : (uint8_t)next_random();
 
 			((uint8_t *)&b)[at] = value;
 		}
@@ -254,7 +254,7 @@ static struct rf_msg_event event_of(enum rf_event_kind kind)
 
 #define EVENT(kind, member, value)                                                                 \
 	{                                                                                          \
-		#kind ": " #member " = " #value, RF_EVENT_##kind,                                  \
+#kind ": " #member " = " #value, RF_EVENT_##kind,                                  \
 			offsetof(struct rf_msg_event, member),                                     \
 			sizeof(((struct rf_msg_event *)0)->member), value                          \
 	}
@@ -313,8 +313,7 @@ static void events_that_no_fence_sends(void **state)
 	for (size_t i = 0; i < sizeof(odd_events) / sizeof(odd_events[0]); i++) {
 		struct rf_msg_event e = event_of(odd_events[i].kind);
 
-		memcpy((uint8_t *)&e + odd_events[i].at, &odd_events[i].value,
-		       odd_events[i].size);
+		memcpy((uint8_t *)&e + odd_events[i].at, &odd_events[i].value, odd_events[i].size);
 		if (!rf_check_event(&e))
 			fail_msg("taken: %s", odd_events[i].what);
 	}

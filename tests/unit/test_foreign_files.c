@@ -48,7 +48,8 @@ static void reply(int dev, uint64_t unique, const void *what, size_t size)
 static _Noreturn void serve(int dev, int asked)
 {
 	static uint8_t packet[FUSE_MIN_READ_BUFFER * 32];
-	struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = 31,
+	struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION,
+				      .minor = 31,
 				      .max_write = 4096 };
 	const struct fuse_open_out open_out = { .fh = 1 };
 	struct fuse_in_header h;
@@ -127,8 +128,7 @@ static _Noreturn void with_fuse(void)
 	MUST(place >= 0);
 	close(place);
 	dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	if (dev < 0 || unshare(CLONE_NEWNS) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+	if (dev < 0 || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		_exit(77);
 	snprintf(options, sizeof(options), "fd=%d,rootmode=100666,user_id=0,group_id=0", dev);
 	if (mount("rf", where, "fuse.rf", MS_NOSUID | MS_NODEV, options))
