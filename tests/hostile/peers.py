@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Callable
 
 MAGIC, REVISION = 0x434E4652, 8
-HELLO, WELCOME, EVENT, VERDICT = 1, 2, 3, 4
-SIZES = {HELLO: 80, WELCOME: 32}
+HELLO, WELCOME, EVENT, VERDICT, DONE = 1, 2, 3, 4, 8
+SIZES = {HELLO: 80, WELCOME: 32, EVENT: 624, DONE: 32}
+KILL = 4
 BOARD_MAGIC = 0x44424652
 # sizeof(struct rf_board_file); the test true-fence fails when it is not this.
 BOARD_SIZE = 2710376
+# offsetof() in it: state, traps_count, traps[0].len, which is followed by its kind.
+STATE_AT, TRAPS_AT, TRAP_LEN_AT = 12, 33608, 33671
 
 
 def message(kind: int, body: bytes = b"", revision: int = REVISION, magic: int = MAGIC) -> bytes:
@@ -89,6 +92,16 @@ def dial(path: Path, packet: bytes, fds: list[int]) -> socket.socket:
     if packet:
         s.sendmsg([packet], control)
     return s
+
+
+def event(number: int, kind: int, msr: int = 0) -> bytes:
+    """A question of the first vCPU; all that it does not say is zeros."""
+    return message(EVENT, struct.pack("=QII", number, kind, 0) + bytes(216) + struct.pack("=I", msr))
+
+
+def verdict(packet: bytes) -> tuple[int, int]:
+    """Of which event, and which one."""
+    return struct.unpack_from("=QI", packet, 16)
 
 
 def hello(revision: int = REVISION, size: int = BOARD_SIZE) -> bytes:
