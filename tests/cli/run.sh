@@ -193,7 +193,7 @@ try doctor-json 1 '"ok": false' "$rf" doctor --json --kvm "$work/none"
 
 # --- the policy ---------------------------------------------------------------------------------
 printf 'version: 1\nmdoe: observe\n' >"$work/bad.yaml"
-try policy-unknown-key 125 'line 2.*mdoe' $run --policy "$work/bad.yaml" -- "$work/bin/vmm" 0
+try policy-unknown-key 125 'line 2.*there is no such key' $run --policy "$work/bad.yaml" -- "$work/bin/vmm" 0
 try policy-missing 125 'give --policy the path' $run --policy "$work/none.yaml" -- "$work/bin/vmm" 0
 try policy-folder 125 'not a regular file' $run --policy "$work" -- "$work/bin/vmm" 0
 printf 'version: 1\nmode: observe\ndma_sweep_ms: 9\n' >"$work/range.yaml"
