@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "hv/terminal.h"
 
 struct rf_table {
 	size_t columns, rows;
@@ -14,14 +17,34 @@ struct rf_table {
 	char **cells; /* rows * columns, the titles are the first row */
 };
 
-/* One write a line: the monitor and the VMM share the terminal. */
-__attribute__((format(printf, 1, 0))) static void say(const char *fmt, va_list args)
+static int messages = STDERR_FILENO;
+
+void rf_messages_to(int fd)
 {
-	char text[1024], safe[1024];
+	messages = fd;
+}
+
+int rf_messages_fd(void)
+{
+	return messages;
+}
+
+/* One write: the monitor and the VMM share the terminal. more: what follows, in lines of its own.
+ */
+__attribute__((format(printf, 1, 0))) static void say(const char *fmt, va_list args,
+						      const char *more)
+{
+	char text[1024], safe[1024], all[4096];
+	int n;
 
 	vsnprintf(text, sizeof(text), fmt, args);
 	rf_safe(safe, sizeof(safe), text);
-	fprintf(stderr, "ringfence: %s\n", safe);
+	n = snprintf(all, sizeof(all), "%sringfence: %s\n%s",
+		     isatty(messages) ? RF_TERMINAL_BEGIN : "", safe, more);
+	if (n >= (int)sizeof(all))
+		n = (int)sizeof(all) - 1;
+	if (write(messages, all, (size_t)n) < 0)
+		return; /* nobody hears it */
 }
 
 void rf_say(const char *fmt, ...)
@@ -29,19 +52,20 @@ void rf_say(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	say(fmt, args);
+	say(fmt, args, "");
 	va_end(args);
 }
 
 int rf_fail(int code, const char *means, const char *todo, const char *fmt, ...)
 {
+	char more[2048];
 	va_list args;
 
 	fflush(stdout);
+	snprintf(more, sizeof(more), "  it means: %s\n  to do:    %s\n", means, todo);
 	va_start(args, fmt);
-	say(fmt, args);
+	say(fmt, args, more);
 	va_end(args);
-	fprintf(stderr, "  it means: %s\n  to do:    %s\n", means, todo);
 	return code;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a person sees. Results go to stdout, everything else to stderr. */
+/*
+ * What a person sees. Results go to stdout, everything else to stderr, or where `run` was told
+ * to. What a guest, or a VMM, has made up is printed without its control bytes.
+ */
 #ifndef RF_CLI_OUTPUT_H
 #define RF_CLI_OUTPUT_H
 
@@ -12,6 +15,11 @@
 #include "cli/command.h"
 #include "cli/exit.h"
 #include "cli/options.h"
+
+/* Where rf_say() and rf_fail() write from here on; stderr before. The descriptor is the caller's.
+ */
+void rf_messages_to(int fd);
+int rf_messages_fd(void);
 
 /* One line of progress. */
 void rf_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -7,6 +9,24 @@
 #include "cli/run.h"
 
 #define MONITOR_TIMEOUT_MIN 3 /* it speaks each second */
+
+static void pass_over(int signal_number) {}
+
+/* The channel of its own that was asked for: no child but the monitor gets it. An enum rf_exit. */
+static int take_messages(const struct rf_run *r)
+{
+	if (!r->messages_fd)
+		return RF_EXIT_OK;
+	if (fcntl((int)r->messages_fd, F_SETFD, FD_CLOEXEC) < 0)
+		return rf_fail(RF_EXIT_REFUSED, "nothing was started",
+			       "open it before, as in: ringfence run --messages-fd 3 ... 3>>FILE",
+			       "run: --messages-fd %u is no open descriptor", r->messages_fd);
+	/* Nobody has to read it; and what catches a signal is not inherited. */
+	if (signal(SIGPIPE, pass_over) == SIG_IGN)
+		signal(SIGPIPE, SIG_IGN);
+	rf_messages_to((int)r->messages_fd);
+	return RF_EXIT_OK;
+}
 
 static int run_guest(struct rf_run *r)
 {
@@ -36,12 +56,16 @@ static int run(int argc, char **argv)
 		{ "state", 's', RF_OPTION_TEXT, &r.state, 0, 0 },
 		{ "kvm", 0, RF_OPTION_TEXT, &r.kvm, 0, 0 },
 		{ "pass-fd", 0, RF_OPTION_LIST, &r.pass, 0, 0 },
+		{ "messages-fd", 0, RF_OPTION_NUMBER, &r.messages_fd, 3, 65535 },
 		{ "start-timeout", 't', RF_OPTION_NUMBER, &r.start_timeout, 1, 86400 },
 		{ "monitor-timeout", 0, RF_OPTION_NUMBER, &r.monitor_timeout, 0, 86400 },
 		{ 0 },
 	};
 	code = rf_options(&rf_command_run, options, true, RF_EXIT_REFUSED, argc, argv, &operands);
 	if (code >= 0)
+		return code;
+	code = take_messages(&r);
+	if (code)
 		return code;
 	if (!operands.count)
 		return rf_fail(RF_EXIT_REFUSED, "nothing was started", "see `ringfence run --help`",
@@ -102,6 +126,9 @@ const struct rf_command rf_command_run = {
 		"that\n"
 		"                         its command line names it gets anyway, the rest is "
 		"closed)\n"
+		"      --messages-fd N    what ringfence itself and the monitor say goes to this\n"
+		"                         descriptor, not to standard error, which the guest may\n"
+		"                         write to as well\n"
 		"\n"
 		"The exit code is the VMM's own, 128 + n when signal n killed it. Else:\n"
 		"  124  the VMM did not come under protection and was ended\n"

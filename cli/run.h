@@ -37,6 +37,7 @@ struct rf_run {
 	uint32_t monitor_timeout;   /* seconds, 0 none */
 	struct rf_option_list pass; /* numbers of descriptors for the VMM */
 	char **command;		    /* NULL-terminated: the VMM and its arguments */
+	uint32_t messages_fd;	    /* where ours go, 0 standard error */
 
 	/* Of the policy. */
 	struct rf_policy now; /* in force */

@@ -63,6 +63,7 @@ static int set_cloexec(const struct rf_fd_set *set, int flags)
 
 int rf_run_fds(struct rf_run *r)
 {
+	struct rf_fd_set keep;
 	int code = RF_EXIT_OK, err;
 
 	for (unsigned int i = 0; !code && i < r->pass.count; i++)
@@ -76,7 +77,13 @@ int rf_run_fds(struct rf_run *r)
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
-	err = close_others(&r->passed);
+	/* That one is `run`'s own, whoever names it. */
+	if (r->messages_fd)
+		rf_fd_remove(&r->passed, r->messages_fd);
+	keep = r->passed;
+	if (r->messages_fd)
+		rf_fd_add(&keep, r->messages_fd);
+	err = close_others(&keep);
 	if (!err)
 		err = set_cloexec(&r->passed, FD_CLOEXEC);
 	if (!err)

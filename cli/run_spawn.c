@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cli/output.h"
 #include "cli/run.h"
 #include "hv/doorkeeper.h"
 
@@ -144,6 +145,9 @@ static _Noreturn void become(const struct rf_run *r, const struct line *l, int f
 
 	/* A Ctrl-C is meant for the VMM; the monitor must see its last moments. */
 	setsid();
+	/* It prints where we do. */
+	if (dup2(rf_messages_fd(), STDERR_FILENO) < 0)
+		give_up(report);
 	high = fcntl(report, F_DUPFD_CLOEXEC, FREE_FD);
 	if (high < 0)
 		give_up(report);

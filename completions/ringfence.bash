@@ -6,7 +6,7 @@ _ringfence_commands="run list status gadgets measure audit policy stop doctor de
 # Of a command: its options, with the dashes.
 _ringfence_options() {
 	case $1 in
-	run) echo "--name --policy --policy-key --expect --audit --audit-key --state --kvm --pass-fd --start-timeout --monitor-timeout" ;;
+	run) echo "--name --policy --policy-key --expect --audit --audit-key --state --kvm --pass-fd --start-timeout --monitor-timeout --messages-fd" ;;
 	list) echo "--json --state-base" ;;
 	status | measure) echo "--json" ;;
 	stop) echo "--wait" ;;
@@ -27,7 +27,7 @@ _ringfence_value() {
 	--state | -s | --state-base) echo dir ;;
 	--qemu | -q) echo command ;;
 	--verdict) echo verdict ;;
-	--name | --since | --rule | --symbol | --start-timeout | --monitor-timeout | --pass-fd | --lines | --line | --serial | --valid-for | --timeout | --wait | -w | -n | -t | -l) echo none ;;
+	--name | --since | --rule | --symbol | --start-timeout | --monitor-timeout | --pass-fd | --messages-fd | --lines | --line | --serial | --valid-for | --timeout | --wait | -w | -n | -t | -l) echo none ;;
 	esac
 }
 

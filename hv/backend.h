@@ -17,6 +17,9 @@
 
 struct rf_backend;
 
+/* An event's vcpu is below it: RF_CR_VCPUS of hv/vmx/crwatch.h. */
+#define RF_BACKEND_VCPU_IDS 4096u
+
 union rf_backend_message {
 	struct rf_msg h;
 	struct rf_msg_event event;
@@ -63,7 +66,7 @@ enum { RF_SHARED_BOARD, RF_SHARED_MEMORY, RF_SHARED_TABLE, RF_SHARED };
 
 struct rf_backend_ops {
 	const char *name;
-	/* 0 or -EAGAIN (the layout kept changing). */
+	/* 0, -EAGAIN (the layout kept changing), or -EBADMSG: it says what cannot be. */
 	int (*info)(struct rf_backend *b, struct rf_backend_info *out);
 	/* Guest memory as the guest sees it: all of it or -EFAULT. */
 	int (*read)(struct rf_backend *b, rf_gpa gpa, void *buf, size_t len);
@@ -73,11 +76,13 @@ struct rf_backend_ops {
 	/* A descriptor that polls readable when next_event() has work. */
 	int (*poll_fd)(struct rf_backend *b);
 	/*
-	 * 0 with *out filled (h.type says which member: EVENT or OUTCOME), -EAGAIN nothing there,
-	 * -ECONNRESET the VM is gone, -EBADMSG / -EPROTONOSUPPORT the peer does not speak the
-	 * protocol.
+	 * 0 with *out filled (h.type says which member: EVENT or OUTCOME) and each field within its
+	 * bounds (hv/check.h), -EAGAIN nothing there, -ECONNRESET the VM is gone, -EBADMSG /
+	 * -EPROTONOSUPPORT the peer does not speak the protocol.
 	 */
 	int (*next)(struct rf_backend *b, union rf_backend_message *out);
+	/* What the last -EBADMSG was about, in words; NULL: nothing was wrong. Optional. */
+	const char *(*wrong)(struct rf_backend *b);
 	/* Commands: 0 or -errno, nothing changed on failure. */
 	int (*watch)(struct rf_backend *b, const struct rf_msg_watch *m);
 	int (*seal)(struct rf_backend *b, const struct rf_msg_seal *m, uint64_t *ns);

@@ -13,9 +13,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "hv/check.h"
 
 /* A fence says it at once, and gives up on us after 10 s: a silent peer must not cost it the start.
  */
@@ -35,6 +36,7 @@ struct kvm_backend {
 	uint32_t seq;
 	uint32_t ping; /* seq of the one whose answer has not come yet, 0 none */
 	uint64_t pinged_ns, heard_ns;
+	const char *wrong; /* what of the last message no fence says; constant text */
 	size_t queued;
 	union rf_backend_message *queue; /* QUEUE of them; untouched parts cost no memory */
 };
@@ -143,20 +145,35 @@ static bool is_pong(struct kvm_backend *k, const uint8_t *packet)
 	return true;
 }
 
-/* A checked packet that is no answer to a command, its lengths bounded. */
-static int take(const uint8_t *packet, union rf_backend_message *out)
+/* A packet of the right size that is no answer to a command, and that a fence can have sent. */
+static int take(struct kvm_backend *k, const uint8_t *packet, union rf_backend_message *out)
 {
 	union rf_backend_message m = { 0 };
 
 	memcpy(&m.h, packet, sizeof(m.h));
-	if (m.h.type != RF_MSG_EVENT && m.h.type != RF_MSG_OUTCOME)
-		return -EBADMSG;
-	memcpy(&m, packet, m.h.size);
-	if (m.h.type == RF_MSG_EVENT &&
-	    (m.event.write.len > RF_EVENT_BYTES || m.event.insn.len > sizeof(m.event.insn.bytes)))
+	if (m.h.type == RF_MSG_EVENT || m.h.type == RF_MSG_OUTCOME)
+		memcpy(&m, packet, m.h.size);
+	k->wrong = m.h.type == RF_MSG_EVENT	? rf_check_event(&m.event)
+		   : m.h.type == RF_MSG_OUTCOME ? rf_check_outcome(&m.outcome)
+						: "a message that is no monitor's to get";
+	if (k->wrong)
 		return -EBADMSG;
 	*out = m;
 	return 0;
+}
+
+/* A packet that is a message. */
+static int receive(struct kvm_backend *k, int timeout_ms, uint8_t packet[RF_MSG_MAX + 1])
+{
+	int err = rf_msg_receive(k->sock, timeout_ms, packet, RF_MSG_MAX + 1, NULL, 0);
+
+	k->wrong = err == -EBADMSG ? "a packet that is no message" : NULL;
+	return err;
+}
+
+static const char *kvm_wrong(struct rf_backend *b)
+{
+	return of(b)->wrong ? of(b)->wrong : of(b)->view.wrong;
 }
 
 static int kvm_next(struct rf_backend *b, union rf_backend_message *out)
@@ -171,22 +188,23 @@ static int kvm_next(struct rf_backend *b, union rf_backend_message *out)
 		return 0;
 	}
 	do
-		err = rf_msg_receive(k->sock, 0, packet, sizeof(packet), NULL, 0);
+		err = receive(k, 0, packet);
 	while (!err && is_pong(k, packet));
-	return err ? err : take(packet, out);
+	return err ? err : take(k, packet, out);
 }
 
 /* Sends a command and waits for its DONE; events that come first are kept for kvm_next(). */
 static int command(struct kvm_backend *k, struct rf_msg *m, uint64_t *ns)
 {
 	uint8_t packet[RF_MSG_MAX + 1];
+	uint32_t others = 0; /* answers to commands that were given up */
 
 	m->seq = ++k->seq;
 	if (send_msg(k, m, m->size))
 		return -ECONNRESET;
 	for (;;) {
 		struct rf_msg h;
-		int err = rf_msg_receive(k->sock, 30000, packet, sizeof(packet), NULL, 0);
+		int err = receive(k, 30000, packet);
 
 		if (err)
 			return err == -EAGAIN ? -ETIMEDOUT : err;
@@ -197,15 +215,22 @@ static int command(struct kvm_backend *k, struct rf_msg *m, uint64_t *ns)
 			struct rf_msg_done done;
 
 			memcpy(&done, packet, sizeof(done));
-			if (h.seq != k->seq)
+			if (h.seq != k->seq && others++ < QUEUE)
 				continue;
+			if (h.seq != k->seq) {
+				k->wrong = "more answers than there were commands";
+				return -EBADMSG;
+			}
 			if (ns)
 				*ns = done.ns;
-			return done.status > 0 ? -EBADMSG : done.status;
+			k->wrong = rf_check_done(&done);
+			return k->wrong ? -EBADMSG : done.status;
 		}
-		if (k->queued == QUEUE)
+		if (k->queued == QUEUE) {
+			k->wrong = "more questions than its vCPUs can have";
 			return -EBADMSG;
-		err = take(packet, &k->queue[k->queued]);
+		}
+		err = take(k, packet, &k->queue[k->queued]);
 		if (err)
 			return err;
 		k->queued++;
@@ -300,6 +325,7 @@ static const struct rf_backend_ops kvm_ops = {
 	.read_decoy = kvm_read_decoy,
 	.poll_fd = kvm_poll_fd,
 	.next = kvm_next,
+	.wrong = kvm_wrong,
 	.watch = kvm_watch,
 	.seal = kvm_seal,
 	.pin = kvm_pin,
@@ -349,12 +375,8 @@ static void take_table(struct kvm_backend *k, int fd)
 {
 	static const uint8_t nothing[RF_PAGE_SIZE];
 	const uint8_t *from;
-	struct stat st;
-	int seals =
-		fcntl(fd, F_GET_SEALS); /* asks nobody's file system, and only a memfd has any */
 
-	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) ||
-	    st.st_size != (off_t)sizeof(*k->table))
+	if (!rf_view_is_sealed(fd, sizeof(*k->table)))
 		return;
 	from = mmap(NULL, sizeof(*k->table), PROT_READ, MAP_SHARED, fd, 0);
 	if (from == MAP_FAILED)
@@ -457,10 +479,8 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 	}
 	k->hello.vmm_pid = (uint32_t)vmm;
 	k->hello.vmm[sizeof(k->hello.vmm) - 1] = '\0';
-	*why = "the fence's board is not what it should be";
-	err = k->hello.board_size == sizeof(struct rf_board_file)
-		      ? rf_view_open(&k->view, fds[0], fds[1], why)
-		      : -EBADMSG;
+	*why = rf_check_hello(&k->hello);
+	err = *why ? -EBADMSG : rf_view_open(&k->view, fds[0], fds[1], why);
 	if (err)
 		goto fail;
 	err = welcome_fence(k, &welcome, fds[2]);
@@ -470,8 +490,7 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 		fds[0] = fds[1] = -1;
 		goto fail;
 	}
-	if (fds[2] >= 0)
-		close(fds[2]);
+	rf_view_let_go(fds[2]);
 	k->base.ops = &kvm_ops;
 	k->heard_ns = now_ns();
 	*out = &k->base;
@@ -479,8 +498,7 @@ int rf_backend_kvm_attach(int sock, const struct rf_rules *rules, struct rf_back
 
 fail:
 	for (int i = 0; i < RF_MSG_FDS; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+		rf_view_let_go(fds[i]);
 	free(k->queue);
 	free(k);
 	return err;

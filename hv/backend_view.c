@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct view_backend {
@@ -69,11 +68,10 @@ int rf_backend_kvm_view(const int fds[RF_SHARED], struct rf_backend **out)
 {
 	struct view_backend *v = calloc(1, sizeof(*v));
 	const char *why;
-	struct stat st;
 	void *table;
 	int err = v ? 0 : -ENOMEM;
 
-	if (!err && (fstat(fds[RF_SHARED_TABLE], &st) || st.st_size != (off_t)sizeof(*v->table)))
+	if (!err && !rf_view_is_sealed(fds[RF_SHARED_TABLE], sizeof(*v->table)))
 		err = -EBADMSG;
 	if (!err)
 		err = rf_view_open(&v->view, fds[RF_SHARED_BOARD], fds[RF_SHARED_MEMORY], &why);

@@ -4,12 +4,15 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "hv/terminal.h"
+
 struct rf_vm rf_vm = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 void rf_say(const char *what, const char *why)
 {
 	char line[512]; /* one write, so that lines of several processes do not mix */
-	int n = snprintf(line, sizeof(line), "ringfence: %s: %s\n", what, why);
+	const char *begin = isatty(STDERR_FILENO) ? RF_TERMINAL_BEGIN : "";
+	int n = snprintf(line, sizeof(line), "%sringfence: %s: %s\n", begin, what, why);
 
 	if (write(STDERR_FILENO, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1) < 0)
 		return;

@@ -9,7 +9,7 @@ VMX_SRCS = hv/vmx/cpu.c hv/vmx/cr.c hv/vmx/decode.c hv/vmx/dispatch.c hv/vmx/enf
 ARM64_SRCS = hv/arm64/decode.c hv/arm64/exit.c hv/arm64/known.c hv/arm64/vm.c
 ARCH_SRCS = $(if $(filter arm64,$(ARCH)),$(ARM64_SRCS),$(VMX_SRCS))
 # Monitor side of hv/: backends behind hv/backend.h.
-BACKEND_SRCS = hv/proto.c hv/view.c hv/backend_kvm.c hv/backend_view.c
+BACKEND_SRCS = hv/proto.c hv/check.c hv/view.c hv/backend_kvm.c hv/backend_view.c
 BACKEND_SRCS += hv/vmx/probe.c
 # The host's control-register watch: libbpf, for the ringfence command alone. The program itself is hv/bpf/cr.bpf.c.
 CRWATCH_SRCS = hv/bpf/crwatch.c hv/bpf/proof.c hv/bpf/vms.c

@@ -86,11 +86,12 @@ ssize_t rf_packet_receive(int sock, int timeout_ms, void *packet, size_t room, i
 	struct pollfd p = { .fd = sock, .events = POLLIN };
 	struct iovec iov = { packet, room };
 	union control control;
-	/* Room to the byte: what does not fit is closed by the kernel, and none is unseen. */
+	/* Room to the byte, and none where none is awaited: what does not fit is never a descriptor
+	 * of this process, whose close() a file system of the sender's (FUSE) could make wait. */
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,
-			    .msg_control = control.room,
-			    .msg_controllen = CMSG_LEN(RF_MSG_FDS * sizeof(int)) };
+			    .msg_control = n ? control.room : NULL,
+			    .msg_controllen = n ? CMSG_LEN(n * sizeof(int)) : 0 };
 	struct cmsghdr *c;
 	ssize_t len;
 
@@ -99,18 +100,8 @@ ssize_t rf_packet_receive(int sock, int timeout_ms, void *packet, size_t room, i
 	if (len <= 0)
 		return len && (errno == EAGAIN || errno == EINTR) ? -EAGAIN : -ECONNRESET;
 	c = CMSG_FIRSTHDR(&m);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-		int got[RF_MSG_FDS];
-		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		memcpy(got, CMSG_DATA(c), count * sizeof(int));
-		for (size_t i = 0; i < count; i++) {
-			if (i < n)
-				fds[i] = got[i];
-			else
-				close(got[i]);
-		}
-	}
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
 	return len;
 }
 

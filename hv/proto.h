@@ -455,8 +455,8 @@ void rf_msg_init(struct rf_msg *h, uint16_t type, uint32_t seq);
 /* One packet; n descriptors go with it, RF_MSG_FDS at most. 0 or -errno. */
 int rf_msg_send(int fd, const void *msg, size_t size, const int *fds, size_t n);
 /*
- * One packet, whatever it is: its length, never 0, or as below. No descriptor that is not taken
- * stays open.
+ * One packet, whatever it is: its length, never 0, or as below. A descriptor that is not taken is
+ * never one of ours. n: RF_MSG_FDS at most.
  */
 ssize_t rf_packet_receive(int sock, int timeout_ms, void *packet, size_t room, int *fds, size_t n);
 /*

@@ -10,10 +10,17 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "hv/check.h"
+
 #define BOARD_TRIES 1000
 
 /* --- the board ------------------------------------------------------------ */
 
+/*
+ * What is copied belongs together, as nobody else changes the copy; and nothing of it is used that
+ * rf_check_board() has not passed, whatever the sequence counter says. One that contradicts itself
+ * is not waited for: what it is made of changes in one step (hv/board.h).
+ */
 static int board_copy(struct rf_view *v)
 {
 	for (int i = 0; i < BOARD_TRIES; i++) {
@@ -22,12 +29,13 @@ static int board_copy(struct rf_view *v)
 		if (seq == v->copy_seq && seq)
 			return 0;
 		if (!(seq & 1)) {
+			v->copy_seq = 0;
 			memcpy(&v->copy, (const void *)(uintptr_t)v->board, sizeof(v->copy));
 			__atomic_thread_fence(__ATOMIC_ACQUIRE);
-			if (__atomic_load_n(&v->board->seq, __ATOMIC_ACQUIRE) == seq &&
-			    v->copy.runs_count <= RF_BOARD_RUNS &&
-			    v->copy.regions_count <= RF_SEAL_MAX &&
-			    v->copy.traps_count <= RF_TRAP_MAX) {
+			if (__atomic_load_n(&v->board->seq, __ATOMIC_ACQUIRE) == seq) {
+				v->wrong = rf_check_board(&v->copy);
+				if (v->wrong)
+					return -EBADMSG;
 				v->copy_seq = seq;
 				return 0;
 			}
@@ -126,9 +134,7 @@ size_t rf_view_heals(const struct rf_view *v, uint64_t *from, struct rf_heal *ou
 		*from = head - RF_HEALS;
 	for (; *from < head && n < max; ++*from) {
 		out[n] = h->entries[*from % RF_HEALS];
-		if (out[n].len > RF_PAGE_SIZE)
-			out[n].len = RF_PAGE_SIZE;
-		n++;
+		rf_bound_heal(&out[n++]);
 	}
 	return n;
 }
@@ -166,23 +172,32 @@ void rf_view_trail(const struct rf_view *v, struct rf_patching *out)
 		out->kinds[i] = __atomic_load_n(&t->kinds[i], __ATOMIC_RELAXED);
 	memcpy(out->flights, t->flights, out->count * sizeof(out->flights[0]));
 	for (uint32_t i = 0; i < out->count; i++)
-		if (out->flights[i].len > RF_SITE_MAX_LEN)
-			out->flights[i].len = RF_SITE_MAX_LEN;
+		rf_bound_flight(&out->flights[i]);
 }
 
 /* --- opened --- */
 
+/*
+ * A descriptor of somebody's own file system (FUSE) leads every question about its file there, and
+ * who waits for that answer may be beyond any signal (fs/fuse/dev.c request_wait_answer(): "Either
+ * request is already in userspace, or it was forced. Wait it out"). So nothing is asked of a
+ * descriptor before it is known to be none: which seals it has is answered by the kernel alone, and
+ * only memory files have any (mm/memfd.c memfd_fcntl()).
+ */
+bool rf_view_is_sealed(int fd, off_t size)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+
+	/* One that could still shrink would turn our reads into SIGBUS. */
+	return seals >= 0 && seals & F_SEAL_SHRINK && !fstat(fd, &st) && st.st_size == size;
+}
+
 static int map_board(struct rf_view *v)
 {
-	struct stat st;
 	void *map;
-	int seals;
 
-	if (fstat(v->board_fd, &st) || st.st_size != (off_t)sizeof(struct rf_board_file))
-		return -EBADMSG;
-	/* A file that could still shrink would turn our reads into SIGBUS. */
-	seals = fcntl(v->board_fd, F_GET_SEALS);
-	if (seals < 0 || !(seals & F_SEAL_SHRINK))
+	if (!rf_view_is_sealed(v->board_fd, sizeof(struct rf_board_file)))
 		return -EBADMSG;
 	map = mmap(NULL, sizeof(struct rf_board_file), PROT_READ, MAP_SHARED, v->board_fd, 0);
 	if (map == MAP_FAILED)
@@ -198,16 +213,56 @@ static int map_board(struct rf_view *v)
 }
 
 /*
+ * On which file system a file is, asked of nobody: AT_STATX_DONT_SYNC takes what the kernel has
+ * (statx(2); fs/fuse/dir.c fuse_update_get_attr()), and the device number is the superblock's.
+ */
+static bool is_on(int fd, const char *path, int flags, uint32_t *major, uint32_t *minor)
+{
+	struct statx x;
+
+	if (statx(fd, path, flags | AT_STATX_DONT_SYNC, 0, &x))
+		return false;
+	*major = x.stx_dev_major;
+	*minor = x.stx_dev_minor;
+	return true;
+}
+
+/* On the procfs that this process sees. The one below another mount of it would be another. */
+static bool is_of_our_proc(int fd)
+{
+	uint32_t major, minor, of_proc[2];
+
+	return is_on(fd, "", AT_EMPTY_PATH, &major, &minor) &&
+	       is_on(AT_FDCWD, "/proc", AT_EMPTY_PATH, &of_proc[0], &of_proc[1]) &&
+	       major == of_proc[0] && minor == of_proc[1];
+}
+
+/* close() asks a file of FUSE to flush, and waits for it (fs/fuse/file.c fuse_flush()). */
+void rf_view_let_go(int fd)
+{
+	const int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+	struct statx x;
+	bool harmless = fd >= 0 && (fcntl(fd, F_GET_SEALS) >= 0 || is_of_our_proc(fd));
+
+	/* Pipes, sockets and the like are the kernel's own, and what lies on a block device is of
+	 * no server: FUSE has numbers of no device (fs/super.c set_anon_super()). */
+	if (fd >= 0 && !harmless && !statx(fd, "", flags, STATX_TYPE, &x))
+		harmless = (!S_ISREG(x.stx_mode) && !S_ISDIR(x.stx_mode)) || x.stx_dev_major;
+	if (harmless)
+		close(fd);
+}
+
+/*
  * The VMM's memory: reading it takes no right and no process id. The file is that address space's
- * for as long as it is open, and there is nothing to read once the process is gone. Of procfs,
- * because a pipe or a file of somebody's own file system might never answer.
+ * for as long as it is open, and there is nothing to read once the process is gone. Whose address
+ * space it is does not matter: a VMM that lies has in its own what it likes.
  */
 static bool is_memory(int fd)
 {
 	struct statfs fs;
 
-	return fd >= 0 && !fstatfs(fd, &fs) && fs.f_type == PROC_SUPER_MAGIC &&
-	       (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
+	return fd >= 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY && is_of_our_proc(fd) &&
+	       !fstatfs(fd, &fs) && fs.f_type == PROC_SUPER_MAGIC;
 }
 
 int rf_view_open(struct rf_view *v, int board_fd, int memory_fd, const char **why)
@@ -216,7 +271,9 @@ int rf_view_open(struct rf_view *v, int board_fd, int memory_fd, const char **wh
 
 	*v = (struct rf_view){ .board_fd = board_fd, .memory_fd = memory_fd };
 	if (!is_memory(memory_fd)) {
-		*why = "the fence handed over nothing that the VMM's memory can be read from";
+		*why = "the fence handed over nothing that the VMM's memory can be read from (a "
+		       "file "
+		       "of this machine's /proc; a VMM that sees another procfs cannot be served)";
 		return -EBADMSG;
 	}
 	err = map_board(v);

@@ -51,8 +51,8 @@ int rf_sweep_drain(struct rf_guest *g)
 	struct rf_heal heals[HEALS_AT_ONCE];
 	struct rf_msg_heal ack = { .len = 0 };
 	uint64_t began = g->heals_taken;
+	size_t n, left = RF_HEALS; /* there are no more, but what comes meanwhile */
 	char text[96];
-	size_t n;
 
 	if (!g->hv->ops->heals)
 		return 0;
@@ -60,7 +60,9 @@ int rf_sweep_drain(struct rf_guest *g)
 		uint64_t from = g->heals_taken;
 		int err = 0;
 
-		n = g->hv->ops->heals(g->hv, &g->heals_taken, heals, HEALS_AT_ONCE);
+		n = g->hv->ops->heals(g->hv, &g->heals_taken, heals,
+				      left < HEALS_AT_ONCE ? left : HEALS_AT_ONCE);
+		left -= n;
 		if (g->heals_taken - n != from) {
 			snprintf(text, sizeof(text), "%llu more writes of devices were put back",
 				 (unsigned long long)(g->heals_taken - n - from));
@@ -70,7 +72,7 @@ int rf_sweep_drain(struct rf_guest *g)
 			err = record(g, &heals[i]);
 		if (err)
 			return err;
-	} while (n);
+	} while (n && left);
 	ack.taken = g->heals_taken;
 	return ack.taken == began ? 0 : g->hv->ops->heal(g->hv, &ack);
 }

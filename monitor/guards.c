@@ -17,6 +17,8 @@ int rf_guards_attach(struct rf_guest *g, bool kept)
 {
 	int err = 0;
 
+	/* An attach that failed half way has left what it got as far as. */
+	rf_guards_forget(g);
 	for (size_t i = 0; !err && rf_guards[i]; i++)
 		if (rf_guards[i]->attach)
 			err = rf_guards[i]->attach(g, kept);

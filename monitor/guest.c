@@ -174,14 +174,15 @@ static int seal(struct rf_guest *g, enum rf_seal_how how, const char *outcome)
 	struct rf_msg_seal m;
 	int err = rf_plan(g, &m);
 
+	if (err)
+		return err;
+
 	m.how = how;
 	memcpy(m.note, g->note, sizeof(m.note));
-
-	if (!err && !m.count)
+	if (!m.count)
 		return rf_note(g, "seal", "nothing is sealed",
 			       "the policy seals nothing; no register is pinned either");
-	if (!err)
-		err = g->hv->ops->seal(g->hv, &m, &g->seal_ns);
+	err = rf_ask_seal(g, &m);
 	if (!err)
 		err = take_regions(g, m.regions, m.count, outcome);
 	if (!err)
@@ -222,7 +223,11 @@ static int give_up(struct rf_guest *g, const struct rf_msg_event *ev, const char
 			 "%s: a release has dropped its question, and nothing is ended; or another "
 			 "kernel was announced before it was answered, and the VM is",
 			 what);
-		return end_it(g, ev, "a command came too late", line);
+		err = end_it(g, ev, "a command came too late", line);
+		/* A VM that goes on has released what this was about. */
+		rf_guest_forget(g);
+		g->killed_ns = 0;
+		return err;
 	}
 	if (err == -EAGAIN && !why)
 		why = locked;
@@ -310,7 +315,7 @@ static int seal_arrived(struct rf_guest *g)
 	if (!err && !m.count)
 		return seal(g, g->seal_how, outcome);
 	if (!err)
-		err = g->hv->ops->seal(g->hv, &m, &g->seal_ns);
+		err = rf_ask_seal(g, &m);
 	if (!err)
 		err = read_again(g, false, outcome);
 	g->arrived = !err;
@@ -351,7 +356,7 @@ static int first_look(struct rf_guest *g)
 	err = rf_plan(g, &m);
 	m.how = RF_SEAL_KEPT;
 	if (!err && m.count)
-		err = g->hv->ops->seal(g->hv, &m, &g->seal_ns);
+		err = rf_ask_seal(g, &m);
 	if (err || !m.count)
 		return !err || err == -ENOENT ? begins_anew(g) : err;
 	err = read_again(g, true, "sealed again, with the bytes it had");
@@ -373,7 +378,7 @@ static int await_running(struct rf_guest *g, bool armed)
 		err = armed ? 0 : first_look(g);
 		memcpy(watch.note, g->note, sizeof(watch.note));
 		if (!err && !armed)
-			err = g->hv->ops->watch(g->hv, &watch);
+			err = rf_ask_watch(g, &watch);
 		if (err == -EALREADY)
 			err = seal_arrived(g);
 		return err == SEALED_AGAIN ? 0 : err;
@@ -500,11 +505,11 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev, struct r
 	if (err)
 		return err;
 	if (info.state == RF_VM_SEALED && (info.kernel || g->kernel))
-		return resent ? g->hv->ops->verdict(g->hv, &resent->v) : rf_judge_late_msr(g, ev);
+		return resent ? rf_send_verdict(g, &resent->v) : rf_judge_late_msr(g, ev);
 	if (resent && !strcmp(resent->rule, NOT_RECOGNISED)) {
 		rf_guest_forget(g);
 		runs_unknown(g, "an earlier monitor's record says why");
-		return g->hv->ops->verdict(g->hv, &resent->v);
+		return rf_send_verdict(g, &resent->v);
 	}
 	/* Sealed, no kernel known: who sealed it as it was restored died before the answer, and
 	 * none of it has run yet. */
@@ -530,7 +535,7 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev, struct r
 		err = await_running(g, false);
 	}
 	if (!err && resent)
-		return g->hv->ops->verdict(g->hv, &resent->v);
+		return rf_send_verdict(g, &resent->v);
 	own_entry = err || !g->arrived || brings_own_entry(g, ev->msr.value, &own);
 	if (!err && g->arrived)
 		err = rf_measure_arrived(g, ev, !own_entry, &verdict);
@@ -694,7 +699,7 @@ static int answer_again(struct rf_guest *g, const struct rf_msg_event *ev, struc
 	if (ev->kind == RF_EVENT_KERNEL && !strcmp(resent->rule, DIFFERS))
 		snprintf(g->refused, sizeof(g->refused),
 			 "what arrived is not what was measured before it moved (see the log)");
-	return g->hv->ops->verdict(g->hv, &resent->v);
+	return rf_send_verdict(g, &resent->v);
 }
 
 static int judge(struct rf_guest *g, const struct rf_msg_event *ev)

@@ -24,6 +24,15 @@ static struct rf_regs regs_of(const struct rf_vcpu_regs *r)
 	return out;
 }
 
+int rf_send_verdict(struct rf_guest *g, struct rf_msg_verdict *v)
+{
+	int err = g->hv->ops->verdict(g->hv, v);
+
+	if (!err && v->verdict == RF_VERDICT_KILL && !g->killed_ns)
+		g->killed_ns = rf_now_ns();
+	return err;
+}
+
 int rf_decide(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_record *r,
 	      struct rf_msg_verdict *v)
 {
@@ -46,14 +55,14 @@ int rf_decide(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_recor
 	/* What cannot be recorded is not let through. */
 	if (err && v->verdict == RF_VERDICT_ALLOW)
 		v->verdict = RF_VERDICT_KILL;
-	return g->hv->ops->verdict(g->hv, v);
+	return rf_send_verdict(g, v);
 }
 
 int rf_answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_verdict verdict)
 {
 	struct rf_msg_verdict v = { .id = ev->id, .verdict = verdict };
 
-	return g->hv->ops->verdict(g->hv, &v);
+	return rf_send_verdict(g, &v);
 }
 
 /* --- what any event has ---------------------------------------------------- */
@@ -195,7 +204,7 @@ int rf_conclude(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_loo
 	switch (d.action) {
 	case RF_ACTION_PASS:
 		l->v.verdict = RF_VERDICT_NOT_OURS;
-		return g->hv->ops->verdict(g->hv, &l->v);
+		return rf_send_verdict(g, &l->v);
 	case RF_ACTION_APPLY:
 		l->v.verdict = RF_VERDICT_ALLOW;
 		l->r.outcome = facts->kind == RF_FACT_TABLE   ? "left as it is"
@@ -247,7 +256,7 @@ int rf_judge_load(struct rf_guest *g, const struct rf_msg_event *ev, const struc
 	if (!rf_policy_decide(&g->policy, facts, &d) && d.word == RF_WORD_ALLOWED) {
 		/* A task with an LDT of its own loads it each time it gets a CPU: no line. */
 		l.v.verdict = RF_VERDICT_ALLOW;
-		return g->hv->ops->verdict(g->hv, &l.v);
+		return rf_send_verdict(g, &l.v);
 	}
 	l.r.has_writer = l.r.has_target = true;
 	rf_name_address(g, &l.paging, ev->regs.rip, &l.r.writer);

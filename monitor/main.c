@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "monitor/monitor.h"
+#include "monitor/messages.h"
 #include "monitor/rotate.h"
 #include "monitor/sandbox.h"
 #include "policy/chain.h"
@@ -26,8 +26,6 @@
 #include "policy/note.h"
 #include "policy/foldlog.h"
 
-#define BATCH 64 /* events in a row, before the control socket and the sweep have their turn */
-#define ALIVE_NS UINT64_C(1000000000)
 #define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
 
 struct options {
@@ -220,17 +218,6 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 	return o->fence_fd >= 0 && o->audit_fd >= 0 ? 0 : -EINVAL;
 }
 
-/* Who started us takes silence for a hang. */
-static void tell_alive(const struct rf_guest *g)
-{
-	static uint64_t told;
-
-	if (rf_now_ns() - told < ALIVE_NS)
-		return;
-	told = rf_now_ns();
-	rf_notify(g, "alive");
-}
-
 /* Answers the control socket until a VMM says something, or nobody is left who could. */
 static void wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *status)
 {
@@ -238,76 +225,11 @@ static void wait_for_vmm(struct rf_guest *g, int fence_fd, struct rf_status *sta
 
 	do {
 		if (poll(p, 1 + rf_status_poll(status, p + 1),
-			 status->count ? RF_TICK_MS : ALIVE_NS / 1000000) < 0)
+			 status->count ? RF_TICK_MS : RF_ALIVE_NS / 1000000) < 0)
 			p[0].revents = 0;
-		tell_alive(g);
+		rf_alive(g);
 		rf_status_serve(g, status);
 	} while (!p[0].revents);
-}
-
-/* What could not be recorded, and waits for room in the log; all that came later waits behind it.
- */
-static struct {
-	bool some;
-	union rf_backend_message m;
-} held;
-
-static int take_message(struct rf_guest *g, const union rf_backend_message *m)
-{
-	int err =
-		m->h.type == RF_MSG_EVENT
-			? rf_guest_event(g, &m->event)
-			: rf_record_outcome(g, m->outcome.id, m->outcome.status ? "failed" : "ok");
-
-	held.some = err && rf_record_waits(g);
-	if (!held.some)
-		return err;
-	if (m != &held.m)
-		held.m = *m;
-	return 0;
-}
-
-/* Once there is room. What was begun of a kernel is taken up as another monitor would. */
-static int take_held(struct rf_guest *g)
-{
-	const struct rf_msg_event *ev = &held.m.event;
-	int err = 0;
-
-	if (!held.some || rf_record_waits(g))
-		return 0;
-	if (held.m.h.type == RF_MSG_EVENT &&
-	    (ev->kind == RF_EVENT_KERNEL || ev->kind == RF_EVENT_WATCH)) {
-		rf_guest_forget(g);
-		err = rf_guest_resume(g);
-	}
-	return err ? err : take_message(g, &held.m);
-}
-
-/*
- * What has come, to its verdicts: BATCH at most, so that a guest that never stops does not keep its
- * operator out. 0 with *more set when there may be more, -ECONNRESET when the VM is gone, -errno.
- */
-static int take_messages(struct rf_guest *g, bool *more)
-{
-	int first = take_held(g);
-
-	*more = false;
-	if (first)
-		return first;
-	for (int i = 0; i < BATCH && !held.some; i++) {
-		union rf_backend_message m;
-		int err = g->hv->ops->next(g->hv, &m);
-
-		*more = !err;
-		if (err)
-			return err == -EAGAIN ? 0 : err;
-		tell_alive(g);
-		err = take_message(g, &m);
-		if (err)
-			return err;
-	}
-	*more &= !held.some;
-	return 0;
 }
 
 /* What only root may open, and what is below a folder that only root may enter, is opened here. */
@@ -449,7 +371,8 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 	for (;;) {
 		bool paired = g->pair.fd && !g->pair.shut;
 		struct pollfd p[RF_STATUS_CLIENTS + 6] = {
-			{ .fd = g->hv->ops->poll_fd(g->hv), .events = held.some ? 0 : POLLIN },
+			{ .fd = g->hv->ops->poll_fd(g->hv),
+			  .events = rf_messages_wait(g) ? 0 : POLLIN },
 			{ .fd = vmm, .events = POLLIN },
 			{ .fd = paired ? g->pair.fd : -1, .events = POLLIN },
 			{ .fd = g->logs_fd ? g->logs_fd : -1, .events = POLLIN },
@@ -463,18 +386,20 @@ static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
 		/* Its last words are read; a child of the VMM's that has the socket adds none. */
 		if (p[1].revents)
 			shutdown(p[0].fd, SHUT_RDWR);
-		tell_alive(g);
-		if (g->hv->ops->silence)
+		rf_alive(g);
+		if (g->hv->ops->silence && !rf_messages_wait(g))
 			g->hv->ops->silence(g->hv);
-		/* Who waits for an answer waits no more. */
-		if (held.some && (p[1].revents || p[0].revents & (POLLHUP | POLLERR)))
+		/* Who waits for an answer, or was to end, is gone. */
+		if (rf_messages_wait(g) && (p[1].revents || p[0].revents & (POLLHUP | POLLERR)))
 			return 0;
-		err = take_messages(g, &more);
+		err = rf_messages_take(g, &more);
 		if (err)
 			return err == -ECONNRESET ? 0 : err;
 		rf_status_serve(g, status);
 		rf_rotate_take(g);
 		rf_record_flush(g, false);
+		if (g->killed_ns)
+			continue; /* nothing more is asked of it either */
 		err = rf_reload_take(g);
 		if (err)
 			return err;
@@ -511,6 +436,7 @@ int main(int argc, char **argv)
 	const char *why = "";
 	int vmm = -1, err;
 
+	rf_report_begin();
 	if (parse(argc, argv, &o, &g)) {
 		fprintf(stderr,
 			"usage: ringfence-monitor --fence-fd N --audit-fd N [--chain-fd N] "
@@ -605,9 +531,11 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	rf_notify(&g, "attached %u", info.vmm_pid);
+	rf_sequence_begin(&g.sequence, &info);
 	err = rf_guest_resume(&g);
 	if (!err)
 		err = serve(&g, &status, vmm);
+	rf_messages_give_up(&g, err);
 	rf_guest_forget(&g); /* what the VM's last moments left on the trail is written down */
 	rf_record_flush(&g, true);
 	if (!err)

@@ -19,6 +19,7 @@
 #include "monitor/guard.h"
 #include "monitor/pair.h"
 #include "monitor/reload.h"
+#include "monitor/sequence.h"
 #include "policy/audit.h"
 #include "policy/fold.h"
 #include "policy/measurement.h"
@@ -53,9 +54,12 @@ struct rf_guest {
 	struct rf_disasm *disasm;
 	struct rf_policy policy;
 	char name[RF_NAME_MAX + 1];
-	int notify_fd;	    /* lines for who started us, -1 none */
-	int logs_fd;	    /* from which new files for the logs come, 0 none */
-	int rotate_client;  /* who has asked for them and waits, 0 nobody */
+	int notify_fd; /* lines for who started us, -1 none */
+	int logs_fd;   /* from which new files for the logs come, 0 none */
+	struct rf_sequence sequence;
+	uint64_t killed_ns; /* when the VM's end was ordered, 0 it was not */
+	const char *lie;   /* what the fence has said that cannot be; NULL nothing, constant text */
+	int rotate_client; /* who has asked for them and waits, 0 nobody */
 	uint64_t cuts_told; /* of the audit log: cut by somebody else */
 	struct rf_pair pair;
 	struct rf_reloads reload;
@@ -122,10 +126,13 @@ struct rf_guest {
 };
 
 /* --- report.c ------------------------------------------------------------- */
-uint64_t rf_now_ns(void); /* CLOCK_MONOTONIC */
+uint64_t rf_now_ns(void);   /* CLOCK_MONOTONIC */
+void rf_report_begin(void); /* before the sandbox closes */
 /* One line to whoever started this monitor. */
 void rf_notify(const struct rf_guest *g, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+#define RF_ALIVE_NS UINT64_C(1000000000) /* so often */
+void rf_alive(const struct rf_guest *g); /* who started us takes silence for a hang */
 /* Is nobody at the other end of its pipe? Then nobody starts, or opens, anything any more. */
 bool rf_run_is_gone(const struct rf_guest *g);
 /* An error: to stderr, and to whoever started this monitor. */
@@ -193,6 +200,11 @@ int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev);
 int rf_guest_poll(struct rf_guest *g);
 void rf_guest_forget(struct rf_guest *g); /* the kernel is gone */
 
+/* --- ask.c ------------------------------------------------------------------ */
+/* As the ops of the same names. */
+int rf_ask_watch(struct rf_guest *g, const struct rf_msg_watch *m);
+int rf_ask_seal(struct rf_guest *g, const struct rf_msg_seal *m);
+
 /* --- sealed.c -------------------------------------------------------------- */
 /* g->kernel, from what is sealed; g->paging says how many levels. 0, or -errno with diag. */
 int rf_sealed_kernel(struct rf_guest *g, const struct rf_backend_info *sealed, uint64_t lstar,
@@ -237,6 +249,9 @@ int rf_judge_arrived_entry(struct rf_guest *g, const struct rf_msg_event *ev, ui
 int rf_judge_load(struct rf_guest *g, const struct rf_msg_event *ev, const struct rf_facts *facts,
 		  uint64_t target, const char *detail, const struct rf_table *value);
 int rf_judge_kexec(struct rf_guest *g, const struct rf_msg_event *ev);
+/* To the fence. The VM's end closes the connection: nothing that comes later is taken
+ * (messages.h). */
+int rf_send_verdict(struct rf_guest *g, struct rf_msg_verdict *v);
 /* A verdict that needs no record and nothing of a vCPU. */
 int rf_answer(struct rf_guest *g, const struct rf_msg_event *ev, enum rf_verdict verdict);
 /* Record, with all that is answered, then verdict. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Whom the monitor tells what: lines for who started it, errors for people, answers to clients.
- * Works inside the sandbox: no dprintf(), which asks its descriptor whether it is a terminal.
+ * Works inside the sandbox: no dprintf(), which asks its descriptor whether it is a terminal, as
+ * rf_report_begin() does before.
  */
 #include <poll.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hv/terminal.h"
 #include "monitor/monitor.h"
 
 uint64_t rf_now_ns(void)
@@ -20,6 +22,21 @@ uint64_t rf_now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static bool on_terminal;
+
+void rf_report_begin(void)
+{
+	on_terminal = isatty(STDERR_FILENO);
+}
+
+/* Names and banners are a guest's, errors a parser's of what is hostile. */
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
 }
 
 /* One write, so that lines of several processes do not mix. If nobody reads it, we judge on. */
@@ -32,6 +49,7 @@ __attribute__((format(printf, 3, 0))) static void put_line(int fd, const char *p
 
 	if (n < 0 || fd < 0)
 		return;
+	make_printable(line + len);
 	len += (size_t)n;
 	if (len > sizeof(line) - 2)
 		len = sizeof(line) - 2;
@@ -54,11 +72,23 @@ void rf_complain(const struct rf_guest *g, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	put_line(STDERR_FILENO, "ringfence-monitor: ", format, ap);
+	put_line(STDERR_FILENO,
+		 on_terminal ? RF_TERMINAL_BEGIN "ringfence-monitor: " : "ringfence-monitor: ",
+		 format, ap);
 	va_end(ap);
 	va_start(ap, format);
 	put_line(g->notify_fd, "error ", format, ap);
 	va_end(ap);
+}
+
+void rf_alive(const struct rf_guest *g)
+{
+	static uint64_t told;
+
+	if (rf_now_ns() - told < RF_ALIVE_NS)
+		return;
+	told = rf_now_ns();
+	rf_notify(g, "alive");
 }
 
 bool rf_run_is_gone(const struct rf_guest *g)

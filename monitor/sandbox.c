@@ -203,6 +203,10 @@ int rf_sandbox_start(void)
 
 	if (!err)
 		err = allow(ctx, to_attach, sizeof(to_attach) / sizeof(to_attach[0]));
+	/* On which file system a descriptor is (hv/view.c), and where /proc is. */
+	if (!err)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(statx), 1,
+				       SCMP_A2(SCMP_CMP_EQ, AT_EMPTY_PATH | AT_STATX_DONT_SYNC));
 	/* libseccomp sets it again. */
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "monitor/messages.h"
 #include "monitor/monitor.h"
 #include "monitor/rotate.h"
 #include "patch/kinds.h"
@@ -128,7 +129,9 @@ static json_t *status(struct rf_guest *g)
 	struct rf_backend_info info = { 0 };
 	bool attached = g->hv && !g->hv->ops->info(g->hv, &info);
 	char pinned[RF_CONTROL_NAMES], denied[80];
-	uint64_t silence = attached && g->hv->ops->silence ? g->hv->ops->silence(g->hv) : 0;
+	/* While its messages wait for room in the log, it is not the fence that is silent. */
+	bool listens = attached && g->hv->ops->silence && !rf_messages_wait(g);
+	uint64_t silence = listens ? g->hv->ops->silence(g->hv) : 0;
 
 	rf_control_names(info.cr0_pinned, info.cr4_pinned, pinned, sizeof(pinned));
 

@@ -11,8 +11,6 @@
 #include "monitor/monitor.h"
 #include "monitor/sandbox.h"
 
-#define ALIVE_NS UINT64_C(1000000000)
-
 struct sweeper {
 	struct rf_guest *g;
 	uint64_t told_ns;    /* that it is alive */
@@ -73,7 +71,7 @@ static int tell_alive(struct sweeper *s)
 					  [RF_ALIVE_RSS_KIB] = (uint64_t)rf_rss_kib(),
 					  [RF_ALIVE_SWEEPS] = g->sweeps } };
 
-	if (rf_now_ns() - s->told_ns < ALIVE_NS)
+	if (rf_now_ns() - s->told_ns < RF_ALIVE_NS)
 		return 0;
 	s->told_ns = rf_now_ns();
 	rf_notify(g, "alive");
@@ -90,7 +88,7 @@ static int get_eyes(struct sweeper *s)
 	struct rf_order o;
 
 	for (;;) {
-		err = receive(g, (int)(ALIVE_NS / 1000000), &o, fds);
+		err = receive(g, (int)(RF_ALIVE_NS / 1000000), &o, fds);
 		if (!err && o.what == RF_ORDER_LOOK)
 			break;
 		if (!err)

@@ -106,7 +106,9 @@ int rf_measurement_parse(const char *text, size_t len, char why[RF_MEASUREMENT_W
 		return -EFBIG;
 	o = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
 	if (!o) {
-		snprintf(why, RF_MEASUREMENT_WHY, "line %d: %.120s", error.line, error.text);
+		/* Its own sentence quotes the file (jansson.h json_error_t), which may be any. */
+		snprintf(why, RF_MEASUREMENT_WHY, "line %d, column %d: it is no JSON", error.line,
+			 error.column);
 		return -EBADMSG;
 	}
 	err = take_file(o, why, &m);

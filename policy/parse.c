@@ -120,25 +120,21 @@ static const uint32_t *value_of(const struct schema *s, const struct file *f, si
 	return f->own.of[row];
 }
 
-/* libcyaml tells its errors through a log, innermost first: a sentence, then its way there, which
- * policy/places.h knows better. */
-__attribute__((format(printf, 3, 0))) static void note(cyaml_log_t level, void *ctx,
-						       const char *fmt, va_list args)
+/*
+ * libcyaml tells its errors through a log, in sentences that quote the file. What was given as a
+ * policy may be anything that the user may read and others may not: that something was said counts,
+ * policy/wrong.h has the words.
+ */
+static void note(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
 {
-	struct rf_policy_diag *d = ctx;
-	char text[sizeof(d->text)];
-	const char *body;
+	bool *said = ctx;
 
-	vsnprintf(text, sizeof(text), fmt, args);
-	text[strcspn(text, "\n")] = '\0';
-	body = strncmp(text, "Load: ", 6) ? text : text + 6;
-	if (!d->text[0] && strcmp(body, "Backtrace:") && !strstr(text, "(line: "))
-		snprintf(d->text, sizeof(d->text), "%s", body);
+	*said = true;
 }
 
-/* As modprobe does, and as the kernel's list has it: '_' for '-'. NULL, or the name that no module
- * can have. */
-static const char *take_names(const struct schema *s, const struct file *f, struct rf_policy *p)
+/* As modprobe does, and as the kernel's list has it: '_' for '-'. False: no module can have one of
+ * them. */
+static bool take_names(const struct schema *s, const struct file *f, struct rf_policy *p)
 {
 	for (size_t i = 0; i < s->count; i++) {
 		const struct values *v = f->sections[i];
@@ -147,14 +143,14 @@ static const char *take_names(const struct schema *s, const struct file *f, stru
 			char *name = p->owners[p->owners_count++];
 
 			if (v->names[n][strspn(v->names[n], MODULE_LETTERS)])
-				return v->names[n];
+				return false;
 			snprintf(name, sizeof(p->owners[0]), "%s", v->names[n]);
 			for (char *c = name; *c; c++)
 				if (*c == '-')
 					*c = '_';
 		}
 	}
-	return NULL;
+	return true;
 }
 
 /* What no key alone can tell. */
@@ -172,7 +168,6 @@ static int convert(const struct schema *s, const struct file *f, const struct rf
 {
 	const struct rf_key *version = rf_key_find(NULL, "version");
 	const uint32_t *first = value_of(s, f, (size_t)(version - rf_keys));
-	const char *nobody;
 	struct rf_policy p;
 	int err;
 
@@ -181,8 +176,7 @@ static int convert(const struct schema *s, const struct file *f, const struct rf
 				   version->max);
 	if (*first != version->max)
 		return rf_wrong_at(places, version, diag,
-				   "version is %u, not %u, the only one there is", *first,
-				   version->max);
+				   "version must be %u, the only one there is", version->max);
 	rf_policy_default(&p);
 	for (size_t row = 0; row < rf_keys_count; row++) {
 		const struct rf_key *k = &rf_keys[row];
@@ -191,16 +185,14 @@ static int convert(const struct schema *s, const struct file *f, const struct rf
 		if (!value)
 			continue;
 		if (!k->words && (*value < k->min || *value > k->max))
-			return rf_wrong_at(places, k, diag, "%s is %u, not within %u to %u (%s)",
-					   k->name, *value, k->min, k->max, k->unit);
+			return rf_wrong_at(places, k, diag, "%s is not within %u to %u (%s)",
+					   k->name, k->min, k->max, k->unit);
 		rf_key_set(&p, k, *value);
 	}
-	nobody = take_names(s, f, &p);
-	if (nobody)
+	if (!take_names(s, f, &p))
 		return rf_wrong_at(places, rf_key_find("patches", "owners"), diag,
-				   "owners: no module is called \"%s\"; a name is made of letters, "
-				   "digits, \"_\" and \"-\"",
-				   nobody);
+				   "owners: one of them is no module's name, which is made of "
+				   "letters, digits, \"_\" and \"-\"");
 	err = check_whole(&p, places, diag);
 	if (!err)
 		*out = p;
@@ -210,7 +202,7 @@ static int convert(const struct schema *s, const struct file *f, const struct rf
 int rf_policy_parse(const char *text, size_t len, struct rf_policy_diag *diag,
 		    struct rf_policy *out)
 {
-	struct rf_policy_diag said = { 0 };
+	bool said = false;
 	const cyaml_config_t config = {
 		.log_fn = note,
 		.log_ctx = &said,
@@ -233,10 +225,9 @@ int rf_policy_parse(const char *text, size_t len, struct rf_policy_diag *diag,
 	if (cyaml == CYAML_ERR_OOM)
 		return -ENOMEM;
 	rf_places_read(text, len, &places);
-	if (cyaml != CYAML_OK && !said.text[0])
-		snprintf(said.text, sizeof(said.text), "%s", cyaml_strerror(cyaml));
-	if (said.text[0]) /* warnings too: "ignored" is not what a protection's author meant */
-		rf_wrong_explain(&places, said.text, diag);
+	/* Warnings too: "ignored" is not what a protection's author meant. */
+	if (cyaml != CYAML_OK || said)
+		rf_wrong_explain(&places, cyaml_strerror(cyaml), diag);
 	else if (!f)
 		rf_wrong_at(&places, NULL, diag,
 			    "the file says nothing; it needs at least \"version: 1\"");

@@ -117,7 +117,9 @@ static void unknown_key(const struct rf_place *p, struct rf_policy_diag *d)
 			consider(&near, rf_keys[i].name, rf_key_path(&rf_keys[i], path));
 	d->line = p->line;
 	d->column = p->column;
-	add(d, "there is no key \"%s\"%s%s", p->key, p->section[0] ? " below " : "", p->section);
+	add(d, "there is no such key");
+	if (is_section(p->section))
+		add(d, " below %s", p->section);
 	if (near.found[0])
 		add(d, "; did you mean \"%s\"?", near.found);
 	add(d, "%s The keys there are: ", near.found[0] ? "" : ".");
@@ -132,7 +134,7 @@ static void wrong_list(const struct rf_key *k, const struct rf_place *p, const c
 
 	d->line = p->value_line;
 	d->column = p->value_column;
-	add(d, "%s: %s belongs there, as in [ one, two ]; a name has 1 to %u letters (%s)", p->key,
+	add(d, "%s: %s belongs there, as in [ one, two ]; a name has 1 to %u letters (%s)", k->name,
 	    rf_key_legal(k, legal), RF_POLICY_OWNER_MAX, said);
 }
 
@@ -161,10 +163,7 @@ static void wrong_value(const struct rf_key *k, const struct rf_place *p, struct
 	d->column = p->value_column;
 	for (const struct rf_key_word *w = k->words; w && w->text; w++)
 		consider(&near, w->text, w->text);
-	if (p->value[0])
-		add(d, "%s cannot be \"%s\"", k->name, p->value);
-	else
-		add(d, "%s has no value", k->name);
+	add(d, p->value[0] ? "%s cannot be what stands there" : "%s has no value", k->name);
 	if (near.found[0])
 		add(d, "; did you mean \"%s\"?", near.found);
 	add(d, "%s It may be: %s%s", near.found[0] ? "" : ".", rf_key_legal(k, legal),
@@ -245,7 +244,9 @@ void rf_wrong_explain(const struct rf_places *places, const char *said, struct r
 	}
 	if (places->second_line)
 		out->line = places->second_line;
-	add(out, "%s", said);
+	add(out, "%s",
+	    places->second_line ? "a policy is one document, and there are documents after first"
+				: said);
 }
 
 bool rf_wrong_number(const struct rf_places *places, struct rf_policy_diag *out)

@@ -8,14 +8,14 @@ wrong() { # NAME FILE LINE COLUMN SENTENCE
 	try "policy-check-$1" 1 "^$2:$3:$4: $5" "$rf" policy check "$2"
 	try "policy-run-$1" 125 "policy $2, line $3, column $4: $5" $run --policy "$2" -- "$work/bin/vmm" 0
 }
-wrong key "$work/bad.yaml" 2 1 'there is no key "mdoe"; did you mean "mode"? The keys there are: version, mode, on_denied, '
+wrong key "$work/bad.yaml" 2 1 'there is no such key; did you mean "mode"? The keys there are: version, mode, on_denied, '
 printf 'version: 1\nmode: observ\n' >"$work/word.yaml"
-wrong word "$work/word.yaml" 2 7 'mode cannot be "observ"; did you mean "observe"? It may be: enforce, observe$'
+wrong word "$work/word.yaml" 2 7 'mode cannot be what stands there; did you mean "observe"? It may be: enforce, observe$'
 printf 'version: 1\nlog_quota_mb: 1GB\n' >"$work/unit.yaml"
-wrong number "$work/unit.yaml" 2 15 'log_quota_mb cannot be "1GB". It may be: 0 to 1048576 (MiB), digits alone$'
+wrong number "$work/unit.yaml" 2 15 'log_quota_mb cannot be what stands there. It may be: 0 to 1048576 (MiB), digits alone$'
 printf 'version: 1\npatches: { owners: [ "a b" ] }\n' >"$work/owner.yaml"
-wrong owner "$work/owner.yaml" 2 12 'owners: no module is called "a b"; a name is made of letters, digits, "_" and "-"$'
-wrong range "$work/range.yaml" 3 1 'dma_sweep_ms is 9, not within 10 to 3600000 (milliseconds)$'
+wrong owner "$work/owner.yaml" 2 12 'owners: one of them is no module.s name, which is made of letters, digits, "_" and "-"$'
+wrong range "$work/range.yaml" 3 1 'dma_sweep_ms is not within 10 to 3600000 (milliseconds)$'
 wrong together "$work/nopins.yaml" 2 24 'control_watch is required, but control is not pinned$'
 printf 'version: 1\npin:\n\tmsrs: true\n' >"$work/tab.yaml"
 wrong tab "$work/tab.yaml" 3 1 'found .*'

@@ -66,7 +66,7 @@ recorded reload-looser-on-record '"outcome":"refused".*on_mismatch: refuse -> al
 keeps reload-looser-changes-nothing on_denied fault
 name=reload-refused-same-monitor; [ "$(monitor_of $first)" = "$monitor" ] && ok || bad "another monitor, for nothing"
 reloads reload-fixed 1 'never loosened, while the VM runs: pin.msrs: true -> false$' "$work/fixed.yaml"
-reloads reload-bad 1 'bad.yaml:2:1: there is no key' "$work/bad.yaml"
+reloads reload-bad 1 'bad.yaml:2:1: there is no such key' "$work/bad.yaml"
 reloads reload-missing 3 'none.yaml: No such file' "$work/none.yaml"
 reloads reload-profile 1 'mode: enforce -> observe' observe
 reloads reload-tighter 0 'tighter.yaml is in force: 1 key changed$' "$work/tighter.yaml"

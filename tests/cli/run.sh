@@ -193,15 +193,15 @@ try doctor-json 1 '"ok": false' "$rf" doctor --json --kvm "$work/none"
 
 # --- the policy ---------------------------------------------------------------------------------
 printf 'version: 1\nmdoe: observe\n' >"$work/bad.yaml"
-try policy-unknown-key 125 'line 2.*mdoe' $run --policy "$work/bad.yaml" -- "$work/bin/vmm" 0
+try policy-unknown-key 125 'line 2.*there is no such key' $run --policy "$work/bad.yaml" -- "$work/bin/vmm" 0
 try policy-missing 125 'give --policy the path' $run --policy "$work/none.yaml" -- "$work/bin/vmm" 0
 try policy-folder 125 'not a regular file' $run --policy "$work" -- "$work/bin/vmm" 0
 printf 'version: 1\nmode: observe\ndma_sweep_ms: 9\n' >"$work/range.yaml"
-try policy-range 125 'line 3, column 1: dma_sweep_ms is 9, not within 10 to 3600000' $run --policy "$work/range.yaml" -- "$work/bin/vmm" 0
+try policy-range 125 'line 3, column 1: dma_sweep_ms is not within 10 to 3600000' $run --policy "$work/range.yaml" -- "$work/bin/vmm" 0
 printf 'version: 1\non_log_full: ask\n' >"$work/ask.yaml"
 try policy-log-full 125 'line 2.*ask' $run --policy "$work/ask.yaml" -- "$work/bin/vmm" 0
 printf 'version: 1\nlog_quota_mb: 1048577\n' >"$work/quota.yaml"
-try policy-log-quota 125 'line 2.*log_quota_mb is 1048577, not within 0 to 1048576' $run --policy "$work/quota.yaml" -- "$work/bin/vmm" 0
+try policy-log-quota 125 'line 2.*log_quota_mb is not within 0 to 1048576' $run --policy "$work/quota.yaml" -- "$work/bin/vmm" 0
 printf 'version: 1\npin: { control: false, control_watch: required }\n' >"$work/nopins.yaml"
 head -c 70000 /dev/zero | tr '\0' '#' >"$work/big.yaml"
 try policy-too-large 125 'too large' $run --policy "$work/big.yaml" -- "$work/bin/vmm" 0
@@ -837,6 +837,8 @@ try patches-noise 0 '' "$rf" audit patches "$work/noise.patches"
 . "$here/door.sh"
 . "$here/export.sh"
 . "$here/policy.sh"
+. "$here/secrets.sh"
+. "$here/messages.sh"
 . "$here/reload.sh"
 . "$here/stop.sh"
 . "$here/paths.sh"

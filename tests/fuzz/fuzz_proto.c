@@ -160,7 +160,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)))
 		abort();
 	if (!(flags & RAW_HELLO)) {
-		struct rf_msg_hello h = { .board_size = sizeof(struct rf_board_file) };
+		struct rf_msg_hello h = { .next_event = 9, .board_size = sizeof(struct rf_board_file) };
 
 		rf_msg_init(&h.h, RF_MSG_HELLO, 0);
 		say(pair[0], (const uint8_t *)&h, sizeof(h), board_fd);

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -348,6 +349,77 @@ def true_fence(lab: Lab) -> None:
     check(monitor.process.ended() == 0, f"the monitor: {monitor.process.complained()}")
 
 
+LIE = "the fence says what cannot be"
+
+
+def let_in(lab: Lab, board: int) -> tuple[Monitor, socket.socket]:
+    """A monitor, and a fence's end of its socket that it has welcomed."""
+    monitors, vmms = peers.meet()
+    monitor = Monitor(lab, monitors)
+    vmms.settimeout(8)
+    peers.say(vmms, peers.hello(), [board, os.open("/proc/self/mem", os.O_RDONLY)])
+    check(len(vmms.recv(4096)) == peers.SIZES[peers.WELCOME], "a fence is not welcomed")
+    return monitor, vmms
+
+
+def heard(s: socket.socket) -> bytes:
+    """The monitor's next word, but for its questions whether the fence lives; nothing once it has hung up."""
+    while peers.kind_of(packet := s.recv(4096)) == peers.RESTORE:
+        pass
+    return packet
+
+
+def lie(packet: bytes, answered: bool, why: str) -> Test:
+    """A VMM that was taken over says this first: it is on record, and the monitor listens no more."""
+    def test(lab: Lab) -> None:
+        monitor, s = let_in(lab, peers.board())
+        with s:
+            s.send(packet)
+            if answered:
+                check(peers.verdict(heard(s)) == (1, peers.KILL), "the VM is not ended")
+            check(heard(s) == b"", "not hung up on")
+        check(monitor.process.ended() == 1, "the monitor has ended as if all were well")
+        check(f"{LIE}: {why}" in monitor.process.complained(), monitor.process.complained())
+        check(lab.recorded(kind="monitor", outcome=LIE), "it is not on record")
+    return test
+
+
+def lie_on_the_board(lab: Lab) -> None:
+    """A trap of 255 bytes where 15 have room, in a guest that is sealed: nobody reads it."""
+    board = peers.board()
+    os.pwrite(board, struct.pack("=I", 3), peers.STATE_AT)
+    os.pwrite(board, struct.pack("=I", 1), peers.TRAPS_AT)
+    os.pwrite(board, bytes([255, 1]), peers.TRAP_LEN_AT)
+    monitor, s = let_in(lab, board)
+    with s:
+        check(heard(s) == b"", "not hung up on")
+    check(monitor.process.ended() == 1, "the monitor has ended as if all were well")
+
+
+def end_closes(lab: Lab) -> None:
+    """Told to end its VM a fence goes on: nothing of it is taken any more, and after ten seconds it is given up."""
+    monitor, s = let_in(lab, peers.board())
+    with s:
+        s.send(peers.event(1, 1, 0xC0000082))
+        check(peers.verdict(heard(s)) == (1, peers.KILL), "a kernel that is none is let run")
+        for number in range(2, 6):
+            s.send(peers.event(number, 2))
+        s.settimeout(4)
+        try:
+            check(not heard(s), "it is listened to")
+            raise Failed("it is given up at once")
+        except TimeoutError:
+            pass
+        check(bool(monitor.status()), "the operator is not heard any more")
+        s.settimeout(20)
+        try:
+            check(heard(s) == b"", "it is listened to")
+        except ConnectionResetError:
+            pass  # what was not read goes with the socket
+    check(monitor.process.ended() == 1, "the monitor has ended as if all were well")
+    check(lab.recorded(kind="monitor", outcome=LIE), "it is not on record")
+
+
 # --- the control socket ---------------------------------------------------------------------------------
 
 OBSERVE = "mode: observe\n"
@@ -551,6 +623,11 @@ TESTS: dict[str, Test] = {
     "monitor-vanishes-quit": vanishes_quit, "monitor-vanishes-term": vanishes_term,
     "monitor-comes-back-foreign": comes_back_foreign,
     "foreign-fences": foreign_fences, "silent-fence": silent_fence, "true-fence": true_fence,
+    "lie-order": lie(peers.event(1, 2), True, "a question that nothing in this state"),
+    "lie-kind": lie(peers.event(1, 99), False, "an event of no kind"),
+    "lie-length": lie(peers.event(1, 3), False, "a store of no bytes"),
+    "lie-answer": lie(peers.message(peers.DONE), False, "a message that is no monitor's to get"),
+    "lie-board": lie_on_the_board, "end-closes": end_closes,
     "cpu-host-asserts": bad_machine("'-cpu host '", ASSERTS, "0x10a.* Assertion", True),
     "cpu-any-host-asserts": bad_machine("'-cpu host'", ASSERTS, "0x10a.* Assertion", True),
     "cpu-any-asserts": bad_machine("'-cpu '", ASSERTS, "0x10a.* Assertion", False),

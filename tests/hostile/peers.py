@@ -8,11 +8,14 @@ import struct
 import threading
 
 MAGIC, REVISION = 0x434E4652, 9
-HELLO, WELCOME, EVENT, VERDICT, PEER = 1, 2, 3, 4, 14
-SIZES = {HELLO: 80, WELCOME: 32, PEER: 16}
+HELLO, WELCOME, EVENT, VERDICT, DONE, RESTORE, PEER = 1, 2, 3, 4, 8, 9, 14
+SIZES = {HELLO: 80, WELCOME: 32, EVENT: 624, DONE: 32, PEER: 16}
+KILL = 4
 BOARD_MAGIC = 0x44424652
 # sizeof(struct rf_board_file); the test true-fence fails when it is not this.
 BOARD_SIZE = 2710376
+# offsetof() in it: state, traps_count, traps[0].len, which is followed by its kind.
+STATE_AT, TRAPS_AT, TRAP_LEN_AT = 12, 33608, 33671
 
 
 def message(kind: int, body: bytes = b"", revision: int = REVISION, magic: int = MAGIC) -> bytes:
@@ -94,6 +97,22 @@ def board(size: int = BOARD_SIZE, sealed: bool = True, magic: int = BOARD_MAGIC)
     if sealed:
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
     return fd
+
+
+def event(number: int, kind: int, msr: int = 0) -> bytes:
+    """A question of the first vCPU; all that it does not say is zeros."""
+    return message(EVENT, struct.pack("=QII", number, kind, 0) + bytes(216) + struct.pack("=I", msr))
+
+
+def kind_of(packet: bytes) -> int:
+    """0: there is none."""
+    kind: int = struct.unpack_from("=H", packet, 6)[0] if packet else 0
+    return kind
+
+
+def verdict(packet: bytes) -> tuple[int, int]:
+    """Of which event, and which one."""
+    return struct.unpack_from("=QI", packet, 16)
 
 
 def hello(revision: int = REVISION, size: int = BOARD_SIZE) -> bytes:

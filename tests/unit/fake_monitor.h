@@ -146,6 +146,7 @@ struct fake {
 	struct rf_msg_heal heal;
 	struct rf_heal heals[RF_HEALS]; /* entry n in slot n % RF_HEALS */
 	uint64_t heals_head;
+	bool heals_on; /* devices write all the time: there is always one more */
 	unsigned int heals_asked; /* with a place to heal */
 	int heal_err;
 	uint64_t kexec;	 /* where machine_kexec() begins, 0 nobody knows */

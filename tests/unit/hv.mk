@@ -1,16 +1,19 @@
-UNIT_TESTS += test_split test_decode test_proto test_memslots test_channel test_event test_serve test_backend test_backend_attached test_text test_text_loads test_guestmem test_guestmem_heal test_life test_life_loads test_life_model \
+UNIT_TESTS += test_split test_decode test_proto test_check test_foreign_files test_memslots test_channel test_event test_serve test_backend test_backend_attached test_text test_text_loads test_guestmem test_guestmem_heal test_life test_life_loads test_life_model \
 	test_run test_enforce test_handle test_exit test_verdicts test_dispatch \
 	test_let test_cpu test_vm test_stalled test_fence test_interpose test_probe test_door
 test_split_SRCS = tests/unit/test_split.c hv/split.c
 test_decode_SRCS = tests/unit/test_decode.c hv/vmx/decode.c
 test_proto_SRCS = tests/unit/test_proto.c hv/proto.c
+test_check_SRCS = tests/unit/test_check.c hv/check.c
 test_memslots_SRCS = tests/unit/test_memslots.c hv/memslots.c hv/split.c
 test_channel_SRCS = tests/unit/test_channel.c tests/unit/fake_peer.c hv/channel.c hv/proto.c hv/base.c
 test_event_SRCS = tests/unit/test_event.c tests/unit/fake_vcpus.c hv/event.c hv/board.c hv/proto.c
 test_serve_SRCS = tests/unit/test_serve.c tests/unit/fake_vcpus.c tests/unit/fake_peer.c hv/serve.c hv/channel.c hv/event.c \
 	hv/board.c hv/proto.c
-ATTACH_SRCS = tests/unit/fake_vmm.c hv/view.c hv/backend_view.c hv/backend_kvm.c hv/board.c hv/proto.c
+ATTACH_SRCS = tests/unit/fake_vmm.c hv/check.c hv/view.c hv/backend_view.c hv/backend_kvm.c hv/board.c hv/proto.c
 test_backend_SRCS = tests/unit/test_backend.c $(ATTACH_SRCS)
+# Descriptors of a file system that never answers.
+test_foreign_files_SRCS = tests/unit/test_foreign_files.c $(ATTACH_SRCS)
 test_backend_attached_SRCS = tests/unit/test_backend_attached.c $(ATTACH_SRCS)
 # Sealed memory and text without KVM: the gate and the vCPUs are a fake.
 TEXT_SRCS = tests/unit/fake_vcpus.c hv/board.c hv/text.c hv/guestmem.c hv/memslots.c hv/split.c patch/judge.c

@@ -1,11 +1,12 @@
 UNIT_TESTS += test_guest test_guest_again test_guest_late test_takeover test_judge test_judge_policy \
 	test_judge_emulation test_judge_stores test_pins test_controls test_decoys test_patches test_tables test_measure \
-	test_status test_guards test_guest_unknown test_pair test_hooks_guard test_sandbox test_resent test_resent_log test_record test_record_full test_reload_monitor test_rotate_logs
+	test_status test_guards test_guest_unknown test_pair test_hooks_guard test_sandbox test_resent test_resent_log test_record test_record_full test_reload_monitor test_rotate_logs test_sequence
 MONITOR_FAKES = tests/unit/fake_monitor.c tests/unit/fake_monitor_kernel.c introspection/budget.c \
 	$(filter-out monitor/main.c monitor/sandbox.c,$(MONITOR_SRCS)) \
 	introspection/patches/hooks_kinds.c introspection/x86/descriptor.c introspection/x86/gadget_decode.c hv/proto.c $(POLICY_SRCS) $(PATCH_SRCS)
 test_guest_SRCS = tests/unit/test_guest.c $(MONITOR_FAKES)
 test_guest_again_SRCS = tests/unit/test_guest_again.c $(MONITOR_FAKES)
+test_sequence_SRCS = tests/unit/test_sequence.c $(MONITOR_FAKES)
 test_guest_late_SRCS = tests/unit/test_guest_late.c $(MONITOR_FAKES)
 test_takeover_SRCS = tests/unit/test_takeover.c $(MONITOR_FAKES)
 test_judge_SRCS = tests/unit/test_judge.c $(MONITOR_FAKES)

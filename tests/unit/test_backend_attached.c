@@ -57,7 +57,7 @@ static void events(void **state)
 /* Answers a command: `events` first, of which one may be ill-formed, then a DONE of another time,
  * then the DONE. */
 static struct {
-	int events;
+	int events, others; /* others: answers to nothing */
 	bool ill_formed;
 	int32_t status;
 } script;
@@ -80,7 +80,8 @@ static void *answer(void *arg)
 	}
 	rf_msg_init(&d.h, RF_MSG_DONE, h.seq - 1);
 	d.status = -EIO;
-	send(vmm, &d, sizeof(d), MSG_NOSIGNAL);
+	for (int i = 0; i <= script.others; i++)
+		send(vmm, &d, sizeof(d), MSG_NOSIGNAL);
 	d.h.seq = h.seq;
 	d.status = script.status;
 	send(vmm, &d, sizeof(d), MSG_NOSIGNAL);
@@ -101,7 +102,7 @@ static int seal_once(int events_before, bool ill_formed, int32_t status)
 	err = hv->ops->seal(hv, &m, &ns);
 	if (!err)
 		assert_int_equal(ns, 123);
-	if (err && events_before > 100)
+	if (err && (events_before > 100 || script.others))
 		shutdown(vmm, SHUT_RDWR); /* nobody reads on: the sender would wait for ever */
 	pthread_join(t, NULL);
 	return err;
@@ -138,6 +139,13 @@ static void commands(void **state)
 	/* More than they could have sent. */
 	attached();
 	assert_int_equal(seal_once(4100, false, 0), -EBADMSG);
+	detach();
+	/* Answers without end, to what nobody asks, are not passed over for ever. */
+	attached();
+	script.others = 5000;
+	assert_int_equal(seal_once(0, false, 0), -EBADMSG);
+	assert_non_null(strstr(hv->ops->wrong(hv), "answers"));
+	script.others = 0;
 	detach();
 }
 
@@ -255,11 +263,12 @@ static void memory(void **state)
 	 */
 	board->runs_count = RF_BOARD_RUNS + 1;
 	board->seq += 2;
-	assert_int_equal(hv->ops->info(hv, &info), -EAGAIN);
+	assert_int_equal(hv->ops->info(hv, &info), -EBADMSG);
+	assert_int_equal(hv->ops->read(hv, rf_gpa_of(0x1000), buf, 1), -EFAULT);
 	board->runs_count = 0;
 	board->regions_count = RF_SEAL_MAX + 1;
 	board->seq += 2;
-	assert_int_equal(hv->ops->info(hv, &info), -EAGAIN);
+	assert_int_equal(hv->ops->info(hv, &info), -EBADMSG);
 	board->regions_count = 0;
 	board->seq++;
 	assert_int_equal(hv->ops->info(hv, &info), -EAGAIN);

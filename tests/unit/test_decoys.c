@@ -328,6 +328,18 @@ static void more_than_the_list_holds(void **state)
 }
 
 /* A place that is no region of ours, a length that is none: told all the same. */
+/* A fence whose list never ends keeps nobody: a list of it, and on with the rest. */
+static void a_list_that_grows_as_it_is_read(void **state)
+{
+	uint64_t before = guest.heals_taken;
+
+	fake.heals_on = true;
+	assert_int_equal(rf_sweep_drain(&guest), 0);
+	fake.heals_on = false;
+	assert_in_range(guest.heals_taken - before, 1, RF_HEALS);
+	drain();
+}
+
 static void healed_elsewhere(void **state)
 {
 	add_heal(OTHER_GPA, 1);
@@ -385,6 +397,7 @@ int main(void)
 		T(ends_no_vm),
 		T(healed_by_the_fence),
 		T(more_than_the_list_holds),
+		T(a_list_that_grows_as_it_is_read),
 		T(healed_elsewhere),
 		T(heal_fails),
 	};

@@ -118,36 +118,37 @@ static void test_sentences(void **state)
 		const char *says;
 	} files[] = {
 		{ "version: 1\nmdoe: observe\n", 2, 1,
-		  "there is no key \"mdoe\"; did you mean \"mode\"? The keys there are: version, "
+		  "there is no such key; did you mean \"mode\"? The keys there are: version, "
 		  "mode, on_denied, on_denied_patch, on_kexec, on_mismatch, on_unknown_kernel, "
 		  "on_log_full, log_quota_mb, "
 		  "patches, seal, pin, register_check_ms, unsealed_alert_ms, dma_sweep_ms, "
 		  "patch_timeout_ms" },
 		{ "version: 1\n# mdoe: x\nmode: enforce # mdoe:\nmdoe: observe\n", 4, 1,
-		  "\"mdoe\"" },
+		  "there is no such key" },
 		{ "version: 1\nmode: observ\n", 2, 7,
-		  "mode cannot be \"observ\"; did you mean \"observe\"? It may be: enforce, "
+		  "mode cannot be what stands there; did you mean \"observe\"? It may be: enforce, "
 		  "observe" },
 		{ "version: 1\nmode: Enforce\n", 2, 7, "did you mean \"enforce\"?" },
 		{ "version: 1\nmode:\n", 2, 6, "mode has no value. It may be: enforce, observe" },
 		{ "version: 1\nmode: off\n", 2, 7,
-		  "mode cannot be \"off\". It may be: enforce, observe" },
+		  "mode cannot be what stands there. It may be: enforce, observe" },
 		{ "version: 1\nseals: { text: true }\n", 2, 1, "did you mean \"seal\"?" },
 		{ "version: 1\nseal:\n  txt: true\n", 3, 3,
-		  "there is no key \"txt\" below seal; did you mean \"text\"? The keys there are: "
+		  "there is no such key below seal; did you mean \"text\"? The keys there are: "
 		  "text, rodata" },
 		{ "version: 1\ncontrol_watch: required\n", 2, 1,
 		  "did you mean \"pin.control_watch\"?" },
 		{ "version: 1\npin: { mode: observe }\n", 2, 8, "did you mean \"mode\"?" },
 		{ "version: 1\npin: { control_watch: true }\n", 2, 23,
-		  "control_watch cannot be \"true\". It may be: optional, required" },
+		  "control_watch cannot be what stands there. It may be: optional, required" },
 		{ "version: 1\npin: all\n", 2, 6, "pin: its keys belong below it" },
 		{ "version: 1\nmode: [enforce]\n", 2, 7,
 		  "mode: one word belongs there, not a list" },
 		{ "version: 1\nmode: { on: true }\n", 2, 7,
 		  "mode: one word belongs there, not keys" },
 		{ "version: 1\ndma_sweep_ms: soon\n", 2, 15,
-		  "dma_sweep_ms cannot be \"soon\". It may be: 10 to 3600000 (milliseconds)" },
+		  "dma_sweep_ms cannot be what stands there. It may be: 10 to 3600000 "
+		  "(milliseconds)" },
 		{ "version: 1\n\nmode: enforce\nmode: observe\n", 4, 1,
 		  "mode stands there twice, the first time in line 3" },
 		{ "version: 1\n---\nmode: observe\n", 2, 1, "documents after first" },
@@ -169,6 +170,88 @@ static void test_sentences(void **state)
 			fail_msg("file %zu: \"%s\" -> %u:%u: %s", i, files[i].text, d.line,
 				 d.column, d.text);
 	}
+}
+
+/*
+ * A word that stands anywhere in a file, as a key, a value, a name, of any shape: a file that is
+ * not the user's to read may be given as a policy, and no word of it is told.
+ */
+static void test_nothing_of_the_file(void **state)
+{
+	static const char *const around[] = {
+		"%s",
+		"%s\n",
+		"%s:",
+		"%s: x",
+		"x: %s",
+		"root:%s:19000:0:99999:7:::\n",
+		"version: 1\n%s: x\n",
+		"version: 1\nx: %s\n",
+		"version: %s\n",
+		"version: 1\nmode: %s\n",
+		"version: 1\nmode: '%s'\n",
+		"version: 1\nmode: [%s]\n",
+		"version: 1\nmode: { %s: 1 }\n",
+		"version: 1\nmode: *%s\n",
+		"version: 1\nmode: &%s enforc\n",
+		"version: 1\nmode: !%s enforce\n",
+		"version: 1\nmode: !<tag:%s> x\n",
+		"version: 1\ndma_sweep_ms: %s\n",
+		"version: 1\ndma_sweep_ms: 1%s\n",
+		"version: 1\nseal: %s\n",
+		"version: 1\nseal: { %s: true }\n",
+		"version: 1\nseal: { text: %s }\n",
+		"version: 1\n%s: { text: true }\n",
+		"version: 1\n%s: { %s: %s }\n",
+		"version: 1\npatches: { owners: %s }\n",
+		"version: 1\npatches: { owners: [ '%s b' ] }\n",
+		"version: 1\npatches: { owners: [ [ %s ] ] }\n",
+		"version: 1\npatches: { owners: [ { %s: %s } ] }\n",
+		"version: 1\nmode: \"%s\n",
+		"%%%s 1.1\n---\nversion: 1\n",
+		"%%TAG !%s! tag:x\nversion: 1\n",
+		"@%s\n",
+		"`%s`\n",
+		"? %s\n: x\n",
+		"version: 1\nmode: | %s\n",
+		"version: 1\nmode: \"\\%s\"\n",
+		"version: 1\n---\n%s: x\n",
+		"-----BEGIN %s KEY-----\n%s\n",
+		"{ \"%s\": \"%s\" }",
+		"PRIVATE+KEY+%s+00000000+%s\n",
+		"version: 1\nmode: enforce\nmode: %s\n",
+		"version: 1\nmode: enforce %s\n",
+		"\t%s\n",
+		"[%s\n",
+		"{%s\n",
+		"- %s\n",
+		"# %s\n",
+	};
+	static const char *const secrets[] = { "Hunter2secret", "7734", "modeHunter2",
+					       "$y$j9T$Hunter2" };
+	unsigned int refused = 0;
+
+	for (size_t i = 0; i < sizeof(around) / sizeof(around[0]); i++) {
+		for (size_t n = 0; n < sizeof(secrets) / sizeof(secrets[0]); n++) {
+			char text[256];
+			struct rf_policy_diag d = { 0 };
+			const char *s = secrets[n];
+			struct rf_policy p;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+			snprintf(text, sizeof(text), around[i], s, s, s);
+#pragma GCC diagnostic pop
+			/* A tag is nothing to us, and a number is one. */
+			if (!parse(text, &d, &p))
+				continue;
+			refused++;
+			if (strstr(d.text, s) || strstr(d.text, "Hunter"))
+				fail_msg("%s -> %s", text, d.text);
+			assert_true(d.line && d.column);
+		}
+	}
+	assert_true(refused > 150);
 }
 
 /* Digits, and nothing else: what libcyaml would read a number out of. */
@@ -207,8 +290,8 @@ static void test_numbers(void **state)
 	}
 	assert_int_equal(parse("version: 1\nlog_quota_mb: 1GB\n", &d, &p), -EBADMSG);
 	assert_string_equal(d.text,
-			    "log_quota_mb cannot be \"1GB\". It may be: 0 to 1048576 (MiB), "
-			    "digits alone");
+			    "log_quota_mb cannot be what stands there. It may be: 0 to 1048576 "
+			    "(MiB), digits alone");
 	/* A quoted number is one, and 0 is. */
 	assert_int_equal(
 		parse("version: '1'\nlog_quota_mb: \"10\"\nregister_check_ms: 0\n", &d, &p), 0);
@@ -237,7 +320,8 @@ static void test_names(void **state)
 	assert_non_null(strstr(d.text, "1 to 56 letters"));
 	assert_int_equal(parse_one(k, "[ ok, 'a b' ]", &d, &p), -EBADMSG);
 	assert_int_equal(d.line, 3);
-	assert_non_null(strstr(d.text, "owners: no module is called \"a b\"; a name is made of"));
+	assert_non_null(
+		strstr(d.text, "owners: one of them is no module's name, which is made of"));
 	assert_int_equal(parse_one(k, "[ nf/x ]", &d, &p), -EBADMSG);
 	/* What is wrong elsewhere is not blamed on it. */
 	assert_int_equal(parse("version: 1\npatches: { owners: [ a ] }\nmode: x\n", &d, &p),
@@ -261,9 +345,13 @@ static void test_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),	  cmocka_unit_test(test_every_value),
-		cmocka_unit_test(test_sentences), cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_names),	  cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_every_value),
+		cmocka_unit_test(test_sentences),
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_nothing_of_the_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -324,7 +324,7 @@ static void test_fixed(void **state)
 static void test_no_policy(void **state)
 {
 	ask("mdoe: observe\n");
-	assert_refused("it is no policy: line 2, column 1: there is no key \"mdoe\"");
+	assert_refused("it is no policy: line 2, column 1: there is no such key; did");
 	question.text = "";
 	question.len = 0;
 	rf_reload_judge(&question, &said);

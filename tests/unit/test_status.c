@@ -235,6 +235,13 @@ static void sites(void **state)
 	assert_null(left_out(0));
 }
 
+/* What a complaint quotes is a guest's, or a VMM's: nothing of it speaks to a terminal. */
+static void complaints_are_printable(void **state)
+{
+	rf_complain(&guest, "its banner is \"%s\"", "a\033[8mb\n\x9b\x7f");
+	assert_string_equal(fake_notified(), "error its banner is \"a?[8mb???\"\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +250,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(awaiting, setup, teardown),
 		cmocka_unit_test_setup_teardown(halted, setup, teardown),
 		cmocka_unit_test_setup_teardown(sites, setup, teardown),
+		cmocka_unit_test_setup_teardown(complaints_are_printable, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
