@@ -120,13 +120,22 @@ enum rf_facility_state rf_host_bpffs(const struct rf_probe *kvm, char detail[RF_
 {
 	char at[PATH_MAX];
 	struct statfs fs;
+	struct stat st;
 
-	if (statfs(rf_host_path("/sys/fs/bpf", at), &fs))
+	rf_host_path("/sys/fs/bpf", at);
+	if (statfs(at, &fs) || stat(at, &st))
 		return rf_host_tell(detail, RF_FACILITY_MISSING, "/sys/fs/bpf: %s",
 				    strerror(errno));
-	if (fs.f_type == BPF_FS_MAGIC)
-		return RF_FACILITY_PRESENT;
-	return rf_host_tell(detail, RF_FACILITY_MISSING, "nothing is mounted at /sys/fs/bpf");
+	if (fs.f_type != BPF_FS_MAGIC)
+		return rf_host_tell(detail, RF_FACILITY_MISSING,
+				    "nothing is mounted at /sys/fs/bpf");
+	/* Who makes "ringfence" in it before root does keeps the watch away. */
+	if (st.st_mode & 022)
+		return rf_host_tell(detail, RF_FACILITY_PRESENT,
+				    "others than root may take our name in it (mode %04o): "
+				    "chmod 0700 /sys/fs/bpf",
+				    st.st_mode & 07777);
+	return RF_FACILITY_PRESENT;
 }
 
 enum rf_facility_state rf_host_pid_namespace(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])

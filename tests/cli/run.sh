@@ -840,6 +840,7 @@ try patches-noise 0 '' "$rf" audit patches "$work/noise.patches"
 . "$here/stop.sh"
 . "$here/paths.sh"
 . "$here/tail.sh"
+. "$here/watch.sh"
 . "$here/rotate.sh"
 . "$here/completion.sh"
 
