@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,6 +54,7 @@ pid_t fake_bpffs_user(int (*act)(void))
 				      setresuid(FAKE_BPFFS_USER, FAKE_BPFFS_USER, FAKE_BPFFS_USER)
 			      ? -errno
 			      : act();
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves it */
 		if (write(ends[1], &err, sizeof(err)) < 0 || err)
 			_exit(1);
 		pause();
