@@ -28,13 +28,19 @@ enum rf_run_file { RF_RUN_CONTROL, RF_RUN_RELOAD, RF_RUN_VM, RF_RUN_LOCK, RF_RUN
 
 /* The VM's place in the host's control-register watch. */
 struct rf_run_control {
-	struct rf_crwatch watch;
+	struct rf_crwatch watch;     /* of root alone */
+	int service;		     /* of others: the connection to `ringfence watch`, -1 none */
+	int64_t heard_at;	     /* from there, ms; 0 nobody has listened */
 	struct rf_crwatch_page page; /* its map is the VMM's too, which inherits it */
 	bool lost;		     /* it was on, and is not any more */
 	bool held;		   /* the VMM is stopped meanwhile, as policy requires the watch */
 	int64_t look_at, again_at; /* ms; when to look next, and when to try to put it back */
 	char why[RF_CRWATCH_WHY];  /* it is lost */
 };
+
+#define RF_RUN_CONTROL_NONE                                                                        \
+	((struct rf_run_control){                                                                  \
+		.watch = RF_CRWATCH_NONE, .service = -1, .page = RF_CRWATCH_NO_PAGE })
 
 struct rf_run {
 	/* What was asked for. */

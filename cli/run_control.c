@@ -10,29 +10,44 @@
 
 #include "cli/output.h"
 #include "cli/run.h"
+#include "cli/watch_link.h"
 #include "monitor/watched.h"
 
 #define LOOK_MS 1000  /* docs/ringfence.1.scd says so */
 #define AGAIN_MS 5000 /* it cannot be put back: tried so often */
-#define WAIT_MS 500   /* for another `run` that puts it back; signals and monitors wait so long */
+#define WAIT_MS                                                                                    \
+	500 /* for another `run` that puts it back, or the service; so long signals wait           \
+	     */
 
 _Static_assert(RF_WATCHED_WHY == RF_CRWATCH_WHY, "handed on as it is");
 
-int rf_run_control(struct rf_run *r)
+/* Root asks the kernel, others `ringfence watch`. */
+static int set_up(struct rf_run *r, char *why)
 {
 	struct rf_run_control *c = &r->control;
-	char why[RF_CRWATCH_WHY] = "";
 	int err;
 
-	if (!r->now.pin_control)
-		return RF_EXIT_OK;
+	if (geteuid())
+		return rf_watch_ask(&c->service, &c->page.fd, why);
 	err = rf_crwatch_open(r->kvm, RF_CRWATCH_WAIT_MS, &c->watch, why);
 	if (!err) {
 		err = rf_crwatch_page_create(&c->page);
 		if (err)
-			snprintf(why, sizeof(why), "no page for this VM: %s", strerror(-err));
+			snprintf(why, RF_CRWATCH_WHY, "no page for this VM: %s", strerror(-err));
 	}
-	if (!err)
+	return err;
+}
+
+static bool is_set_up(const struct rf_run *r)
+{
+	return r->control.page.fd >= 0;
+}
+
+int rf_run_control(struct rf_run *r)
+{
+	char why[RF_CRWATCH_WHY] = "";
+
+	if (!r->now.pin_control || !set_up(r, why))
 		return RF_EXIT_OK;
 	if (r->now.need_watch)
 		return rf_fail(RF_EXIT_REFUSED,
@@ -53,13 +68,15 @@ int rf_run_control_enter(struct rf_run *r)
 	char fd[16], why[RF_CRWATCH_WHY];
 	int err;
 
-	if (!c->page.page) {
+	if (!is_set_up(r)) {
 		/* Of a run around this one. */
 		unsetenv(RF_CR_ENVIRONMENT);
 		return 0;
 	}
 	snprintf(fd, sizeof(fd), "%d", c->page.fd);
-	err = rf_crwatch_enter(&c->watch, getpid(), &c->page, RF_CRWATCH_WAIT_MS, why);
+	err = c->service >= 0 ? rf_watch_enter(c->service, why)
+			      : rf_crwatch_enter(&c->watch, getpid(), &c->page, true,
+						 RF_CRWATCH_WAIT_MS, why);
 	if (!err && (setenv(RF_CR_ENVIRONMENT, fd, 1) || fcntl(c->page.fd, F_SETFD, 0) < 0))
 		err = -errno;
 	return err;
@@ -83,15 +100,60 @@ static void let_go(struct rf_run *r, pid_t vmm)
 	r->control.held = false;
 }
 
+/* What the service has said since: 1 it is on, 0 nothing, and that is no loss yet, else -errno. */
+static int hear(struct rf_run_control *c, char *why)
+{
+	int heard = rf_watch_hear(c->service, why);
+
+	if (heard || !c->heard_at)
+		c->heard_at = rf_now_ms();
+	if (heard == -ECONNRESET) {
+		close(c->service);
+		c->service = -1;
+	}
+	if (heard || rf_now_ms() - c->heard_at < RF_WATCH_SILENT_MS)
+		return heard;
+	snprintf(why, RF_CRWATCH_WHY, "`ringfence watch` says nothing");
+	return -ETIMEDOUT;
+}
+
+static bool is_lost(struct rf_run_control *c, pid_t vmm)
+{
+	if (c->watch.vms < 0)
+		return hear(c, c->why) < 0;
+	return rf_crwatch_check(&c->watch, c->why) ||
+	       rf_crwatch_check_place(&c->watch, vmm, c->page.id, c->why);
+}
+
+/* The service does it, and says so; a new one has to be asked. */
+static int wait_for_service(struct rf_run_control *c, char *why)
+{
+	int err;
+
+	if (c->service >= 0) {
+		err = hear(c, why);
+		if (!err)
+			memcpy(why, c->why, sizeof(c->why));
+		return err > 0 ? 0 : err ? err : -EAGAIN;
+	}
+	err = rf_watch_adopt(c->page.fd, WAIT_MS, &c->service, why);
+	if (!err)
+		c->heard_at = rf_now_ms();
+	return err;
+}
+
 static int put_back(struct rf_run *r, pid_t vmm, char *why)
 {
 	struct rf_run_control *c = &r->control;
 	struct rf_crwatch fresh;
-	int err = rf_crwatch_open(r->kvm, WAIT_MS, &fresh, why);
+	int err;
 
+	if (c->watch.vms < 0)
+		return wait_for_service(c, why);
+	err = rf_crwatch_open(r->kvm, WAIT_MS, &fresh, why);
 	if (err)
 		return err;
-	err = rf_crwatch_enter(&fresh, vmm, &c->page, WAIT_MS, why);
+	err = rf_crwatch_enter(&fresh, vmm, &c->page, true, WAIT_MS, why);
 	if (err) {
 		rf_crwatch_close(&fresh);
 		return err;
@@ -137,7 +199,7 @@ static void regain(struct rf_run *r, pid_t vmm)
 			       "again, and `ringfence doctor` tells what it needs",
 			       r->name, why);
 		memcpy(c->why, why, sizeof(c->why));
-		c->again_at = rf_now_ms() + AGAIN_MS;
+		c->again_at = rf_now_ms() + (c->service >= 0 ? 0 : AGAIN_MS);
 		return;
 	}
 	c->lost = false;
@@ -150,9 +212,9 @@ void rf_run_control_look(struct rf_run *r, pid_t vmm, bool serves)
 	struct rf_run_control *c = &r->control;
 	bool lost_now = false;
 
-	if (!c->page.page || !vmm || rf_now_ms() < c->look_at)
+	if (!is_set_up(r) || !vmm || rf_now_ms() < c->look_at)
 		return;
-	if (!c->lost && rf_crwatch_check(&c->watch, vmm, c->page.id, c->why))
+	if (!c->lost && is_lost(c, vmm))
 		c->lost = lost_now = true;
 	if (c->lost)
 		hold(r, vmm);
@@ -166,7 +228,7 @@ void rf_run_control_look(struct rf_run *r, pid_t vmm, bool serves)
 
 void rf_run_control_serves(struct rf_run *r)
 {
-	if (r->control.page.page)
+	if (is_set_up(r))
 		tell_monitor(r, true);
 }
 
@@ -174,7 +236,7 @@ int64_t rf_run_control_due(const struct rf_run *r, int64_t until)
 {
 	const struct rf_run_control *c = &r->control;
 
-	return c->page.page && c->look_at < until ? c->look_at : until;
+	return is_set_up(r) && c->look_at < until ? c->look_at : until;
 }
 
 bool rf_run_control_holds(const struct rf_run *r)
@@ -184,6 +246,6 @@ bool rf_run_control_holds(const struct rf_run *r)
 
 void rf_run_control_leave(struct rf_run *r, pid_t vmm)
 {
-	if (r->control.page.page)
+	if (r->control.watch.vms >= 0)
 		rf_crwatch_leave(&r->control.watch, vmm, r->control.page.id);
 }

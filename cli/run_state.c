@@ -34,7 +34,7 @@ void rf_run_init(struct rf_run *r)
 			      .policy_key_fd = -1,
 			      .expect_fd = -1,
 			      .key_fd = -1,
-			      .control = { .watch = RF_CRWATCH_NONE, .page = RF_CRWATCH_NO_PAGE },
+			      .control = RF_RUN_CONTROL_NONE,
 			      .pair = { -1, -1 },
 			      .orders = { -1, -1 } };
 }
@@ -54,6 +54,8 @@ void rf_run_deinit(struct rf_run *r)
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	if (r->control.service >= 0)
+		close(r->control.service);
 	rf_crwatch_close(&r->control.watch);
 	rf_crwatch_page_destroy(&r->control.page);
 	rf_run_init(r);

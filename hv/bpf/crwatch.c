@@ -13,6 +13,8 @@
 
 #include "hv/bpf/impl.h"
 
+#define LEAVE_MS 500
+
 /* All of them, until detach(). */
 static int try_attach(struct rf_crwatch_program *p, struct bpf_link *links[RF_CRWATCH_LINKS],
 		      char *why)
@@ -159,24 +161,24 @@ int rf_crwatch_try(const char *kvm, bool *there, char *why)
 	return err;
 }
 
-int rf_crwatch_check(const struct rf_crwatch *w, pid_t pid, uint32_t page, char *why)
+int rf_crwatch_check_place(const struct rf_crwatch *w, pid_t pid, uint32_t page, char *why)
 {
-	int err = rf_crwatch_pinned(w, why);
-
-	if (!err && rf_vms_page(w->vms, pid) != page)
-		err = rf_crwatch_tell(why, -ENOENT,
-				      "process %d is not in its map with its own page", (int)pid);
-	return err;
+	if (rf_vms_page(w->vms, pid) == page)
+		return 0;
+	return rf_crwatch_tell(why, -ENOENT, "process %d is not in its map with its own page",
+			       (int)pid);
 }
 
 int rf_crwatch_enter(const struct rf_crwatch *w, pid_t pid, struct rf_crwatch_page *page,
-		     uint32_t wait_ms, char *why)
+		     bool replace, uint32_t wait_ms, char *why)
 {
 	int lock = rf_crwatch_folder(false, wait_ms, why), err;
+	uint32_t there;
 
 	if (lock < 0)
 		return lock;
-	err = rf_vms_enter(w->vms, pid, page);
+	there = replace ? 0 : rf_vms_page(w->vms, pid);
+	err = !there ? rf_vms_enter(w->vms, pid, page) : there == page->id ? 0 : -EEXIST;
 	close(lock);
 	return err ? rf_crwatch_tell(why, err, "process %d cannot be entered: %s", (int)pid,
 				     strerror(-err))
@@ -185,6 +187,16 @@ int rf_crwatch_enter(const struct rf_crwatch *w, pid_t pid, struct rf_crwatch_pa
 
 void rf_crwatch_leave(const struct rf_crwatch *w, pid_t pid, uint32_t page)
 {
-	if (w->vms >= 0)
-		rf_vms_remove(w->vms, pid, page);
+	char why[RF_CRWATCH_WHY];
+	int lock = w->vms < 0 ? -1 : rf_crwatch_folder(false, LEAVE_MS, why);
+
+	if (lock < 0)
+		return;
+	rf_vms_remove(w->vms, pid, page);
+	close(lock);
+}
+
+pid_t rf_crwatch_whose(const struct rf_crwatch *w, uint32_t page)
+{
+	return rf_vms_whose(w->vms, page);
 }

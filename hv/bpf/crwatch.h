@@ -57,25 +57,29 @@ void rf_crwatch_close(struct rf_crwatch *w);
 /* The same without leaving anything behind: does a watch work here? *there: is one pinned? */
 int rf_crwatch_try(const char *kvm, bool *there, char *why);
 /*
- * Is it still there, with `page` in it as that of `pid`? A look at the pins and the map, cheap
- * enough for each second: that the probes fire was proven when it was opened. 0 or -ENOENT. pid: a
- * child that has not been reaped, or the caller.
+ * Is it still there; and is `page` in it as that of `pid`, which is not reaped yet? A look at the
+ * pins and the map, cheap enough for each second: that the probes fire was proven when it was
+ * opened. 0 or -ENOENT.
  */
-int rf_crwatch_check(const struct rf_crwatch *w, pid_t pid, uint32_t page, char *why);
+int rf_crwatch_check(const struct rf_crwatch *w, char *why);
+int rf_crwatch_check_place(const struct rf_crwatch *w, pid_t pid, uint32_t page, char *why);
 
 /* Is this another process-id namespace than the host's own? Then no process is found by its id. */
 bool rf_crwatch_own_namespace(void);
 
 /*
- * `pid` becomes the one that the page is for, until rf_crwatch_leave() or its end. pid: the caller
- * or a child that has not been reaped. It locks as rf_crwatch_open() does, since whoever sweeps
- * must not take a process that has just got a dead one's id for that one. 0 or -errno.
+ * `pid` becomes the one that the page is for, until rf_crwatch_leave() or its end. It is not reaped
+ * yet. Where there is another page for it -EEXIST, but with `replace`. It locks as
+ * rf_crwatch_open() does, since whoever sweeps must not take a process that has just got a dead
+ * one's id for that one. 0 or -errno.
  */
 int rf_crwatch_enter(const struct rf_crwatch *w, pid_t pid, struct rf_crwatch_page *page,
-		     uint32_t wait_ms, char *why);
-/* Takes it off, if this page is the one that is there. Before pid is reaped: its id may be another
- * VMM's afterwards. */
+		     bool replace, uint32_t wait_ms, char *why);
+/* Takes it off, if this page is the one that is there; else, or where the lock is not to be had, it
+ * is swept when pid is no more. */
 void rf_crwatch_leave(const struct rf_crwatch *w, pid_t pid, uint32_t page);
+/* Whose page is this? 0 nobody's. */
+pid_t rf_crwatch_whose(const struct rf_crwatch *w, uint32_t page);
 
 /* --- proof.c -------------------------------------------------------------- */
 /*
@@ -88,6 +92,9 @@ int rf_crwatch_prove(const char *kvm, int vms);
 /* --- vms.c ---------------------------------------------------------------- */
 /* A page for one VM, mapped. 0 or -errno. */
 int rf_crwatch_page_create(struct rf_crwatch_page *out);
+/* One that somebody else has made, of a descriptor that may be anything; the caller's all the same.
+ * 0 or -EINVAL. */
+int rf_crwatch_page_open(int fd, struct rf_crwatch_page *out);
 void rf_crwatch_page_destroy(struct rf_crwatch_page *p);
 
 #endif

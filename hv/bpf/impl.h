@@ -48,8 +48,6 @@ void rf_crwatch_place(const struct rf_crwatch_program *p, char folder[RF_CRWATCH
  */
 int rf_crwatch_find(struct rf_crwatch *w, const struct bpf_prog_info info[RF_CRWATCH_LINKS],
 		    char *why);
-/* Do the pins still lead to what *w has? 0 or -ENOENT. */
-int rf_crwatch_pinned(const struct rf_crwatch *w, char *why);
 /* Pins the map where w->vms is -1, then every link anew; w as after rf_crwatch_find(). Lock held.
  */
 int rf_crwatch_pin(struct rf_crwatch_program *p, struct rf_crwatch *w, char *why);
@@ -59,6 +57,8 @@ int rf_crwatch_pin(struct rf_crwatch_program *p, struct rf_crwatch *w, char *why
 int rf_vms_enter(int vms, pid_t pid, struct rf_crwatch_page *page);
 /* The id of the page that is there for it, 0 none. */
 uint32_t rf_vms_page(int vms, pid_t pid);
+/* The process that has it, 0 none. */
+pid_t rf_vms_whose(int vms, uint32_t page);
 void rf_vms_remove(int vms, pid_t pid, uint32_t page);
 /* Takes processes off that are no more. Lock held. */
 void rf_vms_sweep(int vms);

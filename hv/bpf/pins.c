@@ -107,7 +107,7 @@ int rf_crwatch_find(struct rf_crwatch *w, const struct bpf_prog_info info[RF_CRW
 /* Do the pins still lead to what they led to when it was opened? Their ids are the kernel's, and no
  * other object gets them while these live (kernel/bpf/syscall.c bpf_map_alloc_id(),
  * bpf_link_prime(): cyclic). */
-int rf_crwatch_pinned(const struct rf_crwatch *w, char *why)
+int rf_crwatch_check(const struct rf_crwatch *w, char *why)
 {
 	struct bpf_link_info link = { .id = 0 };
 	struct bpf_map_info map = { .id = 0 };

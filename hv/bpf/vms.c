@@ -2,6 +2,7 @@
 /* Processes on the watch's map of VMs, each with its page. Of the program itself nothing is known
  * here. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +36,34 @@ int rf_crwatch_page_create(struct rf_crwatch_page *out)
 	p.id = info.id;
 	p.page->magic = RF_CR_MAGIC;
 	p.page->revision = RF_CR_REVISION;
+	*out = p;
+	return 0;
+}
+
+int rf_crwatch_page_open(int fd, struct rf_crwatch_page *out)
+{
+	struct rf_crwatch_page p = { .fd = -1 };
+	char path[32], is[32] = "";
+	struct bpf_map_info info;
+	int err = 0;
+
+	/* Programs and links answer as maps do, with ids of their own. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fd < 0 || readlink(path, is, sizeof(is) - 1) < 0 ||
+	    strcmp(is, "anon_inode:bpf-map") != 0 || rf_crwatch_info(fd, &info, sizeof(info)) ||
+	    info.type != BPF_MAP_TYPE_ARRAY || info.value_size != sizeof(*p.page) ||
+	    info.max_entries != 1 || !(info.map_flags & BPF_F_MMAPABLE))
+		return -EINVAL;
+	p.id = info.id;
+	p.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (p.fd < 0)
+		return -errno;
+	p.page = mmap(NULL, sizeof(*p.page), PROT_READ | PROT_WRITE, MAP_SHARED, p.fd, 0);
+	if (p.page == MAP_FAILED) {
+		err = -errno;
+		close(p.fd);
+		return err;
+	}
 	*out = p;
 	return 0;
 }
@@ -99,6 +128,22 @@ void rf_vms_remove(int vms, pid_t pid, uint32_t page)
 		bpf_map_delete_elem(vms, &key);
 }
 
+/* Bounded, here and below: keys may come and go meanwhile. */
+#define KEYS_MAX 8192
+
+pid_t rf_vms_whose(int vms, uint32_t page)
+{
+	__u32 key, next, *from = NULL;
+
+	for (int i = 0; i < KEYS_MAX && !bpf_map_get_next_key(vms, from, &next); i++) {
+		if (rf_vms_page(vms, (pid_t)next) == page)
+			return (pid_t)next;
+		key = next;
+		from = &key;
+	}
+	return 0;
+}
+
 static void sweep_one(int vms, __u32 key)
 {
 	uint32_t page = rf_vms_page(vms, (pid_t)key);
@@ -111,8 +156,7 @@ void rf_vms_sweep(int vms)
 {
 	__u32 key, next, *from = NULL;
 
-	/* Bounded: keys may come and go meanwhile. */
-	for (int i = 0; i < 8192 && !bpf_map_get_next_key(vms, from, &next); i++) {
+	for (int i = 0; i < KEYS_MAX && !bpf_map_get_next_key(vms, from, &next); i++) {
 		if (from)
 			sweep_one(vms, key);
 		key = next;

@@ -1,6 +1,34 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Part of run.sh: other users and the place where the control-register watch is pinned. Each case has a BPF file system of its own.
 
+# --- `watch`: who may be served, and where ------------------------------------------------------------------
+try watch-operand 2 'takes no "x"' "$rf" watch x
+try watch-per-user 2 'needs a number from 1 to 1024' "$rf" watch --per-user 0
+if [ "$(id -u)" = 0 ]; then
+	mkdir -m 777 "$work/open-to-all"
+	try watch-folder-of-others 1 'cannot listen at .*open-to-all/socket .*not permitted' timeout 20 "$rf" watch --group root --socket "$work/open-to-all/socket"
+	try watch-no-group 1 'for group no-such-group' timeout 20 "$rf" watch --group no-such-group --socket "$work/served/socket"
+	name=watch-one-alone; flock -n "$work/served" timeout 20 "$rf" watch --group root --socket "$work/served/socket" >"$out" 2>"$err"
+	[ $? = 1 ] && grep -q 'end the one that runs' "$err" && ok || bad "two in one place"
+	if [ -e /sys/bus/event_source/devices/kprobe/type ]; then
+		skip watch-no-kprobes "this host has kprobes"
+	else
+		try watch-no-kprobes 1 'cannot be used: the program cannot be attached' timeout 20 "$rf" watch --group root --socket "$work/served/socket"
+		name=watch-leaves-nothing; [ ! -e "$work/served/socket" ] && ok || bad "a socket that nobody hears"
+	fi
+fi
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	chmod 755 "$work" "$work/bin"
+	try watch-not-root 1 'only root may load' setpriv --reuid 65534 --regid 65534 --clear-groups "$rf" watch
+	name=watch-doctor-of-others
+	RINGFENCE_WATCH_SOCKET=$work/none setpriv --reuid 65534 --regid 65534 --clear-groups "$rf" doctor >"$out" 2>&1
+	grep -qE "control-register watch .*(unknown|only root may load it, and .ringfence watch., which does it for others, is not to be had at $work/none)" "$out" &&
+		ok || bad "no word on who could have it"
+else
+	skip watch-not-root "needs root and setpriv"
+fi
+
+# --- other users in the BPF file system ----------------------------------------------------------------------
 : >"$work/mounted"
 if [ "$(id -u)" != 0 ] || ! command -v setpriv >/dev/null ||
 	! unshare -m sh -c 'mount -t bpf bpf /sys/fs/bpf && ls /sys/fs/bpf' >"$work/mounted" 2>&1; then

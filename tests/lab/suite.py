@@ -665,9 +665,27 @@ chmod 666 /dev/kvm; mkdir -m 700 /tmp/nobody; chown nobody /tmp/nobody
 export XDG_RUNTIME_DIR=/tmp/nobody
 AS='start-stop-daemon -S -c nobody -x /usr/bin/ringfence --'
 quick nobody; OPTIONS="--policy $OUT/policy" quick nobody-required
+# The same user where there is a service for him, and a guest of his that clears a bit.
+grep -q ^kvm: /etc/group || echo kvm:x:65534: >>/etc/group
+ringfence watch --group kvm >$OUT/service 2>&1 & service=$!
+for n in $(tries 40); do grep -q 'serves VMMs' $OUT/service && break; sleep 0.5; done
+quick served; OPTIONS="--policy $OUT/policy" quick served-required
+cat >own <<'X'
+. /lab/lib.sh
+export XDG_RUNTIME_DIR=/tmp/nobody
+WRAP="ringfence run --name user --audit /tmp/nobody/user.jsonl --" l2 6.12 1 'rf.mode=attack rf.attacks=cr4_smep rf.delay=4' >/tmp/nobody/user 2>&1
+X
+start-stop-daemon -S -c nobody -x /bin/sh -- ./own & own=$!
+for n in $(tries 90); do ringfence status --json /tmp/nobody/ringfence/user >$OUT/user-status 2>/dev/null; grep -q '"control_pinned": *"[^"]' $OUT/user-status && break; sleep 1; done
+wait $own; cp /tmp/nobody/user /tmp/nobody/user.jsonl $OUT/
+kill $service
 """
 
     def verify(o: Outcome) -> None:
+        for name in ("served", "served-required"):
+            check(o.said(f"{name} status=0") and "not watched" not in o._text(name), f"{name}: {o._text(name)}")
+        check(json.loads(o._text("user-status"))["control_watch"] == "on", "a user's guest is not watched")
+        check('"verdict":"undone"' in o._text("user.jsonl"), f"nothing was undone for a user: {o._text('user')}")
         for name in ("first", "mended", "again"):
             check(o.said(f"{name} status=0"), f"{name} did not run")
             check("not watched" not in o._text(name), f"{name}: {o._text(name)}")

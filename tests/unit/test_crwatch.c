@@ -22,69 +22,9 @@
 
 #include "hv/bpf/impl.h"
 #include "tests/unit/fake_bpffs.h"
+#include "tests/unit/fake_crwatch.h"
 
 #define OURS "/sys/fs/bpf/ringfence"
-
-static struct {
-	int proof, proofs; /* what the next `proofs` say; then it works */
-	int no_attach;	   /* from which one on none can be attached, 0 never */
-	int attached;
-	unsigned int gaps; /* a link was to be pinned, and none was under its name */
-	bool replaces;	   /* each must have one */
-} fake;
-
-__attribute__((noinline)) void rf_test_probed(void);
-void rf_test_probed(void)
-{
-	__asm__ volatile("nop");
-}
-
-/* Where that is in this program's file. */
-static size_t offset_of(void *function)
-{
-	unsigned long from, to, offset, at = (unsigned long)function;
-	FILE *f = fopen("/proc/self/maps", "re");
-	char line[512];
-	size_t found = 0;
-
-	assert_non_null(f);
-	while (!found && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%lx-%lx %*s %lx", &from, &to, &offset) == 3 && at >= from &&
-		    at < to)
-			found = at - from + offset;
-	fclose(f);
-	assert_true(found);
-	return found;
-}
-
-struct bpf_link *bpf_program__attach(const struct bpf_program *p)
-{
-	if (fake.no_attach && ++fake.attached >= fake.no_attach) {
-		errno = ENOENT;
-		return NULL;
-	}
-	return bpf_program__attach_uprobe(p, false, 0, "/proc/self/exe",
-					  offset_of((void *)rf_test_probed));
-}
-
-int bpf_link__pin(struct bpf_link *link, const char *path)
-{
-	char name[128];
-
-	/* .../cr-TAG/rf_cr0-new, in place of .../cr-TAG/rf_cr0 */
-	snprintf(name, sizeof(name), "%s", path);
-	*strrchr(name, '-') = '\0';
-	fake.gaps += fake.replaces && access(name, F_OK);
-	return bpf_obj_pin(bpf_link__fd(link), path) ? -errno : 0;
-}
-
-int rf_crwatch_prove(const char *kvm, int vms)
-{
-	if (!fake.proofs)
-		return 0;
-	fake.proofs--;
-	return fake.proof;
-}
 
 /* --- each test ------------------------------------------------------------------ */
 
@@ -94,7 +34,7 @@ static struct rf_crwatch_page page;
 
 static int setup(void **state)
 {
-	memset(&fake, 0, sizeof(fake));
+	memset(&fake_crwatch, 0, sizeof(fake_crwatch));
 	watch = RF_CRWATCH_NONE;
 	page = RF_CRWATCH_NO_PAGE;
 	why[0] = '\0';
@@ -141,17 +81,23 @@ static void refused(int err, const char *text)
 	assert_int_equal(watch.vms, -1);
 }
 
+static int checked(void)
+{
+	return rf_crwatch_check(&watch, why)
+		       ?: rf_crwatch_check_place(&watch, getpid(), page.id, why);
+}
+
 static void entered(void)
 {
 	assert_int_equal(opens(), 0);
 	assert_int_equal(rf_crwatch_page_create(&page), 0);
-	assert_int_equal(rf_crwatch_enter(&watch, getpid(), &page, 100, why), 0);
-	assert_int_equal(rf_crwatch_check(&watch, getpid(), page.id, why), 0);
+	assert_int_equal(rf_crwatch_enter(&watch, getpid(), &page, true, 100, why), 0);
+	assert_int_equal(checked(), 0);
 }
 
 static void lost(const char *text)
 {
-	assert_int_equal(rf_crwatch_check(&watch, getpid(), page.id, why), -ENOENT);
+	assert_int_equal(checked(), -ENOENT);
 	says(text);
 }
 
@@ -160,8 +106,8 @@ static void back(void)
 {
 	rf_crwatch_close(&watch);
 	assert_int_equal(opens(), 0);
-	assert_int_equal(rf_crwatch_enter(&watch, getpid(), &page, 100, why), 0);
-	assert_int_equal(rf_crwatch_check(&watch, getpid(), page.id, why), 0);
+	assert_int_equal(rf_crwatch_enter(&watch, getpid(), &page, true, 100, why), 0);
+	assert_int_equal(checked(), 0);
 }
 
 static const char *pin(const char *name)
@@ -343,14 +289,21 @@ static void what_is_lost(void **state)
 	assert_int_equal(rename(OURS "/y", pin("rf_cr4")), 0);
 	lost("its rf_cr4 is not pinned");
 	assert_int_equal(rename(OURS "/x", pin("rf_cr4")), 0);
-	assert_int_equal(rf_crwatch_check(&watch, getpid(), page.id, why), 0);
+	assert_int_equal(checked(), 0);
 	/* Its place in the map. */
 	rf_vms_remove(watch.vms, getpid(), page.id);
 	lost("is not in its map with its own page");
 	back();
 	assert_int_equal(rf_crwatch_page_create(&other), 0);
-	assert_int_equal(rf_vms_enter(watch.vms, getpid(), &other), 0);
+	/* Not taken from whoever is there, but where that is wanted. */
+	assert_int_equal(rf_vms_page(watch.vms, getpid()), page.id);
+	assert_int_equal(rf_crwatch_enter(&watch, getpid(), &other, false, 100, why), -EEXIST);
+	assert_int_equal(rf_crwatch_enter(&watch, getpid(), &page, false, 100, why), 0);
+	assert_int_equal(checked(), 0);
+	assert_int_equal(rf_crwatch_enter(&watch, getpid(), &other, true, 100, why), 0);
 	lost("is not in its map with its own page");
+	assert_int_equal(rf_crwatch_whose(&watch, other.id), getpid());
+	assert_int_equal(rf_crwatch_whose(&watch, page.id), 0);
 	rf_crwatch_page_destroy(&other);
 	back();
 	/* All of it. */
@@ -370,21 +323,21 @@ static void replaced(void **state)
 	NEEDS_BPF();
 	assert_int_equal(opens(), 0);
 	first = watch;
-	fake.proof = -ENOTSUP;
-	fake.proofs = 1;
-	fake.replaces = true;
+	fake_crwatch.proof = -ENOTSUP;
+	fake_crwatch.proofs = 1;
+	fake_crwatch.replaces = true;
 	assert_int_equal(opens(), 0);
 	close(first.vms);
 	assert_int_equal(first.vms_id, watch.vms_id);
 	for (int i = 0; i < RF_CRWATCH_LINKS; i++)
 		assert_int_not_equal(first.links[i], watch.links[i]);
-	assert_int_equal(fake.gaps, 0);
+	assert_int_equal(fake_crwatch.gaps, 0);
 	assert_int_equal(access(pin("rf_cr0-new"), F_OK), -1);
 	/* One that was killed between the two. */
 	assert_int_equal(link(pin("rf_cr0"), OURS "/x"), 0);
 	assert_int_equal(rename(OURS "/x", pin("rf_cr4-new")), 0);
 	first = watch;
-	fake.proofs = 1;
+	fake_crwatch.proofs = 1;
 	assert_int_equal(opens(), 0);
 	close(first.vms);
 	assert_int_equal(access(pin("rf_cr4-new"), F_OK), -1);
@@ -398,9 +351,9 @@ static void not_replaced(void **state)
 	NEEDS_BPF();
 	entered();
 	first = watch;
-	fake.proof = -ENOTSUP;
-	fake.proofs = 2;
-	fake.no_attach = 2;
+	fake_crwatch.proof = -ENOTSUP;
+	fake_crwatch.proofs = 2;
+	fake_crwatch.no_attach = 2;
 	assert_int_equal(rf_crwatch_open("/dev/kvm", 100, &watch, why), -ENOTSUP);
 	assert_memory_equal(&first, &watch, sizeof(first));
 	for (int i = 0; i < RF_CRWATCH_LINKS; i++)
@@ -410,10 +363,10 @@ static void not_replaced(void **state)
 static void never_was(void **state)
 {
 	NEEDS_BPF();
-	fake.no_attach = 2;
+	fake_crwatch.no_attach = 2;
 	refused(-ENOENT, "cannot be attached");
 	assert_int_equal(rmdir(OURS), 0); /* it is empty */
-	fake.no_attach = 0;
+	fake_crwatch.no_attach = 0;
 	assert_int_equal(opens(), 0);
 }
 
@@ -492,9 +445,9 @@ static void entering_waits(void **state)
 	entered();
 	lock = rf_crwatch_folder(false, 0, why);
 	assert_true(lock >= 0);
-	assert_int_equal(rf_crwatch_enter(&watch, getpid(), &page, 100, why), -EAGAIN);
+	assert_int_equal(rf_crwatch_enter(&watch, getpid(), &page, true, 100, why), -EAGAIN);
 	close(lock);
-	assert_int_equal(rf_crwatch_enter(&watch, getpid(), &page, 100, why), 0);
+	assert_int_equal(rf_crwatch_enter(&watch, getpid(), &page, true, 100, why), 0);
 }
 
 int main(void)

@@ -20,14 +20,18 @@
 
 #include "cli/output.h"
 #include "cli/run.h"
+#include "cli/watch_link.h"
 #include "monitor/watched.h"
 
 static struct {
 	int64_t now;
-	bool there; /* the watch, with the VMM on its map */
-	int open;   /* what rf_crwatch_open() says */
+	bool there;	/* the watch */
+	bool displaced; /* the VMM is not on its map */
+	uid_t uid;
+	int hears; /* what rf_watch_hear() says */
+	int open;  /* what rf_crwatch_open() says */
 	const char *why;
-	unsigned int opened, entered, left, looks;
+	unsigned int opened, entered, left, looks, adopted;
 	uint32_t left_page;
 	char said[1024];
 	int failed;
@@ -73,25 +77,78 @@ int rf_crwatch_page_create(struct rf_crwatch_page *out)
 {
 	static struct rf_cr_page memory;
 
-	*out = (struct rf_crwatch_page){ .page = &memory, .fd = -1, .id = 77 };
+	*out = (struct rf_crwatch_page){ .page = &memory, .fd = 1000, .id = 77 };
 	return 0;
 }
 
-int rf_crwatch_check(const struct rf_crwatch *w, pid_t pid, uint32_t page, char *why)
+int rf_crwatch_check(const struct rf_crwatch *w, char *why)
 {
 	fake.looks++;
-	assert_int_equal(page, 77);
 	if (!fake.there)
 		snprintf(why, RF_CRWATCH_WHY, "its map is not pinned");
 	return fake.there ? 0 : -ENOENT;
 }
 
+int rf_crwatch_check_place(const struct rf_crwatch *w, pid_t pid, uint32_t page, char *why)
+{
+	assert_int_equal(page, 77);
+	if (fake.displaced)
+		snprintf(why, RF_CRWATCH_WHY, "is not in its map");
+	return fake.displaced ? -ENOENT : 0;
+}
+
+/* --- another user's: what the service says ------------------------------------- */
+
+uid_t geteuid(void)
+{
+	return fake.uid;
+}
+
+int rf_watch_ask(int *sock, int *page, char *why)
+{
+	if (fake.open) {
+		snprintf(why, RF_CRWATCH_WHY, "%s", fake.why);
+		return fake.open;
+	}
+	*sock = dup(0);
+	*page = dup(0);
+	return 0;
+}
+
+int rf_watch_enter(int sock, char *why)
+{
+	return 0;
+}
+
+int rf_watch_adopt(int page, int64_t wait_ms, int *sock, char *why)
+{
+	fake.adopted++;
+	if (fake.open) {
+		snprintf(why, RF_CRWATCH_WHY, "%s", fake.why);
+		return fake.open;
+	}
+	*sock = dup(0);
+	return 0;
+}
+
+int rf_watch_hear(int sock, char *why)
+{
+	fake.looks++;
+	if (fake.hears < 0)
+		snprintf(why, RF_CRWATCH_WHY, "%s", fake.why);
+	return fake.hears;
+}
+
+/* --- root's -------------------------------------------------------------------- */
+
 int rf_crwatch_enter(const struct rf_crwatch *w, pid_t pid, struct rf_crwatch_page *page,
-		     uint32_t wait_ms, char *why)
+		     bool replace, uint32_t wait_ms, char *why)
 {
 	fake.entered++;
 	assert_true(w->vms > 100);
+	assert_true(replace); /* the VMM is its own child, whoever else has put it there */
 	fake.there = true;
+	fake.displaced = false;
 	return 0;
 }
 
@@ -123,10 +180,11 @@ static int setup(void **state)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends))
 		return -1;
 	monitor = ends[1];
-	run = (struct rf_run){ .name = "web",
-			       .orders = { ends[0], -1 },
-			       .control = { .watch = RF_CRWATCH_NONE,
-					    .page = RF_CRWATCH_NO_PAGE } };
+	run = (struct rf_run){
+		.name = "web",
+		.orders = { ends[0], -1 },
+		.control = { .watch = RF_CRWATCH_NONE, .service = -1, .page = RF_CRWATCH_NO_PAGE }
+	};
 	run.now.pin_control = true;
 	vmm = fork();
 	if (!vmm) {
@@ -282,6 +340,86 @@ static void lost_for_long(void **state)
 	vmm_is('S'); /* the policy does not require the watch */
 }
 
+static void displaced(void **state)
+{
+	rf_run_control(&run);
+	look();
+	hears("");
+	fake.displaced = true;
+	look();
+	assert_int_equal(hears("is not in its map"), 1);
+	assert_int_equal(hears(""), 0);
+	assert_int_equal(fake.entered, 1);
+}
+
+/* Nothing is asked of the kernel, and each loss is one here too. */
+static void another_user(void **state)
+{
+	fake.uid = 1000;
+	assert_int_equal(rf_run_control(&run), 0);
+	fake.now += 60000; /* the VMM takes its time, and nobody has listened */
+	look();
+	assert_string_equal(fake.said, "");
+	fake.hears = 1;
+	look();
+	assert_int_equal(hears(""), 0);
+	assert_int_equal(hears(""), 0);
+	fake.hears = -ENOENT;
+	fake.why = "its map is not pinned";
+	look();
+	said("is lost: its map is not pinned");
+	assert_int_equal(hears("its map is not pinned"), 1);
+	fake.hears = 0;
+	look();
+	assert_true(run.control.lost); /* silence is no word of it */
+	fake.hears = 1;
+	look();
+	said("is back");
+	assert_false(run.control.lost);
+	/* It hangs. */
+	fake.hears = 0;
+	for (int i = 0; i < 4; i++) {
+		look();
+		assert_false(run.control.lost);
+	}
+	look();
+	said("says nothing");
+	assert_true(run.control.lost);
+	/* It is gone, and there is another one. */
+	fake.hears = -ECONNRESET;
+	fake.why = "is gone";
+	fake.open = -ENOENT;
+	look();
+	assert_int_equal(run.control.service, -1);
+	for (int i = 0; i < 6; i++)
+		look();
+	assert_in_range(fake.adopted, 1, 2);
+	fake.open = 0;
+	fake.hears = 1;
+	for (int i = 0; i < 6; i++)
+		look();
+	assert_false(run.control.lost);
+	assert_true(run.control.service >= 0);
+	assert_int_equal(fake.opened, 0);
+	rf_run_control_leave(&run, vmm);
+	assert_int_equal(fake.left, 0);
+	close(run.control.service);
+	close(run.control.page.fd);
+}
+
+static void no_service(void **state)
+{
+	fake.uid = 1000;
+	fake.open = -ENOENT;
+	fake.why = "only root may load it";
+	assert_int_equal(rf_run_control(&run), 0);
+	said("are not watched: only root may load it");
+	look();
+	assert_int_equal(fake.looks, 0);
+	run.now.need_watch = true;
+	assert_int_equal(rf_run_control(&run), RF_EXIT_REFUSED);
+}
+
 static void required(void **state)
 {
 	run.now.need_watch = true;
@@ -311,7 +449,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(on), TEST(none), TEST(lost_and_back), TEST(lost_for_long), TEST(required),
+		TEST(on),	TEST(none),	 TEST(lost_and_back), TEST(lost_for_long),
+		TEST(required), TEST(displaced), TEST(another_user),  TEST(no_service),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
