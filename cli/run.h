@@ -33,9 +33,11 @@ struct rf_run_control {
 	int64_t heard_at;	     /* from there, ms; 0 nobody has listened */
 	struct rf_crwatch_page page; /* its map is the VMM's too, which inherits it */
 	bool lost;		     /* it was on, and is not any more */
+	bool untold;		     /* a loss that the monitor has not heard of */
 	bool held;		   /* the VMM is stopped meanwhile, as policy requires the watch */
 	int64_t look_at, again_at; /* ms; when to look next, and when to try to put it back */
 	char why[RF_CRWATCH_WHY];  /* it is lost */
+	char untold_why[RF_CRWATCH_WHY];
 };
 
 #define RF_RUN_CONTROL_NONE                                                                        \

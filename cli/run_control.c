@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <linux/sockios.h>
 
 #include "cli/output.h"
 #include "cli/run.h"
@@ -163,16 +166,30 @@ static int put_back(struct rf_run *r, pid_t vmm, char *why)
 	return 0;
 }
 
+/*
+ * One report at a time, when the one before has been read: a monitor may be busy for long, which is
+ * no reason to end it, and what else it is sent must find room. A loss that it has not heard of is
+ * told before the end of it.
+ */
 static void tell_monitor(struct rf_run *r, bool serves)
 {
-	struct rf_watched_report report = { .revision = RF_WATCHED_REVISION,
-					    .lost = r->control.lost };
+	struct rf_run_control *c = &r->control;
+	struct rf_watched_report report = { .revision = RF_WATCHED_REVISION };
+	bool deaf = r->deaf;
+	int unread;
 
-	if (!serves || r->orders[0] < 0)
+	if (c->lost) {
+		c->untold = true;
+		memcpy(c->untold_why, c->why, sizeof(c->untold_why));
+	}
+	if (!serves || r->orders[0] < 0 || ioctl(r->orders[0], SIOCOUTQ, &unread) || unread)
 		return;
-	if (report.lost)
-		memcpy(report.why, r->control.why, sizeof(report.why));
-	rf_run_order(r, &report, sizeof(report), -1);
+	report.lost = c->untold;
+	if (c->untold)
+		memcpy(report.why, c->untold_why, sizeof(report.why));
+	if (!rf_run_order(r, &report, sizeof(report), -1))
+		c->untold = false;
+	r->deaf = deaf;
 }
 
 static void lose(struct rf_run *r, bool serves)
