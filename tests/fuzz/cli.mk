@@ -8,3 +8,5 @@ FUZZERS += fuzz_export
 fuzz_export_SRCS = tests/fuzz/fuzz_export.c tests/unit/export_check.c $(EXPORT_PARTS)
 FUZZERS += fuzz_seqs
 fuzz_seqs_SRCS = tests/fuzz/fuzz_seqs.c cli/audit_seqs.c
+FUZZERS += fuzz_watch
+fuzz_watch_SRCS = tests/fuzz/fuzz_watch.c cli/watch_serve.c cli/watch_link.c hv/proto.c
