@@ -19,12 +19,18 @@ void rf_watched_take(struct rf_guest *g, struct rf_watched_report *r)
 	g->watched.heard_ns = rf_now_ns();
 }
 
+static bool is_fresh(const struct rf_guest *g)
+{
+	return g->watched.heard_ns &&
+	       rf_now_ns() - g->watched.heard_ns <= RF_WATCHED_MS * UINT64_C(1000000);
+}
+
+bool rf_watched_is_on(const struct rf_guest *g, bool watched)
+{
+	return watched && is_fresh(g) && !g->watched.lost;
+}
+
 const char *rf_watched_text(const struct rf_guest *g, bool watched)
 {
-	if (!watched)
-		return "off";
-	if (!g->watched.heard_ns ||
-	    rf_now_ns() - g->watched.heard_ns > RF_WATCHED_MS * UINT64_C(1000000))
-		return "unknown";
-	return g->watched.lost ? "lost" : "on";
+	return !watched ? "off" : !is_fresh(g) ? "unknown" : g->watched.lost ? "lost" : "on";
 }

@@ -33,6 +33,7 @@ struct rf_watched {
 
 /* Such a packet has come. */
 void rf_watched_take(struct rf_guest *g, struct rf_watched_report *r);
+bool rf_watched_is_on(const struct rf_guest *g, bool watched);
 /* For "status": "off", "on", "lost", or "unknown": nobody looks. watched: the fence has a page. */
 const char *rf_watched_text(const struct rf_guest *g, bool watched);
 
