@@ -15,76 +15,93 @@
 #include <unistd.h>
 
 #include "cli/output.h"
+#include "cli/safe_file.h"
 #include "cli/watch_link.h"
 #include "cli/watch_serve.h"
 
 #define PER_USER 64
 
-/* A folder of root's alone, in which others may look for the socket: made 0755, and closed if it is
- * anything else. The descriptor is the lock: one service listens there. */
-static int open_folder(const char *path)
-{
-	struct stat st;
-	int fd;
+/* Where it listens. */
+struct place {
+	struct rf_folder folder;
+	char name[NAME_MAX + 1];
+	struct rf_made made;
+	int lock, listener;
+};
 
-	if (mkdir(path, 0755) && errno != EEXIST)
-		return -errno;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) || st.st_uid || st.st_mode & 022) {
-		close(fd);
-		return -EPERM;
+#define PLACE_NONE                                                                                 \
+	{                                                                                          \
+		.folder = RF_FOLDER_NONE, .lock = -1, .listener = -1                               \
 	}
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		close(fd);
-		return -EBUSY;
-	}
-	return fd;
+
+static void leave(struct place *p)
+{
+	if (p->made.ino)
+		rf_made_remove(p->folder.fd, p->name, &p->made, 0);
+	if (p->listener >= 0)
+		close(p->listener);
+	if (p->lock >= 0)
+		close(p->lock);
+	rf_folder_close(&p->folder);
+}
+
+/* One service listens there. A file of root's alone, for others may open the folder, and so hold
+ * its lock. */
+static int take_lock(struct place *p, struct rf_why *why)
+{
+	p->lock = rf_file_keep(p->folder.fd, "lock", O_RDWR, 0600, why);
+	if (p->lock < 0)
+		return p->lock;
+	if (!flock(p->lock, LOCK_EX | LOCK_NB))
+		return 0;
+	snprintf(why->what, sizeof(why->what), "another one listens there");
+	why->todo = "end it";
+	return -EBUSY;
 }
 
 /* Mode 0660 and the group's that may use KVM: who may not has no VM to be watched. */
-static int let_in(const char *path, const char *group)
-{
-	const struct group *g = getgrnam(group);
-
-	if (!g)
-		return -ENOENT;
-	return chown(path, 0, g->gr_gid) || chmod(path, 0660) ? -errno : 0;
-}
-
-static int listen_at(const char *path, const char *group, int *folder)
+static int listen_in(struct place *p, const struct group *g)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	char above[sizeof(at.sun_path)], *slash;
-	int fd, err = 0;
+	mode_t mask;
+	int err;
 
-	if (path[0] != '/' ||
-	    snprintf(at.sun_path, sizeof(at.sun_path), "%s", path) >= (int)sizeof(at.sun_path))
+	if (snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/%s", p->folder.fd,
+		     p->name) >= (int)sizeof(at.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(above, path);
-	slash = strrchr(above, '/');
-	if (slash == above)
-		return -EINVAL;
-	*slash = '\0';
-	*folder = open_folder(above);
-	if (*folder < 0)
-		return *folder;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
+	p->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (p->listener < 0)
 		return -errno;
-	umask(0177);  /* nobody's until let_in() */
-	unlink(path); /* of one before; the lock says that it is gone */
-	if (bind(fd, (struct sockaddr *)&at, sizeof(at)))
-		err = -errno;
+	mask = umask(0177); /* nobody's before it is that group's */
+	err = bind(p->listener, (struct sockaddr *)&at, sizeof(at)) ? -errno : 0;
+	umask(mask);
 	if (!err)
-		err = let_in(path, group);
-	if (!err && listen(fd, 64))
+		err = rf_made_note(p->folder.fd, p->name, &p->made);
+	if (!err && (fchownat(p->folder.fd, p->name, 0, g->gr_gid, AT_SYMLINK_NOFOLLOW) ||
+		     chmod(at.sun_path, 0660) || listen(p->listener, 64)))
 		err = -errno;
-	if (!err)
-		return fd;
-	close(fd);
 	return err;
+}
+
+/* 0 or -errno, with *why. */
+static int come(struct place *p, const char *path, const struct group *g, struct rf_why *why)
+{
+	char self[32];
+	int err = rf_folder_above(path, RF_WAY_MAKE, why, &p->folder, p->name);
+
+	if (err)
+		return err;
+	/* Others find the socket in it. */
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", p->folder.fd);
+	if (p->folder.made && chmod(self, 0755))
+		return rf_why_errno(why, -errno, p->folder.fd, ".");
+	err = take_lock(p, why);
+	if (!err)
+		err = rf_file_clear(p->folder.fd, p->name, S_IFSOCK, why);
+	if (err)
+		return err;
+	err = listen_in(p, g);
+	return err ? rf_why_errno(why, err, p->folder.fd, p->name) : 0;
 }
 
 static int open_signals(void)
@@ -129,7 +146,10 @@ static int watch(int argc, char **argv)
 				.rlim_max = 64 + 4 * RF_WATCH_CLIENTS };
 	uint32_t per_user = PER_USER;
 	struct rf_operands operands;
-	int code, listener, folder = -1;
+	struct place place = PLACE_NONE;
+	const struct group *g;
+	struct rf_why why;
+	int code;
 
 	const struct rf_option options[] = {
 		{ "socket", 0, RF_OPTION_TEXT, &path, 0, 0 },
@@ -148,23 +168,19 @@ static int watch(int argc, char **argv)
 		return rf_fail(RF_EXIT_NO, "nobody is served", "start it as root",
 			       "watch: only root may load the host's control-register watch");
 	setrlimit(RLIMIT_NOFILE, &files);
-	listener = listen_at(path, group, &folder);
-	if (listener < 0) {
-		code = rf_fail(
-			RF_EXIT_NO, "nobody is served",
-			listener == -EBUSY
-				? "end the one that runs"
-				: "give --group a group that is there, whose members may use "
-				  "KVM, and --socket a place in a folder of root's alone",
-			"watch: cannot listen at %s for group %s: %s", path, group,
-			strerror(-listener));
-	} else {
-		code = serve(kvm, listener, per_user);
-		unlink(path);
-		close(listener);
-	}
-	if (folder >= 0)
-		close(folder);
+	g = getgrnam(group);
+	if (!g)
+		return rf_fail(RF_EXIT_NO, "nobody is served",
+			       "give --group one that is there, whose members may use KVM",
+			       "watch: there is no group %s", group);
+	code = come(&place, path, g, &why);
+	if (code)
+		code = rf_fail(RF_EXIT_NO, "nobody is served",
+			       why.todo ?: "give --socket a place in a folder of root's alone",
+			       "watch: cannot listen at %s: %s", path, why.what);
+	else
+		code = serve(kvm, place.listener, per_user);
+	leave(&place);
 	return code;
 }
 

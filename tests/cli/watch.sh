@@ -6,14 +6,18 @@ try watch-operand 2 'takes no "x"' "$rf" watch x
 try watch-per-user 2 'needs a number from 1 to 1024' "$rf" watch --per-user 0
 if [ "$(id -u)" = 0 ]; then
 	mkdir -m 777 "$work/open-to-all"
-	try watch-folder-of-others 1 'cannot listen at .*open-to-all/socket .*not permitted' timeout 20 "$rf" watch --group root --socket "$work/open-to-all/socket"
-	try watch-no-group 1 'for group no-such-group' timeout 20 "$rf" watch --group no-such-group --socket "$work/served/socket"
-	name=watch-one-alone; flock -n "$work/served" timeout 20 "$rf" watch --group root --socket "$work/served/socket" >"$out" 2>"$err"
-	[ $? = 1 ] && grep -q 'end the one that runs' "$err" && ok || bad "two in one place"
+	try watch-folder-of-others 1 'cannot listen at .*open-to-all' timeout 20 "$rf" watch --group root --socket "$work/open-to-all/socket"
+	try watch-no-group 1 'there is no group no-such-group' timeout 20 "$rf" watch --group no-such-group --socket "$work/served/socket"
+	mkdir -m 755 "$work/served"
+	name=watch-one-alone; flock "$work/served/lock" timeout 20 "$rf" watch --group root --socket "$work/served/socket" >"$out" 2>"$err"
+	[ $? = 1 ] && grep -q 'another one listens there' "$err" && ok || bad "two in one place"
 	if [ -e /sys/bus/event_source/devices/kprobe/type ]; then
 		skip watch-no-kprobes "this host has kprobes"
 	else
 		try watch-no-kprobes 1 'cannot be used: the program cannot be attached' timeout 20 "$rf" watch --group root --socket "$work/served/socket"
+		# Others may have the folder's lock, for it is open to them; that keeps nobody out.
+		try watch-folder-is-locked 1 'cannot be used: the program cannot be attached' flock -n "$work/served" \
+			timeout 20 "$rf" watch --group root --socket "$work/served/socket"
 		name=watch-leaves-nothing; [ ! -e "$work/served/socket" ] && ok || bad "a socket that nobody hears"
 	fi
 fi
