@@ -92,6 +92,7 @@ install: programs man
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(O)/ringfence $(O)/ringfence-monitor
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/ringfence $(O)/libringfence.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ringfence/policy $(PROFILES)
+	install -D -m 644 packaging/systemd/ringfence-watch.service $(DESTDIR)$(PREFIX)/lib/systemd/system/ringfence-watch.service
 	install -D -m 644 packaging/logrotate/ringfence $(DESTDIR)/etc/logrotate.d/ringfence
 	install -D -m 644 completions/ringfence.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ringfence
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(O)/ringfence.1

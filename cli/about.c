@@ -70,6 +70,21 @@ json_t *rf_about(const struct rf_vm *vm)
 			 up < 0 ? NULL : json_integer(up), "last_denial", last_denial(vm));
 }
 
+const char *rf_about_state(const json_t *o, char out[RF_ABOUT_STATE])
+{
+	const char *watch = text_of(o, "control_watch");
+	char state[41];
+
+	rf_safe(state, sizeof(state), *text_of(o, "state") ? text_of(o, "state") : "-");
+	snprintf(out, RF_ABOUT_STATE, "%s%s%s%s", state,
+		 !strcmp(watch, "lost")	     ? ", watch lost"
+		 : !strcmp(watch, "unknown") ? ", watch unknown"
+					     : "",
+		 strcmp(text_of(json_object_get(o, "log"), "state"), "full") ? "" : ", log full",
+		 json_is_true(json_object_get(o, "fence_silent")) ? ", VMM silent" : "");
+	return out;
+}
+
 const char *rf_about_policy(const json_t *about, char *out, size_t size)
 {
 	const json_t *from = json_object_get(about, "policy_from");

@@ -18,6 +18,11 @@
  */
 json_t *rf_about(const struct rf_vm *vm);
 
+/* How it stands in short, by the monitor's "state", "control_watch", "log" and "fence_silent":
+ * "sealed", "sealed, watch lost, log full". Returns out. */
+#define RF_ABOUT_STATE 80
+const char *rf_about_state(const json_t *o, char out[RF_ABOUT_STATE]);
+
 /* Of the same members, for people: "profile strict", "2d 03:04:05", "2024-05-01T10:00:00Z
  * msr-is-pinned"; "-" what is not known. Returns out. */
 const char *rf_about_policy(const json_t *about, char *out, size_t size);

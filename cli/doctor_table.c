@@ -176,7 +176,7 @@ const struct rf_facility rf_facilities[] = {
 	  .need = RF_NEED_RECOMMENDED,
 	  .check = rf_host_bpffs,
 	  .lost = "the watch of CR0 and CR4 has no place yet; `ringfence run` as root mounts it",
-	  .fix = "mount -t bpf bpf /sys/fs/bpf" },
+	  .fix = "mount -t bpf -o mode=0700 bpf /sys/fs/bpf" },
 	{ .name = "the host's own process ids",
 	  .need = RF_NEED_RECOMMENDED,
 	  .check = rf_host_pid_namespace,

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli/doctor_host.h"
+#include "cli/watch_link.h"
 #include "hv/bpf/crwatch.h"
 
 #ifndef CAP_PERFMON /* include/uapi/linux/capability.h, Linux 5.8 */
@@ -120,13 +121,22 @@ enum rf_facility_state rf_host_bpffs(const struct rf_probe *kvm, char detail[RF_
 {
 	char at[PATH_MAX];
 	struct statfs fs;
+	struct stat st;
 
-	if (statfs(rf_host_path("/sys/fs/bpf", at), &fs))
+	rf_host_path("/sys/fs/bpf", at);
+	if (statfs(at, &fs) || stat(at, &st))
 		return rf_host_tell(detail, RF_FACILITY_MISSING, "/sys/fs/bpf: %s",
 				    strerror(errno));
-	if (fs.f_type == BPF_FS_MAGIC)
-		return RF_FACILITY_PRESENT;
-	return rf_host_tell(detail, RF_FACILITY_MISSING, "nothing is mounted at /sys/fs/bpf");
+	if (fs.f_type != BPF_FS_MAGIC)
+		return rf_host_tell(detail, RF_FACILITY_MISSING,
+				    "nothing is mounted at /sys/fs/bpf");
+	/* Who makes "ringfence" in it before root does keeps the watch away. */
+	if (st.st_mode & 022)
+		return rf_host_tell(detail, RF_FACILITY_PRESENT,
+				    "others than root may take our name in it (mode %04o): "
+				    "chmod 0700 /sys/fs/bpf",
+				    st.st_mode & 07777);
+	return RF_FACILITY_PRESENT;
 }
 
 enum rf_facility_state rf_host_pid_namespace(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
@@ -139,10 +149,20 @@ enum rf_facility_state rf_host_pid_namespace(const struct rf_probe *kvm, char de
 enum rf_facility_state rf_host_cr_watch(const struct rf_probe *kvm, char detail[RF_DETAIL_MAX])
 {
 	char why[RF_CRWATCH_WHY] = "";
+	int service, page;
 	bool pinned;
 
 	if (kvm->open_error || kvm->version < 0)
 		return rf_host_tell(detail, RF_FACILITY_UNKNOWN, "KVM cannot be asked");
+	/* Others than root have it of who serves them; asked for a page, and gone again. */
+	if (geteuid() && !rf_watch_ask(&service, &page, why)) {
+		close(service);
+		close(page);
+		return rf_host_tell(detail, RF_FACILITY_PRESENT,
+				    "by `ringfence watch`, which has tried it");
+	}
+	if (geteuid())
+		return rf_host_tell(detail, RF_FACILITY_MISSING, "%.*s", RF_DETAIL_MAX - 1, why);
 	if (rf_crwatch_try(kvm->path, &pinned, why))
 		return rf_host_tell(detail, RF_FACILITY_MISSING, "%.*s", RF_DETAIL_MAX - 1, why);
 	return rf_host_tell(detail, RF_FACILITY_PRESENT, "tried on a guest: it works; %s",

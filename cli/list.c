@@ -27,18 +27,6 @@ struct listing {
 	bool incomplete; /* there was none */
 };
 
-/* "sealed, log full": its decisions are counted only; "sealed, VMM silent": it was, when the fence
- * spoke last. */
-static const char *state_of(const json_t *o, char out[64])
-{
-	const char *log = json_string_value(json_object_get(json_object_get(o, "log"), "state"));
-
-	snprintf(out, 64, "%.32s%s%s", json_string_value(json_object_get(o, "state")) ?: "-",
-		 log && !strcmp(log, "full") ? ", log full" : "",
-		 json_is_true(json_object_get(o, "fence_silent")) ? ", VMM silent" : "");
-	return out;
-}
-
 /* Whoever made a folder may have given it a name that is no text, and JSON takes none. */
 static json_t *path_json(const char *path)
 {
@@ -81,6 +69,7 @@ static json_t *describe(const struct rf_vm *vm, int64_t until)
 		json_object_set(o, "kernel", json_object_get(status, "kernel"));
 		json_object_set(o, "log", json_object_get(status, "log"));
 		json_object_set(o, "fence_silent", json_object_get(status, "fence_silent"));
+		json_object_set(o, "control_watch", json_object_get(status, "control_watch"));
 	}
 	json_decref(status);
 	return o;
@@ -177,8 +166,8 @@ static int print_table(json_t *vms)
 	json_array_foreach(vms, i, o)
 	{
 		json_t *blocked = json_object_get(json_object_get(o, "audit"), "blocked");
-		char pid[16], shown[64], count[24], kernel[48] = "-", up[32], policy[128],
-						    denial[128];
+		char pid[16], shown[RF_ABOUT_STATE], count[24], kernel[48] = "-", up[32],
+								policy[128], denial[128];
 		const char *banner = json_string_value(json_object_get(o, "kernel"));
 
 		snprintf(pid, sizeof(pid), "%d",
@@ -191,7 +180,7 @@ static int print_table(json_t *vms)
 				*strchr(kernel, '(') = '\0';
 		}
 		if (rf_table_row(t, (const char *[]){ json_string_value(json_object_get(o, "name")),
-						      state_of(o, shown),
+						      rf_about_state(o, shown),
 						      json_string_value(json_object_get(o, "user")),
 						      pid, blocked ? count : NULL,
 						      json_string_value(json_object_get(o, "mode")),
@@ -279,6 +268,8 @@ const struct rf_command rf_command_list = {
 		"\"not its owner's\": somebody else listens there.\n"
 		"\"VMM silent\" behind it: the fence has said nothing for five seconds, as when\n"
 		"the VMM is stopped; the state is what it was then.\n"
-		"\"log full\" behind it: decisions are counted only (`ringfence status`).\n",
+		"\"log full\" behind it: decisions are counted only (`ringfence status`).\n"
+		"\"watch lost\": CR0 and CR4 were watched, and are not; \"watch unknown\":\n"
+		"nobody has said so for five seconds.\n",
 	.run = list,
 };

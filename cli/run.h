@@ -20,7 +20,7 @@
 #include "cli/safe_file.h"
 #include "cli/vmm_asks.h"
 #include "cli/vmm_fds.h"
-#include "hv/vmx/crwatch.h"
+#include "hv/bpf/crwatch.h"
 #include "policy/note.h"
 
 /* So many times an hour the logs are moved because the monitor says that a client has asked. */
@@ -29,6 +29,24 @@
 /* What it makes in the state folder, in the order in which it goes again: the lock says that the
  * others are ours. */
 enum rf_run_file { RF_RUN_CONTROL, RF_RUN_RELOAD, RF_RUN_VM, RF_RUN_LOCK, RF_RUN_FILES };
+
+/* The VM's place in the host's control-register watch. */
+struct rf_run_control {
+	struct rf_crwatch watch;     /* of root alone */
+	int service;		     /* of others: the connection to `ringfence watch`, -1 none */
+	int64_t heard_at;	     /* from there, ms; 0 nobody has listened */
+	struct rf_crwatch_page page; /* its map is the VMM's too, which inherits it */
+	bool lost;		     /* it was on, and is not any more */
+	bool untold;		     /* a loss that the monitor has not heard of */
+	bool held;		   /* the VMM is stopped meanwhile, as policy requires the watch */
+	int64_t look_at, again_at; /* ms; when to look next, and when to try to put it back */
+	char why[RF_CRWATCH_WHY];  /* it is lost */
+	char untold_why[RF_CRWATCH_WHY];
+};
+
+#define RF_RUN_CONTROL_NONE                                                                        \
+	((struct rf_run_control){                                                                  \
+		.watch = RF_CRWATCH_NONE, .service = -1, .page = RF_CRWATCH_NO_PAGE })
 
 struct rf_run {
 	/* What was asked for. */
@@ -85,9 +103,7 @@ struct rf_run {
 	int policy_key_fd; /* the same of the key that may loosen it */
 	int expect_fd;	   /* the same of the measurement of what is to arrive */
 	int key_fd;	   /* the same of the key that signs the log */
-	int vms_fd;	   /* map of VMs of the host's control-register watch, -1 none */
-	int page_fd;	   /* this VM's page of it; the VMM inherits it */
-	struct rf_cr_page *page;
+	struct rf_run_control control;
 	int pair[2];   /* the monitor's end, and its sweeper's: ours too, so that either outlives
 			  the other one's death */
 	int orders[2]; /* to the monitor that lives, -1 none; its end, until it has it */
@@ -112,7 +128,21 @@ int rf_run_files(struct rf_run *r);
 /* Sets the host's watch up, as policy wants it. An enum rf_exit, reported. */
 int rf_run_control(struct rf_run *r);
 /* In the child that becomes the VMM. 0 or -errno. */
-int rf_run_control_enter(const struct rf_run *r);
+int rf_run_control_enter(struct rf_run *r);
+/*
+ * Once a second, while there is a VMM: is it still watched? If not that is said, told to the
+ * monitor that serves, and put right as soon as it can be; where policy requires the watch the VMM
+ * is stopped until then.
+ */
+void rf_run_control_look(struct rf_run *r, pid_t vmm, bool serves);
+/* Another monitor has its VMM: it is told at once how that stands. */
+void rf_run_control_serves(struct rf_run *r);
+/* When that is due: `until` at the latest; ms. */
+int64_t rf_run_control_due(const struct rf_run *r, int64_t until);
+/* Is the VMM stopped for it? It hears no signal then but SIGKILL. */
+bool rf_run_control_holds(const struct rf_run *r);
+/* The VMM has ended and is not reaped yet: nobody else has its id. */
+void rf_run_control_leave(struct rf_run *r, pid_t vmm);
 
 /* Closes what the caller has open and the VMM is not to have. First of all. An enum rf_exit,
  * reported. */
@@ -161,7 +191,7 @@ int rf_run_pair(struct rf_run *r);
 /* A new way to hand the next monitor another policy: its end goes to that one alone, so its death
  * is heard. 0 or -errno. */
 int rf_run_orders(struct rf_run *r);
-/* One packet that way, with a descriptor. 0 or -errno; never blocks, see `deaf`. */
+/* One packet that way, with a descriptor, -1 without. 0 or -errno; never blocks, see `deaf`. */
 int rf_run_order(struct rf_run *r, const void *packet, size_t size, int fd);
 /* Starts the sweeper of the monitor that has the pair. As rf_run_spawn_monitor(). */
 int rf_run_spawn_sweeper(const struct rf_run *r, const sigset_t *mask, pid_t *pid, int *notify);

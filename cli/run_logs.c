@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* What `run` sends its monitor: new files for its logs (monitor/rotate.h), another policy
- * (monitor/reload.h). */
+ * (monitor/reload.h), how the control-register watch stands (monitor/watched.h). */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -63,5 +63,5 @@ int rf_run_logs_send(struct rf_run *r, const struct rf_new_logs *m)
 
 int rf_run_order(struct rf_run *r, const void *packet, size_t size, int fd)
 {
-	return send_to_monitor(r, r->orders[0], packet, size, &fd, 1);
+	return send_to_monitor(r, r->orders[0], packet, size, &fd, fd >= 0);
 }

@@ -268,7 +268,7 @@ int rf_run_pair(struct rf_run *r)
 	return setsockopt(r->pair[0], SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)) ? -errno : 0;
 }
 
-static _Noreturn void vmm_child(const struct rf_run *r, const sigset_t *mask, pid_t run, int report)
+static _Noreturn void vmm_child(struct rf_run *r, const sigset_t *mask, pid_t run, int report)
 {
 	const char *before = getenv("LD_PRELOAD");
 	char *preload;

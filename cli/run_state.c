@@ -34,27 +34,30 @@ void rf_run_init(struct rf_run *r)
 			      .policy_key_fd = -1,
 			      .expect_fd = -1,
 			      .key_fd = -1,
-			      .vms_fd = -1,
-			      .page_fd = -1,
+			      .control = RF_RUN_CONTROL_NONE,
 			      .pair = { -1, -1 },
 			      .orders = { -1, -1 } };
 }
 
 void rf_run_deinit(struct rf_run *r)
 {
-	const int fds[] = { r->held_fd,		r->link[0],    r->link[1],	   r->meet[0],
-			    r->meet[1],		r->control_fd, r->audit_fd,	   r->chain_fd,
-			    r->patches_fd,	r->fold_fd,    r->policy_fd,	   r->expect_fd,
-			    r->key_fd,		r->lock_fd,    r->vms_fd,	   r->page_fd,
-			    r->pair[0],		r->pair[1],    r->reload_fd,	   r->policy_key_fd,
-			    r->orders[0],	r->orders[1],  r->audit_before_fd, r->next_audit_fd,
-			    r->next_patches_fd, r->logs[0],    r->logs[1] };
+	const int fds[] = { r->held_fd,		r->link[0],	  r->link[1],	      r->meet[0],
+			    r->meet[1],		r->control_fd,	  r->audit_fd,	      r->chain_fd,
+			    r->patches_fd,	r->fold_fd,	  r->policy_fd,	      r->expect_fd,
+			    r->key_fd,		r->lock_fd,	  r->pair[0],	      r->pair[1],
+			    r->reload_fd,	r->policy_key_fd, r->orders[0],	      r->orders[1],
+			    r->audit_before_fd, r->next_audit_fd, r->next_patches_fd, r->logs[0],
+			    r->logs[1] };
 
 	/* Before the lock goes; the log stays. */
 	rf_run_folder_close(r);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	if (r->control.service >= 0)
+		close(r->control.service);
+	rf_crwatch_close(&r->control.watch);
+	rf_crwatch_page_destroy(&r->control.page);
 	rf_run_init(r);
 }
 

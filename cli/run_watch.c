@@ -21,7 +21,6 @@
 #include "cli/run.h"
 #include "cli/run_child.h"
 #include "cli/run_reload.h"
-#include "hv/bpf/crwatch.h"
 
 #define READY_MS 10000	 /* for a monitor to say that it is ready */
 #define STOP_MS 2000	 /* for a monitor to end once the VMM has */
@@ -41,8 +40,7 @@ struct watch {
 	bool again;	      /* another rotation was asked for, while one was under way */
 	char last_error[256]; /* what a monitor complained of */
 
-	pid_t vmm;     /* 0: not started or reaped */
-	pid_t entered; /* on the map of the control-register watch, 0 none */
+	pid_t vmm; /* 0: not started or reaped */
 	pid_t attached;
 	bool vmm_ended;
 	int vmm_status;
@@ -139,6 +137,7 @@ static void take_line(void *ctx, const char *line)
 			       (int)w->monitor.pid);
 		w->attached = (pid_t)pid;
 		w->serves = true;
+		rf_run_control_serves(w->run);
 		rf_run_reload_attached(&w->reload);
 	} else if (!strncmp(line, "error ", 6)) /* the monitor has printed it too */
 		rf_safe(w->last_error, sizeof(w->last_error), line + 6);
@@ -198,16 +197,29 @@ static void sweeper_ended(struct watch *w, int status)
 	rf_say("%s: the sweeper %s; another one is started", w->run->name, how);
 }
 
+/* As it ends it leaves the control-register watch, and then only its id is free. options: WNOHANG
+ * or 0. True: it has been reaped. */
+static bool reap_vmm(struct watch *w, int options)
+{
+	siginfo_t ended = { .si_pid = 0 };
+
+	while (waitid(P_PID, (id_t)w->vmm, &ended, WEXITED | WNOWAIT | options) && errno == EINTR)
+		;
+	if (!ended.si_pid)
+		return false;
+	rf_run_control_leave(w->run, w->vmm);
+	waitpid(w->vmm, &w->vmm_status, 0);
+	w->vmm = 0;
+	return true;
+}
+
 static void reap(struct watch *w)
 {
 	int status;
 
 	/* The VMM first: when both are gone, the monitor is not missed. */
-	if (w->vmm && waitpid(w->vmm, &status, WNOHANG) == w->vmm) {
-		w->vmm = 0;
+	if (w->vmm && reap_vmm(w, WNOHANG))
 		w->vmm_ended = true;
-		w->vmm_status = status;
-	}
 	if (w->monitor.pid && waitpid(w->monitor.pid, &status, WNOHANG) == w->monitor.pid)
 		monitor_ended(w, status);
 	if (w->sweeper.pid && waitpid(w->sweeper.pid, &status, WNOHANG) == w->sweeper.pid)
@@ -227,6 +239,9 @@ static void take_signals(struct watch *w)
 			rotate(w, RF_ROTATE_SIGNAL);
 		else if (!w->vmm)
 			w->stop_signal = number;
+		else if (rf_run_control_holds(
+				 w->run)) /* it would be let go to hear anything else */
+			kill(w->vmm, SIGKILL);
 		else if (s.ssi_code != SI_KERNEL) /* the terminal has sent it to the VMM too */
 			kill(w->vmm, number);
 	}
@@ -308,6 +323,8 @@ static void step(struct watch *w, int64_t until)
 	until = rf_run_reload_due(&w->reload, until);
 	if (!rf_run_introduce(w->run) && until > now + AGAIN_MS)
 		until = now + AGAIN_MS;
+	if (w->vmm)
+		until = rf_run_control_due(w->run, until);
 	if (until < now)
 		until = now;
 	rf_run_reload_poll(&w->reload, p + 3);
@@ -320,6 +337,7 @@ static void step(struct watch *w, int64_t until)
 	rf_run_reload_serve(&w->reload, w->serves);
 	if (rf_run_reload_overdue(&w->reload) && w->monitor.pid)
 		kill(w->monitor.pid, SIGKILL);
+	rf_run_control_look(w->run, w->vmm, w->serves);
 	end_silent(w);
 	end_deaf(w);
 	start_again(w);
@@ -391,8 +409,7 @@ static void end_vmm(struct watch *w)
 	if (!w->vmm)
 		return;
 	kill(w->vmm, SIGKILL);
-	while (waitpid(w->vmm, &w->vmm_status, 0) < 0 && errno == EINTR)
-		;
+	reap_vmm(w, 0);
 	w->vmm = 0;
 }
 
@@ -496,7 +513,6 @@ static int watch_both(struct watch *w)
 		return rf_fail(RF_EXIT_NOT_PROTECTABLE, "no guest runs",
 			       "give a VMM this user may execute", "cannot start %s: %s",
 			       r->program, strerror(-err));
-	w->entered = w->vmm;
 	r->vmm = w->vmm;
 	r->started = r->origin.since = time(NULL);
 	err = rf_run_describe(r, &why);
@@ -536,8 +552,6 @@ int rf_run_watch(struct rf_run *r)
 	rf_run_reload_begin(&w.reload, r);
 	code = watch_both(&w);
 	end_vmm(&w);
-	if (w.entered && r->vms_fd >= 0)
-		rf_crwatch_remove(r->vms_fd, w.entered);
 	stop_monitor(&w);
 	rf_run_settle(r, w.monitor.pid != 0);
 	rf_run_reload_end(&w.reload);

@@ -77,6 +77,15 @@ static int print_regions(json_t *regions)
 static void print_why(json_t *o)
 {
 	static const struct {
+		const char *watch, *means;
+	} watches[] = {
+		{ "lost",
+		  "what clears a pinned bit of CR0 or CR4 is not undone; the log's last record of "
+		  "kind control-watch says why. As root: ringfence doctor" },
+		{ "unknown",
+		  "the VM's `ringfence run`, which looks each second, is gone or hangs" },
+	};
+	static const struct {
 		const char *member, *label, *todo;
 	} reasons[] = {
 		{ "halted", "why no vCPU runs", RF_HALTED_TODO },
@@ -88,6 +97,10 @@ static void print_why(json_t *o)
 		  "again, or reset it" },
 	};
 
+	for (size_t i = 0; i < sizeof(watches) / sizeof(watches[0]); i++)
+		if (!strcmp(json_string_value(json_object_get(o, "control_watch")) ?: "",
+			    watches[i].watch))
+			printf("%-18s%s\n", "watch", watches[i].means);
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
 		json_t *why = json_object_get(o, reasons[i].member);
 
@@ -263,11 +276,14 @@ static int print_status(json_t *o)
 		{ "on_log_full", "on_log_full" },
 	};
 	json_t *expect = json_object_get(o, "expect");
+	char state[RF_ABOUT_STATE];
 	int err;
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-		print_value(values[i].label, json_object_get(o, values[i].member));
-		if (!strcmp(values[i].member, "state")) {
+		if (strcmp(values[i].member, "state") != 0) {
+			print_value(values[i].label, json_object_get(o, values[i].member));
+		} else {
+			printf("%-18s%s\n", "state", rf_about_state(o, state));
 			print_why(o);
 			print_fence(o);
 			print_about(o);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # bash completion for ringfence(1). `make cli-test` compares it with the commands' own tables.
 
-_ringfence_commands="run list status gadgets measure audit policy stop doctor demo"
+_ringfence_commands="run list status gadgets measure audit policy stop watch doctor demo"
 
 # Of a command: its options, with the dashes.
 _ringfence_options() {
@@ -13,6 +13,7 @@ _ringfence_options() {
 	gadgets) echo "--all --json" ;;
 	audit) echo "--follow --lines --since --alerts --verdict --rule --symbol --key --format --moved --json" ;;
 	policy) echo "--json --line --key --serial --valid-for" ;;
+	watch) echo "--socket --group --per-user --kvm" ;;
 	doctor) echo "--json --kvm" ;;
 	demo) echo "--kernel --initrd --qemu --timeout --json" ;;
 	esac
@@ -23,11 +24,11 @@ _ringfence_value() {
 	case $1 in
 	--policy | -p) echo policy ;;
 	--format | -F) echo format ;;
-	--policy-key | --expect | -e | --audit | -a | --audit-key | --key | --kvm | --kernel | --initrd | -k | -i) echo file ;;
+	--policy-key | --expect | -e | --audit | -a | --audit-key | --key | --kvm | --socket | --kernel | --initrd | -k | -i) echo file ;;
 	--state | -s | --state-base) echo dir ;;
 	--qemu | -q) echo command ;;
 	--verdict) echo verdict ;;
-	--name | --since | --rule | --symbol | --start-timeout | --monitor-timeout | --pass-fd | --messages-fd | --lines | --line | --serial | --valid-for | --timeout | --wait | -w | -n | -t | -l) echo none ;;
+	--name | --group | --per-user | --since | --rule | --symbol | --start-timeout | --monitor-timeout | --pass-fd | --messages-fd | --lines | --line | --serial | --valid-for | --timeout | --wait | -w | -n | -t | -l) echo none ;;
 	esac
 }
 
@@ -68,7 +69,7 @@ _ringfence_operand() {
 	audit:0:*) _ringfence_words "tail patches verify export rotate keygen" ;;
 	policy:0:*) _ringfence_words "check keys show reload sign explain test" ;;
 	policy:*:show) _ringfence_words "default observe strict $(_ringfence_vms)"; _ringfence_files ;;
-	policy:*:keys | list:* | doctor:* | demo:*) ;;
+	policy:*:keys | list:* | watch:* | doctor:* | demo:*) ;;
 	policy:1:reload | policy:1:sign) _ringfence_words "$(_ringfence_vms)" ;;
 	policy:1:*) _ringfence_words "default observe strict"; _ringfence_files ;;
 	*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;

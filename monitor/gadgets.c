@@ -104,7 +104,7 @@ static struct rf_in_force in_force(const struct rf_guest *g)
 {
 	bool compared = rf_traps_load(g) && g->policy.register_check_ms;
 	struct rf_backend_info info;
-	bool watched = !g->hv->ops->info(g->hv, &info) && info.cr_watch;
+	bool watched = !g->hv->ops->info(g->hv, &info) && rf_watched_is_on(g, info.cr_watch);
 
 	return (struct rf_in_force){
 		.observing = g->policy.mode == RF_MODE_OBSERVE,

@@ -20,6 +20,7 @@
 #include "monitor/pair.h"
 #include "monitor/reload.h"
 #include "monitor/sequence.h"
+#include "monitor/watched.h"
 #include "policy/audit.h"
 #include "policy/fold.h"
 #include "policy/measurement.h"
@@ -63,6 +64,7 @@ struct rf_guest {
 	uint64_t cuts_told; /* of the audit log: cut by somebody else */
 	struct rf_pair pair;
 	struct rf_reloads reload;
+	struct rf_watched watched;	/* the host's control-register watch */
 	const struct rf_guard *at_work; /* its sweep or step runs; NULL none */
 	uint32_t row;			/* of that one */
 

@@ -42,7 +42,9 @@ void rf_pair_announce(struct rf_guest *g)
 
 int rf_pair_ask(struct rf_guest *g, const struct rf_guard *guard, int client)
 {
-	const struct rf_order o = { .what = RF_ORDER_ASK, .guard = rf_guards_row(guard) };
+	const struct rf_order o = { .what = RF_ORDER_ASK,
+				    .guard = rf_guards_row(guard),
+				    .watched = rf_watched_is_on(g, true) };
 
 	if (!g->pair.fd || !g->attached || guard->in_monitor)
 		return -ENOTCONN;

@@ -56,6 +56,7 @@ struct rf_order {
 	uint64_t kernel;     /* KERNEL: the event that announced it; 0: there is none */
 	uint64_t generation; /* KERNEL: another one, another knowledge, be it of the same kernel */
 	bool control_by_traps, pins, tables_known;
+	bool watched; /* ASK: CR0 and CR4, by who looks for it (monitor/watched.h) */
 };
 
 struct rf_pair {

@@ -185,19 +185,25 @@ static int take(struct rf_guest *g, struct rf_reload_order *o, int file)
 
 int rf_reload_take(struct rf_guest *g)
 {
-	struct rf_reload_order o;
+	union {
+		struct rf_reload_order order;
+		struct rf_watched_report watched;
+	} m;
 	int file = -1;
 	ssize_t n;
 
+	_Static_assert(sizeof(m.order) != sizeof(m.watched), "told apart by their sizes");
 	if (!g->reload.fd)
 		return 0;
-	n = rf_packet_receive(g->reload.fd, 0, &o, sizeof(o), &file, 1);
+	n = rf_packet_receive(g->reload.fd, 0, &m, sizeof(m), &file, 1);
 	if (n == -EAGAIN)
 		return 0;
-	if (n == (ssize_t)sizeof(o) && file >= 0)
-		return take(g, &o, file);
+	if (n == (ssize_t)sizeof(m.order) && file >= 0)
+		return take(g, &m.order, file);
 	if (file >= 0)
 		close(file);
+	if (n == (ssize_t)sizeof(m.watched))
+		rf_watched_take(g, &m.watched);
 	if (n < 0) {
 		close(g->reload.fd);
 		g->reload.fd = 0;

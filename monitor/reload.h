@@ -52,7 +52,8 @@ struct rf_reloads {
  * one than at the VM's start. 0 or -errno. */
 int rf_reload_begin(struct rf_guest *g, bool first);
 #define RF_RELOADED 1
-/* What `run` wants. 0, RF_RELOADED: this monitor's time is over; or -errno. */
+/* What `run` wants, or tells (monitor/watched.h). 0, RF_RELOADED: this monitor's time is over; or
+ * -errno. */
 int rf_reload_take(struct rf_guest *g);
 /* For "status": {"count", "serial", "key", "sha256"}; NULL: no memory. */
 json_t *rf_reload_status(const struct rf_guest *g);

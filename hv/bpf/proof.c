@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "hv/bpf/crwatch.h"
+#include "hv/bpf/impl.h"
 
 /*
  * PAE: in real mode without effect, and always intercepted; VMX lets guests own others
@@ -95,28 +95,27 @@ static int with_vm(int kvm)
 int rf_crwatch_prove(const char *path, int vms)
 {
 	struct sigaction old, act = { .sa_handler = nothing };
-	int kvm = open(path, O_RDWR | O_CLOEXEC), fd = -1, err;
-	struct rf_cr_page *page = NULL;
+	int kvm = open(path, O_RDWR | O_CLOEXEC), err;
+	struct rf_crwatch_page p;
 	sigset_t set, before;
 
 	if (kvm < 0)
 		return -errno;
-	err = rf_crwatch_page(&page, &fd);
+	err = rf_crwatch_page_create(&p);
 	if (!err) {
-		page->signal = (__u32)SIGRTMAX;
-		page->cr4_pinned = CR4_PAE;
+		p.page->signal = (__u32)SIGRTMAX;
+		p.page->cr4_pinned = CR4_PAE;
 		sigemptyset(&set);
 		sigaddset(&set, SIGRTMAX);
 		sigaction(SIGRTMAX, &act, &old);
 		sigprocmask(SIG_UNBLOCK, &set, &before);
-		err = rf_crwatch_enter(vms, fd, page);
+		err = rf_vms_enter(vms, getpid(), &p);
 		if (!err)
 			err = with_vm(kvm);
-		rf_crwatch_remove(vms, getpid());
+		rf_vms_remove(vms, getpid(), p.id);
 		sigprocmask(SIG_SETMASK, &before, NULL);
 		sigaction(SIGRTMAX, &old, NULL);
-		munmap(page, sizeof(*page));
-		close(fd);
+		rf_crwatch_page_destroy(&p);
 	}
 	close(kvm);
 	return err;

@@ -1,49 +1,91 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Processes on the watch's map of VMs, each with its page. Of the program itself nothing is known
  * here. */
-#include "hv/bpf/crwatch.h"
-
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
+#include "hv/bpf/impl.h"
 
-int rf_crwatch_page(struct rf_cr_page **page, int *out)
+int rf_crwatch_page_create(struct rf_crwatch_page *out)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
 	/* As the outer map's template: kernel/bpf/map_in_map.c bpf_map_meta_equal(), and arrays'
 	 * max_entries (kernel/bpf/arraymap.c array_map_meta_equal()). */
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rf_cr_page", sizeof(__u32),
-				sizeof(struct rf_cr_page), 1, &options);
-	void *at;
+	struct rf_crwatch_page p = { .fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rf_cr_page",
+							  sizeof(__u32), sizeof(struct rf_cr_page),
+							  1, &options) };
+	struct bpf_map_info info;
+	int err;
 
-	if (fd < 0)
+	if (p.fd < 0)
 		return -errno;
-	at = mmap(NULL, sizeof(struct rf_cr_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (at == MAP_FAILED) {
-		int err = -errno;
-
-		close(fd);
+	err = rf_crwatch_info(p.fd, &info, sizeof(info));
+	if (!err) {
+		p.page = mmap(NULL, sizeof(*p.page), PROT_READ | PROT_WRITE, MAP_SHARED, p.fd, 0);
+		err = p.page == MAP_FAILED ? -errno : 0;
+	}
+	if (err) {
+		close(p.fd);
 		return err;
 	}
-	*page = at;
-	(*page)->magic = RF_CR_MAGIC;
-	(*page)->revision = RF_CR_REVISION;
-	*out = fd;
+	p.id = info.id;
+	p.page->magic = RF_CR_MAGIC;
+	p.page->revision = RF_CR_REVISION;
+	*out = p;
 	return 0;
 }
 
-/* Field 22 of proc(5) stat, the start in ticks since boot. The name may hold anything, ')' too. */
-static int started(unsigned long long *ticks)
+int rf_crwatch_page_open(int fd, struct rf_crwatch_page *out)
 {
-	char text[1024], *end;
-	FILE *f = fopen("/proc/self/stat", "re");
-	size_t n;
+	struct rf_crwatch_page p = { .fd = -1 };
+	char path[32], is[32] = "";
+	struct bpf_map_info info;
+	int err = 0;
 
+	/* Programs and links answer as maps do, with ids of their own. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fd < 0 || readlink(path, is, sizeof(is) - 1) < 0 ||
+	    strcmp(is, "anon_inode:bpf-map") != 0 || rf_crwatch_info(fd, &info, sizeof(info)) ||
+	    info.type != BPF_MAP_TYPE_ARRAY || info.value_size != sizeof(*p.page) ||
+	    info.max_entries != 1 || !(info.map_flags & BPF_F_MMAPABLE))
+		return -EINVAL;
+	p.id = info.id;
+	p.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (p.fd < 0)
+		return -errno;
+	p.page = mmap(NULL, sizeof(*p.page), PROT_READ | PROT_WRITE, MAP_SHARED, p.fd, 0);
+	if (p.page == MAP_FAILED) {
+		err = -errno;
+		close(p.fd);
+		return err;
+	}
+	*out = p;
+	return 0;
+}
+
+void rf_crwatch_page_destroy(struct rf_crwatch_page *p)
+{
+	if (p->page)
+		munmap(p->page, sizeof(*p->page));
+	if (p->fd >= 0)
+		close(p->fd);
+	*p = RF_CRWATCH_NO_PAGE;
+}
+
+/* Field 22 of proc(5) stat, the start in ticks since boot. The name may hold anything, ')' too. */
+static int started(pid_t pid, unsigned long long *ticks)
+{
+	char path[32], text[1024], *end;
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
 	if (!f)
 		return -errno;
 	n = fread(text, 1, sizeof(text) - 1, f);
@@ -58,36 +100,68 @@ static int started(unsigned long long *ticks)
 		       : -EBADMSG;
 }
 
-int rf_crwatch_enter(int vms, int fd, struct rf_cr_page *page)
+int rf_vms_enter(int vms, pid_t pid, struct rf_crwatch_page *page)
 {
 	unsigned long long ticks;
-	__u32 pid = (__u32)getpid();
-	int err = started(&ticks);
+	__u32 key = (__u32)pid;
+	int err = started(pid, &ticks);
 
 	if (err)
 		return err;
-	page->started = ticks;
-	return bpf_map_update_elem(vms, &pid, &fd, BPF_ANY) ? -errno : 0;
+	page->page->started = ticks;
+	return bpf_map_update_elem(vms, &key, &page->fd, BPF_ANY) ? -errno : 0;
 }
 
-void rf_crwatch_remove(int vms, pid_t pid)
+/* Read, the map's values are ids (kernel/bpf/map_in_map.c bpf_map_fd_sys_lookup_elem()). */
+uint32_t rf_vms_page(int vms, pid_t pid)
+{
+	__u32 key = (__u32)pid, id;
+
+	return bpf_map_lookup_elem(vms, &key, &id) ? 0 : id;
+}
+
+void rf_vms_remove(int vms, pid_t pid, uint32_t page)
 {
 	__u32 key = (__u32)pid;
 
-	bpf_map_delete_elem(vms, &key);
+	if (page && rf_vms_page(vms, pid) == page)
+		bpf_map_delete_elem(vms, &key);
 }
 
-void rf_crwatch_sweep(int vms)
+/* Bounded, here and below: keys may come and go meanwhile. */
+#define KEYS_MAX 8192
+
+pid_t rf_vms_whose(int vms, uint32_t page)
 {
 	__u32 key, next, *from = NULL;
 
-	/* Bounded: keys may come and go meanwhile. */
-	for (int i = 0; i < 8192 && !bpf_map_get_next_key(vms, from, &next); i++) {
-		if (from && kill((pid_t)key, 0) && errno == ESRCH)
-			rf_crwatch_remove(vms, (pid_t)key);
+	for (int i = 0; i < KEYS_MAX && !bpf_map_get_next_key(vms, from, &next); i++) {
+		if (rf_vms_page(vms, (pid_t)next) == page)
+			return (pid_t)next;
 		key = next;
 		from = &key;
 	}
-	if (from && kill((pid_t)key, 0) && errno == ESRCH)
-		rf_crwatch_remove(vms, (pid_t)key);
+	return 0;
+}
+
+static void sweep_one(int vms, __u32 key)
+{
+	uint32_t page = rf_vms_page(vms, (pid_t)key);
+
+	if (kill((pid_t)key, 0) && errno == ESRCH)
+		rf_vms_remove(vms, (pid_t)key, page);
+}
+
+void rf_vms_sweep(int vms)
+{
+	__u32 key, next, *from = NULL;
+
+	for (int i = 0; i < KEYS_MAX && !bpf_map_get_next_key(vms, from, &next); i++) {
+		if (from)
+			sweep_one(vms, key);
+		key = next;
+		from = &key;
+	}
+	if (from)
+		sweep_one(vms, key);
 }

@@ -627,19 +627,37 @@ rm -rf /sys/fs/bpf/ringfence # of the guests before
 for n in $(tries 40); do [ $(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) = 0 ] && break; sleep 0.5; done
 ringfence doctor >$OUT/doctor-before
 quick first; probes first
-for vm in a b; do WRAP="ringfence run --name $vm --audit $OUT/$vm.jsonl --" MEMORY=192 l2 6.12 1 'rf.mode=idle rf.seconds=30' >$OUT/boot-$vm 2>&1 & done
+for vm in a b; do WRAP="ringfence run --name $vm --audit $OUT/$vm.jsonl --" MEMORY=192 l2 6.12 1 'rf.mode=idle rf.seconds=60' >$OUT/boot-$vm 2>&1 & done
 for vm in a b; do
 	for n in $(tries 60); do ringfence status --json $vm >$OUT/status-$vm 2>/dev/null; grep -q '"control_pinned": *"[^"]' $OUT/status-$vm && break; sleep 1; done
 done
 probes both; ringfence doctor >$OUT/doctor-used
-wait
 here=$(echo /sys/fs/bpf/ringfence/cr-*)
+rm $here/rf_cr4 $here/vms # under both, who put it back
+for vm in a b; do
+	for n in $(tries 40); do grep -q '"kind":"control-watch".*"outcome":"back"' $OUT/$vm.jsonl && break; sleep 0.5; done
+	ringfence status --json $vm >$OUT/back-$vm
+done
+probes restored; ringfence doctor >$OUT/doctor-restored
+wait
 rm $here/rf_cr4
 for n in $(tries 40); do [ $(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) = 1 ] && break; sleep 0.5; done
 probes broken; quick mended; probes mended
 mv $here/rf_cr0 $here/x; mv $here/rf_cr4 $here/rf_cr0; mv $here/x $here/rf_cr4; quick foreign
 printf 'version: 1\\npin: { control_watch: required }\\n' >$OUT/policy; chmod 644 $OUT/policy
 OPTIONS="--policy $OUT/policy" quick foreign-required
+mv $here/rf_cr0 $here/x; mv $here/rf_cr4 $here/rf_cr0; mv $here/x $here/rf_cr4
+# One that must be watched stands still without, and where nobody may put it back.
+(sleep 30; echo quit) | limited 90 ringfence run --name held --policy $OUT/policy --audit $OUT/held.jsonl -- $QEMU -M none -accel kvm -display none \
+	-monitor stdio -serial none >$OUT/held 2>&1 &
+vmm() { echo "held $1=$(sed 's/.*) \(.\).*/\1/' /proc/$(sed 's/.*"vmm_pid":\([0-9]*\).*/\1/' /run/ringfence/held/vm.json)/stat)" >>$OUT/console; }
+for n in $(tries 40); do grep -q 'under protection' $OUT/held && break; sleep 0.5; done
+vmm before; chown nobody /sys/fs/bpf/ringfence; rm $here/rf_cr0
+for n in $(tries 40); do grep -q 'cannot be put back' $OUT/held && break; sleep 0.5; done
+sleep 1; vmm lost; ringfence list >$OUT/held-list
+chown root /sys/fs/bpf/ringfence
+for n in $(tries 40); do grep -q 'watch is back' $OUT/held && break; sleep 0.5; done
+vmm back; wait
 rm -r $here; OPTIONS="--policy $OUT/policy" quick again
 for n in $(tries 40); do [ $(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) = 2 ] && break; sleep 0.5; done
 probes again
@@ -647,25 +665,51 @@ chmod 666 /dev/kvm; mkdir -m 700 /tmp/nobody; chown nobody /tmp/nobody
 export XDG_RUNTIME_DIR=/tmp/nobody
 AS='start-stop-daemon -S -c nobody -x /usr/bin/ringfence --'
 quick nobody; OPTIONS="--policy $OUT/policy" quick nobody-required
+# The same user where there is a service for him, and a guest of his that clears a bit.
+grep -q ^kvm: /etc/group || echo kvm:x:65534: >>/etc/group
+ringfence watch --group kvm >$OUT/service 2>&1 & service=$!
+for n in $(tries 40); do grep -q 'serves VMMs' $OUT/service && break; sleep 0.5; done
+quick served; OPTIONS="--policy $OUT/policy" quick served-required
+cat >own <<'X'
+. /lab/lib.sh
+export XDG_RUNTIME_DIR=/tmp/nobody
+WRAP="ringfence run --name user --audit /tmp/nobody/user.jsonl --" l2 6.12 1 'rf.mode=attack rf.attacks=cr4_smep rf.delay=4' >/tmp/nobody/user 2>&1
+X
+start-stop-daemon -S -c nobody -x /bin/sh -- ./own & own=$!
+for n in $(tries 90); do ringfence status --json /tmp/nobody/ringfence/user >$OUT/user-status 2>/dev/null; grep -q '"control_pinned": *"[^"]' $OUT/user-status && break; sleep 1; done
+wait $own; cp /tmp/nobody/user /tmp/nobody/user.jsonl $OUT/
+kill $service
 """
 
     def verify(o: Outcome) -> None:
+        for name in ("served", "served-required"):
+            check(o.said(f"{name} status=0") and "not watched" not in o._text(name), f"{name}: {o._text(name)}")
+        check(json.loads(o._text("user-status"))["control_watch"] == "on", "a user's guest is not watched")
+        check('"verdict":"undone"' in o._text("user.jsonl"), f"nothing was undone for a user: {o._text('user')}")
         for name in ("first", "mended", "again"):
             check(o.said(f"{name} status=0"), f"{name} did not run")
             check("not watched" not in o._text(name), f"{name}: {o._text(name)}")
-        for name, probes in (("first", 2), ("both", 2), ("broken", 1), ("mended", 2), ("again", 2)):
+        for name, probes in (("first", 2), ("both", 2), ("restored", 2), ("broken", 1), ("mended", 2), ("again", 2)):
             check(o.said(f"{name} probes={probes} folders=1"), f"{name}: not {probes} probes in one folder")
         for vm in "ab":
+            check(json.loads(o._text(f"back-{vm}"))["control_watch"] == "on", f"{vm} is not watched again")
+            kinds = [r["outcome"] for r in map(json.loads, o._text(f"{vm}.jsonl").splitlines()) if r.get("kind") == "control-watch"]
+            check(kinds[:2] == ["lost", "back"], f"{vm} has {kinds} on record")
+            check("watch is lost" in o._text(f"boot-{vm}") and "watch is back" in o._text(f"boot-{vm}"), f"{vm} does not say it is lost, or back")
             status = json.loads(o._text(f"status-{vm}"))
             check(status["control_watch"] == "on" and "CR0.WP" in status["control_pinned"], f"{vm} is not watched: {status}")
             check("status=0" in o._text(f"boot-{vm}"), f"{vm} did not run to its end")
         check("it works; the next `ringfence run` as root loads it" in o._text("doctor-before"),
               "doctor sees a watch before there is one, or none would work")
-        check("it works; it is loaded" in o._text("doctor-used"), "doctor does not see the watch")
+        for name in ("used", "restored"):
+            check("it works; it is loaded" in o._text(f"doctor-{name}"), f"doctor does not see the watch ({name})")
+        check(o.said("held before=S") and o.said("held lost=T") and o.said("held back=S"), "not stopped where the watch must be, or not let go")
+        check("watch lost" in o._text("held-list"), f"list does not say it is lost: {o._text('held-list')}")
+        check('"outcome":"lost"' in o._text("held.jsonl"), "that it was lost is not on record")
         for name, why in (("foreign", "is not this program"), ("nobody", "only root")):
             check(o.said(f"{name} status=0") and why in o._text(name), f"{name} did not run, or did not say why unwatched")
             check(o.said(f"{name}-required status=125") and why in o._text(f"{name}-required"), f"{name} was not refused")
-    return Test("control-watch", script, verify, 240, consoles=("boot-a", "boot-b"))
+    return Test("control-watch", script, verify, 420, consoles=("boot-a", "boot-b"))
 
 
 def migrated() -> Test:

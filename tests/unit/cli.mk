@@ -19,6 +19,8 @@ test_safe_file_SRCS = tests/unit/test_safe_file.c cli/safe_path.c
 # Has its own ftruncate(2).
 test_counted_SRCS = tests/unit/test_counted.c policy/fold.c policy/foldlog.c $(AUDIT_SRCS)
 test_doctor_SRCS = tests/unit/test_doctor.c cli/doctor_table.c
+UNIT_TESTS += test_run_control
+test_run_control_SRCS = tests/unit/test_run_control.c cli/run_control.c
 UNIT_TESTS += test_patch_names
 test_patch_names_SRCS = tests/unit/test_patch_names.c cli/patch_names.c policy/patchlog.c
 test_cli_SRCS = tests/unit/test_cli.c cli/audit_log.c cli/options.c cli/paths.c cli/program.c cli/when.c policy/name.c

@@ -1,6 +1,6 @@
 UNIT_TESTS += test_guest test_guest_again test_guest_late test_takeover test_judge test_judge_policy \
 	test_judge_emulation test_judge_stores test_pins test_controls test_decoys test_patches test_tables test_measure \
-	test_status test_guards test_guest_unknown test_pair test_hooks_guard test_sandbox test_resent test_resent_log test_record test_record_full test_reload_monitor test_rotate_logs test_sequence
+	test_status test_guards test_guest_unknown test_pair test_hooks_guard test_sandbox test_resent test_resent_log test_record test_record_full test_reload_monitor test_rotate_logs test_sequence test_watched
 MONITOR_FAKES = tests/unit/fake_monitor.c tests/unit/fake_monitor_kernel.c introspection/budget.c \
 	$(filter-out monitor/main.c monitor/sandbox.c,$(MONITOR_SRCS)) \
 	introspection/patches/hooks_kinds.c introspection/x86/descriptor.c introspection/x86/gadget_decode.c hv/proto.c $(POLICY_SRCS) $(PATCH_SRCS)
@@ -31,4 +31,5 @@ test_hooks_guard_SRCS = tests/unit/test_hooks_guard.c $(MONITOR_FAKES)
 test_pair_SRCS = tests/unit/test_pair.c $(MONITOR_FAKES)
 # Each forbidden call, tried; and what the monitor may no more.
 test_sandbox_SRCS = tests/unit/test_sandbox.c monitor/sandbox.c
+test_watched_SRCS = tests/unit/test_watched.c $(MONITOR_FAKES)
 test_reload_monitor_SRCS = tests/unit/test_reload_monitor.c $(MONITOR_FAKES)

@@ -26,6 +26,11 @@ uint64_t rf_now_ns(void)
 	return now_ns += 1000;
 }
 
+int rf_note(struct rf_guest *g, const char *kind, const char *outcome, const char *detail)
+{
+	return 0;
+}
+
 void rf_name_address(struct rf_guest *g, const struct rf_paging *p, uint64_t gva,
 		     struct rf_named *out)
 {
@@ -167,6 +172,33 @@ static void a_report(void **state)
 	json_decref(o);
 }
 
+static void assert_cr4(struct fix *f, const char *word)
+{
+	json_t *o = rf_guard_gadgets.reply(&f->g);
+
+	assert_string_equal(
+		json_string_value(json_object_get(kind_of(o, "mov cr4", true), "covered")), word);
+	json_decref(o);
+}
+
+/* "undone" is said while somebody sees the host's watch, and no longer. */
+static void watch_is_lost(void **state)
+{
+	struct fix *f = *state;
+
+	f->g.policy.pin_control = true;
+	json_decref(report(f));
+	assert_cr4(f, "not covered");
+	f->g.watched.heard_ns = now_ns;
+	assert_cr4(f, "undone");
+	f->g.watched.lost = true;
+	assert_cr4(f, "not covered");
+	f->g.watched.lost = false;
+	assert_cr4(f, "undone");
+	f->g.watched.heard_ns = now_ns - UINT64_C(6000000000);
+	assert_cr4(f, "not covered");
+}
+
 static void nothing_is_sealed(void **state)
 {
 	struct fix *f = *state;
@@ -303,11 +335,9 @@ static int group_teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(a_report),
-		T(nothing_is_sealed),
-		T(text_that_cannot_be_read),
-		T(hostile_text),
-		cmocka_unit_test(nothing_more_is_promised),
+		T(a_report),	      T(watch_is_lost),
+		T(nothing_is_sealed), T(text_that_cannot_be_read),
+		T(hostile_text),      cmocka_unit_test(nothing_more_is_promised),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -22,6 +22,8 @@ static ino_t dirty[FOLDERS];
 static size_t made, flushed;
 
 void rf_say(const char *format, ...) {}
+void rf_crwatch_close(struct rf_crwatch *w) {}
+void rf_crwatch_page_destroy(struct rf_crwatch_page *p) {}
 
 int rf_fail(int code, const char *consequence, const char *advice, const char *format, ...)
 {

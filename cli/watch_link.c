@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "cli/watch_link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "hv/proto.h"
+
+int rf_watch_send(int sock, enum rf_watch_word word, const char *why, int fd)
+{
+	struct rf_watch_packet p = { .revision = RF_WATCH_REVISION, .word = word };
+
+	snprintf(p.why, sizeof(p.why), "%s", why ? why : "");
+	return rf_msg_send(sock, &p, sizeof(p), &fd, fd >= 0);
+}
+
+static void take_control(struct msghdr *m, struct rf_watch_from *from)
+{
+	struct ucred who;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET)
+			continue;
+		if (c->cmsg_type == SCM_CREDENTIALS && c->cmsg_len == CMSG_LEN(sizeof(who))) {
+			memcpy(&who, CMSG_DATA(c), sizeof(who));
+			from->pid = who.pid;
+			from->uid = who.uid;
+		} else if (c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int))) {
+			memcpy(&from->fd, CMSG_DATA(c), sizeof(int));
+		}
+	}
+}
+
+int rf_watch_receive(int sock, struct rf_watch_packet *p, struct rf_watch_from *from)
+{
+	/* Room for the sender and one descriptor: what does not fit is closed by the kernel. */
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_LEN(sizeof(int))];
+	} control;
+	struct iovec iov = { p, sizeof(*p) };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control.room,
+			    .msg_controllen = sizeof(control.room) };
+	ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+
+	/* It has closed with something unread: that is said first, and then what it sent before
+	 * (net/unix/af_unix.c unix_release_sock()). */
+	if (n < 0 && errno == ECONNRESET)
+		n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	*from = (struct rf_watch_from){ .fd = -1 };
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	if (n <= 0)
+		return -ECONNRESET;
+	take_control(&m, from);
+	if (n == (ssize_t)sizeof(*p) && !(m.msg_flags & MSG_TRUNC) &&
+	    p->revision == RF_WATCH_REVISION) {
+		p->why[sizeof(p->why) - 1] = '\0';
+		return 0;
+	}
+	if (from->fd >= 0)
+		close(from->fd);
+	from->fd = -1;
+	return -EPROTO;
+}
