@@ -74,7 +74,8 @@ WANTED = {"dma_read": Wanted("detected", kinds=("dma",), in_turn=False),
           "hook_static_call": HOOK,
           "forged_ops": HOOK, "unlisted_ops": HOOK, "forged_kprobe": HOOK,
           "forged_kprobe_nobody": replace(HOOK, says="kprobe; calls code in memory that no listed module owns"),
-          "forged_kprobe_stray": replace(HOOK, says="stray-probe"), "forged_kprobe_inside": NO_PATCH,
+          # Told in any case; where the monitor has seen its probe come and go, it is a patch that was begun and left as well.
+          "forged_kprobe_stray": replace(HOOK, says="stray-probe", results=("landed", "unchanged")), "forged_kprobe_inside": NO_PATCH,
           "forged_static_key": NO_PATCH, "moved_static_key": NO_PATCH,
           # Where no frame can be pushed the guest may end; what it was about to do it has said before.
           "stack_in_sealed": Wanted("blocked", ("faulted", "none"))}
