@@ -14,17 +14,17 @@
 static void every_type_has_its_size(void **state)
 {
 	assert_int_equal(rf_msg_size(0), 0);
-	for (uint16_t t = RF_MSG_HELLO; t <= RF_MSG_HEAL; t++) {
+	for (uint16_t t = RF_MSG_HELLO; t <= RF_MSG_PEER; t++) {
 		assert_in_range(rf_msg_size(t), sizeof(struct rf_msg), RF_MSG_MAX);
 		assert_int_equal(rf_msg_size(t) % 8, 0);
 	}
-	for (unsigned t = RF_MSG_HEAL + 1; t <= UINT16_MAX; t++)
+	for (unsigned t = RF_MSG_PEER + 1; t <= UINT16_MAX; t++)
 		assert_int_equal(rf_msg_size((uint16_t)t), 0);
 }
 
 static void own_messages_pass(void **state)
 {
-	for (uint16_t t = RF_MSG_HELLO; t <= RF_MSG_HEAL; t++) {
+	for (uint16_t t = RF_MSG_HELLO; t <= RF_MSG_PEER; t++) {
 		uint8_t packet[RF_MSG_MAX] = { 0 };
 		struct rf_msg h;
 
@@ -38,7 +38,7 @@ static void own_messages_pass(void **state)
 /* Each length but the one: the buffer is exactly as long, so that a read past it is caught. */
 static void other_lengths_do_not(void **state)
 {
-	for (uint16_t t = RF_MSG_HELLO; t <= RF_MSG_HEAL; t++) {
+	for (uint16_t t = RF_MSG_HELLO; t <= RF_MSG_PEER; t++) {
 		for (size_t len = 0; len <= RF_MSG_MAX; len++) {
 			uint8_t *packet = calloc(1, len ? len : 1);
 			struct rf_msg h;
