@@ -25,8 +25,8 @@ probe="-S -no-user-config -nodefaults -nographic -machine none,accel=kvm:tcg -qm
 try probe-code 9 'a probe of what this VMM can do; it runs without fence and monitor, and can run no guest' env CODE=9 $run -- "$door" $probe
 says control-run 'run: \(EINVAL\|ENOTTY\)' env DOOR=run "$door" $probe
 says probe-runs-nothing 'run: EPERM' env DOOR=run $run -- "$door" $probe
-says probe-code-memory 'data: done' env DOOR=code $run -- "$door" $probe
-name=probe-leaves-nothing; [ ! -e "$work/state" ] && ! grep -q 'with the fence' "$out" && ok || bad "a state folder, or the fence"
+says probe-code-memory 'data: done' env DOOR=code "$rf" run --state "$work/probed" --audit "$work/probed.jsonl" -- "$door" $probe
+name=probe-leaves-nothing; [ ! -e "$work/probed" ] && [ ! -e "$work/probed.jsonl" ] && ! grep -q 'with the fence' "$out" && ok || bad "a state folder, or the fence"
 # Who probes may throw standard error away: the system's log has it, too.
 if unshare -m sh -c "mount -t tmpfs none /mnt" 2>/dev/null; then
 	says probe-on-record '<29>.*ringfence\[[0-9]*\]: user [0-9]*: .*/door: a probe of what this VMM can do; it runs without fence and monitor, and can run no guest' \
