@@ -34,7 +34,7 @@ enum rf_run_file { RF_RUN_CONTROL, RF_RUN_RELOAD, RF_RUN_VM, RF_RUN_LOCK, RF_RUN
 struct rf_run_control {
 	struct rf_crwatch watch;     /* of root alone */
 	int service;		     /* of others: the connection to `ringfence watch`, -1 none */
-	int64_t heard_at;	     /* from there, ms; 0 nobody has listened */
+	unsigned int unheard;	     /* looks in a row to which it has said nothing */
 	struct rf_crwatch_page page; /* its map is the VMM's too, which inherits it */
 	bool lost;		     /* it was on, and is not any more */
 	bool untold;		     /* a loss that the monitor has not heard of */

@@ -103,18 +103,18 @@ static void let_go(struct rf_run *r, pid_t vmm)
 	r->control.held = false;
 }
 
-/* What the service has said since: 1 it is on, 0 nothing, and that is no loss yet, else -errno. */
+/* What the service has said since: 1 it is on, 0 nothing, and that is no loss yet, else -errno.
+ * Looks are counted, not time: where this process has not run, the service may not have either. */
 static int hear(struct rf_run_control *c, char *why)
 {
 	int heard = rf_watch_hear(c->service, why);
 
-	if (heard || !c->heard_at)
-		c->heard_at = rf_now_ms();
+	c->unheard = heard ? 0 : c->unheard + 1;
 	if (heard == -ECONNRESET) {
 		close(c->service);
 		c->service = -1;
 	}
-	if (heard || rf_now_ms() - c->heard_at < RF_WATCH_SILENT_MS)
+	if (heard || c->unheard <= RF_WATCH_SILENT)
 		return heard;
 	snprintf(why, RF_CRWATCH_WHY, "`ringfence watch` says nothing");
 	return -ETIMEDOUT;
@@ -141,7 +141,7 @@ static int wait_for_service(struct rf_run_control *c, char *why)
 	}
 	err = rf_watch_adopt(c->page.fd, WAIT_MS, &c->service, why);
 	if (!err)
-		c->heard_at = rf_now_ms();
+		c->unheard = 0;
 	return err;
 }
 

@@ -32,8 +32,8 @@
 #define RF_WATCH_SOCKET "/run/ringfence-watch/socket"
 #define RF_WATCH_ENVIRONMENT "RINGFENCE_WATCH_SOCKET" /* for `run`: it is elsewhere */
 #define RF_WATCH_REVISION 1
-/* What it is not heard of for so long it does not do. */
-#define RF_WATCH_SILENT_MS 5000
+/* It says something each second; what says nothing to so many looks in a row does not look. */
+#define RF_WATCH_SILENT 5
 
 enum rf_watch_word {
 	RF_WATCH_ASK = 1,

@@ -648,10 +648,11 @@ printf 'version: 1\\npin: { control_watch: required }\\n' >$OUT/policy; chmod 64
 OPTIONS="--policy $OUT/policy" quick foreign-required
 mv $here/rf_cr0 $here/x; mv $here/rf_cr4 $here/rf_cr0; mv $here/x $here/rf_cr4
 # One that must be watched stands still without, and where nobody may put it back.
-(sleep 30; echo quit) | limited 90 ringfence run --name held --policy $OUT/policy --audit $OUT/held.jsonl -- $QEMU -M none -accel kvm -display none \
+(sleep 60; echo quit) | limited 120 ringfence run --name held --policy $OUT/policy --audit $OUT/held.jsonl -- $QEMU -M none -accel kvm -display none \
 	-monitor stdio -serial none >$OUT/held 2>&1 &
-vmm() { echo "held $1=$(sed 's/.*) \(.\).*/\1/' /proc/$(sed 's/.*"vmm_pid":\([0-9]*\).*/\1/' /run/ringfence/held/vm.json)/stat)" >>$OUT/console; }
+vmm() { echo "held $1=$(sed 's/.*) //;s/ .*//' /proc/$held/stat)" >>$OUT/console; }
 for n in $(tries 40); do grep -q 'under protection' $OUT/held && break; sleep 0.5; done
+held=$(sed -n 's/.*(VMM \\([0-9]*\\),.*/\\1/p' $OUT/held)
 vmm before; chown nobody /sys/fs/bpf/ringfence; rm $here/rf_cr0
 for n in $(tries 40); do grep -q 'cannot be put back' $OUT/held && break; sleep 0.5; done
 sleep 1; vmm lost; ringfence list >$OUT/held-list
@@ -669,6 +670,8 @@ quick nobody; OPTIONS="--policy $OUT/policy" quick nobody-required
 grep -q ^kvm: /etc/group || echo kvm:x:65534: >>/etc/group
 ringfence watch --group kvm >$OUT/service 2>&1 & service=$!
 for n in $(tries 40); do grep -q 'serves VMMs' $OUT/service && break; sleep 0.5; done
+cp /usr/bin/ringfence /usr/bin/ringfence-user # start-stop-daemon starts no second one of a program
+AS='start-stop-daemon -S -c nobody -x /usr/bin/ringfence-user --'
 quick served; OPTIONS="--policy $OUT/policy" quick served-required
 cat >own <<'X'
 . /lab/lib.sh
@@ -709,7 +712,7 @@ kill $service
         for name, why in (("foreign", "is not this program"), ("nobody", "only root")):
             check(o.said(f"{name} status=0") and why in o._text(name), f"{name} did not run, or did not say why unwatched")
             check(o.said(f"{name}-required status=125") and why in o._text(f"{name}-required"), f"{name} was not refused")
-    return Test("control-watch", script, verify, 420, consoles=("boot-a", "boot-b"))
+    return Test("control-watch", script, verify, 480, consoles=("boot-a", "boot-b"))
 
 
 def migrated() -> Test:
