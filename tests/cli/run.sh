@@ -199,7 +199,7 @@ try policy-folder 125 'not a regular file' $run --policy "$work" -- "$work/bin/v
 printf 'version: 1\nmode: observe\ndma_sweep_ms: 9\n' >"$work/range.yaml"
 try policy-range 125 'line 3, column 1: dma_sweep_ms is not within 10 to 3600000' $run --policy "$work/range.yaml" -- "$work/bin/vmm" 0
 printf 'version: 1\non_log_full: ask\n' >"$work/ask.yaml"
-try policy-log-full 125 'line 2.*ask' $run --policy "$work/ask.yaml" -- "$work/bin/vmm" 0
+try policy-log-full 125 'line 2, column 14: on_log_full .*pause, deny, continue' $run --policy "$work/ask.yaml" -- "$work/bin/vmm" 0
 printf 'version: 1\nlog_quota_mb: 1048577\n' >"$work/quota.yaml"
 try policy-log-quota 125 'line 2.*log_quota_mb is not within 0 to 1048576' $run --policy "$work/quota.yaml" -- "$work/bin/vmm" 0
 printf 'version: 1\npin: { control: false, control_watch: required }\n' >"$work/nopins.yaml"
