@@ -18,9 +18,8 @@
 
 #define LOOK_MS 1000  /* docs/ringfence.1.scd says so */
 #define AGAIN_MS 5000 /* it cannot be put back: tried so often */
-#define WAIT_MS                                                                                    \
-	500 /* for another `run` that puts it back, or the service; so long signals wait           \
-	     */
+/* For another `run` that puts it back, or the service; so long signals wait. */
+#define WAIT_MS 500
 
 _Static_assert(RF_WATCHED_WHY == RF_CRWATCH_WHY, "handed on as it is");
 
