@@ -2,6 +2,7 @@
 #include "cli/output.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +19,17 @@ struct rf_table {
 };
 
 static int messages = STDERR_FILENO;
+static int patience = -1; /* ms that a line may wait, -1: as long as it takes */
+static unsigned int lost; /* since the last one that was taken */
 
 void rf_messages_to(int fd)
 {
 	messages = fd;
+}
+
+void rf_messages_wait(int ms)
+{
+	patience = ms;
 }
 
 int rf_messages_fd(void)
@@ -34,17 +42,27 @@ int rf_messages_fd(void)
 __attribute__((format(printf, 1, 0))) static void say(const char *fmt, va_list args,
 						      const char *more)
 {
-	char text[1024], safe[1024], all[4096];
+	char text[1024], safe[1024], all[4096], gap[64] = "";
+	struct pollfd p = { .fd = messages, .events = POLLOUT };
 	int n;
+
+	/* A pipe says so when it has room for what POSIX calls an atomic write, 4096 bytes:
+	 * pipe(7). */
+	if (patience >= 0 && poll(&p, 1, patience) == 0) {
+		lost++;
+		return;
+	}
+	if (lost)
+		snprintf(gap, sizeof(gap), "ringfence: %u lines before this were lost\n", lost);
 
 	vsnprintf(text, sizeof(text), fmt, args);
 	rf_safe(safe, sizeof(safe), text);
-	n = snprintf(all, sizeof(all), "%sringfence: %s\n%s",
-		     isatty(messages) ? RF_TERMINAL_BEGIN : "", safe, more);
+	n = snprintf(all, sizeof(all), "%s%sringfence: %s\n%s",
+		     isatty(messages) ? RF_TERMINAL_BEGIN : "", gap, safe, more);
 	if (n >= (int)sizeof(all))
 		n = (int)sizeof(all) - 1;
-	if (write(messages, all, (size_t)n) < 0)
-		return; /* nobody hears it */
+	if (write(messages, all, (size_t)n) >= 0)
+		lost = 0; /* else nobody hears it */
 }
 
 void rf_say(const char *fmt, ...)

@@ -20,6 +20,10 @@
  */
 void rf_messages_to(int fd);
 int rf_messages_fd(void);
+/* From here on no line waits for longer than that for somebody to read: it is lost, and the next
+ * one that is taken says how many are. A command that watches over something must not be kept from
+ * it by a pipe or a terminal that stands still. */
+void rf_messages_wait(int ms);
 
 /* One line of progress. */
 void rf_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

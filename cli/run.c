@@ -9,18 +9,24 @@
 #include "cli/run.h"
 
 #define MONITOR_TIMEOUT_MIN 3 /* it speaks each second */
+#define SAY_MS 50	      /* a line of ours waits at most so long to be read */
 
 static void pass_over(int signal_number) {}
 
 /* The channel of its own that was asked for: no child but the monitor gets it. An enum rf_exit. */
 static int take_messages(const struct rf_run *r)
 {
+	int flags;
+
 	if (!r->messages_fd)
 		return RF_EXIT_OK;
-	if (fcntl((int)r->messages_fd, F_SETFD, FD_CLOEXEC) < 0)
+	flags = fcntl((int)r->messages_fd, F_GETFL);
+	if (flags < 0 || flags & O_PATH || (flags & O_ACCMODE) == O_RDONLY ||
+	    fcntl((int)r->messages_fd, F_SETFD, FD_CLOEXEC) < 0)
 		return rf_fail(RF_EXIT_REFUSED, "nothing was started",
 			       "open it before, as in: ringfence run --messages-fd 3 ... 3>>FILE",
-			       "run: --messages-fd %u is no open descriptor", r->messages_fd);
+			       "run: --messages-fd %u is no descriptor that can be written to",
+			       r->messages_fd);
 	/* Nobody has to read it; and what catches a signal is not inherited. */
 	if (signal(SIGPIPE, pass_over) == SIG_IGN)
 		signal(SIGPIPE, SIG_IGN);
@@ -64,6 +70,7 @@ static int run(int argc, char **argv)
 	code = rf_options(&rf_command_run, options, true, RF_EXIT_REFUSED, argc, argv, &operands);
 	if (code >= 0)
 		return code;
+	rf_messages_wait(SAY_MS);
 	code = take_messages(&r);
 	if (code)
 		return code;

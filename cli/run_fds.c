@@ -77,9 +77,11 @@ int rf_run_fds(struct rf_run *r)
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
-	/* That one is `run`'s own, whoever names it. */
-	if (r->messages_fd)
-		rf_fd_remove(&r->passed, r->messages_fd);
+	if (r->messages_fd && rf_fd_in(&r->passed, r->messages_fd))
+		return rf_fail(RF_EXIT_REFUSED, "nothing was started",
+			       "open another one for the VMM, or for --messages-fd",
+			       "run: descriptor %u cannot be the VMM's and that of --messages-fd",
+			       r->messages_fd);
 	keep = r->passed;
 	if (r->messages_fd)
 		rf_fd_add(&keep, r->messages_fd);

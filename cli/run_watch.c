@@ -525,8 +525,16 @@ static int watch_both(struct watch *w)
 		return code;
 	while (w->vmm)
 		step(w, rf_now_ms() + 60000);
-	if (WIFSIGNALED(w->vmm_status))
+	if (WIFSIGNALED(w->vmm_status)) {
+		char how[80];
+
+		describe_end(w->vmm_status, how, sizeof(how));
+		rf_say("%s: the VMM %s; where the fence or the monitor did that, it said why "
+		       "above, "
+		       "and the log has it",
+		       r->name, how);
 		return 128 + WTERMSIG(w->vmm_status);
+	}
 	return WEXITSTATUS(w->vmm_status);
 }
 

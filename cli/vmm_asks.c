@@ -26,17 +26,21 @@ static bool among(const char *name, const char *const *names, size_t n)
 static const char *const questions[] = { "h", "help", "version" };
 
 /* Options of QEMU whose value may be a question: qemu-options.hx. */
-static const char *const answering[] = { "accel",   "audio",   "audiodev", "chardev", "cpu",
-					 "d",	    "device",  "display",  "k",	      "L",
-					 "machine", "M",       "net",	   "netdev",  "nic",
-					 "object",  "soundhw", "tpmdev",   "trace",   "vga",
-					 "watchdog" };
+static const char *const answering[] = {
+	"accel", "audio",  "audiodev", "boot",	 "chardev", "cpu",    "drive", "global",  "smp",
+	"spice", "vnc",	   "d",	       "device", "display", "k",      "L",     "machine", "M",
+	"net",	 "netdev", "nic",      "object", "soundhw", "tpmdev", "trace", "vga",	  "watchdog"
+};
 
-/* "help", "?", or one of them behind the last comma: qdev-monitor.c, util/qemu-option.c. */
+/* "help", "?", or one of them behind the last comma or as the last value (format=help):
+ * qdev-monitor.c, util/qemu-option.c, blockdev.c. */
 static bool is_question(const char *value)
 {
-	const char *comma = strrchr(value, ',');
-	const char *last = comma ? comma + 1 : value;
+	const char *last = value;
+
+	for (const char *at = value; *at; at++)
+		if (*at == ',' || *at == '=')
+			last = at + 1;
 
 	return !strcmp(last, "help") || !strcmp(last, "?");
 }

@@ -4,6 +4,7 @@
  * (policy/fold.h); a verdict never depends on that.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -268,6 +269,19 @@ void rf_record_tick(struct rf_guest *g)
 }
 
 /* What is counted can be written into the quota's reserve, now that nothing else will need it. */
+/* As far as the monitor can know: how the VMM ended, `run` says. */
+static const char *end_cause(const struct rf_guest *g)
+{
+	struct pollfd run = { .fd = g->notify_fd };
+
+	if (g->killed_ns)
+		return "a verdict ended it";
+	/* Nobody reads that pipe any more: its reader is `run` alone. */
+	if (g->notify_fd >= 0 && poll(&run, 1, 0) == 1 && run.revents & POLLERR)
+		return "`ringfence run` is gone, and the VM with it";
+	return "the VMM ended";
+}
+
 int rf_record_end(struct rf_guest *g)
 {
 	const struct rf_fold_time now = rf_fold_now();
@@ -279,7 +293,7 @@ int rf_record_end(struct rf_guest *g)
 		if (err)
 			return written(g, err);
 	}
-	return g->fold && g->fold->gap.error ? 0 : written(g, rf_audit_end(g->audit));
+	return g->fold && g->fold->gap.error ? 0 : written(g, rf_audit_end(g->audit, end_cause(g)));
 }
 
 int rf_record_begin(struct rf_guest *g, uint64_t instance)

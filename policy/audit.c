@@ -234,13 +234,15 @@ int rf_audit_tick(struct rf_audit *a)
 	return err;
 }
 
-int rf_audit_end(struct rf_audit *a)
+int rf_audit_end(struct rf_audit *a, const char *cause)
 {
 	struct rf_jsonline j;
 	int err = rf_audit_begin_line(a, "end", &j);
 
 	if (err)
 		return err;
+	if (cause)
+		rf_jsonline_text(&j, "cause", cause, RF_AUDIT_CAUSE);
 	/* Then it is not the last line, and a log where it is was cut. */
 	if (signs(a))
 		rf_jsonline_bool(&j, "signed", true);

@@ -184,9 +184,11 @@ int rf_audit_write(struct rf_audit *a, const struct rf_record *r);
 /* Second, short line once the fence has reported: {"type":"outcome","event":N,"status":"ok"|...}.
  */
 int rf_audit_outcome(struct rf_audit *a, uint64_t event, const char *status);
-/* The last line of this instance: {"type":"end"}. A log without one was cut, or its writer died.
- * Behind it comes a last checkpoint, where there is a key: then it has "signed":true. */
-int rf_audit_end(struct rf_audit *a);
+/* The last line of this instance: {"type":"end","cause":TEXT}, NULL none. A log without one was
+ * cut, or its writer died. Behind it comes a last checkpoint, where there is a key: then it has
+ * "signed":true. */
+#define RF_AUDIT_CAUSE 80 /* bytes at most */
+int rf_audit_end(struct rf_audit *a, const char *cause);
 
 #define RF_AUDIT_CHECKPOINT_LINES 256
 #define RF_AUDIT_CHECKPOINT_NS UINT64_C(10000000000)

@@ -61,7 +61,7 @@ name=descriptors-only; [ "$(grep -c /dev/zero "$out")" = 3 ] && grep -q '^9 ' "$
 	! grep -q '^[457] /dev/zero' "$out" && ok || bad "not those alone"
 name=descriptors-of-runs; python3 -c 'import os, sys; os.closerange(3, 1000); os.execvp(sys.argv[1], sys.argv[1:])' \
 	env DOOR=fds STAY=0.5 $run -- "$door" $(seq -f 'fd=%g' 3 200) >"$out" 2>"$err" </dev/null
-# Its name's lock, and its page of the control-register watch where there is one.
+# Its end of the link, and its page of the control-register watch where there is one.
 [ -s "$out" ] && [ "$(grep -vc 'with the fence' "$out")" -le 2 ] && ! grep -qE 'audit|patches|policy|chain|key|pipe:' "$out" && ok || bad "some of run's own"
 says no-activation 'done' sh -c "LISTEN_FDS=1 LISTEN_PID=1 exec $run -- sh -c 'sleep 0.5; env | grep LISTEN || echo done' 8</dev/zero"
 says control-descriptors '7 /dev/zero' sh -c "DOOR=fds $door 7</dev/zero"

@@ -75,7 +75,20 @@ mkfifo "$work/nobody"
 (exec 5<>"$work/nobody" 6>"$work/nobody" 5>&-; timeout 60 $run --name web --start-timeout 5 --messages-fd 6 -- "$work/bin/console" \
 	>"$out" 2>"$err" </dev/null; echo $? >"$work/code")
 case $(cat "$work/code") in 7) ok ;; *) bad "it ended with $(cat "$work/code")" ;; esac
-try messages-fd-closed 125 'is no open descriptor' $run --messages-fd 9 -- "$work/bin/console"
+try messages-fd-closed 125 'no descriptor that can be written to' $run --messages-fd 9 -- "$work/bin/console"
+try messages-fd-read-only 125 'no descriptor that can be written to' sh -c "$run --messages-fd 5 -- $work/bin/console 5</dev/null"
+try messages-fd-of-the-vmm 125 'cannot be the VMM' sh -c "$run --messages-fd 5 --pass-fd 5 -- $work/bin/console 5>&2"
+# Who reads it may stand still: the pipe is full, and its VM is ended and another one's monitor replaced all the same.
+name=messages-fd-full
+(exec 5<>"$work/nobody"; exec 6>"$work/nobody"
+	python3 -c 'import os; os.set_blocking(6, False)
+while True:
+    try: os.write(6, b"x" * 4096)
+    except BlockingIOError: break'
+	python3 -c 'import os; os.set_blocking(6, True)'
+	FAKE=crash; : >"$FAKE_LOG"
+	timeout 60 $run --name web --start-timeout 5 --messages-fd 6 -- "$work/bin/vmm" 4 >"$out" 2>"$err" </dev/null; echo $? >"$work/code")
+[ "$(cat "$work/code")" = 0 ] && [ "$(wc -l <"$FAKE_LOG")" -ge 4 ] && ok || bad "it ended with $(cat "$work/code"), $(wc -l <"$FAKE_LOG") monitors"
 try messages-fd-standard 125 'a number from 3' $run --messages-fd 2 -- "$work/bin/console"
 # The VMM does not get it.
 name=messages-fd-not-inherited

@@ -314,7 +314,7 @@ FAKE=silent FAKE_LOG=$aside/log "$aside/ringfence" run --state "$aside/state" --
 # --- one that does ------------------------------------------------------------------------------
 FAKE=attach
 try status-is-the-vmms 7 'under protection' $run -- /bin/sh -c 'sleep 0.5; exit 7'
-try vmm-killed 137 '' $run -- /bin/sh -c 'sleep 0.5; kill -9 $$'
+try vmm-killed 137 'the VMM was killed by signal 9' $run -- /bin/sh -c 'sleep 0.5; kill -9 $$'
 try environment 0 "^$work/bin/libringfence.so 1 socket:" $run -- \
 	/bin/sh -c 'sleep 0.3; echo $LD_PRELOAD $RINGFENCE_VMM $(readlink /proc/$$/fd/$RINGFENCE_LINK)'
 try preload-kept 0 "^$work/bin/libringfence.so:libm.so.6\$" env LD_PRELOAD=libm.so.6 $run -- \
@@ -492,8 +492,10 @@ run_is_killed() { # NAME VMM...
 	pid=$(monitor_of $first) sweeper=$(sweeper_of $first); lines=$(wc -l <"$work/audit.jsonl"); kill -9 $first; wait $first 2>/dev/null
 	for _ in $(seq 50); do gone "$pid" && [ -z "$(left)" ] && break; sleep 0.1; done
 	[ -n "$pid" ] && gone "$pid" && gone "$sweeper" && [ -z "$(left)" ] && ok || bad "left: $(left)"
-	name=$name-recorded; tail -n +$((lines + 1)) "$work/audit.jsonl" | grep -q '"type":"end"' && ok || bad "no end on record"
+	name=$name-recorded; tail -n +$((lines + 1)) "$work/audit.jsonl" | grep '"type":"end"' | grep -q 'is gone, and the VM with it' && ok || bad "no such end on record"
 }
+name=end-of-a-vmm; lines=$(wc -l <"$work/audit.jsonl"); $real -- "$work/kvm" 1 >"$out" 2>"$err" # the control
+tail -n +$((lines + 1)) "$work/audit.jsonl" | grep '"type":"end"' | grep -q '"cause":"the VMM ended"' && ok || bad "no such end on record"
 run_is_killed run-killed-vmm-ends "$work/kvm" 50
 [ "$(id -u)" != 0 ] || run_is_killed run-killed-another-user "$work/kvm" 50 user
 name=name-after-run-killed; timeout 20 $real -- "$work/kvm" 1 >"$out" 2>"$err"; [ $? = 0 ] && ok || bad "the name is not free"

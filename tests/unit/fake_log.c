@@ -246,8 +246,8 @@ int fake_log_two_vms(struct fake_log *out)
 		fake_log_write(a, 9);
 		fake_log_write(b, 8);
 	}
-	rf_audit_end(b);
-	rf_audit_end(a);
+	rf_audit_end(b, NULL);
+	rf_audit_end(a, NULL);
 	rf_audit_close(a);
 	rf_audit_close(b);
 	fake_log_read(out);

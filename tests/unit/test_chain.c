@@ -314,7 +314,7 @@ static void several_vms_in_one_file(void **state)
 	write_lines(1);
 	b = open_as(OTHER, NULL);
 	put(b, 1);
-	rf_audit_end(b);
+	rf_audit_end(b, NULL);
 	rf_audit_close(b);
 	assert_int_equal(look(INSTANCE).records, 6);
 	assert_int_equal(look(OTHER).records, 12);

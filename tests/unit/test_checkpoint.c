@@ -336,7 +336,7 @@ static void its_line(void **state)
 	json_t *o;
 
 	put(a, 3);
-	assert_int_equal(rf_audit_end(a), 0);
+	assert_int_equal(rf_audit_end(a, NULL), 0);
 	rf_audit_close(a);
 	assert_int_equal(lines_of_type("checkpoint"), 1);
 	o = json_loads(log_one.line[4], 0, NULL);
@@ -373,7 +373,7 @@ static void each_256_lines(void **state)
 	a = writer(ONE, &chain);
 	put(a, 1);
 	assert_int_equal(lines_of_type("checkpoint"), 2);
-	assert_int_equal(rf_audit_end(a), 0);
+	assert_int_equal(rf_audit_end(a, NULL), 0);
 	rf_audit_close(a);
 	assert_int_equal(lines_of_type("checkpoint"), 3);
 	assert_int_equal(fake_log_verify(&log_one, 1), RF_LOG_INTACT);
@@ -427,8 +427,8 @@ static void write_both(void)
 		later_ns += RF_AUDIT_CHECKPOINT_NS;
 		put(a, 1);
 	}
-	assert_int_equal(rf_audit_end(a), 0);
-	assert_int_equal(rf_audit_end(b), 0);
+	assert_int_equal(rf_audit_end(a, NULL), 0);
+	assert_int_equal(rf_audit_end(b, NULL), 0);
 	rf_audit_close(a);
 	rf_audit_close(b);
 	fake_log_drop_all(&log_one);
@@ -520,7 +520,7 @@ static void the_last_one_dropped(void **state)
 	struct rf_audit *a = writer(ONE, &chain);
 
 	put(a, 3);
-	assert_int_equal(rf_audit_end(a), 0);
+	assert_int_equal(rf_audit_end(a, NULL), 0);
 	rf_audit_close(a);
 	assert_int_equal(lines_of_type("checkpoint"), 1);
 	assert_int_equal(fake_log_verify(&log_one, 1), RF_LOG_INTACT);
@@ -543,7 +543,7 @@ static void an_end_without_one(void **state)
 
 	fake_log_key = NULL;
 	assert_int_equal(rf_audit_open(fake_log_path, "one", ONE, &a), 0);
-	assert_int_equal(rf_audit_end(a), 0);
+	assert_int_equal(rf_audit_end(a, NULL), 0);
 	rf_audit_close(a);
 	assert_int_equal(lines_of_type("end"), 1);
 	assert_null(strstr(log_one.line[0], "signed"));

@@ -63,7 +63,7 @@ static void write_log(bool rotated, struct fake_log *out)
 		assert_int_equal(rf_audit_rotate(a, new_file()), 0);
 	}
 	put(a, LINES / 2);
-	assert_int_equal(rf_audit_end(a), 0);
+	assert_int_equal(rf_audit_end(a, NULL), 0);
 	rf_audit_close(a);
 	read_and_unlink(out);
 	assert_non_null(strstr(out->line[out->count - 1], "\"type\":\"checkpoint\""));

@@ -274,7 +274,7 @@ static void one_chain(void **state)
 	/* What was decided before is known still. */
 	assert_true(rf_audit_has_event(a, 3));
 	decide(a, 6);
-	assert_int_equal(rf_audit_end(a), 0);
+	assert_int_equal(rf_audit_end(a, NULL), 0);
 	rf_audit_close(a);
 	assert_int_equal(verify(0, 2, &public_key), RF_LOG_INTACT);
 	assert_int_equal(found.count, 0);
@@ -292,7 +292,7 @@ static void a_file_alone(void **state)
 	decide(a, 6);
 	assert_int_equal(rf_audit_rotate(a, new_file()), 0);
 	decide(a, 7);
-	assert_int_equal(rf_audit_end(a), 0);
+	assert_int_equal(rf_audit_end(a, NULL), 0);
 	rf_audit_close(a);
 	/* The first one says that there is another, */
 	assert_int_equal(verify(0, 1, &public_key), RF_LOG_OPEN_END);
@@ -326,7 +326,7 @@ static void signatures_of_a_file_alone(void **state)
 		decide(a, (uint64_t)i);
 	assert_int_equal(rf_audit_rotate(a, new_file()), 0);
 	decide(a, 6);
-	assert_int_equal(rf_audit_end(a), 0);
+	assert_int_equal(rf_audit_end(a, NULL), 0);
 	rf_audit_close(a);
 	from = fopen(paths[1], "r");
 	new_file();
@@ -366,7 +366,7 @@ static void refused(void **state)
 	close(ends[0]);
 	close(ends[1]);
 	/* Nothing has changed. */
-	assert_int_equal(rf_audit_end(a), 0);
+	assert_int_equal(rf_audit_end(a, NULL), 0);
 	rf_audit_close(a);
 	assert_int_equal(verify(0, 1, &public_key), RF_LOG_INTACT);
 	assert_int_equal(one.records, 3);
@@ -383,7 +383,7 @@ static void old_disk_full(void **state)
 	assert_int_equal(rf_audit_rotate(a, new_file()), 0);
 	full_fd = -1;
 	decide(a, 2);
-	rf_audit_end(a);
+	rf_audit_end(a, NULL);
 	rf_audit_close(a);
 	assert_line(0, -1, "decision");
 	assert_line(1, 0, "continued");
@@ -403,7 +403,7 @@ static void old_disk_full_half_way(void **state)
 	assert_int_equal(rf_audit_rotate(a, new_file()), 0);
 	full_fd = -1;
 	assert_false(half);
-	rf_audit_end(a);
+	rf_audit_end(a, NULL);
 	rf_audit_close(a);
 	o = line_of(1, 0);
 	assert_true(json_is_true(json_object_get(o, "after_torn")));
@@ -428,7 +428,7 @@ static void new_disk_full(void **state)
 	assert_int_equal(rf_audit_outcome(a, 1, "ok"), -ENOSPC);
 	full_fd = -1;
 	decide(a, 2);
-	rf_audit_end(a);
+	rf_audit_end(a, NULL);
 	rf_audit_close(a);
 	assert_line(1, 0, "continued");
 	assert_int_equal(verify(0, 2, &public_key), RF_LOG_INTACT);
@@ -458,7 +458,7 @@ static void done_by_the_next(void **state)
 	a = open_log(again(old), again(fd), chain);
 	assert_true(rf_audit_decision(a, 1, &d));
 	assert_true(rf_audit_decision(a, 2, &d));
-	rf_audit_end(a);
+	rf_audit_end(a, NULL);
 	rf_audit_close(a);
 	close(old);
 	close(fd);
@@ -477,7 +477,7 @@ static void without_memory(void **state)
 	decide(a, 2);
 	rf_audit_close(a);
 	a = open_log(again(old), again(fd), NULL);
-	rf_audit_end(a);
+	rf_audit_end(a, NULL);
 	rf_audit_close(a);
 	close(old);
 	close(fd);
@@ -496,7 +496,7 @@ static void lost_all_the_same(void **state)
 	rf_audit_close(a);
 	assert_int_equal(ftruncate(old, 0), 0);
 	a = open_log(again(old), again(fd), chain);
-	rf_audit_end(a);
+	rf_audit_end(a, NULL);
 	rf_audit_close(a);
 	close(old);
 	close(fd);
@@ -528,7 +528,7 @@ static void copied_and_truncated(void **state)
 	decide(a, 5);
 	decide(a, 6);
 	assert_int_equal(rf_audit_cuts(a), 1);
-	rf_audit_end(a);
+	rf_audit_end(a, NULL);
 	rf_audit_close(a);
 	close(fd);
 	assert_line(0, 0, "gap");
@@ -560,11 +560,11 @@ static void cut_in_part(void **state)
 	assert_int_equal(ftruncate(fd, st.st_size), 0);
 	for (int i = 1; i <= 9; i++)
 		decide(b, (uint64_t)i);
-	rf_audit_end(b);
+	rf_audit_end(b, NULL);
 	rf_audit_close(b);
 	decide(a, 3);
 	assert_int_equal(rf_audit_cuts(a), 1);
-	rf_audit_end(a);
+	rf_audit_end(a, NULL);
 	rf_audit_close(a);
 	close(fd);
 	assert_int_equal(verify(0, 1, NULL), RF_LOG_NOT_INTACT);
@@ -687,7 +687,7 @@ static void killed_and_rotated(void **state)
 		}
 	}
 	a = open_log(again(before), again(fd), chain);
-	rf_audit_end(a);
+	rf_audit_end(a, NULL);
 	rf_audit_close(a);
 	close(fd);
 	if (before)

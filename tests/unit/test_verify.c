@@ -294,7 +294,7 @@ static void torn_and_told(void **state)
 	assert_int_equal(write(fd, base.line[0], 100), 100);
 	close(fd);
 	fake_log_write(a, 3);
-	rf_audit_end(a);
+	rf_audit_end(a, NULL);
 	rf_audit_close(a);
 	fake_log_read(&touched);
 	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_INTACT);
@@ -353,7 +353,7 @@ static void assert_intact(size_t torn)
 
 static void end(struct rf_audit *a)
 {
-	assert_int_equal(rf_audit_end(a), 0);
+	assert_int_equal(rf_audit_end(a, NULL), 0);
 	rf_audit_close(a);
 }
 
@@ -550,7 +550,7 @@ static void gap_told(void **state)
 			rf_audit_open_setup(open(fake_log_path, O_RDWR | O_APPEND), &how, &a), 0);
 		fake_log_write(a, 6);
 		if (i)
-			rf_audit_end(a);
+			rf_audit_end(a, NULL);
 		rf_audit_close(a);
 		fake_log_read(&parts[i]);
 	}
