@@ -627,7 +627,7 @@ rm -rf /sys/fs/bpf/ringfence # of the guests before
 for n in $(tries 40); do [ $(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) = 0 ] && break; sleep 0.5; done
 ringfence doctor >$OUT/doctor-before
 quick first; probes first
-for vm in a b; do WRAP="ringfence run --name $vm --audit $OUT/$vm.jsonl --" MEMORY=192 l2 6.12 1 'rf.mode=idle rf.seconds=60' >$OUT/boot-$vm 2>&1 & done
+for vm in a b; do WRAP="ringfence run --name $vm --audit $OUT/$vm.jsonl --" MEMORY=192 l2 6.12 1 'rf.mode=idle rf.seconds=100' >$OUT/boot-$vm 2>&1 & done
 for vm in a b; do
 	for n in $(tries 60); do ringfence status --json $vm >$OUT/status-$vm 2>/dev/null; grep -q '"control_pinned": *"[^"]' $OUT/status-$vm && break; sleep 1; done
 done
@@ -712,7 +712,7 @@ kill $service
         for name, why in (("foreign", "is not this program"), ("nobody", "only root")):
             check(o.said(f"{name} status=0") and why in o._text(name), f"{name} did not run, or did not say why unwatched")
             check(o.said(f"{name}-required status=125") and why in o._text(f"{name}-required"), f"{name} was not refused")
-    return Test("control-watch", script, verify, 480, consoles=("boot-a", "boot-b"))
+    return Test("control-watch", script, verify, 600, consoles=("boot-a", "boot-b"))
 
 
 def migrated() -> Test:
