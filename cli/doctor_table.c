@@ -158,8 +158,8 @@ const struct rf_facility rf_facilities[] = {
 	  .need = RF_NEED_RECOMMENDED,
 	  .check = rf_host_bpf_rights,
 	  .lost = NO_WATCH,
-	  .fix = "run as root, or with all of CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN as root in a "
-		 "container" },
+	  .fix = "run as root (in a container with all of CAP_BPF, CAP_PERFMON and "
+		 "CAP_SYS_ADMIN), or have root start `ringfence watch` for other users" },
 	{ .name = "kprobes through perf",
 	  .need = RF_NEED_RECOMMENDED,
 	  .check = rf_host_kprobes,

@@ -92,7 +92,8 @@ int rf_state_dir(const char *name, char out[PATH_MAX])
 int rf_audit_default(const char *name, char out[PATH_MAX])
 {
 	char dir[PATH_MAX];
-	int err = rf_path_join("/var/log/ringfence", name, dir);
+	int err = geteuid() == 0 ? rf_path_join("/var/log/ringfence", name, dir)
+				 : rf_state_dir(name, dir);
 
 	return err ? err : rf_path_join(dir, RF_FILE_AUDIT, out);
 }

@@ -27,7 +27,8 @@ int rf_state_dir(const char *name, char out[PATH_MAX]);
 #define RF_FILE_VM "vm.json"
 #define RF_FILE_AUDIT "audit.jsonl" /* for users other than root, unless --audit says otherwise */
 
-/* Root's log of a VM: /var/log/ringfence/NAME/audit.jsonl. */
+/* Where the log of a VM of that name lies, or lay: root's is /var/log/ringfence/NAME/audit.jsonl,
+ * another user's in the state folder. */
 int rf_audit_default(const char *name, char out[PATH_MAX]);
 
 /*

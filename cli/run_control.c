@@ -55,7 +55,9 @@ int rf_run_control(struct rf_run *r)
 		return rf_fail(RF_EXIT_REFUSED,
 			       "nothing was started; the policy says that CR0 and "
 			       "CR4 must be watched (pin: control_watch)",
-			       "see `ringfence doctor`, or let the policy say optional",
+			       geteuid() ? "have root start `ringfence watch`, or let the policy "
+					   "say optional"
+					 : "see `ringfence doctor`, or let the policy say optional",
 			       "the host's control-register watch cannot be used: %s", why);
 	rf_say("%s: writes to CR0 and CR4 are not watched: %s; `ringfence doctor` tells what is "
 	       "lost "

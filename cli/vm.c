@@ -162,11 +162,13 @@ int rf_vm_find(const char *name, struct rf_vm *out)
 		return rf_fail(RF_EXIT_NOT_FOUND, "whose VM that is cannot be known", why.todo,
 			       "%s is not asked: %s", dir, why.what);
 	if (err)
-		return rf_fail(RF_EXIT_NOT_FOUND,
-			       "no VM of that name has its state in the usual place of this user",
-			       "see `ringfence list`; give the state folder of one that was "
-			       "started with --state",
-			       "there is no VM %s", name);
+		return rf_fail(
+			RF_EXIT_NOT_FOUND,
+			"no VM of that name has its state in the usual place of this user",
+			"see `ringfence list`; of another user's VM, or one that was started "
+			"with --state, give the state folder (`ringfence list --json` has "
+			"it: state_dir)",
+			"there is no VM %s", name);
 	if (out->folder.foreign)
 		rf_say("%s is of user %s: all that it says is that user's word", out->name,
 		       rf_user_text(out->folder.owner, user));
@@ -190,6 +192,13 @@ static bool is_file(const char *word)
 	struct stat st;
 
 	return !stat(word, &st) && !S_ISDIR(st.st_mode);
+}
+
+static bool is_folder(const char *word)
+{
+	struct stat st;
+
+	return !stat(word, &st) && S_ISDIR(st.st_mode);
 }
 
 static int log_path(const struct rf_vm *vm, char out[PATH_MAX])
@@ -257,8 +266,11 @@ int rf_vm_log(const char *word, char out[PATH_MAX])
 		rf_vm_close(&vm);
 	} else if (!err) {
 		strcpy(out, word);
+		/* A VM that has ended leaves its log: by its name, or in the folder that it had. */
 		if (!strchr(word, '/') && !is_file(word) && rf_name_valid(word))
 			err = rf_audit_default(word, out);
+		else if (is_folder(word))
+			err = rf_path_join(word, RF_FILE_AUDIT, out);
 	}
 	return !err	       ? RF_EXIT_OK
 	       : err == -EPERM ? RF_EXIT_NOT_FOUND

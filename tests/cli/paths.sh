@@ -112,6 +112,9 @@ if mknod -m 666 "$kvm" c 10 232 2>/dev/null && $they sh -c ": <>'$kvm'" 2>/dev/n
 	}
 	place paths-no-login 0 "log $base/web/audit.jsonl\$"
 	name=paths-no-login-closed; grep -qx "$uid 700" "$out" && ok || bad "its folder is not closed"
+	echo '{"time":"2026-01-01T00:00:00Z","type":"end"}' >>"$base/web/audit.jsonl"
+	try paths-log-of-an-ended-vm 0 'end' $they "$rf" audit tail web
+	try paths-log-in-its-folder 0 'end' $they "$rf" audit tail "$base/web"
 	rm -rf "$base"; $others mkdir -m 777 "$base"
 	place paths-no-login-theirs 125 "$base: user $third's, mode 0777: its owner could put"
 	rmdir "$base"; $others ln -s "$work/ways/target" "$base"
