@@ -121,12 +121,9 @@ int rf_control_ask_within(const struct rf_vm *vm, const char *cmd, int64_t ms, j
 	close(fd);
 	if (!err) {
 		o = json_loadb(answer, len, JSON_REJECT_DUPLICATES, NULL);
-		if (json_is_object(o)) {
-			*out = o;
-		} else {
-			json_decref(o);
-			err = -EBADMSG;
-		}
+		*out = json_is_object(o) ? rf_safe_json(o) : NULL;
+		err = *out ? 0 : -EBADMSG;
+		json_decref(o);
 	}
 	free(answer);
 	return err;

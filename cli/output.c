@@ -113,6 +113,36 @@ void rf_safe(char *out, size_t size, const char *text)
 	out[i] = '\0';
 }
 
+json_t *rf_safe_json(const json_t *v)
+{
+	const json_t *member;
+	json_t *out;
+	const char *key;
+	char *text;
+	size_t i;
+
+	if (json_is_string(v)) {
+		text = rf_safe_dup(json_string_value(v));
+		out = text ? json_string(text) : NULL;
+		free(text);
+	} else if (json_is_array(v)) {
+		out = json_array();
+		json_array_foreach(v, i, member) json_array_append_new(out, rf_safe_json(member));
+	} else if (json_is_object(v)) {
+		out = json_object();
+		json_object_foreach((json_t *)(uintptr_t)v, key, member)
+		{
+			text = rf_safe_dup(key);
+			if (text)
+				json_object_set_new(out, text, rf_safe_json(member));
+			free(text);
+		}
+	} else {
+		out = json_deep_copy(v);
+	}
+	return out;
+}
+
 char *rf_safe_dup(const char *text)
 {
 	size_t size = strlen(text) + 1;

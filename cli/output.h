@@ -42,6 +42,9 @@ int rf_options(const struct rf_command *c, const struct rf_option *table, bool c
 /* Copies text with every byte that is not printable ASCII replaced by '?': names come from a
  * hostile guest. */
 void rf_safe(char *out, size_t size, const char *text);
+/* The same of each text in it, names of members too: what others answer goes through it before any
+ * of it is looked at. A new reference; jansson bounds how deep an answer goes. */
+json_t *rf_safe_json(const json_t *v);
 /* The same of all of it; the caller frees. NULL: no memory. */
 char *rf_safe_dup(const char *text);
 

@@ -72,8 +72,11 @@ static int receive(int fd, json_t **out)
 	char *text = malloc(RF_ANSWER_MAX);
 	ssize_t n = text && poll(&p, 1, ANSWER_MS) > 0 ? recv(fd, text, RF_ANSWER_MAX, 0) : -1;
 	int err = !text ? -ENOMEM : n < 0 ? -ETIMEDOUT : 0;
+	json_t *answer;
 
-	*out = err ? NULL : json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+	answer = err ? NULL : json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+	*out = answer ? rf_safe_json(answer) : NULL;
+	json_decref(answer);
 	if (!err && !json_is_boolean(json_object_get(*out, "accepted"))) {
 		json_decref(*out);
 		err = -EBADMSG;

@@ -110,6 +110,7 @@ struct rf_run {
 	bool deaf;     /* the monitor that lives takes nothing that is sent to it: it hangs */
 	struct rf_fd_set passed; /* the caller's, for the VMM: here until it is started */
 	pid_t vmm;		 /* 0: not started */
+	pid_t attached;		 /* the same once a monitor has had it, 0 not yet */
 	long long started;	 /* the VMM, seconds since 1970 */
 	char monitor_user[32];	 /* UID:GID of the monitors, "" this process's */
 };
@@ -179,9 +180,9 @@ int rf_run_link(struct rf_run *r);
 int rf_run_link_enter(const struct rf_run *r, pid_t run);
 /* A new socket for the monitor that is started next. 0 or -errno. */
 int rf_run_meet(struct rf_run *r);
-/* Once that one is started: sends its other end to the VMM. False: the VMM takes nothing just now,
- * as one that is stopped; to be called again. */
-bool rf_run_introduce(struct rf_run *r);
+/* Once that one is started: sends its other end to the VMM. 0, or -errno: it cannot be had just
+ * now, as with a VMM that is stopped (-EAGAIN), and is to be tried again. */
+int rf_run_introduce(struct rf_run *r);
 
 /* Starts the monitor; *notify gets the reading end of its pipe (caller closes). 0 or -errno of fork
  * and exec. */

@@ -69,19 +69,27 @@ int rf_run_meet(struct rf_run *r)
 	return setsockopt(r->meet[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) ? -errno : 0;
 }
 
-bool rf_run_introduce(struct rf_run *r)
+/* What an error of sendmsg(2) says of now, and not of the VMM: unix(7), "ETOOMANYREFS". */
+static bool passes(int err)
+{
+	return err == -EAGAIN || err == -ETOOMANYREFS || err == -ENOBUFS || err == -ENOMEM;
+}
+
+int rf_run_introduce(struct rf_run *r)
 {
 	struct rf_msg m;
+	int err;
 
 	if (r->meet[1] < 0)
-		return true;
+		return 0;
 	/* The monitor has its own: ours would keep it from seeing the VMM's end. */
 	if (r->meet[0] >= 0)
 		close(r->meet[0]);
 	r->meet[0] = -1;
 	rf_msg_init(&m, RF_MSG_PEER, 0);
-	if (rf_msg_send(r->link[0], &m, sizeof(m), &r->meet[1], 1) == -EAGAIN)
-		return false;
+	err = rf_msg_send(r->link[0], &m, sizeof(m), &r->meet[1], 1);
+	if (passes(err))
+		return err;
 	close_both(r->meet);
-	return true;
+	return 0;
 }

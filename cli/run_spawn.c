@@ -105,8 +105,8 @@ static void move_fds(int from[FDS], int report)
 
 /* A command line: its options in pairs. */
 struct line {
-	const char *argv[48];
-	char serial[24], reloads[16];
+	const char *argv[52];
+	char serial[24], reloads[16], vmm[16];
 	char fd[FDS][24];
 	int n;
 };
@@ -195,6 +195,10 @@ static _Noreturn void monitor_child(const struct rf_run *r, const sigset_t *mask
 		snprintf(l.reloads, sizeof(l.reloads), "%" PRIu32, r->reloads);
 		add(&l, "--policy-serial", l.serial);
 		add(&l, "--reloads", l.reloads);
+	}
+	if (r->attached) {
+		snprintf(l.vmm, sizeof(l.vmm), "%d", (int)r->attached);
+		add(&l, "--vmm-pid", l.vmm);
 	}
 	if (r->key_fd >= 0)
 		add_fd(&l, "--audit-key", "/proc/self/fd/", KEY_FD);

@@ -37,6 +37,7 @@ struct watch {
 	struct rf_child monitor, sweeper;
 	struct rf_run_reload reload;
 	bool ready, serves;   /* the monitor that lives */
+	bool in_flight;	      /* it cannot be passed on to the VMM */
 	bool again;	      /* another rotation was asked for, while one was under way */
 	char last_error[256]; /* what a monitor complained of */
 
@@ -135,7 +136,7 @@ static void take_line(void *ctx, const char *line)
 		if (w->attached)
 			rf_say("%s: another monitor (process %d) serves again", w->run->name,
 			       (int)w->monitor.pid);
-		w->attached = (pid_t)pid;
+		w->attached = w->run->attached = (pid_t)pid;
 		w->serves = true;
 		rf_run_control_serves(w->run);
 		rf_run_reload_attached(&w->reload);
@@ -175,7 +176,8 @@ static void monitor_ended(struct watch *w, int status)
 	}
 	describe_end(status, how, sizeof(how));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-		w->monitor.restart_at = rf_now_ms() + GRACE_MS;
+		if (w->monitor.restart_at < rf_now_ms() + GRACE_MS)
+			w->monitor.restart_at = rf_now_ms() + GRACE_MS;
 		return;
 	}
 	rf_say("%s: the monitor %s; nothing is unlocked, another one is started", w->run->name,
@@ -307,6 +309,18 @@ static void start_again(struct watch *w)
 	}
 }
 
+/* Another VM of the same user can keep the kernel from passing a socket on: said once. */
+static bool introduce(struct watch *w)
+{
+	int err = rf_run_introduce(w->run);
+
+	if (err && err != -EAGAIN && !w->in_flight)
+		rf_say("%s: the VMM cannot be given its monitor: %s; it is tried again",
+		       w->run->name, strerror(-err));
+	w->in_flight = err && err != -EAGAIN;
+	return err;
+}
+
 /* Waits until something happened, `until` (monotonic ms) at most, and deals with it. */
 static void step(struct watch *w, int64_t until)
 {
@@ -321,7 +335,7 @@ static void step(struct watch *w, int64_t until)
 	if (!w->sweeper.pid && w->monitor.pid && w->vmm && w->sweeper.restart_at < until)
 		until = w->sweeper.restart_at;
 	until = rf_run_reload_due(&w->reload, until);
-	if (!rf_run_introduce(w->run) && until > now + AGAIN_MS)
+	if (introduce(w) && until > now + AGAIN_MS)
 		until = now + AGAIN_MS;
 	if (w->vmm)
 		until = rf_run_control_due(w->run, until);

@@ -267,9 +267,12 @@ int rf_vm_log(const char *word, char out[PATH_MAX])
 	} else if (!err) {
 		strcpy(out, word);
 		/* A VM that has ended leaves its log: by its name, or in the folder that it had. */
-		if (!strchr(word, '/') && !is_file(word) && rf_name_valid(word))
+		if (!strchr(word, '/') && rf_name_valid(word)) {
 			err = rf_audit_default(word, out);
-		else if (is_folder(word))
+			/* A file of that name here may be anybody's: it comes last. */
+			if (!err && !is_file(out) && is_file(word))
+				strcpy(out, word);
+		} else if (is_folder(word))
 			err = rf_path_join(word, RF_FILE_AUDIT, out);
 	}
 	return !err	       ? RF_EXIT_OK

@@ -26,7 +26,8 @@
 #include "policy/note.h"
 #include "policy/foldlog.h"
 
-#define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
+#define END_MS 1000 /* for a VMM to end once it has closed its socket */
+#define POLL_MS 10  /* while rf_guest_poll() waits for the page tables */
 
 struct options {
 	const char *policy, *expect, *key, *policy_key;
@@ -82,6 +83,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "audit-before-fd", required_argument, NULL, 'B' },
 		{ "logs-fd", required_argument, NULL, 'L' },
 		{ "lock-fd", required_argument, NULL, 'K' },
+		{ "vmm-pid", required_argument, NULL, 'v' },
 		{ "chain-fd", required_argument, NULL, 'k' },
 		{ "audit-key", required_argument, NULL, 'g' },
 		{ "fold-fd", required_argument, NULL, 'o' },
@@ -97,7 +99,7 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 		{ "user", required_argument, NULL, 'u' },
 		{ 0 },
 	};
-	uint64_t reloads;
+	uint64_t reloads, vmm;
 	int c;
 
 	*o = (struct options){ .policy_fd = -1,
@@ -146,6 +148,11 @@ static int parse(int argc, char **argv, struct options *o, struct rf_guest *g)
 			o->logs_fd = number(optarg);
 			if (o->logs_fd <= STDERR_FILENO)
 				return -EINVAL;
+			break;
+		case 'v':
+			if (!count(optarg, INT32_MAX, &vmm))
+				return -EINVAL;
+			g->vmm_pid = (uint32_t)vmm;
 			break;
 		case 'K':
 			o->lock_fd = number(optarg);
@@ -362,6 +369,14 @@ static int watch_vmm(uint32_t pid)
 	return fd < 0 ? -errno : fd;
 }
 
+/* A socket that is closed is no end of a process: what it has open goes first, then itself. */
+static bool lives(int vmm)
+{
+	struct pollfd p = { .fd = vmm, .events = POLLIN };
+
+	return vmm >= 0 && poll(&p, 1, END_MS) == 0;
+}
+
 /* 0 when the VM is gone, RF_RELOADED when the next monitor is to go on, -errno when the connection
  * makes no sense any more. */
 static int serve(struct rf_guest *g, struct rf_status *status, int vmm)
@@ -441,6 +456,7 @@ int main(int argc, char **argv)
 		fprintf(stderr,
 			"usage: ringfence-monitor --fence-fd N --audit-fd N [--chain-fd N] "
 			"[--patches-fd N] [--audit-before-fd N] [--logs-fd N] [--lock-fd N] "
+			"[--vmm-pid N] "
 			"[--fold-fd N] "
 			"[--control-fd N] [--sweeper-fd N] "
 			"[--notify-fd N] [--name NAME] "
@@ -509,6 +525,11 @@ int main(int argc, char **argv)
 		rf_complain(&g, "a VMM was refused: %s", why);
 		return 1;
 	}
+	if (!g.hv->ops->info(g.hv, &info) && g.vmm_pid && info.vmm_pid != g.vmm_pid) {
+		rf_complain(&g, "process %u is not the VMM that an earlier monitor had, %u",
+			    info.vmm_pid, g.vmm_pid);
+		return 1;
+	}
 	err = g.hv->ops->info(g.hv, &info);
 	if (!err)
 		err = open_log(&g, &o, info.instance);
@@ -535,6 +556,11 @@ int main(int argc, char **argv)
 	err = rf_guest_resume(&g);
 	if (!err)
 		err = serve(&g, &status, vmm);
+	if (!err && lives(vmm)) {
+		rf_note(&g, "monitor", "the fence has hung up", "and its VMM lives");
+		rf_complain(&g, "the fence has hung up, and its VMM lives");
+		err = -ENOTCONN;
+	}
 	rf_messages_give_up(&g, err);
 	rf_guest_forget(&g); /* what the VM's last moments left on the trail is written down */
 	rf_record_flush(&g, true);

@@ -55,8 +55,9 @@ struct rf_guest {
 	struct rf_disasm *disasm;
 	struct rf_policy policy;
 	char name[RF_NAME_MAX + 1];
-	int notify_fd; /* lines for who started us, -1 none */
-	int logs_fd;   /* from which new files for the logs come, 0 none */
+	int notify_fd;	  /* lines for who started us, -1 none */
+	uint32_t vmm_pid; /* the VMM that an earlier monitor had, 0 none */
+	int logs_fd;	  /* from which new files for the logs come, 0 none */
 	struct rf_sequence sequence;
 	uint64_t killed_ns; /* when the VM's end was ordered, 0 it was not */
 	const char *lie;   /* what the fence has said that cannot be; NULL nothing, constant text */

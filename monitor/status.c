@@ -108,6 +108,9 @@ static const char *why_halted(const struct rf_guest *g, const struct rf_backend_
 static const char *awaiting(const struct rf_guest *g, bool attached,
 			    const struct rf_backend_info *info)
 {
+	if (!attached && g->vmm_pid)
+		return "the VMM, which an earlier monitor had, and which has not taken this one: "
+		       "what was sealed stays sealed, and what needs a verdict waits";
 	if (!attached)
 		return "the VMM, which has not made its VM yet, or has not found this monitor, "
 		       "which has "
@@ -156,9 +159,10 @@ static json_t *status(struct rf_guest *g)
 		"s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o, "
 		"s:o, s:o, s:o, s:s, s:I, s:o, s:f, s:b}",
 		"name", g->name, "vmm_pid", (json_int_t)info.vmm_pid, "state",
-		!attached || info.state > RF_VM_HALTED ? "waiting"
-		: g->unknown			       ? "unprotected"
-						       : state_names[info.state],
+		!attached && g->vmm_pid			 ? "monitor lost"
+		: !attached || info.state > RF_VM_HALTED ? "waiting"
+		: g->unknown				 ? "unprotected"
+							 : state_names[info.state],
 		"kernel", g->kernel ? rf_kernel_banner(g->kernel) : "", "vcpus",
 		(json_int_t)info.vcpus, "regions", regions, "counters", counters, "audit", audit,
 		"discovery_ms", (double)g->discovery_ns / 1e6, "seal_ms",

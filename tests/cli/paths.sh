@@ -114,6 +114,9 @@ if mknod -m 666 "$kvm" c 10 232 2>/dev/null && $they sh -c ": <>'$kvm'" 2>/dev/n
 	name=paths-no-login-closed; grep -qx "$uid 700" "$out" && ok || bad "its folder is not closed"
 	echo '{"time":"2026-01-01T00:00:00Z","type":"end"}' >>"$base/web/audit.jsonl"
 	try paths-log-of-an-ended-vm 0 'end' $they "$rf" audit tail web
+	# A file of that name where somebody stands is not the VM's.
+	try paths-log-not-from-here 0 '"end"' $they sh -c "cd '$sticky' && echo '{\"forged\":1}' >web && '$rf' audit tail --json web"
+	grep -q forged "$out" && bad "anybody's file passes for its log"; rm -f "$sticky/web"
 	try paths-log-in-its-folder 0 'end' $they "$rf" audit tail "$base/web"
 	rm -rf "$base"; $others mkdir -m 777 "$base"
 	place paths-no-login-theirs 125 "$base: user $third's, mode 0777: its owner could put"

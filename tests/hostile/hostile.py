@@ -25,7 +25,7 @@ import lost
 import peers
 import place
 import ways
-from machine import RUNS_ON, SCALE, Failed, Lab, Monitor, Process, Qmp, Skipped, check, wait
+from machine import LIMIT, RUNS_ON, SCALE, Failed, Lab, Monitor, Process, Qmp, Skipped, check, wait
 from ways import decisions
 
 Test = Callable[[Lab], None]
@@ -582,6 +582,24 @@ def vmm_stopped(lab: Lab) -> None:
     vm.stop()
 
 
+def hangs_up(mode: str, seconds: int = 12) -> Test:
+    """Its end is not on record while the process lives, nor is it shown as a VM that is about to start."""
+    def test(lab: Lab) -> None:
+        silent = [sys.executable, str(Path(__file__).resolve().parent / "silent.py"), mode, str(seconds)]
+        vm = lab.start("run", [str(lab.build / "ringfence"), "run", "--name", lab.tag, "--state", str(lab.state),
+                               "--audit", str(lab.audit), "--", *silent])
+        wait(lambda: "serves again" in vm.complained() or lab.state.exists() and mode == "mute" and
+             '"monitor lost"' in lab.ask("status", "--json"), "the next monitor")
+        check(lab.recorded(kind="monitor", outcome="the fence has hung up"), "it is not on record")
+        check(not lab.recorded(type="end"), "its end is on record, and it lives")
+        check("the fence has hung up, and its VMM lives" in vm.complained(), f"not told: {vm.complained()}")
+        vm.ended(seconds + LIMIT)
+        monitors = vm.complained().count("another one is started")
+        check(monitors < 2 * seconds, f"{monitors} monitors were started")
+        check(not lab.left(), f"left running: {lab.left()}")
+    return test
+
+
 # --- machines that cannot -------------------------------------------------------------------------------
 
 ASSERTS = """echo "qemu-system-x86_64: error: failed to set MSR 0x10a to 0xd" >&2
@@ -634,6 +652,7 @@ TESTS: dict[str, Test] = {
     "cpu-any-hangs": bad_machine("'-cpu '", "exec sleep 60", "waited 1 s for a guest", False),
     "control-socket": control_socket, "gadgets": gadgets, "monitor-killed": monitor_killed,
     "monitor-killed-with-its-vmm": dies_with_its_vmm, "sweeper-lost": sweeper_lost, "vmm-stopped": vmm_stopped,
+    "hangs-up-mute": hangs_up("mute"), "hangs-up-again": hangs_up("again"),
     **ways.TESTS, **lost.TESTS,
 }
 

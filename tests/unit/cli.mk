@@ -1,4 +1,7 @@
-UNIT_TESTS += test_cli test_doctor
+UNIT_TESTS += test_cli test_doctor test_output
+test_output_SRCS = tests/unit/test_output.c cli/output.c cli/options.c
+UNIT_TESTS += test_run_link
+test_run_link_SRCS = tests/unit/test_run_link.c cli/run_link.c hv/proto.c
 UNIT_TESTS += test_counted
 UNIT_TESTS += test_vmm_args
 test_vmm_args_SRCS = tests/unit/test_vmm_args.c cli/vmm_fds.c cli/vmm_asks.c
