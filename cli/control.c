@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@
 
 #define DONE_MS 60000 /* on a slow machine; a question takes about a tenth of a second */
 #define ASK_AGAIN_MS 50
+#define END_MS 500 /* for a child that has closed its end */
 #define SILENCES 5 /* of RF_CONTROL_TIMEOUT_MS: a busy host, or a monitor that is started again */
 
 static int wait_for(int fd, short events, int64_t until)
@@ -97,28 +100,87 @@ static int read_line(int fd, int64_t until, char *buf, size_t size, size_t *out)
 	return -EBADMSG;
 }
 
-int rf_control_ask_within(const struct rf_vm *vm, const char *cmd, int64_t ms, json_t **out)
+/* What its monitor answers, a line of *len bytes, to a buffer of RF_CONTROL_ANSWER_MAX. */
+static int ask(const struct rf_vm *vm, const char *cmd, int64_t until, char *answer, size_t *len)
 {
-	int64_t until = rf_now_ms() + ms;
-	char request[128], *answer;
-	size_t len = 0;
-	json_t *o;
-	int fd, err;
+	char request[128];
+	int fd, err = rf_state_dial(vm, RF_FILE_CONTROL, SOCK_STREAM, &fd);
 
-	err = rf_state_dial(vm, RF_FILE_CONTROL, SOCK_STREAM, &fd);
 	if (err)
 		return err;
-	answer = malloc(RF_CONTROL_ANSWER_MAX);
-	if (!answer) {
-		close(fd);
-		return -ENOMEM;
-	}
 	snprintf(request, sizeof(request), "{\"cmd\":\"%s\"}\n", cmd);
 	if (send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request))
 		err = -errno;
 	if (!err)
-		err = read_line(fd, until, answer, RF_CONTROL_ANSWER_MAX, &len);
+		err = read_line(fd, until, answer, RF_CONTROL_ANSWER_MAX, len);
 	close(fd);
+	return err;
+}
+
+/* In a child: the answer, or an error behind no answer, to whoever waits. */
+static _Noreturn void ask_and_tell(const struct rf_vm *vm, const char *cmd, int64_t until,
+				   char *answer, int to)
+{
+	size_t len = 0, at = 0;
+	int err = ask(vm, cmd, until, answer, &len);
+
+	while (!err && at < len) {
+		ssize_t n = write(to, answer + at, len - at);
+
+		if (n <= 0)
+			break;
+		at += (size_t)n;
+	}
+	_exit(err ? -err & 0x7f : 0);
+}
+
+/*
+ * The same of another user's VM, by a child. With his answer he may send descriptors, which nobody
+ * asked for; the kernel lets go of them in whoever receives, and that can take as long as he likes
+ * (a socket with SO_LINGER, a file of a file system of his own). A child that waits there is left.
+ */
+static int ask_apart(const struct rf_vm *vm, const char *cmd, int64_t until, char *answer,
+		     size_t *len)
+{
+	int ends[2], status = 0, err;
+	pid_t child;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return -errno;
+	child = fork();
+	if (!child)
+		ask_and_tell(vm, cmd, until, answer, ends[1]);
+	err = child < 0 ? -errno : 0;
+	close(ends[1]);
+	if (!err)
+		err = read_line(ends[0], until, answer, RF_CONTROL_ANSWER_MAX, len);
+	close(ends[0]);
+	if (child < 0)
+		return err;
+	/* Its end says why there is no answer; one that does not end is killed, and not waited for.
+	 */
+	for (int ms = 0; err == -EBADMSG && ms < END_MS; ms++) {
+		if (waitpid(child, &status, WNOHANG) == child)
+			return WIFEXITED(status) && WEXITSTATUS(status) ? -WEXITSTATUS(status)
+									: err;
+		usleep(1000);
+	}
+	kill(child, SIGKILL);
+	waitpid(child, NULL, WNOHANG);
+	return err;
+}
+
+int rf_control_ask_within(const struct rf_vm *vm, const char *cmd, int64_t ms, json_t **out)
+{
+	int64_t until = rf_now_ms() + ms;
+	char *answer = malloc(RF_CONTROL_ANSWER_MAX);
+	size_t len = 0;
+	int err = -ENOMEM;
+	json_t *o;
+
+	if (answer)
+		err = vm->folder.foreign ? ask_apart(vm, cmd, until, answer, &len)
+					 : ask(vm, cmd, until, answer, &len);
 	if (!err) {
 		o = json_loadb(answer, len, JSON_REJECT_DUPLICATES, NULL);
 		*out = json_is_object(o) ? rf_safe_json(o) : NULL;

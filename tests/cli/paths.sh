@@ -250,4 +250,14 @@ sleep 1; began=$(date +%s)
 name=paths-list-slow; timeout 60 "$rf" list >"$out" 2>"$err"; took=$(($(date +%s) - began))
 [ $took -lt 10 ] && [ "$(grep -c '^slow' "$out")" = 8 ] && ok || bad "it took $took s"
 kill $slow; wait $slow 2>/dev/null
+for n in 1 2 3 4 5 6 7 8; do rm -r "$base/slow$n"; done
+# Nor for what comes with an answer and lasts as long as its sender likes.
+lists_it() { # NAME SECONDS STATE
+	name=$1; rm -rf "$base/lingers"; $they mkdir "$base/lingers"
+	$they "$python" - "$base/lingers" "$2" <"$here/lingering.py" & slow=$!
+	sleep 1; began=$(date +%s); timeout 60 "$rf" list >"$out" 2>"$err"; took=$(($(date +%s) - began))
+	[ $took -lt 10 ] && grep -qE "^lingers +$3 " "$out" && ok || bad "it took $took s"
+	kill $slow; wait $slow 2>/dev/null
+}
+lists_it paths-list-answers 0 sealed; lists_it paths-list-lingers 40 'monitor lost'
 forget

@@ -128,7 +128,7 @@ static _Noreturn void with_fuse(void)
 	MUST(place >= 0);
 	close(place);
 	dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	if (dev < 0 || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+	if (dev < 0 || unshare(CLONE_NEWNS) || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL))
 		_exit(77);
 	snprintf(options, sizeof(options), "fd=%d,rootmode=100666,user_id=0,group_id=0", dev);
 	if (mount("rf", where, "fuse.rf", MS_NOSUID | MS_NODEV, options))
