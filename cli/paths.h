@@ -23,7 +23,8 @@ int rf_state_dir(const char *name, char out[PATH_MAX]);
 /* State files, relative to the state folder. */
 #define RF_FILE_CONTROL "control.sock"
 #define RF_FILE_RELOAD "reload.sock"
-#define RF_FILE_LOCK "lock" /* locked by `run` and by its monitors, so for as long as either lives */
+#define RF_FILE_LOCK                                                                               \
+	"lock" /* locked by `run` and by its monitors, so for as long as either lives */
 #define RF_FILE_VM "vm.json"
 #define RF_FILE_AUDIT "audit.jsonl" /* for users other than root, unless --audit says otherwise */
 
