@@ -108,7 +108,7 @@ kvm=$work/kvm-device
 if mknod -m 666 "$kvm" c 10 232 2>/dev/null && $they sh -c ": <>'$kvm'" 2>/dev/null; then
 	place() {
 		try "$1" "$2" "$3" $they "$rf" run --kvm "$kvm" --name web -- \
-			/bin/sh -c 'sleep 0.3; stat -c "%u %a" "$0" 2>/dev/null || :' "$base"
+			/bin/sh -c 'sleep 1; stat -c "%u %a" "$0" 2>/dev/null || :' "$base"
 	}
 	place paths-no-login 0 "log $base/web/audit.jsonl\$"
 	name=paths-no-login-closed; grep -qx "$uid 700" "$out" && ok || bad "its folder is not closed"
@@ -257,7 +257,11 @@ lists_it() { # NAME SECONDS STATE
 	$they "$python" - "$base/lingers" "$2" <"$here/lingering.py" & slow=$!
 	sleep 1; began=$(date +%s); timeout 60 "$rf" list >"$out" 2>"$err"; took=$(($(date +%s) - began))
 	[ $took -lt 10 ] && grep -qE "^lingers +$3 " "$out" && ok || bad "it took $took s"
+	# The control: who receives it himself waits.
+	timeout 3 "$python" -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.send(b"x"); s.recv(100)' "$base/lingers/control.sock"; waits=$?
+	[ "$2" = 0 ] || { name=$name-control; [ $waits = 124 ] && ok || bad "nobody waits for it: $waits"; }
 	kill $slow; wait $slow 2>/dev/null
 }
-lists_it paths-list-answers 0 sealed; lists_it paths-list-lingers 40 'monitor lost'
+lists_it paths-list-answers 0 sealed; lists_it paths-list-lingers 40 '(sealed|monitor lost)'
 forget
