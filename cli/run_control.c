@@ -130,7 +130,7 @@ static bool is_lost(struct rf_run_control *c, pid_t vmm)
 }
 
 /* The service does it, and says so; a new one has to be asked. */
-static int wait_for_service(struct rf_run_control *c, char *why)
+static int wait_for_service(struct rf_run_control *c, pid_t vmm, char *why)
 {
 	int err;
 
@@ -140,7 +140,7 @@ static int wait_for_service(struct rf_run_control *c, char *why)
 			memcpy(why, c->why, sizeof(c->why));
 		return err > 0 ? 0 : err ? err : -EAGAIN;
 	}
-	err = rf_watch_adopt(c->page.fd, WAIT_MS, &c->service, why);
+	err = rf_watch_adopt(vmm, WAIT_MS, &c->service, why);
 	if (!err)
 		c->unheard = 0;
 	return err;
@@ -153,7 +153,7 @@ static int put_back(struct rf_run *r, pid_t vmm, char *why)
 	int err;
 
 	if (c->watch.vms < 0)
-		return wait_for_service(c, why);
+		return wait_for_service(c, vmm, why);
 	err = rf_crwatch_open(r->kvm, WAIT_MS, &fresh, why);
 	if (err)
 		return err;

@@ -20,6 +20,7 @@
 #include "cli/watch_serve.h"
 
 #define PER_USER 64
+#define QUEUE 1024 /* net.core.somaxconn may say less */
 
 /* Where it listens. */
 struct place {
@@ -72,13 +73,14 @@ static int listen_in(struct place *p, const struct group *g)
 	p->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (p->listener < 0)
 		return -errno;
+	rf_watch_no_descriptors(p->listener);
 	mask = umask(0177); /* nobody's before it is that group's */
 	err = bind(p->listener, (struct sockaddr *)&at, sizeof(at)) ? -errno : 0;
 	umask(mask);
 	if (!err)
 		err = rf_made_note(p->folder.fd, p->name, &p->made);
 	if (!err && (fchownat(p->folder.fd, p->name, 0, g->gr_gid, AT_SYMLINK_NOFOLLOW) ||
-		     chmod(at.sun_path, 0660) || listen(p->listener, 64)))
+		     chmod(at.sun_path, 0660) || listen(p->listener, QUEUE)))
 		err = -errno;
 	return err;
 }
@@ -135,6 +137,7 @@ static int serve(const char *kvm, int listener, uint32_t per_user)
 	while (read(stop, &signal, sizeof(signal)) != (ssize_t)sizeof(signal))
 		rf_watch_service_step(&s, stop);
 	rf_watch_service_deinit(&s);
+	rf_watch_service_shut(&s);
 	close(stop);
 	return RF_EXIT_OK;
 }
@@ -142,8 +145,8 @@ static int serve(const char *kvm, int listener, uint32_t per_user)
 static int watch(int argc, char **argv)
 {
 	const char *path = RF_WATCH_SOCKET, *group = "kvm", *kvm = "/dev/kvm";
-	struct rlimit files = { .rlim_cur = 64 + 4 * RF_WATCH_CLIENTS,
-				.rlim_max = 64 + 4 * RF_WATCH_CLIENTS };
+	struct rlimit files = { .rlim_cur = 64 + 6 * RF_WATCH_CLIENTS,
+				.rlim_max = 64 + 6 * RF_WATCH_CLIENTS };
 	uint32_t per_user = PER_USER;
 	struct rf_operands operands;
 	struct place place = PLACE_NONE;

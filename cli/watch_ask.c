@@ -27,11 +27,27 @@ __attribute__((format(printf, 3, 4))) static int tell(char *why, int err, const 
 	return err;
 }
 
-static int dial(char *why)
+/* As long as others keep the queue full connect() waits, until the send timeout. */
+static int reach(int fd, const struct sockaddr_un *at, int64_t wait_ms)
+{
+	struct timeval limit = { .tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000 };
+	int64_t until = rf_now_ms() + wait_ms;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)))
+		return -errno;
+	while (connect(fd, (const struct sockaddr *)at, sizeof(*at)))
+		if (errno == EAGAIN || (errno == EINTR && rf_now_ms() >= until))
+			return -ETIMEDOUT;
+		else if (errno != EINTR)
+			return -errno;
+	return fcntl(fd, F_SETFL, O_NONBLOCK) ? -errno : 0;
+}
+
+static int dial(int64_t wait_ms, char *why)
 {
 	const char *path = getenv(RF_WATCH_ENVIRONMENT) ?: RF_WATCH_SOCKET;
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err = 0;
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), err;
 	struct ucred peer = { .uid = (uid_t)-1 };
 	socklen_t len = sizeof(peer);
 
@@ -39,8 +55,8 @@ static int dial(char *why)
 		return tell(why, -errno, "no socket: %s", strerror(errno));
 	if (snprintf(at.sun_path, sizeof(at.sun_path), "%s", path) >= (int)sizeof(at.sun_path))
 		err = -ENAMETOOLONG;
-	else if (connect(fd, (struct sockaddr *)&at, sizeof(at)))
-		err = -errno;
+	else
+		err = reach(fd, &at, wait_ms);
 	if (err)
 		tell(why, err,
 		     "only root may load it, and `ringfence watch`, which does it for others, "
@@ -91,11 +107,11 @@ static int wait_for(int sock, enum rf_watch_word first, enum rf_watch_word secon
 	}
 }
 
-static int ask(int sock, enum rf_watch_word what, int with, enum rf_watch_word wanted, int *fd,
+static int ask(int sock, const struct rf_watch_packet *what, enum rf_watch_word wanted, int *fd,
 	       int64_t wait_ms, char *why)
 {
 	enum rf_watch_word word;
-	int err = rf_watch_send(sock, what, NULL, with);
+	int err = send(sock, what, sizeof(*what), MSG_NOSIGNAL) < 0 ? -errno : 0;
 
 	/* Who has hung up may have said why. */
 	if (err && err != -EPIPE && err != -ECONNRESET)
@@ -105,11 +121,12 @@ static int ask(int sock, enum rf_watch_word what, int with, enum rf_watch_word w
 
 int rf_watch_ask(int *sock, int *page, char *why)
 {
-	int fd = dial(why), map = -1, err;
+	const struct rf_watch_packet p = { .revision = RF_WATCH_REVISION, .word = RF_WATCH_ASK };
+	int fd = dial(ANSWER_MS, why), map = -1, err;
 
 	if (fd < 0)
 		return fd;
-	err = ask(fd, RF_WATCH_ASK, -1, RF_WATCH_PAGE, &map, ANSWER_MS, why);
+	err = ask(fd, &p, RF_WATCH_PAGE, &map, ANSWER_MS, why);
 	if (!err && map < 0)
 		err = tell(why, -EPROTO, "`ringfence watch` gives no page");
 	if (err) {
@@ -139,13 +156,17 @@ int rf_watch_enter(int sock, char *why)
 	return err;
 }
 
-int rf_watch_adopt(int page, int64_t wait_ms, int *sock, char *why)
+int rf_watch_adopt(pid_t vmm, int64_t wait_ms, int *sock, char *why)
 {
-	int fd = dial(why), err;
+	const struct rf_watch_packet p = { .revision = RF_WATCH_REVISION,
+					   .word = RF_WATCH_ADOPT,
+					   .pid = (uint32_t)vmm };
+	int64_t until = rf_now_ms() + wait_ms;
+	int fd = dial(wait_ms, why), err;
 
 	if (fd < 0)
 		return fd;
-	err = ask(fd, RF_WATCH_ADOPT, page, RF_WATCH_ENTERED, NULL, wait_ms, why);
+	err = ask(fd, &p, RF_WATCH_ENTERED, NULL, until - rf_now_ms(), why);
 	if (err)
 		close(fd);
 	else

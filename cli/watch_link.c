@@ -34,6 +34,15 @@ static void take_control(struct msghdr *m, struct rf_watch_from *from)
 	}
 }
 
+static int is_packet(struct rf_watch_packet *p, ssize_t n, const struct msghdr *m)
+{
+	if (n != (ssize_t)sizeof(*p) || m->msg_flags & MSG_TRUNC ||
+	    p->revision != RF_WATCH_REVISION)
+		return -EPROTO;
+	p->why[sizeof(p->why) - 1] = '\0';
+	return 0;
+}
+
 int rf_watch_receive(int sock, struct rf_watch_packet *p, struct rf_watch_from *from)
 {
 	/* Room for the sender and one descriptor: what does not fit is closed by the kernel. */
@@ -58,13 +67,77 @@ int rf_watch_receive(int sock, struct rf_watch_packet *p, struct rf_watch_from *
 	if (n <= 0)
 		return -ECONNRESET;
 	take_control(&m, from);
-	if (n == (ssize_t)sizeof(*p) && !(m.msg_flags & MSG_TRUNC) &&
-	    p->revision == RF_WATCH_REVISION) {
-		p->why[sizeof(p->why) - 1] = '\0';
+	if (!is_packet(p, n, &m))
 		return 0;
-	}
 	if (from->fd >= 0)
 		close(from->fd);
 	from->fd = -1;
 	return -EPROTO;
+}
+
+/* --- what anybody sends --------------------------------------------------------- */
+
+/* -EBADF: a descriptor is with it. -ECONNRESET: there is nothing, and nothing comes. */
+static int look(int sock, int how, struct rf_watch_packet *p, struct rf_watch_from *from)
+{
+	/* Room for the sender alone. */
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	struct iovec iov = { p, sizeof(*p) };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control.room,
+			    .msg_controllen = sizeof(control.room) };
+	ssize_t n = recvmsg(sock, &m, how | MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+
+	if (n < 0 && errno == ECONNRESET) /* as above */
+		n = recvmsg(sock, &m, how | MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	*from = (struct rf_watch_from){ .fd = -1 };
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? -EAGAIN : -ECONNRESET;
+	if (m.msg_flags & MSG_CTRUNC)
+		return -EBADF;
+	/* A packet of no bytes has a sender all the same. */
+	if (!n && !m.msg_controllen)
+		return -ECONNRESET;
+	take_control(&m, from);
+	return is_packet(p, n, &m);
+}
+
+/* What is looked at keeps its descriptors, so that nothing is closed by that; and nobody else takes
+ * it away before it is taken (net/unix/af_unix.c unix_peek_fds()). */
+int rf_watch_take(int sock, struct rf_watch_packet *p, struct rf_watch_from *from)
+{
+	int err = look(sock, MSG_PEEK, p, from);
+
+	return err && err != -EPROTO ? err : look(sock, 0, p, from);
+}
+
+bool rf_watch_finish(int sock)
+{
+	struct rf_watch_packet p;
+	struct rf_watch_from from;
+	int err;
+
+	/* Who sends from now on gets EPIPE (unix_dgram_sendmsg(), RCV_SHUTDOWN); what we have sent
+	 * he still reads. */
+	shutdown(sock, SHUT_RDWR);
+	do
+		err = rf_watch_take(sock, &p, &from);
+	while (!err || err == -EPROTO);
+	return err != -EBADF;
+}
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* asm-generic/socket.h */
+#endif
+
+void rf_watch_no_descriptors(int listener)
+{
+	const int off = 0;
+
+	/* A connection has it from the listener (unix_stream_connect()), before it is accepted. */
+	setsockopt(listener, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
 }

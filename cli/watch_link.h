@@ -17,7 +17,10 @@
  *
  * A service that is started anew does not know whom the one before it served:
  *
- *	run -> ADOPT, with the page	<- ENTERED, if that page is on the map
+ *	run -> ADOPT, with the VMM's id	<- ENTERED, if it is on the map and nobody's yet
+ *
+ * No word to the service has a descriptor: closing one may wait for what its sender likes (his own
+ * file system, a socket that lingers), beyond SIGKILL, wherever it is closed.
  */
 #ifndef RF_CLI_WATCH_LINK_H
 #define RF_CLI_WATCH_LINK_H
@@ -31,7 +34,7 @@
 /* Beside root's state folders, which nobody else may enter. */
 #define RF_WATCH_SOCKET "/run/ringfence-watch/socket"
 #define RF_WATCH_ENVIRONMENT "RINGFENCE_WATCH_SOCKET" /* for `run`: it is elsewhere */
-#define RF_WATCH_REVISION 1
+#define RF_WATCH_REVISION 2
 /* It says something each second; what says nothing to so many looks in a row does not look. */
 #define RF_WATCH_SILENT 5
 
@@ -50,6 +53,7 @@ enum rf_watch_word {
 
 struct rf_watch_packet {
 	uint32_t revision, word;
+	uint32_t pid, pad;	  /* of ADOPT */
 	char why[RF_CRWATCH_WHY]; /* of REFUSED and LOST */
 };
 
@@ -66,13 +70,23 @@ int rf_watch_send(int sock, enum rf_watch_word word, const char *why, int fd);
  * -ECONNRESET. */
 int rf_watch_receive(int sock, struct rf_watch_packet *p, struct rf_watch_from *from);
 
+/* --- of the service (watch_link.c) ---------------------------------------- */
+/* As rf_watch_receive(), of anybody: from->fd is -1. -EBADF: a descriptor comes with the next
+ * packet, which stays where it is; whoever closes the connection may wait for ever. */
+int rf_watch_take(int sock, struct rf_watch_packet *p, struct rf_watch_from *from);
+/* Nothing comes any more, and what came is passed over. True: closing it waits for nobody. */
+bool rf_watch_finish(int sock);
+/* Who connects from now on can send no descriptor, where the kernel has that (Linux 6.16). */
+void rf_watch_no_descriptors(int listener);
+
 /* --- of `run` (watch_ask.c) ----------------------------------------------- */
 /* Connects and asks. 0: *sock and *page, a descriptor, are the caller's; else -errno, with why. */
 int rf_watch_ask(int *sock, int *page, char *why);
 /* The calling process is entered. 0 or -errno, with why. */
 int rf_watch_enter(int sock, char *why);
-/* A new connection, of whose page there is a process on the map. 0 or -errno, with why. */
-int rf_watch_adopt(int page, int64_t wait_ms, int *sock, char *why);
+/* A new connection, for the calling process or its child, which is on the map. 0 or -errno, with
+ * why. */
+int rf_watch_adopt(pid_t vmm, int64_t wait_ms, int *sock, char *why);
 /* What has been said since: 1 on, 0 nothing, -ENOENT lost, with why; -ECONNRESET: it is gone. */
 int rf_watch_hear(int sock, char *why);
 

@@ -21,18 +21,24 @@
 int rf_watch_service_init(struct rf_watch_service *s, const char *kvm, int listener,
 			  uint32_t per_user)
 {
+	int err;
+
 	memset(s, 0, sizeof(*s));
 	s->kvm = kvm;
 	s->listener = listener;
 	s->per_user = per_user;
 	s->watch = RF_CRWATCH_NONE;
-	return rf_crwatch_open(kvm, RF_CRWATCH_WAIT_MS, &s->watch, s->why);
+	rf_watch_no_descriptors(listener);
+	err = rf_crwatch_open(kvm, RF_CRWATCH_WAIT_MS, &s->watch, s->why);
+	if (!err)
+		rf_watch_find(s);
+	return err;
 }
 
-static void let_go(struct rf_watch_client *c)
+static void let_go(struct rf_watch_service *s, struct rf_watch_client *c)
 {
 	if (c->sock >= 0)
-		close(c->sock);
+		rf_watch_close(s, c->sock, c->uid);
 	if (c->pidfd >= 0)
 		close(c->pidfd);
 	rf_crwatch_page_destroy(&c->page);
@@ -41,65 +47,93 @@ static void let_go(struct rf_watch_client *c)
 void rf_watch_service_deinit(struct rf_watch_service *s)
 {
 	for (unsigned int i = 0; i < s->count; i++)
-		let_go(&s->clients[i]);
-	s->count = 0;
+		let_go(s, &s->clients[i]);
+	s->count = s->found = 0;
+	rf_watch_close_all(s);
 	rf_crwatch_close(&s->watch);
-}
-
-static bool has_ended(int pidfd)
-{
-	struct pollfd p = { .fd = pidfd, .events = POLLIN };
-
-	return poll(&p, 1, 0) == 1;
 }
 
 /* --- who comes ----------------------------------------------------------------- */
 
-static unsigned int clients_of(const struct rf_watch_service *s, uid_t uid)
+/* found: with those that nobody has adopted yet, who connects for just that. */
+static unsigned int clients_of(const struct rf_watch_service *s, uid_t uid, bool found)
 {
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < s->count; i++)
-		n += s->clients[i].uid == uid;
+		n += s->clients[i].uid == uid && (found || !s->clients[i].found);
 	return n;
 }
 
-static void take_client(struct rf_watch_service *s)
+static const char too_many[] = "this user has as many VMs as --per-user lets him";
+
+/* False: nobody waits. */
+static bool take_client(struct rf_watch_service *s)
 {
 	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	const int on = 1;
-	struct ucred who;
+	struct ucred who = { .uid = (uid_t)-1 };
 	socklen_t len = sizeof(who);
 	const char *why = NULL;
 
 	if (fd < 0)
-		return;
+		return false;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) ||
 	    setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)))
 		why = "nobody knows who asks";
-	else if (s->count == RF_WATCH_CLIENTS)
+	else if (s->count - s->found >= RF_WATCH_CLIENTS)
 		why = "there are too many VMs";
-	else if (clients_of(s, who.uid) >= s->per_user)
-		why = "this user has as many VMs as --per-user lets him";
+	else if (clients_of(s, who.uid, false) >= s->per_user)
+		why = too_many;
 	if (why) {
 		rf_watch_send(fd, RF_WATCH_REFUSED, why, -1);
-		close(fd);
-		return;
+		rf_watch_close(s, fd, who.uid);
+		return true;
 	}
 	s->clients[s->count++] = (struct rf_watch_client){ .sock = fd,
 							   .uid = who.uid,
 							   .until = rf_now_ms() + ENTER_MS,
 							   .page = RF_CRWATCH_NO_PAGE,
 							   .pidfd = -1 };
+	return true;
+}
+
+void rf_watch_service_shut(struct rf_watch_service *s)
+{
+	shutdown(s->listener, SHUT_RD);
+	while (take_client(s)) {
+		while (s->count)
+			let_go(s, &s->clients[--s->count]);
+		if (rf_watch_close_full(s))
+			rf_watch_close_all(s);
+	}
+	rf_watch_close_all(s);
 }
 
 /* --- what they want -------------------------------------------------------------- */
 
-static int give_page(struct rf_watch_client *c)
+static int give_page(struct rf_watch_service *s, struct rf_watch_client *c)
 {
-	int err = c->page.page ? -EALREADY : rf_crwatch_page_create(&c->page);
+	int err;
+
+	if (clients_of(s, c->uid, true) > s->per_user) {
+		snprintf(c->why, sizeof(c->why), "%s", too_many);
+		return -EUSERS;
+	}
+	err = c->page.page ? -EALREADY : rf_crwatch_page_create(&c->page);
 
 	return err ? err : rf_watch_send(c->sock, RF_WATCH_PAGE, NULL, c->page.fd);
+}
+
+/* The process has asked itself: a page that is there for its id is its own, or a dead one's. Its
+ * own that this service has given is no second time. */
+static bool is_entered(const struct rf_watch_service *s, pid_t pid)
+{
+	for (unsigned int i = 0; i < s->count; i++)
+		if (s->clients[i].entered && !s->clients[i].found && s->clients[i].pid == pid &&
+		    !rf_watch_has_ended(s->clients[i].pidfd))
+			return true;
+	return false;
 }
 
 /*
@@ -123,36 +157,32 @@ static int enter(struct rf_watch_service *s, struct rf_watch_client *c,
 		c->pid = from->pid;
 		return rf_watch_send(c->sock, RF_WATCH_AGAIN, NULL, -1);
 	}
-	if (has_ended(c->pidfd))
+	if (rf_watch_has_ended(c->pidfd))
 		return -ESRCH;
-	err = rf_crwatch_enter(&s->watch, c->pid, &c->page, false, WAIT_MS, c->why);
+	err = rf_crwatch_enter(&s->watch, c->pid, &c->page, !is_entered(s, c->pid), WAIT_MS,
+			       c->why);
 	if (err)
 		return err;
 	c->entered = true;
 	return rf_watch_send(c->sock, RF_WATCH_ENTERED, NULL, -1);
 }
 
-/* Whoever has the page is who was given it, or has it from him: nobody else's process is on the map
- * with it. */
-static int adopt(struct rf_watch_service *s, struct rf_watch_client *c, int fd)
+/* The connection is from now on that of who was found: 1, this one is over without a word. */
+static int adopt(struct rf_watch_service *s, struct rf_watch_client *c, pid_t pid,
+		 const struct rf_watch_from *from)
 {
-	int err = c->page.page ? -EALREADY : rf_crwatch_page_open(fd, &c->page);
-	pid_t pid;
+	struct rf_watch_client *there = c->page.page ? NULL : rf_watch_find_for(s, pid, from);
 
-	if (err)
-		return err;
-	for (unsigned int i = 0; i < s->count; i++)
-		if (s->clients[i].entered && s->clients[i].page.id == c->page.id)
-			return -EALREADY;
-	pid = rf_crwatch_whose(&s->watch, c->page.id);
-	if (pid <= 0)
-		return -ENOENT;
-	c->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (c->pidfd < 0)
-		return -errno;
-	c->pid = pid;
-	c->entered = true;
-	return rf_watch_send(c->sock, RF_WATCH_ENTERED, NULL, -1);
+	if (!there)
+		return c->page.page ? -EALREADY : -ENOENT;
+	if (there->sock >= 0)
+		return -EALREADY;
+	s->found -= there->found;
+	there->found = false;
+	there->sock = c->sock;
+	c->sock = -1;
+	rf_watch_send(there->sock, RF_WATCH_ENTERED, NULL, -1);
+	return 1;
 }
 
 /* 0; else the connection is over. */
@@ -160,21 +190,19 @@ static int take_packet(struct rf_watch_service *s, struct rf_watch_client *c)
 {
 	struct rf_watch_packet p;
 	struct rf_watch_from from;
-	int err = rf_watch_receive(c->sock, &p, &from);
+	int err = rf_watch_take(c->sock, &p, &from);
 
 	if (err)
 		return err == -EAGAIN ? 0 : err;
 	if (p.word == RF_WATCH_ASK)
-		err = give_page(c);
+		err = give_page(s, c);
 	else if (p.word == RF_WATCH_ENTER)
 		err = enter(s, c, &from);
 	else if (p.word == RF_WATCH_ADOPT)
-		err = adopt(s, c, from.fd);
+		err = adopt(s, c, (pid_t)p.pid, &from);
 	else
 		err = -EPROTO;
-	if (from.fd >= 0)
-		close(from.fd);
-	if (err)
+	if (err < 0)
 		rf_watch_send(c->sock, RF_WATCH_REFUSED, c->why[0] ? c->why : strerror(-err), -1);
 	return err;
 }
@@ -188,7 +216,8 @@ static void forget(struct rf_watch_service *s, unsigned int i)
 
 	if (c->entered)
 		rf_crwatch_leave(&s->watch, c->pid, c->page.id);
-	let_go(c);
+	s->found -= c->found;
+	let_go(s, c);
 	*c = s->clients[--s->count];
 }
 
@@ -201,7 +230,7 @@ static void hung_up(struct rf_watch_service *s, unsigned int i)
 		forget(s, i);
 		return;
 	}
-	close(c->sock);
+	rf_watch_close(s, c->sock, c->uid);
 	c->sock = -1;
 }
 
@@ -247,7 +276,8 @@ static void look(struct rf_watch_service *s)
 	for (unsigned int i = 0; i < s->count; i++) {
 		struct rf_watch_client *c = &s->clients[i];
 
-		if (!c->entered || has_ended(c->pidfd))
+		/* Nor who may be another than it was entered for, until somebody says so. */
+		if (!c->entered || c->found || rf_watch_has_ended(c->pidfd))
 			continue;
 		if (!s->lost)
 			look_at(s, c);
@@ -259,12 +289,12 @@ static void look(struct rf_watch_service *s)
 
 void rf_watch_service_step(struct rf_watch_service *s, int stop_fd)
 {
-	static struct pollfd p[2 + 2 * RF_WATCH_CLIENTS];
+	static struct pollfd p[2 + 2 * (RF_WATCH_CLIENTS + RF_WATCH_FOUND)];
 	unsigned int count = s->count;
 	int64_t left = s->look_at - rf_now_ms();
 
 	p[0] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
-	p[1] = (struct pollfd){ .fd = s->listener, .events = POLLIN };
+	p[1] = (struct pollfd){ .fd = rf_watch_close_full(s) ? -1 : s->listener, .events = POLLIN };
 	for (unsigned int i = 0; i < count; i++) {
 		p[2 + 2 * i] = (struct pollfd){ .fd = s->clients[i].sock, .events = POLLIN };
 		p[3 + 2 * i] =
@@ -281,8 +311,10 @@ void rf_watch_service_step(struct rf_watch_service *s, int stop_fd)
 		else if (p[2 + 2 * i].revents && take_packet(s, c))
 			hung_up(s, i);
 	}
-	if (p[1].revents)
-		take_client(s);
+	/* More than one, as many may wait; bounded, as one may come again and again. */
+	for (int i = 0; p[1].revents && i < RF_WATCH_TAKES && take_client(s); i++)
+		;
+	rf_watch_close_again(s);
 	if (rf_now_ms() >= s->look_at)
 		look(s);
 }

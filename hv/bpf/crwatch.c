@@ -195,8 +195,3 @@ void rf_crwatch_leave(const struct rf_crwatch *w, pid_t pid, uint32_t page)
 	rf_vms_remove(w->vms, pid, page);
 	close(lock);
 }
-
-pid_t rf_crwatch_whose(const struct rf_crwatch *w, uint32_t page)
-{
-	return rf_vms_whose(w->vms, page);
-}

@@ -78,8 +78,11 @@ int rf_crwatch_enter(const struct rf_crwatch *w, pid_t pid, struct rf_crwatch_pa
 /* Takes it off, if this page is the one that is there; else, or where the lock is not to be had, it
  * is swept when pid is no more. */
 void rf_crwatch_leave(const struct rf_crwatch *w, pid_t pid, uint32_t page);
-/* Whose page is this? 0 nobody's. */
-pid_t rf_crwatch_whose(const struct rf_crwatch *w, uint32_t page);
+/* Who is on the map, room of them at most: how many. */
+unsigned int rf_crwatch_list(const struct rf_crwatch *w, pid_t *out, unsigned int room);
+/* The page of one of them, the caller's to destroy; hold the process by a pidfd before. 0, or
+ * -errno: none is there any more, or it was of an earlier process of that id, and is taken off. */
+int rf_crwatch_found(const struct rf_crwatch *w, pid_t pid, struct rf_crwatch_page *out);
 
 /* --- proof.c -------------------------------------------------------------- */
 /*

@@ -57,8 +57,8 @@ int rf_crwatch_pin(struct rf_crwatch_program *p, struct rf_crwatch *w, char *why
 int rf_vms_enter(int vms, pid_t pid, struct rf_crwatch_page *page);
 /* The id of the page that is there for it, 0 none. */
 uint32_t rf_vms_page(int vms, pid_t pid);
-/* The process that has it, 0 none. */
-pid_t rf_vms_whose(int vms, uint32_t page);
+/* In ticks since boot. 0 or -errno. */
+int rf_vms_started(pid_t pid, unsigned long long *ticks);
 void rf_vms_remove(int vms, pid_t pid, uint32_t page);
 /* Takes processes off that are no more. Lock held. */
 void rf_vms_sweep(int vms);

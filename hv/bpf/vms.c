@@ -78,7 +78,7 @@ void rf_crwatch_page_destroy(struct rf_crwatch_page *p)
 }
 
 /* Field 22 of proc(5) stat, the start in ticks since boot. The name may hold anything, ')' too. */
-static int started(pid_t pid, unsigned long long *ticks)
+int rf_vms_started(pid_t pid, unsigned long long *ticks)
 {
 	char path[32], text[1024], *end;
 	size_t n;
@@ -104,7 +104,7 @@ int rf_vms_enter(int vms, pid_t pid, struct rf_crwatch_page *page)
 {
 	unsigned long long ticks;
 	__u32 key = (__u32)pid;
-	int err = started(pid, &ticks);
+	int err = rf_vms_started(pid, &ticks);
 
 	if (err)
 		return err;
@@ -128,21 +128,8 @@ void rf_vms_remove(int vms, pid_t pid, uint32_t page)
 		bpf_map_delete_elem(vms, &key);
 }
 
-/* Bounded, here and below: keys may come and go meanwhile. */
+/* Bounded: keys may come and go meanwhile. */
 #define KEYS_MAX 8192
-
-pid_t rf_vms_whose(int vms, uint32_t page)
-{
-	__u32 key, next, *from = NULL;
-
-	for (int i = 0; i < KEYS_MAX && !bpf_map_get_next_key(vms, from, &next); i++) {
-		if (rf_vms_page(vms, (pid_t)next) == page)
-			return (pid_t)next;
-		key = next;
-		from = &key;
-	}
-	return 0;
-}
 
 static void sweep_one(int vms, __u32 key)
 {

@@ -30,6 +30,7 @@ static struct rf_watch_service service;
 static int64_t now = 1000;
 static uint32_t place; /* the page that is there for this process, 0 none */
 static bool gone;      /* the pins */
+static bool left;      /* by the service before */
 
 int64_t rf_now_ms(void)
 {
@@ -66,10 +67,10 @@ int rf_crwatch_check_place(const struct rf_crwatch *w, pid_t pid, uint32_t page,
 int rf_crwatch_enter(const struct rf_crwatch *w, pid_t pid, struct rf_crwatch_page *page,
 		     bool replace, uint32_t wait_ms, char *why)
 {
-	if (pid != getpid() || replace || !page->id)
+	if (pid != getpid() || !page->id)
 		abort();
 	strcpy(why, "another one is there");
-	if (place && place != page->id)
+	if (place && place != page->id && !replace)
 		return -EEXIST;
 	place = page->id;
 	return 0;
@@ -81,12 +82,7 @@ void rf_crwatch_leave(const struct rf_crwatch *w, pid_t pid, uint32_t page)
 		place = 0;
 }
 
-pid_t rf_crwatch_whose(const struct rf_crwatch *w, uint32_t page)
-{
-	return page && place == page ? getpid() : 0;
-}
-
-int rf_crwatch_page_open(int fd, struct rf_crwatch_page *out)
+static int page_of(int fd, struct rf_crwatch_page *out)
 {
 	struct stat st;
 
@@ -100,9 +96,24 @@ int rf_crwatch_page_open(int fd, struct rf_crwatch_page *out)
 
 int rf_crwatch_page_create(struct rf_crwatch_page *out)
 {
-	int fd = memfd_create("page", MFD_CLOEXEC), err = rf_crwatch_page_open(fd, out);
+	int fd = memfd_create("page", MFD_CLOEXEC), err = page_of(fd, out);
 
 	close(fd);
+	return err;
+}
+
+/* Now and then the one before has left this process there. */
+unsigned int rf_crwatch_list(const struct rf_crwatch *w, pid_t *out, unsigned int room)
+{
+	*out = getpid();
+	return left ? 1 : 0;
+}
+
+int rf_crwatch_found(const struct rf_crwatch *w, pid_t pid, struct rf_crwatch_page *out)
+{
+	int err = rf_crwatch_page_create(out);
+
+	place = out->id;
 	return err;
 }
 
@@ -163,6 +174,7 @@ static void say(int peer, uint8_t how, uint8_t word)
 	memset(room, word, sizeof(room));
 	p->revision = how & 2 && how & 4 ? word : RF_WATCH_REVISION;
 	p->word = word % (RF_WATCH_LOST + 2);
+	p->pid = how & 1 ? (uint32_t)getpid() : p->pid;
 	rf_msg_send(peer, room, how & 8 && how & 16 ? sizeof(*p) + word - 128 : sizeof(*p), fds,
 		    how >> 6 > 2 ? 2 : how >> 6);
 }
@@ -200,7 +212,7 @@ static void look(void)
 {
 	unsigned int entered = 0;
 
-	if (service.count > PER_USER)
+	if (service.count - service.found > PER_USER || service.found > 1)
 		abort();
 	for (unsigned int i = 0; i < service.count; i++) {
 		entered += service.clients[i].entered && service.clients[i].page.id == place;
@@ -238,6 +250,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	before = descriptors();
 	gone = false;
 	place = 0;
+	left = size % 2;
 	memset(peers, 0xff, sizeof(peers));
 	if (rf_watch_service_init(&service, "", listener, PER_USER))
 		abort();

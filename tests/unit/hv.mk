@@ -46,5 +46,5 @@ test_door_SRCS = tests/unit/test_door.c $(DOOR_SRCS)
 UNIT_TESTS += test_crwatch test_watch_serve
 FAKE_WATCH = tests/unit/fake_bpffs.c tests/unit/fake_crwatch.c $(filter-out hv/bpf/proof.c,$(CRWATCH_SRCS))
 test_crwatch_SRCS = tests/unit/test_crwatch.c $(FAKE_WATCH)
-test_watch_serve_SRCS = tests/unit/test_watch_serve.c cli/watch_serve.c cli/watch_ask.c cli/watch_link.c hv/proto.c $(FAKE_WATCH)
+test_watch_serve_SRCS = tests/unit/test_watch_serve.c cli/watch_serve.c cli/watch_close.c cli/watch_found.c cli/watch_ask.c cli/watch_link.c hv/proto.c $(FAKE_WATCH)
 $(O)/tests/test_crwatch $(O)/tests/test_watch_serve: $(O)/obj/hv/bpf/cr.o

@@ -302,8 +302,7 @@ static void what_is_lost(void **state)
 	assert_int_equal(checked(), 0);
 	assert_int_equal(rf_crwatch_enter(&watch, getpid(), &other, true, 100, why), 0);
 	lost("is not in its map with its own page");
-	assert_int_equal(rf_crwatch_whose(&watch, other.id), getpid());
-	assert_int_equal(rf_crwatch_whose(&watch, page.id), 0);
+	assert_int_equal(rf_vms_page(watch.vms, getpid()), other.id);
 	rf_crwatch_page_destroy(&other);
 	back();
 	/* All of it. */

@@ -120,7 +120,7 @@ int rf_watch_enter(int sock, char *why)
 	return 0;
 }
 
-int rf_watch_adopt(int page, int64_t wait_ms, int *sock, char *why)
+int rf_watch_adopt(pid_t vmm, int64_t wait_ms, int *sock, char *why)
 {
 	fake.adopted++;
 	if (fake.open) {
