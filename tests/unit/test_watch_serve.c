@@ -645,11 +645,11 @@ static void held_by_a_descriptor(void **state)
 	start(1, as_it_should);
 	before = descriptors();
 	shared->actors[0].step = 1;
-	assert_in_range(longest(500), 0, 400);
+	assert_in_range(longest(500), 0, 5000);
 	assert_int_equal(service.count, 1);
 	assert_int_equal(service.doomed_count, 0);
 	shared->actors[0].step = 2;
-	assert_in_range(longest(1500), 0, 400);
+	assert_in_range(longest(1500), 0, 5000);
 	assert_int_equal(shared->actors[0].done, 2);
 	assert_int_equal(shared->actors[0].result, 0);
 	assert_int_equal(service.count, 1);
@@ -685,7 +685,7 @@ static void many_that_hold(void **state)
 	start(0, sends_what_lingers);
 	shared->actors[0].done = 1;
 	shared->actors[0].step = 2;
-	assert_in_range(longest(500), 0, 400);
+	assert_in_range(longest(500), 0, 5000);
 	assert_int_equal(shared->actors[0].result, 0);
 	assert_int_equal(service.count, 0);
 	assert_int_equal(service.doomed_count, 5);
@@ -696,7 +696,7 @@ static void many_that_hold(void **state)
 	/* One's time is over: the next one has its turn. */
 	service.doomed[2].until = 0;
 	for (int i = 0; i < 50 && service.doomed_count > 3; i++)
-		assert_in_range(longest(100), 0, 400);
+		assert_in_range(longest(100), 0, 5000);
 	assert_int_equal(service.doomed_count, 3);
 	for (int i = 0; i < 3; i++)
 		service.doomed[i].until = 0;
