@@ -620,7 +620,8 @@ def control_watch() -> Test:
     release; where it may not be had, the VM runs without it or, by policy, not at all.
     """
     script = """
-quick() { name=$1; echo quit | limited 60 ${AS:-ringfence} run --name $name $OPTIONS -- $QEMU -M none -accel kvm -display none \\
+# With memory, as without it this is what libvirt asks a VMM, and nothing to be protected.
+quick() { name=$1; echo quit | limited 60 ${AS:-ringfence} run --name $name $OPTIONS -- $QEMU -M none -m 16 -accel kvm -display none \\
 	-monitor stdio -serial none >$OUT/$name 2>&1; echo "$name status=$?" >>$OUT/console; }
 probes() { echo "$1 probes=$(grep -c ' kvm_set_cr[04]+' /sys/kernel/debug/kprobes/list) folders=$(ls /sys/fs/bpf/ringfence | wc -l)" >>$OUT/console; }
 rm -rf /sys/fs/bpf/ringfence # of the guests before
@@ -648,7 +649,7 @@ printf 'version: 1\\npin: { control_watch: required }\\n' >$OUT/policy; chmod 64
 OPTIONS="--policy $OUT/policy" quick foreign-required
 mv $here/rf_cr0 $here/x; mv $here/rf_cr4 $here/rf_cr0; mv $here/x $here/rf_cr4
 # One that must be watched stands still without, and where nobody may put it back.
-(sleep 60; echo quit) | limited 120 ringfence run --name held --policy $OUT/policy --audit $OUT/held.jsonl -- $QEMU -M none -accel kvm -display none \
+(sleep 60; echo quit) | limited 120 ringfence run --name held --policy $OUT/policy --audit $OUT/held.jsonl -- $QEMU -M none -m 16 -accel kvm -display none \
 	-monitor stdio -serial none >$OUT/held 2>&1 &
 vmm() { echo "held $1=$(sed 's/.*) //;s/ .*//' /proc/$held/stat)" >>$OUT/console; }
 for n in $(tries 40); do grep -q 'under protection' $OUT/held && break; sleep 0.5; done
