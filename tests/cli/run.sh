@@ -652,7 +652,7 @@ try verify-one-huge-line 6 '^result: cannot tell' "$rf" audit verify "$work/zero
 : >"$work/none"; try verify-nothing 6 '^result: cannot tell (no record in it)$' "$rf" audit verify "$work/none"; rm "$work/none"
 try verify-missing 3 "cannot read the log $work/none.jsonl: No such file" "$rf" audit verify "$logs/intact" "$work/none.jsonl"
 try verify-missing-name 3 'cannot read the log nobody: No such file' "$rf" audit verify nobody
-try verify-folder 6 'cannot read the log' "$rf" audit verify "$work"
+try verify-folder 3 'cannot read the log' "$rf" audit verify "$work/empty"
 "$rf" audit keygen "$work/other" >"$out"
 try verify-other-key 1 '0x1  *8  *not signed' "$rf" audit verify --key "$work/other.pub" "$logs/signed"
 try verify-key-secret 6 'public key .*it is none, but the secret key' "$rf" audit verify --key "$work/other" "$logs/signed"
