@@ -26,8 +26,9 @@
 #include "policy/note.h"
 #include "policy/foldlog.h"
 
-#define END_MS 1000 /* for a VMM to end once it has closed its socket */
-#define POLL_MS 10  /* while rf_guest_poll() waits for the page tables */
+/* For a VMM to end once it has closed its socket, on a slow machine. */
+#define END_NS UINT64_C(5000000000)
+#define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
 
 struct options {
 	const char *policy, *expect, *key, *policy_key;
@@ -360,8 +361,7 @@ static int open_log(struct rf_guest *g, const struct options *o, uint64_t instan
 	return rf_audit_open_setup(o->audit_fd, &setup, &g->audit);
 }
 
-/* A descriptor that is readable once that process has ended, whoever else holds its socket: it
- * waits for WELCOME's effect when this is asked, so the number is its own. */
+/* A descriptor that is readable once that process has ended, whoever else holds its socket. */
 static int watch_vmm(uint32_t pid)
 {
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -370,11 +370,18 @@ static int watch_vmm(uint32_t pid)
 }
 
 /* A socket that is closed is no end of a process: what it has open goes first, then itself. */
-static bool lives(int vmm)
+static bool lives(struct rf_guest *g, struct rf_status *status, int vmm)
 {
-	struct pollfd p = { .fd = vmm, .events = POLLIN };
+	struct pollfd p[RF_STATUS_CLIENTS + 2] = { { .fd = vmm, .events = POLLIN } };
+	uint64_t until = rf_now_ns() + END_NS;
 
-	return vmm >= 0 && poll(&p, 1, END_MS) == 0;
+	while (vmm >= 0 && !p[0].revents && rf_now_ns() < until) {
+		if (poll(p, 1 + rf_status_poll(status, p + 1), POLL_MS) < 0)
+			p[0].revents = 0;
+		rf_alive(g);
+		rf_status_serve(g, status);
+	}
+	return vmm >= 0 && !p[0].revents;
 }
 
 /* 0 when the VM is gone, RF_RELOADED when the next monitor is to go on, -errno when the connection
@@ -525,12 +532,12 @@ int main(int argc, char **argv)
 		rf_complain(&g, "a VMM was refused: %s", why);
 		return 1;
 	}
-	if (!g.hv->ops->info(g.hv, &info) && g.vmm_pid && info.vmm_pid != g.vmm_pid) {
+	err = g.hv->ops->info(g.hv, &info);
+	if (!err && g.vmm_pid && info.vmm_pid != g.vmm_pid) {
 		rf_complain(&g, "process %u is not the VMM that an earlier monitor had, %u",
 			    info.vmm_pid, g.vmm_pid);
 		return 1;
 	}
-	err = g.hv->ops->info(g.hv, &info);
 	if (!err)
 		err = open_log(&g, &o, info.instance);
 	if (!err)
@@ -556,7 +563,7 @@ int main(int argc, char **argv)
 	err = rf_guest_resume(&g);
 	if (!err)
 		err = serve(&g, &status, vmm);
-	if (!err && lives(vmm)) {
+	if (!err && lives(&g, &status, vmm)) {
 		rf_note(&g, "monitor", "the fence has hung up", "and its VMM lives");
 		rf_complain(&g, "the fence has hung up, and its VMM lives");
 		err = -ENOTCONN;
