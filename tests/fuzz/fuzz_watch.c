@@ -18,6 +18,7 @@
 #include "cli/watch_link.h"
 #include "cli/watch_serve.h"
 #include "hv/proto.h"
+#include "tests/unit/open_fds.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int64_t rf_now_ms(void);
@@ -223,17 +224,6 @@ static void look(void)
 		abort();
 }
 
-static int descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int listener = -1;
@@ -247,7 +237,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		getsockname(listener, (struct sockaddr *)&at, &at_len);
 	}
-	before = descriptors();
+	before = open_fds();
 	gone = false;
 	place = 0;
 	left = size % 2;
@@ -269,7 +259,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		rf_watch_service_step(&service, -1);
 	}
 	rf_watch_service_deinit(&service);
-	if (descriptors() != before)
+	if (open_fds() != before)
 		abort();
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "hv/backend.h"
+#include "tests/unit/open_fds.h"
 
 extern int vmm, monitor;       /* the two ends */
 extern struct rf_board *board; /* in a struct rf_board_file */
@@ -28,6 +29,5 @@ void connected(void);  /* a pair of sockets, and nothing said */
 void refused(int err); /* the monitor's attaching fails so */
 void attached(void);
 void detach(void);
-int open_fds(void);
 
 #endif

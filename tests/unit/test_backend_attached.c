@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fake_vmm.h"
+#include "tests/unit/must.h"
 
 static struct rf_msg_event event(uint64_t id)
 {
@@ -167,14 +168,6 @@ static _Noreturn void runas_vmm(int board_fd, int ready, int end)
 		_exit(1);
 	_exit(read(end, &c, 1) != 0);
 }
-
-#define MUST(what)                                                                                 \
-	do {                                                                                       \
-		if (!(what)) {                                                                     \
-			fprintf(stderr, "not so: %s\n", #what);                                    \
-			_exit(1);                                                                  \
-		}                                                                                  \
-	} while (0)
 
 static _Noreturn void other_monitor(pid_t pid, int end)
 {

@@ -26,6 +26,7 @@
 
 #include "hv/channel.h"
 #include "tests/unit/fake_peer.h"
+#include "tests/unit/open_fds.h"
 
 static int run = -1; /* the link */
 static int board = -1;
@@ -96,17 +97,6 @@ static void until(atomic_uint *count, unsigned wanted)
 		assert_true(i < 5000);
 		usleep(1000);
 	}
-}
-
-static int open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
 }
 
 /* --- refused --------------------------------------------------------------------------- */

@@ -21,14 +21,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fake_vmm.h"
-
-#define MUST(what)                                                                                 \
-	do {                                                                                       \
-		if (!(what)) {                                                                     \
-			fprintf(stderr, "not so: %s (%s)\n", #what, strerror(errno));              \
-			_exit(1);                                                                  \
-		}                                                                                  \
-	} while (0)
+#include "tests/unit/must.h"
 
 #define MEMORY_SIZE sizeof(struct rf_board_file)
 
@@ -128,7 +121,8 @@ static _Noreturn void with_fuse(void)
 	MUST(place >= 0);
 	close(place);
 	dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	if (dev < 0 || unshare(CLONE_NEWNS) || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL))
+	if (dev < 0 || unshare(CLONE_NEWNS) ||
+	    mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL))
 		_exit(77);
 	snprintf(options, sizeof(options), "fd=%d,rootmode=100666,user_id=0,group_id=0", dev);
 	if (mount("rf", where, "fuse.rf", MS_NOSUID | MS_NODEV, options))

@@ -13,13 +13,7 @@
 #include <cmocka.h>
 
 #include "cli/run.h"
-
-/* In a child, where no assertion may go on. */
-#define MUST(what)                                                                                 \
-	do {                                                                                       \
-		if (!(what))                                                                       \
-			_exit(__LINE__ & 0x7f ?: 1);                                               \
-	} while (0)
+#include "tests/unit/must.h"
 
 #define FILES 32 /* descriptors that the user may have in flight */
 

@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 #include "monitor/sandbox.h"
+#include "tests/unit/must.h"
 
 #define UID 1879048200
 #define CONTROL 9 /* no descriptor of this process */
@@ -230,14 +231,6 @@ static const char *line_of(const char *text, const char *name)
 		sscanf(at + strlen(name), " %127[^\n]", value);
 	return value;
 }
-
-#define MUST(what)                                                                                 \
-	do {                                                                                       \
-		if (!(what)) {                                                                     \
-			fprintf(stderr, "not so: %s\n", #what);                                    \
-			_exit(1);                                                                  \
-		}                                                                                  \
-	} while (0)
 
 static void look(bool other)
 {
