@@ -85,6 +85,8 @@ static const struct rf_export_row rows[] = {
 	  RF_OCSF_LIFECYCLE, 7, "Disable", RF_EXPORT_HIGH, false },
 	{ "decision", "monitor", 0, RF_OUTCOME_ENDED, "VM ended",
 	  RF_OCSF_LIFECYCLE, 4, "Stop", RF_EXPORT_CRITICAL, false },
+	{ "decision", "monitor", 0, "recorded twice", "a decision counted once more",
+	  RF_OCSF_LIFECYCLE, RF_OCSF_OTHER, "Count again", RF_EXPORT_MEDIUM, true },
 	{ "decision", "monitor", 0, NULL, "monitor's own trouble",
 	  RF_OCSF_LIFECYCLE, RF_OCSF_OTHER, "Report trouble", RF_EXPORT_HIGH, false },
 	/* Lines that are no decision. A folded one is its kind's, above. */

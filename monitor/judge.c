@@ -43,6 +43,7 @@ int rf_decide(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_recor
 	/* One record an event. What is on record already was answered with that (resent.c), unless
 	 * it can be no more: then this is a line about it. */
 	if (!rf_record_decision(g, ev, &known)) {
+		rf_record_tell_twice(g, ev);
 		r->event = ev->id;
 		r->vcpu = ev->vcpu;
 		r->answer = &answer;

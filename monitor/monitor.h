@@ -162,6 +162,8 @@ int rf_note(struct rf_guest *g, const char *kind, const char *outcome, const cha
 /* What is on record about it, as a line or as one of those counted; false: nothing. */
 bool rf_record_decision(const struct rf_guest *g, const struct rf_msg_event *ev,
 			struct rf_audit_decision *out);
+/* Of an event that is to be recorded: says so if it was counted before. */
+void rf_record_tell_twice(struct rf_guest *g, const struct rf_msg_event *ev);
 /* Is nothing to be answered before the log has room? Whatever failed is to be done again then. */
 bool rf_record_waits(const struct rf_guest *g);
 /* Writes down what was counted and is due, or all of it; of a full log sees each second whether it

@@ -213,10 +213,23 @@ bool rf_record_decision(const struct rf_guest *g, const struct rf_msg_event *ev,
 {
 	if (rf_audit_decision(g->audit, ev->id, out))
 		return true;
-	/* Memory that a monitor which was taken over could fill: what it lets is judged anew, and
-	 * so recorded once more. */
+	/* Memory that a monitor which was taken over could fill: what it lets is judged anew. */
 	return g->fold && rf_fold_decision(g->fold, ev->vcpu, ev->id, out) &&
 	       (out->answer.verdict == RF_ANSWERED_DENY || out->answer.verdict == RF_ANSWERED_KILL);
+}
+
+void rf_record_tell_twice(struct rf_guest *g, const struct rf_msg_event *ev)
+{
+	struct rf_audit_decision counted;
+	char detail[160];
+
+	if (!g->fold || !rf_fold_decision(g->fold, ev->vcpu, ev->id, &counted))
+		return;
+	snprintf(detail, sizeof(detail),
+		 "event %llu was counted, as let, by an earlier monitor that died before it had "
+		 "answered: it is judged anew, and on record once more",
+		 (unsigned long long)ev->id);
+	rf_note(g, "monitor", "recorded twice", detail);
 }
 
 void rf_record_flush(struct rf_guest *g, bool all)

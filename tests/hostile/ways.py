@@ -18,9 +18,12 @@ NO_OTHER_USER = SANDBOX + ",elevateprivileges=deny"
 
 
 def decisions(lab: Lab) -> int:
-    """Stores that are on record: in full, and as one of a count. A number that is met twice is one line."""
+    """Stores that are on record: in full, and as one of a count. A number that is met twice is one line; what a monitor let
+    and counted as it was killed is counted by the next one too, which says so.
+    """
     counts = {r["number"]: r["count"] for r in lab.recorded(type="folded", kind="write")}
-    return len(lab.recorded(type="decision", kind="write")) + sum(counts.values())
+    twice = lab.recorded(type="decision", kind="monitor", outcome="recorded twice")
+    return len(lab.recorded(type="decision", kind="write")) + sum(counts.values()) - len(twice)
 
 
 def as_user(lab: Lab, uid: int) -> tuple[str, ...]:

@@ -245,7 +245,10 @@ static void sent_again_by_vcpu(void **state)
 	assert_int_equal(sums().full + sums().counted, 50);
 }
 
-/* Memory is not a log: nothing goes through by its word. What is let again is counted again. */
+/*
+ * Memory is not a log: nothing goes through by its word. What is let again is counted again, and a
+ * line says so.
+ */
 static void observed_and_sent_again(void **state)
 {
 	struct rf_msg_event ev;
@@ -255,12 +258,15 @@ static void observed_and_sent_again(void **state)
 	for (int i = 0; i < 50; i++)
 		store_at(TABLE, &ev);
 	another_monitor();
+	assert_int_equal(fake_count("outcome", "recorded twice"), 0);
 	assert_int_equal(fake_answer(&ev).verdict, RF_VERDICT_ALLOW);
 	rf_record_flush(&guest, true);
 	assert_int_equal(sums().full + sums().counted, 51);
+	assert_int_equal(fake_count("outcome", "recorded twice"), 1);
 	guest.policy.mode = RF_MODE_ENFORCE;
 	another_monitor();
 	v = fake_answer(&ev);
+	assert_int_equal(fake_count("outcome", "recorded twice"), 2);
 	assert_int_equal(v.verdict, RF_VERDICT_DENY);
 	assert_int_equal(v.vector, 14);
 	rf_record_flush(&guest, true);
