@@ -43,29 +43,41 @@ static int is_packet(struct rf_watch_packet *p, ssize_t n, const struct msghdr *
 	return 0;
 }
 
+/* A packet, and with it so much of what its sender adds; what does not fit is closed by the kernel.
+ * *m says what came. -EAGAIN: nothing yet. -ECONNRESET: nothing comes. */
+static ssize_t take(int sock, int how, void *room, size_t size, struct rf_watch_packet *p,
+		    struct msghdr *m)
+{
+	struct iovec iov = { p, sizeof(*p) };
+	ssize_t n;
+
+	*m = (struct msghdr){
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = size
+	};
+	n = recvmsg(sock, m, how | MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	/* It has closed with something unread: that is said first, and then what it sent before
+	 * (net/unix/af_unix.c unix_release_sock()). */
+	if (n < 0 && errno == ECONNRESET)
+		n = recvmsg(sock, m, how | MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	m->msg_iov = NULL;
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? -EAGAIN : -ECONNRESET;
+	return n;
+}
+
 int rf_watch_receive(int sock, struct rf_watch_packet *p, struct rf_watch_from *from)
 {
-	/* Room for the sender and one descriptor: what does not fit is closed by the kernel. */
+	/* The sender and one descriptor. */
 	union {
 		struct cmsghdr align;
 		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_LEN(sizeof(int))];
 	} control;
-	struct iovec iov = { p, sizeof(*p) };
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = control.room,
-			    .msg_controllen = sizeof(control.room) };
-	ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	struct msghdr m;
+	ssize_t n = take(sock, 0, control.room, sizeof(control.room), p, &m);
 
-	/* It has closed with something unread: that is said first, and then what it sent before
-	 * (net/unix/af_unix.c unix_release_sock()). */
-	if (n < 0 && errno == ECONNRESET)
-		n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	*from = (struct rf_watch_from){ .fd = -1 };
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return -EAGAIN;
 	if (n <= 0)
-		return -ECONNRESET;
+		return n ? (int)n : -ECONNRESET;
 	take_control(&m, from);
 	if (!is_packet(p, n, &m))
 		return 0;
@@ -80,23 +92,17 @@ int rf_watch_receive(int sock, struct rf_watch_packet *p, struct rf_watch_from *
 /* -EBADF: a descriptor is with it. -ECONNRESET: there is nothing, and nothing comes. */
 static int look(int sock, int how, struct rf_watch_packet *p, struct rf_watch_from *from)
 {
-	/* Room for the sender alone. */
+	/* The sender alone. */
 	union {
 		struct cmsghdr align;
 		char room[CMSG_SPACE(sizeof(struct ucred))];
 	} control;
-	struct iovec iov = { p, sizeof(*p) };
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = control.room,
-			    .msg_controllen = sizeof(control.room) };
-	ssize_t n = recvmsg(sock, &m, how | MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	struct msghdr m;
+	ssize_t n = take(sock, how, control.room, sizeof(control.room), p, &m);
 
-	if (n < 0 && errno == ECONNRESET) /* as above */
-		n = recvmsg(sock, &m, how | MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	*from = (struct rf_watch_from){ .fd = -1 };
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? -EAGAIN : -ECONNRESET;
+		return (int)n;
 	if (m.msg_flags & MSG_CTRUNC)
 		return -EBADF;
 	/* A packet of no bytes has a sender all the same. */
