@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The KVM backend, monitor side: the fence at the other end of a socket, its board, and guest
  * memory through the descriptor of the VMM's memory that the fence hands over. The VMM is trusted

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The KVM backend of a process that only looks: it has no socket to the fence. */
 #include "hv/view.h"
 

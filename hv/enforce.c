@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The monitor's word alone lets nothing through that is sealed: a store that it allows is judged
  * once more by the table and applied under one lock, and what the rules of this VM's first monitor

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What the VMM asks of KVM, translated: VM and vCPU file descriptors are learnt from the values KVM
  * returns, requests that touch what the fence owns are merged with it or refused, those that are

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The preloaded form: every ioctl() of the process goes through the fence. QEMU reaches KVM through
  * libc's ioctl() alone (accel/kvm/kvm-all.c kvm_ioctl(), kvm_vm_ioctl(), kvm_vcpu_ioctl()).

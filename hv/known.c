@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 #include "hv/known.h"
 
 #define ROW_MAX (sizeof(rf_known_caps[0].what) / sizeof(rf_known_caps[0].what[0]))

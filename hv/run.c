@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * KVM_RUN, again and again, until an exit is the VMM's. An exit of ours never reaches it: for
  * KVM_EXIT_MMIO QEMU would perform the write itself (accel/kvm/kvm-all.c kvm_cpu_exec(),

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Sealing: the guest's bytes are copied into memory private to the fence and a read-only slot is
  * laid over them. The VMM's own pages stay where they are as a decoy, so that a device the guest

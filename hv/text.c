@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Text patching settled in the VMM: a store that the monitor's table allows is applied, counted and
  * put on the trail with no round trip. What the table does not allow is the monitor's to judge. All

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A vCPU is got out of KVM_RUN by a signal of our own whose handler raises kvm_run.immediate_exit,
  * which closes the race between our kick and the entry (api.rst, KVM_CAP_IMMEDIATE_EXIT). The VMM

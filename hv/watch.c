@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The watched page: a writable slot over memory the host has mapped read-only. A guest store to it
  * makes KVM_RUN return -EFAULT before it executes, whatever the instruction (locked, wide,

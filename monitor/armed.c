@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What was patched before the seal and is believed since: breakpoints, whose own bytes the guest's
  * word alone vouches for, and functions that are traced. A command line's kprobe_event= and ftrace=

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Commands to the fence that lead the VM on: what may come changes with them (sequence.h). */
 #include "monitor/monitor.h"
 

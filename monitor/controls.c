@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Bits of CR0 and CR4: which are pinned at the seal, their names, and the instruction that cleared
  * one. Bits: SDM vol. 3A 2.5.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What a device writes to a sealed range lands in the VMM's own pages below it, which the guest no
  * longer sees. Here the two are compared, piece by piece, so that the whole is covered once in the

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The guards there are, and what is done with all of them. */
 #include <errno.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* One guest from the moment its kernel shows itself: found, watched, sealed, judged, and forgotten
  * at a reset. */
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The guard of the kernel's own hooks: whoever registers a tracer, a probe or a static call's
  * function has the kernel patch itself, and that is legal. Whose code is called then is looked at

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The monitor's end of the guard of hooks: looks at what the sweeper names, asks the policy, and
  * writes it down. A verdict must not wait for that: it reads so much a tick, and puts the rest off.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* From the facts about an event to its verdict: judgement by policy, the line on disk, then the
  * answer. */
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What the table of patch sites does not have, and why, in words for people. Entries of init text,
  * which is freed, duplicates, frozen sites and those under way are in no list: nothing is missing

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * ringfence-monitor: one per VM, started by `ringfence run` (or a service manager) with its sockets
  * and its log already open. It serves one VMM and ends with it; killed, it is started again and

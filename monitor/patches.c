@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Text patching, as the monitor sees it: it compiles the table the fence judges by, and answers for
  * what the table does not know. What was allowed is the trail's: trail.c.

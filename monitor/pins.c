@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Which MSRs are pinned at the seal, and what is made of a write to one. Numbers and bits: SDM vol.
  * 4 chapter 2, AMD APM vol. 2 appendix A; the paravirtual ones: Documentation/virt/kvm/x86/msr.rst

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The monitor's way to its log. What says the same as a line before it is counted instead
  * (policy/fold.h); a verdict never depends on that.

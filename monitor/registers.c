@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The guard of MSRs and control registers: pinned at the seal, judged where the fence saw a change.
  */
 #include <errno.h>

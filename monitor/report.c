@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Whom the monitor tells what: lines for who started it, errors for people, answers to clients.
  * Works inside the sandbox: no dprintf(), which asks its descriptor whether it is a terminal, as

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A question that the log has an answer to: who wrote it died before its verdict reached the fence,
  * which asks the next monitor. That one gives the same answer. It does not look at the guest, whose

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The monitor parses hostile memory. A parser that is taken over can read the one VM's memory, talk
  * to its fence and append to its log: it has no right that others lack, it opens nothing, starts

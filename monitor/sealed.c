@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* A kernel out of sealed memory: where it lies is the fence's to say, and no page table is asked.
  */
 #include <string.h>

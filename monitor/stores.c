@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The guard of what is sealed: stores that KVM reports, instructions that it cannot emulate, those
  * at which it stands still, and what a CPU stores without one. tests/kvm/store_kinds.c has the

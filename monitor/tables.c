@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Descriptor tables: which ones a vCPU may load or have, and what may stand in them. The IDT that
  * runs is sealed, so that its gates are looked at once. GDTs cannot be: native_load_tls()

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The guard of the trail: what the fence allowed is written down, and what was left half way is put
  * back. */
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Which instructions of the sealed text become traps, what stands there all the same for who reads
  * text, and what one of them would have loaded.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* What one piece of work may read of the guest, and the finding where that was not enough. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The int3 protocol, site by site. text_poke_bp_batch() (arch/x86/kernel/alternative.c, 6.1 and
  * 6.12; newer kernels call it smp_text_poke_batch_finish()) writes 0xCC to the first byte of every

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 #include "patch/kinds.h"
 
 const char *rf_site_kind_text(enum rf_site_kind kind)

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Writing needs write(2) and fdatasync(2) alone: the monitor does it inside its sandbox. */
 #include "policy/patchlog.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 #include "hv/arm64/decode.h"
 
 static const struct rf_arm64_guarded *touched(const struct rf_arm64_guard *g, uint64_t gpa,

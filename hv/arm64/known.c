@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* KVM's interface on arm64: what a VMM asks before it makes its VM. No VM is protected yet, so none
  * of the others was looked at. */
 #include "hv/known.h"

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * arm64, as far as it goes: exits are decoded (hv/arm64/decode.c), and nothing is protected. Every
  * VM that was to be is refused by rf_arch_refusal(), before KVM is asked for it; nothing below it

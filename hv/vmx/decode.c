@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 #include "hv/vmx/decode.h"
 
 static enum rf_decoded decode_mmio(const struct rf_exit *e, const struct rf_guard *g)

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* What becomes of an exit on x86, and what is asked before a vCPU runs on. */
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Verdicts on what x86 alone asks. */
 #include "hv/board.h"
 #include "hv/life.h"

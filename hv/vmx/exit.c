@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* What KVM_RUN came back with: taken out of kvm_run once, and decoded. */
 #include "hv/vmx/exit.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* KVM's interface on x86 as of Linux 6.18 (include/uapi/linux/kvm.h): all of it, by the
  * reason why it passes, is the fence's, or is refused. */
 #include "hv/known.h"

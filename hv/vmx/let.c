@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * An MSR write that was filtered and may be. KVM has left it to us, and takes what we set for the
  * host's own: then it makes less of it than of a guest's. What a guest's write does beside is done

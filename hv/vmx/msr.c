@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The MSR filter: the VMM's ranges and ours as one. Ours are LSTAR, which shows a kernel, and, from
  * the seal on, the MSRs that the monitor pins. The first range that matches decides (api.rst,

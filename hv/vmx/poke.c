@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Linux changes its text through one function, a few bytes at a time: it maps the page where it may
  * be written, stores, unmaps and flushes (arch/x86/kernel/alternative.c __text_poke()). With text

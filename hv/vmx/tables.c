@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The registers that say where descriptor tables lie: loaded for a trapped instruction, and
  * compared every now and then with those last judged, as no CPU lets a hypervisor see their loads

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * No CPU lets a hypervisor see LGDT, LIDT, LLDT and LTR through stock KVM. So each of them in
  * sealed text is replaced, in the copy that the guest runs, by an OUT that exits; what it would

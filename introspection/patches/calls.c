@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Static calls that leave core text: a tracepoint's probe in a module, the BPF dispatcher. The key
  * is written before any of its calls (6.1 and 6.12 kernel/static_call_inline.c

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Text without what the kernel has patched in it. Two monitors that look at the same guest at two
  * times, before and behind a migration, must see the same, though the second one knows only what

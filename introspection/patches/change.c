@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The part of the table that changes while the fence reads it from another process: one writer's
  * side of a sequence lock. It is held for a copy, never for a walk through the guest.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A table in two processes: the one that judges keeps it, and another one, which walks the guest's
  * lists, follows it and says what may be forgotten. Whatever that one says, nothing but forgetting

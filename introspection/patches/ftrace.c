@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * ftrace: the entry of each traceable function holds a nop or a call, and two callers in core text
  * (ftrace_caller, ftrace_regs_caller) hold a call of what is traced with.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Where a static call may go: the starts of functions in sealed text by kallsyms, which lies in
  * sealed rodata. Trampolines of static calls are left out: of them a site may call its own alone.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* One hook: whom it calls. hooks_find.c has where that stands. */
 #include <errno.h>
 #include <stdlib.h>

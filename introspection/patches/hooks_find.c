@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Read in the sources of 6.1, 6.12 and 7.3:
  *  - kernel/trace/ftrace.c: ftrace_ops_list, an ops' func and func_hash->filter_hash (none, or an

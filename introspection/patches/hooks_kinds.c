@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Kinds of hooks by name, and which hook is no news. Pure. */
 #include <string.h>
 

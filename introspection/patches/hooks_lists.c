@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The kernel's own lists: tracers, functions that are called directly, and tables of chains. */
 #include <errno.h>
 

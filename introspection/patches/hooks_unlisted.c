@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What sealed text calls outside of itself, and no list or key of the guest's has any more; and
  * breakpoints that no table has. The table of sites keeps a target for as long as a site holds it,

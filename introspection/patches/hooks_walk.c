@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* All hooks there are: each kind's list. hooks.c has what one of them calls. */
 #include <errno.h>
 #include <string.h>

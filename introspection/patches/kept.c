@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A monitor that takes over: what the earlier one found in writable memory was looked at before
  * anybody could lie about it, at the seal, or against sealed text that held no breakpoint yet. It

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What each kind of site may hold. Read in the kernel sources 6.1.192 and 6.12.117, which agree:
  *  - arch/x86/kernel/jump_label.c __jump_label_patch(): x86_nops[size] or text_gen_insn(JMP8/JMP32)

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Compiles the table, once for a kernel: its bounds, then every kind of site and target in its
  * turn. */
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Breakpoints: kprobes, the jumps that replace them, and those of the kernel's own debugger.
  * kernel/kprobes.c and arch/x86/kernel/kprobes/{core,opt}.c, 6.1 and 6.12, do this in the order

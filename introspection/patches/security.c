@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What switches the kernel's security modules on and off: since 6.12 each of their hooks is a
  * static call, behind a static key that says whether it is used (security/security.c

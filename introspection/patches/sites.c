@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The sites while they are compiled: a list that readers of tables add to, which is sorted,
  * compared with the text, cleared of what reaches into others, and written into the table.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Lock prefixes. A kernel that boots on one CPU has overwritten them with a segment prefix (3e) and
  * puts them back when a second CPU comes up: arch/x86/kernel/alternative.c

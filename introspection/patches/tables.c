@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Reads the guest's site tables: include/linux/jump_label.h struct jump_entry and
  * include/linux/static_call_types.h struct static_call_site (6.1 and 6.12; both self-relative), and

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The sealed text and what the kernel says of it: what every other file of textpatch asks. */
 #include <errno.h>
 #include <string.h>

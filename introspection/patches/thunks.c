@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Call depth accounting (retbleed=stuff): in the padding before a function stands a copy of
  * skl_call_thunk_template, and direct calls go there (6.12 arch/x86/kernel/callthunks.c). The

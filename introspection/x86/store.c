@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * From an exit to the store behind it. KVM's emulator has run the instruction when a write to a
  * read-only slot exits (arch/x86/kvm/x86.c x86_emulate_instruction(): registers and RIP are written

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Which instructions store, where and how much. Capstone 4.0.2's access flags are not used: it
  * calls movups, movnti, cmpxchg and vmovdqu stores reads. In Intel syntax the destination comes

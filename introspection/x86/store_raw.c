@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Stores that came after Capstone 4.0.2, from their bytes: 64-bit mode, SDM vol. 2A 2.1 and 2.2. */
 #include <errno.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What the door (hv/doorkeeper.h) costs a system call: the same loop behind it and without it, in
  * turn, each in a process of its own. Two loops: an ioctl that KVM answers at once, and the

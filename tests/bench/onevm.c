@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* A VMM that has one VM of one vCPU and waits to be ended: what many VMs cost the host's control-register watch. */
 #include <fcntl.h>
 #include <linux/kvm.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Any exit under any guard: no crash, and nothing that touches a guarded byte is ever called the VMM's. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Descriptor tables of any bytes. Input: what to check, whose, two bytes of limit, then the table.
  * Findings lie inside the table, are the same whatever room there is for them, and a table that has

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Sensitive instructions in any text. Input: where the second function starts, where the range is
  * cut in two, one unused byte, then text. The parts must hold what the whole holds, each result

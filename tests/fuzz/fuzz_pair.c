@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What a sweeper that was taken over says to its monitor, packet by packet. Input, again and again:
  * a byte, and what it says: 255 the VM is reset, 0 a packet of the right size (what is missing of

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Hostile patch tables, then stores, through the fence's own hv/text.c. Input, as far as it goes
  * (what is missing reads as zero):

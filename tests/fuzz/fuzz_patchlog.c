@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A patch log left by anybody, for a writer that goes on with it: whatever lies in it, what is
  * written afterwards is found again, and nothing that was there is changed. Input: the file, after

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The kernel's patcher and the head of a function, in any code. Input: the function's length, how
  * many bytes the head must have, then code. What is found must lie in the function as it is read,

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The monitor's end of the protocol against a VMM that says anything: the check alone, then hv/backend_kvm.c over a
  * socket whose other end sends what the input holds and hangs up.

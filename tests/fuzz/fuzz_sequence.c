@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A fence that lies, from the monitor's side: messages in any order, and between them a board, answers to commands and
  * guest memory that are what the input says. What a backend bounds (hv/check.h) is bounded here as well. Under the

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * rf_store_find() on any code, registers and report. Input: one byte of choices, one byte of report
  * length, two bytes of report offset, 24 bytes for three registers, then code that ends (or starts)

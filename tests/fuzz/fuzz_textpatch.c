@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Hostile site tables, then hostile writes. Input: one byte jump entries, one byte static-call
  * sites, the entries with offsets relative to text (8 bytes each: site, target or flags), then

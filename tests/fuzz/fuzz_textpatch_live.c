@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Hostile lists: the small kernel of tests/unit/fake_patched.h, whose writable memory the input
  * changes while it stores to text. Input: steps of a byte that says what and how many bytes, two

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A board that says anything, as monitor and sweeper read it: hv/view.c over a board file, and what the monitor does
  * with what is taken. Nothing of it may be read past its end, and what is taken must be within its bounds.

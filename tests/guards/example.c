@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A guard to learn from (docs/hacking.md): pm_power_off, in plain data, is a function that the
  * kernel calls when it goes down (arch/x86/kernel/reboot.c). It is none or one of the kernel's own;

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Features side by side: filters and pins, traps and watches, seals made again under load. */
 #include <sys/ioctl.h>
 

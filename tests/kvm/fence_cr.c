@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Pinned bits of CR4, with the test in the place of the host's watch: it marks and signals as the
  * BPF program would, though not at once, so the guest waits for it.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Devices write to sealed addresses: into the VMM's own memory, which is healed before the VMM
  * saves it, and listed. */
 #include <sys/ioctl.h>

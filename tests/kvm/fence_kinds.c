@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Kinds of stores that are not one plain one: those that go on elsewhere, and the CPU's own. */
 #include "tests/kvm/patched.h"
 

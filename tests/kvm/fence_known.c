@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* KVM's interface: what the fence does not know, or refuses, does not reach KVM once a VM is
  * protected. */
 #include <linux/userfaultfd.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The VM's life: what is a reset and what is none, and a running guest that the VMM loads. What the
  * guest holds by itself (LSTAR, as VMLOAD writes it) must never be taken for the VMM's doing.

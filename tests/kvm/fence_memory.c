@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* What the VMM does to its memory, its slots and its vCPUs while the guest is sealed. */
 #include <sys/mman.h>
 

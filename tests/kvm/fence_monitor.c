@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The monitor dies, comes back, or says what no longer holds. */
 #include "tests/kvm/scenario.h"
 

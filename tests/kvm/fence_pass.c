@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* What is the VMM's stays the VMM's: exits, MSR filters, guest debug, signals, kicks, devices. */
 #include <signal.h>
 #include <sys/eventfd.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Pinned MSRs: the boot CPU's value for every CPU, others asked about, the VMM's own filter beside ours. */
 #include <sys/ioctl.h>
 

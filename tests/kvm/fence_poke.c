@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Traps in functions of the kernel's: its patcher, where what the table allows is done and all else
  * goes on; and kexec. */
 #include <fcntl.h>

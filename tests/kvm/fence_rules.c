@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* What the fence lets a monitor do, and what is told of: observing, the rules, a monitor that does
  * not read, time. */
 #include <fcntl.h>

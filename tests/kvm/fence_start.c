@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* From the environment variable to a kernel that is known: asked or not, refusals, capabilities,
  * LSTAR. */
 #include <fcntl.h>

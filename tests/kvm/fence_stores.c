@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Stores to sealed memory: every form of instruction, refused and allowed. */
 #include <signal.h>
 #include <sys/wait.h>

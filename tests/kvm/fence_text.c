@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Sealed text that changes: by the monitor's table, by what the VMM loads in place, and what must
  * not change it. */
 #include <pthread.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* What must be told, however the guest's other CPUs behave, and what no word of the monitor lets.
  */
 #include <stdlib.h>

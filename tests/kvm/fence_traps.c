@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Traps in sealed text, where the kernel loads a descriptor table, and the registers compared. */
 #include "tests/kvm/scenario.h"
 

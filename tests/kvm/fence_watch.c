@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The watched page, and sealing while every vCPU runs: nothing the guest stores may be lost. */
 #include <sys/mman.h>
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A guest that has itself reset, as sleep does, and chooses what comes back: which processor, with
  * which registers, after how long. Read first as attacks, each of which worked.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The table of kinds. The instruction in question is the first of its code, or `at` bytes behind:
  * RDI is the target, RSI memory of its own, RCX 3, EDX:EAX 7.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Runs the table of kinds: each in a guest of its own whose target lies in a read-only slot.
  * Whatever the CPU stores, the slot's bytes stay, and KVM_RUN ends in a way that the fence has an

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The fence on this machine's KVM, with guests of a few instructions and a monitor that does as it
  * is told. Each scenario has a process and a VM of its own. Ends with how many passed, failed and

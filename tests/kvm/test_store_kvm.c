@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * rf_store_find() against KVM itself: a guest of one instruction stores to a read-only slot, and
  * what is found from the exit must be the instruction and the registers that the guest was started

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The fence, the fixtures and the log; the kernel is in fake_monitor_kernel.c. */
 #include "tests/unit/fake_monitor.h"
 #include "monitor/sandbox.h"

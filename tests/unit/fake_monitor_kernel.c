@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* introspection/ as the monitor calls it, out of tables. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Of the model's states: which mean the same, and what must hold in each. */
 #include <stddef.h>
 #include <string.h>

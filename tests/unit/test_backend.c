@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/backend_kvm.c against a fence that lies: attaching to it. */
 #include <errno.h>
 #include <fcntl.h>

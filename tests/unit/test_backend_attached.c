@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/backend_kvm.c, attached to a fence that lies: what it says, and what it is told. */
 #include <errno.h>
 #include <fcntl.h>

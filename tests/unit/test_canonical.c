@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Text as it is measured: the same for who was there from the seal on and for who finds the guest
  * patched, whatever the kernel patches; another one as soon as anything else is changed.

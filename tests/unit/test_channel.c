@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * hv/channel.c against monitors that are foreign, of another revision, hostile, deaf, or gone, and
  * a `run` that is. The channel lives as long as its process, so the order of the tests counts:

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/check.c: what no fence says, field by field. Each row changes one thing of what is right. */
 #include <setjmp.h>
 #include <stdarg.h>

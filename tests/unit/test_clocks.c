@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A wall clock that jumps, by hours, to 1970 and centuries ahead, between any two records: numbers
  * and monotonic times go on, counts and checkpoints come when they are due by the monotonic clock,

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Which bits of CR0 and CR4 the monitor pins, and what it makes of one that was cleared. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What `run` does with the log at its end: writes down what was counted, gives back what it has
  * reserved, and takes nothing from the other VMs that write to the same file.

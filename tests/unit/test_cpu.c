@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * hv/vmx/cpu.c over a made-up KVM: what a vCPU is, also in modes that this machine's KVM does not
  * offer (a guest's guest, the firmware's), what a VMM loads, and what is injected.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Every outcome of hv/arm64/decode.c, over injected exits: no guest, no KVM, any machine. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Sealed memory against its decoy: what a device wrote is found and put back, each write told once,
  * nothing left out. */
 #include <errno.h>

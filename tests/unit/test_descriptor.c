@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Descriptor tables: those of Linux pass, each forgery is found, each register is told apart. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/vmx/dispatch.c, what becomes of an exit, with the exit and all that it calls made up. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* cli/doctor_table.c: what of a host's facilities makes `ringfence doctor` end with 1. The checks
  * themselves are made up here. */
 #include <setjmp.h>

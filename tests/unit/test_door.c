@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/doorkeeper.c: what each door refuses, tried in a child behind it, and without one. */
 #include <errno.h>
 #include <fcntl.h>

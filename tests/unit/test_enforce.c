@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/enforce.c, the answer to a kernel that shows itself, with all that it calls made up. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/event.c over a socket that takes, is full, or is not there: what is asked and what is told. */
 #include <setjmp.h>
 #include <stdarg.h>

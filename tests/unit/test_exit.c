@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * hv/vmx/exit.c over a kvm_run that the test fills in: what is taken out of it, also of exits that
  * this machine's KVM never makes, and stores of many parts.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/arm64/exit.c: kvm_run's fields end in the right ones of the plain struct. */
 #include <linux/kvm.h>
 #include <setjmp.h>

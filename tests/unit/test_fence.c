@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * hv/fence.c, what the VMM asks of KVM, with KVM and all else that it calls made up: a kernel that
  * is newer than any that the fence knows, and what happens while a request is under way.

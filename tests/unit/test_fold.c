@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What is counted instead of written: how many lines a guest can have made, that lines and counts
  * add up to what was decided, and that they do wherever the process dies.

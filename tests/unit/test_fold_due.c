@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * How long a count may be in no line, whatever a guest does: what a host that goes down takes with
  * it.

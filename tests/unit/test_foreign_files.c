@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Descriptors that a VMM hands over and that are of a file system of its own, which answers nothing
  * any more once the file is open (FUSE). Whoever asks it anything waits beyond any signal: the

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A disk that is full at each write of a log in turn, once or for good, whether it takes nothing of
  * the line, half of it, or all but its newline: lines and counts add up to what was decided.

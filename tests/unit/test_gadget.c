@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Sensitive instructions: each by its bytes, with prefixes, hidden, cut, and where ranges end. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The monitor's report on sensitive instructions, and what it says covers each. */
 #include <errno.h>
 #include <setjmp.h>

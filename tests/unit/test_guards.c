@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* What the serving loop relies on of each guard, and what it does with them. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* A guest from the kernel's first sign to its seal, through resets and the death of monitors. */
 #include <errno.h>
 #include <setjmp.h>

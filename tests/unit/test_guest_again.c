@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The kernel that was sealed comes again, or a command comes too late: what is read, believed and
  * recorded then. */
 #include <errno.h>

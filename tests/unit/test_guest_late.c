@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* A kernel without a word to watch: sealed once its page tables make rodata read-only, and the
  * record says so. */
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* A kernel that is not recognised: refused, or let run unsealed where the policy says so and
  * nothing was sealed. */
 #include <errno.h>

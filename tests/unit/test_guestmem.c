@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/guestmem.c and hv/seal.c: what is sealed, what lies below it, plain memory. Healing is
  * test_guestmem_heal.c's. */
 #include <linux/kvm.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/guestmem.c: what a device wrote below sealed memory is put back, and told; traps are none of
  * it. */
 #include <linux/kvm.h>

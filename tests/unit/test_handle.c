@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/handle.c, what becomes of a store, with all that it calls made up. */
 #include <setjmp.h>
 #include <stdarg.h>

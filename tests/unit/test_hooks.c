@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Whom the kernel's hooks call: each kind, and lists that lie. */
 #include <errno.h>
 #include <setjmp.h>

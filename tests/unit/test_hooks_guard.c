@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The guard of the kernel's hooks: who is told of, how often, and what the policy makes of it. */
 #include <errno.h>
 #include <setjmp.h>

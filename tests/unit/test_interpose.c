@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/interpose.c in a process of its own: what the preloaded form sees of it, and refuses to it. */
 #include <setjmp.h>
 #include <stdarg.h>

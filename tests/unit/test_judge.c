@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* From one store, emulation failure or MSR write to its verdict, its fault and its line. */
 #include <errno.h>
 #include <setjmp.h>

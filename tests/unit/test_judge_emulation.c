@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Instructions KVM could not emulate: which of their bytes are sealed is for the monitor to find
  * out. */
 #include <errno.h>

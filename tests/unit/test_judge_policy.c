@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* What policy, log and event ids make of a judgement. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Guests that stand still and events that could not be delivered: whether sealed memory is why. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/vmx/let.c: an MSR write that is let be ends as a guest's own would have, on a made-up CPU. */
 #include <errno.h>
 #include <setjmp.h>

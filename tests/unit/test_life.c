@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * hv/life.c: what each command, reset and new kernel does to the VM; loads are test_life_loads.c's.
  * The states and all the ways between them are test_life_model.c's. The order of the first tests

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/life.c: what the VMM's loads do to the VM, what comes too late, kexec and time. */
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * All that can happen to a VM's life, as far as the model (life_model.h) goes: every order of
  * steps, until no new state is found. Then each fault that can be planted in the table or in the

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* A guest is measured where it runs, and compared where it arrives or boots. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The slots as KVM would have them: a model of KVM's rules stands in for the kernel, and a second one for the KVM a VMM
  * without the fence would have. After every operation both must answer the same, and memory must be what

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A million denials of one VM, and what becomes of them on record: each is in a line or in a count,
  * exactly, of each key; the log keeps to its quota; another VM's log, beside it, is what it is

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The monitor and its sweeper, each with the other end of the pair in the test's hand. */
 #include <errno.h>
 #include <fcntl.h>

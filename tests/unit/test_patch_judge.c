@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The pure judge over tables made by hand: each form in each split, forgeries, tables that lie. */
 #include <errno.h>
 #include <setjmp.h>

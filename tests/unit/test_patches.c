@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The monitor's part in text patching: table, patch log, bursts, sites left half way. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The log of allowed patches: written, torn, taken up again by the next writer, read. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Which MSRs the monitor pins, and what it makes of a write to one. */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The kernel's patcher: where a trap may stand in it, and where there is no such place. */
 #include <errno.h>
 #include <setjmp.h>

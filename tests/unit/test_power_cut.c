@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What the log has after a power cut, and after a process was killed, at each moment of its
  * writers' work: what was answered is there, or its loss is told; nothing is taken for tampering;

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/vmx/probe.c: what `ringfence doctor` asks of a host, over a made-up KVM. */
 #include <setjmp.h>
 #include <stdarg.h>

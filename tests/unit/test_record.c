@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Folding, in the monitor: no verdict depends on whether it was written or counted, a question that
  * is sent again gets the same answer, and lines and counts add up, whoever dies.

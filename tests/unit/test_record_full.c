@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A log that takes no line, because its file system is full or the policy's quota is: what becomes
  * of each decision by on_log_full, that all of them are counted and told of once there is room, and

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* libringfence.so before libc on arm64: a VM that was to be protected is not started, and says why.
  */
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Which of two policies is the stricter, key by key, and which one may take the other's place. */
 #include <errno.h>
 #include <setjmp.h>

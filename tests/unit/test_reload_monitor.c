@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Another policy for a monitor that serves a VM: what it answers, what it writes down before that,
  * and when its time is over. The test has the end of `run`. */
 #include <errno.h>

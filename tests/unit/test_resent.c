@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A monitor dies when its line is written and its verdict has not arrived: the next one is asked
  * the same, answers what is on record, all of it, and writes no second line; whatever the guest's

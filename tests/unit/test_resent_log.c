@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A question that is sent again, and a log that does not say, or not in one way, what it was
  * answered with: torn, old, foreign, contradicting itself. No answer lets more than the record, and

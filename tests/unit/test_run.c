@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * hv/run.c, the loop around KVM_RUN, with all that it calls made up: what is asked in which order,
  * and what happens between two looks at the VM's life, which no guest can be made to hit.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* monitor/sandbox.c: each forbidden system call, tried in a child that is confined. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What may come when (monitor/sequence.c), and what becomes of what may not: a fence that lies
  * about the order of things, message by message, as the serving loop takes them.

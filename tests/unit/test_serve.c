@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The fence towards a monitor, over a real socket: hv/serve.c, hv/event.c and hv/channel.c
  * together, with what commands do in their place. One connection for the life of the process.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* tests/shim/cmocka.h: each assertion fails when it should, and ends the program with 1. */
 #include <sys/wait.h>
 #include <unistd.h>

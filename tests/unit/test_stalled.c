@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/vmx/tables.c and hv/vmx/cr.c: what is found at looks that follow each other, over a made-up
  * KVM. */
 #include <setjmp.h>

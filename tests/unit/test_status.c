@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* What the control socket says of a VM: how it stands, why it does not run, what the policy is. */
 #include <errno.h>
 #include <setjmp.h>

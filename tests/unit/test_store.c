@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* rf_store_find(): every form of store that KVM reports, and reports that no instruction can
  * explain. */
 #include <errno.h>

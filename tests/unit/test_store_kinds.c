@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* rf_store_find() where KVM names no address, and operands that no ModRM names. */
 #include <errno.h>
 

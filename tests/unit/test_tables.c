@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Traps in sealed text and descriptor tables: what is planted, what a register may get, what is
  * found. */
 #include <errno.h>

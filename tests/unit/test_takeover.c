@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* A monitor dies at each moment it can, another one takes over: nothing is judged without its
  * regions. */
 #include <errno.h>

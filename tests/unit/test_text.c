@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/text.c: what the fence settles by the table, what it leaves to the monitor, the trail of both.
  */
 #include <fcntl.h>

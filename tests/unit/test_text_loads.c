@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/text.c: text that the VMM loads, and traps that stand in text. */
 #include <fcntl.h>
 #include <setjmp.h>

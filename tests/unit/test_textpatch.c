@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Text patching whose sites the sealed tables name: each kind's legal transitions in each split,
  * the forgeries, and hostile tables. The judge alone: test_patch_judge.c.

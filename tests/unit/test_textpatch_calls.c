@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Static calls that leave core text, lock prefixes, what a changing set keeps, and kernels that
  * tell less. */
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* What is kept of a patch table: by a sweep whose reads come to their end, by another monitor. */
 #include <errno.h>
 #include <setjmp.h>

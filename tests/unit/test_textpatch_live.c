@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Patching whose sites and targets come from the guest's writable lists: legal sequences in the
  * kernel's order, forgeries, and lists that lie.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Call depth accounting: what patch_dest() (6.12 arch/x86/kernel/callthunks.c) writes before a
  * function, in each way its memcpy() may split it, and everything else that could be written there.

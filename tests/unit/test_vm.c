@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* hv/vmx/vm.c and hv/vmx/msr.c: what is disarmed, what the VMM asks for beside it, and pinned MSRs
  * of a vCPU that is between two guests, over a made-up KVM. */
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* cli/vmm_fds.c and cli/vmm_asks.c: what a VMM's command line says. */
 #include <setjmp.h>
 #include <stdarg.h>
