@@ -3,19 +3,35 @@
 # make            build everything            make demo    the main job, in the lab
 # make deps       install the packages        make check   every test
 # Sources are listed by folder in <folder>/build.mk. O= chooses the build folder.
+#
+# For packagers: CC, CFLAGS, CPPFLAGS, LDFLAGS, WERROR=-Werror; PREFIX, BINDIR, LIBDIR, DATADIR, INCLUDEDIR, MANDIR, UNITDIR,
+# SYSCONFDIR, which the programs are built with, and DESTDIR. Two builds of the same source are the same.
 
 O ?= build
+ifeq ($(origin CC),default)
 CC = gcc
+endif
 CLANG ?= clang
 PKG_CONFIG ?= pkg-config
+CFLAGS ?= -O2 -g
 PREFIX ?= /usr
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+DATADIR ?= $(PREFIX)/share
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(DATADIR)/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSCONFDIR ?= /etc
 Q = $(if $(V),,@) # V=1 shows the commands
 
-WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+WARN = -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
        -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wno-unused-parameter
-BASE = -std=gnu11 -D_GNU_SOURCE -I. $(WARN) -g
-HARDEN = -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
-SAN = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+BASE = -std=gnu11 -D_GNU_SOURCE -I. $(WARN)
+HARDEN = $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-D_FORTIFY_SOURCE=2) -fstack-protector-strong -fPIE
+# Of the folder it is built in nothing is left in a program.
+HERE = -ffile-prefix-map=$(CURDIR)=.
+FLAGS = $(BASE) $(HARDEN) $(HERE) $(CPPFLAGS) $(CFLAGS)
+SAN = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # What the monitor and the tools link; the fence links libc alone.
 PKGS = capstone libbpf libcyaml yaml-0.1 jansson libsodium libelf libseccomp
@@ -36,10 +52,10 @@ FENCE_OBJS = $(FENCE_SRCS:%.c=$(O)/fence/%.o)
 $(O)/fence/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
-	$(Q)$(CC) $(BASE) $(HARDEN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(FLAGS) -fPIC -fvisibility=hidden -ftls-model=initial-exec -MMD -MP -c $< -o $@
 $(O)/libringfence.so: $(FENCE_OBJS)
 	@echo "  LD $@"
-	$(Q)$(CC) -shared -Wl,-soname,libringfence.so -Wl,-z,relro,-z,now,-z,defs -o $@ $^
+	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libringfence.so -Wl,-z,relro,-z,now,-z,defs -o $@ $^
 
 # The same for arm64, below O/arm64/: it refuses to protect (hv/arm64/vm.c).
 ARM64_CC = aarch64-linux-gnu-gcc
@@ -54,23 +70,31 @@ LIB_OBJS = $(LIB_SRCS:%.c=$(O)/obj/%.o)
 $(O)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
-	$(Q)$(CC) $(BASE) $(HARDEN) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(FLAGS) $(PLACES) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
 # The BPF program, compiled for no kernel in particular and linked in as it is (ld -b binary names it after its file).
 $(O)/obj/hv/bpf/cr.bpf.o: hv/bpf/cr.bpf.c hv/vmx/crwatch.h
 	@mkdir -p $(@D)
 	@echo "  BPF $<"
-	$(Q)$(CLANG) -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -D__TARGET_ARCH_x86 -I. \
+	$(Q)$(CLANG) -target bpf -mcpu=v3 -g -O2 -Wall -Wextra $(WERROR) $(HERE) -D__TARGET_ARCH_x86 -I. \
 		-idirafter /usr/include/x86_64-linux-gnu $(PKG_CFLAGS) -c $< -o $@
 $(O)/obj/hv/bpf/cr.o: $(O)/obj/hv/bpf/cr.bpf.o
 	$(Q)cd $(@D) && ld -r -z noexecstack -b binary cr.bpf.o -o cr.o
+# Where the programs look for what is not beside them. They are built anew where one of these is another one.
+IN_PLACES = -DRF_BINDIR='"$(BINDIR)"' -DRF_LIBDIR='"$(LIBDIR)/ringfence"' -DRF_DATADIR='"$(DATADIR)/ringfence"'
+$(O)/obj/cli/paths.o: PLACES = $(IN_PLACES)
+$(O)/obj/cli/paths.o: $(O)/places
+.PHONY: places
+$(O)/places: places
+	@mkdir -p $(@D)
+	@echo "$(IN_PLACES)" | cmp -s - $@ || echo "$(IN_PLACES)" >$@
 RINGFENCE_OBJS = $(CLI_SRCS:%.c=$(O)/obj/%.o) $(CRWATCH_SRCS:%.c=$(O)/obj/%.o) $(DOOR_SRCS:%.c=$(O)/obj/%.o) $(O)/obj/hv/bpf/cr.o $(LIB_OBJS)
 MONITOR_OBJS = $(MONITOR_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
 $(O)/ringfence: $(RINGFENCE_OBJS)
 	@echo "  LD $@"
-	$(Q)$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
+	$(Q)$(CC) -pie $(LDFLAGS) -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
 $(O)/ringfence-monitor: $(MONITOR_OBJS)
 	@echo "  LD $@"
-	$(Q)$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
+	$(Q)$(CC) -pie $(LDFLAGS) -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
 
 # Policies that come with it: beside the program where it was built.
 PROFILES = $(wildcard policy/profiles/*.yaml)
@@ -80,25 +104,36 @@ $(O)/policy/%.yaml: policy/profiles/%.yaml
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 
+# scdoc writes a date into them: that of the last commit, where nobody has set one.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
 MANS = $(O)/ringfence.1 $(O)/ringfence-monitor.8
 $(MANS): $(O)/%: docs/%.scd
 	@mkdir -p $(@D)
-	scdoc <$< >$@
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) scdoc <$< >$@
 .PHONY: man
 man: $(MANS)
 
+# The fence lies in a folder of its own: who preloads or links it names it.
+$(O)/ringfence.pc: packaging/ringfence.pc.in $(O)/places
+	@sed 's|@libdir@|$(LIBDIR)/ringfence|; s|@includedir@|$(INCLUDEDIR)|; s|@version@|'"$$(sed -n 's/^#define RF_VERSION "\(.*\)"$$/\1/p' cli/command.h)"'|' $< >$@
+$(O)/ringfence-watch.service: packaging/systemd/ringfence-watch.service $(O)/places
+	@sed 's|^ExecStart=/usr/bin/|ExecStart=$(BINDIR)/|' $< >$@
+
 .PHONY: install
-install: programs man
-	install -D -t $(DESTDIR)$(PREFIX)/bin $(O)/ringfence $(O)/ringfence-monitor
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/ringfence $(O)/libringfence.so
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/ringfence/policy $(PROFILES)
-	install -D -m 644 packaging/systemd/ringfence-watch.service $(DESTDIR)$(PREFIX)/lib/systemd/system/ringfence-watch.service
-	install -D -m 644 packaging/logrotate/ringfence $(DESTDIR)/etc/logrotate.d/ringfence
-	install -D -m 644 completions/ringfence.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ringfence
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(O)/ringfence.1
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(O)/ringfence-monitor.8
+install: programs man $(O)/ringfence.pc $(O)/ringfence-watch.service
+	install -D -t $(DESTDIR)$(BINDIR) $(O)/ringfence $(O)/ringfence-monitor
+	install -D -m 644 -t $(DESTDIR)$(LIBDIR)/ringfence $(O)/libringfence.so
+	install -D -m 644 -t $(DESTDIR)$(LIBDIR)/pkgconfig $(O)/ringfence.pc
+	install -D -m 644 hv/fence.h $(DESTDIR)$(INCLUDEDIR)/ringfence/fence.h
+	install -D -m 644 -t $(DESTDIR)$(DATADIR)/ringfence/policy $(PROFILES)
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(O)/ringfence-watch.service
+	install -D -m 644 packaging/logrotate/ringfence $(DESTDIR)$(SYSCONFDIR)/logrotate.d/ringfence
+	install -D -m 644 completions/ringfence.bash $(DESTDIR)$(DATADIR)/bash-completion/completions/ringfence
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 $(O)/ringfence.1
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 $(O)/ringfence-monitor.8
 
 .PHONY: check check-all layers
+check check-all: export WERROR = -Werror
 check: programs man built
 	tests/check.py
 # And what takes hours.

@@ -102,7 +102,7 @@ static int print_last(const struct last *l)
 	static const char *const titles[] = { "TIME",	"EVENT",	  "VERDICT", "KIND",
 					      "TARGET", "WRITER/HANDLER", "TASK",    "RULE" };
 	bool json = l->how->json;
-	struct rf_table *t = json ? NULL : rf_table_create(titles, RF_ROW_CELLS);
+	struct rf_listing *t = json ? NULL : rf_listing_create(titles, RF_ROW_CELLS);
 	int err = 0;
 
 	if (!json && !t)
@@ -115,12 +115,12 @@ static int print_last(const struct last *l)
 			err = print_json(o);
 		} else {
 			rf_row_fill(o, &c);
-			err = rf_table_row(t, c.cell);
+			err = rf_listing_row(t, c.cell);
 		}
 	}
 	if (t)
-		rf_table_print(t);
-	rf_table_destroy(t);
+		rf_listing_print(t);
+	rf_listing_destroy(t);
 	return err;
 }
 

@@ -154,7 +154,7 @@ static int print_instances(const struct rf_verify *v)
 {
 	static const char *const titles[] = { "INSTANCE", "VM",	 "RECORDS",	"FIRST",
 					      "LAST",	  "END", "CHECKPOINTS", "RESULT" };
-	struct rf_table *t = rf_table_create(titles, 8);
+	struct rf_listing *t = rf_listing_create(titles, 8);
 	int err = t ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < rf_verify_count(v) && !err; i++) {
@@ -176,15 +176,15 @@ static int print_instances(const struct rf_verify *v)
 		snprintf(first, sizeof(first), "%" PRIu64, is->first);
 		snprintf(last, sizeof(last), "%" PRIu64, is->last);
 		snprintf(checkpoints, sizeof(checkpoints), "%" PRIu64, is->checkpoints);
-		err = rf_table_row(t, cells);
+		err = rf_listing_row(t, cells);
 	}
 	if (!err && rf_verify_count(v))
-		rf_table_print(t);
-	rf_table_destroy(t);
+		rf_listing_print(t);
+	rf_listing_destroy(t);
 	return err;
 }
 
-static int finding_row(struct rf_table *t, const struct report *r, const struct rf_finding *f)
+static int finding_row(struct rf_listing *t, const struct report *r, const struct rf_finding *f)
 {
 	bool many = f->kind == RF_FOUND_NOT_CHAINED,
 	     patches = f->kind == RF_FOUND_PATCHES_NOT_COVERED;
@@ -204,22 +204,22 @@ static int finding_row(struct rf_table *t, const struct report *r, const struct 
 		snprintf(seq, sizeof(seq), "%" PRIu64 " to %" PRIu64, f->seq, f->to);
 	else
 		snprintf(seq, sizeof(seq), "%" PRIu64, f->seq);
-	return rf_table_row(t, cells);
+	return rf_listing_row(t, cells);
 }
 
 static int print_findings(const struct report *r)
 {
 	static const char *const titles[] = { "FILE", "LINE", "INSTANCE", "SEQ", "FOUND" };
-	struct rf_table *t = r->count ? rf_table_create(titles, 5) : NULL;
+	struct rf_listing *t = r->count ? rf_listing_create(titles, 5) : NULL;
 	int err = r->count && !t ? -ENOMEM : 0;
 
 	for (size_t i = 0; i < r->count && !err; i++)
 		err = finding_row(t, r, &r->found[i]);
 	if (t && !err) {
 		putchar('\n');
-		rf_table_print(t);
+		rf_listing_print(t);
 	}
-	rf_table_destroy(t);
+	rf_listing_destroy(t);
 	if (r->more)
 		printf("%" PRIu64 " more are left out\n", r->more);
 	return err;

@@ -48,19 +48,19 @@ static void print_sum(const struct findings *found)
 static int print_table(const struct findings *found)
 {
 	static const char *const titles[] = { "FACILITY", "NEED", "STATE", "DETAIL" };
-	struct rf_table *t = rf_table_create(titles, 4);
+	struct rf_listing *t = rf_listing_create(titles, 4);
 
 	if (!t)
 		return rf_fail(RF_EXIT_INTERNAL, "there is no answer", "free some memory",
 			       "no memory for the table");
 	for (size_t i = 0; rf_facilities[i].name; i++)
-		if (rf_table_row(t, (const char *[]){ rf_facilities[i].name,
-						      rf_need_text(rf_facilities[i].need),
-						      rf_facility_state_text(found->state[i]),
-						      found->detail[i] }))
+		if (rf_listing_row(t, (const char *[]){ rf_facilities[i].name,
+							rf_need_text(rf_facilities[i].need),
+							rf_facility_state_text(found->state[i]),
+							found->detail[i] }))
 			break;
-	rf_table_print(t);
-	rf_table_destroy(t);
+	rf_listing_print(t);
+	rf_listing_destroy(t);
 	for (size_t i = 0; rf_facilities[i].name; i++) {
 		const struct rf_facility *f = &rf_facilities[i];
 

@@ -41,7 +41,7 @@ static void print_summary(const json_t *o)
 static int print_kinds(json_t *kinds)
 {
 	static const char *const titles[] = { "INSTRUCTION", "", "COUNT", "COVERED", "BY" };
-	struct rf_table *t = rf_table_create(titles, 5);
+	struct rf_listing *t = rf_listing_create(titles, 5);
 	size_t i;
 	json_t *k;
 
@@ -54,15 +54,15 @@ static int print_kinds(json_t *kinds)
 
 		snprintf(number, sizeof(number), "%lld", (long long)count);
 		if (count &&
-		    rf_table_row(t,
-				 (const char *[]){ json_string_value(json_object_get(k, "kind")),
-						   how(k), number,
-						   json_string_value(json_object_get(k, "covered")),
-						   json_string_value(json_object_get(k, "by")) }))
+		    rf_listing_row(
+			    t, (const char *[]){ json_string_value(json_object_get(k, "kind")),
+						 how(k), number,
+						 json_string_value(json_object_get(k, "covered")),
+						 json_string_value(json_object_get(k, "by")) }))
 			break;
 	}
-	rf_table_print(t);
-	rf_table_destroy(t);
+	rf_listing_print(t);
+	rf_listing_destroy(t);
 	return 0;
 }
 
@@ -70,7 +70,7 @@ static int print_list(json_t *list, json_t *kinds)
 {
 	static const char *const titles[] = { "ADDRESS", "SYMBOL",  "INSTRUCTION",
 					      "",	 "COVERED", "BY" };
-	struct rf_table *t = rf_table_create(titles, 6);
+	struct rf_listing *t = rf_listing_create(titles, 6);
 	size_t i;
 	json_t *o;
 
@@ -80,16 +80,16 @@ static int print_list(json_t *list, json_t *kinds)
 	{
 		json_t *c = cover_of(kinds, o);
 
-		if (rf_table_row(t, (const char *[]){
-					    json_string_value(json_object_get(o, "at")),
-					    json_string_value(json_object_get(o, "symbol")),
-					    json_string_value(json_object_get(o, "kind")), how(o),
-					    json_string_value(json_object_get(c, "covered")),
-					    json_string_value(json_object_get(c, "by")) }))
+		if (rf_listing_row(t, (const char *[]){
+					      json_string_value(json_object_get(o, "at")),
+					      json_string_value(json_object_get(o, "symbol")),
+					      json_string_value(json_object_get(o, "kind")), how(o),
+					      json_string_value(json_object_get(c, "covered")),
+					      json_string_value(json_object_get(c, "by")) }))
 			break;
 	}
-	rf_table_print(t);
-	rf_table_destroy(t);
+	rf_listing_print(t);
+	rf_listing_destroy(t);
 	return 0;
 }
 

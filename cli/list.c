@@ -156,7 +156,7 @@ static int print_table(json_t *vms)
 {
 	static const char *const titles[] = { "NAME", "STATE", "USER",	 "VMM",		"BLOCKED",
 					      "MODE", "UP",    "POLICY", "LAST DENIAL", "KERNEL" };
-	struct rf_table *t = rf_table_create(titles, 10);
+	struct rf_listing *t = rf_listing_create(titles, 10);
 	size_t i;
 	json_t *o;
 
@@ -179,19 +179,19 @@ static int print_table(json_t *vms)
 			if (strchr(kernel, '('))
 				*strchr(kernel, '(') = '\0';
 		}
-		if (rf_table_row(t, (const char *[]){ json_string_value(json_object_get(o, "name")),
-						      rf_about_state(o, shown),
-						      json_string_value(json_object_get(o, "user")),
-						      pid, blocked ? count : NULL,
-						      json_string_value(json_object_get(o, "mode")),
-						      rf_about_uptime(o, up, sizeof(up)),
-						      rf_about_policy(o, policy, sizeof(policy)),
-						      rf_about_denial(o, denial, sizeof(denial)),
-						      kernel }))
+		if (rf_listing_row(t, (const char *[]){
+					      json_string_value(json_object_get(o, "name")),
+					      rf_about_state(o, shown),
+					      json_string_value(json_object_get(o, "user")), pid,
+					      blocked ? count : NULL,
+					      json_string_value(json_object_get(o, "mode")),
+					      rf_about_uptime(o, up, sizeof(up)),
+					      rf_about_policy(o, policy, sizeof(policy)),
+					      rf_about_denial(o, denial, sizeof(denial)), kernel }))
 			break;
 	}
-	rf_table_print(t);
-	rf_table_destroy(t);
+	rf_listing_print(t);
+	rf_listing_destroy(t);
 	return rf_flush();
 }
 

@@ -23,7 +23,7 @@ static int print_table(const struct rf_measurement *m)
 {
 	static const char *const titles[] = { "REGION", "GUEST ADDRESS", "PHYSICAL", "KIB",
 					      "SHA-256" };
-	struct rf_table *t = rf_table_create(titles, 5);
+	struct rf_listing *t = rf_listing_create(titles, 5);
 
 	if (!t)
 		return rf_fail(RF_EXIT_INTERNAL, "nothing is shown", "free some memory",
@@ -36,11 +36,11 @@ static int print_table(const struct rf_measurement *m)
 		snprintf(gva, sizeof(gva), "0x%llx", (unsigned long long)r->gva);
 		snprintf(gpa, sizeof(gpa), "0x%llx", (unsigned long long)r->gpa);
 		snprintf(kib, sizeof(kib), "%llu", (unsigned long long)r->size / 1024);
-		if (rf_table_row(t, (const char *[]){ r->kind, gva, gpa, kib, r->sha256 }))
+		if (rf_listing_row(t, (const char *[]){ r->kind, gva, gpa, kib, r->sha256 }))
 			break;
 	}
-	rf_table_print(t);
-	rf_table_destroy(t);
+	rf_listing_print(t);
+	rf_listing_destroy(t);
 	return rf_flush();
 }
 

@@ -12,7 +12,7 @@
 
 #include "hv/terminal.h"
 
-struct rf_table {
+struct rf_listing {
 	size_t columns, rows;
 	size_t *width;
 	char **cells; /* rows * columns, the titles are the first row */
@@ -153,22 +153,22 @@ char *rf_safe_dup(const char *text)
 	return out;
 }
 
-struct rf_table *rf_table_create(const char *const *titles, size_t columns)
+struct rf_listing *rf_listing_create(const char *const *titles, size_t columns)
 {
-	struct rf_table *t = calloc(1, sizeof(*t));
+	struct rf_listing *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return NULL;
 	t->columns = columns;
 	t->width = calloc(columns, sizeof(*t->width));
-	if (!t->width || rf_table_row(t, titles)) {
-		rf_table_destroy(t);
+	if (!t->width || rf_listing_row(t, titles)) {
+		rf_listing_destroy(t);
 		return NULL;
 	}
 	return t;
 }
 
-void rf_table_destroy(struct rf_table *t)
+void rf_listing_destroy(struct rf_listing *t)
 {
 	if (!t)
 		return;
@@ -179,7 +179,7 @@ void rf_table_destroy(struct rf_table *t)
 	free(t);
 }
 
-int rf_table_row(struct rf_table *t, const char *const *cells)
+int rf_listing_row(struct rf_listing *t, const char *const *cells)
 {
 	char **grown = reallocarray(t->cells, (t->rows + 1) * t->columns, sizeof(*grown));
 	char **row;
@@ -202,7 +202,7 @@ int rf_table_row(struct rf_table *t, const char *const *cells)
 	return 0;
 }
 
-void rf_table_print(const struct rf_table *t)
+void rf_listing_print(const struct rf_listing *t)
 {
 	for (size_t r = 0; r < t->rows; r++)
 		for (size_t c = 0; c < t->columns; c++) {

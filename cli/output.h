@@ -49,12 +49,13 @@ json_t *rf_safe_json(const json_t *v);
 char *rf_safe_dup(const char *text);
 
 /* Lines up columns as wide as their content; cells are copied and made safe. */
-struct rf_table;
-struct rf_table *rf_table_create(const char *const *titles, size_t columns); /* NULL: no memory */
-void rf_table_destroy(struct rf_table *t);
+struct rf_listing;
+struct rf_listing *rf_listing_create(const char *const *titles,
+				     size_t columns); /* NULL: no memory */
+void rf_listing_destroy(struct rf_listing *t);
 /* As many cells as columns; a NULL cell is "-". */
-int rf_table_row(struct rf_table *t, const char *const *cells);
-void rf_table_print(const struct rf_table *t);
+int rf_listing_row(struct rf_listing *t, const char *const *cells);
+void rf_listing_print(const struct rf_listing *t);
 
 /* Prints as indented JSON, flushes, drops the reference. RF_EXIT_OK or an error that has been
  * reported. */

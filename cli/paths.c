@@ -9,6 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Where it is installed: the Makefile's, or those of a test. */
+#ifndef RF_BINDIR
+#define RF_BINDIR "/usr/bin"
+#define RF_LIBDIR "/usr/lib/ringfence"
+#define RF_DATADIR "/usr/share/ringfence"
+#endif
+
 /* The last place in a file's name where this ending stands, before what a rotation puts behind it;
  * NULL: it has none. */
 static const char *ending_of(const char *path, const char *ending)
@@ -141,7 +148,7 @@ int rf_find_profile(const char *name, char out[PATH_MAX])
 		if (!err)
 			err = usable(path, R_OK);
 	}
-	if (err && !rf_path_join("/usr/share/ringfence/policy", file, path))
+	if (err && !rf_path_join(RF_DATADIR "/policy", file, path))
 		err = usable(path, R_OK);
 	if (!err && !realpath(path, out))
 		err = -errno;
@@ -164,7 +171,7 @@ int rf_find_library(char out[PATH_MAX])
 		if (!err)
 			err = usable(path, R_OK);
 		if (err) {
-			strcpy(path, "/usr/lib/ringfence/libringfence.so");
+			strcpy(path, RF_LIBDIR "/libringfence.so");
 			err = usable(path, R_OK);
 		}
 	}
@@ -222,7 +229,7 @@ int rf_find_monitor(char out[PATH_MAX])
 	if (err)
 		err = rf_find_program("ringfence-monitor", path);
 	if (err) {
-		strcpy(path, "/usr/bin/ringfence-monitor");
+		strcpy(path, RF_BINDIR "/ringfence-monitor");
 		err = usable(path, X_OK);
 	}
 	if (!err)

@@ -41,7 +41,7 @@ int rf_policy_keys(const struct rf_policy_args *a)
 {
 	static const char *const titles[] = { "KEY", "MAY BE", "DEFAULT", "WHAT" };
 	json_t *all = a->json ? json_array() : NULL;
-	struct rf_table *t = a->json ? NULL : rf_table_create(titles, 4);
+	struct rf_listing *t = a->json ? NULL : rf_listing_create(titles, 4);
 
 	if (!all && !t)
 		return no_memory();
@@ -51,15 +51,15 @@ int rf_policy_keys(const struct rf_policy_args *a)
 
 		if (all)
 			json_array_append_new(all, key_json(k));
-		else if (rf_table_row(t, (const char *[]){
-						 rf_key_path(k, path), rf_key_legal(k, legal),
-						 rf_key_value(k, k->standard, value), k->what }))
+		else if (rf_listing_row(t, (const char *[]){
+						   rf_key_path(k, path), rf_key_legal(k, legal),
+						   rf_key_value(k, k->standard, value), k->what }))
 			break;
 	}
 	if (all)
 		return rf_print_json(all);
-	rf_table_print(t);
-	rf_table_destroy(t);
+	rf_listing_print(t);
+	rf_listing_destroy(t);
 	return rf_flush();
 }
 

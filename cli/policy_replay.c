@@ -382,7 +382,7 @@ static int test_record(void *ctx, json_t *record)
 static int print_test(const struct test *t)
 {
 	static const char *const titles[] = { "COUNT", "KIND", "RULE", "WAS", "WOULD BE" };
-	struct rf_table *table = t->count ? rf_table_create(titles, 5) : NULL;
+	struct rf_listing *table = t->count ? rf_listing_create(titles, 5) : NULL;
 
 	if (t->count && !table)
 		return rf_fail(RF_EXIT_INTERNAL, "nothing is shown", "free some memory",
@@ -392,15 +392,15 @@ static int print_test(const struct test *t)
 		char count[24];
 
 		snprintf(count, sizeof(count), "%llu", d->count);
-		if (rf_table_row(table,
-				 (const char *[]){ count, d->kind, d->rule, d->was, d->would }))
+		if (rf_listing_row(table,
+				   (const char *[]){ count, d->kind, d->rule, d->was, d->would }))
 			break;
 	}
 	if (table) {
-		rf_table_print(table);
+		rf_listing_print(table);
 		putchar('\n');
 	}
-	rf_table_destroy(table);
+	rf_listing_destroy(table);
 	if (!t->decisions)
 		rf_say("there is no decision in it, so nothing was tested; of a log that was "
 		       "rotated give the earlier part");

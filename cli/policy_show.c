@@ -109,7 +109,7 @@ static void print_since(const struct rf_policy_origin *o)
 static int print_rows(const struct shown *s)
 {
 	static const char *const titles[] = { "KEY", "VALUE", "FROM" };
-	struct rf_table *t = rf_table_create(titles, 3);
+	struct rf_listing *t = rf_listing_create(titles, 3);
 	char name[PATH_MAX + 16], safe[PATH_MAX + 16];
 
 	if (!t)
@@ -129,12 +129,12 @@ static int print_rows(const struct shown *s)
 		value = v ? json_dumps(v, JSON_ENCODE_ANY) : NULL;
 		if (value && json_is_string(v))
 			snprintf(value, strlen(value) + 1, "%s", json_string_value(v));
-		if (rf_table_row(t, (const char *[]){ path, value, from_of(s, i, from) }))
+		if (rf_listing_row(t, (const char *[]){ path, value, from_of(s, i, from) }))
 			i = rf_keys_count;
 		free(value);
 	}
-	rf_table_print(t);
-	rf_table_destroy(t);
+	rf_listing_print(t);
+	rf_listing_destroy(t);
 	return rf_flush();
 }
 

@@ -43,13 +43,13 @@ static int print_regions(json_t *regions)
 {
 	static const char *const titles[] = { "REGION", "GUEST ADDRESS", "PHYSICAL", "KIB",
 					      "SHA-256" };
-	struct rf_table *t;
+	struct rf_listing *t;
 	size_t i;
 	json_t *o;
 
 	if (!json_array_size(regions))
 		return 0;
-	t = rf_table_create(titles, 5);
+	t = rf_listing_create(titles, 5);
 	if (!t)
 		return -ENOMEM;
 	json_array_foreach(regions, i, o)
@@ -61,15 +61,16 @@ static int print_regions(json_t *regions)
 			 (long long)json_integer_value(json_object_get(o, "size")) / 1024);
 		if (sha && *sha)
 			snprintf(digest, sizeof(digest), "%s", sha);
-		if (rf_table_row(t, (const char *[]){ json_string_value(json_object_get(o, "kind")),
-						      json_string_value(json_object_get(o, "gva")),
-						      json_string_value(json_object_get(o, "gpa")),
-						      kib, digest }))
+		if (rf_listing_row(t,
+				   (const char *[]){ json_string_value(json_object_get(o, "kind")),
+						     json_string_value(json_object_get(o, "gva")),
+						     json_string_value(json_object_get(o, "gpa")),
+						     kib, digest }))
 			break;
 	}
 	putchar('\n');
-	rf_table_print(t);
-	rf_table_destroy(t);
+	rf_listing_print(t);
+	rf_listing_destroy(t);
 	return 0;
 }
 

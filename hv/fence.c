@@ -31,7 +31,10 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool is_asked;
 static int link_fd;
 
-void rf_fence_request(int fd)
+/* For who links it; its own calls stay its own. */
+#define PUBLIC __attribute__((visibility("protected")))
+
+PUBLIC void rf_fence_request(int fd)
 {
 	link_fd = fd;
 	is_asked = true;
@@ -52,7 +55,7 @@ static bool asked(void)
 	return is_asked;
 }
 
-int rf_fence_waiting(void)
+PUBLIC int rf_fence_waiting(void)
 {
 	return asked() && !rf_vm.used;
 }
@@ -284,7 +287,7 @@ static bool waits_for_memory(unsigned long request)
 	return _IOC_TYPE(request) == 0xaa && _IOC_NR(request) == 0 && asked() && rf_vm.used;
 }
 
-int rf_fence_ioctl(int fd, unsigned long request, void *arg)
+PUBLIC int rf_fence_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct rf_vcpu *v;
 	int r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The fence's public interface, for a VMM that links it instead of having it preloaded.
+ * The fence's public interface, for a VMM that links it instead of having it preloaded
+ * (<ringfence/fence.h>, `pkg-config ringfence`).
  *
  * A VMM replaces each ioctl() it makes on /dev/kvm, VM and vCPU file descriptors by
  * rf_fence_ioctl(); nothing else changes. The preloaded form (hv/interpose.c) does just that for

@@ -27,9 +27,11 @@ $(FUZZERS:%=$(O)/tests/%): $(O)/tests/%: $$(addprefix $(O)/fuzz/,$$($$*_SRCS:.c=
 	$(Q)$(CLANG) $(SAN) -fsanitize=fuzzer -o $@ $^ $(CMOCKA) $(PKG_LIBS)
 
 FUZZ_SECONDS ?= 20
-.PHONY: check-test unit fuzz
+.PHONY: check-test unit fuzz package
 check-test:
 	tests/check.py --self-test
+package:
+	tests/package.sh $(O)
 unit: $(UNIT_TESTS:%=$(O)/tests/%)
 	tests/run-unit $(O) $(UNIT_TESTS)
 fuzz: $(FUZZERS:%=$(O)/tests/%)

@@ -24,7 +24,7 @@ from typing import Iterator
 # Quick ones first: what is broken shows early. The lab's emulated host has one processor, most of the time: where there are two,
 # what takes as long as all the rest runs in a lane of its own beside it. What they run is built before (make test-programs).
 BESIDE = ["lab-suite", "lab-suite-6.1", "lab-lifecycle-short", "lab-lifecycle", "kvm-lab", "storm-short"]
-NATIVE = ["check-test", "layers", "unit", "unit-arm64", "cli-test", "valgrind", "fuzz", "kvm-store", "kvm", "hostile"]
+NATIVE = ["check-test", "layers", "unit", "unit-arm64", "package", "cli-test", "valgrind", "fuzz", "kvm-store", "kvm", "hostile"]
 STEPS = NATIVE + ["oracle", "kvm-lab", "lab-suite", "lab-suite-6.1", "lab-lifecycle-short", "attacks-short", "storm-short", "bench-short"]
 # --all: in place of a short form the whole of it, and what takes long.
 WHOLE = {"lab-lifecycle-short": "lab-lifecycle", "attacks-short": "attacks"}
