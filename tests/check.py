@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""make check: every test, one step after another, counted at the end.
+"""make check: every step of tests/steps.py, as many at once as there are processors, counted at the end.
 
 A step is a make target. Its last line "NAME: N passed, N failed[, N skipped]" says how much it tested; a step that fails without
 such a line, or that says success and counted nothing, is one failure. Of a step that ended before that line, the tests that had
 passed count too. Skips are listed with their reasons; last comes what failed, for who keeps only the end. Steps
-given as arguments run alone; --all: whole instead of short, and what takes long; --self-test tests the counting.
+given as arguments run alone; --list names them; --all: whole instead of short, and what takes long; --self-test tests the
+counting. All of it is in build/check.json too.
 """
 import concurrent.futures
 import contextlib
 import io
+import json
 import os
 import re
 import selectors
@@ -17,25 +19,22 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional
 
-# Quick ones first: what is broken shows early. The lab's emulated host has one processor, most of the time: where there are two,
-# what takes as long as all the rest runs in a lane of its own beside it. What they run is built before (make test-programs).
-BESIDE = ["lab-suite", "lab-suite-6.1", "lab-lifecycle-short", "lab-lifecycle", "kvm-lab", "storm-short"]
-NATIVE = ["check-test", "layers", "unit", "unit-arm64", "package", "cli-test", "valgrind", "fuzz", "kvm-store", "kvm", "hostile"]
-STEPS = NATIVE + ["oracle", "kvm-lab", "lab-suite", "lab-suite-6.1", "lab-lifecycle-short", "attacks-short", "storm-short", "bench-short"]
-# --all: in place of a short form the whole of it, and what takes long.
-WHOLE = {"lab-lifecycle-short": "lab-lifecycle", "attacks-short": "attacks"}
-LONG = ["attacks-latency", "attacks-7", "lab-host7", "lab-flavours", "lab-vmx"]
+from steps import LONG, MOST_AT_ONCE, STEPS, Step, all_of_them
+
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 # One test that passed: "unit test_x  ok", "hostile  good  0.5 s  passed", in a job of the lab or not; cmocka's "[       OK ] x".
 PASSED = re.compile(r"\[ +OK \]|^(?:\[\S+\] )?[a-z][\w.-]* +\S.*\b(?:ok|passed)\b")
 # What names a failure or says why: a test's own line, a place in its source, a broken rule of the layers, a step that was ended.
 BROKEN = re.compile(r"^(?:\[\S+\] )?  tests/\S+:\d+: |\bFAILED\b(?! TEST|.*, listed below)|^check(-layers)?: (?!warning)")
-SHOWN, WIDTH = 40, 320
-SETTINGS = {"fuzz": ["FUZZ_SECONDS=5"]}
+# A test that says how long it took: "lab reboot  ok  31.2 s", "hostile  good  0.5 s  passed".
+TIMED = re.compile(r"^(?:\[\S+\] )?[a-z][\w.-]* +([\w.-]+) .*?\b(\d+(?:\.\d+)?) s\b")
+SHOWN, WIDTH, SLOWEST = 40, 320, 10
 # A step ends when nothing moves any more: a loaded machine may take its time. What is silent for longest is a lab job, and no
 # guest of the check has more than 900 s. The second limit is for what talks for ever.
 QUIET_SECONDS = 1200.0
@@ -80,36 +79,55 @@ def end(process: "subprocess.Popen[bytes]") -> None:
             continue
 
 
-def run(step: str, command: list[str], quiet: float = QUIET_SECONDS,
-        most: float = STEP_SECONDS) -> tuple[list[int], list[str], list[str]]:
-    """Run one step with its output shown; its counts, the reasons of its skips, and what failed by name."""
-    counts, seen, reasons, broken = [0, 0, 0], 0, [], []
+@dataclass
+class Result:
+    """What a step counted, why it skipped, what failed by name, and what its tests took."""
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    skips: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    tests: list[tuple[float, str]] = field(default_factory=list)
+
+    def fails(self, why: str) -> None:
+        """One failure that no test has counted."""
+        self.failed = 1
+        self.failures.append(why)
+
+
+def run(step: str, command: list[str], quiet: float = QUIET_SECONDS, most: float = STEP_SECONDS) -> Result:
+    """Run one step with its output shown."""
+    result, seen, began = Result(), 0, time.monotonic()
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           start_new_session=True) as process:
         try:
             for line in lines(process, quiet, most):
-                print(f"{step}| {line}" if step in STEPS + LONG else line, flush=True)
-                found = COUNTS.search(line)
+                print(f"{step}| {line}", flush=True)
+                found, timed = COUNTS.search(line), TIMED.search(line)
                 if found:
-                    counts = [int(n or 0) for n in found.groups()]
-                elif PASSED.search(line):
+                    result.passed, result.failed, result.skipped = (int(n or 0) for n in found.groups())
+                    continue
+                if PASSED.search(line):
                     seen += 1
-                if re.search(r"\bskip(ped)?\b", line, re.I) and not found:
-                    reasons.append(f"{step}: {line.strip()}")
-                if BROKEN.search(line) and not found:
-                    broken.append(f"{step}: {' '.join(line.split())}"[:WIDTH])
+                if timed and (PASSED.search(line) or BROKEN.search(line)):
+                    result.tests.append((float(timed[2]), f"{step} {timed[1]}"))
+                if re.search(r"\bskip(ped)?\b", line, re.I):
+                    result.skips.append(f"{step}: {line.strip()}")
+                if BROKEN.search(line):
+                    result.failures.append(f"{step}: {' '.join(line.split())}"[:WIDTH])
             status = process.wait()
         finally:
             end(process)
-    if status and not any(counts):
-        counts[0] = seen
-    if status and not counts[1]:
-        counts[1] = 1
-        broken.append(f"{step}: it ended with status {status}")
-    if not any(counts):
-        counts[1] = 1
-        broken.append(f"{step}: it tested nothing")
-    return counts, reasons, list(dict.fromkeys(broken))
+    if status and not (result.passed or result.failed or result.skipped):
+        result.passed = seen
+    if status and not result.failed:
+        result.fails(f"{step}: it ended with status {status}")
+    if not (result.passed or result.failed or result.skipped):
+        result.fails(f"{step}: it tested nothing")
+    result.failures = list(dict.fromkeys(result.failures))
+    result.seconds = time.monotonic() - began
+    return result
 
 
 # A step's script, what it must count, how many reasons to skip it gives, how many failures it names.
@@ -140,23 +158,6 @@ def reads_own_dependencies() -> bool:
         return subprocess.run(["make", "-n", f"O={lab.parent}", "check-test"], stdout=subprocess.DEVNULL).returncode == 0
 
 
-def self_test() -> int:
-    """The counting, of steps that are scripts; the limits are 2.5 and 5 s."""
-    failed = 0
-    for name, (script, wanted, skips, named) in SELF_TESTS.items():
-        began = time.monotonic()
-        with contextlib.redirect_stdout(io.StringIO()):
-            counts, reasons, broken = run(name, ["sh", "-c", script], 2.5, 5)
-        if counts != wanted or len(reasons) != skips or len(broken) != named or time.monotonic() - began > 20:
-            failed += 1
-            print(f"check-test {name:24} FAILED: counts {counts}, not {wanted}; {reasons}; {broken}")
-    if not reads_own_dependencies():
-        failed += 1
-        print("check-test make FAILED: it reads what lies in the lab's folder")
-    print(f"check-test: {len(SELF_TESTS) + 1 - failed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
 def machine() -> str:
     """Where it failed: tests differ most by the processor and by which KVM there is."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
@@ -164,41 +165,126 @@ def machine() -> str:
     return f"on {os.cpu_count()} x {cpu[1] if cpu else os.uname().machine}, Linux {os.uname().release}, {kvm}"
 
 
-def run_lane(steps: list[str]) -> dict[str, tuple[list[int], list[str], list[str], float]]:
-    """One step after the other: as run(), and the seconds of each."""
-    done = {}
-    for step in steps:
-        print(f"=== {step}", flush=True)
+class Queue:
+    """The steps that nobody has begun. One worker takes the native ones first, as they stand: what is broken shows early. The
+    others take those of the lab, the longest first. Who finds none of his kind takes the other's.
+    """
+    def __init__(self, todo: list[Step]) -> None:
+        self.lock = threading.Lock()
+        self.native = [s for s in todo if not s.lab]
+        self.lab = sorted((s for s in todo if s.lab), key=lambda s: -s.minutes)
+
+    def take(self, native_first: bool) -> Optional[Step]:
+        """The next one, or None."""
+        with self.lock:
+            for steps in (self.native, self.lab) if native_first else (self.lab, self.native):
+                if steps:
+                    return steps.pop(0)
+        return None
+
+
+def work(queue: Queue, native_first: bool, done: dict[str, Result]) -> None:
+    """Take and run steps until there are none."""
+    while step := queue.take(native_first):
+        print(f"=== {step.name}", flush=True)
+        done[step.name] = run(step.name, ["make", "--no-print-directory", step.name, *step.settings])
+
+
+def report(done: dict[str, Result], seconds: float, folder: Path) -> int:
+    """The summary, for people and as check.json there; the status to exit with."""
+    print("=== summary")
+    for name, r in done.items():
+        print(f"{name:19} {r.passed:5} passed {r.failed:4} failed {r.skipped:4} skipped {r.seconds:7.0f} s")
+    print("slowest:")
+    for took, test in sorted((t for r in done.values() for t in r.tests), reverse=True)[:SLOWEST]:
+        print(f"  {took:7.1f} s  {test}")
+    for r in done.values():
+        print(*r.skips, sep="\n", end="\n" if r.skips else "")
+    passed, failed, skipped = (sum(getattr(r, what) for r in done.values()) for what in ("passed", "failed", "skipped"))
+    failures = [f for r in done.values() for f in r.failures]
+    if failures:
+        if len(failures) > SHOWN:
+            failures[SHOWN:] = [f"and {len(failures) - SHOWN} more"]
+        print("=== failed", *failures, machine(), sep="\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    left = {"machine": machine(), "seconds": round(seconds), "passed": passed, "failed": failed, "skipped": skipped,
+            "steps": {name: asdict(r) for name, r in done.items()}}
+    Path(folder, "check.json").write_text(json.dumps(left, indent=1) + "\n")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped in {seconds / 60:.0f} minutes")
+    return 1 if failed or not passed else 0
+
+
+def each_step_once() -> bool:
+    """Whether two workers take every step of a whole check, each one once: quick native ones first, and the lab's longest."""
+    queue, taken = Queue(all_of_them()), []
+    while step := queue.take(len(taken) % 2 == 0):
+        taken.append(step)
+    longest = max((s for s in taken if s.lab), key=lambda s: s.minutes)
+    return sorted(s.name for s in taken) == sorted(s.name for s in all_of_them()) and taken[:2] == [STEPS[0], longest]
+
+
+def is_documented() -> bool:
+    """Whether docs/testing.md says what each step proves, or names it among those outside the check."""
+    text = Path("docs/testing.md").read_text()
+    return all(f"`make {s.name}`" in text for s in STEPS + LONG)
+
+
+def knows_the_slowest() -> bool:
+    """Whether it finds out how long tests took, and says so in the summary and in what it leaves behind."""
+    script = ("echo 'lab a  ok  31.2 s'; echo '[x] hostile  b  0.5 s  passed'; echo 'x c FAILED 7 s'; echo 'lab: d: 9 s';"
+              "echo 'x: 2 passed, 1 failed'; exit 1")
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        done = {"x": run("x", ["sh", "-c", script])}
+        with tempfile.TemporaryDirectory() as out:
+            status = report(done, 60, Path(out))
+            left = json.loads(Path(out, "check.json").read_text())
+    return (status == 1 and "31.2 s  x a" in said.getvalue() and
+            done["x"].tests == [(31.2, "x a"), (0.5, "x b"), (7.0, "x c")] and
+            [left["passed"], left["failed"], left["steps"]["x"]["failures"]] == [2, 1, ["x: x c FAILED 7 s"]])
+
+
+def self_test() -> int:
+    """The counting, of steps that are scripts; the limits are 2.5 and 5 s. And what is round it."""
+    failed = 0
+    for name, (script, wanted, skips, named) in SELF_TESTS.items():
         began = time.monotonic()
-        result = run(step, ["make", "--no-print-directory", step, *SETTINGS.get(step, [])])
-        done[step] = (*result, time.monotonic() - began)
-    return done
+        with contextlib.redirect_stdout(io.StringIO()):
+            got = run(name, ["sh", "-c", script], 2.5, 5)
+        counts = [got.passed, got.failed, got.skipped]
+        if counts != wanted or len(got.skips) != skips or len(got.failures) != named or time.monotonic() - began > 20:
+            failed += 1
+            print(f"check-test {name:24} FAILED: counts {counts}, not {wanted}; {got.skips}; {got.failures}")
+    checks = (reads_own_dependencies, each_step_once, is_documented, knows_the_slowest)
+    for check in checks:
+        if not check():
+            failed += 1
+            print(f"check-test {check.__name__:24} FAILED: {check.__doc__}")
+    print(f"check-test: {len(SELF_TESTS) + len(checks) - failed} passed, {failed} failed")
+    return 1 if failed else 0
 
 
 def main() -> int:
-    """Run the steps; the closing line counts everything."""
-    steps = sys.argv[1:] or STEPS
-    if steps == ["--all"]:
-        steps = [WHOLE.get(step, step) for step in STEPS] + LONG
-    totals, skipped, failed, table = [0, 0, 0], [], [], []
-    lanes = [[s for s in steps if s not in BESIDE], [s for s in steps if s in BESIDE]]
-    if (os.cpu_count() or 1) < 2:
-        lanes = [steps]
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        done = {step: result for lane in pool.map(run_lane, lanes) for step, result in lane.items()}
-    for step in steps:
-        counts, reasons, broken, seconds = done[step]
-        totals = [a + b for a, b in zip(totals, counts)]
-        skipped += reasons
-        failed += broken
-        table.append(f"{step:19} {counts[0]:5} passed {counts[1]:4} failed {counts[2]:4} skipped {seconds:7.0f} s")
-    print("=== summary", *table, *skipped, sep="\n")
-    if failed:
-        if len(failed) > SHOWN:
-            failed[SHOWN:] = [f"and {len(failed) - SHOWN} more"]
-        print("=== failed", *failed, machine(), sep="\n")
-    print(f"{totals[0]} passed, {totals[1]} failed, {totals[2]} skipped")
-    return 1 if totals[1] or not totals[0] else 0
+    """Run the steps that are asked for."""
+    named, began = sys.argv[1:], time.monotonic()
+    if named == ["--list"]:
+        for s in STEPS + LONG:
+            print(f"{s.name:20} {'lab' if s.lab else 'native':7} {s.minutes:5.1f} minutes  "
+                  f"{'check' if s in STEPS else 'check-all':9}  {s.needs}".rstrip())
+        return 0
+    if named == ["--all"]:
+        todo = all_of_them()
+    else:
+        unknown = [name for name in named if not any(s.name == name for s in STEPS + LONG)]
+        if unknown:
+            print(f"check: no such step: {' '.join(unknown)}; --list names them", file=sys.stderr)
+            return 2
+        todo = [s for s in STEPS + LONG if s.name in named] if named else STEPS
+    done: dict[str, Result] = {}
+    queue, workers = Queue(todo), min(os.cpu_count() or 1, MOST_AT_ONCE)
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for task in [pool.submit(work, queue, n == 0, done) for n in range(workers)]:
+            task.result()
+    return report({s.name: done[s.name] for s in todo}, time.monotonic() - began, Path(os.environ.get("O", "build")))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The steps of make check: each is a make target (docs/testing.md says what it proves)."""
+from dataclasses import dataclass
+
+# Each step of the lab may emulate a machine, which takes a processor and some 3 GB.
+MOST_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Step:
+    """One of them."""
+    name: str
+    minutes: float  # on a quiet core; the lab's longest begin first
+    lab: bool = False  # boots stock guests: in an emulated host, where this machine's KVM runs none
+    needs: str = ""  # goes to the lab or is a counted skip without
+    settings: tuple[str, ...] = ()
+    whole: str = ""  # what make check-all runs in its place, which is in LONG
+
+
+# Quick ones first.
+STEPS = [
+    Step("check-test", 0.3),
+    Step("layers", 1.5),
+    Step("unit", 2),
+    Step("unit-arm64", 1, needs="gcc-aarch64-linux-gnu, qemu-user"),
+    Step("package", 1.2),
+    Step("cli-test", 4),
+    Step("valgrind", 3),
+    Step("fuzz", 3.5, settings=("FUZZ_SECONDS=5",)),
+    Step("kvm-store", 0.1, needs="/dev/kvm"),
+    Step("kvm", 0.5, needs="/dev/kvm"),
+    Step("hostile", 8, needs="/dev/kvm that runs QEMU"),
+    Step("oracle", 3, lab=True),
+    Step("kvm-lab", 3, lab=True),
+    Step("lab-suite", 30, lab=True),
+    Step("lab-suite-6.1", 3, lab=True),
+    Step("lab-lifecycle-short", 3, lab=True, whole="lab-lifecycle"),
+    Step("attacks-short", 8, lab=True, whole="attacks"),
+    Step("storm-short", 8, lab=True),
+    Step("bench-short", 4, lab=True),
+]
+# What takes hours.
+LONG = [
+    Step("lab-lifecycle", 30, lab=True),
+    Step("attacks", 30, lab=True),
+    Step("attacks-latency", 30, lab=True),
+    Step("attacks-7", 10, lab=True),
+    Step("lab-host7", 30, lab=True),
+    Step("lab-flavours", 60, lab=True),
+    Step("lab-vmx", 60, lab=True),
+]
+
+
+def all_of_them() -> list[Step]:
+    """make check-all: what has a whole form in that one."""
+    long = {s.name: s for s in LONG}
+    return list(dict.fromkeys([long.get(s.whole, s) for s in STEPS] + LONG))
