@@ -140,26 +140,18 @@ struct rf_audit_setup {
 };
 
 /*
- * Opens path for append (created 0600; no symlink, only a regular file). vm, at most 64 bytes, is
- * copied into each line. Reads the last 4 MiB of an existing log so that a restarted writer goes
- * on: rf_audit_has_event() then knows the decisions of this VM instance (a number unique to one VM
- * start; lines of other instances do not count). A torn last line is left as it is and ended before
- * the next one. 0 or -errno, -EINVAL for an fd of the wrong kind.
- */
-int rf_audit_open(const char *path, const char *vm, uint64_t instance, struct rf_audit **out);
-/* Takes over an fd opened for append+read instead of a path (the sandboxed monitor gets one). Owns
- * fd on success. */
-int rf_audit_open_fd(int fd, const char *vm, uint64_t instance, struct rf_audit **out);
-/*
- * The same with all that there is to say. What the chain says that was written, and the file does
- * not have, is named by a line of type "gap" before the first new one; the chain goes on from where
- * it stood. A line that a dead writer finished but did not get to count is counted. Owns both
- * descriptors on success.
+ * Takes over a regular file opened for append and read. Reads its last 4 MiB so that a restarted
+ * writer goes on: rf_audit_has_event() then knows the decisions of this VM instance (a number
+ * unique to one VM start; lines of other instances do not count). A torn last line is left as it is
+ * and ended before the next one. What the chain says that was written, and the file does not have,
+ * is named by a line of type "gap" before the first new one; the chain goes on from where it stood.
+ * A line that a dead writer finished but did not get to count is counted. 0, and both descriptors
+ * are its own; or -errno, -EINVAL for a file of the wrong kind.
  */
 int rf_audit_open_setup(int fd, const struct rf_audit_setup *setup, struct rf_audit **out);
 void rf_audit_close(struct rf_audit *a);
 /*
- * Goes on in another file, as opened for rf_audit_open_fd(): the old one ends with a line of type
+ * Goes on in another file, as opened for rf_audit_open_setup(): the old one ends with a line of type
  * "rotated" and a checkpoint, where there is a key; the new one begins with one of type
  * "continued". 0: so it is, and fd is owned; lines that were not taken are left out, or come before
  * the next one. Else -EINVAL for an fd of the wrong kind, -EEXIST for the same file, or -errno:

@@ -160,30 +160,6 @@ int rf_audit_open_setup(int fd, const struct rf_audit_setup *setup, struct rf_au
 	return 0;
 }
 
-int rf_audit_open_fd(int fd, const char *vm, uint64_t instance, struct rf_audit **out)
-{
-	const struct rf_audit_setup setup = { .vm = vm, .instance = instance };
-
-	return rf_audit_open_setup(fd, &setup, out);
-}
-
-int rf_audit_open(const char *path, const char *vm, uint64_t instance, struct rf_audit **out)
-{
-	/* O_NOFOLLOW: root writes here, and the folder may be somebody else's. O_NONBLOCK: it may
-	 * be a FIFO. */
-	int fd = open(path,
-		      O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
-		      0600);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	err = rf_audit_open_fd(fd, vm, instance, out);
-	if (err)
-		close(fd);
-	return err;
-}
-
 void rf_audit_close(struct rf_audit *a)
 {
 	if (!a)

@@ -269,11 +269,6 @@ const char *rf_patch_word_text(enum rf_patch_word w)
 	return NULL;
 }
 
-const char *rf_patch_rule_text(enum rf_patch_rule r)
-{
-	return word_of(both_words, r);
-}
-
 const char *rf_policy_mode_text(enum rf_policy_mode m)
 {
 	return word_of(mode_words, m);

@@ -145,7 +145,6 @@ void rf_policy_lines(const char *text, size_t len, unsigned int *lines);
 const char *rf_policy_mode_text(enum rf_policy_mode m); /* as in the file; NULL for no such mode */
 const char *rf_on_denied_text(enum rf_on_denied d);
 const char *rf_patch_word_text(enum rf_patch_word w);
-const char *rf_patch_rule_text(enum rf_patch_rule r);
 /* 1 << enum rf_patch_word, of those that are denied. */
 uint32_t rf_policy_denied(const struct rf_policy *p);
 const char *rf_on_denied_patch_text(enum rf_on_denied_patch d);

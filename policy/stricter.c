@@ -118,14 +118,6 @@ enum rf_change rf_key_change(const struct rf_key *k, const struct rf_policy *fro
 	return rf_key_get(from, k) == rf_key_get(to, k) ? RF_CHANGE_NONE : RF_CHANGE_NEVER;
 }
 
-void rf_policy_changes(const struct rf_policy *from, const struct rf_policy *to,
-		       uint32_t counts[RF_CHANGES])
-{
-	memset(counts, 0, RF_CHANGES * sizeof(counts[0]));
-	for (size_t i = 0; i < rf_keys_count; i++)
-		counts[rf_key_change(&rf_keys[i], from, to)]++;
-}
-
 const char *rf_key_whole_value(const struct rf_key *k, const struct rf_policy *p, char *out,
 			       size_t size)
 {

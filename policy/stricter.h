@@ -12,13 +12,9 @@ enum rf_change {
 	RF_CHANGE_NEVER, /* no signature lets it: the key is fixed, or the fence holds the VM to it
 			  */
 };
-#define RF_CHANGES 4
 
 enum rf_change rf_key_change(const struct rf_key *k, const struct rf_policy *from,
 			     const struct rf_policy *to);
-/* How many keys change, by enum rf_change. */
-void rf_policy_changes(const struct rf_policy *from, const struct rf_policy *to,
-		       uint32_t counts[RF_CHANGES]);
 
 /*
  * The keys that change in one of these ways (1 << enum rf_change), with both values: "mode: observe

@@ -30,21 +30,9 @@ static const char *const fault_texts[RF_DESCRIPTOR_FAULTS] = {
 	[RF_DESCRIPTOR_BASE] = "base",	       [RF_DESCRIPTOR_VALUE] = "value",
 };
 
-static const char *const fact_texts[] = {
-	[RF_REGISTER_FOREIGN] = "foreign",  [RF_REGISTER_RUNNING] = "running",
-	[RF_REGISTER_BRINGUP] = "bring-up", [RF_REGISTER_BOOT] = "boot",
-	[RF_REGISTER_EMPTY] = "empty",	    [RF_REGISTER_VMEXIT] = "after a VM exit",
-};
-
 const char *rf_descriptor_fault_text(enum rf_descriptor_fault fault)
 {
 	return (unsigned int)fault < RF_DESCRIPTOR_FAULTS ? fault_texts[fault] : "unknown";
-}
-
-const char *rf_register_fact_text(enum rf_register_fact fact)
-{
-	return (unsigned int)fact < sizeof(fact_texts) / sizeof(fact_texts[0]) ? fact_texts[fact]
-									       : "unknown";
 }
 
 struct findings {

@@ -127,8 +127,6 @@ enum rf_register_fact {
 	RF_REGISTER_VMEXIT,
 };
 
-const char *rf_register_fact_text(enum rf_register_fact fact);
-
 /*
  * Base and limit as a descriptor-table register holds them, or lidt's and lgdt's operand.
  *

@@ -13,6 +13,7 @@
 #include <sodium.h>
 
 #include "policy/chain.h"
+#include "tests/unit/log_open.h"
 
 /* --- a log in memory --------------------------------------------------------- */
 
@@ -205,7 +206,7 @@ struct rf_audit *fake_log_writer(uint64_t instance)
 {
 	struct rf_audit *a = NULL;
 
-	assert_int_equal(rf_audit_open(fake_log_path, instance == FAKE_LOG_ONE ? "one" : "two",
+	assert_int_equal(log_open(fake_log_path, instance == FAKE_LOG_ONE ? "one" : "two",
 				       instance, &a),
 			 0);
 	return a;

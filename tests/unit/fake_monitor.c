@@ -2,6 +2,7 @@
 /* The fence, the fixtures and the log; the kernel is in fake_monitor_kernel.c. */
 #include "tests/unit/fake_monitor.h"
 #include "monitor/sandbox.h"
+#include "tests/unit/log_open.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -442,7 +443,7 @@ static void attach(void)
 	rf_policy_default(&guest.policy);
 	guest.policy.pin_tables = fake.has_tables;
 	fake.log_fd = open(fake.log_path, O_RDWR | O_APPEND | O_CLOEXEC);
-	if (rf_audit_open_fd(fake.log_fd, "vm", 7, &guest.audit))
+	if (log_open_fd(fake.log_fd, "vm", 7, &guest.audit))
 		abort();
 	guest.table = &fake.table;
 	if (rf_patchlog_open_fd(

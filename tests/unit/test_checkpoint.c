@@ -23,6 +23,7 @@
 #include "policy/merkle.h"
 #include "policy/note.h"
 #include "tests/unit/fake_log.h"
+#include "tests/unit/log_open.h"
 
 #define ONE UINT64_C(0x11)
 #define TWO UINT64_C(0x22)
@@ -542,7 +543,7 @@ static void an_end_without_one(void **state)
 	struct rf_audit *a;
 
 	fake_log_key = NULL;
-	assert_int_equal(rf_audit_open(fake_log_path, "one", ONE, &a), 0);
+	assert_int_equal(log_open(fake_log_path, "one", ONE, &a), 0);
 	assert_int_equal(rf_audit_end(a, NULL), 0);
 	rf_audit_close(a);
 	assert_int_equal(lines_of_type("end"), 1);

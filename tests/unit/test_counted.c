@@ -20,6 +20,7 @@
 static int at_cut(int fd, off_t size);
 #define ftruncate(fd, size) at_cut(fd, size)
 #include "cli/run_counted.c"
+#include "tests/unit/log_open.h"
 #undef ftruncate
 
 static char path[] = "/tmp/rf-counted-XXXXXX", said[512];
@@ -143,7 +144,7 @@ static void shared_it_is_not_cut(void **state)
 
 	assert_int_equal(rf_run_share_log(two.audit_fd), 0);
 	fd = fcntl(two.audit_fd, F_DUPFD_CLOEXEC, 0);
-	assert_int_equal(rf_audit_open_fd(fd, "two", 2, &other), 0);
+	assert_int_equal(log_open_fd(fd, "two", 2, &other), 0);
 	assert_int_equal(line(other), 0);
 	reserve(&run);
 	before = size();

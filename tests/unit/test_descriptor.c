@@ -570,8 +570,6 @@ static void registers(void **state)
 	assert_int_equal(rf_tr_fact(0x40), RF_REGISTER_RUNNING);
 	assert_int_equal(rf_tr_fact(0x44), RF_REGISTER_FOREIGN); /* out of the LDT */
 	assert_int_equal(rf_tr_fact(0), RF_REGISTER_EMPTY);
-	assert_string_equal(rf_register_fact_text(RF_REGISTER_FOREIGN), "foreign");
-	assert_string_equal(rf_register_fact_text((enum rf_register_fact)99), "unknown");
 	assert_string_equal(rf_descriptor_fault_text((enum rf_descriptor_fault)99), "unknown");
 }
 

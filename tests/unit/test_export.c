@@ -16,6 +16,7 @@
 #include "cli/export.h"
 #include "policy/audit.h"
 #include "tests/unit/export_check.h"
+#include "tests/unit/log_open.h"
 
 static char path[] = "/tmp/rf-export-XXXXXX";
 static char *text; /* what was exported last */
@@ -256,7 +257,7 @@ static void test_hostile_names(void **state)
 	struct rf_log log;
 	int count = 0;
 
-	assert_int_equal(rf_audit_open(path, names[3], 1, &a), 0);
+	assert_int_equal(log_open(path, names[3], 1, &a), 0);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct rf_record r = { .kind = "hook",
 				       .rule = names[i],

@@ -23,6 +23,7 @@ static void at_fence(void);
 #include "policy/fold.c"
 #undef __atomic_thread_fence
 #include "policy/foldlog.h"
+#include "tests/unit/log_open.h"
 
 #define INSTANCE UINT64_C(0x77)
 #define SECOND RF_FOLD_SECOND
@@ -291,7 +292,7 @@ static struct rf_audit *open_log(void)
 {
 	struct rf_audit *a;
 
-	assert_int_equal(rf_audit_open(path, "vm", INSTANCE, &a), 0);
+	assert_int_equal(log_open(path, "vm", INSTANCE, &a), 0);
 	return a;
 }
 
@@ -646,7 +647,7 @@ static void a_gap(void **state)
 	a = open_log();
 	assert_int_equal(rf_audit_written(a), s.highest);
 	rf_audit_close(a);
-	assert_int_equal(rf_audit_open(path, "vm", INSTANCE + 1, &a), 0);
+	assert_int_equal(log_open(path, "vm", INSTANCE + 1, &a), 0);
 	assert_int_equal(rf_audit_written(a), 0);
 	rf_audit_close(a);
 }

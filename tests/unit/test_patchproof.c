@@ -18,6 +18,7 @@
 #include "policy/audit.h"
 #include "policy/patchlog.h"
 #include "policy/patchproof.h"
+#include "tests/unit/log_open.h"
 
 static char log_path[] = "/tmp/rf-record-XXXXXX", path[] = "/tmp/rf-patches-XXXXXX";
 static struct rf_audit *audit;
@@ -59,7 +60,7 @@ static void begin(uint64_t instance)
 {
 	rf_audit_close(audit);
 	rf_patchlog_close(patches);
-	assert_int_equal(rf_audit_open(log_path, "web", instance, &audit), 0);
+	assert_int_equal(log_open(log_path, "web", instance, &audit), 0);
 	assert_int_equal(rf_patchlog_open_fd(open(path, O_RDWR | O_APPEND), instance, &patches), 0);
 }
 

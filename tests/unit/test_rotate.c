@@ -24,6 +24,7 @@
 #include "policy/note.h"
 #include "policy/verify.h"
 #include "policy/jsonline.h"
+#include "tests/unit/log_open.h"
 
 #define INSTANCE UINT64_C(0xfedcba9876543210)
 #define OTHER UINT64_C(7)
@@ -556,7 +557,7 @@ static void cut_in_part(void **state)
 	decide(a, 1);
 	assert_int_equal(fstat(fd, &st), 0);
 	decide(a, 2);
-	assert_int_equal(rf_audit_open_fd(again(fd), "other", OTHER, &b), 0);
+	assert_int_equal(log_open_fd(again(fd), "other", OTHER, &b), 0);
 	assert_int_equal(ftruncate(fd, st.st_size), 0);
 	for (int i = 1; i <= 9; i++)
 		decide(b, (uint64_t)i);
