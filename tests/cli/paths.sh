@@ -257,9 +257,9 @@ lists_it() { # NAME SECONDS STATE
 	$they "$python" - "$base/lingers" "$2" <"$here/lingering.py" & slow=$!
 	sleep 1; began=$(date +%s); timeout 60 "$rf" list >"$out" 2>"$err"; took=$(($(date +%s) - began))
 	[ $took -lt 10 ] && grep -qE "^lingers +$3 " "$out" && ok || bad "it took $took s"
-	# The control: who receives it himself waits.
-	timeout 3 "$python" -c 'import socket, sys
-s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.send(b"x"); s.recv(100)' "$base/lingers/control.sock"; waits=$?
+	# The control: who receives it himself waits, once its sender has let go of it.
+	timeout 5 "$python" -c 'import socket, sys, time
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.send(b"x"); time.sleep(2); s.recv(100)' "$base/lingers/control.sock"; waits=$?
 	[ "$2" = 0 ] || { name=$name-control; [ $waits = 124 ] && ok || bad "nobody waits for it: $waits"; }
 	kill $slow; wait $slow 2>/dev/null
 }
