@@ -3,22 +3,20 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/let_go.h"
 #include "cli/output.h"
 #include "cli/paths.h"
 
 #define DONE_MS 60000 /* on a slow machine; a question takes about a tenth of a second */
 #define ASK_AGAIN_MS 50
-#define END_MS 500 /* for a child that has closed its end */
 #define SILENCES 5 /* of RF_CONTROL_TIMEOUT_MS: a busy host, or a monitor that is started again */
 
 static int wait_for(int fd, short events, int64_t until)
@@ -61,6 +59,7 @@ int rf_state_dial(const struct rf_vm *vm, const char *file, int type, int *out)
 	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	rf_refuse_descriptors(fd);
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
 	    connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		err = errno == EAGAIN ? -ETIMEDOUT : -errno;
@@ -70,7 +69,7 @@ int rf_state_dial(const struct rf_vm *vm, const char *file, int type, int *out)
 		*out = fd;
 		return 0;
 	}
-	close(fd);
+	rf_let_go(fd);
 	return err;
 }
 
@@ -84,13 +83,13 @@ static int read_line(int fd, int64_t until, char *buf, size_t size, size_t *out)
 		err = wait_for(fd, POLLIN, until);
 		if (err)
 			return err;
-		n = recv(fd, buf + len, size - len, MSG_DONTWAIT);
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		n = rf_take(fd, buf + len, size - len);
+		if (n == -EINTR || n == -EAGAIN)
 			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
+		if (n == 0 || n == -EBADF)
 			return -EBADMSG;
+		if (n < 0)
+			return (int)n;
 		len += (size_t)n;
 		if (memchr(buf + len - n, '\n', (size_t)n)) {
 			*out = len;
@@ -113,60 +112,7 @@ static int ask(const struct rf_vm *vm, const char *cmd, int64_t until, char *ans
 		err = -errno;
 	if (!err)
 		err = read_line(fd, until, answer, RF_CONTROL_ANSWER_MAX, len);
-	close(fd);
-	return err;
-}
-
-/* In a child: the answer, or an error behind no answer, to whoever waits. */
-static _Noreturn void ask_and_tell(const struct rf_vm *vm, const char *cmd, int64_t until,
-				   char *answer, int to)
-{
-	size_t len = 0, at = 0;
-	int err = ask(vm, cmd, until, answer, &len);
-
-	while (!err && at < len) {
-		ssize_t n = write(to, answer + at, len - at);
-
-		if (n <= 0)
-			break;
-		at += (size_t)n;
-	}
-	_exit(err ? -err & 0x7f : 0);
-}
-
-/*
- * The same of another user's VM, by a child. With his answer he may send descriptors, which nobody
- * asked for; the kernel lets go of them in whoever receives, and that can take as long as he likes
- * (a socket with SO_LINGER, a file of a file system of his own). A child that waits there is left.
- */
-static int ask_apart(const struct rf_vm *vm, const char *cmd, int64_t until, char *answer,
-		     size_t *len)
-{
-	int ends[2], status = 0, err;
-	pid_t child;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
-		return -errno;
-	child = fork();
-	if (!child)
-		ask_and_tell(vm, cmd, until, answer, ends[1]);
-	err = child < 0 ? -errno : 0;
-	close(ends[1]);
-	if (!err)
-		err = read_line(ends[0], until, answer, RF_CONTROL_ANSWER_MAX, len);
-	close(ends[0]);
-	if (child < 0)
-		return err;
-	/* Its end says why there is no answer; one that does not end is killed, and not waited for.
-	 */
-	for (int ms = 0; err == -EBADMSG && ms < END_MS; ms++) {
-		if (waitpid(child, &status, WNOHANG) == child)
-			return WIFEXITED(status) && WEXITSTATUS(status) ? -WEXITSTATUS(status)
-									: err;
-		usleep(1000);
-	}
-	kill(child, SIGKILL);
-	waitpid(child, NULL, WNOHANG);
+	rf_let_go(fd);
 	return err;
 }
 
@@ -179,8 +125,7 @@ int rf_control_ask_within(const struct rf_vm *vm, const char *cmd, int64_t ms, j
 	json_t *o;
 
 	if (answer)
-		err = vm->folder.foreign ? ask_apart(vm, cmd, until, answer, &len)
-					 : ask(vm, cmd, until, answer, &len);
+		err = ask(vm, cmd, until, answer, &len);
 	if (!err) {
 		o = json_loadb(answer, len, JSON_REJECT_DUPLICATES, NULL);
 		*out = json_is_object(o) ? rf_safe_json(o) : NULL;
@@ -202,7 +147,7 @@ static bool run_is_gone(const struct rf_vm *vm)
 	int fd, err = rf_state_dial(vm, RF_FILE_RELOAD, SOCK_SEQPACKET, &fd);
 
 	if (!err)
-		close(fd);
+		rf_let_go(fd);
 	return err == -ECONNREFUSED || err == -ENOENT;
 }
 

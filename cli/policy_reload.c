@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/control.h"
+#include "cli/let_go.h"
 #include "cli/paths.h"
 #include "cli/policy.h"
 #include "cli/reload_request.h"
@@ -70,8 +71,8 @@ static int receive(int fd, json_t **out)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char *text = malloc(RF_ANSWER_MAX);
-	ssize_t n = text && poll(&p, 1, ANSWER_MS) > 0 ? recv(fd, text, RF_ANSWER_MAX, 0) : -1;
-	int err = !text ? -ENOMEM : n < 0 ? -ETIMEDOUT : 0;
+	ssize_t n = text && poll(&p, 1, ANSWER_MS) > 0 ? rf_take(fd, text, RF_ANSWER_MAX) : -1;
+	int err = !text ? -ENOMEM : n == -EBADF ? -EBADMSG : n < 0 ? -ETIMEDOUT : 0;
 	json_t *answer;
 
 	answer = err ? NULL : json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
@@ -95,7 +96,7 @@ static int ask(const struct rf_vm *vm, const void *packet, size_t size, json_t *
 		err = -errno;
 	if (!err)
 		err = receive(fd, out);
-	close(fd);
+	rf_let_go(fd);
 	return err;
 }
 

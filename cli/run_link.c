@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cli/let_go.h"
 #include "cli/run.h"
 #include "hv/proto.h"
 
@@ -32,6 +33,8 @@ int rf_run_link(struct rf_run *r)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->link))
 		return -errno;
+	/* The VMM has nothing to say here, and what it sent would be let go of by `run`. */
+	rf_take_nothing(r->link[0]);
 	/*
 	 * A VMM that is stopped keeps what was sent in flight, and Linux counts that by user, who
 	 * may be other VMs' too (unix(7), ETOOMANYREFS): as few as can be.

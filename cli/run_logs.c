@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cli/let_go.h"
 #include "cli/run.h"
 #include "hv/proto.h"
 #include "monitor/rotate.h"
@@ -16,7 +17,7 @@ static int renew(int pair[2], int ours)
 {
 	for (int i = 0; i < 2; i++)
 		if (pair[i] >= 0)
-			close(pair[i]);
+			rf_let_go(pair[i]);
 	pair[0] = pair[1] = -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -errno;
@@ -36,12 +37,20 @@ static int send_to_monitor(struct rf_run *r, int fd, const void *packet, size_t 
 
 int rf_run_logs(struct rf_run *r)
 {
-	return renew(r->logs, 1);
+	int err = renew(r->logs, 1);
+
+	if (!err)
+		rf_take_nothing(r->logs[1]);
+	return err;
 }
 
 int rf_run_orders(struct rf_run *r)
 {
-	return renew(r->orders, 0);
+	int err = renew(r->orders, 0);
+
+	if (!err)
+		rf_refuse_descriptors(r->orders[0]);
+	return err;
 }
 
 int rf_run_logs_room(struct rf_run *r)

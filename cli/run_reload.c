@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/let_go.h"
 #include "cli/output.h"
 #include "cli/reload_request.h"
 #include "monitor/reload.h"
@@ -232,13 +233,13 @@ static void hear_monitor(struct rf_run_reload *w)
 	ssize_t n;
 
 	for (int i = 0; i < REPLIES && w->run->orders[0] >= 0; i++) {
-		n = recv(w->run->orders[0], &reply, sizeof(reply), MSG_DONTWAIT);
-		if (n < 0 && errno == EINTR)
+		n = rf_take(w->run->orders[0], &reply, sizeof(reply));
+		if (n == -EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN)
+		if (n == -EAGAIN)
 			return;
 		if (n <= 0) {
-			close(w->run->orders[0]);
+			rf_let_go(w->run->orders[0]);
 			w->run->orders[0] = -1;
 		} else if (w->asked && n == (ssize_t)sizeof(reply) &&
 			   reply.revision == RF_RELOAD_REVISION) {

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cli/let_go.h"
 #include "cli/output.h"
 #include "cli/run.h"
 #include "hv/doorkeeper.h"
@@ -261,7 +262,7 @@ int rf_run_pair(struct rf_run *r)
 
 	for (int i = 0; i < 2; i++)
 		if (r->pair[i] >= 0)
-			close(r->pair[i]);
+			rf_let_go(r->pair[i]);
 	r->pair[0] = r->pair[1] = -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->pair))
 		return -errno;

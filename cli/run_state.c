@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/let_go.h"
 #include "cli/output.h"
 #include "cli/run.h"
 
@@ -41,19 +42,24 @@ void rf_run_init(struct rf_run *r)
 
 void rf_run_deinit(struct rf_run *r)
 {
-	const int fds[] = { r->held_fd,		r->link[0],	  r->link[1],	      r->meet[0],
-			    r->meet[1],		r->control_fd,	  r->audit_fd,	      r->chain_fd,
-			    r->patches_fd,	r->fold_fd,	  r->policy_fd,	      r->expect_fd,
-			    r->key_fd,		r->lock_fd,	  r->pair[0],	      r->pair[1],
-			    r->reload_fd,	r->policy_key_fd, r->orders[0],	      r->orders[1],
-			    r->audit_before_fd, r->next_audit_fd, r->next_patches_fd, r->logs[0],
-			    r->logs[1] };
+	const int fds[] = { r->held_fd,		r->control_fd,	  r->audit_fd,
+			    r->chain_fd,	r->patches_fd,	  r->fold_fd,
+			    r->policy_fd,	r->expect_fd,	  r->key_fd,
+			    r->lock_fd,		r->reload_fd,	  r->policy_key_fd,
+			    r->audit_before_fd, r->next_audit_fd, r->next_patches_fd,
+			    r->link[1],		r->orders[1],	  r->logs[0] };
+	/* To which a VMM, a monitor or a sweeper may have sent. */
+	const int socks[] = { r->link[0], r->meet[0],	r->meet[1], r->pair[0],
+			      r->pair[1], r->orders[0], r->logs[1] };
 
 	/* Before the lock goes; the log stays. */
 	rf_run_folder_close(r);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	for (size_t i = 0; i < sizeof(socks) / sizeof(socks[0]); i++)
+		if (socks[i] >= 0)
+			rf_let_go(socks[i]);
 	if (r->control.service >= 0)
 		close(r->control.service);
 	rf_crwatch_close(&r->control.watch);

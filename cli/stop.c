@@ -14,6 +14,7 @@
 
 #include "cli/control.h"
 #include "cli/exit.h"
+#include "cli/let_go.h"
 #include "cli/output.h"
 #include "cli/paths.h"
 
@@ -59,7 +60,7 @@ static int run_of(const struct rf_vm *vm)
 		err = -ECONNREFUSED;
 	if (!err)
 		err = check_owner(vm, peer.pid, pidfd);
-	close(p.fd);
+	rf_let_go(p.fd);
 	if (!err)
 		return pidfd;
 	if (pidfd >= 0)

@@ -263,5 +263,16 @@ s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.send(b"x"); time.sl
 	[ "$2" = 0 ] || { name=$name-control; [ $waits = 124 ] && ok || bad "nobody waits for it: $waits"; }
 	kill $slow; wait $slow 2>/dev/null
 }
+reloads_it() { # NAME SECONDS
+	name=$1; rm -rf "$base/lingers"; $they mkdir "$base/lingers"
+	$they "$python" - "$base/lingers" "$2" reload <"$here/lingering.py" & slow=$!
+	sleep 1; began=$(date +%s); timeout 60 "$rf" policy reload "$base/lingers" strict >"$out" 2>"$err"; code=$? took=$(($(date +%s) - began))
+	[ $took -lt 10 ] && [ $code != 0 ] && ok || bad "code $code, it took $took s"
+	timeout 5 "$python" -c 'import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(sys.argv[1]); s.send(b"x"); time.sleep(2); s.recv(100)' "$base/lingers/reload.sock"; waits=$?
+	[ "$2" = 0 ] || { name=$name-control; [ $waits = 124 ] && ok || bad "nobody waits for it: $waits"; }
+	kill $slow; wait $slow 2>/dev/null
+}
+reloads_it paths-reload-answers 0; reloads_it paths-reload-lingers 40
 lists_it paths-list-answers 0 sealed; lists_it paths-list-lingers 40 '(sealed|monitor lost)'
 forget

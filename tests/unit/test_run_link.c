@@ -87,6 +87,22 @@ static void kept_while_too_many_are_in_flight(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* `run` reads neither the link nor the socket by which new logs go, and closes both in the end. */
+static void nothing_comes_to_run(void **state)
+{
+	struct rf_run r = started();
+	char byte = 0;
+
+	r.logs[0] = r.logs[1] = -1;
+	assert_int_equal(rf_run_logs(&r), 0);
+	assert_int_equal(send(r.link[1], &byte, 1, MSG_NOSIGNAL), -1);
+	assert_int_equal(errno, EPIPE);
+	assert_int_equal(send(r.logs[0], &byte, 1, MSG_NOSIGNAL), -1);
+	assert_int_equal(errno, EPIPE);
+	assert_int_equal(rf_run_introduce(&r), 0);
+	assert_int_equal(recv(r.link[1], &byte, 1, MSG_DONTWAIT), 1);
+}
+
 static void passed_on_or_nobody_there(void **state)
 {
 	struct rf_run r = started();
@@ -110,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passed_on_or_nobody_there),
+		cmocka_unit_test(nothing_comes_to_run),
 		cmocka_unit_test(kept_while_too_many_are_in_flight),
 	};
 
