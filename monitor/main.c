@@ -26,8 +26,6 @@
 #include "policy/note.h"
 #include "policy/foldlog.h"
 
-/* For a VMM to end once it has closed its socket, on a slow machine. */
-#define END_NS UINT64_C(5000000000)
 #define POLL_MS 10 /* while rf_guest_poll() waits for the page tables */
 
 struct options {
@@ -373,7 +371,7 @@ static int watch_vmm(uint32_t pid)
 static bool lives(struct rf_guest *g, struct rf_status *status, int vmm)
 {
 	struct pollfd p[RF_STATUS_CLIENTS + 2] = { { .fd = vmm, .events = POLLIN } };
-	uint64_t until = rf_now_ns() + END_NS;
+	uint64_t until = rf_now_ns() + RF_MESSAGES_END_NS;
 
 	while (vmm >= 0 && !p[0].revents && rf_now_ns() < until) {
 		if (poll(p, 1 + rf_status_poll(status, p + 1), POLL_MS) < 0)

@@ -8,9 +8,6 @@
 #include "monitor/judge.h"
 
 #define BATCH 64 /* in a row, before the control socket and the sweep have their turn */
-/* So long a VM whose end was ordered may take: the fence kills its process at once (hv/base.c), but
- * gigabytes of memory are to be given back. */
-#define END_NS UINT64_C(10000000000)
 
 #define CANNOT_BE "the fence says what cannot be"
 
@@ -89,7 +86,7 @@ static int take_held(struct rf_guest *g)
 /* Nothing is taken any more of a fence that was told to end its VM. */
 static int await_end(struct rf_guest *g)
 {
-	if (rf_now_ns() - g->killed_ns < END_NS)
+	if (rf_now_ns() - g->killed_ns < RF_MESSAGES_END_NS)
 		return 0;
 	g->lie = "the VM goes on after its end was ordered";
 	return -EPROTO;

@@ -5,6 +5,10 @@
 
 #include "monitor/monitor.h"
 
+/* So long a VMM's end may take, once it was ordered (the fence kills its process at once,
+ * hv/base.c) or its fence has hung up: gigabytes of memory are to be given back. */
+#define RF_MESSAGES_END_NS UINT64_C(10000000000)
+
 /*
  * One message, within its bounds. 0, or -errno: -EPROTO when no fence says that now, which is on
  * record (a question is answered with the VM's end first); else as rf_guest_event().
