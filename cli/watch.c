@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "cli/let_go.h"
 #include "cli/output.h"
 #include "cli/safe_file.h"
 #include "cli/watch_link.h"
@@ -73,7 +74,7 @@ static int listen_in(struct place *p, const struct group *g)
 	p->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (p->listener < 0)
 		return -errno;
-	rf_watch_no_descriptors(p->listener);
+	rf_refuse_descriptors(p->listener);
 	mask = umask(0177); /* nobody's before it is that group's */
 	err = bind(p->listener, (struct sockaddr *)&at, sizeof(at)) ? -errno : 0;
 	umask(mask);
@@ -136,8 +137,8 @@ static int serve(const char *kvm, int listener, uint32_t per_user)
 	rf_say("watch: serves VMMs of other users than root, %u for each", per_user);
 	while (read(stop, &signal, sizeof(signal)) != (ssize_t)sizeof(signal))
 		rf_watch_service_step(&s, stop);
-	rf_watch_service_deinit(&s);
 	rf_watch_service_shut(&s);
+	rf_watch_service_deinit(&s);
 	close(stop);
 	return RF_EXIT_OK;
 }

@@ -14,7 +14,7 @@
 #include "cli/output.h"
 #include "cli/watch_link.h"
 
-/* For an answer: the service may be about to put the watch back meanwhile. */
+/* To get through, and for an answer: the service may be about to put the watch back meanwhile. */
 #define ANSWER_MS 10000
 
 __attribute__((format(printf, 3, 4))) static int tell(char *why, int err, const char *format, ...)
@@ -122,11 +122,12 @@ static int ask(int sock, const struct rf_watch_packet *what, enum rf_watch_word 
 int rf_watch_ask(int *sock, int *page, char *why)
 {
 	const struct rf_watch_packet p = { .revision = RF_WATCH_REVISION, .word = RF_WATCH_ASK };
+	int64_t until = rf_now_ms() + ANSWER_MS;
 	int fd = dial(ANSWER_MS, why), map = -1, err;
 
 	if (fd < 0)
 		return fd;
-	err = ask(fd, &p, RF_WATCH_PAGE, &map, ANSWER_MS, why);
+	err = ask(fd, &p, RF_WATCH_PAGE, &map, until - rf_now_ms(), why);
 	if (!err && map < 0)
 		err = tell(why, -EPROTO, "`ringfence watch` gives no page");
 	if (err) {

@@ -1,100 +1,99 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Connections with a descriptor that nobody asked for, on kernels that let one be sent (before
- * Linux 6.16). Whoever lets go of it last may wait in the kernel, beyond SIGKILL: that is a process
- * of its own, which holds nothing else, and is not waited for.
+ * Linux 6.16). Whoever lets go of it last may wait in the kernel, beyond SIGKILL: the service hands
+ * the connection over to a process of its own (watch_keep.h), and lets go of it first.
  */
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/output.h"
+#include "cli/watch_keep.h"
 #include "cli/watch_link.h"
 #include "cli/watch_serve.h"
 
-#define CLOSERS 4     /* of one user, at a time */
-#define CLOSE_MS 5000 /* then it is killed, which ends what a signal ends */
+#define END_MS 5000 /* for all that is left, at the end */
 
-static unsigned int closers_of(const struct rf_watch_service *s, uid_t uid)
+/* No byte: it has ended. Nothing was closed for good by that, as the service has it all too. */
+static bool has_begun(int inbox)
 {
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < s->doomed_count; i++)
-		n += s->doomed[i].pid > 0 && s->doomed[i].uid == uid;
-	return n;
-}
-
-/* Ends with the socket as its only descriptor but one: once the service has let go of it. */
-__attribute__((noreturn)) static void be_closer(int sock, int word)
-{
-	char c = 0;
-
-	/* Of the others none is the last one of its file: the service waits for the word. */
-	if (dup2(word, 0) == 0 && dup2(sock, 1) == 1 && !syscall(SYS_close_range, 2, ~0U, 0) &&
-	    send(0, &c, 1, MSG_NOSIGNAL) == 1)
-		while (read(0, &c, 1) < 0 && errno == EINTR)
-			;
-	_exit(0);
-}
-
-/* 0 or -errno: it is still the service's. */
-static int start_closer(struct rf_watch_doomed *d)
-{
-	int words[2];
-	pid_t pid;
+	struct pollfd p = { .fd = inbox, .events = POLLIN };
 	char c;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, words))
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+	return recv(inbox, &c, 1, 0) == 1;
+}
+
+/* 0 or -errno. */
+static int start_keeper(struct rf_watch_service *s)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends))
 		return -errno;
 	pid = fork();
 	if (!pid)
-		be_closer(d->sock, words[1]);
-	close(words[1]);
-	if (pid > 0) {
-		d->until = rf_now_ms() + CLOSE_MS;
-		/* No byte: it has ended, without its last hold of it, as this is another. */
-		if (recv(words[0], &c, 1, 0) == 1) {
-			d->pid = pid;
-			close(d->sock);
-			d->sock = -1;
-		} else {
-			waitpid(pid, NULL, 0);
-			pid = -1;
-		}
+		rf_watch_keep(ends[1]);
+	close(ends[1]);
+	if (pid > 0 && has_begun(ends[0])) {
+		s->keeper = pid;
+		s->inbox = ends[0];
+		return 0;
 	}
-	close(words[0]);
-	return pid > 0 ? 0 : -EAGAIN;
+	close(ends[0]);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return -EAGAIN;
+}
+
+/* It may be about to close what it had: it is not waited for. */
+static void leave_keeper(struct rf_watch_service *s)
+{
+	if (s->inbox < 0)
+		return;
+	close(s->inbox);
+	waitpid(s->keeper, NULL, WNOHANG);
+	s->inbox = -1;
+}
+
+/* 0 or -errno: it is still the service's. What is under way counts for its sender, and is bounded
+ * for root by nothing (net/unix/af_unix.c too_many_unix_fds()) but the room of the inbox. */
+static int hand_over(struct rf_watch_service *s, const struct rf_watch_doomed *d)
+{
+	int err = s->inbox < 0 ? start_keeper(s) : 0;
+
+	if (err)
+		return err;
+	err = rf_watch_hand(s->inbox, d->sock, d->uid);
+	if (!err)
+		close(d->sock); /* there is a holder more, which is in the inbox */
+	else if (err == -EPIPE || err == -ECONNRESET)
+		leave_keeper(s); /* somebody has killed it, and it is about to end */
+	return err;
 }
 
 void rf_watch_close(struct rf_watch_service *s, int sock, uid_t uid)
 {
-	struct rf_watch_doomed *d;
-
 	if (rf_watch_finish(sock)) {
 		close(sock);
 		return;
 	}
-	d = &s->doomed[s->doomed_count++];
-	*d = (struct rf_watch_doomed){ .sock = sock, .uid = uid };
-	if (closers_of(s, uid) < CLOSERS)
-		start_closer(d);
+	s->doomed[s->doomed_count++] = (struct rf_watch_doomed){ .sock = sock, .uid = uid };
+	rf_watch_close_again(s);
 }
 
 void rf_watch_close_again(struct rf_watch_service *s)
 {
-	for (unsigned int i = s->doomed_count; i--;) {
-		struct rf_watch_doomed *d = &s->doomed[i];
-
-		if (d->pid && waitpid(d->pid, NULL, WNOHANG))
-			*d = s->doomed[--s->doomed_count];
-		else if (d->pid && rf_now_ms() >= d->until)
-			kill(d->pid, SIGKILL);
-		else if (!d->pid && closers_of(s, d->uid) < CLOSERS)
-			start_closer(d);
-	}
+	/* Killed by somebody: its closers have its inbox still. */
+	if (s->inbox >= 0 && waitpid(s->keeper, NULL, WNOHANG))
+		leave_keeper(s);
+	while (s->doomed_count && !hand_over(s, &s->doomed[s->doomed_count - 1]))
+		s->doomed_count--;
 }
 
 bool rf_watch_close_full(const struct rf_watch_service *s)
@@ -105,8 +104,20 @@ bool rf_watch_close_full(const struct rf_watch_service *s)
 
 void rf_watch_close_all(struct rf_watch_service *s)
 {
-	for (unsigned int i = 0; i < s->doomed_count; i++)
-		if (!s->doomed[i].pid)
-			start_closer(&s->doomed[i]);
+	int64_t until = rf_now_ms() + END_MS, left = END_MS;
+
+	for (; s->doomed_count && left > 0; left = until - rf_now_ms()) {
+		struct pollfd p = { .fd = s->inbox, .events = POLLOUT };
+
+		/* No keeper could be started: that is tried again a little later. */
+		poll(&p, 1, s->inbox < 0 && left > 100 ? 100 : (int)left);
+		rf_watch_close_again(s);
+	}
+}
+
+void rf_watch_close_end(struct rf_watch_service *s)
+{
+	rf_watch_close_all(s);
 	s->doomed_count = 0;
+	leave_keeper(s);
 }

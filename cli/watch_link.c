@@ -136,14 +136,20 @@ bool rf_watch_finish(int sock)
 	return err != -EBADF;
 }
 
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83 /* asm-generic/socket.h */
-#endif
-
-void rf_watch_no_descriptors(int listener)
+int rf_watch_hand(int inbox, int sock, uid_t uid)
 {
-	const int off = 0;
+	return rf_msg_send(inbox, &uid, sizeof(uid), &sock, 1);
+}
 
-	/* A connection has it from the listener (unix_stream_connect()), before it is accepted. */
-	setsockopt(listener, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+int rf_watch_handed(int inbox, int *sock, uid_t *uid)
+{
+	int fd = -1;
+	uid_t whose;
+	ssize_t n = rf_packet_receive(inbox, 0, &whose, sizeof(whose), &fd, 1);
+
+	if (n < 0)
+		return (int)n;
+	*sock = fd;
+	*uid = whose;
+	return 0;
 }

@@ -76,8 +76,11 @@ int rf_watch_receive(int sock, struct rf_watch_packet *p, struct rf_watch_from *
 int rf_watch_take(int sock, struct rf_watch_packet *p, struct rf_watch_from *from);
 /* Nothing comes any more, and what came is passed over. True: closing it waits for nobody. */
 bool rf_watch_finish(int sock);
-/* Who connects from now on can send no descriptor, where the kernel has that (Linux 6.16). */
-void rf_watch_no_descriptors(int listener);
+/* A user's connection for the keeper (watch_keep.h). Never blocks; it stays the caller's too. 0 or
+ * -errno. */
+int rf_watch_hand(int inbox, int sock, uid_t uid);
+/* 0: *sock, -1 none, is the caller's; else as rf_watch_receive(). */
+int rf_watch_handed(int inbox, int *sock, uid_t *uid);
 
 /* --- of `run` (watch_ask.c) ----------------------------------------------- */
 /* Connects and asks. 0: *sock and *page, a descriptor, are the caller's; else -errno, with why. */

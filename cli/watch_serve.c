@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cli/let_go.h"
 #include "cli/output.h"
 #include "cli/watch_link.h"
 
@@ -28,7 +29,8 @@ int rf_watch_service_init(struct rf_watch_service *s, const char *kvm, int liste
 	s->listener = listener;
 	s->per_user = per_user;
 	s->watch = RF_CRWATCH_NONE;
-	rf_watch_no_descriptors(listener);
+	s->inbox = -1;
+	rf_refuse_descriptors(listener);
 	err = rf_crwatch_open(kvm, RF_CRWATCH_WAIT_MS, &s->watch, s->why);
 	if (!err)
 		rf_watch_find(s);
@@ -44,12 +46,17 @@ static void let_go(struct rf_watch_service *s, struct rf_watch_client *c)
 	rf_crwatch_page_destroy(&c->page);
 }
 
+static void let_all_go(struct rf_watch_service *s)
+{
+	while (s->count)
+		let_go(s, &s->clients[--s->count]);
+	s->found = 0;
+}
+
 void rf_watch_service_deinit(struct rf_watch_service *s)
 {
-	for (unsigned int i = 0; i < s->count; i++)
-		let_go(s, &s->clients[i]);
-	s->count = s->found = 0;
-	rf_watch_close_all(s);
+	let_all_go(s);
+	rf_watch_close_end(s);
 	rf_crwatch_close(&s->watch);
 }
 
@@ -101,13 +108,11 @@ static bool take_client(struct rf_watch_service *s)
 void rf_watch_service_shut(struct rf_watch_service *s)
 {
 	shutdown(s->listener, SHUT_RD);
-	while (take_client(s)) {
-		while (s->count)
-			let_go(s, &s->clients[--s->count]);
+	do {
+		let_all_go(s);
 		if (rf_watch_close_full(s))
 			rf_watch_close_all(s);
-	}
-	rf_watch_close_all(s);
+	} while (!rf_watch_close_full(s) && take_client(s));
 }
 
 /* --- what they want -------------------------------------------------------------- */
@@ -289,26 +294,29 @@ static void look(struct rf_watch_service *s)
 
 void rf_watch_service_step(struct rf_watch_service *s, int stop_fd)
 {
-	static struct pollfd p[2 + 2 * (RF_WATCH_CLIENTS + RF_WATCH_FOUND)];
+	static struct pollfd p[3 + 2 * (RF_WATCH_CLIENTS + RF_WATCH_FOUND)];
+	struct pollfd *of = p + 3; /* each client's two */
 	unsigned int count = s->count;
 	int64_t left = s->look_at - rf_now_ms();
 
 	p[0] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
 	p[1] = (struct pollfd){ .fd = rf_watch_close_full(s) ? -1 : s->listener, .events = POLLIN };
+	p[2] = (struct pollfd){ .fd = s->doomed_count ? s->inbox : -1, .events = POLLOUT };
 	for (unsigned int i = 0; i < count; i++) {
-		p[2 + 2 * i] = (struct pollfd){ .fd = s->clients[i].sock, .events = POLLIN };
-		p[3 + 2 * i] =
+		of[2 * i] = (struct pollfd){ .fd = s->clients[i].sock, .events = POLLIN };
+		of[1 + 2 * i] =
 			(struct pollfd){ .fd = s->clients[i].entered ? s->clients[i].pidfd : -1,
 					 .events = POLLIN };
 	}
-	poll(p, 2 + 2 * count, left <= 0 ? 0 : left > LOOK_MS ? LOOK_MS : (int)left);
+	poll(p, 3 + 2 * count, left <= 0 ? 0 : left > LOOK_MS ? LOOK_MS : (int)left);
 	/* From the last one down: whoever is forgotten, those before keep their places. */
 	for (unsigned int i = count; i--;) {
 		struct rf_watch_client *c = &s->clients[i];
 
-		if (p[3 + 2 * i].revents || (!c->entered && c->sock >= 0 && rf_now_ms() > c->until))
+		if (of[1 + 2 * i].revents ||
+		    (!c->entered && c->sock >= 0 && rf_now_ms() > c->until))
 			forget(s, i);
-		else if (p[2 + 2 * i].revents && take_packet(s, c))
+		else if (of[2 * i].revents && take_packet(s, c))
 			hung_up(s, i);
 	}
 	/* More than one, as many may wait; bounded, as one may come again and again. */

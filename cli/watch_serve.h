@@ -12,7 +12,7 @@
 #define RF_WATCH_CLIENTS 1024 /* three descriptors each */
 #define RF_WATCH_FOUND 1024   /* two */
 #define RF_WATCH_TAKES 16     /* in a step */
-#define RF_WATCH_DOOMED 128   /* more are not accepted */
+#define RF_WATCH_DOOMED 128   /* as long as the keeper does not take them, more are not accepted */
 
 /* A VM, or who may become one. */
 struct rf_watch_client {
@@ -27,12 +27,10 @@ struct rf_watch_client {
 	char why[RF_CRWATCH_WHY]; /* it is lost */
 };
 
-/* A connection that may keep whoever closes it (watch_close.c). */
+/* A connection that may keep whoever closes it, until the keeper has it (watch_close.c). */
 struct rf_watch_doomed {
-	int sock; /* -1: it is the closer's */
+	int sock;
 	uid_t uid;
-	pid_t pid;     /* the closer, 0 none yet */
-	int64_t until; /* ms */
 };
 
 struct rf_watch_service {
@@ -45,6 +43,8 @@ struct rf_watch_service {
 	char why[RF_CRWATCH_WHY];  /* it is, for all */
 	unsigned int count, found;
 	struct rf_watch_client clients[RF_WATCH_CLIENTS + RF_WATCH_FOUND];
+	pid_t keeper; /* has the other end of: */
+	int inbox;    /* -1: it has not been started yet */
 	unsigned int doomed_count;
 	struct rf_watch_doomed
 		doomed[RF_WATCH_DOOMED + RF_WATCH_CLIENTS + RF_WATCH_FOUND + RF_WATCH_TAKES];
@@ -56,7 +56,8 @@ int rf_watch_service_init(struct rf_watch_service *s, const char *kvm, int liste
 			  uint32_t per_user);
 /* Who was entered stays so: the next service is asked to adopt them. */
 void rf_watch_service_deinit(struct rf_watch_service *s);
-/* Before the listener is closed: nobody connects any more, and who waits there is let go. */
+/* Before that, and before the listener is closed: nobody connects any more, and who is there or
+ * waits there is let go. */
 void rf_watch_service_shut(struct rf_watch_service *s);
 /* Waits for what comes, a second at most and no longer than stop_fd (-1 none) has nothing; deals
  * with it, and looks each second. */
@@ -75,10 +76,12 @@ struct rf_watch_client *rf_watch_find_for(struct rf_watch_service *s, pid_t pid,
 /* --- watch_close.c --------------------------------------------------------- */
 /* Never waits for what was sent there. */
 void rf_watch_close(struct rf_watch_service *s, int sock, uid_t uid);
-/* With each step: closers that have ended, and that are to. */
+/* With each step: what the keeper has had no room for. */
 void rf_watch_close_again(struct rf_watch_service *s);
 bool rf_watch_close_full(const struct rf_watch_service *s);
-/* What is left gets a closer, which is not waited for. */
+/* The keeper is waited for, some seconds at most, until it has taken what is left. */
 void rf_watch_close_all(struct rf_watch_service *s);
+/* And then it ends, which is not waited for. */
+void rf_watch_close_end(struct rf_watch_service *s);
 
 #endif

@@ -9,16 +9,20 @@
 /* So long somebody waits who closes it. */
 #define LINGERS_S 20
 
-/* A TCP socket with bytes that nobody reads, which waits for that as it is closed. -1: none. */
-static inline int lingering(void)
+/* A TCP socket with bytes that nobody reads, which waits for that as it is closed, so many seconds.
+ * -1: none. */
+static inline int lingering_for(int seconds)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET,
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	const struct linger wait = { .l_onoff = 1, .l_linger = LINGERS_S };
+	const struct linger wait = { .l_onoff = 1, .l_linger = seconds };
+	const int small = 4096; /* there may be many */
 	int at = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
 	static char room[65536];
 	socklen_t len = sizeof(to);
 
+	setsockopt(at, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	if (bind(at, (struct sockaddr *)&to, sizeof(to)) || listen(at, 4) ||
 	    getsockname(at, (struct sockaddr *)&to, &len) ||
 	    connect(fd, (struct sockaddr *)&to, sizeof(to)) || accept(at, NULL, NULL) < 0)
@@ -27,6 +31,11 @@ static inline int lingering(void)
 		;
 	close(at);
 	return setsockopt(fd, SOL_SOCKET, SO_LINGER, &wait, sizeof(wait)) ? -1 : fd;
+}
+
+static inline int lingering(void)
+{
+	return lingering_for(LINGERS_S);
 }
 
 #endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* `ringfence watch` is held up by nobody: not by what a client sends, not by what one has left. */
+/* `ringfence watch` is held up by nobody: what a client sends with a descriptor, and how often. */
 #include <errno.h>
-#include <linux/sched.h>
-#include <netinet/in.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,51 +9,90 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/watch_keep.h"
 #include "hv/proto.h"
+#include "tests/unit/lingering.h"
 #include "tests/unit/open_fds.h"
 #include "tests/unit/watch_actors.h"
 
-/* --- by what whoever closes it waits for --------------------------------------------------- */
+/* --- who sends what ------------------------------------------------------------------------ */
 
-/* A TCP socket with bytes that nobody reads, which waits for that as it is closed. */
-static int lingering(void)
+static int dial(void)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	const struct linger wait = { .l_onoff = 1, .l_linger = 20 };
-	int at = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
-	static char room[65536];
-	socklen_t len = sizeof(to);
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
 
-	if (bind(at, (struct sockaddr *)&to, sizeof(to)) || listen(at, 4) ||
-	    getsockname(at, (struct sockaddr *)&to, &len) ||
-	    connect(fd, (struct sockaddr *)&to, sizeof(to)) || accept(at, NULL, NULL) < 0)
-		return -1;
-	while (send(fd, room, sizeof(room), MSG_DONTWAIT) > 0)
-		;
-	close(at);
-	return setsockopt(fd, SOL_SOCKET, SO_LINGER, &wait, sizeof(wait)) ? -1 : fd;
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", getenv(RF_WATCH_ENVIRONMENT));
+	if (!connect(fd, (struct sockaddr *)&at, sizeof(at)))
+		return fd;
+	close(fd);
+	return -errno;
 }
 
 /* Odd steps without, even ones with it, as the last holder: it is with the packet alone. */
 static int sends_what_lingers(struct actor_state *s, int step, char *reason)
 {
 	struct rf_watch_packet p = { .revision = RF_WATCH_REVISION, .word = RF_WATCH_ASK };
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0), with = lingering(), err;
+	int fd = dial(), with = lingering_for(3600), err;
 
-	if (with < 0)
+	if (fd < 0 || with < 0)
 		return -EBADF;
-	snprintf(at.sun_path, sizeof(at.sun_path), "%s", getenv(RF_WATCH_ENVIRONMENT));
-	if (connect(fd, (struct sockaddr *)&at, sizeof(at)))
-		return -errno;
 	err = rf_msg_send(fd, &p, sizeof(p), &with, step % 2 ? 0 : 1) ? -errno : 0;
 	if (!err && !(step % 2))
 		close(with);
 	return err;
 }
+
+/* Who is refused at once has sent nothing. */
+static void everybody_may_send(void)
+{
+	descriptors_may_come(true);
+	listen(listener, 1024);
+	service.per_user = RF_WATCH_CLIENTS;
+}
+
+static int many; /* of those, in a step */
+
+static int sends_many(struct actor_state *s, int step, char *reason)
+{
+	int err = 0;
+
+	for (int i = 0; !err && i < many; i++)
+		err = sends_what_lingers(s, 2, reason);
+	return err;
+}
+
+static int with_descriptor, without_end;
+
+/* Its connections are over at once, with /dev/null in each of them or nothing. */
+static int sends_null(struct actor_state *s, int step, char *reason)
+{
+	struct rf_watch_packet p = { .revision = RF_WATCH_REVISION, .word = RF_WATCH_ASK };
+	int null = open("/dev/null", O_RDONLY), err = 0;
+
+	for (int i = 0; !err && (without_end || i < many); i++) {
+		int fd = dial();
+
+		err = fd < 0 ? fd : rf_msg_send(fd, &p, sizeof(p), &null, with_descriptor);
+		close(fd);
+	}
+	close(null);
+	return err;
+}
+
+static int asks_and_leaves(struct actor_state *s, int step, char *reason)
+{
+	int err = rf_watch_ask(&s->sock, &s->page, reason);
+
+	close(s->sock);
+	close(s->page);
+	return err;
+}
+
+/* --- what becomes of the service ----------------------------------------------------------- */
 
 /* The longest step of the service, in ms. */
 static int64_t longest(int ms)
@@ -71,6 +109,68 @@ static int64_t longest(int ms)
 		usleep(1000);
 	}
 	return worst;
+}
+
+#define LISTED 64
+
+/* Adds the children of that one that are no actors and not the keeper. */
+static unsigned int list_children(pid_t parent, pid_t *list, unsigned int n)
+{
+	char name[64];
+	int pid;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/%d/task/%d/children", (int)parent, (int)parent);
+	f = fopen(name, "r");
+	while (f && n < LISTED && fscanf(f, "%d", &pid) == 1) {
+		bool other = service.inbox >= 0 && pid == service.keeper;
+
+		for (int i = 0; i < ACTORS; i++)
+			other |= pid == actors[i];
+		if (!other)
+			list[n++] = pid;
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static unsigned int list_of_root(pid_t *list)
+{
+	unsigned int n = list_children(getpid(), list, 0);
+
+	return service.inbox >= 0 ? list_children(service.keeper, list, n) : n;
+}
+
+/* The service's processes beside itself and its keeper. Those of two lists were there in between,
+ * all at once: one list may have one that goes and the one that comes after it. */
+static unsigned int of_root(void)
+{
+	pid_t first[LISTED], second[LISTED];
+	unsigned int count[2], n = 0;
+
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	count[0] = list_of_root(first);
+	count[1] = list_of_root(second);
+	for (unsigned int i = 0; i < count[0]; i++)
+		for (unsigned int j = 0; j < count[1]; j++)
+			n += first[i] == second[j];
+	return n;
+}
+
+/* There are so many, and at no time more than one user may have. */
+static void until_closing(unsigned int wanted)
+{
+	unsigned int n = of_root();
+
+	for (int64_t until = rf_now_ms() + 60000; n != wanted && rf_now_ms() < until;
+	     n = of_root()) {
+		assert_in_range(n, 0, RF_WATCH_CLOSERS_OF);
+		rf_watch_service_step(&service, -1);
+		usleep(1000);
+	}
+	assert_int_equal(n, wanted);
 }
 
 /* What it can do where the kernel keeps descriptors away; else the next ones tell. */
@@ -115,221 +215,215 @@ static void held_by_a_descriptor(void **state)
 	gets_a_place(1);
 	ends(0);
 	ends(1);
-	for (int i = 0; i < 50 && service.doomed_count; i++)
-		longest(100);
+	until_closing(0);
 	serve();
 	assert_int_equal(service.count, 0);
 	assert_int_equal(service.doomed_count, 0);
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(open_fds(), before + 1); /* the keeper's inbox */
 }
 
-/* Closers that do not come to their end: so many for one user, and others are served. */
+/* Those that hold a connection: a queue of them, and the other user's place. */
 static void many_that_hold(void **state)
 {
 	NEEDS_BPF();
-	descriptors_may_come(true);
-	for (int i = 0; i < 4; i++) {
-		pid_t pid = fork();
-
-		if (!pid) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			for (;;)
-				pause();
-		}
-		service.doomed[service.doomed_count++] = (struct rf_watch_doomed){
-			.sock = -1, .uid = FAKE_BPFFS_USER, .pid = pid, .until = rf_now_ms() + 60000
-		};
-	}
-	start(0, sends_what_lingers);
-	shared->actors[0].done = 1;
-	shared->actors[0].step = 2;
-	assert_in_range(longest(500), 0, 5000);
-	assert_int_equal(shared->actors[0].result, 0);
+	everybody_may_send();
+	many = 200;
+	start(0, sends_many);
+	assert_int_equal(goes_on(0), 0);
+	longest(100);
 	assert_int_equal(service.count, 0);
-	assert_int_equal(service.doomed_count, 5);
-	assert_int_equal(service.doomed[4].pid, 0);
-	assert_true(service.doomed[4].sock >= 0);
+	/* All are the keeper's, so many of them in somebody's hands. */
+	assert_int_equal(service.doomed_count, 0);
+	until_closing(RF_WATCH_CLOSERS_OF);
 	start_as(1, OTHER_USER, as_it_should);
 	gets_a_place(1);
-	/* One's time is over: the next one has its turn. */
-	service.doomed[2].until = 0;
-	for (int i = 0; i < 50 && service.doomed_count > 3; i++)
-		assert_in_range(longest(100), 0, 5000);
-	assert_int_equal(service.doomed_count, 3);
-	for (int i = 0; i < 3; i++)
-		service.doomed[i].until = 0;
-	for (int i = 0; i < 50 && service.doomed_count; i++)
-		longest(100);
-	assert_int_equal(service.doomed_count, 0);
+	until_closing(RF_WATCH_CLOSERS_OF); /* still, or those after them */
 }
 
-/* One that is not even accepted, as the service ends. */
+/* One's time is over: the next one has its turn. */
+static void each_in_its_turn(void **state)
+{
+	NEEDS_BPF();
+	everybody_may_send();
+	many = RF_WATCH_CLOSERS_OF + 1;
+	start(0, sends_many);
+	assert_int_equal(goes_on(0), 0);
+	until_closing(RF_WATCH_CLOSERS_OF);
+	until_closing(1);
+	until_closing(0);
+}
+
+/* The keeper is ended by somebody: there is another one. */
+static void without_its_keeper(void **state)
+{
+	siginfo_t end;
+	pid_t first;
+
+	NEEDS_BPF();
+	descriptors_may_come(true);
+	start(0, sends_what_lingers);
+	assert_int_equal(goes_on(0), 0);
+	assert_int_equal(goes_on(0), 0);
+	longest(100);
+	first = service.keeper;
+	assert_true(first > 0);
+	kill(first, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)first, &end, WEXITED | WNOWAIT), 0);
+	assert_int_equal(goes_on(0), 0);
+	assert_int_equal(goes_on(0), 0);
+	longest(100);
+	assert_int_equal(service.doomed_count, 0);
+	assert_int_not_equal(service.keeper, first);
+}
+
+/* Many that are not even accepted, as the service ends, and some that are. */
 static void held_at_the_end(void **state)
 {
 	int64_t began;
 
 	NEEDS_BPF();
-	descriptors_may_come(true);
-	start(0, sends_what_lingers);
-	shared->actors[0].done = 1;
-	shared->actors[0].step = 2;
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	everybody_may_send();
+	many = 14;
+	start(0, sends_many);
+	assert_int_equal(goes_on(0), 0);
+	until_closing(RF_WATCH_CLOSERS_OF);
+	shared->actors[0].step++;
 	while (shared->actors[0].done < 2)
 		usleep(1000);
 	assert_int_equal(shared->actors[0].result, 0);
 	began = rf_now_ms();
-	rf_watch_service_deinit(&service);
 	rf_watch_service_shut(&service);
+	rf_watch_service_deinit(&service);
 	close(listener);
 	listener = -1;
 	assert_in_range(rf_now_ms() - began, 0, 5000);
-}
-
-/* --- by those that an earlier service has entered ------------------------------------------ */
-
-/* 3: the service is another one. 4: it wants to be adopted once more. */
-static int adopted(struct actor_state *s, int step, char *reason)
-{
-	int sock;
-
-	if (step < 3)
-		return as_it_should(s, step, reason);
-	if (step == 3)
-		return rf_watch_adopt(getpid(), 5000, &s->sock, reason);
-	if (step == 4)
-		return rf_watch_adopt(getpid(), 5000, &sock, reason);
-	return as_it_should(s, step, reason);
-}
-
-/* Not entered, and then for a process of its user that is, and is not its child. */
-static int adopted_early(struct actor_state *s, int step, char *reason)
-{
-	if (step == 1)
-		return rf_watch_ask(&s->sock, &s->page, reason);
-	return rf_watch_adopt(step == 2 ? getpid() : shared->other, 5000, &s->sock, reason);
-}
-
-static void another_service(void **state)
-{
-	uint32_t page;
-
-	NEEDS_BPF();
-	start(0, adopted);
-	start(1, adopted_early);
-	goes_on(0);
-	assert_int_equal(goes_on(0), 0);
-	goes_on(1);
-	page = place_of(0);
-	assert_int_equal(goes_on(1), -EPERM);
-	rf_watch_service_deinit(&service);
-	assert_int_equal(rf_watch_service_init(&service, "/dev/kvm", listener, 3), 0);
-	assert_int_equal(place_of(0), page); /* it was watched all the time */
-	shared->other = actors[0];
-	assert_int_equal(goes_on(1), -EPERM);
-	assert_non_null(strstr(shared->actors[1].why, "No such file"));
-	assert_int_equal(goes_on(0), 0);
-	assert_non_null(client_of(0));
-	assert_int_equal(client_of(0)->page.id, page);
-	assert_int_equal(goes_on(0), -EPERM);
-	assert_non_null(strstr(shared->actors[0].why, "already in progress"));
-	serve();
-	assert_non_null(client_of(0));
-	ends(0);
-	serve();
-	assert_null(client_of(0));
-}
-
-/* Another user's process that has this id. */
-static void another_of_that_id(pid_t id)
-{
-	struct clone_args args = { .exit_signal = SIGCHLD,
-				   .set_tid = (uint64_t)(uintptr_t)&id,
-				   .set_tid_size = 1 };
-
-	actors[2] = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-	if (actors[2] < 0) {
-		actors[2] = 0;
-		print_message("no process can be given an id: %s\n", strerror(errno));
-		skip();
+	/* The keeper, until it has seen that. */
+	for (int i = 0; i < 6000 && of_root(); i++) {
+		assert_in_range(of_root(), 0, RF_WATCH_CLOSERS_OF + 1);
+		usleep(10000);
 	}
-	if (!actors[2])
-		be_actor(2, OTHER_USER, as_it_should);
+	assert_int_equal(of_root(), 0);
 }
 
-static void other_service(void)
+/* --- by many connections ------------------------------------------------------------------- */
+
+/* Each second one without descriptors, which shows what the others take. */
+static void after_many(void **state)
 {
-	rf_watch_service_deinit(&service);
-	assert_int_equal(rf_watch_service_init(&service, "/dev/kvm", listener, 3), 0);
+	NEEDS_BPF();
+	everybody_may_send();
+	many = 600;
+	for (with_descriptor = 0; with_descriptor < 2; with_descriptor++) {
+		int steps = 0;
+
+		start(0, sends_null);
+		shared->actors[0].done = shared->actors[1].done = 0;
+		shared->actors[0].step = 1;
+		while (!shared->actors[0].done)
+			usleep(1000);
+		assert_int_equal(shared->actors[0].result, 0);
+		ends(0);
+		start_as(1, OTHER_USER, asks_and_leaves);
+		shared->actors[1].step = 1;
+		for (; !shared->actors[1].done && steps < many; steps++)
+			rf_watch_service_step(&service, -1);
+		assert_int_equal(shared->actors[1].result, 0);
+		/* He is behind all of them. */
+		assert_in_range(steps, many / RF_WATCH_TAKES, many / 2);
+		ends(1);
+		shared->actors[1].step = 0;
+		serve();
+	}
 }
 
-/* Its `run` never comes to the next service: its entry goes with it. */
-static void left_behind(void **state)
+static void while_they_come(void **state)
 {
-	uint32_t page;
-	pid_t id;
+	NEEDS_BPF();
+	everybody_may_send();
+	without_end = true;
+	start_as(1, OTHER_USER, asks_and_leaves);
+	for (with_descriptor = 0; with_descriptor < 2; with_descriptor++) {
+		start(0, sends_null);
+		shared->actors[0].step = 1;
+		for (int i = 0; i < 100; i++)
+			rf_watch_service_step(&service, -1);
+		for (int i = 0; i < 8; i++) {
+			int wanted = ++shared->actors[1].step;
+
+			/* As it goes, with what it waits for itself. */
+			while (shared->actors[1].done < wanted)
+				rf_watch_service_step(&service, -1);
+			assert_int_equal(shared->actors[1].result, 0);
+		}
+		/* It is still at it. */
+		assert_int_equal(shared->actors[0].done, 0);
+		assert_in_range(of_root(), 0, RF_WATCH_CLOSERS_OF);
+		ends(0);
+	}
+	without_end = false;
+}
+
+/* --- by nobody's answer -------------------------------------------------------------------- */
+
+static bool is_in(pid_t pid, long call)
+{
+	char name[64];
+	long which = -1;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/%d/syscall", (int)pid);
+	f = fopen(name, "r");
+	if (!f || fscanf(f, "%ld", &which) != 1)
+		which = -1;
+	if (f)
+		fclose(f);
+	return which == call;
+}
+
+/* To get through and to be answered take ten seconds of its clock together, and not each. */
+static void one_deadline(void **state)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int first, waits = -1;
 
 	NEEDS_BPF();
-	start(0, as_it_should);
-	gets_a_place(0);
-	page = place_of(0);
-	id = actors[0];
-	other_service();
-	serve();
-	assert_int_equal(place_of(0), page); /* for as long as it lives */
-	ends(0);
-	serve();
-	assert_int_equal(service.count, 0);
-	assert_int_equal(rf_vms_page(service.watch.vms, id), 0);
-	another_of_that_id(id);
-	gets_a_place(2);
-}
-
-/* The page of a dead one, for the process that has its id now; `lies`: in its start time too. */
-static void leave_one(pid_t pid, struct rf_crwatch_page *page, bool lies)
-{
-	assert_int_equal(rf_crwatch_page_create(page), 0);
-	assert_int_equal(rf_vms_enter(service.watch.vms, pid, page), 0);
-	page->page->started -= !lies;
-}
-
-static void left_behind_with_a_lie(void **state)
-{
-	struct rf_crwatch_page page;
-
-	NEEDS_BPF();
-	start(0, as_it_should);
-	leave_one(actors[0], &page, true);
-	other_service();
-	assert_int_equal(service.found, 1);
-	assert_int_equal(place_of(0), page.id);
-	gets_a_place(0);
-	assert_int_not_equal(place_of(0), page.id);
-	ends(0);
-	serve();
-	assert_int_equal(service.count, 0);
-	assert_int_equal(service.found, 0);
-	rf_crwatch_page_destroy(&page);
-}
-
-static void left_while_nobody_served(void **state)
-{
-	struct rf_crwatch_page page;
-
-	NEEDS_BPF();
-	start(0, as_it_should);
-	leave_one(actors[0], &page, false);
-	other_service();
-	assert_int_equal(service.count, 0);
-	assert_int_equal(place_of(0), 0);
-	gets_a_place(0);
-	rf_crwatch_page_destroy(&page);
+	listen(listener, 0);
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	first = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
+	assert_int_equal(connect(first, (struct sockaddr *)&at, sizeof(at)), 0);
+	shared->clock = 1000;
+	start(0, asks_and_leaves);
+	shared->actors[0].step = 1;
+	while (!is_in(actors[0], SYS_connect))
+		usleep(1000);
+	shared->clock += 9000;
+	close(accept(listener, NULL, NULL));
+	while (waits < 0) {
+		waits = accept(listener, NULL, NULL);
+		usleep(1000);
+	}
+	shared->clock += 1001;
+	for (int i = 0; i < 20000 && !shared->actors[0].done; i++)
+		usleep(1000);
+	assert_int_equal(shared->actors[0].done, 1);
+	assert_int_equal(shared->actors[0].result, -ETIMEDOUT);
+	close(first);
+	close(waits);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(no_descriptor_is_sent),  TEST(held_by_a_descriptor),     TEST(many_that_hold),
-		TEST(held_at_the_end),	      TEST(another_service),	      TEST(left_behind),
-		TEST(left_behind_with_a_lie), TEST(left_while_nobody_served),
+		TEST(no_descriptor_is_sent),
+		TEST(held_by_a_descriptor),
+		TEST(many_that_hold),
+		TEST(each_in_its_turn),
+		TEST(without_its_keeper),
+		TEST(held_at_the_end),
+		TEST(after_many),
+		TEST(while_they_come),
+		TEST(one_deadline),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

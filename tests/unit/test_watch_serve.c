@@ -296,7 +296,7 @@ static void what_makes_no_sense(void **state)
 		assert_int_equal(goes_on(0), 0);
 		serve();
 		assert_int_equal(service.count, 0);
-		assert_int_equal(open_fds(), before);
+		assert_int_equal(open_fds(), before + (service.inbox >= 0));
 	}
 }
 

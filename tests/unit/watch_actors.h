@@ -45,6 +45,7 @@ struct shared {
 		char why[RF_CRWATCH_WHY];
 	} actors[ACTORS];
 	volatile pid_t other;
+	volatile int64_t clock; /* theirs, in ms; 0: the kernel's */
 };
 extern struct shared *shared;
 
