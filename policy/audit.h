@@ -151,8 +151,8 @@ struct rf_audit_setup {
 int rf_audit_open_setup(int fd, const struct rf_audit_setup *setup, struct rf_audit **out);
 void rf_audit_close(struct rf_audit *a);
 /*
- * Goes on in another file, as opened for rf_audit_open_setup(): the old one ends with a line of type
- * "rotated" and a checkpoint, where there is a key; the new one begins with one of type
+ * Goes on in another file, as opened for rf_audit_open_setup(): the old one ends with a line of
+ * type "rotated" and a checkpoint, where there is a key; the new one begins with one of type
  * "continued". 0: so it is, and fd is owned; lines that were not taken are left out, or come before
  * the next one. Else -EINVAL for an fd of the wrong kind, -EEXIST for the same file, or -errno:
  * nothing has changed.
