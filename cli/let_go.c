@@ -2,7 +2,6 @@
 #include "cli/let_go.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -59,8 +58,7 @@ void rf_take_nothing(int sock)
 	shutdown(sock, SHUT_RD);
 }
 
-/* Nothing comes any more, and what came is passed over. True: closing it waits for nobody. */
-static bool is_empty(int sock)
+bool rf_finish(int sock)
 {
 	/* Room for the sender alone, who is with each packet, of no bytes too: so the end differs
 	 * from it. A stream has no empty ones, and names its sender at its end too. */
@@ -139,7 +137,7 @@ void rf_let_go(int sock)
 {
 	int words = -1;
 
-	if (is_empty(sock)) {
+	if (rf_finish(sock)) {
 		close(sock);
 	} else if (!start_closer(sock, &words)) {
 		close(sock);

@@ -8,6 +8,7 @@
 #ifndef RF_CLI_LET_GO_H
 #define RF_CLI_LET_GO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -21,6 +22,8 @@ ssize_t rf_take(int sock, void *buf, size_t size);
 void rf_refuse_descriptors(int sock);
 /* Nothing can be sent to this end any more; what it sends goes on. */
 void rf_take_nothing(int sock);
+/* Nothing comes any more, and what came is passed over. True: closing it waits for nobody. */
+bool rf_finish(int sock);
 /* Closes it for good, whatever it holds. Nobody is waited for. */
 void rf_let_go(int sock);
 

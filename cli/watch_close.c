@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/let_go.h"
 #include "cli/output.h"
 #include "cli/watch_keep.h"
 #include "cli/watch_link.h"
@@ -79,7 +80,7 @@ static int hand_over(struct rf_watch_service *s, const struct rf_watch_doomed *d
 
 void rf_watch_close(struct rf_watch_service *s, int sock, uid_t uid)
 {
-	if (rf_watch_finish(sock)) {
+	if (rf_finish(sock)) {
 		close(sock);
 		return;
 	}

@@ -121,21 +121,6 @@ int rf_watch_take(int sock, struct rf_watch_packet *p, struct rf_watch_from *fro
 	return err && err != -EPROTO ? err : look(sock, 0, p, from);
 }
 
-bool rf_watch_finish(int sock)
-{
-	struct rf_watch_packet p;
-	struct rf_watch_from from;
-	int err;
-
-	/* Who sends from now on gets EPIPE (unix_dgram_sendmsg(), RCV_SHUTDOWN); what we have sent
-	 * he still reads. */
-	shutdown(sock, SHUT_RDWR);
-	do
-		err = rf_watch_take(sock, &p, &from);
-	while (!err || err == -EPROTO);
-	return err != -EBADF;
-}
-
 int rf_watch_hand(int inbox, int sock, uid_t uid)
 {
 	return rf_msg_send(inbox, &uid, sizeof(uid), &sock, 1);

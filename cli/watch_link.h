@@ -74,8 +74,6 @@ int rf_watch_receive(int sock, struct rf_watch_packet *p, struct rf_watch_from *
 /* As rf_watch_receive(), of anybody: from->fd is -1. -EBADF: a descriptor comes with the next
  * packet, which stays where it is; whoever closes the connection may wait for ever. */
 int rf_watch_take(int sock, struct rf_watch_packet *p, struct rf_watch_from *from);
-/* Nothing comes any more, and what came is passed over. True: closing it waits for nobody. */
-bool rf_watch_finish(int sock);
 /* A user's connection for the keeper (watch_keep.h). Never blocks; it stays the caller's too. 0 or
  * -errno. */
 int rf_watch_hand(int inbox, int sock, uid_t uid);
