@@ -2,7 +2,6 @@
 #include "cli/output.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "hv/terminal.h"
+#include "hv/outlet.h"
 
 struct rf_listing {
 	size_t columns, rows;
@@ -20,16 +19,31 @@ struct rf_listing {
 
 static int messages = STDERR_FILENO;
 static int patience = -1; /* ms that a line may wait, -1: as long as it takes */
-static unsigned int lost; /* since the last one that was taken */
+static struct rf_outlet outlet;
+static bool opened; /* outlet: to `messages`, or anew */
 
 void rf_messages_to(int fd)
 {
 	messages = fd;
+	opened = false;
 }
 
 void rf_messages_wait(int ms)
 {
 	patience = ms;
+}
+
+static struct rf_outlet *open_outlet(void)
+{
+	if (!opened)
+		rf_outlet_to(&outlet, messages);
+	opened = true;
+	return &outlet;
+}
+
+void rf_messages_anew(void)
+{
+	rf_outlet_anew(open_outlet()); /* open until the process ends */
 }
 
 int rf_messages_fd(void)
@@ -42,27 +56,12 @@ int rf_messages_fd(void)
 __attribute__((format(printf, 1, 0))) static void say(const char *fmt, va_list args,
 						      const char *more)
 {
-	char text[1024], safe[1024], all[4096], gap[64] = "";
-	struct pollfd p = { .fd = messages, .events = POLLOUT };
-	int n;
-
-	/* A pipe says so when it has room for what POSIX calls an atomic write, 4096 bytes:
-	 * pipe(7). */
-	if (patience >= 0 && poll(&p, 1, patience) == 0) {
-		lost++;
-		return;
-	}
-	if (lost)
-		snprintf(gap, sizeof(gap), "ringfence: %u lines before this were lost\n", lost);
+	char text[1024], safe[1024], lines[4096];
 
 	vsnprintf(text, sizeof(text), fmt, args);
 	rf_safe(safe, sizeof(safe), text);
-	n = snprintf(all, sizeof(all), "%s%sringfence: %s\n%s",
-		     isatty(messages) ? RF_TERMINAL_BEGIN : "", gap, safe, more);
-	if (n >= (int)sizeof(all))
-		n = (int)sizeof(all) - 1;
-	if (write(messages, all, (size_t)n) >= 0)
-		lost = 0; /* else nobody hears it */
+	snprintf(lines, sizeof(lines), "ringfence: %s\n%s", safe, more);
+	rf_outlet_put(open_outlet(), "ringfence: ", lines, patience);
 }
 
 void rf_say(const char *fmt, ...)

@@ -24,6 +24,10 @@ int rf_messages_fd(void);
  * one that is taken says how many are. A command that watches over something must not be kept from
  * it by a pipe or a terminal that stands still. */
 void rf_messages_wait(int ms);
+/* And a descriptor of its own for that, close-on-exec, where it is a pipe or a terminal that this
+ * user may open (hv/outlet.h); else somebody who fills it meanwhile can keep a line for longer.
+ */
+void rf_messages_anew(void);
 
 /* One line of progress. */
 void rf_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

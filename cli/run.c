@@ -94,6 +94,9 @@ static int run(int argc, char **argv)
 			"run: \"%s\" cannot be a VM's name", r.name);
 	r.command = operands.items;
 	code = rf_run_fds(&r);
+	/* No descriptor of ours before: its number could be one that is meant for the VMM. */
+	if (!code)
+		rf_messages_anew();
 	asks = rf_vmm_asks(r.command + 1);
 	if (!code && asks != RF_VMM_GUEST)
 		code = rf_run_ask(&r, asks);

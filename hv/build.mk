@@ -11,6 +11,8 @@ ARCH_SRCS = $(if $(filter arm64,$(ARCH)),$(ARM64_SRCS),$(VMX_SRCS))
 # Monitor side of hv/: backends behind hv/backend.h.
 BACKEND_SRCS = hv/proto.c hv/check.c hv/view.c hv/backend_kvm.c hv/backend_view.c
 BACKEND_SRCS += hv/vmx/probe.c
+# How command and monitor speak to people.
+BACKEND_SRCS += hv/outlet.c
 # The host's control-register watch: libbpf, for the ringfence command alone. The program itself is hv/bpf/cr.bpf.c.
 CRWATCH_SRCS = hv/bpf/crwatch.c hv/bpf/folder.c hv/bpf/found.c hv/bpf/pins.c hv/bpf/program.c hv/bpf/proof.c hv/bpf/vms.c
 # The filter around a VMM that `run` starts, by which KVM is reached through the fence alone: libseccomp.

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "hv/terminal.h"
+#include "hv/outlet.h"
 #include "monitor/monitor.h"
 
 uint64_t rf_now_ns(void)
@@ -24,11 +24,20 @@ uint64_t rf_now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static bool on_terminal;
+static struct rf_outlet people = { .fd = STDERR_FILENO };
 
+/* Standard error of this process alone: what lasts is closed with it. */
 void rf_report_begin(void)
 {
-	on_terminal = isatty(STDERR_FILENO);
+	int fd;
+
+	rf_outlet_to(&people, STDERR_FILENO);
+	fd = rf_outlet_anew(&people);
+	if (fd < 0)
+		return;
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+	people.fd = STDERR_FILENO;
 }
 
 /* Names and banners are a guest's, errors a parser's of what is hostile. */
@@ -39,24 +48,32 @@ static void make_printable(char *text)
 			*text = '?';
 }
 
-/* One write, so that lines of several processes do not mix. If nobody reads it, we judge on. */
-__attribute__((format(printf, 3, 0))) static void put_line(int fd, const char *prefix,
+#define LINE_BYTES 768
+#define MONITOR "ringfence-monitor: "
+
+__attribute__((format(printf, 3, 0))) static void
+make_line(char line[LINE_BYTES], const char *prefix, const char *format, va_list ap)
+{
+	size_t len = (size_t)snprintf(line, LINE_BYTES, "%s", prefix);
+
+	if (vsnprintf(line + len, LINE_BYTES - 1 - len, format, ap) < 0)
+		line[len] = '\0';
+	make_printable(line + len);
+	strcat(line, "\n");
+}
+
+/* The pipe is between us and `run` alone: where there is room, there is until we write. */
+__attribute__((format(printf, 3, 0))) static void tell_run(int fd, const char *prefix,
 							   const char *format, va_list ap)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	char line[768];
-	size_t len = (size_t)snprintf(line, sizeof(line), "%s", prefix);
-	int n = vsnprintf(line + len, sizeof(line) - len - 1, format, ap);
+	char line[LINE_BYTES];
 
-	if (n < 0 || fd < 0)
+	if (fd < 0)
 		return;
-	make_printable(line + len);
-	len += (size_t)n;
-	if (len > sizeof(line) - 2)
-		len = sizeof(line) - 2;
-	line[len] = '\n';
-	/* A pipe or terminal that takes nothing just now: verdicts do not wait for it. */
-	if (poll(&p, 1, 0) == 1 && p.revents & POLLOUT && write(fd, line, len + 1) < 0)
+	make_line(line, prefix, format, ap);
+	/* If nobody reads it, we judge on. */
+	if (poll(&p, 1, 0) == 1 && p.revents & POLLOUT && write(fd, line, strlen(line)) < 0)
 		return;
 }
 
@@ -65,21 +82,22 @@ void rf_notify(const struct rf_guest *g, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	put_line(g->notify_fd, "", format, ap);
+	tell_run(g->notify_fd, "", format, ap);
 	va_end(ap);
 }
 
 void rf_complain(const struct rf_guest *g, const char *format, ...)
 {
+	char line[LINE_BYTES];
 	va_list ap;
 
 	va_start(ap, format);
-	put_line(STDERR_FILENO,
-		 on_terminal ? RF_TERMINAL_BEGIN "ringfence-monitor: " : "ringfence-monitor: ",
-		 format, ap);
+	make_line(line, MONITOR, format, ap);
 	va_end(ap);
+	/* Verdicts do not wait for who reads it. */
+	rf_outlet_put(&people, MONITOR, line, 0);
 	va_start(ap, format);
-	put_line(g->notify_fd, "error ", format, ap);
+	tell_run(g->notify_fd, "error ", format, ap);
 	va_end(ap);
 }
 

@@ -89,6 +89,16 @@ while True:
 	FAKE=crash; : >"$FAKE_LOG"
 	timeout 60 $run --name web --start-timeout 5 --messages-fd 6 -- "$work/bin/vmm" 4 >"$out" 2>"$err" </dev/null; echo $? >"$work/code")
 [ "$(cat "$work/code")" = 0 ] && [ "$(wc -l <"$FAKE_LOG")" -ge 4 ] && ok || bad "it ended with $(cat "$work/code"), $(wc -l <"$FAKE_LOG") monitors"
+# Nor does a terminal whose reader stands still: POLLOUT is said while there is less room than a line.
+unread() { # NAME MODE TEXT
+	name=$1; : >"$FAKE_LOG"
+	FAKE=crash timeout 200 python3 "$here/unread.py" "$2" 7 $run --name web --start-timeout 5 -- "$work/bin/vmm" 200 >"$out" 2>"$err"
+	grep -a -q '^exit 143' "$out" && grep -a -q "$3" "$out" && ok || bad "kept, or no \"$3\""
+}
+unread terminal-read read 'another monitor (process .*) serves again'
+name=terminal-read-whole; grep -a -q 'were lost' "$out" && bad "lines are lost that somebody reads" || ok
+unread terminal-unread filled xxxx
+unread terminal-read-late late '[1-9][0-9]* lines before this were lost'
 try messages-fd-standard 125 'a number from 3' $run --messages-fd 2 -- "$work/bin/console"
 # The VMM does not get it.
 name=messages-fd-not-inherited

@@ -22,7 +22,7 @@ $(O)/tests/bench_settle: $(BENCH_SETTLE_SRCS:%.c=$(O)/obj/%.o)
 	$(Q)$(CC) -pie -o $@ $^ -lpthread
 
 # The record, written by the monitor's own code.
-BENCH_RECORD_SRCS = tests/bench/record.c monitor/record.c monitor/report.c $(POLICY_SRCS)
+BENCH_RECORD_SRCS = tests/bench/record.c monitor/record.c monitor/report.c hv/outlet.c $(POLICY_SRCS)
 $(O)/tests/bench_record: $(BENCH_RECORD_SRCS:%.c=$(O)/obj/%.o)
 	@mkdir -p $(@D)
 	@echo "  LD $@"

@@ -1,5 +1,5 @@
 UNIT_TESTS += test_cli test_doctor test_output
-test_output_SRCS = tests/unit/test_output.c cli/output.c cli/options.c
+test_output_SRCS = tests/unit/test_output.c cli/output.c hv/outlet.c cli/options.c
 UNIT_TESTS += test_let_go
 test_let_go_SRCS = tests/unit/test_let_go.c cli/let_go.c hv/proto.c
 UNIT_TESTS += test_run_link
@@ -12,7 +12,7 @@ test_follow_SRCS = tests/unit/test_follow.c cli/audit_log.c cli/audit_seqs.c cli
 UNIT_TESTS += test_run_rotate
 test_run_rotate_SRCS = tests/unit/test_run_rotate.c cli/run_logs.c cli/let_go.c cli/run_open.c cli/run_counted.c $(SAFE_SRCS) cli/paths.c policy/name.c hv/proto.c policy/fold.c policy/foldlog.c $(AUDIT_SRCS)
 UNIT_TESTS += test_export
-EXPORT_PARTS = $(EXPORT_SRCS) cli/audit_text.c cli/output.c cli/options.c policy/rules.c
+EXPORT_PARTS = $(EXPORT_SRCS) cli/audit_text.c cli/output.c hv/outlet.c cli/options.c policy/rules.c
 test_export_SRCS = tests/unit/test_export.c tests/unit/export_check.c cli/audit_log.c $(EXPORT_PARTS) $(AUDIT_SRCS)
 # Has its own mkdirat(2) and fsync(2).
 UNIT_TESTS += test_run_state

@@ -3,7 +3,7 @@ UNIT_TESTS += test_guest test_guest_again test_guest_late test_takeover test_jud
 	test_status test_guards test_guest_unknown test_pair test_hooks_guard test_sandbox test_resent test_resent_log test_record test_record_full test_reload_monitor test_rotate_logs test_sequence test_watched
 MONITOR_FAKES = tests/unit/fake_monitor.c tests/unit/fake_monitor_kernel.c introspection/budget.c \
 	$(filter-out monitor/main.c monitor/sandbox.c,$(MONITOR_SRCS)) \
-	introspection/patches/hooks_kinds.c introspection/x86/descriptor.c introspection/x86/gadget_decode.c hv/proto.c $(POLICY_SRCS) $(PATCH_SRCS)
+	introspection/patches/hooks_kinds.c introspection/x86/descriptor.c introspection/x86/gadget_decode.c hv/proto.c hv/outlet.c $(POLICY_SRCS) $(PATCH_SRCS)
 test_guest_SRCS = tests/unit/test_guest.c $(MONITOR_FAKES)
 test_guest_again_SRCS = tests/unit/test_guest_again.c $(MONITOR_FAKES)
 test_sequence_SRCS = tests/unit/test_sequence.c $(MONITOR_FAKES)
@@ -33,3 +33,5 @@ test_pair_SRCS = tests/unit/test_pair.c $(MONITOR_FAKES)
 test_sandbox_SRCS = tests/unit/test_sandbox.c monitor/sandbox.c
 test_watched_SRCS = tests/unit/test_watched.c $(MONITOR_FAKES)
 test_reload_monitor_SRCS = tests/unit/test_reload_monitor.c $(MONITOR_FAKES)
+UNIT_TESTS += test_outlet
+test_outlet_SRCS = tests/unit/test_outlet.c monitor/report.c hv/outlet.c

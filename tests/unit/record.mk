@@ -1,5 +1,5 @@
 # What the record endures: a disk that loses what was not flushed, the record's own writers on it.
-RECORDER_SRCS = tests/unit/fake_disk.c tests/unit/fake_recorders.c monitor/record.c monitor/report.c $(POLICY_SRCS)
+RECORDER_SRCS = tests/unit/fake_disk.c tests/unit/fake_recorders.c monitor/record.c monitor/report.c hv/outlet.c $(POLICY_SRCS)
 UNIT_TESTS += test_power_cut test_full_disk
 test_power_cut_SRCS = tests/unit/test_power_cut.c $(RECORDER_SRCS)
 test_full_disk_SRCS = tests/unit/test_full_disk.c $(RECORDER_SRCS)
