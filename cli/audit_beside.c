@@ -3,10 +3,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/safe_path.h"
 
 #define PEEK_BYTES (1 << 20)
 /* Nothing that a VM writes in a week is longer, and a line without an end is read to it. */
@@ -56,18 +60,34 @@ static bool is_written_since(const struct rf_log *l, time_t since)
 	return !fstat(l->fd, &st) && st.st_mtime >= since - CLOCK_S && st.st_size <= FILE_BYTES;
 }
 
+/* That the file of that path stands in; NULL: it cannot be read. */
+static DIR *open_folder(const char *path)
+{
+	char name[NAME_MAX + 1];
+	struct rf_folder above;
+	struct rf_why why;
+	DIR *d;
+	int fd;
+
+	if (rf_folder_above(path, RF_WAY_READ, &why, &above, name))
+		return NULL;
+	fd = openat(above.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rf_folder_close(&above);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (fd >= 0 && !d)
+		close(fd);
+	return d;
+}
+
 bool rf_beside_find(const char *path, time_t since, int *tries,
 		    bool (*right)(void *ctx, struct rf_log *l), void *ctx, struct rf_log *out)
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	int before = (int)(name - path);
-	char folder[PATH_MAX], file[PATH_MAX];
+	char file[PATH_MAX];
 	bool found = false;
-	DIR *d;
+	DIR *d = open_folder(path);
 
-	if (snprintf(folder, sizeof(folder), "%.*s.", before, path) >= PATH_MAX)
-		return false;
-	d = opendir(folder);
 	if (!d)
 		return false;
 	for (struct dirent *e; !found && *tries > 0 && (e = readdir(d));) {

@@ -2,11 +2,12 @@
 #include "cli/audit_log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "cli/safe_file.h"
 
 /* The magic of gzip, bzip2, xz, zstd (the formats of logrotate): no log begins so. */
 int rf_log_is_plain(int fd)
@@ -31,9 +32,11 @@ const char *rf_log_problem(int err)
 
 int rf_log_open(const char *path, struct rf_log *l)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct rf_why why;
+	uid_t owner;
+	int fd = rf_path_read_only(path, &why, &owner);
 
-	return fd < 0 ? -errno : rf_log_take(fd, path, l);
+	return fd < 0 ? fd : rf_log_take(fd, path, l);
 }
 
 int rf_log_take(int fd, const char *path, struct rf_log *l)
@@ -156,24 +159,28 @@ void rf_log_anew(struct rf_log *l)
 int rf_log_reopen(struct rf_log *l, struct rf_log *before)
 {
 	struct stat here, there;
+	struct rf_why why;
 	struct rf_log next;
-	int err;
+	uid_t owner;
+	int fd, err;
 
 	if (fstat(l->fd, &here) < 0)
 		return -errno;
-	/* Between a rename and the new file there is no name: the old one is still the log. */
-	if (stat(l->path, &there) < 0)
-		return errno == ENOENT ? RF_LOG_SAME : -errno;
-	if (here.st_ino == there.st_ino && here.st_dev == there.st_dev) {
+	fd = rf_path_read_only(l->path, &why, &owner);
+	/* Between a rename and the new file there is no name: the old one is still the log. Nor is
+	 * it another one that is no log. */
+	if (fd < 0)
+		return fd == -ENOENT || fd == -EINVAL ? RF_LOG_SAME : fd;
+	if (fstat(fd, &there) < 0 || (here.st_ino == there.st_ino && here.st_dev == there.st_dev)) {
+		close(fd);
 		if (here.st_size >= l->at)
 			return RF_LOG_SAME;
 		rf_log_anew(l);
 		return RF_LOG_CUT;
 	}
-	err = rf_log_open(l->path, &next);
-	/* Nor is it another one that is no log. */
+	err = rf_log_take(fd, l->path, &next);
 	if (err)
-		return err == -ENOENT || err == -EINVAL || err == -EMEDIUMTYPE ? RF_LOG_SAME : err;
+		return err == -EINVAL || err == -EMEDIUMTYPE ? RF_LOG_SAME : err;
 	*before = *l;
 	l->fd = next.fd;
 	l->line = next.line;

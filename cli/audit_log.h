@@ -35,7 +35,8 @@ struct rf_log {
 	uint64_t part;		  /* of that, which file it is */
 };
 
-/* 0 or -errno; -EMEDIUMTYPE: it is compressed, as rotated logs may be. */
+/* Reached as rf_path_read_only() says, each time, so that nobody else leads to another one. 0 or
+ * -errno; -EMEDIUMTYPE: it is compressed, as rotated logs may be. */
 int rf_log_open(const char *path, struct rf_log *l);
 /* The same of one that is open, which is closed where it is none. */
 int rf_log_take(int fd, const char *path, struct rf_log *l);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* `audit patches`: the log of allowed text patches, which is too big for JSON lines. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include "cli/output.h"
 #include "cli/patch_names.h"
 #include "cli/paths.h"
+#include "cli/safe_file.h"
 #include "patch/judge.h"
 #include "patch/kinds.h"
 #include "policy/patchlog.h"
@@ -145,16 +145,18 @@ static int show(int fd, uint32_t n, bool json)
 int rf_audit_patches(const char *log, uint32_t n, bool json)
 {
 	char path[PATH_MAX];
+	struct rf_why why;
+	uid_t owner;
 	int fd, err;
 
 	if (rf_patches_path(log, path))
 		return rf_fail(RF_EXIT_USAGE, "nothing was shown", "give a shorter path",
 			       "the path of the patch log is too long");
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	fd = rf_path_read_only(path, &why, &owner);
 	if (fd < 0)
 		return rf_fail(RF_EXIT_NOT_FOUND, "no patch can be shown",
 			       "give a VM's name (see `ringfence list`) or the path of a log",
-			       "cannot read the patch log %s: %s", path, strerror(errno));
+			       "cannot read the patch log %s: %s", path, strerror(-fd));
 	err = show(fd, n, json);
 	close(fd);
 	if (err)

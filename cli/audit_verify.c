@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* `audit verify`: is a log as it was written? Works anywhere, on a copy of the files. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <sodium.h>
@@ -15,6 +13,7 @@
 #include "cli/audit_verify.h"
 #include "cli/output.h"
 #include "cli/paths.h"
+#include "cli/safe_file.h"
 #include "policy/file.h"
 #include "policy/patchproof.h"
 #include "policy/verify.h"
@@ -108,13 +107,15 @@ static int read_all(int fd, struct lines *l)
 static int check_patches(const char *log, struct rf_patch_proof *p)
 {
 	char path[PATH_MAX];
+	struct rf_why why;
+	uid_t owner;
 	int fd, err = rf_patches_path(log, path);
 
 	if (err)
 		return err;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 && errno != ENOENT)
-		return -errno;
+	fd = rf_path_read_only(path, &why, &owner);
+	if (fd < 0 && fd != -ENOENT)
+		return fd;
 	err = rf_patch_proof_check(p, fd);
 	if (fd >= 0)
 		close(fd);
@@ -125,13 +126,12 @@ static int read_file(const char *path, struct rf_verify *v, struct rf_patch_proo
 		     unsigned int number)
 {
 	struct lines *l = malloc(sizeof(*l));
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err;
-	struct stat st;
+	struct rf_why why;
+	uid_t owner;
+	int fd = rf_path_read_only(path, &why, &owner), err;
 
 	if (!l || fd < 0) {
-		err = l ? -errno : -ENOMEM;
-	} else if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		err = -EINVAL;
+		err = l ? fd : -ENOMEM;
 	} else if ((err = rf_log_is_plain(fd)) == 0) {
 		l->verify = v;
 		l->patches = p;

@@ -10,6 +10,7 @@
 #include "cli/control.h"
 #include "cli/paths.h"
 #include "cli/policy.h"
+#include "cli/safe_file.h"
 #include "policy/replay.h"
 
 static const char *text_of(const json_t *o, const char *name)
@@ -68,19 +69,35 @@ static int read_line(FILE *f, uint32_t number, json_t **out)
 	return ferror(f) ? -EIO : 0;
 }
 
+static int open_log(const char *path, FILE **out)
+{
+	struct rf_why why;
+	uid_t owner;
+	int fd = rf_path_read_only(path, &why, &owner);
+
+	if (fd < 0)
+		return fd;
+	*out = fdopen(fd, "r");
+	if (*out)
+		return 0;
+	close(fd);
+	return -ENOMEM;
+}
+
 static int take_record(const struct rf_policy_args *a, json_t **out)
 {
 	bool input = a->count < 2 || !strcmp(a->items[1], "-");
 	char path[PATH_MAX];
 	const char *log = input ? "standard input" : path;
 	int code = input ? RF_EXIT_OK : rf_vm_log(a->items[1], path), err;
-	FILE *f;
+	FILE *f = input ? stdin : NULL;
 
 	if (code != RF_EXIT_OK)
 		return code;
-	f = input ? stdin : fopen(log, "re");
-	err = f ? read_line(f, a->line, out) : -errno;
-	if (f && !input)
+	err = input ? 0 : open_log(log, &f);
+	if (!err)
+		err = read_line(f, a->line, out);
+	if (f != stdin && f)
 		fclose(f);
 	if (err)
 		return no_log(log, err);

@@ -197,3 +197,40 @@ int rf_file_read_only(const struct rf_folder *f, const char *name)
 	close(at);
 	return err ? err : fd;
 }
+
+static int why_not(struct rf_why *why, int err, const struct rf_folder *in, const char *name)
+{
+	char place[PATH_MAX];
+
+	if (err != -EPERM)
+		return rf_why_errno(why, err, in->fd, name);
+	rf_place_of(in->fd, place);
+	snprintf(why->what, sizeof(why->what),
+		 "%.100s in %.300s: it is not of user %u, as the folder is", name, place,
+		 in->owner);
+	why->todo = "give a file that is its folder's owner's";
+	return err;
+}
+
+int rf_path_read_only(const char *path, struct rf_why *why, uid_t *owner)
+{
+	char name[NAME_MAX + 1];
+	struct rf_folder in;
+	struct stat st;
+	int fd = rf_folder_of(path, RF_WAY_READ, why, &in, name);
+
+	if (fd)
+		return fd;
+	if (!in.foreign && !fstatat(in.fd, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	    !rf_is_trusted(st.st_uid)) {
+		in.owner = st.st_uid;
+		in.foreign = true;
+	}
+	fd = rf_file_read_only(&in, name);
+	if (fd < 0)
+		why_not(why, fd, &in, name);
+	else
+		*owner = fstat(fd, &st) ? in.owner : st.st_uid;
+	rf_folder_close(&in);
+	return fd;
+}

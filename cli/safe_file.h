@@ -45,5 +45,11 @@ void rf_folder_sync(int folder);
 /* A file to be read of a folder that may be another user's: regular, and that user's or root's.
  * Opened without a side effect on what else may be there. The descriptor or -errno. */
 int rf_file_read_only(const struct rf_folder *f, const char *name);
+/*
+ * The same by its path, reached as RF_WAY_READ says. In a folder of root's or the caller's it may
+ * be anybody's, as in /tmp: *owner is whose word it is, rf_is_trusted() or not. The descriptor, or
+ * -errno (-EINVAL: no regular file) and *why.
+ */
+int rf_path_read_only(const char *path, struct rf_why *why, uid_t *owner);
 
 #endif

@@ -160,9 +160,9 @@ static int judge(struct walk *w, int fd, const struct stat *st)
 		wrong = st->st_uid != w->at.owner
 				? "the folder above it is another user's, and it is not"
 				: NULL;
-	else if (!rf_is_trusted(st->st_uid) && w->way != RF_WAY_OTHERS)
+	else if (!rf_is_trusted(st->st_uid) && w->way != RF_WAY_OTHERS && w->way != RF_WAY_READ)
 		wrong = "its owner could put other things below it";
-	if (!wrong && others_lead(st))
+	if (!wrong && others_lead(st) && !(w->way == RF_WAY_READ && rf_is_trusted(st->st_uid)))
 		wrong = "others could put other things below it";
 	return wrong ? rf_why_of(w->why, -EPERM, fd, st, wrong,
 				 "give a path on which every folder is root's or this user's "
@@ -283,25 +283,73 @@ static void cut(char rest[PATH_MAX], char name[PATH_MAX])
 	memmove(rest, rest + skip + len, strlen(rest + skip + len) + 1);
 }
 
-int rf_folder_open(const char *path, enum rf_way way, struct rf_why *why, struct rf_folder *out)
+/* Where it starts, and what is left of it. */
+static int start(struct walk *w, const char *path, char rest[PATH_MAX])
 {
-	struct walk w = { .way = way, .at = RF_FOLDER_NONE, .why = why };
-	char rest[PATH_MAX], name[PATH_MAX];
 	int err = !*path ? -ENOENT : strlen(path) >= PATH_MAX ? -ENAMETOOLONG : 0;
 
 	if (err) {
-		snprintf(why->what, sizeof(why->what), "the path: %s", strerror(-err));
-		why->todo = "give another path";
+		snprintf(w->why->what, sizeof(w->why->what), "the path: %s", strerror(-err));
+		w->why->todo = "give another path";
 		return err;
 	}
 	strcpy(rest, path);
-	err = begin(&w, path);
+	return begin(w, path);
+}
+
+int rf_folder_open(const char *path, enum rf_way way, struct rf_why *why, struct rf_folder *out)
+{
+	struct walk w = { .way = way, .at = RF_FOLDER_NONE, .why = why };
+	char rest[PATH_MAX] = "", name[PATH_MAX];
+	int err = start(&w, path, rest);
+
 	for (cut(rest, name); !err && *name; cut(rest, name))
 		err = strcmp(name, ".") ? step(&w, name, rest) : 0;
 	if (err) {
 		rf_folder_close(&w.at);
 		return err;
 	}
+	*out = w.at;
+	return 0;
+}
+
+/* 1: that is the last component, and no link. */
+static int step_above(struct walk *w, const char *name, char rest[PATH_MAX])
+{
+	bool made = false;
+	struct stat st;
+	int fd, err;
+
+	if (rest[strspn(rest, "/")])
+		return step(w, name, rest);
+	fd = find(w, name, &st, &made);
+	if (fd < 0)
+		return fd;
+	err = S_ISLNK(st.st_mode) ? follow(w, fd, &st, rest) : 1;
+	close(fd);
+	return err;
+}
+
+int rf_folder_of(const char *path, enum rf_way way, struct rf_why *why, struct rf_folder *out,
+		 char name[NAME_MAX + 1])
+{
+	struct walk w = { .way = way, .at = RF_FOLDER_NONE, .why = why };
+	char rest[PATH_MAX] = "", part[PATH_MAX];
+	int err = start(&w, path, rest);
+
+	while (!err && (cut(rest, part), *part))
+		err = strcmp(part, ".") ? step_above(&w, part, rest) : 0;
+	if (!err) {
+		snprintf(why->what, sizeof(why->what), "%.*s has no name of its own", PRINTED,
+			 path);
+		why->todo = "give another path";
+		err = -EINVAL;
+	}
+	if (err < 0) {
+		rf_folder_close(&w.at);
+		return err;
+	}
+	strcpy(name, part); /* it was found by it, so it is no longer than NAME_MAX */
 	*out = w.at;
 	return 0;
 }

@@ -43,6 +43,8 @@ enum rf_way {
 	RF_WAY_MAKE,   /* folders that are missing are made, with mode 0700, and are on disk */
 	RF_WAY_OTHERS, /* to read: from a folder of another user's on, all must be that user's,
 			  no link is followed and no other file system entered */
+	RF_WAY_READ,   /* the same, to read one file: a folder of root's or the caller's may be
+			  writable by others, as a sticky one */
 };
 
 /*
@@ -53,6 +55,10 @@ int rf_folder_open(const char *path, enum rf_way way, struct rf_why *why, struct
 /* The same of the folder that a path's last component stands in, and that component. */
 int rf_folder_above(const char *path, enum rf_way way, struct rf_why *why, struct rf_folder *out,
 		    char name[NAME_MAX + 1]);
+/* The same of the folder that a path leads to a file in: by links as well, where they may be
+ * followed, also that in the last place. */
+int rf_folder_of(const char *path, enum rf_way way, struct rf_why *why, struct rf_folder *out,
+		 char name[NAME_MAX + 1]);
 /* A folder in one that is open; never by a link. */
 int rf_folder_enter(const struct rf_folder *in, const char *name, enum rf_way way,
 		    struct rf_why *why, struct rf_folder *out);

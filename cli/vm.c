@@ -144,9 +144,18 @@ const char *rf_user_text(uid_t uid, char out[RF_USER_TEXT])
 	return out;
 }
 
+static void say_whose(const char *what, uid_t owner)
+{
+	char user[RF_USER_TEXT];
+
+	if (!rf_is_trusted(owner))
+		rf_say("%s is of user %s: all that it says is that user's word", what,
+		       rf_user_text(owner, user));
+}
+
 int rf_vm_find(const char *name, struct rf_vm *out)
 {
-	char dir[PATH_MAX], user[RF_USER_TEXT];
+	char dir[PATH_MAX];
 	struct rf_why why = { .todo = NULL };
 	int err = rf_state_dir(name, dir);
 
@@ -169,9 +178,7 @@ int rf_vm_find(const char *name, struct rf_vm *out)
 			"with --state, give the state folder (`ringfence list --json` has "
 			"it: state_dir)",
 			"there is no VM %s", name);
-	if (out->folder.foreign)
-		rf_say("%s is of user %s: all that it says is that user's word", out->name,
-		       rf_user_text(out->folder.owner, user));
+	say_whose(out->name, out->folder.owner);
 	return RF_EXIT_OK;
 }
 
@@ -186,21 +193,6 @@ int rf_vm_operand(const struct rf_command *c, const struct rf_operands *operands
 		       c->name);
 }
 
-/* A folder of that name, as root's logs lie in, is no log. */
-static bool is_file(const char *word)
-{
-	struct stat st;
-
-	return !stat(word, &st) && !S_ISDIR(st.st_mode);
-}
-
-static bool is_folder(const char *word)
-{
-	struct stat st;
-
-	return !stat(word, &st) && S_ISDIR(st.st_mode);
-}
-
 static int log_path(const struct rf_vm *vm, char out[PATH_MAX])
 {
 	if (!vm->audit[0])
@@ -212,17 +204,14 @@ static int log_path(const struct rf_vm *vm, char out[PATH_MAX])
 /* Another user says where his log is: he may say it of his own files alone. */
 static int open_foreign(const struct rf_vm *vm, const char *path)
 {
-	char name[NAME_MAX + 1];
-	struct rf_folder above;
 	struct rf_why why;
-	int fd;
+	uid_t owner;
+	int fd = rf_path_read_only(path, &why, &owner);
 
-	if (rf_folder_above(path, RF_WAY_OTHERS, &why, &above, name))
-		return -EPERM;
-	fd = above.foreign && above.owner == vm->folder.owner ? rf_file_read_only(&above, name)
-							      : -EPERM;
-	rf_folder_close(&above);
-	return fd;
+	if (fd < 0 || owner == vm->folder.owner)
+		return fd;
+	close(fd);
+	return -EPERM;
 }
 
 int rf_vm_log_open(const struct rf_vm *vm, char path[PATH_MAX], struct rf_log *l)
@@ -235,7 +224,16 @@ int rf_vm_log_open(const struct rf_vm *vm, char path[PATH_MAX], struct rf_log *l
 	return fd < 0 ? fd : rf_log_take(fd, path, l);
 }
 
-/* Whose log it is, is looked at once; it is opened by its path later. */
+/* --- the log that a word means ------------------------------------------------------------- */
+
+/* What was reported is RF_EXIT_NOT_FOUND. */
+static int refuse(const char *path, const struct rf_why *why)
+{
+	return rf_fail(RF_EXIT_NOT_FOUND, "whose log that is cannot be known", why->todo,
+		       "%s is not read: %s", path, why->what);
+}
+
+/* Whose it is, is looked at here; who opens it by its path goes the same way again. */
 static int log_of(const struct rf_vm *vm, char out[PATH_MAX])
 {
 	char user[RF_USER_TEXT];
@@ -246,37 +244,120 @@ static int log_of(const struct rf_vm *vm, char out[PATH_MAX])
 	fd = open_foreign(vm, out);
 	if (fd >= 0)
 		close(fd);
-	if (fd >= 0 || fd == -ENOENT)
+	if (fd != -EPERM)
 		return 0;
-	rf_fail(RF_EXIT_NOT_FOUND, "it may be anybody's",
-		"give the log's own path, if you know whose it is",
-		"%s, of user %s, names a log that is not that user's: %s", vm->name,
-		rf_user_text(vm->folder.owner, user), out);
-	return -EPERM;
+	return rf_fail(RF_EXIT_NOT_FOUND, "it may be anybody's",
+		       "give the log's own path, if you know whose it is",
+		       "%s, of user %s, names a log that is not that user's: %s", vm->name,
+		       rf_user_text(vm->folder.owner, user), out);
+}
+
+/* Of a file. RF_EXIT_OK; what was reported; or -errno, which who reads it reports. */
+static int look_at(const char *path)
+{
+	struct rf_why why;
+	uid_t owner;
+	int fd = rf_path_read_only(path, &why, &owner);
+
+	if (fd == -EPERM)
+		return refuse(path, &why);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	say_whose(path, owner);
+	return RF_EXIT_OK;
+}
+
+/* A VM's state folder, or that of one that has ended. */
+static int by_folder(const char *path, char out[PATH_MAX])
+{
+	struct rf_why why;
+	struct rf_vm vm;
+	int err = rf_vm_read(path, &why, &vm);
+
+	strcpy(out, path);
+	if (!err) {
+		say_whose(vm.name, vm.folder.owner);
+		err = log_of(&vm, out);
+		rf_vm_close(&vm);
+	} else if (err == -ENODATA) {
+		err = rf_path_join(path, RF_FILE_AUDIT, out);
+		if (!err && look_at(out) > 0)
+			err = RF_EXIT_NOT_FOUND;
+	} else {
+		err = err == -ENOENT ? 0 : refuse(path, &why);
+	}
+	return err;
+}
+
+static int by_path(const char *path, char out[PATH_MAX])
+{
+	int err = look_at(path);
+
+	if (err == -EINVAL)
+		return by_folder(path, out);
+	strcpy(out, path);
+	return err > 0 ? err : 0;
+}
+
+static int is_not_ours(const char *name, const char *path, uid_t owner)
+{
+	char user[RF_USER_TEXT];
+
+	return rf_fail(RF_EXIT_NOT_FOUND, "it is not the log of a VM of this user",
+		       "give the log's path, if that user's is meant; of a file here ./NAME",
+		       "%s: user %s has something in the place of it: %s", name,
+		       rf_user_text(owner, user), path);
+}
+
+/* A VM that has ended leaves its log. A file of that name here may be anybody's: it comes last. */
+static int of_ended(const char *name, char out[PATH_MAX])
+{
+	int err = rf_audit_default(name, out), fd, here;
+	struct rf_why why;
+	uid_t owner;
+
+	if (err)
+		return err;
+	fd = rf_path_read_only(out, &why, &owner);
+	if (fd >= 0) {
+		close(fd);
+		return rf_is_trusted(owner) ? 0 : is_not_ours(name, out, owner);
+	}
+	if (fd != -ENOENT)
+		return fd == -EPERM ? refuse(out, &why) : 0;
+	here = look_at(name);
+	if (!here)
+		strcpy(out, name);
+	return here > 0 ? here : 0;
+}
+
+static int by_name(const char *name, char out[PATH_MAX])
+{
+	int err = rf_state_dir(name, out);
+	struct rf_why why;
+	struct rf_vm vm;
+
+	if (err)
+		return err;
+	err = rf_vm_read(out, &why, &vm);
+	if (err == -ENOENT || err == -ENODATA)
+		return of_ended(name, out);
+	if (err)
+		return err == -ENAMETOOLONG ? err : refuse(out, &why);
+	err = vm.folder.foreign ? is_not_ours(name, out, vm.folder.owner) : log_of(&vm, out);
+	rf_vm_close(&vm);
+	return err;
 }
 
 int rf_vm_log(const char *word, char out[PATH_MAX])
 {
-	int err = strlen(word) < PATH_MAX ? 0 : -ENAMETOOLONG;
-	struct rf_why why;
-	struct rf_vm vm;
+	bool is_name = !strchr(word, '/') && rf_name_valid(word);
+	int err = strlen(word) >= PATH_MAX ? -ENAMETOOLONG
+		  : is_name		   ? by_name(word, out)
+					   : by_path(word, out);
 
-	if (!err && !rf_state_dir(word, out) && !rf_vm_read(out, &why, &vm)) {
-		err = log_of(&vm, out);
-		rf_vm_close(&vm);
-	} else if (!err) {
-		strcpy(out, word);
-		/* A VM that has ended leaves its log: by its name, or in the folder that it had. */
-		if (!strchr(word, '/') && rf_name_valid(word)) {
-			err = rf_audit_default(word, out);
-			/* A file of that name here may be anybody's: it comes last. */
-			if (!err && !is_file(out) && is_file(word))
-				strcpy(out, word);
-		} else if (is_folder(word))
-			err = rf_path_join(word, RF_FILE_AUDIT, out);
-	}
-	return !err	       ? RF_EXIT_OK
-	       : err == -EPERM ? RF_EXIT_NOT_FOUND
-			       : rf_fail(RF_EXIT_USAGE, "nothing was done", "give a shorter path",
-					 "the path of the log is too long");
+	return err >= 0 ? err
+			: rf_fail(RF_EXIT_USAGE, "nothing was done", "give a shorter path",
+				  "the path of the log is too long");
 }

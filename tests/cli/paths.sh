@@ -199,6 +199,70 @@ named "$theirs/vm/audit.jsonl"
 name=paths-denial-of-their-log; "$rf" status "$theirs/vm" >"$out" 2>"$err"; grep -q '^last denial .*of-them$' "$out" && ok || bad "it is not shown"
 untell; rm -f "$theirs/vm/control.sock"
 try paths-tail-their-log 0 'of-them' "$rf" audit tail "$theirs/vm"
+# A VM that has ended, and their links: none leads to a log of root's, by whichever of the commands. Beside each their own.
+reads() { # NAME CODE TEXT LOG: by each command; what root's log says never is printed
+	for c in 'audit tail' 'audit verify' 'audit export --format ecs' 'policy test default' 'policy explain default'; do
+		try "$1-$(echo $c | tr ' ' -)" "$2" "$3" "$rf" $c "$4"
+		grep -q of-root "$out" && bad "root's log is shown"
+	done
+}
+their_log() { "$rf" audit tail "$1" >"$out" 2>"$err" && grep -q of-them "$out" && grep -q "is of user $uid" "$err" && ok || bad "theirs is not shown, or not told to be theirs"; }
+$they mkdir -m 755 "$theirs/ended"; $they ln -s "$work/ways/root.jsonl" "$theirs/ended/audit.jsonl"
+reads paths-ended-their-link 3 'a symbolic link that somebody else' "$theirs/ended"
+reads paths-file-their-link 3 'a symbolic link that somebody else' "$theirs/ended/audit.jsonl"
+$they rm "$theirs/ended/audit.jsonl"; cp "$work/ways/root.jsonl" "$theirs/ended/audit.jsonl"
+reads paths-ended-of-ours 3 "it is not of user $uid, as the folder is" "$theirs/ended"
+rm "$theirs/ended/audit.jsonl"; $they cp "$work/ways/them.jsonl" "$theirs/ended/audit.jsonl"
+name=paths-ended-control; their_log "$theirs/ended"
+name=paths-file-control; their_log "$theirs/ended/audit.jsonl"
+name=paths-running-control; their_log "$theirs/vm"
+$they ln -s "$work/ways/root.jsonl" "$theirs/ended/audit.patches"
+try paths-patches-their-link 3 'cannot read the patch log' "$rf" audit patches "$theirs/ended"
+try paths-verify-patches-their-link 6 'cannot read the log' "$rf" audit verify "$theirs/ended"
+$they rm "$theirs/ended/audit.patches"; $they touch "$theirs/ended/audit.patches"
+try paths-patches-control 0 "is of user $uid" "$rf" audit patches "$theirs/ended"
+cp "$work/ways/root.jsonl" "$ours/asked/audit.jsonl"
+reads paths-log-by-their-folder-link 3 'a symbolic link that somebody else' "$theirs/link"
+try paths-rotate-by-their-link 3 'a symbolic link that somebody else' "$rf" audit rotate "$theirs/link"
+try paths-log-by-our-folder-link 0 of-root "$rf" audit tail "$ours/link"
+name=paths-log-by-our-folder-link-not-said; grep -q 'is of user' "$err" && bad "it is taken for another user's" || ok
+$they ln -s "$work/ways/root.jsonl" "$sticky/by-them.jsonl"; $they cp "$work/ways/them.jsonl" "$sticky/them.jsonl"
+try paths-file-their-link-sticky 3 'a symbolic link that somebody else' "$rf" audit tail "$sticky/by-them.jsonl"
+name=paths-file-sticky; their_log "$sticky/them.jsonl"
+ln -s "$work/ways/root.jsonl" "$ours/by-us.jsonl"
+try paths-file-our-link 0 of-root "$rf" audit tail "$ours/by-us.jsonl"
+# Copies of one's own are read where a group may write, as with a umask of 002.
+mkdir -m 775 "$ours/copies"; chgrp 1234 "$ours/copies"; cp "$work/ways/root.jsonl" "$ours/copies/"
+try paths-file-group 0 of-root "$rf" audit tail "$ours/copies/root.jsonl"
+# While it is followed the name goes to a link, or to another file of theirs.
+follows() { # WORD COMMAND: once the word is shown they do that
+	timeout 60 "$rf" audit tail -f "$theirs/ended" >"$out" 2>"$err" & following=$!
+	for _ in $(seq 100); do grep -q "$1" "$out" && break; sleep 0.1; done
+	$they sh -c "$2"; for _ in $(seq 20); do kill -0 $following 2>/dev/null || break; sleep 0.1; done
+	kill $following 2>/dev/null; wait $following 2>/dev/null
+}
+name=paths-followed-link; follows of-them "ln -s '$work/ways/root.jsonl' '$theirs/ended/new' && mv '$theirs/ended/new' '$theirs/ended/audit.jsonl'"
+! grep -q of-root "$out" && grep -q of-them "$out" && ok || bad "it went after the link"
+$they rm "$theirs/ended/audit.jsonl"; $they cp "$work/ways/them.jsonl" "$theirs/ended/audit.jsonl"
+printf "$denied" of-them-next >"$work/ways/next.jsonl"
+name=paths-followed-control; follows of-them "cp '$work/ways/next.jsonl' '$theirs/ended/new' && mv '$theirs/ended/new' '$theirs/ended/audit.jsonl'"
+grep -q of-them-next "$out" && ok || bad "it does not go on"
+# The place of a user without a login, taken by another one: nothing there is this user's log. Nor is a file of that name read
+# in its stead, unless it is given as one.
+tails() { try "$1" "$2" "$3" $they sh -c "cd '$theirs' && '$rf' audit tail $4"; }
+$they cp "$work/ways/them.jsonl" "$theirs/web"
+tails paths-no-login-file-here 0 of-them web
+$others mkdir -m 755 "$base"; $others mkdir -m 755 "$base/web"; $others cp "$work/ways/root.jsonl" "$base/web/audit.jsonl"
+tails paths-no-login-log-of-another 3 "user $third has something in the place of it" web
+grep -q of- "$out" && bad "another user's log is shown"
+$others touch "$base/web/lock"
+tails paths-no-login-vm-of-another 3 "user $third has something in the place of it" web
+grep -q of- "$out" && bad "another VM's log is shown"
+tails paths-no-login-file-given 0 of-them ./web
+rm -r "$base"; $they mkdir -m 700 "$base"; $they mkdir "$base/web"; $they cp "$work/ways/root.jsonl" "$base/web/audit.jsonl"
+tails paths-no-login-control 0 of-root web
+name=paths-no-login-control-not-said; grep -q 'is of user' "$err" && bad "it is taken for another user's" || ok
+rm -r "$base" "$theirs/web"
 # Neither is a FIFO waited for, nor a link followed.
 rm "$theirs/vm/vm.json"; $they mkfifo "$theirs/vm/vm.json"
 try paths-description-is-a-fifo 3 'is dead' "$rf" status "$theirs/vm"

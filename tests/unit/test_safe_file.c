@@ -266,6 +266,99 @@ static void read_of_theirs(void **state)
 		assert_int_equal(read_only(&theirs, "null"), -EINVAL);
 }
 
+/* --- by its path ---------------------------------------------------------------------- */
+
+static const char *path_of(const char *name)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "%s/%s", base, name);
+	return path;
+}
+
+/* Who it is whose word that is, or -errno. */
+static int whose(const char *name)
+{
+	uid_t owner;
+	int fd = rf_path_read_only(path_of(name), &why, &owner);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return (int)owner;
+}
+
+static void link_of(const char *target, const char *name, uid_t owner)
+{
+	assert_int_equal(symlinkat(target, here.fd, name), 0);
+	if (owner != geteuid())
+		assert_int_equal(fchownat(here.fd, name, owner, owner, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+static void read_by_path(void **state)
+{
+	int us = (int)geteuid();
+
+	put("log", "ours", geteuid(), 0600);
+	assert_int_equal(whose("log"), us);
+	assert_int_equal(whose("./log"), us);
+	assert_int_equal(mkdirat(here.fd, "in", 0775), 0);
+	assert_int_equal(fchmodat(here.fd, "in", 0775, 0), 0);
+	put("in/log", "ours", geteuid(), 0600);
+	assert_int_equal(whose("in/log"), us);
+	/* By links of ours, but not where others could put one. */
+	link_of("in/log", "link", geteuid());
+	link_of("link", "link2", geteuid());
+	link_of("in", "in2", geteuid());
+	link_of("log", "in/link", geteuid());
+	link_of("loop", "loop", geteuid());
+	link_of("none", "dangles", geteuid());
+	assert_int_equal(whose("link2"), us);
+	assert_int_equal(whose("link2/"), us);
+	assert_int_equal(whose("in2/log"), us);
+	assert_int_equal(whose("in/link"), -EPERM);
+	assert_int_equal(whose("loop"), -ELOOP);
+	assert_int_equal(whose("dangles"), -ENOENT);
+	assert_int_equal(whose("none"), -ENOENT);
+	/* What is no file. */
+	assert_int_equal(whose("in"), -EINVAL);
+	assert_int_equal(whose("in/."), -EINVAL);
+	assert_int_equal(whose("in/.."), -EINVAL);
+	assert_int_equal(mkfifoat(here.fd, "fifo", 0600), 0);
+	assert_int_equal(whose("fifo"), -EINVAL);
+}
+
+static void read_by_path_of_another_user(void **state)
+{
+	need_root();
+	assert_int_equal(mkdirat(here.fd, "theirs", 0755), 0);
+	assert_int_equal(fchownat(here.fd, "theirs", OTHER, OTHER, 0), 0);
+	put("log", "ours", 0, 0600);
+	put("left", "theirs", OTHER, 0600);
+	put("theirs/log", "theirs", OTHER, 0600);
+	put("theirs/ours", "ours", 0, 0600);
+	put("theirs/third", "third", OTHER - 1, 0600);
+	link_of("log", "theirs/own", OTHER);
+	link_of("../log", "theirs/link", OTHER);
+	link_of("../log", "theirs/of-root", 0);
+	link_of("log", "their-link", OTHER);
+	link_of("theirs/log", "our-link", 0);
+	assert_int_equal(whose("left"), OTHER);
+	assert_int_equal(whose("theirs/log"), OTHER);
+	assert_int_equal(whose("our-link"), OTHER);
+	assert_int_equal(whose("theirs/ours"), -EPERM);
+	assert_non_null(strstr(why.what, "it is not of user 65534, as the folder is"));
+	assert_int_equal(whose("theirs/third"), -EPERM);
+	assert_int_equal(whose("theirs/own"), -EPERM);
+	assert_int_equal(whose("theirs/link"), -EPERM);
+	assert_non_null(strstr(why.what, "a symbolic link that somebody else"));
+	assert_int_equal(whose("theirs/of-root"), -EPERM);
+	assert_int_equal(whose("their-link"), -EPERM);
+	/* Others may write there as well: what is in it is nobody's word. */
+	assert_int_equal(fchmodat(here.fd, "theirs", 0777, 0), 0);
+	assert_int_equal(whose("theirs/log"), -EPERM);
+}
+
 #define each(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -280,6 +373,8 @@ int main(void)
 		each(cleared),
 		each(read_of_ours),
 		each(read_of_theirs),
+		each(read_by_path),
+		each(read_by_path_of_another_user),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
