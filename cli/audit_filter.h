@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which records `audit tail` shows: those that fit each kind of word that was given, by any of it.
- */
+/* Which records `audit tail` shows: those that fit each kind of word that was given, by any of
+ * it. */
 #ifndef RF_CLI_AUDIT_FILTER_H
 #define RF_CLI_AUDIT_FILTER_H
 

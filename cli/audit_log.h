@@ -28,8 +28,8 @@ struct rf_log {
 	/* Told of each line that is no record, counted from 1 where the reading began, with the ctx
 	 * of the records. NULL: nobody is. */
 	void (*broken)(void *ctx, uint64_t line);
-	/* Asked about each record before it is told: 0; 1: it is left out; -errno. NULL: nobody is.
-	 */
+	/* Asked about each record before it is told: 0; 1: it is left out; -errno. NULL: nobody
+	 * is. */
 	int (*see)(struct rf_log *l, const json_t *record);
 	struct rf_follow *follow; /* whose that is */
 	uint64_t part;		  /* of that, which file it is */

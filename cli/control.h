@@ -26,8 +26,8 @@ int rf_control_ask_within(const struct rf_vm *vm, const char *cmd, int64_t ms, j
  * RF_CONTROL_TIMEOUT_MS. 0 and *out (the caller closes it), or -errno as above. */
 int rf_state_dial(const struct rf_vm *vm, const char *file, int type, int *out);
 
-/* Why its monitor gave no answer; means is for a VM that lives. Prints it, returns the exit code.
- */
+/* Why its monitor gave no answer; means is for a VM that lives. Prints it, returns the exit
+ * code. */
 int rf_vm_silent(const struct rf_vm *vm, int err, const char *means);
 
 /* What a user can do about a VM that is halted. */

@@ -123,8 +123,8 @@ static int start_closer(int sock, int *words)
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	close(ends[1]);
-	/* No byte: it has ended, without its last hold of the socket, as the caller's is another.
-	 */
+	/* No byte: it has ended, without its last hold of the socket, as the caller's is
+	 * another. */
 	if (!status && recv(ends[0], &c, 1, 0) == 1) {
 		*words = ends[0];
 		return 0;

@@ -21,8 +21,8 @@ int main(int argc, char **argv)
 {
 	int fd;
 
-	/* A closed standard descriptor would be taken by the first file opened, and printed into.
-	 */
+	/* A closed standard descriptor would be taken by the first file opened, and printed
+	 * into. */
 	do
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	while (fd >= 0 && fd <= 2 && fcntl(fd, F_SETFD, 0) == 0);

@@ -51,8 +51,8 @@ int rf_messages_fd(void)
 	return messages;
 }
 
-/* One write: the monitor and the VMM share the terminal. more: what follows, in lines of its own.
- */
+/* One write: the monitor and the VMM share the terminal. more: what follows, in lines of its
+ * own. */
 __attribute__((format(printf, 1, 0))) static void say(const char *fmt, va_list args,
 						      const char *more)
 {

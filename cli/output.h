@@ -16,8 +16,8 @@
 #include "cli/exit.h"
 #include "cli/options.h"
 
-/* Where rf_say() and rf_fail() write from here on; stderr before. The descriptor is the caller's.
- */
+/* Where rf_say() and rf_fail() write from here on; stderr before. The descriptor is the
+ * caller's. */
 void rf_messages_to(int fd);
 int rf_messages_fd(void);
 /* From here on no line waits for longer than that for somebody to read: it is lost, and the next

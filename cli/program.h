@@ -20,8 +20,8 @@ enum rf_program {
 	RF_PROGRAM_PRIVILEGED, /* set-user-id, set-group-id or file capabilities */
 };
 
-/* Why it cannot be protected, as a phrase that follows the program's name; NULL for RF_PROGRAM_OK.
- */
+/* Why it cannot be protected, as a phrase that follows the program's name; NULL for
+ * RF_PROGRAM_OK. */
 const char *rf_program_text(enum rf_program p);
 
 /* Judges the first len bytes of a file; program headers that lie beyond them count as malformed.

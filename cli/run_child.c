@@ -8,8 +8,8 @@
 
 #define RESTARTS 3	/* started again at once, before it is once in RF_CHILD_AGAIN_MS */
 #define STABLE_MS 60000 /* one that lived so long earns new restarts at once */
-/* Read at once at most, as much as a pipe holds: one that never stops keeps nobody from the rest.
- */
+/* Read at once at most, as much as a pipe holds: one that never stops keeps nobody from the
+ * rest. */
 #define READ_BYTES 65536
 
 void rf_child_began(struct rf_child *c, pid_t pid, int notify_fd)

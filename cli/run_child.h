@@ -28,8 +28,8 @@ struct rf_child {
 void rf_child_began(struct rf_child *c, pid_t pid, int notify_fd);
 /* What it said since the last call, line by line. */
 void rf_child_read(struct rf_child *c, void (*line)(void *ctx, const char *line), void *ctx);
-/* It has been reaped, and is to be started again at restart_at; what it said last is read before.
- */
+/* It has been reaped, and is to be started again at restart_at; what it said last is read
+ * before. */
 void rf_child_ended(struct rf_child *c);
 /* Has it said nothing for so many seconds? 0: never. It is killed then, and true. */
 bool rf_child_end_silent(struct rf_child *c, uint32_t seconds, int64_t *silent_ms);

@@ -25,8 +25,8 @@
  * ever. */
 #define MOVE_MS 1000
 #define HOUR_MS 3600000
-/* For a monitor to answer, on a disk that flushes slowly. A word of its that is lost has no other.
- */
+/* For a monitor to answer, on a disk that flushes slowly. A word of its that is lost has no
+ * other. */
 #define ANSWER_MS 30000
 /* logrotate(8) moves the logs one by one, and then has somebody ask. Whoever went on between the
  * two would have the second one written over. */
@@ -127,8 +127,8 @@ static int failed(struct rotation *n, const char *what, const char *path, int er
 	return err;
 }
 
-/* The patch log, to a name that goes with where the audit log is now: `audit verify` looks there.
- */
+/* The patch log, to a name that goes with where the audit log is now: `audit verify` looks
+ * there. */
 static int move_patches(struct rotation *n, const char *audit)
 {
 	int err = rf_patches_path(audit, n->old_patches);

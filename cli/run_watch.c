@@ -491,8 +491,8 @@ static void stop_monitor(struct watch *w)
 		step(w, until);
 	if (w->monitor.pid)
 		kill(w->monitor.pid, SIGKILL);
-	/* What the kernel does not let go of, because of a descriptor that the VMM sent, is left.
-	 */
+	/* What the kernel does not let go of, because of a descriptor that the VMM sent, is
+	 * left. */
 	for (int64_t end = rf_now_ms() + STOP_MS;
 	     (w->monitor.pid || w->sweeper.pid) && rf_now_ms() < end;)
 		step(w, end);

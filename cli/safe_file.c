@@ -173,8 +173,8 @@ int rf_file_replace(int folder, const char *name, const char *text, size_t len, 
 	return 0;
 }
 
-/* O_PATH first: opening a device or a FIFO may do something, and its owner chose what lies there.
- */
+/* O_PATH first: opening a device or a FIFO may do something, and its owner chose what lies
+ * there. */
 int rf_file_read_only(const struct rf_folder *f, const char *name)
 {
 	int at = openat(f->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), fd = -1, err = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Files in a folder that was reached safely (cli/safe_path.h), by its descriptor and their names.
- */
+/* Files in a folder that was reached safely (cli/safe_path.h), by its descriptor and their
+ * names. */
 #ifndef RF_CLI_SAFE_FILE_H
 #define RF_CLI_SAFE_FILE_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The control-register watch for VMMs that root did not start: `ringfence watch` (watch_serve.h),
- *as root, enters them for `ringfence run` of others, who may not ask the kernel themselves. One
+ * as root, enters them for `ringfence run` of others, who may not ask the kernel themselves. One
  * SOCK_SEQPACKET connection for each VM, packets of one size.
  *
  *	run -> ASK			<- PAGE, with the page's map
@@ -11,9 +11,9 @@
  *
  * Nobody says which process is to be entered: it is the one that sends ENTER, by the kernel's word
  * (unix(7), SCM_CREDENTIALS). Asked twice, as its id could be another process's by the time that
- *the first answer is made: what sends again, while a descriptor of that process is held and it
- *lives, is that process. The other side of the trust: what is not root's (SO_PEERCRED) is no
- *service.
+ * the first answer is made: what sends again, while a descriptor of that process is held and it
+ * lives, is that process. The other side of the trust: what is not root's (SO_PEERCRED) is no
+ * service.
  *
  * A service that is started anew does not know whom the one before it served:
  *

@@ -50,8 +50,8 @@ struct rf_watch_service {
 		doomed[RF_WATCH_DOOMED + RF_WATCH_CLIENTS + RF_WATCH_FOUND + RF_WATCH_TAKES];
 };
 
-/* Opens the watch. 0 or -errno, with s->why. listener: SOCK_SEQPACKET, not blocking; the caller's.
- */
+/* Opens the watch. 0 or -errno, with s->why. listener: SOCK_SEQPACKET, not blocking; the
+ * caller's. */
 int rf_watch_service_init(struct rf_watch_service *s, const char *kvm, int listener,
 			  uint32_t per_user);
 /* Who was entered stays so: the next service is asked to adopt them. */

@@ -18,11 +18,11 @@
 
 #include "hv/check.h"
 
-/* A fence says it at once, and gives up on us after 10 s: a silent peer must not cost it the start.
- */
+/* A fence says it at once, and gives up on us after 10 s: a silent peer must not cost it the
+ * start. */
 #define HELLO_MS 2000
-/* What came while a command's answer was awaited: a question a vCPU, an outcome, and what is told.
- */
+/* What came while a command's answer was awaited: a question a vCPU, an outcome, and what is
+ * told. */
 #define QUEUE 4096
 #define PING_NS UINT64_C(1000000000)
 

@@ -45,8 +45,8 @@ bool rf_guestmem_write(uint64_t gpa, const void *bytes, uint64_t len);
 void rf_overlay_take(struct rf_overlay *o);
 /* Writes to a copy and to its decoy; the pages are dirty then. */
 void rf_overlay_write(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len);
-/* The same of the guest's own bytes, but for those where a trap stands: nothing was stored there.
- */
+/* The same of the guest's own bytes, but for those where a trap stands: nothing was stored
+ * there. */
 void rf_overlay_put_back(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, uint64_t len);
 /* The whole copy goes to the decoy, as after a native store. */
 void rf_overlay_mirror(struct rf_overlay *o);

@@ -295,8 +295,8 @@ void rf_life_tick(void)
 	bool due;
 
 	pthread_mutex_lock(&rf_vm.lock);
-	/* What the VMM has loaded is held until it is answered for, and has run for no time at all.
-	 */
+	/* What the VMM has loaded is held until it is answered for, and has run for no time at
+	 * all. */
 	if (!life.unsealed_ns || concerned(AWAITING))
 		life.unsealed_ns = rf_monotonic_ns();
 	due = too_long_unsealed();

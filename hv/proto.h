@@ -236,8 +236,8 @@ struct rf_msg_outcome {
 	uint32_t pad;
 };
 
-/* Report the store that makes the word at gpa equal value. One watch a VM; armed before the DONE.
- */
+/* Report the store that makes the word at gpa equal value. One watch a VM; armed before the
+ * DONE. */
 struct rf_msg_watch {
 	struct rf_msg h;
 	uint64_t kernel; /* id of the event that announced the kernel it is meant for; else -ESTALE
@@ -444,8 +444,8 @@ _Static_assert(sizeof(struct rf_msg_verdict) == 16 + 24 + 8 + 16 * 8 + 16 + 16, 
  * with rf_msg_check() before they look at anything else.
  */
 size_t rf_msg_size(uint16_t type);
-/* 0, -EBADMSG (magic, type, size), -EPROTONOSUPPORT (another revision). len is the packet's length.
- */
+/* 0, -EBADMSG (magic, type, size), -EPROTONOSUPPORT (another revision). len is the packet's
+ * length. */
 int rf_msg_check(const void *packet, size_t len);
 /* Fills the header. */
 void rf_msg_init(struct rf_msg *h, uint16_t type, uint32_t seq);

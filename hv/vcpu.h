@@ -97,8 +97,8 @@ int rf_gate_init(void);
 /* Called around KVM_RUN by the vCPU's thread. -EINTR: the VMM wants the thread back. */
 int rf_gate_enter(struct rf_vcpu *v);
 void rf_gate_leave(struct rf_vcpu *v);
-/* Returns with no vCPU in the guest; nests not. The caller may itself be a vCPU thread that left.
- */
+/* Returns with no vCPU in the guest; nests not. The caller may itself be a vCPU thread that
+ * left. */
 void rf_gate_close(void);
 void rf_gate_open(void);
 /* The signal that gets a vCPU out; the VMM's KVM_SET_SIGNAL_MASK must not block it. */

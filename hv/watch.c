@@ -24,8 +24,8 @@ static struct {
 	uint32_t len;
 } watch;
 
-/* Each page an instruction touches may cost one step without progress; the next fault steps again.
- */
+/* Each page an instruction touches may cost one step without progress; the next fault steps
+ * again. */
 #define MAX_STEPS 4
 
 static uint64_t word(const struct rf_overlay *o)
@@ -171,8 +171,8 @@ bool rf_watch_store(uint64_t gpa, const uint8_t *bytes, uint32_t len, bool *hit)
 		o->dirty[0] = 1;
 		*hit = became(o, old);
 	} else {
-		/* The watch ended since KVM reported the store: the guest's own again, or sealed.
-		 */
+		/* The watch ended since KVM reported the store: the guest's own again, or
+		 * sealed. */
 		stored = rf_guestmem_write(gpa, bytes, len);
 	}
 	rf_gate_open();

@@ -324,8 +324,8 @@ static int seal_arrived(struct rf_guest *g)
 
 #define SEALED_AGAIN 1
 
-/* The table that is there is another kernel's, for whoever takes over before this one has its own.
- */
+/* The table that is there is another kernel's, for whoever takes over before this one has its
+ * own. */
 static int begins_anew(struct rf_guest *g)
 {
 	if (g->table)
@@ -371,8 +371,8 @@ static int await_running(struct rf_guest *g, bool armed)
 	struct rf_msg_seal m;
 	int err;
 
-	/* Who armed it has looked: a kernel that goes on would be sealed by now, with what is kept.
-	 */
+	/* Who armed it has looked: a kernel that goes on would be sealed by now, with what is
+	 * kept. */
 	g->seal_how = armed ? RF_SEAL_FRESH : RF_SEAL_NOW;
 	if (!find_state(g, &watch)) {
 		err = armed ? 0 : first_look(g);
@@ -546,8 +546,8 @@ static int on_kernel(struct rf_guest *g, const struct rf_msg_event *ev, struct r
 }
 
 static const char sealed_first[] = "sealed before the first user instruction";
-/* Memory was the guest's own between its reset and now: what is sealed is what it has made of it.
- */
+/* Memory was the guest's own between its reset and now: what is sealed is what it has made of
+ * it. */
 static const char sealed_anew[] = "sealed after a reset, as a kernel that was booted anew";
 
 static int on_running(struct rf_guest *g, const struct rf_msg_event *ev)

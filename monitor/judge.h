@@ -23,8 +23,8 @@ void rf_look_at(struct rf_guest *g, const struct rf_msg_event *ev, const char *k
 		struct rf_look *l);
 /* The instruction that stores, from what KVM wrote for it or off RIP; names the writer. */
 void rf_look_for_store(struct rf_guest *g, const struct rf_msg_event *ev, struct rf_look *l);
-/* A WRITE, or a TRAP of a POKE: what the kernel's patching function is about to store. 0 or -errno.
- */
+/* A WRITE, or a TRAP of a POKE: what the kernel's patching function is about to store. 0 or
+ * -errno. */
 int rf_judge_store(struct rf_guest *g, const struct rf_msg_event *ev);
 enum rf_fact_region rf_fact_region_of(const struct rf_measured *m);
 /* The policy's word, its record, the verdict. 0 or -errno. */

@@ -11,8 +11,8 @@
 
 #define CANNOT_BE "the fence says what cannot be"
 
-/* What could not be recorded, and waits for room in the log; all that came later waits behind it.
- */
+/* What could not be recorded, and waits for room in the log; all that came later waits behind
+ * it. */
 static struct {
 	bool some;
 	union rf_backend_message m;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The monitor's own parts: one guest, how it is judged, how its state is shown. One VM a process.
- */
+/* The monitor's own parts: one guest, how it is judged, how its state is shown. One VM a
+ * process. */
 #ifndef RF_MONITOR_MONITOR_H
 #define RF_MONITOR_MONITOR_H
 
@@ -196,8 +196,8 @@ uint64_t rf_part_end(struct rf_guest *g, const struct rf_budget *outer);
 extern const struct rf_unit rf_unit_kernel; /* looking at a kernel, or taking over */
 
 /* --- guest.c -------------------------------------------------------------- */
-/* After attach: takes up a guest that an earlier monitor has sealed. 0 or -errno (reason recorded).
- */
+/* After attach: takes up a guest that an earlier monitor has sealed. 0 or -errno (reason
+ * recorded). */
 int rf_guest_resume(struct rf_guest *g);
 /* One event of the fence, to its verdict. 0, or -errno: the connection is of no use any more. */
 int rf_guest_event(struct rf_guest *g, const struct rf_msg_event *ev);
@@ -295,8 +295,8 @@ void rf_patch_names_forget(void); /* another kernel */
 int rf_armed_record(struct rf_guest *g);
 
 /* --- left_out.c: what the table of sites does not have ---------------------- */
-/* [{"reason", "count", "why", "first"}], JSON's null where there is no table. Drop the reference.
- */
+/* [{"reason", "count", "why", "first"}], JSON's null where there is no table. Drop the
+ * reference. */
 json_t *rf_left_out_status(struct rf_guest *g);
 /* A line, unless it is what every kernel has. 0 or -errno. */
 int rf_left_out_record(struct rf_guest *g);
@@ -331,8 +331,8 @@ int rf_traps_operand(struct rf_guest *g, const struct rf_msg_event *ev, const st
 		     struct rf_table *out);
 
 /* --- decoys.c: decoys ------------------------------------------------------ */
-/* Compares the next `bytes` of sealed memory with what lies below, and tells the pages that differ.
- */
+/* Compares the next `bytes` of sealed memory with what lies below, and tells the pages that
+ * differ. */
 int rf_sweep(struct rf_guest *g, uint64_t bytes);
 /* What devices had written and the fence healed, to disk. 0 or -errno. */
 int rf_sweep_drain(struct rf_guest *g);

@@ -14,8 +14,8 @@
 #define MODULES_EACH_TICK 2 /* these need the guest's list */
 #define LIST_READS 2048
 
-/* One VM a process. Offsets from the table's base, none is 0: before text's first byte is no site.
- */
+/* One VM a process. Offsets from the table's base, none is 0: before text's first byte is no
+ * site. */
 static uint32_t wanted[WANTED], count, next;
 static uint32_t places[PLACES]; /* 1 + index of wanted, by hash; 0 free */
 

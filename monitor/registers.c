@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The guard of MSRs and control registers: pinned at the seal, judged where the fence saw a change.
- */
+/* The guard of MSRs and control registers: pinned at the seal, judged where the fence saw a
+ * change. */
 #include <errno.h>
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* A kernel out of sealed memory: where it lies is the fence's to say, and no page table is asked.
- */
+/* A kernel out of sealed memory: where it lies is the fence's to say, and no page table is
+ * asked. */
 #include <string.h>
 
 #include "monitor/monitor.h"

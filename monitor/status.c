@@ -273,8 +273,8 @@ void rf_status_serve(struct rf_guest *g, struct rf_status *s)
 		fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0)
 			break;
-		/* Who connects writes at once; of those who do not, the first has waited longest.
-		 */
+		/* Who connects writes at once; of those who do not, the first has waited
+		 * longest. */
 		if (s->count == RF_STATUS_CLIENTS)
 			drop(s, 0);
 		s->clients[s->count].fd = fd;

@@ -192,8 +192,8 @@ int rf_judge_store(struct rf_guest *g, const struct rf_msg_event *ev)
 		if (!rf_patches_judge(g, ev, gva, &patch))
 			facts.patch = fact_patch(patch.verdict);
 		if (allowed_patch(g, &facts))
-			/* On the fence's trail, as if it had settled it itself: no line of its own.
-			 */
+			/* On the fence's trail, as if it had settled it itself: no line of its
+			 * own. */
 			return rf_answer(g, ev,
 					 g->table->kernel ? RF_VERDICT_SETTLE : RF_VERDICT_ALLOW);
 	}

@@ -96,8 +96,8 @@ static int begin(struct rf_guest *g, bool kept)
 	}
 	if (err == -ENOMEM)
 		return err;
-	/* Without knowing the kernel's own tables each load would be denied, and the guest with it.
-	 */
+	/* Without knowing the kernel's own tables each load would be denied, and the guest with
+	 * it. */
 	g->tables_known = !err && g->tables.idt_table && as_at_the_seal(g);
 	if (!g->tables_known && rf_traps_load(g)) {
 		rf_complain(g, "the guest's descriptor tables are not where they were when it was "

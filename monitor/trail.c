@@ -18,8 +18,8 @@
 
 void rf_patches_summarise(struct rf_guest *g)
 {
-	/* Each kind at its longest: a name of 22 letters, a number of 20 digits, ", " and a space.
-	 */
+	/* Each kind at its longest: a name of 22 letters, a number of 20 digits, ", " and a
+	 * space. */
 	char text[RF_SITE_KINDS * 45 + 1] = "";
 	struct rf_patch_span span;
 	size_t len = 0;

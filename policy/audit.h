@@ -77,8 +77,8 @@ struct rf_audit_decision {
 	char rule[RF_AUDIT_RULE]; /* "" none */
 };
 
-/* A decision on one guest action. Members that do not apply stay zero and are left out of the line.
- */
+/* A decision on one guest action. Members that do not apply stay zero and are left out of the
+ * line. */
 struct rf_record {
 	uint64_t event; /* id given by the fence, unique for the VM's life; 0 none */
 	uint32_t vcpu;
@@ -134,8 +134,8 @@ struct rf_audit_setup {
 	 * done now, as by rf_audit_rotate(). Else it is read for what was decided, and closed.
 	 */
 	int before_fd;
-	/* Signs checkpoints; it stays the caller's until the log is closed. NULL: there are none.
-	 */
+	/* Signs checkpoints; it stays the caller's until the log is closed. NULL: there are
+	 * none. */
 	const struct rf_note_key *key;
 };
 
@@ -173,8 +173,8 @@ bool rf_audit_decision(const struct rf_audit *a, uint64_t event, struct rf_audit
 /* Writes the line and flushes it to disk (fdatasync). 0, or -errno: then the caller must not
  * enforce an allow. */
 int rf_audit_write(struct rf_audit *a, const struct rf_record *r);
-/* Second, short line once the fence has reported: {"type":"outcome","event":N,"status":"ok"|...}.
- */
+/* Second, short line once the fence has reported:
+ * {"type":"outcome","event":N,"status":"ok"|...}. */
 int rf_audit_outcome(struct rf_audit *a, uint64_t event, const char *status);
 /* The last line of this instance: {"type":"end","cause":TEXT}, NULL none. A log without one was
  * cut, or its writer died. Behind it comes a last checkpoint, where there is a key: then it has

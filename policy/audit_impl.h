@@ -49,8 +49,8 @@ void rf_audit_start_line(struct rf_audit *a, const char *type, struct rf_jsonlin
 int rf_audit_finish_line(struct rf_audit *a, struct rf_jsonline *j, bool checkpoint);
 
 /* --- audit_begin.c --- */
-/* Lines about the file, where there is something to say. 0 or -errno: then it is still to be said.
- */
+/* Lines about the file, where there is something to say. 0 or -errno: then it is still to be
+ * said. */
 int rf_audit_settle(struct rf_audit *a);
 /* rf_audit_start_line() behind these. */
 int rf_audit_begin_line(struct rf_audit *a, const char *type, struct rf_jsonline *j);

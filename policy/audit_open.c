@@ -86,8 +86,8 @@ static int read_part(struct rf_audit *a, int fd, struct part *out)
 
 	if (flags < 0 || fstat(fd, &p.st) < 0)
 		return -errno;
-	/* Only a regular file can be read back, and only an append cannot overwrite what is there.
-	 */
+	/* Only a regular file can be read back, and only an append cannot overwrite what is
+	 * there. */
 	if (!S_ISREG(p.st.st_mode) || (flags & O_ACCMODE) != O_RDWR || !(flags & O_APPEND))
 		return -EINVAL;
 	err = rf_audit_tail(fd, a->chain, &a->seen, &p.found);

@@ -73,8 +73,8 @@ static const struct row {
 
 	{ RF_FACT_ENDLESS, ANY, ANY, ANY, FOUND, "guest-lists-end" },
 
-	/* With on_unknown_kernel: run-unsealed-alert; otherwise nobody asks, and the VM is ended.
-	 */
+	/* With on_unknown_kernel: run-unsealed-alert; otherwise nobody asks, and the VM is
+	 * ended. */
 	{ RF_FACT_UNKNOWN, ANY, ANY, ANY, TOLD, "kernel-not-recognised" },
 };
 

@@ -71,8 +71,8 @@ static const struct rf_key_word both_words[] = { { "owners", RF_PATCH_RULE_OWNER
 #define FIXED .way = RF_KEY_FIXED
 #define GREATER .way = RF_KEY_GREATER
 #define SMALLER .way = RF_KEY_SMALLER
-/* Of these the first monitor tells the fence what it may do at all (struct rf_rules of hv/proto.h).
- */
+/* Of these the first monitor tells the fence what it may do at all (struct rf_rules of
+ * hv/proto.h). */
 #define HELD SMALLER, .held = true
 #define PATCHER(word) WORDS(patcher_words, RF_PATCH_RULE_ALLOW), MEMBER(patches[word]), GREATER
 #define HANDLER(word) WORDS(handler_words, RF_PATCH_RULE_OWNERS), MEMBER(patches[word]), GREATER

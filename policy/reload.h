@@ -15,7 +15,7 @@
  * The name binds it to one VM, the digest to one file. The serial must be greater than that of the
  * last signed policy that this start of the VM has taken, so that none comes back; and after
  *`until` it is worth nothing, for a later start of a VM of that name. A checkpoint of the log is no
- *such note: its first line begins otherwise (policy/checkpoint.h).
+ * such note: its first line begins otherwise (policy/checkpoint.h).
  */
 #ifndef RF_POLICY_RELOAD_H
 #define RF_POLICY_RELOAD_H

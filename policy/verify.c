@@ -499,8 +499,8 @@ static bool closes(const char *line, size_t len)
 
 #define SECTOR 512 /* the least that a disk has or has not */
 
-/* Has a power cut left zeros inside of it? Between two pieces of one line they are whole sectors.
- */
+/* Has a power cut left zeros inside of it? Between two pieces of one line they are whole
+ * sectors. */
 static bool has_hole(const char *line, size_t len)
 {
 	const char *hole = memchr(line, '\0', len);

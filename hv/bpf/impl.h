@@ -48,8 +48,8 @@ void rf_crwatch_place(const struct rf_crwatch_program *p, char folder[RF_CRWATCH
  */
 int rf_crwatch_find(struct rf_crwatch *w, const struct bpf_prog_info info[RF_CRWATCH_LINKS],
 		    char *why);
-/* Pins the map where w->vms is -1, then every link anew; w as after rf_crwatch_find(). Lock held.
- */
+/* Pins the map where w->vms is -1, then every link anew; w as after rf_crwatch_find(). Lock
+ * held. */
 int rf_crwatch_pin(struct rf_crwatch_program *p, struct rf_crwatch *w, char *why);
 
 /* --- vms.c ---------------------------------------------------------------- */

@@ -109,8 +109,8 @@ uint32_t rf_arch_step_flags(void)
 
 static uint16_t nested_flags(struct rf_vcpu *v)
 {
-	/* The state is 4 KiB behind its head on SVM, 8 KiB on VMX (api.rst, KVM_GET_NESTED_STATE).
-	 */
+	/* The state is 4 KiB behind its head on SVM, 8 KiB on VMX (api.rst,
+	 * KVM_GET_NESTED_STATE). */
 	union {
 		struct kvm_nested_state head;
 		uint8_t room[sizeof(struct kvm_nested_state) + (16u << 10)];

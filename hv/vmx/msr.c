@@ -266,8 +266,8 @@ bool rf_msr_look(struct rf_vcpu *v, uint64_t lstar, struct rf_msg_event *out)
 		if (k->msrs_set || !fresh(pins[at].index, m.entries[at].data))
 			break;
 	}
-	/* It had them all once: none is fresh any more. INIT leaves them (x86.c kvm_vcpu_reset()).
-	 */
+	/* It had them all once: none is fresh any more. INIT leaves them (x86.c
+	 * kvm_vcpu_reset()). */
 	if (n && whole)
 		k->msrs_set = true;
 	/* A guest's hypervisor loads its guest's, with GIF clear, before it runs it. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The VM as x86 has it: what KVM must offer, what stands before the guest runs, what the VMM asks.
- */
+/* The VM as x86 has it: what KVM must offer, what stands before the guest runs, what the VMM
+ * asks. */
 #include "hv/vmx/vm.h"
 
 #include "hv/board.h"

@@ -103,8 +103,8 @@ int rf_hook_tell(const struct rf_hook_view *k, struct rf_hook *hook, uint64_t ha
 /* The handlers of one object. 0, -ENOENT: it can be none; fn's error, or that of reading. */
 int rf_hook_look(const struct rf_hook_view *k, uint64_t kind, uint64_t object);
 
-/* Is it part of a module? False also where the list cannot be read: then the walk's error says so.
- */
+/* Is it part of a module? False also where the list cannot be read: then the walk's error says
+ * so. */
 bool rf_hook_is_of_a_module(const struct rf_hook_view *k, uint64_t trampoline);
 
 /* --- hooks_lists.c ---------------------------------------------------------- */

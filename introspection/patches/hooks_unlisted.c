@@ -61,8 +61,8 @@ static bool has(const struct rf_textpatch *t, uint16_t set, uint64_t target)
 	return rf_targets_have(t, set, target) || rf_targets_have(t, set, target | 1);
 }
 
-/* Those of the set that are not listed. fn may look at one of them, which needs the same scratch.
- */
+/* Those of the set that are not listed. fn may look at one of them, which needs the same
+ * scratch. */
 static int tell_set(const struct rf_hook_view *k, uint16_t set, uint64_t only)
 {
 	const struct rf_textpatch *t = k->h->t;

@@ -37,8 +37,8 @@
 	{                                                                                          \
 		0xc3, 0xcc, 0xcc, 0xcc, 0xcc                                                       \
 	}
-/* warninsn and unlockinsn of arch/x86/kernel/static_call.c: ud1 (%edx), %rdi; ds ds movb $0, (%rdi)
- */
+/* warninsn and unlockinsn of arch/x86/kernel/static_call.c: ud1 (%edx), %rdi; ds ds movb $0,
+ * (%rdi) */
 #define WARN5                                                                                      \
 	{                                                                                          \
 		0x67, 0x48, 0x0f, 0xb9, 0x3a                                                       \

@@ -83,8 +83,8 @@ int rf_textpatch_load(struct rf_textpatch *t, const struct rf_memory *m, const s
 	if (err)
 		return err;
 	size = t->etext - t->text;
-	/* What is not of this text, or not whole, says nothing; and the guest is not asked instead.
-	 */
+	/* What is not of this text, or not whole, says nothing; and the guest is not asked
+	 * instead. */
 	if (t->kept && !rf_kept_fits(t, before)) {
 		l.before = &nothing;
 		t->stats.nothing_kept = true;

@@ -269,8 +269,8 @@ static bool clear_tail(struct rf_textpatch *t, const struct rf_live *g, uint32_t
 	return true;
 }
 
-/* One that reaches over `at` from before holds its own bytes and shrinks. False: it is a jump now.
- */
+/* One that reaches over `at` from before holds its own bytes and shrinks. False: it is a jump
+ * now. */
 static bool shrink_before(struct rf_textpatch *t, const struct rf_live *g, uint32_t at)
 {
 	for (uint32_t i = at < 4 ? 0 : at - 4; i < at; i++) {

@@ -50,8 +50,8 @@ static bool listed(const struct rf_textpatch *t, const struct rf_live *g, struct
 	return false;
 }
 
-/* insn has 8 bytes: does an instruction with a memory operand follow the prefix that LOCK allows?
- */
+/* insn has 8 bytes: does an instruction with a memory operand follow the prefix that LOCK
+ * allows? */
 static bool can_be_locked(const uint8_t *insn)
 {
 	size_t i = 1;

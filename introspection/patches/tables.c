@@ -81,8 +81,8 @@ static const struct table tables[] = {
 	  sizeof(struct static_call_site), call_entry },
 };
 
-/* The guest's patcher reads the table through its own page tables: both must see the same frames.
- */
+/* The guest's patcher reads the table through its own page tables: both must see the same
+ * frames. */
 static int check_mapping(const struct rf_textpatch *t, const struct rf_memory *m,
 			 const struct rf_paging *p, uint64_t start, uint64_t stop)
 {

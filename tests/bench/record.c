@@ -5,8 +5,8 @@
  *
  *	durable   each a denial with a line of its own, flushed, as the product does it
  *	folded    denials of twelve places, again and again: in full or counted, as the product does
- *it unflushed the same kinds that a VM's log has, for a reader: nothing reaches the disk signed so,
- *with checkpoints; LOG.pub is their key
+ * it unflushed the same kinds that a VM's log has, for a reader: nothing reaches the disk signed so,
+ * with checkpoints; LOG.pub is their key
  *
  * Its write(2) and fdatasync(2) stand in front of libc's and count.
  */

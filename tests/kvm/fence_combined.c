@@ -393,8 +393,8 @@ static bool deny_traps_and_msrs(const struct rf_msg_event *ev, struct rf_msg_ver
 	return true;
 }
 
-/* Watch, seal, pins and traps of a kernel; then a reset, and all of it again, with what was kept.
- */
+/* Watch, seal, pins and traps of a kernel; then a reset, and all of it again, with what was
+ * kept. */
 void all_made_again(void)
 {
 	struct cpu *c;
@@ -573,8 +573,8 @@ void cut_under_load(void)
 	}
 }
 
-/* --- traps -------------------------------------------------------------------------------------
- */
+/* --- traps
+ * ------------------------------------------------------------------------------------- */
 
 #define USER_BASE UINT64_C(0x7fff00001000)
 

@@ -117,8 +117,8 @@ static void goes_on(struct cpu *c, uint32_t reason)
 	CHECK_EQ(c->run->exit_reason, reason);
 }
 
-/* The store runs on into a device's page, or begins there: denied, no device hears of what follows.
- */
+/* The store runs on into a device's page, or begins there: denied, no device hears of what
+ * follows. */
 void store_runs_into_device(void)
 {
 	struct cpu *c;
@@ -171,8 +171,8 @@ void store_runs_into_device(void)
 	}
 }
 
-/* --- what the CPU stores by itself -------------------------------------------------------------
- */
+/* --- what the CPU stores by itself
+ * ------------------------------------------------------------- */
 
 static atomic_uint seen; /* 1 << kind */
 

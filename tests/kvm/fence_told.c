@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What must be told, however the guest's other CPUs behave, and what no word of the monitor lets.
- */
+/* What must be told, however the guest's other CPUs behave, and what no word of the monitor
+ * lets. */
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
@@ -8,8 +8,8 @@
 #include "hv/vcpu.h"
 #include "tests/kvm/patched.h"
 
-/* --- unsealed, beside a CPU that has no paging -------------------------------------------------
- */
+/* --- unsealed, beside a CPU that has no paging
+ * ------------------------------------------------- */
 
 GUEST(t_spin, "1: incq (%rsi)\n pause\n cmpq $0, (%rdi)\n je 1b");
 GUEST(t_ports, "1: outb %al, $0x80\n jmp 1b"); /* the same in 32 bits */
@@ -89,8 +89,8 @@ void unsealed_beside_no_paging(void)
 	CHECK(tenths < 80); /* a tick is a second, and the machine may be busy */
 }
 
-/* --- a place that is let stand, and then is another instruction ----------------------------------
- */
+/* --- a place that is let stand, and then is another instruction
+ * ---------------------------------- */
 
 GUEST(t_jump, "1: jmp 1b\n nop");      /* eb fe 90 */
 GUEST(t_becomes, "movl %ecx, (%rdi)"); /* the other vCPU's */
@@ -119,8 +119,8 @@ static bool as_the_monitor(const struct rf_msg_event *ev, struct rf_msg_verdict 
 	return true;
 }
 
-/* "sgdt, sidt stored into a sealed page: blocked, precise fault": it hangs, and there is no record.
- */
+/* "sgdt, sidt stored into a sealed page: blocked, precise fault": it hangs, and there is no
+ * record. */
 void stalled_where_it_looped(void)
 {
 	struct rf_msg_traps m = { .kernel = sealed_machine(2), .check_ms = 50 };
@@ -144,8 +144,8 @@ void stalled_where_it_looped(void)
 	CHECK_EQ(f.vector, 14);
 }
 
-/* --- what the policy forbids, of registers -------------------------------------------------------
- */
+/* --- what the policy forbids, of registers
+ * ------------------------------------------------------- */
 
 GUEST(t_wrmsr, "wrmsr");
 
@@ -159,16 +159,16 @@ static void lets_an_entry(void)
 	CHECK_EQ(monitor_events_of(RF_EVENT_MSR), 1);
 }
 
-/* "a monitor that lets through what the policy it started with forbids: blocked: the VM is ended"
- */
+/* "a monitor that lets through what the policy it started with forbids: blocked: the VM is
+ * ended" */
 void rules_forbid_another_entry(void)
 {
 	monitor_rules = (struct rf_rules){ .kexec = 1 };
 	ends_the_vm(lets_an_entry, "that the policy does not");
 }
 
-/* --- one look, one register ----------------------------------------------------------------------
- */
+/* --- one look, one register
+ * ---------------------------------------------------------------------- */
 
 #define A_STAR 0xc0000081u
 #define A_STAR_VALUE UINT64_C(0x23001000000000)

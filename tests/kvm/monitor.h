@@ -43,8 +43,8 @@ struct rf_msg_event monitor_nth(unsigned n);
 unsigned monitor_events(void);
 /* Of that kind alone. */
 unsigned monitor_events_of(enum rf_event_kind kind);
-/* The newest one of that kind, once so many have come: what the fence tells arrives when it does.
- */
+/* The newest one of that kind, once so many have come: what the fence tells arrives when it
+ * does. */
 struct rf_msg_event monitor_await_event(enum rf_event_kind kind, unsigned count);
 struct rf_msg_event monitor_last_event(enum rf_event_kind kind);
 struct rf_msg_outcome monitor_outcome(unsigned n);

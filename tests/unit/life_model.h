@@ -60,8 +60,8 @@ struct cpu {
 	uint32_t held : 3;
 };
 
-/* What a monitor says: a verdict on an open question, or a command for the kernel it believes in.
- */
+/* What a monitor says: a verdict on an open question, or a command for the kernel it believes
+ * in. */
 enum msg { MSG_ALLOW, MSG_DENY, MSG_WATCH, MSG_SEAL, MSG_KEPT, MSGS };
 
 /* Packed, and nothing but what is compared: no padding. */

@@ -55,8 +55,8 @@ struct synth_tables {
 	size_t num_syms, names, markers, offsets, base; /* where each table starts */
 };
 
-/* Symbols in address order. `at` is where bytes[0] will lie, `base` is relative_base. Free ->bytes.
- */
+/* Symbols in address order. `at` is where bytes[0] will lie, `base` is relative_base. Free
+ * ->bytes. */
 struct synth_tables synth_kallsyms(const struct synth_symbol *symbols, size_t count,
 				   enum synth_order order, enum rf_kallsyms_encoding encoding,
 				   uint64_t at, uint64_t base);

@@ -14,8 +14,8 @@
 
 #include "tests/unit/fake_vmm.h"
 
-/* --- the patch table goes from one monitor to the next -------------------------------------------
- */
+/* --- the patch table goes from one monitor to the next
+ * ------------------------------------------- */
 
 static int passed = -1; /* the table that the fence keeps */
 
@@ -97,8 +97,8 @@ static void tables_that_are_none(void **state)
 	close(pipes[1]);
 }
 
-/* --- attach --------------------------------------------------------------------------------------
- */
+/* --- attach
+ * -------------------------------------------------------------------------------------- */
 
 static void foreign_peers(void **state)
 {

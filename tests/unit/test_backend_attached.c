@@ -252,8 +252,8 @@ static void memory(void **state)
 	board->seq += 2;
 	hv->ops->read(hv, rf_gpa_of(UINT64_MAX - 4), buf, 64); /* its word against its own */
 	assert_int_equal(hv->ops->read(hv, rf_gpa_of(0x1000), buf, 64), -EFAULT);
-	/* Counts out of bounds, and a layout that never settles: no answer rather than a wrong one.
-	 */
+	/* Counts out of bounds, and a layout that never settles: no answer rather than a wrong
+	 * one. */
 	board->runs_count = RF_BOARD_RUNS + 1;
 	board->seq += 2;
 	assert_int_equal(hv->ops->info(hv, &info), -EBADMSG);

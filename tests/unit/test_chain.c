@@ -450,8 +450,8 @@ static void full_disk(void **state)
 
 	put(a, 1);
 	line = size_of_log();
-	/* Nothing of it, half of it, all but its newline; and once more, as nothing fits any more.
-	 */
+	/* Nothing of it, half of it, all but its newline; and once more, as nothing fits any
+	 * more. */
 	for (off_t room = 0; room <= line; room++) {
 		room_for(room);
 		if (rf_audit_outcome(a, 1, "ok"))

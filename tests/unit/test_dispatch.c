@@ -398,8 +398,8 @@ static void denied_by_the_vmm(void **state)
 				}
 }
 
-/* --- what KVM cannot do ------------------------------------------------------------------------
- */
+/* --- what KVM cannot do
+ * ------------------------------------------------------------------------ */
 
 static void unemulated(void **state)
 {
@@ -460,8 +460,8 @@ static void undelivered(void **state)
 	assert_int_equal(vcpu.wait.event.delivery.vector, 2);
 }
 
-/* --- the watch, control registers, traps -------------------------------------------------------
- */
+/* --- the watch, control registers, traps
+ * ------------------------------------------------------- */
 
 static void watched(void **state)
 {

@@ -475,8 +475,8 @@ static void dropped_unsent(void **state)
 	assert_int_equal(last()->vcpu, 1);
 }
 
-/* --- no monitor, another monitor ---------------------------------------------------------------
- */
+/* --- no monitor, another monitor
+ * --------------------------------------------------------------- */
 
 /* A question that is asked when the socket is there, and not all of what was open has gone through
  * it yet: it is sent once. */
@@ -538,8 +538,8 @@ static void another_monitor(void **state)
 	assert_int_equal(rf_event_take(a), 0);
 }
 
-/* --- told ----------------------------------------------------------------------------------------
- */
+/* --- told
+ * ---------------------------------------------------------------------------------------- */
 
 static void told(void **state)
 {

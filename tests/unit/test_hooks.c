@@ -294,8 +294,8 @@ static void tracepoints(void **state)
 			 -ENOENT);
 }
 
-/* What a tracepoint's static call says, and the tracepoint has not: static_call_update() by hand.
- */
+/* What a tracepoint's static call says, and the tracepoint has not: static_call_update() by
+ * hand. */
 static void tracepoint_key(void **state)
 {
 	struct patched *f = *state;
@@ -548,8 +548,8 @@ static int within_budget(void *guest, rf_gpa gpa, void *buf, size_t len)
 	return rf_budget_read(&budget, gpa, buf, len);
 }
 
-/* What is too much for one look of the monitor's is told by the sweeper's word, if text calls it.
- */
+/* What is too much for one look of the monitor's is told by the sweeper's word, if text calls
+ * it. */
 static void too_much_for_one_look(void **state)
 {
 	struct patched *f = *state;

@@ -220,8 +220,8 @@ static void unlisted(void **state)
 	assert_non_null(strstr(fake_text(fake_line(0), "detail"), "no list of the kernel's"));
 }
 
-/* A breakpoint whose probe is gone: there is nobody whom it calls. One that is a jump has somebody.
- */
+/* A breakpoint whose probe is gone: there is nobody whom it calls. One that is a jump has
+ * somebody. */
 static void stray(void **state)
 {
 	hook(RF_HOOK_STRAY, FUNCTION, FUNCTION);

@@ -99,8 +99,8 @@ static void every_order_and_encoding_decodes(void **state)
 	}
 }
 
-/* Every number of symbols around a group's border, and so with and without padding of each table.
- */
+/* Every number of symbols around a group's border, and so with and without padding of each
+ * table. */
 static void every_count_decodes(void **state)
 {
 	for (int order = SYNTH_ORDER_6_1; order <= SYNTH_ORDER_7; order++) {

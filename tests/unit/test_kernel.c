@@ -370,8 +370,8 @@ static void neighbours_are_no_part_of_the_image(void **state)
 	synth_deinit(&g.s);
 }
 
-/* Under page-table isolation CR3 may be the user half, which maps a page of entry code and no more.
- */
+/* Under page-table isolation CR3 may be the user half, which maps a page of entry code and no
+ * more. */
 static void the_user_half_leads_to_the_kernel(void **state)
 {
 	struct rf_kernel *k = NULL;

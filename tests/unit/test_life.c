@@ -12,8 +12,8 @@
 
 #include "tests/unit/fake_life.h"
 
-/* --- the rules ---------------------------------------------------------------------------------
- */
+/* --- the rules
+ * --------------------------------------------------------------------------------- */
 
 /* Before any monitor has said anything nothing is let. */
 static void no_rules_yet(void **state)

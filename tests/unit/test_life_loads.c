@@ -325,8 +325,8 @@ static void loaded_before_the_seal(void **state)
 	assert_int_equal(may(1), RF_MAY_ANNOUNCE);
 }
 
-/* --- what comes too late ------------------------------------------------------------------------
- */
+/* --- what comes too late
+ * ------------------------------------------------------------------------ */
 
 /* The VMM has loaded memory when a command for the kernel that was there comes. */
 static void sealed_while_loaded(void **state)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* A policy with every key, changed by chance: taken, or refused with the place where it is wrong.
- */
+/* A policy with every key, changed by chance: taken, or refused with the place where it is
+ * wrong. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -165,8 +165,8 @@ static void a_walk_merges_what_belongs_together(void **state)
 		struct synth s;
 
 		synth_init(&s, RAM, TABLES, levels);
-		/* 2 MiB, then 4 KiB pages that go on, one with other rights, a hole, one elsewhere.
-		 */
+		/* 2 MiB, then 4 KiB pages that go on, one with other rights, a hole, one
+		 * elsewhere. */
 		synth_map(&s, KERNEL, 0x400000, RF_HUGE_SIZE, 0);
 		for (unsigned int i = 0; i < 4; i++)
 			synth_map(&s, KERNEL + RF_HUGE_SIZE + i * 0x1000, 0x600000 + i * 0x1000,

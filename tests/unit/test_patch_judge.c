@@ -168,8 +168,8 @@ static enum rf_patch_verdict byte(struct fix *f, uint32_t at, int v)
 	return store(f, at, &b, 1);
 }
 
-/* split: 0 the tail at once, 1 byte by byte, 2 as two overlapping stores, 3 the same store twice.
- */
+/* split: 0 the tail at once, 1 byte by byte, 2 as two overlapping stores, 3 the same store
+ * twice. */
 static enum rf_patch_verdict poke(struct fix *f, uint32_t at, const uint8_t *insn, size_t len,
 				  int split)
 {

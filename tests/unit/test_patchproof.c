@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Does the patch log fit the record? Both as the monitor writes them, then as somebody else would.
- */
+/* Does the patch log fit the record? Both as the monitor writes them, then as somebody else
+ * would. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>

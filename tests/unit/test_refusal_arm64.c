@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* libringfence.so before libc on arm64: a VM that was to be protected is not started, and says why.
- */
+/* libringfence.so before libc on arm64: a VM that was to be protected is not started, and says
+ * why. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>

@@ -154,8 +154,8 @@ static void test_every_rule(void **state)
 			assert_int_equal(rf_policy_decide(&p, &f, &d), 0);
 			if (!d.word)
 				continue; /* no record is made of it */
-			/* What the policy of then had a word on has another rule, and another row.
-			 */
+			/* What the policy of then had a word on has another rule, and another
+			 * row. */
 			assert_true(!strcmp(d.rule, rule) || f.kind == RF_FACT_KEXEC);
 			o = record_of(&f, &d);
 			for (unsigned int now = 0; now < 16; now++, records++)

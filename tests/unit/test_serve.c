@@ -399,8 +399,8 @@ static void answered_late(void **state)
 		rf_event_drop(&rf_vcpus[i]);
 }
 
-/* --- nonsense, and other monitors ----------------------------------------------------------------
- */
+/* --- nonsense, and other monitors
+ * ---------------------------------------------------------------- */
 
 /* What the fence does when it is told nonsense: hangs up, unlocks nothing, asks the next one. */
 static void hung_up(const struct rf_vcpu *v)

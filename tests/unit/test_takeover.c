@@ -147,8 +147,8 @@ static void sealed_by_nobody(void **state)
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
 }
 
-/* A restored guest is sealed while its kernel is announced: to the fence no kernel is known then.
- */
+/* A restored guest is sealed while its kernel is announced: to the fence no kernel is known
+ * then. */
 static void died_before_restored(void **state)
 {
 	struct rf_msg_event ev = fake_kernel_event(LSTAR), forged;

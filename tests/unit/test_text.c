@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* hv/text.c: what the fence settles by the table, what it leaves to the monitor, the trail of both.
- */
+/* hv/text.c: what the fence settles by the table, what it leaves to the monitor, the trail of
+ * both. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -151,8 +151,8 @@ static void msr_writes(void **state)
 	assert_int_equal(area.msr.error, 1);
 }
 
-/* A kernel is known by its entry: one that the CPU has not taken is none's, and the guest gets #GP.
- */
+/* A kernel is known by its entry: one that the CPU has not taken is none's, and the guest gets
+ * #GP. */
 static void entries(void **state)
 {
 	anew(RF_EVENT_KERNEL, RF_VERDICT_ALLOW);

@@ -126,8 +126,8 @@ static int setup(void **state)
 	return 0;
 }
 
-/* The vCPU of the kexec goes on, in the next kernel; the others stand where the last one left them.
- */
+/* The vCPU of the kexec goes on, in the next kernel; the others stand where the last one left
+ * them. */
 static void left_behind(void **state)
 {
 	rf_arch_disarm(&rf_vcpus[1]);

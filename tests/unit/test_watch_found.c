@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* `ringfence watch` and those that an earlier service has entered: adopted, or gone with their end.
- */
+/* `ringfence watch` and those that an earlier service has entered: adopted, or gone with their
+ * end. */
 #include <errno.h>
 #include <linux/sched.h>
 #include <signal.h>

@@ -101,8 +101,8 @@ static void never_another_process(void **state)
 	start(0, one_each);
 	assert_int_equal(goes_on(0), 0);
 	assert_int_equal(goes_on(0), RF_WATCH_AGAIN);
-	/* Whoever sends the second one is another: asked in its turn, and entered by nobody's word.
-	 */
+	/* Whoever sends the second one is another: asked in its turn, and entered by nobody's
+	 * word. */
 	assert_int_equal(goes_on(0), RF_WATCH_AGAIN);
 	assert_int_equal(service.count, 1);
 	assert_false(service.clients[0].entered);
