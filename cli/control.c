@@ -61,10 +61,12 @@ int rf_state_dial(const struct rf_vm *vm, const char *file, int type, int *out)
 		return -errno;
 	rf_refuse_descriptors(fd);
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
-	    connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+	    connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		err = errno == EAGAIN ? -ETIMEDOUT : -errno;
-	if (!err)
-		err = check_peer(vm, fd);
+		close(fd);
+		return err;
+	}
+	err = check_peer(vm, fd);
 	if (!err) {
 		*out = fd;
 		return 0;

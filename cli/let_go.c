@@ -11,8 +11,12 @@
 static ssize_t receive(int sock, int how, void *buf, size_t size, struct msghdr *m)
 {
 	struct iovec iov = { buf, size };
+	const int on = 1;
 	ssize_t n;
 
+	/* Else a look passes over a byte out of band, and the next receiver throws it away with
+	 * what came with it (net/unix/af_unix.c manage_oob()). */
+	setsockopt(sock, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 	m->msg_iov = &iov;
 	m->msg_iovlen = 1;
 	/* It has closed with something unread: that is said first, and once, and then what it sent

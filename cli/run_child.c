@@ -11,6 +11,8 @@
 /* Read at once at most, as much as a pipe holds: one that never stops keeps nobody from the
  * rest. */
 #define READ_BYTES 65536
+/* And what came with the last one: each may be told, and wait for its reader. */
+#define READ_LINES 16
 
 void rf_child_began(struct rf_child *c, pid_t pid, int notify_fd)
 {
@@ -29,11 +31,11 @@ static void close_notify(struct rf_child *c)
 
 void rf_child_read(struct rf_child *c, void (*line)(void *ctx, const char *line), void *ctx)
 {
-	char buf[256];
-	size_t all = 0;
+	char buf[64];
+	size_t all = 0, lines = 0;
 	ssize_t n = -1;
 
-	while (all < READ_BYTES && c->notify_fd >= 0 &&
+	while (all < READ_BYTES && lines < READ_LINES && c->notify_fd >= 0 &&
 	       (n = read(c->notify_fd, buf, sizeof(buf))) > 0) {
 		all += (size_t)n;
 		for (ssize_t i = 0; i < n; i++) {
@@ -41,6 +43,7 @@ void rf_child_read(struct rf_child *c, void (*line)(void *ctx, const char *line)
 				c->line[c->line_len] = '\0';
 				c->line_len = 0;
 				c->heard = rf_now_ms();
+				lines++;
 				line(ctx, c->line);
 			} else if (c->line_len < sizeof(c->line) - 1) {
 				c->line[c->line_len++] = buf[i];

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "cli/let_go.h"
 #include "cli/output.h"
 #include "cli/paths.h"
 #include "cli/run.h"
@@ -119,6 +120,8 @@ static int listen_at(struct rf_run *r, enum rf_run_file which, int type, mode_t 
 	if (err)
 		return err;
 	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		rf_refuse_descriptors(fd);
 	err = fd < 0 ? -errno : bind_at(r, fd, name, closed);
 	if (!err)
 		err = rf_made_note(r->folder.fd, name, &r->made[which]);

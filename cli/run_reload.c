@@ -29,7 +29,7 @@ void rf_run_reload_begin(struct rf_run_reload *w, struct rf_run *r)
 static void let_go(struct rf_run_reload *w)
 {
 	if (w->client >= 0)
-		close(w->client);
+		rf_let_go(w->client);
 	w->client = -1;
 }
 
@@ -319,10 +319,10 @@ void rf_run_reload_serve(struct rf_run_reload *w, bool serves)
 	if (w->client < 0 && !w->asked && !w->taken)
 		hear(w);
 	if (w->client >= 0 && !w->asked && !w->taken) {
-		n = recv(w->client, packet, sizeof(packet), MSG_DONTWAIT);
+		n = rf_take(w->client, packet, sizeof(packet));
 		if (n > 0)
 			take_request(w, packet, (size_t)n, serves);
-		else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		else if (n != -EAGAIN && n != -EINTR)
 			let_go(w);
 	}
 	out_of_time(w);

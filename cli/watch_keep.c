@@ -67,6 +67,14 @@ static bool take(struct keeper *k)
 	return true;
 }
 
+/* Nobody has the other end of the inbox any more. */
+static bool is_left(void)
+{
+	struct pollfd p = { .fd = INBOX };
+
+	return poll(&p, 1, 0) > 0 && p.revents & POLLHUP;
+}
+
 static unsigned int closers_of(const struct keeper *k, uid_t uid)
 {
 	unsigned int n = 0;
@@ -142,7 +150,8 @@ void rf_watch_keep(int inbox)
 	k.room = room_for_kept();
 	if (!begin(inbox))
 		_exit(1);
-	while (take(&k)) {
+	/* Who is full takes nothing, and so does not hear by that that the service is gone. */
+	while (take(&k) && (k.count < k.room || !is_left())) {
 		start_closers(&k);
 		wait_for_news(&k);
 		end_closers(&k);

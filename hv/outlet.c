@@ -127,7 +127,8 @@ void rf_outlet_put(struct rf_outlet *o, const char *who, const char *lines, int 
 	if (n < 0)
 		return;
 	len = n < WRITE_BYTES ? (size_t)n : WRITE_BYTES - 1;
-	taken = put(o, all, len, ms);
+	/* Who has not read the last one in its time gets no more: there may be thousands. */
+	taken = put(o, all, len, o->lost && ms > 0 ? 0 : ms);
 	o->lost = taken == len ? 0 : o->lost + 1;
 	if (taken)
 		o->torn = taken < len;

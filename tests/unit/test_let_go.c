@@ -115,15 +115,24 @@ static int64_t now_ms(void)
 /* Who lets go of ours last in its own way; `what` of it. True: it is still at it after a while. */
 static bool waits(void (*what)(int sock))
 {
-	pid_t pid = fork();
+	int words[2];
 	bool done = false;
+	char c;
+	pid_t pid;
 
+	assert_int_equal(pipe(words), 0);
+	pid = fork();
 	if (!pid) {
 		close(ends[1]);
-		what(ends[0]);
+		close(words[1]);
+		/* Not before it is the last one here. */
+		if (!read(words[0], &c, 1))
+			what(ends[0]);
 		_exit(0);
 	}
 	close(ends[0]);
+	close(words[0]);
+	close(words[1]);
 	for (int i = 0; i < 300 && !done; i++) {
 		done = waitpid(pid, NULL, WNOHANG) == pid;
 		usleep(10000);
@@ -149,18 +158,64 @@ static void receives(int sock)
 		;
 }
 
-/* Behind plain messages, of which one may be empty. */
-static void they_send_what_lingers(int type)
+/* A byte out of band, which a look passes over. */
+static void they_send_out_of_band(int fd)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .room = { 0 } };
+	char urgent = '!';
+	struct iovec byte = { &urgent, 1 };
+	struct msghdr m = { .msg_iov = &byte,
+			    .msg_iovlen = 1,
+			    .msg_control = control.room,
+			    .msg_controllen = sizeof(control.room) };
+
+	control.align = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+					  .cmsg_type = SCM_RIGHTS,
+					  .cmsg_len = CMSG_LEN(sizeof(int)) };
+	memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+	assert_int_equal(sendmsg(ends[1], &m, MSG_OOB), 1);
+}
+
+static const struct way {
+	int type;
+	bool behind; /* plain messages, of which one may be empty */
+	bool oob;
+} ways[] = {
+	{ SOCK_STREAM, true, false },
+	{ SOCK_SEQPACKET, true, false },
+	{ SOCK_STREAM, true, true },
+	{ SOCK_STREAM, false, true },
+};
+
+static void they_send_what_lingers(const struct way *w)
 {
 	int fd = lingering();
 
 	assert_true(fd >= 0);
-	make_pair(type);
-	they_send("plain", -1);
-	if (type == SOCK_SEQPACKET)
+	make_pair(w->type);
+	if (w->behind)
+		they_send("plain", -1);
+	if (w->type == SOCK_SEQPACKET)
 		they_send("", -1);
-	they_send("with", fd);
+	if (w->oob)
+		they_send_out_of_band(fd);
+	else
+		they_send("with", fd);
 	close(fd);
+	if (w->oob)
+		they_send("more", -1);
+}
+
+/* All that is given. */
+static void takes(int sock)
+{
+	char got[16];
+
+	while (rf_take(sock, got, sizeof(got)) > 0)
+		;
 }
 
 static void nobody_waits(void **state)
@@ -168,16 +223,17 @@ static void nobody_waits(void **state)
 	int64_t began;
 	int before;
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		/* The controls. */
-		they_send_what_lingers(types[i]);
+		they_send_what_lingers(&ways[i]);
 		assert_true(waits(closes));
-		they_send_what_lingers(types[i]);
+		they_send_what_lingers(&ways[i]);
 		assert_true(waits(receives));
 
-		they_send_what_lingers(types[i]);
+		they_send_what_lingers(&ways[i]);
 		before = open_fds();
 		began = now_ms();
+		takes(ends[0]);
 		rf_let_go(ends[0]);
 		assert_in_range(now_ms() - began, 0, LINGERS_S * 1000 / 2);
 		assert_int_equal(open_fds(), before - 1);
