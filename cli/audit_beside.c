@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/safe_path.h"
+#include "cli/safe_file.h"
 
 #define PEEK_BYTES (1 << 20)
 /* Nothing that a VM writes in a week is longer, and a line without an end is read to it. */
@@ -79,9 +79,19 @@ static DIR *open_folder(const char *path)
 	return d;
 }
 
-bool rf_beside_find(const char *path, time_t since, int *tries,
+/* In a folder that others may write they can have as many files by such a name as they like. */
+static int open_of(uid_t owner, const char *file, struct rf_log *out)
+{
+	struct rf_why why;
+	int fd = rf_path_read_of(file, owner, &why);
+
+	return fd < 0 ? fd : rf_log_take(fd, file, out);
+}
+
+bool rf_beside_find(const struct rf_log *of, time_t since, int *tries,
 		    bool (*right)(void *ctx, struct rf_log *l), void *ctx, struct rf_log *out)
 {
+	const char *path = of->path;
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	int before = (int)(name - path);
 	char file[PATH_MAX];
@@ -93,7 +103,7 @@ bool rf_beside_find(const char *path, time_t since, int *tries,
 	for (struct dirent *e; !found && *tries > 0 && (e = readdir(d));) {
 		if (strncmp(e->d_name, name, stem(name)) != 0 || strstr(e->d_name, ".patches") ||
 		    snprintf(file, sizeof(file), "%.*s%s", before, path, e->d_name) >= PATH_MAX ||
-		    rf_log_open(file, out))
+		    open_of(of->owner, file, out))
 			continue;
 		if (is_written_since(out, since)) {
 			--*tries;

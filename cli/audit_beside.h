@@ -11,9 +11,9 @@
 bool rf_beside_same(int fd, int other); /* file? */
 /* Does it have the line after that one, in its first MiB? */
 bool rf_beside_has(struct rf_log *l, const struct rf_seq *q);
-/* The first one that was written to since then and is `right`, open; *tries files are looked into
- * at most, and counted down. */
-bool rf_beside_find(const char *path, time_t since, int *tries,
+/* The first one of that log's owner that was written to since then and is `right`, open; *tries
+ * files are looked into at most, and counted down. */
+bool rf_beside_find(const struct rf_log *of, time_t since, int *tries,
 		    bool (*right)(void *ctx, struct rf_log *l), void *ctx, struct rf_log *out);
 
 #endif

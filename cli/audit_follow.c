@@ -99,7 +99,7 @@ static int find_between(struct rf_follow *f, const struct rf_log *l, const struc
 	int err;
 
 	if (f->count == RF_FOLLOW_PARTS ||
-	    !rf_beside_find(f->named->path, f->since, &f->tries, is_wanted, &w, &found))
+	    !rf_beside_find(f->named, f->since, &f->tries, is_wanted, &w, &found))
 		return 0;
 	rf_log_anew(&found);
 	found.path = f->named->path;
@@ -173,13 +173,31 @@ static int see(struct rf_log *l, const json_t *record)
 
 /* --- the loop --------------------------------------------------------------- */
 
+/* Where a log lies in a folder that others may write, as /tmp, its name is free for a moment when
+ * it is rotated: whoever takes it then ends nothing. */
+static int stay(struct rf_follow *f, const struct rf_why *why)
+{
+	if (!f->refused) {
+		fflush(stdout);
+		rf_say("%s is not gone on with: %s; the file that had the name before is the log "
+		       "still",
+		       f->named->path, why->what);
+	}
+	f->refused = true;
+	return 0;
+}
+
 static int take_over(struct rf_follow *f)
 {
 	struct rf_log before;
-	int now = rf_log_reopen(f->named, &before), err = 0;
+	struct rf_why why;
+	int now = rf_log_reopen(f->named, &before, &why), err = 0;
 
+	if (now == -EPERM)
+		return stay(f, &why);
 	if (now <= RF_LOG_SAME)
 		return now;
+	f->refused = false;
 	f->tries = TRIES;
 	f->named->part = ++f->last_part;
 	if (now == RF_LOG_CUT)

@@ -28,6 +28,7 @@ struct rf_follow {
 	struct rf_seqs seqs;
 	bool from_within; /* the first file was not read from its beginning */
 	bool lost;	  /* lines that were told to be missing */
+	bool refused;	  /* what has the log's name now is another user's, and that was told */
 	int tries;	  /* files that may be looked into until the next rotation */
 	time_t since;
 	rf_log_fn fn;

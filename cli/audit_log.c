@@ -59,7 +59,7 @@ int rf_log_take(int fd, const char *path, struct rf_log *l)
 		close(fd);
 		return -ENOMEM;
 	}
-	*l = (struct rf_log){ .path = path, .fd = fd, .line = line };
+	*l = (struct rf_log){ .path = path, .fd = fd, .owner = st.st_uid, .line = line };
 	if (st.st_size > RF_LOG_BACK_BYTES) {
 		/* The first line met is half a line. */
 		l->at = st.st_size - RF_LOG_BACK_BYTES;
@@ -156,17 +156,15 @@ void rf_log_anew(struct rf_log *l)
 	l->ended = 0;
 }
 
-int rf_log_reopen(struct rf_log *l, struct rf_log *before)
+int rf_log_reopen(struct rf_log *l, struct rf_log *before, struct rf_why *why)
 {
 	struct stat here, there;
-	struct rf_why why;
 	struct rf_log next;
-	uid_t owner;
 	int fd, err;
 
 	if (fstat(l->fd, &here) < 0)
 		return -errno;
-	fd = rf_path_read_only(l->path, &why, &owner);
+	fd = rf_path_read_of(l->path, l->owner, why);
 	/* Between a rename and the new file there is no name: the old one is still the log. Nor is
 	 * it another one that is no log. */
 	if (fd < 0)
@@ -184,6 +182,7 @@ int rf_log_reopen(struct rf_log *l, struct rf_log *before)
 	*before = *l;
 	l->fd = next.fd;
 	l->line = next.line;
+	l->owner = next.owner;
 	rf_log_anew(l);
 	return RF_LOG_NEXT;
 }

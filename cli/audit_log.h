@@ -13,12 +13,15 @@
 
 #include <jansson.h>
 
+#include "cli/safe_path.h"
+
 #define RF_LOG_BACK_BYTES (8u << 20) /* how far back the last records are looked for */
 #define RF_LOG_LINE_BYTES (64u << 10)
 
 struct rf_log {
 	const char *path;
 	int fd;
+	uid_t owner;
 	off_t at;   /* where the next read starts */
 	char *line; /* what has no newline yet, RF_LOG_LINE_BYTES */
 	size_t len;
@@ -64,7 +67,8 @@ enum rf_log_now {
 	RF_LOG_NEXT, /* another file has the name, and is the log */
 };
 /* Which file has the name now? RF_LOG_NEXT: *before is the last one, which may be written to yet,
- * and which the caller closes. An enum rf_log_now or -errno. */
-int rf_log_reopen(struct rf_log *l, struct rf_log *before);
+ * and which the caller closes. An enum rf_log_now or -errno; -EPERM and *why: something of another
+ * user's has it, or leads from it, and the last one is the log still. */
+int rf_log_reopen(struct rf_log *l, struct rf_log *before, struct rf_why *why);
 
 #endif

@@ -103,18 +103,20 @@ static int read_all(int fd, struct lines *l)
 	return !err && any ? take(l, false) : err;
 }
 
-/* The patch log lies beside it, also where both were taken elsewhere. */
-static int check_patches(const char *log, struct rf_patch_proof *p)
+/* The patch log lies beside it, also where both were taken elsewhere. What has its name and is
+ * another user's than the log is as none: he may have put it there. */
+static int check_patches(const char *log, uid_t owner, struct rf_patch_proof *p)
 {
 	char path[PATH_MAX];
 	struct rf_why why;
-	uid_t owner;
 	int fd, err = rf_patches_path(log, path);
 
 	if (err)
 		return err;
-	fd = rf_path_read_only(path, &why, &owner);
+	fd = rf_path_read_of(path, owner, &why);
 	if (fd < 0 && fd != -ENOENT)
+		rf_say("the patch log %s is not read: %s", path, why.what);
+	if (fd < 0 && fd != -ENOENT && fd != -EPERM)
 		return fd;
 	err = rf_patch_proof_check(p, fd);
 	if (fd >= 0)
@@ -140,7 +142,7 @@ static int read_file(const char *path, struct rf_verify *v, struct rf_patch_proo
 		l->len = 0;
 		err = read_all(fd, l);
 		if (!err)
-			err = check_patches(path, p);
+			err = check_patches(path, owner, p);
 	}
 	if (fd >= 0)
 		close(fd);

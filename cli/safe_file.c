@@ -234,3 +234,18 @@ int rf_path_read_only(const char *path, struct rf_why *why, uid_t *owner)
 	rf_folder_close(&in);
 	return fd;
 }
+
+int rf_path_read_of(const char *path, uid_t owner, struct rf_why *why)
+{
+	struct stat st = { .st_mode = 0 };
+	uid_t found;
+	int fd = rf_path_read_only(path, why, &found);
+
+	if (fd < 0 || found == owner || (rf_is_trusted(found) && rf_is_trusted(owner)))
+		return fd;
+	fstat(fd, &st);
+	rf_why_of(why, -EPERM, fd, &st, "it is another user's than what it belongs to",
+		  "give its own path, if that user's is meant");
+	close(fd);
+	return -EPERM;
+}

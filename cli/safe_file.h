@@ -51,5 +51,8 @@ int rf_file_read_only(const struct rf_folder *f, const char *name);
  * -errno (-EINVAL: no regular file) and *why.
  */
 int rf_path_read_only(const char *path, struct rf_why *why, uid_t *owner);
+/* The same of one that belongs to something of that user's: another user's is refused with -EPERM,
+ * and named. Root's and the caller's are one. */
+int rf_path_read_of(const char *path, uid_t owner, struct rf_why *why);
 
 #endif

@@ -201,26 +201,15 @@ static int log_path(const struct rf_vm *vm, char out[PATH_MAX])
 	return 0;
 }
 
-/* Another user says where his log is: he may say it of his own files alone. */
-static int open_foreign(const struct rf_vm *vm, const char *path)
-{
-	struct rf_why why;
-	uid_t owner;
-	int fd = rf_path_read_only(path, &why, &owner);
-
-	if (fd < 0 || owner == vm->folder.owner)
-		return fd;
-	close(fd);
-	return -EPERM;
-}
-
+/* Another user says where his log is: he may say it of his own files alone. And in a folder that
+ * others may write somebody may have taken the name of root's, as while it was rotated. */
 int rf_vm_log_open(const struct rf_vm *vm, char path[PATH_MAX], struct rf_log *l)
 {
-	int err = log_path(vm, path), fd;
+	int fd = log_path(vm, path);
+	struct rf_why why;
 
-	if (err || !vm->folder.foreign)
-		return err ? err : rf_log_open(path, l);
-	fd = open_foreign(vm, path);
+	if (!fd)
+		fd = rf_path_read_of(path, vm->folder.owner, &why);
 	return fd < 0 ? fd : rf_log_take(fd, path, l);
 }
 
@@ -238,10 +227,11 @@ static int log_of(const struct rf_vm *vm, char out[PATH_MAX])
 {
 	char user[RF_USER_TEXT];
 	int err = log_path(vm, out), fd;
+	struct rf_why why;
 
-	if (err || !vm->folder.foreign)
+	if (err)
 		return err;
-	fd = open_foreign(vm, out);
+	fd = rf_path_read_of(out, vm->folder.owner, &why);
 	if (fd >= 0)
 		close(fd);
 	if (fd != -EPERM)
@@ -249,7 +239,7 @@ static int log_of(const struct rf_vm *vm, char out[PATH_MAX])
 	return rf_fail(RF_EXIT_NOT_FOUND, "it may be anybody's",
 		       "give the log's own path, if you know whose it is",
 		       "%s, of user %s, names a log that is not that user's: %s", vm->name,
-		       rf_user_text(vm->folder.owner, user), out);
+		       rf_user_text(vm->folder.owner, user), why.what);
 }
 
 /* Of a file. RF_EXIT_OK; what was reported; or -errno, which who reads it reports. */

@@ -218,7 +218,7 @@ name=paths-file-control; their_log "$theirs/ended/audit.jsonl"
 name=paths-running-control; their_log "$theirs/vm"
 $they ln -s "$work/ways/root.jsonl" "$theirs/ended/audit.patches"
 try paths-patches-their-link 3 'cannot read the patch log' "$rf" audit patches "$theirs/ended"
-try paths-verify-patches-their-link 6 'cannot read the log' "$rf" audit verify "$theirs/ended"
+try paths-verify-patches-their-link 6 'the patch log .* is not read: .*a symbolic link that somebody else' "$rf" audit verify "$theirs/ended"
 $they rm "$theirs/ended/audit.patches"; $they touch "$theirs/ended/audit.patches"
 try paths-patches-control 0 "is of user $uid" "$rf" audit patches "$theirs/ended"
 cp "$work/ways/root.jsonl" "$ours/asked/audit.jsonl"
@@ -247,6 +247,60 @@ $they rm "$theirs/ended/audit.jsonl"; $they cp "$work/ways/them.jsonl" "$theirs/
 printf "$denied" of-them-next >"$work/ways/next.jsonl"
 name=paths-followed-control; follows of-them "cp '$work/ways/next.jsonl' '$theirs/ended/new' && mv '$theirs/ended/new' '$theirs/ended/audit.jsonl'"
 grep -q of-them-next "$out" && ok || bad "it does not go on"
+# A VM of root's whose log is in a sticky folder. When it is rotated its name is free for a moment, and another user takes it.
+mkdir -m 700 "$ours/rooted"; touch "$ours/rooted/lock"; cp "$work/ways/root.jsonl" "$sticky/rooted.jsonl"
+printf '{"name":"rooted","audit":"%s","started":1,"policy":{}}' "$sticky/rooted.jsonl" >"$ours/rooted/vm.json"
+rooted() { # NAME CODE TEXT: by each command
+	for c in 'audit tail' 'audit verify' 'audit export --format ecs' 'policy test default' 'policy explain default'; do
+		try "$1-$(echo $c | tr ' ' -)" "$2" "$3" "$rf" $c "$ours/rooted"
+		grep -q of-them "$out" && bad "another user's lines are shown as root's"
+	done
+}
+denial() { name=$1; "$rf" status "$ours/rooted" >"$out" 2>"$err"; grep -q "^last denial .*$2\$" "$out" && ok || bad "it is not $2"; }
+tell 0 "$ours/rooted/control.sock" "$sealed"
+denial paths-name-taken-denial-control of-root
+mv "$sticky/rooted.jsonl" "$sticky/rooted.jsonl.1"; $they cp "$work/ways/them.jsonl" "$sticky/rooted.jsonl"
+rooted paths-name-taken 3 "rooted.jsonl: user $uid's, mode 0644: it is another user's"
+denial paths-name-taken-denial -
+name=paths-name-taken-by-its-path; their_log "$sticky/rooted.jsonl"
+$they rm "$sticky/rooted.jsonl"; $they cp "$work/ways/them.jsonl" "$sticky/of-them"; $they ln -s "$sticky/of-them" "$sticky/rooted.jsonl"
+rooted paths-name-taken-by-link 3 'a symbolic link that somebody else'
+denial paths-name-taken-by-link-denial -
+rm "$sticky/rooted.jsonl"; cp "$work/ways/root.jsonl" "$sticky/rooted.jsonl"
+try paths-name-taken-control 0 of-root "$rf" audit tail "$ours/rooted"
+name=paths-name-taken-control-not-said; grep -q "user $uid" "$err" && bad "it is taken for another user's" || ok
+untell
+# The same while it is followed: it stays with its own file, and goes on when the name is root's again.
+name=paths-followed-name-taken; timeout 60 "$rf" audit tail -f "$ours/rooted" >"$out" 2>"$err" & following=$!
+shows() { for _ in $(seq 100); do grep -q "$1" "$2" && return 0; sleep 0.1; done; return 1; }
+shows of-root "$out"; mv "$sticky/rooted.jsonl" "$sticky/rooted.jsonl.1"; $they cp "$work/ways/them.jsonl" "$sticky/rooted.jsonl"
+shows "rooted.jsonl: user $uid's" "$err" && ! grep -q of-them "$out" && ok || bad "it went over, or did not say so"
+$they rm "$sticky/rooted.jsonl"; $they ln -s "$sticky/of-them" "$sticky/rooted.jsonl"; sleep 1
+name=paths-followed-name-taken-by-link; kill -0 $following 2>/dev/null && ! grep -q of-them "$out" && ok || bad "it ended, or went over"
+rm "$sticky/rooted.jsonl"; printf "$denied" of-root-next >"$sticky/rooted.jsonl"
+name=paths-followed-name-taken-control; shows of-root-next "$out" && [ "$(grep -c 'is not gone on with' "$err")" = 1 ] && ok || bad "it does not go on, or told it again"
+kill $following; wait $following; code=$?; name=paths-followed-name-taken-ended; [ $code = 0 ] && ok || bad "exit code $code"
+# What another user has put beside it is not its patch log.
+"$python" -c 'import struct, sys
+open(sys.argv[1], "wb").write(struct.pack("<QQQII", 0x1234, 0xffffffff81000000, 1, 1, 0x44484c50) +
+    struct.pack("<QIHBB6s6sI", 10**18, 0x1000, 0, 1, 5, b"\x0f\x1f\x44\0\0\0", b"\xe8\1\2\3\4\0", 0x4e4c4c50))' "$work/ways/patches"
+try paths-beside-none 6 'result: cannot tell' "$rf" audit verify "$ours/rooted"; cp "$out" "$work/ways/none"
+$they cp "$work/ways/patches" "$sticky/rooted.patches"
+for way in file link; do
+	try "paths-patches-beside-their-$way" 3 "cannot read the patch log .*rooted.patches: .*user $uid's" "$rf" audit patches "$ours/rooted"
+	grep -q e801020304 "$out" && bad "it is shown as root's"
+	try "paths-verify-beside-their-$way" 6 "rooted.patches is not read: .*user $uid's" "$rf" audit verify "$ours/rooted"
+	cmp -s "$out" "$work/ways/none" || bad "it is not as none"
+	$they rm "$sticky/rooted.patches"; $they ln -s /nowhere "$sticky/rooted.patches"
+done
+rm "$sticky/rooted.patches"; $they cp "$work/ways/patches" "$sticky/alone.patches"
+try paths-patches-by-their-path 0 e801020304 "$rf" audit patches "$sticky/alone.patches"
+name=paths-patches-by-their-path-said; grep -q "is of user $uid" "$err" && ok || bad "nobody is told whose it is"
+cp "$work/ways/patches" "$sticky/rooted.patches"
+try paths-patches-beside-control 0 e801020304 "$rf" audit patches "$ours/rooted"
+try paths-verify-beside-control 6 '' "$rf" audit verify "$ours/rooted"
+name=paths-verify-beside-control-read; cmp -s "$out" "$work/ways/none" && bad "root's own is not looked at" || ok
+rm -r "$ours/rooted" "$sticky"/rooted.* "$sticky/alone.patches" "$sticky/of-them"
 # The place of a user without a login, taken by another one: nothing there is this user's log. Nor is a file of that name read
 # in its stead, unless it is given as one.
 tails() { try "$1" "$2" "$3" $they sh -c "cd '$theirs' && '$rf' audit tail $4"; }

@@ -378,6 +378,7 @@ static void test_log(void **state)
 	static char huge[RF_LOG_LINE_BYTES + 1];
 	json_int_t last = 0;
 	struct rf_log l, before;
+	struct rf_why theirs;
 
 	close(mkstemp(path));
 	assert_int_equal(rf_log_open(path, &l), 0);
@@ -407,13 +408,13 @@ static void test_log(void **state)
 	/* Cut, then replaced, then gone. */
 	assert_int_equal(truncate(path, 0), 0);
 	append_text("{\"n\":7}\n");
-	assert_int_equal(rf_log_reopen(&l, &before), RF_LOG_CUT);
+	assert_int_equal(rf_log_reopen(&l, &before, &theirs), RF_LOG_CUT);
 	assert_int_equal(rf_log_read(&l, take, &last), 0);
 	assert_int_equal(last, 7);
 	unlink(path);
-	assert_int_equal(rf_log_reopen(&l, &before), RF_LOG_SAME);
+	assert_int_equal(rf_log_reopen(&l, &before, &theirs), RF_LOG_SAME);
 	append_text("{\"n\":8}\n");
-	assert_int_equal(rf_log_reopen(&l, &before), RF_LOG_NEXT);
+	assert_int_equal(rf_log_reopen(&l, &before, &theirs), RF_LOG_NEXT);
 	rf_log_close(&before);
 	assert_int_equal(rf_log_read(&l, take, &last), 0);
 	assert_int_equal(last, 8);
@@ -447,6 +448,7 @@ static void test_broken_lines(void **state)
 	static char huge[RF_LOG_LINE_BYTES + 1];
 	json_int_t last = 0;
 	struct rf_log l, before;
+	struct rf_why theirs;
 
 	strcpy(path, "/tmp/rf-log-XXXXXX");
 	close(mkstemp(path));
@@ -469,7 +471,7 @@ static void test_broken_lines(void **state)
 	/* Another file is counted anew. */
 	assert_int_equal(truncate(path, 0), 0);
 	append_text("x\n");
-	assert_int_equal(rf_log_reopen(&l, &before), RF_LOG_CUT);
+	assert_int_equal(rf_log_reopen(&l, &before, &theirs), RF_LOG_CUT);
 	assert_int_equal(rf_log_read(&l, take, &last), 0);
 	assert_int_equal(broken_count, 6);
 	assert_int_equal(broken[5], 1);

@@ -9,7 +9,10 @@
 
 #include "cli/audit_follow.c"
 
-static char folder[32], path[64], said[512];
+#define OTHER 65534
+
+static char folder[32], path[64], said[1024];
+static int said_times;
 static struct rf_follow follow;
 static struct rf_log named;
 static int64_t now_ms;
@@ -22,6 +25,7 @@ void rf_say(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(said, sizeof(said), format, args);
 	va_end(args);
+	said_times++;
 }
 
 int64_t rf_now_ms(void)
@@ -75,6 +79,7 @@ static int setup(void **state)
 		return -1;
 	snprintf(path, sizeof(path), "%s/audit.jsonl", folder);
 	told[0] = said[0] = '\0';
+	said_times = 0;
 	now_ms = 1000;
 	add_line("audit.jsonl", 'a', 1, "decision");
 	if (rf_log_open(path, &named))
@@ -267,6 +272,61 @@ static void is_deleted(void **state)
 	assert_int_equal(follow.count, 0);
 }
 
+static void need_root(void)
+{
+	if (geteuid() != 0)
+		skip();
+}
+
+/* The name was free for a moment, in a folder that others may write. */
+static void name_is_taken(void **state)
+{
+	need_root();
+	move("audit.jsonl.1");
+	add_line("audit.jsonl", 'b', 1, "decision");
+	assert_int_equal(chown(path, OTHER, OTHER), 0);
+	look();
+	look();
+	assert_int_equal(said_times, 1);
+	assert_non_null(strstr(said, "audit.jsonl: user 65534's, mode 0"));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("audit.jsonl.1", path), 0);
+	assert_int_equal(lchown(path, OTHER, OTHER), 0);
+	look();
+	assert_int_equal(said_times, 1);
+	/* What the log has is told all the while, and what follows it when it is back. */
+	add_line("audit.jsonl.1", 'a', 2, "rotated");
+	look();
+	assert_string_equal(told, "a1 a2 ");
+	assert_int_equal(unlink(path), 0);
+	add_line("audit.jsonl", 'a', 3, "continued");
+	look();
+	assert_string_equal(told, "a1 a2 a3 ");
+	assert_int_equal(said_times, 1);
+}
+
+/* Many files of another user's that go by its name hide none of its own: half of them are there
+ * before it and half after it, in whatever order a folder is read. */
+static void crowd_beside(void **state)
+{
+	need_root();
+	for (int i = 0; i < 40 * TRIES; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "audit.jsonl-%d", i);
+		if (i == 20 * TRIES) {
+			move("audit.jsonl.2");
+			add_line("audit.jsonl", 'a', 2, "continued");
+			move("audit.jsonl.1");
+		}
+		add_line(name, 'b', 1, "decision");
+		assert_int_equal(chown(in(name), OTHER, OTHER), 0);
+	}
+	add_line("audit.jsonl", 'a', 3, "continued");
+	look();
+	expect("a1 a2 a3 ", false);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -282,6 +342,8 @@ int main(void)
 		T(within_a_file),
 		T(is_bounded),
 		T(is_deleted),
+		T(name_is_taken),
+		T(crowd_beside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

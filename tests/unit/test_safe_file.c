@@ -359,6 +359,32 @@ static void read_by_path_of_another_user(void **state)
 	assert_int_equal(whose("theirs/log"), -EPERM);
 }
 
+/* Of the user that it is to be of; root and the caller are one. */
+static void read_of_its_owner(void **state)
+{
+	int fd;
+
+	put("log", "ours", geteuid(), 0600);
+	fd = rf_path_read_of(path_of("log"), geteuid(), &why);
+	assert_true(fd >= 0);
+	close(fd);
+	fd = rf_path_read_of(path_of("log"), 0, &why);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(rf_path_read_of(path_of("none"), geteuid(), &why), -ENOENT);
+	assert_int_equal(rf_path_read_of(path_of("log"), OTHER, &why), -EPERM);
+	need_root();
+	put("left", "theirs", OTHER, 0600);
+	fd = rf_path_read_of(path_of("left"), OTHER, &why);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(rf_path_read_of(path_of("left"), 0, &why), -EPERM);
+	assert_non_null(strstr(why.what, "left: user 65534's, mode 0600: it is another user's"));
+	assert_int_equal(rf_path_read_of(path_of("left"), OTHER - 1, &why), -EPERM);
+	link_of("log", "their-link", OTHER);
+	assert_int_equal(rf_path_read_of(path_of("their-link"), 0, &why), -EPERM);
+}
+
 #define each(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -375,6 +401,7 @@ int main(void)
 		each(read_of_theirs),
 		each(read_by_path),
 		each(read_by_path_of_another_user),
+		each(read_of_its_owner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
