@@ -333,6 +333,10 @@ static int by_name(const char *name, char out[PATH_MAX])
 	err = rf_vm_read(out, &why, &vm);
 	if (err == -ENOENT || err == -ENODATA)
 		return of_ended(name, out);
+	/* Whether a VM of that name has its log there cannot be known, as where `su` has kept the
+	 * XDG_RUNTIME_DIR of another user: a file here is not taken for it by itself. */
+	if (err == -EACCES)
+		why.todo = "correct XDG_RUNTIME_DIR, or give the log's path; of a file here ./NAME";
 	if (err)
 		return err == -ENAMETOOLONG ? err : refuse(out, &why);
 	err = vm.folder.foreign ? is_not_ours(name, out, vm.folder.owner) : log_of(&vm, out);

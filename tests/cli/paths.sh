@@ -301,6 +301,13 @@ try paths-patches-beside-control 0 e801020304 "$rf" audit patches "$ours/rooted"
 try paths-verify-beside-control 6 '' "$rf" audit verify "$ours/rooted"
 name=paths-verify-beside-control-read; cmp -s "$out" "$work/ways/none" && bad "root's own is not looked at" || ok
 rm -r "$ours/rooted" "$sticky"/rooted.* "$sticky/alone.patches" "$sticky/of-them"
+# Where the place of one's VMs cannot be entered a file by that name is read when it is given as one.
+mkdir -m 700 "$ours/closed"; $they cp "$work/ways/them.jsonl" "$theirs/here.jsonl"
+here_by() { try "$1" "$2" "$3" $they sh -c "cd '$theirs' && $4 '$rf' audit tail $5"; }
+here_by paths-name-closed 3 'of a file here ./NAME' "XDG_RUNTIME_DIR='$ours/closed'" here.jsonl
+here_by paths-name-closed-given 0 of-them "XDG_RUNTIME_DIR='$ours/closed'" ./here.jsonl
+here_by paths-name-closed-control 0 of-them '' here.jsonl
+rm -r "$ours/closed" "$theirs/here.jsonl"
 # The place of a user without a login, taken by another one: nothing there is this user's log. Nor is a file of that name read
 # in its stead, unless it is given as one.
 tails() { try "$1" "$2" "$3" $they sh -c "cd '$theirs' && '$rf' audit tail $4"; }
