@@ -42,17 +42,19 @@ static int run_tail(const struct asked *asked, char **words)
 		  : asked->filter.since	     ? LINES_MOST
 					     : LINES;
 	if (!code)
-		code = rf_vm_log(words[0], path);
+		code = rf_vm_log(words[0], path, &how.owner);
 	return code ? code : rf_audit_tail_of(path, &how);
 }
 
 static int run_patches(const struct asked *asked, char **words)
 {
 	char path[PATH_MAX];
-	int code = rf_vm_log(words[0], path);
+	uid_t owner;
+	int code = rf_vm_log(words[0], path, &owner);
 
 	return code ? code
-		    : rf_audit_patches(path, asked->number == NOT_GIVEN ? LINES : asked->number,
+		    : rf_audit_patches(path, owner,
+				       asked->number == NOT_GIVEN ? LINES : asked->number,
 				       asked->json);
 }
 
@@ -60,12 +62,14 @@ static int run_verify(const struct asked *asked, char **words)
 {
 	char path[PATH_MAX], **paths;
 	size_t count = 0;
+	uid_t *owners;
 
 	while (words[count])
 		count++;
 	paths = calloc(count + 1, sizeof(*paths)); /* until the process ends, as what is in it */
-	for (size_t i = 0; i < count && paths; i++) {
-		int code = rf_vm_log(words[i], path);
+	owners = calloc(count + 1, sizeof(*owners));
+	for (size_t i = 0; i < count && paths && owners; i++) {
+		int code = rf_vm_log(words[i], path, &owners[i]);
 
 		if (code)
 			return code;
@@ -73,10 +77,10 @@ static int run_verify(const struct asked *asked, char **words)
 		if (!paths[i])
 			paths = NULL;
 	}
-	if (!paths)
+	if (!paths || !owners)
 		return rf_fail(RF_EXIT_INTERNAL, "nothing was done", "give fewer logs",
 			       "no memory for their names");
-	return rf_audit_verify(paths, words, asked->key, asked->json);
+	return rf_audit_verify(paths, owners, words, asked->key, asked->json);
 }
 
 static int run_rotate(const struct asked *asked, char **words)
@@ -87,9 +91,10 @@ static int run_rotate(const struct asked *asked, char **words)
 static int run_export(const struct asked *asked, char **words)
 {
 	char path[PATH_MAX];
-	int code = rf_vm_log(words[0], path);
+	uid_t owner;
+	int code = rf_vm_log(words[0], path, &owner);
 
-	return code ? code : rf_audit_export(path, asked->format, asked->following);
+	return code ? code : rf_audit_export(path, owner, asked->format, asked->following);
 }
 
 static int run_keygen(const struct asked *asked, char **words)

@@ -88,7 +88,7 @@ static int finish(struct exporting *e, struct rf_log *log, int *code)
 	return err;
 }
 
-int rf_audit_export(const char *path, const char *format, bool following)
+int rf_audit_export(const char *path, uid_t owner, const char *format, bool following)
 {
 	struct exporting e = { .format = format ? rf_export_find(format) : NULL, .path = path };
 	int err, code = RF_EXIT_OK;
@@ -97,7 +97,7 @@ int rf_audit_export(const char *path, const char *format, bool following)
 
 	if (!e.format)
 		return no_format(format);
-	err = rf_log_open(path, &log);
+	err = rf_log_open(path, owner, &log);
 	if (err)
 		return rf_fail(RF_EXIT_NOT_FOUND, "nothing was exported",
 			       "give a VM's name (see `ringfence list`) or the path of a log",

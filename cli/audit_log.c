@@ -27,14 +27,14 @@ int rf_log_is_plain(int fd)
 const char *rf_log_problem(int err)
 {
 	return err == -EMEDIUMTYPE ? "it is compressed: unpack it first, as with gunzip"
+	       : err == -EPERM	   ? "it is another user's by now, or may not be read"
 				   : strerror(-err);
 }
 
-int rf_log_open(const char *path, struct rf_log *l)
+int rf_log_open(const char *path, uid_t owner, struct rf_log *l)
 {
 	struct rf_why why;
-	uid_t owner;
-	int fd = rf_path_read_only(path, &why, &owner);
+	int fd = rf_path_read_of(path, owner, &why);
 
 	return fd < 0 ? fd : rf_log_take(fd, path, l);
 }

@@ -38,9 +38,9 @@ struct rf_log {
 	uint64_t part;		  /* of that, which file it is */
 };
 
-/* Reached as rf_path_read_only() says, each time, so that nobody else leads to another one. 0 or
+/* Reached as rf_path_read_of() says, each time, so that nobody else leads to another one. 0 or
  * -errno; -EMEDIUMTYPE: it is compressed, as rotated logs may be. */
-int rf_log_open(const char *path, struct rf_log *l);
+int rf_log_open(const char *path, uid_t owner, struct rf_log *l);
 /* The same of one that is open, which is closed where it is none. */
 int rf_log_take(int fd, const char *path, struct rf_log *l);
 /* The same for who reads it himself: 0, -errno or -EMEDIUMTYPE. */

@@ -142,19 +142,7 @@ static int show(int fd, uint32_t n, bool json)
 	return err;
 }
 
-/* Beside the log, and of its owner: in a folder that others may write it may be anybody's. Where
- * there is no log it is to be root's or this user's. */
-static int open_beside(const char *log, const char *path, struct rf_why *why)
-{
-	uid_t owner;
-	int fd = rf_path_read_only(log, why, &owner);
-
-	if (fd >= 0)
-		close(fd);
-	return rf_path_read_of(path, fd < 0 ? geteuid() : owner, why);
-}
-
-int rf_audit_patches(const char *log, uint32_t n, bool json)
+int rf_audit_patches(const char *log, uid_t owner, uint32_t n, bool json)
 {
 	char path[PATH_MAX];
 	struct rf_why why;
@@ -163,7 +151,8 @@ int rf_audit_patches(const char *log, uint32_t n, bool json)
 	if (rf_patches_path(log, path))
 		return rf_fail(RF_EXIT_USAGE, "nothing was shown", "give a shorter path",
 			       "the path of the patch log is too long");
-	fd = open_beside(log, path, &why);
+	/* In a folder that others may write it may be anybody's. */
+	fd = rf_path_read_of(path, owner, &why);
 	if (fd == -EPERM)
 		return rf_fail(RF_EXIT_NOT_FOUND, "no patch can be shown", why.todo,
 			       "cannot read the patch log %s: %s", path, why.what);

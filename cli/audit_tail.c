@@ -131,7 +131,7 @@ static int show(const char *path, struct last *last)
 	struct rf_log log;
 	int err;
 
-	err = rf_log_open(path, &log);
+	err = rf_log_open(path, last->how->owner, &log);
 	if (err)
 		return rf_fail(RF_EXIT_NOT_FOUND, "no decision can be shown",
 			       "give a VM's name (see `ringfence list`) or the path of a log",

@@ -5,11 +5,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "cli/audit_filter.h"
 
 struct rf_tail {
 	uint32_t max; /* records */
+	uid_t owner;  /* that the log is to be of */
 	bool following, json;
 	struct rf_filter filter;
 };

@@ -124,13 +124,12 @@ static int check_patches(const char *log, uid_t owner, struct rf_patch_proof *p)
 	return err;
 }
 
-static int read_file(const char *path, struct rf_verify *v, struct rf_patch_proof *p,
+static int read_file(const char *path, uid_t owner, struct rf_verify *v, struct rf_patch_proof *p,
 		     unsigned int number)
 {
 	struct lines *l = malloc(sizeof(*l));
 	struct rf_why why;
-	uid_t owner;
-	int fd = rf_path_read_only(path, &why, &owner), err;
+	int fd = rf_path_read_of(path, owner, &why), err;
 
 	if (!l || fd < 0) {
 		err = l ? fd : -ENOMEM;
@@ -325,7 +324,8 @@ static int read_key(const char *path, struct rf_note_key *out)
 		       "public key %s: %s", path, err == -EBADMSG ? "it is none" : strerror(-err));
 }
 
-int rf_audit_verify(char *const *files, char *const *typed, const char *key, bool json)
+int rf_audit_verify(char *const *files, const uid_t *owners, char *const *typed, const char *key,
+		    bool json)
 {
 	struct report r = { .files = files, .key = key };
 	struct rf_patch_proof *p;
@@ -343,7 +343,7 @@ int rf_audit_verify(char *const *files, char *const *typed, const char *key, boo
 	if (v && key)
 		rf_verify_trust(v, &trusted);
 	for (i = 0; files[i] && !err; i++)
-		err = read_file(files[i], v, p, i);
+		err = read_file(files[i], owners[i], v, p, i);
 	if (err || r.no_memory) {
 		code = err && err != -ENOMEM
 			       ? rf_fail(err == -ENOENT ? RF_EXIT_NOT_FOUND : RF_EXIT_CANNOT_TELL,

@@ -141,7 +141,7 @@ static int judge(const struct demo *d, int ended, int status)
 	struct rf_log log;
 	int code;
 
-	if (!rf_log_open(d->audit, &log)) {
+	if (!rf_log_open(d->audit, geteuid(), &log)) {
 		rf_log_read(&log, find_blocked, &record);
 		rf_log_finish(&log, find_blocked, &record);
 		rf_log_close(&log);

@@ -69,11 +69,10 @@ static int read_line(FILE *f, uint32_t number, json_t **out)
 	return ferror(f) ? -EIO : 0;
 }
 
-static int open_log(const char *path, FILE **out)
+static int open_log(const char *path, uid_t owner, FILE **out)
 {
 	struct rf_why why;
-	uid_t owner;
-	int fd = rf_path_read_only(path, &why, &owner);
+	int fd = rf_path_read_of(path, owner, &why);
 
 	if (fd < 0)
 		return fd;
@@ -89,12 +88,13 @@ static int take_record(const struct rf_policy_args *a, json_t **out)
 	bool input = a->count < 2 || !strcmp(a->items[1], "-");
 	char path[PATH_MAX];
 	const char *log = input ? "standard input" : path;
-	int code = input ? RF_EXIT_OK : rf_vm_log(a->items[1], path), err;
+	uid_t owner = geteuid();
+	int code = input ? RF_EXIT_OK : rf_vm_log(a->items[1], path, &owner), err;
 	FILE *f = input ? stdin : NULL;
 
 	if (code != RF_EXIT_OK)
 		return code;
-	err = input ? 0 : open_log(log, &f);
+	err = input ? 0 : open_log(log, owner, &f);
 	if (!err)
 		err = read_line(f, a->line, out);
 	if (f != stdin && f)
@@ -452,10 +452,10 @@ static int test_json(const struct test *t)
 }
 
 /* From its beginning: what the end of a log holds alone is no test. */
-static int read_all(const char *path, struct test *t, unsigned long long *unreadable)
+static int read_all(const char *path, uid_t owner, struct test *t, unsigned long long *unreadable)
 {
 	struct rf_log log;
-	int err = rf_log_open(path, &log);
+	int err = rf_log_open(path, owner, &log);
 
 	if (err)
 		return err;
@@ -473,15 +473,16 @@ int rf_policy_test(const struct rf_policy_args *a)
 	unsigned long long unreadable = 0;
 	struct rf_policy_origin from;
 	char path[PATH_MAX];
+	uid_t owner;
 	struct rf_policy p;
 	struct test t = { .policy = &p };
 	int code = rf_policy_take(a->items[0], &from, &p), err;
 
 	if (code == RF_EXIT_OK)
-		code = rf_vm_log(a->items[1], path);
+		code = rf_vm_log(a->items[1], path, &owner);
 	if (code != RF_EXIT_OK)
 		return code;
-	err = read_all(path, &t, &unreadable);
+	err = read_all(path, owner, &t, &unreadable);
 	if (err) {
 		free(t.items);
 		return no_log(path, err);

@@ -223,7 +223,7 @@ static int refuse(const char *path, const struct rf_why *why)
 }
 
 /* Whose it is, is looked at here; who opens it by its path goes the same way again. */
-static int log_of(const struct rf_vm *vm, char out[PATH_MAX])
+static int log_of(const struct rf_vm *vm, char out[PATH_MAX], uid_t *owner)
 {
 	char user[RF_USER_TEXT];
 	int err = log_path(vm, out), fd;
@@ -231,7 +231,8 @@ static int log_of(const struct rf_vm *vm, char out[PATH_MAX])
 
 	if (err)
 		return err;
-	fd = rf_path_read_of(out, vm->folder.owner, &why);
+	*owner = vm->folder.owner;
+	fd = rf_path_read_of(out, *owner, &why);
 	if (fd >= 0)
 		close(fd);
 	if (fd != -EPERM)
@@ -243,23 +244,22 @@ static int log_of(const struct rf_vm *vm, char out[PATH_MAX])
 }
 
 /* Of a file. RF_EXIT_OK; what was reported; or -errno, which who reads it reports. */
-static int look_at(const char *path)
+static int look_at(const char *path, uid_t *owner)
 {
 	struct rf_why why;
-	uid_t owner;
-	int fd = rf_path_read_only(path, &why, &owner);
+	int fd = rf_path_read_only(path, &why, owner);
 
 	if (fd == -EPERM)
 		return refuse(path, &why);
 	if (fd < 0)
 		return fd;
 	close(fd);
-	say_whose(path, owner);
+	say_whose(path, *owner);
 	return RF_EXIT_OK;
 }
 
 /* A VM's state folder, or that of one that has ended. */
-static int by_folder(const char *path, char out[PATH_MAX])
+static int by_folder(const char *path, char out[PATH_MAX], uid_t *owner)
 {
 	struct rf_why why;
 	struct rf_vm vm;
@@ -268,11 +268,11 @@ static int by_folder(const char *path, char out[PATH_MAX])
 	strcpy(out, path);
 	if (!err) {
 		say_whose(vm.name, vm.folder.owner);
-		err = log_of(&vm, out);
+		err = log_of(&vm, out, owner);
 		rf_vm_close(&vm);
 	} else if (err == -ENODATA) {
 		err = rf_path_join(path, RF_FILE_AUDIT, out);
-		if (!err && look_at(out) > 0)
+		if (!err && look_at(out, owner) > 0)
 			err = RF_EXIT_NOT_FOUND;
 	} else {
 		err = err == -ENOENT ? 0 : refuse(path, &why);
@@ -280,12 +280,12 @@ static int by_folder(const char *path, char out[PATH_MAX])
 	return err;
 }
 
-static int by_path(const char *path, char out[PATH_MAX])
+static int by_path(const char *path, char out[PATH_MAX], uid_t *owner)
 {
-	int err = look_at(path);
+	int err = look_at(path, owner);
 
 	if (err == -EINVAL)
-		return by_folder(path, out);
+		return by_folder(path, out, owner);
 	strcpy(out, path);
 	return err > 0 ? err : 0;
 }
@@ -301,28 +301,27 @@ static int is_not_ours(const char *name, const char *path, uid_t owner)
 }
 
 /* A VM that has ended leaves its log. A file of that name here may be anybody's: it comes last. */
-static int of_ended(const char *name, char out[PATH_MAX])
+static int of_ended(const char *name, char out[PATH_MAX], uid_t *owner)
 {
 	int err = rf_audit_default(name, out), fd, here;
 	struct rf_why why;
-	uid_t owner;
 
 	if (err)
 		return err;
-	fd = rf_path_read_only(out, &why, &owner);
+	fd = rf_path_read_only(out, &why, owner);
 	if (fd >= 0) {
 		close(fd);
-		return rf_is_trusted(owner) ? 0 : is_not_ours(name, out, owner);
+		return rf_is_trusted(*owner) ? 0 : is_not_ours(name, out, *owner);
 	}
 	if (fd != -ENOENT)
 		return fd == -EPERM ? refuse(out, &why) : 0;
-	here = look_at(name);
+	here = look_at(name, owner);
 	if (!here)
 		strcpy(out, name);
 	return here > 0 ? here : 0;
 }
 
-static int by_name(const char *name, char out[PATH_MAX])
+static int by_name(const char *name, char out[PATH_MAX], uid_t *owner)
 {
 	int err = rf_state_dir(name, out);
 	struct rf_why why;
@@ -332,25 +331,27 @@ static int by_name(const char *name, char out[PATH_MAX])
 		return err;
 	err = rf_vm_read(out, &why, &vm);
 	if (err == -ENOENT || err == -ENODATA)
-		return of_ended(name, out);
+		return of_ended(name, out, owner);
 	/* Whether a VM of that name has its log there cannot be known, as where `su` has kept the
 	 * XDG_RUNTIME_DIR of another user: a file here is not taken for it by itself. */
 	if (err == -EACCES)
 		why.todo = "correct XDG_RUNTIME_DIR, or give the log's path; of a file here ./NAME";
 	if (err)
 		return err == -ENAMETOOLONG ? err : refuse(out, &why);
-	err = vm.folder.foreign ? is_not_ours(name, out, vm.folder.owner) : log_of(&vm, out);
+	err = vm.folder.foreign ? is_not_ours(name, out, vm.folder.owner) : log_of(&vm, out, owner);
 	rf_vm_close(&vm);
 	return err;
 }
 
-int rf_vm_log(const char *word, char out[PATH_MAX])
+int rf_vm_log(const char *word, char out[PATH_MAX], uid_t *owner)
 {
 	bool is_name = !strchr(word, '/') && rf_name_valid(word);
-	int err = strlen(word) >= PATH_MAX ? -ENAMETOOLONG
-		  : is_name		   ? by_name(word, out)
-					   : by_path(word, out);
+	int err;
 
+	*owner = geteuid(); /* where there is none yet */
+	err = strlen(word) >= PATH_MAX ? -ENAMETOOLONG
+	      : is_name		       ? by_name(word, out, owner)
+				       : by_path(word, out, owner);
 	return err >= 0 ? err
 			: rf_fail(RF_EXIT_USAGE, "nothing was done", "give a shorter path",
 				  "the path of the log is too long");

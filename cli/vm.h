@@ -44,14 +44,15 @@ void rf_vm_parse(const char *text, size_t len, struct rf_vm *vm);
 const char *rf_user_text(uid_t uid, char out[RF_USER_TEXT]);
 
 /*
- * The log that a word means: a name, of a VM of this user's that runs, of one that has ended, or at
- * last of a file here; a path, of a log or of a state folder. Each is reached as
- * rf_path_read_only() and rf_vm_read() say, and who opens it by its path later does so as well.
- * RF_EXIT_OK, where another user's is told to be his; or the exit code of the error that was
- * printed: too long a path; what somebody else could lead elsewhere; a name in the place of which
- * another user has something; a VM of another user's, who names a log that is not his.
+ * The log that a word means, and whose it is to be: a name, of a VM of this user's that runs, of
+ * one that has ended, or at last of a file here; a path, of a log or of a state folder. Each is
+ * reached as rf_path_read_only() and rf_vm_read() say; who opens it later does so by
+ * rf_path_read_of(). RF_EXIT_OK, where another user's is told to be his; or the exit code of the
+ * error that was printed: too long a path; what somebody else could lead elsewhere; a name in the
+ * place of which another user has something; a VM of another user's, who names a log that is not
+ * his.
  */
-int rf_vm_log(const char *word, char out[PATH_MAX]);
+int rf_vm_log(const char *word, char out[PATH_MAX], uid_t *owner);
 /* The same of an open VM, opened. 0 or -errno; *l has path. */
 int rf_vm_log_open(const struct rf_vm *vm, char path[PATH_MAX], struct rf_log *l);
 

@@ -381,7 +381,7 @@ static void test_log(void **state)
 	struct rf_why theirs;
 
 	close(mkstemp(path));
-	assert_int_equal(rf_log_open(path, &l), 0);
+	assert_int_equal(rf_log_open(path, geteuid(), &l), 0);
 	assert_int_equal(rf_log_read(&l, take, &last), 0);
 	append_text("{\"n\":1}\n{\"n\":2}\n[3]\n\n{\"n\":");
 	assert_int_equal(rf_log_read(&l, take, &last), 0);
@@ -423,14 +423,14 @@ static void test_log(void **state)
 	/* A log longer than what is read back starts at a whole line. */
 	assert_int_equal(truncate(path, RF_LOG_BACK_BYTES + 1000), 0);
 	append_text("{\"n\":9}\n{\"n\":10}\n");
-	assert_int_equal(rf_log_open(path, &l), 0);
+	assert_int_equal(rf_log_open(path, geteuid(), &l), 0);
 	assert_int_equal(rf_log_read(&l, take, &last), 0);
 	assert_int_equal(last, 10);
 	assert_int_equal(l.unreadable, 0);
 	rf_log_close(&l);
 	unlink(path);
-	assert_int_equal(rf_log_open(path, &l), -ENOENT);
-	assert_int_equal(rf_log_open("/tmp", &l), -EINVAL);
+	assert_int_equal(rf_log_open(path, geteuid(), &l), -ENOENT);
+	assert_int_equal(rf_log_open("/tmp", geteuid(), &l), -EINVAL);
 }
 
 static uint64_t broken[8];
@@ -457,7 +457,7 @@ static void test_broken_lines(void **state)
 	append(huge, sizeof(huge));
 	append_text("\n[]\n{\"n\":\"\xff\"}\n{\"n\":3}\nhalf");
 	assert_int_equal(truncate(path, RF_LOG_BACK_BYTES + 1000), 0);
-	assert_int_equal(rf_log_open(path, &l), 0);
+	assert_int_equal(rf_log_open(path, geteuid(), &l), 0);
 	l.broken = note_broken;
 	rf_log_whole(&l);
 	assert_int_equal(rf_log_read(&l, take, &last), 0);

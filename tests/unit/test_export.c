@@ -278,7 +278,7 @@ static void test_hostile_names(void **state)
 		assert_int_equal(rf_audit_write(a, &r), 0);
 	}
 	rf_audit_close(a);
-	assert_int_equal(rf_log_open(path, &log), 0);
+	assert_int_equal(rf_log_open(path, geteuid(), &log), 0);
 	assert_int_equal(rf_log_read(&log, export_each, &count), 0);
 	assert_int_equal(count, sizeof(names) / sizeof(names[0]));
 	assert_int_equal(log.unreadable, 0);

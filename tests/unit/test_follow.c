@@ -82,7 +82,7 @@ static int setup(void **state)
 	said_times = 0;
 	now_ms = 1000;
 	add_line("audit.jsonl", 'a', 1, "decision");
-	if (rf_log_open(path, &named))
+	if (rf_log_open(path, geteuid(), &named))
 		return -1;
 	rf_follow_begin(&follow, &named);
 	follow.fn = tell;
@@ -281,10 +281,15 @@ static void need_root(void)
 /* The name was free for a moment, in a folder that others may write. */
 static void name_is_taken(void **state)
 {
+	struct rf_log other;
+
 	need_root();
 	move("audit.jsonl.1");
 	add_line("audit.jsonl", 'b', 1, "decision");
 	assert_int_equal(chown(path, OTHER, OTHER), 0);
+	assert_int_equal(rf_log_open(path, geteuid(), &other), -EPERM);
+	assert_int_equal(rf_log_open(path, OTHER, &other), 0);
+	rf_log_close(&other);
 	look();
 	look();
 	assert_int_equal(said_times, 1);
