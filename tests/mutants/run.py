@@ -41,7 +41,8 @@ class Result:
 
 def tests_of(mutant: Mutant, where: Tree, only_named: bool) -> list[str]:
     """Those named first."""
-    return [*mutant.by] if only_named and mutant.by else [*mutant.by, *(test for test in where.containing(mutant.file) if test not in mutant.by)]
+    others = [test for test in where.containing(mutant.file) if test not in mutant.by]
+    return mutant.by + ([] if only_named and mutant.by else others)
 
 
 def has_kvm() -> bool:

@@ -481,6 +481,19 @@ static void test_wrong_fd(void **state)
 	rf_audit_close(NULL);
 }
 
+/* It says which kernel is attacked, and how: that is for its owner, whatever the umask. */
+static void test_made_for_its_owner(void **state)
+{
+	mode_t mask = umask(0);
+	struct stat st;
+
+	unlink(path);
+	rf_audit_close(open_log());
+	umask(mask);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
 static void test_window(void **state)
 {
 	static struct rf_audit_seen s;
@@ -522,6 +535,7 @@ int main(void)
 		TEST(test_full_disk),
 		TEST(test_foreign_log),
 		TEST(test_wrong_fd),
+		TEST(test_made_for_its_owner),
 		TEST(test_window),
 	};
 

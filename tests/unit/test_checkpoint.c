@@ -577,6 +577,34 @@ static void others_checkpoints(void **state)
 	}
 }
 
+/* The right key, the right lines, and the name of another VM: a key may sign for many. */
+static void of_another_origin(void **state)
+{
+	char note[RF_NOTE_BYTES], *line;
+	struct rf_checkpoint c;
+	json_t *o, *had;
+	size_t at;
+
+	write_both();
+	at = find_line(&touched, "checkpoint", 0);
+	o = json_loadb(touched.line[at], touched.len[at], 0, NULL);
+	had = json_object_get(o, "note");
+	assert_int_equal(rf_checkpoint_open(&public_key, json_string_value(had),
+					    json_string_length(had), &c),
+			 0);
+	rf_checkpoint_origin("two", TWO, c.origin);
+	assert_int_equal(rf_checkpoint_sign(&key, &c, note), 0);
+	json_object_set_new(o, "note", json_string(note));
+	line = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
+	fake_log_drop(&touched, at);
+	fake_log_add(&touched, at, line, strlen(line));
+	free(line);
+	json_decref(o);
+	fake_log_hash_anew(&touched, ONE);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	fake_log_assert_found(0, RF_FOUND_FALSE_CHECKPOINT, ONE, 21, at + 1);
+}
+
 /* Whatever is done to the lines that are covered, and however well it is made to fit. */
 static void hundreds_of_forgeries(void **state)
 {
@@ -645,6 +673,7 @@ int main(void)
 		TEST(an_end_without_one),
 		TEST(hundreds_of_forgeries),
 		TEST(others_checkpoints),
+		TEST(of_another_origin),
 	};
 
 	return cmocka_run_group_tests(tests, begin, finish);
