@@ -19,6 +19,7 @@
 
 #include "policy/audit.h"
 #include "policy/audit_tail.h"
+#include "policy/jsonline.h"
 #include "tests/unit/log_open.h"
 
 #define INSTANCE UINT64_C(0xfedcba9876543210)
@@ -494,6 +495,23 @@ static void test_made_for_its_owner(void **state)
 	assert_int_equal(st.st_mode & 07777, 0600);
 }
 
+/* What does not fit is no line; nothing is written behind its room. */
+static void test_line_without_room(void **state)
+{
+	struct rf_jsonline j;
+	char *room = malloc(16);
+
+	assert_non_null(room);
+	rf_jsonline_begin(&j, room, 16);
+	rf_jsonline_text(&j, "a", "12345678901234567890", 32);
+	assert_int_equal(rf_jsonline_end(&j), -EMSGSIZE);
+	rf_jsonline_begin(&j, room, 16);
+	rf_jsonline_text(&j, "a", "1234567", 32);
+	assert_int_equal(rf_jsonline_end(&j), 0);
+	assert_memory_equal(room, "{\"a\":\"1234567\"}\n", j.len);
+	free(room);
+}
+
 static void test_window(void **state)
 {
 	static struct rf_audit_seen s;
@@ -536,6 +554,7 @@ int main(void)
 		TEST(test_foreign_log),
 		TEST(test_wrong_fd),
 		TEST(test_made_for_its_owner),
+		TEST(test_line_without_room),
 		TEST(test_window),
 	};
 

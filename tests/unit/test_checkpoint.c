@@ -271,6 +271,23 @@ static void its_text(void **state)
 	}
 }
 
+/* Of a log that anybody may have written, without a key: longer than any. */
+static void longer_than_any(void **state)
+{
+	static const char signature[] = "\n\xe2\x80\x94 other AAAAAAAA\n";
+	char *note = malloc(2 * RF_NOTE_BYTES);
+	struct rf_checkpoint c;
+
+	assert_non_null(note);
+	for (size_t len = RF_NOTE_BYTES - 32; len < 2 * RF_NOTE_BYTES - 64; len += 16) {
+		memset(note, 'x', len - 1);
+		note[len - 1] = '\n';
+		memcpy(note + len, signature, sizeof(signature));
+		assert_int_equal(rf_checkpoint_open(NULL, note, strlen(note), &c), -EBADMSG);
+	}
+	free(note);
+}
+
 /* --- when the writer signs ---------------------------------------------------------- */
 
 static struct rf_chain chain;
@@ -662,6 +679,7 @@ int main(void)
 		cmocka_unit_test(c2sp_example),
 		cmocka_unit_test(keys),
 		cmocka_unit_test(its_text),
+		cmocka_unit_test(longer_than_any),
 		TEST(its_line),
 		TEST(each_256_lines),
 		TEST(each_ten_seconds),
