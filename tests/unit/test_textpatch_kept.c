@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "introspection/budget.h"
+#include "introspection/patches/impl.h"
 #include "tests/unit/fake_patched.h"
 
 /* A guest that can be read so often. */
@@ -302,6 +303,24 @@ static void tables_that_are_not_whole(void **state)
 	}
 }
 
+/* A probe of a table that somebody has written to gets in front of no other site. */
+static void kept_probe_over_a_site(void **state)
+{
+	struct patched *f = *state;
+	struct rf_patch_site probe = { .at = (uint32_t)(CODE + 1 - TEXT),
+				       .shape = RF_SHAPE_PROBE,
+				       .kind = RF_SITE_KPROBE,
+				       .own = { 0x48 } };
+
+	for (int i = 0; i < 2; i++) {
+		patched_table.extra[0] = probe;
+		patched_table.extra_count = 1;
+		assert_int_equal(patched_take_over(f), 0);
+		assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), !i);
+		probe.at = (uint32_t)(FUNC(0) - TEXT);
+	}
+}
+
 /* It died in the middle of a change: all of it is bounded. */
 static void tables_in_the_middle_of_a_change(void **state)
 {
@@ -329,11 +348,17 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, patched_setup, patched_teardown)
-		T(swept_as_far_as_reads_go),  T(own_bytes_after_a_restart),
-		T(own_bytes_at_the_seal),     T(own_bytes_without_a_table),
-		T(chains_in_the_cache),	      T(probes_that_cost_no_reads),
-		T(jump_before_a_label),	      T(sites_after_a_restart),
-		T(tables_that_are_not_whole), T(tables_in_the_middle_of_a_change),
+		T(swept_as_far_as_reads_go),
+		T(own_bytes_after_a_restart),
+		T(own_bytes_at_the_seal),
+		T(own_bytes_without_a_table),
+		T(kept_probe_over_a_site),
+		T(chains_in_the_cache),
+		T(probes_that_cost_no_reads),
+		T(jump_before_a_label),
+		T(sites_after_a_restart),
+		T(tables_that_are_not_whole),
+		T(tables_in_the_middle_of_a_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

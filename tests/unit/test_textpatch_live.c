@@ -270,6 +270,28 @@ static void record_behind_a_landing_pad(void **state)
 	assert_int_equal(patched_byte(f, ENDBR_FUNC + 4, 0xcc), RF_PATCH_NOT_A_SITE);
 }
 
+/* What a list in writable memory names never takes the place of what a sealed table does. */
+static void record_over_a_label(void **state)
+{
+	struct patched *f = *state;
+	uint64_t page = patched_alloc(f, 24), record = patched_alloc(f, 16);
+
+	fake_put64(&f->g, page, 0);
+	fake_put64(&f->g, page + 8, record);
+	fake_put64(&f->g, page + 16, 1);
+	fake_put64(&f->g, record, JUMP - 3);
+	fake_put64(&f->g, PAGES_VAR, page);
+	patched_symbol(f, "before_it", JUMP - 3);
+	/* With the nop's first two bytes it is a call of an ops' trampoline. */
+	fake_write(&f->g, JUMP - 3, "\xe8\x00\x00", 3);
+	patched_ops(f, JUMP + 2 + UINT64_C(0x1f0f0000));
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_stats(f).odd, 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_JUMP_LABEL), 1);
+	assert_int_equal(patched_byte(f, JUMP, 0xcc), RF_PATCH_STEP);
+}
+
 /* The table is made anew while much is traced: what stands there is found legal. */
 static void traced_before(void **state)
 {
@@ -745,6 +767,7 @@ int main(void)
 		T(what_is_traced_with),
 		T(hostile_records),
 		T(odd_record),
+		T(record_over_a_label),
 		T(record_behind_a_landing_pad),
 		T(jump_into_text),
 		T(ring_of_directs),
