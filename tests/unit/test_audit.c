@@ -482,19 +482,6 @@ static void test_wrong_fd(void **state)
 	rf_audit_close(NULL);
 }
 
-/* It says which kernel is attacked, and how: that is for its owner, whatever the umask. */
-static void test_made_for_its_owner(void **state)
-{
-	mode_t mask = umask(0);
-	struct stat st;
-
-	unlink(path);
-	rf_audit_close(open_log());
-	umask(mask);
-	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0600);
-}
-
 /* What does not fit is no line; nothing is written behind its room. */
 static void test_line_without_room(void **state)
 {
@@ -553,7 +540,6 @@ int main(void)
 		TEST(test_full_disk),
 		TEST(test_foreign_log),
 		TEST(test_wrong_fd),
-		TEST(test_made_for_its_owner),
 		TEST(test_line_without_room),
 		TEST(test_window),
 	};
