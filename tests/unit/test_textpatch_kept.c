@@ -303,6 +303,24 @@ static void tables_that_are_not_whole(void **state)
 	}
 }
 
+/* A guest may have as many probes and trampolines as it likes: what has no room is left out. */
+static void no_more_than_there_is_room_for(void **state)
+{
+	struct patched *f = *state;
+	struct rf_patch_site probe = { .shape = RF_SHAPE_PROBE, .kind = RF_SITE_KPROBE };
+	struct rf_targets *s = &f->t->targets;
+
+	for (; probe.at < RF_TABLE_EXTRA; probe.at++)
+		assert_true(rf_extra_put(f->t, &probe));
+	assert_false(rf_extra_put(f->t, &probe));
+	assert_int_equal(patched_table.extra_count, RF_TABLE_EXTRA);
+	rf_targets_clear(s);
+	for (uint64_t i = 0; i < RF_SET_ROOM + 2; i++)
+		rf_targets_add(f->t, s, MODULE + i);
+	assert_int_equal(s->count, RF_SET_ROOM);
+	assert_int_equal(s->v[RF_SET_ROOM - 1], MODULE + RF_SET_ROOM - 1);
+}
+
 /* A probe of a table that somebody has written to gets in front of no other site. */
 static void kept_probe_over_a_site(void **state)
 {
@@ -348,17 +366,12 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, patched_setup, patched_teardown)
-		T(swept_as_far_as_reads_go),
-		T(own_bytes_after_a_restart),
-		T(own_bytes_at_the_seal),
-		T(own_bytes_without_a_table),
-		T(kept_probe_over_a_site),
-		T(chains_in_the_cache),
-		T(probes_that_cost_no_reads),
-		T(jump_before_a_label),
-		T(sites_after_a_restart),
-		T(tables_that_are_not_whole),
-		T(tables_in_the_middle_of_a_change),
+		T(swept_as_far_as_reads_go),  T(own_bytes_after_a_restart),
+		T(own_bytes_at_the_seal),     T(own_bytes_without_a_table),
+		T(kept_probe_over_a_site),    T(no_more_than_there_is_room_for),
+		T(chains_in_the_cache),	      T(probes_that_cost_no_reads),
+		T(jump_before_a_label),	      T(sites_after_a_restart),
+		T(tables_that_are_not_whole), T(tables_in_the_middle_of_a_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

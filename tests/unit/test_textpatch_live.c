@@ -142,6 +142,36 @@ static void jump_into_text(void **state)
 	assert_int_equal(patched_call(f, FUNC(5), 0xe9, TEXT + 0x1280), RF_PATCH_BAD_INSN);
 }
 
+/* A hash says itself how large it is: to be believed up to what no kernel's is above. */
+static void hash_of_any_size(void **state)
+{
+	static const uint64_t bits[] = { 15, 63, 64, 65, 100, UINT64_MAX };
+	struct patched *f = *state;
+	uint64_t hash = patched_alloc(f, 24), buckets = patched_alloc(f, 8);
+
+	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+		fake_put64(&f->g, hash, bits[i]);
+		fake_put64(&f->g, hash + 8, buckets);
+		fake_put64(&f->g, DIRECT_VAR, hash);
+		assert_int_equal(patched_call(f, FUNC(5), 0xe8, MODULE + 0x80), RF_PATCH_BAD_INSN);
+		assert_int_equal(patched_byte(f, FUNC(5), 0x0f), RF_PATCH_DONE);
+		assert_int_equal(patched_sweep(f), 0);
+		assert_int_equal(patched_create(f), 0);
+	}
+}
+
+/* Nor is a page of records larger than what is read of it. */
+static void page_of_any_size(void **state)
+{
+	struct patched *f = *state;
+
+	for (size_t i = 0; i < f->g.k.members_count; i++)
+		if (!strcmp(f->g.k.members[i].type, "ftrace_page") && !f->g.k.members[i].path)
+			f->g.k.members[i].size = 4096;
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 0);
+}
+
 /* Direct functions whose list is a ring. */
 static void ring_of_directs(void **state)
 {
@@ -771,6 +801,8 @@ int main(void)
 		T(record_behind_a_landing_pad),
 		T(jump_into_text),
 		T(ring_of_directs),
+		T(hash_of_any_size),
+		T(page_of_any_size),
 		T(no_place_for_a_probe),
 		T(no_jump_into_a_site),
 		T(traced_before),
