@@ -210,6 +210,19 @@ static void of_another_user(void **state)
 	assert_int_equal(way_to("theirs/mine", RF_WAY_USE, NULL), 0);
 }
 
+/* One's own may be open to others to read a file in it; another user's may not be to a third. */
+static void to_read_one_file(void **state)
+{
+	need_root();
+	folder("open", 0, 0777);
+	assert_int_equal(way_to("open", RF_WAY_READ, NULL), 0);
+	assert_int_equal(way_to("open", RF_WAY_OTHERS, NULL), -EPERM);
+	assert_int_equal(chown(path_of("open"), OTHER, OTHER), 0);
+	assert_int_equal(way_to("open", RF_WAY_READ, NULL), -EPERM);
+	assert_int_equal(chmod(path_of("open"), 0755), 0);
+	assert_int_equal(way_to("open", RF_WAY_READ, NULL), 0);
+}
+
 /* It is not even made there. */
 static void nothing_is_made_in_theirs(void **state)
 {
@@ -500,6 +513,7 @@ int main(void)
 		each(of_another_user),
 		each(long_map_is_not_half_believed),
 		each(nothing_is_made_in_theirs),
+		each(to_read_one_file),
 		each(writable_by_others),
 		each(writable_by_a_group_of_the_systems),
 		each(somebody_elses_in_a_sticky_folder),
