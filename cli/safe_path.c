@@ -32,13 +32,19 @@ static bool is_unmapped(uid_t uid)
 {
 	char text[4096], *line = text, *end;
 	int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	const ssize_t room = sizeof(text) - 1;
+	ssize_t n = 0, more = fd < 0 ? -1 : 1;
 	unsigned int from, to, count;
 
+	/* One read(2) gives whole lines of one page at most (fs/seq_file.c seq_read_iter()). */
+	while (more > 0 && n < room) {
+		more = read(fd, text + n, (size_t)(room - n));
+		n += more > 0 ? more : 0;
+	}
 	if (fd >= 0)
 		close(fd);
 	/* One that is longer is not read to its end: nothing is believed by half of it. */
-	if (n <= 0 || n == (ssize_t)sizeof(text) - 1)
+	if (more || !n)
 		return false;
 	for (text[n] = '\0'; (end = strchr(line, '\n')); line = end + 1)
 		if (sscanf(line, "%u %u %u", &from, &to, &count) != 3 ||

@@ -20,6 +20,7 @@ class Step:
 # Quick ones first.
 STEPS = [
     Step("check-test", 0.3),
+    Step("mutants-test", 0.3),
     Step("layers", 1.5),
     Step("unit", 2),
     Step("unit-arm64", 1, needs="gcc-aarch64-linux-gnu, qemu-user"),

@@ -20,6 +20,7 @@
 #define IMAGE_SIZE UINT64_C(0x80000)
 #define TEXT_AT UINT64_C(0)
 #define TEXT_END (TEXT_AT + 0x28000 - 0x123)
+#define STARTUP_AT (TEXT_END - 0x40) /* where CPUs come up */
 #define TEXT_SIZE UINT64_C(0x28000)
 #define RODATA_AT UINT64_C(0x40000)
 #define RODATA_END (RODATA_AT + 0x3000 - 8)
@@ -146,7 +147,7 @@ struct fake {
 	struct rf_msg_heal heal;
 	struct rf_heal heals[RF_HEALS]; /* entry n in slot n % RF_HEALS */
 	uint64_t heals_head;
-	bool heals_on; /* devices write all the time: there is always one more */
+	bool heals_on;		  /* devices write all the time: there is always one more */
 	unsigned int heals_asked; /* with a place to heal */
 	int heal_err;
 	uint64_t kexec;	 /* where machine_kexec() begins, 0 nobody knows */

@@ -24,6 +24,7 @@ static const struct {
 	{ "_text", TEXT_AT },
 	{ "entry_SYSCALL_64", 0x1080 },
 	{ "commit_creds", 0x2000 },
+	{ "secondary_startup_64_no_verify", STARTUP_AT },
 	{ "_etext", TEXT_END },
 	{ "__start_rodata", RODATA_AT },
 	{ "sys_call_table", RODATA_AT + 0x100 },

@@ -19,6 +19,7 @@
 
 #include "policy/audit.h"
 #include "policy/audit_tail.h"
+#include "policy/jsonline.h"
 #include "tests/unit/log_open.h"
 
 #define INSTANCE UINT64_C(0xfedcba9876543210)
@@ -481,6 +482,23 @@ static void test_wrong_fd(void **state)
 	rf_audit_close(NULL);
 }
 
+/* What does not fit is no line; nothing is written behind its room. */
+static void test_line_without_room(void **state)
+{
+	struct rf_jsonline j;
+	char *room = malloc(16);
+
+	assert_non_null(room);
+	rf_jsonline_begin(&j, room, 16);
+	rf_jsonline_text(&j, "a", "12345678901234567890", 32);
+	assert_int_equal(rf_jsonline_end(&j), -EMSGSIZE);
+	rf_jsonline_begin(&j, room, 16);
+	rf_jsonline_text(&j, "a", "1234567", 32);
+	assert_int_equal(rf_jsonline_end(&j), 0);
+	assert_memory_equal(room, "{\"a\":\"1234567\"}\n", j.len);
+	free(room);
+}
+
 static void test_window(void **state)
 {
 	static struct rf_audit_seen s;
@@ -522,6 +540,7 @@ int main(void)
 		TEST(test_full_disk),
 		TEST(test_foreign_log),
 		TEST(test_wrong_fd),
+		TEST(test_line_without_room),
 		TEST(test_window),
 	};
 

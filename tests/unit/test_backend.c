@@ -302,9 +302,48 @@ static void the_kernel_says_who(void **state)
 	munmap(board, sizeof(struct rf_board_file));
 }
 
+static unsigned int open_files(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* As many descriptors as are awaited, and no process started later inherits one. What is sent
+ * beyond never becomes one of this process. */
+static void descriptors(void **state)
+{
+	const int sent[] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
+	struct rf_msg m;
+	uint8_t packet[RF_MSG_MAX];
+	int pair[2], fds[RF_MSG_FDS];
+	unsigned int before;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	before = open_files();
+	rf_msg_init(&m, RF_MSG_PEER, 0);
+	for (size_t wanted = 0; wanted <= RF_MSG_FDS; wanted++) {
+		memset(fds, -1, sizeof(fds));
+		assert_int_equal(rf_msg_send(pair[0], &m, sizeof(m), sent, 3), 0);
+		assert_int_equal(rf_msg_receive(pair[1], 1000, packet, sizeof(packet), fds, wanted),
+				 0);
+		assert_int_equal(open_files(), before + wanted);
+		for (size_t i = 0; i < RF_MSG_FDS; i++) {
+			assert_int_equal(fds[i] >= 0, i < wanted);
+			assert_true(fds[i] < 0 || fcntl(fds[i], F_GETFD) == FD_CLOEXEC);
+			assert_true(fds[i] < 0 || !close(fds[i]));
+		}
+	}
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(descriptors),
 		cmocka_unit_test(table_of_the_next),
 		cmocka_unit_test(tables_that_are_none),
 		cmocka_unit_test(foreign_peers),

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -272,6 +274,54 @@ static void memory(void **state)
 	detach();
 }
 
+static atomic_bool written_enough;
+
+/* As rf_board_begin() and rf_board_end() do it: what is in between belongs together. */
+static void *keep_writing(void *arg)
+{
+	for (uint64_t n = 1; !atomic_load(&written_enough); n++) {
+		__atomic_fetch_add(&board->seq, 1, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&board->lstar, n, __ATOMIC_SEQ_CST);
+		for (uint64_t i = 0; i < RF_BOARD_RUNS; i++)
+			__atomic_store_n(&board->runs[i].hva, n, __ATOMIC_RELAXED);
+		__atomic_store_n(&board->kept_entry, n, __ATOMIC_SEQ_CST);
+		__atomic_fetch_add(&board->seq, 1, __ATOMIC_SEQ_CST);
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* No copy has a part of what was before and a part of what is now. */
+static void written_meanwhile(void **state)
+{
+	struct rf_backend_info info;
+	pthread_t writer;
+	unsigned int seen = 0;
+	uint64_t last = 0;
+
+	attached();
+	board->runs_count = RF_BOARD_RUNS;
+	for (uint32_t i = 0; i < RF_BOARD_RUNS; i++)
+		board->runs[i] = (struct rf_board_run){ i * 0x1000, 0x1000, 0, 0 };
+	board->lstar = board->kept_entry = 0;
+	board->seq += 2;
+	atomic_store(&written_enough, false);
+	assert_int_equal(pthread_create(&writer, NULL, keep_writing, NULL), 0);
+	for (int i = 0; i < 20000 && seen < 200; i++) {
+		if (hv->ops->info(hv, &info))
+			continue;
+		assert_true(info.lstar == info.kept_entry);
+		seen += info.lstar != last;
+		last = info.lstar;
+	}
+	atomic_store(&written_enough, true);
+	pthread_join(writer, NULL);
+	assert_true(seen > 10);
+	board->runs_count = 0;
+	board->seq += 2;
+	detach();
+}
+
 /* A fence that says nothing is asked, once at a time, and its answer is nobody else's. */
 static void silence_is_asked_about(void **state)
 {
@@ -482,6 +532,7 @@ int main(void)
 		cmocka_unit_test(events),
 		cmocka_unit_test(commands),
 		cmocka_unit_test(memory),
+		cmocka_unit_test(written_meanwhile),
 		cmocka_unit_test(silence_is_asked_about),
 		cmocka_unit_test(trail_is_bounded),
 		cmocka_unit_test(seen_by_another),

@@ -231,6 +231,25 @@ static size_t count(const char *what)
 
 /* --- a line --- */
 
+/* Which of two values counts would be each reader's own choice. */
+static void no_member_twice(void **state)
+{
+	static const uint8_t none[RF_CHAIN_BYTES];
+	uint8_t hash[RF_CHAIN_BYTES];
+	struct rf_chain_line l;
+	struct rf_jsonline j;
+	char text[512];
+
+	for (int times = 1; times < 3; times++) {
+		rf_jsonline_begin(&j, text, sizeof(text));
+		rf_jsonline_address(&j, "instance", INSTANCE);
+		for (int i = 0; i < times; i++)
+			rf_jsonline_number(&j, "seq", 7 + (uint64_t)i);
+		assert_int_equal(rf_chain_seal(&j, none, hash), 0);
+		assert_int_equal(rf_chain_line_read(text, j.len - 1, INSTANCE, &l), times == 1);
+	}
+}
+
 static void members(void **state)
 {
 	char *line = NULL, zeros[65];
@@ -717,6 +736,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(members),
+		TEST(no_member_twice),
 		TEST(boot_id),
 		TEST(each_byte_counts),
 		TEST(several_vms_in_one_file),

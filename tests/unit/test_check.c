@@ -356,9 +356,27 @@ static void other_messages(void **state)
 	assert_non_null(rf_check_outcome(&o));
 }
 
+/* Lists behind the board are copied and shown: what an entry says of itself is cut to its room. */
+static void entries_are_bounded(void **state)
+{
+	struct rf_flight f = { .kind = UINT8_MAX, .len = UINT8_MAX };
+	struct rf_heal h = { .len = UINT32_MAX };
+
+	rf_bound_flight(&f);
+	assert_int_equal(f.kind, 0);
+	assert_int_equal(f.len, RF_SITE_MAX_LEN);
+	f = (struct rf_flight){ .kind = RF_SITE_KINDS - 1, .len = RF_SITE_MAX_LEN };
+	rf_bound_flight(&f);
+	assert_int_equal(f.kind, RF_SITE_KINDS - 1);
+	assert_int_equal(f.len, RF_SITE_MAX_LEN);
+	rf_bound_heal(&h);
+	assert_int_equal(h.len, RF_PAGE_SIZE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(entries_are_bounded),
 		cmocka_unit_test(boards_that_no_fence_makes),
 		cmocka_unit_test(boards_that_fences_make),
 		cmocka_unit_test(traps_without_text),

@@ -271,6 +271,23 @@ static void its_text(void **state)
 	}
 }
 
+/* Of a log that anybody may have written, without a key: longer than any. */
+static void longer_than_any(void **state)
+{
+	static const char signature[] = "\n\xe2\x80\x94 other AAAAAAAA\n";
+	char *note = malloc(2 * RF_NOTE_BYTES);
+	struct rf_checkpoint c;
+
+	assert_non_null(note);
+	for (size_t len = RF_NOTE_BYTES - 32; len < 2 * RF_NOTE_BYTES - 64; len += 16) {
+		memset(note, 'x', len - 1);
+		note[len - 1] = '\n';
+		memcpy(note + len, signature, sizeof(signature));
+		assert_int_equal(rf_checkpoint_open(NULL, note, strlen(note), &c), -EBADMSG);
+	}
+	free(note);
+}
+
 /* --- when the writer signs ---------------------------------------------------------- */
 
 static struct rf_chain chain;
@@ -577,6 +594,34 @@ static void others_checkpoints(void **state)
 	}
 }
 
+/* The right key, the right lines, and the name of another VM: a key may sign for many. */
+static void of_another_origin(void **state)
+{
+	char note[RF_NOTE_BYTES], *line;
+	struct rf_checkpoint c;
+	json_t *o, *had;
+	size_t at;
+
+	write_both();
+	at = find_line(&touched, "checkpoint", 0);
+	o = json_loadb(touched.line[at], touched.len[at], 0, NULL);
+	had = json_object_get(o, "note");
+	assert_int_equal(rf_checkpoint_open(&public_key, json_string_value(had),
+					    json_string_length(had), &c),
+			 0);
+	rf_checkpoint_origin("two", TWO, c.origin);
+	assert_int_equal(rf_checkpoint_sign(&key, &c, note), 0);
+	json_object_set_new(o, "note", json_string(note));
+	line = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
+	fake_log_drop(&touched, at);
+	fake_log_add(&touched, at, line, strlen(line));
+	free(line);
+	json_decref(o);
+	fake_log_hash_anew(&touched, ONE);
+	assert_int_equal(fake_log_verify(&touched, 1), RF_LOG_NOT_INTACT);
+	fake_log_assert_found(0, RF_FOUND_FALSE_CHECKPOINT, ONE, 21, at + 1);
+}
+
 /* Whatever is done to the lines that are covered, and however well it is made to fit. */
 static void hundreds_of_forgeries(void **state)
 {
@@ -634,6 +679,7 @@ int main(void)
 		cmocka_unit_test(c2sp_example),
 		cmocka_unit_test(keys),
 		cmocka_unit_test(its_text),
+		cmocka_unit_test(longer_than_any),
 		TEST(its_line),
 		TEST(each_256_lines),
 		TEST(each_ten_seconds),
@@ -645,6 +691,7 @@ int main(void)
 		TEST(an_end_without_one),
 		TEST(hundreds_of_forgeries),
 		TEST(others_checkpoints),
+		TEST(of_another_origin),
 	};
 
 	return cmocka_run_group_tests(tests, begin, finish);

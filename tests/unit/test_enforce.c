@@ -22,6 +22,8 @@ static struct rf_vcpu vcpu;
 static struct {
 	int answer;   /* rf_arch_answer_entry()'s */
 	bool awaited; /* rf_life_denied()'s */
+	bool settles; /* rf_text_settle()'s */
+	unsigned asked, settled;
 	unsigned answers, known, denied, told, outcomes, fatal;
 	bool allowed;
 	int status;
@@ -80,7 +82,8 @@ const struct rf_rules *rf_life_allowed(void)
 
 void rf_event_post(struct rf_vcpu *v, enum rf_event_kind kind)
 {
-	fail();
+	assert_int_equal(kind, RF_EVENT_WRITE);
+	fake.asked++;
 }
 
 struct rf_overlay *rf_guestmem_sealed(uint64_t gpa, uint64_t len)
@@ -102,8 +105,9 @@ void rf_overlay_write(struct rf_overlay *o, uint64_t at, const uint8_t *bytes, u
 
 bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len, bool told)
 {
-	fail();
-	return false;
+	assert_true(told);
+	fake.settled++;
+	return fake.settles;
 }
 
 void rf_text_denied(uint64_t gpa, uint32_t len)
@@ -207,11 +211,42 @@ static void not_answered(void **state)
 	assert_int_equal(fake.known + fake.denied + fake.outcomes, 0);
 }
 
+/* "The table allows it": as long as it does, and of all of the store. */
+static enum rf_next settle(bool elsewhere, bool settles)
+{
+	memset(&fake, 0, sizeof(fake));
+	fake.settles = settles;
+	vcpu.wait.event.kind = RF_EVENT_WRITE;
+	vcpu.wait.event.write.elsewhere = elsewhere;
+	vcpu.wait.verdict.verdict = RF_VERDICT_SETTLE;
+	vcpu.wait.saved.reason = 0;
+	return setjmp(ended) ? RF_RESET : rf_enforce(&vcpu);
+}
+
+static void settled_or_asked(void **state)
+{
+	unsigned times = 0;
+
+	memset(&vcpu.wait, 0, sizeof(vcpu.wait));
+	assert_int_equal(settle(false, true), RF_AGAIN);
+	assert_int_equal(fake.settled, 1);
+	assert_int_equal(fake.asked + fake.outcomes + fake.fatal, 0);
+	assert_int_equal(settle(true, true), RF_WAIT);
+	assert_int_equal(fake.settled, 0);
+	assert_int_equal(fake.asked, 1);
+	/* A monitor that says so of what its table does not allow is not asked for ever. */
+	while (settle(false, false) == RF_WAIT)
+		assert_in_range(++times, 1, 1000);
+	assert_int_equal(fake.fatal, 1);
+	assert_int_equal(fake.asked, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(let), cmocka_unit_test(denied),
 					    cmocka_unit_test(not_taken),
-					    cmocka_unit_test(not_answered) };
+					    cmocka_unit_test(not_answered),
+					    cmocka_unit_test(settled_or_asked) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -673,6 +674,15 @@ static void shared_memory(void **state)
 	assert_int_equal(rf_fold_map(plain, &two), -EINVAL);
 	close(plain);
 	assert_true(rf_fold_map(-1, &two) < 0);
+	/* What somebody could still cut off, and what is too small already. */
+	for (int sealed = 0; sealed < 2; sealed++) {
+		fd = memfd_create("fold", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		assert_int_equal(ftruncate(fd, sealed ? 4096 : sizeof(struct rf_fold)), 0);
+		if (sealed)
+			assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+		assert_int_equal(rf_fold_map(fd, &two), -EINVAL);
+		close(fd);
+	}
 }
 
 int main(void)

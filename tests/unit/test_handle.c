@@ -32,6 +32,7 @@ static enum rf_event_kind kind;
 
 bool rf_text_settle(struct rf_vcpu *v, uint64_t gpa, const uint8_t *bytes, uint32_t len, bool told)
 {
+	assert_false(told); /* nobody has been asked yet */
 	return fake.settles;
 }
 

@@ -15,18 +15,21 @@
 #define AT (IMAGE + 0x1200000) /* of the tables */
 #define COUNT 1000u
 #define LONG_NAME 300u
+#define TOO_LONG 512u
 
 struct fixture {
 	struct synth_symbol symbol[COUNT];
 	char name[COUNT][16];
-	char long_name[LONG_NAME + 1];
+	char long_name[TOO_LONG + 1];
 };
+
+static size_t long_name = LONG_NAME;
 
 /* Per-CPU symbols first, then text, then data; one name too long for a one-byte length. */
 static void fill(struct fixture *f, bool percpu)
 {
-	memset(f->long_name, 'q', LONG_NAME);
-	f->long_name[LONG_NAME] = '\0';
+	memset(f->long_name, 'q', long_name);
+	f->long_name[long_name] = '\0';
 	for (unsigned int i = 0; i < COUNT; i++) {
 		snprintf(f->name[i], sizeof(f->name[i]), "do_function%u", i);
 		f->symbol[i] = (struct synth_symbol){ f->name[i], i < 600 ? 't' : 'D',
@@ -332,11 +335,28 @@ static void colliding_names_are_refused(void **state)
 	rf_kallsyms_deinit(&k);
 }
 
+/* KSYM_NAME_LEN, with the zero at its end: no kernel has a longer one. */
+static void longest_name(void **state)
+{
+	for (int order = SYNTH_ORDER_6_1; order <= SYNTH_ORDER_7; order++)
+		for (long_name = TOO_LONG - 1; long_name <= TOO_LONG; long_name++) {
+			struct rf_kallsyms k = { 0 };
+			struct fixture f;
+			struct synth_tables t = encode(&f, order, RF_KALLSYMS_ABSOLUTE_PERCPU);
+
+			assert_int_equal(decode(&t, &k), long_name < TOO_LONG ? 0 : -EBADMSG);
+			rf_kallsyms_deinit(&k);
+			free(t.bytes);
+		}
+	long_name = LONG_NAME;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_order_and_encoding_decodes),
 		cmocka_unit_test(every_count_decodes),
+		cmocka_unit_test(longest_name),
 		cmocka_unit_test(truncated_tables_are_refused),
 		cmocka_unit_test(headless_tables_are_refused),
 		cmocka_unit_test(contradictions_are_refused),

@@ -102,6 +102,8 @@ static void what_the_processor_refuses_is_refused(void **state)
 	was = *e;
 	*e = was | 0x80; /* no 512 GiB pages */
 	assert_int_equal(error_of(&s, KERNEL), -EBADMSG);
+	*e = 0x87; /* not at a multiple of that either */
+	assert_int_equal(error_of(&s, KERNEL), -EBADMSG);
 	*e = RAM | 7;
 	assert_int_equal(error_of(&s, KERNEL), -EFAULT);
 	*e = was;

@@ -241,7 +241,7 @@ static void batch(void **state)
 static void forged(void **state)
 {
 	struct fix *f = *state;
-	uint8_t jmp[5], zero[8] = { 0 };
+	uint8_t jmp[5], longer[6] = { 0 }, zero[8] = { 0 };
 
 	call(f, jmp, 0xe9, FAR, BASE + 0x4000);
 	assert_int_equal(byte(f, 0, 0xcc), RF_PATCH_NOT_A_SITE);
@@ -257,8 +257,11 @@ static void forged(void **state)
 	assert_int_equal(store(f, FAR - 2, zero, 4), RF_PATCH_BAD_STEP);
 	assert_int_equal(f->r.at, FAR);
 	assert_int_equal(judge(f, 0xfffffffe, zero, 8), RF_PATCH_NOT_A_SITE);
-	/* wrong bytes under int3 */
+	/* a legal tail, and one byte more */
 	assert_int_equal(byte(f, FAR, 0xcc), RF_PATCH_STEP);
+	memcpy(longer, jmp, sizeof(jmp));
+	assert_int_equal(store(f, FAR + 1, longer + 1, 5), RF_PATCH_BAD_STEP);
+	/* wrong bytes under int3 */
 	assert_int_equal(store(f, FAR, jmp, 5), RF_PATCH_BAD_STEP);
 	assert_int_equal(byte(f, FAR + 1, 0x55), RF_PATCH_BAD_INSN);
 	assert_int_equal(byte(f, FAR, 0xe9), RF_PATCH_BAD_INSN); /* jmp with the nop's tail */
@@ -385,6 +388,57 @@ static void reach(void **state)
 	}
 }
 
+/* A long one 2 GiB. What is further away has the low bytes of something else. */
+static void long_reach(void **state)
+{
+	static const struct {
+		int64_t far;
+		bool legal;
+	} jumps[] = {
+		{ INT32_MAX, true },	     { INT64_C(1) + INT32_MAX, false },
+		{ INT32_MIN, true },	     { INT64_C(-1) + INT32_MIN, false },
+		{ INT64_C(1) << 32, false },
+	};
+	struct fix *f = *state;
+
+	for (size_t i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
+		uint64_t target = BASE + FAR + 5 + (uint64_t)jumps[i].far;
+		uint8_t insn[5];
+
+		memcpy(f->text + FAR, nop5, 5);
+		f->last_tail = NONE;
+		table.sites[1].target = target;
+		call(f, insn, 0xe9, FAR, target);
+		assert_int_equal(poke(f, FAR, insn, 5, 0),
+				 jumps[i].legal ? RF_PATCH_DONE : RF_PATCH_BAD_INSN);
+	}
+}
+
+/* What a site holds that it may not hold is no more legal for being written again. */
+static void nothing_changes(void **state)
+{
+	struct fix *f = *state;
+
+	f->text[FAR] = 0x90;
+	assert_int_equal(byte(f, FAR, 0x90), RF_PATCH_BAD_INSN);
+	assert_int_equal(store(f, FAR + 1, f->text + FAR + 1, 4), RF_PATCH_BAD_INSN);
+}
+
+/* A site has eight own bytes: what a longer shape would have behind them is nobody's. */
+static void longer_than_own(void **state)
+{
+	struct fix *f = *state;
+
+	table.shapes[1] =
+		(struct rf_shape){ .len = 8, .count = 1, .forms = { { .how = RF_FORM_OWN } } };
+	memset(table.sites[1].own, 0x90, sizeof(table.sites[1].own));
+	memset(f->text + FAR, 0x90, 8);
+	assert_int_equal(byte(f, FAR, 0x90), RF_PATCH_DONE);
+	table.shapes[1].len = 10;
+	memset(f->text + FAR + 8, 0, 2);
+	assert_int_equal(byte(f, FAR, 0x90), RF_PATCH_BAD_INSN);
+}
+
 /* One that was half way when its key was sealed may be ended, and not begun again. */
 static void frozen_half_way(void **state)
 {
@@ -490,6 +544,9 @@ int main(void)
 		cmocka_unit_test_setup(breakpoints, setup),
 		cmocka_unit_test_setup(read_error, setup),
 		cmocka_unit_test_setup(reach, setup),
+		cmocka_unit_test_setup(long_reach, setup),
+		cmocka_unit_test_setup(nothing_changes, setup),
+		cmocka_unit_test_setup(longer_than_own, setup),
 		cmocka_unit_test_setup(frozen_half_way, setup),
 		cmocka_unit_test_setup(no_torn_tail, setup),
 		cmocka_unit_test_setup(opcode_of_a_large_set, setup),

@@ -434,6 +434,10 @@ static void test_owners(void **state)
 		assert_int_equal(rf_policy_owner(&p, w, "foo", false),
 				 p.patches[w] == RF_PATCH_RULE_ALLOW ? RF_FACT_HOOK_OWNED
 								     : RF_FACT_HOOK_FOREIGN);
+	p.owners[0][0] = '\0'; /* what has no module is nobody's */
+	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORD_FTRACE, "", false),
+			 RF_FACT_HOOK_FOREIGN);
+	snprintf(p.owners[0], sizeof(p.owners[0]), "foo");
 	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORDS, "foo", true), RF_FACT_HOOK_FOREIGN);
 	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORD_FTRACE, "", true), RF_FACT_HOOK_FOREIGN);
 	assert_int_equal(parse("version: 1\npatches: { tracepoints: allow, bpf: allow,\n"

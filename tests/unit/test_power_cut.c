@@ -4,6 +4,7 @@
  * writers' work: what was answered is there, or its loss is told; nothing is taken for tampering;
  * the next start writes on.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -182,6 +183,37 @@ static void each_flush_fails(void **state)
 	}
 }
 
+/* Who wrote the last line died before it had flushed it. Whoever answers by that line does. */
+static void read_back_is_flushed(void **state)
+{
+	struct recorder *r, was;
+	char *bytes;
+	size_t len;
+	int fd;
+
+	assert_int_equal(recorders_setup(state), 0);
+	r = &recorders[0];
+	recorder_begin(r);
+	recorder_deny(r, 1);
+	recorder_drop(r);
+	was = *r;
+	bytes = recorders_bytes(recorders_path, &len);
+	assert_int_equal(recorders_teardown(state), 0);
+	assert_int_equal(recorders_setup(state), 0);
+	r = &recorders[0];
+	r->chain = was.chain;
+	r->fold = was.fold;
+	fd = open(recorders_path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_true(fd >= 0 && write(fd, bytes, len) == (ssize_t)len);
+	close(fd);
+	free(bytes);
+	assert_true(fake_disk_is_dirty(fake_disk_ops()));
+	recorder_begin(r);
+	assert_true(rf_audit_has_event(r->guest.audit, 1));
+	assert_false(fake_disk_is_dirty(fake_disk_ops()));
+	assert_int_equal(recorders_teardown(state), 0);
+}
+
 /* --- kill -9 ------------------------------------------------------------------- */
 
 /* The process of all monitors dies before that operation. False: it came to its end before. */
@@ -252,6 +284,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(at_each_moment),
 		cmocka_unit_test(each_flush_fails),
+		cmocka_unit_test(read_back_is_flushed),
 		cmocka_unit_test(killed_at_each_moment),
 	};
 

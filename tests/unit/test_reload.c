@@ -389,6 +389,28 @@ static void test_changed_note(void **state)
 	assert_taken(true);
 }
 
+/* The key's owner has signed it, but a number has one spelling alone. */
+static void test_two_spellings(void **state)
+{
+	static const char *const serials[] = { "7", "07", "+7", " 7" };
+	char sha256[RF_SHA256_TEXT], text[RF_NOTE_BYTES];
+
+	question.key = &key;
+	sign_by(&key, "web", 7, 1000, LOOSE);
+	rf_policy_sha256(file, strlen(file), sha256);
+	for (size_t i = 0; i < sizeof(serials) / sizeof(serials[0]); i++) {
+		snprintf(text, sizeof(text), "ringfence/policy/web\n%s\n1000\n%s\n", serials[i],
+			 sha256);
+		assert_int_equal(rf_note_sign(&key, text, note), 0);
+		question.note_len = strlen(note);
+		ask(LOOSE);
+		if (i)
+			assert_refused("none of a policy's");
+		else
+			assert_taken(true);
+	}
+}
+
 /* A wrong signature is no unsigned file. A VM without a key looks at none. */
 static void test_needless_note(void **state)
 {
@@ -451,6 +473,7 @@ int main(void)
 		T(test_no_policy),
 		T(test_signed),
 		T(test_changed_note),
+		T(test_two_spellings),
 		T(test_needless_note),
 		T(test_checkpoint_is_none),
 		T(test_sign_errors),

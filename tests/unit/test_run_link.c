@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -116,10 +119,32 @@ static void passed_on_or_nobody_there(void **state)
 		assert_int_equal(rf_run_meet(&r), 0);
 	}
 	assert_int_equal(rf_run_introduce(&r), -EAGAIN);
-	close(r.link[1]); /* it has ended */
+	assert_int_equal(r.meet[0], -1); /* the monitor's own is the only one */
+	close(r.link[1]);		 /* it has ended */
 	assert_int_equal(rf_run_introduce(&r), 0);
 	assert_int_equal(r.meet[1], -1);
 	close(r.link[0]);
+}
+
+/* Between fork() and exec(): it ends with `run`, and inherits one descriptor. */
+static void entered(void **state)
+{
+	struct rf_run r = started();
+	pid_t run = getpid(), child = fork();
+	int status, signal = 0;
+
+	if (!child) {
+		MUST(fcntl(r.link[1], F_GETFD) == FD_CLOEXEC);
+		MUST(!rf_run_link_enter(&r, run));
+		MUST(!prctl(PR_GET_PDEATHSIG, &signal) && signal == SIGKILL);
+		MUST(!fcntl(r.link[1], F_GETFD) && fcntl(r.link[0], F_GETFD) == FD_CLOEXEC);
+		MUST(atoi(getenv("RINGFENCE_LINK")) == r.link[1]);
+		/* It has another parent already: nobody would end it. */
+		MUST(rf_run_link_enter(&r, run + 1) == -ESRCH);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 }
 
 int main(void)
@@ -127,6 +152,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passed_on_or_nobody_there),
 		cmocka_unit_test(nothing_comes_to_run),
+		cmocka_unit_test(entered),
 		cmocka_unit_test(kept_while_too_many_are_in_flight),
 	};
 

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -206,6 +208,78 @@ static void of_another_user(void **state)
 	/* The same, once it is ours. */
 	assert_int_equal(chown(path_of("theirs"), 0, 0), 0);
 	assert_int_equal(way_to("theirs/mine", RF_WAY_USE, NULL), 0);
+}
+
+/* One's own may be open to others to read a file in it; another user's may not be to a third. */
+static void to_read_one_file(void **state)
+{
+	need_root();
+	folder("open", 0, 0777);
+	assert_int_equal(way_to("open", RF_WAY_READ, NULL), 0);
+	assert_int_equal(way_to("open", RF_WAY_OTHERS, NULL), -EPERM);
+	assert_int_equal(chown(path_of("open"), OTHER, OTHER), 0);
+	assert_int_equal(way_to("open", RF_WAY_READ, NULL), -EPERM);
+	assert_int_equal(chmod(path_of("open"), 0755), 0);
+	assert_int_equal(way_to("open", RF_WAY_READ, NULL), 0);
+}
+
+/* It is not even made there. */
+static void nothing_is_made_in_theirs(void **state)
+{
+	struct rf_folder f = RF_FOLDER_NONE, in = RF_FOLDER_NONE;
+
+	need_root();
+	folder("theirs", OTHER, 0755);
+	assert_int_equal(rf_folder_open(path_of("theirs"), RF_WAY_OTHERS, &why, &f), 0);
+	assert_true(f.foreign);
+	assert_int_equal(rf_folder_enter(&f, "new", RF_WAY_MAKE, &why, &in), -ENOENT);
+	assert_int_equal(access(path_of("theirs/new"), F_OK), -1);
+	rf_folder_close(&f);
+}
+
+#define MAPPED 200 /* lines of 33 bytes: more than is read of them */
+
+/* In a user namespace, in which a hundred users and more are mapped. */
+static int who_is_trusted(int ready, int go)
+{
+	char c = 0;
+
+	if (unshare(CLONE_NEWUSER))
+		return 77;
+	if (write(ready, &c, 1) != 1 || read(go, &c, 1) != 1)
+		return 2;
+	return rf_is_trusted(0) && !rf_is_trusted(1) && !rf_is_trusted(MAPPED - 1) ? 0 : 1;
+}
+
+static void long_map_is_not_half_believed(void **state)
+{
+	int ready[2], go[2], status, fd;
+	char path[32], map[MAPPED * 16], c;
+	size_t len = 0;
+	pid_t child;
+
+	need_root();
+	assert_int_equal(pipe(ready) | pipe(go), 0);
+	child = fork();
+	if (!child)
+		_exit(who_is_trusted(ready[1], go[0]));
+	close(ready[1]);
+	if (read(ready[0], &c, 1) == 1) {
+		for (int i = 0; i < MAPPED; i++)
+			len += (size_t)snprintf(map + len, sizeof(map) - len, "%d %d 1\n", i, i);
+		snprintf(path, sizeof(path), "/proc/%d/uid_map", child);
+		fd = open(path, O_WRONLY);
+		assert_int_equal(write(fd, map, len), len);
+		close(fd);
+		assert_int_equal(write(go[1], &c, 1), 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	close(ready[0]);
+	close(go[0]);
+	close(go[1]);
+	if (WEXITSTATUS(status) == 77)
+		skip(); /* no namespaces here */
+	assert_int_equal(status, 0);
 }
 
 static void writable_by_others(void **state)
@@ -437,6 +511,9 @@ int main(void)
 		each(ones_own),
 		each(too_long),
 		each(of_another_user),
+		each(long_map_is_not_half_believed),
+		each(nothing_is_made_in_theirs),
+		each(to_read_one_file),
 		each(writable_by_others),
 		each(writable_by_a_group_of_the_systems),
 		each(somebody_elses_in_a_sticky_folder),

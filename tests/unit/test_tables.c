@@ -635,6 +635,32 @@ static void registers(void **state)
 	assert_int_equal(fake_judge(&ev), RF_VERDICT_KILL);
 }
 
+/* A CPU that comes up has the trampoline's GDT and no IDT, there alone. */
+static void comes_up(void **state)
+{
+	struct rf_msg_event ev, up;
+	size_t lines;
+
+	fake_sealed();
+	lines = fake_lines();
+	up = compared();
+	up.tables.gdt = (struct rf_table){ 0x9000, 0x1f, 0, 0 };
+	up.tables.idt = (struct rf_table){ 0, 0, 0, 0 };
+	up.regs.rip = IMAGE_GVA + STARTUP_AT + 0x10;
+	ev = up;
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	assert_int_equal(fake_lines(), lines);
+	ev = up;
+	ev.regs.rip = IMAGE_GVA + STARTUP_AT - 0x10;
+	found(ev, "GDTR <- ", "the registers it had before were put back");
+	ev = up;
+	ev.tables.gdt.base = 0x100000;
+	found(ev, "GDTR <- ", "the registers it had before were put back");
+	ev = up;
+	ev.tables.idt = (struct rf_table){ 0x9000, 0x1ff, 0, 0 };
+	found(ev, "GDTR <- ", "the registers it had before were put back");
+}
+
 static void a_pinned_msr(void **state)
 {
 	struct rf_msg_event ev;
@@ -727,6 +753,7 @@ int main(void)
 		T(a_call_gate_in_a_gdt),
 		T(left_as_it_is),
 		T(registers),
+		T(comes_up),
 		T(a_pinned_msr),
 		T(taken_over_after_a_forgery),
 		T(a_kernel_that_does_not_tell),

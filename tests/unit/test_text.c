@@ -3,6 +3,7 @@
  * both. */
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -447,6 +448,43 @@ static void begun_where_its_target_is_gone(void **state)
 		assert_int_equal(trail->flights_count, 1);
 }
 
+/* Whoever runs into the site meanwhile takes #BP: the first byte comes back last. */
+static uint8_t *page_of_tail, first_byte;
+
+static void at_the_tail(int signal)
+{
+	first_byte = page_of_tail[-1];
+	if (mprotect(page_of_tail, RF_PAGE_SIZE, PROT_READ | PROT_WRITE))
+		abort();
+}
+
+static void put_back_from_the_tail(void **state)
+{
+	uint8_t *copy =
+		mmap(NULL, TEXT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct sigaction was, on_fault = { .sa_handler = at_the_tail };
+	const uint32_t border = RF_PAGE_SIZE - 1;
+
+	assert_ptr_not_equal(copy, MAP_FAILED);
+	memcpy(copy, text, TEXT_SIZE);
+	memcpy(copy + border, nop5, 5);
+	memcpy(decoy + border, nop5, 5);
+	overlay->copy = copy;
+	add_site(border, 0, RF_SITE_JUMP_LABEL);
+	assert_true(byte(border, 0xcc));
+	assert_true(store(border + 1, jmp + 1, 4));
+	page_of_tail = copy + RF_PAGE_SIZE;
+	first_byte = 0;
+	assert_int_equal(mprotect(page_of_tail, RF_PAGE_SIZE, PROT_READ), 0);
+	assert_int_equal(sigaction(SIGSEGV, &on_fault, &was), 0);
+	rf_text_denied(TEXT_GPA + border + 1, 4);
+	sigaction(SIGSEGV, &was, NULL);
+	assert_int_equal(first_byte, 0xcc);
+	assert_memory_equal(copy + border, nop5, 5);
+	overlay->copy = text;
+	munmap(copy, TEXT_SIZE);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, fake_text_setup, fake_text_teardown)
 
 int main(void)
@@ -457,6 +495,7 @@ int main(void)
 		T(direct_byte),
 		T(batch),
 		T(batches),
+		T(put_back_from_the_tail),
 		T(filled),
 		T(filled_half),
 		T(filled_meanwhile),

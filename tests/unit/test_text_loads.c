@@ -333,10 +333,27 @@ static void frozen(void **state)
 	assert_memory_equal(text + SITE, jmp, 5);
 }
 
+/* What is half way here and in what was loaded, too, would be put back by nobody. */
+static void half_way_in_both(void **state)
+{
+	uint32_t n = 77;
+
+	assert_true(byte(SITE, 0xcc));
+	assert_true(store(SITE + 1, jmp + 1, 4));
+	assert_memory_equal(decoy + SITE, text + SITE, 5);
+	assert_int_equal(rf_text_adopt(&n), -EPERM);
+	assert_int_equal(trail->flights_count, 1);
+	memcpy(decoy + SITE, nop5, 5);
+	assert_int_equal(rf_text_adopt(&n), 0);
+	assert_memory_equal(text + SITE, nop5, 5);
+	assert_int_equal(trail->flights_count, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(frozen),
+		T(half_way_in_both),
 		T(over_traps),
 		T(over_a_trap_at_once),
 		T(adopted),

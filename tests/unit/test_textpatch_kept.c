@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "introspection/budget.h"
+#include "introspection/patches/impl.h"
 #include "tests/unit/fake_patched.h"
 
 /* A guest that can be read so often. */
@@ -302,6 +303,42 @@ static void tables_that_are_not_whole(void **state)
 	}
 }
 
+/* A guest may have as many probes and trampolines as it likes: what has no room is left out. */
+static void no_more_than_there_is_room_for(void **state)
+{
+	struct patched *f = *state;
+	struct rf_patch_site probe = { .shape = RF_SHAPE_PROBE, .kind = RF_SITE_KPROBE };
+	struct rf_targets *s = &f->t->targets;
+
+	for (; probe.at < RF_TABLE_EXTRA; probe.at++)
+		assert_true(rf_extra_put(f->t, &probe));
+	assert_false(rf_extra_put(f->t, &probe));
+	assert_int_equal(patched_table.extra_count, RF_TABLE_EXTRA);
+	rf_targets_clear(s);
+	for (uint64_t i = 0; i < RF_SET_ROOM + 2; i++)
+		rf_targets_add(f->t, s, MODULE + i);
+	assert_int_equal(s->count, RF_SET_ROOM);
+	assert_int_equal(s->v[RF_SET_ROOM - 1], MODULE + RF_SET_ROOM - 1);
+}
+
+/* A probe of a table that somebody has written to gets in front of no other site. */
+static void kept_probe_over_a_site(void **state)
+{
+	struct patched *f = *state;
+	struct rf_patch_site probe = { .at = (uint32_t)(CODE + 1 - TEXT),
+				       .shape = RF_SHAPE_PROBE,
+				       .kind = RF_SITE_KPROBE,
+				       .own = { 0x48 } };
+
+	for (int i = 0; i < 2; i++) {
+		patched_table.extra[0] = probe;
+		patched_table.extra_count = 1;
+		assert_int_equal(patched_take_over(f), 0);
+		assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), !i);
+		probe.at = (uint32_t)(FUNC(0) - TEXT);
+	}
+}
+
 /* It died in the middle of a change: all of it is bounded. */
 static void tables_in_the_middle_of_a_change(void **state)
 {
@@ -331,6 +368,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, patched_setup, patched_teardown)
 		T(swept_as_far_as_reads_go),  T(own_bytes_after_a_restart),
 		T(own_bytes_at_the_seal),     T(own_bytes_without_a_table),
+		T(kept_probe_over_a_site),    T(no_more_than_there_is_room_for),
 		T(chains_in_the_cache),	      T(probes_that_cost_no_reads),
 		T(jump_before_a_label),	      T(sites_after_a_restart),
 		T(tables_that_are_not_whole), T(tables_in_the_middle_of_a_change),

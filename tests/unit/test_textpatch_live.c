@@ -132,6 +132,58 @@ static void traced_by_a_jump(void **state)
 	assert_int_equal(patched_call(f, FUNC(5), 0xe9, MODULE + 0x80), RF_PATCH_BAD_INSN);
 }
 
+/* A label at an odd address in text is no function that an entry may jump to, a byte before it. */
+static void jump_into_text(void **state)
+{
+	struct patched *f = *state;
+
+	patched_symbol(f, "label", TEXT + 0x1281);
+	patched_direct(f, FUNC(5), TEXT + 0x1281);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe9, TEXT + 0x1280), RF_PATCH_BAD_INSN);
+}
+
+/* A hash says itself how large it is: to be believed up to what no kernel's is above. */
+static void hash_of_any_size(void **state)
+{
+	static const uint64_t bits[] = { 15, 63, 64, 65, 100, UINT64_MAX };
+	struct patched *f = *state;
+	uint64_t hash = patched_alloc(f, 24), buckets = patched_alloc(f, 8);
+
+	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+		fake_put64(&f->g, hash, bits[i]);
+		fake_put64(&f->g, hash + 8, buckets);
+		fake_put64(&f->g, DIRECT_VAR, hash);
+		assert_int_equal(patched_call(f, FUNC(5), 0xe8, MODULE + 0x80), RF_PATCH_BAD_INSN);
+		assert_int_equal(patched_byte(f, FUNC(5), 0x0f), RF_PATCH_DONE);
+		assert_int_equal(patched_sweep(f), 0);
+		assert_int_equal(patched_create(f), 0);
+	}
+}
+
+/* Nor is a page of records larger than what is read of it. */
+static void page_of_any_size(void **state)
+{
+	struct patched *f = *state;
+
+	for (size_t i = 0; i < f->g.k.members_count; i++)
+		if (!strcmp(f->g.k.members[i].type, "ftrace_page") && !f->g.k.members[i].path)
+			f->g.k.members[i].size = 4096;
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 0);
+}
+
+/* Direct functions whose list is a ring. */
+static void ring_of_directs(void **state)
+{
+	struct patched *f = *state;
+	uint64_t entry = patched_direct(f, FUNC(5), MODULE + 0x80);
+
+	fake_put64(&f->g, entry, entry);
+	assert_int_equal(patched_call(f, FUNC(5), 0xe8, MODULE + 0x40), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, FUNC(5), 0x0f), RF_PATCH_DONE);
+	assert_int_equal(patched_sweep(f), 0);
+}
+
 static void traced_wrongly(void **state)
 {
 	static const uint64_t bad[] = { FUNC(1), FTRACE_STUB, MODULE + 0x40, DATA, TRAMPOLINE + 1 };
@@ -225,6 +277,49 @@ static void odd_record(void **state)
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 14);
 	assert_int_equal(patched_stats(f).odd, 2);
 	assert_int_equal(patched_byte(f, FUNC(2), 0xcc), RF_PATCH_NOT_A_SITE);
+}
+
+/* A record behind the start of a function is one only where a landing pad stands in front. */
+static void record_behind_a_landing_pad(void **state)
+{
+	static const struct {
+		const char *pad;
+		unsigned int sites;
+	} pads[] = { { "\xf3\x0f\x1e\xfa", 16 },
+		     { "\x66\x0f\x1f\x00", 16 },
+		     { "\x0f\x1f\x40\xd6", 16 },
+		     { "\x55\x48\x89\xe5", 15 } };
+	struct patched *f = *state;
+
+	for (size_t i = 0; i < sizeof(pads) / sizeof(pads[0]); i++) {
+		fake_write(&f->g, ENDBR_FUNC, pads[i].pad, 4);
+		assert_int_equal(patched_create(f), 0);
+		assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), pads[i].sites);
+		assert_int_equal(patched_stats(f).nameless, 17 - pads[i].sites);
+	}
+	assert_int_equal(patched_byte(f, ENDBR_FUNC + 4, 0xcc), RF_PATCH_NOT_A_SITE);
+}
+
+/* What a list in writable memory names never takes the place of what a sealed table does. */
+static void record_over_a_label(void **state)
+{
+	struct patched *f = *state;
+	uint64_t page = patched_alloc(f, 24), record = patched_alloc(f, 16);
+
+	fake_put64(&f->g, page, 0);
+	fake_put64(&f->g, page + 8, record);
+	fake_put64(&f->g, page + 16, 1);
+	fake_put64(&f->g, record, JUMP - 3);
+	fake_put64(&f->g, PAGES_VAR, page);
+	patched_symbol(f, "before_it", JUMP - 3);
+	/* With the nop's first two bytes it is a call of an ops' trampoline. */
+	fake_write(&f->g, JUMP - 3, "\xe8\x00\x00", 3);
+	patched_ops(f, JUMP + 2 + UINT64_C(0x1f0f0000));
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_stats(f).odd, 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_FTRACE), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_JUMP_LABEL), 1);
+	assert_int_equal(patched_byte(f, JUMP, 0xcc), RF_PATCH_STEP);
 }
 
 /* The table is made anew while much is traced: what stands there is found legal. */
@@ -648,6 +743,44 @@ static void begun_with_an_array(void **state)
 	assert_int_equal(patched_byte(f, JUMP, 0x0f), RF_PATCH_DONE);
 }
 
+/* A breakpoint is nothing that a probe stands for, and no place for one is another site's. */
+static void no_place_for_a_probe(void **state)
+{
+	struct patched *f = *state;
+
+	patched_probe(f, CODE + 1, 0xcc, 0);
+	fake_write(&f->g, CODE + 1, "\xcc", 1);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), 0);
+	patched_probe(f, FUNC(0), patched_nop5[0], 0);
+	assert_int_equal(patched_byte(f, FUNC(0), 0x55), RF_PATCH_BAD_STEP);
+	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), 0);
+}
+
+/* Nor does its jump reach into one. */
+static void no_jump_into_a_site(void **state)
+{
+	static const uint8_t nops[16] = { 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90,
+					  0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90 };
+	struct patched *f = *state;
+	uint8_t jump[5];
+
+	fake_write(&f->g, JUMP - 16, nops, sizeof(nops));
+	assert_int_equal(patched_create(f), 0);
+	patched_probe(f, JUMP - 3, 0x90, SLOT);
+	patched_rel32(jump, 0xe9, JUMP - 3, SLOT);
+	assert_int_equal(patched_byte(f, JUMP - 3, 0xcc), RF_PATCH_DONE);
+	assert_true(patched_store(f, JUMP - 2, jump + 1, 2) > RF_PATCH_DONE);
+	assert_true(patched_store(f, JUMP - 2, jump + 1, 4) > RF_PATCH_DONE);
+	/* A byte more of room, and it fits. */
+	assert_int_equal(patched_byte(f, JUMP - 3, 0x90), RF_PATCH_DONE);
+	patched_probe(f, JUMP - 5, 0x90, SLOT);
+	patched_rel32(jump, 0xe9, JUMP - 5, SLOT);
+	assert_int_equal(patched_byte(f, JUMP - 5, 0xcc), RF_PATCH_DONE);
+	assert_int_equal(patched_store(f, JUMP - 4, jump + 1, 4), RF_PATCH_STEP);
+	assert_int_equal(patched_byte(f, JUMP - 5, 0xe9), RF_PATCH_DONE);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, patched_setup, patched_teardown)
 
 /* Each of them, whoever sweeps. */
@@ -664,6 +797,14 @@ int main(void)
 		T(what_is_traced_with),
 		T(hostile_records),
 		T(odd_record),
+		T(record_over_a_label),
+		T(record_behind_a_landing_pad),
+		T(jump_into_text),
+		T(ring_of_directs),
+		T(hash_of_any_size),
+		T(page_of_any_size),
+		T(no_place_for_a_probe),
+		T(no_jump_into_a_site),
 		T(traced_before),
 		T(hostile_targets),
 		T(probed),

@@ -245,6 +245,7 @@ static void no_template(void **state)
 	};
 	struct patched *f = *state;
 	uint8_t thunk[LEN], forged[16];
+	int32_t word;
 
 	spell(thunk, PAD);
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
@@ -252,6 +253,10 @@ static void no_template(void **state)
 		f = *state;
 		memset(forged, 0x90, sizeof(forged));
 		memcpy(forged, template, LEN);
+		/* It counts in the same word from there. */
+		memcpy(&word, template + 4, sizeof(word));
+		word -= (int32_t)(none[i].at - TEMPLATE);
+		memcpy(forged + 4, &word, sizeof(word));
 		forged[none[i].byte] = none[i].value;
 		for (size_t n = 0; n < f->g.k.count; n++)
 			if (!strncmp(f->g.k.syms[n].name, "skl_call_thunk_", 15))

@@ -565,6 +565,37 @@ static void gap_told(void **state)
 	fake_log_drop_all(&parts[1]);
 }
 
+/* A gap tells of the lines right before it, and of all of them. */
+static void gap_of_other_lines(void **state)
+{
+	static const struct {
+		uint64_t to;
+		enum rf_finding_kind kind;
+	} gaps[] = { { 8, RF_FOUND_LOST_TOLD },
+		     { 7, RF_FOUND_LOST },
+		     { 9, RF_FOUND_LOST },
+		     { 0, RF_FOUND_LOST } };
+	static const uint8_t none[RF_CHAIN_BYTES];
+	static struct fake_log alone;
+	uint8_t hash[RF_CHAIN_BYTES];
+	struct rf_jsonline j;
+	char text[512];
+
+	for (size_t i = 0; i < sizeof(gaps) / sizeof(gaps[0]); i++) {
+		rf_jsonline_begin(&j, text, sizeof(text));
+		rf_jsonline_text(&j, "vm", "one", 8);
+		rf_jsonline_address(&j, "instance", ONE);
+		rf_jsonline_number(&j, "seq", 9);
+		rf_jsonline_text(&j, "type", "gap", 8);
+		rf_jsonline_number(&j, "to", gaps[i].to);
+		assert_int_equal(rf_chain_seal(&j, none, hash), 0);
+		fake_log_add(&alone, 0, text, j.len - 1);
+		assert_int_equal(fake_log_verify(&alone, 1), RF_LOG_NOT_INTACT);
+		fake_log_assert_found(0, gaps[i].kind, ONE, 1, 1);
+		fake_log_drop_all(&alone);
+	}
+}
+
 /* --- logs that are made to take long ------------------------------------------------ */
 
 static void count_findings(void *ctx, const struct rf_finding *f)
@@ -636,13 +667,28 @@ static void many_holes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(intact),		TEST(one_changed),    TEST(changed_and_hashed),
-		TEST(some_dropped),	TEST(one_moved),      TEST(one_twice),
-		TEST(some_added),	TEST(cut_at_the_end), TEST(behind_its_end),
-		TEST(nothing_to_check), TEST(rotated),	      TEST(torn_and_told),
-		TEST(torn_again),	TEST(glued),	      TEST(glued_and_killed),
-		TEST(put_before_it),	TEST(torn_anywhere),  TEST(zeros_of_a_power_cut),
-		TEST(gap_told),		TEST(many_instances), TEST(many_holes),
+		TEST(intact),
+		TEST(one_changed),
+		TEST(changed_and_hashed),
+		TEST(some_dropped),
+		TEST(one_moved),
+		TEST(one_twice),
+		TEST(some_added),
+		TEST(cut_at_the_end),
+		TEST(behind_its_end),
+		TEST(nothing_to_check),
+		TEST(rotated),
+		TEST(torn_and_told),
+		TEST(torn_again),
+		TEST(glued),
+		TEST(glued_and_killed),
+		TEST(put_before_it),
+		TEST(torn_anywhere),
+		TEST(zeros_of_a_power_cut),
+		TEST(gap_told),
+		TEST(many_instances),
+		TEST(many_holes),
+		TEST(gap_of_other_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,13 +85,14 @@ static int one_each(struct actor_state *s, int step, char *reason)
 		rf_watch_send(s->sock, RF_WATCH_ENTER, NULL, -1);
 		if (step == 3)
 			_exit(0);
-	} else {
-		waitpid(other, NULL, 0);
 	}
 	do {
 		usleep(1000);
 		err = rf_watch_receive(s->sock, &p, &from);
 	} while (err == -EAGAIN);
+	/* Its number is its own until now, however late the service gets to what it has sent. */
+	if (other)
+		waitpid(other, NULL, 0);
 	return err ? err : (int)p.word;
 }
 
@@ -222,6 +223,28 @@ static void bounded(void **state)
 	service.clients[0].until = rf_now_ms() - 1;
 	serve();
 	assert_int_equal(service.count, 0);
+}
+
+static int connects(struct actor_state *s, int step, char *reason)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	return connect(fd, (struct sockaddr *)&at, sizeof(at)) ? -errno : 0;
+}
+
+/* Nor does one user take all places by asking for nothing. */
+static void bounded_before_it_asks(void **state)
+{
+	NEEDS_BPF();
+	start(0, connects);
+	for (int i = 0; i < 6; i++) {
+		assert_int_equal(goes_on(0), 0);
+		serve();
+		assert_in_range(service.count, 0, service.per_user);
+	}
+	assert_int_equal(service.count, service.per_user);
 }
 
 /* Packets of all kinds; each ends its connection, and leaves no descriptor. */
@@ -460,6 +483,7 @@ int main(void)
 		TEST(id_given_out_again),
 		TEST(once_alone),
 		TEST(bounded),
+		TEST(bounded_before_it_asks),
 		TEST(what_makes_no_sense),
 		TEST(lost_and_back),
 		TEST(displaced),
