@@ -18,4 +18,13 @@ void fake_bpffs_end(void);
 pid_t fake_bpffs_user(int (*act)(void));
 void fake_bpffs_user_end(pid_t pid);
 
+/* In a test whose *state is what fake_bpffs() said. */
+#define NEEDS_BPF()                                                                                \
+	do {                                                                                       \
+		if (!*state) {                                                                     \
+			print_message("not root, or bpf() or mount() is not allowed\n");           \
+			skip();                                                                    \
+		}                                                                                  \
+	} while (0)
+
 #endif

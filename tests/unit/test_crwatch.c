@@ -51,14 +51,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define NEEDS_BPF()                                                                                \
-	do {                                                                                       \
-		if (!*state) {                                                                     \
-			print_message("not root, or bpf() or mount() is not allowed\n");           \
-			skip();                                                                    \
-		}                                                                                  \
-	} while (0)
-
 static void says(const char *text)
 {
 	if (!strstr(why, text))

@@ -81,12 +81,4 @@ int setup(void **state);
 int teardown(void **state);
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
-#define NEEDS_BPF()                                                                                \
-	do {                                                                                       \
-		if (!*state) {                                                                     \
-			print_message("not root, or bpf() or mount() is not allowed\n");           \
-			skip();                                                                    \
-		}                                                                                  \
-	} while (0)
-
 #endif
