@@ -2,13 +2,13 @@
 #include "cli/let_go.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* *m has room for what is to come beside the bytes, and says what came. */
-static ssize_t receive(int sock, int how, void *buf, size_t size, struct msghdr *m)
+ssize_t rf_receive(int sock, int how, void *buf, size_t size, struct msghdr *m)
 {
 	struct iovec iov = { buf, size };
 	const int on = 1;
@@ -35,7 +35,7 @@ static ssize_t receive(int sock, int how, void *buf, size_t size, struct msghdr 
 ssize_t rf_take(int sock, void *buf, size_t size)
 {
 	struct msghdr m = { 0 };
-	ssize_t n = receive(sock, MSG_PEEK, buf, size, &m);
+	ssize_t n = rf_receive(sock, MSG_PEEK, buf, size, &m);
 
 	if (n < 0)
 		return n;
@@ -43,7 +43,7 @@ ssize_t rf_take(int sock, void *buf, size_t size)
 		return -EBADF;
 	m = (struct msghdr){ 0 };
 	/* No more than was looked at: what came to a stream since is another message. */
-	return receive(sock, 0, buf, (size_t)n, &m);
+	return rf_receive(sock, 0, buf, (size_t)n, &m);
 }
 
 #ifndef SO_PASSRIGHTS
@@ -85,24 +85,39 @@ bool rf_finish(int sock)
 		struct msghdr m = { .msg_control = control.room,
 				    .msg_controllen = sizeof(control.room) };
 
-		n = receive(sock, MSG_PEEK, bytes, sizeof(bytes), &m);
+		n = rf_receive(sock, MSG_PEEK, bytes, sizeof(bytes), &m);
 		if (n < 0 || m.msg_flags & MSG_CTRUNC)
 			return false;
 		if (!n && (type == SOCK_STREAM || !m.msg_controllen))
 			return true;
 		m = (struct msghdr){ 0 };
-		receive(sock, 0, bytes, (size_t)n, &m);
+		rf_receive(sock, 0, bytes, (size_t)n, &m);
 	}
 }
 
-/* Ends with the socket as its only descriptor but one: once its caller has let go of it. */
+bool rf_hold_alone(int word, int what)
+{
+	return dup2(word, 0) == 0 && (what < 0 || dup2(what, 1) == 1) &&
+	       !syscall(SYS_close_range, what < 0 ? 1 : 2, ~0U, 0) &&
+	       send(0, "", 1, MSG_NOSIGNAL) == 1;
+}
+
+bool rf_holds_alone(int word)
+{
+	struct pollfd p = { .fd = word, .events = POLLIN };
+	char c;
+
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+	return recv(word, &c, 1, 0) == 1;
+}
+
+/* Ends with the socket: once its caller has let go of it. */
 static _Noreturn void be_closer(int sock, int word)
 {
-	char c = 0;
+	char c;
 
-	/* Of the others none is the last one of its file: the caller waits for the word. */
-	if (dup2(word, 0) == 0 && dup2(sock, 1) == 1 && !syscall(SYS_close_range, 2, ~0U, 0) &&
-	    send(0, &c, 1, MSG_NOSIGNAL) == 1)
+	if (rf_hold_alone(word, sock))
 		while (read(0, &c, 1) < 0 && errno == EINTR)
 			;
 	_exit(0);
@@ -113,7 +128,6 @@ static int start_closer(int sock, int *words)
 {
 	int ends[2], status = -1;
 	pid_t pid;
-	char c;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		return -errno;
@@ -127,9 +141,7 @@ static int start_closer(int sock, int *words)
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	close(ends[1]);
-	/* No byte: it has ended, without its last hold of the socket, as the caller's is
-	 * another. */
-	if (!status && recv(ends[0], &c, 1, 0) == 1) {
+	if (!status && rf_holds_alone(ends[0])) {
 		*words = ends[0];
 		return 0;
 	}

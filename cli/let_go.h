@@ -10,8 +10,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
+/*
+ * As recvmsg(2) that never blocks: *m has room for what is to come beside the bytes, and says what
+ * came. The bytes, 0 at the end, or -errno.
+ */
+ssize_t rf_receive(int sock, int how, void *buf, size_t size, struct msghdr *m);
 /*
  * As recv(2) that never blocks: the bytes, 0 at the end, or -errno. -EBADF: a descriptor is with
  * what would be received, which stays where it is: let the socket go.
@@ -26,5 +32,14 @@ void rf_take_nothing(int sock);
 bool rf_finish(int sock);
 /* Closes it for good, whatever it holds. Nobody is waited for. */
 void rf_let_go(int sock);
+
+/*
+ * A process that is to hold what its parent lets go of. The child of a fork has `word`, a socket's
+ * other end, as 0, `what` (-1: nothing) as 1 and no other descriptor from here on; of those that it
+ * had none was the last one of its file, as its parent waits for that. False: it cannot be so.
+ */
+bool rf_hold_alone(int word, int what);
+/* The parent's: the child has come so far. False: it has ended, and let go of nothing for good. */
+bool rf_holds_alone(int word);
 
 #endif

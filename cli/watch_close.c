@@ -18,17 +18,6 @@
 
 #define END_MS 5000 /* for all that is left, at the end */
 
-/* No byte: it has ended. Nothing was closed for good by that, as the service has it all too. */
-static bool has_begun(int inbox)
-{
-	struct pollfd p = { .fd = inbox, .events = POLLIN };
-	char c;
-
-	while (poll(&p, 1, -1) < 0 && errno == EINTR)
-		;
-	return recv(inbox, &c, 1, 0) == 1;
-}
-
 /* 0 or -errno. */
 static int start_keeper(struct rf_watch_service *s)
 {
@@ -41,7 +30,7 @@ static int start_keeper(struct rf_watch_service *s)
 	if (!pid)
 		rf_watch_keep(ends[1]);
 	close(ends[1]);
-	if (pid > 0 && has_begun(ends[0])) {
+	if (pid > 0 && rf_holds_alone(ends[0])) {
 		s->keeper = pid;
 		s->inbox = ends[0];
 		return 0;

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/let_go.h"
 #include "cli/output.h"
 #include "cli/watch_link.h"
 
@@ -136,19 +137,12 @@ static void wait_for_news(const struct keeper *k)
 	poll(p, 1 + k->closing, k->count || k->closing ? AGAIN_MS : -1);
 }
 
-/* Of the descriptors of the service none is the last one of its file: it waits for the byte. */
-static bool begin(int inbox)
-{
-	return dup2(inbox, INBOX) == INBOX && !syscall(SYS_close_range, INBOX + 1, ~0U, 0) &&
-	       send(INBOX, "", 1, MSG_NOSIGNAL) == 1;
-}
-
 void rf_watch_keep(int inbox)
 {
 	static struct keeper k;
 
 	k.room = room_for_kept();
-	if (!begin(inbox))
+	if (!rf_hold_alone(inbox, -1))
 		_exit(1);
 	/* Who is full takes nothing, and so does not hear by that that the service is gone. */
 	while (take(&k) && (k.count < k.room || !is_left())) {

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cli/let_go.h"
 #include "hv/proto.h"
 
 int rf_watch_send(int sock, enum rf_watch_word word, const char *why, int fd)
@@ -48,20 +49,12 @@ static int is_packet(struct rf_watch_packet *p, ssize_t n, const struct msghdr *
 static ssize_t take(int sock, int how, void *room, size_t size, struct rf_watch_packet *p,
 		    struct msghdr *m)
 {
-	struct iovec iov = { p, sizeof(*p) };
 	ssize_t n;
 
-	*m = (struct msghdr){
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = size
-	};
-	n = recvmsg(sock, m, how | MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	/* It has closed with something unread: that is said first, and then what it sent before
-	 * (net/unix/af_unix.c unix_release_sock()). */
-	if (n < 0 && errno == ECONNRESET)
-		n = recvmsg(sock, m, how | MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	m->msg_iov = NULL;
+	*m = (struct msghdr){ .msg_control = room, .msg_controllen = size };
+	n = rf_receive(sock, how, p, sizeof(*p), m);
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? -EAGAIN : -ECONNRESET;
+		return n == -EAGAIN || n == -EINTR ? -EAGAIN : -ECONNRESET;
 	return n;
 }
 
