@@ -123,7 +123,9 @@ def summary(results: list[Result]) -> int:
 
 
 def self_test(source: Path, folder: Path) -> int:
-    """One of each kind, planted in hv/arm64/decode.c; how they are told apart and what the run then says."""
+    """One of each kind, planted in hv/arm64/decode.c; how they are told apart and what the run then says. And whether the tables
+    fit the source.
+    """
     planted = {"killed": "killed", "hang": "killed", "survivor": "survived", "excused": "equivalent", "not-there": "text not found",
                "ambiguous": "text not found", "no-c": "does not compile", "no-excuse": "wrongly excused"}
     mutants = table.parse("planted", (source / "tests/mutants/planted.tbl").read_text())
@@ -134,7 +136,7 @@ def self_test(source: Path, folder: Path) -> int:
         # Nine killed and one excused pass; eight and two do not.
         statuses["nine"] = summary([results["killed"]] * 9 + [results["excused"]])
         statuses["eight"] = summary([results["killed"]] * 8 + [results["excused"]] * 2)
-    failed = 0
+    failed, stale = 0, list[str]()
     for name, what in planted.items():
         wanted = 0 if what == "killed" else 1
         if results[name].what != what or statuses[name] != wanted or (name == "hang" and "hangs" not in results[name].by):
@@ -144,12 +146,18 @@ def self_test(source: Path, folder: Path) -> int:
         if statuses[name] != wanted:
             failed += 1
             print(f"mutants-test {name} FAILED: status {statuses[name]}")
+    for mutant in table.load(Path(__file__).parent):
+        if mutant.apply((source / mutant.file).read_text()) is None:
+            stale.append(f"{mutant.name} in {mutant.file}")
+    if stale:
+        failed += 1
+        print(f"mutants-test FAILED: text that is not there any more: {', '.join(stale)}")
     if (folder / "plain/hv/arm64/decode.c").read_text() != (source / "hv/arm64/decode.c").read_text():
         failed += 1
         print("mutants-test FAILED: the file was not put back")
     if failed:
         print(printed.getvalue())
-    print(f"mutants-test: {len(planted) + 3 - failed} passed, {failed} failed")
+    print(f"mutants-test: {len(planted) + 4 - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
