@@ -117,14 +117,20 @@ static void say_and_count(struct rf_outlet *o, int reader, int ms)
 	MUST(count(all, " END") + told_lost(all) == LINES + more);
 }
 
+/* To a terminal that nobody reads yet, opened anew. */
+static void open_outlet(struct rf_outlet *o, int ends[2])
+{
+	open_terminal(ends);
+	rf_outlet_to(o, ends[1]);
+	MUST(rf_outlet_anew(o) >= 0);
+}
+
 static int on_unread_terminal(int ms)
 {
 	struct rf_outlet o;
 	int ends[2];
 
-	open_terminal(ends);
-	rf_outlet_to(&o, ends[1]);
-	MUST(rf_outlet_anew(&o) >= 0);
+	open_outlet(&o, ends);
 	MUST(o.terminal && !(fcntl(ends[1], F_GETFL) & O_NONBLOCK));
 	say_and_count(&o, ends[0], ms);
 	return 0;
@@ -141,9 +147,7 @@ static int on_patience(int lines)
 	struct rf_outlet o;
 	int ends[2];
 
-	open_terminal(ends);
-	rf_outlet_to(&o, ends[1]);
-	MUST(rf_outlet_anew(&o) >= 0);
+	open_outlet(&o, ends);
 	for (int i = 0; i < lines; i++)
 		rf_outlet_put(&o, "we: ", line(i), PATIENCE_MS);
 	MUST(o.lost > 0);
@@ -185,9 +189,7 @@ static int on_slow_reader(int arg)
 	int ends[2];
 	pid_t reader;
 
-	open_terminal(ends);
-	rf_outlet_to(&o, ends[1]);
-	MUST(rf_outlet_anew(&o) >= 0);
+	open_outlet(&o, ends);
 	for (before = o; !before.lost;)
 		rf_outlet_put(&before, "we: ", line(0), 0);
 	reader = fork();
