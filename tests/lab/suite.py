@@ -441,17 +441,17 @@ protected example 6.12 1 '{attack}'
     return Test("example-guard", script, verify)
 
 
-def log_full() -> Test:
+def log_full(kernel: str) -> Test:
     """Others fill the file system that the log is on, before a guest makes a thousand stores that are refused: it goes on,
     each is refused, and once there is room the log has each of them, in lines or in counts.
     """
     attack = "rf.mode=attack rf.attacks=log_flood rf.delay"
     script = f"""
-l2 6.12 1 '{attack}=0' >$OUT/control 2>&1
+l2 {kernel} 1 '{attack}=0' >$OUT/control 2>&1
 small=$(mktemp -d)
 mount -t tmpfs -o size=512k none $small
 state() {{ ringfence status --json full >$OUT/$1.new 2>/dev/null && mv $OUT/$1.new $OUT/$1; }}
-WRAP="ringfence run --name full --audit $small/audit.jsonl --" l2 6.12 1 '{attack}=20 rf.linger=30' >$OUT/console 2>$OUT/said & vm=$!
+WRAP="ringfence run --name full --audit $small/audit.jsonl --" l2 {kernel} 1 '{attack}=20 rf.linger=30' >$OUT/console 2>$OUT/said & vm=$!
 for n in $(tries 120); do state before && grep -q '"state": *"sealed"' $OUT/before && break; sleep 0.5; done
 dd if=/dev/zero of=$small/others bs=4k 2>/dev/null
 for n in $(tries 120); do grep -q 'log_flood result=' $OUT/console && break; sleep 0.5; done
@@ -481,7 +481,7 @@ mv $small/audit.jsonl $OUT/torn.jsonl; umount $small
         sealed(o)
         each_event_once(o)
         check(o._text("verify").endswith("status=0\n"), f"the log's chain: {o._text('verify')}")
-    return Test("log-full", script, verify, 240, consoles=("control", "console"))
+    return Test(f"log-full-{kernel}", script, verify, 240, consoles=("control", "console"))
 
 
 def hardened_host() -> Test:
@@ -823,10 +823,10 @@ def debian(kernel: str, machine: str) -> Test:
 
 TESTS = [boot("6.1", 1), boot("6.1", 2), boot("6.12", 1), boot("6.12", 2), boot("6.12", 4), boot("7", 1),
          boot("7", 2), tracing("6.1"), tracing("6.12"), tracing("7"), stuffing("6.12"), patches_denied(), hooks_owned(),
-         log_full(), profiles(), boot_probes("6.12"), tables("6.1", 2), tables("6.12", 2), gadgets("6.1"),
-         gadgets("6.12"), monitor_killed(), misled(), example_guard(), first_act(), reboot(), q35(), hotplug(), migrated(),
-         unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"), control_watch(),
-         rootless(), hardened_host()]
+         log_full("6.1"), log_full("6.12"), log_full("7"), profiles(), boot_probes("6.12"), tables("6.1", 2), tables("6.12", 2),
+         gadgets("6.1"), gadgets("6.12"), monitor_killed(), misled(), example_guard(), first_act(), reboot(), q35(), hotplug(),
+         migrated(), unprotectable(), debian("6.1", "microvm"), debian("6.12", "microvm"), debian("6.12", "q35"),
+         control_watch(), rootless(), hardened_host()]
 # Run by their names (make lab-flavours).
 FLAVOURS = [test(kernel) for kernel in kernels.FLAVOURS for test in (lambda kernel: boot(kernel, 2), tracing)]
 

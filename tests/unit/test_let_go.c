@@ -240,8 +240,9 @@ static void nobody_waits(void **state)
 		/* Nor is a child left to be waited for. */
 		assert_int_equal(waitpid(-1, NULL, 0), -1);
 		assert_int_equal(errno, ECHILD);
+		/* Reset, once that is closed with something unread (unix_release_sock()). */
 		assert_int_equal(send(ends[1], "x", 1, MSG_NOSIGNAL), -1);
-		assert_int_equal(errno, EPIPE);
+		assert_true(errno == EPIPE || errno == ECONNRESET);
 		close(ends[1]);
 	}
 }
