@@ -67,7 +67,8 @@ static int sends_many(struct actor_state *s, int step, char *reason)
 
 static int with_descriptor, without_end;
 
-/* Its connections are over at once, with /dev/null in each of them or nothing. */
+/* Its connections are over at once, with /dev/null in each of them or nothing. Who comes without end
+ * has more descriptors under way now and then than the kernel lets a user have (unix_attach_fds()). */
 static int sends_null(struct actor_state *s, int step, char *reason)
 {
 	struct rf_watch_packet p = { .revision = RF_WATCH_REVISION, .word = RF_WATCH_ASK };
@@ -78,6 +79,8 @@ static int sends_null(struct actor_state *s, int step, char *reason)
 
 		err = fd < 0 ? fd : rf_msg_send(fd, &p, sizeof(p), &null, with_descriptor);
 		close(fd);
+		if (without_end && err == -ETOOMANYREFS)
+			err = 0;
 	}
 	close(null);
 	return err;
