@@ -14,11 +14,12 @@ lab-suite: programs $(O)/ringfence-monitor-example
 lab-suite-6.1: programs
 	tests/lab/suite.py --host-kernel 6.1 boot-6.12-2 boot-6.1-1 tracing-6.12 first-act
 
-# lab-flavours: the same kernels as a guest's own, with all drivers and for real time.
+# lab-flavours: the same kernels as a guest's own, with all drivers and for real time; what the check shows on one kernel.
 FLAVOURS = 6.1-full 6.1-rt 6.12-full 6.12-rt
 .PHONY: lab-flavours
 lab-flavours: programs
-	tests/lab/suite.py --host-kernel $(HOST_KERNEL) $(foreach f,$(FLAVOURS),boot-$(f)-2 tracing-$(f))
+	tests/lab/suite.py --host-kernel $(HOST_KERNEL) $(foreach f,$(FLAVOURS),boot-$(f)-2 tracing-$(f)) \
+		log-full-6.1 log-full-7
 	tests/attacks/attacks.py --guests "$(FLAVOURS:%=%:1)" --host-kernel $(HOST_KERNEL)
 	tests/lab/storm.py --short --kernels "$(FLAVOURS)" --host-kernel $(HOST_KERNEL)
 
