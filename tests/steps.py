@@ -33,7 +33,7 @@ STEPS = [
     Step("hostile", 8, needs="/dev/kvm that runs QEMU"),
     Step("oracle", 3, lab=True),
     Step("kvm-lab", 3, lab=True),
-    Step("lab-suite", 30, lab=True),
+    Step("lab-suite-short", 15, lab=True, whole="lab-suite"),
     Step("lab-suite-6.1", 3, lab=True),
     Step("lab-lifecycle-short", 3, lab=True, whole="lab-lifecycle"),
     Step("attacks-short", 8, lab=True, whole="attacks"),
@@ -42,6 +42,7 @@ STEPS = [
 ]
 # What takes hours.
 LONG = [
+    Step("lab-suite", 45, lab=True),
     Step("lab-lifecycle", 30, lab=True),
     Step("attacks", 30, lab=True),
     Step("attacks-latency", 30, lab=True),
