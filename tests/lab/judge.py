@@ -74,6 +74,10 @@ ASPECTS: dict[str, Aspect] = {"as declared": declared, "control landed": control
                               "tracers quiet": quiet}
 
 
+# Of a guest that nothing protects.
+UNSEALED = {"sealed", "blocked, recorded"}
+
+
 def judge(o: Outcome, cell: Cell) -> dict[str, str]:
     """Each aspect, with "" where it holds and else what does not."""
     found = {}
@@ -85,6 +89,14 @@ def judge(o: Outcome, cell: Cell) -> dict[str, str]:
         except (Failed, IndexError, KeyError, ValueError) as error:
             found[name] = str(error) if isinstance(error, Failed) else repr(error)
     return found
+
+
+def summary(aspects: dict[str, str]) -> str:
+    """What does not hold, in one line; "" where all does."""
+    wrong = {name: text for name, text in aspects.items() if text}
+    if len(wrong) == len(ASPECTS) and len(set(wrong.values())) == 1:
+        return next(iter(wrong.values()))
+    return "; ".join(f"{name}: {text}" for name, text in wrong.items())
 
 
 def last_words(o: Outcome) -> str:
@@ -125,7 +137,7 @@ def _one_more_alert(folder: Path) -> None:
 
 # What is done to the artefacts of a cell that holds, and which aspects must then say so.
 PLANTED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
-    "the guest was not protected": (_unprotected, {"sealed", "blocked, recorded"}),
+    "the guest was not protected": (_unprotected, UNSEALED),
     "the control was protected too": (lambda f: shutil.copy(f / "console", f / "control"), {"control landed"}),
     "text was never sealed": (lambda f: _edit(f, "audit.jsonl", _without('"kind":"seal","region":"text"')), {"sealed"}),
     "an attack is not on record": (lambda f: _edit(f, "audit.jsonl", _without('"symbol":"commit_creds"')), {"blocked, recorded"}),
@@ -150,7 +162,7 @@ def plant(o: Outcome, cell: Cell) -> dict[str, tuple[str, str]]:
             folder = Path(temporary) / "out"
             shutil.copytree(o.result.out, folder)
             alter(folder)
-            found = {aspect: text for aspect, text in judge(Outcome(replace(o.result, out=folder)), cell).items() if text}
-        said = "; ".join(f"{aspect}: {text}" for aspect, text in found.items())
-        rows[name] = (said, "" if set(found) == wanted else f"{set(found)} found, and not {wanted}")
+            aspects = judge(Outcome(replace(o.result, out=folder)), cell)
+        found = {aspect for aspect, text in aspects.items() if text}
+        rows[name] = (summary(aspects), "" if found == wanted else f"{found} found, and not {wanted}")
     return rows

@@ -8,6 +8,7 @@ nothing: failures are planted in made-up artefacts. Ends with "matrix: N passed,
 """
 import argparse
 import concurrent.futures
+import functools
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ import tempfile
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import guest
 import judge
@@ -63,16 +64,21 @@ def keep(rows: dict[str, Row]) -> dict[str, Row]:
     return rows
 
 
-def missing(cell: Cell) -> str:
-    """Why the cell cannot be run here, "" where it can: not every machine reaches what it needs."""
+@functools.cache
+def _cannot_have(get: Callable[..., object], *what: object) -> str:
+    """What the lab says when something cannot be had, "" when it can. Asked once: a suite that is not reached takes its time."""
     try:
-        kernels.get(cell.host)
-        kernels.get(cell.guest)
-        vmm.get(cell.vmm)
-        test(cell, lambda _: None).files()
+        get(*what)
     except LabError as error:
         return " ".join(str(error).split())
     return ""
+
+
+def missing(cell: Cell) -> str:
+    """Why the cell cannot be run here, "" where it can: not every machine reaches what it needs."""
+    files = [_cannot_have(value.files) for value in cell.values()]
+    return next(filter(None, [_cannot_have(kernels.get, cell.host), _cannot_have(kernels.get, cell.guest),
+                              _cannot_have(vmm.get, cell.vmm), *files]), "")
 
 
 def versions(cell: Cell, o: suite.Outcome) -> dict[str, str]:
@@ -87,13 +93,15 @@ def row(cell: Cell, result: runner.Result) -> Row:
     aspects = judge.judge(o, cell)
     wrong = {name: text for name, text in aspects.items() if text}
     words = judge.last_words(o) if wrong else ""
-    print(f"matrix {cell.name:24} {'FAILED' if wrong else 'ok':8} {result.seconds:5.1f} s")
+    holds = set(wrong) == (set() if cell.protected else judge.UNSEALED)
+    print(f"matrix {cell.name:24} {'ok' if holds else 'FAILED':8} {result.seconds:5.1f} s")
     for name, text in wrong.items():
         print(f"    {name}: {text}")
     if wrong:
         print(f"    last words: {words or 'it ran to its end'} (artefacts in {result.out})", flush=True)
     planted = judge.plant(o, cell) if cell == BASE and not wrong else {}
-    return {"cell": asdict(cell), "aspects": aspects, "words": words, "versions": versions(cell, o), "planted": planted}
+    return {"cell": asdict(cell), "aspects": aspects, "words": words, "versions": versions(cell, o), "planted": planted,
+            "holds": holds}
 
 
 def boots(cells: list[Cell]) -> Iterator[list[Cell]]:
@@ -106,6 +114,12 @@ def boots(cells: list[Cell]) -> Iterator[list[Cell]]:
             yield group[at:at + TOGETHER]
 
 
+def broken(cells: list[Cell], why: object) -> dict[str, Row]:
+    """What could be had and did not work: the cells fail, and say why."""
+    note = " ".join(str(why).split())
+    return {cell.name: row(cell, runner.Result(cell.name, None, out_dir() / "out/none", note=note)) for cell in cells}
+
+
 def run_boot(cells: list[Cell]) -> dict[str, Row]:
     """Run cells that share a host."""
     tests = [test(cell, lambda _: None) for cell in cells]
@@ -113,29 +127,31 @@ def run_boot(cells: list[Cell]) -> dict[str, Row]:
     try:
         results, again = suite.run_all(tests, cells[0].host, mode="emulated", vmm_name=name)
     except LabError as error:
-        # Kernels and VMM are there: this is no skip.
-        results = [runner.Result(cell.name, None, out_dir() / "none", note=" ".join(str(error).split())) for cell in cells]
-        again = []
+        return broken(cells, error)
     if again:
         print(f"matrix: booted again, for no user mode: {', '.join(again)}", flush=True)
     return {cell.name: row(cell, result) for cell, result in zip(cells, results)}
 
 
 def run_cells(cells: list[Cell], hosts: int) -> dict[str, Row]:
-    """Run all that can be run, hosts of them side by side."""
-    without = {cell.name: why for cell in cells if (why := missing(cell))}
-    for name, why in without.items():
-        print(f"matrix {name:24} skipped: {why}", flush=True)
-    chosen = [cell for cell in cells if cell.name not in without]
-    for series in sorted({cell.guest for cell in chosen}):
-        guest.get(series)  # its module is built once
-    rows: dict[str, Row] = {cell.name: {"cell": asdict(cell), "skipped": without[cell.name]}
-                            for cell in cells if cell.name in without}
-    keep(rows)
+    """Run all that can be run, so many hosts side by side; what is known is kept as it comes."""
+    rows: dict[str, Row] = {}
+
+    def add(more: dict[str, Row]) -> None:
+        rows.update(more)
+        keep(more)
+
+    for cell in cells:
+        if why := missing(cell):
+            print(f"matrix {cell.name:24} skipped: {why}", flush=True)
+            add({cell.name: {"cell": asdict(cell), "skipped": why}})
+    for series in sorted({cell.guest for cell in cells if cell.name not in rows}):
+        if why := _cannot_have(guest.get, series):  # once, before hosts are made of them side by side
+            add(broken([cell for cell in cells if cell.guest == series and cell.name not in rows], why))
     with concurrent.futures.ThreadPoolExecutor(hosts) as pool:
-        for done in concurrent.futures.as_completed([pool.submit(run_boot, boot) for boot in boots(chosen)]):
-            rows |= done.result()
-            keep(done.result())
+        left = [cell for cell in cells if cell.name not in rows]
+        for done in concurrent.futures.as_completed([pool.submit(run_boot, boot) for boot in boots(left)]):
+            add(done.result())
     return rows
 
 
@@ -143,17 +159,11 @@ def judged(rows: dict[str, Row]) -> Counter[str]:
     """How many passed, failed and were skipped; what is planted passes where it is found."""
     counts: Counter[str] = Counter()
     for name, found in rows.items():
-        if "skipped" in found:
-            counts["skipped"] += 1
-        elif name == UNPROTECTED.name:
-            as_it_must = {aspect for aspect, text in found["aspects"].items() if text} == {"sealed", "blocked, recorded"}
-            counts["passed" if as_it_must else "failed"] += 1
-        else:
-            counts["failed" if any(found["aspects"].values()) else "passed"] += 1
-            for what, (_, wrong) in found["planted"].items():
-                counts["failed" if wrong else "passed"] += 1
-                if wrong:
-                    print(f"matrix planted in {name}: {what} FAILED: {wrong}")
+        counts["skipped" if "skipped" in found else "passed" if found["holds"] else "failed"] += 1
+        for what, (_, wrong) in found.get("planted", {}).items():
+            counts["failed" if wrong else "passed"] += 1
+            if wrong:
+                print(f"matrix planted in {name}: {what} FAILED: {wrong}")
     return counts
 
 
@@ -181,6 +191,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help=f"these alone: {' '.join(SHORT)}")
     parser.add_argument("--self-test", action="store_true", help="plant failures, boot nothing")
+    parser.add_argument("--rest", action="store_true", help="those that have no result yet")
     parser.add_argument("--page", action="store_true", help="run nothing, make the page of the results that there are")
     parser.add_argument("--hosts", type=int, default=os.cpu_count(), help="emulated hosts side by side")
     parser.add_argument("cells", nargs="*", metavar="CELL", help=" ".join(cell.name for cell in [*CELLS, UNPROTECTED]))
@@ -191,18 +202,22 @@ def main() -> int:
         write_atomic(PAGE, matrix_page.page(known()).encode())
         return 0
     everything = [*CELLS, UNPROTECTED]
-    wanted = set(SHORT if options.short else options.cells)
-    if unknown := wanted - {cell.name for cell in everything}:
-        parser.error(f"no such cell: {' '.join(sorted(unknown))}")
-    if not wanted:
+    names = {cell.name for cell in everything}
+    wanted = set(SHORT) if options.short else names - set(known()) if options.rest else set(options.cells)
+    if wanted - names:
+        parser.error(f"no such cell: {' '.join(sorted(wanted - names))}")
+    if not (options.short or options.rest or options.cells):
+        wanted = names
         results_file().unlink(missing_ok=True)
     try:
-        rows = run_cells([cell for cell in everything if not wanted or cell.name in wanted], options.hosts)
+        rows = run_cells([cell for cell in everything if cell.name in wanted], options.hosts)
     except LabError as error:
         print(f"matrix: {error}", file=sys.stderr)
         return 1
     there = known()
-    if left := [cell.name for cell in everything if cell.name not in there]:
+    if options.short:
+        print("matrix: docs/matrix.md is made by a run of all")
+    elif left := [cell.name for cell in everything if cell.name not in there]:
         print(f"matrix: docs/matrix.md is left as it is; of these programs there is no result yet of: {' '.join(left)}")
     else:
         write_atomic(PAGE, matrix_page.page(there).encode())

@@ -7,7 +7,7 @@ import textwrap
 from typing import Any, Iterable
 
 from cells import BASE, CELLS, UNPROTECTED, Cell
-from judge import ASPECTS
+from judge import ASPECTS, summary
 
 Row = dict[str, Any]
 WIDTH = 100
@@ -84,9 +84,8 @@ def page(rows: dict[str, Row]) -> str:
                      (_cell_row(cell, row) for cell, row in cells.items()))]
     lines += ["", "## What fails", ""] + (["Nothing."] if not failing else [])
     for cell, row in failing.items():
-        said = "; ".join(f"{name}: {_steady(text)}" for name, text in row["aspects"].items() if text)
         words = f" Last words: `{_steady(row['words'])}`." if row["words"] else ""
-        lines.append(_item(f"`{cell.name}`: {said}.{words}"))
+        lines.append(_item(f"`{cell.name}`: {_steady(summary(row['aspects']))}.{words}"))
     lines += ["", "## What is skipped", ""] + (["Nothing."] if not skipped else [])
     lines += [_item(f"`{cell.name}`: {_steady(why)}.") for cell, why in skipped.items()]
     lines += ["", "## What it would find", "",
@@ -95,7 +94,7 @@ def page(rows: dict[str, Row]) -> str:
               *_table(["planted", "found"], ([name, _steady(said) + (f" **not as it must be: {wrong}**" if wrong else "")]
                                              for name, (said, wrong) in rows.get(BASE.name, {}).get("planted", {}).items()))]
     unprotected = rows.get(UNPROTECTED.name, {"skipped": "not run"})
-    said = "; ".join(f"{name}: {_steady(text)}" for name, text in unprotected.get("aspects", {}).items() if text)
+    said = _steady(summary(unprotected.get("aspects", {})))
     lines += _table([f"`{UNPROTECTED.name}`", said or unprotected.get("skipped", "**nothing**")], [])[:1]
     lines += ["", "## Versions seen", "", *_table(["what", "name above", "version"], _seen(rows)), ""]
     return "\n".join(lines)
