@@ -121,16 +121,22 @@ def broken(cells: list[Cell], why: object) -> dict[str, Row]:
 
 
 def run_boot(cells: list[Cell]) -> dict[str, Row]:
-    """Run cells that share a host."""
-    tests = [test(cell, lambda _: None) for cell in cells]
-    name = "" if cells[0].vmm == OWN else cells[0].vmm
+    """Run cells that share a host; those whose guest cannot be made fail, and not the others with them."""
+    rows: dict[str, Row] = {}
+    for series in sorted({cell.guest for cell in cells}):
+        if why := _cannot_have(guest.get, series):
+            rows |= broken([cell for cell in cells if cell.guest == series], why)
+    left = [cell for cell in cells if cell.name not in rows]
+    if not left:
+        return rows
     try:
-        results, again = suite.run_all(tests, cells[0].host, mode="emulated", vmm_name=name)
+        results, again = suite.run_all([test(cell, lambda _: None) for cell in left], left[0].host, mode="emulated",
+                                       vmm_name="" if left[0].vmm == OWN else left[0].vmm)
     except LabError as error:
-        return broken(cells, error)
+        return rows | broken(left, error)
     if again:
         print(f"matrix: booted again, for no user mode: {', '.join(again)}", flush=True)
-    return {cell.name: row(cell, result) for cell, result in zip(cells, results)}
+    return rows | {cell.name: row(cell, result) for cell, result in zip(left, results)}
 
 
 def run_cells(cells: list[Cell], hosts: int) -> dict[str, Row]:
@@ -145,9 +151,6 @@ def run_cells(cells: list[Cell], hosts: int) -> dict[str, Row]:
         if why := missing(cell):
             print(f"matrix {cell.name:24} skipped: {why}", flush=True)
             add({cell.name: {"cell": asdict(cell), "skipped": why}})
-    for series in sorted({cell.guest for cell in cells if cell.name not in rows}):
-        if why := _cannot_have(guest.get, series):  # once, before hosts are made of them side by side
-            add(broken([cell for cell in cells if cell.guest == series and cell.name not in rows], why))
     with concurrent.futures.ThreadPoolExecutor(hosts) as pool:
         left = [cell for cell in cells if cell.name not in rows]
         for done in concurrent.futures.as_completed([pool.submit(run_boot, boot) for boot in boots(left)]):
