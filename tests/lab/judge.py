@@ -22,7 +22,7 @@ def _attack_records(o: Outcome) -> list[Record]:
 
 def _plain(pattern: str) -> str:
     """A regular expression for people."""
-    return pattern.replace("\\b", "").replace("\\", "").strip("^$ ")
+    return pattern.replace("\\b", "").replace("(?!", "(not ").replace("\\", "").strip("^$ ")
 
 
 def declared(o: Outcome, cell: Cell) -> None:
