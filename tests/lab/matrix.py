@@ -26,7 +26,7 @@ import runner
 import suite
 import vmm
 from build import ROOT, LabError, digest, out_dir, write_atomic
-from cells import BASE, CELLS, OWN, SHORT, UNPROTECTED, Cell, test
+from cells import BASE, CELLS, OWN, SHORT, UNPROTECTED, Cell, script, test
 from matrix_made_up import make
 
 PAGE = ROOT / "docs/matrix.md"
@@ -47,14 +47,14 @@ def programs() -> str:
 
 
 def known() -> dict[str, Row]:
-    """The rows that there are, of these programs and of cells that are still declared so."""
+    """The rows that there are, of these programs and of cells that would still be run so."""
     try:
         found = json.loads(results_file().read_text())
     except (OSError, ValueError):
         return {}
     rows = found["cells"] if found["programs"] == programs() else {}
-    declared = {cell.name: asdict(cell) for cell in [*CELLS, UNPROTECTED]}
-    return {name: row for name, row in rows.items() if row["cell"] == declared.get(name)}
+    declared = {cell.name: (asdict(cell), script(cell)) for cell in [*CELLS, UNPROTECTED]}
+    return {name: row for name, row in rows.items() if (row["cell"], row["script"]) == declared.get(name)}
 
 
 def keep(rows: dict[str, Row]) -> dict[str, Row]:
@@ -100,8 +100,8 @@ def row(cell: Cell, result: runner.Result) -> Row:
     if wrong:
         print(f"    last words: {words or 'it ran to its end'} (artefacts in {result.out})", flush=True)
     planted = judge.plant(o, cell) if cell == BASE and not wrong else {}
-    return {"cell": asdict(cell), "aspects": aspects, "words": words, "versions": versions(cell, o), "planted": planted,
-            "holds": holds}
+    return {"cell": asdict(cell), "script": script(cell), "aspects": aspects, "words": words, "versions": versions(cell, o),
+            "planted": planted, "holds": holds}
 
 
 def boots(cells: list[Cell]) -> Iterator[list[Cell]]:
@@ -150,7 +150,7 @@ def run_cells(cells: list[Cell], hosts: int) -> dict[str, Row]:
     for cell in cells:
         if why := missing(cell):
             print(f"matrix {cell.name:24} skipped: {why}", flush=True)
-            add({cell.name: {"cell": asdict(cell), "skipped": why}})
+            add({cell.name: {"cell": asdict(cell), "script": script(cell), "skipped": why}})
     with concurrent.futures.ThreadPoolExecutor(hosts) as pool:
         left = [cell for cell in cells if cell.name not in rows]
         for done in concurrent.futures.as_completed([pool.submit(run_boot, boot) for boot in boots(left)]):

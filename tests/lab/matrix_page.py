@@ -13,12 +13,12 @@ Row = dict[str, Any]
 WIDTH = 100
 HEAD = """# The matrix
 
-Made by `make matrix` ([testing.md](testing.md) says how to run it and how to add a cell); not edited
-by hand. A cell is a host, a guest, a VMM and their settings. `{base}` is the one that all others
-differ from, most of them in one value. In each the same guest boots twice in the lab's emulated
-host, first unprotected, then under `ringfence run`. Both switch tracers and probes on, see them at
-work, and switch them off, then a module stores into the system call table and into the text of
-`commit_creds()`. The columns:
+Made by `make matrix` ([testing.md](testing.md) says how to run it and how to add a cell), and not
+edited by hand. A cell is a host, a guest, a VMM and their settings. `{base}` is the one that all
+others differ from, most of them in one value. In each the same guest boots twice in the lab's
+emulated host, first unprotected, then under `ringfence run`. Both switch tracers and probes on, see
+them at work, and switch them off, then a module stores into the system call table and into the text
+of `commit_creds()`. The columns:
 
 - as declared: host, VMM and both guests say of themselves what the row says;
 - control landed: unprotected, both stores land and the tracers work;
