@@ -21,6 +21,7 @@ class Step:
 STEPS = [
     Step("check-test", 0.3),
     Step("mutants-test", 0.3),
+    Step("matrix-test", 0.2),
     Step("layers", 1.5),
     Step("unit", 2),
     Step("unit-arm64", 1, needs="gcc-aarch64-linux-gnu, qemu-user"),
@@ -50,6 +51,7 @@ LONG = [
     Step("lab-host7", 30, lab=True),
     Step("lab-flavours", 60, lab=True),
     Step("lab-vmx", 60, lab=True),
+    Step("matrix", 60, lab=True, settings=("HOSTS=1",)),
 ]
 
 

@@ -85,7 +85,7 @@ SHIELDED_LIMIT = 150
 
 # Those that want a guest of their own: of another machine, or because they may end it. All of one setting share a guest.
 ALONE = {"lstar_zero_vmport": "pc", "lstar_zero_l2": "pc", "log_flood": "last", "stack_in_sealed": "last"}
-SETTINGS = {"": "DISK=disk.img", "pc": "PC=1", "last": ""}
+SETTINGS = {"": "DISK=disk.img", "pc": "BOARD=q35", "last": ""}
 
 # Shown and not stopped: no pin applies to a guest's guest, whose memory may be the guest's own (docs/threat-model.md).
 OPEN = {"cr4_vmrun": "not covered: a guest that runs itself as a guest of its own"}

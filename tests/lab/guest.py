@@ -7,7 +7,7 @@ import kernels
 from build import HERE, ROOT, Cpio, digest, locked, out_dir, run, write_atomic
 
 MODULES = ["virtio_ring", "virtio", "virtio_mmio", "virtio_blk"]
-# Of the kernel, beside what all get. The emulated processor's CPUID says of XSAVE what a 7.x kernel ends over
+# Of the kernel, whatever its flavour, beside what all get. The emulated processor's CPUID says of XSAVE what a 7.x kernel ends over
 # (arch/x86/kernel/fpu/core.c fpstate_reset()).
 ARGUMENTS = {"7": "noxsave"}
 ATTACKS = ROOT / "tests/attacks/module"
@@ -62,6 +62,6 @@ def get(series: str) -> Guest:
             archive.data("init", (HERE / "guest/init").read_bytes(), 0o755)
             write_atomic(initrd, archive.finish())
             write_atomic(home / "vmlinuz", kernel.vmlinuz.read_bytes())
-            write_atomic(home / "arguments", ARGUMENTS.get(series, "").encode())
+            write_atomic(home / "arguments", ARGUMENTS.get(series.split("-")[0], "").encode())
             write_atomic(stamp, key.encode())
     return Guest(home / "vmlinuz", initrd, home / "arguments")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Iterable
 import debian
 import guest
 import kernels
-from build import HERE, Cpio, LabError, digest, library_closure, locked, out_dir, run, write_atomic
+import vmm
+from build import HERE, Cpio, digest, library_closure, locked, out_dir, run, write_atomic
 
 if TYPE_CHECKING:
     from runner import Job
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 # In load order. What a kernel has built in is left out; kvm-intel serves hosts with VMX.
 MODULES = ["irqbypass", "ccp", "kvm", "kvm-amd", "kvm-intel", "virtio_ring", "virtio", "virtio_pci_modern_dev",
            "virtio_pci_legacy_dev", "virtio_pci", "virtio_console", "virtio_blk"]
-# What microvm and q35 guests load at start.
-ROMS = ["bios-microvm.bin", "qboot.rom", "bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin", "pvh.bin"]
-ROM_FOLDERS = [Path("/usr/share/qemu"), Path("/usr/share/seabios")]
 # Where the project's programs stand in an installation.
 PROGRAMS = {"ringfence": "usr/bin/ringfence", "ringfence-monitor": "usr/bin/ringfence-monitor",
             "libringfence.so": "usr/lib/ringfence/libringfence.so",
@@ -30,37 +28,13 @@ PROGRAMS = {"ringfence": "usr/bin/ringfence", "ringfence-monitor": "usr/bin/ring
             "ringfence-monitor-example": "usr/lib/ringfence/ringfence-monitor-example"}
 
 
-def qemu() -> Path:
-    """The distribution's VMM on this machine."""
-    found = shutil.which("qemu-system-x86_64")
-    if not found:
-        raise LabError("qemu-system-x86_64 is not installed: run scripts/packages.sh")
-    return Path(found)
-
-
-def _roms() -> dict[str, Path]:
-    found = {name: folder / name for name in ROMS for folder in reversed(ROM_FOLDERS) if (folder / name).exists()}
-    missing = set(ROMS) - set(found)
-    if missing:
-        raise LabError(f"no {', '.join(sorted(missing))}: run scripts/packages.sh")
-    return found
-
-
-def _add_libraries(archive: Cpio, programs: Iterable[Path]) -> None:
-    for library in library_closure(programs):
-        name = str(library)
-        # /lib is a link to /usr/lib here as on the machine the names come from.
-        archive.file(name if name.startswith("/usr") else f"/usr{name}", library)
-
-
-def _base(kernel: kernels.Kernel) -> Path:
-    """Everything that only changes when the machine's packages do."""
-    libraries = library_closure([qemu()])
-    roms = _roms()
+def _base(kernel: kernels.Kernel, has: vmm.Vmm) -> Path:
+    """Everything that only changes when packages do."""
     sources = [HERE / "host.py", HERE / "build.py", *sorted((HERE / "host").iterdir())]
-    key = digest([kernel.release, qemu(), *libraries, *roms.values(), *sources])
-    image = out_dir() / "host" / kernel.series / f"{key}.img"
-    with locked(f"host-{kernel.series}"):
+    key = digest([kernel.release, has.key(), *sources])
+    name = "-".join([kernel.series, *has.name.lower().split()])
+    image = out_dir() / "host" / name / f"{key}.img"
+    with locked(f"host-{name}"):
         if image.exists():
             return image
         shutil.rmtree(image.parent, ignore_errors=True)
@@ -78,11 +52,13 @@ def _base(kernel: kernels.Kernel) -> Path:
         for name in ("jobs", "job.sh", "lib.sh"):
             archive.data(f"lab/{name}", (HERE / "host" / name).read_bytes(), 0o755)
         hold = out_dir() / "hold"
-        run("gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", hold, HERE / "host/hold.c")
-        archive.file("lab/hold", hold)
-        archive.file("usr/bin/qemu-system-x86_64", qemu())
-        _add_libraries(archive, [qemu()])
-        for name, source in roms.items():
+        with locked("hold"):  # another host's image may be made meanwhile
+            run("gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", hold, HERE / "host/hold.c")
+            archive.file("lab/hold", hold)
+        archive.file(f"usr/bin/{has.program.name}", has.program)
+        for name, source in has.libraries.items():
+            archive.file(name, source)
+        for name, source in has.roms.items():
             archive.file(f"usr/share/qemu/{name}", source)
         archive.data("init", (HERE / "host/init").read_bytes(), 0o755)
         write_atomic(image.with_suffix(".cpio"), archive.finish())
@@ -102,7 +78,7 @@ def _guests(series: Iterable[str], debian_too: bool) -> bytes:
     return archive.finish()
 
 
-def _jobs(jobs: "list[Job]") -> bytes:
+def _jobs(jobs: "list[Job]", has: vmm.Vmm) -> bytes:
     """The programs as built now (those that exist) and the jobs, with a list to keep their order."""
     archive = Cpio()
     programs = [out_dir().parent / name for name in PROGRAMS if (out_dir().parent / name).exists()]
@@ -110,7 +86,10 @@ def _jobs(jobs: "list[Job]") -> bytes:
         archive.file(PROGRAMS[program.name], program)
     for profile in sorted((out_dir().parent / "policy").glob("*.yaml")):
         archive.file(f"usr/share/ringfence/policy/{profile.name}", profile)
-    _add_libraries(archive, programs)
+    for library in library_closure(programs):
+        # Of two of one name the VMM's is the newer one, or the same.
+        if (name := vmm.named(library)) not in has.libraries:
+            archive.file(name, library)
     archive.data("jobs/order", " ".join(job.name for job in jobs).encode())
     for job in jobs:
         for name, body in job.contents().items():
@@ -118,11 +97,11 @@ def _jobs(jobs: "list[Job]") -> bytes:
     return archive.finish()
 
 
-def image(series: str, guests: Iterable[str], jobs: "list[Job]", target: Path,
-          debian_too: bool = False) -> kernels.Kernel:
+def image(series: str, guests: Iterable[str], jobs: "list[Job]", target: Path, debian_too: bool = False,
+          vmm_name: str = "") -> kernels.Kernel:
     """Write the emulated host's initramfs to a file; return the kernel that goes with it."""
-    kernel = kernels.get(series)
-    base = _base(kernel).read_bytes()
+    kernel, has = kernels.get(series), vmm.get(vmm_name)
+    base = _base(kernel, has).read_bytes()
     # The kernel looks for the next archive at a multiple of four bytes.
-    target.write_bytes(base + b"\0" * (-len(base) % 4) + _guests(guests, debian_too) + _jobs(jobs))
+    target.write_bytes(base + b"\0" * (-len(base) % 4) + _guests(guests, debian_too) + _jobs(jobs, has))
     return kernel

@@ -20,7 +20,8 @@ SERIES = {"6.1": "cloud-amd64", "6.12": "6.12-cloud-amd64"}
 # The same series built otherwise: with all drivers, and for real time (PREEMPT_RT).
 FLAVOURS = {"6.1-full": "amd64", "6.1-rt": "rt-amd64", "6.12-full": "6.12-amd64", "6.12-rt": "6.12-rt-amd64"}
 # Of newer suites: the newest of all of them. The suite beside each is the one whose C library its programs run with.
-NEWER = {"7": r"linux-image-7\.[\d.]+\S*-cloud-amd64"}
+NEWER = {"7": r"linux-image-7\.[\d.]+\S*-cloud-amd64", "7-full": r"linux-image-7\.[\d.]+(\+[^-]*)?-amd64",
+         "7-rt": r"linux-image-7\.[\d.]+\S*-rt-amd64"}
 SUITES = {"trixie-backports": "trixie", "sid": "sid"}
 
 

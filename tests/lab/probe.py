@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Optional
 
 import guest
-import host
+import vmm
 from build import LabError, digest, locked, out_dir, write_atomic
 
 # A machine that can needs about two seconds; one that cannot either fails at once or spins.
@@ -20,7 +20,7 @@ def _boot() -> tuple[bool, str]:
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False, "there is no usable /dev/kvm here"
     files = guest.get("6.12")
-    command = [host.qemu(), "-M", "microvm,pit=off,pic=off,isa-serial=on", "-accel", "kvm", "-cpu", "host", "-m", "256",
+    command = [vmm.qemu(), "-M", "microvm,pit=off,pic=off,isa-serial=on", "-accel", "kvm", "-cpu", "host", "-m", "256",
                "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", files.vmlinuz,
                "-initrd", files.initrd, "-append",
                "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check reboot=t rf.mode=idle rf.seconds=0"]
@@ -50,7 +50,7 @@ def choose(mode: Optional[str] = None) -> tuple[str, str]:
     cache = out_dir() / "probe.json"
     with locked("probe"):
         boot_id = Path("/proc/sys/kernel/random/boot_id").read_text()
-        key = digest([host.qemu(), boot_id])
+        key = digest([vmm.qemu(), boot_id])
         if cache.exists():
             known = json.loads(cache.read_text())
             if known["key"] == key:

@@ -26,6 +26,7 @@ import debian
 import guest
 import host
 import probe
+import vmm
 from build import HERE, LabError, out_dir
 
 # A loaded machine runs everything later; tests that must be patient set this.
@@ -229,7 +230,7 @@ class _Console:
 def qemu_line(series: str, image: Path, cpus: int, memory: int, extra: str = "") -> list[str]:
     """The emulator's command line for a host of this kernel."""
     from kernels import get  # the kernel is there: the image was made with it
-    return [str(host.qemu()), "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "EPYC,+svm,+npt,+umip", "-smp", str(cpus),
+    return [str(vmm.qemu()), "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "EPYC,+svm,+npt,+umip", "-smp", str(cpus),
             "-m", str(memory), "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
             "-kernel", str(get(series).vmlinuz), "-initrd", str(image),
             "-append", f"console=ttyS0 panic=-1 mitigations=off quiet {extra}".strip()]
@@ -259,14 +260,15 @@ def extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None
         path.write_bytes(body.read() if body else b"")
 
 
-def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory: int, show: Show) -> list[Result]:
+def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory: int, show: Show,
+              vmm_name: str) -> list[Result]:
     disk = debian.disk(guests) if any(job.debian for job in jobs) else None
     # A socket's path is short: it is not below the build folder, wherever that is.
     with tempfile.TemporaryDirectory(prefix="boot-", dir=out_dir()) as temporary, \
             tempfile.TemporaryDirectory(prefix="rf-lab-") as sockets:
         image, artefacts, beats = (Path(temporary) / name for name in ("host.img", "artefacts.tar", "beats"))
         nudge, monitor = Path(sockets) / "nudge", Path(sockets) / "monitor"
-        host.image(series, guests, jobs, image, disk is not None)
+        host.image(series, guests, jobs, image, disk is not None, vmm_name)
         command = qemu_line(series, image, cpus, memory) + [
             "-monitor", f"unix:{monitor},server=on,wait=off",
             "-device", "virtio-serial-pci", "-chardev", f"file,id=artefacts,path={artefacts}",
@@ -312,7 +314,7 @@ def _native_job(job: Job, build: Path, disk: Optional[Path], show: Show) -> Resu
         environment = os.environ | {
             "PATH": f"{build}:{os.environ['PATH']}", "OUT": str(result.out), "GUEST": str(guest.folder()),
             "DEBIAN": str(disk or ""),
-            "QEMU": str(host.qemu()), "LAB": str(HERE / "host"), "LAB_MODE": "native", "TMPDIR": temporary}
+            "QEMU": str(vmm.qemu()), "LAB": str(HERE / "host"), "LAB_MODE": "native", "TMPDIR": temporary}
         began = time.monotonic()
         process = subprocess.Popen(["sh", str(HERE / "host/job.sh")], cwd=temporary, env=environment,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -333,11 +335,12 @@ def _native_job(job: Job, build: Path, disk: Optional[Path], show: Show) -> Resu
 
 
 def run_jobs(jobs: list[Job], host_kernel: str = "6.12", guests: Optional[list[str]] = None, cpus: int = 2,
-             memory: int = 2048, mode: Optional[str] = None, show: Show = show_line) -> list[Result]:
+             memory: int = 2048, mode: Optional[str] = None, show: Show = show_line, vmm_name: str = "") -> list[Result]:
     """Run the jobs one after another where stock guests run; results come in the jobs' order.
 
-    mode, or else LAB= in the environment, is native or emulated; by default a probe decides. Raises LabError when
-    the lab itself cannot be built; a failing job is a result, never an exception.
+    mode, or else LAB= in the environment, is native or emulated; by default a probe decides. vmm_name is one that vmm.get()
+    knows; an emulated host has it. Raises LabError when the lab itself cannot be built; a failing job is a result, never an
+    exception.
     """
     names = [job.name for job in jobs]
     if len(set(names)) != len(names) or any("/" in name or not name or name.startswith(".") for name in names):
@@ -348,13 +351,13 @@ def run_jobs(jobs: list[Job], host_kernel: str = "6.12", guests: Optional[list[s
     show(f"lab: {mode} host, because {why}")
     if mode == "native":
         return _native(jobs, guests, show)
-    results = _emulated(jobs, host_kernel, guests, cpus, memory, show)
+    results = _emulated(jobs, host_kernel, guests, cpus, memory, show, vmm_name)
     lost = {result.name for result in results if result.host_died}
     if lost:
         # Not the jobs' doing as a rule: see host/hold.c. A second death is reported as it is. One processor: the emulator's
         # stale translations come of one of its threads changing code that another runs.
         show(f"lab: THE EMULATED HOST DIED; it is booted once more, with one processor, for: {', '.join(sorted(lost))}")
-        again = _emulated([job for job in jobs if job.name in lost], host_kernel, guests, 1, memory, show)
+        again = _emulated([job for job in jobs if job.name in lost], host_kernel, guests, 1, memory, show, vmm_name)
         fresh = {result.name: result for result in again}
         results = [fresh.get(result.name, result) for result in results]
     return results

@@ -87,7 +87,7 @@ def sealed(o: Outcome, boots: int = 1, note: str = "") -> None:
     for region in ("text", "rodata", "idt"):
         found = o.decisions(kind="seal", region=region, outcome="sealed before the first user instruction")
         anew = o.decisions(kind="seal", region=region, outcome="sealed after a reset, as a kernel that was booted anew")
-        check((len(found), len(anew)) == (1, boots - 1), f"{len(found)} + {len(anew)} seals of {region} instead of {boots} {note}")
+        check((len(found), len(anew)) == (1, boots - 1), f"{len(found)} + {len(anew)} seals of {region} instead of {boots} {note}".rstrip())
         found += anew
         for record in found:
             check("detail" not in record, f"{region}: {record.get('detail')}")
@@ -799,7 +799,7 @@ def debian(kernel: str, machine: str) -> Test:
     """A whole Debian comes up to its login prompt: all that its systemd, udev and modules patch on the way is legal. The
     PC's udev loads kvm, which has static calls of the kernel lead into it.
     """
-    settings, patched = ("PC=1 CPU=host", "static_call") if machine == "q35" else ("", "jump_label")
+    settings, patched = ("BOARD=q35 CPU=host", "static_call") if machine == "q35" else ("", "jump_label")
     script = f"""
 (for n in $(tries 360); do grep -q 'debian login:' $OUT/console 2>/dev/null && break; sleep 0.5; done
  for n in $(tries 30); do
@@ -832,24 +832,24 @@ FLAVOURS = [test(kernel) for kernel in kernels.FLAVOURS for test in (lambda kern
     log_full("6.1"), log_full("7")]
 
 
-def run_all(tests: list[Test], host_kernel: str) -> tuple[list[runner.Result], list[str]]:
+def run_all(tests: list[Test], host_kernel: str, **host: Any) -> tuple[list[runner.Result], list[str]]:
     """Run the jobs; again, twice at most and on a host with one processor, those whose guest never reached user mode. In the
     emulated host a boot ends early now and then, protected or not; a test whose guests all came there is never run again,
-    however they ended.
+    however they ended. host is what else runner.run_jobs() is to be told.
     """
     done: dict[str, runner.Result] = {}
     for cpus in (2, 1):
         if chosen := [t for t in tests if t.processors == cpus]:
             guests = sorted({kernel for t in chosen for kernel in t.guests})
             jobs = [t.job() for t in chosen]
-            done |= {r.name: r for r in runner.run_jobs(jobs, host_kernel, guests, cpus)}
+            done |= {r.name: r for r in runner.run_jobs(jobs, host_kernel, guests, cpus, **host)}
     results = [done[t.name] for t in tests]
     again = []
     for index, test in enumerate(tests):
         for _ in range(2):
             if not test.in_user_mode(results[index]):
                 again.append(test.name)
-                results[index] = runner.run_jobs([test.job()], host_kernel, list(test.guests), 1)[0]
+                results[index] = runner.run_jobs([test.job()], host_kernel, list(test.guests), 1, **host)[0]
     return results, again
 
 

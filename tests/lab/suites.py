@@ -24,20 +24,21 @@ def _origin() -> str:
 
 
 class Suite:
-    """One suite's package index, fetched when this is made."""
+    """One suite's package index, fetched when this is made; with that of another one, if it has no more than a part."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, rest: str = "") -> None:
         self.name = name
-        home = out_dir() / "suites" / name
+        home = out_dir() / "suites" / (name + (f"+{rest}" if rest else ""))
         shutil.rmtree(home, ignore_errors=True)
         for folder in ("state/lists/partial", "cache/archives/partial"):
             (home / folder).mkdir(parents=True)
         (home / "status").write_text("")
-        (home / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_origin()} {name} main\n")
+        suites = [name] + ([rest] if rest else [])
+        (home / "sources.list").write_text("".join(f"deb [signed-by={KEYRING}] {_origin()} {suite} main\n" for suite in suites))
         settings = {
             "Dir::State": home / "state", "Dir::State::status": home / "status", "Dir::Cache": home / "cache",
             "Dir::Etc::sourcelist": home / "sources.list", "Dir::Etc::sourceparts": "-",
-            "Dir::Etc::preferences": "/dev/null", "Dir::Etc::preferencesparts": "-",
+            "APT::Default-Release": name, "Dir::Etc::preferences": "/dev/null", "Dir::Etc::preferencesparts": "-",
             # An archive that keeps a suite as it was some weeks ago keeps its old date too.
             "Acquire::Check-Valid-Until": "false", "Acquire::Languages": "none",
             # Without this apt drops to a user of its own that may not write into the build folder.
@@ -55,6 +56,11 @@ class Suite:
         """The package's dependencies whose names match."""
         text = run("apt-cache", "-c", self._config, "depends", "--important", package)
         return [name for name in re.findall(r"Depends: (\S+)", text) if re.fullmatch(pattern, name)]
+
+    def installed_with(self, package: str) -> list[str]:
+        """All that would be installed with the package where nothing is."""
+        text = run("apt-get", "-c", self._config, "-s", "--no-install-recommends", "install", package)
+        return re.findall(r"^Inst (\S+)", text, re.M)
 
     def download(self, names: list[str], folder: Path) -> None:
         """Fetch packages into a folder."""

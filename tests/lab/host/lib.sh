@@ -21,14 +21,13 @@ tries() {
 
 # l2 KERNEL CPUS CMDLINE [QEMU arguments]: boot a stock guest, console on standard output, until it ends.
 # $WRAP goes in front of the QEMU line: WRAP="ringfence run --name x --" l2 6.12 1 rf.mode=demo
-# $MACHINE adds machine properties, PC=1 makes it a q35 with firmware and PCI (and no disk), $MEMORY is in MiB, $LIMIT in seconds; $INITRD is another initramfs; DISK=FILE gives it a virtio disk, made when
+# $MACHINE adds machine properties, $BOARD is another machine than microvm, as pc or q35 with firmware and PCI (and no disk), $MEMORY is in MiB, $LIMIT in seconds; $INITRD is another initramfs; DISK=FILE gives it a virtio disk, made when
 # it is not there; REBOOT=1 lets the guest reboot instead of ending there. reboot=t: microvm has no other way to be reset, and a kernel that has tried them all jumps into the
 # firmware instead, where the guest may stop for good.
 l2() {
 	l2_kernel=$1 l2_cpus=$2 l2_cmdline=$3
 	shift 3
-	l2_machine=microvm,pit=off,pic=off,isa-serial=on
-	[ -z "${PC:-}" ] || l2_machine=q35
+	l2_machine=${BOARD:-microvm,pit=off,pic=off,isa-serial=on}
 	[ -n "${REBOOT:-}" ] || set -- -no-reboot "$@"
 	if [ -n "${DISK:-}" ]; then
 		[ -e "$DISK" ] || truncate -s 1M "$DISK"
@@ -41,14 +40,14 @@ l2() {
 }
 
 # debian KERNEL CPUS CMDLINE [QEMU arguments]: boot the whole Debian, console on standard output, until it ends. What it
-# writes to its disk is gone then. $WRAP, $MEMORY and $LIMIT as above; PC=1 makes it a q35 with firmware and PCI;
+# writes to its disk is gone then. $WRAP, $MEMORY, $LIMIT and $BOARD as above;
 # $INITRD is an initramfs with files for it (debian.py), $SERIAL another place for the console. With CPU=host it also sees
 # virtualisation, and its udev loads kvm. A kernel waits for the clock that a microvm has not: for minutes where it is slow.
 debian() {
 	debian_kernel=$1 debian_cpus=$2 debian_cmdline=$3
 	shift 3
 	debian_machine=microvm,pit=off,pic=off,rtc=on,isa-serial=on debian_bus=device
-	[ -z "${PC:-}" ] || debian_machine=q35 debian_bus=pci
+	[ -z "${BOARD:-}" ] || debian_machine=$BOARD debian_bus=pci
 	limited "${LIMIT:-200}" $WRAP $QEMU -M "$debian_machine" -accel kvm -cpu "${CPU:-host,-svm,-vmx}" \
 		-smp "$debian_cpus" -m "${MEMORY:-768}" -nodefaults -no-user-config -display none -no-reboot \
 		-serial "${SERIAL:-stdio}" -kernel "$GUEST/$debian_kernel/vmlinuz" \
