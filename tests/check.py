@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""make check: every step of tests/steps.py, as many at once as there are processors, counted at the end.
+"""make check: every step of tests/steps.py, one more at once than there are processors, counted at the end.
 
 A step is a make target. Its last line "NAME: N passed, N failed[, N skipped]" says how much it tested; a step that fails without
 such a line, or that says success and counted nothing, is one failure. Of a step that ended before that line, the tests that had
@@ -86,6 +86,7 @@ class Result:
     failed: int = 0
     skipped: int = 0
     seconds: float = 0.0
+    cpu: float = 0.0  # seconds of it, of all that it has waited for
     skips: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     tests: list[tuple[float, str]] = field(default_factory=list)
@@ -94,6 +95,13 @@ class Result:
         """One failure that no test has counted."""
         self.failed = 1
         self.failures.append(why)
+
+
+def cpu_of(pid: int) -> float:
+    """What a child that has ended, and those that it has waited for, had of the processors: proc(5), utime to cstime."""
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+    return sum(int(n) for n in ticks) / os.sysconf("SC_CLK_TCK")
 
 
 def run(step: str, command: list[str], quiet: float = QUIET_SECONDS, most: float = STEP_SECONDS) -> Result:
@@ -116,6 +124,8 @@ def run(step: str, command: list[str], quiet: float = QUIET_SECONDS, most: float
                     result.skips.append(f"{step}: {line.strip()}")
                 if BROKEN.search(line):
                     result.failures.append(f"{step}: {' '.join(line.split())}"[:WIDTH])
+            if process.returncode is None:
+                result.cpu = cpu_of(process.pid)
             status = process.wait()
         finally:
             end(process)
@@ -166,26 +176,27 @@ def machine() -> str:
 
 
 class Queue:
-    """The steps that nobody has begun. One worker takes the native ones first, as they stand: what is broken shows early. The
-    others take those of the lab, the longest first. Who finds none of his kind takes the other's.
+    """The steps that nobody has begun. Two workers take the native ones, as they stand: what is broken shows early, and half of
+    their time these wait. The others take those of the lab, the longest first. Who finds none of his kind takes the other's, but
+    for the second of the two: a host of the lab wants a processor.
     """
     def __init__(self, todo: list[Step]) -> None:
         self.lock = threading.Lock()
         self.native = [s for s in todo if not s.lab]
         self.lab = sorted((s for s in todo if s.lab), key=lambda s: -s.minutes)
 
-    def take(self, native_first: bool) -> Optional[Step]:
-        """The next one, or None."""
+    def take(self, kinds: str) -> Optional[Step]:
+        """The next one of the kinds n(ative) and l(ab), in that order, or None."""
         with self.lock:
-            for steps in (self.native, self.lab) if native_first else (self.lab, self.native):
+            for steps in (self.native if kind == "n" else self.lab for kind in kinds):
                 if steps:
                     return steps.pop(0)
         return None
 
 
-def work(queue: Queue, native_first: bool, done: dict[str, Result]) -> None:
+def work(queue: Queue, kinds: str, done: dict[str, Result]) -> None:
     """Take and run steps until there are none."""
-    while step := queue.take(native_first):
+    while step := queue.take(kinds):
         print(f"=== {step.name}", flush=True)
         done[step.name] = run(step.name, ["make", "--no-print-directory", step.name, *step.settings])
 
@@ -194,7 +205,7 @@ def report(done: dict[str, Result], seconds: float, folder: Path) -> int:
     """The summary, for people and as check.json there; the status to exit with."""
     print("=== summary")
     for name, r in done.items():
-        print(f"{name:19} {r.passed:5} passed {r.failed:4} failed {r.skipped:4} skipped {r.seconds:7.0f} s")
+        print(f"{name:19} {r.passed:5} passed {r.failed:4} failed {r.skipped:4} skipped {r.seconds:7.0f} s {r.cpu:7.0f} s of a processor")
     print("slowest:")
     for took, test in sorted((t for r in done.values() for t in r.tests), reverse=True)[:SLOWEST]:
         print(f"  {took:7.1f} s  {test}")
@@ -215,12 +226,17 @@ def report(done: dict[str, Result], seconds: float, folder: Path) -> int:
 
 
 def each_step_once() -> bool:
-    """Whether two workers take every step of a whole check, each one once: quick native ones first, and the lab's longest."""
+    """Whether the workers take every step of a whole check, each one once: quick native ones first, and the lab's longest; and
+    whether one takes no step of the lab.
+    """
     queue, taken = Queue(all_of_them()), []
-    while step := queue.take(len(taken) % 2 == 0):
+    while step := queue.take(("nl", "ln")[len(taken) % 2]):
         taken.append(step)
     longest = max((s for s in taken if s.lab), key=lambda s: s.minutes)
-    return sorted(s.name for s in taken) == sorted(s.name for s in all_of_them()) and taken[:2] == [STEPS[0], longest]
+    alone = Queue(all_of_them())
+    native = list(iter(lambda: alone.take("n"), None))
+    return (sorted(s.name for s in taken) == sorted(s.name for s in all_of_them()) and taken[:2] == [STEPS[0], longest] and
+            native == [s for s in all_of_them() if not s.lab])
 
 
 def is_documented() -> bool:
@@ -230,15 +246,15 @@ def is_documented() -> bool:
 
 
 def knows_the_slowest() -> bool:
-    """Whether it finds out how long tests took, and says so in the summary and in what it leaves behind."""
-    script = ("echo 'lab a  ok  31.2 s'; echo '[x] hostile  b  0.5 s  passed'; echo 'x c FAILED 7 s'; echo 'lab: d: 9 s';"
-              "echo 'x: 2 passed, 1 failed'; exit 1")
+    """Whether it finds out how long tests took and what a step had of the processors, and says and leaves that."""
+    script = ("i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done; echo 'lab a  ok  31.2 s'; echo '[x] hostile  b  0.5 s  passed';"
+              "echo 'x c FAILED 7 s'; echo 'lab: d: 9 s'; echo 'x: 2 passed, 1 failed'; exit 1")
     with contextlib.redirect_stdout(io.StringIO()) as said:
         done = {"x": run("x", ["sh", "-c", script])}
         with tempfile.TemporaryDirectory() as out:
             status = report(done, 60, Path(out))
             left = json.loads(Path(out, "check.json").read_text())
-    return (status == 1 and "31.2 s  x a" in said.getvalue() and
+    return (status == 1 and "31.2 s  x a" in said.getvalue() and 0 < done["x"].cpu <= 2 * done["x"].seconds and
             done["x"].tests == [(31.2, "x a"), (0.5, "x b"), (7.0, "x c")] and
             [left["passed"], left["failed"], left["steps"]["x"]["failures"]] == [2, 1, ["x: x c FAILED 7 s"]])
 
@@ -280,9 +296,10 @@ def main() -> int:
             return 2
         todo = [s for s in STEPS + LONG if s.name in named] if named else STEPS
     done: dict[str, Result] = {}
-    queue, workers = Queue(todo), min(os.cpu_count() or 1, MOST_AT_ONCE)
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for task in [pool.submit(work, queue, n == 0, done) for n in range(workers)]:
+    workers = ["n", "nl", *["ln"] * (min(os.cpu_count() or 1, MOST_AT_ONCE) - 1)]
+    queue = Queue(todo)
+    with concurrent.futures.ThreadPoolExecutor(len(workers)) as pool:
+        for task in [pool.submit(work, queue, kinds, done) for kinds in workers]:
             task.result()
     return report({s.name: done[s.name] for s in todo}, time.monotonic() - began, Path(os.environ.get("O", "build")))
 
