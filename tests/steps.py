@@ -36,6 +36,7 @@ STEPS = [
     Step("kvm-lab", 3, lab=True),
     Step("lab-suite-short", 15, lab=True, whole="lab-suite"),
     Step("lab-suite-6.1", 3, lab=True),
+    Step("matrix-short", 4, lab=True, settings=("HOSTS=1",), whole="matrix"),
     Step("lab-lifecycle-short", 3, lab=True, whole="lab-lifecycle"),
     Step("attacks-short", 8, lab=True, whole="attacks"),
     Step("storm-short", 8, lab=True),
