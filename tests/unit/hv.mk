@@ -43,11 +43,12 @@ test_interpose_SRCS = tests/unit/test_interpose.c hv/interpose.c $(DOOR_SRCS)
 test_probe_SRCS = tests/unit/test_probe.c hv/vmx/probe.c
 test_door_SRCS = tests/unit/test_door.c $(DOOR_SRCS)
 # The host's control-register watch, and who serves it to others, with the kernel's own objects where this is root.
-UNIT_TESTS += test_crwatch test_watch_serve test_watch_held test_watch_found
+UNIT_TESTS += test_crwatch test_watch_serve test_watch_entered test_watch_held test_watch_found
 FAKE_WATCH = tests/unit/fake_bpffs.c tests/unit/fake_crwatch.c $(filter-out hv/bpf/proof.c,$(CRWATCH_SRCS))
 test_crwatch_SRCS = tests/unit/test_crwatch.c $(FAKE_WATCH)
 WATCH_SRCS = tests/unit/watch_actors.c cli/watch_serve.c cli/watch_close.c cli/watch_keep.c cli/watch_found.c cli/watch_ask.c cli/watch_link.c cli/let_go.c hv/proto.c $(FAKE_WATCH)
 test_watch_serve_SRCS = tests/unit/test_watch_serve.c $(WATCH_SRCS)
+test_watch_entered_SRCS = tests/unit/test_watch_entered.c $(WATCH_SRCS)
 test_watch_held_SRCS = tests/unit/test_watch_held.c $(WATCH_SRCS)
 test_watch_found_SRCS = tests/unit/test_watch_found.c $(WATCH_SRCS)
-$(O)/tests/test_crwatch $(O)/tests/test_watch_serve $(O)/tests/test_watch_held $(O)/tests/test_watch_found: $(O)/obj/hv/bpf/cr.o
+$(O)/tests/test_crwatch $(O)/tests/test_watch_serve $(O)/tests/test_watch_entered $(O)/tests/test_watch_held $(O)/tests/test_watch_found: $(O)/obj/hv/bpf/cr.o

@@ -1,7 +1,7 @@
 # make valgrind: the unit tests once more, compiled as the programs are. Those that are too slow for it stand in
-# VALGRIND_NOT; test_sandbox, test_door and test_interpose too, as valgrind makes system calls of its own, and code, and test_crwatch, test_watch_serve, test_watch_held and test_watch_found, as it does not know all of bpf()'s, and test_safe_path and test_safe_file, as it does not know openat2(2), and test_run_link, as it keeps a limit of descriptors to itself.
+# VALGRIND_NOT; test_sandbox, test_door and test_interpose too, as valgrind makes system calls of its own, and code, and test_crwatch, test_watch_serve, test_watch_entered, test_watch_held and test_watch_found, as it does not know all of bpf()'s, and test_safe_path and test_safe_file, as it does not know openat2(2), and test_run_link, as it keeps a limit of descriptors to itself.
 # The name of this file sorts behind the other fragments': it takes what they have listed.
-VALGRIND_NOT = test_kallsyms test_memslots test_life_model test_tampering test_sandbox test_door test_interpose test_crwatch test_watch_serve test_watch_held test_watch_found test_safe_path test_safe_file test_run_link \
+VALGRIND_NOT = test_kallsyms test_memslots test_life_model test_tampering test_sandbox test_door test_interpose test_crwatch test_watch_serve test_watch_entered test_watch_held test_watch_found test_safe_path test_safe_file test_run_link \
 	test_power_cut test_full_disk test_million test_tampering_signed test_mutated_log test_fold_due
 VALGRIND_TESTS = $(filter-out $(VALGRIND_NOT),$(UNIT_TESTS))
 .SECONDEXPANSION:
