@@ -3,14 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -274,52 +273,46 @@ static void memory(void **state)
 	detach();
 }
 
-static atomic_bool written_enough;
+static volatile sig_atomic_t looking, met;
 
-/* As rf_board_begin() and rf_board_end() do it: what is in between belongs together. */
-static void *keep_writing(void *arg)
+/* As rf_board_begin() and rf_board_end() do it: what is in between belongs together. One of the two
+ * stands near the board's beginning, the other near its end. */
+static void write_board(int signal)
 {
-	for (uint64_t n = 1; !atomic_load(&written_enough); n++) {
-		__atomic_fetch_add(&board->seq, 1, __ATOMIC_SEQ_CST);
-		__atomic_store_n(&board->lstar, n, __ATOMIC_SEQ_CST);
-		for (uint64_t i = 0; i < RF_BOARD_RUNS; i++)
-			__atomic_store_n(&board->runs[i].hva, n, __ATOMIC_RELAXED);
-		__atomic_store_n(&board->kept_entry, n, __ATOMIC_SEQ_CST);
-		__atomic_fetch_add(&board->seq, 1, __ATOMIC_SEQ_CST);
-		sched_yield();
-	}
-	return NULL;
+	uint64_t n = board->lstar + 1;
+
+	__atomic_fetch_add(&board->seq, 1, __ATOMIC_SEQ_CST);
+	board->lstar = n;
+	memcpy(board->traps_note, &n, sizeof(n));
+	__atomic_fetch_add(&board->seq, 1, __ATOMIC_SEQ_CST);
+	met += looking;
 }
 
-/* No copy has a part of what was before and a part of what is now. */
+/* No copy has a part of what was before and a part of what is now: whoever looks is interrupted by
+ * who writes, once a look and each time at another moment. */
 static void written_meanwhile(void **state)
 {
+	struct sigaction act = { .sa_handler = write_board }, old;
+	struct itimerval once = { .it_value.tv_usec = 0 };
 	struct rf_backend_info info;
-	pthread_t writer;
-	unsigned int seen = 0;
-	uint64_t last = 0;
+	uint64_t note;
 
 	attached();
-	board->runs_count = RF_BOARD_RUNS;
-	for (uint32_t i = 0; i < RF_BOARD_RUNS; i++)
-		board->runs[i] = (struct rf_board_run){ i * 0x1000, 0x1000, 0, 0 };
-	board->lstar = board->kept_entry = 0;
-	board->seq += 2;
-	atomic_store(&written_enough, false);
-	assert_int_equal(pthread_create(&writer, NULL, keep_writing, NULL), 0);
-	/* On one busy processor the other thread may not run for long. */
-	for (int i = 0; (i < 20000 && seen < 200) || (seen <= 10 && i < 20000000); i++) {
-		if (hv->ops->info(hv, &info))
-			continue;
-		assert_true(info.lstar == info.kept_entry);
-		seen += info.lstar != last;
-		last = info.lstar;
+	met = 0;
+	assert_int_equal(sigaction(SIGALRM, &act, &old), 0);
+	for (unsigned int i = 0; met < 200; i++) {
+		once.it_value.tv_usec = 1 + i % 100;
+		assert_int_equal(setitimer(ITIMER_REAL, &once, NULL), 0);
+		looking = 1;
+		__atomic_fetch_add(&board->seq, 2, __ATOMIC_SEQ_CST); /* a copy, each time */
+		assert_int_equal(hv->ops->info(hv, &info), 0);
+		looking = 0;
+		memcpy(&note, info.traps_note, sizeof(note));
+		assert_true(info.lstar == note);
 	}
-	atomic_store(&written_enough, true);
-	pthread_join(writer, NULL);
-	assert_true(seen > 10);
-	board->runs_count = 0;
-	board->seq += 2;
+	once.it_value.tv_usec = 0;
+	assert_int_equal(setitimer(ITIMER_REAL, &once, NULL), 0);
+	assert_int_equal(sigaction(SIGALRM, &old, NULL), 0);
 	detach();
 }
 

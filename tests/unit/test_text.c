@@ -187,6 +187,19 @@ static void filled_meanwhile(void **state)
 	assert_int_equal(trail->last_tail, SITE);
 }
 
+/* One that is half filled goes on where no other one may begin. */
+static void filled_among_many(void **state)
+{
+	add_pad(PAD);
+	assert_true(store(PAD, thunk, 4));
+	trail->flights_count = RF_FLIGHTS;
+	assert_false(byte(SITE, 0xcc));
+	assert_true(store(PAD + 4, thunk + 4, 3));
+	assert_true(store(PAD + 7, thunk + 7, 3));
+	assert_int_equal(trail->flights_count, RF_FLIGHTS - 1);
+	assert_memory_equal(text + PAD, thunk, 10);
+}
+
 /* --- left to the monitor ------------------------------------------------------- */
 
 static void unchanged(void)
@@ -499,6 +512,7 @@ int main(void)
 		T(filled),
 		T(filled_half),
 		T(filled_meanwhile),
+		T(filled_among_many),
 		T(illegal),
 		T(other_tables),
 		T(other_memory),
