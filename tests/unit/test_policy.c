@@ -434,6 +434,7 @@ static void test_owners(void **state)
 		assert_int_equal(rf_policy_owner(&p, w, "foo", false),
 				 p.patches[w] == RF_PATCH_RULE_ALLOW ? RF_FACT_HOOK_OWNED
 								     : RF_FACT_HOOK_FOREIGN);
+	p.owners_count = 1;
 	p.owners[0][0] = '\0'; /* what has no module is nobody's */
 	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORD_FTRACE, "", false),
 			 RF_FACT_HOOK_FOREIGN);
