@@ -21,6 +21,7 @@
 #define TEXT_AT UINT64_C(0)
 #define TEXT_END (TEXT_AT + 0x28000 - 0x123)
 #define STARTUP_AT (TEXT_END - 0x40) /* where CPUs come up */
+#define VC_AT (STARTUP_AT - 0x20)    /* what an IDT may have for #VC */
 #define TEXT_SIZE UINT64_C(0x28000)
 #define RODATA_AT UINT64_C(0x40000)
 #define RODATA_END (RODATA_AT + 0x3000 - 8)
@@ -73,7 +74,8 @@ struct fake {
 	const char *banner;	  /* NULL: its usual one */
 	uint64_t site;		  /* five bytes of text that it patches, 0 none */
 	const char *without;	  /* a symbol that is missing */
-	const char *moved;	  /* one that lies a page further on */
+	const char *moved;	  /* one that lies somewhere else */
+	uint64_t moved_by;	  /* so far; 0: a page */
 	uint64_t unreadable;	  /* a place that cannot be read, 0 none */
 	struct rf_image believed; /* where discovery was last told to read tables */
 	unsigned int discovered, by_image, kernels, tables; /* the last two: alive */
@@ -91,6 +93,7 @@ struct fake {
 	int store_err, judge_err, refresh_err;
 	struct rf_store store;
 	struct rf_store_seen seen; /* its question */
+	bool store_endless;	   /* whoever looks for one reads on until a read fails */
 	struct rf_patch_result patch;
 	enum rf_patch_verdict after_refresh; /* 0: as before */
 	unsigned int judged, refreshed;
@@ -151,6 +154,7 @@ struct fake {
 	unsigned int heals_asked; /* with a place to heal */
 	int heal_err;
 	uint64_t kexec;	 /* where machine_kexec() begins, 0 nobody knows */
+	uint64_t copied; /* the same of relocate_kernel() */
 	uint32_t frozen; /* kinds, as the table was asked for */
 	uint64_t poker;	 /* where the kernel's patcher makes room on its stack; 0: nobody knows */
 

@@ -24,6 +24,7 @@ static const struct {
 	{ "_text", TEXT_AT },
 	{ "entry_SYSCALL_64", 0x1080 },
 	{ "commit_creds", 0x2000 },
+	{ "vc_boot_ghcb", VC_AT },
 	{ "secondary_startup_64_no_verify", STARTUP_AT },
 	{ "_etext", TEXT_END },
 	{ "__start_rodata", RODATA_AT },
@@ -112,13 +113,18 @@ int rf_kernel_paging(const struct rf_kernel *k, struct rf_paging *out)
 
 int rf_kernel_address(const struct rf_kernel *k, const char *name, rf_gva *out)
 {
+	const uint64_t by = fake.moved_by ? fake.moved_by : RF_PAGE_SIZE;
+
+	*out = rf_gva_of(fake.copied);
+	if (fake.copied && !strcmp(name, "relocate_kernel"))
+		return 0;
 	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
 		if (!fake.has_tables && !strcmp(name, "idt_table"))
 			continue;
 		if (strcmp(symbols[i].name, name) || (fake.without && !strcmp(fake.without, name)))
 			continue;
 		*out = rf_gva_of(
-			IMAGE_GVA + (fake.moved && !strcmp(fake.moved, name) ? RF_PAGE_SIZE : 0) +
+			IMAGE_GVA + (fake.moved && !strcmp(fake.moved, name) ? by : 0) +
 			(k->symbol && !strcmp(name, "commit_creds") ? k->symbol : symbols[i].at));
 		return 0;
 	}
@@ -313,7 +319,12 @@ int rf_pt_walk(const struct rf_memory *m, const struct rf_paging *p, rf_gva star
 int rf_store_find(struct rf_disasm *d, const struct rf_kernel *k, const struct rf_memory *m,
 		  const struct rf_paging *p, const struct rf_store_seen *seen, struct rf_store *out)
 {
+	uint8_t byte;
+
 	fake.seen = *seen;
+	while (fake.store_endless)
+		if (rf_memory_read(m, rf_gpa_of(IMAGE_GPA), &byte, 1))
+			return -E2BIG;
 	if (!fake.store_err)
 		*out = fake.store;
 	return fake.store_err;
@@ -342,6 +353,7 @@ int rf_textpatch_create(const struct rf_kernel *k, const struct rf_memory *m,
 	fake.table_kept = kept;
 	walk_lists(m);
 	fake.patched_by = k->symbol;
+	table->magic = RF_TABLE_MAGIC; /* it is whole */
 	table->base = IMAGE_GVA;
 	table->size = TEXT_SIZE;
 	table->extra_count = fake.armed_count;

@@ -499,7 +499,12 @@ void patched_later_fprobes(struct patched *f)
 
 void patched_symbol(struct patched *f, const char *name, uint64_t addr)
 {
+	bool there = false;
+
 	for (size_t i = 0; i < f->g.k.count; i++)
-		if (!strcmp(f->g.k.syms[i].name, name))
+		if (!strcmp(f->g.k.syms[i].name, name)) {
 			f->g.k.syms[i].addr.v = addr;
+			there = true;
+		}
+	must(there);
 }

@@ -1,5 +1,5 @@
 UNIT_TESTS += test_guest test_guest_again test_guest_late test_takeover test_judge test_judge_policy \
-	test_judge_emulation test_judge_stores test_pins test_controls test_decoys test_patches test_tables test_measure \
+	test_judge_emulation test_judge_stores test_pins test_controls test_decoys test_patches test_tables test_traps test_measure \
 	test_status test_guards test_guest_unknown test_pair test_hooks_guard test_sandbox test_resent test_resent_log test_record test_record_full test_reload_monitor test_rotate_logs test_sequence test_watched
 MONITOR_FAKES = tests/unit/fake_monitor.c tests/unit/fake_monitor_kernel.c introspection/budget.c \
 	$(filter-out monitor/main.c monitor/sandbox.c,$(MONITOR_SRCS)) \
@@ -17,7 +17,8 @@ test_pins_SRCS = tests/unit/test_pins.c $(MONITOR_FAKES)
 test_controls_SRCS = tests/unit/test_controls.c $(MONITOR_FAKES)
 test_decoys_SRCS = tests/unit/test_decoys.c $(MONITOR_FAKES)
 test_patches_SRCS = tests/unit/test_patches.c $(MONITOR_FAKES)
-test_tables_SRCS = tests/unit/test_tables.c $(MONITOR_FAKES)
+test_tables_SRCS = tests/unit/test_tables.c tests/unit/fake_tables.c $(MONITOR_FAKES)
+test_traps_SRCS = tests/unit/test_traps.c tests/unit/fake_tables.c $(MONITOR_FAKES)
 test_measure_SRCS = tests/unit/test_measure.c $(MONITOR_FAKES)
 test_guards_SRCS = tests/unit/test_guards.c $(MONITOR_FAKES)
 test_resent_SRCS = tests/unit/test_resent.c $(MONITOR_FAKES)

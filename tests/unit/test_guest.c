@@ -276,6 +276,27 @@ static void bounds_make_no_sense(void **state)
 	assert_int_equal(fake.seals, 0);
 }
 
+/* Neither a page's part is sealed nor what ends before it begins. */
+static void bounds_that_are_no_pages(void **state)
+{
+	static const struct {
+		const char *symbol;
+		uint64_t by;
+	} cases[] = { { "_text", 8 },
+		      { "_etext", TEXT_AT - TEXT_END },
+		      { "__start_rodata", RF_PAGE_SIZE - 1 },
+		      { "__start_rodata", RODATA_END - RODATA_AT },
+		      { "__end_rodata", RODATA_AT - RODATA_END - 1 } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fake.moved = cases[i].symbol;
+		fake.moved_by = cases[i].by;
+		assert_int_equal(kernel_comes(), i < 2 ? RF_VERDICT_KILL : RF_VERDICT_ALLOW);
+		assert_int_equal(kernel_runs(), RF_VERDICT_KILL);
+	}
+	assert_int_equal(fake.seals, 0);
+}
+
 static void policy_seals(bool text, bool rodata, unsigned int seals)
 {
 	guest.policy.seal_text = text;
@@ -478,6 +499,7 @@ int main(void)
 		T(seal_fails),
 		T(not_measured),
 		T(bounds_make_no_sense),
+		T(bounds_that_are_no_pages),
 		T(policy_seals_nothing),
 		T(policy_seals_text),
 		T(policy_seals_rodata),

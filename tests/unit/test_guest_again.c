@@ -137,6 +137,24 @@ static void booted_anew(void **state)
 	assert_int_equal(fake.seal.how, RF_SEAL_FRESH);
 }
 
+/* The fence keeps the table of patch sites: another kernel's is nobody's until it has its own. */
+static void a_table_of_before(void **state)
+{
+	struct rf_msg_event ev;
+
+	for (int kept = 1; kept >= 0; kept--) {
+		fake_sealed();
+		assert_int_equal(fake.table.magic, RF_TABLE_MAGIC);
+		fake_reset();
+		if (!kept)
+			fake.info.kept_entry = 0;
+		ev = fake_kernel_event(LSTAR);
+		assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+		assert_int_equal(fake.table.magic, 0);
+		fake_reset();
+	}
+}
+
 /* It goes on: sealed at once with what it had, whatever it says of itself. */
 static void goes_on(uint32_t state_word)
 {
@@ -419,6 +437,7 @@ int main(void)
 		T(overtaken),
 		T(stale_poll),
 		T(booted_anew),
+		T(a_table_of_before),
 		T(woken_up),
 		T(handed_back_by_firmware),
 		T(goes_on_and_says_it_boots),

@@ -97,6 +97,21 @@ static void goes_on(void **state)
 	assert_int_equal(fake_lines(), lines);
 }
 
+/* What stands in the way was not all read: it may be sealed. */
+static void stalled_and_not_read(void **state)
+{
+	struct rf_msg_event ev = fake_event(RF_EVENT_STALLED);
+
+	store_at(OTHER_GVA + 0x100);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+	fake.store_endless = true;
+	ev = fake_event(RF_EVENT_STALLED);
+	assert_int_equal(fake_judge(&ev), RF_VERDICT_DENY);
+	assert_int_equal(fake_verdict()->vector, 13);
+	assert_int_equal(fake_count("rule", "undecided"), 1);
+	assert_int_equal(fake_count("rule", "guest-lists-end"), 1);
+}
+
 /* The writer's name is looked for in lists that do not end: what is judged, and how, stays the
  * same. */
 static void stalled_with_endless_modules(void **state)
@@ -403,6 +418,7 @@ int main(void)
 		T(stalled_with_endless_modules),
 		T(write_with_endless_modules),
 		T(goes_on),
+		T(stalled_and_not_read),
 		T(xsave_near_the_seal),
 		T(stands_at_a_store),
 		T(stands_with_its_stack_sealed),

@@ -53,6 +53,39 @@ static bool has(uint32_t index)
 	return false;
 }
 
+/* Bits that an attacker with ring 0 would set or clear, and in none of them a guest's own. */
+static void what_stays(void **state)
+{
+	static const struct {
+		uint32_t index;
+		uint64_t bits;
+	} kept[] = {
+		{ 0x1b, UINT64_C(0xffffff800) },	 /* APICBASE: where, and on */
+		{ 0x174, UINT64_MAX },			 /* SYSENTER_CS */
+		{ 0x176, UINT64_MAX },			 /* SYSENTER_EIP */
+		{ 0x1a0, UINT64_C(1) << 34 },		 /* MISC_ENABLE: no NX */
+		{ 0x277, UINT64_MAX },			 /* PAT */
+		{ 0x6a2, ~UINT64_C(4) },		 /* S_CET but for ENDBR_EN */
+		{ 0x6a4, UINT64_MAX },			 /* PL0_SSP */
+		{ 0x6a5, UINT64_MAX },			 /* PL1_SSP */
+		{ 0x6a6, UINT64_MAX },			 /* PL2_SSP */
+		{ EFER, UINT64_C(0x901) },		 /* NXE, LME, SCE */
+		{ 0xc0000081, UINT64_MAX },		 /* STAR */
+		{ 0xc0000083, UINT64_MAX },		 /* CSTAR */
+		{ SFMASK, UINT64_MAX },
+	};
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		uint64_t bits = 0;
+
+		for (uint32_t n = 0; n < fake.pin.count; n++)
+			if (fake.pin.pins[n].index == kept[i].index &&
+			    fake.pin.pins[n].how == RF_PIN_VALUE)
+				bits = fake.pin.pins[n].mask;
+		assert_int_equal(bits & kept[i].bits, kept[i].bits);
+	}
+}
+
 static void what_is_pinned(void **state)
 {
 	assert_int_equal(fake.pins, 1);
@@ -184,7 +217,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, fake_teardown)
-		T(what_is_pinned), T(by_policy), T(changed), T(each_cpu_has_its_own),
+		T(what_is_pinned), T(what_stays), T(by_policy), T(changed), T(each_cpu_has_its_own),
 		T(where_the_host_writes), T(not_ours), T(refused), T(taken_over),
 	};
 

@@ -107,6 +107,30 @@ static void no_second_cpu(void **state)
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 0);
 }
 
+/* The section is read only where the kernel's own list says that it is there still, as it is. */
+static void locks_of_another(void **state)
+{
+	static const struct {
+		uint64_t member, says;
+	} cases[] = { { 16, LOCKS + 4 }, { 24, LOCKS + 8 }, { 32, TEXT + 0x1000 }, { 0, MODULE } };
+	struct patched *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t own = patched_alloc(f, 64);
+
+		fake_put64(&f->g, own + 16, LOCKS);
+		fake_put64(&f->g, own + 24, LOCKS + 12);
+		fake_put64(&f->g, own + 32, TEXT);
+		fake_put64(&f->g, own + 48, SMP_LIST);
+		fake_put64(&f->g, SMP_LIST, own + 48);
+		assert_int_equal(patched_create(f), 0);
+		assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 2);
+		fake_put64(&f->g, own + cases[i].member, cases[i].says);
+		assert_int_equal(patched_create(f), 0);
+		assert_int_equal(rf_textpatch_count(f->t, RF_SITE_SMP_LOCK), 0);
+	}
+}
+
 /* --- a kernel that says less ------------------------------------------------ */
 
 static void no_types(void **state)
@@ -190,6 +214,45 @@ static void pushed_out_while_held(void **state)
 	assert_true(rf_targets_have(f->t, RF_SET_FTRACE_CALLERS, held));
 }
 
+/* A list longer than that says so; of one that has the same again and again each is there. */
+static void more_than_a_set_has_room_for(void **state)
+{
+	struct patched *f = *state;
+	static struct rf_targets s;
+
+	rf_targets_clear(&s);
+	for (uint64_t i = 0; i < 3 * RF_SET_ROOM; i++)
+		rf_targets_add(f->t, &s, MODULE + i % (RF_SET_ROOM - 1));
+	assert_in_range(s.count, RF_SET_ROOM - 1, RF_SET_ROOM);
+	assert_int_equal(patched_stats(f).full, 0);
+	for (uint64_t i = 0; i < RF_SET_ROOM; i++)
+		rf_targets_add(f->t, &s, MODULE + i);
+	assert_int_equal(s.count, RF_SET_ROOM);
+	assert_int_equal(patched_stats(f).full, 0);
+	rf_targets_add(f->t, &s, TRAMPOLINE + RF_SET_ROOM);
+	assert_int_equal(s.count, RF_SET_ROOM);
+	assert_int_equal(patched_stats(f).full, 1);
+}
+
+/* The sites that every kernel has lie behind them. */
+static void more_probes_than_there_is_room_for(void **state)
+{
+	struct patched *f = *state;
+	struct rf_patch_site s = { .shape = RF_SHAPE_PROBE, .kind = RF_SITE_KPROBE };
+	const struct rf_patch_site first = patched_table.sites[0];
+
+	for (s.at = 0; s.at < RF_TABLE_EXTRA; s.at++)
+		assert_true(rf_extra_put(f->t, &s));
+	assert_false(rf_extra_put(f->t, &s));
+	assert_int_equal(patched_table.extra_count, RF_TABLE_EXTRA);
+	assert_int_equal(patched_stats(f).full, 1);
+	assert_memory_equal(&patched_table.sites[0], &first, sizeof(first));
+	s.at--; /* one of those that are there can change all the same */
+	s.own[0] = 0x55;
+	assert_true(rf_extra_put(f->t, &s));
+	assert_int_equal(rf_extra_at(f->t, s.at)->own[0], 0x55);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, patched_setup, patched_teardown)
 
 /* Each of them, whoever sweeps. */
@@ -201,10 +264,13 @@ int main(void)
 		T(to_the_dispatcher),
 		T(second_cpu),
 		T(no_second_cpu),
+		T(locks_of_another),
 		T(no_types),
 		T(forged_symbol),
 		T(forgotten_while_held),
 		T(pushed_out_while_held),
+		T(more_than_a_set_has_room_for),
+		T(more_probes_than_there_is_room_for),
 	};
 
 	for (patched_by = PATCHED_ALONE; patched_by <= PATCHED_BY_A_NEW_ONE; patched_by++)

@@ -137,7 +137,7 @@ static void jump_into_text(void **state)
 {
 	struct patched *f = *state;
 
-	patched_symbol(f, "label", TEXT + 0x1281);
+	fake_symbol(&f->g, "label", TEXT + 0x1281, 't');
 	patched_direct(f, FUNC(5), TEXT + 0x1281);
 	assert_int_equal(patched_call(f, FUNC(5), 0xe9, TEXT + 0x1280), RF_PATCH_BAD_INSN);
 }
@@ -311,7 +311,7 @@ static void record_over_a_label(void **state)
 	fake_put64(&f->g, page + 16, 1);
 	fake_put64(&f->g, record, JUMP - 3);
 	fake_put64(&f->g, PAGES_VAR, page);
-	patched_symbol(f, "before_it", JUMP - 3);
+	fake_symbol(&f->g, "before_it", JUMP - 3, 't');
 	/* With the nop's first two bytes it is a call of an ops' trampoline. */
 	fake_write(&f->g, JUMP - 3, "\xe8\x00\x00", 3);
 	patched_ops(f, JUMP + 2 + UINT64_C(0x1f0f0000));

@@ -315,9 +315,14 @@ static void no_place_for_a_probe(void **state)
 	fake_write(&f->g, CODE + 1, "\xcc", 1);
 	assert_int_equal(patched_create(f), 0);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), 0);
-	patched_probe(f, FUNC(0), patched_nop5[0], 0);
-	assert_int_equal(patched_byte(f, FUNC(0), 0x55), RF_PATCH_BAD_STEP);
+	/* An int3 that is the patcher's: the byte in front of it is no probe's to say. */
+	patched_probe(f, FUNC(0), 0x55, 0);
+	fake_write(&f->g, FUNC(0), "\xcc", 1);
+	assert_int_equal(patched_create(f), 0);
+	assert_int_equal(patched_stats(f).flying, 1);
 	assert_int_equal(rf_textpatch_count(f->t, RF_SITE_KPROBE), 0);
+	assert_int_equal(patched_byte(f, FUNC(0), 0x55), RF_PATCH_BAD_INSN);
+	assert_int_equal(patched_byte(f, FUNC(0), patched_nop5[0]), RF_PATCH_DONE);
 }
 
 /* Nor does its jump reach into one. */
