@@ -352,6 +352,10 @@ static void says_nothing_at_all(void **state)
 	take();
 	close(runs);
 	assert_int_not_equal(guest.pair.fd, 0);
+	/* Nor is it cut off: what it says next is heard. */
+	hint(&rf_guard_decoys, 0, IMAGE_GPA);
+	take();
+	assert_int_equal(fake.heals_asked, 1);
 }
 
 static void shuts_its_end(void **state)

@@ -37,14 +37,34 @@ static json_t *last_of(const char *outcome)
 
 static void denied_kinds(void **state)
 {
+	static const struct {
+		enum rf_patch_word denied;
+		uint32_t kinds;
+	} cases[] = {
+		{ RF_PATCH_WORD_FTRACE, 1u << RF_SITE_FTRACE | 1u << RF_SITE_FTRACE_CALL },
+		{ RF_PATCH_WORD_STATIC_CALLS,
+		  1u << RF_SITE_STATIC_CALL | 1u << RF_SITE_STATIC_TRAMP },
+		{ RF_PATCH_WORD_JUMP_LABELS, 1u << RF_SITE_JUMP_LABEL },
+		{ RF_PATCH_WORD_KPROBES, 1u << RF_SITE_KPROBE | 1u << RF_SITE_KGDB },
+		{ RF_PATCH_WORD_KGDB, 1u << RF_SITE_KGDB },
+		{ RF_PATCH_WORD_TRACEPOINTS, 0 },
+	};
+	uint32_t all = 0;
+
 	assert_int_equal(fake.frozen, 0);
-	guest.policy.patches[RF_PATCH_WORD_FTRACE] = RF_PATCH_RULE_DENY;
-	guest.policy.patches[RF_PATCH_WORD_STATIC_CALLS] = RF_PATCH_RULE_DENY;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		guest.policy.patches[cases[i].denied] = RF_PATCH_RULE_DENY;
+		fake_reset();
+		fake_sealed();
+		assert_int_equal(fake.frozen, cases[i].kinds);
+		guest.policy.patches[cases[i].denied] = RF_PATCH_RULE_ALLOW;
+		all |= cases[i].kinds;
+	}
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		guest.policy.patches[cases[i].denied] = RF_PATCH_RULE_DENY;
 	fake_reset();
 	fake_sealed();
-	assert_int_equal(fake.frozen, 1u << RF_SITE_FTRACE | 1u << RF_SITE_FTRACE_CALL |
-					      1u << RF_SITE_STATIC_CALL |
-					      1u << RF_SITE_STATIC_TRAMP);
+	assert_int_equal(fake.frozen, all);
 }
 
 static void left_out(void **state)

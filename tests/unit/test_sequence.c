@@ -285,6 +285,25 @@ static void a_number_that_goes_back(void **state)
 	cannot_be(say(&before), true);
 }
 
+/* vCPUs that no VM has, and kinds that there are not. */
+static void of_no_vcpu_and_no_kind(void **state)
+{
+	struct rf_msg_event ev;
+
+	booted();
+	ev = store();
+	ev.vcpu = RF_BACKEND_VCPU_IDS - 1;
+	assert_int_equal(say(&ev), 0);
+	ev = store();
+	ev.vcpu = RF_BACKEND_VCPU_IDS;
+	cannot_be(say(&ev), true);
+	ev = store();
+	ev.vcpu = UINT32_MAX;
+	assert_int_equal(say(&ev), -EPROTO);
+	assert_int_equal(say_kind(0), -EPROTO);
+	assert_int_equal(say_kind(UINT32_MAX), -EPROTO);
+}
+
 static void outcomes_of_nothing(void **state)
 {
 	struct rf_msg_event ev;
@@ -371,6 +390,7 @@ int main(void)
 		FIRST(nothing_is_sealed_yet),
 		FIRST(the_same_number),
 		FIRST(a_number_that_goes_back),
+		FIRST(of_no_vcpu_and_no_kind),
 		FIRST(outcomes_of_nothing),
 		FIRST(a_kexec_of_what_is_not_sealed),
 		FIRST(compared_with_no_seal),
