@@ -1,10 +1,11 @@
-UNIT_TESTS += test_audit test_chain test_rotate test_verify test_tampering test_forged_parts test_checkpoint test_policy test_policy_keys test_replay test_patchlog test_patchproof test_measurement test_fold test_reload
+UNIT_TESTS += test_audit test_chain test_chain_ahead test_rotate test_verify test_tampering test_forged_parts test_checkpoint test_policy test_policy_keys test_replay test_patchlog test_patchproof test_measurement test_fold test_reload
 UNIT_TESTS += test_mutated_policy test_mutated_profiles
 AUDIT_SRCS = policy/audit.c policy/audit_begin.c policy/audit_line.c policy/audit_open.c policy/audit_tail.c policy/chain.c policy/merkle.c policy/note.c policy/checkpoint.c policy/jsonline.c
 test_audit_SRCS = tests/unit/test_audit.c $(AUDIT_SRCS)
 # Kills writers by its own write(2) and fdatasync(2).
 test_chain_SRCS = tests/unit/test_chain.c $(AUDIT_SRCS)
-# The same.
+test_chain_ahead_SRCS = tests/unit/test_chain_ahead.c policy/chain.c policy/jsonline.c
+# Kills writers as test_chain does.
 test_rotate_SRCS = tests/unit/test_rotate.c policy/verify.c $(AUDIT_SRCS)
 test_verify_SRCS = tests/unit/test_verify.c tests/unit/fake_log.c policy/verify.c $(AUDIT_SRCS)
 test_tampering_SRCS = tests/unit/test_tampering.c tests/unit/fake_log.c policy/verify.c $(AUDIT_SRCS)
