@@ -115,6 +115,40 @@ static void bounded_before_it_asks(void **state)
 	assert_int_equal(service.count, service.per_user);
 }
 
+/* Nor do many users together. */
+static void bounded_for_all(void **state)
+{
+	NEEDS_BPF();
+	for (service.count = 0; service.count < RF_WATCH_CLIENTS; service.count++)
+		service.clients[service.count] = (struct rf_watch_client){
+			.sock = -1, .uid = OTHER_USER, .page = RF_CRWATCH_NO_PAGE, .pidfd = -1
+		};
+	start(0, asks);
+	assert_int_equal(goes_on(0), -EPERM);
+	assert_non_null(strstr(shared->actors[0].why, "there are too many VMs"));
+	service.count--;
+	assert_int_equal(goes_on(0), 0);
+	assert_int_equal(service.count, RF_WATCH_CLIENTS);
+	assert_int_equal(goes_on(0), -EPERM);
+}
+
+/* What the other side says why ends, as whoever prints it will want. */
+static void text_ends(void **state)
+{
+	struct rf_watch_packet p = { .revision = RF_WATCH_REVISION, .word = RF_WATCH_LOST };
+	struct rf_watch_from from;
+	int ends_[2];
+
+	memset(p.why, 'x', sizeof(p.why));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends_), 0);
+	assert_int_equal(rf_msg_send(ends_[0], &p, sizeof(p), NULL, 0), 0);
+	assert_int_equal(rf_watch_receive(ends_[1], &p, &from), 0);
+	assert_int_equal(p.word, RF_WATCH_LOST);
+	assert_int_equal(strnlen(p.why, sizeof(p.why)), sizeof(p.why) - 1);
+	close(ends_[0]);
+	close(ends_[1]);
+}
+
 /* Packets of all kinds; each ends its connection, and leaves no descriptor. The first word that is
  * answered, 0 none. */
 static int noise(struct actor_state *s, int step, char *reason)
@@ -352,6 +386,8 @@ int main(void)
 		TEST(run_is_gone),
 		TEST(bounded),
 		TEST(bounded_before_it_asks),
+		TEST(bounded_for_all),
+		TEST(text_ends),
 		TEST(what_makes_no_sense),
 		TEST(lost_and_back),
 		TEST(displaced),
