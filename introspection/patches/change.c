@@ -42,7 +42,7 @@ static void sort(struct rf_targets *s)
 	for (uint32_t i = 0; i < s->count; i++)
 		if (!kept || s->v[kept - 1] != s->v[i])
 			s->v[kept++] = s->v[i];
-	s->count = kept;
+	s->count = s->sorted = kept;
 }
 
 static bool within(const uint64_t *v, uint32_t count, uint64_t target)
@@ -52,21 +52,22 @@ static bool within(const uint64_t *v, uint32_t count, uint64_t target)
 
 void rf_targets_clear(struct rf_targets *s)
 {
-	s->count = 0;
+	s->count = s->sorted = 0;
 	s->partial = false;
 }
 
 void rf_targets_add(struct rf_textpatch *t, struct rf_targets *s, uint64_t target)
 {
-	if (s->count == RF_SET_ROOM) {
-		/* Most are there many times over. */
+	/* Most are there many times over. One more that is known costs a search, and no sort: a
+	 * list can be made of what nearly fills the set, again and again. */
+	if (s->count == RF_SET_ROOM && s->sorted < s->count)
 		sort(s);
-		if (s->count == RF_SET_ROOM) {
-			t->stats.full++;
-			return;
-		}
-	}
-	s->v[s->count++] = target;
+	if (within(s->v, s->sorted, target))
+		return;
+	if (s->count == RF_SET_ROOM)
+		t->stats.full++;
+	else
+		s->v[s->count++] = target;
 }
 
 bool rf_targets_have(const struct rf_textpatch *t, uint16_t set, uint64_t target)

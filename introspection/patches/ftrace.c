@@ -213,6 +213,7 @@ static void keep_jumps(const struct rf_textpatch *t, struct rf_targets *s)
 		if (s->v[i] & 1 && !rf_textpatch_in_text(t, s->v[i]))
 			s->v[kept++] = s->v[i] & ~UINT64_C(1);
 	s->count = kept;
+	s->sorted = 0;
 }
 
 /* Callers and jumps, out of the callers in *s. */

@@ -105,7 +105,8 @@ struct rf_probe_layout {
 /* A changing set while it is put together. */
 struct rf_targets {
 	uint32_t count;
-	bool partial; /* the guest's list could not be read to its end: nothing is dropped */
+	uint32_t sorted; /* so many, from the beginning: ascending, and each once */
+	bool partial;	 /* the guest's list could not be read to its end: nothing is dropped */
 	uint64_t v[RF_SET_ROOM];
 };
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -214,6 +215,20 @@ static void pushed_out_while_held(void **state)
 	assert_true(rf_targets_have(f->t, RF_SET_FTRACE_CALLERS, held));
 }
 
+/* How often a set was put in order, which takes thousands of comparisons. */
+static unsigned int sorts;
+
+static int as_asked(const void *a, const void *b, void *compare)
+{
+	return (*(int (**)(const void *, const void *))compare)(a, b);
+}
+
+void qsort(void *v, size_t n, size_t size, int (*compare)(const void *, const void *))
+{
+	sorts++;
+	qsort_r(v, n, size, as_asked, &compare);
+}
+
 /* A list longer than that says so; of one that has the same again and again each is there. */
 static void more_than_a_set_has_room_for(void **state)
 {
@@ -221,6 +236,7 @@ static void more_than_a_set_has_room_for(void **state)
 	static struct rf_targets s;
 
 	rf_targets_clear(&s);
+	sorts = 0;
 	for (uint64_t i = 0; i < 3 * RF_SET_ROOM; i++)
 		rf_targets_add(f->t, &s, MODULE + i % (RF_SET_ROOM - 1));
 	assert_in_range(s.count, RF_SET_ROOM - 1, RF_SET_ROOM);
@@ -229,9 +245,31 @@ static void more_than_a_set_has_room_for(void **state)
 		rf_targets_add(f->t, &s, MODULE + i);
 	assert_int_equal(s.count, RF_SET_ROOM);
 	assert_int_equal(patched_stats(f).full, 0);
-	rf_targets_add(f->t, &s, TRAMPOLINE + RF_SET_ROOM);
+	for (unsigned int i = 1; i <= RF_SET_ROOM; i++) {
+		rf_targets_add(f->t, &s, MODULE + RF_SET_ROOM + i);
+		assert_int_equal(s.count, RF_SET_ROOM);
+		assert_int_equal(patched_stats(f).full, i);
+	}
+	assert_in_range(sorts, 1, 2);
+}
+
+/* The list that costs most: each time there is room for few, one new one fills it. */
+static void full_of_the_same(void **state)
+{
+	const uint64_t room = 64;
+	struct patched *f = *state;
+	static struct rf_targets s;
+
+	rf_targets_clear(&s);
+	sorts = 0;
+	for (uint64_t i = 0; i < RF_SET_ROOM; i++)
+		rf_targets_add(f->t, &s, MODULE + i % (RF_SET_ROOM - room));
+	for (uint64_t i = 0; i < room; i++)
+		for (uint64_t n = 0; n < RF_SET_ROOM; n++)
+			rf_targets_add(f->t, &s, MODULE + RF_SET_ROOM + i);
 	assert_int_equal(s.count, RF_SET_ROOM);
-	assert_int_equal(patched_stats(f).full, 1);
+	assert_int_equal(patched_stats(f).full, 0);
+	assert_in_range(sorts, 1, room + 1);
 }
 
 /* The sites that every kernel has lie behind them. */
@@ -270,6 +308,7 @@ int main(void)
 		T(forgotten_while_held),
 		T(pushed_out_while_held),
 		T(more_than_a_set_has_room_for),
+		T(full_of_the_same),
 		T(more_probes_than_there_is_room_for),
 	};
 
