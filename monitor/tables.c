@@ -412,19 +412,22 @@ static int on_trap(struct rf_guest *g, const struct rf_msg_event *ev)
 /* --- compared --------------------------------------------------------------------------- */
 
 /*
- * A CPU that comes up has the trampoline's GDT, in the first MiB, until secondary_startup_64()
- * loads its own (arch/x86/realmode/rm/trampoline_64.S, arch/x86/kernel/head_64.S): a few
- * instructions of sealed text, in which nothing can be done with another one.
+ * A CPU that comes up has the trampoline's GDT, in the first MiB, until secondary_startup_64(),
+ * which calls verify_cpu(), or since 6.9 common_startup_64() behind it loads its own
+ * (arch/x86/realmode/rm/trampoline_64.S, arch/x86/kernel/head_64.S): a few instructions of sealed
+ * text, in which nothing can be done with another one.
  */
 static bool comes_up(struct rf_guest *g, const struct rf_msg_event *ev)
 {
+	static const char first[] = "secondary_startup_64"; /* and "..._no_verify" */
 	struct rf_symbol s;
 	uint64_t offset;
 
 	/* "load idt with 0, 0": of any other no gate has been looked at. */
 	return ev->tables.gdt.base < FIRST_MIB && !ev->tables.idt.limit && g->kernel &&
 	       !rf_kernel_symbolize(g->kernel, rf_gva_of(ev->regs.rip), &s, &offset) &&
-	       !strncmp(s.name, "secondary_startup_64", strlen("secondary_startup_64"));
+	       (!strncmp(s.name, first, strlen(first)) || !strcmp(s.name, "verify_cpu") ||
+		!strcmp(s.name, "common_startup_64"));
 }
 
 #define CR4_VMXE (UINT64_C(1) << 13)

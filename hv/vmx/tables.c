@@ -170,7 +170,9 @@ bool rf_tables_due(struct rf_vcpu *v)
 	if (!(s.cr0 & CR0_PG) || !(s.efer & EFER_LMA) ||
 	    (!s.ss.dpl && r.rip < FIRST_MIB && s.gdt.base < FIRST_MIB && !s.idt.limit))
 		return false;
-	rf_cr_look(v, s.cr0, s.cr4);
+	/* Nor has it the kernel's bits until it has an IDT: head_64.S common_startup_64(). */
+	if (s.idt.limit)
+		rf_cr_look(v, s.cr0, s.cr4);
 	return true;
 }
 

@@ -26,6 +26,8 @@ static const struct {
 	{ "commit_creds", 0x2000 },
 	{ "vc_boot_ghcb", VC_AT },
 	{ "secondary_startup_64_no_verify", STARTUP_AT },
+	{ "common_startup_64", STARTUP_AT + 0x20 },
+	{ "verify_cpu", STARTUP_AT + 0x30 },
 	{ "_etext", TEXT_END },
 	{ "__start_rodata", RODATA_AT },
 	{ "sys_call_table", RODATA_AT + 0x100 },

@@ -181,6 +181,30 @@ static void missing_in_a_guests_guest(void **state)
 	assert_int_equal(arch.cr.cr4_bits, PGE);
 }
 
+/* A CPU that comes up has none of them before it has an IDT, however often it is seen. */
+static void missing_while_it_comes_up(void **state)
+{
+	struct rf_vcpu *v = &rf_vcpus[0];
+
+	v->arch = &arch;
+	rf_cr_unpin();
+	fake_vcpus.count = 1;
+	sregs = (struct kvm_sregs){ .cr0 = CR0_PG, .efer = EFER_LMA, .cr4 = PGE };
+	assert_int_equal(rf_cr_pin(v, 0, PGE, false), 0);
+	rf_tables_every(1);
+	sregs.cr4 = 0;
+	regs.rip = 0x100000;
+	for (int i = 0; i < 8; i++) {
+		sregs.idt.limit = i < 6 ? 0 : 0xfff;
+		arch.kept.looked_ns = 0;
+		assert_true(rf_tables_due(v));
+		assert_int_equal(sregs.cr4, i < 7 ? 0 : PGE);
+	}
+	assert_int_equal(arch.cr.cr4_bits, PGE);
+	rf_tables_every(0);
+	rf_cr_unpin();
+}
+
 /* What was pinned is pinned again, however often the guest was reset before it came back. */
 static void pinned_again_after_two_resets(void **state)
 {
@@ -208,6 +232,7 @@ int main(void)
 					    cmocka_unit_test(stalled_while_interrupts_count),
 					    cmocka_unit_test(looked_at_in_a_kernel),
 					    cmocka_unit_test(missing_in_a_guests_guest),
+					    cmocka_unit_test(missing_while_it_comes_up),
 					    cmocka_unit_test(pinned_again_after_two_resets) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -446,9 +446,12 @@ static void comes_up(void **state)
 	up.tables.gdt = (struct rf_table){ 0x9000, 0x1f, 0, 0 };
 	up.tables.idt = (struct rf_table){ 0, 0, 0, 0 };
 	up.regs.rip = IMAGE_GVA + STARTUP_AT + 0x10;
-	ev = up;
-	assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
-	assert_int_equal(fake_lines(), lines);
+	/* There, in what 6.9 has behind it, and in what both call. */
+	for (ev = up; ev.regs.rip < IMAGE_GVA + TEXT_END; ev.regs.rip += 0x10) {
+		assert_int_equal(fake_judge(&ev), RF_VERDICT_ALLOW);
+		assert_int_equal(fake_lines(), lines);
+		ev.id = fake.info.next_event++;
+	}
 	ev = up;
 	ev.id = fake.info.next_event++;
 	ev.regs.rip = IMAGE_GVA + STARTUP_AT - 0x10;
