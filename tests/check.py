@@ -205,7 +205,8 @@ def report(done: dict[str, Result], seconds: float, folder: Path) -> int:
     """The summary, for people and as check.json there; the status to exit with."""
     print("=== summary")
     for name, r in done.items():
-        print(f"{name:19} {r.passed:5} passed {r.failed:4} failed {r.skipped:4} skipped {r.seconds:7.0f} s {r.cpu:7.0f} s of a processor")
+        print(f"{name:19} {r.passed:5} passed {r.failed:4} failed {r.skipped:4} skipped {r.seconds:7.0f} s "
+              f"{r.cpu:7.0f} s of a processor")
     print("slowest:")
     for took, test in sorted((t for r in done.values() for t in r.tests), reverse=True)[:SLOWEST]:
         print(f"  {took:7.1f} s  {test}")
@@ -247,8 +248,8 @@ def is_documented() -> bool:
 
 def knows_the_slowest() -> bool:
     """Whether it finds out how long tests took and what a step had of the processors, and says and leaves that."""
-    script = ("i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done; echo 'lab a  ok  31.2 s'; echo '[x] hostile  b  0.5 s  passed';"
-              "echo 'x c FAILED 7 s'; echo 'lab: d: 9 s'; echo 'x: 2 passed, 1 failed'; exit 1")
+    script = ("i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done; echo 'lab a  ok  31.2 s';"
+              "echo '[x] hostile  b  0.5 s  passed'; echo 'x c FAILED 7 s'; echo 'lab: d: 9 s'; echo 'x: 2 passed, 1 failed'; exit 1")
     with contextlib.redirect_stdout(io.StringIO()) as said:
         done = {"x": run("x", ["sh", "-c", script])}
         with tempfile.TemporaryDirectory() as out:

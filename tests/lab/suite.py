@@ -87,7 +87,8 @@ def sealed(o: Outcome, boots: int = 1, note: str = "") -> None:
     for region in ("text", "rodata", "idt"):
         found = o.decisions(kind="seal", region=region, outcome="sealed before the first user instruction")
         anew = o.decisions(kind="seal", region=region, outcome="sealed after a reset, as a kernel that was booted anew")
-        check((len(found), len(anew)) == (1, boots - 1), f"{len(found)} + {len(anew)} seals of {region} instead of {boots} {note}".rstrip())
+        check((len(found), len(anew)) == (1, boots - 1),
+              f"{len(found)} + {len(anew)} seals of {region} instead of {boots} {note}".rstrip())
         found += anew
         for record in found:
             check("detail" not in record, f"{region}: {record.get('detail')}")

@@ -119,9 +119,7 @@ static int twice(struct actor_state *s, int step, char *reason)
 {
 	int other, page;
 
-	if (step < 3)
-		return as_it_should(s, step, reason);
-	if (step > 3)
+	if (step != 3)
 		return as_it_should(s, step, reason);
 	return rf_watch_ask(&other, &page, reason) ?: rf_watch_enter(other, reason);
 }
