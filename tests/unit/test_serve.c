@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -172,42 +171,6 @@ static void answered(struct rf_vcpu *v, uint32_t word)
 	assert_int_equal(v->wait.verdict.verdict, word);
 }
 
-static void refused_table(void **state)
-{
-	const char *why = "";
-
-	table_err = -EBADMSG;
-	assert_int_equal(start(board, &why), -EBADMSG);
-	assert_non_null(strstr(why, "patch table"));
-	assert_int_equal(tables, 1);
-	assert_int_equal(rules_said, 0); /* nor are its rules */
-	peer_close();
-	table_err = 0;
-}
-
-static void connects(void **state)
-{
-	const char *why = "";
-
-	assert_int_equal(start(-1, &why), 0);
-	assert_int_equal(tables, 1); /* none was sent: each text patch is asked about */
-	assert_int_equal(rules_said, 1);
-	assert_memory_equal(&ruled, &rules, sizeof(rules));
-}
-
-static void asked_and_answered(void **state)
-{
-	struct rf_vcpu *a = post(0, RF_EVENT_WRITE), *b = post(1, RF_EVENT_KERNEL);
-
-	assert_int_equal(peer_event().id, a->wait.event.id);
-	assert_int_equal(peer_event().id, b->wait.event.id);
-	assert_int_equal(announced, b->wait.event.id);
-	peer_verdict(b->wait.event.id + 1, RF_VERDICT_ALLOW);
-	answered(b, RF_VERDICT_DENY);
-	assert_int_equal(a->phase, RF_ASKING);
-	answered(a, RF_VERDICT_SETTLE);
-}
-
 /* The command's answer: its number, and what became of it. */
 static struct rf_msg_done done(void *m, size_t size, uint16_t type)
 {
@@ -224,6 +187,45 @@ static struct rf_msg_done done(void *m, size_t size, uint16_t type)
 }
 
 #define DONE(m, type) done(&(m), sizeof(m), type)
+
+static void refused_table(void **state)
+{
+	const char *why = "";
+
+	table_err = -EBADMSG;
+	assert_int_equal(start(board, &why), -EBADMSG);
+	assert_non_null(strstr(why, "patch table"));
+	assert_int_equal(tables, 1);
+	assert_int_equal(rules_said, 0); /* nor are its rules */
+	peer_close();
+	table_err = 0;
+}
+
+static void connects(void **state)
+{
+	struct rf_msg_mend m = { .from = 8 };
+	const char *why = "";
+
+	assert_int_equal(start(-1, &why), 0);
+	assert_int_equal(tables, 1); /* none was sent: each text patch is asked about */
+	assert_int_equal(rules_said, 1);
+	assert_memory_equal(&ruled, &rules, sizeof(rules));
+	/* What is posted while its thread comes up is sent in no order. */
+	assert_int_equal(DONE(m, RF_MSG_MEND).status, 0);
+}
+
+static void asked_and_answered(void **state)
+{
+	struct rf_vcpu *a = post(0, RF_EVENT_WRITE), *b = post(1, RF_EVENT_KERNEL);
+
+	assert_int_equal(peer_event().id, a->wait.event.id);
+	assert_int_equal(peer_event().id, b->wait.event.id);
+	assert_int_equal(announced, b->wait.event.id);
+	peer_verdict(b->wait.event.id + 1, RF_VERDICT_ALLOW);
+	answered(b, RF_VERDICT_DENY);
+	assert_int_equal(a->phase, RF_ASKING);
+	answered(a, RF_VERDICT_SETTLE);
+}
 
 static void commands_are_answered(void **state)
 {
@@ -263,13 +265,14 @@ static void commands_are_answered(void **state)
 static void ticks(void **state)
 {
 	struct rf_msg_mend m = { .from = 8 };
-	unsigned now;
+	unsigned now, seen;
 
 	tick_interval = 2;
 	DONE(m, RF_MSG_MEND); /* ends the wait of before */
-	now = arch_ticks;
-	until(&arch_ticks, now + 5);
-	assert_in_range(life_ticks, arch_ticks - 1, arch_ticks + 1);
+	now = arch_ticks + 5;
+	until(&arch_ticks, now);
+	seen = life_ticks;
+	assert_in_range(seen, now - 1, arch_ticks + 1);
 	/* An architecture without any such need: once a second at least all the same. */
 	tick_interval = UINT32_MAX;
 	DONE(m, RF_MSG_MEND);
@@ -279,22 +282,15 @@ static void ticks(void **state)
 	tick_interval = 1000;
 }
 
-/* --- a monitor that does not read
- * ------------------------------------------------------------------ */
+/* --- a monitor that does not read ---------------------------------------------------------- */
 
-static uint64_t ms_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-/* No vCPU waits in a send; when the monitor reads again it gets each question, once. */
+/*
+ * No vCPU waits in a send, or this never ends; when the monitor reads again it gets each question,
+ * once.
+ */
 static void a_deaf_monitor(void **state)
 {
 	static bool seen[VCPUS];
-	uint64_t began = ms_now();
 	unsigned unsent = 0, told = 0, got = 0;
 
 	for (uint32_t i = 0; i < VCPUS; i++) {
@@ -303,13 +299,10 @@ static void a_deaf_monitor(void **state)
 			rf_event_tell(NULL, RF_EVENT_RELOADED, 0, i);
 		unsent += !rf_vcpus[i].wait.sent;
 	}
-	assert_true(ms_now() - began < 3000);
 	assert_true(unsent > 0); /* it did get full */
 	/* A vCPU that waits is got back by the VMM as ever. */
 	atomic_store(&wanted, 1);
-	began = ms_now();
 	assert_int_equal(rf_event_take(&rf_vcpus[VCPUS - 1]), -EINTR);
-	assert_true(ms_now() - began < 1000);
 	atomic_store(&wanted, 0);
 	for (got = 0; got < VCPUS + 1; got++) {
 		struct rf_msg_event e = peer_event();
@@ -399,8 +392,7 @@ static void answered_late(void **state)
 		rf_event_drop(&rf_vcpus[i]);
 }
 
-/* --- nonsense, and other monitors
- * ---------------------------------------------------------------- */
+/* --- nonsense, and other monitors ---------------------------------------------------------- */
 
 /* What the fence does when it is told nonsense: hangs up, unlocks nothing, asks the next one. */
 static void hung_up(const struct rf_vcpu *v)
