@@ -414,8 +414,8 @@ static int on_trap(struct rf_guest *g, const struct rf_msg_event *ev)
 /*
  * A CPU that comes up has the trampoline's GDT, in the first MiB, until secondary_startup_64(),
  * which calls verify_cpu(), or since 6.9 common_startup_64() behind it loads its own
- * (arch/x86/realmode/rm/trampoline_64.S, arch/x86/kernel/head_64.S): a few instructions of sealed
- * text, in which nothing can be done with another one.
+ * (arch/x86/realmode/rm/trampoline_64.S, arch/x86/kernel/head_64.S). Others can be there with
+ * another one: the fence does not take it for what the CPU has, and asks at each look.
  */
 static bool comes_up(struct rf_guest *g, const struct rf_msg_event *ev)
 {
@@ -471,7 +471,7 @@ static int on_tables(struct rf_guest *g, const struct rf_msg_event *ev)
 		  idt_fact(g, &p, &now->idt) != RF_FACT_TABLE_KERNELS },
 		/* What stands in a GDT of the kernel's is looked at every now and then. */
 		{ "GDTR", &now->gdt, &old->gdt,
-		  gdt_fact(g, &p, &now->gdt) == RF_FACT_TABLE_FOREIGN },
+		  gdt_fact(g, &p, &now->gdt) == RF_FACT_TABLE_FOREIGN && !comes_up(g, ev) },
 		{ "LDTR", &now->ldt, &old->ldt,
 		  ldt_fact(g, &p, &now->ldt) == RF_FACT_TABLE_FOREIGN },
 		{ "TR", &now->tr, &old->tr,
@@ -482,7 +482,7 @@ static int on_tables(struct rf_guest *g, const struct rf_msg_event *ev)
 	uint64_t target = 0;
 
 	for (size_t i = 0; i < sizeof(r) / sizeof(r[0]) && !detail[0] && g->tables_known; i++) {
-		if (!r[i].foreign || comes_up(g, ev))
+		if (!r[i].foreign)
 			continue;
 		facts.table = RF_FACT_TABLE_FOREIGN;
 		target = r[i].now->base;

@@ -19,14 +19,15 @@ struct rf_kept {
 	/* Pinned MSRs, in their order and LSTAR last, found with another value and told. */
 	uint64_t msrs_told;
 	uint64_t msr_values[RF_PIN_MAX + 1];
-	bool msrs_set;	       /* all pinned ones had their values at once */
-	unsigned cr_missing;   /* looks in a row that found pinned bits of CR0, CR4 clear */
-	uint32_t msr_next;     /* where the next look at them begins */
-	unsigned turn;	       /* which of the looks is the first next time */
-	uint64_t stood;	       /* RIP at the last look */
-	unsigned looks;	       /* since then, that found it there */
-	uint64_t looked_ns;    /* CLOCK_MONOTONIC, when they were last compared */
-	atomic_ullong used_ns; /* the thread's CPU time then */
+	bool msrs_set;	     /* all pinned ones had their values at once */
+	unsigned cr_missing; /* pinned bits of CR0, CR4: for how long they were found clear */
+	uint32_t msr_next;   /* where the next look at them begins */
+	unsigned turn;	     /* which of the looks is the first next time */
+	uint64_t stood;	     /* RIP at the last look */
+	unsigned looks;	     /* since then, that found it there */
+	/* CLOCK_MONOTONIC, when they were last compared; 0: they are at the next exit. And the
+	 * thread's CPU time then. */
+	atomic_ullong looked_ns, used_ns;
 };
 
 struct rf_arch_vcpu {

@@ -21,6 +21,7 @@
 #include "hv/vmx/cr.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -154,13 +155,19 @@ bool rf_cr_undo(struct rf_vcpu *v)
 	return put_back(v, marks >> 32, marks & UINT32_MAX);
 }
 
-void rf_cr_look(struct rf_vcpu *v, uint64_t cr0, uint64_t cr4)
+#define LOOK 8
+#define ENOUGH (2 * LOOK)
+#define TOLD UINT_MAX
+
+void rf_cr_look(struct rf_vcpu *v, uint64_t cr0, uint64_t cr4, bool comes_up)
 {
+	unsigned *missing = &v->arch->kept.cr_missing;
+
 	if (!(pinned.cr0 & ~cr0) && !(pinned.cr4 & ~cr4))
-		v->arch->kept.cr_missing = 0;
-	else if (v->arch->kept.cr_missing < 2 && ++v->arch->kept.cr_missing == 2 &&
-		 !put_back(v, UINT64_MAX, UINT64_MAX))
-		v->arch->kept.cr_missing = 1; /* a guest's guest, or SMM: again */
+		*missing = 0;
+	else if (*missing != TOLD && (*missing += comes_up ? 1 : LOOK) >= ENOUGH)
+		/* Else a guest's guest, or SMM: again. */
+		*missing = put_back(v, UINT64_MAX, UINT64_MAX) ? TOLD : ENOUGH - 1;
 }
 
 int rf_cr_let(struct rf_vcpu *v, uint64_t cr0_bits, uint64_t cr4_bits)

@@ -149,30 +149,30 @@ unsigned rf_tables_tick_ms(void)
 
 bool rf_tables_due(struct rf_vcpu *v)
 {
-	uint64_t every = atomic_load(&check_ns), now;
+	uint64_t every = atomic_load(&check_ns), now, last = atomic_load(&v->arch->kept.looked_ns);
 	struct kvm_sregs s;
 	struct kvm_regs r;
+	bool bare;
 
 	if (!every || v->arch->left_behind)
 		return false;
 	now = rf_clock_ns(CLOCK_MONOTONIC_COARSE);
-	if (now - v->arch->kept.looked_ns < every && v->arch->kept.looked_ns)
+	if (now - last < every && last)
 		return false;
 	/* The firmware has tables and an EFER of its own; the next exit outside is looked at. */
 	if (rf_cpu_in_smm(v))
 		return false;
-	v->arch->kept.looked_ns = now;
+	atomic_store(&v->arch->kept.looked_ns, now);
 	atomic_store(&v->arch->kept.used_ns, rf_clock_ns(CLOCK_THREAD_CPUTIME_ID));
 	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	rf_cpu_get(v, KVM_GET_REGS, &r);
 	/* Else it comes up: in real mode, or in a trampoline below 1 MiB, with no IDT and a GDT of
-	 * its own (arch/x86/realmode/rm/trampoline_64.S, "load idt with 0, 0"). */
-	if (!(s.cr0 & CR0_PG) || !(s.efer & EFER_LMA) ||
-	    (!s.ss.dpl && r.rip < FIRST_MIB && s.gdt.base < FIRST_MIB && !s.idt.limit))
+	 * its own (arch/x86/realmode/rm/trampoline_64.S, "load idt with 0, 0"), both of which it
+	 * still has as the kernel begins (arch/x86/kernel/head_64.S common_startup_64()). */
+	bare = !s.ss.dpl && s.gdt.base < FIRST_MIB && !s.idt.limit;
+	if (!(s.cr0 & CR0_PG) || !(s.efer & EFER_LMA) || (bare && r.rip < FIRST_MIB))
 		return false;
-	/* Nor has it the kernel's bits until it has an IDT: head_64.S common_startup_64(). */
-	if (s.idt.limit)
-		rf_cr_look(v, s.cr0, s.cr4);
+	rf_cr_look(v, s.cr0, s.cr4, bare);
 	return true;
 }
 
@@ -236,10 +236,12 @@ int rf_tables_enforce(struct rf_vcpu *v, bool allowed)
 	struct rf_vcpu_tables now;
 	struct kvm_sregs s;
 
-	/* Judged once, whatever the verdict; there may be nothing to go back to. */
+	/* Judged once, whatever the verdict; there may be nothing to go back to. But what a CPU has
+	 * that comes up is nothing to go back to, and is asked about each time. */
 	if (allowed || !v->arch->kept.known) {
-		v->arch->kept.known = true;
-		v->arch->kept.tables = *bad;
+		v->arch->kept.known |= bad->idt.limit;
+		if (bad->idt.limit)
+			v->arch->kept.tables = *bad;
 		return 0;
 	}
 	rf_cpu_get(v, KVM_GET_SREGS, &s);
@@ -278,6 +280,8 @@ void rf_tables_tick(void)
 		used = rf_clock_ns(CLOCK_OF(atomic_load(&v->tid)));
 		if (used >= atomic_load(&v->arch->kept.used_ns) + every / IDLE_PART) {
 			rf_count(RF_COUNT_LOOK);
+			/* Whatever it let be seen before, at an exit that it chose. */
+			atomic_store(&v->arch->kept.looked_ns, 0);
 			rf_gate_kick(v);
 		}
 	}

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -37,7 +38,12 @@ bool rf_cpu_switching(struct rf_vcpu *v)
 	return nested;
 }
 
-void rf_gate_kick(struct rf_vcpu *v) {}
+static unsigned kicks;
+
+void rf_gate_kick(struct rf_vcpu *v)
+{
+	kicks++;
+}
 
 int rf_gate_signal(void)
 {
@@ -172,16 +178,43 @@ static void missing_in_a_guests_guest(void **state)
 	for (int i = 0; i < 8; i++) {
 		nested = i < 4;
 		smm = !nested;
-		rf_cr_look(v, 0, 0);
+		rf_cr_look(v, 0, 0, false);
 		assert_int_equal(sregs.cr4, 0);
 	}
 	smm = false;
-	rf_cr_look(v, 0, 0);
+	rf_cr_look(v, 0, 0, false);
 	assert_int_equal(sregs.cr4, PGE);
 	assert_int_equal(arch.cr.cr4_bits, PGE);
 }
 
-/* A CPU that comes up has none of them before it has an IDT, however often it is seen. */
+/* Looks that find the pinned bit clear until it is put back. */
+static unsigned looks_until_put_back(void)
+{
+	struct rf_vcpu *v = &rf_vcpus[0];
+	unsigned looks = 0;
+
+	arch = (struct rf_arch_vcpu){ .left_behind = false };
+	v->arch = &arch;
+	for (sregs.cr4 = 0; !sregs.cr4 && looks < 100; looks++) {
+		arch.kept.looked_ns = 0;
+		assert_true(rf_tables_due(v));
+	}
+	assert_int_equal(arch.cr.cr4_bits, PGE);
+	/* Told once, as long as they stay. */
+	arch.cr.cr4_bits = 0;
+	sregs.cr4 = 0;
+	for (int i = 0; i < 20; i++) {
+		arch.kept.looked_ns = 0;
+		assert_true(rf_tables_due(v));
+	}
+	assert_int_equal(arch.cr.cr4_bits, 0);
+	return looks;
+}
+
+/*
+ * A CPU that comes up has none of them before it has an IDT, and is not always quick; but whoever
+ * takes the IDT away has no more time than a CPU that comes up needs, and it must have its GDT.
+ */
 static void missing_while_it_comes_up(void **state)
 {
 	struct rf_vcpu *v = &rf_vcpus[0];
@@ -189,20 +222,97 @@ static void missing_while_it_comes_up(void **state)
 	v->arch = &arch;
 	rf_cr_unpin();
 	fake_vcpus.count = 1;
-	sregs = (struct kvm_sregs){ .cr0 = CR0_PG, .efer = EFER_LMA, .cr4 = PGE };
+	sregs = (struct kvm_sregs){ .cr0 = CR0_PG, .efer = EFER_LMA, .cr4 = PGE, .gdt.base = 0x9000 };
 	assert_int_equal(rf_cr_pin(v, 0, PGE, false), 0);
 	rf_tables_every(1);
-	sregs.cr4 = 0;
 	regs.rip = 0x100000;
+	assert_int_equal(looks_until_put_back(), 16);
+	sregs.idt.limit = 0xfff;
+	assert_int_equal(looks_until_put_back(), 2);
+	sregs.idt.limit = 0;
+	sregs.ss.dpl = 3;
+	assert_int_equal(looks_until_put_back(), 2);
+	sregs.ss.dpl = 0;
+	sregs.gdt.base = UINT64_C(0xfffffe0000003000);
+	assert_int_equal(looks_until_put_back(), 2);
+	/* One that was slow and has its tables by now has a look more. */
+	arch.kept.cr_missing = 0;
+	sregs.cr4 = 0;
 	for (int i = 0; i < 8; i++) {
-		sregs.idt.limit = i < 6 ? 0 : 0xfff;
+		sregs.gdt.base = i < 7 ? 0x9000 : UINT64_C(0xfffffe0000003000);
 		arch.kept.looked_ns = 0;
 		assert_true(rf_tables_due(v));
-		assert_int_equal(sregs.cr4, i < 7 ? 0 : PGE);
+		assert_int_equal(arch.cr.cr4_bits, 0);
 	}
-	assert_int_equal(arch.cr.cr4_bits, PGE);
+	/* And it came up: what was missing on its way is forgotten. */
+	for (int i = 0; i < 2; i++) {
+		sregs.cr4 = i ? 0 : PGE;
+		arch.kept.looked_ns = 0;
+		assert_true(rf_tables_due(v));
+		assert_int_equal(arch.cr.cr4_bits, 0);
+	}
 	rf_tables_every(0);
 	rf_cr_unpin();
+}
+
+/* An exit of the guest's own choosing, at which all is as it must be, keeps none of ours off. */
+static void looked_at_when_the_guest_did_not_choose(void **state)
+{
+	struct rf_vcpu *v = &rf_vcpus[0];
+
+	arch = (struct rf_arch_vcpu){ .left_behind = false };
+	v->arch = &arch;
+	fake_vcpus.count = 1;
+	sregs = (struct kvm_sregs){ .cr0 = CR0_PG, .efer = EFER_LMA, .idt.limit = 0xfff };
+	rf_tables_every(UINT64_C(2000000000));
+	assert_true(rf_tables_due(v)); /* at its OUT */
+	assert_false(rf_tables_due(v));
+	atomic_store(&v->tid, gettid());
+	atomic_store(&v->phase, RF_IN);
+	for (kicks = 0; !kicks;)
+		rf_tables_tick(); /* it runs meanwhile: this thread is its */
+	assert_true(rf_tables_due(v));
+	atomic_store(&v->phase, RF_OUT);
+	rf_tables_every(0);
+}
+
+/* What is let because a CPU comes up is nothing that the CPU "had before". */
+static void let_and_not_kept(void **state)
+{
+	static const struct kvm_segment tss = { .base = 0x8000, .limit = 0x67, .selector = 0x40, .present = 1 };
+	struct rf_vcpu *v = &rf_vcpus[0];
+	struct rf_vcpu_tables now;
+
+	arch = (struct rf_arch_vcpu){ .left_behind = false };
+	v->arch = &arch;
+	nested = false;
+	sregs = (struct kvm_sregs){ .gdt = { 0x9000, 0xff }, .tr = tss };
+	for (int i = 0; i < 3; i++) { /* asked each time */
+		assert_true(rf_tables_look(v, &now));
+		v->wait.event.tables = now;
+		assert_int_equal(rf_tables_enforce(v, true), 0);
+		assert_false(arch.kept.known);
+	}
+	sregs = (struct kvm_sregs){ .idt = { 0x1000, 0xfff }, .gdt = { 0x2000, 0x7f } };
+	assert_true(rf_tables_look(v, &now));
+	v->wait.event.tables = now;
+	assert_int_equal(rf_tables_enforce(v, true), 0);
+	assert_false(rf_tables_look(v, &now));
+	sregs.idt.limit = 0;
+	sregs.gdt.base = 0x9000;
+	sregs.tr = tss;
+	assert_true(rf_tables_look(v, &now));
+	v->wait.event.tables = now;
+	assert_int_equal(rf_tables_enforce(v, true), 0);
+	/* With an IDT again and denied: what goes back is what was judged. */
+	sregs.idt.limit = 0xfff;
+	assert_true(rf_tables_look(v, &now));
+	v->wait.event.tables = now;
+	assert_int_equal(rf_tables_enforce(v, false), 0);
+	assert_int_equal(sregs.gdt.base, 0x2000);
+	assert_int_equal(sregs.gdt.limit, 0x7f);
+	assert_true(sregs.tr.unusable);
+	assert_int_equal(sregs.idt.base, 0x1000);
 }
 
 /* What was pinned is pinned again, however often the guest was reset before it came back. */
@@ -233,6 +343,8 @@ int main(void)
 					    cmocka_unit_test(looked_at_in_a_kernel),
 					    cmocka_unit_test(missing_in_a_guests_guest),
 					    cmocka_unit_test(missing_while_it_comes_up),
+					    cmocka_unit_test(looked_at_when_the_guest_did_not_choose),
+					    cmocka_unit_test(let_and_not_kept),
 					    cmocka_unit_test(pinned_again_after_two_resets) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -464,6 +464,15 @@ static void comes_up(void **state)
 	ev.id = fake.info.next_event++;
 	ev.tables.idt = (struct rf_table){ 0x9000, 0x1ff, 0, 0 };
 	found(ev, "IDTR <- ", put_back);
+	/* Of the others INIT leaves none that is the trampoline's. */
+	ev = up;
+	ev.id = fake.info.next_event++;
+	ev.tables.tr = (struct rf_table){ 0x8000, 0x67, 0x80, 0 };
+	found(ev, "TR <- ", put_back);
+	ev = up;
+	ev.id = fake.info.next_event++;
+	ev.tables.ldt = (struct rf_table){ OTHER_GVA, 0xfff, 0x70, 0 };
+	found(ev, "LDTR <- ", put_back);
 }
 
 static void a_pinned_msr(void **state)
