@@ -239,15 +239,24 @@ void rf_change_drop(struct rf_textpatch *t, uint16_t set, const uint64_t *target
 void rf_change_add(struct rf_textpatch *t, uint16_t set, uint64_t target)
 {
 	const struct rf_patch_set *old = &t->table->sets[set];
+	const uint64_t *v = t->table->targets + old->first;
 	struct rf_targets *s = &t->targets;
+	uint32_t i = 0;
 
 	if (rf_targets_have(t, set, target))
 		return;
-	rf_targets_clear(s);
-	memcpy(s->v, t->table->targets + old->first, old->count * sizeof(s->v[0]));
-	s->count = old->count;
-	rf_targets_add(t, s, target);
-	sort(s);
+	/* One that has no room costs no copy, either: there may be as many as reads. */
+	if (old->count == RF_SET_ROOM) {
+		t->stats.full++;
+		return;
+	}
+	while (i < old->count && v[i] < target)
+		i++;
+	memcpy(s->v, v, i * sizeof(*v));
+	s->v[i] = target;
+	memcpy(s->v + i + 1, v + i, (old->count - i) * sizeof(*v));
+	s->count = s->sorted = old->count + 1;
+	s->partial = false;
 	store(t, set, s);
 }
 

@@ -15,3 +15,5 @@ UNIT_TESTS += test_patchlog_cut
 test_patchlog_cut_SRCS = tests/unit/test_patchlog_cut.c tests/unit/fake_disk.c policy/patchlog.c
 UNIT_TESTS += test_fold_due
 test_fold_due_SRCS = tests/unit/test_fold_due.c $(RECORDER_SRCS)
+UNIT_TESTS += test_patch_wanted
+test_patch_wanted_SRCS = tests/unit/test_patch_wanted.c

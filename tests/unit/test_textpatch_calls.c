@@ -272,6 +272,29 @@ static void full_of_the_same(void **state)
 	assert_in_range(sorts, 1, room + 1);
 }
 
+/* What joins the set alone finds its place, and costs nothing when there is none. */
+static void one_by_one(void **state)
+{
+	struct patched *f = *state;
+	const struct rf_patch_set *set = &patched_table.sets[RF_SET_OPT_SLOTS];
+	const uint64_t *v = patched_table.targets + set->first;
+
+	sorts = 0;
+	/* Neither ascending nor descending, each twice. */
+	for (uint64_t i = 0; i < 2 * RF_SET_ROOM; i++)
+		rf_change_add(f->t, RF_SET_OPT_SLOTS, MODULE + (i * 5 ^ 1) % RF_SET_ROOM);
+	assert_int_equal(set->count, RF_SET_ROOM);
+	for (uint64_t i = 0; i < RF_SET_ROOM; i++)
+		assert_int_equal(v[i], MODULE + i);
+	assert_int_equal(patched_stats(f).full, 0);
+	for (uint64_t i = 0; i < 100000; i++)
+		rf_change_add(f->t, RF_SET_OPT_SLOTS, MODULE - 1 - i);
+	assert_int_equal(patched_stats(f).full, 100000);
+	assert_int_equal(set->count, RF_SET_ROOM);
+	assert_int_equal(v[0], MODULE);
+	assert_int_equal(sorts, 0);
+}
+
 /* The sites that every kernel has lie behind them. */
 static void more_probes_than_there_is_room_for(void **state)
 {
@@ -309,6 +332,7 @@ int main(void)
 		T(pushed_out_while_held),
 		T(more_than_a_set_has_room_for),
 		T(full_of_the_same),
+		T(one_by_one),
 		T(more_probes_than_there_is_room_for),
 	};
 
