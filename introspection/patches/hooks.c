@@ -69,6 +69,47 @@ static int filtered(const struct rf_hook_view *k, uint64_t ops, struct rf_hook *
 	return 0;
 }
 
+static int by_base(const void *a, const void *b)
+{
+	const struct rf_module_range *x = a, *y = b;
+
+	return x->base < y->base ? -1 : x->base > y->base;
+}
+
+/* In order, none in another: a search for each trampoline, of which there may be as many. */
+static void in_order(struct rf_hook_modules *all)
+{
+	struct rf_module_range *last = all->v;
+	size_t kept = 0;
+
+	qsort(all->v, all->count, sizeof(all->v[0]), by_base);
+	for (size_t i = 0; i < all->count; i++) {
+		const struct rf_module_range r = all->v[i];
+		uint64_t behind = r.base - last->base;
+
+		if (!kept || behind > last->size)
+			*(last = &all->v[kept++]) = r;
+		else if (behind + r.size > last->size)
+			last->size = behind + r.size;
+	}
+	all->count = kept;
+}
+
+static bool is_in(const struct rf_hook_modules *all, uint64_t at)
+{
+	size_t lo = 0, hi = all->count;
+
+	while (lo < hi) { /* the first one that begins behind it */
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (all->v[mid].base <= at)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && rf_within(at, 1, all->v[lo - 1].base, all->v[lo - 1].size);
+}
+
 /*
  * Trampolines are allocated (arch/x86/kernel/ftrace.c alloc_tramp()): none is part of a module. A
  * list of modules that cannot be read accuses nobody, and is the walk's error in the end.
@@ -88,11 +129,10 @@ bool rf_hook_is_of_a_module(const struct rf_hook_view *k, uint64_t trampoline)
 			all->err = 0;
 			all->count = 0;
 		}
+		if (!all->err)
+			in_order(all);
 	}
-	for (size_t i = 0; !all->err && i < all->count; i++)
-		if (rf_within(trampoline, 1, all->v[i].base, all->v[i].size))
-			return true;
-	return false;
+	return !all->err && is_in(all, trampoline);
 }
 
 /* What the ops' own function calls in its turn, where the kernel has one for that. */

@@ -245,6 +245,11 @@ int rf_module_ranges(const struct rf_kernel *k, const struct rf_memory *m,
 	g->module_walks++;
 	if (g->modules_err)
 		return g->modules_err;
+	*count = g->nr_ranges < max ? g->nr_ranges : max;
+	if (*count) {
+		memcpy(out, g->ranges, *count * sizeof(*out));
+		return 0;
+	}
 	*count = g->module_size && max;
 	if (*count)
 		out[0] = (struct rf_module_range){ g->module, g->module_size };

@@ -34,6 +34,8 @@ struct fake_guest {
 	struct rf_paging p;
 	struct rf_kernel k;
 	uint64_t module, module_size; /* the one that is loaded; 0 none */
+	const struct rf_module_range *ranges; /* instead of it, nr_ranges of them */
+	size_t nr_ranges;
 	int modules_err;	      /* of the list of them */
 	unsigned int module_walks;    /* through all of it */
 };

@@ -9,6 +9,7 @@
 
 #include "introspection/budget.h"
 #include "introspection/patches/hooks.h"
+#include "introspection/task.h"
 #include "tests/unit/fake_patched.h"
 
 #define HANDLER (MODULE + 0x100) /* a module's */
@@ -199,6 +200,32 @@ static void forged_trampoline(void **state)
 	fake_put64(&f->g, ops + 40, TRAMPOLINE); /* no module's */
 	assert_int_equal(walk(f), 0);
 	assert_int_equal(count, 0);
+}
+
+/* In whatever order modules are listed, one within another, beside or behind it. */
+static void among_modules(void **state)
+{
+	static const struct rf_module_range ranges[] = {
+		{ MODULE + 0x9000, 0x10 },   { MODULE + 0x1000, 0x1000 }, { MODULE + 0x2000, 0x800 },
+		{ MODULE + 0x1000, 0x2000 }, { MODULE + 0x4000, 0x1000 }, { MODULE + 0x4800, 0x1000 },
+		{ MODULE + 0x1100, 0x10 },   { MODULE + 0x9000, 0 },	  { 0x1000, 0x10 },
+	};
+	struct patched *f = *state;
+	uint64_t ops = patched_ops(f, TRAMPOLINE);
+
+	fake_put64(&f->g, ops, FTRACE_STUB);
+	f->g.ranges = ranges;
+	f->g.nr_ranges = sizeof(ranges) / sizeof(ranges[0]);
+	for (uint64_t at = MODULE; at < MODULE + 0xa000; at += 8) {
+		bool in = false;
+
+		for (size_t i = 0; i < f->g.nr_ranges; i++)
+			in |= at >= ranges[i].base && at - ranges[i].base < ranges[i].size;
+		fake_put64(&f->g, ops + 40, at);
+		assert_int_equal(walk(f), 0);
+		assert_int_equal(count, in);
+	}
+	f->g.nr_ranges = 0;
 }
 
 /* However many tracers there are, the list of modules is read once. */
@@ -659,6 +686,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(fprobes_in_a_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(livepatches, setup, teardown),
 		cmocka_unit_test_setup_teardown(forged_trampoline, setup, teardown),
+		cmocka_unit_test_setup_teardown(among_modules, setup, teardown),
 		cmocka_unit_test_setup_teardown(modules_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(modules_unread, setup, teardown),
 		cmocka_unit_test_setup_teardown(direct, setup, teardown),
