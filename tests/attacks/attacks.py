@@ -144,6 +144,14 @@ def attempts(log: str) -> dict[str, Attempt]:
     return found
 
 
+def add_ending(found: dict[str, Attempt], result: runner.Result) -> None:
+    """Of the attack that nothing more was heard of: how its guest's job ended, and what was said last."""
+    last = [line.strip() for line in result.log.splitlines() if line.strip()][-3:]
+    for attempt in found.values():
+        if attempt.result == "silent":
+            attempt.detail += f"; its job: status {result.status}, {result.seconds:.0f} s {result.note}; last: {' / '.join(last)}"
+
+
 def read_records(path: Path) -> list[Record]:
     """The decisions of an audit log; none when there is no log. A line cut by a crash is left out."""
     found = []
@@ -393,6 +401,7 @@ def main() -> int:
         if not options.control_only:
             protected = results[pair.job_name("protected")]
             pair.protected = attempts(protected.log)
+            add_ending(pair.protected, protected)
             pair.records = read_records(protected.out / "audit.jsonl")
             pair.folded = read_folded(protected.out / "audit.jsonl")
             pair.log_bytes = (protected.out / "audit.jsonl").stat().st_size if (protected.out / "audit.jsonl").exists() else 0
