@@ -135,6 +135,10 @@ class Test:
     files: Callable[[], dict[str, bytes]] = dict  # what stands beside the script
     guests: tuple[str, ...] = ("6.1", "6.12")  # kernels that the host takes along
 
+    def __post_init__(self) -> None:
+        if missing := set(re.findall(r"\b(?:l2|debian) (\d\S*)", self.script)) - set(self.guests):
+            raise ValueError(f"{self.name} boots {', '.join(sorted(missing))}, which its host does not take along")
+
     def job(self) -> runner.Job:
         """What runs on the host."""
         return runner.Job(self.name, self.script, self.seconds, self.files(), debian=self.debian)
@@ -482,7 +486,7 @@ mv $small/audit.jsonl $OUT/torn.jsonl; umount $small
         sealed(o)
         each_event_once(o)
         check(o._text("verify").endswith("status=0\n"), f"the log's chain: {o._text('verify')}")
-    return Test(f"log-full-{kernel}", script, verify, 240, consoles=("control", "console"))
+    return Test(f"log-full-{kernel}", script, verify, 240, consoles=("control", "console"), guests=(kernel,))
 
 
 def hardened_host() -> Test:
