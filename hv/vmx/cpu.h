@@ -26,7 +26,7 @@ struct rf_kept {
 	uint64_t stood;	     /* RIP at the last look */
 	unsigned looks;	     /* since then, that found it there */
 	/* CLOCK_MONOTONIC, when they were last compared; 0: they are at the next exit. And the
-	 * thread's CPU time then. */
+	 * thread's CPU time when that was so last. */
 	atomic_ullong looked_ns, used_ns;
 };
 

@@ -7,6 +7,7 @@
 #include "hv/vmx/tables.h"
 
 #include <string.h>
+#include <sys/random.h>
 
 #include "hv/board.h"
 #include "hv/vmx/cr.h"
@@ -19,11 +20,16 @@
 #define TYPE_LDT 2
 #define TYPE_TSS_BUSY 11
 
+/* What a VM exit leaves as the limit of GDT and IDT: SDM vol. 3C 28.5.2. */
+#define VM_EXIT_LIMIT 0xffff
+
 static atomic_ullong check_ns; /* how often registers are compared, 0: not */
+static atomic_ullong next_ns;  /* CLOCK_MONOTONIC, when vCPUs are got out for it */
 
 void rf_tables_every(uint64_t ns)
 {
 	atomic_store(&check_ns, ns);
+	atomic_store(&next_ns, 0);
 	RF_EACH_VCPU(v)
 		v->arch->kept = (struct rf_kept){ .known = false };
 }
@@ -142,9 +148,10 @@ int rf_tables_load(struct rf_vcpu *v, uint32_t kind, const struct rf_table *t, u
 
 unsigned rf_tables_tick_ms(void)
 {
-	uint64_t ms = atomic_load(&check_ns) / 1000000;
+	uint64_t next = atomic_load(&next_ns), now = rf_clock_ns(CLOCK_MONOTONIC_COARSE);
+	uint64_t ms = next > now ? (next - now) / 1000000 + 1 : 1;
 
-	return ms && ms < 60000 ? (unsigned)ms : 60000;
+	return atomic_load(&check_ns) && ms < 60000 ? (unsigned)ms : 60000;
 }
 
 bool rf_tables_due(struct rf_vcpu *v)
@@ -163,7 +170,9 @@ bool rf_tables_due(struct rf_vcpu *v)
 	if (rf_cpu_in_smm(v))
 		return false;
 	atomic_store(&v->arch->kept.looked_ns, now);
-	atomic_store(&v->arch->kept.used_ns, rf_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+	/* Any other look is at an exit of the guest's own choosing, which saves it none of ours. */
+	if (!last)
+		atomic_store(&v->arch->kept.used_ns, rf_clock_ns(CLOCK_THREAD_CPUTIME_ID));
 	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	rf_cpu_get(v, KVM_GET_REGS, &r);
 	/* Else it comes up: in real mode, or in a trampoline below 1 MiB, with no IDT and a GDT of
@@ -172,15 +181,18 @@ bool rf_tables_due(struct rf_vcpu *v)
 	bare = !s.ss.dpl && s.gdt.base < FIRST_MIB && !s.idt.limit;
 	if (!(s.cr0 & CR0_PG) || !(s.efer & EFER_LMA) || (bare && r.rip < FIRST_MIB))
 		return false;
-	rf_cr_look(v, s.cr0, s.cr4, bare);
+	if (!last)
+		rf_cr_look(v, s.cr0, s.cr4, bare);
 	return true;
 }
 
 bool rf_tables_look(struct rf_vcpu *v, struct rf_vcpu_tables *out)
 {
 	*out = tables_of(v);
-	/* That one lies in plain data: its gates are asked about each time. */
+	/* That IDT lies in plain data: its gates are asked about each time. That limit is right for
+	 * as long as the guest runs guests. */
 	return !(v->arch->kept.known && out->idt.limit != BRINGUP_IDT_LIMIT &&
+		 out->gdt.limit != VM_EXIT_LIMIT &&
 		 !memcmp(out, &v->arch->kept.tables, sizeof(*out))) &&
 	       !rf_cpu_switching(v);
 }
@@ -236,12 +248,15 @@ int rf_tables_enforce(struct rf_vcpu *v, bool allowed)
 	struct rf_vcpu_tables now;
 	struct kvm_sregs s;
 
-	/* Judged once, whatever the verdict; there may be nothing to go back to. But what a CPU has
-	 * that comes up is nothing to go back to, and is asked about each time. */
+	/*
+	 * What is let is judged once, but not what a CPU has that comes up. Where nothing is known
+	 * yet there is nothing to go back to, and what is denied does not become that.
+	 */
 	if (allowed || !v->arch->kept.known) {
-		v->arch->kept.known |= bad->idt.limit;
-		if (bad->idt.limit)
-			v->arch->kept.tables = *bad;
+		if (!allowed || !bad->idt.limit)
+			return 0;
+		v->arch->kept.known = true;
+		v->arch->kept.tables = *bad;
 		return 0;
 	}
 	rf_cpu_get(v, KVM_GET_SREGS, &s);
@@ -263,14 +278,23 @@ int rf_tables_enforce(struct rf_vcpu *v, bool allowed)
 
 #define IDLE_PART 20 /* who ran less than a twentieth of the time waits for the next tick */
 
+/* A guest that knew when would have its registers as they must be just then. */
+static uint64_t at_some_time(uint64_t now, uint64_t every)
+{
+	uint64_t random = 0;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+		return now + every;
+	return now + every / 2 + random % (every / 2 + 1);
+}
+
 void rf_tables_tick(void)
 {
-	static uint64_t last; /* the channel's thread alone comes here */
 	uint64_t every = atomic_load(&check_ns), now = rf_clock_ns(CLOCK_MONOTONIC_COARSE);
 
-	if (!every || now - last < every)
+	if (!every || now < atomic_load(&next_ns))
 		return;
-	last = now;
+	atomic_store(&next_ns, at_some_time(now, every));
 	RF_EACH_VCPU(v) {
 		uint64_t used;
 
@@ -280,7 +304,6 @@ void rf_tables_tick(void)
 		used = rf_clock_ns(CLOCK_OF(atomic_load(&v->tid)));
 		if (used >= atomic_load(&v->arch->kept.used_ns) + every / IDLE_PART) {
 			rf_count(RF_COUNT_LOOK);
-			/* Whatever it let be seen before, at an exit that it chose. */
 			atomic_store(&v->arch->kept.looked_ns, 0);
 			rf_gate_kick(v);
 		}

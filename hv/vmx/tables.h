@@ -20,8 +20,8 @@ bool rf_tables_stalled(struct rf_vcpu *v);
 /* It was moved away: nothing is known of where it stands. */
 void rf_tables_moved(struct rf_vcpu *v);
 int rf_tables_enforce(struct rf_vcpu *v, bool allowed);
-/* Gets vCPUs out that have run without being looked at. The channel's thread alone. */
+/* Gets vCPUs out that have run, at a time that nobody can know, once in the time above. */
 void rf_tables_tick(void);
-unsigned rf_tables_tick_ms(void); /* how often */
+unsigned rf_tables_tick_ms(void); /* until the next time */
 
 #endif

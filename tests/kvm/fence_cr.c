@@ -167,57 +167,6 @@ void cr_put_back_late(void)
 	CHECK_EQ(page->slots[0], 0);
 }
 
-#define PCE UINT64_C(0x100)
-#define LONG_MS 600
-
-static void set_cr4(struct cpu *c, uint64_t set, uint64_t clear)
-{
-	struct kvm_sregs s;
-
-	CHECK_EQ(cpu_ioctl(c, KVM_GET_SREGS, &s), 0);
-	s.cr4 = (s.cr4 | set) & ~clear;
-	CHECK_EQ(cpu_ioctl(c, KVM_SET_SREGS, &s), 0);
-}
-
-/* A bit that was marked and one that is found, before either could be told of: one event has both,
- * and the register as it was first. */
-void cr_told_together(void)
-{
-	struct rf_msg_traps t = { .check_ms = LONG_MS };
-	struct rf_msg_pin m = { .cr4 = PGE | PCE };
-	struct rf_msg_event ev;
-	struct cpu *c;
-	uint64_t all;
-
-	offer_page();
-	m.kernel = t.kernel = sealed_machine(1);
-	c = &vm.cpus[0];
-	set_cr4(c, PGE | PCE, 0);
-	rf_msg_init(&m.h, RF_MSG_PIN, 0);
-	CHECK_EQ(monitor_command(&m.h), 0);
-	CHECK_EQ(monitor_board()->cr4_pinned, PGE | PCE);
-	monitor_set_judge(deny_cr);
-	all = cr4(c);
-	set_cr4(c, 0, PCE);
-	rf_msg_init(&t.h, RF_MSG_TRAPS, 0);
-	CHECK_EQ(monitor_command(&t.h), 0);
-	CPU_DO(c, c_nothing, .rax = 1); /* looked at: it may be on its way up */
-	CHECK_EQ(monitor_events_of(RF_EVENT_CR), 0);
-	CPU_DO(c, c_clear, .rax = all & ~(PGE | PCE));
-	mark(c);
-	CPU_DO(c, c_nothing, .rax = 1);
-	CHECK_EQ(monitor_events_of(RF_EVENT_CR), 0);
-	CHECK_EQ(cr4(c) & (PGE | PCE), PGE);
-	usleep((LONG_MS + 100) * 1000);
-	CPU_DO(c, c_nothing, .rax = 1);
-	CHECK_EQ(monitor_events_of(RF_EVENT_CR), 1);
-	ev = monitor_last_event(RF_EVENT_CR);
-	CHECK_EQ(ev.cr.cr4_bits, PGE | PCE);
-	CHECK_EQ(ev.cr.cr4, all & ~(PGE | PCE));
-	CHECK_EQ(ev.regs.cr4, all);
-	CHECK_EQ(cr4(c), all);
-}
-
 /* No signal came: the count of those lost gets the vCPU out. */
 void cr_lost_signal(void)
 {

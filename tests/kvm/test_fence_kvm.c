@@ -143,7 +143,6 @@ static const struct {
 	S(reset_unpins),
 	S(cr_put_back),
 	S(cr_put_back_late),
-	S(cr_told_together),
 	S(cr_lost_signal),
 	S(cr_observed),
 	S(cr_compared),

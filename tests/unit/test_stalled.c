@@ -15,6 +15,7 @@
 #include "tests/unit/fake_vcpus.h"
 
 #define PGE UINT64_C(0x80)
+#define PCE UINT64_C(0x100)
 
 static struct rf_board_file file;
 struct rf_board *rf_board = &file.board;
@@ -255,7 +256,15 @@ static void missing_while_it_comes_up(void **state)
 	rf_cr_unpin();
 }
 
-/* An exit of the guest's own choosing, at which all is as it must be, keeps none of ours off. */
+static void use_cpu(unsigned ms)
+{
+	uint64_t began = rf_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+	while (rf_clock_ns(CLOCK_THREAD_CPUTIME_ID) - began < ms * UINT64_C(1000000))
+		;
+}
+
+/* Exits of the guest's own choosing, at which all is as it must be, keep none of ours off. */
 static void looked_at_when_the_guest_did_not_choose(void **state)
 {
 	struct rf_vcpu *v = &rf_vcpus[0];
@@ -265,20 +274,134 @@ static void looked_at_when_the_guest_did_not_choose(void **state)
 	fake_vcpus.count = 1;
 	sregs = (struct kvm_sregs){ .cr0 = CR0_PG, .efer = EFER_LMA, .idt.limit = 0xfff };
 	rf_tables_every(UINT64_C(2000000000));
-	assert_true(rf_tables_due(v)); /* at its OUT */
-	assert_false(rf_tables_due(v));
-	atomic_store(&v->tid, gettid());
+	assert_true(rf_tables_due(v));
+	atomic_store(&v->tid, gettid()); /* this thread is its: it runs for as long as it takes */
 	atomic_store(&v->phase, RF_IN);
-	/* It runs for as long as it takes to be looked at: this thread is its. */
-	for (uint64_t ran = rf_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	     rf_clock_ns(CLOCK_THREAD_CPUTIME_ID) - ran < UINT64_C(150000000);)
-		;
+	use_cpu(150);
+	atomic_store(&arch.kept.looked_ns, 1); /* long ago */
+	assert_true(rf_tables_due(v));	       /* at its OUT */
+	assert_false(rf_tables_due(v));
 	kicks = 0;
 	rf_tables_tick();
 	assert_int_equal(kicks, 1);
 	assert_true(rf_tables_due(v));
+	/* And not again before it has run. */
+	rf_tables_every(UINT64_C(2000000000));
+	arch.kept.looked_ns = 0;
+	assert_true(rf_tables_due(v));
+	rf_tables_tick();
+	assert_int_equal(kicks, 1);
 	atomic_store(&v->phase, RF_OUT);
 	rf_tables_every(0);
+}
+
+/* Nor does it know when they come, but at most that long afterwards. */
+static void looked_at_some_time(void **state)
+{
+	bool seen[1002] = { false };
+	unsigned times = 0;
+
+	fake_vcpus.count = 1;
+	for (int i = 0; i < 100; i++) {
+		unsigned ms;
+
+		rf_tables_every(UINT64_C(1000000000));
+		rf_tables_tick();
+		ms = rf_tables_tick_ms();
+		assert_in_range(ms, 1, 1001);
+		times += !seen[ms];
+		seen[ms] = true;
+	}
+	assert_in_range(times, 30, 100);
+	rf_tables_every(0);
+	assert_int_equal(rf_tables_tick_ms(), 60000);
+}
+
+/* Bits that are set again for each exit that the guest chooses are put back all the same. */
+static void missing_between_its_own_exits(void **state)
+{
+	struct rf_vcpu *v = &rf_vcpus[0];
+	unsigned looks = 0;
+
+	arch = (struct rf_arch_vcpu){ .left_behind = false };
+	v->arch = &arch;
+	nested = smm = false;
+	rf_cr_unpin();
+	sregs = (struct kvm_sregs){ .cr0 = CR0_PG, .efer = EFER_LMA, .cr4 = PGE, .idt.limit = 0xfff };
+	assert_int_equal(rf_cr_pin(v, 0, PGE, false), 0);
+	rf_tables_every(1);
+	for (; !arch.cr.cr4_bits && looks < 100; looks++) {
+		sregs.cr4 = 0;
+		atomic_store(&arch.kept.looked_ns, 0);
+		assert_true(rf_tables_due(v));
+		sregs.cr4 = PGE;
+		atomic_store(&arch.kept.looked_ns, 1);
+		assert_true(rf_tables_due(v));
+	}
+	assert_int_equal(looks, 2);
+	rf_tables_every(0);
+	rf_cr_unpin();
+}
+
+/* Found at two looks, before either could be told of: one event has both, and the register as it
+ * was first. */
+static void missing_told_together(void **state)
+{
+	static const uint64_t missing[] = { PGE, 0, PCE };
+	struct rf_vcpu *v = &rf_vcpus[0];
+
+	arch = (struct rf_arch_vcpu){ .left_behind = false };
+	v->arch = &arch;
+	rf_cr_unpin();
+	sregs.cr4 = PGE | PCE;
+	assert_int_equal(rf_cr_pin(v, 0, PGE | PCE, false), 0);
+	for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
+		for (int look = 0; look < 2; look++) {
+			sregs.cr4 = (PGE | PCE) & ~missing[i];
+			rf_cr_look(v, 0, sregs.cr4, false);
+		}
+		assert_int_equal(sregs.cr4, PGE | PCE);
+	}
+	assert_int_equal(arch.cr.cr4_bits, PGE | PCE);
+	assert_int_equal(arch.cr.cr4, PCE);
+	rf_cr_unpin();
+}
+
+/* What is denied where nothing was known does not become what the CPU had. */
+static void denied_and_not_kept(void **state)
+{
+	struct rf_vcpu *v = &rf_vcpus[0];
+	struct rf_vcpu_tables now;
+
+	arch = (struct rf_arch_vcpu){ .left_behind = false };
+	v->arch = &arch;
+	nested = false;
+	sregs = (struct kvm_sregs){ .idt = { 0xdead000, 0xfff }, .gdt = { 0xbeef000, 0x7f } };
+	for (int i = 0; i < 5; i++) {
+		assert_true(rf_tables_look(v, &now));
+		v->wait.event.tables = now;
+		assert_int_equal(rf_tables_enforce(v, false), 0);
+		assert_int_equal(sregs.idt.base, 0xdead000);
+		assert_false(arch.kept.known);
+	}
+}
+
+/* The limit that a VM exit leaves is asked about for as long as it is there. */
+static void limit_of_a_vm_exit(void **state)
+{
+	struct rf_vcpu *v = &rf_vcpus[0];
+	struct rf_vcpu_tables now;
+
+	arch = (struct rf_arch_vcpu){ .left_behind = false };
+	v->arch = &arch;
+	nested = false;
+	sregs = (struct kvm_sregs){ .idt = { 0x1000, 0xfff }, .gdt = { 0x2000, 0xffff } };
+	for (int i = 0; i < 5; i++) {
+		sregs.gdt.limit = i < 3 ? 0xffff : 0x7f;
+		assert_int_equal(rf_tables_look(v, &now), i < 4);
+		v->wait.event.tables = now;
+		assert_int_equal(rf_tables_enforce(v, true), 0);
+	}
 }
 
 /* What is let because a CPU comes up is nothing that the CPU "had before". */
@@ -349,7 +472,12 @@ int main(void)
 					    cmocka_unit_test(missing_in_a_guests_guest),
 					    cmocka_unit_test(missing_while_it_comes_up),
 					    cmocka_unit_test(looked_at_when_the_guest_did_not_choose),
+					    cmocka_unit_test(looked_at_some_time),
+					    cmocka_unit_test(missing_between_its_own_exits),
+					    cmocka_unit_test(missing_told_together),
 					    cmocka_unit_test(let_and_not_kept),
+					    cmocka_unit_test(denied_and_not_kept),
+					    cmocka_unit_test(limit_of_a_vm_exit),
 					    cmocka_unit_test(pinned_again_after_two_resets) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
