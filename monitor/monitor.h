@@ -40,6 +40,11 @@ struct rf_waiting {
 	uint64_t number, since;
 };
 
+/* What was told of in a GDT: each entry, and the second half of what has one; zeroes: nothing. */
+struct rf_gdt_told {
+	uint64_t entries[RF_GDT_ENTRIES][2];
+};
+
 struct rf_guest {
 	struct rf_backend *hv;
 	struct rf_audit *audit;
@@ -109,9 +114,9 @@ struct rf_guest {
 	struct rf_trap_site traps[RF_TRAP_MAX];
 	struct rf_tables tables; /* that are the kernel's own */
 	bool tables_known;
-	uint8_t tables_digest[32]; /* of where they lie, at the seal; zeroes before */
-	uint16_t *gdt_reported;	   /* of each CPU, a bit an entry */
-	uint32_t gdt_next;	   /* CPU whose turn it is */
+	uint8_t tables_digest[32];    /* of where they lie, at the seal; zeroes before */
+	struct rf_gdt_told *gdt_told; /* of each CPU */
+	uint32_t gdt_next;	      /* CPU whose turn it is */
 
 	/* Where the comparison of sealed bytes with their decoys stands. */
 	uint32_t sweep_region;

@@ -13,7 +13,9 @@
 
 #include "monitor/judge.h"
 
-#define FINDINGS 16 /* of one table, that are told */
+#define IDT_FINDINGS 16 /* that are told one by one */
+/* All there can be, four in an entry at most: what is one too many must not hide the next. */
+#define GDT_FINDINGS (4 * RF_GDT_ENTRIES)
 #define SECOND_NS UINT64_C(1000000000)
 
 /* System descriptors in long mode: SDM vol. 3A 3.5, 7.2.3. */
@@ -50,7 +52,8 @@ static int find(struct rf_guest *g, const char *what, unsigned int index, const 
 static int check_idt(struct rf_guest *g)
 {
 	static uint8_t bytes[RF_IDT_SIZE];
-	struct rf_descriptor_finding found[FINDINGS];
+	struct rf_descriptor_finding found[IDT_FINDINGS];
+	char more[64];
 	rf_gpa gpa;
 	size_t n;
 	int err = 0;
@@ -58,11 +61,15 @@ static int check_idt(struct rf_guest *g)
 	if (rf_kernel_image_gpa(g->kernel, rf_gva_of(g->tables.idt_table), &gpa) ||
 	    rf_memory_read(&g->mem, gpa, bytes, sizeof(bytes)))
 		return rf_note(g, "table", "not looked at", "the IDT could not be read");
-	n = rf_idt_check(&g->tables.idt, bytes, sizeof(bytes), RF_IDT_SIZE - 1, found, FINDINGS);
-	for (size_t i = 0; !err && i < n && i < FINDINGS; i++)
+	n = rf_idt_check(&g->tables.idt, bytes, sizeof(bytes), RF_IDT_SIZE - 1, found,
+			 IDT_FINDINGS);
+	for (size_t i = 0; !err && i < n && i < IDT_FINDINGS; i++)
 		err = find(g, "IDT", found[i].index, rf_descriptor_fault_text(found[i].what),
 			   found[i].value, g->tables.idt_table + found[i].index * GATE, false);
-	return err;
+	if (err || n <= IDT_FINDINGS)
+		return err;
+	snprintf(more, sizeof(more), "IDT: %zu more findings", n - IDT_FINDINGS);
+	return rf_note(g, "table", "found, left as they are", more);
 }
 
 /*
@@ -90,8 +97,8 @@ static int begin(struct rf_guest *g, bool kept)
 		return 0;
 	err = rf_tables_init(g->kernel, &g->mem, &g->paging, &g->tables);
 	if (!err) {
-		g->gdt_reported = calloc(g->tables.cpu_count + 1, sizeof(*g->gdt_reported));
-		if (!g->gdt_reported)
+		g->gdt_told = calloc(g->tables.cpu_count + 1, sizeof(*g->gdt_told));
+		if (!g->gdt_told)
 			return -ENOMEM;
 	}
 	if (err == -ENOMEM)
@@ -116,8 +123,8 @@ static int begin(struct rf_guest *g, bool kept)
 static void end(struct rf_guest *g)
 {
 	rf_tables_deinit(&g->tables);
-	free(g->gdt_reported);
-	g->gdt_reported = NULL;
+	free(g->gdt_told);
+	g->gdt_told = NULL;
 	g->tables_known = false;
 }
 
@@ -146,10 +153,11 @@ static bool clear(struct rf_guest *g, uint64_t gva, const uint8_t *bytes)
 static int look_at_gdt(struct rf_guest *g, uint32_t cpu)
 {
 	static const uint8_t empty[8];
-	struct rf_descriptor_finding found[FINDINGS];
+	struct rf_descriptor_finding found[GDT_FINDINGS];
 	uint8_t bytes[RF_GDT_SIZE];
 	uint64_t at = g->tables.cpus[cpu].gdt_rw;
-	uint16_t bad = 0, seen = 0;
+	struct rf_gdt_told now = { 0 }, *told = &g->gdt_told[cpu];
+	uint16_t seen = 0;
 	char what[32];
 	size_t n;
 	int err = 0;
@@ -157,12 +165,13 @@ static int look_at_gdt(struct rf_guest *g, uint32_t cpu)
 	if (rf_pt_read(&g->mem, &g->paging, rf_gva_of(at), bytes, sizeof(bytes)))
 		return 0; /* just being reset, or remapped: page tables are another check's */
 	n = rf_gdt_check(&g->tables, (int)cpu, bytes, sizeof(bytes), sizeof(bytes) - 1, found,
-			 FINDINGS);
+			 GDT_FINDINGS);
 	snprintf(what, sizeof(what), "GDT of CPU %u", cpu);
-	for (size_t i = 0; !err && i < n && i < FINDINGS; i++) {
+	for (size_t i = 0; !err && i < n && i < GDT_FINDINGS; i++) {
 		unsigned int index = found[i].index % RF_GDT_ENTRIES;
 		uint16_t bit = (uint16_t)(1u << index);
 		const uint8_t *entry = bytes + index * 8u;
+		uint64_t is[2] = { 0 };
 		bool cleared;
 
 		/* Linux writes it in two halves; its base is judged when it is loaded. */
@@ -178,14 +187,16 @@ static int look_at_gdt(struct rf_guest *g, uint32_t cpu)
 			clear(g, at + (index + 1u) * 8u, entry + 8);
 			seen |= (uint16_t)(bit << 1);
 		}
+		/* Of another kind it is told of again. */
+		memcpy(is, entry, !(entry[5] & NOT_SYSTEM) && index + 1u < RF_GDT_ENTRIES ? 16 : 8);
 		if (!cleared)
-			bad |= bit;
-		if (!(g->gdt_reported[cpu] & bit) || cleared)
+			memcpy(now.entries[index], is, sizeof(is));
+		if (cleared || memcmp(told->entries[index], is, sizeof(is)))
 			err = find(g, what, index, rf_descriptor_fault_text(found[i].what),
 				   found[i].value, at + index * 8u, cleared);
 	}
-	/* What has gone and comes again is told again. */
-	g->gdt_reported[cpu] = bad;
+	/* So is what has gone and comes again. */
+	*told = now;
 	return err;
 }
 

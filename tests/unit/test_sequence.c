@@ -229,7 +229,7 @@ static void attached_twice(void **state)
 	fake.kexec = IMAGE_GVA + 0x2100;
 	assert_int_equal(say_kind(RF_EVENT_WATCH), 0);
 	assert_int_equal(fake_verdict()->verdict, RF_VERDICT_KILL);
-	assert_non_null(guest.gdt_reported);
+	assert_non_null(guest.gdt_told);
 	fake.traps_err = 0;
 	assert_int_equal(rf_guards_attach(&guest, false), 0);
 	/* The teardown and the leak checker count what is left. */

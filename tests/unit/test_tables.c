@@ -252,6 +252,16 @@ static void tr(void **state)
 
 /* --- found --- */
 
+static size_t told_of(const char *entry, size_t lines)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < lines; i++)
+		n += !strcmp(fake_text(fake_line(i), "kind"), "table") &&
+		     strstr(fake_text(fake_line(i), "detail"), entry);
+	return n;
+}
+
 static void gates_at_the_seal(void **state)
 {
 	fake_put64(IMAGE_GVA + IDT_AT + 14 * 16,
@@ -269,6 +279,16 @@ static void gates_at_the_seal(void **state)
 	fake_sealed();
 	assert_true(fake_count("rule", "table-entry-is-forged") >= 2);
 	assert_int_equal(fake_count("verdict", "detected"), fake_count("kind", "table"));
+}
+
+/* Of more than are told one by one it is said that there are more. */
+static void many_gates_at_the_seal(void **state)
+{
+	for (unsigned int i = 0; i < 40; i++)
+		fake_put64(IMAGE_GVA + IDT_AT + i * 16, CALL_GATE);
+	fake_sealed();
+	assert_int_equal(told_of("IDT, entry", fake_lines()), 16);
+	assert_int_equal(told_of(" more findings", fake_lines()), 1);
 }
 
 static void a_gate_is_not_written(void **state)
@@ -358,6 +378,60 @@ static void left_as_it_is(void **state)
 	fake_put64(gdt + 13 * 8, CALL_GATE);
 	look_again();
 	assert_int_equal(fake_count("kind", "table"), 5);
+}
+
+/* However much is wrong before them: no finding hides another. */
+static void behind_many_findings(void **state)
+{
+	const uint64_t gdt = IMAGE_GVA + GDT_AT, no_type = UINT64_C(0x80ffec000000ffff);
+	size_t lines;
+
+	fake_sealed();
+	lines = fake_lines();
+	for (unsigned int i = 0; i < 8; i++)
+		fake_put64(gdt + i * 8, UINT64_C(0x00cf93000000fff0));
+	for (unsigned int i = 8; i < 12; i += 2) { /* TSS and LDT: all that can be wrong is */
+		fake_put64(gdt + i * 8, no_type);
+		fake_put64(gdt + i * 8 + 8, UINT64_C(0x17fffffff));
+	}
+	for (unsigned int i = 12; i < 16; i++)
+		fake_put64(gdt + i * 8, CALL_GATE);
+	look_again();
+	lines = fake_lines() - lines;
+	for (unsigned int i = 12; i < 16; i++) {
+		char entry[16];
+
+		snprintf(entry, sizeof(entry), "entry %u:", i);
+		assert_int_equal(told_of(entry, lines), i == 13 ? 0 : 1); /* 13: cleared with 12 */
+	}
+	assert_int_equal(get64(gdt + 12 * 8), 0);
+	assert_int_equal(get64(gdt + 13 * 8), 0);
+	assert_int_equal(get64(gdt + 14 * 8), 0);
+}
+
+/* Told once, and again when it is another; a second half belongs to it. */
+static void another_in_its_place(void **state)
+{
+	const uint64_t gdt = IMAGE_GVA + GDT_AT, harmless = UINT64_C(0x0040f10000000000);
+	const struct {
+		unsigned int index;
+		uint64_t value;
+	} steps[] = { { 15, harmless }, { 15, CALL_GATE }, { 15, CALL_GATE + 1 },
+		    { 10, CALL_GATE }, { 11, UINT64_C(0xffffffff) } };
+	size_t lines;
+
+	fake_sealed();
+	fake.mend_err = -EAGAIN; /* nothing is cleared */
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		fake_put64(gdt + steps[i].index * 8, steps[i].value);
+		lines = fake_lines();
+		look_again();
+		assert_true(fake_lines() > lines);
+		lines = fake_lines();
+		look_again();
+		assert_int_equal(fake_lines(), lines);
+	}
+	fake.mend_err = 0;
 }
 
 static struct rf_msg_event compared(void)
@@ -554,9 +628,12 @@ int main(void)
 		T(descriptors_that_are_none),
 		T(tr),
 		T(gates_at_the_seal),
+		T(many_gates_at_the_seal),
 		T(a_gate_is_not_written),
 		T(a_call_gate_in_a_gdt),
 		T(left_as_it_is),
+		T(behind_many_findings),
+		T(another_in_its_place),
 		T(registers),
 		T(comes_up),
 		T(a_pinned_msr),
