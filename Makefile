@@ -8,6 +8,8 @@
 # SYSCONFDIR, which the programs are built with, and DESTDIR. Two builds of the same source are the same.
 
 O ?= build
+# What a command that failed has left is not what was to be made.
+.DELETE_ON_ERROR:
 ifeq ($(origin CC),default)
 CC = gcc
 endif
@@ -86,7 +88,7 @@ $(O)/obj/cli/paths.o: $(O)/places
 .PHONY: places
 $(O)/places: places
 	@mkdir -p $(@D)
-	@echo "$(IN_PLACES)" | cmp -s - $@ || echo "$(IN_PLACES)" >$@
+	@echo "$(IN_PLACES) $(INCLUDEDIR)" | cmp -s - $@ || echo "$(IN_PLACES) $(INCLUDEDIR)" >$@
 RINGFENCE_OBJS = $(CLI_SRCS:%.c=$(O)/obj/%.o) $(CRWATCH_SRCS:%.c=$(O)/obj/%.o) $(DOOR_SRCS:%.c=$(O)/obj/%.o) $(O)/obj/hv/bpf/cr.o $(LIB_OBJS)
 MONITOR_OBJS = $(MONITOR_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
 $(O)/ringfence: $(RINGFENCE_OBJS)
@@ -114,7 +116,7 @@ $(MANS): $(O)/%: docs/%.scd
 man: $(MANS)
 
 # The fence lies in a folder of its own: who preloads or links it names it.
-$(O)/ringfence.pc: packaging/ringfence.pc.in $(O)/places
+$(O)/ringfence.pc: packaging/ringfence.pc.in cli/command.h $(O)/places
 	@sed 's|@libdir@|$(LIBDIR)/ringfence|; s|@includedir@|$(INCLUDEDIR)|; s|@version@|'"$$(sed -n 's/^#define RF_VERSION "\(.*\)"$$/\1/p' cli/command.h)"'|' $< >$@
 $(O)/ringfence-watch.service: packaging/systemd/ringfence-watch.service $(O)/places
 	@sed 's|^ExecStart=/usr/bin/|ExecStart=$(BINDIR)/|' $< >$@

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """make check: every step of tests/steps.py, one more at once than there are processors, counted at the end.
 
-A step is a make target. Its last line "NAME: N passed, N failed[, N skipped]" says how much it tested; a step that fails without
-such a line, or that says success and counted nothing, is one failure. Of a step that ended before that line, the tests that had
-passed count too. Skips are listed with their reasons; last comes what failed, for who keeps only the end. Steps
+A step is a make target. Lines "NAME: N passed, N failed[, N skipped]" say how much it tested, one of each of its programs; a step
+that fails without such a line, that says success and counted nothing, or that names a failure and counts none, is one failure.
+Of a step that ended before that line, the tests that had passed count too. What this machine cannot run is a skip, also where a
+step has nothing else. Skips are listed with their reasons; last comes what failed, for who keeps only the end. Steps
 given as arguments run alone; --list names them; --all: whole instead of short, and what takes long; --self-test tests the
 counting. All of it is in build/check.json too.
 """
@@ -36,9 +37,11 @@ BROKEN = re.compile(r"^(?:\[\S+\] )?  tests/\S+:\d+: |\bFAILED\b(?! TEST|.*, lis
 TIMED = re.compile(r"^(?:\[\S+\] )?[a-z][\w.-]* +([\w.-]+) .*?\b(\d+(?:\.\d+)?) s\b")
 SHOWN, WIDTH, SLOWEST = 40, 320, 10
 # A step ends when nothing moves any more: a loaded machine may take its time. What is silent for longest is a lab job, and no
-# guest of the check has more than 900 s. The second limit is for what talks for ever.
+# guest of the check has more than 900 s. The second limit is for what talks for ever, the third for the longest: so many times
+# the minutes that a step is said to take.
 QUIET_SECONDS = 1200.0
 STEP_SECONDS = 4500.0
+LATE = 4
 
 
 def lines(process: "subprocess.Popen[bytes]", quiet: float, most: float) -> Iterator[str]:
@@ -91,6 +94,10 @@ class Result:
     failures: list[str] = field(default_factory=list)
     tests: list[tuple[float, str]] = field(default_factory=list)
 
+    def count(self, passed: int, failed: int, skipped: int) -> None:
+        """What one of its programs has counted: there may be several."""
+        self.passed, self.failed, self.skipped = self.passed + passed, self.failed + failed, self.skipped + skipped
+
     def fails(self, why: str) -> None:
         """One failure that no test has counted."""
         self.failed = 1
@@ -107,32 +114,39 @@ def cpu_of(pid: int) -> float:
 def run(step: str, command: list[str], quiet: float = QUIET_SECONDS, most: float = STEP_SECONDS) -> Result:
     """Run one step with its output shown."""
     result, seen, began = Result(), 0, time.monotonic()
+    last: list[str] = []
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           start_new_session=True) as process:
         try:
             for line in lines(process, quiet, most):
                 print(f"{step}| {line}", flush=True)
-                found, timed = COUNTS.search(line), TIMED.search(line)
+                found, timed, broken = COUNTS.search(line), TIMED.search(line), BROKEN.search(line)
+                passed = PASSED.search(line) and not broken
                 if found:
-                    result.passed, result.failed, result.skipped = (int(n or 0) for n in found.groups())
+                    result.count(*(int(n or 0) for n in found.groups()))
                     continue
-                if PASSED.search(line):
+                last = [*last, line.strip()][-2:] if line.strip() else last
+                if passed:
                     seen += 1
-                if timed and (PASSED.search(line) or BROKEN.search(line)):
+                if timed and (passed or broken):
                     result.tests.append((float(timed[2]), f"{step} {timed[1]}"))
                 if re.search(r"\bskip(ped)?\b", line, re.I):
                     result.skips.append(f"{step}: {line.strip()}")
-                if BROKEN.search(line):
+                if broken:
                     result.failures.append(f"{step}: {' '.join(line.split())}"[:WIDTH])
             if process.returncode is None:
                 result.cpu = cpu_of(process.pid)
             status = process.wait()
         finally:
             end(process)
-    if status and not (result.passed or result.failed or result.skipped):
+    uncounted = status and not (result.passed or result.failed or result.skipped)
+    if uncounted:
         result.passed = seen
     if status and not result.failed:
-        result.fails(f"{step}: it ended with status {status}")
+        said = f", having said: {' / '.join(last)}" if uncounted and last else ""
+        result.fails(f"{step}: it ended with status {status}{said}"[:WIDTH])
+    if result.failures and not result.failed:
+        result.fails(f"{step}: it names failures and counts none")
     if not (result.passed or result.failed or result.skipped):
         result.fails(f"{step}: it tested nothing")
     result.failures = list(dict.fromkeys(result.failures))
@@ -147,6 +161,11 @@ SELF_TESTS: dict[str, tuple[str, list[int], int, int]] = {
               [3, 2, 0], 0, 2),
     "skips": ("echo 'x b  skipped: no c'; echo 'x: 1 passed, 0 failed, 1 skipped'", [1, 0, 1], 1, 0),
     "all-skipped": ("echo 'x b  skipped: no c'; echo 'x: 0 passed, 0 failed, 1 skipped'; exit 1", [0, 1, 1], 1, 1),
+    "all-skipped-and-content": ("echo 'x b  skipped: no c'; echo 'x: 0 passed, 0 failed, 1 skipped'", [0, 0, 1], 1, 0),
+    "of-two-programs": ("echo 'x c  skipped: d'; echo 'x: 3 passed, 0 failed, 1 skipped'; echo 'y b FAILED'; "
+                        "echo 'y: 9 passed, 1 failed'; echo 'z: 2 passed, 0 failed'; exit 1", [14, 1, 1], 1, 1),
+    "names-a-failure": ("echo 'x a FAILED'; echo 'x: 2 passed, 0 failed'", [2, 1, 0], 0, 2),
+    "fails-and-is-ok": ("echo 'unit a FAILED: it is not ok 3 s'; kill -9 $$", [0, 1, 0], 0, 2),
     "counts-nothing": ("echo hello", [0, 1, 0], 0, 1),
     "fails-after-its-counts": ("echo 'x: 3 passed, 0 failed'; exit 1", [3, 1, 0], 0, 1),
     "dies": ("echo 'x a  1.0 s  passed'; echo '[       OK ] b'; kill -9 $$", [2, 1, 0], 0, 1),
@@ -198,7 +217,8 @@ def work(queue: Queue, kinds: str, done: dict[str, Result]) -> None:
     """Take and run steps until there are none."""
     while step := queue.take(kinds):
         print(f"=== {step.name}", flush=True)
-        done[step.name] = run(step.name, ["make", "--no-print-directory", step.name, *step.settings])
+        done[step.name] = run(step.name, ["make", "--no-print-directory", step.name, *step.settings],
+                              most=max(STEP_SECONDS, LATE * 60 * step.minutes))
 
 
 def report(done: dict[str, Result], seconds: float, folder: Path) -> int:
@@ -283,6 +303,9 @@ def self_test() -> int:
 def main() -> int:
     """Run the steps that are asked for."""
     named, began = sys.argv[1:], time.monotonic()
+    if named == ["--help"]:
+        print(__doc__)
+        return 0
     if named == ["--list"]:
         for s in STEPS + LONG:
             print(f"{s.name:20} {'lab' if s.lab else 'native':7} {s.minutes:5.1f} minutes  "

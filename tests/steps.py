@@ -21,7 +21,7 @@ class Step:
 STEPS = [
     Step("check-test", 0.3),
     Step("mutants-test", 0.3),
-    Step("matrix-test", 0.2),
+    Step("matrix-test", 0.2, needs="the 6.12 kernel's package"),
     Step("layers", 1.5),
     Step("unit", 2),
     Step("unit-arm64", 1, needs="gcc-aarch64-linux-gnu, qemu-user"),

@@ -21,9 +21,10 @@ void rf_cr_unpin(void);
 bool rf_cr_undo(struct rf_vcpu *v);
 /*
  * Where there is no watch, and for what VMX keeps from it: called now and then, at times that the
- * guest does not choose, with what a vCPU that has paging on holds. Bits that are clear in two looks in a row are put back as above; in
- * one, as a CPU that comes up has them for a moment (secondary_startup_64 to cr4_init()). While it
- * has no tables of the kernel's yet, and is slow, eight looks are one.
+ * guest does not choose, with what a vCPU that has paging on holds. Bits that are clear in two
+ * looks in a row are put back as above; in one, as a CPU that comes up has them for a moment
+ * (secondary_startup_64 to cr4_init()). While it has no tables of the kernel's yet, and is slow,
+ * eight looks are one.
  */
 void rf_cr_look(struct rf_vcpu *v, uint64_t cr0, uint64_t cr4, bool comes_up);
 /* Clears them for it after all. 0 or -errno. */

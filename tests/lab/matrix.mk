@@ -7,7 +7,7 @@ HOSTS ?= $(shell nproc)
 export KVMTOOL
 .PHONY: matrix matrix-short matrix-page matrix-test
 matrix: programs
-	tests/lab/matrix.py --hosts $(HOSTS) $(if $(REST),--rest) $(CELLS)
+	tests/lab/matrix.py --hosts $(HOSTS) $(if $(filter-out 0,$(REST)),--rest) $(CELLS)
 matrix-short: programs
 	tests/lab/matrix.py --hosts $(HOSTS) --short
 matrix-page: programs

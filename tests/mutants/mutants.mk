@@ -2,6 +2,6 @@
 # that the tables name.
 .PHONY: mutants mutants-test
 mutants:
-	tests/mutants/run.py $(O) --mutants "$(MUTANTS)" --folders "$(FOLDERS)" $(if $(NAMED),--named)
+	tests/mutants/run.py $(O) --mutants "$(MUTANTS)" --folders "$(FOLDERS)" $(if $(filter-out 0,$(NAMED)),--named)
 mutants-test:
 	tests/mutants/run.py $(O) --self-test

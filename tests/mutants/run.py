@@ -136,7 +136,7 @@ def self_test(source: Path, folder: Path) -> int:
         # Nine killed and one excused pass; eight and two do not.
         statuses["nine"] = summary([results["killed"]] * 9 + [results["excused"]])
         statuses["eight"] = summary([results["killed"]] * 8 + [results["excused"]] * 2)
-    failed, stale = 0, list[str]()
+    failed, stale, unknown = 0, list[str](), list[str]()
     for name, what in planted.items():
         wanted = 0 if what == "killed" else 1
         if results[name].what != what or statuses[name] != wanted or (name == "hang" and "hangs" not in results[name].by):
@@ -146,9 +146,14 @@ def self_test(source: Path, folder: Path) -> int:
         if statuses[name] != wanted:
             failed += 1
             print(f"mutants-test {name} FAILED: status {statuses[name]}")
+    known = Tree(source, folder / "plain", tree.PLAIN).tests()
     for mutant in table.load(Path(__file__).parent):
         if mutant.apply((source / mutant.file).read_text()) is None:
             stale.append(f"{mutant.name} in {mutant.file}")
+        unknown += [f"{test} of {mutant.name}" for test in mutant.by if test not in known]
+    if unknown:
+        failed += 1
+        print(f"mutants-test FAILED: no such test: {', '.join(unknown)}")
     if stale:
         failed += 1
         print(f"mutants-test FAILED: text that is not there any more: {', '.join(stale)}")
@@ -157,7 +162,7 @@ def self_test(source: Path, folder: Path) -> int:
         print("mutants-test FAILED: the file was not put back")
     if failed:
         print(printed.getvalue())
-    print(f"mutants-test: {len(planted) + 4 - failed} passed, {failed} failed")
+    print(f"mutants-test: {len(planted) + 5 - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 

@@ -56,7 +56,7 @@ def parse(name: str, text: str) -> list[Mutant]:
             continue
         if word == "mutant":
             words = rest.split()
-            if len(words) not in (2, 3):
+            if len(words) not in (2, 3) or not all(word.isdigit() for word in words[2:]):
                 raise Wrong(f"{name}:{number}: not \"mutant NAME FILE [NTH]\"")
             found.append(Mutant(words[0], words[1], int(words[2]) if len(words) == 3 else 0))
             old, new = [], []

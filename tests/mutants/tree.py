@@ -90,6 +90,11 @@ class Tree:
             programs[test] = inside
         return programs
 
+    def tests(self) -> set[str]:
+        """Every name that a table may have behind "by"."""
+        scenarios = re.findall(r"\b\w+(?=[,;])", (self.folder / "tests/kvm/scenario.h").read_text())
+        return {*self.programs, KVM, CLI, *(f"{KVM}:{name}" for name in scenarios)}
+
     def containing(self, file: str) -> list[str]:
         """The tests that a file can be seen by, the longest last. The command's take many minutes: only where they are named."""
         return sorted((test for test, sources in self.programs.items() if file in sources), key=lambda t: (t == KVM, t))

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "tests/unit/leave_out.h"
+
 /* Mounts it, over what was there. False: this is not root, or bpf() or mount() is not allowed. */
 bool fake_bpffs(void);
 /* Takes it away again. */
@@ -21,10 +23,8 @@ void fake_bpffs_user_end(pid_t pid);
 /* In a test whose *state is what fake_bpffs() said. */
 #define NEEDS_BPF()                                                                                \
 	do {                                                                                       \
-		if (!*state) {                                                                     \
-			print_message("not root, or bpf() or mount() is not allowed\n");           \
-			skip();                                                                    \
-		}                                                                                  \
+		if (!*state)                                                                       \
+			LEAVE_OUT("not root, or bpf() or mount() is not allowed");                 \
 	} while (0)
 
 #endif

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fake_vmm.h"
+#include "tests/unit/leave_out.h"
 #include "tests/unit/must.h"
 
 static struct rf_msg_event event(uint64_t id)
@@ -195,8 +196,7 @@ static void memory_of_another_user(void **state)
 	pid_t pid, reader;
 	char c;
 
-	if (geteuid())
-		skip();
+	NEEDS_ROOT();
 	fd = make_board(sizeof(struct rf_board_file), F_SEAL_SHRINK);
 	board->runs_count = 1;
 	board->runs[0] = (struct rf_board_run){ PLACE, sizeof(place), (uintptr_t)place, 0 };

@@ -24,6 +24,7 @@
 
 #include "hv/door.h"
 #include "hv/doorkeeper.h"
+#include "tests/unit/leave_out.h"
 
 #define WORD ((long)RF_DOOR_WORD)
 #define HIGH (WORD & ~0xffffffffL) /* each half by itself is not the word */
@@ -216,8 +217,7 @@ static long unprivileged_is_set(const void *what)
 /* Root's VMMs may start set-user-id programs that work; others' need a filter without privilege. */
 static void privilege_stays_with_root(void **state)
 {
-	if (geteuid())
-		skip();
+	NEEDS_ROOT();
 	assert_int_equal(behind(NONE, is_set, NULL), 0);
 	assert_int_equal(behind(CLOSED, is_set, NULL), 0);
 	assert_int_equal(behind(NONE, unprivileged_is_set, NULL), 1);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "cli/audit_follow.c"
+#include "tests/unit/leave_out.h"
 
 #define OTHER 65534
 
@@ -274,8 +275,7 @@ static void is_deleted(void **state)
 
 static void need_root(void)
 {
-	if (geteuid() != 0)
-		skip();
+	NEEDS_ROOT();
 }
 
 /* The name was free for a moment, in a folder that others may write. */

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fake_vmm.h"
+#include "tests/unit/leave_out.h"
 #include "tests/unit/must.h"
 
 #define MEMORY_SIZE sizeof(struct rf_board_file)
@@ -153,8 +154,7 @@ static void of_a_file_system_that_never_answers(void **state)
 	int status;
 
 	if (geteuid() || access("/dev/fuse", R_OK | W_OK)) {
-		print_message("skipped: FUSE is root's, or not there\n");
-		skip();
+		LEAVE_OUT("FUSE is root's, or not there");
 	}
 	pid = fork();
 	if (!pid) {
@@ -163,8 +163,7 @@ static void of_a_file_system_that_never_answers(void **state)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-		print_message("skipped: FUSE cannot be mounted here\n");
-		skip();
+		LEAVE_OUT("FUSE cannot be mounted here");
 	}
 	assert_int_equal(status, 0);
 }

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "cli/run_rotate.c"
+#include "tests/unit/leave_out.h"
 
 static char folder[32], said[512];
 static struct rf_run run;
@@ -335,8 +336,7 @@ static void folder_of_another_user(void **state)
 {
 	struct rf_new_logs m;
 
-	if (geteuid())
-		skip();
+	NEEDS_ROOT();
 	assert_int_equal(chown(folder, 65534, 65534), 0);
 	assert_int_equal(rf_run_rotate(&run, RF_ROTATE_SIGNAL), -EPERM);
 	assert_false(run.rotating);
@@ -356,8 +356,7 @@ static void moved_to_another_user(void **state)
 	char theirs[64], aside[80];
 	struct rf_new_logs m;
 
-	if (geteuid())
-		skip();
+	NEEDS_ROOT();
 	path_of("theirs", theirs);
 	assert_int_equal(mkdir(theirs, 0755), 0);
 	assert_int_equal(chown(theirs, 65534, 65534), 0);

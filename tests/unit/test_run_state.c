@@ -13,6 +13,7 @@
 
 #include "cli/paths.h"
 #include "cli/run_state.c"
+#include "tests/unit/leave_out.h"
 
 #define FOLDERS 16
 
@@ -198,8 +199,7 @@ static void another_users_folder(void **state)
 	pid_t child;
 	int status;
 
-	if (geteuid())
-		skip();
+	NEEDS_ROOT();
 	assert_non_null(mkdtemp(base));
 	assert_int_equal(chmod(base, 01777), 0);
 	snprintf(vm, sizeof(vm), "%s/vm", base);

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "cli/safe_file.c"
+#include "tests/unit/leave_out.h"
 
 #define OTHER 65534
 
@@ -78,8 +79,7 @@ static bool is_there(const char *name)
 
 static void need_root(void)
 {
-	if (geteuid())
-		skip();
+	NEEDS_ROOT();
 }
 
 static int keep(const char *name)

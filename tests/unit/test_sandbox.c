@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 #include "monitor/sandbox.h"
+#include "tests/unit/leave_out.h"
 #include "tests/unit/must.h"
 
 #define UID 1879048200
@@ -288,8 +289,7 @@ static void as_it_is(void **state)
 
 static void another_user(void **state)
 {
-	if (geteuid())
-		skip();
+	NEEDS_ROOT();
 	rights(true);
 }
 
@@ -335,8 +335,7 @@ static bool can_read(bool dropped)
 
 static void nobody_of_the_same_user_looks_in(void **state)
 {
-	if (geteuid())
-		skip();
+	NEEDS_ROOT();
 	assert_true(can_read(false));
 	assert_false(can_read(true));
 }
