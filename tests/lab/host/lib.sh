@@ -21,13 +21,15 @@ tries() {
 
 # l2 KERNEL CPUS CMDLINE [QEMU arguments]: boot a stock guest, console on standard output, until it ends.
 # $WRAP goes in front of the QEMU line: WRAP="ringfence run --name x --" l2 6.12 1 rf.mode=demo
-# $MACHINE adds machine properties, $BOARD is another machine than microvm, as pc or q35 with firmware and PCI (and no disk), $MEMORY is in MiB, $LIMIT in seconds; $INITRD is another initramfs; DISK=FILE gives it a virtio disk, made when
-# it is not there; REBOOT=1 lets the guest reboot instead of ending there. reboot=t: microvm has no other way to be reset, and a kernel that has tried them all jumps into the
-# firmware instead, where the guest may stop for good.
+# $MACHINE adds machine properties, $BOARD is another machine than microvm, as pc or q35 with firmware and PCI (and no disk),
+# $MEMORY is in MiB, $LIMIT in seconds; $INITRD is another initramfs; DISK=FILE gives it a virtio disk, made when it is not
+# there; REBOOT=1 lets the guest reboot instead of ending there. reboot=t: microvm has no other way to be reset, and a kernel
+# that has tried them all jumps into the firmware instead, where the guest may stop for good. rtc=on: for a clock that is not
+# there a kernel looks in a loop, as long as all the rest of its boot takes.
 l2() {
 	l2_kernel=$1 l2_cpus=$2 l2_cmdline=$3
 	shift 3
-	l2_machine=${BOARD:-microvm,pit=off,pic=off,isa-serial=on}
+	l2_machine=${BOARD:-microvm,pit=off,pic=off,isa-serial=on,rtc=on}
 	[ -n "${REBOOT:-}" ] || set -- -no-reboot "$@"
 	if [ -n "${DISK:-}" ]; then
 		[ -e "$DISK" ] || truncate -s 1M "$DISK"
