@@ -699,6 +699,9 @@ def run_all(build: Path, names: list[str], base: Path) -> int:
 
 def main() -> int:
     """Run the tests named, or all."""
+    if len(sys.argv) < 2:
+        print("usage: hostile.py BUILD [TEST ...]", file=sys.stderr)
+        return 2
     unknown = set(sys.argv[2:]) - set(TESTS)
     if unknown:
         print(f"hostile: no such test: {' '.join(sorted(unknown))}; these are: {' '.join(TESTS)}", file=sys.stderr)

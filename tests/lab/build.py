@@ -19,6 +19,10 @@ class LabError(Exception):
     """The lab could not do what was asked; the text is for people."""
 
 
+class Unreachable(LabError):
+    """This machine does not get a package: its sources do not have it, or the archive is not reached. No fault of ours."""
+
+
 def out_dir() -> Path:
     """The lab's folder below the build folder, which O= names as it does for make."""
     return (ROOT / os.environ.get("O", "build") / "lab").resolve()
@@ -33,13 +37,15 @@ def locked(name: str) -> Iterator[None]:
         yield
 
 
-def run(*command: object, cwd: Optional[Path] = None) -> str:
+def run(*command: object, cwd: Optional[Path] = None, failure: type[LabError] = LabError) -> str:
     """Run a command, return its output; a failure carries the last lines of what it said."""
     text = [str(word) for word in command]
+    if not shutil.which(text[0]):
+        raise failure(f"{text[0]} is not installed: run scripts/packages.sh")
     done = subprocess.run(text, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     if done.returncode:
         tail = "\n".join(done.stdout.splitlines()[-15:])
-        raise LabError(f"{' '.join(text)}: exit status {done.returncode}\n{tail}")
+        raise failure(f"{' '.join(text)}: exit status {done.returncode}\n{tail}")
     return done.stdout
 
 

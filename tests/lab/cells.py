@@ -174,6 +174,7 @@ def script(cell: Cell) -> str:
     """The unprotected guest, then the protected one; what the host is stands in $OUT/host."""
     own, version = (KVMTOOL, "lkvm version") if cell.vmm == vmm.KVMTOOL else ("", "$QEMU --version | head -n 1")
     values, command = cell.values(), _command(cell)
+    after = [value.after for value in values if value.after]
     wrap = "ringfence run --name cell --audit $OUT/audit.jsonl --" if cell.protected else ""
     return "\n".join([
         own, *(value.before for value in values if value.before),
@@ -181,7 +182,7 @@ def script(cell: Cell) -> str:
         "grep HugePages_Total /proc/meminfo; } >$OUT/host",
         f"WRAP= {command} >$OUT/control 2>&1",
         f"WRAP=\"{wrap}\" {command} >$OUT/console 2>$OUT/said",
-        *(value.after for value in values if value.after), ""])
+        *(["how=$?", *after, "(exit $how)"] if after else []), ""])
 
 
 def test(cell: Cell, verify: Callable[..., None]) -> Test:

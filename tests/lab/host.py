@@ -5,6 +5,7 @@ base      busybox, KVM modules, stock QEMU with its libraries: big, compressed, 
 guests    the guests' kernels and initramfs: cached
 jobs      the project's programs and the jobs: written anew for each run, in well under a second
 """
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable
@@ -13,7 +14,7 @@ import debian
 import guest
 import kernels
 import vmm
-from build import HERE, Cpio, digest, library_closure, locked, out_dir, run, write_atomic
+from build import HERE, Cpio, LabError, digest, library_closure, locked, out_dir, run, write_atomic
 
 if TYPE_CHECKING:
     from runner import Job
@@ -21,11 +22,23 @@ if TYPE_CHECKING:
 # In load order. What a kernel has built in is left out; kvm-intel serves hosts with VMX.
 MODULES = ["irqbypass", "ccp", "kvm", "kvm-amd", "kvm-intel", "virtio_ring", "virtio", "virtio_pci_modern_dev",
            "virtio_pci_legacy_dev", "virtio_pci", "virtio_console", "virtio_blk"]
+# With one more guard (tests/guards): a test takes it for the monitor, and nobody else needs it.
+EXAMPLE = "ringfence-monitor-example"
 # Where the project's programs stand in an installation.
 PROGRAMS = {"ringfence": "usr/bin/ringfence", "ringfence-monitor": "usr/bin/ringfence-monitor",
-            "libringfence.so": "usr/lib/ringfence/libringfence.so",
-            # With one more guard (tests/guards): a test takes it for the monitor.
-            "ringfence-monitor-example": "usr/lib/ringfence/ringfence-monitor-example"}
+            "libringfence.so": "usr/lib/ringfence/libringfence.so", EXAMPLE: f"usr/lib/ringfence/{EXAMPLE}"}
+# What protects a guest: all that `make programs` builds.
+NEEDED = ("ringfence", "ringfence-monitor", "libringfence.so")
+
+
+def built(*programs: str) -> list[Path]:
+    """The programs named, or those that protect a guest. LabError, which says what to do, where one is not built."""
+    paths = [out_dir().parent / name for name in dict.fromkeys(programs or NEEDED)]
+    if missing := [path.name for path in paths if not path.exists()]:
+        folder = os.environ.get("O", "build")
+        targets = dict.fromkeys(f"{folder}/{EXAMPLE}" if name == EXAMPLE else "programs" for name in missing)
+        raise LabError(f"not built: {', '.join(missing)}; run `make O={folder} {' '.join(targets)}`")
+    return paths
 
 
 def _base(kernel: kernels.Kernel, has: vmm.Vmm) -> Path:

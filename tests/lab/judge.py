@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Callable
 
+import runner
 import suite
 from cells import ATTACKS, Cell, wanted_of_guest, wanted_of_host
-from suite import Failed, Outcome, Record, check
+from suite import WRONG, Failed, Outcome, Record, check
 
 Aspect = Callable[[Outcome, Cell], None]
 
@@ -59,7 +60,9 @@ def blocked(o: Outcome, _: Cell) -> None:
 
 
 def quiet(o: Outcome, cell: Cell) -> None:
-    """Tracers went on and off and did their work, the guest came to its end, and beside the attacks nothing is on record."""
+    """Tracers went on and off and did their work, the guest came to its end, beside the attacks nothing is on record, and nothing
+    of ours was lost on the way.
+    """
     for step in cell.steps():
         check(o.said(f"trace {step} result=ok") == 1, f"{step} did not work")
     check(o.said("RF: done mode=cell status=0") == 1, "the guest did not run to its end")
@@ -86,7 +89,7 @@ def judge(o: Outcome, cell: Cell) -> dict[str, str]:
         try:
             if not o.result.note:
                 aspect(o, cell)
-        except (Failed, IndexError, KeyError, ValueError) as error:
+        except WRONG as error:
             found[name] = str(error) if isinstance(error, Failed) else repr(error)
     return found
 
@@ -111,47 +114,88 @@ def last_words(o: Outcome) -> str:
     return lines[-1].strip() if lines else "it said nothing"
 
 
-def _edit(folder: Path, name: str, change: Callable[[str], str]) -> None:
-    path = folder / name
-    path.write_text(change(path.read_text(errors="replace")))
+Plant = Callable[[runner.Result], object]
 
 
-def _unprotected(folder: Path) -> None:
-    shutil.copy(folder / "control", folder / "console")
+def _edit(name: str, change: Callable[[str], str]) -> Plant:
+    def plant_it(r: runner.Result) -> None:
+        path = r.out / name
+        path.write_text(change(path.read_text(errors="replace") if path.exists() else ""))
+    return plant_it
+
+
+def _says(name: str, line: str) -> Plant:
+    return _edit(name, lambda text: text + line + "\n")
+
+
+def _ends(status: int) -> Plant:
+    return lambda r: setattr(r, "status", status)
+
+
+def _unprotected(r: runner.Result) -> None:
+    shutil.copy(r.out / "control", r.out / "console")
     for name in ("audit.jsonl", "said"):
-        (folder / name).write_text("")
+        (r.out / name).write_text("")
 
 
 def _without(word: str) -> Callable[[str], str]:
     return lambda text: "".join(line for line in text.splitlines(True) if word not in line)
 
 
-def _one_more_alert(folder: Path) -> None:
-    def add(text: str) -> str:
-        line = next(line for line in text.splitlines() if '"sys_call_table"' in line and '"blocked"' in line)
-        record = json.loads(line)
-        record["event"], record["target"]["symbol"] = -1, "vfs_read"
-        return text + json.dumps(record) + "\n"
-    _edit(folder, "audit.jsonl", add)
+def _one_more_alert(text: str) -> str:
+    line = next(line for line in text.splitlines() if '"sys_call_table"' in line and '"blocked"' in line)
+    record = json.loads(line)
+    record["event"], record["target"]["symbol"] = -1, "vfs_read"
+    return text + json.dumps(record) + "\n"
+
+
+def _took_over(text: str) -> str:
+    """Each seal once more, as another monitor writes it."""
+    seals = [line for line in text.splitlines() if '"kind":"seal"' in line]
+    return text + "".join(re.sub('"outcome":"[^"]*"', '"outcome":"still sealed; this monitor took over"', line) + "\n"
+                          for line in seals)
 
 
 # What is done to the artefacts of a cell that holds, and which aspects must then say so.
-PLANTED: dict[str, tuple[Callable[[Path], object], set[str]]] = {
+PLANTED: dict[str, tuple[Plant, set[str]]] = {
     "the guest was not protected": (_unprotected, UNSEALED),
-    "the control was protected too": (lambda f: shutil.copy(f / "console", f / "control"), {"control landed"}),
-    "text was never sealed": (lambda f: _edit(f, "audit.jsonl", _without('"kind":"seal","region":"text"')), {"sealed"}),
-    "an attack is not on record": (lambda f: _edit(f, "audit.jsonl", _without('"symbol":"commit_creds"')), {"blocked, recorded"}),
+    "the control was protected too": (lambda r: shutil.copy(r.out / "console", r.out / "control"), {"control landed"}),
+    "text was never sealed": (_edit("audit.jsonl", _without('"kind":"seal","region":"text"')), {"sealed"}),
+    "an attack is not on record": (_edit("audit.jsonl", _without('"symbol":"commit_creds"')), {"blocked, recorded"}),
     "an attack landed all the same": (
-        lambda f: _edit(f, "console", lambda t: t.replace("direct_map result=faulted", "direct_map result=landed")),
-        {"blocked, recorded"}),
-    "one alert more": (_one_more_alert, {"tracers quiet"}),
+        _edit("console", lambda t: t.replace("direct_map result=faulted", "direct_map result=landed")), {"blocked, recorded"}),
+    "one alert more": (_edit("audit.jsonl", _one_more_alert), {"tracers quiet"}),
     "a tracer saw nothing": (
-        lambda f: _edit(f, "console", lambda t: t.replace("trace functions result=ok", "trace functions result=failed")),
+        _edit("console", lambda t: t.replace("trace functions result=ok", "trace functions result=failed")), {"tracers quiet"}),
+    "the guest ended early": (_edit("console", _without("RF: done")), {"tracers quiet"}),
+    "ringfence run crashed": (_ends(139), {"tracers quiet"}),
+    "the monitor crashed": (
+        _says("said", "ringfence: x: the monitor was killed by signal 11 (Segmentation fault); nothing is unlocked, another one "
+              "is started"), {"tracers quiet"}),
+    "the sweeper crashed": (
+        _says("said", "ringfence: x: the sweeper was killed by signal 11 (Segmentation fault); another one is started"),
         {"tracers quiet"}),
-    "the guest ended early": (lambda f: _edit(f, "console", _without("RF: done")), {"tracers quiet"}),
-    "it was another kernel": (
-        lambda f: _edit(f, "console", lambda t: t.replace("init kernel=", "init kernel=x")), {"as declared"}),
-    "it was another VMM": (lambda f: _edit(f, "host", _without("vmm ")), {"as declared"})}
+    "another monitor took over": (_edit("audit.jsonl", _took_over), {"tracers quiet"}),
+    "another sweeper came": (
+        _says("audit.jsonl", '{"type":"decision","kind":"sweeper","outcome":"started again","detail":"number 2"}'),
+        {"tracers quiet"}),
+    "a line of the record is torn": (_edit("audit.jsonl", lambda t: t[:-20]), {"sealed", "blocked, recorded", "tracers quiet"}),
+    "it was another kernel": (_edit("console", lambda t: t.replace("init kernel=", "init kernel=x")), {"as declared"}),
+    "it was another VMM": (_edit("host", _without("vmm ")), {"as declared"})}
+
+
+# What is done to the artefacts of a test of the suite that holds, and whether it then holds; KILL is what a test may do itself.
+KILL = "the monitor was killed"
+PLANTED_IN_TESTS: dict[str, tuple[Plant, bool]] = {
+    "nothing": (lambda _: None, True),
+    KILL: (
+        _says("said", "ringfence: x: the monitor was killed by signal 9 (Killed); nothing is unlocked, another one is started"),
+        False),
+    "the monitor crashed": (PLANTED["the monitor crashed"][0], False),
+    "ringfence run crashed behind a guest": (_says("ended", "x: ended with status 139"), False),
+    "ringfence run crashed at its end": (_ends(139), False),
+    "the guest ended early": (_edit("console", lambda t: t.replace("RF: done", "RF: d", 1)), False),
+    "a line of the record is torn": (_edit("audit.jsonl", lambda t: t[:-20]), False)}
 
 
 def plant(o: Outcome, cell: Cell) -> dict[str, tuple[str, str]]:
@@ -161,8 +205,9 @@ def plant(o: Outcome, cell: Cell) -> dict[str, tuple[str, str]]:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) / "out"
             shutil.copytree(o.result.out, folder)
-            alter(folder)
-            aspects = judge(Outcome(replace(o.result, out=folder)), cell)
+            result = replace(o.result, out=folder)
+            alter(result)
+            aspects = judge(Outcome(result), cell)
         found = {aspect for aspect, text in aspects.items() if text}
         rows[name] = (summary(aspects), "" if found == wanted else f"{found} found, and not {wanted}")
     return rows

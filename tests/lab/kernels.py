@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import suites
-from build import LabError, locked, out_dir, run
+from build import LabError, Unreachable, locked, out_dir, run
 
 # Meta packages: the newest kernel of each series is what the index says today, never a version written here.
 SERIES = {"6.1": "cloud-amd64", "6.12": "6.12-cloud-amd64"}
@@ -83,7 +83,7 @@ class Kernel:
 
 def _depends(package: str, wanted: str) -> list[str]:
     """The package's dependencies whose names match."""
-    text = run("apt-cache", "depends", "--important", package)
+    text = run("apt-cache", "depends", "--important", package, failure=Unreachable)
     return [name for name in re.findall(r"Depends: (\S+)", text) if re.fullmatch(wanted, name)]
 
 
@@ -91,7 +91,7 @@ def _packages(flavour: str) -> list[str]:
     """Every package of the newest kernel of a flavour, image first."""
     image = _depends(f"linux-image-{flavour}", r"linux-image-\d.*")
     if not image:
-        raise LabError(f"the package index does not say what linux-image-{flavour} depends on; run apt-get update")
+        raise Unreachable(f"the package index does not say what linux-image-{flavour} depends on; run apt-get update")
     release = image[0].removeprefix("linux-image-")
     headers = f"linux-headers-{release}"
     return [image[0], headers] + _depends(headers, r"linux-headers-.*-common(-rt)?|linux-kbuild-.*")
@@ -103,13 +103,13 @@ def _download(flavour: str, debs: Path) -> list[str]:
     fetch = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download"]
     try:
         names = _packages(flavour)
-        run(*fetch, *names, cwd=debs)
-    except LabError:
+        run(*fetch, *names, cwd=debs, failure=Unreachable)
+    except Unreachable:
         if os.geteuid() != 0:
             raise
-        run("apt-get", "-q", "update")
+        run("apt-get", "-q", "update", failure=Unreachable)
         names = _packages(flavour)
-        run(*fetch, *names, cwd=debs)
+        run(*fetch, *names, cwd=debs, failure=Unreachable)
     return names
 
 
@@ -122,14 +122,14 @@ def _download_newer(pattern: str, debs: Path) -> tuple[list[str], str]:
     for suite_name in SUITES:
         try:
             suite = suites.Suite(suite_name)
-        except LabError as error:
+        except Unreachable as error:
             missing.append(str(error))
             continue
         for name in suite.names(pattern):
             version = name.removeprefix("linux-image-").split("+")[0].split("-")[0]
             found.append(([int(part) for part in version.split(".")], name, suite))
     if not found:
-        raise LabError("\n".join([f"no {pattern} in {', '.join(SUITES)}", *missing]))
+        raise Unreachable("\n".join([f"no {pattern} in {', '.join(SUITES)}", *missing]))
     _, image, suite = max(found, key=lambda entry: entry[:2])
     headers = image.replace("linux-image-", "linux-headers-", 1)
     names = [image, headers] + suite.depends(image, r"linux-(binary|modules)-\d.*")

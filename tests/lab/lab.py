@@ -18,11 +18,17 @@ def _job(text: str) -> runner.Job:
     script, _, seconds = rest.partition("@")
     if not script:
         raise argparse.ArgumentTypeError("a job is NAME=SCRIPT[@SECONDS]")
+    if not Path(script).is_file():
+        raise argparse.ArgumentTypeError(f"{script} is no file; a job is NAME=SCRIPT[@SECONDS]")
+    if seconds and not seconds.isdecimal():
+        raise argparse.ArgumentTypeError(f"{seconds} is no number; a job is NAME=SCRIPT[@SECONDS]")
     return runner.Job(name, Path(script).read_text(), int(seconds or 120))
 
 
 def _file(text: str) -> tuple[str, Path]:
     name, _, path = text.partition("=")
+    if not Path(path or name).is_file():
+        raise argparse.ArgumentTypeError(f"{path or name} is no file")
     return name, Path(path or name)
 
 

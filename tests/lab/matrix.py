@@ -16,18 +16,19 @@ import tempfile
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Optional
 
 import guest
+import host
 import judge
 import kernels
 import matrix_page
 import runner
 import suite
 import vmm
-from build import ROOT, LabError, digest, out_dir, write_atomic
+from build import ROOT, LabError, Unreachable, digest, out_dir, write_atomic
 from cells import BASE, CELLS, OWN, SHORT, UNPROTECTED, Cell, script, test
-from matrix_made_up import make
+from matrix_made_up import TESTS, make, make_test
 
 PAGE = ROOT / "docs/matrix.md"
 # Of one host's boot: a host that dies takes no more with it, and results are kept so far.
@@ -42,8 +43,7 @@ def results_file() -> Path:
 
 def programs() -> str:
     """A key of what is tested: results of other programs do not count."""
-    files = [out_dir().parent / name for name in ("ringfence", "ringfence-monitor", "libringfence.so")]
-    return digest(path.read_bytes() for path in files)
+    return digest(path.read_bytes() for path in host.built())
 
 
 def known() -> dict[str, Row]:
@@ -65,26 +65,28 @@ def keep(rows: dict[str, Row]) -> dict[str, Row]:
 
 
 @functools.cache
-def _cannot_have(get: Callable[..., object], *what: object) -> str:
-    """What the lab says when something cannot be had, "" when it can. Asked once: a suite that is not reached takes its time."""
+def _cannot_have(get: Callable[..., object], *what: object) -> Optional[LabError]:
+    """What the lab says when something cannot be had. Asked once: a suite that is not reached takes its time."""
     try:
         get(*what)
     except LabError as error:
-        return " ".join(str(error).split())
-    return ""
+        return error
+    return None
 
 
-def missing(cell: Cell) -> str:
-    """Why the cell cannot be run here, "" where it can: not every machine reaches what it needs."""
-    files = [_cannot_have(value.files) for value in cell.values()]
-    return next(filter(None, [_cannot_have(kernels.get, cell.host), _cannot_have(kernels.get, cell.guest),
-                              _cannot_have(vmm.get, cell.vmm), *files]), "")
+def missing(cell: Cell) -> Optional[LabError]:
+    """Why the cell cannot be run here: not every machine reaches what it needs. A fault of ours comes before that."""
+    asked = [_cannot_have(kernels.get, cell.host), _cannot_have(kernels.get, cell.guest), _cannot_have(vmm.get, cell.vmm),
+             *(_cannot_have(value.files) for value in cell.values())]
+    errors = sorted(filter(None, asked), key=lambda error: isinstance(error, Unreachable))
+    return errors[0] if errors else None
 
 
 def versions(cell: Cell, o: suite.Outcome) -> dict[str, str]:
     """What the host and its VMM say of themselves; the guest's kernel is what was put in."""
     said = o._text("host").splitlines() + ["", ""]
-    return {"host": said[0], "vmm": said[1].removeprefix("vmm "), "guest": kernels.get(cell.guest).release}
+    guest_kernel = "" if _cannot_have(kernels.get, cell.guest) else kernels.get(cell.guest).release
+    return {"host": said[0], "vmm": said[1].removeprefix("vmm "), "guest": guest_kernel}
 
 
 def row(cell: Cell, result: runner.Result) -> Row:
@@ -148,9 +150,13 @@ def run_cells(cells: list[Cell], hosts: int) -> dict[str, Row]:
         keep(more)
 
     for cell in cells:
-        if why := missing(cell):
+        error = missing(cell)
+        if isinstance(error, Unreachable):
+            why = " ".join(str(error).split())
             print(f"matrix {cell.name:24} skipped: {why}", flush=True)
             add({cell.name: {"cell": asdict(cell), "script": script(cell), "skipped": why}})
+        elif error:
+            add(broken([cell], error))
     with concurrent.futures.ThreadPoolExecutor(hosts) as pool:
         left = [cell for cell in cells if cell.name not in rows]
         for done in concurrent.futures.as_completed([pool.submit(run_boot, boot) for boot in boots(left)]):
@@ -170,12 +176,32 @@ def judged(rows: dict[str, Row]) -> Counter[str]:
     return counts
 
 
+def planted_in_suite() -> dict[str, tuple[str, str]]:
+    """Made-up artefacts of some tests of the suite, and failures planted in them: what was said of each, and "" where that is as
+    it must be.
+    """
+    found = {}
+    for name in TESTS:
+        test_of = next(t for t in suite.TESTS if t.name == name)
+        for what, (alter, holds) in judge.PLANTED_IN_TESTS.items():
+            with tempfile.TemporaryDirectory() as temporary:
+                result = runner.Result(name, 0, make_test(Path(temporary) / "out", name))
+                alter(result)
+                said = suite.judge(test_of, result)
+            holds = holds or (test_of.kills and what == judge.KILL)
+            found[f"{name}: {what}"] = said or "it holds", "" if holds == (not said) else "that is not as it must be"
+    return found
+
+
 def self_test() -> int:
-    """Made-up artefacts of a cell that holds, and each planted failure in them; nothing is booted. And the page has each cell."""
+    """Made-up artefacts of a cell and of tests that hold, and each planted failure in them; nothing is booted. And the page has
+    each cell.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         o = suite.Outcome(runner.Result(BASE.name, 0, make(Path(temporary) / "out", BASE)))
         wrong = [f"what holds does not: {name}: {text}" for name, text in judge.judge(o, BASE).items() if text]
         planted = judge.plant(o, BASE)
+    planted |= planted_in_suite()
     for name, (said, why) in planted.items():
         print(f"matrix-test {name:36} {'FAILED' if why else 'ok'} {why or said}")
         wrong += [f"{name}: {why}"] if why else []
@@ -189,44 +215,63 @@ def self_test() -> int:
     return 1 if wrong else 0
 
 
+def make_page() -> int:
+    """The page of the results that there are. Of none at all it would only lose what it has."""
+    there = known()
+    if not there:
+        raise LabError(f"{results_file()} has no result of these programs, and docs/matrix.md stays as it is; run `make matrix`")
+    write_atomic(PAGE, matrix_page.page(there).encode())
+    print(f"matrix: docs/matrix.md is made; not run: {len({*CELLS, UNPROTECTED}) - len(there)} of {len(CELLS) + 1} cells")
+    return 0
+
+
+def run(names: set[str], hosts: int, short: bool) -> int:
+    """Run the cells of these names; the page is made when each cell has a result."""
+    everything = [*CELLS, UNPROTECTED]
+    rows = run_cells([cell for cell in everything if cell.name in names], hosts)
+    there = known()
+    if short:
+        print("matrix: docs/matrix.md is made by a run of all")
+    elif left := [cell.name for cell in everything if cell.name not in there]:
+        print(f"matrix: docs/matrix.md is left as it is; of these programs there is no result yet of: {' '.join(left)}")
+    else:
+        write_atomic(PAGE, matrix_page.page(there).encode())
+    if not names:
+        print("matrix: each cell has a result of these programs, and none is left to run")
+        return 0
+    counts = judged(rows)
+    print(f"matrix: {counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
+    return 1 if counts["failed"] or not counts["passed"] else 0
+
+
 def main() -> int:
     """Run the cells that are named, or all."""
+    names = [cell.name for cell in [*CELLS, UNPROTECTED]]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help=f"these alone: {' '.join(SHORT)}")
     parser.add_argument("--self-test", action="store_true", help="plant failures, boot nothing")
     parser.add_argument("--rest", action="store_true", help="those that have no result yet")
     parser.add_argument("--page", action="store_true", help="run nothing, make the page of the results that there are")
     parser.add_argument("--hosts", type=int, default=os.cpu_count(), help="emulated hosts side by side")
-    parser.add_argument("cells", nargs="*", metavar="CELL", help=" ".join(cell.name for cell in [*CELLS, UNPROTECTED]))
+    parser.add_argument("cells", nargs="*", metavar="CELL", help=" ".join(names))
     options = parser.parse_args()
-    if options.self_test:
-        return self_test()
-    if options.page:
-        write_atomic(PAGE, matrix_page.page(known()).encode())
-        return 0
-    everything = [*CELLS, UNPROTECTED]
-    names = {cell.name for cell in everything}
-    wanted = set(SHORT) if options.short else names - set(known()) if options.rest else set(options.cells)
-    if wanted - names:
-        parser.error(f"no such cell: {' '.join(sorted(wanted - names))}")
-    if not (options.short or options.rest or options.cells):
-        wanted = names
-        results_file().unlink(missing_ok=True)
+    if unknown := set(options.cells) - set(names):
+        parser.error(f"no such cell: {' '.join(sorted(unknown))}; these are: {' '.join(names)}")
+    if sum(map(bool, (options.short, options.self_test, options.rest, options.page, options.cells))) > 1:
+        parser.error("one of --short, --self-test, --rest, --page and names of cells")
     try:
-        rows = run_cells([cell for cell in everything if cell.name in wanted], options.hosts)
+        if options.self_test:
+            return self_test()
+        host.built()
+        if options.page:
+            return make_page()
+        wanted = set(SHORT) if options.short else set(names) - set(known()) if options.rest else set(options.cells or names)
+        if wanted == set(names) and not options.rest:
+            results_file().unlink(missing_ok=True)
+        return run(wanted, options.hosts, options.short)
     except LabError as error:
         print(f"matrix: {error}", file=sys.stderr)
         return 1
-    there = known()
-    if options.short:
-        print("matrix: docs/matrix.md is made by a run of all")
-    elif left := [cell.name for cell in everything if cell.name not in there]:
-        print(f"matrix: docs/matrix.md is left as it is; of these programs there is no result yet of: {' '.join(left)}")
-    else:
-        write_atomic(PAGE, matrix_page.page(there).encode())
-    counts = judged(rows)
-    print(f"matrix: {counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
-    return 1 if counts["failed"] or not counts["passed"] else 0
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import kernels
 import runner
 import suite
 from build import HERE, LabError, out_dir, run, write_atomic
+from host import built
 
 SOURCES = HERE / "storm"
 STEPS = ("function graph tracepoints digest kprobes optprobes uprobes perf bpf livepatch keys preempt kfence "
@@ -130,6 +131,7 @@ class Storm:
 
     def __init__(self) -> None:
         self.passed, self.failed, self.skipped = 0, 0, 0
+        self.steps = 0  # judged, of any guest
         self.figures: dict[str, dict[str, Any]] = {}
 
     def verdict(self, what: str, wrong: str) -> None:
@@ -157,19 +159,20 @@ class Storm:
                 self.skipped += 1
                 print(f"storm {kernel + ' ' + name:24} skipped {side}: {', '.join(sorted(reasons))}", flush=True)
             else:
+                self.steps += 1
                 self.verdict(f"{kernel} {name} {side}", "; ".join(bad[:3]) if steps else "it never ran")
         self.figures.setdefault(kernel, {})[name] = figures(runs)
 
     def guest(self, kernel: str, side: str, result: runner.Result) -> None:
         """One guest as a whole: it came to the storm's end; of a sealed one the record is quiet, the boot's too."""
-        outcome = suite.Outcome(result)
         try:
             suite.check(not result.note, result.note)
+            outcome = suite.Outcome(result)
             suite.check(outcome.said("RF: storm done"), "the guest did not come to the storm's end")
             if side == "sealed":
                 suite.sealed(outcome)
                 suite.quiet(outcome)
-        except (suite.Failed, KeyError, ValueError) as error:
+        except suite.WRONG as error:
             self.verdict(f"{kernel} guest {side}", f"{error} (artefacts in {result.out})")
         else:
             self.verdict(f"{kernel} guest {side}", "")
@@ -208,6 +211,20 @@ def table(figures_of: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def planned(options: argparse.Namespace, parser: argparse.ArgumentParser) -> dict[str, list[str]]:
+    """The steps of each guest that has any; an error where a name is unknown, or no step is left."""
+    sides, steps = options.sides.split(), options.steps.split()
+    for what, chosen, names in (("side", sides, SIDES), ("step", steps, STEPS)):
+        if unknown := set(chosen) - set(names):
+            parser.error(f"no such {what}: {' '.join(sorted(unknown))}; these are: {' '.join(names)}")
+    plan = {side: [step for step in (SHORT_STEPS[side] if options.short else STEPS) if not steps or step in steps]
+            for side in sides}
+    plan = {side: chosen for side, chosen in plan.items() if chosen}
+    if not plan or not options.kernels.split():
+        parser.error("no step is left to run" + (f"; the short storm's are: {SHORT_STEPS}" if options.short else ""))
+    return plan
+
+
 def main() -> int:
     """Run the guests, judge, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -220,9 +237,10 @@ def main() -> int:
     options = parser.parse_args()
     name = "storm-short" if options.short else "storm"
     chosen = options.kernels.split()
-    plan = {side: [step for step in (SHORT_STEPS[side] if options.short else STEPS)
-                   if not options.steps or step in options.steps.split()] for side in options.sides.split()}
+    plan = planned(options, parser)
     try:
+        if "sealed" in plan:
+            built()
         jobs = [make_job(kernel, side, plan[side], options) for kernel in chosen for side in plan]
         results = run_all(jobs, options.host_kernel, chosen)
     except LabError as error:
@@ -242,8 +260,10 @@ def main() -> int:
                 storm.digest(kernel, runs)
     write_atomic(out_dir().parent / f"{name}.json", json.dumps(storm.figures, indent=1).encode() + b"\n")
     print(table(storm.figures))
+    if not storm.steps:
+        print(f"{name}: no step was run")
     print(f"{name}: {storm.passed} passed, {storm.failed} failed, {storm.skipped} skipped")
-    return 1 if storm.failed or not storm.passed else 0
+    return 1 if storm.failed or not storm.steps else 0
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ suite.py [--host-kernel 6.12] [TEST ...]. Ends with "lab: N passed, N failed". A
 run and the check of its artefacts; to add one, write it and add it to TESTS.
 """
 import argparse
+import functools
 import json
 import re
 import struct
@@ -17,7 +18,8 @@ from typing import Any, Callable, Sequence
 
 import kernels
 import runner
-from build import LabError
+from build import LabError, Unreachable
+from host import EXAMPLE, NEEDED, built
 
 Record = dict[str, Any]
 # enum rf_site_kind, patch/table.h
@@ -31,7 +33,15 @@ class Outcome:
     def __init__(self, result: runner.Result) -> None:
         self.result = result
         self.console = self._text("console") + self._text("said")
-        self.records: list[Record] = [json.loads(line) for line in self._text("audit.jsonl").splitlines()]
+
+    @functools.cached_property
+    def records(self) -> list[Record]:
+        """What is on record. Failed where a line is torn: that is the failure of who asks, and of nobody else."""
+        lines = self._text("audit.jsonl").splitlines()
+        found = untorn("\n".join(lines))
+        if len(found) != len(lines):
+            raise Failed(f"torn lines in audit.jsonl: {len(lines) - len(found)}")
+        return found
 
     def _text(self, name: str) -> str:
         path = self.result.out / name
@@ -45,7 +55,6 @@ class Outcome:
     def said(self, text: str) -> int:
         """How often the guest said it."""
         return self.console.count(text)
-
 
     def patches(self) -> Counter[str]:
         """The log of allowed patches (policy/patchlog.h), counted by kind; it must be whole."""
@@ -65,14 +74,19 @@ class Failed(Exception):
     """An assertion that did not hold; the text says which."""
 
 
+# What an artefact that is not as it should be makes a check say: all of it is that one test's failure.
+WRONG = (Failed, AttributeError, LookupError, OSError, TypeError, ValueError)
+
+
 def untorn(text: str) -> list[Record]:
     """The records of a log of which some lines are torn."""
     found = []
     for line in text.splitlines():
         try:
-            found.append(json.loads(line))
+            record = json.loads(line)
         except ValueError:
             continue
+        found += [record] if isinstance(record, dict) else []
     return found
 
 
@@ -97,8 +111,35 @@ def sealed(o: Outcome, boots: int = 1, note: str = "") -> None:
             check(record["size"] >= least, f"only {record['size']} bytes of {region} sealed")
 
 
+# One of our own processes was lost on the way: what `run` says of it, what the next one writes down, and a status that is a
+# crash's (SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV), of the VMM too.
+LOST = re.compile(r'another one is started|"outcome": ?"(still sealed; this monitor took over|started again)"|'
+                  r"ended with status (132|134|135|136|139)\b")
+# Of these what a test's own kill makes.
+KILLED = re.compile(r'was killed by signal 9 \(|"outcome": ?"')
+
+
+def losses(out: Path, kills: bool = False) -> str:
+    """The first line in a job's artefacts that tells of a process of ours that was lost, "" where none was. kills: the job kills
+    some by SIGKILL; a crash is a loss all the same.
+    """
+    for path in sorted(out.iterdir()) if out.exists() else []:
+        for line in path.read_text(errors="replace").splitlines():
+            if (lost := LOST.search(line)) and not (kills and KILLED.search(line)):
+                return f"{path.name}: {lost[0] if line.startswith('{') else line.strip()}"
+    return ""
+
+
+def undisturbed(o: Outcome, kills: bool = False) -> None:
+    """Nothing of ours was lost on the way, and the script, which many end with the VM, was ended by no signal."""
+    check(o.result.status is not None and 0 <= o.result.status < 128, f"the job ended with status {o.result.status}")
+    lost = losses(o.result.out, kills)
+    check(not lost, f"lost on the way: {lost}")
+
+
 def quiet(o: Outcome) -> None:
-    """Nothing was denied and nothing reported: a legal guest raises no alarm."""
+    """Nothing was denied and nothing reported: a legal guest raises no alarm. Nor was anything of ours lost meanwhile."""
+    undisturbed(o)
     loud = o.decisions(verdict="blocked") + o.decisions(verdict="detected") + o.decisions(verdict="undone")
     first = ", ".join(str(loud[0].get(key)) for key in ("kind", "rule", "detail", "target", "handler", "writer")) if loud else ""
     check(not loud, f"{len(loud)} false alarms, first: {first}")
@@ -116,8 +157,15 @@ def summary(record: Record) -> Counter[str]:
     return Counter({kind: int(count) for kind, count in pairs})
 
 
-# What ringfence says while the guest speaks goes to a file of its own: it must not tear the guest's lines.
-RUN = 'protected() { WRAP="ringfence run --name $1 --audit $OUT/audit.jsonl --"; shift; l2 "$@" >>$OUT/console 2>>$OUT/said; }\n'
+# What ringfence says while the guest speaks goes to a file of its own: it must not tear the guest's lines. How each ended is
+# kept, as a script may go on behind it.
+RUN = """protected() {
+	WRAP="ringfence run --name $1 --audit $OUT/audit.jsonl --" ran=$1; shift
+	l2 "$@" >>$OUT/console 2>>$OUT/said; how=$?
+	echo "$ran: ended with status $how" >>$OUT/ended
+	return $how
+}
+"""
 
 
 @dataclass
@@ -134,6 +182,8 @@ class Test:
     processors: int = 1
     files: Callable[[], dict[str, bytes]] = dict  # what stands beside the script
     guests: tuple[str, ...] = ("6.1", "6.12")  # kernels that the host takes along
+    kills: bool = False  # the monitor and the sweeper
+    programs: tuple[str, ...] = NEEDED
 
     def __post_init__(self) -> None:
         if missing := set(re.findall(r"\b(?:l2|debian) (\d\S*)", self.script)) - set(self.guests):
@@ -388,7 +438,7 @@ kill %1 $! 2>/dev/null
             each_event_once(part)
         targets = {r["target"]["symbol"] for r in o.decisions(verdict="blocked")}
         check({"sys_call_table", "commit_creds"} <= targets, f"records are missing: {targets}")
-    return Test("monitor-killed", script, verify, 600)
+    return Test("monitor-killed", script, verify, 600, kills=True)
 
 
 def misled() -> Test:
@@ -422,7 +472,7 @@ kill %1 $! 2>/dev/null
         targets = {r["target"]["symbol"] for r in o.decisions(verdict="blocked")}
         check({"sys_call_table", "commit_creds"} < targets and len(targets) == 3, f"targets: {targets}")
         each_event_once(o)
-    return Test("misled", script, verify, 400)
+    return Test("misled", script, verify, 400, kills=True)
 
 
 def example_guard() -> Test:
@@ -443,7 +493,7 @@ protected example 6.12 1 '{attack}'
         found = o.decisions(kind="example", verdict="detected")
         check(len(found) == 1 and found[0]["target"]["symbol"] == "pm_power_off", f"the example found {found}")
         check(re.search(r"^guards .*\bexample\b", o._text("status"), re.M), "status does not name it")
-    return Test("example-guard", script, verify)
+    return Test("example-guard", script, verify, programs=(*NEEDED, EXAMPLE))
 
 
 def log_full(kernel: str) -> Test:
@@ -510,9 +560,10 @@ ringfence doctor >$OUT/doctor
         check(re.search(r"^3\n.*\[confidentiality\]", o._text("host")), "the host is not what it should be")
         check(o._text("control").count("result=landed") == 2, "the control did not land")
         check(o.said("result=faulted") == 4 and not o.said("result=landed"), "an attack landed")
+        check(o.said("RF: done mode=attack status=0") == 2, "a guest did not run to its end")
         seals = o.decisions(kind="seal", outcome="sealed before the first user instruction")
         check(len(seals) == 6 and len(o.decisions(verdict="blocked")) == 4, "not sealed twice, or not on record")
-    return Test("hardened-host", script, verify, 240)
+    return Test("hardened-host", script, verify, 240, kills=True)
 
 
 def rootless() -> Test:
@@ -567,6 +618,7 @@ protected first 6.12 1 'rdinit=/first'
     def verify(o: Outcome) -> None:
         check("result=landed" in o._text("control"), "the control attack did not land")
         check(o.said("result=faulted") == 1 and not o.said("result=landed"), "init's first act landed")
+        check(o.said("RF: done mode=first status=0") == 1, "the guest did not run to its end")
         sealed(o)
         check(o.decisions(verdict="blocked", kind="write")[0]["target"]["symbol"] == "sys_call_table", "no record")
     return Test("first-act", script, verify, consoles=())
@@ -580,6 +632,7 @@ def reboot() -> Test:
     def verify(o: Outcome) -> None:
         check(o.said("RF: boot 1 of 2") == 1 and o.said("RF: boot 2 of 2") == 1, "it did not boot twice")
         check(o.said("result=faulted") == 2 and not o.said("result=landed"), "an attack landed")
+        check(o.said("RF: done mode=reboot status=0") == 1, "the guest did not run to its end")
         sealed(o, boots=2)
         check(len(o.decisions(kind="reset")) >= 1, "the reset is not in the record")
     return Test("reboot", script, verify)
@@ -601,6 +654,7 @@ def q35() -> Test:
 
     def verify(o: Outcome) -> None:
         check(o.said("result=faulted") == 1 and not o.said("result=landed"), "the attack landed")
+        check(o.said("RF: done mode=attack status=0") == 1, "the guest did not run to its end")
         sealed(o)
     return Test("q35", script, verify, 180)
 
@@ -615,6 +669,7 @@ q35 'rf.mode=hotplug' -smp 2,sockets=3,maxcpus=3 -monitor stdio >$OUT/hmp 2>&1
     def verify(o: Outcome) -> None:
         check(o.said("RF: hotplug cpu2 online"), "the plugged CPU never ran")
         check(o.said("result=faulted") == 1 and not o.said("result=landed"), "its attack landed")
+        check(o.said("RF: done mode=hotplug status=0") == 1, "the guest did not run to its end")
         sealed(o)
         check(o.decisions(verdict="blocked")[0]["vcpu"] == 2, "the record names another CPU")
     return Test("hotplug", script, verify, 180)
@@ -864,8 +919,20 @@ def missing(test: Test) -> str:
         try:
             if series in kernels.NEWER:
                 kernels.get(series)
-        except LabError as error:
+        except Unreachable as error:
             return " ".join(str(error).split())
+    return ""
+
+
+def judge(test: Test, result: runner.Result) -> str:
+    """What does not hold of what a test left, "" where all does."""
+    try:
+        check(not result.note, result.note)
+        o = Outcome(result)
+        undisturbed(o, test.kills)
+        test.verify(o)
+    except WRONG as error:
+        return repr(error)
     return ""
 
 
@@ -880,22 +947,21 @@ def main(description: str, known: list[Test], name: str, more: Sequence[Test] = 
     unknown = set(options.tests) - {t.name for t in named}
     if unknown:
         parser.error(f"no such test: {' '.join(sorted(unknown))}; these are: {' '.join(t.name for t in named)}")
-    without = {t.name: why for t in tests if (why := missing(t))}
-    tests = [t for t in tests if t.name not in without]
     try:
+        built(*(program for t in tests for program in t.programs))
+        without = {t.name: why for t in tests if (why := missing(t))}
+        tests = [t for t in tests if t.name not in without]
         results, again = run_all(tests, options.host_kernel)
     except LabError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
     failed = 0
     for test, result in zip(tests, results):
-        try:
-            check(not result.note, result.note)
-            test.verify(Outcome(result))
+        if not (wrong := judge(test, result)):
             print(f"{name} {test.name:20} ok      {result.seconds:5.1f} s")
-        except (Failed, IndexError, KeyError, ValueError) as error:
+        else:
             failed += 1
-            print(f"{name} {test.name:20} FAILED  {error!r} (artefacts in {result.out})")
+            print(f"{name} {test.name:20} FAILED  {wrong} (artefacts in {result.out})")
             for line in Outcome(result).console.splitlines()[-20:]:
                 print(f"    {line}")
     if again:

@@ -7,20 +7,21 @@ import re
 import shutil
 from pathlib import Path
 
-from build import LabError, out_dir, run
+from build import Unreachable, out_dir, run
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 def _origin() -> str:
     """The archive that this machine's sources of the distribution's name. (Of a machine whose lists were never fetched, too.)"""
-    text = run("apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages")
+    text = run("apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages",
+               failure=Unreachable)
     rows = [line.split(" ", 1) for line in text.splitlines() if " " in line]
     for wanted in ("Debian", ""):
         for label, uri in rows:
             if label == wanted and uri.rstrip("/").endswith("/debian"):
                 return uri
-    raise LabError("this machine's sources name no archive of Debian's: newer suites cannot be had")
+    raise Unreachable("this machine's sources name no archive of Debian's: newer suites cannot be had")
 
 
 class Suite:
@@ -46,7 +47,7 @@ class Suite:
         # APT_CONFIG would be read before the machine's own settings and lose to them; -c is read after.
         self._config = home / "apt.conf"
         self._config.write_text("".join(f'{key} "{value}";\n' for key, value in settings.items()))
-        run("apt-get", "-c", self._config, "-q", "update")
+        run("apt-get", "-c", self._config, "-q", "update", failure=Unreachable)
 
     def names(self, pattern: str) -> list[str]:
         """Every package whose whole name matches."""
@@ -54,14 +55,14 @@ class Suite:
 
     def depends(self, package: str, pattern: str) -> list[str]:
         """The package's dependencies whose names match."""
-        text = run("apt-cache", "-c", self._config, "depends", "--important", package)
+        text = run("apt-cache", "-c", self._config, "depends", "--important", package, failure=Unreachable)
         return [name for name in re.findall(r"Depends: (\S+)", text) if re.fullmatch(pattern, name)]
 
     def installed_with(self, package: str) -> list[str]:
         """All that would be installed with the package where nothing is."""
-        text = run("apt-get", "-c", self._config, "-s", "--no-install-recommends", "install", package)
+        text = run("apt-get", "-c", self._config, "-s", "--no-install-recommends", "install", package, failure=Unreachable)
         return re.findall(r"^Inst (\S+)", text, re.M)
 
     def download(self, names: list[str], folder: Path) -> None:
         """Fetch packages into a folder."""
-        run("apt-get", "-c", self._config, "-q", "download", *names, cwd=folder)
+        run("apt-get", "-c", self._config, "-q", "download", *names, cwd=folder, failure=Unreachable)

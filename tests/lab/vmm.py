@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import suites
-from build import LabError, digest, library_closure, locked, out_dir, run
+from build import LabError, Unreachable, digest, library_closure, locked, out_dir, run
 
 # What microvm, pc and q35 guests load at start.
 ROMS = ["bios-microvm.bin", "qboot.rom", "bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin", "pvh.bin"]
@@ -104,7 +104,9 @@ def get(name: str) -> Vmm:
         return _newer(name)
     if name == KVMTOOL:
         if not (program := os.environ.get("KVMTOOL")):
-            raise LabError("no package has kvmtool, and KVMTOOL= names no lkvm that was built from its sources")
+            raise Unreachable("no package has kvmtool, and KVMTOOL= names no lkvm that was built from its sources")
+        if not os.access(program, os.X_OK) or not Path(program).is_file():
+            raise LabError(f"KVMTOOL={program} is no program: build one with `make lkvm` in kvmtool's sources (docs/testing.md)")
         return _here(name, Path(program).resolve())
     return _here(name, qemu())
 
@@ -115,7 +117,8 @@ def firmware() -> dict[str, Path]:
     with locked(home.name):
         if not home.exists():
             with tempfile.TemporaryDirectory(prefix="ovmf-", dir=out_dir()) as temporary:
-                run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "ovmf", cwd=Path(temporary))
+                run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "ovmf", cwd=Path(temporary),
+                    failure=Unreachable)
                 run("dpkg", "-x", next(Path(temporary).glob("*.deb")), Path(temporary) / "tree")
                 (Path(temporary) / "tree").rename(home)
     folder = home / "usr/share/OVMF"
