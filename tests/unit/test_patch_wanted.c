@@ -91,8 +91,8 @@ static void chosen_by_the_guest(void **state)
 /* Each once, in the order of their patches; those past the last are left out. */
 static void each_once(void **state)
 {
-	struct rf_patch_table table = { .base = 0x1000, .size = UINT32_MAX };
-	struct rf_guest g = { .table = &table, .patches = (void *)&table, .patchlog = (void *)&table };
+	static struct rf_patch_table table = { .base = 0x1000, .size = UINT32_MAX };
+	static struct rf_guest g = { .table = &table, .patches = (void *)&table, .patchlog = (void *)&table };
 	struct rf_patch_line l = { .kind = RF_SITE_FTRACE, .len = 5, .after = { 0xe8 } };
 
 	rf_patch_names_forget();
