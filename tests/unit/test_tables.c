@@ -538,6 +538,10 @@ static void comes_up(void **state)
 	ev.id = fake.info.next_event++;
 	ev.tables.idt = (struct rf_table){ 0x9000, 0x1ff, 0, 0 };
 	found(ev, "IDTR <- ", put_back);
+	ev = up; /* with the kernel's own IDT it has come up */
+	ev.id = fake.info.next_event++;
+	ev.tables.idt = compared().tables.idt;
+	found(ev, "GDTR <- ", put_back);
 	/* Of the others INIT leaves none that is the trampoline's. */
 	ev = up;
 	ev.id = fake.info.next_event++;
