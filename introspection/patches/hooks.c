@@ -95,19 +95,12 @@ static void in_order(struct rf_hook_modules *all)
 	all->count = kept;
 }
 
-static bool is_in(const struct rf_hook_modules *all, uint64_t at)
+static int against(const void *at, const void *range)
 {
-	size_t lo = 0, hi = all->count;
+	const struct rf_module_range *r = range;
+	uint64_t a = *(const uint64_t *)at;
 
-	while (lo < hi) { /* the first one that begins behind it */
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (all->v[mid].base <= at)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo && rf_within(at, 1, all->v[lo - 1].base, all->v[lo - 1].size);
+	return a < r->base ? -1 : !rf_within(a, 1, r->base, r->size);
 }
 
 /*
@@ -132,7 +125,8 @@ bool rf_hook_is_of_a_module(const struct rf_hook_view *k, uint64_t trampoline)
 		if (!all->err)
 			in_order(all);
 	}
-	return !all->err && is_in(all, trampoline);
+	return !all->err &&
+	       bsearch(&trampoline, all->v, all->count, sizeof(all->v[0]), against) != NULL;
 }
 
 /* What the ops' own function calls in its turn, where the kernel has one for that. */

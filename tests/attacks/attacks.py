@@ -285,7 +285,7 @@ def jobs_for(pair: Pair, tries: int, control_only: bool) -> list[runner.Job]:
 
 def lost(result: runner.Result) -> bool:
     """Whether the emulator may have lost the guest: it never reached user mode, or ended on its way with nobody to end it. Of a
-    protected one that is so in the two attacks where it was seen, of thousands of exits, and when neither fence nor monitor says
+    protected one that is so in the one attack where it was seen, of a thousand exits, and when neither fence nor monitor says
     that it ended it.
     """
     if "RF: init" not in result.log:
@@ -295,7 +295,7 @@ def lost(result: runner.Result) -> bool:
     if result.name.endswith("control"):
         return True
     last = re.findall(r"RF: begin (\w+)", result.log)[-1:]
-    return last in (["cr4_latency"], ["sgdt_sealed"]) and result.ok and "the VM was ended" not in result.log
+    return last == ["cr4_latency"] and result.ok and "the VM was ended" not in result.log
 
 
 def run_all(jobs: list[runner.Job], options: argparse.Namespace, kernels: list[str]) -> dict[str, runner.Result]:

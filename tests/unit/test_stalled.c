@@ -188,14 +188,34 @@ static void missing_in_a_guests_guest(void **state)
 	assert_int_equal(arch.cr.cr4_bits, PGE);
 }
 
+/* The first vCPU, of which nothing is known yet. */
+static struct rf_vcpu *fresh(void)
+{
+	arch = (struct rf_arch_vcpu){ .left_behind = false };
+	nested = smm = false;
+	fake_vcpus.count = 1;
+	rf_vcpus[0].arch = &arch;
+	return &rf_vcpus[0];
+}
+
+/* What it has is looked at, and where somebody is asked about it, judged. */
+static void look(struct rf_vcpu *v, bool asked, bool allowed)
+{
+	struct rf_vcpu_tables now;
+
+	assert_int_equal(rf_tables_look(v, &now), asked);
+	if (!asked)
+		return;
+	v->wait.event.tables = now;
+	assert_int_equal(rf_tables_enforce(v, allowed), 0);
+}
+
 /* Looks that find the pinned bit clear until it is put back. */
 static unsigned looks_until_put_back(void)
 {
-	struct rf_vcpu *v = &rf_vcpus[0];
+	struct rf_vcpu *v = fresh();
 	unsigned looks = 0;
 
-	arch = (struct rf_arch_vcpu){ .left_behind = false };
-	v->arch = &arch;
 	for (sregs.cr4 = 0; !sregs.cr4 && looks < 100; looks++) {
 		arch.kept.looked_ns = 0;
 		assert_true(rf_tables_due(v));
@@ -267,11 +287,8 @@ static void use_cpu(unsigned ms)
 /* Exits of the guest's own choosing, at which all is as it must be, keep none of ours off. */
 static void looked_at_when_the_guest_did_not_choose(void **state)
 {
-	struct rf_vcpu *v = &rf_vcpus[0];
+	struct rf_vcpu *v = fresh();
 
-	arch = (struct rf_arch_vcpu){ .left_behind = false };
-	v->arch = &arch;
-	fake_vcpus.count = 1;
 	sregs = (struct kvm_sregs){ .cr0 = CR0_PG, .efer = EFER_LMA, .idt.limit = 0xfff };
 	rf_tables_every(UINT64_C(2000000000));
 	assert_true(rf_tables_due(v));
@@ -320,12 +337,9 @@ static void looked_at_some_time(void **state)
 /* Bits that are set again for each exit that the guest chooses are put back all the same. */
 static void missing_between_its_own_exits(void **state)
 {
-	struct rf_vcpu *v = &rf_vcpus[0];
+	struct rf_vcpu *v = fresh();
 	unsigned looks = 0;
 
-	arch = (struct rf_arch_vcpu){ .left_behind = false };
-	v->arch = &arch;
-	nested = smm = false;
 	rf_cr_unpin();
 	sregs = (struct kvm_sregs){ .cr0 = CR0_PG, .efer = EFER_LMA, .cr4 = PGE, .idt.limit = 0xfff };
 	assert_int_equal(rf_cr_pin(v, 0, PGE, false), 0);
@@ -348,10 +362,8 @@ static void missing_between_its_own_exits(void **state)
 static void missing_told_together(void **state)
 {
 	static const uint64_t missing[] = { PGE, 0, PCE };
-	struct rf_vcpu *v = &rf_vcpus[0];
+	struct rf_vcpu *v = fresh();
 
-	arch = (struct rf_arch_vcpu){ .left_behind = false };
-	v->arch = &arch;
 	rf_cr_unpin();
 	sregs.cr4 = PGE | PCE;
 	assert_int_equal(rf_cr_pin(v, 0, PGE | PCE, false), 0);
@@ -370,17 +382,11 @@ static void missing_told_together(void **state)
 /* What is denied where nothing was known does not become what the CPU had. */
 static void denied_and_not_kept(void **state)
 {
-	struct rf_vcpu *v = &rf_vcpus[0];
-	struct rf_vcpu_tables now;
+	struct rf_vcpu *v = fresh();
 
-	arch = (struct rf_arch_vcpu){ .left_behind = false };
-	v->arch = &arch;
-	nested = false;
 	sregs = (struct kvm_sregs){ .idt = { 0xdead000, 0xfff }, .gdt = { 0xbeef000, 0x7f } };
 	for (int i = 0; i < 5; i++) {
-		assert_true(rf_tables_look(v, &now));
-		v->wait.event.tables = now;
-		assert_int_equal(rf_tables_enforce(v, false), 0);
+		look(v, true, false);
 		assert_int_equal(sregs.idt.base, 0xdead000);
 		assert_false(arch.kept.known);
 	}
@@ -389,18 +395,12 @@ static void denied_and_not_kept(void **state)
 /* The limit that a VM exit leaves is asked about for as long as it is there. */
 static void limit_of_a_vm_exit(void **state)
 {
-	struct rf_vcpu *v = &rf_vcpus[0];
-	struct rf_vcpu_tables now;
+	struct rf_vcpu *v = fresh();
 
-	arch = (struct rf_arch_vcpu){ .left_behind = false };
-	v->arch = &arch;
-	nested = false;
 	sregs = (struct kvm_sregs){ .idt = { 0x1000, 0xfff }, .gdt = { 0x2000, 0xffff } };
 	for (int i = 0; i < 5; i++) {
 		sregs.gdt.limit = i < 3 ? 0xffff : 0x7f;
-		assert_int_equal(rf_tables_look(v, &now), i < 4);
-		v->wait.event.tables = now;
-		assert_int_equal(rf_tables_enforce(v, true), 0);
+		look(v, i < 4, true);
 	}
 }
 
@@ -408,35 +408,23 @@ static void limit_of_a_vm_exit(void **state)
 static void let_and_not_kept(void **state)
 {
 	static const struct kvm_segment tss = { .base = 0x8000, .limit = 0x67, .selector = 0x40, .present = 1 };
-	struct rf_vcpu *v = &rf_vcpus[0];
-	struct rf_vcpu_tables now;
+	struct rf_vcpu *v = fresh();
 
-	arch = (struct rf_arch_vcpu){ .left_behind = false };
-	v->arch = &arch;
-	nested = false;
 	sregs = (struct kvm_sregs){ .gdt = { 0x9000, 0xff }, .tr = tss };
 	for (int i = 0; i < 3; i++) { /* asked each time */
-		assert_true(rf_tables_look(v, &now));
-		v->wait.event.tables = now;
-		assert_int_equal(rf_tables_enforce(v, true), 0);
+		look(v, true, true);
 		assert_false(arch.kept.known);
 	}
 	sregs = (struct kvm_sregs){ .idt = { 0x1000, 0xfff }, .gdt = { 0x2000, 0x7f } };
-	assert_true(rf_tables_look(v, &now));
-	v->wait.event.tables = now;
-	assert_int_equal(rf_tables_enforce(v, true), 0);
-	assert_false(rf_tables_look(v, &now));
+	look(v, true, true);
+	look(v, false, true);
 	sregs.idt.limit = 0;
 	sregs.gdt.base = 0x9000;
 	sregs.tr = tss;
-	assert_true(rf_tables_look(v, &now));
-	v->wait.event.tables = now;
-	assert_int_equal(rf_tables_enforce(v, true), 0);
+	look(v, true, true);
 	/* With an IDT again and denied: what goes back is what was judged. */
 	sregs.idt.limit = 0xfff;
-	assert_true(rf_tables_look(v, &now));
-	v->wait.event.tables = now;
-	assert_int_equal(rf_tables_enforce(v, false), 0);
+	look(v, true, false);
 	assert_int_equal(sregs.gdt.base, 0x2000);
 	assert_int_equal(sregs.gdt.limit, 0x7f);
 	assert_true(sregs.tr.unusable);
