@@ -23,10 +23,10 @@
 static struct rf_hooks *hooks;
 static struct rf_hook_table told;
 static uint32_t unread;
-static uint32_t changes;  /* of text, as of the last round */
-static uint64_t runs;	  /* entries into the guest, the same */
-static bool rests;	  /* it ran since, and text is as it was */
-static uint32_t since_ms; /* the last round */
+static uint32_t changes;    /* of text, as of the last round */
+static uint64_t ran;	    /* the same: rf_ran() */
+static bool went_on, rests; /* it ran since; and text is as it was */
+static uint32_t since_ms;   /* the last round */
 /* Whose turn it is to be told again: of the table, and of those who have no room in it. */
 static uint32_t turn, turn_over, over;
 
@@ -59,13 +59,14 @@ static void look_at_text(struct rf_guest *g)
 	struct rf_backend_info info;
 	struct rf_patching now;
 
-	rests = false;
+	rests = went_on = false;
 	if (g->hv->ops->info(g->hv, &info))
 		return;
 	g->hv->ops->trail(g->hv, &now);
-	rests = now.changes == changes && info.counters[RF_COUNT_RUN] != runs;
+	went_on = rf_ran(&info) != ran;
+	rests = now.changes == changes && went_on;
 	changes = now.changes;
-	runs = info.counters[RF_COUNT_RUN];
+	ran = rf_ran(&info);
 }
 
 static int tell_new(void *guest, const struct rf_hook *hook)
@@ -88,7 +89,7 @@ static int tell_new(void *guest, const struct rf_hook *hook)
 	e->here = true;
 	e->missed = 0;
 	e->rounds += rests && e->rounds < ROUNDS;
-	e->age_ms += e->age_ms < BUSY_MS ? since_ms : 0;
+	e->age_ms += went_on && e->age_ms < BUSY_MS ? since_ms : 0;
 	if (!is_due(g, e) || (e->said && !is_turn(i, turn)))
 		return 0;
 	e->said = true;

@@ -89,7 +89,8 @@ struct rf_guest {
 	bool named;			  /* places, since the last line about patches */
 	uint64_t last_patch_ns, burst_ns; /* of the last patch, of the first one of the burst */
 	uint32_t changes_seen;		  /* of the trail */
-	uint64_t last_change_ns;	  /* when one came last */
+	uint64_t last_change_ns;	  /* when one came last, by the guest's time: trail.c */
+	uint64_t ran, ran_ns, stood_ns; /* rf_ran(), when that changed last; time it stood still */
 	uint32_t waiting_count;
 	struct rf_waiting waiting[RF_FLIGHTS], next_waiting[RF_FLIGHTS];
 	uint64_t kernel_event; /* names the kernel to the fence */
@@ -150,6 +151,12 @@ void rf_complain(const struct rf_guest *g, const char *format, ...)
 /* One line to a client, whom nobody waits for. Takes the reference; NULL: no memory, no answer. */
 void rf_reply(int client, json_t *reply);
 void rf_reply_not_yet(int client); /* who asked for a guard's work is to ask again */
+
+/* Changes within a second where a vCPU runs, whether it ever leaves the guest or not. */
+static inline uint64_t rf_ran(const struct rf_backend_info *info)
+{
+	return info->counters[RF_COUNT_RUN] + info->counters[RF_COUNT_INSIDE];
+}
 
 /* --- record.c ------------------------------------------------------------- */
 /* After attach: takes up what an earlier monitor has counted, and writes it down. 0 or -errno. */

@@ -11,6 +11,7 @@
 #define BLOCK 4096 /* trail entries at once, and by one flush */
 #define GRACE_NS UINT64_C(1000000000)
 #define PATIENCE 10
+#define STOPPED_NS UINT64_C(2000000000)
 #define QUIET_NS UINT64_C(2000000000)  /* without a patch: the burst is over */
 #define BURST_NS UINT64_C(30000000000) /* nor is a longer one waited for: see rf_patch_span */
 
@@ -215,8 +216,30 @@ static bool was_left(const struct rf_guest *g, const struct rf_patching *now, ui
 	       now_ns - (since > g->last_change_ns ? since : g->last_change_ns) > limit;
 }
 
-static int watch_flights(struct rf_guest *g, uint64_t now_ns)
+/*
+ * Nanoseconds in which the guest could go on: those in which the VMM has it stopped are none, but
+ * for the first STOPPED_NS, after which it is known.
+ */
+static uint64_t guest_ns(struct rf_guest *g, uint64_t now_ns)
 {
+	struct rf_backend_info info;
+	uint64_t still;
+
+	if (!g->ran_ns)
+		g->ran_ns = now_ns;
+	still = now_ns - g->ran_ns > STOPPED_NS ? now_ns - g->ran_ns - STOPPED_NS : 0;
+	if (!g->hv->ops->info(g->hv, &info) && rf_ran(&info) != g->ran) {
+		g->ran = rf_ran(&info);
+		g->ran_ns = now_ns;
+		g->stood_ns += still;
+		still = 0;
+	}
+	return now_ns - g->stood_ns - still;
+}
+
+static int watch_flights(struct rf_guest *g)
+{
+	uint64_t now_ns = guest_ns(g, rf_now_ns());
 	struct rf_patching now;
 	uint32_t kept = 0;
 	int err;
@@ -257,7 +280,7 @@ static int watch_trail(struct rf_guest *g, uint32_t elapsed_ms)
 	rf_patch_names_write(g);
 	now = rf_now_ns();
 	if (!err)
-		err = watch_flights(g, now);
+		err = watch_flights(g);
 	if ((now - g->last_patch_ns > QUIET_NS && !rf_patch_names_left(g)) ||
 	    (g->burst_ns && now - g->burst_ns > BURST_NS))
 		rf_patches_summarise(g);

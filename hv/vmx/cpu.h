@@ -28,6 +28,7 @@ struct rf_kept {
 	/* CLOCK_MONOTONIC, when they were last compared; 0: they are at the next exit. And the
 	 * thread's CPU time when that was so last. */
 	atomic_ullong looked_ns, used_ns;
+	atomic_bool met_outside; /* as the time came: it is got out before it runs on */
 };
 
 struct rf_arch_vcpu {

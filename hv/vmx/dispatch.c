@@ -322,6 +322,9 @@ enum rf_next rf_arch_look(struct rf_vcpu *v)
 
 enum rf_next rf_arch_before_run(struct rf_vcpu *v)
 {
+	/* What is pending is completed first: it is looked at as the VMM sends it in again. */
+	if (atomic_exchange(&v->arch->kept.met_outside, false))
+		rf_gate_hold_entry(v);
 	/* Told late: it came with an exit that had to be dealt with first. */
 	if (!(v->arch->cr.cr0_bits | v->arch->cr.cr4_bits))
 		return RF_AGAIN;

@@ -171,8 +171,10 @@ bool rf_tables_due(struct rf_vcpu *v)
 		return false;
 	atomic_store(&v->arch->kept.looked_ns, now);
 	/* Any other look is at an exit of the guest's own choosing, which saves it none of ours. */
-	if (!last)
+	if (!last) {
+		atomic_store(&v->arch->kept.met_outside, false);
 		atomic_store(&v->arch->kept.used_ns, rf_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+	}
 	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	rf_cpu_get(v, KVM_GET_REGS, &r);
 	/* Else it comes up: in real mode, or in a trampoline below 1 MiB, with no IDT and a GDT of
@@ -299,13 +301,17 @@ void rf_tables_tick(void)
 		uint64_t used;
 
 		/* By what it ran, not by the clock: a guest that does nothing is left alone. */
-		if (atomic_load(&v->phase) != RF_IN || !atomic_load(&v->tid))
+		if (!atomic_load(&v->tid))
 			continue;
 		used = rf_clock_ns(CLOCK_OF(atomic_load(&v->tid)));
 		if (used >= atomic_load(&v->arch->kept.used_ns) + every / IDLE_PART) {
 			rf_count(RF_COUNT_LOOK);
 			atomic_store(&v->arch->kept.looked_ns, 0);
-			rf_gate_kick(v);
+			/* Who is outside may have a question open, and goes in behind it. */
+			if (atomic_load(&v->phase) == RF_IN)
+				rf_gate_kick(v);
+			else
+				atomic_store(&v->arch->kept.met_outside, true);
 		}
 	}
 }

@@ -61,6 +61,13 @@ enum rf_decoded rf_exit_decode_outside(const struct rf_exit *e)
 	return fake.what;
 }
 
+static unsigned held;
+
+void rf_gate_hold_entry(struct rf_vcpu *v)
+{
+	held++;
+}
+
 void rf_gate_leave(struct rf_vcpu *v)
 {
 	fake.left++;
@@ -492,6 +499,18 @@ static void watched(void **state)
 	asked(RF_EVENT_WRITE);
 }
 
+/* One that was outside as it was to be looked at leaves before it runs on, once. */
+static void looked_at_later(void **state)
+{
+	anew(RF_NOT_OURS, RF_EXIT_OTHER);
+	held = 0;
+	arch.kept.met_outside = true;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(rf_arch_before_run(&vcpu), RF_AGAIN);
+		assert_int_equal(held, 1);
+	}
+}
+
 static void control_registers(void **state)
 {
 	anew(RF_NOT_OURS, RF_EXIT_OTHER);
@@ -590,6 +609,7 @@ int main(void)
 		cmocka_unit_test(unemulated),
 		cmocka_unit_test(undelivered),
 		cmocka_unit_test(watched),
+		cmocka_unit_test(looked_at_later),
 		cmocka_unit_test(control_registers),
 		cmocka_unit_test(traps),
 		cmocka_unit_test(looks),

@@ -274,11 +274,24 @@ static void unlisted_while_text_changes(void **state)
 	sweep();
 	sweep();
 	assert_int_equal(fake_count("kind", "hook"), 2);
-	for (int i = 0; i < 9; i++)
+	for (int i = 0; i < 900; i++)
 		sweep_paused();
 	assert_int_equal(fake_count("kind", "hook"), 2);
 	sweep();
 	assert_int_equal(fake_count("kind", "hook"), 3);
+}
+
+/* It idles: its vCPUs wait within KVM_RUN. */
+static void unlisted_in_an_idle_guest(void **state)
+{
+	sweep();
+	hook(RF_HOOK_UNLISTED, OUTSIDE, 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(fake_count("kind", "hook"), 0);
+		fake.info.counters[RF_COUNT_INSIDE]++;
+		sweep_paused();
+	}
+	assert_int_equal(fake_count("kind", "hook"), 1);
 }
 
 /* It is time that counts: after a round that was too long the next one is far off. */
@@ -590,6 +603,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unlisted, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(stray, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unlisted_while_text_changes, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(unlisted_in_an_idle_guest, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unlisted_in_long_rounds, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(many, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unread, setup, fake_teardown),

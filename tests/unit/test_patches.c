@@ -417,6 +417,29 @@ static void left_half_way(void **state)
 			    "entry_SYSCALL_64");
 }
 
+/* The VMM has it stopped, for as long as it likes: who patches goes on afterwards. */
+static void stopped_half_way(void **state)
+{
+	for (int i = 0; i < 2; i++) {
+		flight(9);
+		fake.info.counters[i ? RF_COUNT_RUN : RF_COUNT_INSIDE]++;
+		tick(0);
+		guest.ran_ns -= UINT64_C(60000000000);
+		tick(60);
+		assert_int_equal(fake.restored, 0);
+		fake.info.counters[i ? RF_COUNT_RUN : RF_COUNT_INSIDE]++;
+		tick(0);
+		tick(17);
+		assert_int_equal(fake.restored, 0);
+		fake.patching.count = 0;
+		tick(0);
+	}
+	flight(10);
+	tick(0);
+	tick(21);
+	assert_int_equal(fake.restored, 1);
+}
+
 /* Who changes something again and again is believed for a while only. */
 static void kept_half_way(void **state)
 {
@@ -603,6 +626,7 @@ int main(void)
 		T(drained_by_the_next),
 		T(strange_entries),
 		T(left_half_way),
+		T(stopped_half_way),
 		T(left_by_its_batch),
 		T(kept_half_way),
 		T(not_left),

@@ -279,6 +279,15 @@ static void ticks(void **state)
 	usleep(10000);
 	now = life_ticks;
 	until(&life_ticks, now + 1);
+	/* A vCPU that stays inside runs; where none is there it does not. */
+	assert_int_equal(file.board.counters[RF_COUNT_INSIDE], 0);
+	atomic_store(&rf_vcpus[1].phase, RF_IN);
+	tick_interval = 2;
+	DONE(m, RF_MSG_MEND);
+	now = life_ticks;
+	until(&life_ticks, now + 2);
+	assert_in_range(file.board.counters[RF_COUNT_INSIDE], 1, life_ticks);
+	atomic_store(&rf_vcpus[1].phase, RF_OUT);
 	tick_interval = 1000;
 }
 

@@ -302,6 +302,17 @@ static void looked_at_when_the_guest_did_not_choose(void **state)
 	rf_tables_tick();
 	assert_int_equal(kicks, 1);
 	assert_true(rf_tables_due(v));
+	/* Outside it may have a question open: it is got out behind that. */
+	use_cpu(150);
+	atomic_store(&v->phase, RF_ASKING);
+	rf_tables_every(UINT64_C(2000000000));
+	arch.kept.looked_ns = 1;
+	rf_tables_tick();
+	assert_int_equal(kicks, 1);
+	assert_true(arch.kept.met_outside);
+	assert_true(rf_tables_due(v));
+	assert_false(arch.kept.met_outside);
+	atomic_store(&v->phase, RF_IN);
 	/* And not again before it has run. */
 	rf_tables_every(UINT64_C(2000000000));
 	arch.kept.looked_ns = 0;
