@@ -296,7 +296,8 @@ static enum rf_next look_at_msrs(struct rf_vcpu *v)
 
 static enum rf_next look_for_a_stall(struct rf_vcpu *v)
 {
-	if (!rf_tables_stalled(v))
+	/* What is about to be delivered would be lost to a fault of ours; and it moves the vCPU. */
+	if (delivers(v) != NO_VECTOR || !rf_tables_stalled(v))
 		return RF_AGAIN;
 	rf_event_new(v);
 	rf_arch_describe(v);

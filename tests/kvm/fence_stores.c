@@ -349,6 +349,62 @@ void user_mode_unemulated(void)
 	check_pattern(c, SEALED);
 }
 
+GUEST(s_then_on, "mov %rcx, (%rdi)");
+GUEST(s_count_down, "mov $100000, %ecx\n1: dec %ecx\njnz 1b");
+
+/* The VMM's own timer fires while a store is judged: it queues the interrupt as soon as it is told
+ * that it may, as QEMU does (target/i386/kvm/kvm.c kvm_arch_pre_run()). */
+static bool queued(struct cpu *c)
+{
+	struct kvm_interrupt irq = { .irq = 31 };
+
+	c->run->request_interrupt_window = !c->run->ready_for_interrupt_injection;
+	if (c->run->request_interrupt_window)
+		return false;
+	CHECK_EQ(cpu_ioctl(c, KVM_INTERRUPT, &irq), 0);
+	return true;
+}
+
+/* Neither the fault nor the interrupt is lost. */
+void interrupt_beside_a_question(void)
+{
+	struct rf_msg_verdict v = { .verdict = RF_VERDICT_ALLOW };
+	struct rf_msg_event ev;
+	struct kvm_regs r;
+	struct fault f;
+	struct cpu *c;
+	bool done;
+
+	sealed_machine(1);
+	c = &vm.cpus[0];
+	before = (struct kvm_regs){ .rdi = SEALED, .rsp = STACK + 0x1000, .rflags = 0x200 };
+	CPU_START(c, s_then_on, .rdi = SEALED, .rflags = 0x200);
+	ev = monitor_await_event(RF_EVENT_WRITE, 1);
+	cpu_stop(c);
+	done = queued(c);
+	v.id = ev.id;
+	CHECK(deny_at_code(&ev, &v));
+	monitor_verdict(&v);
+	CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), 0);
+	CHECK_EQ(c->run->exit_reason, KVM_EXIT_HLT);
+	CHECK(cpu_faulted(c, &f));
+	CHECK_EQ(f.vector, 14);
+	/* The handler is through. */
+	r = (struct kvm_regs){ .rip = cpu_code(c), .rsp = STACK + 0x1000, .rflags = 0x202 };
+	memcpy(vm.ram + r.rip, s_count_down, (size_t)(s_count_down_end - s_count_down));
+	CHECK_EQ(cpu_ioctl(c, KVM_SET_REGS, &r), 0);
+	CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), 0);
+	if (!done) {
+		CHECK_EQ(c->run->exit_reason, KVM_EXIT_IRQ_WINDOW_OPEN);
+		CHECK(queued(c));
+		CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), 0);
+	}
+	CHECK_EQ(c->run->exit_reason, KVM_EXIT_HLT);
+	CHECK(cpu_faulted(c, &f));
+	CHECK_EQ(f.vector, 31);
+	check_pattern(c, SEALED);
+}
+
 static bool kill_it(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
 {
 	if (ev->kind == RF_EVENT_WRITE)

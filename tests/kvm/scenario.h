@@ -67,7 +67,7 @@ scenario watch_hits, watch_neighbours_1, watch_neighbours_2, watch_neighbours_4,
 scenario seal_under_load;
 /* fence_stores.c */
 scenario denied_stores, denied_crossing, denied_unemulated, allowed_store, killed;
-scenario across_regions, user_mode_unemulated;
+scenario across_regions, user_mode_unemulated, interrupt_beside_a_question;
 /* fence_memory.c */
 scenario dirty_log, vmm_changes_slots, vmm_writes_its_memory, cpu_added_later, reset_releases, sealed_again;
 /* fence_traps.c */

@@ -91,6 +91,7 @@ static const struct {
 	S(killed),
 	S(across_regions),
 	S(user_mode_unemulated),
+	S(interrupt_beside_a_question),
 	S(watch_hits),
 	S(watch_rules),
 	S(watch_neighbours_1),

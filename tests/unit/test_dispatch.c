@@ -585,6 +585,12 @@ static void looks(void **state)
 	fake.posted = 0;
 	assert_int_equal(rf_arch_look(&vcpu), RF_WAIT);
 	asked(RF_EVENT_STALLED);
+	/* A fault of ours would be in the place of what is about to be delivered. */
+	fake.posted = 0;
+	fake.events.interrupt.injected = 1;
+	assert_int_equal(rf_arch_look(&vcpu), RF_AGAIN);
+	assert_int_equal(fake.posted, 0);
+	fake.events.interrupt.injected = 0;
 	fake.stalled = false;
 	assert_int_equal(rf_arch_look(&vcpu), RF_AGAIN);
 	/* One kind of finding at each look keeps no other from being told. */
