@@ -131,6 +131,8 @@ CELLS = [
     *(replace(BASE, name=f"guest-{series}", guest=series)
       for series in ("6.1", "7", *kernels.FLAVOURS, "7-full", "7-rt")),
     *(replace(BASE, name=f"{series}-smp-2", guest=series, vcpus=2) for series in ("6.1-rt", "6.12-rt", "7-rt")),
+    # KVM of an rt kernel wants a TSC of constant rate (arch/x86/kvm/x86.c kvm_x86_vendor_init()), which the emulator says of no
+    # processor of AMD's: it does not load in there, and the cell fails for that.
     *(replace(BASE, name=f"host-{series}", host=series) for series in ("6.1", "7", "6.12-full", "6.12-rt")),
     replace(BASE, name="host-6.1-guest-7", host="6.1", guest="7"),
     replace(BASE, name="host-7-guest-7", host="7", guest="7"),
