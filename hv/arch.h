@@ -98,6 +98,8 @@ enum rf_next rf_arch_look(struct rf_vcpu *v);
 enum rf_next rf_arch_before_run(struct rf_vcpu *v);
 /* The thread goes back to the VMM without having entered. */
 void rf_arch_not_run(struct rf_vcpu *v);
+/* The VMM gets its thread back by -EINTR, maybe with a question open. */
+void rf_arch_interrupted(struct rf_vcpu *v);
 /* KVM_RUN returned *err; inside the gate, which this leaves. RF_TO_VMM: with *err. */
 enum rf_next rf_arch_after_run(struct rf_vcpu *v, int *err);
 /*

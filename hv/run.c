@@ -153,7 +153,10 @@ int rf_vcpu_run(struct rf_vcpu *v)
 			hand_over(v);
 		if (next == RF_TO_VMM) {
 			v->exited = !err;
-			return err == -EINTR ? rf_gate_interrupted(v) : err;
+			if (err != -EINTR)
+				return err;
+			rf_arch_interrupted(v);
+			return rf_gate_interrupted(v);
 		}
 	}
 }

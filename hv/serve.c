@@ -73,20 +73,12 @@ static bool message(const uint8_t *packet)
 
 static bool unsent;
 
-/* A guest that does nothing, or never leaves, runs all the same. */
-static void count_inside(void)
-{
-	bool inside = false;
-
-	RF_EACH_VCPU(v)
-		inside |= atomic_load(&v->phase) == RF_IN;
-	if (inside)
-		rf_count(RF_COUNT_INSIDE);
-}
-
 static void tick(void)
 {
-	count_inside();
+	/* A guest that does nothing, or never leaves, runs all the same. */
+	RF_EACH_VCPU(v)
+		if (atomic_load(&v->phase) == RF_IN)
+			rf_count(RF_COUNT_INSIDE);
 	rf_arch_tick();
 	rf_life_tick();
 	unsent = rf_event_retry();

@@ -171,13 +171,6 @@ int rf_gate_interrupted(struct rf_vcpu *v)
 	if (atomic_exchange(&v->kicked, 0))
 		v->run->immediate_exit = 0;
 	v->run->exit_reason = KVM_EXIT_INTR;
-	/*
-	 * A question may be open, or a fault of ours on its way. A VMM that has the interrupt
-	 * controller itself would queue an interrupt now (KVM_INTERRUPT), and of the two KVM would
-	 * lose it: svm.c svm_complete_interrupts() and its like empty both queues. Not ready, it
-	 * has KVM_RUN exit where KVM says that it is.
-	 */
-	v->run->ready_for_interrupt_injection = 0;
 	rf_count(RF_COUNT_EINTR);
 	return -EINTR;
 }

@@ -125,6 +125,8 @@ enum rf_next rf_arch_before_run(struct rf_vcpu *v)
 
 void rf_arch_not_run(struct rf_vcpu *v) {}
 
+void rf_arch_interrupted(struct rf_vcpu *v) {}
+
 enum rf_next rf_arch_after_run(struct rf_vcpu *v, int *err)
 {
 	never();

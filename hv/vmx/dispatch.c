@@ -334,6 +334,17 @@ enum rf_next rf_arch_before_run(struct rf_vcpu *v)
 	return RF_WAIT;
 }
 
+/*
+ * A question may be open, or a fault of ours on its way. A VMM that has the interrupt controller
+ * itself would queue an interrupt now (KVM_INTERRUPT), and of the two KVM would lose one: svm.c
+ * svm_complete_interrupts() and its like empty all queues. Not ready, it has KVM_RUN exit where KVM
+ * says that it is.
+ */
+void rf_arch_interrupted(struct rf_vcpu *v)
+{
+	v->run->ready_for_interrupt_injection = 0;
+}
+
 void rf_arch_not_run(struct rf_vcpu *v)
 {
 	rf_poke_settle(v);

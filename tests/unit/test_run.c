@@ -106,6 +106,11 @@ enum rf_next rf_arch_before_run(struct rf_vcpu *v)
 	return (enum rf_next)answer(&fake.before);
 }
 
+void rf_arch_interrupted(struct rf_vcpu *v)
+{
+	does('I');
+}
+
 void rf_arch_not_run(struct rf_vcpu *v)
 {
 	does('n');
@@ -248,7 +253,7 @@ static void interrupted(void **state)
 	anew();
 	fake.run_err = EINTR;
 	vcpu.exited = true;
-	runs(-EINTR, "lb(rai");
+	runs(-EINTR, "lb(raIi");
 	assert_false(vcpu.exited);
 	anew();
 	fake.run_err = EFAULT;
@@ -262,7 +267,7 @@ static void not_entered(void **state)
 {
 	anew();
 	fake.enter = ANSWERS(-EINTR);
-	runs(-EINTR, "lb(ni");
+	runs(-EINTR, "lb(nIi");
 	assert_int_equal(file.board.counters[RF_COUNT_RUN], 0);
 	/* The VMM has loaded something while it waited at the gate: that is looked at first. */
 	anew();
@@ -292,7 +297,7 @@ static void questions(void **state)
 	anew();
 	fake.after = ANSWERS(RF_WAIT, RF_TO_VMM);
 	fake.take = ANSWERS(-EINTR, 0);
-	runs(-EINTR, "lb(rati");
+	runs(-EINTR, "lb(ratIi");
 	assert_false(vcpu.exited);
 	memset(done, 0, sizeof(done));
 	atomic_store(&vcpu.phase, RF_ASKING);
@@ -321,7 +326,7 @@ static void loads(void **state)
 	fake.unsettled = ANSWERS(1);
 	fake.may = ANSWERS(RF_MAY_NOT_YET);
 	fake.wanted = ANSWERS(0, 0, 1);
-	runs(-EINTR, "smsmsmi");
+	runs(-EINTR, "smsmsmIi");
 	/* It announces; meanwhile nothing runs. */
 	anew();
 	fake.unsettled = ANSWERS(1, 0);
