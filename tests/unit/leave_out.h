@@ -24,4 +24,12 @@
 			LEAVE_OUT("it takes root");    \
 	} while (0)
 
+/* Of what says the same many times: that often, but a part of it where each time takes as long (tests/run-valgrind). */
+static inline unsigned int rounds(unsigned int times)
+{
+	const char *part = getenv("RF_TEST_PART");
+
+	return times / (unsigned int)(part ? atoi(part) : 1);
+}
+
 #endif

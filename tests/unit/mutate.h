@@ -5,7 +5,9 @@
 
 #include <stddef.h>
 
-#define MUTATED 10000u
+#include "tests/unit/leave_out.h"
+
+#define MUTATED (rounds(10000))
 
 /* Changes it in one to three places; a longer text never has more than room. Returns its length. */
 size_t mutate(char *text, size_t len, size_t room);

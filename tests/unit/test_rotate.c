@@ -24,6 +24,7 @@
 #include "policy/note.h"
 #include "policy/verify.h"
 #include "policy/jsonline.h"
+#include "tests/unit/leave_out.h"
 #include "tests/unit/log_open.h"
 
 #define INSTANCE UINT64_C(0xfedcba9876543210)
@@ -584,7 +585,7 @@ static void cut_in_part(void **state)
 
 /* --- at random ------------------------------------------------------------------------ */
 
-#define ROUNDS 400
+#define ROUNDS (rounds(400))
 
 static uint64_t random_state;
 
@@ -659,7 +660,7 @@ static void killed_and_rotated(void **state)
 
 	random_state = seed ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL);
 	print_message("RF_SEED=%llu\n", (unsigned long long)random_state);
-	for (int round = 0; round < ROUNDS; round++) {
+	for (unsigned int round = 0; round < ROUNDS; round++) {
 		int next = any(2) && files < FILES - 1 ? new_file() : 0;
 		pid_t pid;
 
@@ -667,7 +668,7 @@ static void killed_and_rotated(void **state)
 		pid = fork();
 		if (!pid)
 			live(s, before, fd, next);
-		any(1 + (unsigned int)round % 7);
+		any(1 + round % 7);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 		/* As `run` does when a monitor dies that was to rotate. */

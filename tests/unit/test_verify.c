@@ -22,6 +22,7 @@
 #include "policy/chain.h"
 #include "policy/verify.h"
 #include "tests/unit/fake_log.h"
+#include "tests/unit/leave_out.h"
 
 #define ONE FAKE_LOG_ONE
 #define TWO FAKE_LOG_TWO
@@ -619,8 +620,8 @@ static void line_of(struct rf_verify *v, uint64_t number, uint64_t instance, uin
 	assert_int_equal(rf_verify_line(v, 0, number, text, j.len - 1, true), 0);
 }
 
-#define INSTANCES 40000
-#define HOLES 80000
+#define INSTANCES (rounds(40000))
+#define HOLES (rounds(80000))
 
 static void many_instances(void **state)
 {
