@@ -15,7 +15,7 @@
 #define OVERRUN_MS (10 * PERIOD_MS) /* where the lists do not end */
 #define RETOLD 8		    /* a round: the monitor may not have seen it when it looked */
 #define ROUNDS 3 /* it must be there while text rests, before a function is said to call it ... */
-#define BUSY_MS 600000 /* ... or so long in any case: text may be kept busy */
+#define BUSY_MS 600000 /* ... or so long in which the guest runs: text may be kept busy */
 #define AGE 60	       /* rounds that may pass over it, of a list that is broken */
 #define UNREAD_TIMES 3 /* lists change under the reader: once is no finding */
 
@@ -23,10 +23,11 @@
 static struct rf_hooks *hooks;
 static struct rf_hook_table told;
 static uint32_t unread;
-static uint32_t changes;    /* of text, as of the last round */
-static uint64_t ran;	    /* the same: rf_ran() */
-static bool went_on, rests; /* it ran since; and text is as it was */
-static uint32_t since_ms;   /* the last round */
+static uint32_t changes;  /* of text, as of the last round */
+static uint64_t ran;	  /* the same: rf_ran() */
+static bool went_on;	  /* the guest ran since the last round */
+static bool rests;	  /* and its text is as it was */
+static uint32_t since_ms; /* the last round */
 /* Whose turn it is to be told again: of the table, and of those who have no room in it. */
 static uint32_t turn, turn_over, over;
 

@@ -90,7 +90,8 @@ struct rf_guest {
 	uint64_t last_patch_ns, burst_ns; /* of the last patch, of the first one of the burst */
 	uint32_t changes_seen;		  /* of the trail */
 	uint64_t last_change_ns;	  /* when one came last, by the guest's time: trail.c */
-	uint64_t ran, ran_ns, stood_ns; /* rf_ran(), when that changed last; time it stood still */
+	/* rf_ran(), when it was found changed, when it was asked; time it stood still. */
+	uint64_t ran, ran_ns, asked_ns, stood_ns;
 	uint32_t waiting_count;
 	struct rf_waiting waiting[RF_FLIGHTS], next_waiting[RF_FLIGHTS];
 	uint64_t kernel_event; /* names the kernel to the fence */

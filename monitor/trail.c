@@ -218,23 +218,26 @@ static bool was_left(const struct rf_guest *g, const struct rf_patching *now, ui
 
 /*
  * Nanoseconds in which the guest could go on: those in which the VMM has it stopped are none, but
- * for the first STOPPED_NS, after which it is known.
+ * for the first STOPPED_NS, after which that is known. However seldom we look, what lies between
+ * two looks counts where it ran in between.
  */
 static uint64_t guest_ns(struct rf_guest *g, uint64_t now_ns)
 {
 	struct rf_backend_info info;
-	uint64_t still;
+	bool ran = !g->hv->ops->info(g->hv, &info) && rf_ran(&info) != g->ran;
+	uint64_t stopped_ns;
 
-	if (!g->ran_ns)
-		g->ran_ns = now_ns;
-	still = now_ns - g->ran_ns > STOPPED_NS ? now_ns - g->ran_ns - STOPPED_NS : 0;
-	if (!g->hv->ops->info(g->hv, &info) && rf_ran(&info) != g->ran) {
+	if (ran)
 		g->ran = rf_ran(&info);
-		g->ran_ns = now_ns;
-		g->stood_ns += still;
-		still = 0;
-	}
-	return now_ns - g->stood_ns - still;
+	if (ran || !g->asked_ns)
+		g->ran_ns = g->asked_ns = now_ns;
+	stopped_ns = g->ran_ns + STOPPED_NS;
+	if (stopped_ns < g->asked_ns)
+		stopped_ns = g->asked_ns;
+	if (now_ns > stopped_ns)
+		g->stood_ns += now_ns - stopped_ns;
+	g->asked_ns = now_ns;
+	return now_ns - g->stood_ns;
 }
 
 static int watch_flights(struct rf_guest *g)

@@ -170,11 +170,26 @@ bool rf_cpu_in_smm(struct rf_vcpu *v)
 	       e.smi.smm;
 }
 
+#define NMI 2
+
+uint32_t rf_cpu_delivers(struct rf_vcpu *v)
+{
+	struct kvm_vcpu_events e;
+
+	rf_cpu_get(v, KVM_GET_VCPU_EVENTS, &e);
+	return e.exception.injected   ? e.exception.nr
+	       : e.interrupt.injected ? e.interrupt.nr
+	       : e.nmi.injected	      ? NMI
+				      : RF_NO_VECTOR;
+}
+
 static int inject(struct rf_vcpu *v, uint8_t vector, bool has_error, uint32_t error)
 {
 	struct kvm_vcpu_events e;
 
 	rf_cpu_get(v, KVM_GET_VCPU_EVENTS, &e);
+	/* What others queue meanwhile, as an NMI, stays as it is. */
+	e.flags = 0;
 	/* Replaces a #DB the emulated store may have left (guest's TF): a faulting instruction
 	 * traps no step. */
 	e.exception.injected = 1;

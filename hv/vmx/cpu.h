@@ -28,7 +28,6 @@ struct rf_kept {
 	/* CLOCK_MONOTONIC, when they were last compared; 0: they are at the next exit. And the
 	 * thread's CPU time when that was so last. */
 	atomic_ullong looked_ns, used_ns;
-	atomic_bool met_outside; /* as the time came: it is got out before it runs on */
 };
 
 struct rf_arch_vcpu {
@@ -59,6 +58,12 @@ static inline void rf_cpu_get(struct rf_vcpu *v, unsigned long request, void *ou
 		rf_fatal("a vCPU's registers could not be read");
 }
 
+/*
+ * Which event KVM would deliver on the next entry, or RF_NO_VECTOR. INT3 and INT n are not told,
+ * they are executed again (x86.c kvm_vcpu_ioctl_x86_get_vcpu_events()).
+ */
+#define RF_NO_VECTOR UINT32_MAX
+uint32_t rf_cpu_delivers(struct rf_vcpu *v);
 /* An exception without an error code, registers as they are. */
 int rf_cpu_inject(struct rf_vcpu *v, uint8_t vector);
 int rf_cpu_get_msr(struct rf_vcpu *v, uint32_t index, uint64_t *value);

@@ -107,24 +107,6 @@ static enum rf_next on_trap(struct rf_vcpu *v, const struct rf_exit *e)
 
 /* --- stores of the CPU's own ------------------------------------------------------ */
 
-#define NMI 2
-#define NO_VECTOR UINT32_MAX
-
-/*
- * Which event is being delivered, by what KVM would deliver on the next entry. INT3 and INT n are
- * not told, they are executed again (x86.c kvm_vcpu_ioctl_x86_get_vcpu_events()): NO_VECTOR.
- */
-static uint32_t delivers(struct rf_vcpu *v)
-{
-	struct kvm_vcpu_events e;
-
-	rf_cpu_get(v, KVM_GET_VCPU_EVENTS, &e);
-	return e.exception.injected   ? e.exception.nr
-	       : e.interrupt.injected ? e.interrupt.nr
-	       : e.nmi.injected	      ? NMI
-				      : NO_VECTOR;
-}
-
 /*
  * A CPU may say that an event was being delivered when none was: the emulated host's leaves the
  * type of the last one in the VMCB, and KVM's svm_check_emulate_instruction() looks at no more
@@ -134,9 +116,9 @@ static uint32_t delivers(struct rf_vcpu *v)
  */
 static enum rf_next on_undelivered(struct rf_vcpu *v, const struct rf_exit *e)
 {
-	uint32_t vector = delivers(v);
+	uint32_t vector = rf_cpu_delivers(v);
 
-	if (!v->arch->delivery_failed && vector == NO_VECTOR) {
+	if (!v->arch->delivery_failed && vector == RF_NO_VECTOR) {
 		v->arch->delivery_failed = true;
 		return RF_AGAIN;
 	}
@@ -296,8 +278,10 @@ static enum rf_next look_at_msrs(struct rf_vcpu *v)
 
 static enum rf_next look_for_a_stall(struct rf_vcpu *v)
 {
-	/* What is about to be delivered would be lost to a fault of ours; and it moves the vCPU. */
-	if (delivers(v) != NO_VECTOR || !rf_tables_stalled(v))
+	if (!rf_tables_stalled(v))
+		return RF_AGAIN;
+	/* A kick may have kept it back. At the second such look it is what cannot be delivered. */
+	if (v->arch->kept.looks == 1 && rf_cpu_delivers(v) != RF_NO_VECTOR)
 		return RF_AGAIN;
 	rf_event_new(v);
 	rf_arch_describe(v);
@@ -323,9 +307,6 @@ enum rf_next rf_arch_look(struct rf_vcpu *v)
 
 enum rf_next rf_arch_before_run(struct rf_vcpu *v)
 {
-	/* What is pending is completed first: it is looked at as the VMM sends it in again. */
-	if (atomic_exchange(&v->arch->kept.met_outside, false))
-		rf_gate_hold_entry(v);
 	/* Told late: it came with an exit that had to be dealt with first. */
 	if (!(v->arch->cr.cr0_bits | v->arch->cr.cr4_bits))
 		return RF_AGAIN;
@@ -337,8 +318,8 @@ enum rf_next rf_arch_before_run(struct rf_vcpu *v)
 /*
  * A question may be open, or a fault of ours on its way. A VMM that has the interrupt controller
  * itself would queue an interrupt now (KVM_INTERRUPT), and of the two KVM would lose one: svm.c
- * svm_complete_interrupts() and its like empty all queues. Not ready, it has KVM_RUN exit where KVM
- * says that it is.
+ * svm_complete_interrupts() and its like empty all queues. A VMM that reads 0 here asks for
+ * the moment when KVM can take one (request_interrupt_window), and KVM_RUN exits then.
  */
 void rf_arch_interrupted(struct rf_vcpu *v)
 {

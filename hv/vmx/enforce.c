@@ -48,6 +48,16 @@ int rf_arch_answer_entry(struct rf_vcpu *v, bool allowed)
 	return allowed && v->run->msr.error ? -EIO : 0;
 }
 
+/*
+ * A kick may have kept an interrupt from being delivered, and KVM would lose it to a fault of ours:
+ * svm.c svm_complete_interrupts() and its like empty all queues. A double fault is what comes of
+ * it.
+ */
+static bool keeps_from(struct rf_vcpu *v)
+{
+	return v->wait.verdict.vector != 8 && rf_cpu_delivers(v) != RF_NO_VECTOR;
+}
+
 /* The bits are set again already. */
 static int enforce_cr(struct rf_vcpu *v, bool allowed)
 {
@@ -58,7 +68,7 @@ static int enforce_cr(struct rf_vcpu *v, bool allowed)
 	if (allowed)
 		return rf_cr_let(v, ev->cr.cr0_bits, ev->cr.cr4_bits);
 	v->arch->kept.cr_missing = 0; /* let, it is told of once; denied, it is watched on */
-	return v->wait.verdict.vector ? rf_arch_fault(v, &v->wait.verdict) : 0;
+	return v->wait.verdict.vector && !keeps_from(v) ? rf_arch_fault(v, &v->wait.verdict) : 0;
 }
 
 enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
@@ -95,8 +105,8 @@ enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 		v->arch->kept.msrs_told = 0;
 		break;
 	case RF_EVENT_STALLED:
-		if (allowed)
-			break;
+		if (allowed || (verdict == RF_VERDICT_DENY && keeps_from(v)))
+			break; /* denied, it is looked at again */
 		/* Should it come back to this place, then to the same end. */
 		rf_tables_moved(v);
 		count(false);

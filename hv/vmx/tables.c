@@ -159,7 +159,7 @@ bool rf_tables_due(struct rf_vcpu *v)
 	uint64_t every = atomic_load(&check_ns), now, last = atomic_load(&v->arch->kept.looked_ns);
 	struct kvm_sregs s;
 	struct kvm_regs r;
-	bool bare;
+	bool bare, ours;
 
 	if (!every || v->arch->left_behind)
 		return false;
@@ -170,11 +170,11 @@ bool rf_tables_due(struct rf_vcpu *v)
 	if (rf_cpu_in_smm(v))
 		return false;
 	atomic_store(&v->arch->kept.looked_ns, now);
-	/* Any other look is at an exit of the guest's own choosing, which saves it none of ours. */
-	if (!last) {
-		atomic_store(&v->arch->kept.met_outside, false);
+	/* Any other look is at an exit of the guest's own choosing, which saves it none of ours; so
+	 * is the one of a vCPU that left by itself as it was got out. */
+	ours = !last && !v->exited;
+	if (ours)
 		atomic_store(&v->arch->kept.used_ns, rf_clock_ns(CLOCK_THREAD_CPUTIME_ID));
-	}
 	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	rf_cpu_get(v, KVM_GET_REGS, &r);
 	/* Else it comes up: in real mode, or in a trampoline below 1 MiB, with no IDT and a GDT of
@@ -183,7 +183,7 @@ bool rf_tables_due(struct rf_vcpu *v)
 	bare = !s.ss.dpl && s.gdt.base < FIRST_MIB && !s.idt.limit;
 	if (!(s.cr0 & CR0_PG) || !(s.efer & EFER_LMA) || (bare && r.rip < FIRST_MIB))
 		return false;
-	if (!last)
+	if (ours)
 		rf_cr_look(v, s.cr0, s.cr4, bare);
 	return true;
 }
@@ -290,28 +290,36 @@ static uint64_t at_some_time(uint64_t now, uint64_t every)
 	return now + every / 2 + random % (every / 2 + 1);
 }
 
+/* Waits for one that is outside as its time comes: it stops there where it likes, and is looked at
+ * where it does not. */
+#define AGAIN_NS UINT64_C(8000000)
+#define AGAIN_TIMES 32 /* in a period; and while the VM runs at all */
+
 void rf_tables_tick(void)
 {
+	static uint64_t ran;
+	static unsigned again;
 	uint64_t every = atomic_load(&check_ns), now = rf_clock_ns(CLOCK_MONOTONIC_COARSE);
+	bool missed = false;
 
 	if (!every || now < atomic_load(&next_ns))
 		return;
-	atomic_store(&next_ns, at_some_time(now, every));
 	RF_EACH_VCPU(v) {
-		uint64_t used;
-
 		/* By what it ran, not by the clock: a guest that does nothing is left alone. */
-		if (!atomic_load(&v->tid))
+		if (!atomic_load(&v->tid) ||
+		    rf_clock_ns(CLOCK_OF(atomic_load(&v->tid))) <
+			    atomic_load(&v->arch->kept.used_ns) + every / IDLE_PART)
 			continue;
-		used = rf_clock_ns(CLOCK_OF(atomic_load(&v->tid)));
-		if (used >= atomic_load(&v->arch->kept.used_ns) + every / IDLE_PART) {
-			rf_count(RF_COUNT_LOOK);
-			atomic_store(&v->arch->kept.looked_ns, 0);
-			/* Who is outside may have a question open, and goes in behind it. */
-			if (atomic_load(&v->phase) == RF_IN)
-				rf_gate_kick(v);
-			else
-				atomic_store(&v->arch->kept.met_outside, true);
+		if (atomic_load(&v->phase) != RF_IN) {
+			missed = true;
+			continue;
 		}
+		rf_count(RF_COUNT_LOOK);
+		atomic_store(&v->arch->kept.looked_ns, 0);
+		rf_gate_kick(v);
 	}
+	missed &= rf_board->counters[RF_COUNT_RUN] != ran && again++ < AGAIN_TIMES;
+	ran = rf_board->counters[RF_COUNT_RUN];
+	again = missed ? again : 0;
+	atomic_store(&next_ns, at_some_time(now, missed ? AGAIN_NS : every));
 }

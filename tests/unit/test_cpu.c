@@ -275,6 +275,20 @@ static int faults(uint32_t vector)
 	return rf_arch_fault(&vcpu, &v);
 }
 
+static void delivered_next(void **state)
+{
+	anew();
+	kvm.events.exception.nr = 14;
+	assert_int_equal(rf_cpu_delivers(&vcpu), RF_NO_VECTOR);
+	kvm.events.nmi.injected = 1;
+	assert_int_equal(rf_cpu_delivers(&vcpu), 2);
+	kvm.events.interrupt.injected = 1;
+	kvm.events.interrupt.nr = 0x30;
+	assert_int_equal(rf_cpu_delivers(&vcpu), 0x30);
+	kvm.events.exception.injected = 1;
+	assert_int_equal(rf_cpu_delivers(&vcpu), 14);
+}
+
 static void injected(void **state)
 {
 	static const uint32_t good[] = { 8, 13, 14 };
@@ -292,6 +306,7 @@ static void injected(void **state)
 		kvm.sregs.cr2 = 0x77;
 		kvm.events.exception.pending = 1;
 		kvm.events.exception_has_payload = 1;
+		kvm.events.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SMM;
 		kvm.events.interrupt.injected = kvm.events.nmi.injected = 1;
 		assert_int_equal(faults(good[i]), 0);
 		assert_int_equal(kvm.regs.rip, 0x6000);
@@ -307,6 +322,7 @@ static void injected(void **state)
 		assert_int_equal(kvm.events.exception.has_error_code, 1);
 		assert_int_equal(kvm.events.exception.error_code, 3);
 		assert_int_equal(kvm.events.exception_has_payload, 0);
+		assert_int_equal(kvm.events.flags, 0); /* what others have queued since */
 		/* Of a double fault alone they were the first. */
 		assert_int_equal(kvm.events.interrupt.injected, good[i] != 8);
 		assert_int_equal(kvm.events.nmi.injected, good[i] != 8);
@@ -370,7 +386,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(classes),	  cmocka_unit_test(guests_guests),
-		cmocka_unit_test(what_is_a_load), cmocka_unit_test(injected),
+		cmocka_unit_test(what_is_a_load), cmocka_unit_test(delivered_next), cmocka_unit_test(injected),
 		cmocka_unit_test(abandoned),	  cmocka_unit_test(efer),
 	};
 

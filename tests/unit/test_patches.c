@@ -425,6 +425,7 @@ static void stopped_half_way(void **state)
 		fake.info.counters[i ? RF_COUNT_RUN : RF_COUNT_INSIDE]++;
 		tick(0);
 		guest.ran_ns -= UINT64_C(60000000000);
+		guest.asked_ns -= UINT64_C(60000000000);
 		tick(60);
 		assert_int_equal(fake.restored, 0);
 		fake.info.counters[i ? RF_COUNT_RUN : RF_COUNT_INSIDE]++;
@@ -437,6 +438,22 @@ static void stopped_half_way(void **state)
 	flight(10);
 	tick(0);
 	tick(21);
+	assert_int_equal(fake.restored, 1);
+}
+
+/* However seldom the monitor comes round: what ran in between did. */
+static void left_while_the_monitor_is_slow(void **state)
+{
+	flight(9);
+	fake.info.counters[RF_COUNT_RUN]++;
+	tick(0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(fake.restored, 0);
+		fake.info.counters[RF_COUNT_RUN]++;
+		guest.ran_ns -= UINT64_C(9000000000);
+		guest.asked_ns -= UINT64_C(9000000000);
+		tick(9);
+	}
 	assert_int_equal(fake.restored, 1);
 }
 
@@ -627,6 +644,7 @@ int main(void)
 		T(strange_entries),
 		T(left_half_way),
 		T(stopped_half_way),
+		T(left_while_the_monitor_is_slow),
 		T(left_by_its_batch),
 		T(kept_half_way),
 		T(not_left),

@@ -302,17 +302,6 @@ static void looked_at_when_the_guest_did_not_choose(void **state)
 	rf_tables_tick();
 	assert_int_equal(kicks, 1);
 	assert_true(rf_tables_due(v));
-	/* Outside it may have a question open: it is got out behind that. */
-	use_cpu(150);
-	atomic_store(&v->phase, RF_ASKING);
-	rf_tables_every(UINT64_C(2000000000));
-	arch.kept.looked_ns = 1;
-	rf_tables_tick();
-	assert_int_equal(kicks, 1);
-	assert_true(arch.kept.met_outside);
-	assert_true(rf_tables_due(v));
-	assert_false(arch.kept.met_outside);
-	atomic_store(&v->phase, RF_IN);
 	/* And not again before it has run. */
 	rf_tables_every(UINT64_C(2000000000));
 	arch.kept.looked_ns = 0;
@@ -321,6 +310,89 @@ static void looked_at_when_the_guest_did_not_choose(void **state)
 	assert_int_equal(kicks, 1);
 	atomic_store(&v->phase, RF_OUT);
 	rf_tables_every(0);
+}
+
+/* One that is outside as its time comes is met where it did not choose to be, and soon. */
+static void waited_for_inside(void **state)
+{
+	const uint64_t every = UINT64_C(1000000000);
+	struct rf_vcpu *v = fresh();
+
+	rf_tables_every(every);
+	atomic_store(&v->tid, gettid());
+	use_cpu(60);
+	for (int phase = RF_OUT; phase <= RF_ANSWERED; phase++) {
+		unsigned again = 0, ms;
+
+		if (phase == RF_IN)
+			continue;
+		kicks = 0;
+		atomic_store(&v->phase, phase);
+		rf_tables_every(every);
+		/* It runs, but is never inside when we look: often in a row, and again in a period. */
+		do {
+			rf_board->counters[RF_COUNT_RUN]++;
+			while (rf_tables_tick_ms() > 1 && again)
+				usleep(1000);
+			usleep(2000);
+			rf_tables_tick();
+			ms = rf_tables_tick_ms();
+		} while (ms < 100 && again++ < 100);
+		assert_in_range(again, 32, 99);
+		assert_int_equal(kicks, 0);
+		/* A VM that stands still is not waited for. */
+		rf_tables_every(every);
+		rf_tables_tick();
+		assert_in_range(rf_tables_tick_ms(), 400, 1001);
+	}
+	rf_tables_every(every);
+	rf_board->counters[RF_COUNT_RUN]++;
+	rf_tables_tick();
+	usleep(20000);
+	atomic_store(&v->phase, RF_IN);
+	rf_tables_tick();
+	assert_int_equal(kicks, 1);
+	atomic_store(&v->phase, RF_OUT);
+	rf_tables_every(0);
+}
+
+/* It clears the pinned bit whenever it runs, and sets it before each exit to the VMM, where it is for half of the time; or as it
+ * is being got out. */
+static void missing_wherever_it_does_not_choose(void **state)
+{
+	for (int leaves = 0; leaves < 2; leaves++) {
+		struct rf_vcpu *v = fresh();
+		unsigned met = 0;
+
+		sregs = (struct kvm_sregs){
+			.cr0 = CR0_PG, .efer = EFER_LMA, .idt.limit = 0xfff, .cr4 = PGE
+		};
+		regs.rip = 0x100000;
+		assert_int_equal(rf_cr_pin(v, 0, PGE, false), 0);
+		atomic_store(&v->tid, gettid());
+		rf_tables_every(UINT64_C(20000000));
+		assert_true(rf_tables_due(v));
+		for (int i = 0; i < 60 && !arch.cr.cr4_bits; i++) {
+			bool inside = i % 2, got_out = inside && (!leaves || i % 4 == 1);
+
+			use_cpu(4);
+			usleep(25000);
+			rf_board->counters[RF_COUNT_RUN]++;
+			sregs.cr4 = got_out ? 0 : PGE;
+			v->exited = !got_out;
+			atomic_store(&v->phase, inside ? RF_IN : RF_OUT);
+			arch.kept.looked_ns = rf_clock_ns(CLOCK_MONOTONIC_COARSE);
+			kicks = 0;
+			rf_tables_tick();
+			met += kicks && got_out;
+			atomic_store(&v->phase, RF_OUT);
+			rf_tables_due(v);
+		}
+		assert_int_equal(arch.cr.cr4_bits, PGE);
+		assert_in_range(met, 1, 3);
+		rf_tables_every(0);
+		rf_cr_unpin();
+	}
 }
 
 /* Nor does it know when they come, but at most that long afterwards. */
@@ -471,6 +543,8 @@ int main(void)
 					    cmocka_unit_test(missing_in_a_guests_guest),
 					    cmocka_unit_test(missing_while_it_comes_up),
 					    cmocka_unit_test(looked_at_when_the_guest_did_not_choose),
+					    cmocka_unit_test(waited_for_inside),
+					    cmocka_unit_test(missing_wherever_it_does_not_choose),
 					    cmocka_unit_test(looked_at_some_time),
 					    cmocka_unit_test(missing_between_its_own_exits),
 					    cmocka_unit_test(missing_told_together),

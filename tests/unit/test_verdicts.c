@@ -25,9 +25,14 @@ static struct rf_vcpu vcpu = { .fd = 7, .run = &area, .arch = &arch };
 static struct {
 	bool refuses; /* the CPU, what it is given */
 	unsigned faults, lets, cr_lets, traps, tables, sets, moved;
-	bool allowed;
+	bool allowed, delivers;
 	uint64_t value;
 } fake;
+
+uint32_t rf_cpu_delivers(struct rf_vcpu *v)
+{
+	return fake.delivers ? 0x30 : RF_NO_VECTOR;
+}
 
 void rf_exit_restore(struct rf_vcpu *v, struct rf_saved_exit *s)
 {
@@ -193,6 +198,11 @@ static void control_registers(void **state)
 		assert_int_equal(arch.kept.cr_missing, 0); /* watched on */
 		counted(0, 1);
 	}
+	anew(RF_EVENT_CR, RF_VERDICT_DENY);
+	vcpu.wait.verdict.vector = 13;
+	fake.delivers = true;
+	assert_int_equal(ends(RF_AGAIN), 0);
+	assert_int_equal(fake.faults, 0);
 }
 
 static void traps(void **state)
@@ -244,7 +254,17 @@ static void stalled(void **state)
 	assert_int_equal(fake.moved, 1);
 	assert_int_equal(fake.faults, 1);
 	counted(0, 1);
+	/* What a kick has kept back would be lost to it, but for what a double fault takes along. */
+	for (uint32_t vector = 14; vector >= 8; vector -= 6) {
+		anew(RF_EVENT_STALLED, RF_VERDICT_DENY);
+		vcpu.wait.verdict.vector = vector;
+		fake.delivers = true;
+		assert_int_equal(ends(RF_AGAIN), 0);
+		assert_int_equal(fake.moved, vector == 8);
+		assert_int_equal(fake.faults, vector == 8);
+	}
 	anew(RF_EVENT_STALLED, RF_VERDICT_NOT_OURS);
+	fake.delivers = true;
 	assert_int_equal(ends(RF_TO_VMM), 0);
 	assert_int_equal(area.exit_reason, KVM_EXIT_SHUTDOWN);
 	assert_int_equal(fake.moved, 1);
