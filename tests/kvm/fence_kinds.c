@@ -7,6 +7,7 @@ GUEST(k_store16, "movups %xmm0, (%rdi)");
 GUEST(k_out_e6, "out %al, $0xe6");
 GUEST(k_sgdt, "sgdt (%rdi)");
 GUEST(k_sidt, "sidt (%rdi)");
+GUEST(k_spin, "1: jmp 1b");
 GUEST(k_ud2, "ud2");
 GUEST(k_pushes, "push %rcx");
 
@@ -247,17 +248,15 @@ static bool second_is_the_last(const struct rf_msg_event *ev, struct rf_msg_verd
 	return true;
 }
 
-/* An exception whose frame goes to sealed memory, and that of the double fault too: the end of that
- * vCPU, and no silence. */
-void frame_on_sealed_stack(void)
+/* On a machine whose registers are compared. */
+static void ends_on_sealed_stack(const uint8_t *code, const uint8_t *end)
 {
-	struct cpu *c;
+	const struct kvm_regs r = { .rsp = SEALED + 0x800, .rflags = 0x200 };
+	struct cpu *c = &vm.cpus[0];
 	uint32_t reason;
 
-	compare_every(sealed_machine(1), 50);
-	c = &vm.cpus[0];
 	monitor_set_judge(second_is_the_last);
-	CPU_START(c, k_ud2, .rsp = SEALED + 0x800);
+	cpu_start(c, code, end, &r);
 	reason = cpu_wait(c);
 	if (reason != KVM_EXIT_SHUTDOWN && reason != KVM_EXIT_INTERNAL_ERROR)
 		FAIL("exit %u", reason);
@@ -269,6 +268,24 @@ void frame_on_sealed_stack(void)
 		memcpy(&value, sealed_copy(at), 8);
 		CHECK_EQ(value, PATTERN(at));
 	}
+}
+
+/* An exception whose frame goes to sealed memory, and that of the double fault too: the end of that
+ * vCPU, and no silence. */
+void frame_on_sealed_stack(void)
+{
+	compare_every(sealed_machine(1), 50);
+	ends_on_sealed_stack(k_ud2, k_ud2_end);
+}
+
+/* So does an interrupt's, which KVM tries to deliver again and again. */
+void interrupt_on_sealed_stack(void)
+{
+	struct kvm_interrupt irq = { .irq = 31 };
+
+	compare_every(sealed_machine(1), 50);
+	CHECK_EQ(cpu_ioctl(&vm.cpus[0], KVM_INTERRUPT, &irq), 0);
+	ends_on_sealed_stack(k_spin, k_spin_end);
 }
 
 /* A plain push there is a store like another. */

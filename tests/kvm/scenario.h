@@ -114,7 +114,7 @@ scenario filter_denies_by_default, pin_without_room, efer_as_cpuid_has_it, all_m
 scenario watch_races_seal, cut_under_load, lldt_of_a_process;
 /* fence_kinds.c */
 scenario neighbours_for_the_guest, store_runs_into_device, tables_stored_into_sealed;
-scenario frame_on_sealed_stack, push_on_sealed_stack;
+scenario frame_on_sealed_stack, interrupt_on_sealed_stack, push_on_sealed_stack;
 /* fence_woken.c */
 scenario woken_half_way, woken_without_control_bits, unsealed_through_resets, unplugged_cpu;
 /* fence_told.c */

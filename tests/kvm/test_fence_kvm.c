@@ -222,6 +222,7 @@ static const struct {
 	S(lldt_of_a_process),
 	S(tables_stored_into_sealed),
 	S(frame_on_sealed_stack),
+	S(interrupt_on_sealed_stack),
 	S(push_on_sealed_stack),
 };
 
