@@ -3,19 +3,23 @@
 import array
 import fcntl
 import os
+import re
 import socket
 import struct
 import threading
+from pathlib import Path
 
-MAGIC, REVISION = 0x434E4652, 9
+MAGIC = 0x434E4652
+PROTO = (Path(__file__).resolve().parents[2] / "hv/proto.h").read_text()
+REVISION = int(re.findall(r"#define RF_PROTO_REVISION (\d+)", PROTO)[0])
 HELLO, WELCOME, EVENT, VERDICT, DONE, RESTORE, PEER = 1, 2, 3, 4, 8, 9, 14
 SIZES = {HELLO: 80, WELCOME: 32, EVENT: 624, DONE: 32, PEER: 16}
 KILL = 4
 BOARD_MAGIC = 0x44424652
 # sizeof(struct rf_board_file); the test true-fence fails when it is not this.
-BOARD_SIZE = 2710376
+BOARD_SIZE = 2710384
 # offsetof() in it: state, traps_count, traps[0].len, which is followed by its kind.
-STATE_AT, TRAPS_AT, TRAP_LEN_AT = 12, 33608, 33671
+STATE_AT, TRAPS_AT, TRAP_LEN_AT = 12, 33616, 33679
 
 
 def message(kind: int, body: bytes = b"", revision: int = REVISION, magic: int = MAGIC) -> bytes:
