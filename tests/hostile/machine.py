@@ -65,7 +65,7 @@ class Process:
     def says(self, text: str, what: str, seconds: float = LIMIT) -> None:
         """Until it says this. One that ends without is not waited for."""
         wait(lambda: self.said(text) or self.child.poll() is not None, what, seconds)
-        check(self.said(text), f"it ended with {self.child.returncode}, instead of {what}: {self.complained()[-500:]}")
+        check(self.said(text), f"it ended with {self.child.returncode}, instead of {what}: {self.complained()[-4000:]}")
 
     def complained(self) -> str:
         """Its errors, so far."""
