@@ -193,6 +193,19 @@ def planted_in_suite() -> dict[str, tuple[str, str]]:
     return found
 
 
+def planted_in_host() -> dict[str, tuple[str, str]]:
+    """A record of a guest whose registers are the host's, and one beside it that is not."""
+    found = {}
+    for what, rip, holds in (("behind VMRUN", 0xffffffffc04de5b0, True), ("in another module", 0xffffffffc04de710, False)):
+        with tempfile.TemporaryDirectory() as temporary:
+            result = runner.Result("host", 0, Path(temporary))
+            (result.out / "vcpu-run").write_text("ffffffffc04de510\n")
+            (result.out / "audit.jsonl").write_text('{"rip":"%#x"}\n' % rip)
+            said = runner.mixed_up(result)
+        found[f"host: {what}"] = "the host's" if said else "a guest's", "" if said == holds else "that is not as it must be"
+    return found
+
+
 def self_test() -> int:
     """Made-up artefacts of a cell and of tests that hold, and each planted failure in them; nothing is booted. And the page has
     each cell.
@@ -201,7 +214,7 @@ def self_test() -> int:
         o = suite.Outcome(runner.Result(BASE.name, 0, make(Path(temporary) / "out", BASE)))
         wrong = [f"what holds does not: {name}: {text}" for name, text in judge.judge(o, BASE).items() if text]
         planted = judge.plant(o, BASE)
-    planted |= planted_in_suite()
+    planted |= planted_in_suite() | planted_in_host()
     for name, (said, why) in planted.items():
         print(f"matrix-test {name:36} {'FAILED' if why else 'ok'} {why or said}")
         wrong += [f"{name}: {why}"] if why else []
