@@ -149,7 +149,7 @@ enum rf_next rf_enforce(struct rf_vcpu *v)
 	/* An allowed store is settled by its record; the others' end is worth a line of its own. */
 	if (err || (verdict != RF_VERDICT_ALLOW && verdict != RF_VERDICT_SETTLE))
 		rf_event_outcome(v, err);
-	if (err)
+	if (err && err != RF_NOT_NOW)
 		rf_fatal("a verdict could not be enforced");
 	if (next != RF_AGAIN || !v->wait.saved.reason)
 		return next;

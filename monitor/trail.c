@@ -11,9 +11,9 @@
 #define BLOCK 4096 /* trail entries at once, and by one flush */
 #define GRACE_NS UINT64_C(1000000000)
 #define PATIENCE 10
-#define STOPPED_NS UINT64_C(2000000000)
-#define QUIET_NS UINT64_C(2000000000)  /* without a patch: the burst is over */
-#define BURST_NS UINT64_C(30000000000) /* nor is a longer one waited for: see rf_patch_span */
+#define STOPPED_NS UINT64_C(2000000000) /* without a sign that it runs: the VMM has it stopped */
+#define QUIET_NS UINT64_C(2000000000)	/* without a patch: the burst is over */
+#define BURST_NS UINT64_C(30000000000)	/* nor is a longer one waited for: see rf_patch_span */
 
 /* --- the trail, to disk --------------------------------------------------- */
 

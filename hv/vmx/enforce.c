@@ -50,12 +50,14 @@ int rf_arch_answer_entry(struct rf_vcpu *v, bool allowed)
 
 /*
  * A kick may have kept an interrupt from being delivered, and KVM would lose it to a fault of ours:
- * svm.c svm_complete_interrupts() and its like empty all queues. A double fault is what comes of
- * it.
+ * svm.c svm_complete_interrupts() and its like empty all queues. A double fault takes along what led
+ * to it.
  */
-static bool keeps_from(struct rf_vcpu *v)
+static int fault(struct rf_vcpu *v)
 {
-	return v->wait.verdict.vector != 8 && rf_cpu_delivers(v) != RF_NO_VECTOR;
+	return v->wait.verdict.vector != 8 && rf_cpu_delivers(v) != RF_NO_VECTOR
+		       ? RF_NOT_NOW
+		       : rf_arch_fault(v, &v->wait.verdict);
 }
 
 /* The bits are set again already. */
@@ -68,7 +70,7 @@ static int enforce_cr(struct rf_vcpu *v, bool allowed)
 	if (allowed)
 		return rf_cr_let(v, ev->cr.cr0_bits, ev->cr.cr4_bits);
 	v->arch->kept.cr_missing = 0; /* let, it is told of once; denied, it is watched on */
-	return v->wait.verdict.vector && !keeps_from(v) ? rf_arch_fault(v, &v->wait.verdict) : 0;
+	return v->wait.verdict.vector ? fault(v) : 0;
 }
 
 enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
@@ -105,17 +107,18 @@ enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 		v->arch->kept.msrs_told = 0;
 		break;
 	case RF_EVENT_STALLED:
-		if (allowed || (verdict == RF_VERDICT_DENY && keeps_from(v)))
-			break; /* denied, it is looked at again */
-		/* Should it come back to this place, then to the same end. */
-		rf_tables_moved(v);
+		if (allowed)
+			break;
 		count(false);
+		*err = verdict == RF_VERDICT_NOT_OURS ? 0 : fault(v);
+		/* Should it come back to this place, then to the same end. */
+		if (!*err)
+			rf_tables_moved(v);
 		/* No stack can be written to, a double fault's neither: what a CPU does then. */
 		if (verdict == RF_VERDICT_NOT_OURS) {
 			v->run->exit_reason = KVM_EXIT_SHUTDOWN;
 			return RF_TO_VMM;
 		}
-		*err = rf_arch_fault(v, &v->wait.verdict);
 		break;
 	case RF_EVENT_DELIVERY:
 		if (verdict == RF_VERDICT_NOT_OURS) {

@@ -290,10 +290,10 @@ static uint64_t at_some_time(uint64_t now, uint64_t every)
 	return now + every / 2 + random % (every / 2 + 1);
 }
 
-/* Waits for one that is outside as its time comes: it stops there where it likes, and is looked at
- * where it does not. */
+/* A vCPU that is outside when it is due has stopped where the guest liked. It is tried again soon,
+ * to be met inside: so often in a period, as long as the VM runs at all. */
 #define AGAIN_NS UINT64_C(8000000)
-#define AGAIN_TIMES 32 /* in a period; and while the VM runs at all */
+#define AGAIN_TIMES 32
 
 void rf_tables_tick(void)
 {

@@ -352,6 +352,14 @@ def mixed_up(result: Result) -> bool:
     return any(at <= rip < at + VCPU_RUN_BYTES for rip in said)
 
 
+def _keep_first(out: Path) -> None:
+    """The run that went wrong is evidence: the next one would write over it."""
+    if out.exists():
+        kept = out.with_name(out.name + ".first")
+        shutil.rmtree(kept, ignore_errors=True)
+        out.rename(kept)
+
+
 def run_jobs(jobs: list[Job], host_kernel: str = "6.12", guests: Optional[list[str]] = None, cpus: int = 2,
              memory: int = 2048, mode: Optional[str] = None, show: Show = show_line, vmm_name: str = "") -> list[Result]:
     """Run the jobs one after another where stock guests run; results come in the jobs' order.
@@ -376,6 +384,8 @@ def run_jobs(jobs: list[Job], host_kernel: str = "6.12", guests: Optional[list[s
         # stale translations come of one of its threads changing code that another runs.
         show(f"lab: THE EMULATED HOST DIED, or took its registers for a guest's; it is booted once more, with one processor, for: "
              f"{', '.join(sorted(lost))}")
+        for name in lost:
+            _keep_first(out_dir() / "out" / name)
         again = _emulated([job for job in jobs if job.name in lost], host_kernel, guests, 1, memory, show, vmm_name)
         fresh = {result.name: result for result in again}
         results = [fresh.get(result.name, result) for result in results]
@@ -397,11 +407,8 @@ def run_again(jobs: list[Job], run: Callable[[list[Job], bool], list[Result]], l
             print(f"{label}: NO USER MODE, or an end that nobody made, in {', '.join(job.name for job in left)}; once more",
                   flush=True)
         for job in left:
-            if job.name in results and results[job.name].out.exists():
-                # The run that went wrong is evidence: the next one would write over it.
-                kept = results[job.name].out
-                shutil.rmtree(kept.with_name(kept.name + ".first"), ignore_errors=True)
-                kept.rename(kept.with_name(kept.name + ".first"))
+            if job.name in results:
+                _keep_first(results[job.name].out)
         retried += [job.name for job in left if job.name in results]
         results |= {result.name: result for result in run(left, bool(results))}
     return results, retried

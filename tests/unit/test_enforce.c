@@ -135,7 +135,7 @@ bool rf_arch_unemulated(struct rf_vcpu *v, const struct rf_vcpu_regs *regs)
 
 enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 {
-	fail();
+	*err = fake.answer;
 	return RF_AGAIN;
 }
 
@@ -211,6 +211,28 @@ static void not_answered(void **state)
 	assert_int_equal(fake.known + fake.denied + fake.outcomes, 0);
 }
 
+static void stalled(int err)
+{
+	memset(&fake, 0, sizeof(fake));
+	memset(&vcpu.wait, 0, sizeof(vcpu.wait));
+	fake.answer = err;
+	vcpu.wait.event.kind = RF_EVENT_STALLED;
+	vcpu.wait.verdict.verdict = RF_VERDICT_DENY;
+	if (!setjmp(ended))
+		assert_int_equal(rf_enforce(&vcpu), RF_AGAIN);
+	assert_int_equal(fake.outcomes, 1);
+	assert_int_equal(fake.status, err);
+}
+
+/* What the architecture cannot do now the monitor hears; what it cannot do at all is the end. */
+static void not_now(void **state)
+{
+	stalled(RF_NOT_NOW);
+	assert_int_equal(fake.fatal, 0);
+	stalled(-EINVAL);
+	assert_int_equal(fake.fatal, 1);
+}
+
 /* "The table allows it": as long as it does, and of all of the store. */
 static enum rf_next settle(bool elsewhere, bool settles)
 {
@@ -246,6 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(let), cmocka_unit_test(denied),
 					    cmocka_unit_test(not_taken),
 					    cmocka_unit_test(not_answered),
+					    cmocka_unit_test(not_now),
 					    cmocka_unit_test(settled_or_asked) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -343,7 +343,7 @@ static void waited_for_inside(void **state)
 		/* A VM that stands still is not waited for. */
 		rf_tables_every(every);
 		rf_tables_tick();
-		assert_in_range(rf_tables_tick_ms(), 400, 1001);
+		assert_in_range(rf_tables_tick_ms(), 100, 1001);
 	}
 	rf_tables_every(every);
 	rf_board->counters[RF_COUNT_RUN]++;
