@@ -50,8 +50,8 @@ int rf_arch_answer_entry(struct rf_vcpu *v, bool allowed)
 
 /*
  * A kick may have kept an interrupt from being delivered, and KVM would lose it to a fault of ours:
- * svm.c svm_complete_interrupts() and its like empty all queues. A double fault takes along what led
- * to it.
+ * svm.c svm_complete_interrupts() and its like empty all queues. A double fault takes along what
+ * led to it.
  */
 static int fault(struct rf_vcpu *v)
 {
