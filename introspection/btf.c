@@ -321,6 +321,59 @@ int rf_btf_member(const struct rf_btf *b, const char *type, const char *path, st
 	return 0;
 }
 
+/* A pointer to a function, or an array of them: how many. */
+static uint64_t functions_at(const struct rf_btf *b, uint32_t id)
+{
+	const struct btf_type *t = resolve(b, id), *to;
+	uint64_t n = 1;
+
+	if (t && btf_is_array(t)) {
+		n = btf_array(t)->nelems;
+		t = resolve(b, btf_array(t)->type);
+	}
+	to = t && btf_is_ptr(t) ? resolve(b, t->type) : NULL;
+	return to && btf_is_func_proto(to) ? n : 0;
+}
+
+int rf_btf_functions(const struct rf_btf *b, const char *type, rf_function_member_fn fn, void *ctx)
+{
+	unsigned int depth = 1, budget = MEMBERS_MAX;
+	struct place stack[NESTING_MAX];
+	const struct btf_type *t;
+	uint64_t room;
+	int r = find_type(b, type, false, &t);
+
+	if (r)
+		return r;
+	room = t->size;
+	stack[0] = (struct place){ t, 0 };
+	while (depth) {
+		struct place p = stack[--depth];
+		const struct btf_member *m = btf_members(p.type);
+
+		for (unsigned int i = 0; i < btf_vlen(p.type); i++) {
+			uint64_t at = (p.bits + btf_member_bit_offset(p.type, i)) / 8;
+			uint64_t n = functions_at(b, m[i].type);
+
+			for (uint64_t each = 0; each < n; each++, at += 8) {
+				if (!budget-- || !rf_within(at, 8, 0, room))
+					return -EBADMSG;
+				r = fn(ctx, at, name_at(b, m[i].name_off));
+				if (r)
+					return r;
+			}
+			t = resolve(b, m[i].type);
+			if (!budget-- || (t && btf_is_struct(t) && depth == NESTING_MAX))
+				return -EBADMSG;
+			if (t && btf_is_struct(t))
+				stack[depth++] =
+					(struct place){ t,
+							p.bits + btf_member_bit_offset(p.type, i) };
+		}
+	}
+	return 0;
+}
+
 int rf_btf_sizeof(const struct rf_btf *b, const char *type, uint64_t *out)
 {
 	const struct btf_type *t;

@@ -136,6 +136,12 @@ int rf_kernel_sizeof(const struct rf_kernel *k, const char *type, uint64_t *out)
 	return k->btf ? rf_btf_sizeof(k->btf, type, out) : -ENOTSUP;
 }
 
+int rf_kernel_functions(const struct rf_kernel *k, const char *type, rf_function_member_fn fn,
+			void *ctx)
+{
+	return k->btf ? rf_btf_functions(k->btf, type, fn, ctx) : -ENOTSUP;
+}
+
 int rf_kernel_enumerator(const struct rf_kernel *k, const char *enum_name, const char *name,
 			 int64_t *out)
 {

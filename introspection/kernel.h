@@ -101,6 +101,15 @@ int rf_kernel_member(const struct rf_kernel *k, const char *type, const char *pa
 		     struct rf_member *out);
 /* sizeof(struct type) in bytes. */
 int rf_kernel_sizeof(const struct rf_kernel *k, const char *type, uint64_t *out);
+/*
+ * fn for each member that is a pointer to a function, of structs in it and of arrays of pointers
+ * too: where it stands, bytes from the start of struct type, and its name, which lives as long as
+ * k. Members of unions are left out: which of them counts the types do not say. fn's error ends it.
+ * -ENOENT, -ENOTSUP, -EBADMSG as above, or fn's error.
+ */
+typedef int (*rf_function_member_fn)(void *ctx, uint64_t offset, const char *name);
+int rf_kernel_functions(const struct rf_kernel *k, const char *type, rf_function_member_fn fn,
+			void *ctx);
 /* Value of an enumerator (enum may be anonymous: enum_name NULL). E.g. "SYSTEM_RUNNING". */
 int rf_kernel_enumerator(const struct rf_kernel *k, const char *enum_name, const char *name,
 			 int64_t *out);

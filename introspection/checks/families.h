@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Every check there is: rf_check_NAME stands in the file of its family. */
+#ifndef RF_INTROSPECTION_CHECKS_FAMILIES_H
+#define RF_INTROSPECTION_CHECKS_FAMILIES_H
+
+#include "introspection/checks/check.h"
+
+#define RF_CHECKS_OF_CALLS(row) row(syscalls) row(softirqs) row(sysrq)
+#define RF_CHECKS_OF_TASKS(row) row(tasks_hidden) row(creds_shared) row(kthreads)
+#define RF_CHECKS_OF_MODULES(row) row(modules_hidden) row(taint_cleared)
+#define RF_CHECKS_OF_LSM(row) row(lsm_hooks)
+#define RF_CHECKS_OF_NET(row)                                                                      \
+	row(netfilter) row(packet_handlers) row(protocols) row(socket_families) row(net_devices)   \
+		row(net_registrations)
+#define RF_CHECKS_OF_NOTIFIERS(row) row(notifiers) row(keyboard)
+#define RF_CHECKS_OF_FILES(row) row(filesystems) row(superblocks) row(inodes) row(proc_entries)
+#define RF_CHECKS_OF_DEVICES(row)                                                                  \
+	row(tty_drivers) row(line_disciplines) row(misc_devices) row(input_handlers) row(consoles)
+#define RF_CHECKS_OF_KERNEL(row)                                                                   \
+	row(binary_formats) row(key_types) row(crypto_algorithms) row(clocks) row(log_dumpers)
+#define RF_CHECKS_OF_SETTINGS(row) row(helper_paths)
+
+#define RF_CHECKS(row)                                                                             \
+	RF_CHECKS_OF_CALLS(row)                                                                    \
+	RF_CHECKS_OF_TASKS(row)                                                                    \
+	RF_CHECKS_OF_MODULES(row)                                                                  \
+	RF_CHECKS_OF_LSM(row)                                                                      \
+	RF_CHECKS_OF_NET(row)                                                                      \
+	RF_CHECKS_OF_NOTIFIERS(row)                                                                \
+	RF_CHECKS_OF_FILES(row)                                                                    \
+	RF_CHECKS_OF_DEVICES(row)                                                                  \
+	RF_CHECKS_OF_KERNEL(row)                                                                   \
+	RF_CHECKS_OF_SETTINGS(row)
+
+#define RF_DECLARE_CHECK(name) extern const struct rf_check rf_check_##name;
+RF_CHECKS(RF_DECLARE_CHECK)
+
+#endif

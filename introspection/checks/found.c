@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What a check says of what it has found, and the judgement that most of them share. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "introspection/checks/impl.h"
+
+void rf_run_saw(struct rf_run *run)
+{
+	run->looked_at++;
+}
+
+static void describe_owner(const struct rf_owner *o, char *out, size_t size)
+{
+	switch (o->code) {
+	case RF_CODE_CORE:
+		snprintf(out, size, "the kernel");
+		break;
+	case RF_CODE_MODULE:
+		snprintf(out, size, "module %s", o->name);
+		break;
+	case RF_CODE_BPF:
+		snprintf(out, size, "BPF program %s", o->name);
+		break;
+	default:
+		snprintf(out, size, "nobody");
+	}
+}
+
+/* As much as can be had: a finding is told without, too. */
+static void add_target(struct rf_run *run, struct rf_finding *f)
+{
+	struct rf_owner owner;
+	struct rf_symbol s;
+	uint64_t offset, at = run->at;
+
+	if (!rf_run_owner(run, f->target.v, &owner))
+		describe_owner(&owner, f->owner, sizeof(f->owner));
+	if (!rf_kernel_symbolize(run->c->k, f->target, &s, &offset))
+		snprintf(f->symbol, sizeof(f->symbol), "%.80s+%#llx", s.name,
+			 (unsigned long long)offset);
+	if (!rf_run_read(run, f->target.v, f->bytes, sizeof(f->bytes)))
+		f->bytes_count = sizeof(f->bytes);
+	run->at = at;
+}
+
+int rf_run_found(struct rf_run *run, uint64_t object, const char *what, uint64_t target,
+		 const char *reason)
+{
+	struct rf_finding *f;
+
+	if (run->found++ >= RF_FINDINGS_MAX)
+		return 0;
+	f = &run->findings[run->found - 1];
+	*f = (struct rf_finding){ .check = run->check, .object = { object }, .target = { target } };
+	snprintf(f->what, sizeof(f->what), "%s", what);
+	snprintf(f->reason, sizeof(f->reason), "%s", reason);
+	if (target)
+		add_target(run, f);
+	return 0;
+}
+
+int rf_run_code(struct rf_run *run, uint64_t at, uint64_t target, const char *what)
+{
+	struct rf_owner o;
+	int err;
+
+	if (!target)
+		return 0;
+	rf_run_saw(run);
+	err = rf_run_owner(run, target, &o);
+	if (err || o.vouched)
+		return err;
+	if (o.code == RF_CODE_NOBODY)
+		return rf_run_found(run, at, what, target,
+				    "it leads to memory whose code is nobody's");
+	if (o.code == RF_CODE_MODULE)
+		return rf_run_found(run, at, what, target,
+				    "it leads into a module that nobody vouches for");
+	return rf_run_found(run, at, what, target, "it leads into a BPF program that is not known");
+}
+
+struct table {
+	struct rf_run *run;
+	uint64_t at;
+	const char *what;
+};
+
+static int look_at_member(void *ctx, uint64_t offset, const char *name)
+{
+	const struct table *t = ctx;
+	uint64_t target;
+	char what[96];
+	int err = rf_run_u64(t->run, t->at + offset, &target);
+
+	snprintf(what, sizeof(what), "%s of %.60s", name, t->what);
+	return err ? err : rf_run_code(t->run, t->at + offset, target, what);
+}
+
+int rf_run_functions(struct rf_run *run, const char *type, uint64_t at, const char *what)
+{
+	struct table t = { run, at, what };
+	int err = rf_kernel_functions(run->c->k, type, look_at_member, &t);
+
+	return err == -ENOENT ? rf_run_lacks(run, "the kernel's types have no struct %s", type)
+			      : err;
+}
+
+int rf_run_table(struct rf_run *run, const char *type, uint64_t object, uint64_t table,
+		 const char *what)
+{
+	unsigned int slot = (table / 8) % RF_JUDGED;
+	uint64_t found = run->found;
+	struct rf_owner o;
+	int err;
+
+	if (!table || (run->judged[slot].table == table && !strcmp(run->judged[slot].type, type)))
+		return 0;
+	rf_run_saw(run);
+	/* Some of the kernel's own lie in its data; none of them in memory that was allocated. */
+	if (rf_kernel_image_gpa(run->c->k, rf_gva_of(table), &(rf_gpa){ 0 })) {
+		err = rf_run_owner(run, table, &o);
+		if (err)
+			return err;
+		if (o.code == RF_CODE_NOBODY)
+			return rf_run_found(run, object, what, table,
+					    "its operations lie in memory that is nobody's");
+		if (!o.vouched)
+			return rf_run_found(
+				run, object, what, table,
+				"its operations lie in a module that nobody vouches for");
+	}
+	err = rf_run_functions(run, type, table, what);
+	if (!err && run->found == found) {
+		run->judged[slot].table = table;
+		run->judged[slot].type = type;
+	}
+	return err;
+}

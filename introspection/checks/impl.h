@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of the frame share; checks have inside.h. */
+#ifndef RF_INTROSPECTION_CHECKS_IMPL_H
+#define RF_INTROSPECTION_CHECKS_IMPL_H
+
+#include "introspection/checks/inside.h"
+
+struct rf_range {
+	uint64_t start, end; /* guest-virtual; end is exclusive */
+};
+
+/* Pages whose place is known, for this run: lists lead to few pages again and again. */
+#define RF_PLACES 512u /* a power of two */
+struct rf_place {
+	uint64_t gva; /* of a page, 0 none */
+	uint64_t gpa;
+};
+
+/* Whose a range of memory is, as the guest's list says. */
+struct rf_claim {
+	struct rf_range range;
+	enum rf_code code;
+	bool vouched;
+	uint64_t module; /* struct module, 0 of BPF's */
+	char name[64];
+};
+
+struct rf_claims {
+	bool asked;
+	int err; /* of reading the lists */
+	struct rf_claim *v;
+	size_t count, room;
+};
+
+struct rf_checks {
+	const struct rf_kernel *k;
+	struct rf_budget budget;
+	struct rf_memory m; /* through the budget */
+	struct rf_paging p;
+	struct rf_checks_options options;
+	struct rf_range text, init, rodata; /* empty: unknown */
+	struct rf_place places[RF_PLACES];
+	struct rf_claims claims;
+	struct rf_finding findings[2][RF_FINDINGS_MAX];
+};
+
+/* Tables that were found good in this run: many objects have the same. */
+#define RF_JUDGED 256u /* a power of two */
+
+struct rf_run {
+	struct rf_checks *c;
+	const struct rf_check *check;
+	uint64_t looked_at, found;
+	struct rf_finding *findings; /* [RF_FINDINGS_MAX] */
+	uint64_t at;		     /* where reading failed last, or what does not end */
+	char lacks[160];
+	struct {
+		uint64_t table;
+		const char *type;
+	} judged[RF_JUDGED];
+};
+
+/* The lists of owners are read anew in the next run that asks. */
+void rf_claims_forget(struct rf_checks *c);
+void rf_claims_deinit(struct rf_checks *c);
+
+#endif

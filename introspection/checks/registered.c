@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What else may be registered with a kernel, and is then called by it. */
+#include "introspection/checks/families.h"
+#include "introspection/checks/slots.h"
+
+static const struct rf_slots binary_formats[] = {
+	{ .what = "binary format",
+	  .symbol = "formats",
+	  .shape = RF_SHAPE_LIST,
+	  .type = "linux_binfmt",
+	  .link = "lh" },
+	{ 0 },
+};
+
+const struct rf_check rf_check_binary_formats = {
+	.name = "binary-formats",
+	.summary = "loaders of programs are the kernel's or a signed module's",
+	.reading = "each execve(2) goes through somebody's code",
+	.attack = "T1546",
+	.severity = RF_SEVERITY_HIGH,
+	.period_ms = 5000,
+	.reads = 1 << 12,
+	.slots = binary_formats,
+};
+
+static const struct rf_slots key_types[] = {
+	{ .what = "key type",
+	  .symbol = "key_types_list",
+	  .shape = RF_SHAPE_LIST,
+	  .type = "key_type",
+	  .link = "link",
+	  .name = "name" },
+	{ 0 },
+};
+
+const struct rf_check rf_check_key_types = {
+	.name = "key-types",
+	.summary = "functions of key types are the kernel's or a signed module's",
+	.reading = "keys on the kernel's keyrings are handed to somebody's code",
+	.attack = "T1555",
+	.severity = RF_SEVERITY_MEDIUM,
+	.period_ms = 10000,
+	.reads = 1 << 14,
+	.slots = key_types,
+};
+
+static const struct rf_slots crypto_algorithms[] = {
+	{ .what = "algorithm",
+	  .symbol = "crypto_alg_list",
+	  .shape = RF_SHAPE_LIST,
+	  .type = "crypto_alg",
+	  .link = "cra_list",
+	  .name = "cra_driver_name" },
+	{ 0 },
+};
+
+const struct rf_check rf_check_crypto_algorithms = {
+	.name = "crypto-algorithms",
+	.summary = "algorithms of the crypto API are the kernel's or a signed module's",
+	.reading = "keys and plain text are handed to somebody's code",
+	.attack = "T1600",
+	.severity = RF_SEVERITY_MEDIUM,
+	.period_ms = 10000,
+	.reads = 1 << 16,
+	.slots = crypto_algorithms,
+};
+
+static const struct rf_slots clocks[] = {
+	{ .what = "clock source",
+	  .symbol = "clocksource_list",
+	  .shape = RF_SHAPE_LIST,
+	  .type = "clocksource",
+	  .link = "list",
+	  .name = "name" },
+	{ 0 },
+};
+
+const struct rf_check rf_check_clocks = {
+	.name = "clocks",
+	.summary = "clock sources are the kernel's or a signed module's",
+	.reading = "somebody's code is called whenever the time is read",
+	.attack = "T1014",
+	.severity = RF_SEVERITY_MEDIUM,
+	.period_ms = 10000,
+	.reads = 1 << 13,
+	.slots = clocks,
+};
+
+static const struct rf_slots log_dumpers[] = {
+	{ .what = "log dumper",
+	  .symbol = "dump_list",
+	  .shape = RF_SHAPE_LIST,
+	  .type = "kmsg_dumper",
+	  .link = "list" },
+	{ 0 },
+};
+
+const struct rf_check rf_check_log_dumpers = {
+	.name = "log-dumpers",
+	.summary = "who is given the kernel's log at an oops is the kernel's or a signed module's",
+	.reading = "somebody's code runs at a crash, and may keep it from being seen",
+	.attack = "T1562.006",
+	.severity = RF_SEVERITY_MEDIUM,
+	.period_ms = 10000,
+	.reads = 1 << 12,
+	.slots = log_dumpers,
+};

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Tasks: the list that most tools follow, and the tables of pids that the kernel itself follows
+ * (kernel/fork.c, kernel/pid.c). Who takes one out of the first, to hide it, leaves it in the
+ * other.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "introspection/checks/families.h"
+#include "introspection/checks/inside.h"
+#include "introspection/checks/set.h"
+
+#define PF_KTHREAD 0x00200000u
+
+struct layout {
+	uint64_t tasks, pid, tgid, comm, signal, thread_head, thread_node, real_cred, flags;
+};
+
+struct gathered {
+	struct layout l;
+	struct rf_set listed, numbered;
+	uint64_t of_pid, links; /* struct pid's list of tasks, and its link in a task */
+};
+
+static int lay_out(struct rf_run *run, struct layout *l)
+{
+	int err;
+
+	(void)((err = rf_run_member(run, "task_struct", "tasks", 16, &l->tasks)) ||
+	       (err = rf_run_member(run, "task_struct", "pid", 4, &l->pid)) ||
+	       (err = rf_run_member(run, "task_struct", "tgid", 4, &l->tgid)) ||
+	       (err = rf_run_member(run, "task_struct", "comm", 0, &l->comm)) ||
+	       (err = rf_run_member(run, "task_struct", "signal", 8, &l->signal)) ||
+	       (err = rf_run_member(run, "task_struct", "thread_node", 16, &l->thread_node)) ||
+	       (err = rf_run_member(run, "task_struct", "real_cred", 8, &l->real_cred)) ||
+	       (err = rf_run_member(run, "task_struct", "flags", 4, &l->flags)) ||
+	       (err = rf_run_member(run, "signal_struct", "thread_head", 16, &l->thread_head)));
+	return err;
+}
+
+/* "task 812 (sh)" */
+static void name_task(struct rf_run *run, const struct layout *l, uint64_t task, char *out,
+		      size_t size)
+{
+	char comm[17] = "?";
+	uint32_t pid = 0;
+
+	rf_run_u32(run, task + l->pid, &pid);
+	rf_run_text(run, task + l->comm, comm, sizeof(comm));
+	snprintf(out, size, "task %d (%s)", (int)pid, comm);
+}
+
+/* --- every task, by way of the list -------------------------------------------------- */
+
+struct each_task {
+	const struct layout *l;
+	rf_object_fn fn;
+	void *ctx;
+};
+
+static int each_thread_of(struct rf_run *run, uint64_t leader, void *ctx)
+{
+	const struct each_task *e = ctx;
+	uint64_t signal;
+	int err = rf_run_u64(run, leader + e->l->signal, &signal);
+
+	return err ? err
+		   : rf_run_list(run, signal + e->l->thread_head, e->l->thread_node, e->fn, e->ctx);
+}
+
+/* But for pid 0's, at which the list begins. */
+static int each_task(struct rf_run *run, const struct layout *l, rf_object_fn fn, void *ctx)
+{
+	struct each_task e = { l, fn, ctx };
+	uint64_t init;
+	int err = rf_run_symbol(run, "init_task", &init);
+
+	return err ? err : rf_run_list(run, init + l->tasks, l->tasks, each_thread_of, &e);
+}
+
+/* --- hidden ones --------------------------------------------------------------------- */
+
+static int list_task(struct rf_run *run, uint64_t task, void *ctx)
+{
+	rf_run_saw(run);
+	return rf_set_add(&((struct gathered *)ctx)->listed, task);
+}
+
+static int number_task(struct rf_run *run, uint64_t task, void *ctx)
+{
+	return rf_set_add(&((struct gathered *)ctx)->numbered, task);
+}
+
+static int number_pid(struct rf_run *run, uint64_t pid, void *ctx)
+{
+	struct gathered *g = ctx;
+
+	return rf_run_hlist(run, pid + g->of_pid, g->links, number_task, g);
+}
+
+static int gather(struct rf_run *run, struct gathered *g)
+{
+	uint64_t namespace, idr, tree;
+	int err;
+
+	if ((err = lay_out(run, &g->l)) || (err = rf_run_symbol(run, "init_pid_ns", &namespace)) ||
+	    (err = rf_run_member(run, "pid_namespace", "idr", 0, &idr)) ||
+	    (err = rf_run_member(run, "idr", "idr_rt", 0, &tree)) ||
+	    (err = rf_run_member(run, "pid", "tasks", 0, &g->of_pid)) ||
+	    (err = rf_run_member(run, "task_struct", "pid_links", 0, &g->links)) ||
+	    (err = each_task(run, &g->l, list_task, g)) ||
+	    (err = rf_run_xarray(run, namespace + idr + tree, number_pid, g)))
+		return err;
+	rf_set_sort(&g->listed);
+	rf_set_sort(&g->numbered);
+	return 0;
+}
+
+/* What one set has and the other has not. */
+static int tell_difference(struct rf_run *run, const struct layout *l, const struct rf_set *has,
+			   const struct rf_set *lacks, const char *reason)
+{
+	char what[96];
+	int err = 0;
+
+	for (size_t i = 0; !err && i < has->count; i++) {
+		if (rf_set_has(lacks, has->v[i]))
+			continue;
+		name_task(run, l, has->v[i], what, sizeof(what));
+		err = rf_run_found(run, has->v[i], what, 0, reason);
+	}
+	return err;
+}
+
+static int look_for_hidden_tasks(struct rf_run *run)
+{
+	struct gathered g = { 0 };
+	int err = gather(run, &g);
+
+	if (!err)
+		err = tell_difference(run, &g.l, &g.numbered, &g.listed,
+				      "it has a pid, and is not on the list of tasks");
+	if (!err)
+		err = tell_difference(run, &g.l, &g.listed, &g.numbered,
+				      "it is on the list of tasks, and no pid leads to it");
+	rf_set_deinit(&g.listed);
+	rf_set_deinit(&g.numbered);
+	return err;
+}
+
+const struct rf_check rf_check_tasks_hidden = {
+	.name = "tasks-hidden",
+	.summary = "tasks and threads on the kernel's list are those that have a pid",
+	.reading = "a process is kept from being seen, or from being killed",
+	.attack = "T1564",
+	.severity = RF_SEVERITY_CRITICAL,
+	.period_ms = 2000,
+	.reads = 1 << 20,
+	.run = look_for_hidden_tasks,
+};
+
+/* --- credentials --------------------------------------------------------------------- */
+
+struct cred {
+	uint64_t cred, task;
+	uint32_t tgid;
+};
+
+struct creds {
+	struct layout l;
+	uint64_t init_cred;
+	struct cred *v;
+	size_t count, room;
+};
+
+#define CREDS_MAX ((size_t)1 << 22)
+
+static int note_cred(struct rf_run *run, uint64_t task, void *ctx)
+{
+	struct cred c = { .task = task };
+	struct creds *g = ctx;
+	int err = rf_run_u64(run, task + g->l.real_cred, &c.cred);
+
+	if (!err)
+		err = rf_run_u32(run, task + g->l.tgid, &c.tgid);
+	if (err)
+		return err;
+	rf_run_saw(run);
+	if (g->count == g->room) {
+		size_t room = g->room ? g->room * 2 : 256;
+		struct cred *v = room > CREDS_MAX ? NULL : realloc(g->v, room * sizeof(*v));
+
+		if (!v)
+			return room > CREDS_MAX ? -E2BIG : -ENOMEM;
+		g->v = v;
+		g->room = room;
+	}
+	g->v[g->count++] = c;
+	return 0;
+}
+
+static int by_cred(const void *a, const void *b)
+{
+	const struct cred *x = a, *y = b;
+
+	return x->cred != y->cred ? (x->cred < y->cred ? -1 : 1)
+				  : (x->tgid < y->tgid ? -1 : x->tgid > y->tgid);
+}
+
+/*
+ * Threads of one process share credentials, processes do not: copy_creds() (kernel/cred.c) takes a
+ * reference for CLONE_THREAD alone. init_cred is that of pid 0 for good; others get a copy of it.
+ */
+static int look_at_creds_shared(struct rf_run *run)
+{
+	struct creds g = { 0 };
+	char what[96];
+	int err;
+
+	if (!(err = lay_out(run, &g.l)) && !(err = rf_run_symbol(run, "init_cred", &g.init_cred)))
+		err = each_task(run, &g.l, note_cred, &g);
+	if (!err && g.count)
+		qsort(g.v, g.count, sizeof(*g.v), by_cred);
+	for (size_t i = 0; !err && i < g.count; i++) {
+		const char *reason = NULL;
+
+		if (g.v[i].cred == g.init_cred)
+			reason = "it has the credentials of the kernel's own first task";
+		else if (i && g.v[i].cred == g.v[i - 1].cred && g.v[i].tgid != g.v[i - 1].tgid)
+			reason = "it has the very credentials of another process";
+		if (!reason)
+			continue;
+		name_task(run, &g.l, g.v[i].task, what, sizeof(what));
+		err = rf_run_found(run, g.v[i].task, what, 0, reason);
+	}
+	free(g.v);
+	return err;
+}
+
+const struct rf_check rf_check_creds_shared = {
+	.name = "creds-shared",
+	.summary = "no process has the credentials of another one, or of the kernel itself",
+	.reading = "a process was given root by writing a pointer",
+	.attack = "T1068",
+	.severity = RF_SEVERITY_CRITICAL,
+	.period_ms = 2000,
+	.reads = 1 << 20,
+	.run = look_at_creds_shared,
+};
+
+/* --- kernel threads -------------------------------------------------------------------- */
+
+struct threads {
+	struct layout l;
+	uint64_t kthread, function;
+};
+
+static int look_at_kthread(struct rf_run *run, uint64_t task, void *ctx)
+{
+	const struct threads *t = ctx;
+	uint64_t kthread, function;
+	uint32_t flags;
+	char what[96];
+	int err = rf_run_u32(run, task + t->l.flags, &flags);
+
+	if (err || !(flags & PF_KTHREAD))
+		return err;
+	err = rf_run_u64(run, task + t->kthread, &kthread);
+	if (err || !kthread)
+		return err;
+	err = rf_run_u64(run, kthread + t->function, &function);
+	if (err)
+		return err;
+	name_task(run, &t->l, task, what, sizeof(what));
+	return rf_run_code(run, kthread + t->function, function, what);
+}
+
+static int look_at_kthreads(struct rf_run *run)
+{
+	struct threads t = { 0 };
+	int err;
+
+	/* set_child_tid held it to 5.16. */
+	if ((err = lay_out(run, &t.l)) ||
+	    (err = rf_run_member(run, "task_struct", "worker_private|set_child_tid", 8,
+				 &t.kthread)) ||
+	    (err = rf_run_member(run, "kthread", "threadfn", 8, &t.function)))
+		return err;
+	return each_task(run, &t.l, look_at_kthread, &t);
+}
+
+const struct rf_check rf_check_kthreads = {
+	.name = "kthreads",
+	.summary = "kernel threads run functions of the kernel's or of a signed module's",
+	.reading = "somebody's code runs on its own",
+	.attack = "T1014",
+	.severity = RF_SEVERITY_CRITICAL,
+	.period_ms = 5000,
+	.reads = 1 << 20,
+	.run = look_at_kthreads,
+};
