@@ -1,4 +1,4 @@
-UNIT_TESTS += test_pagetable test_kallsyms test_btf test_kernel
+UNIT_TESTS += test_pagetable test_kallsyms test_btf test_kernel test_checks
 KALLSYMS_SRCS = introspection/kallsyms.c introspection/kallsyms_tables.c introspection/symbols.c
 KERNEL_SRCS = introspection/discover.c introspection/kernel.c introspection/kimage.c introspection/x86/pagetable.c \
 	introspection/btf.c introspection/task.c introspection/module.c $(KALLSYMS_SRCS)
@@ -6,3 +6,4 @@ test_pagetable_SRCS = tests/unit/test_pagetable.c tests/unit/synth.c introspecti
 test_kallsyms_SRCS = tests/unit/test_kallsyms.c tests/unit/synth.c $(KALLSYMS_SRCS)
 test_btf_SRCS = tests/unit/test_btf.c tests/unit/synth.c introspection/btf.c
 test_kernel_SRCS = tests/unit/test_kernel.c tests/unit/synth.c $(KERNEL_SRCS)
+test_checks_SRCS = tests/unit/test_checks.c tests/unit/fake_types.c $(CHECKS_SRCS) introspection/budget.c
