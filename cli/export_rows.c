@@ -42,6 +42,8 @@ static const struct rf_export_row rows[] = {
 	/* What was found. */
 	{ "decision", "hook", 0, NULL, "handler outside the sealed kernel",
 	  RF_OCSF_FINDING, 1, "Create", RF_EXPORT_MEDIUM, false },
+	{ "decision", "check", 0, NULL, "finding of a check of the guest's memory",
+	  RF_OCSF_FINDING, 1, "Create", RF_EXPORT_HIGH, false },
 	{ "decision", "measure", 0, NULL, "measurement of sealed memory",
 	  RF_OCSF_FINDING, 1, "Create", RF_EXPORT_HIGH, true },
 	{ "decision", "endless", 0, NULL, "guest lists that do not end",

@@ -24,7 +24,8 @@ static void order_kernel(struct rf_guest *g)
 				    .generation = g->pair.generation,
 				    .control_by_traps = g->control_by_traps,
 				    .pins = g->pins,
-				    .tables_known = g->tables_known };
+				    .tables_known = g->tables_known,
+				    .checks = g->checks_on };
 
 	g->pair.behind = rf_msg_send(g->pair.fd, &o, sizeof(o), NULL, 0) != 0;
 }

@@ -22,7 +22,7 @@ struct rf_guard;
 struct rf_guest;
 struct rf_unit;
 
-#define RF_PAIR_REVISION 2 /* of these messages, and of what a row or a kind means */
+#define RF_PAIR_REVISION 3 /* of these messages, and of what a row or a kind means */
 
 enum rf_found_what {
 	RF_FOUND_HELLO = 1,   /* a sweeper has come; values: RF_PAIR_REVISION */
@@ -55,7 +55,7 @@ struct rf_order {
 	uint32_t guard;	     /* ASK: whose command it is, its row */
 	uint64_t kernel;     /* KERNEL: the event that announced it; 0: there is none */
 	uint64_t generation; /* KERNEL: another one, another knowledge, be it of the same kernel */
-	bool control_by_traps, pins, tables_known;
+	bool control_by_traps, pins, tables_known, checks;
 	bool watched; /* ASK: CR0 and CR4, by who looks for it (monitor/watched.h) */
 };
 

@@ -149,6 +149,7 @@ static int follow(struct sweeper *s, const struct rf_order *o)
 	g->control_by_traps = o->control_by_traps;
 	g->pins = o->pins;
 	g->tables_known = o->tables_known;
+	g->checks_on = o->checks;
 	outer = rf_unit_begin(g, &rf_unit_kernel);
 	err = learn(g, &info, &diag);
 	ended = rf_unit_end(g, &rf_unit_kernel, &outer);

@@ -72,6 +72,7 @@ static const struct row {
 	{ RF_FACT_ABANDONED, RF_FACT_REGION_TEXT, ANY, ANY, FOUND, "text-patch-abandoned" },
 
 	{ RF_FACT_ENDLESS, ANY, ANY, ANY, FOUND, "guest-lists-end" },
+	{ RF_FACT_CHECK, ANY, ANY, ANY, TOLD, "check-found" },
 
 	/* With on_unknown_kernel: run-unsealed-alert; otherwise nobody asks, and the VM is
 	 * ended. */

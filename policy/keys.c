@@ -40,6 +40,11 @@ static const struct rf_key_word unknown_words[] = {
 	{ NULL, 0 },
 };
 
+static const struct rf_key_word checks_words[] = {
+	{ "off", RF_CHECKS_OFF },
+	{ "alert", RF_CHECKS_ALERT },
+	{ 0 },
+};
 static const struct rf_key_word log_full_words[] = {
 	{ "pause", RF_ON_LOG_FULL_PAUSE },
 	{ "deny", RF_ON_LOG_FULL_DENY },
@@ -93,6 +98,9 @@ const struct rf_key rf_keys[] = {
 	  WORDS(mismatch_words, RF_ON_MISMATCH_REFUSE), MEMBER(on_mismatch), SMALLER },
 	{ NULL, "on_unknown_kernel", "a kernel boots that is not recognised",
 	  WORDS(unknown_words, RF_ON_UNKNOWN_REFUSE), MEMBER(on_unknown_kernel), SMALLER },
+
+	{ NULL, "checks", "the guest's memory is checked for what rootkits leave",
+	  WORDS(checks_words, RF_CHECKS_ALERT), MEMBER(checks), GREATER },
 
 	{ NULL, "on_log_full", "the log is full: who asks waits, is denied, or goes on",
 	  WORDS(log_full_words, RF_ON_LOG_FULL_DENY), MEMBER(on_log_full), SMALLER },
@@ -287,6 +295,11 @@ const char *rf_on_denied_patch_text(enum rf_on_denied_patch d)
 const char *rf_on_log_full_text(enum rf_on_log_full f)
 {
 	return word_of(log_full_words, f);
+}
+
+const char *rf_checks_rule_text(enum rf_checks_rule c)
+{
+	return word_of(checks_words, c);
 }
 
 const char *rf_on_kexec_text(enum rf_on_kexec k)

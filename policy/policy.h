@@ -84,6 +84,12 @@ enum rf_on_log_full {
 	RF_ON_LOG_FULL_CONTINUE, /* what is let through is counted as well */
 };
 
+/* Checks of the running guest's memory, beside what is sealed. */
+enum rf_checks_rule {
+	RF_CHECKS_OFF,
+	RF_CHECKS_ALERT, /* what they find is recorded */
+};
+
 struct rf_policy {
 	enum rf_policy_mode mode;
 	enum rf_on_denied on_denied;
@@ -96,6 +102,7 @@ struct rf_policy {
 	enum rf_on_mismatch on_mismatch;
 	enum rf_on_unknown_kernel on_unknown_kernel;
 	enum rf_on_log_full on_log_full;
+	enum rf_checks_rule checks;
 	uint32_t log_quota_mb; /* MiB that either log may have, 0: any */
 	bool seal_text, seal_rodata;
 	bool pin_msrs; /* what leads into the kernel keeps the value it had at the seal */
@@ -152,6 +159,7 @@ const char *rf_on_kexec_text(enum rf_on_kexec k);
 const char *rf_on_unknown_kernel_text(enum rf_on_unknown_kernel u);
 const char *rf_on_log_full_text(enum rf_on_log_full f);
 const char *rf_on_mismatch_text(enum rf_on_mismatch m);
+const char *rf_checks_rule_text(enum rf_checks_rule c);
 
 /* Bytes that a log may have for decisions; all: with the part that is kept for what is none. 0:
  * any.
@@ -177,6 +185,7 @@ enum rf_fact_kind {
 	RF_FACT_ENDLESS,      /* what the guest keeps could not be read to its end */
 	RF_FACT_UNKNOWN,      /* a kernel that boots is not recognised, and may run */
 	RF_FACT_HOOK,	      /* a hook of the kernel's calls out of the sealed image */
+	RF_FACT_CHECK,	      /* a check of the guest's memory has found something */
 };
 
 enum rf_fact_region {

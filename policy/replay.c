@@ -27,6 +27,7 @@ static const struct source {
 	{ "kernel", { RF_FACT_UNKNOWN } },
 	{ "endless", { RF_FACT_ENDLESS } },
 	{ "hook", { RF_FACT_HOOK } },
+	{ "check", { RF_FACT_CHECK } },
 };
 
 static bool may_be_about(const char *kind, enum rf_fact_kind fact)
@@ -263,6 +264,8 @@ static void try_facts(const json_t *record, const struct rf_policy *p, const str
 	key = missing(record, f, p, &out->open);
 	if (!key && f->kind == RF_FACT_TABLE) /* found by comparison alone */
 		key = rf_replay_off(p, NULL, "register_check_ms");
+	if (!key && f->kind == RF_FACT_CHECK)
+		key = rf_replay_off(p, NULL, "checks");
 	if (key && out->what == RF_REPLAY_DECIDED)
 		out->open |= RF_OPEN_SEEN;
 	if (key && out->what != RF_REPLAY_DECIDED) {
@@ -307,7 +310,7 @@ static void replay_rows(const json_t *record, const struct rf_policy *p, struct 
 			continue;
 		/* The row of no kind is about all that no other one fits. */
 		for (int kind = f.kind ? (int)f.kind : RF_FACT_WRITE;
-		     kind <= (f.kind ? (int)f.kind : RF_FACT_HOOK); kind++) {
+		     kind <= (f.kind ? (int)f.kind : RF_FACT_CHECK); kind++) {
 			struct rf_facts one = f;
 
 			one.kind = (enum rf_fact_kind)kind;

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "monitor/monitor.h"
+#include "introspection/checks/check.h"
 #include "introspection/patches/hooks.h"
 #include "introspection/task.h"
 
@@ -124,6 +125,13 @@ struct fake {
 	int bpf_err;	       /* of that list */
 	uint32_t hooks_hidden; /* a bit each kind that the kernel does not show */
 	unsigned int hook_tables, hooks_looked; /* the first: alive */
+
+	/* What rf_checks_run() finds: of the first check, the other finds nothing. */
+	struct rf_finding findings[8];
+	uint32_t findings_count;
+	enum rf_check_state check_state; /* of the first; 0: as its findings are */
+	unsigned int checks_alive, checks_runs[2];
+	const char *checks_known; /* the first of those that were named; NULL none was */
 
 	/* The pair: what a look at the guest's lists finds gone, and what was forgotten of it. */
 	uint32_t gone, forgotten_of;

@@ -523,3 +523,68 @@ int rf_hooks_bpf(const struct rf_hooks *h, const struct rf_memory *m, const stru
 	strcpy(name, fake.bpf);
 	return 0;
 }
+
+/* --- checks --- */
+
+struct rf_checks {
+	int nothing;
+};
+
+static const struct rf_check fake_checks[] = {
+	{ .name = "first",
+	  .attack = "T1014",
+	  .severity = RF_SEVERITY_HIGH,
+	  .period_ms = 1000,
+	  .reads = 100 },
+	{ .name = "second",
+	  .attack = "T1014",
+	  .severity = RF_SEVERITY_LOW,
+	  .period_ms = 5000,
+	  .reads = 100 },
+};
+const struct rf_check *const rf_checks[] = { &fake_checks[0], &fake_checks[1], NULL };
+
+const char *rf_severity_text(enum rf_severity severity)
+{
+	return severity == RF_SEVERITY_HIGH ? "high" : "low";
+}
+
+const char *rf_check_state_text(enum rf_check_state state)
+{
+	return state == RF_CHECK_CLEAN ? "clean" : "other";
+}
+
+int rf_checks_create(const struct rf_kernel *k, const struct rf_memory *m,
+		     const struct rf_paging *p, const struct rf_checks_options *options,
+		     struct rf_checks **out)
+{
+	fake.checks_alive++;
+	fake.checks_known = options->known.count ? options->known.names[0] : NULL;
+	*out = calloc(1, sizeof(**out));
+	return *out ? 0 : -ENOMEM;
+}
+
+void rf_checks_destroy(struct rf_checks *c)
+{
+	fake.checks_alive -= c != NULL;
+	free(c);
+}
+
+int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_finding_fn fn, void *ctx,
+		  struct rf_check_result *result)
+{
+	uint32_t n = check == rf_checks[0] ? fake.findings_count : 0;
+	int err = 0;
+
+	fake.checks_runs[check != rf_checks[0]]++;
+	for (uint32_t i = 0; !err && i < n; i++)
+		err = fn(ctx, &fake.findings[i]);
+	*result = (struct rf_check_result){ .check = check,
+					    .state = n ? RF_CHECK_FOUND : RF_CHECK_CLEAN,
+					    .looked_at = 7,
+					    .found = n,
+					    .why = "because" };
+	if (check == rf_checks[0] && fake.check_state)
+		result->state = fake.check_state;
+	return err;
+}

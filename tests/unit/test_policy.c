@@ -294,6 +294,8 @@ static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pa
 		return f->region == RF_FACT_REGION_TEXT ? "text-patch-abandoned" : "undecided";
 	case RF_FACT_ENDLESS:
 		return "guest-lists-end";
+	case RF_FACT_CHECK:
+		return "check-found";
 	case RF_FACT_UNKNOWN:
 		return "kernel-not-recognised";
 	case RF_FACT_HOOK:
@@ -335,7 +337,7 @@ static void check(const struct rf_policy *p, const struct rf_facts *f)
 		assert_int_equal(d.word, 0);
 		assert_int_equal(d.action, RF_ACTION_PASS);
 	} else if ((p->mode == RF_MODE_OBSERVE && observable) || f->kind == RF_FACT_UNKNOWN ||
-		   f->kind == RF_FACT_HOOK ||
+		   f->kind == RF_FACT_HOOK || f->kind == RF_FACT_CHECK ||
 		   (f->kind == RF_FACT_MEASURE && f->measure == RF_FACT_MEASURE_BOOTED)) {
 		assert_int_equal(d.word, RF_WORD_DETECTED);
 		assert_int_equal(d.action, RF_ACTION_APPLY);
@@ -367,7 +369,7 @@ static void test_every_combination(void **state)
 	rf_policy_default(&p);
 	for (int mode = RF_MODE_ENFORCE; mode <= RF_MODE_OBSERVE; mode++)
 		for (int denied = RF_ON_DENIED_FAULT; denied <= RF_ON_DENIED_KILL; denied++)
-			for (int kind = 0; kind <= RF_FACT_HOOK + 1; kind++)
+			for (int kind = 0; kind <= RF_FACT_CHECK + 1; kind++)
 				for (int region = 0; region <= RF_FACT_REGION_IDT + 1; region++)
 					for (int patch = 0; patch <= RF_FACT_PATCH_ILLEGAL_INSN + 1;
 					     patch++)
@@ -381,7 +383,7 @@ static void test_every_combination(void **state)
 							p.on_denied = denied;
 							check(&p, &f);
 						}
-	assert_int_equal(n, 2 * 2 * 17 * 6 * 7 * 8);
+	assert_int_equal(n, 2 * 2 * 18 * 6 * 7 * 8);
 }
 
 /* Only this one depends on what the owner wants. */

@@ -46,6 +46,8 @@ static const char *kind_of(const struct rf_facts *f)
 		return "kernel";
 	case RF_FACT_HOOK:
 		return "hook";
+	case RF_FACT_CHECK:
+		return "check";
 	case RF_FACT_EMULATION:
 		break;
 	}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The monitor's end of the guard of checks. It does not walk what the sweeper has walked: a verdict
+ * must not wait for that. So that something was found, and what it is, is the sweeper's word; whose
+ * the addresses are is looked up here. The check and its sentence are ours, or nothing is written.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "monitor/checks.h"
+
+#define LINES 1024u /* of one kernel */
+
+struct line {
+	uint32_t check;
+	struct rf_check_words words;
+};
+
+/* One VM a process. */
+static struct line told[LINES]; /* that a line is about */
+static uint32_t told_count, lines;
+static bool quiet; /* there are more than are told */
+
+void rf_checks_begin(void)
+{
+	told_count = lines = 0;
+	quiet = false;
+}
+
+/* --- what the sweeper says ------------------------------------------------------------ */
+
+static void make_printable(char *text, size_t size)
+{
+	text[size - 1] = '\0';
+	for (; *text; text++)
+		if (!isprint((unsigned char)*text))
+			*text = '?';
+}
+
+static bool take_words(const uint64_t *values, size_t n, struct rf_check_words *out)
+{
+	if (n != RF_CHECK_VALUES)
+		return false;
+	memcpy(out, values, sizeof(*out));
+	make_printable(out->what, sizeof(out->what));
+	make_printable(out->reason, sizeof(out->reason));
+	return true;
+}
+
+static bool is_a_check(uint32_t place)
+{
+	uint32_t n = 0;
+
+	while (rf_checks[n])
+		n++;
+	return place < n;
+}
+
+/* Its place among those told, or told_count. */
+static uint32_t find(uint32_t check, const struct rf_check_words *w)
+{
+	uint32_t i = 0;
+
+	while (i < told_count &&
+	       (told[i].check != check || !rf_check_words_same(&told[i].words, w)))
+		i++;
+	return i;
+}
+
+/* --- a line -------------------------------------------------------------------------------- */
+
+static int decide(struct rf_guest *g, struct rf_record *r)
+{
+	const struct rf_facts facts = { .kind = RF_FACT_CHECK };
+	struct rf_decision d;
+
+	if (rf_policy_decide(&g->policy, &facts, &d))
+		return -EINVAL;
+	r->rule = d.rule;
+	r->verdict = d.word;
+	return 0;
+}
+
+static int write_finding(struct rf_guest *g, const struct rf_check *check,
+			 const struct rf_check_words *w)
+{
+	struct rf_record r = { .kind = "check",
+			       .has_target = true,
+			       .has_handler = w->target != 0,
+			       .outcome = "left as it is" };
+	char detail[320];
+	struct rf_module m;
+	int err = decide(g, &r);
+
+	if (err)
+		return err;
+	rf_name_within(g, &g->paging, w->object, &r.target, &m);
+	if (w->target)
+		rf_name_within(g, &g->paging, w->target, &r.handler, &m);
+	/* What stands in quotes is the guest's claim. */
+	snprintf(detail, sizeof(detail), "%s (%s, %s): \"%s\": %s", check->name,
+		 rf_severity_text(check->severity), check->attack, w->what, w->reason);
+	r.detail = detail;
+	return rf_record_write(g, &r);
+}
+
+/* A check that cannot be decided has not found that all is well. */
+static int write_unable(struct rf_guest *g, const struct rf_check *check,
+			const struct rf_check_words *w)
+{
+	const struct rf_facts facts = { .kind = RF_FACT_ENDLESS };
+	struct rf_record r = { .kind = "endless", .outcome = "not read to its end" };
+	struct rf_decision d;
+	char detail[256];
+
+	if (rf_policy_decide(&g->policy, &facts, &d))
+		return -EINVAL;
+	r.rule = d.rule;
+	r.verdict = d.word;
+	snprintf(detail, sizeof(detail), "the check %s is undecided: %s", check->name, w->reason);
+	r.detail = detail;
+	return rf_record_write(g, &r);
+}
+
+static int alert(struct rf_guest *g, uint32_t place, const struct rf_check_words *w)
+{
+	int err;
+
+	if (quiet || find(place, w) < told_count)
+		return 0;
+	if (lines == LINES || told_count == LINES) {
+		quiet = true;
+		return rf_note(g, "check", "not told one by one any more",
+			       "checks found more than are told of one kernel");
+	}
+	err = write_finding(g, rf_checks[place], w);
+	if (err)
+		return err;
+	lines++;
+	told[told_count++] = (struct line){ place, *w };
+	return 0;
+}
+
+int rf_checks_said(struct rf_guest *g, uint32_t kind, const uint64_t *values, size_t n)
+{
+	uint32_t place = kind & ~(uint32_t)RF_CHECKS_SAID_MASK, i;
+	struct rf_check_words w;
+
+	if (!is_a_check(place) || !take_words(values, n, &w))
+		return 0;
+	switch (kind & (uint32_t)RF_CHECKS_SAID_MASK) {
+	case RF_CHECKS_FOUND:
+		return alert(g, place, &w);
+	case RF_CHECKS_GONE:
+		i = find(place, &w);
+		if (i < told_count)
+			told[i] = told[--told_count];
+		return 0;
+	case RF_CHECKS_UNABLE:
+		if (quiet || lines == LINES)
+			return 0;
+		lines++;
+		return write_unable(g, rf_checks[place], &w);
+	}
+	return 0;
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The guard of checks: when each runs, what of its findings is told, and what is written down. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "monitor/checks.h"
+#include "tests/unit/fake_monitor.h"
+
+static int setup(void **state)
+{
+	int err = fake_setup(state);
+
+	if (!err)
+		fake_sealed();
+	return err;
+}
+
+/* So many milliseconds, in which the guest runs or stands still. */
+static void pass(uint32_t ms, bool runs)
+{
+	struct rf_budget outer;
+
+	for (; ms >= 100; ms -= 100) {
+		fake.info.counters[RF_COUNT_INSIDE] += runs ? 10 : 0;
+		outer = rf_unit_begin(&guest, &rf_guard_checks.sweep_unit);
+		assert_int_equal(rf_guard_checks.sweep(&guest, 100), 0);
+		assert_int_equal(rf_unit_end(&guest, &rf_guard_checks.sweep_unit, &outer), 0);
+	}
+}
+
+static void find(uint64_t object, uint64_t target, const char *what)
+{
+	struct rf_finding *f = &fake.findings[fake.findings_count++];
+
+	*f = (struct rf_finding){ .check = rf_checks[0],
+				  .object = { object },
+				  .target = { target } };
+	snprintf(f->what, sizeof(f->what), "%s", what);
+	snprintf(f->reason, sizeof(f->reason), "it leads elsewhere");
+}
+
+static size_t told(void)
+{
+	return fake_count("kind", "check");
+}
+
+static void each_in_its_period(void **state)
+{
+	pass(10000, true);
+	assert_in_range(fake.checks_runs[0], 9, 11);
+	assert_in_range(fake.checks_runs[1], 2, 3);
+	assert_int_equal(told(), 0);
+}
+
+static void found_twice_is_told_once(void **state)
+{
+	json_t *line;
+
+	pass(1000, true);
+	find(OTHER_GVA, TABLE_GVA, "hook of something");
+	pass(1600, true);
+	assert_int_equal(told(), 1);
+	line = fake_line(0);
+	assert_string_equal(fake_text(line, "verdict"), "detected");
+	assert_string_equal(fake_text(line, "rule"), "check-found");
+	assert_string_equal(fake_text(line, "detail"),
+			    "first (high, T1014): \"hook of something\": it leads elsewhere");
+	assert_non_null(json_object_get(line, "target"));
+	assert_non_null(json_object_get(line, "handler"));
+	pass(10000, true);
+	assert_int_equal(told(), 1);
+	/* It goes, and comes again. */
+	fake.findings_count = 0;
+	pass(2000, true);
+	find(OTHER_GVA, TABLE_GVA, "hook of something");
+	pass(2000, true);
+	assert_int_equal(told(), 2);
+}
+
+static void a_moment_is_not_told(void **state)
+{
+	find(OTHER_GVA, 0, "task 1");
+	pass(200, true);
+	fake.findings_count = 0;
+	pass(5000, true);
+	assert_int_equal(told(), 0);
+}
+
+/* Halted in the middle of something, it looks the same for as long as that lasts. */
+static void a_guest_that_stands_still(void **state)
+{
+	find(OTHER_GVA, 0, "task 1");
+	pass(20000, false);
+	assert_int_equal(told(), 0);
+	pass(1000, true);
+	assert_int_equal(told(), 1);
+}
+
+static void undecided_is_told(void **state)
+{
+	fake.check_state = RF_CHECK_UNDECIDED;
+	pass(3000, true);
+	assert_int_equal(fake_count("kind", "endless"), 0);
+	pass(3000, true);
+	assert_int_equal(fake_count("kind", "endless"), 1);
+	assert_string_equal(fake_text(fake_line(0), "detail"),
+			    "the check first is undecided: because");
+	pass(20000, true);
+	assert_int_equal(fake_count("kind", "endless"), 1);
+	/* What it had found before stays found while it is undecided. */
+	fake.check_state = 0;
+	find(OTHER_GVA, 0, "task 1");
+	pass(2000, true);
+	fake.check_state = RF_CHECK_UNDECIDED;
+	fake.findings_count = 0;
+	pass(2000, true);
+	fake.check_state = 0;
+	find(OTHER_GVA, 0, "task 1");
+	pass(2000, true);
+	assert_int_equal(told(), 1);
+}
+
+/* --- what a sweeper may say ------------------------------------------------------------- */
+
+static int say(uint32_t kind, const struct rf_check_words *w, size_t n)
+{
+	uint64_t values[RF_FOUND_VALUES] = { 0 };
+
+	memcpy(values, w, sizeof(*w));
+	return rf_guards_found(&guest, rf_guards_row(&rf_guard_checks), kind, values, n);
+}
+
+static void foreign_words(void **state)
+{
+	struct rf_check_words w = { .object = 1 };
+
+	assert_int_equal(say(RF_CHECKS_FOUND | 2, &w, RF_CHECK_VALUES), 0); /* no such check */
+	assert_int_equal(say(RF_CHECKS_FOUND, &w, RF_CHECK_VALUES - 1), 0);
+	assert_int_equal(say(0x400, &w, RF_CHECK_VALUES), 0);
+	assert_int_equal(say(0, &w, RF_CHECK_VALUES), 0);
+	assert_int_equal(told(), 0);
+	memset(w.what, 0x1b, sizeof(w.what));
+	memset(w.reason, '"', sizeof(w.reason));
+	assert_int_equal(say(RF_CHECKS_FOUND, &w, RF_CHECK_VALUES), 0);
+	assert_int_equal(told(), 1); /* the line was parsed, and is one */
+	assert_int_equal(say(RF_CHECKS_FOUND, &w, RF_CHECK_VALUES), 0);
+	assert_int_equal(told(), 1);
+}
+
+static void a_flood_has_an_end(void **state)
+{
+	struct rf_check_words w = { .what = "x", .reason = "y" };
+	size_t lines;
+
+	for (w.object = 0; w.object < 3000; w.object++) {
+		assert_int_equal(say(RF_CHECKS_FOUND, &w, RF_CHECK_VALUES), 0);
+		assert_int_equal(say(RF_CHECKS_GONE, &w, RF_CHECK_VALUES), 0);
+		assert_int_equal(say(RF_CHECKS_UNABLE, &w, RF_CHECK_VALUES), 0);
+	}
+	lines = fake_lines();
+	assert_true(lines < 1200);
+	say(RF_CHECKS_FOUND, &w, RF_CHECK_VALUES);
+	assert_int_equal(fake_lines(), lines);
+}
+
+/* --- policy -------------------------------------------------------------------------------- */
+
+static void off_by_policy(void **state)
+{
+	guest.policy.checks = RF_CHECKS_OFF;
+	fake_reset();
+	fake_sealed();
+	find(OTHER_GVA, 0, "task 1");
+	pass(5000, true);
+	assert_int_equal(fake.checks_runs[0], 0);
+	assert_int_equal(told(), 0);
+}
+
+static void owners_are_known(void **state)
+{
+	assert_null(fake.checks_known);
+	strcpy(guest.policy.owners[0], "tracer");
+	guest.policy.owners_count = 1;
+	fake_reset();
+	fake_sealed();
+	assert_string_equal(fake.checks_known, "tracer");
+	assert_int_equal(fake.checks_alive, 1);
+}
+
+static void without_types(void **state)
+{
+	fake.no_types = true;
+	fake_reset();
+	fake_sealed();
+	pass(2000, true);
+	assert_int_equal(fake.checks_runs[0], 0);
+	assert_non_null(strstr(rf_guard_checks.lacks(&guest), "types"));
+}
+
+static void who_asks(void **state)
+{
+	json_t *said, *finding;
+
+	find(OTHER_GVA, TABLE_GVA, "hook");
+	pass(2000, true);
+	said = rf_guards_reply(&guest, &rf_guard_checks);
+	assert_int_equal(json_array_size(json_object_get(said, "checks")), 2);
+	finding = json_array_get(json_object_get(said, "findings"), 0);
+	assert_string_equal(json_string_value(json_object_get(finding, "check")), "first");
+	assert_string_equal(json_string_value(json_object_get(finding, "what")), "hook");
+	assert_true(json_is_true(json_object_get(finding, "told")));
+	json_decref(said);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fake_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(each_in_its_period),
+		TEST(found_twice_is_told_once),
+		TEST(a_moment_is_not_told),
+		TEST(a_guest_that_stands_still),
+		TEST(undecided_is_told),
+		TEST(foreign_words),
+		TEST(a_flood_has_an_end),
+		TEST(off_by_policy),
+		TEST(owners_are_known),
+		TEST(without_types),
+		TEST(who_asks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
