@@ -40,6 +40,12 @@ PKGS = capstone libbpf libcyaml yaml-0.1 jansson libsodium libelf libseccomp
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 
+# What dumps of memory are compressed with: zlib always, the others where they are.
+DUMP_MAYBE := $(shell for p in lzo2 snappy libzstd; do $(PKG_CONFIG) --exists $$p 2>/dev/null && echo $$p; done)
+DUMP_CFLAGS := $(shell $(PKG_CONFIG) --cflags zlib $(DUMP_MAYBE) 2>/dev/null) $(if $(filter lzo2,$(DUMP_MAYBE)),-DRF_WITH_LZO) \
+	$(if $(filter snappy,$(DUMP_MAYBE)),-DRF_WITH_SNAPPY) $(if $(filter libzstd,$(DUMP_MAYBE)),-DRF_WITH_ZSTD)
+DUMP_LIBS := $(shell $(PKG_CONFIG) --libs zlib $(DUMP_MAYBE) 2>/dev/null)
+
 .PHONY: all
 all: programs
 
@@ -73,6 +79,7 @@ $(O)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(Q)$(CC) $(FLAGS) $(PLACES) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
+$(O)/obj/hv/dump/unpack.o $(O)/san/hv/dump/unpack.o $(O)/fuzz/hv/dump/unpack.o: PKG_CFLAGS += $(DUMP_CFLAGS)
 # The BPF program, compiled for no kernel in particular and linked in as it is (ld -b binary names it after its file).
 $(O)/obj/hv/bpf/cr.bpf.o: hv/bpf/cr.bpf.c hv/vmx/crwatch.h
 	@mkdir -p $(@D)
@@ -89,11 +96,12 @@ $(O)/obj/cli/paths.o: $(O)/places
 $(O)/places: places
 	@mkdir -p $(@D)
 	@echo "$(IN_PLACES) $(INCLUDEDIR)" | cmp -s - $@ || echo "$(IN_PLACES) $(INCLUDEDIR)" >$@
-RINGFENCE_OBJS = $(CLI_SRCS:%.c=$(O)/obj/%.o) $(CRWATCH_SRCS:%.c=$(O)/obj/%.o) $(DOOR_SRCS:%.c=$(O)/obj/%.o) $(O)/obj/hv/bpf/cr.o $(LIB_OBJS)
+RINGFENCE_OBJS = $(CLI_SRCS:%.c=$(O)/obj/%.o) $(CRWATCH_SRCS:%.c=$(O)/obj/%.o) $(DOOR_SRCS:%.c=$(O)/obj/%.o) $(O)/obj/hv/bpf/cr.o \
+	$(DUMP_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
 MONITOR_OBJS = $(MONITOR_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
 $(O)/ringfence: $(RINGFENCE_OBJS)
 	@echo "  LD $@"
-	$(Q)$(CC) -pie $(LDFLAGS) -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
+	$(Q)$(CC) -pie $(LDFLAGS) -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS) $(DUMP_LIBS)
 $(O)/ringfence-monitor: $(MONITOR_OBJS)
 	@echo "  LD $@"
 	$(Q)$(CC) -pie $(LDFLAGS) -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
