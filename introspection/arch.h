@@ -10,6 +10,7 @@
 
 #include "introspection/x86/disasm.h"
 #include "introspection/x86/entry.h"
+#include "introspection/x86/gate.h"
 #include "introspection/x86/pagetable.h"
 
 #endif

@@ -65,6 +65,12 @@ static int leaf_address(uint64_t entry, unsigned int level, uint64_t *out)
 	return 0;
 }
 
+bool rf_pt_leads_on(uint64_t entry, uint64_t *next)
+{
+	*next = entry & PTE_ADDR;
+	return (entry & (PTE_PRESENT | PTE_LARGE | PTE_NX)) == PTE_PRESENT;
+}
+
 int rf_pt_translate(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva,
 		    struct rf_translation *out)
 {

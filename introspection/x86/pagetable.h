@@ -40,6 +40,12 @@ int rf_pt_translate(const struct rf_memory *m, const struct rf_paging *p, rf_gva
 int rf_pt_read(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva, void *buf,
 	       size_t len);
 
+/*
+ * For who searches memory for tables: the last entry of one leads to another table, below which
+ * something may be executable. Then *next is where that one lies.
+ */
+bool rf_pt_leads_on(uint64_t entry, uint64_t *next);
+
 /* One run of pages that is contiguous in both address spaces and of one permission. */
 struct rf_mapping {
 	rf_gva gva;

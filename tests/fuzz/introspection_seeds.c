@@ -115,6 +115,39 @@ static void pagetable(const char *dir)
 	}
 }
 
+/* Nine pages of an image, its own page tables the last of them. */
+static void locate(const char *dir)
+{
+	const struct synth_symbol list[] = {
+		{ "pcpu_hot", 'A', 0x1000 },
+		{ "_text", 'T', IMAGE },
+		{ "linux_banner", 'D', IMAGE + 0x7000 },
+		{ "init_top_pgt", 'D', IMAGE + 0x8000 },
+	};
+	struct synth_tables t = synth_kallsyms(list, 4, SYNTH_ORDER_6_4,
+					       RF_KALLSYMS_ABSOLUTE_PERCPU, IMAGE + 0x1000, IMAGE);
+
+	for (unsigned int levels = 4; levels <= 5; levels++) {
+		uint64_t head[4] = { 0x8000, (uint64_t)(levels - 4) << 12, 0, IMAGE };
+		struct synth s;
+		char name[64];
+
+		synth_init(&s, 0xe000, 0x8000, levels);
+		synth_put(&s, 0x1000, t.bytes, t.len);
+		synth_put(&s, 0x7000, "Linux version 6", 16);
+		for (uint64_t at = 0; at < 0x9000; at += RF_PAGE_SIZE)
+			synth_map(&s, IMAGE + at, at, RF_PAGE_SIZE, at ? SYNTH_NX : 0);
+		for (unsigned int known = 0; known <= 1; known++) {
+			snprintf(name, sizeof(name), "fuzz_locate/levels-%u%s", levels,
+				 known ? "-registers" : "");
+			head[0] = known ? 0x8000 : 0;
+			save(dir, name, head, sizeof(head), s.ram, s.next_table);
+		}
+		synth_deinit(&s);
+	}
+	free(t.bytes);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
@@ -124,5 +157,6 @@ int main(int argc, char **argv)
 	kallsyms(argv[1]);
 	btf(argv[1]);
 	pagetable(argv[1]);
+	locate(argv[1]);
 	return 0;
 }

@@ -7,3 +7,6 @@ test_kallsyms_SRCS = tests/unit/test_kallsyms.c tests/unit/synth.c $(KALLSYMS_SR
 test_btf_SRCS = tests/unit/test_btf.c tests/unit/synth.c introspection/btf.c
 test_kernel_SRCS = tests/unit/test_kernel.c tests/unit/synth.c $(KERNEL_SRCS)
 test_checks_SRCS = tests/unit/test_checks.c tests/unit/fake_types.c $(CHECKS_SRCS) introspection/budget.c
+UNIT_TESTS += test_locate
+test_locate_SRCS = tests/unit/test_locate.c tests/unit/synth.c introspection/locate.c introspection/x86/gate.c \
+	introspection/budget.c $(KERNEL_SRCS)
