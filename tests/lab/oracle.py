@@ -5,7 +5,8 @@
 Boots stock kernels on plain emulation (no KVM), lets init print /proc/kallsyms, /proc/modules and its BTF, dumps
 memory and compares with tests/lab/oracle.c: each symbol, each member of each named struct (as bpftool reads them), the
 loaded modules, the running task. Sensitive instructions are compared with what objdump finds in the same text, and the
-descriptor tables and their registers must be recognised. One boot more is stopped in syscall_init(), where ringfence starts in earnest: KASLR
+descriptor tables and their registers must be recognised. The same memory is dumped in QEMU's formats, and in each the kernel
+must be found with no help (tests/lab/locate.c). One boot more is stopped in syscall_init(), where ringfence starts in earnest: KASLR
 on, everything still writable and executable.
 
     oracle.py PROGRAM [SERIES ...]
@@ -27,6 +28,9 @@ from build import Cpio, LabError, locked, out_dir, run
 MEMORY = 256 << 20
 WINDOW = 0xffffffff80000000
 BOOT_SECONDS = 120
+# What dump-guest-memory is given beside a path: an ELF core, kdump-compressed ones. (With -p there is only what the page
+# tables of the moment map: without the kernel, when a program runs under page-table isolation.)
+FORMATS = {"elf": "", "zlib": "-z", "lzo": "-l", "snappy": "-s"}
 TURNS = 8  # that the guest is stopped for a moment in which init runs
 # (CPU model, kernel arguments): five levels with page-table isolation, four without and the image at its linked place.
 FULL = [("max", "pti=on"), ("qemu64", "nokaslr")]
@@ -120,6 +124,31 @@ def snapshot(stub: Stub, home: Path) -> tuple[str, str]:
     if said.strip():
         raise LabError(f"no memory dump: {said}")
     return tuple(re.search(rf"{name}=([0-9a-f]+)", registers).group(1) for name in ("CR3", "CR4"))
+
+
+def dump(stub: Stub, home: Path, *formats: str) -> list[Path]:
+    """The same memory in the other formats that this QEMU was built with."""
+    paths = []
+    for name in formats:
+        option, path = FORMATS[name], home / f"dump.{name}"
+        path.unlink(missing_ok=True)
+        said = stub.monitor(f'dump-guest-memory {option} "{path}"').strip()
+        if re.search("not (available|supported)", said):
+            print(f"oracle: no {name}: {said}")
+        elif said:
+            raise LabError(f"no memory dump: {said}")
+        else:
+            paths.append(path)
+    return paths
+
+
+def locate(program: str, home: Path, inside: str, cr4: str, dumps: list[Path]) -> bool:
+    """In each format the memory is the same, and its kernel is found with neither registers nor addresses from here."""
+    levels = 5 if int(cr4, 16) & 0x1000 else 4
+    done = subprocess.run([Path(program).with_name("locate"), inside, str(levels), home / "dump", *dumps], timeout=300)
+    for path in dumps:
+        path.unlink()
+    return done.returncode == 0
 
 
 def address(symbols: str, name: str) -> int:
@@ -267,18 +296,19 @@ def tables(program: str, home: Path, cr3: str, cr4: str, inside: str) -> bool:
                            ldt, *tr], timeout=60).returncode == 0
 
 
-def snapshot_of_init(program: str, home: Path, inside: str) -> tuple[str, str]:
+def snapshot_of_init(program: str, home: Path, inside: str) -> tuple[str, str, list[Path]]:
     """Of a moment when init runs, which does nothing else; on a busy machine the kernel's own threads have their turn as well."""
-    for _ in range(TURNS):
+    for left in reversed(range(TURNS)):
         stub = Stub(home / "gdb")
         cr3, cr4 = snapshot(stub, home)
         runs = subprocess.run([program, home / "dump", cr3, cr4, inside, "task", "init", "1"], timeout=60,
                               stdout=subprocess.DEVNULL).returncode == 0
-        if runs:
+        if runs or not left:
             break
         stub.detach()
         time.sleep(0.1)
-    return cr3, cr4  # whoever runs is compared: a reader that is wrong is wrong each time
+    # Whoever runs is compared: a reader that is wrong is wrong each time.
+    return cr3, cr4, dump(stub, home, *FORMATS)
 
 
 def full(program: str, kernel: kernels.Kernel, home: Path, cpu: str, arguments: str) -> tuple[bool, str]:
@@ -295,7 +325,7 @@ def full(program: str, kernel: kernels.Kernel, home: Path, cpu: str, arguments: 
             raise LabError(f"{kernel.series}: no guest in user space after {BOOT_SECONDS} s")
         symbols = gzip.decompress((home / "kallsyms.gz").read_bytes()).decode()
         inside = f"{address(symbols, 'entry_SYSCALL_64'):x}"
-        cr3, cr4 = snapshot_of_init(program, home, inside)
+        cr3, cr4, dumps = snapshot_of_init(program, home, inside)
     (home / "symbols").write_text(relocate(symbols, 0))
     modules = [line for line in console.read_text(errors="replace").splitlines() if " Live " in line]
     (home / "modules").write_text("\n".join(modules) + "\n")
@@ -304,6 +334,7 @@ def full(program: str, kernel: kernels.Kernel, home: Path, cpu: str, arguments: 
     good = compare(program, home, f"{kernel.release} {cpu} {arguments}", cr3, cr4, inside, "symbols", home / "symbols",
                    "types", home / "types", "modules", home / "modules", "task", "init", 1)
     checks = [look(program, home, cr3, cr4, inside) for look in (sensitive, tables)]
+    checks.append(locate(program, home, inside, cr4, dumps))
     checks.append(patch_sites(program, home, cr3, cr4, inside, 10000 if (cpu, arguments) == COUNTING else 0))
     return all(checks) and good, symbols
 
@@ -319,11 +350,13 @@ def early(program: str, kernel: kernels.Kernel, home: Path, symbols: str) -> boo
             raise LabError(f"{kernel.series}: stopped elsewhere than in syscall_init()")
         cr3, cr4 = snapshot(stub, home)
         rip = int(re.search(r"RIP=([0-9a-f]+)", stub.monitor("info registers")).group(1), 16)
+        dumps = dump(stub, home, "elf")
     distance = rip - stop
     (home / "symbols").write_text(relocate(symbols, distance))
-    return compare(program, home, f"{kernel.release} at LSTAR", cr3, cr4,
-                   f"{address(symbols, 'entry_SYSCALL_64') + distance:x}", "symbols", home / "symbols", "types",
+    inside = f"{address(symbols, 'entry_SYSCALL_64') + distance:x}"
+    good = compare(program, home, f"{kernel.release} at LSTAR", cr3, cr4, inside, "symbols", home / "symbols", "types",
                    home / "types", "task", "swapper", 0)
+    return locate(program, home, inside, cr4, dumps) and good
 
 
 def check(program: str, series: str) -> list[bool]:
