@@ -39,8 +39,8 @@ static const char *describe_count(json_t *o, const char *type, struct rf_row *c)
 /* Kinds of which the rule does not say enough: which register, whose handler, which kernel. */
 static bool needs_detail(const char *kind)
 {
-	static const char *const kinds[] = { "hook",  "check", "msr", "control-register",
-					     "table", "dma", "kexec" };
+	static const char *const kinds[] = { "hook",  "check", "msr",  "control-register",
+					     "table", "dma",   "kexec" };
 
 	for (size_t i = 0; kind && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strcmp(kind, kinds[i]))

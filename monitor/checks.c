@@ -38,12 +38,6 @@ static struct timing timings[RF_CHECKS_MAX];
 static uint32_t at_work; /* the check that runs */
 static uint64_t now_ms;	 /* that sweeps have taken, all together */
 
-bool rf_check_words_same(const struct rf_check_words *a, const struct rf_check_words *b)
-{
-	return a->object == b->object && a->target == b->target &&
-	       !strncmp(a->reason, b->reason, sizeof(a->reason));
-}
-
 static uint64_t guest_ran(struct rf_guest *g)
 {
 	struct rf_backend_info info;

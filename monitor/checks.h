@@ -25,10 +25,9 @@ struct rf_check_words {
 _Static_assert(RF_CHECK_VALUES <= RF_FOUND_VALUES, "one packet");
 _Static_assert(RF_CHECKS_MAX <= 0x100, "a check's place");
 
+/* --- checks_told.c: but for the first, in the monitor ------------------------------ */
 /* Is it the same thing? */
 bool rf_check_words_same(const struct rf_check_words *a, const struct rf_check_words *b);
-
-/* --- checks_told.c, in the monitor ------------------------------------------------ */
 void rf_checks_begin(void);
 int rf_checks_said(struct rf_guest *g, uint32_t kind, const uint64_t *values, size_t n);
 

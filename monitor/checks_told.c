@@ -29,6 +29,12 @@ void rf_checks_begin(void)
 	quiet = false;
 }
 
+bool rf_check_words_same(const struct rf_check_words *a, const struct rf_check_words *b)
+{
+	return a->object == b->object && a->target == b->target &&
+	       !strncmp(a->reason, b->reason, sizeof(a->reason));
+}
+
 /* --- what the sweeper says ------------------------------------------------------------ */
 
 static void make_printable(char *text, size_t size)
