@@ -9,6 +9,9 @@
 #define RF_CHECKS_OF_TASKS(row) row(tasks_hidden) row(creds_shared) row(kthreads)
 #define RF_CHECKS_OF_MODULES(row) row(modules_hidden) row(taint_cleared)
 #define RF_CHECKS_OF_LSM(row) row(lsm_hooks)
+#define RF_CHECKS_OF_HOOKS(row)                                                                    \
+	row(hooks_ftrace) row(hooks_fprobes) row(hooks_kprobes) row(hooks_tracepoints)             \
+		row(hooks_static_calls) row(hooks_livepatches) row(hooks_unlisted)
 #define RF_CHECKS_OF_NET(row)                                                                      \
 	row(netfilter) row(packet_handlers) row(protocols) row(socket_families) row(net_devices)   \
 		row(net_registrations)
@@ -25,6 +28,7 @@
 	RF_CHECKS_OF_TASKS(row)                                                                    \
 	RF_CHECKS_OF_MODULES(row)                                                                  \
 	RF_CHECKS_OF_LSM(row)                                                                      \
+	RF_CHECKS_OF_HOOKS(row)                                                                    \
 	RF_CHECKS_OF_NET(row)                                                                      \
 	RF_CHECKS_OF_NOTIFIERS(row)                                                                \
 	RF_CHECKS_OF_FILES(row)                                                                    \

@@ -32,6 +32,8 @@ struct rf_claims {
 	size_t count, room;
 };
 
+struct rf_front;
+
 struct rf_checks {
 	const struct rf_kernel *k;
 	struct rf_budget budget;
@@ -41,6 +43,7 @@ struct rf_checks {
 	struct rf_range text, init, rodata; /* empty: unknown */
 	struct rf_place places[RF_PLACES];
 	struct rf_claims claims;
+	struct rf_front *front; /* NULL: nobody has asked yet */
 	struct rf_finding findings[2][RF_FINDINGS_MAX];
 };
 
@@ -59,6 +62,9 @@ struct rf_run {
 		const char *type;
 	} judged[RF_JUDGED];
 };
+
+/* What hooks are looked for with: hooks.c. NULL is fine. */
+void rf_front_destroy(struct rf_front *front);
 
 /* The lists of owners are read anew in the next run that asks. */
 void rf_claims_forget(struct rf_checks *c);

@@ -76,6 +76,7 @@ void rf_checks_destroy(struct rf_checks *c)
 {
 	if (!c)
 		return;
+	rf_front_destroy(c->front);
 	rf_claims_deinit(c);
 	free(c);
 }
