@@ -63,6 +63,15 @@ int rf_run_rbtree(struct rf_run *run, uint64_t root, uint64_t link, rf_object_fn
 /* struct xarray at root, or an IDR's: each entry that is a pointer. */
 int rf_run_xarray(struct rf_run *run, uint64_t root, rf_object_fn fn, void *ctx);
 
+/* --- processors -------------------------------------------------------------------- */
+
+/* base: of the CPU's own area; a per-CPU symbol's address is added to it. */
+typedef int (*rf_cpu_fn)(struct rf_run *run, uint32_t cpu, uint64_t base, void *ctx);
+/* Each CPU that the guest may have, whether or not it is online. */
+int rf_run_cpus(struct rf_run *run, rf_cpu_fn fn, void *ctx);
+/* Bytes from a per-CPU symbol to the next symbol; 0: unknown. */
+uint64_t rf_run_percpu_room(const struct rf_run *run, uint64_t symbol);
+
 /* --- code -------------------------------------------------------------------------- */
 
 enum rf_code {
