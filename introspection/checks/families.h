@@ -6,6 +6,7 @@
 #include "introspection/checks/check.h"
 
 #define RF_CHECKS_OF_CALLS(row) row(syscalls) row(softirqs) row(sysrq)
+#define RF_CHECKS_OF_DESCRIPTORS(row) row(idt) row(gdt)
 #define RF_CHECKS_OF_TASKS(row) row(tasks_hidden) row(creds_shared) row(kthreads)
 #define RF_CHECKS_OF_MODULES(row) row(modules_hidden) row(taint_cleared)
 #define RF_CHECKS_OF_LSM(row) row(lsm_hooks)
@@ -26,6 +27,7 @@
 
 #define RF_CHECKS(row)                                                                             \
 	RF_CHECKS_OF_CALLS(row)                                                                    \
+	RF_CHECKS_OF_DESCRIPTORS(row)                                                              \
 	RF_CHECKS_OF_TASKS(row)                                                                    \
 	RF_CHECKS_OF_MODULES(row)                                                                  \
 	RF_CHECKS_OF_LSM(row)                                                                      \

@@ -33,6 +33,7 @@ struct rf_claims {
 };
 
 struct rf_front;
+struct rf_descriptors;
 
 struct rf_checks {
 	const struct rf_kernel *k;
@@ -43,7 +44,8 @@ struct rf_checks {
 	struct rf_range text, init, rodata; /* empty: unknown */
 	struct rf_place places[RF_PLACES];
 	struct rf_claims claims;
-	struct rf_front *front; /* NULL: nobody has asked yet */
+	struct rf_front *front;		    /* NULL: nobody has asked yet */
+	struct rf_descriptors *descriptors; /* the same */
 	struct rf_finding findings[2][RF_FINDINGS_MAX];
 };
 
@@ -65,6 +67,9 @@ struct rf_run {
 
 /* What hooks are looked for with: hooks.c. NULL is fine. */
 void rf_front_destroy(struct rf_front *front);
+
+/* What descriptor tables are compared with: descriptors.c. NULL is fine. */
+void rf_descriptors_destroy(struct rf_descriptors *d);
 
 /* The lists of owners are read anew in the next run that asks. */
 void rf_claims_forget(struct rf_checks *c);

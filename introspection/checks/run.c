@@ -77,6 +77,7 @@ void rf_checks_destroy(struct rf_checks *c)
 	if (!c)
 		return;
 	rf_front_destroy(c->front);
+	rf_descriptors_destroy(c->descriptors);
 	rf_claims_deinit(c);
 	free(c);
 }

@@ -11,8 +11,6 @@
 #define ENTRY_TLS_MAX 14
 #define ENTRY_CPUNODE 15
 
-/* CPU_ENTRY_AREA_RO_IDT, arch/x86/include/asm/cpu_entry_area.h: the same in every kernel. */
-#define RO_IDT UINT64_C(0xfffffe0000000000)
 /* bringup_idt_table has NUM_EXCEPTION_VECTORS gates: arch/x86/kernel/head64.c. */
 #define BRINGUP_LIMIT (32 * 16 - 1)
 
@@ -308,9 +306,9 @@ enum rf_register_fact rf_idtr_fact(const struct rf_tables *t, uint64_t base, uin
 {
 	if (!limit)
 		return RF_REGISTER_EMPTY; /* native_idt_invalidate(), asm/desc.h */
-	if (base == RO_IDT && limit == RF_IDT_SIZE - 1)
+	if (base == RF_IDT_MAPPED && limit == RF_IDT_SIZE - 1)
 		return RF_REGISTER_RUNNING;
-	if (base == RO_IDT && limit == 0xffff)
+	if (base == RF_IDT_MAPPED && limit == 0xffff)
 		return RF_REGISTER_VMEXIT;
 	if (t->bringup_idt && base == t->bringup_idt && limit == BRINGUP_LIMIT)
 		return RF_REGISTER_BRINGUP;

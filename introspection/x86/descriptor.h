@@ -18,6 +18,8 @@
 #define RF_IDT_SIZE (RF_IDT_GATES * 16u) /* bytes */
 #define RF_GDT_ENTRIES 16u		 /* arch/x86/include/asm/segment.h, GDT_ENTRIES */
 #define RF_GDT_SIZE (RF_GDT_ENTRIES * 8u)
+/* Where each CPU has it: CPU_ENTRY_AREA_RO_IDT, asm/cpu_entry_area.h; the same in every kernel. */
+#define RF_IDT_MAPPED UINT64_C(0xfffffe0000000000)
 #define RF_TABLE_MAX 65536u /* bytes: a limit has 16 bits */
 
 enum rf_descriptor_fault {
