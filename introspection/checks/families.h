@@ -8,7 +8,7 @@
 #define RF_CHECKS_OF_CALLS(row) row(syscalls) row(softirqs) row(sysrq)
 #define RF_CHECKS_OF_DESCRIPTORS(row) row(idt) row(gdt)
 #define RF_CHECKS_OF_TASKS(row) row(tasks_hidden) row(creds_shared) row(kthreads)
-#define RF_CHECKS_OF_MODULES(row) row(modules_hidden) row(taint_cleared)
+#define RF_CHECKS_OF_MODULES(row) row(modules_hidden) row(taint_cleared) row(code_of_nobody)
 #define RF_CHECKS_OF_LSM(row) row(lsm_hooks)
 #define RF_CHECKS_OF_HOOKS(row)                                                                    \
 	row(hooks_ftrace) row(hooks_fprobes) row(hooks_kprobes) row(hooks_tracepoints)             \

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Code that nobody owns: every page that the kernel's own page tables let be executed in kernel
+ * mode, against the image and what the guest's lists account for. It is found whatever it hooks.
+ *
+ * Not found: code in a page that is on a list (a module's, or a pack of BPF's programs), and in
+ * page tables of one process alone.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "introspection/checks/families.h"
+#include "introspection/checks/pieces.h"
+
+#define HALF_4 UINT64_C(0xffff800000000000) /* the kernel's half with 4 levels of tables */
+#define HALF_5 UINT64_C(0xff00000000000000)
+/* Of tables, in one sweep: as many as map 256 GiB page by page. */
+#define ENTRIES_MAX (UINT64_C(1) << 26)
+
+struct sweep {
+	struct rf_run *run;
+	struct rf_pieces pieces;
+	struct rf_range text;  /* of the image, to the end of its last page */
+	uint64_t first, pages; /* of nobody's, one after the other; 0 none */
+	uint64_t next;	       /* behind them */
+	bool writable;
+};
+
+/*
+ * Thunks for indirect jumps, arch/x86/kernel/alternative.c its_init_thunk(): jmp *reg; int3, before
+ * it may stand what ends a check of FineIBT's. The list of the kernel's own pages of them is freed
+ * after the boot. Whatever has nothing else in it does nothing by itself.
+ */
+static size_t thunk_at(const uint8_t *p, size_t room)
+{
+	static const uint8_t check[] = { 0xea, 0x75, 0xfd };
+	size_t at = 0;
+
+	if (room >= sizeof(check) && !memcmp(p, check, sizeof(check)))
+		at = sizeof(check);
+	if (at < room && p[at] == 0x41)
+		at++;
+	if (at + 3 > room || p[at] != 0xff || (p[at + 1] & 0xf8) != 0xe0 || p[at + 2] != 0xcc)
+		return 0;
+	return at + 3;
+}
+
+/* Nothing but filling, and such thunks. */
+static bool is_empty(const uint8_t page[RF_PAGE_SIZE])
+{
+	size_t len;
+
+	for (size_t at = 0; at < RF_PAGE_SIZE; at += len) {
+		len = page[at] == 0xcc || !page[at] ? 1 : thunk_at(page + at, RF_PAGE_SIZE - at);
+		if (!len)
+			return false;
+	}
+	return true;
+}
+
+/* Pages in a row are one finding. */
+static int tell(struct sweep *s)
+{
+	uint64_t pages = s->pages;
+	char what[64];
+
+	s->pages = 0;
+	if (!pages)
+		return 0;
+	snprintf(what, sizeof(what), "%llu %sexecutable page%s", (unsigned long long)pages,
+		 s->writable ? "writable " : "", pages == 1 ? "" : "s");
+	return rf_run_found(s->run, s->first, what, s->first,
+			    "it can be executed in kernel mode, and no list accounts for it");
+}
+
+static int note(struct sweep *s, uint64_t gva, bool writable)
+{
+	int err = 0;
+
+	if (gva != s->next || writable != s->writable)
+		err = tell(s);
+	if (!s->pages)
+		s->first = gva;
+	s->pages++;
+	s->next = gva + RF_PAGE_SIZE;
+	s->writable = writable;
+	return err;
+}
+
+static int look_at_page(struct sweep *s, const struct rf_mapping *run, uint64_t offset)
+{
+	uint64_t gva = run->gva.v + offset;
+	uint8_t page[RF_PAGE_SIZE];
+	rf_gpa gpa;
+	int err;
+
+	rf_run_saw(s->run);
+	if (gva >= s->text.start && gva < s->text.end) {
+		/* The image's text has to be that of the image. */
+		if (rf_kernel_image_gpa(s->run->c->k, rf_gva_of(gva), &gpa) ||
+		    gpa.v == run->gpa.v + offset)
+			return 0;
+		return rf_run_found(s->run, gva, "page of the kernel's text", gva,
+				    "another page is mapped where it belongs");
+	}
+	if (rf_pieces_have(&s->pieces, gva))
+		return 0;
+	err = rf_memory_read(&s->run->c->m, rf_gpa_of(run->gpa.v + offset), page, sizeof(page));
+	if (err) {
+		s->run->at = gva;
+		return err;
+	}
+	return is_empty(page) ? 0 : note(s, gva, run->writable);
+}
+
+static int look_at_mapping(void *ctx, const struct rf_mapping *run)
+{
+	struct sweep *s = ctx;
+	int err = 0;
+
+	if (run->user || !run->executable)
+		return 0;
+	for (uint64_t at = 0; !err && at < run->size; at += RF_PAGE_SIZE)
+		err = look_at_page(s, run, at);
+	return err;
+}
+
+static int look_for_code(struct rf_run *run)
+{
+	struct rf_checks *c = run->c;
+	struct sweep s = { .run = run, .text = c->text };
+	uint64_t half = c->p.levels == 5 ? HALF_5 : HALF_4;
+	int err;
+
+	if (s.text.start == s.text.end)
+		return rf_run_lacks(run, "the kernel does not say where its text lies");
+	s.text.end = (s.text.end + RF_PAGE_SIZE - 1) & ~(RF_PAGE_SIZE - 1);
+	err = rf_pieces_of_all(run, &s.pieces);
+	if (!err)
+		err = rf_pt_walk(&c->m, &c->p, rf_gva_of(half), rf_gva_of(0), ENTRIES_MAX,
+				 look_at_mapping, &s);
+	if (!err)
+		err = tell(&s);
+	rf_pieces_deinit(&s.pieces);
+	return err;
+}
+
+const struct rf_check rf_check_code_of_nobody = {
+	.name = "code-of-nobody",
+	.summary = "each page that can be executed in kernel mode is the image's, a listed "
+		   "module's, or made by the kernel itself",
+	.reading = "a module hides, or code was put into memory without one",
+	.attack = "T1014",
+	.severity = RF_SEVERITY_CRITICAL,
+	.period_ms = 10000,
+	.reads = 1 << 20,
+	.run = look_for_code,
+};
