@@ -13,6 +13,7 @@
 #define RF_CHECKS_OF_HOOKS(row)                                                                    \
 	row(hooks_ftrace) row(hooks_fprobes) row(hooks_kprobes) row(hooks_tracepoints)             \
 		row(hooks_static_calls) row(hooks_livepatches) row(hooks_unlisted)
+#define RF_CHECKS_OF_BPF(row) row(bpf_programs) row(bpf_hidden)
 #define RF_CHECKS_OF_DEFERRED(row) row(timers) row(work_items) row(tasklets) row(cpu_hotplug)
 #define RF_CHECKS_OF_NET(row)                                                                      \
 	row(netfilter) row(packet_handlers) row(protocols) row(socket_families) row(net_devices)   \
@@ -32,6 +33,7 @@
 	RF_CHECKS_OF_MODULES(row)                                                                  \
 	RF_CHECKS_OF_LSM(row)                                                                      \
 	RF_CHECKS_OF_HOOKS(row)                                                                    \
+	RF_CHECKS_OF_BPF(row)                                                                      \
 	RF_CHECKS_OF_DEFERRED(row)                                                                 \
 	RF_CHECKS_OF_NET(row)                                                                      \
 	RF_CHECKS_OF_NOTIFIERS(row)                                                                \

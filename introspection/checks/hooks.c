@@ -119,28 +119,30 @@ static void describe(const struct walk *w, const struct rf_hook *hook, char *out
 			 (unsigned long long)hook->more);
 }
 
-static bool is_usual(struct rf_run *run, const struct rf_hook *hook)
+/* BPF's code is its programs', and those have checks of their own: bpf.c. */
+static int is_usual(struct rf_run *run, const struct rf_hook *hook, bool *out)
 {
 	struct rf_owner owner;
 	struct rf_symbol s;
 	uint64_t offset;
+	int err = rf_run_owner(run, hook->handler, &owner);
 
-	return !rf_kernel_symbolize(run->c->k, rf_gva_of(hook->function), &s, &offset) && !offset &&
-	       !rf_run_owner(run, hook->handler, &owner) && owner.code == RF_CODE_MODULE &&
-	       rf_hook_is_usual(hook, s.name, owner.name);
+	*out = !err && (owner.code == RF_CODE_BPF ||
+			(owner.code == RF_CODE_MODULE &&
+			 !rf_kernel_symbolize(run->c->k, rf_gva_of(hook->function), &s, &offset) &&
+			 !offset && rf_hook_is_usual(hook, s.name, owner.name)));
+	return err;
 }
 
 static int judge(void *ctx, const struct rf_hook *hook)
 {
 	const struct walk *w = ctx;
 	char what[96];
+	bool usual;
+	int err;
 
 	if (!(w->kinds & UINT32_C(1) << hook->kind))
 		return 0;
-	if (is_usual(w->run, hook)) {
-		rf_run_saw(w->run);
-		return 0;
-	}
 	describe(w, hook, what, sizeof(what));
 	if (hook->kind == RF_HOOK_UNLISTED)
 		return rf_run_found(w->run, hook->object, what, hook->handler,
@@ -148,6 +150,13 @@ static int judge(void *ctx, const struct rf_hook *hook)
 	if (hook->kind == RF_HOOK_STRAY)
 		return rf_run_found(w->run, hook->object, what, hook->handler,
 				    "a probe's patch is there, and no list has the probe");
+	err = is_usual(w->run, hook, &usual);
+	if (err)
+		return err;
+	if (usual) {
+		rf_run_saw(w->run);
+		return 0;
+	}
 	return rf_run_code(w->run, hook->object, hook->handler, what);
 }
 

@@ -95,6 +95,9 @@ bool rf_run_in_text(const struct rf_run *run, uint64_t gva);
 /* Everything of the image that is never written: text and rodata. */
 bool rf_run_in_rodata(const struct rf_run *run, uint64_t gva);
 
+/* Has the operator named that module or BPF program? */
+bool rf_run_is_known(const struct rf_run *run, const char *name);
+
 struct rf_module_claim {
 	uint64_t at; /* struct module */
 	char name[57];

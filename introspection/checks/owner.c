@@ -29,10 +29,12 @@ bool rf_run_in_rodata(const struct rf_run *run, uint64_t gva)
 	return is_in(&run->c->text, gva) || is_in(&run->c->rodata, gva);
 }
 
-static bool is_known(const struct rf_checks *c, const char *name)
+bool rf_run_is_known(const struct rf_run *run, const char *name)
 {
-	for (size_t i = 0; i < c->options.known.count; i++)
-		if (!strcmp(c->options.known.names[i], name))
+	const struct rf_known *known = &run->c->options.known;
+
+	for (size_t i = 0; i < known->count; i++)
+		if (!strcmp(known->names[i], name))
 			return true;
 	return false;
 }
@@ -89,7 +91,7 @@ static int is_vouched(struct rf_run *run, uint64_t module, const char *name, boo
 			err = rf_run_read(run, module + at, &good, 1);
 	}
 	if (!err)
-		*out = is_known(run->c, name) || (good && !(taints & TAINTS_UNVOUCHED));
+		*out = rf_run_is_known(run, name) || (good && !(taints & TAINTS_UNVOUCHED));
 	return err;
 }
 
@@ -160,7 +162,7 @@ static int add_piece(struct rf_run *run, uint64_t object, void *ctx)
 	    (err = rf_run_u64(run, object + s->end, &claim.range.end)) ||
 	    (err = rf_run_text(run, object + s->name, claim.name, sizeof(claim.name))))
 		return err;
-	claim.vouched = is_known(run->c, claim.name);
+	claim.vouched = rf_run_is_known(run, claim.name);
 	return add(run->c, &claim);
 }
 
