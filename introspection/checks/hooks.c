@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "introspection/checks/entries.h"
 #include "introspection/checks/families.h"
 #include "introspection/checks/impl.h"
 #include "introspection/patches/hooks.h"
@@ -198,7 +199,46 @@ LOOK_AT(kprobes, RF_HOOK_KPROBE, RF_HOOK_KRETPROBE)
 LOOK_AT(tracepoints, RF_HOOK_TRACEPOINT)
 LOOK_AT(static_calls, RF_HOOK_STATIC_CALL)
 LOOK_AT(livepatches, RF_HOOK_LIVEPATCH)
-LOOK_AT(unlisted, RF_HOOK_UNLISTED, RF_HOOK_STRAY)
+LOOK_AT(on_lists, RF_HOOK_UNLISTED, RF_HOOK_STRAY)
+
+/*
+ * Sites of the kernel's own patching that hold nothing it would write there. They are counted when
+ * the table is made: that is done again before they are told.
+ */
+static int look_at_sites(struct rf_run *run)
+{
+	struct rf_textpatch_stats stats;
+	struct rf_front *front;
+	char what[96], at[64];
+	int err = ask_front(run, &front);
+
+	if (err)
+		return err;
+	rf_textpatch_stats(front->patches, &stats);
+	if (!stats.odd)
+		return 0;
+	rf_front_destroy(front);
+	run->c->front = NULL;
+	err = ask_front(run, &front);
+	if (err)
+		return err;
+	rf_textpatch_stats(front->patches, &stats);
+	if (!stats.odd)
+		return 0;
+	name_function(rf_run_kernel(run), stats.first_odd.v, at, sizeof(at));
+	snprintf(what, sizeof(what), "patch site %s, the first of %zu", at, stats.odd);
+	return rf_run_found(run, stats.first_odd.v, what, stats.first_odd.v,
+			    "what stands there is none of what the kernel would write");
+}
+
+static int look_at_unlisted(struct rf_run *run)
+{
+	int err = look_at_sites(run);
+
+	if (!err)
+		err = look_at_on_lists(run);
+	return err ? err : rf_run_entries(run);
+}
 
 const struct rf_check rf_check_hooks_ftrace = {
 	.name = "hooks-ftrace",
@@ -276,7 +316,7 @@ const struct rf_check rf_check_hooks_unlisted = {
 	.reading = "a hook was made by hand, or taken off the kernel's list so as not to be seen",
 	.attack = "T1014",
 	.severity = RF_SEVERITY_CRITICAL,
-	.period_ms = 5000,
+	.period_ms = 10000,
 	.reads = HOOKS_READS,
 	.run = look_at_unlisted,
 };
