@@ -14,7 +14,8 @@
 	row(hooks_ftrace) row(hooks_fprobes) row(hooks_kprobes) row(hooks_tracepoints)             \
 		row(hooks_static_calls) row(hooks_livepatches) row(hooks_unlisted)
 #define RF_CHECKS_OF_BPF(row) row(bpf_programs) row(bpf_hidden)
-#define RF_CHECKS_OF_DEFERRED(row) row(timers) row(work_items) row(tasklets) row(cpu_hotplug)
+#define RF_CHECKS_OF_DEFERRED(row)                                                                 \
+	row(timers) row(work_items) row(tasklets) row(cpu_hotplug) row(interrupt_actions)
 #define RF_CHECKS_OF_NET(row)                                                                      \
 	row(netfilter) row(packet_handlers) row(protocols) row(socket_families) row(net_devices)   \
 		row(net_registrations)

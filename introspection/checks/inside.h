@@ -62,6 +62,8 @@ int rf_run_chain(struct rf_run *run, uint64_t head, uint64_t next, rf_object_fn 
 int rf_run_rbtree(struct rf_run *run, uint64_t root, uint64_t link, rf_object_fn fn, void *ctx);
 /* struct xarray at root, or an IDR's: each entry that is a pointer. */
 int rf_run_xarray(struct rf_run *run, uint64_t root, rf_object_fn fn, void *ctx);
+/* struct maple_tree at `tree`: the same. */
+int rf_run_mtree(struct rf_run *run, uint64_t tree, rf_object_fn fn, void *ctx);
 
 /* --- processors -------------------------------------------------------------------- */
 
