@@ -18,14 +18,15 @@
 	row(timers) row(work_items) row(tasklets) row(cpu_hotplug) row(interrupt_actions)
 #define RF_CHECKS_OF_NET(row)                                                                      \
 	row(netfilter) row(packet_handlers) row(protocols) row(socket_families) row(net_devices)   \
-		row(net_registrations)
+		row(net_registrations) row(netlink) row(net_kinds) row(sockets)
 #define RF_CHECKS_OF_NOTIFIERS(row) row(notifiers) row(keyboard)
 #define RF_CHECKS_OF_FILES(row) row(filesystems) row(superblocks) row(inodes) row(proc_entries)
 #define RF_CHECKS_OF_DEVICES(row)                                                                  \
 	row(tty_drivers) row(line_disciplines) row(misc_devices) row(input_handlers) row(consoles)
 #define RF_CHECKS_OF_KERNEL(row)                                                                   \
-	row(binary_formats) row(key_types) row(crypto_algorithms) row(clocks) row(log_dumpers)
-#define RF_CHECKS_OF_SETTINGS(row) row(helper_paths)
+	row(binary_formats) row(key_types) row(crypto_algorithms) row(clocks) row(log_dumpers)     \
+		row(control_groups) row(suspend) row(shrinkers) row(vdso)
+#define RF_CHECKS_OF_SETTINGS(row) row(helper_paths) row(settings_lowered)
 
 #define RF_CHECKS(row)                                                                             \
 	RF_CHECKS_OF_CALLS(row)                                                                    \

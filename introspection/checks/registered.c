@@ -105,3 +105,78 @@ const struct rf_check rf_check_log_dumpers = {
 	.reads = 1 << 12,
 	.slots = log_dumpers,
 };
+
+static const struct rf_slots control_groups[] = {
+	{ .what = "control group",
+	  .symbol = "cgroup_subsys",
+	  .shape = RF_SHAPE_POINTERS,
+	  .type = "cgroup_subsys",
+	  .name = "name" },
+	{ 0 },
+};
+
+const struct rf_check rf_check_control_groups = {
+	.name = "control-groups",
+	.summary = "functions of control groups are the kernel's",
+	.reading = "somebody's code runs whenever a task is made, moved or ends",
+	.attack = "T1014",
+	.severity = RF_SEVERITY_MEDIUM,
+	.period_ms = 10000,
+	.reads = 1 << 14,
+	.slots = control_groups,
+};
+
+static const struct rf_slots suspend[] = {
+	{ .what = "step of suspend",
+	  .symbol = "syscore_ops_list",
+	  .shape = RF_SHAPE_LIST,
+	  .type = "syscore_ops",
+	  .link = "node" },
+	{ .what = "step of suspend",
+	  .symbol = "syscore_list",
+	  .shape = RF_SHAPE_LIST,
+	  .type = "syscore",
+	  .link = "node",
+	  .ops = "ops",
+	  .ops_type = "syscore_ops" },
+	{ 0 },
+};
+
+const struct rf_check rf_check_suspend = {
+	.name = "suspend",
+	.summary = "who is called at suspend, wake-up and shutdown is the kernel or a signed "
+		   "module",
+	.reading = "somebody's code runs on the last CPU, with interrupts off",
+	.attack = "T1014",
+	.severity = RF_SEVERITY_MEDIUM,
+	.period_ms = 10000,
+	.reads = 1 << 13,
+	.slots = suspend,
+};
+
+static const struct rf_slots shrinkers[] = {
+	{ .what = "shrinker",
+	  .symbol = "shrinker_list",
+	  .shape = RF_SHAPE_LIST,
+	  .type = "shrinker",
+	  .link = "list" },
+	{ .what = "slab cache",
+	  .symbol = "slab_caches",
+	  .shape = RF_SHAPE_LIST,
+	  .type = "kmem_cache",
+	  .link = "list",
+	  .name = "name" },
+	{ 0 },
+};
+
+const struct rf_check rf_check_shrinkers = {
+	.name = "shrinkers",
+	.summary = "who is called when memory is short, or an object is made, is the kernel or a "
+		   "signed module",
+	.reading = "somebody's code runs now and then, without thread or timer",
+	.attack = "T1014",
+	.severity = RF_SEVERITY_MEDIUM,
+	.period_ms = 10000,
+	.reads = 1 << 16,
+	.slots = shrinkers,
+};

@@ -82,3 +82,48 @@ const struct rf_check rf_check_helper_paths = {
 	.reads = 1 << 12,
 	.run = look_at_helper_paths,
 };
+
+/* What is on from the boot on, and is switched off to be left alone: each a word. */
+static const struct switched {
+	const char *symbol, *what;
+	uint32_t usual;
+	uint8_t size;
+} switches[] = {
+	{ "ftrace_enabled", "tracing of functions", 1, 4 },
+	{ "ftrace_disabled", "tracing of functions, given up for good", 0, 4 },
+	{ "kprobes_all_disarmed", "arming of kprobes", 0, 1 },
+};
+
+static int look_at_settings_lowered(struct rf_run *run)
+{
+	unsigned int looked_at = 0;
+	uint64_t at;
+	int err;
+
+	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
+		const struct switched *s = &switches[i];
+		uint32_t now = 0;
+
+		if (rf_run_symbol(run, s->symbol, &at))
+			continue; /* it was built without that one */
+		err = rf_run_read(run, at, &now, s->size);
+		if (err)
+			return err;
+		rf_run_saw(run);
+		looked_at++;
+		if (now != s->usual && (err = rf_run_found(run, at, s->what, 0, "it is off")))
+			return err;
+	}
+	return looked_at ? 0 : rf_run_lacks(run, "the kernel has no such switch");
+}
+
+const struct rf_check rf_check_settings_lowered = {
+	.name = "settings-lowered",
+	.summary = "tracing and probes, which security tools rely on, are on",
+	.reading = "tools that watch the kernel see nothing; an administrator may have done it",
+	.attack = "T1562.001",
+	.severity = RF_SEVERITY_MEDIUM,
+	.period_ms = 5000,
+	.reads = 1 << 8,
+	.run = look_at_settings_lowered,
+};

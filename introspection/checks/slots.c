@@ -82,7 +82,9 @@ static int look_at_element(struct rf_run *run, struct row *r, uint64_t at)
 	case RF_SHAPE_CODE:
 		return look_at_call(run, r, at);
 	case RF_SHAPE_LISTS:
-		return rf_run_list(run, at, r->link, look_at, r);
+		/* Up to the next symbol there may be padding. */
+		err = rf_run_u64(run, at, &object);
+		return err || !object ? err : rf_run_list(run, at, r->link, look_at, r);
 	case RF_SHAPE_HLISTS:
 		return rf_run_hlist(run, at, r->link, look_at, r);
 	case RF_SHAPE_POINTERS:
