@@ -156,7 +156,7 @@ static int look_at_entry(struct rf_run *run, struct entries *e, const struct rf_
 					      "a breakpoint is there, and no list has its probe");
 	target = leads_to(at, p);
 	if (!target || !rf_is_kernel(target) || rf_run_in_text(run, target) ||
-	    rf_pieces_have(&e->hooks, target))
+	    rf_pieces_find(&e->hooks, target))
 		return 0;
 	err = rf_run_owner(run, target, &owner);
 	/* BPF's trampolines, and functions that a module has ftrace call directly. */

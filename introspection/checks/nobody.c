@@ -88,41 +88,56 @@ static int note(struct sweep *s, uint64_t gva, bool writable)
 	return err;
 }
 
-static int look_at_page(struct sweep *s, const struct rf_mapping *run, uint64_t offset)
+/* The image's text has to be that of the image. */
+static int look_at_text(struct sweep *s, uint64_t gva, uint64_t gpa)
 {
-	uint64_t gva = run->gva.v + offset;
+	rf_gpa own;
+
+	rf_run_saw(s->run);
+	if (rf_kernel_image_gpa(s->run->c->k, rf_gva_of(gva), &own) || own.v == gpa)
+		return 0;
+	return rf_run_found(s->run, gva, "page of the kernel's text", gva,
+			    "another page is mapped where it belongs");
+}
+
+static int look_at_page(struct sweep *s, uint64_t gva, uint64_t gpa, bool writable)
+{
 	uint8_t page[RF_PAGE_SIZE];
-	rf_gpa gpa;
 	int err;
 
 	rf_run_saw(s->run);
-	if (gva >= s->text.start && gva < s->text.end) {
-		/* The image's text has to be that of the image. */
-		if (rf_kernel_image_gpa(s->run->c->k, rf_gva_of(gva), &gpa) ||
-		    gpa.v == run->gpa.v + offset)
-			return 0;
-		return rf_run_found(s->run, gva, "page of the kernel's text", gva,
-				    "another page is mapped where it belongs");
-	}
-	if (rf_pieces_have(&s->pieces, gva))
-		return 0;
-	err = rf_memory_read(&s->run->c->m, rf_gpa_of(run->gpa.v + offset), page, sizeof(page));
+	err = rf_memory_read(&s->run->c->m, rf_gpa_of(gpa), page, sizeof(page));
 	if (err) {
 		s->run->at = gva;
 		return err;
 	}
-	return is_empty(page) ? 0 : note(s, gva, run->writable);
+	return is_empty(page) ? 0 : note(s, gva, writable);
 }
 
+/* Each page that is nobody's costs a read; what is somebody's is passed over at once. */
 static int look_at_mapping(void *ctx, const struct rf_mapping *run)
 {
+	uint64_t gva = run->gva.v, left = run->size, gpa = run->gpa.v, next;
 	struct sweep *s = ctx;
 	int err = 0;
 
 	if (run->user || !run->executable)
 		return 0;
-	for (uint64_t at = 0; !err && at < run->size; at += RF_PAGE_SIZE)
-		err = look_at_page(s, run, at);
+	for (; !err && left; gva += next, gpa += next, left -= next) {
+		const struct rf_range *piece = rf_pieces_find(&s->pieces, gva);
+
+		next = RF_PAGE_SIZE;
+		if (gva >= s->text.start && gva < s->text.end) {
+			err = look_at_text(s, gva, gpa);
+			next = s->text.end - gva;
+		} else if (piece) {
+			rf_run_saw(s->run);
+			next = piece->end - gva;
+		} else {
+			err = look_at_page(s, gva, gpa, run->writable);
+		}
+		next = next < left ? next : left;
+	}
 	return err;
 }
 

@@ -70,7 +70,7 @@ static void sort(struct rf_pieces *p)
 	p->count = kept;
 }
 
-bool rf_pieces_have(const struct rf_pieces *p, uint64_t gva)
+const struct rf_range *rf_pieces_find(const struct rf_pieces *p, uint64_t gva)
 {
 	size_t low = 0, high = p->count;
 
@@ -82,7 +82,7 @@ bool rf_pieces_have(const struct rf_pieces *p, uint64_t gva)
 		else
 			high = middle;
 	}
-	return low < p->count && gva >= p->v[low].start;
+	return low < p->count && gva >= p->v[low].start ? &p->v[low] : NULL;
 }
 
 void rf_pieces_deinit(struct rf_pieces *p)

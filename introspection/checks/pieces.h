@@ -20,7 +20,8 @@ struct rf_pieces {
 int rf_pieces_of_hooks(struct rf_run *run, struct rf_pieces *out);
 /* Those, and all others. */
 int rf_pieces_of_all(struct rf_run *run, struct rf_pieces *out);
-bool rf_pieces_have(const struct rf_pieces *p, uint64_t gva);
+/* The range that holds gva; NULL: none does. */
+const struct rf_range *rf_pieces_find(const struct rf_pieces *p, uint64_t gva);
 void rf_pieces_deinit(struct rf_pieces *p);
 
 #endif

@@ -124,6 +124,6 @@ const struct rf_check rf_check_settings_lowered = {
 	.attack = "T1562.001",
 	.severity = RF_SEVERITY_MEDIUM,
 	.period_ms = 5000,
-	.reads = 1 << 8,
+	.reads = 1 << 10,
 	.run = look_at_settings_lowered,
 };

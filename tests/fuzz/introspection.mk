@@ -1,5 +1,5 @@
 FUZZERS += fuzz_kallsyms fuzz_btf fuzz_pagetable fuzz_checks
-fuzz_checks_SRCS = tests/fuzz/fuzz_checks.c tests/unit/fake_types.c $(CHECKS_SRCS) introspection/budget.c
+fuzz_checks_SRCS = tests/fuzz/fuzz_checks.c $(CHECKED_SRCS)
 fuzz_kallsyms_SRCS = tests/fuzz/fuzz_kallsyms.c introspection/kallsyms.c \
 	introspection/kallsyms_tables.c introspection/symbols.c
 fuzz_btf_SRCS = tests/fuzz/fuzz_btf.c introspection/btf.c

@@ -19,6 +19,8 @@ struct row {
 uint8_t fake_bytes[FAKE_SIZE];
 bool fake_init_executable;
 void (*fake_before_read)(uint64_t gpa);
+struct rf_mapping fake_mappings[FAKE_MAPPINGS];
+unsigned int fake_mappings_count;
 static struct row rows[ROWS];
 static unsigned int count;
 static bool everything;
@@ -54,7 +56,15 @@ static struct row *add(const char *what, const char *type, const char *path)
 
 void fake_symbol(const char *name, uint64_t addr)
 {
-	add("symbol", name, "")->value = addr;
+	struct row *r = add("symbol", name, "");
+
+	r->text = name;
+	r->value = addr;
+}
+
+void fake_enumerator(const char *name, int64_t value)
+{
+	add("enumerator", name, "")->value = (uint64_t)value;
 }
 
 void fake_member(const char *type, const char *path, uint64_t offset, uint64_t size)
@@ -89,6 +99,7 @@ struct rf_kernel *fake_types(void)
 	count = 0;
 	everything = fake_init_executable = false;
 	fake_before_read = NULL;
+	fake_mappings_count = 0;
 	fake_symbol("_stext", FAKE_STEXT);
 	fake_symbol("_etext", FAKE_ETEXT);
 	fake_symbol("__start_rodata", FAKE_RODATA);
@@ -222,4 +233,72 @@ int rf_pt_translate(const struct rf_memory *m, const struct rf_paging *p, rf_gva
 					.page_size = RF_PAGE_SIZE,
 					.executable = fake_init_executable };
 	return 0;
+}
+
+int rf_pt_read(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva, void *buf,
+	       size_t len)
+{
+	struct rf_translation t;
+	int err = rf_pt_translate(m, p, gva, &t);
+
+	return err ? err : rf_memory_read(m, t.gpa, buf, len);
+}
+
+int rf_pt_walk(const struct rf_memory *m, const struct rf_paging *p, rf_gva start, rf_gva end,
+	       uint64_t max_entries, int (*fn)(void *ctx, const struct rf_mapping *run), void *ctx)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < fake_mappings_count; i++)
+		err = fn(ctx, &fake_mappings[i]);
+	return err;
+}
+
+int rf_kernel_symbol(const struct rf_kernel *k, const char *name, struct rf_symbol *out)
+{
+	rf_gva at;
+
+	if (rf_kernel_address(k, name, &at))
+		return -ENOENT;
+	*out = (struct rf_symbol){ name, at, 'd' };
+	return 0;
+}
+
+int rf_kernel_enumerator(const struct rf_kernel *k, const char *of, const char *name, int64_t *out)
+{
+	const struct row *r = find("enumerator", name, "");
+
+	if (!r)
+		return -ENOENT;
+	*out = (int64_t)r->value;
+	return 0;
+}
+
+size_t rf_kernel_symbol_count(const struct rf_kernel *k)
+{
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		n += !strncmp(rows[i].name, "symbol ", 7);
+	return n;
+}
+
+/* How many symbols stand before that one, whose addresses may be the same. */
+static size_t rank(unsigned int row)
+{
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		n += !strncmp(rows[i].name, "symbol ", 7) &&
+		     (rows[i].value < rows[row].value ||
+		      (rows[i].value == rows[row].value && i < row));
+	return n;
+}
+
+void rf_kernel_symbol_at(const struct rf_kernel *k, size_t index, struct rf_symbol *out)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (!strncmp(rows[i].name, "symbol ", 7) && rank(i) == index)
+			*out = (struct rf_symbol){ rows[i].text, rf_gva_of(rows[i].value),
+						   rows[i].value < FAKE_ETEXT ? 't' : 'd' };
 }

@@ -26,12 +26,18 @@ extern bool fake_init_executable;
 /* Called before each read, if set. */
 extern void (*fake_before_read)(uint64_t gpa);
 
+/* What rf_pt_walk() finds. */
+#define FAKE_MAPPINGS 8u
+extern struct rf_mapping fake_mappings[FAKE_MAPPINGS];
+extern unsigned int fake_mappings_count;
+
 /* Nothing is known but the image, its sections, and how modules and their lists are kept. */
 struct rf_kernel *fake_types(void);
 struct rf_memory fake_memory(void);
 
 void fake_symbol(const char *name, uint64_t addr);
 void fake_member(const char *type, const char *path, uint64_t offset, uint64_t size);
+void fake_enumerator(const char *name, int64_t value);
 void fake_sizeof(const char *type, uint64_t size);
 void fake_function_member(const char *type, const char *name, uint64_t offset);
 /* Everything that is asked for exists, at an offset and of a size that its name decides. */

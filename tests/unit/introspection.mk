@@ -1,4 +1,4 @@
-UNIT_TESTS += test_pagetable test_kallsyms test_btf test_kernel test_checks
+UNIT_TESTS += test_pagetable test_kallsyms test_btf test_kernel test_checks test_checks_walk
 KALLSYMS_SRCS = introspection/kallsyms.c introspection/kallsyms_tables.c introspection/symbols.c
 KERNEL_SRCS = introspection/discover.c introspection/kernel.c introspection/kimage.c introspection/x86/pagetable.c \
 	introspection/btf.c introspection/task.c introspection/module.c $(KALLSYMS_SRCS)
@@ -6,7 +6,10 @@ test_pagetable_SRCS = tests/unit/test_pagetable.c tests/unit/synth.c introspecti
 test_kallsyms_SRCS = tests/unit/test_kallsyms.c tests/unit/synth.c $(KALLSYMS_SRCS)
 test_btf_SRCS = tests/unit/test_btf.c tests/unit/synth.c introspection/btf.c
 test_kernel_SRCS = tests/unit/test_kernel.c tests/unit/synth.c $(KERNEL_SRCS)
-test_checks_SRCS = tests/unit/test_checks.c tests/unit/fake_types.c $(CHECKS_SRCS) introspection/budget.c
 UNIT_TESTS += test_locate
 test_locate_SRCS = tests/unit/test_locate.c tests/unit/synth.c introspection/locate.c introspection/x86/gate.c \
 	introspection/budget.c $(KERNEL_SRCS)
+CHECKED_SRCS = tests/unit/fake_types.c tests/unit/fake_hooks.c $(CHECKS_SRCS) introspection/budget.c \
+	introspection/patches/hooks_kinds.c introspection/x86/descriptor.c introspection/x86/descriptor_expect.c
+test_checks_SRCS = tests/unit/test_checks.c $(CHECKED_SRCS)
+test_checks_walk_SRCS = tests/unit/test_checks_walk.c $(CHECKED_SRCS)
