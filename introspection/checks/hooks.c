@@ -168,13 +168,30 @@ static int judge(void *ctx, const struct rf_hook *hook)
 	return rf_run_code(w->run, hook->object, hook->handler, what);
 }
 
+/* Who was built without a kind has no hooks of it. */
+static bool has_kind(const struct rf_kernel *k, enum rf_hook_kind kind)
+{
+	static const char *const registers[RF_HOOK_KINDS] = {
+		[RF_HOOK_FTRACE] = "register_ftrace_function",
+		[RF_HOOK_FPROBE] = "register_fprobe",
+		[RF_HOOK_LIVEPATCH] = "klp_enable_patch",
+		[RF_HOOK_KPROBE] = "register_kprobe",
+	};
+	rf_gva unused;
+
+	return !registers[kind] || !rf_kernel_address(k, registers[kind], &unused);
+}
+
 static int look_at_hooks(struct rf_run *run, const enum rf_hook_kind *kinds, size_t count)
 {
 	struct walk w = { .run = run };
 	struct rf_checks *c = run->c;
 	struct rf_front *front;
-	int err = ask_front(run, &front);
+	int err;
 
+	if (!has_kind(c->k, kinds[0]))
+		return 0;
+	err = ask_front(run, &front);
 	if (err)
 		return err;
 	for (size_t i = 0; i < count; i++)

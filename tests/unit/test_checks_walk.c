@@ -500,6 +500,8 @@ static void odd_sites(void **state)
 
 static void hook(enum rf_hook_kind kind, uint64_t handler)
 {
+	fake_symbol("register_ftrace_function", FAKE_STEXT);
+	fake_symbol("register_kprobe", FAKE_STEXT);
 	fake_hooks[0] = (struct rf_hook){ .kind = kind,
 					  .object = NOBODY,
 					  .handler = handler,
@@ -521,6 +523,8 @@ static void hooks_by_owner(void **state)
 	assert_int_equal(run_known(&rf_check_hooks_ftrace, "tracer"), RF_CHECK_CLEAN);
 	/* Each check has its kinds. */
 	assert_int_equal(run_check(&rf_check_hooks_kprobes), RF_CHECK_CLEAN);
+	assert_int_equal(run_check(&rf_check_hooks_fprobes), RF_CHECK_CLEAN); /* it has none */
+	fake_symbol("register_fprobe", FAKE_STEXT);
 	assert_int_equal(run_check(&rf_check_hooks_fprobes), RF_CHECK_NOT_RUN);
 	hook(RF_HOOK_KRETPROBE, NOBODY);
 	assert_int_equal(run_check(&rf_check_hooks_kprobes), RF_CHECK_FOUND);
