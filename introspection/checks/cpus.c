@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Per-CPU areas. __per_cpu_offset[] has for each CPU what is added to a per-CPU symbol
- * (include/asm-generic/percpu.h), whether those count from 0 or, since 6.15, from their place in
- * the image.
+ * (include/asm-generic/percpu.h), whether those count from 0 (6.1, 6.12) or lie in the image (7.3).
  */
 #include <errno.h>
 

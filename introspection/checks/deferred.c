@@ -117,7 +117,7 @@ static int look_at_clocks(struct rf_run *run, struct timers *t)
 	struct rf_member clocks;
 	int err;
 
-	/* From 7.1 on trees are linked as well; their root stands where it stood. */
+	/* In 7.3 trees are linked as well; their root stands where it stood. */
 	if ((err = rf_run_symbol(run, "hrtimer_bases", &t->bases)) ||
 	    (err = rf_run_member(run, "hrtimer_cpu_base", "clock_base", 0, &t->clocks)) ||
 	    (err = rf_run_sizeof(run, "hrtimer_clock_base", &t->clock)) ||

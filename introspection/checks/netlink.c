@@ -116,7 +116,7 @@ static int look_at_genl_family(struct rf_run *run, uint64_t family, void *ctx)
 	snprintf(what, sizeof(what), "generic netlink family %s", text);
 	err = rf_run_functions(run, "genl_family", family, what);
 	for (size_t i = 0; !err && i < sizeof(operations) / sizeof(operations[0]); i++)
-		if (rf_run_has(run, "genl_family", operations[i].count)) /* the last since 6.2 */
+		if (rf_run_has(run, "genl_family", operations[i].count)) /* 6.1 has no split ones */
 			err = look_at_operations(run, family, &operations[i], what);
 	return err;
 }

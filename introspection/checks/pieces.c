@@ -5,8 +5,9 @@
  *    seccomp or sockets are filtered with lie in them too, and are on no other list;
  *  - kernel/kprobes.c: kprobe_insn_slots and kprobe_optinsn_slots, lists of pages;
  *  - arch/x86/realmode/init.c: the code by which CPUs are started, in the first MiB;
- *  - arch/x86/kernel/machine_kexec_64.c: the page that the next kernel is entered through,
- * executable since 6.14; arch/x86/hyperv/hv_init.c: that of calls of Hyper-V.
+ *  - arch/x86/kernel/machine_kexec_64.c: the page that the next kernel is entered through, which
+ *    newer kernels make executable when one is loaded; arch/x86/hyperv/hv_init.c: that of calls of
+ *    Hyper-V.
  */
 #include "introspection/checks/pieces.h"
 

@@ -9,7 +9,7 @@
 #include "introspection/checks/families.h"
 #include "introspection/checks/slots.h"
 
-/* From 6.19 on names begin with the kind of program. */
+/* As 6.1 and 6.12 call them, and 7.3. */
 static const char *const images[] = {
 	"vdso_image_64|vdso64_image",
 	"vdso_image_32|vdso32_image",
