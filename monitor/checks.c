@@ -21,7 +21,7 @@ struct seen {
 	struct rf_check_words words;
 	uint64_t ms, ran; /* when it was first */
 	bool here, told;
-	struct rf_finding finding; /* for who asks */
+	struct rf_check_finding finding; /* for who asks */
 };
 
 struct timing {
@@ -47,14 +47,14 @@ static uint64_t guest_ran(struct rf_guest *g)
 
 /* --- one round of one check --------------------------------------------------------- */
 
-static void describe(const struct rf_finding *f, struct rf_check_words *w)
+static void describe(const struct rf_check_finding *f, struct rf_check_words *w)
 {
 	*w = (struct rf_check_words){ .object = f->object.v, .target = f->target.v };
 	snprintf(w->what, sizeof(w->what), "%s", f->what);
 	snprintf(w->reason, sizeof(w->reason), "%.111s", f->reason);
 }
 
-static int note(void *guest, const struct rf_finding *f)
+static int note(void *guest, const struct rf_check_finding *f)
 {
 	struct rf_guest *g = guest;
 	struct rf_check_words w;
@@ -175,7 +175,7 @@ static json_t *state_of(uint32_t i)
 
 static json_t *finding_of(const struct seen *s)
 {
-	const struct rf_finding *f = &s->finding;
+	const struct rf_check_finding *f = &s->finding;
 	char object[24], target[24], bytes[2 * sizeof(f->bytes) + 1] = "";
 
 	snprintf(object, sizeof(object), "%#llx", (unsigned long long)f->object.v);

@@ -45,7 +45,7 @@ extern const struct rf_check *const rf_checks[];
 const struct rf_check *rf_check_named(const char *name);
 
 /* One thing that is not as it should be. Texts are of printable ASCII. */
-struct rf_finding {
+struct rf_check_finding {
 	const struct rf_check *check;
 	rf_gva object;	     /* the structure, or the pointer, that is odd */
 	rf_gva target;	     /* where it leads; 0: nowhere */
@@ -108,8 +108,8 @@ void rf_checks_destroy(struct rf_checks *c); /* NULL is fine */
 
 /* fn for each finding, RF_FINDINGS_MAX of them at most; its error ends the check and is returned,
  * else 0. *result is filled in either way. */
-typedef int (*rf_finding_fn)(void *ctx, const struct rf_finding *finding);
-int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_finding_fn fn, void *ctx,
-		  struct rf_check_result *result);
+typedef int (*rf_check_finding_fn)(void *ctx, const struct rf_check_finding *finding);
+int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_finding_fn fn,
+		  void *ctx, struct rf_check_result *result);
 
 #endif

@@ -29,7 +29,7 @@ static void describe_owner(const struct rf_owner *o, char *out, size_t size)
 }
 
 /* As much as can be had: a finding is told without, too. */
-static void add_target(struct rf_run *run, struct rf_finding *f)
+static void add_target(struct rf_run *run, struct rf_check_finding *f)
 {
 	struct rf_owner owner;
 	struct rf_symbol s;
@@ -48,12 +48,14 @@ static void add_target(struct rf_run *run, struct rf_finding *f)
 int rf_run_found(struct rf_run *run, uint64_t object, const char *what, uint64_t target,
 		 const char *reason)
 {
-	struct rf_finding *f;
+	struct rf_check_finding *f;
 
 	if (run->found++ >= RF_FINDINGS_MAX)
 		return 0;
 	f = &run->findings[run->found - 1];
-	*f = (struct rf_finding){ .check = run->check, .object = { object }, .target = { target } };
+	*f = (struct rf_check_finding){ .check = run->check,
+					.object = { object },
+					.target = { target } };
 	snprintf(f->what, sizeof(f->what), "%s", what);
 	snprintf(f->reason, sizeof(f->reason), "%s", reason);
 	if (target)

@@ -46,7 +46,7 @@ struct rf_checks {
 	struct rf_claims claims;
 	struct rf_front *front;		    /* NULL: nobody has asked yet */
 	struct rf_descriptors *descriptors; /* the same */
-	struct rf_finding findings[2][RF_FINDINGS_MAX];
+	struct rf_check_finding findings[2][RF_FINDINGS_MAX];
 };
 
 /* Tables that were found good in this run: many objects have the same. */
@@ -56,8 +56,8 @@ struct rf_run {
 	struct rf_checks *c;
 	const struct rf_check *check;
 	uint64_t looked_at, found;
-	struct rf_finding *findings; /* [RF_FINDINGS_MAX] */
-	uint64_t at;		     /* where reading failed last, or what does not end */
+	struct rf_check_finding *findings; /* [RF_FINDINGS_MAX] */
+	uint64_t at;			   /* where reading failed last, or what does not end */
 	char lacks[160];
 	struct {
 		uint64_t table;

@@ -82,8 +82,8 @@ void rf_checks_destroy(struct rf_checks *c)
 	free(c);
 }
 
-static int look(struct rf_checks *c, const struct rf_check *check, struct rf_finding *findings,
-		struct rf_run *run)
+static int look(struct rf_checks *c, const struct rf_check *check,
+		struct rf_check_finding *findings, struct rf_run *run)
 {
 	int err;
 
@@ -102,7 +102,7 @@ static int look(struct rf_checks *c, const struct rf_check *check, struct rf_fin
 	return err;
 }
 
-static bool is_same(const struct rf_finding *a, const struct rf_finding *b)
+static bool is_same(const struct rf_check_finding *a, const struct rf_check_finding *b)
 {
 	return a->object.v == b->object.v && a->target.v == b->target.v &&
 	       !strcmp(a->reason, b->reason);
@@ -155,8 +155,8 @@ static enum rf_check_state state_of(const struct rf_run *run, int err)
 	return err ? RF_CHECK_UNDECIDED : RF_CHECK_CLEAN;
 }
 
-int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_finding_fn fn, void *ctx,
-		  struct rf_check_result *result)
+int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_finding_fn fn,
+		  void *ctx, struct rf_check_result *result)
 {
 	struct rf_run run, again;
 	int err, stop = 0;

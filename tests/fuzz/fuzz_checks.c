@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int ignore(void *ctx, const struct rf_finding *f)
+static int ignore(void *ctx, const struct rf_check_finding *f)
 {
 	if (strlen(f->what) >= sizeof(f->what) || !f->check)
 		abort();

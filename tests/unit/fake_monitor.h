@@ -127,7 +127,7 @@ struct fake {
 	unsigned int hook_tables, hooks_looked; /* the first: alive */
 
 	/* What rf_checks_run() finds: of the first check, the other finds nothing. */
-	struct rf_finding findings[8];
+	struct rf_check_finding findings[8];
 	uint32_t findings_count;
 	enum rf_check_state check_state; /* of the first; 0: as its findings are */
 	unsigned int checks_alive, checks_runs[2];

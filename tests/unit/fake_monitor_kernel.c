@@ -570,7 +570,7 @@ void rf_checks_destroy(struct rf_checks *c)
 	free(c);
 }
 
-int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_finding_fn fn, void *ctx,
+int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_finding_fn fn, void *ctx,
 		  struct rf_check_result *result)
 {
 	uint32_t n = check == rf_checks[0] ? fake.findings_count : 0;

@@ -35,9 +35,9 @@ static void pass(uint32_t ms, bool runs)
 
 static void find(uint64_t object, uint64_t target, const char *what)
 {
-	struct rf_finding *f = &fake.findings[fake.findings_count++];
+	struct rf_check_finding *f = &fake.findings[fake.findings_count++];
 
-	*f = (struct rf_finding){ .check = rf_checks[0],
+	*f = (struct rf_check_finding){ .check = rf_checks[0],
 				  .object = { object },
 				  .target = { target } };
 	snprintf(f->what, sizeof(f->what), "%s", what);

@@ -28,7 +28,7 @@ enum { DENSE, LEAF, RANGE, GAPS }; /* enum maple_type */
 
 static struct rf_kernel *kernel;
 static struct rf_checks *checks;
-static struct rf_finding told[RF_FINDINGS_MAX];
+static struct rf_check_finding told[RF_FINDINGS_MAX];
 static unsigned int told_count, seen_count;
 static uint64_t seen[64];
 static struct rf_check_result result;
@@ -59,7 +59,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int note(void *ctx, const struct rf_finding *f)
+static int note(void *ctx, const struct rf_check_finding *f)
 {
 	told[told_count++] = *f;
 	return 0;
