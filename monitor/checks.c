@@ -155,7 +155,7 @@ static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
 	if (!checks || !g->checks_on)
 		return 0;
 	for (uint32_t i = 0; rf_checks[i]; i++)
-		if (timings[i].due_ms <= now_ms &&
+		if (!rf_checks[i]->guard && timings[i].due_ms <= now_ms &&
 		    (which == RF_CHECKS_MAX || timings[i].due_ms < timings[which].due_ms))
 			which = i;
 	return which == RF_CHECKS_MAX ? 0 : run_one(g, which);
@@ -166,11 +166,15 @@ static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
 static json_t *state_of(uint32_t i)
 {
 	const struct rf_check_result *r = &timings[i].result;
+	const char *guard = rf_checks[i]->guard;
 
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "name", rf_checks[i]->name, "state",
-			 r->state ? rf_check_state_text(r->state) : "not yet", "looked_at",
-			 (json_int_t)r->looked_at, "found", (json_int_t)r->found, "reads",
-			 (json_int_t)r->reads, "why", r->why);
+	return json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:s}", "name", rf_checks[i]->name,
+			 "state",
+			 guard	    ? "by a guard"
+			 : r->state ? rf_check_state_text(r->state)
+				    : "not yet",
+			 "guard", guard, "looked_at", (json_int_t)r->looked_at, "found",
+			 (json_int_t)r->found, "reads", (json_int_t)r->reads, "why", r->why);
 }
 
 static json_t *finding_of(const struct seen *s)

@@ -34,6 +34,8 @@ struct rf_check {
 	enum rf_severity severity;
 	uint32_t period_ms;	      /* on a live guest */
 	uint64_t reads;		      /* of guest memory, at most */
+	/* In a guest whose kernel is sealed a guard looks for it, which knows more; NULL: none. */
+	const char *guard;
 	const struct rf_slots *slots; /* all that it looks at; NULL: it has run instead */
 	/* 0, or -errno as inside.h has it. What it finds it tells with rf_run_found(). */
 	int (*run)(struct rf_run *run);
