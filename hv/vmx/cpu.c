@@ -170,6 +170,13 @@ bool rf_cpu_in_smm(struct rf_vcpu *v)
 	       e.smi.smm;
 }
 
+bool rf_cpu_waits(struct rf_vcpu *v)
+{
+	struct kvm_mp_state s;
+
+	return !rf_kvm(v->fd, KVM_GET_MP_STATE, &s) && s.mp_state != KVM_MP_STATE_RUNNABLE;
+}
+
 #define NMI 2
 
 uint32_t rf_cpu_delivers(struct rf_vcpu *v)

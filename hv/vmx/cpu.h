@@ -38,6 +38,8 @@ struct rf_arch_vcpu {
 	bool regs_in_run;	 /* the next KVM_RUN takes registers along */
 	struct rf_cr_cleared cr; /* put back, and to be told of */
 	bool delivery_failed;	 /* the exit before was one that an event's delivery failed */
+	/* May the VMM queue an interrupt? KVM_RUN has just said so, or it was told no by us. */
+	bool ready_said, ready_hidden;
 };
 
 /* What KVM can, asked once before the VM is made. */
@@ -72,6 +74,8 @@ int rf_cpu_set_msr(struct rf_vcpu *v, uint32_t index, uint64_t value);
 bool rf_cpu_offers_efer(struct rf_vcpu *v, uint64_t efer);
 /* Is it in system management mode? */
 bool rf_cpu_in_smm(struct rf_vcpu *v);
+/* Does it wait in KVM, as in HLT where KVM has its LAPIC, and executes nothing? */
+bool rf_cpu_waits(struct rf_vcpu *v);
 /* Does it run a guest of the guest? Then its registers are that one's. */
 bool rf_cpu_nested(struct rf_vcpu *v);
 /* The same, or is it about to or just back, with GIF clear, or in system management mode? */

@@ -245,6 +245,7 @@ enum rf_next rf_arch_after_run(struct rf_vcpu *v, int *err)
 	/* A kick in between says nothing. */
 	if (*err || what == RF_UNDELIVERED)
 		v->arch->delivery_failed = failed_before;
+	v->arch->ready_said = *err == -EINTR;
 	return *err ? RF_TO_VMM : dispatch(v, &e, what);
 }
 
@@ -308,22 +309,31 @@ enum rf_next rf_arch_look(struct rf_vcpu *v)
 enum rf_next rf_arch_before_run(struct rf_vcpu *v)
 {
 	/* Told late: it came with an exit that had to be dealt with first. */
-	if (!(v->arch->cr.cr0_bits | v->arch->cr.cr4_bits))
-		return RF_AGAIN;
-	rf_poke_settle(v);
-	post_cr(v);
-	return RF_WAIT;
+	if (v->arch->cr.cr0_bits | v->arch->cr.cr4_bits) {
+		rf_poke_settle(v);
+		post_cr(v);
+		return RF_WAIT;
+	}
+	/* In HLT no window comes that the VMM has asked for (x86.c vcpu_run(), vcpu_block()): it
+	 * gets its thread back once more, with KVM's word. */
+	if (v->arch->ready_hidden && v->run->request_interrupt_window && rf_cpu_waits(v))
+		rf_gate_hold_entry(v);
+	return RF_AGAIN;
 }
 
 /*
- * A question may be open, or a fault of ours on its way. A VMM that has the interrupt controller
- * itself would queue an interrupt now (KVM_INTERRUPT), and of the two KVM would lose one: svm.c
- * svm_complete_interrupts() and its like empty all queues. A VMM that reads 0 here asks for
- * the moment when KVM can take one (request_interrupt_window), and KVM_RUN exits then.
+ * KVM_RUN that ends so says whether KVM can take an interrupt (x86.c post_kvm_run_save()). Else a
+ * question may be open, a fault of ours on its way, or an interrupt queued by the VMM since then. A
+ * VMM that has the interrupt controller itself would queue one now (KVM_INTERRUPT), and KVM would
+ * lose one: svm.c svm_complete_interrupts() and its like empty all queues. A VMM that reads 0 here
+ * asks for the moment when KVM can take one (request_interrupt_window), and KVM_RUN exits then.
  */
 void rf_arch_interrupted(struct rf_vcpu *v)
 {
-	v->run->ready_for_interrupt_injection = 0;
+	v->arch->ready_hidden = !v->arch->ready_said;
+	v->arch->ready_said = false;
+	if (v->arch->ready_hidden)
+		v->run->ready_for_interrupt_injection = 0;
 }
 
 void rf_arch_not_run(struct rf_vcpu *v)

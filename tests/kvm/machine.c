@@ -22,6 +22,7 @@
 #define PTE_HUGE (PTE | 0x80)
 
 struct machine vm;
+static bool split_irqchip;
 static __thread struct cpu *mine;
 
 GUEST(g_read, "mov (%rdi), %rax");
@@ -148,8 +149,14 @@ void machine_share_ram(void)
 	map_ram(MAP_SHARED);
 }
 
+void machine_split_irqchip(void)
+{
+	split_irqchip = true;
+}
+
 void machine_create(unsigned cpus)
 {
+	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
 	struct sigaction act = { .sa_handler = on_kick };
 
 	if (machine_try() < 0)
@@ -160,6 +167,8 @@ void machine_create(unsigned cpus)
 		map_ram(MAP_PRIVATE);
 	tables();
 	CHECK_EQ(machine_slot(0, 0, 0, RAM_SIZE, vm.ram), 0);
+	if (split_irqchip && rf_fence_ioctl(vm.vm, KVM_ENABLE_CAP, &split))
+		SKIP("this KVM has no split irqchip: %s", strerror(errno));
 	while (cpus--)
 		machine_add_cpu();
 }
@@ -294,6 +303,11 @@ int cpu_wait_error(struct cpu *c)
 	join(c);
 	CHECK(c->result < 0);
 	return c->error;
+}
+
+void cpu_is_mine(struct cpu *c)
+{
+	mine = c;
 }
 
 void cpu_kick(struct cpu *c)

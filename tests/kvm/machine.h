@@ -64,6 +64,8 @@ int machine_try(void);
 void machine_create(unsigned cpus);
 /* Before that, and before a fork: the machine's memory is seen by both processes. */
 void machine_share_ram(void);
+/* Before that: the LAPICs are KVM's, the PIC the VMM's (QEMU's kernel-irqchip=split). */
+void machine_split_irqchip(void);
 struct cpu *machine_add_cpu(void);
 /* A slot of the VMM. Result and errno of the ioctl. */
 int machine_slot(uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size, const void *hva);
@@ -87,6 +89,8 @@ uint32_t cpu_wait(struct cpu *c);
 int cpu_wait_error(struct cpu *c);
 /* The VMM gets its thread back, wherever the vCPU is held. */
 void cpu_stop(struct cpu *c);
+/* In a loop of the scenario's own, on the thread that runs it: kicks are its. */
+void cpu_is_mine(struct cpu *c);
 /* Takes the running vCPU out: a signal whose handler raises immediate_exit, as VMMs do. */
 void cpu_kick(struct cpu *c);
 /* Both, for code that must end in its HLT with no fault; the registers then. */

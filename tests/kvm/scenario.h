@@ -119,5 +119,7 @@ scenario frame_on_sealed_stack, interrupt_on_sealed_stack, push_on_sealed_stack;
 scenario woken_half_way, woken_without_control_bits, unsealed_through_resets, unplugged_cpu;
 /* fence_told.c */
 scenario unsealed_beside_no_paging, stalled_where_it_looped, rules_forbid_another_entry, lstar_behind_another_msr;
+/* fence_halted.c */
+scenario halted_without_fence, halted_and_interrupted, halted_beside_a_question;
 
 #endif

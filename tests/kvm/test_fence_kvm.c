@@ -224,6 +224,9 @@ static const struct {
 	S(frame_on_sealed_stack),
 	S(interrupt_on_sealed_stack),
 	S(push_on_sealed_stack),
+	S(halted_without_fence),
+	S(halted_and_interrupted),
+	S(halted_beside_a_question),
 };
 
 static bool is_known(const char *name)

@@ -26,7 +26,8 @@ static struct {
 	struct kvm_sregs sregs;
 	struct kvm_vcpu_events events;
 	struct kvm_nested_state nested;
-	bool no_nested;
+	bool no_nested, no_mp_state;
+	uint32_t mp_state;
 	uint64_t lstar;
 	struct kvm_cpuid_entry2 cpuid[4];
 	uint32_t nr_cpuid;
@@ -66,6 +67,9 @@ static int ask(unsigned long request, void *arg)
 		memcpy(&kvm.events, arg, sizeof(kvm.events));
 		kvm.events_set++;
 		return 0;
+	case KVM_GET_MP_STATE:
+		memcpy(arg, &kvm.mp_state, sizeof(kvm.mp_state));
+		return kvm.no_mp_state ? -EINVAL : 0;
 	case KVM_GET_NESTED_STATE:
 		if (kvm.no_nested)
 			return -EINVAL;
@@ -289,6 +293,22 @@ static void delivered_next(void **state)
 	assert_int_equal(rf_cpu_delivers(&vcpu), 14);
 }
 
+/* In HLT, for a SIPI; a KVM that does not say has none that waits inside. */
+static void waits(void **state)
+{
+	static const uint32_t inside[] = { KVM_MP_STATE_HALTED, KVM_MP_STATE_INIT_RECEIVED,
+					   KVM_MP_STATE_UNINITIALIZED };
+
+	anew();
+	kvm.mp_state = KVM_MP_STATE_RUNNABLE;
+	assert_false(rf_cpu_waits(&vcpu));
+	for (int i = 0; i < 6; i++) {
+		kvm.mp_state = inside[i % 3];
+		kvm.no_mp_state = i > 2;
+		assert_int_equal(rf_cpu_waits(&vcpu), i < 3);
+	}
+}
+
 static void injected(void **state)
 {
 	static const uint32_t good[] = { 8, 13, 14 };
@@ -386,7 +406,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(classes),	  cmocka_unit_test(guests_guests),
-		cmocka_unit_test(what_is_a_load), cmocka_unit_test(delivered_next), cmocka_unit_test(injected),
+		cmocka_unit_test(what_is_a_load), cmocka_unit_test(delivered_next), cmocka_unit_test(waits), cmocka_unit_test(injected),
 		cmocka_unit_test(abandoned),	  cmocka_unit_test(efer),
 	};
 

@@ -35,12 +35,12 @@ static struct {
 	uint32_t delivers;
 	struct rf_trap_site site;
 	bool pinned, offers, nested, smm, armed, step_more, undone, denies;
-	bool trap, poked, settled, due, tables, msr, stalled;
+	bool trap, poked, settled, due, tables, msr, stalled, waits;
 	enum rf_next step;
 	int step_err;
 	uint32_t cpl;
 	/* what was done */
-	unsigned left, posted, lets, injected, news, takes, poke_settles, saves;
+	unsigned left, posted, lets, injected, news, takes, poke_settles, saves, held;
 	enum rf_event_kind kind;
 } fake;
 
@@ -64,6 +64,16 @@ enum rf_decoded rf_exit_decode_outside(const struct rf_exit *e)
 void rf_gate_leave(struct rf_vcpu *v)
 {
 	fake.left++;
+}
+
+void rf_gate_hold_entry(struct rf_vcpu *v)
+{
+	fake.held++;
+}
+
+bool rf_cpu_waits(struct rf_vcpu *v)
+{
+	return fake.waits;
 }
 
 enum rf_life_entry rf_life_entry(uint64_t entry, uint64_t *known)
@@ -499,6 +509,49 @@ static void control_registers(void **state)
 	assert_int_equal(fake.poke_settles, 1);
 }
 
+/*
+ * A VMM with a PIC of its own reads whether it may queue an interrupt. KVM's word stands where KVM_RUN
+ * has just given it: a halted vCPU never comes to the window that the VMM asks for else.
+ */
+static void ready_for_an_interrupt(void **state)
+{
+	anew(RF_NOT_OURS, RF_EXIT_OTHER);
+	arch.ready_hidden = false;
+	area.request_interrupt_window = 1;
+	area.ready_for_interrupt_injection = 1;
+	ends(RF_TO_VMM, -EINTR);
+	rf_arch_interrupted(&vcpu);
+	assert_int_equal(area.ready_for_interrupt_injection, 1);
+	fake.waits = true;
+	assert_int_equal(rf_arch_before_run(&vcpu), RF_AGAIN);
+	assert_int_equal(fake.held, 0);
+	/* It has not run since: what KVM said is old. */
+	rf_arch_interrupted(&vcpu);
+	assert_int_equal(area.ready_for_interrupt_injection, 0);
+	/* One that is halted then is taken out once more, so that KVM says it again. */
+	for (int what = 0; what < 4; what++) {
+		fake.held = 0;
+		fake.waits = what & 1;
+		area.request_interrupt_window = what >> 1;
+		assert_int_equal(rf_arch_before_run(&vcpu), RF_AGAIN);
+		assert_int_equal(fake.held, what == 3);
+	}
+	area.ready_for_interrupt_injection = 1;
+	ends(RF_TO_VMM, -EINTR);
+	rf_arch_interrupted(&vcpu);
+	assert_int_equal(area.ready_for_interrupt_injection, 1);
+	assert_int_equal(rf_arch_before_run(&vcpu), RF_AGAIN);
+	assert_int_equal(fake.held, 1);
+	/* A question came with it. */
+	anew(RF_NOT_OURS, RF_EXIT_OTHER);
+	area.ready_for_interrupt_injection = 1;
+	fake.undone = true;
+	arch.cr.cr4_bits = 0x80;
+	ends(RF_WAIT, -EINTR);
+	rf_arch_interrupted(&vcpu);
+	assert_int_equal(area.ready_for_interrupt_injection, 0);
+}
+
 static void traps(void **state)
 {
 	anew(RF_TRAPPED, RF_EXIT_IO);
@@ -581,7 +634,7 @@ int main(void)
 		cmocka_unit_test(unemulated),
 		cmocka_unit_test(undelivered),
 		cmocka_unit_test(watched),
-		cmocka_unit_test(control_registers),
+		cmocka_unit_test(control_registers), cmocka_unit_test(ready_for_an_interrupt),
 		cmocka_unit_test(traps),
 		cmocka_unit_test(looks),
 	};
