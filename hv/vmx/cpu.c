@@ -184,10 +184,10 @@ uint32_t rf_cpu_delivers(struct rf_vcpu *v)
 	struct kvm_vcpu_events e;
 
 	rf_cpu_get(v, KVM_GET_VCPU_EVENTS, &e);
-	return e.exception.injected   ? e.exception.nr
-	       : e.interrupt.injected ? e.interrupt.nr
-	       : e.nmi.injected	      ? NMI
-				      : RF_NO_VECTOR;
+	if (e.interrupt.injected || e.nmi.injected)
+		return e.interrupt.injected ? e.interrupt.nr : NMI;
+	/* Without KVM_CAP_EXCEPTION_PAYLOAD one that is only pending is said to be injected too. */
+	return e.exception.injected && !e.exception.pending ? e.exception.nr : RF_NO_VECTOR;
 }
 
 static int inject(struct rf_vcpu *v, uint8_t vector, bool has_error, uint32_t error)

@@ -61,8 +61,9 @@ static inline void rf_cpu_get(struct rf_vcpu *v, unsigned long request, void *ou
 }
 
 /*
- * Which event KVM would deliver on the next entry, or RF_NO_VECTOR. INT3 and INT n are not told,
- * they are executed again (x86.c kvm_vcpu_ioctl_x86_get_vcpu_events()).
+ * Which event's delivery KVM has begun and makes on the next entry, or RF_NO_VECTOR. INT3 and INT n
+ * are not told, they are executed again (x86.c kvm_vcpu_ioctl_x86_get_vcpu_events()). Nor is an
+ * exception that is only pending: what raised it raises it again, or had no business to.
  */
 #define RF_NO_VECTOR UINT32_MAX
 uint32_t rf_cpu_delivers(struct rf_vcpu *v);

@@ -48,16 +48,19 @@ int rf_arch_answer_entry(struct rf_vcpu *v, bool allowed)
 	return allowed && v->run->msr.error ? -EIO : 0;
 }
 
+#define DB 1
+
 /*
  * A kick may have kept an interrupt from being delivered, and KVM would lose it to a fault of ours:
  * svm.c svm_complete_interrupts() and its like empty all queues. A double fault takes along what
- * led to it.
+ * led to it, and any fault the #DB of its own instruction, which has not been stepped over then.
  */
 static int fault(struct rf_vcpu *v)
 {
-	return v->wait.verdict.vector != 8 && rf_cpu_delivers(v) != RF_NO_VECTOR
-		       ? RF_NOT_NOW
-		       : rf_arch_fault(v, &v->wait.verdict);
+	uint32_t vector = v->wait.verdict.vector == 8 ? RF_NO_VECTOR : rf_cpu_delivers(v);
+
+	return vector != RF_NO_VECTOR && vector != DB ? RF_NOT_NOW
+						      : rf_arch_fault(v, &v->wait.verdict);
 }
 
 /* The bits are set again already. */

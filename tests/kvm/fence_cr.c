@@ -17,9 +17,17 @@
 GUEST(c_clear_and_spin, "mov %rax, %cr4\n mov %rbx, (%rcx)\n 1: jmp 1b");
 GUEST(c_clear, "mov %rax, %cr4");
 GUEST(c_nothing, "nop");
+/* With the trap flag set: clears it and sets it again, for ever. */
+GUEST(c_clears_stepping, "pushfq\n orq $0x100, (%rsp)\n popfq\n"
+			 "1: mov %rax, %cr4\n incq (%rcx)\n mov %rbx, %cr4\n jmp 1b");
+#define STEPPED_MOV 10 /* of it: where the first MOV is */
+#define MOV_LEN 3
 
 #define PGE UINT64_C(0x80)
+#define PCE UINT64_C(0x100)
 #define PVI UINT64_C(2) /* not set */
+#define TF UINT64_C(0x100)
+#define DB_STUB (0x7000 + 16) /* where a #DB leads: machine.c */
 #define LINE 0xd0a7a
 
 static struct rf_cr_page *page;
@@ -47,25 +55,34 @@ static uint64_t cr4(struct cpu *c)
 	return s.cr4;
 }
 
-static int pin(uint64_t kernel)
+static void put_cr4(struct cpu *c, uint64_t value)
 {
-	struct rf_msg_pin m = { .kernel = kernel, .cr4 = PGE | PVI };
+	struct kvm_sregs s;
+
+	CHECK_EQ(cpu_ioctl(c, KVM_GET_SREGS, &s), 0);
+	s.cr4 = value;
+	CHECK_EQ(cpu_ioctl(c, KVM_SET_SREGS, &s), 0);
+}
+
+static int pin_bits(uint64_t kernel, uint64_t bits)
+{
+	struct rf_msg_pin m = { .kernel = kernel, .cr4 = bits };
 
 	rf_msg_init(&m.h, RF_MSG_PIN, 0);
 	return monitor_command(&m.h);
+}
+
+static int pin(uint64_t kernel)
+{
+	return pin_bits(kernel, PGE | PVI);
 }
 
 static uint64_t pinned_machine(unsigned cpus)
 {
 	uint64_t kernel = sealed_machine(cpus);
 
-	for (unsigned i = 0; i < cpus; i++) {
-		struct kvm_sregs s;
-
-		CHECK_EQ(cpu_ioctl(&vm.cpus[i], KVM_GET_SREGS, &s), 0);
-		s.cr4 |= PGE;
-		CHECK_EQ(cpu_ioctl(&vm.cpus[i], KVM_SET_SREGS, &s), 0);
-	}
+	for (unsigned i = 0; i < cpus; i++)
+		put_cr4(&vm.cpus[i], cr4(&vm.cpus[i]) | PGE);
 	CHECK_EQ(pin(kernel), 0);
 	return kernel;
 }
@@ -133,6 +150,90 @@ void cr_put_back(void)
 	CHECK(ev.regs.cr4 & PGE);
 	CHECK_EQ(monitor_count(RF_COUNT_CR), 1);
 	CHECK_EQ(page->slots[1], 0);
+}
+
+static atomic_uint denied;
+
+/* As the monitor does: a fault where the MOV is what ran last. */
+static bool deny_at_the_mov(const struct rf_msg_event *ev, struct rf_msg_verdict *v)
+{
+	deny_cr(ev, v);
+	if (ev->kind != RF_EVENT_CR)
+		return true;
+	v->vector = ev->cr.interrupted && ev->regs.rip == CODE + STEPPED_MOV + MOV_LEN ? 13 : 0;
+	v->rip = CODE + STEPPED_MOV;
+	atomic_fetch_add(&denied, v->vector == 13);
+	return true;
+}
+
+/*
+ * With the trap flag set KVM has a #DB waiting behind the MOV, and says of it that it is injected, as
+ * if it had begun to deliver it. PCE: KVM sees each change of it on every CPU. Not each try is met
+ * there.
+ */
+void cr_cleared_while_stepping(void)
+{
+	const uint8_t iretq[] = { 0x48, 0xcf };
+	struct fault f = { 0 };
+	uint64_t kernel;
+	struct cpu *c;
+
+	offer_page();
+	kernel = sealed_machine(1);
+	c = &vm.cpus[0];
+	put_cr4(c, cr4(c) | PCE);
+	CHECK_EQ(pin_bits(kernel, PCE), 0);
+	monitor_set_judge(deny_at_the_mov);
+	memcpy(vm.ram + DB_STUB, iretq, sizeof(iretq));
+	for (unsigned round = 1; round <= 30; round++) {
+		put_cr4(c, cr4(c) | PCE);
+		CPU_START(c, c_clears_stepping, .rax = cr4(c) & ~PCE, .rbx = cr4(c), .rcx = DATA);
+		for (int i = 0; i < 40000 && atomic_load(&denied) < round; i++) {
+			__atomic_fetch_or(&page->slots[0], PCE, __ATOMIC_SEQ_CST);
+			pthread_kill(c->thread, (int)page->signal);
+			usleep(200);
+		}
+		CHECK_EQ(cpu_wait(c), KVM_EXIT_HLT);
+		CHECK(cpu_faulted(c, &f));
+		CHECK_EQ(f.vector, 13);
+		CHECK_EQ(f.rip, CODE + STEPPED_MOV);
+		CHECK_EQ(atomic_load(&denied), round);
+	}
+}
+
+/* The same once its delivery has begun, as a VMM leaves it that has read and put back what waits. */
+void cr_cleared_and_stepped(void)
+{
+	struct kvm_vcpu_events e;
+	struct fault f;
+	struct cpu *c;
+
+	offer_page();
+	pinned_machine(1);
+	c = &vm.cpus[0];
+	monitor_set_judge(deny_cr);
+	for (uint64_t flags = 0; flags <= TF; flags += TF) {
+		struct kvm_regs r = { .rip = CODE + MOV_LEN, .rsp = STACK + 0x1000, .rflags = 2 | flags };
+
+		put_cr4(c, cr4(c) & ~PGE);
+		CHECK_EQ(cpu_ioctl(c, KVM_SET_REGS, &r), 0);
+		CHECK_EQ(cpu_ioctl(c, KVM_GET_VCPU_EVENTS, &e), 0);
+		e.flags = 0;
+		e.exception.injected = flags != 0;
+		e.exception.nr = 1;
+		CHECK_EQ(cpu_ioctl(c, KVM_SET_VCPU_EVENTS, &e), 0);
+		mark(c);
+		c->run->immediate_exit = 1;
+		CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), -1);
+		c->run->immediate_exit = 0;
+		CHECK_EQ(cpu_ioctl(c, KVM_RUN, NULL), 0);
+		CHECK_EQ(c->run->exit_reason, KVM_EXIT_HLT);
+		CHECK(cpu_faulted(c, &f));
+		CHECK_EQ(f.vector, 13);
+		CHECK_EQ(f.rip, CODE);
+		CHECK(cr4(c) & PGE);
+	}
+	CHECK_EQ(monitor_events_of(RF_EVENT_CR), 2);
 }
 
 /* Noticed after another exit: put back before the guest runs on, told of, no fault. */

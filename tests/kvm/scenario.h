@@ -85,6 +85,7 @@ scenario reset_while_kernel_held;
 scenario pinned_sysenter, filter_denies_ours, filter_denies_the_kernel;
 scenario pinned_msr, pinned_bits, asked_msr, pin_rules, pins_beside_a_filter, reset_unpins;
 /* fence_cr.c */
+scenario cr_cleared_while_stepping, cr_cleared_and_stepped;
 scenario cr_put_back, cr_put_back_late, cr_lost_signal, cr_observed, cr_compared, cr_rules, cr_bad_page;
 /* fence_life.c */
 scenario lstar_zero_put_back, part_of_a_reset, reset_beside_a_running_cpu, plugged_cpu_reset;

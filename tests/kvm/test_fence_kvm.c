@@ -144,6 +144,8 @@ static const struct {
 	S(reset_unpins),
 	S(cr_put_back),
 	S(cr_put_back_late),
+	S(cr_cleared_while_stepping),
+	S(cr_cleared_and_stepped),
 	S(cr_lost_signal),
 	S(cr_observed),
 	S(cr_compared),

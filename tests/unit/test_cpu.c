@@ -284,13 +284,17 @@ static void delivered_next(void **state)
 	anew();
 	kvm.events.exception.nr = 14;
 	assert_int_equal(rf_cpu_delivers(&vcpu), RF_NO_VECTOR);
+	/* Which a KVM without KVM_CAP_EXCEPTION_PAYLOAD calls both. */
+	kvm.events.exception.injected = kvm.events.exception.pending = 1;
+	assert_int_equal(rf_cpu_delivers(&vcpu), RF_NO_VECTOR);
+	kvm.events.exception.pending = 0;
+	assert_int_equal(rf_cpu_delivers(&vcpu), 14);
+	/* What is lost is told first. */
 	kvm.events.nmi.injected = 1;
 	assert_int_equal(rf_cpu_delivers(&vcpu), 2);
 	kvm.events.interrupt.injected = 1;
 	kvm.events.interrupt.nr = 0x30;
 	assert_int_equal(rf_cpu_delivers(&vcpu), 0x30);
-	kvm.events.exception.injected = 1;
-	assert_int_equal(rf_cpu_delivers(&vcpu), 14);
 }
 
 /* In HLT, for a SIPI; a KVM that does not say has none that waits inside. */

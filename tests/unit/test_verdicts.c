@@ -25,13 +25,14 @@ static struct rf_vcpu vcpu = { .fd = 7, .run = &area, .arch = &arch };
 static struct {
 	bool refuses; /* the CPU, what it is given */
 	unsigned faults, lets, cr_lets, traps, tables, sets, moved;
-	bool allowed, delivers;
+	bool allowed;
+	uint32_t delivers;
 	uint64_t value;
 } fake;
 
 uint32_t rf_cpu_delivers(struct rf_vcpu *v)
 {
-	return fake.delivers ? 0x30 : RF_NO_VECTOR;
+	return fake.delivers ? fake.delivers : RF_NO_VECTOR;
 }
 
 void rf_exit_restore(struct rf_vcpu *v, struct rf_saved_exit *s)
@@ -200,9 +201,16 @@ static void control_registers(void **state)
 	}
 	anew(RF_EVENT_CR, RF_VERDICT_DENY);
 	vcpu.wait.verdict.vector = 13;
-	fake.delivers = true;
+	fake.delivers = 0x30;
 	assert_int_equal(ends(RF_AGAIN), RF_NOT_NOW);
 	assert_int_equal(fake.faults, 0);
+	counted(0, 1);
+	/* With the trap flag set there is a #DB behind each instruction: no fault goes away by that. */
+	anew(RF_EVENT_CR, RF_VERDICT_DENY);
+	vcpu.wait.verdict.vector = 13;
+	fake.delivers = 1;
+	assert_int_equal(ends(RF_AGAIN), 0);
+	assert_int_equal(fake.faults, 1);
 	counted(0, 1);
 }
 
@@ -259,14 +267,14 @@ static void stalled(void **state)
 	for (uint32_t vector = 14; vector >= 8; vector -= 6) {
 		anew(RF_EVENT_STALLED, RF_VERDICT_DENY);
 		vcpu.wait.verdict.vector = vector;
-		fake.delivers = true;
+		fake.delivers = 0x30;
 		assert_int_equal(ends(RF_AGAIN), vector == 8 ? 0 : RF_NOT_NOW);
 		counted(0, 1);
 		assert_int_equal(fake.moved, vector == 8);
 		assert_int_equal(fake.faults, vector == 8);
 	}
 	anew(RF_EVENT_STALLED, RF_VERDICT_NOT_OURS);
-	fake.delivers = true;
+	fake.delivers = 0x30;
 	assert_int_equal(ends(RF_TO_VMM), 0);
 	assert_int_equal(area.exit_reason, KVM_EXIT_SHUTDOWN);
 	assert_int_equal(fake.moved, 1);
