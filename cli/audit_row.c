@@ -19,12 +19,14 @@ static const char *text_of(json_t *o, const char *name)
 static const char *describe_count(json_t *o, const char *type, struct rf_row *c)
 {
 	json_int_t count = json_integer_value(json_object_get(o, "count"));
+	json_int_t failed = json_integer_value(json_object_get(o, "failed"));
 	const char *rule = text_of(o, "rule"), *first = text_of(o, "first");
 
 	if (!strcmp(type, "folded"))
-		snprintf(c->about, sizeof(c->about), "%s: %lld more since %.23s, of %s",
+		snprintf(c->about, sizeof(c->about), "%s: %lld more since %.23s, of %s%s%.0lld%s",
 			 rule ? rule : "-", (long long)count, first ? first : "-",
-			 text_of(o, "of") ? text_of(o, "of") : "-");
+			 text_of(o, "of") ? text_of(o, "of") : "-", failed ? "; " : "",
+			 (long long)failed, failed ? " not carried out" : "");
 	else
 		snprintf(c->about, sizeof(c->about),
 			 "the log took nothing since %.23s (%s): %lld decisions were counted only, "

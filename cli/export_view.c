@@ -51,10 +51,13 @@ static void describe(struct rf_export_view *v)
 	const char *by = json_object_get(v->record, "handler") ? "to" : "by";
 	const json_t *count = rf_export_number(v, "count"), *pid = rf_export_task(v, "pid");
 	const json_t *event = rf_export_number(v, "event");
+	const json_t *failed = rf_export_number(v, "failed");
 
 	add(v, "%s", v->row->says);
 	if (count)
 		add(v, ": %lld more", (long long)json_integer_value(count));
+	if (failed)
+		add(v, ", %lld not carried out", (long long)json_integer_value(failed));
 	add_member(v, "verdict");
 	if (v->rule[0])
 		add(v, "; rule %s", v->rule);

@@ -52,7 +52,7 @@ static void counted(const struct rf_run *r)
 
 	if (r->fold_fd < 0 || rf_fold_map(r->fold_fd, &f))
 		return;
-	if (f->magic && (rf_fold_pending(f) || f->gap.error)) {
+	if (f->magic && rf_fold_waits(f)) {
 		signal(SIGXFSZ, SIG_IGN); /* an error to be told */
 		err = write_down(r, f);
 		if (err)
@@ -132,7 +132,7 @@ static void tell_left(const struct rf_run *r)
 
 	if (r->fold_fd < 0 || rf_fold_map(r->fold_fd, &f))
 		return;
-	if (f->magic && (rf_fold_pending(f) || f->gap.error))
+	if (f->magic && rf_fold_waits(f))
 		rf_say("%s: %llu decisions were counted and are not in the log", r->name,
 		       (unsigned long long)rf_fold_pending(f));
 	rf_fold_unmap(f);

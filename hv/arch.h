@@ -114,7 +114,6 @@ bool rf_arch_drain(struct rf_vcpu *v);
  * The verdict on a question that only this architecture asks. *err RF_NOT_NOW: the guest goes on
  * without the fault that it was to have, which the record then says.
  */
-#define RF_NOT_NOW (-EBUSY) /* no KVM_SET_* of registers says that */
 enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err);
 /* An instruction KVM could not emulate is not ours; true: the guest got its own fault for it. */
 bool rf_arch_unemulated(struct rf_vcpu *v, const struct rf_vcpu_regs *regs);

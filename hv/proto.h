@@ -230,11 +230,14 @@ struct rf_msg_outcome {
 	struct rf_msg h;
 	uint64_t id;
 	/* 0, or -errno: the verdict could not be enforced, and the VM is ended; or, with -EIO for a
-	 * KERNEL event, the CPU did not take the entry, the guest got #GP, and no kernel is known
+	 * KERNEL event, the CPU did not take the entry, the guest got #GP, and no kernel is known;
+	 * or, with RF_NOT_NOW, the guest goes on without the fault that it was to have
 	 */
 	int32_t status;
 	uint32_t pad;
 };
+
+#define RF_NOT_NOW (-EBUSY) /* no KVM_SET_* of registers says that */
 
 /* Report the store that makes the word at gpa equal value. One watch a VM; armed before the
  * DONE. */

@@ -22,10 +22,9 @@ static struct {
 
 static int answer(struct rf_guest *g, const union rf_backend_message *m)
 {
-	int err =
-		m->h.type == RF_MSG_EVENT
-			? rf_guest_event(g, &m->event)
-			: rf_record_outcome(g, m->outcome.id, m->outcome.status ? "failed" : "ok");
+	int err = m->h.type == RF_MSG_EVENT
+			  ? rf_guest_event(g, &m->event)
+			  : rf_record_outcome(g, m->outcome.id, m->outcome.status);
 
 	held.some = err && rf_record_waits(g);
 	if (!held.some)

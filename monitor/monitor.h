@@ -170,7 +170,8 @@ int rf_record_begin(struct rf_guest *g, uint64_t instance);
  * counted; 0 means that the policy has what it is about go on.
  */
 int rf_record_write(struct rf_guest *g, const struct rf_record *r);
-int rf_record_outcome(struct rf_guest *g, uint64_t event, const char *status);
+/* status: as in rf_msg_outcome. */
+int rf_record_outcome(struct rf_guest *g, uint64_t event, int status);
 void rf_record_tick(struct rf_guest *g); /* a checkpoint, when it is time */
 int rf_record_end(struct rf_guest *g);	 /* the log's last line */
 int rf_note(struct rf_guest *g, const char *kind, const char *outcome, const char *detail);

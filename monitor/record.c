@@ -177,21 +177,26 @@ int rf_record_write(struct rf_guest *g, const struct rf_record *r)
 	return err ? not_written(g, r, decision, err, &now) : 0;
 }
 
-int rf_record_outcome(struct rf_guest *g, uint64_t event, const char *status)
+int rf_record_outcome(struct rf_guest *g, uint64_t event, int status)
 {
+	const char *text = status ? "failed" : "ok";
 	struct rf_fold_time now;
 	int err;
 
 	if (!g->fold)
-		return written(g, rf_audit_outcome(g->audit, event, status));
-	/* Of what has no line only what went wrong. */
-	if (!strcmp(status, "ok") && !rf_audit_has_event(g->audit, event) &&
-	    rf_fold_has_event(g->fold, event))
-		return 0;
+		return written(g, rf_audit_outcome(g->audit, event, text));
 	now = rf_fold_now();
+	/* Of what has no line what went wrong: with a line where it ends the VM, and counted else,
+	 * as it can come again and again. */
+	if ((!status || status == RF_NOT_NOW) && !rf_audit_has_event(g->audit, event) &&
+	    rf_fold_has_event(g->fold, event)) {
+		if (status)
+			rf_fold_failed(g->fold, event, &now);
+		return 0;
+	}
 	err = room_for(g, true, &now);
 	if (!err)
-		err = rf_audit_outcome(g->audit, event, status);
+		err = rf_audit_outcome(g->audit, event, text);
 	if (!err)
 		return 0;
 	is_full(g, err, &now);
@@ -245,7 +250,7 @@ void rf_record_flush(struct rf_guest *g, bool all)
 			try_again(g, &now);
 		return;
 	}
-	if (!rf_fold_pending(g->fold))
+	if (!rf_fold_waits(g->fold))
 		return;
 	err = over_quota(g, rf_audit_size(g->audit), true)
 		      ? RF_FOLD_QUOTA

@@ -114,6 +114,11 @@ static struct rf_fold_slot *find(struct rf_fold *f, uint32_t from, uint32_t to,
 	return NULL;
 }
 
+static bool is_empty(const struct rf_fold_count *n)
+{
+	return !n->count && !n->failed;
+}
+
 /* The free one, or that which is longest out of use and has nothing that is in no line; or NULL. */
 static struct rf_fold_slot *replaceable(struct rf_fold *f, uint32_t from, uint32_t to)
 {
@@ -124,7 +129,7 @@ static struct rf_fold_slot *replaceable(struct rf_fold *f, uint32_t from, uint32
 
 		if (!s->hash)
 			return s;
-		if (!s->n.count && (!best || s->used_ns < best->used_ns))
+		if (is_empty(&s->n) && (!best || s->used_ns < best->used_ns))
 			best = s;
 	}
 	return best;
@@ -260,10 +265,11 @@ static void make_step(struct rf_fold *f)
 {
 	struct rf_fold_slot *s = &f->slots[f->step.slot];
 
-	if (f->step.count == 1)
+	if (f->step.count + f->step.failed == 1)
 		s->n.first = f->step.now;
 	s->n.last = f->step.now;
 	s->n.count = f->step.count;
+	s->n.failed = f->step.failed;
 	f->counted = f->step.counted;
 	f->gap.decisions = f->step.gap;
 	f->gap.by_class[f->step.of_class] = f->step.gap_class;
@@ -275,21 +281,41 @@ static void make_step(struct rf_fold *f)
 	f->step.state = RF_FOLD_NONE;
 }
 
+/* A step that changes nothing but what its caller adds. */
+static void prepare_step(struct rf_fold *f, uint32_t slot, uint32_t of_class,
+			 const struct rf_fold_time *now)
+{
+	f->step.slot = slot;
+	f->step.of_class = of_class;
+	f->step.event = 0;
+	f->step.count = f->slots[slot].n.count;
+	f->step.failed = f->slots[slot].n.failed;
+	f->step.counted = f->counted;
+	f->step.gap = f->gap.decisions;
+	f->step.gap_class = f->gap.by_class[of_class];
+	f->step.now = *now;
+}
+
+static void take_step(struct rf_fold *f)
+{
+	in_order();
+	f->step.state = RF_FOLD_TAKEN;
+	in_order();
+	make_step(f);
+}
+
 void rf_fold_count(struct rf_fold *f, const struct rf_record *r, const struct rf_fold_time *now)
 {
 	struct rf_fold_slot *class = class_slot(f, r), *s = slot_of(f, r, class, now->mono_ns);
 	struct rf_fold_asked *asked = &f->asked[r->vcpu % RF_FOLD_VCPUS];
-	uint32_t of_class = (uint32_t)(class - f->slots) - RF_FOLD_KEYS;
 
-	f->step.slot = (uint32_t)(s - f->slots);
-	f->step.of_class = of_class;
+	prepare_step(f, (uint32_t)(s - f->slots), (uint32_t)(class - f->slots) - RF_FOLD_KEYS, now);
 	f->step.vcpu = r->vcpu % RF_FOLD_VCPUS;
 	f->step.event = r->answer ? r->event : 0;
-	f->step.count = s->n.count + 1;
-	f->step.counted = f->counted + 1;
-	f->step.gap = f->gap.decisions + !!f->gap.error;
-	f->step.gap_class = f->gap.by_class[of_class] + !!f->gap.error;
-	f->step.now = *now;
+	f->step.count++;
+	f->step.counted++;
+	f->step.gap += !!f->gap.error;
+	f->step.gap_class += !!f->gap.error;
 	if (f->step.event) {
 		asked->event = 0;
 		in_order();
@@ -297,11 +323,11 @@ void rf_fold_count(struct rf_fold *f, const struct rf_record *r, const struct rf
 		memset(asked->rule, 0, sizeof(asked->rule));
 		put_text(asked->rule, sizeof(asked->rule), r->rule ? r->rule : "");
 		asked->answer = *r->answer;
+		asked->slot = f->step.slot;
+		asked->of_class = f->step.of_class;
+		asked->hash = s->hash;
 	}
-	in_order();
-	f->step.state = RF_FOLD_TAKEN;
-	in_order();
-	make_step(f);
+	take_step(f);
 }
 
 bool rf_fold_decision(const struct rf_fold *f, uint32_t vcpu, uint64_t event,
@@ -318,12 +344,31 @@ bool rf_fold_decision(const struct rf_fold *f, uint32_t vcpu, uint64_t event,
 	return true;
 }
 
-bool rf_fold_has_event(const struct rf_fold *f, uint64_t event)
+static const struct rf_fold_asked *asked_about(const struct rf_fold *f, uint64_t event)
 {
 	for (uint32_t i = 0; i < f->vcpus; i++)
 		if (event && f->asked[i].event == event)
-			return true;
-	return false;
+			return &f->asked[i];
+	return NULL;
+}
+
+bool rf_fold_has_event(const struct rf_fold *f, uint64_t event)
+{
+	return asked_about(f, event);
+}
+
+void rf_fold_failed(struct rf_fold *f, uint64_t event, const struct rf_fold_time *now)
+{
+	const struct rf_fold_asked *a = asked_about(f, event);
+	uint32_t slot;
+
+	if (!a)
+		return;
+	/* All that was counted there is in lines, and another key has its place. */
+	slot = f->slots[a->slot].hash == a->hash ? a->slot : RF_FOLD_KEYS + a->of_class;
+	prepare_step(f, slot, a->of_class, now);
+	f->step.failed++;
+	take_step(f);
 }
 
 /* --- lines ----------------------------------------------------------------- */
@@ -369,7 +414,7 @@ const struct rf_fold_line *rf_fold_next(struct rf_fold *f, const struct rf_fold_
 	for (uint32_t i = 0; i < RF_FOLD_SLOTS; i++) {
 		const struct rf_fold_slot *s = &f->slots[i];
 
-		if (s->n.count && (!oldest || s->n.first.mono_ns < oldest->n.first.mono_ns))
+		if (!is_empty(&s->n) && (!oldest || s->n.first.mono_ns < oldest->n.first.mono_ns))
 			oldest = s;
 	}
 	if (!oldest ||
@@ -404,6 +449,15 @@ uint64_t rf_fold_pending(const struct rf_fold *f)
 	for (uint32_t i = 0; i < RF_FOLD_SLOTS; i++)
 		sum += f->slots[i].n.count;
 	return sum;
+}
+
+bool rf_fold_waits(const struct rf_fold *f)
+{
+	bool waits = f->gap.error || f->line.state;
+
+	for (uint32_t i = 0; i < RF_FOLD_SLOTS; i++)
+		waits |= !is_empty(&f->slots[i].n);
+	return waits;
 }
 
 void rf_fold_gap_sums(const struct rf_fold *f, uint64_t *decisions, uint64_t *lines)
@@ -480,7 +534,8 @@ static bool is_whole(const struct rf_fold *f)
 		const struct rf_fold_asked *a = &f->asked[i];
 
 		whole = !a->event ||
-			(is_text(a->rule, sizeof(a->rule)) && (!a->word || rf_word_text(a->word)) &&
+			(a->slot < RF_FOLD_SLOTS && a->of_class < RF_FOLD_CLASSES &&
+			 is_text(a->rule, sizeof(a->rule)) && (!a->word || rf_word_text(a->word)) &&
 			 rf_answered_text(a->answer.verdict));
 	}
 	return whole;

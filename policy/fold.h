@@ -56,6 +56,7 @@ struct rf_fold_what {
 
 struct rf_fold_count {
 	uint64_t count;
+	uint64_t failed; /* verdicts on these, or on earlier ones, that were not carried out */
 	struct rf_fold_time first, last;
 };
 
@@ -104,6 +105,9 @@ struct rf_fold_asked {
 	uint32_t word;
 	char rule[RF_AUDIT_RULE];
 	struct rf_audit_answer answer;
+	/* Where it was counted, as long as that has this hash; and its class. */
+	uint32_t slot, of_class;
+	uint64_t hash;
 };
 
 struct rf_fold {
@@ -122,7 +126,7 @@ struct rf_fold {
 		uint32_t state; /* RF_FOLD_TAKEN: to be made, whoever dies */
 		uint32_t slot, of_class, vcpu;
 		uint64_t event;
-		uint64_t count, counted, gap, gap_class; /* that become these */
+		uint64_t count, failed, counted, gap, gap_class; /* that become these */
 		struct rf_fold_time now;
 	} step;
 	struct rf_fold_line line; /* being written */
@@ -152,6 +156,8 @@ bool rf_fold_decision(const struct rf_fold *f, uint32_t vcpu, uint64_t event,
 
 /* The same of any vCPU. */
 bool rf_fold_has_event(const struct rf_fold *f, uint64_t event);
+/* The verdict on it was not carried out, and the VM goes on: counted with it. There is one. */
+void rf_fold_failed(struct rf_fold *f, uint64_t event, const struct rf_fold_time *now);
 
 /*
  * The next line that is due, or of all that is counted; of a gap the line that ends it. NULL none.
@@ -161,6 +167,7 @@ const struct rf_fold_line *rf_fold_next(struct rf_fold *f, const struct rf_fold_
 					bool all);
 void rf_fold_written(struct rf_fold *f);
 uint64_t rf_fold_pending(const struct rf_fold *f); /* decisions that are in no line yet */
+bool rf_fold_waits(const struct rf_fold *f);	   /* is anything in no line yet? */
 
 /* The log takes no line; does nothing if that is known. */
 void rf_fold_gap_begin(struct rf_fold *f, int error, const struct rf_fold_time *now);

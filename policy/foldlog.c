@@ -105,6 +105,8 @@ static void put_folded(struct rf_jsonline *j, const void *what)
 	put_what(j, &l->what);
 	rf_jsonline_text(j, "of", l->what.is_class ? "many places" : "one place", TEXT_MAX);
 	rf_jsonline_number(j, "count", l->n.count);
+	if (l->n.failed)
+		rf_jsonline_number(j, "failed", l->n.failed);
 	rf_audit_put_time(j, "first", l->n.first.real_ns);
 	rf_audit_put_time(j, "last", l->n.last.real_ns);
 	rf_jsonline_number(j, "first_mono_ns", l->n.first.mono_ns);

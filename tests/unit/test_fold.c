@@ -354,6 +354,15 @@ static void a_million(void **state)
 /* --- death --- */
 
 /* All that was counted, and what is asked again. */
+static uint64_t failures(const struct rf_fold *of)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < RF_FOLD_SLOTS; i++)
+		sum += of->slots[i].n.failed;
+	return sum;
+}
+
 static void takes_over(const struct rf_fold *left, uint64_t written, uint64_t least, uint64_t event)
 {
 	struct rf_fold *next = malloc(sizeof(*next));
@@ -396,6 +405,91 @@ static void dies_while_it_counts(void **state)
 	free(snapshots);
 }
 
+/* What it says of them is what it was, or one more; of decisions nothing changes. */
+static void dies_while_it_counts_failures(void **state)
+{
+	struct rf_record r;
+
+	room = 64;
+	snapshots = calloc(room, sizeof(*snapshots));
+	for (uint64_t event = 1; event < 60; event++) {
+		uint64_t pending = rf_fold_pending(f), failed = 0;
+
+		r = denied(event, 0x1000 + 8 * (event % 5), 0x2000);
+		rf_fold_count(f, &r, &now);
+		taken = 0;
+		rf_fold_failed(f, event, &now);
+		assert_in_range(taken, 3, room);
+		for (size_t i = 0; i < taken; i++) {
+			assert_int_equal(rf_fold_adopt(&snapshots[i], INSTANCE, 0), 0);
+			failed = failures(&snapshots[i]);
+			assert_in_range(failed, event - 1, event);
+			assert_int_equal(failed == event, i > 0);
+			assert_int_equal(rf_fold_pending(&snapshots[i]), pending + 1);
+		}
+		assert_int_equal(failures(f), event);
+		assert_int_equal(f->counted, event);
+	}
+	/* What nobody was asked about has none. */
+	rf_fold_failed(f, 1000, &now);
+	rf_fold_failed(f, 0, &now);
+	assert_int_equal(failures(f), 59);
+	room = 0;
+	free(snapshots);
+}
+
+/* It comes when all that was counted there is in lines, and the place is another key's by now. */
+static void a_failure_of_what_had_its_line(void **state)
+{
+	struct rf_record r = denied(1, 0x1000, 0x2000), other;
+	const struct rf_fold_line *l;
+
+	rf_fold_count(f, &r, &now);
+	assert_false(rf_fold_next(f, &now, false));
+	assert_int_equal(rf_fold_next(f, &now, true)->n.count, 1);
+	rf_fold_written(f);
+	assert_false(rf_fold_waits(f));
+	rf_fold_failed(f, 1, &now);
+	assert_true(rf_fold_waits(f));
+	assert_int_equal(rf_fold_pending(f), 0);
+	/* And that is due as anything is. */
+	assert_null(rf_fold_next(f, &now, false));
+	pass(RF_FOLD_DUE_NS);
+	l = rf_fold_next(f, &now, false);
+	assert_true(l && !l->n.count && l->n.failed == 1 && l->what.target == 0x1000);
+	assert_true(l->n.first.mono_ns + RF_FOLD_DUE_NS == now.mono_ns);
+	rf_fold_written(f);
+	for (uint64_t i = 0; i < 40; i++, pass(60 * SECOND))
+		for (uint64_t n = 0; n < RF_FOLD_CLASS_KEYS; n++) {
+			other = denied(2 + 3 * n, 0x9000 + 8 * (i * RF_FOLD_CLASS_KEYS + n), 0x2000);
+			rf_fold_count(f, &other, &now);
+			while (rf_fold_next(f, &now, true))
+				rf_fold_written(f);
+		}
+	rf_fold_failed(f, 1, &now);
+	l = rf_fold_next(f, &now, true);
+	assert_true(l && l->what.is_class && !l->n.count && l->n.failed == 1);
+	assert_string_equal(l->what.rule, "rodata-is-never-written");
+	rf_fold_written(f);
+	assert_false(rf_fold_waits(f));
+}
+
+/* A place keeps what is in no line, also where that is failures alone. */
+static void failures_keep_their_place(void **state)
+{
+	for (uint32_t i = 0; i < 2 * RF_FOLD_KEYS; i++, pass(SECOND)) {
+		struct rf_record r = denied(1 + i, 0x1000 + 8 * i, 0x2000);
+
+		r.vcpu = i;
+		rf_fold_count(f, &r, &now);
+		while (i < RF_FOLD_KEYS && rf_fold_next(f, &now, true))
+			rf_fold_written(f);
+		for (uint32_t n = 0; i == RF_FOLD_KEYS - 1 && n <= i; n++)
+			rf_fold_failed(f, 1 + n, &now);
+	}
+	assert_int_equal(failures(f), RF_FOLD_KEYS);
+}
+
 static void dies_while_it_writes(void **state)
 {
 	struct rf_record r = denied(1, 0x1000, 0x2000);
@@ -429,6 +523,13 @@ static void dies_while_it_writes(void **state)
 	free(snapshots);
 }
 
+#define REFUSED(change)                                                                            \
+	do {                                                                                       \
+		*f = good;                                                                         \
+		change;                                                                            \
+		assert_int_equal(rf_fold_adopt(f, INSTANCE, 0), -EBADMSG);                         \
+	} while (0)
+
 static void not_ours(void **state)
 {
 	struct rf_record r = denied(7, 0x1000, 0x2000);
@@ -436,26 +537,15 @@ static void not_ours(void **state)
 
 	in_full(&r, 20);
 	good = *f;
-	f->magic++;
-	assert_int_equal(rf_fold_adopt(f, INSTANCE, 0), -EBADMSG);
-	*f = good;
-	f->size--;
-	assert_int_equal(rf_fold_adopt(f, INSTANCE, 0), -EBADMSG);
-	*f = good;
-	f->step.slot = RF_FOLD_SLOTS;
-	assert_int_equal(rf_fold_adopt(f, INSTANCE, 0), -EBADMSG);
-	*f = good;
-	f->line.from = RF_FOLD_FROM_GAP + 1;
-	assert_int_equal(rf_fold_adopt(f, INSTANCE, 0), -EBADMSG);
-	*f = good;
-	memset(f->slots[3].what.rule, 'a', sizeof(f->slots[3].what.rule));
-	assert_int_equal(rf_fold_adopt(f, INSTANCE, 0), -EBADMSG);
-	*f = good;
-	strcpy(f->slots[RF_FOLD_KEYS].what.kind, "a\"b");
-	assert_int_equal(rf_fold_adopt(f, INSTANCE, 0), -EBADMSG);
-	*f = good;
-	f->asked[1].answer.verdict = 99;
-	assert_int_equal(rf_fold_adopt(f, INSTANCE, 0), -EBADMSG);
+	REFUSED(f->magic++);
+	REFUSED(f->size--);
+	REFUSED(f->step.slot = RF_FOLD_SLOTS);
+	REFUSED(f->line.from = RF_FOLD_FROM_GAP + 1);
+	REFUSED(memset(f->slots[3].what.rule, 'a', sizeof(f->slots[3].what.rule)));
+	REFUSED(strcpy(f->slots[RF_FOLD_KEYS].what.kind, "a\"b"));
+	REFUSED(f->asked[1].answer.verdict = 99);
+	REFUSED(f->asked[1].slot = RF_FOLD_SLOTS);
+	REFUSED(f->asked[1].of_class = RF_FOLD_CLASSES);
 	*f = good;
 	assert_int_equal(rf_fold_adopt(f, INSTANCE, 0), 0);
 	assert_int_equal(rf_fold_pending(f), 12);
@@ -696,6 +786,9 @@ int main(void)
 		T(all_classes_flooded),
 		T(a_million),
 		T(dies_while_it_counts),
+		T(dies_while_it_counts_failures),
+		T(a_failure_of_what_had_its_line),
+		T(failures_keep_their_place),
 		T(dies_while_it_writes),
 		T(not_ours),
 		T(a_gap),

@@ -35,7 +35,7 @@ static void another_monitor(void)
 }
 
 struct sums {
-	uint64_t full, counted, outcomes, lines;
+	uint64_t full, counted, outcomes, failed, lines;
 };
 
 /* Decisions about stores. */
@@ -53,8 +53,11 @@ static struct sums sums(void)
 		s.lines++;
 		s.full += store && !strcmp(fake_text(o, "type"), "decision");
 		s.outcomes += !strcmp(fake_text(o, "type"), "outcome");
-		if (store && !strcmp(fake_text(o, "type"), "folded"))
+		s.failed += !strcmp(fake_text(o, "status"), "failed");
+		if (store && !strcmp(fake_text(o, "type"), "folded")) {
 			s.counted += (uint64_t)json_integer_value(json_object_get(o, "count"));
+			s.failed += (uint64_t)json_integer_value(json_object_get(o, "failed"));
+		}
 		json_decref(o);
 	}
 	free(text);
@@ -80,7 +83,7 @@ static void flood(void **state)
 		assert_int_equal(v.verdict, RF_VERDICT_DENY);
 		assert_int_equal(v.vector, 14);
 		assert_int_equal(v.gpr[3], 0x33);
-		assert_int_equal(rf_record_outcome(&guest, ev.id, "ok"), 0);
+		assert_int_equal(rf_record_outcome(&guest, ev.id, 0), 0);
 		if (i % 100 == 0)
 			rf_record_flush(&guest, false);
 	}
@@ -95,6 +98,36 @@ static void flood(void **state)
 	assert_int_equal(guest.counted[RF_WORD_BLOCKED] +
 				 rf_audit_count(guest.audit, RF_WORD_BLOCKED),
 			 TIMES);
+}
+
+/*
+ * The same, while something keeps each fault from being given (RF_NOT_NOW): the VM goes on, and so does
+ * the guest, for as long as it likes. A line has its own; what is counted is counted as failed too.
+ */
+static void flood_of_failures(void **state)
+{
+	struct rf_msg_event ev;
+	struct stat before, after;
+	struct sums s;
+
+	stat(fake.log_path, &before);
+	for (unsigned int i = 0; i < TIMES; i++) {
+		assert_int_equal(store_at(TABLE, &ev).verdict, RF_VERDICT_DENY);
+		assert_int_equal(rf_record_outcome(&guest, ev.id, RF_NOT_NOW), 0);
+		if (i % 100 == 0)
+			rf_record_flush(&guest, false);
+		if (i == TIMES / 2)
+			another_monitor();
+	}
+	rf_record_flush(&guest, true);
+	s = sums();
+	assert_int_equal(s.full + s.counted, TIMES);
+	assert_int_equal(s.failed, TIMES);
+	assert_int_equal(s.outcomes, s.full);
+	stat(fake.log_path, &after);
+	print_message("%u denials, none carried out: %llu lines in full, %lld bytes\n", TIMES,
+		      (unsigned long long)s.full, (long long)(after.st_size - before.st_size));
+	assert_in_range(after.st_size - before.st_size, 1, 128 << 10);
 }
 
 static void flood_of_places(void **state)
@@ -147,11 +180,22 @@ static void an_outcome_that_failed(void **state)
 
 	for (int i = 0; i < 50; i++)
 		store_at(TABLE, &ev);
-	assert_int_equal(rf_record_outcome(&guest, ev.id, "ok"), 0);
+	assert_int_equal(rf_record_outcome(&guest, ev.id, 0), 0);
 	assert_string_equal(fake_text(fake_line(0), "type"), "decision");
-	assert_int_equal(rf_record_outcome(&guest, ev.id, "failed"), 0);
+	assert_int_equal(rf_record_outcome(&guest, ev.id, -EINVAL), 0);
 	assert_string_equal(fake_text(fake_line(0), "type"), "outcome");
 	assert_int_equal(json_integer_value(json_object_get(fake_line(0), "event")), ev.id);
+	/* All that was counted is in lines by the time that one more could not be carried out. */
+	store_at(TABLE, &ev);
+	rf_record_flush(&guest, true);
+	assert_int_equal(sums().full + sums().counted, 51);
+	assert_int_equal(rf_record_outcome(&guest, ev.id, RF_NOT_NOW), 0);
+	assert_string_equal(fake_text(fake_line(0), "type"), "folded");
+	assert_int_equal(rf_fold_pending(&fake_fold), 0);
+	rf_record_flush(&guest, true);
+	assert_int_equal(json_integer_value(json_object_get(fake_line(0), "count")), 0);
+	assert_int_equal(json_integer_value(json_object_get(fake_line(0), "failed")), 1);
+	assert_int_equal(sums().full + sums().counted, 51);
 }
 
 /* A guest resets itself as often as it likes: what is counted is written when it is due. */
@@ -364,6 +408,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, fake_folding, fake_teardown)
 		T(flood),
+		T(flood_of_failures),
 		T(flood_of_places),
 		T(flood_observed),
 		T(an_end_is_not_folded),
