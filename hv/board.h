@@ -43,7 +43,7 @@ enum rf_counter {
 	RF_COUNT_POKED,		/* changes of text made where the kernel's patcher began them */
 	RF_COUNT_LOOK,		/* vCPUs got out to have their registers compared */
 	RF_COUNT_UNTOLD,	/* what was told while no monitor read it, and is lost */
-	RF_COUNT_INSIDE,	/* vCPUs that a tick of the fence's found in the guest */
+	RF_COUNT_RAN_NS,	/* time in which a vCPU ran or was inside, a second late at most */
 	RF_COUNTERS,
 };
 

@@ -22,7 +22,7 @@
 #include <sys/types.h>
 
 #define RF_PROTO_MAGIC UINT32_C(0x434e4652) /* "RFNC" */
-#define RF_PROTO_REVISION 10
+#define RF_PROTO_REVISION 11
 #define RF_MSG_MAX 2048 /* bytes, no message is larger */
 
 enum rf_msg_type {

@@ -71,14 +71,31 @@ static bool message(const uint8_t *packet)
 
 /* --- time --------------------------------------------------------------------- */
 
+#define TICK_MS 1000
+
 static bool unsent;
+
+/* The guest's own time. While it stands still (SIGSTOP, a frozen cgroup) so does this thread. */
+static void count_time(void)
+{
+	static uint64_t last_ns, last_runs;
+	uint64_t *const counters = rf_board->counters, runs = counters[RF_COUNT_RUN];
+	uint64_t now = rf_monotonic_ns(), gap = now - last_ns;
+	bool ran = runs != last_runs;
+
+	/* A guest that does nothing, or never leaves, runs all the same. */
+	RF_EACH_VCPU(v)
+		ran |= atomic_load(&v->phase) == RF_IN;
+	if (ran)
+		counters[RF_COUNT_RAN_NS] +=
+			gap < TICK_MS * 1000000ull ? gap : TICK_MS * 1000000ull;
+	last_ns = now;
+	last_runs = runs;
+}
 
 static void tick(void)
 {
-	/* A guest that does nothing, or never leaves, runs all the same. */
-	RF_EACH_VCPU(v)
-		if (atomic_load(&v->phase) == RF_IN)
-			rf_count(RF_COUNT_INSIDE);
+	count_time();
 	rf_arch_tick();
 	rf_life_tick();
 	unsent = rf_event_retry();
@@ -88,7 +105,7 @@ static unsigned tick_ms(void)
 {
 	unsigned ms = rf_arch_tick_ms();
 
-	return unsent ? 5 : ms < 1000 ? ms : 1000;
+	return unsent ? 5 : ms < TICK_MS ? ms : TICK_MS;
 }
 
 const struct rf_channel_handlers rf_serve = {

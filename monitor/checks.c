@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define AGAIN_MS 300u /* until what was found is looked for again ... */
-#define AGAIN_RAN 8u  /* ... and so much the guest must have run, by rf_ran() */
+#define AGAIN_RAN 18u /* ... and so much the guest must have run, by rf_ran(), a second late */
 #define SEEN_MAX 512u
 #define UNABLE_TIMES 4u /* in a row, before that is told */
 

@@ -166,6 +166,7 @@ static void forget(struct rf_guest *g)
 	hooks = NULL;
 	told.count = 0;
 	unread = turn = turn_over = 0;
+	ran_ns = 0;
 	rf_hooks_begin(g);
 }
 

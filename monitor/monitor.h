@@ -90,8 +90,7 @@ struct rf_guest {
 	uint64_t last_patch_ns, burst_ns; /* of the last patch, of the first one of the burst */
 	uint32_t changes_seen;		  /* of the trail */
 	uint64_t last_change_ns;	  /* when one came last, by the guest's time: trail.c */
-	/* rf_ran(), when it was found changed, when it was asked; time it stood still. */
-	uint64_t ran, ran_ns, asked_ns, stood_ns;
+	uint64_t ran_ns;		  /* the guest's time, when it was asked for last */
 	uint32_t waiting_count;
 	struct rf_waiting waiting[RF_FLIGHTS], next_waiting[RF_FLIGHTS];
 	uint64_t kernel_event; /* names the kernel to the fence */
@@ -155,10 +154,11 @@ void rf_complain(const struct rf_guest *g, const char *format, ...)
 void rf_reply(int client, json_t *reply);
 void rf_reply_not_yet(int client); /* who asked for a guard's work is to ask again */
 
-/* Changes within a second where a vCPU runs, whether it ever leaves the guest or not. */
+/* Rises within a second where a vCPU runs, whether it ever leaves the guest or not: by one each
+ * time that it comes in, and for each tenth of a second that it is there. */
 static inline uint64_t rf_ran(const struct rf_backend_info *info)
 {
-	return info->counters[RF_COUNT_RUN] + info->counters[RF_COUNT_INSIDE];
+	return info->counters[RF_COUNT_RUN] + info->counters[RF_COUNT_RAN_NS] / 100000000;
 }
 
 /* --- record.c ------------------------------------------------------------- */

@@ -44,7 +44,7 @@ static const char *const counter_names[RF_COUNTERS] = {
 	[RF_COUNT_POKED] = "poked",
 	[RF_COUNT_LOOK] = "looks",
 	[RF_COUNT_UNTOLD] = "untold",
-	[RF_COUNT_INSIDE] = "inside",
+	[RF_COUNT_RAN_NS] = "ran_ns",
 };
 
 /* Read from /proc/self/statm, opened before the sandbox closed. */

@@ -11,9 +11,9 @@
 #define BLOCK 4096 /* trail entries at once, and by one flush */
 #define GRACE_NS UINT64_C(1000000000)
 #define PATIENCE 10
-#define STOPPED_NS UINT64_C(2000000000) /* without a sign that it runs: the VMM has it stopped */
-#define QUIET_NS UINT64_C(2000000000)	/* without a patch: the burst is over */
-#define BURST_NS UINT64_C(30000000000)	/* nor is a longer one waited for: see rf_patch_span */
+#define LATE_NS UINT64_C(1000000000)   /* that the fence's count of time may be */
+#define QUIET_NS UINT64_C(2000000000)  /* without a patch: the burst is over */
+#define BURST_NS UINT64_C(30000000000) /* nor is a longer one waited for: see rf_patch_span */
 
 /* --- the trail, to disk --------------------------------------------------- */
 
@@ -211,48 +211,37 @@ static bool was_left(const struct rf_guest *g, const struct rf_patching *now, ui
 	uint64_t limit = g->policy.patch_timeout_ms * UINT64_C(1000000);
 
 	if (now->flights[flight].batch != now->batch)
-		return now_ns - since > GRACE_NS;
-	return now_ns - since > PATIENCE * limit ||
-	       now_ns - (since > g->last_change_ns ? since : g->last_change_ns) > limit;
+		return now_ns > since + GRACE_NS;
+	return now_ns > since + PATIENCE * limit ||
+	       now_ns > (since > g->last_change_ns ? since : g->last_change_ns) + limit;
 }
 
 /*
- * Nanoseconds in which the guest could go on: those in which the VMM has it stopped are none, but
- * for the first STOPPED_NS, after which that is known. However seldom we look, what lies between
- * two looks counts where it ran in between.
+ * Nanoseconds in which the guest could go on, as the fence counts them: neither the VMM's having it
+ * stopped nor a VMM that is stopped itself is its doing, and how seldom we look does not matter.
  */
-static uint64_t guest_ns(struct rf_guest *g, uint64_t now_ns)
+static uint64_t guest_ns(struct rf_guest *g)
 {
 	struct rf_backend_info info;
-	bool ran = !g->hv->ops->info(g->hv, &info) && rf_ran(&info) != g->ran;
-	uint64_t stopped_ns;
 
-	if (ran)
-		g->ran = rf_ran(&info);
-	if (ran || !g->asked_ns)
-		g->ran_ns = g->asked_ns = now_ns;
-	stopped_ns = g->ran_ns + STOPPED_NS;
-	if (stopped_ns < g->asked_ns)
-		stopped_ns = g->asked_ns;
-	if (now_ns > stopped_ns)
-		g->stood_ns += now_ns - stopped_ns;
-	g->asked_ns = now_ns;
-	return now_ns - g->stood_ns;
+	if (!g->hv->ops->info(g->hv, &info))
+		g->ran_ns = info.counters[RF_COUNT_RAN_NS];
+	return g->ran_ns;
 }
 
 static int watch_flights(struct rf_guest *g)
 {
-	uint64_t now_ns = guest_ns(g, rf_now_ns());
+	uint64_t now_ns = guest_ns(g);
 	struct rf_patching now;
 	uint32_t kept = 0;
 	int err;
 
 	g->hv->ops->trail(g->hv, &now);
 	if (now.changes != g->changes_seen)
-		g->last_change_ns = now_ns;
+		g->last_change_ns = now_ns + LATE_NS;
 	g->changes_seen = now.changes;
 	for (uint32_t i = 0; i < now.count; i++) {
-		struct rf_waiting w = { now.flights[i].number, now_ns };
+		struct rf_waiting w = { now.flights[i].number, now_ns + LATE_NS };
 
 		for (uint32_t n = 0; n < g->waiting_count; n++)
 			if (g->waiting[n].number == w.number)
@@ -261,7 +250,7 @@ static int watch_flights(struct rf_guest *g)
 			err = abandon(g, &now.flights[i]);
 			if (err)
 				return err;
-			w.since = now_ns;
+			w.since = now_ns + LATE_NS;
 		}
 		g->next_waiting[kept++] = w;
 	}

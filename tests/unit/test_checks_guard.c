@@ -26,7 +26,7 @@ static void pass(uint32_t ms, bool runs)
 	struct rf_budget outer;
 
 	for (; ms >= 100; ms -= 100) {
-		fake.info.counters[RF_COUNT_INSIDE] += runs ? 10 : 0;
+		fake.info.counters[RF_COUNT_RUN] += runs ? 10 : 0;
 		outer = rf_unit_begin(&guest, &rf_guard_checks.sweep_unit);
 		assert_int_equal(rf_guard_checks.sweep(&guest, 100), 0);
 		assert_int_equal(rf_unit_end(&guest, &rf_guard_checks.sweep_unit, &outer), 0);

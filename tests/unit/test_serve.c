@@ -63,6 +63,13 @@ unsigned rf_arch_tick_ms(void)
 	return tick_interval;
 }
 
+static atomic_ullong skipped_ns;
+
+uint64_t rf_monotonic_ns(void)
+{
+	return rf_clock_ns(CLOCK_MONOTONIC) + atomic_load(&skipped_ns);
+}
+
 void rf_fatal(const char *why)
 {
 	fail_msg("fatal: %s", why);
@@ -279,15 +286,49 @@ static void ticks(void **state)
 	usleep(10000);
 	now = life_ticks;
 	until(&life_ticks, now + 1);
-	/* A vCPU that stays inside runs; where none is there it does not. */
-	assert_int_equal(file.board.counters[RF_COUNT_INSIDE], 0);
-	atomic_store(&rf_vcpus[1].phase, RF_IN);
-	tick_interval = 2;
+	tick_interval = 1000;
+}
+
+#define RAN (file.board.counters[RF_COUNT_RAN_NS])
+
+static void count_ticks(unsigned n)
+{
+	unsigned now = life_ticks;
+
+	until(&life_ticks, now + n);
+}
+
+/* The guest's time: it passes where a vCPU is inside or comes in, and while this process is not stopped. */
+static void time_of_the_guest(void **state)
+{
+	struct rf_msg_mend m = { .from = 8 };
+	uint64_t began;
+
+	tick_interval = 5;
 	DONE(m, RF_MSG_MEND);
-	now = life_ticks;
-	until(&life_ticks, now + 2);
-	assert_in_range(file.board.counters[RF_COUNT_INSIDE], 1, life_ticks);
+	count_ticks(2);
+	began = RAN;
+	count_ticks(10);
+	assert_int_equal(RAN, began);
+	/* One that idles is inside. */
+	atomic_store(&rf_vcpus[1].phase, RF_IN);
+	count_ticks(20);
+	assert_in_range(RAN - began, 50000000, 20000000000);
+	/* Stopped with the whole VMM: what is not known to have passed in the guest is not counted. */
+	began = RAN;
+	atomic_fetch_add(&skipped_ns, UINT64_C(60000000000));
+	count_ticks(2);
+	assert_in_range(RAN - began, 1000000000, 3000000000);
+	/* One that comes in and leaves between two ticks. */
 	atomic_store(&rf_vcpus[1].phase, RF_OUT);
+	count_ticks(2);
+	began = RAN;
+	rf_count(RF_COUNT_RUN);
+	count_ticks(2);
+	assert_in_range(RAN - began, 1000000, 2000000000);
+	began = RAN;
+	count_ticks(5);
+	assert_int_equal(RAN, began);
 	tick_interval = 1000;
 }
 
@@ -499,6 +540,7 @@ int main(void)
 		cmocka_unit_test(asked_and_answered),
 		cmocka_unit_test(commands_are_answered),
 		cmocka_unit_test(ticks),
+		cmocka_unit_test(time_of_the_guest),
 		cmocka_unit_test(a_deaf_monitor),
 		cmocka_unit_test(outcomes_are_heard_late),
 		cmocka_unit_test(answered_late),
