@@ -25,9 +25,9 @@ static struct rf_hook_table told;
 static uint32_t unread;
 static uint32_t changes;  /* of text, as of the last round */
 static uint64_t ran;	  /* the same: rf_ran() */
-static bool went_on;	  /* the guest ran since the last round */
-static bool rests;	  /* and its text is as it was */
-static uint32_t since_ms; /* the last round */
+static uint64_t ran_ns;	  /* the same: the guest's time */
+static bool rests;	  /* the guest ran since the last round, and its text is as it was */
+static uint64_t since_ms; /* the last round, in which it ran */
 /* Whose turn it is to be told again: of the table, and of those who have no room in it. */
 static uint32_t turn, turn_over, over;
 
@@ -55,19 +55,22 @@ static bool is_due(const struct rf_guest *g, const struct rf_hook_entry *e)
 }
 
 /* A guest that stands still changes nothing either. */
-static void look_at_text(struct rf_guest *g)
+static void look_at_text(struct rf_guest *g, uint32_t elapsed_ms)
 {
 	struct rf_backend_info info;
 	struct rf_patching now;
 
-	rests = went_on = false;
+	rests = false;
+	since_ms = 0;
 	if (g->hv->ops->info(g->hv, &info))
 		return;
 	g->hv->ops->trail(g->hv, &now);
-	went_on = rf_ran(&info) != ran;
-	rests = now.changes == changes && went_on;
+	rests = now.changes == changes && rf_ran(&info) != ran;
+	since_ms = (info.counters[RF_COUNT_RAN_NS] - ran_ns) / 1000000;
+	since_ms = since_ms < elapsed_ms ? since_ms : elapsed_ms;
 	changes = now.changes;
 	ran = rf_ran(&info);
+	ran_ns = info.counters[RF_COUNT_RAN_NS];
 }
 
 static int tell_new(void *guest, const struct rf_hook *hook)
@@ -90,7 +93,7 @@ static int tell_new(void *guest, const struct rf_hook *hook)
 	e->here = true;
 	e->missed = 0;
 	e->rounds += rests && e->rounds < ROUNDS;
-	e->age_ms += went_on && e->age_ms < BUSY_MS ? since_ms : 0;
+	e->age_ms += since_ms < BUSY_MS - e->age_ms ? (uint32_t)since_ms : BUSY_MS - e->age_ms;
 	if (!is_due(g, e) || (e->said && !is_turn(i, turn)))
 		return 0;
 	e->said = true;
@@ -131,8 +134,7 @@ static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
 	for (uint32_t i = 0; i < told.count; i++)
 		told.of[i].here = false;
 	over = 0;
-	since_ms = elapsed_ms;
-	look_at_text(g);
+	look_at_text(g, elapsed_ms);
 	err = rf_hooks_walk(hooks, &g->mem, &g->paging, tell_new, g);
 	if (err == -ECONNRESET || err == -ENOMEM)
 		return err;

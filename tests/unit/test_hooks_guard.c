@@ -39,6 +39,7 @@ static void sweep_paused(void)
 static void sweep(void)
 {
 	fake.info.counters[RF_COUNT_RUN]++;
+	fake.info.counters[RF_COUNT_RAN_NS] += round_ms * UINT64_C(1000000);
 	sweep_paused();
 }
 
@@ -292,6 +293,23 @@ static void unlisted_in_an_idle_guest(void **state)
 		sweep_paused();
 	}
 	assert_int_equal(fake_count("kind", "hook"), 1);
+}
+
+/* VMM and monitor were stopped together for an hour: it ran for a moment before, and does so afterwards. */
+static void unlisted_while_all_was_stopped(void **state)
+{
+	hook(RF_HOOK_UNLISTED, OUTSIDE, 0);
+	fake.patching.changes++;
+	sweep();
+	round_ms = 3600000;
+	fake.info.counters[RF_COUNT_RUN]++;
+	fake.info.counters[RF_COUNT_RAN_NS] += UINT64_C(1000000000);
+	fake.patching.changes++;
+	sweep_paused();
+	round_ms = 1000;
+	fake.patching.changes++;
+	sweep();
+	assert_int_equal(fake_count("kind", "hook"), 0);
 }
 
 /* It is time that counts: after a round that was too long the next one is far off. */
@@ -604,6 +622,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(stray, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unlisted_while_text_changes, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unlisted_in_an_idle_guest, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(unlisted_while_all_was_stopped, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unlisted_in_long_rounds, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(many, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unread, setup, fake_teardown),
