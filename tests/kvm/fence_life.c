@@ -645,7 +645,11 @@ void told_in_order(void)
 		monitor_allow(kernel);
 		for (unsigned i = 0; i < 4; i++)
 			cpu_stop(&vm.cpus[i]);
-		while (monitor_board()->kernel != kernel) /* stopped before it took the verdict */
-			machine_settle();
+		/* The one that announced it was stopped before it took the verdict. */
+		for (unsigned i = 0; monitor_board()->kernel != kernel; i = (i + 1) % 4) {
+			vm.cpus[i].run->immediate_exit = 1;
+			CHECK_EQ(cpu_ioctl(&vm.cpus[i], KVM_RUN, NULL), -1);
+			vm.cpus[i].run->immediate_exit = 0;
+		}
 	}
 }
