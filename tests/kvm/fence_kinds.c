@@ -260,7 +260,6 @@ static void ends_on_sealed_stack(const uint8_t *code, const uint8_t *end)
 	reason = cpu_wait(c);
 	if (reason != KVM_EXIT_SHUTDOWN && reason != KVM_EXIT_INTERNAL_ERROR)
 		FAIL("exit %u", reason);
-	CHECK(atomic_load(&seen) || reason == KVM_EXIT_SHUTDOWN);
 	printf("  events %#x, then exit %u\n", atomic_load(&seen), reason);
 	for (uint64_t at = SEALED + 0x700; at < SEALED + 0x808; at += 8) {
 		uint64_t value;
@@ -268,6 +267,9 @@ static void ends_on_sealed_stack(const uint8_t *code, const uint8_t *end)
 		memcpy(&value, sealed_copy(at), 8);
 		CHECK_EQ(value, PATTERN(at));
 	}
+	if (!atomic_load(&seen) && reason == KVM_EXIT_SHUTDOWN)
+		SKIP("this KVM makes a shutdown of it by itself: the fence hears of no event");
+	CHECK(atomic_load(&seen));
 }
 
 /* An exception whose frame goes to sealed memory, and that of the double fault too: the end of that
