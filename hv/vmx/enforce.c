@@ -49,6 +49,7 @@ int rf_arch_answer_entry(struct rf_vcpu *v, bool allowed)
 }
 
 #define DB 1
+#define STUCK 4 /* looks */
 
 /*
  * A kick may have kept an interrupt from being delivered, and KVM would lose it to a fault of ours:
@@ -113,7 +114,10 @@ enum rf_next rf_arch_enforce(struct rf_vcpu *v, int *err)
 		if (allowed)
 			break;
 		count(false);
-		*err = verdict == RF_VERDICT_NOT_OURS ? 0 : fault(v);
+		/* What waits at look after look cannot be delivered, and goes with the store. */
+		if (verdict != RF_VERDICT_NOT_OURS)
+			*err = v->arch->kept.looks < STUCK ? fault(v)
+							   : rf_arch_fault(v, &v->wait.verdict);
 		/* Should it come back to this place, then to the same end. */
 		if (!*err)
 			rf_tables_moved(v);

@@ -273,6 +273,16 @@ static void stalled(void **state)
 		assert_int_equal(fake.moved, vector == 8);
 		assert_int_equal(fake.faults, vector == 8);
 	}
+	/* But not for ever: what has waited at so many looks goes nowhere, as on a sealed stack. */
+	for (unsigned looks = 0; looks < 20; looks++) {
+		anew(RF_EVENT_STALLED, RF_VERDICT_DENY);
+		vcpu.wait.verdict.vector = 14;
+		arch.kept.looks = looks;
+		fake.delivers = 2;
+		assert_int_equal(ends(RF_AGAIN), looks < 4 ? RF_NOT_NOW : 0);
+		assert_int_equal(fake.faults, looks >= 4);
+		assert_int_equal(fake.moved, looks >= 4);
+	}
 	anew(RF_EVENT_STALLED, RF_VERDICT_NOT_OURS);
 	fake.delivers = 0x30;
 	assert_int_equal(ends(RF_TO_VMM), 0);
