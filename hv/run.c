@@ -84,6 +84,7 @@ static enum rf_next may_run(struct rf_vcpu *v, int *err)
 static enum rf_next enter(struct rf_vcpu *v, int *err)
 {
 	enum rf_next next = rf_arch_before_run(v);
+	bool held;
 
 	if (next != RF_AGAIN)
 		return next;
@@ -99,7 +100,10 @@ static enum rf_next enter(struct rf_vcpu *v, int *err)
 		return RF_AGAIN;
 	}
 	rf_count(RF_COUNT_RUN);
+	held = rf_gate_wanted(v); /* then the guest does not run: api.rst, KVM_RUN */
 	*err = rf_kvm(v->fd, KVM_RUN, NULL);
+	if (!held || *err != -EINTR)
+		v->chose = *err != -EINTR;
 	return rf_arch_after_run(v, err);
 }
 

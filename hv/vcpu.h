@@ -67,6 +67,7 @@ struct rf_vcpu {
 	atomic_bool overdue;	 /* is it of a kernel that runs unsealed for too long? To be seen */
 	_Atomic(void *) vmm_run; /* where the VMM has its kvm_run */
 	bool exited;		 /* its last KVM_RUN ended in an exit that the VMM deals with */
+	bool chose; /* the guest, where it stands: by its last exit, whoever dealt with that */
 	struct kvm_guest_debug vmm_debug;
 };
 

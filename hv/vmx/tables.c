@@ -161,7 +161,7 @@ bool rf_tables_due(struct rf_vcpu *v)
 	struct kvm_regs r;
 	bool bare, ours;
 
-	if (!every || v->arch->left_behind)
+	if (!every)
 		return false;
 	now = rf_clock_ns(CLOCK_MONOTONIC_COARSE);
 	if (now - last < every && last)
@@ -170,11 +170,13 @@ bool rf_tables_due(struct rf_vcpu *v)
 	if (rf_cpu_in_smm(v))
 		return false;
 	atomic_store(&v->arch->kept.looked_ns, now);
-	/* Any other look is at an exit of the guest's own choosing, which saves it none of ours; so
-	 * is the one of a vCPU that left by itself as it was got out. */
-	ours = !last && !v->exited;
+	/* Where the guest chose to stop, by an exit or in HLT, a look saves it none of ours. */
+	v->chose |= !last && rf_cpu_waits(v);
+	ours = !last && !v->chose;
 	if (ours)
 		atomic_store(&v->arch->kept.used_ns, rf_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+	if (v->arch->left_behind)
+		return false;
 	rf_cpu_get(v, KVM_GET_SREGS, &s);
 	rf_cpu_get(v, KVM_GET_REGS, &r);
 	/* Else it comes up: in real mode, or in a trampoline below 1 MiB, with no IDT and a GDT of
@@ -212,8 +214,8 @@ bool rf_tables_stalled(struct rf_vcpu *v)
 	struct rf_kept *k = &v->arch->kept;
 	struct kvm_regs r;
 
-	if (v->exited)
-		return false; /* it came back by itself */
+	if (v->chose)
+		return false; /* it came back by itself, or waits */
 	rf_cpu_get(v, KVM_GET_REGS, &r);
 	/* RIP alone: what interrupts the vCPU there may count in other registers. */
 	if (r.rip != k->stood) {
@@ -290,17 +292,19 @@ static uint64_t at_some_time(uint64_t now, uint64_t every)
 	return now + every / 2 + random % (every / 2 + 1);
 }
 
-/* A vCPU that is outside when it is due has stopped where the guest liked. It is tried again soon,
- * to be met inside: so often in a period, as long as the VM runs at all. */
-#define AGAIN_NS UINT64_C(8000000)
-#define AGAIN_TIMES 32
+/*
+ * A vCPU that is outside when it is due, or halted, has stopped where the guest liked. Until it was
+ * met elsewhere it is tried again, so often in a period; for one period as well if nothing runs.
+ */
+#define TRIES 32
 
 void rf_tables_tick(void)
 {
 	static uint64_t ran;
-	static unsigned again;
+	static unsigned still;
 	uint64_t every = atomic_load(&check_ns), now = rf_clock_ns(CLOCK_MONOTONIC_COARSE);
-	bool missed = false;
+	uint64_t runs = rf_board->counters[RF_COUNT_RUN];
+	bool owed = false;
 
 	if (!every || now < atomic_load(&next_ns))
 		return;
@@ -310,16 +314,15 @@ void rf_tables_tick(void)
 		    rf_clock_ns(CLOCK_OF(atomic_load(&v->tid))) <
 			    atomic_load(&v->arch->kept.used_ns) + every / IDLE_PART)
 			continue;
-		if (atomic_load(&v->phase) != RF_IN) {
-			missed = true;
+		owed = true;
+		if (atomic_load(&v->phase) != RF_IN)
 			continue;
-		}
 		rf_count(RF_COUNT_LOOK);
 		atomic_store(&v->arch->kept.looked_ns, 0);
 		rf_gate_kick(v);
 	}
-	missed &= rf_board->counters[RF_COUNT_RUN] != ran && again++ < AGAIN_TIMES;
-	ran = rf_board->counters[RF_COUNT_RUN];
-	again = missed ? again : 0;
-	atomic_store(&next_ns, at_some_time(now, missed ? AGAIN_NS : every));
+	still = runs == ran ? still + 1 : 0;
+	ran = runs;
+	owed &= still < TRIES;
+	atomic_store(&next_ns, at_some_time(now, owed ? every / TRIES : every - every / TRIES));
 }

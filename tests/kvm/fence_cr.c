@@ -306,7 +306,7 @@ void cr_compared(void)
 	for (int i = 0; i < 2000 && !monitor_events_of(RF_EVENT_CR); i++)
 		usleep(10000);
 	CHECK_EQ(monitor_events_of(RF_EVENT_CR), 1);
-	ev = monitor_event(monitor_events() - 1, RF_EVENT_CR);
+	ev = monitor_last_event(RF_EVENT_CR);
 	CHECK_EQ(ev.cr.interrupted, 0);
 	CHECK_EQ(ev.cr.cr4_bits, PGE);
 	atomic_store(&c->stop, 1);

@@ -93,8 +93,7 @@ void halted_and_interrupted(void)
 	one_interrupt();
 }
 
-/* A kernel, sealed; HLT is no exit here. */
-static uint64_t sealed_with_lapic(void)
+uint64_t sealed_with_lapic(void)
 {
 	struct cpu *c;
 	uint64_t kernel;

@@ -22,6 +22,8 @@ uint64_t kernel_starts(unsigned n);
 void kernel_goes_on(uint64_t kernel);
 /* protected_machine(), a kernel, patterned memory, SEALED and OTHER sealed. The kernel's id. */
 uint64_t sealed_machine(unsigned cpus);
+/* The same with a LAPIC of KVM's, where HLT is no exit, and one vCPU. */
+uint64_t sealed_with_lapic(void);
 extern const struct rf_region both_regions[2];
 int seal_both(uint64_t kernel);
 /* The same where they were sealed before: a kernel that was booted anew. */
@@ -122,5 +124,7 @@ scenario woken_half_way, woken_without_control_bits, unsealed_through_resets, un
 scenario unsealed_beside_no_paging, stalled_where_it_looped, rules_forbid_another_entry, lstar_behind_another_msr;
 /* fence_halted.c */
 scenario halted_without_fence, halted_and_interrupted, halted_beside_a_question;
+/* fence_looks.c */
+scenario found_beside_a_slow_device, found_though_it_halts;
 
 #endif

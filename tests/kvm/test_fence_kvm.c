@@ -229,6 +229,8 @@ static const struct {
 	S(halted_without_fence),
 	S(halted_and_interrupted),
 	S(halted_beside_a_question),
+	S(found_beside_a_slow_device),
+	S(found_though_it_halts),
 };
 
 static bool is_known(const char *name)

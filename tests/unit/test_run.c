@@ -53,9 +53,8 @@ static int answer(struct answers *a)
 #define ANSWERS(...) ((struct answers){ { __VA_ARGS__, -1000 }, 0 })
 
 static struct {
-	struct answers unsettled, overdue, may, look, before, enter, after, take, enforce, wanted;
+	struct answers unsettled, overdue, may, look, before, enter, run, after, take, enforce, wanted;
 	struct rf_life_outcome outcome;
-	int run_err;
 	bool kexec;
 	enum rf_phase phase_after_settle;
 } fake;
@@ -199,10 +198,12 @@ void rf_fatal(const char *why)
 
 long syscall(long number, ...)
 {
+	int err = answer(&fake.run);
+
 	does('r');
-	if (fake.run_err)
-		errno = fake.run_err;
-	return fake.run_err ? -1 : 0;
+	if (err)
+		errno = err;
+	return err ? -1 : 0;
 }
 
 /* A VM with nothing to look at, whose guest runs once, up to an exit that is the VMM's. */
@@ -212,13 +213,12 @@ static void anew(void)
 	memset(told, 0, sizeof(told));
 	memset(&vcpu.wait, 0, sizeof(vcpu.wait));
 	tells = says = 0;
-	fake.unsettled = fake.overdue = fake.enter = fake.take = fake.wanted = ANSWERS(0);
+	fake.unsettled = fake.overdue = fake.enter = fake.run = fake.take = fake.wanted = ANSWERS(0);
 	fake.may = ANSWERS(RF_MAY_RUN);
 	fake.look = fake.before = ANSWERS(RF_AGAIN);
 	fake.after = ANSWERS(RF_TO_VMM);
 	fake.enforce = ANSWERS(RF_AGAIN);
 	fake.outcome = (struct rf_life_outcome){ .event = RF_LIFE_EVENTS };
-	fake.run_err = 0;
 	fake.kexec = true;
 	atomic_store(&vcpu.phase, RF_OUT);
 	vcpu.exited = false;
@@ -251,15 +251,49 @@ static void plain(void **state)
 static void interrupted(void **state)
 {
 	anew();
-	fake.run_err = EINTR;
+	fake.run = ANSWERS(EINTR);
 	vcpu.exited = true;
 	runs(-EINTR, "lb(raIi");
 	assert_false(vcpu.exited);
 	anew();
-	fake.run_err = EFAULT;
+	fake.run = ANSWERS(EFAULT);
 	vcpu.exited = true;
 	runs(-EFAULT, "lb(ra");
 	assert_false(vcpu.exited);
+}
+
+/* Where it stands the guest chose, until it has run and was got out. */
+static void chosen(void **state)
+{
+	/* An exit of its own: the VMM's, or one of ours; or a store that did not execute. */
+	for (int what = 0; what < 3; what++) {
+		anew();
+		vcpu.chose = false;
+		fake.run = ANSWERS(what == 2 ? EFAULT : 0, EINTR);
+		fake.after = ANSWERS(what ? RF_AGAIN : RF_TO_VMM, RF_TO_VMM);
+		/* A kick came while that was dealt with, so that it has not run since. */
+		fake.wanted = ANSWERS(0, 1);
+		rf_vcpu_run(&vcpu);
+		assert_true(vcpu.chose);
+		assert_int_equal(vcpu.exited, !what);
+	}
+	/* The VMM comes in, and wants its thread back before the guest runs. */
+	anew();
+	vcpu.chose = true;
+	fake.run = ANSWERS(EINTR);
+	fake.wanted = ANSWERS(1);
+	runs(-EINTR, "lb(raIi");
+	assert_true(vcpu.chose);
+	/* It was got out of the guest. */
+	anew();
+	fake.run = ANSWERS(EINTR);
+	runs(-EINTR, "lb(raIi");
+	assert_false(vcpu.chose);
+	/* What was pending comes to its end by an exit. */
+	anew();
+	fake.wanted = ANSWERS(1);
+	runs(0, "lb(ra");
+	assert_true(vcpu.chose);
 }
 
 /* What was to be taken along into KVM_RUN does not stay there. */
@@ -416,6 +450,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain),       cmocka_unit_test(interrupted),
+		cmocka_unit_test(chosen),
 		cmocka_unit_test(not_entered), cmocka_unit_test(questions),
 		cmocka_unit_test(loads),       cmocka_unit_test(what_is_told),
 		cmocka_unit_test(kexec),

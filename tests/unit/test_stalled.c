@@ -22,11 +22,16 @@ struct rf_board *rf_board = &file.board;
 static struct rf_arch_vcpu arch;
 static struct kvm_regs regs;
 static struct kvm_sregs sregs;
-static bool nested, smm;
+static bool nested, smm, waits;
 
 bool rf_cpu_in_smm(struct rf_vcpu *v)
 {
 	return smm;
+}
+
+bool rf_cpu_waits(struct rf_vcpu *v)
+{
+	return waits;
 }
 
 bool rf_cpu_nested(struct rf_vcpu *v)
@@ -98,7 +103,7 @@ static void stalled(void **state)
 	assert_false(rf_tables_stalled(v));
 	assert_true(rf_tables_stalled(v));
 	regs.rip = 0x2000;
-	v->exited = true;
+	v->chose = true;
 	assert_false(rf_tables_stalled(v));
 	assert_false(rf_tables_stalled(v));
 }
@@ -113,7 +118,7 @@ static void stalled_while_interrupts_count(void **state)
 	unsigned asked = 0;
 
 	v->arch = &arch;
-	v->exited = false;
+	v->chose = false;
 	rf_tables_moved(v);
 	regs.rip = 0x3000;
 	for (int i = 0; i < 100; i++) {
@@ -192,7 +197,7 @@ static void missing_in_a_guests_guest(void **state)
 static struct rf_vcpu *fresh(void)
 {
 	arch = (struct rf_arch_vcpu){ .left_behind = false };
-	nested = smm = false;
+	nested = smm = waits = false;
 	fake_vcpus.count = 1;
 	rf_vcpus[0].arch = &arch;
 	return &rf_vcpus[0];
@@ -312,46 +317,151 @@ static void looked_at_when_the_guest_did_not_choose(void **state)
 	rf_tables_every(0);
 }
 
+/* It runs for so long, as this thread, and is in that phase as its time comes. */
+static struct rf_vcpu *due_in(enum rf_phase phase, uint64_t every)
+{
+	struct rf_vcpu *v = fresh();
+
+	sregs = (struct kvm_sregs){ .cr0 = CR0_PG, .efer = EFER_LMA, .idt.limit = 0xfff };
+	rf_tables_every(every);
+	atomic_store(&v->tid, gettid());
+	atomic_store(&v->phase, phase);
+	v->chose = false;
+	use_cpu((unsigned)(every / 20000000) + 2);
+	kicks = 0;
+	return v;
+}
+
+static void tick_now(void)
+{
+	usleep(rf_tables_tick_ms() * 1000 + 5000); /* the clock is a coarse one */
+	rf_tables_tick();
+}
+
 /* One that is outside as its time comes is met where it did not choose to be, and soon. */
 static void waited_for_inside(void **state)
 {
-	const uint64_t every = UINT64_C(1000000000);
-	struct rf_vcpu *v = fresh();
+	const uint64_t every = UINT64_C(320000000);
+	struct rf_vcpu *v;
 
-	rf_tables_every(every);
-	atomic_store(&v->tid, gettid());
-	use_cpu(60);
-	for (int phase = RF_OUT; phase <= RF_ANSWERED; phase++) {
-		unsigned again = 0, ms;
-
-		if (phase == RF_IN)
-			continue;
-		kicks = 0;
-		atomic_store(&v->phase, phase);
-		rf_tables_every(every);
-		/* It runs, but is never inside when we look: often in a row, and again in a period. */
-		do {
-			rf_board->counters[RF_COUNT_RUN]++;
-			while (rf_tables_tick_ms() > 1 && again)
-				usleep(1000);
-			usleep(2000);
-			rf_tables_tick();
-			ms = rf_tables_tick_ms();
-		} while (ms < 100 && again++ < 100);
-		assert_in_range(again, 32, 99);
-		assert_int_equal(kicks, 0);
-		/* A VM that stands still is not waited for. */
-		rf_tables_every(every);
+	for (int phase = RF_ASKING; phase <= RF_ANSWERED; phase++) {
+		due_in(phase, every);
+		rf_board->counters[RF_COUNT_RUN]++;
 		rf_tables_tick();
-		assert_in_range(rf_tables_tick_ms(), 100, 1001);
+		assert_int_equal(kicks, 0);
+		assert_in_range(rf_tables_tick_ms(), 1, 11);
 	}
-	rf_tables_every(every);
-	rf_board->counters[RF_COUNT_RUN]++;
+	v = due_in(RF_OUT, every);
 	rf_tables_tick();
-	usleep(20000);
+	/* For longer than a period, as long as the VM runs: one of its exits may be long. */
+	for (int i = 0; i < 40; i++) {
+		rf_board->counters[RF_COUNT_RUN] += i % 20 == 0;
+		assert_in_range(rf_tables_tick_ms(), 1, 11);
+		tick_now();
+	}
+	assert_int_equal(kicks, 0);
+	/* A VM that stands still is not waited for. */
+	for (int i = 0; i < 32; i++)
+		tick_now();
+	assert_in_range(rf_tables_tick_ms(), 150, 311);
+	/* It goes on, and is met. */
+	rf_board->counters[RF_COUNT_RUN]++;
 	atomic_store(&v->phase, RF_IN);
+	rf_tables_every(every);
+	use_cpu(20);
 	rf_tables_tick();
 	assert_int_equal(kicks, 1);
+	assert_true(rf_tables_due(v));
+	tick_now();
+	assert_int_equal(kicks, 1);
+	assert_in_range(rf_tables_tick_ms(), 150, 311);
+	atomic_store(&v->phase, RF_OUT);
+	rf_tables_every(0);
+}
+
+/* Got out, it stands where it chose to leave: by an exit of its own, or halted in KVM. */
+static void waited_for_elsewhere(void **state)
+{
+	struct rf_vcpu *v = due_in(RF_IN, UINT64_C(640000000));
+
+	for (unsigned i = 0; i < 6; i++) {
+		rf_board->counters[RF_COUNT_RUN]++;
+		rf_tables_tick();
+		assert_int_equal(kicks, i + 1);
+		assert_in_range(rf_tables_tick_ms(), 1, 21);
+		waits = i % 2;
+		v->chose = !waits;
+		assert_true(rf_tables_due(v));
+		assert_true(v->chose); /* and does not hang there */
+		usleep(25000);
+	}
+	waits = v->chose = false;
+	rf_tables_tick();
+	assert_true(rf_tables_due(v));
+	assert_false(v->chose);
+	assert_int_equal(kicks, 7);
+	tick_now();
+	assert_int_equal(kicks, 7);
+	atomic_store(&v->phase, RF_OUT);
+	rf_tables_every(0);
+}
+
+/* One that is outside makes no look at others come later than register_check_ms. */
+static void outside_beside_a_short_period(void **state)
+{
+	due_in(RF_OUT, UINT64_C(1000000));
+	rf_board->counters[RF_COUNT_RUN]++;
+	rf_tables_tick();
+	assert_in_range(rf_tables_tick_ms(), 1, 2);
+	rf_tables_every(0);
+}
+
+/* Nor is it a reason to pass over the next one. */
+static void outside_beside_one_that_runs(void **state)
+{
+	static struct rf_arch_vcpu other;
+
+	due_in(RF_OUT, UINT64_C(640000000));
+	fake_vcpus.count = 2;
+	rf_vcpus[1].arch = &other;
+	atomic_store(&rf_vcpus[1].tid, gettid());
+	atomic_store(&rf_vcpus[1].phase, RF_IN);
+	rf_board->counters[RF_COUNT_RUN]++;
+	rf_tables_tick();
+	assert_int_equal(kicks, 1);
+	rf_tables_every(0);
+	fake_vcpus.count = 1;
+}
+
+/* One that does next to nothing is not waited for, wherever it is. */
+static void idle_is_not_waited_for(void **state)
+{
+	for (int phase = RF_OUT; phase <= RF_IN; phase++) {
+		struct rf_vcpu *v = due_in(phase, UINT64_C(640000000));
+
+		atomic_store(&arch.kept.used_ns, rf_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+		rf_board->counters[RF_COUNT_RUN]++;
+		rf_tables_tick();
+		assert_int_equal(kicks, 0);
+		assert_in_range(rf_tables_tick_ms(), 300, 621);
+		atomic_store(&v->phase, RF_OUT);
+	}
+	rf_tables_every(0);
+}
+
+/* In another kernel by now: nothing is compared, and it is not got out more often for that. */
+static void left_behind_is_not_waited_for(void **state)
+{
+	struct rf_vcpu *v = due_in(RF_IN, UINT64_C(640000000));
+
+	arch.left_behind = true;
+	rf_board->counters[RF_COUNT_RUN]++;
+	rf_tables_tick();
+	assert_int_equal(kicks, 1);
+	assert_false(rf_tables_due(v));
+	tick_now();
+	assert_int_equal(kicks, 1);
+	assert_in_range(rf_tables_tick_ms(), 300, 621);
 	atomic_store(&v->phase, RF_OUT);
 	rf_tables_every(0);
 }
@@ -379,7 +489,7 @@ static void missing_wherever_it_does_not_choose(void **state)
 			usleep(25000);
 			rf_board->counters[RF_COUNT_RUN]++;
 			sregs.cr4 = got_out ? 0 : PGE;
-			v->exited = !got_out;
+			v->chose = !got_out;
 			atomic_store(&v->phase, inside ? RF_IN : RF_OUT);
 			arch.kept.looked_ns = rf_clock_ns(CLOCK_MONOTONIC_COARSE);
 			kicks = 0;
@@ -544,6 +654,11 @@ int main(void)
 					    cmocka_unit_test(missing_while_it_comes_up),
 					    cmocka_unit_test(looked_at_when_the_guest_did_not_choose),
 					    cmocka_unit_test(waited_for_inside),
+					    cmocka_unit_test(waited_for_elsewhere),
+					    cmocka_unit_test(outside_beside_a_short_period),
+					    cmocka_unit_test(outside_beside_one_that_runs),
+					    cmocka_unit_test(idle_is_not_waited_for),
+					    cmocka_unit_test(left_behind_is_not_waited_for),
 					    cmocka_unit_test(missing_wherever_it_does_not_choose),
 					    cmocka_unit_test(looked_at_some_time),
 					    cmocka_unit_test(missing_between_its_own_exits),
