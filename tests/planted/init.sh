@@ -21,10 +21,11 @@ ip link set lo up
 ip link add dummy0 type dummy 2>/dev/null
 ip addr add 10.9.0.1/24 dev dummy0
 ip link set dummy0 up
-ip link add veth0 type veth peer name veth1
+# Its other end is veth0.
+ip link add rf_veth type veth
 ip addr add 10.9.1.1/24 dev veth0
 ip link set veth0 up
-ip link set veth1 up
+ip link set rf_veth up
 brctl addbr rf_bridge 2>/dev/null
 tunctl -t rf_tap >/dev/null 2>&1
 vconfig add dummy0 7 >/dev/null 2>&1
@@ -58,10 +59,12 @@ insmod /rf_planted.ko pids=${victims#,} $PLANTS || echo "NO PLANTS"
 ping -c 1 -W 1 127.0.0.1 >/dev/null
 ping -c 1 -W 1 10.9.0.2 >/dev/null
 ping -c 1 -W 1 10.9.1.2 >/dev/null
-cat /proc/version /proc/uptime /proc/net/tcp /proc/net/udp /proc/rf_planted /etc/rf_file /dev/rf_planted >/dev/null 2>&1
+cat /proc/version /proc/uptime /proc/net/tcp /proc/net/udp /proc/rf_planted /dev/rf_planted >/dev/null 2>&1
 ls /etc/rf_dir/none 2>/dev/null
-df / >/dev/null
+read -r _ </etc/rf_file
+stat -f / >/dev/null
 echo after >/mnt/rf_disk/file
+sync
 stty -F /dev/ttyS1 >/dev/null
 nc 127.0.0.1 1 </dev/null 2>/dev/null
 unshare -n true

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Plants at its load all that planted.h lists, and takes it back when it is unloaded. One line each,
- * on the console:
+ * Plants at its load all that planted.h lists, and takes it back when it is unloaded. One line
+ * each, on the console:
  *
  *   PLANTING name
- *   PLANTED name check=C object=0xA target=0xA
+ *   PLANTED name check=C object=0xA target=0xA also=0xA
  *   CANNOT name check=C why=TEXT      this kernel has not got it
  *   FAILED name check=C err=N
  *
@@ -83,8 +83,8 @@ static void plant(const struct rf_plant *plant)
 	}
 	planted[count].plant = plant;
 	planted[count++].is = p;
-	pr_emerg("PLANTED %s check=%s object=0x%lx target=0x%lx\n", plant->name, plant->check, p.object,
-		 p.target);
+	pr_emerg("PLANTED %s check=%s object=0x%lx target=0x%lx also=0x%lx\n", plant->name,
+		 plant->check, p.object, p.target, p.also);
 }
 
 static void prove(const struct rf_plant *plant, const struct rf_planted *p)

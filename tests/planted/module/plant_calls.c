@@ -65,9 +65,7 @@ static void undo_softirq(struct rf_planted *p)
 	synchronize_rcu();
 }
 
-static void on_tasklet(unsigned long data)
-{
-}
+static void on_tasklet(unsigned long data) {}
 
 static DECLARE_TASKLET_OLD(tasklet, on_tasklet);
 
@@ -98,8 +96,7 @@ static const struct sysrq_key_op sysrq_op = {
 
 static int plant_sysrq(struct rf_planted *p)
 {
-	return register_sysrq_key(KEY, &sysrq_op) ?:
-		       rf_pointer(p, &sysrq_op.handler, &sysrq_calls);
+	return register_sysrq_key(KEY, &sysrq_op) ?: rf_pointer(p, &sysrq_op.handler, &sysrq_calls);
 }
 
 static void undo_sysrq(struct rf_planted *p)

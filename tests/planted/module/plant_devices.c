@@ -31,9 +31,7 @@ static int plant_tty(struct rf_planted *p)
 
 	if (!drivers)
 		return rf_cannot(p, "no list of tty drivers");
-	list_for_each_entry(at, drivers, tty_drivers)
-		if (!strcmp(at->name, "ttyS"))
-			driver = at;
+	list_for_each_entry(at, drivers, tty_drivers) if (!strcmp(at->name, "ttyS")) driver = at;
 	if (!driver)
 		return rf_cannot(p, "no serial driver");
 	tty_before = driver->ops;
@@ -156,7 +154,8 @@ static int plant_input(struct rf_planted *p)
 		return -ENOMEM;
 	keyboard->name = "rf_planted";
 	__set_bit(EV_KEY, keyboard->evbit);
-	for (unsigned int key = KEY_ESC; key < KEY_MICMUTE; key++) /* the kernel's handler wants a keyboard */
+	for (unsigned int key = KEY_ESC; key < KEY_MICMUTE;
+	     key++) /* the kernel's handler wants a keyboard */
 		__set_bit(key, keyboard->keybit);
 	return input_register_device(keyboard) ?: rf_pointer(p, &handler.event, &input_calls);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * By the kernel's own doors, and code elsewhere. Of what a tracer is given, differs by kernel and is
- * not looked at. What is hooked is sprint_symbol(), which nobody calls but us.
+ * By the kernel's own doors, and code elsewhere. Of what a tracer is given, differs by kernel and
+ * is not looked at. What is hooked is sprint_symbol(), which nobody calls but us.
  */
 #include <asm/desc.h>
 #include <asm/ibt.h>
@@ -66,9 +66,7 @@ static int plant_ftrace(struct rf_planted *p)
 	return rf_cannot(p, "no ftrace for modules");
 }
 
-static void undo_ftrace(struct rf_planted *p)
-{
-}
+static void undo_ftrace(struct rf_planted *p) {}
 #endif
 
 #ifdef CONFIG_FPROBE
@@ -100,9 +98,7 @@ static int plant_fprobe(struct rf_planted *p)
 	return rf_cannot(p, "no CONFIG_FPROBE");
 }
 
-static void undo_fprobe(struct rf_planted *p)
-{
-}
+static void undo_fprobe(struct rf_planted *p) {}
 #endif
 
 static unsigned int kprobe_calls, kretprobe_calls, tracepoint_calls;
@@ -170,8 +166,8 @@ static int plant_tracepoint(struct rf_planted *p)
 	for_each_kernel_tracepoint(find_switch, NULL);
 	if (!sched_switch)
 		return rf_cannot(p, "no such tracepoint");
-	return tracepoint_probe_register(sched_switch, on_switch, NULL) ?:
-		       at_target(p, on_switch, &tracepoint_calls);
+	return tracepoint_probe_register(sched_switch, on_switch, NULL)
+		       ?: at_target(p, on_switch, &tracepoint_calls);
 }
 
 static void undo_tracepoint(struct rf_planted *p)
@@ -182,9 +178,7 @@ static void undo_tracepoint(struct rf_planted *p)
 
 /* --- later ------------------------------------------------------------------------------------ */
 
-static void on_timer(struct timer_list *timer)
-{
-}
+static void on_timer(struct timer_list *timer) {}
 
 static DEFINE_TIMER(timer, on_timer);
 
@@ -204,9 +198,7 @@ static void undo_timer(struct rf_planted *p)
 #endif
 }
 
-static void on_work(struct work_struct *work)
-{
-}
+static void on_work(struct work_struct *work) {}
 
 static DECLARE_DELAYED_WORK(work, on_work);
 
@@ -222,7 +214,8 @@ static void undo_work(struct rf_planted *p)
 	cancel_delayed_work_sync(&work);
 }
 
-/* --- interrupts --------------------------------------------------------------------------------- */
+/* --- interrupts ---------------------------------------------------------------------------------
+ */
 
 #define VECTOR 0x17 /* reserved, and never raised: SDM vol. 3 6.3.1 */
 
@@ -272,13 +265,16 @@ static void prod_gate(void)
 	asm volatile("int %0" ::"i"(VECTOR) : "memory", "cc");
 }
 
-/* --- code of nobody -------------------------------------------------------------------------------- */
+/* --- code of nobody
+ * -------------------------------------------------------------------------------- */
 
 static u8 *page;
 
 static int plant_page(struct rf_planted *p)
 {
-	static const u8 code[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0xb8, 0x2a, 0, 0, 0, 0xc3 }; /* endbr64, 42 */
+	static const u8 code[] = {
+		0xf3, 0x0f, 0x1e, 0xfa, 0xb8, 0x2a, 0, 0, 0, 0xc3
+	}; /* endbr64, 42 */
 	int (*set_memory_x)(unsigned long at, int pages) = rf_symbol("set_memory_x");
 
 	page = set_memory_x ? vmalloc(PAGE_SIZE) : NULL;

@@ -23,9 +23,7 @@ static int on_begin(struct fs_context *fc)
 	return -ENODEV;
 }
 
-static void on_kill(struct super_block *sb)
-{
-}
+static void on_kill(struct super_block *sb) {}
 
 static struct file_system_type type = { .name = "rf_planted",
 					.init_fs_context = on_begin,
@@ -77,7 +75,8 @@ static void undo_super(struct rf_planted *p)
 	kfree(super_copy);
 }
 
-/* --- inodes ------------------------------------------------------------------------------------ */
+/* --- inodes ------------------------------------------------------------------------------------
+ */
 
 static struct path file, dir, mapped;
 static const struct file_operations *file_before;
@@ -86,7 +85,7 @@ static const struct inode_operations *dir_before;
 static struct inode_operations *dir_copy;
 static const struct address_space_operations *mapped_before;
 static struct address_space_operations *mapped_copy;
-static unsigned int read_calls, lookup_calls, dirty_calls;
+static unsigned int read_calls, lookup_calls, pages_calls;
 
 static ssize_t on_read(struct kiocb *io, struct iov_iter *to)
 {
@@ -150,10 +149,10 @@ static void undo_dir(struct rf_planted *p)
 	kfree(dir_copy);
 }
 
-static bool on_dirty(struct address_space *mapping, struct folio *folio)
+static int on_pages(struct address_space *mapping, struct writeback_control *control)
 {
-	dirty_calls++;
-	return mapped_before->dirty_folio(mapping, folio);
+	pages_calls++;
+	return mapped_before->writepages(mapping, control);
 }
 
 static int plant_mapped(struct rf_planted *p)
@@ -168,9 +167,9 @@ static int plant_mapped(struct rf_planted *p)
 	mapped_copy = kmemdup(mapped_before, sizeof(*mapped_copy), GFP_KERNEL);
 	if (!mapped_copy)
 		return -ENOMEM;
-	mapped_copy->dirty_folio = on_dirty;
+	mapped_copy->writepages = on_pages;
 	WRITE_ONCE(inode->i_mapping->a_ops, mapped_copy);
-	return rf_table(p, inode, &inode->i_mapping->a_ops, &dirty_calls);
+	return rf_table(p, inode, &inode->i_mapping->a_ops, &pages_calls);
 }
 
 static void undo_mapped(struct rf_planted *p)
@@ -181,7 +180,8 @@ static void undo_mapped(struct rf_planted *p)
 	kfree(mapped_copy);
 }
 
-/* --- /proc ----------------------------------------------------------------------------------------- */
+/* --- /proc
+ * ----------------------------------------------------------------------------------------- */
 
 #define PDE_BYTES 256 /* at most, of struct proc_dir_entry: fs/proc/internal.h is not ours */
 #define AHEAD 256     /* of an inode in its struct proc_inode */

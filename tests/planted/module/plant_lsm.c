@@ -20,7 +20,8 @@ static struct security_hook_list hook = { .hook.file_permission = on_permission,
 					  .lsm = "capability" };
 static struct hlist_node **last;
 
-/* The lists were made read-only at the boot's end: the last one's pointer is written another way. */
+/* The lists were made read-only at the boot's end: the last one's pointer is written another way.
+ */
 static int plant_hook(struct rf_planted *p)
 {
 	struct security_hook_heads *heads = rf_symbol("security_hook_heads");
@@ -50,13 +51,9 @@ static int plant_call_hook(struct rf_planted *p)
 	return rf_cannot(p, "this kernel has its security hooks in lists");
 }
 
-static void undo_call(struct rf_planted *p)
-{
-}
+static void undo_call(struct rf_planted *p) {}
 
-static void undo_call_hook(struct rf_planted *p)
-{
-}
+static void undo_call_hook(struct rf_planted *p) {}
 #else
 #define CALL "lsm_static_call_capable_0"
 
@@ -117,9 +114,7 @@ static int plant_hook(struct rf_planted *p)
 	return rf_cannot(p, "this kernel has its security hooks in static calls");
 }
 
-static void undo_hook(struct rf_planted *p)
-{
-}
+static void undo_hook(struct rf_planted *p) {}
 #endif
 
 const struct rf_plant rf_plants_lsm[] = {

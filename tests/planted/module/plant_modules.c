@@ -18,11 +18,11 @@ static struct module *find(struct rf_planted *p, const char *name)
 	modules = rf_symbol("modules");
 	if (!modules)
 		return NULL;
-	list_for_each_entry(m, modules, list)
-		if (!strcmp(m->name, name)) {
-			p->object = (unsigned long)m;
-			return m;
-		}
+	list_for_each_entry(m, modules, list) if (!strcmp(m->name, name))
+	{
+		p->object = (unsigned long)m;
+		return m;
+	}
 	return NULL;
 }
 
@@ -30,9 +30,7 @@ static bool is_listed(const struct module *wanted)
 {
 	struct module *m;
 
-	list_for_each_entry(m, modules, list)
-		if (m == wanted)
-			return true;
+	list_for_each_entry(m, modules, list) if (m == wanted) return true;
 	return false;
 }
 

@@ -43,9 +43,10 @@ static int find_hook(struct rf_planted *p, struct nf_hook_entries *entries, nf_h
 
 static int plant_hook(struct rf_planted *p)
 {
-	return nf_register_net_hook(&init_net, &hook_ops) ?:
-		       find_hook(p, rcu_access_pointer(init_net.nf.hooks_ipv4[NF_INET_LOCAL_OUT]),
-				 on_hook, &hook_calls);
+	return nf_register_net_hook(&init_net, &hook_ops)
+		       ?: find_hook(p,
+				    rcu_access_pointer(init_net.nf.hooks_ipv4[NF_INET_LOCAL_OUT]),
+				    on_hook, &hook_calls);
 }
 
 static void undo_hook(struct rf_planted *p)
@@ -70,9 +71,9 @@ static struct nf_hook_ops ingress_ops = {
 static int plant_ingress(struct rf_planted *p)
 {
 	ingress_ops.dev = init_net.loopback_dev;
-	return nf_register_net_hook(&init_net, &ingress_ops) ?:
-		       find_hook(p, rcu_access_pointer(ingress_ops.dev->nf_hooks_ingress),
-				 on_ingress, &ingress_calls);
+	return nf_register_net_hook(&init_net, &ingress_ops)
+		       ?: find_hook(p, rcu_access_pointer(ingress_ops.dev->nf_hooks_ingress),
+				    on_ingress, &ingress_calls);
 }
 
 static void undo_ingress(struct rf_planted *p)
@@ -85,9 +86,7 @@ static int plant_ingress(struct rf_planted *p)
 	return rf_cannot(p, "no CONFIG_NETFILTER_INGRESS");
 }
 
-static void undo_ingress(struct rf_planted *p)
-{
-}
+static void undo_ingress(struct rf_planted *p) {}
 #endif
 
 /* --- packet handlers --------------------------------------------------------------------- */
@@ -119,7 +118,10 @@ static int on_device(struct sk_buff *skb, struct net_device *dev, struct packet_
 	return count_packet(skb, &device_calls);
 }
 
-static struct packet_type all_type = { .type = htons(ETH_P_ALL), .func = on_packet };
+/* Newer kernels have a list of these for each namespace, and none for all. */
+static struct packet_type all_type = { .type = htons(ETH_P_ALL),
+				       .func = on_packet,
+				       .af_packet_net = &init_net };
 static struct packet_type ip_type = { .type = htons(ETH_P_IP), .func = on_ip };
 static struct packet_type device_type = { .type = htons(ETH_P_ALL), .func = on_device };
 
@@ -155,6 +157,25 @@ static int plant_of_device(struct rf_planted *p)
 static void undo_of_device(struct rf_planted *p)
 {
 	dev_remove_pack(&device_type);
+}
+
+static struct sk_buff *on_gro(struct list_head *head, struct sk_buff *skb)
+{
+	return NULL;
+}
+
+static struct packet_offload offload = { .type = htons(ETH_P_LOOPBACK),
+					 .callbacks.gro_receive = on_gro };
+
+static int plant_offload(struct rf_planted *p)
+{
+	dev_add_offload(&offload);
+	return rf_pointer(p, &offload.callbacks.gro_receive, NULL);
+}
+
+static void undo_offload(struct rf_planted *p)
+{
+	dev_remove_offload(&offload);
 }
 
 /* --- protocols ----------------------------------------------------------------------------- */
@@ -206,9 +227,7 @@ static u32 on_ssthresh(struct sock *sk)
 	return 2;
 }
 
-static void on_cong_avoid(struct sock *sk, u32 ack, u32 acked)
-{
-}
+static void on_cong_avoid(struct sock *sk, u32 ack, u32 acked) {}
 
 static u32 on_undo_cwnd(struct sock *sk)
 {
@@ -224,8 +243,8 @@ static struct tcp_congestion_ops congestion = {
 
 static int plant_congestion(struct rf_planted *p)
 {
-	return tcp_register_congestion_control(&congestion) ?:
-		       rf_pointer(p, &congestion.cong_avoid, NULL);
+	return tcp_register_congestion_control(&congestion)
+		       ?: rf_pointer(p, &congestion.cong_avoid, NULL);
 }
 
 static void undo_congestion(struct rf_planted *p)
@@ -264,7 +283,8 @@ static void prod_family(void)
 		sock_release(sock);
 }
 
-/* --- devices ------------------------------------------------------------------------------------ */
+/* --- devices ------------------------------------------------------------------------------------
+ */
 
 static struct net_device *dummy, *veth;
 static const struct net_device_ops *ops_before;
@@ -309,9 +329,9 @@ static int plant_receive(struct rf_planted *p)
 {
 	int err;
 
-	veth = dev_get_by_name(&init_net, "veth1");
+	veth = dev_get_by_name(&init_net, "rf_veth");
 	if (!veth)
-		return rf_cannot(p, "no device veth1");
+		return rf_cannot(p, "no device rf_veth");
 	rtnl_lock();
 	err = netdev_rx_handler_register(veth, on_receive, NULL);
 	rtnl_unlock();
@@ -326,7 +346,8 @@ static void undo_receive(struct rf_planted *p)
 	dev_put(veth);
 }
 
-/* --- namespaces ----------------------------------------------------------------------------------- */
+/* --- namespaces
+ * ----------------------------------------------------------------------------------- */
 
 static unsigned int net_calls;
 
@@ -354,6 +375,7 @@ const struct rf_plant rf_plants_net[] = {
 	{ "packet_all", "packet-handlers", plant_packets, undo_packets },
 	{ "packet_ip", "packet-handlers", plant_ip, undo_ip },
 	{ "packet_of_device", "packet-handlers", plant_of_device, undo_of_device },
+	{ "packet_offload", "packet-handlers", plant_offload, undo_offload },
 	{ "net_protocol", "protocols", plant_protocol, undo_protocol },
 	{ "proto_connect", "protocols", plant_connect, undo_connect },
 	{ "tcp_congestion", "protocols", plant_congestion, undo_congestion },

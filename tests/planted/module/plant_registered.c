@@ -82,8 +82,8 @@ static struct crypto_alg cipher = {
 
 static int plant_cipher(struct rf_planted *p)
 {
-	return crypto_register_alg(&cipher) ?:
-		       rf_pointer(p, &cipher.cra_u.cipher.cia_encrypt, NULL);
+	return crypto_register_alg(&cipher)
+		       ?: rf_pointer(p, &cipher.cra_u.cipher.cia_encrypt, NULL);
 }
 
 static void undo_cipher(struct rf_planted *p)
@@ -149,7 +149,8 @@ static void prod_hash(void)
 	crypto_free_shash(tfm);
 }
 
-/* --- clocks, log ------------------------------------------------------------------------------- */
+/* --- clocks, log -------------------------------------------------------------------------------
+ */
 
 static u64 on_read(struct clocksource *clock)
 {
@@ -173,9 +174,7 @@ static void undo_clock(struct rf_planted *p)
 }
 
 /* How it is told why differs, and is not looked at. */
-static void on_dump(struct kmsg_dumper *dumper, unsigned long why)
-{
-}
+static void on_dump(struct kmsg_dumper *dumper, unsigned long why) {}
 
 static struct kmsg_dumper dumper = { .dump = (void *)on_dump };
 

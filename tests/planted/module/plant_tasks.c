@@ -36,8 +36,7 @@ static bool is_listed(const struct task_struct *wanted)
 	bool is = false;
 
 	rcu_read_lock();
-	for_each_process(task)
-		is |= task == wanted;
+	for_each_process(task) is |= task == wanted;
 	rcu_read_unlock();
 	return is;
 }
@@ -176,7 +175,10 @@ static int plant_younger(struct rf_planted *p)
 	struct task_struct *task, *owner = rf_victim(OLDER);
 	int err = take(p, YOUNGER, &task);
 
-	return err || !owner ? err : lend(&younger, task, rcu_access_pointer(owner->real_cred));
+	if (err || !owner)
+		return err;
+	p->also = (unsigned long)owner;
+	return lend(&younger, task, rcu_access_pointer(owner->real_cred));
 }
 
 static void undo_younger(struct rf_planted *p)
@@ -195,7 +197,10 @@ static int plant_older(struct rf_planted *p)
 	struct task_struct *task, *owner = rf_victim(YOUNG_OWNER);
 	int err = take(p, OLD_THIEF, &task);
 
-	return err || !owner ? err : lend(&older, task, rcu_access_pointer(owner->real_cred));
+	if (err || !owner)
+		return err;
+	p->also = (unsigned long)owner;
+	return lend(&older, task, rcu_access_pointer(owner->real_cred));
 }
 
 static void undo_older(struct rf_planted *p)
@@ -234,7 +239,8 @@ static bool real_subject(const struct rf_planted *p)
 	return is_lent(&subject);
 }
 
-/* --- kernel threads ------------------------------------------------------------------------------ */
+/* --- kernel threads ------------------------------------------------------------------------------
+ */
 
 #define KTHREAD_BYTES 256 /* of struct kthread, which is kernel/kthread.c's own */
 

@@ -8,10 +8,10 @@
  *     whatever it says, the target counts.
  *   - slot: where the target stands now; reading it back is the control. Where there is no such
  *     place, real() says whether the effect is there.
- *   - calls: a counter that the planted function adds to, where user mode (tests/planted/planted.py)
- *     or the plant's prod() makes the kernel call it.
- * It returns 0, or -errno; -EOPNOTSUPP, with why filled in, where this kernel cannot have it.
- * Plants stay together until the module goes, so none may be in the way of another, or end the guest.
+ *   - calls: a counter that the planted function adds to, where user mode
+ * (tests/planted/planted.py) or the plant's prod() makes the kernel call it. It returns 0, or
+ * -errno; -EOPNOTSUPP, with why filled in, where this kernel cannot have it. Plants stay together
+ * until the module goes, so none may be in the way of another, or end the guest.
  */
 #ifndef RF_PLANTED_H
 #define RF_PLANTED_H
@@ -21,6 +21,7 @@
 
 struct rf_planted {
 	unsigned long object, target;
+	unsigned long also; /* another object that must be reported; 0: none */
 	unsigned long *slot;
 	unsigned int *calls;
 	const char *why;
@@ -35,8 +36,10 @@ struct rf_plant {
 };
 
 #define RF_FAMILIES(RF)                                                                            \
-	RF(calls) RF(lsm) RF(net) RF(notifiers) RF(files) RF(devices) RF(registered) RF(settings)  \
-		RF(doors) RF(tasks) RF(modules)
+	RF(calls)                                                                                  \
+	RF(lsm)                                                                                    \
+	RF(net) RF(notifiers) RF(files) RF(devices) RF(registered) RF(settings) RF(doors)          \
+		RF(tasks) RF(modules)
 #define RF(family) extern const struct rf_plant rf_plants_##family[]; /* NULL behind the last */
 RF_FAMILIES(RF)
 #undef RF
