@@ -133,7 +133,9 @@ static void on_disconnect(struct input_handle *handle)
 	kfree(handle);
 }
 
-static const struct input_device_id ids[] = { { .driver_info = 1 }, {} };
+static const struct input_device_id ids[] = {
+	{ .flags = INPUT_DEVICE_ID_MATCH_EVBIT, .evbit = { BIT_MASK(EV_KEY) } }, {}
+};
 static struct input_handler handler = {
 	.event = on_event,
 	.connect = on_connect,
