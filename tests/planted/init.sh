@@ -43,7 +43,7 @@ echo before >/mnt/rf_disk/file
 /bin/rf_life &
 # Each is somebody for a plant to hide, or to make root.
 victims=
-for _ in 0 1 2 3 4 5 6 7 8; do
+for _ in 0 1 2 3 4 5 6 7 8 9; do
 	sleep 100000 &
 	victims=$victims,$!
 done
@@ -54,8 +54,19 @@ sleep 2
 stage CLEAN
 
 # --- plants ------------------------------------------------------------------
-for n in 1 2 3 4; do insmod /rf_victim$n.ko; done
-insmod /rf_planted.ko pids=${victims#,} $PLANTS || echo "NO PLANTS"
+plants="$PLANTS"
+for n in 1 2 3 4 5; do insmod /rf_victim$n.ko; done
+/bin/rf_life rf_planted rf_hidden &
+bpf=$!
+sleep 1
+insmod /rf_planted.ko pids=${victims#,} $plants || echo "NO PLANTS"
+patch=/sys/kernel/livepatch/rf_livepatch
+if [ -z "$plants" ]; then
+	echo "PLANTING livepatch"
+	insmod /rf_livepatch.ko
+	echo "PLANTED livepatch check=hooks-livepatches object=0x0 target=0x$(
+		grep storm_cmdline_show /proc/kallsyms | cut -d ' ' -f 1) also=0x0"
+fi
 ping -c 1 -W 1 127.0.0.1 >/dev/null
 ping -c 1 -W 1 10.9.0.2 >/dev/null
 ping -c 1 -W 1 10.9.1.2 >/dev/null
@@ -65,6 +76,7 @@ read -r _ </etc/rf_file
 stat -f / >/dev/null
 echo after >/mnt/rf_disk/file
 sync
+echo 2 >/proc/sys/vm/drop_caches
 stty -F /dev/ttyS1 >/dev/null
 nc 127.0.0.1 1 </dev/null 2>/dev/null
 unshare -n true
@@ -72,12 +84,23 @@ unshare -n true
 mount -t rfnone none /mnt/ram 2>/dev/null
 sh -c 'kill -SEGV $$' 2>/dev/null
 sleep 1
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	[ "$(cat $patch/transition 2>/dev/null)" = 1 ] && sleep 1
+done
+read -r line </proc/cmdline
+[ "$line" = "live patched" ] && echo "PROVED livepatch reads=yes calls=-" || echo "PROVED livepatch reads=no calls=-"
 echo 1 >/sys/module/rf_planted/parameters/prove
 stage PLANTED
 
 # --- taken back ----------------------------------------------------------------
 sleep 1
+if [ -d $patch ]; then
+	echo 0 >$patch/enabled
+	for _ in 1 2 3 4 5 6 7 8 9 10; do [ -d $patch ] && sleep 1; done
+	rmmod rf_livepatch || echo "PLANTS STAY"
+fi
 rmmod rf_planted || echo "PLANTS STAY"
+kill $bpf
 sleep 2
 stage GONE
 while :; do sleep 1000; done

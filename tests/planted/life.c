@@ -2,15 +2,19 @@
 /*
  * What ordinary programs have in the kernel, for the guest in which nothing is planted: threads,
  * children that share memory, namespaces of their own, users, sockets, a socket filter, timers,
- * files that are watched. Prints LIVES and sleeps.
+ * files that are watched. Prints LIVES and sleeps. With arguments it does nothing but load a BPF
+ * program of each name, for the plants.
  */
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/filter.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -18,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -80,9 +85,34 @@ static void files(void)
 		perror("pipe");
 }
 
-int main(void)
+/* Does nothing, and might look into the kernel. */
+static void load(const char *name)
+{
+	static const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_KPROBE,
+				.insn_cnt = 2,
+				.insns = (uintptr_t)insns,
+				.license = (uintptr_t) "GPL" };
+
+	memcpy(attr.prog_name, name, strlen(name));
+	if (syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr)) < 0)
+		perror("bpf");
+}
+
+int main(int argc, char **argv)
 {
 	pthread_t thread;
+
+	if (argc > 1) {
+		for (int i = 1; i < argc; i++)
+			load(argv[i]);
+		puts("LOADED BPF");
+		fflush(stdout);
+		sleep_in_child(NULL);
+	}
 
 	for (int i = 0; i < 4; i++)
 		if (pthread_create(&thread, NULL, sleep_in_thread, NULL))

@@ -35,7 +35,7 @@ static void undo_call(struct rf_planted *p)
 	rf_write(&table[CALL], call_before);
 }
 
-/* --- softirqs ------------------------------------------------------------------------ */
+/* --- softirqs ----------------------------------------------------------------------- */
 
 static struct softirq_action *vec;
 static void (*softirq_before)(void *action);
@@ -76,7 +76,7 @@ static void prod_softirq(void)
 	tasklet_kill(&tasklet);
 }
 
-/* --- SysRq ----------------------------------------------------------------------------- */
+/* --- SysRq -------------------------------------------------------------------------- */
 
 #define KEY 'y' /* of SPARC */
 

@@ -11,7 +11,7 @@
 
 #include "planted.h"
 
-/* --- terminals ------------------------------------------------------------------------- */
+/* --- terminals ---------------------------------------------------------------------- */
 
 static struct tty_driver *driver;
 static const struct tty_operations *tty_before;
@@ -69,7 +69,7 @@ static void undo_discipline(struct rf_planted *p)
 	tty_unregister_ldisc(&discipline);
 }
 
-/* --- misc devices -------------------------------------------------------------------------- */
+/* --- misc devices ------------------------------------------------------------------- */
 
 static unsigned int misc_calls;
 
@@ -94,7 +94,7 @@ static void undo_misc(struct rf_planted *p)
 	misc_deregister(&misc);
 }
 
-/* --- input ---------------------------------------------------------------------------------- */
+/* --- input -------------------------------------------------------------------------- */
 
 static struct input_dev *keyboard;
 static unsigned int input_calls;
@@ -176,7 +176,7 @@ static void prod_input(void)
 	}
 }
 
-/* --- consoles --------------------------------------------------------------------------------- */
+/* --- consoles ----------------------------------------------------------------------- */
 
 static unsigned int console_calls;
 

@@ -5,20 +5,20 @@
  */
 #include <asm/desc.h>
 #include <asm/ibt.h>
-#include <linux/delay.h>
 #include <linux/fprobe.h>
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/mm.h>
-#include <linux/timer.h>
+#include <linux/static_call.h>
+#include <linux/math.h>
 #include <linux/tracepoint.h>
+#include <linux/delay.h>
+#include <asm/sync_core.h>
+#include <asm/linkage.h>
 #include <linux/vmalloc.h>
-#include <linux/workqueue.h>
 
 #include "planted.h"
-
-#define LATER (3600 * HZ)
 
 static void call_hooked(void)
 {
@@ -35,7 +35,7 @@ static int at_target(struct rf_planted *p, const void *target, unsigned int *cal
 	return 0;
 }
 
-/* --- tracers ------------------------------------------------------------------------------ */
+/* --- tracers ------------------------------------------------------------------------ */
 
 #ifdef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
 static unsigned int ftrace_calls;
@@ -176,44 +176,6 @@ static void undo_tracepoint(struct rf_planted *p)
 	tracepoint_synchronize_unregister();
 }
 
-/* --- later ------------------------------------------------------------------------------------ */
-
-static void on_timer(struct timer_list *timer) {}
-
-static DEFINE_TIMER(timer, on_timer);
-
-static int plant_timer(struct rf_planted *p)
-{
-	mod_timer(&timer, jiffies + LATER);
-	p->slot = (unsigned long *)&timer.function;
-	return at_target(p, on_timer, NULL);
-}
-
-static void undo_timer(struct rf_planted *p)
-{
-#ifdef RF_HAVE_TIMER_DELETE_SYNC
-	timer_delete_sync(&timer);
-#else
-	del_timer_sync(&timer);
-#endif
-}
-
-static void on_work(struct work_struct *work) {}
-
-static DECLARE_DELAYED_WORK(work, on_work);
-
-static int plant_work(struct rf_planted *p)
-{
-	schedule_delayed_work(&work, LATER);
-	p->slot = (unsigned long *)&work.work.func;
-	return at_target(p, on_work, NULL);
-}
-
-static void undo_work(struct rf_planted *p)
-{
-	cancel_delayed_work_sync(&work);
-}
-
 /* --- interrupts ---------------------------------------------------------------------------------
  */
 
@@ -265,8 +227,127 @@ static void prod_gate(void)
 	asm volatile("int %0" ::"i"(VECTOR) : "memory", "cc");
 }
 
-/* --- code of nobody
- * -------------------------------------------------------------------------------- */
+/* --- segments -------------------------------------------------------------------------- */
+
+#define SEGMENT 7 /* between user mode's code and the task segment: the kernel has none there */
+
+static struct desc_struct *segment;
+#define SEGMENT_CODE 0x00affb000000ffffull /* of user mode, as its own code segment */
+
+static int plant_segment(struct rf_planted *p)
+{
+	segment = get_cpu_gdt_rw(0) + SEGMENT;
+	if (segment->p)
+		return rf_cannot(p, "the kernel has a segment there");
+	*(u64 *)segment = SEGMENT_CODE;
+	p->object = (unsigned long)segment;
+	return 0;
+}
+
+static void undo_segment(struct rf_planted *p)
+{
+	*(u64 *)segment = 0;
+}
+
+/* The processor sees it: it has a limit for that selector. */
+static bool real_segment(const struct rf_planted *p)
+{
+	unsigned long limit = 0;
+
+	asm volatile("lsl %1, %0" : "+r"(limit) : "r"(SEGMENT * 8ul + 3) : "cc");
+	return limit;
+}
+
+/* --- calls of the kernel's own, moved by hand -------------------------------------------- */
+
+static struct static_call_key *key;
+static int (*call_before)(void);
+static unsigned int moved_calls;
+
+static int on_moved(void)
+{
+	moved_calls++;
+	return call_before();
+}
+
+static int plant_moved(struct rf_planted *p)
+{
+	void *trampoline = rf_symbol("__SCT__cond_resched");
+
+	key = rf_symbol("__SCK__cond_resched");
+	if (!key || !trampoline)
+		return rf_cannot(p, "cond_resched() is no static call here");
+	call_before = key->func;
+	__static_call_update(key, trampoline, on_moved);
+	return rf_pointer(p, &key->func, &moved_calls);
+}
+
+static void undo_moved(struct rf_planted *p)
+{
+	__static_call_update(key, rf_symbol("__SCT__cond_resched"), call_before);
+	ssleep(1); /* who is in it leaves */
+}
+
+/* A function's entry, where tracers have a call put: a call that no tracer has asked for. */
+#define CALL_BYTES 5
+
+static u8 *entry;
+static u8 entry_before[CALL_BYTES];
+unsigned int rf_entry_calls;
+
+void rf_entry(void);
+asm("	.pushsection .text\n"
+    "	.globl rf_entry\n"
+    "	.type rf_entry, @function\n"
+    "rf_entry:\n"
+    "	" ASM_ENDBR "	incl rf_entry_calls(%rip)\n"
+    "	" ASM_RET "	.size rf_entry, . - rf_entry\n"
+    "	.popsection\n");
+
+/* Nobody runs it meanwhile: there is one processor, and interrupts do not call it. */
+static int write_entry(const u8 *code)
+{
+	struct page *pages[2] = { virt_to_page(entry), virt_to_page(entry + CALL_BYTES - 1) };
+	u8 *map = vmap(pages, 2, VM_MAP, PAGE_KERNEL); /* of one page twice, or of two */
+
+	if (!map)
+		return -ENOMEM;
+	memcpy(map + offset_in_page(entry), code, CALL_BYTES);
+	vunmap(map);
+	sync_core();
+	return 0;
+}
+
+static int plant_entry(struct rf_planted *p)
+{
+	static const u8 nop[CALL_BYTES] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+	u8 call[CALL_BYTES] = { 0xe8 };
+	s32 distance;
+
+	entry = rf_symbol("int_pow");
+	for (unsigned int i = 0; entry && i < 16 && memcmp(entry, nop, sizeof(nop)); i++)
+		entry++;
+	if (!entry || memcmp(entry, nop, sizeof(nop)))
+		return rf_cannot(p, "int_pow() is not made for tracers");
+	memcpy(entry_before, entry, CALL_BYTES);
+	distance = (u8 *)rf_entry - (entry + CALL_BYTES);
+	memcpy(call + 1, &distance, sizeof(distance));
+	return write_entry(call) ?: at_target(p, rf_entry, &rf_entry_calls);
+}
+
+static void undo_entry(struct rf_planted *p)
+{
+	write_entry(entry_before);
+}
+
+static void prod_entry(void)
+{
+	u64 (*volatile power)(u64 base, unsigned int exp) = int_pow;
+
+	power(2, 3);
+}
+
+/* --- code of nobody ----------------------------------------------------------------- */
 
 static u8 *page;
 
@@ -282,7 +363,7 @@ static int plant_page(struct rf_planted *p)
 		return rf_cannot(p, "no set_memory_x()");
 	memset(page, 0xcc, PAGE_SIZE);
 	memcpy(page, code, sizeof(code));
-	p->object = (unsigned long)page;
+	p->object = p->target = (unsigned long)page;
 	return set_memory_x((unsigned long)page, 1);
 }
 
@@ -306,9 +387,10 @@ const struct rf_plant rf_plants_doors[] = {
 	{ "kretprobe", "hooks-kprobes", plant_kretprobe, undo_kretprobe, prod_kretprobe },
 	{ "tracepoint", "hooks-tracepoints", plant_tracepoint, undo_tracepoint, call_hooked },
 	{ "fprobe", "hooks-fprobes", plant_fprobe, undo_fprobe, call_hooked },
-	{ "timer", "timers", plant_timer, undo_timer },
-	{ "work", "workqueues", plant_work, undo_work },
 	{ "idt_gate", "idt", plant_gate, undo_gate, prod_gate },
+	{ "gdt_segment", "gdt", plant_segment, undo_segment, .real = real_segment },
+	{ "static_call", "hooks-static-calls", plant_moved, undo_moved },
+	{ "unlisted_call", "hooks-unlisted", plant_entry, undo_entry, prod_entry },
 	{ "code_page", "code-of-nobody", plant_page, undo_page, .real = real_page },
 	{ 0 },
 };

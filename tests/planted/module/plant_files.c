@@ -16,7 +16,7 @@ static int look_up(const char *name, struct path *path)
 	return kern_path(name, LOOKUP_FOLLOW, path);
 }
 
-/* --- file systems -------------------------------------------------------------------------- */
+/* --- file systems ------------------------------------------------------------------- */
 
 static int on_begin(struct fs_context *fc)
 {
@@ -180,8 +180,7 @@ static void undo_mapped(struct rf_planted *p)
 	kfree(mapped_copy);
 }
 
-/* --- /proc
- * ----------------------------------------------------------------------------------------- */
+/* --- /proc -------------------------------------------------------------------------- */
 
 #define PDE_BYTES 256 /* at most, of struct proc_dir_entry: fs/proc/internal.h is not ours */
 #define AHEAD 256     /* of an inode in its struct proc_inode */

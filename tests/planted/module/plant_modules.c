@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Hidden modules: introspection/checks/modules.c. It is other modules of ours that are hidden, as
- * this one has to go again: rf_victim1 to 4, which do nothing.
+ * this one has to go again: rf_victim1 to 5, which do nothing.
  */
 #include <linux/kobject.h>
 #include <linux/module.h>
@@ -45,7 +45,7 @@ static void list_again(struct module *m)
 	list_add_rcu(&m->list, modules);
 }
 
-/* --- off the list ---------------------------------------------------------------------- */
+/* --- off the list ------------------------------------------------------------------- */
 
 static struct module *unlisted, *deleted, *nowhere, *unseen;
 
@@ -150,7 +150,75 @@ static bool real_unseen(const struct rf_planted *p)
 	return is_listed(unseen) && !unseen->mkobj.kobj.state_in_sysfs;
 }
 
-/* --- taint ---------------------------------------------------------------------------------- */
+/* --- without any trace: its code alone is left, and nobody's ---------------------------- */
+
+static void (*tree_remove)(struct module *m), (*tree_insert)(struct module *m);
+static struct module *gone;
+
+/* A victim has no more than one page of code. */
+static int at_code_of(struct rf_planted *p, const struct module *m)
+{
+	if (!m)
+		return rf_cannot(p, "no such module");
+	p->object = p->target = (unsigned long)m->exit & PAGE_MASK;
+	return 0;
+}
+
+static int plant_gone(struct rf_planted *p)
+{
+	tree_remove = rf_symbol("mod_tree_remove");
+	tree_insert = rf_symbol("mod_tree_insert");
+	gone = find(p, "rf_victim5");
+	if (!gone || !tree_remove || !tree_insert)
+		return rf_cannot(p, "no module rf_victim5, or no tree of addresses");
+	unlist(gone);
+	kobject_del(&gone->mkobj.kobj);
+#ifdef CONFIG_GENERIC_BUG
+	list_del_rcu(&gone->bug_list);
+#endif
+	tree_remove(gone);
+	synchronize_rcu();
+	return at_code_of(p, gone);
+}
+
+static void undo_gone(struct rf_planted *p)
+{
+#ifdef CONFIG_GENERIC_BUG
+	struct list_head *bugs = rf_symbol("module_bug_list");
+
+	if (bugs)
+		list_add_rcu(&gone->bug_list, bugs);
+#endif
+	tree_insert(gone);
+	if (show_again(gone))
+		pr_emerg("FAILED to undo %s\n", gone->name);
+	list_again(gone);
+}
+
+static bool real_gone(const struct rf_planted *p)
+{
+	return !is_listed(gone) && !gone->mkobj.kobj.state_in_sysfs;
+}
+
+/* Of those that were hidden above the code is to be found too. */
+static int plant_unlisted_code(struct rf_planted *p)
+{
+	return at_code_of(p, unlisted);
+}
+
+static int plant_deleted_code(struct rf_planted *p)
+{
+	return at_code_of(p, deleted);
+}
+
+static int plant_nowhere_code(struct rf_planted *p)
+{
+	return at_code_of(p, nowhere);
+}
+
+static void undo_nothing(struct rf_planted *p) {}
+
+/* --- taint -------------------------------------------------------------------------- */
 
 #define MARKS (1ul << TAINT_OOT_MODULE | 1ul << TAINT_UNSIGNED_MODULE)
 
@@ -185,6 +253,13 @@ const struct rf_plant rf_plants_modules[] = {
 	{ "module_deleted", "modules-hidden", plant_deleted, undo_deleted, .real = real_deleted },
 	{ "module_nowhere", "modules-hidden", plant_nowhere, undo_nowhere, .real = real_nowhere },
 	{ "module_unseen", "modules-hidden", plant_unseen, undo_unseen, .real = real_unseen },
+	{ "module_gone", "code-of-nobody", plant_gone, undo_gone, .real = real_gone },
+	{ "code_of_unlisted", "code-of-nobody", plant_unlisted_code, undo_nothing,
+	  .real = real_unlisted },
+	{ "code_of_deleted", "code-of-nobody", plant_deleted_code, undo_nothing,
+	  .real = real_deleted },
+	{ "code_of_nowhere", "code-of-nobody", plant_nowhere_code, undo_nothing,
+	  .real = real_nowhere },
 	{ "taint_cleared", "taint-cleared", plant_taint, undo_taint, .real = real_taint },
 	{ 0 },
 };

@@ -14,7 +14,7 @@
 
 #include "planted.h"
 
-/* --- netfilter ----------------------------------------------------------------------- */
+/* --- netfilter ---------------------------------------------------------------------- */
 
 static unsigned int hook_calls, ingress_calls;
 
@@ -89,7 +89,7 @@ static int plant_ingress(struct rf_planted *p)
 static void undo_ingress(struct rf_planted *p) {}
 #endif
 
-/* --- packet handlers --------------------------------------------------------------------- */
+/* --- packet handlers ---------------------------------------------------------------- */
 
 static unsigned int all_calls, ip_calls, device_calls;
 
@@ -178,7 +178,7 @@ static void undo_offload(struct rf_planted *p)
 	dev_remove_offload(&offload);
 }
 
-/* --- protocols ----------------------------------------------------------------------------- */
+/* --- protocols ---------------------------------------------------------------------- */
 
 #define PROTOCOL 253 /* for experiments, RFC 3692 */
 
@@ -252,7 +252,7 @@ static void undo_congestion(struct rf_planted *p)
 	tcp_unregister_congestion_control(&congestion);
 }
 
-/* --- families of sockets ---------------------------------------------------------------------- */
+/* --- families of sockets ------------------------------------------------------------ */
 
 static unsigned int family_calls;
 
@@ -346,8 +346,7 @@ static void undo_receive(struct rf_planted *p)
 	dev_put(veth);
 }
 
-/* --- namespaces
- * ----------------------------------------------------------------------------------- */
+/* --- namespaces --------------------------------------------------------------------- */
 
 static unsigned int net_calls;
 

@@ -11,7 +11,7 @@
 
 #include "planted.h"
 
-/* --- programs --------------------------------------------------------------------------- */
+/* --- programs ----------------------------------------------------------------------- */
 
 static unsigned int format_calls;
 
@@ -34,7 +34,7 @@ static void undo_format(struct rf_planted *p)
 	unregister_binfmt(&format);
 }
 
-/* --- keys --------------------------------------------------------------------------------- */
+/* --- keys --------------------------------------------------------------------------- */
 
 static int on_key(struct key *key, struct key_preparsed_payload *prep)
 {
@@ -53,7 +53,7 @@ static void undo_key_type(struct rf_planted *p)
 	unregister_key_type(&key_type);
 }
 
-/* --- algorithms ------------------------------------------------------------------------------ */
+/* --- algorithms --------------------------------------------------------------------- */
 
 static unsigned int hash_calls;
 

@@ -25,7 +25,7 @@ static int take(struct rf_planted *p, unsigned int n, struct task_struct **out)
 	return 0;
 }
 
-/* --- hidden ------------------------------------------------------------------------------ */
+/* --- hidden ------------------------------------------------------------------------- */
 
 static struct task_struct *unlisted, *unhashed, *unnumbered;
 static struct pid *hash_pid, *number_pid;
@@ -117,7 +117,7 @@ static bool real_unnumbered(const struct rf_planted *p)
 	return is_listed(unnumbered) && !find_pid_ns(pid_nr(number_pid), &init_pid_ns);
 }
 
-/* --- credentials ----------------------------------------------------------------------------- */
+/* --- credentials -------------------------------------------------------------------- */
 
 static struct loan {
 	struct task_struct *task;
