@@ -59,14 +59,18 @@ for n in 1 2 3 4 5; do insmod /rf_victim$n.ko; done
 /bin/rf_life rf_planted rf_hidden &
 bpf=$!
 sleep 1
-insmod /rf_planted.ko pids=${victims#,} $plants || echo "NO PLANTS"
 patch=/sys/kernel/livepatch/rf_livepatch
 if [ -z "$plants" ]; then
 	echo "PLANTING livepatch"
 	insmod /rf_livepatch.ko
 	echo "PLANTED livepatch check=hooks-livepatches object=0x0 target=0x$(
 		grep storm_cmdline_show /proc/kallsyms | cut -d ' ' -f 1) also=0x0"
+	# Meanwhile the kernel moves cond_resched() itself.
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		[ "$(cat $patch/transition)" = 1 ] && sleep 1
+	done
 fi
+insmod /rf_planted.ko pids=${victims#,} $plants || echo "NO PLANTS"
 ping -c 1 -W 1 127.0.0.1 >/dev/null
 ping -c 1 -W 1 10.9.0.2 >/dev/null
 ping -c 1 -W 1 10.9.1.2 >/dev/null
@@ -84,9 +88,6 @@ unshare -n true
 mount -t rfnone none /mnt/ram 2>/dev/null
 sh -c 'kill -SEGV $$' 2>/dev/null
 sleep 1
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-	[ "$(cat $patch/transition 2>/dev/null)" = 1 ] && sleep 1
-done
 read -r line </proc/cmdline
 [ "$line" = "live patched" ] && echo "PROVED livepatch reads=yes calls=-" || echo "PROVED livepatch reads=no calls=-"
 echo 1 >/sys/module/rf_planted/parameters/prove
@@ -94,12 +95,12 @@ stage PLANTED
 
 # --- taken back ----------------------------------------------------------------
 sleep 1
+rmmod rf_planted || echo "PLANTS STAY"
 if [ -d $patch ]; then
 	echo 0 >$patch/enabled
 	for _ in 1 2 3 4 5 6 7 8 9 10; do [ -d $patch ] && sleep 1; done
 	rmmod rf_livepatch || echo "PLANTS STAY"
 fi
-rmmod rf_planted || echo "PLANTS STAY"
 kill $bpf
 sleep 2
 stage GONE

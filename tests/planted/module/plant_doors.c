@@ -332,7 +332,8 @@ static int plant_entry(struct rf_planted *p)
 	memcpy(entry_before, entry, CALL_BYTES);
 	distance = (u8 *)rf_entry - (entry + CALL_BYTES);
 	memcpy(call + 1, &distance, sizeof(distance));
-	return write_entry(call) ?: at_target(p, rf_entry, &rf_entry_calls);
+	p->object = (unsigned long)entry;
+	return write_entry(call) ?: at_target(p, entry, &rf_entry_calls);
 }
 
 static void undo_entry(struct rf_planted *p)
