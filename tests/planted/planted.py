@@ -33,6 +33,7 @@ from build import ROOT, Cpio, LabError, out_dir  # noqa: E402
 ATTACKS = ROOT / "tests/attacks/module"
 STAGE_SECONDS = 300
 CPU, ARGUMENTS = "max", "pti=on"
+PAGE_SIZE = 4096
 # Those of a kernel's modules that it has, and what they need: what registers itself at more than one place, or is in much use.
 MODULES = """dummy veth tun bridge br_netfilter 8021q bonding macvlan ipvlan vxlan wireguard ipip ip_gre sit nf_tables nft_ct
 nft_nat nft_chain_nat nft_compat nft_reject_inet nf_conntrack_netlink nfnetlink_log nf_synproxy_core ip_tables iptable_filter
@@ -225,8 +226,11 @@ def plants_of(console: str) -> list[Plant]:
 
 
 def is_it(plant: Plant, finding: dict, also: bool = False) -> bool:
-    """Is that what was planted, or the other object of it?"""
+    """Is that what was planted, or the other object of it? Pages of code that lie side by side are one finding."""
     wanted = plant.also if also else plant.object
+    pages = re.match(r"(\d+) (?:writable )?executable page", finding["what"])
+    if pages and finding["finding"] == plant.check:
+        return 0 <= wanted - int(finding["object"], 16) < int(pages[1]) * PAGE_SIZE
     return (finding["finding"] == plant.check and int(finding["target"], 16) == plant.target
             and (int(finding["object"], 16) == wanted or not (wanted or also)))
 

@@ -156,33 +156,32 @@ static void undo_tick(struct rf_planted *p)
 /* --- interrupts, processors ----------------------------------------------------------------------
  */
 
-#define SERIAL 4 /* the console's, which others may share */
+#define ACPI 9 /* which others may share */
 
-static unsigned int irq_calls;
+static int cookie;
 
-static irqreturn_t on_interrupt(int irq, void *cookie)
+static irqreturn_t on_interrupt(int irq, void *unused)
 {
-	irq_calls++;
 	return IRQ_NONE;
 }
 
 static int plant_interrupt(struct rf_planted *p)
 {
 	struct irqaction *action;
-	int err = request_irq(SERIAL, on_interrupt, IRQF_SHARED, "rf_planted", &irq_calls);
+	int err = request_irq(ACPI, on_interrupt, IRQF_SHARED, "rf_planted", &cookie);
 
 	if (err)
 		return err;
-	for (action = irq_data_to_desc(irq_get_irq_data(SERIAL))->action; action;
+	for (action = irq_data_to_desc(irq_get_irq_data(ACPI))->action; action;
 	     action = action->next)
 		if (action->handler == on_interrupt)
-			return rf_pointer(p, &action->handler, &irq_calls);
+			return rf_pointer(p, &action->handler, NULL);
 	return -ENOENT;
 }
 
 static void undo_interrupt(struct rf_planted *p)
 {
-	free_irq(SERIAL, &irq_calls);
+	free_irq(ACPI, &cookie);
 }
 
 #define STEPS_BYTES (64u << 10) /* of kernel/cpu.c's table, at most */
