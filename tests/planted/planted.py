@@ -44,10 +44,6 @@ nbd zram raid1 virtio_net virtio_blk virtio_scsi virtio_console virtio_balloon v
 ena usb_storage usbhid hid_generic evdev psmouse serio_raw i2c_smbus softdog pcspkr button rfkill kvm netconsole pstore_blk
 crc32c_generic sha512_generic aes_generic ghash_generic cryptd echainiv ecdh_generic msr cpuid tcp_diag udp_diag unix_diag
 inet_diag mptcp_diag vhost_net vhost_vsock ppp_generic team failover target_core_mod drm bochs qemu_fw_cfg""".split()
-# Checks that somebody writes meanwhile: their plants wait for them.
-AWAITED = """hooks-ftrace hooks-kprobes hooks-tracepoints hooks-fprobes hooks-static-calls hooks-livepatches hooks-unlisted timers
-work-items tasklets idt gdt code-of-nobody interrupt-actions cpu-hotplug shrinkers suspend netlink net-kinds sockets control-groups
-bpf-programs bpf-hidden vdso settings-lowered""".split()
 # Plants that are not found, and why that is left so.
 KNOWN_MISSES = {
     "creds_subjective": "a call may act with credentials of another's meanwhile (override_creds()), so it is no finding",
@@ -286,10 +282,7 @@ def judge_plant(counts: Counts, kernel: str, plant: Plant, look: Look) -> None:
     if not proof or proof[1] == "no" or proof[2] == "0" or (proof[1], proof[2]) == ("-", "-"):
         return counts.fails(name, f"the plant has no effect: {plant.proof or 'nothing was said of it'}")
     if not check:
-        if plant.check not in AWAITED:
-            return counts.fails(name, f"there is no check {plant.check}")
-        row["dump"], row["why"] = "skipped", "no such check yet"
-        return counts.skips(name, f"no such check yet: {plant.check}")
+        return counts.fails(name, f"there is no check {plant.check}")
     found = next((finding for finding in look.findings if is_it(plant, finding)), None)
     if not found or (plant.also and not any(is_it(plant, finding, True) for finding in look.findings)):
         if plant.name in KNOWN_MISSES and not found:
