@@ -13,8 +13,8 @@ INTROSPECTION_SRCS += introspection/x86/entry.c introspection/x86/gadget.c intro
 CHECKS_SRCS = introspection/checks/run.c introspection/checks/table.c introspection/checks/read.c introspection/checks/walk.c \
 	introspection/checks/owner.c introspection/checks/found.c introspection/checks/slots.c introspection/checks/set.c \
 	introspection/checks/calls.c introspection/checks/tasks.c introspection/checks/modules.c introspection/checks/lsm.c \
-	introspection/checks/net.c introspection/checks/notifiers.c introspection/checks/files.c introspection/checks/devices.c \
-	introspection/checks/registered.c introspection/checks/settings.c
+	introspection/checks/net.c introspection/checks/net_packets.c introspection/checks/notifiers.c introspection/checks/files.c \
+	introspection/checks/devices.c introspection/checks/registered.c introspection/checks/crypto.c introspection/checks/settings.c
 CHECKS_SRCS += introspection/checks/hooks.c introspection/checks/entries.c introspection/checks/pieces.c introspection/checks/nobody.c \
 	introspection/checks/cpus.c introspection/checks/mtree.c introspection/checks/deferred.c introspection/checks/irqs.c \
 	introspection/checks/descriptors.c introspection/checks/bpf.c introspection/checks/netlink.c introspection/checks/vdso.c

@@ -5,7 +5,7 @@
 UNIT_TESTS =
 CMOCKA = -lcmocka
 FUZZERS =
-include $(wildcard tests/unit/*.mk tests/fuzz/*.mk tests/kvm/*.mk tests/lab/*.mk tests/guards/*.mk tests/mutants/*.mk)
+include $(wildcard tests/unit/*.mk tests/fuzz/*.mk tests/kvm/*.mk tests/lab/*.mk tests/guards/*.mk tests/mutants/*.mk tests/planted/*.mk)
 
 $(O)/san/%.o: %.c
 	@mkdir -p $(@D)

@@ -63,7 +63,7 @@ const struct rf_check rf_check_superblocks = {
 /* --- inodes ---------------------------------------------------------------------- */
 
 struct inodes {
-	uint64_t list, link, id, number, fop, iop;
+	uint64_t list, link, id, number, fop, iop, mapping, aops;
 	uint64_t super; /* whose they are now */
 	char name[32];
 };
@@ -71,7 +71,7 @@ struct inodes {
 static int look_at_inode(struct rf_run *run, uint64_t inode, void *ctx)
 {
 	const struct inodes *l = ctx;
-	uint64_t number, table;
+	uint64_t number, table, mapping;
 	char what[96];
 	int err;
 
@@ -84,7 +84,15 @@ static int look_at_inode(struct rf_run *run, uint64_t inode, void *ctx)
 		err = rf_run_table(run, "file_operations", inode, table, what);
 	if (!err)
 		err = rf_run_u64(run, inode + l->iop, &table);
-	return err ? err : rf_run_table(run, "inode_operations", inode, table, what);
+	if (!err)
+		err = rf_run_table(run, "inode_operations", inode, table, what);
+	/* What is in the page cache: its own, or of a block device that device's (i_mapping). */
+	if (!err)
+		err = rf_run_u64(run, inode + l->mapping, &mapping);
+	if (err || !mapping)
+		return err;
+	err = rf_run_u64(run, mapping + l->aops, &table);
+	return err ? err : rf_run_table(run, "address_space_operations", inode, table, what);
 }
 
 static int look_at_inodes_of(struct rf_run *run, uint64_t super, void *ctx)
@@ -108,7 +116,9 @@ static int look_at_inodes(struct rf_run *run)
 	    (err = rf_run_member(run, "inode", "i_sb_list", 16, &l.link)) ||
 	    (err = rf_run_member(run, "inode", "i_ino", 8, &l.number)) ||
 	    (err = rf_run_member(run, "inode", "i_fop", 8, &l.fop)) ||
-	    (err = rf_run_member(run, "inode", "i_op", 8, &l.iop)))
+	    (err = rf_run_member(run, "inode", "i_op", 8, &l.iop)) ||
+	    (err = rf_run_member(run, "inode", "i_mapping", 8, &l.mapping)) ||
+	    (err = rf_run_member(run, "address_space", "a_ops", 8, &l.aops)))
 		return err;
 	return rf_run_list(run, head, link, look_at_inodes_of, &l);
 }
@@ -129,9 +139,16 @@ const struct rf_check rf_check_inodes = {
 
 struct proc {
 	uint64_t subdir, node, name, mode, iops, ops, dir_ops, seq_ops, show;
-	uint64_t of_seq, of_single; /* proc_seq_ops, proc_single_ops: which member is used */
+	/* Tables of the kernel's own that call a member of the entry: one of /proc
+	 * (fs/proc/generic.c), one of /proc/net (fs/proc/proc_net.c). */
+	uint64_t of_seq[2], of_single[2];
 	unsigned int depth;
 };
+
+static bool is_one_of(const uint64_t tables[2], uint64_t table)
+{
+	return table == tables[0] || table == tables[1];
+}
 
 static int look_at_operations(struct rf_run *run, const struct proc *p, uint64_t entry,
 			      uint32_t mode, const char *what)
@@ -144,11 +161,11 @@ static int look_at_operations(struct rf_run *run, const struct proc *p, uint64_t
 	if ((mode & S_IFMT) == S_IFDIR)
 		return rf_run_table(run, "file_operations", entry, table, what);
 	err = rf_run_table(run, "proc_ops", entry, table, what);
-	if (!err && table == p->of_seq) {
+	if (!err && is_one_of(p->of_seq, table)) {
 		err = rf_run_u64(run, entry + p->seq_ops, &more);
 		return err ? err : rf_run_table(run, "seq_operations", entry, more, what);
 	}
-	if (!err && table == p->of_single) {
+	if (!err && is_one_of(p->of_single, table)) {
 		err = rf_run_u64(run, entry + p->show, &more);
 		return err ? err : rf_run_code(run, entry + p->show, more, what);
 	}
@@ -188,13 +205,16 @@ struct of_net {
 	uint64_t proc_net;
 };
 
+/* The root of a namespace's has neither mode nor operations (fs/proc/proc_net.c). */
 static int look_at_proc_net(struct rf_run *run, uint64_t net, void *ctx)
 {
 	const struct of_net *n = ctx;
 	uint64_t entry;
 	int err = rf_run_u64(run, net + n->proc_net, &entry);
 
-	return err || !entry ? err : look_at_proc_entry(run, entry, n->p);
+	if (err || !entry)
+		return err;
+	return rf_run_rbtree(run, entry + n->p->subdir, n->p->node, look_at_proc_entry, n->p);
 }
 
 static int look_at_proc_entries(struct rf_run *run)
@@ -205,8 +225,8 @@ static int look_at_proc_entries(struct rf_run *run)
 	int err;
 
 	if ((err = rf_run_symbol(run, "proc_root", &root)) ||
-	    (err = rf_run_symbol(run, "proc_seq_ops", &p.of_seq)) ||
-	    (err = rf_run_symbol(run, "proc_single_ops", &p.of_single)) ||
+	    (err = rf_run_symbol(run, "proc_seq_ops", &p.of_seq[0])) ||
+	    (err = rf_run_symbol(run, "proc_single_ops", &p.of_single[0])) ||
 	    (err = rf_run_member(run, "proc_dir_entry", "subdir", 8, &p.subdir)) ||
 	    (err = rf_run_member(run, "proc_dir_entry", "subdir_node", 0, &p.node)) ||
 	    (err = rf_run_member(run, "proc_dir_entry", "name", 8, &p.name)) ||
@@ -215,6 +235,10 @@ static int look_at_proc_entries(struct rf_run *run)
 	    (err = rf_run_member(run, "proc_dir_entry", "proc_ops", 8, &p.ops)) ||
 	    (err = rf_run_member(run, "proc_dir_entry", "seq_ops", 8, &p.seq_ops)) ||
 	    (err = rf_run_member(run, "proc_dir_entry", "single_show", 8, &p.show)))
+		return err;
+	err = rf_run_symbol(run, "net_namespace_list", &nets);
+	if (!err && ((err = rf_run_symbol(run, "proc_net_seq_ops", &p.of_seq[1])) ||
+		     (err = rf_run_symbol(run, "proc_net_single_ops", &p.of_single[1]))))
 		return err;
 	err = look_at_proc_entry(run, root, &p);
 	if (err)

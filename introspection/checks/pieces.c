@@ -115,14 +115,23 @@ static int add_tracer(struct rf_run *run, uint64_t ops, void *ctx)
 static int add_tracers(struct rf_run *run, struct rf_pieces *out)
 {
 	struct tracers t = { .pieces = out };
-	uint64_t head;
+	uint64_t head, link;
+	int err;
 
 	if (rf_run_symbol(run, "ftrace_ops_list", &head) ||
 	    rf_run_member(run, "ftrace_ops", "next", 8, &t.next) ||
 	    rf_run_member(run, "ftrace_ops", "trampoline", 8, &t.trampoline) ||
 	    rf_run_member(run, "ftrace_ops", "trampoline_size", 8, &t.size))
 		return 0; /* it has none */
-	return rf_run_chain(run, head, t.next, add_tracer, &t);
+	err = rf_run_chain(run, head, t.next, add_tracer, &t);
+	/*
+	 * Tracers of the kernel's own keep theirs when they have nothing to trace any more
+	 * (ftrace_shutdown(), kernel/trace/ftrace.c): kprobe_ftrace_ops, fprobe's.
+	 */
+	if (err || rf_run_symbol(run, "ftrace_ops_trampoline_list", &head) ||
+	    rf_run_member(run, "ftrace_ops", "list", 16, &link))
+		return err;
+	return rf_run_list(run, head, link, add_tracer, &t);
 }
 
 struct slots {

@@ -81,16 +81,21 @@ int rf_run_u32(struct rf_run *run, uint64_t gva, uint32_t *out)
 int rf_run_text(struct rf_run *run, uint64_t gva, char *out, size_t size)
 {
 	char raw[256];
-	size_t len = 0;
-	int err = 0;
+	size_t len = 0, want = size - 1 < sizeof(raw) ? size - 1 : sizeof(raw);
+	int err;
 
 	/* Not beyond its page where it ends before: the next one need not be there. */
-	while (!err && len < sizeof(raw) && len < size - 1 && (!len || raw[len - 1])) {
-		err = rf_run_read(run, gva + len, raw + len, 1);
-		len++;
+	while (len < want && (!len || raw[len - 1])) {
+		size_t part = RF_PAGE_SIZE - (gva + len) % RF_PAGE_SIZE;
+		const char *end;
+
+		part = part < want - len ? part : want - len;
+		err = rf_run_read(run, gva + len, raw + len, part);
+		if (err)
+			return err;
+		end = memchr(raw + len, '\0', part);
+		len = end ? (size_t)(end - raw) + 1 : len + part;
 	}
-	if (err)
-		return err;
 	rf_guest_text(raw, len, out, size);
 	return 0;
 }

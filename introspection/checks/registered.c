@@ -44,27 +44,6 @@ const struct rf_check rf_check_key_types = {
 	.slots = key_types,
 };
 
-static const struct rf_slots crypto_algorithms[] = {
-	{ .what = "algorithm",
-	  .symbol = "crypto_alg_list",
-	  .shape = RF_SHAPE_LIST,
-	  .type = "crypto_alg",
-	  .link = "cra_list",
-	  .name = "cra_driver_name" },
-	{ 0 },
-};
-
-const struct rf_check rf_check_crypto_algorithms = {
-	.name = "crypto-algorithms",
-	.summary = "algorithms of the crypto API are the kernel's or a signed module's",
-	.reading = "keys and plain text are handed to somebody's code",
-	.attack = "T1600",
-	.severity = RF_SEVERITY_MEDIUM,
-	.period_ms = 10000,
-	.reads = 1 << 16,
-	.slots = crypto_algorithms,
-};
-
 static const struct rf_slots clocks[] = {
 	{ .what = "clock source",
 	  .symbol = "clocksource_list",

@@ -209,6 +209,32 @@ static int by_cred(const void *a, const void *b)
 				  : (x->tgid < y->tgid ? -1 : x->tgid > y->tgid);
 }
 
+/* From v[i] on: how many have the same credentials. */
+static size_t how_many(const struct creds *g, size_t i)
+{
+	size_t n = 1;
+
+	while (i + n < g->count && g->v[i + n].cred == g->v[i].cred)
+		n++;
+	return n;
+}
+
+/* Each process of them once: which one had them lawfully they do not say. */
+static int tell_owners(struct rf_run *run, const struct creds *g, size_t i, size_t n,
+		       const char *reason)
+{
+	char what[96];
+	int err = 0;
+
+	for (size_t end = i + n, first = i; !err && i < end; i++) {
+		if (i > first && g->v[i].tgid == g->v[i - 1].tgid)
+			continue;
+		name_task(run, &g->l, g->v[i].task, what, sizeof(what));
+		err = rf_run_found(run, g->v[i].task, what, 0, reason);
+	}
+	return err;
+}
+
 /*
  * Threads of one process share credentials, processes do not: copy_creds() (kernel/cred.c) takes a
  * reference for CLONE_THREAD alone. init_cred is that of pid 0 for good; others get a copy of it.
@@ -216,24 +242,20 @@ static int by_cred(const void *a, const void *b)
 static int look_at_creds_shared(struct rf_run *run)
 {
 	struct creds g = { 0 };
-	char what[96];
 	int err;
 
 	if (!(err = lay_out(run, &g.l)) && !(err = rf_run_symbol(run, "init_cred", &g.init_cred)))
 		err = each_task(run, &g.l, note_cred, &g);
 	if (!err && g.count)
 		qsort(g.v, g.count, sizeof(*g.v), by_cred);
-	for (size_t i = 0; !err && i < g.count; i++) {
-		const char *reason = NULL;
-
+	for (size_t i = 0, n; !err && i < g.count; i += n) {
+		n = how_many(&g, i);
 		if (g.v[i].cred == g.init_cred)
-			reason = "it has the credentials of the kernel's own first task";
-		else if (i && g.v[i].cred == g.v[i - 1].cred && g.v[i].tgid != g.v[i - 1].tgid)
-			reason = "it has the very credentials of another process";
-		if (!reason)
-			continue;
-		name_task(run, &g.l, g.v[i].task, what, sizeof(what));
-		err = rf_run_found(run, g.v[i].task, what, 0, reason);
+			err = tell_owners(run, &g, i, n,
+					  "it has the credentials of the kernel's own first task");
+		else if (g.v[i].tgid != g.v[i + n - 1].tgid)
+			err = tell_owners(run, &g, i, n,
+					  "it has the very credentials of another process");
 	}
 	free(g.v);
 	return err;

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Sequence
 
 import suites
 from build import LabError, Unreachable, locked, out_dir, run
@@ -218,17 +219,19 @@ def _with_our_compiler(kernel: Kernel) -> list[str]:
     return ["CC=gcc"] + (["CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT="] if refused else [])
 
 
-def build_module(kernel: Kernel, sources: Path, name: str) -> Path:
-    """An external module out of a folder, built in a copy: kbuild writes beside its sources, and kernels share them."""
+def build_module(kernel: Kernel, sources: Path, name: str, also: Sequence[Path] = ()) -> Path:
+    """An external module out of a folder and some files more, built in a copy: kbuild writes beside its sources, and kernels
+    share them. Others that its Kbuild names lie beside it.
+    """
     work = out_dir() / name / kernel.series
     work.mkdir(parents=True, exist_ok=True)
-    wanted = {source.name for source in sources.iterdir() if source.is_file()}
+    wanted = {source.name: source for source in [*sources.iterdir(), *also] if source.is_file()}
     for old in work.glob("*.[ch]"):
         # A mod.c is kbuild's own; any other without a source is a leftover of a file since removed.
         if old.name not in wanted and not old.name.endswith(".mod.c"):
             old.unlink()
-    for file in wanted:
-        source, copy = sources / file, work / file
+    for file, source in wanted.items():
+        copy = work / file
         if not copy.exists() or copy.read_bytes() != source.read_bytes():
             shutil.copy(source, copy)
     run("make", "-s", "-C", kernel.headers, f"M={work}", *_with_our_compiler(kernel), "modules")

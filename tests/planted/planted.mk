@@ -1,0 +1,13 @@
+# make planted [PLANTED="6.1 6.12 7"]: what a module plants is found in a dump of its guest, and nothing in one without. planted-short: on 6.12.
+PLANTED ?= 6.1 6.12 7
+LOOK_SRCS = tests/planted/look.c $(INTROSPECTION_SRCS) $(PATCH_SRCS)
+$(O)/look: $(LOOK_SRCS:%.c=$(O)/obj/%.o)
+	$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
+# It runs in the guest, which has no library.
+$(O)/rf_life: tests/planted/life.c
+	$(CC) $(BASE) -O1 -static -pthread -o $@ $<
+.PHONY: planted planted-short
+planted: $(O)/look $(O)/rf_life
+	O=$(O) python3 tests/planted/planted.py $(O) $(PLANTED)
+planted-short: $(O)/look $(O)/rf_life
+	O=$(O) python3 tests/planted/planted.py $(O) 6.12
