@@ -12,6 +12,7 @@ INTROSPECTION_SRCS += introspection/x86/entry.c introspection/x86/gadget.c intro
 	introspection/x86/descriptor.c introspection/x86/descriptor_expect.c
 CHECKS_SRCS = introspection/checks/run.c introspection/checks/table.c introspection/checks/read.c introspection/checks/walk.c \
 	introspection/checks/owner.c introspection/checks/found.c introspection/checks/slots.c introspection/checks/set.c \
+	introspection/checks/each_task.c introspection/checks/listing.c \
 	introspection/checks/calls.c introspection/checks/tasks.c introspection/checks/modules.c introspection/checks/lsm.c \
 	introspection/checks/net.c introspection/checks/net_packets.c introspection/checks/notifiers.c introspection/checks/files.c \
 	introspection/checks/devices.c introspection/checks/registered.c introspection/checks/crypto.c introspection/checks/settings.c

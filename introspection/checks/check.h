@@ -67,13 +67,14 @@ enum rf_check_state {
 };
 const char *rf_check_state_text(enum rf_check_state state); /* "clean" ... */
 
+#define RF_WHY 160u /* bytes of a sentence that says why, its end included */
 struct rf_check_result {
 	const struct rf_check *check;
 	enum rf_check_state state;
 	uint64_t looked_at; /* objects */
 	uint64_t found;	    /* more than were told, where there were too many of them */
 	uint64_t reads;	    /* of guest memory that it took */
-	char why[160];	    /* of the last two states, and where found is cut; else "" */
+	char why[RF_WHY];   /* of the last two states, and where found is cut; else "" */
 };
 
 /* Of whom the operator says that they may hook the kernel. */

@@ -58,7 +58,7 @@ struct rf_run {
 	uint64_t looked_at, found;
 	struct rf_check_finding *findings; /* [RF_FINDINGS_MAX] */
 	uint64_t at;			   /* where reading failed last, or what does not end */
-	char lacks[160];
+	char lacks[RF_WHY];
 	struct {
 		uint64_t table;
 		const char *type;
@@ -70,6 +70,18 @@ void rf_front_destroy(struct rf_front *front);
 
 /* What descriptor tables are compared with: descriptors.c. NULL is fine. */
 void rf_descriptors_destroy(struct rf_descriptors *d);
+
+/*
+ * fn, once, with a budget of its own; on a live guest again where what it reads is torn, so that it
+ * begins anew each time. Its error, and in words why: "" without one.
+ */
+typedef int (*rf_question_fn)(struct rf_run *run, void *ctx);
+int rf_checks_ask(struct rf_checks *c, uint64_t reads, rf_question_fn fn, void *ctx,
+		  char why[RF_WHY]);
+
+/* Where part i of a module lies, as it claims; i: below part_count of the kernel's layout of them.
+ * Where it has none the range is empty. */
+int rf_run_module_part(struct rf_run *run, uint64_t module, unsigned int i, struct rf_range *out);
 
 /* The lists of owners are read anew in the next run that asks. */
 void rf_claims_forget(struct rf_checks *c);

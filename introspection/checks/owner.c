@@ -126,23 +126,30 @@ int rf_run_modules(struct rf_run *run, rf_module_fn fn, void *ctx)
 	return rf_run_list(run, head, link, tell_module, &e);
 }
 
+int rf_run_module_part(struct rf_run *run, uint64_t module, unsigned int i, struct rf_range *out)
+{
+	const struct rf_module_part *part = &run->c->k->module.part[i];
+	uint64_t base;
+	uint32_t size;
+	int err = rf_run_u64(run, module + part->base, &base);
+
+	if (!err)
+		err = rf_run_u32(run, module + part->size, &size);
+	if (!err)
+		*out = (struct rf_range){ base, base + size };
+	return err;
+}
+
 static int add_module(struct rf_run *run, const struct rf_module_claim *m, void *ctx)
 {
-	const struct rf_module_layout *l = &run->c->k->module;
 	struct rf_claim claim = { .code = RF_CODE_MODULE, .vouched = m->vouched, .module = m->at };
 	int err = 0;
 
 	memcpy(claim.name, m->name, sizeof(m->name));
-	for (unsigned int i = 0; !err && i < l->part_count; i++) {
-		uint32_t size;
-
-		err = rf_run_u64(run, m->at + l->part[i].base, &claim.range.start);
+	for (unsigned int i = 0; !err && i < run->c->k->module.part_count; i++) {
+		err = rf_run_module_part(run, m->at, i, &claim.range);
 		if (!err)
-			err = rf_run_u32(run, m->at + l->part[i].size, &size);
-		if (err)
-			return err;
-		claim.range.end = claim.range.start + size;
-		err = add(run->c, &claim);
+			err = add(run->c, &claim);
 	}
 	return err;
 }

@@ -82,20 +82,37 @@ void rf_checks_destroy(struct rf_checks *c)
 	free(c);
 }
 
-static int look(struct rf_checks *c, const struct rf_check *check,
-		struct rf_check_finding *findings, struct rf_run *run)
+/* fn, with its ctx: until it is read as a whole. *run is that of the last time. */
+static int try_to(struct rf_checks *c, const struct rf_run *begin, rf_question_fn fn, void *ctx,
+		  struct rf_run *run)
 {
 	int err;
 
 	for (int i = 0; i < (c->options.live ? TRIES : 1); i++) {
-		*run = (struct rf_run){ .c = c, .check = check, .findings = findings };
+		*run = *begin;
 		rf_claims_forget(c);
 		if (c->options.live)
 			memset(c->places, 0, sizeof(c->places));
-		err = check->slots ? rf_run_slots(run, check->slots) : check->run(run);
+		err = fn(run, ctx);
 		if (err != -EFAULT && err != -EBADMSG && err != -ELOOP)
 			break;
 	}
+	return err;
+}
+
+static int run_check(struct rf_run *run, void *ctx)
+{
+	const struct rf_check *check = run->check;
+
+	return check->slots ? rf_run_slots(run, check->slots) : check->run(run);
+}
+
+static int look(struct rf_checks *c, const struct rf_check *check,
+		struct rf_check_finding *findings, struct rf_run *run)
+{
+	const struct rf_run begin = { .c = c, .check = check, .findings = findings };
+	int err = try_to(c, &begin, run_check, NULL, run);
+
 	/* A list is made endless on purpose. */
 	if (err == -ELOOP)
 		err = rf_run_found(run, run->at, "list", 0, "the list does not end");
@@ -126,24 +143,28 @@ static void keep_what_stays(struct rf_run *run, const struct rf_run *again)
 		run->found = kept;
 }
 
-static void explain(const struct rf_run *run, int err, struct rf_check_result *r)
+static void explain(const struct rf_run *run, int err, uint64_t reads, char why[RF_WHY])
 {
 	unsigned long long at = run->at;
 
 	if (err == -ENOTSUP)
-		snprintf(r->why, sizeof(r->why), "%s", run->lacks);
+		snprintf(why, RF_WHY, "%s", run->lacks);
 	else if (err == -EFAULT)
-		snprintf(r->why, sizeof(r->why), "%#llx leads to memory that is not there", at);
+		snprintf(why, RF_WHY, "%#llx leads to memory that is not there", at);
 	else if (err == -EBADMSG)
-		snprintf(r->why, sizeof(r->why), "what is at %#llx contradicts itself", at);
+		snprintf(why, RF_WHY, "what is at %#llx contradicts itself", at);
+	else if (err == -ELOOP)
+		snprintf(why, RF_WHY, "the list at %#llx does not end", at);
 	else if (err == -E2BIG)
-		snprintf(r->why, sizeof(r->why), "it took more than %llu reads of guest memory",
-			 (unsigned long long)run->check->reads);
+		snprintf(why, RF_WHY, "it took more than %llu reads of guest memory",
+			 (unsigned long long)reads);
 	else if (err)
-		snprintf(r->why, sizeof(r->why), "%s", strerror(-err));
+		snprintf(why, RF_WHY, "%s", strerror(-err));
 	else if (run->found > RF_FINDINGS_MAX)
-		snprintf(r->why, sizeof(r->why), "%llu more are not shown",
+		snprintf(why, RF_WHY, "%llu more are not shown",
 			 (unsigned long long)(run->found - RF_FINDINGS_MAX));
+	else
+		*why = '\0';
 }
 
 static enum rf_check_state state_of(const struct rf_run *run, int err)
@@ -175,8 +196,21 @@ int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_fi
 		.found = run.found,
 		.reads = c->budget.given - c->budget.left,
 	};
-	explain(&run, err, result);
+	explain(&run, err, check->reads, result->why);
 	for (uint64_t i = 0; !stop && i < run.found && i < RF_FINDINGS_MAX; i++)
 		stop = fn(ctx, &run.findings[i]);
 	return stop;
+}
+
+int rf_checks_ask(struct rf_checks *c, uint64_t reads, rf_question_fn fn, void *ctx,
+		  char why[RF_WHY])
+{
+	const struct rf_run begin = { .c = c, .findings = c->findings[0] };
+	struct rf_run run;
+	int err;
+
+	rf_budget_begin(&c->budget, reads);
+	err = try_to(c, &begin, fn, ctx, &run);
+	explain(&run, err, reads, why);
+	return err;
 }

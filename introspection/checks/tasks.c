@@ -5,80 +5,18 @@
  * other.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "introspection/checks/each_task.h"
 #include "introspection/checks/families.h"
 #include "introspection/checks/inside.h"
 #include "introspection/checks/set.h"
 
-#define PF_KTHREAD 0x00200000u
-
-struct layout {
-	uint64_t tasks, pid, tgid, comm, signal, thread_head, thread_node, real_cred, flags;
-};
-
 struct gathered {
-	struct layout l;
+	struct rf_tasks l;
 	struct rf_set listed, numbered;
 	uint64_t of_pid, links; /* struct pid's list of tasks, and its link in a task */
 };
-
-static int lay_out(struct rf_run *run, struct layout *l)
-{
-	int err;
-
-	(void)((err = rf_run_member(run, "task_struct", "tasks", 16, &l->tasks)) ||
-	       (err = rf_run_member(run, "task_struct", "pid", 4, &l->pid)) ||
-	       (err = rf_run_member(run, "task_struct", "tgid", 4, &l->tgid)) ||
-	       (err = rf_run_member(run, "task_struct", "comm", 0, &l->comm)) ||
-	       (err = rf_run_member(run, "task_struct", "signal", 8, &l->signal)) ||
-	       (err = rf_run_member(run, "task_struct", "thread_node", 16, &l->thread_node)) ||
-	       (err = rf_run_member(run, "task_struct", "real_cred", 8, &l->real_cred)) ||
-	       (err = rf_run_member(run, "task_struct", "flags", 4, &l->flags)) ||
-	       (err = rf_run_member(run, "signal_struct", "thread_head", 16, &l->thread_head)));
-	return err;
-}
-
-/* "task 812 (sh)" */
-static void name_task(struct rf_run *run, const struct layout *l, uint64_t task, char *out,
-		      size_t size)
-{
-	char comm[17] = "?";
-	uint32_t pid = 0;
-
-	rf_run_u32(run, task + l->pid, &pid);
-	rf_run_text(run, task + l->comm, comm, sizeof(comm));
-	snprintf(out, size, "task %d (%s)", (int)pid, comm);
-}
-
-/* --- every task, by way of the list -------------------------------------------------- */
-
-struct each_task {
-	const struct layout *l;
-	rf_object_fn fn;
-	void *ctx;
-};
-
-static int each_thread_of(struct rf_run *run, uint64_t leader, void *ctx)
-{
-	const struct each_task *e = ctx;
-	uint64_t signal;
-	int err = rf_run_u64(run, leader + e->l->signal, &signal);
-
-	return err ? err
-		   : rf_run_list(run, signal + e->l->thread_head, e->l->thread_node, e->fn, e->ctx);
-}
-
-/* But for pid 0's, at which the list begins. */
-static int each_task(struct rf_run *run, const struct layout *l, rf_object_fn fn, void *ctx)
-{
-	struct each_task e = { l, fn, ctx };
-	uint64_t init;
-	int err = rf_run_symbol(run, "init_task", &init);
-
-	return err ? err : rf_run_list(run, init + l->tasks, l->tasks, each_thread_of, &e);
-}
 
 /* --- hidden ones --------------------------------------------------------------------- */
 
@@ -105,12 +43,13 @@ static int gather(struct rf_run *run, struct gathered *g)
 	uint64_t namespace, idr, tree;
 	int err;
 
-	if ((err = lay_out(run, &g->l)) || (err = rf_run_symbol(run, "init_pid_ns", &namespace)) ||
+	if ((err = rf_run_tasks_layout(run, &g->l)) ||
+	    (err = rf_run_symbol(run, "init_pid_ns", &namespace)) ||
 	    (err = rf_run_member(run, "pid_namespace", "idr", 0, &idr)) ||
 	    (err = rf_run_member(run, "idr", "idr_rt", 0, &tree)) ||
 	    (err = rf_run_member(run, "pid", "tasks", 0, &g->of_pid)) ||
 	    (err = rf_run_member(run, "task_struct", "pid_links", 0, &g->links)) ||
-	    (err = each_task(run, &g->l, list_task, g)) ||
+	    (err = rf_run_tasks(run, &g->l, list_task, g)) ||
 	    (err = rf_run_xarray(run, namespace + idr + tree, number_pid, g)))
 		return err;
 	rf_set_sort(&g->listed);
@@ -119,7 +58,7 @@ static int gather(struct rf_run *run, struct gathered *g)
 }
 
 /* What one set has and the other has not. */
-static int tell_difference(struct rf_run *run, const struct layout *l, const struct rf_set *has,
+static int tell_difference(struct rf_run *run, const struct rf_tasks *l, const struct rf_set *has,
 			   const struct rf_set *lacks, const char *reason)
 {
 	char what[96];
@@ -128,7 +67,7 @@ static int tell_difference(struct rf_run *run, const struct layout *l, const str
 	for (size_t i = 0; !err && i < has->count; i++) {
 		if (rf_set_has(lacks, has->v[i]))
 			continue;
-		name_task(run, l, has->v[i], what, sizeof(what));
+		rf_run_task_name(run, l, has->v[i], what, sizeof(what));
 		err = rf_run_found(run, has->v[i], what, 0, reason);
 	}
 	return err;
@@ -169,7 +108,7 @@ struct cred {
 };
 
 struct creds {
-	struct layout l;
+	struct rf_tasks l;
 	uint64_t init_cred;
 	struct cred *v;
 	size_t count, room;
@@ -229,7 +168,7 @@ static int tell_owners(struct rf_run *run, const struct creds *g, size_t i, size
 	for (size_t end = i + n, first = i; !err && i < end; i++) {
 		if (i > first && g->v[i].tgid == g->v[i - 1].tgid)
 			continue;
-		name_task(run, &g->l, g->v[i].task, what, sizeof(what));
+		rf_run_task_name(run, &g->l, g->v[i].task, what, sizeof(what));
 		err = rf_run_found(run, g->v[i].task, what, 0, reason);
 	}
 	return err;
@@ -244,8 +183,9 @@ static int look_at_creds_shared(struct rf_run *run)
 	struct creds g = { 0 };
 	int err;
 
-	if (!(err = lay_out(run, &g.l)) && !(err = rf_run_symbol(run, "init_cred", &g.init_cred)))
-		err = each_task(run, &g.l, note_cred, &g);
+	if (!(err = rf_run_tasks_layout(run, &g.l)) &&
+	    !(err = rf_run_symbol(run, "init_cred", &g.init_cred)))
+		err = rf_run_tasks(run, &g.l, note_cred, &g);
 	if (!err && g.count)
 		qsort(g.v, g.count, sizeof(*g.v), by_cred);
 	for (size_t i = 0, n; !err && i < g.count; i += n) {
@@ -275,7 +215,7 @@ const struct rf_check rf_check_creds_shared = {
 /* --- kernel threads -------------------------------------------------------------------- */
 
 struct threads {
-	struct layout l;
+	struct rf_tasks l;
 	uint64_t kthread, function;
 };
 
@@ -283,11 +223,11 @@ static int look_at_kthread(struct rf_run *run, uint64_t task, void *ctx)
 {
 	const struct threads *t = ctx;
 	uint64_t kthread, function;
-	uint32_t flags;
+	bool is_kernel;
 	char what[96];
-	int err = rf_run_u32(run, task + t->l.flags, &flags);
+	int err = rf_run_task_is_kernel(run, &t->l, task, &is_kernel);
 
-	if (err || !(flags & PF_KTHREAD))
+	if (err || !is_kernel)
 		return err;
 	err = rf_run_u64(run, task + t->kthread, &kthread);
 	if (err || !kthread)
@@ -295,7 +235,7 @@ static int look_at_kthread(struct rf_run *run, uint64_t task, void *ctx)
 	err = rf_run_u64(run, kthread + t->function, &function);
 	if (err)
 		return err;
-	name_task(run, &t->l, task, what, sizeof(what));
+	rf_run_task_name(run, &t->l, task, what, sizeof(what));
 	return rf_run_code(run, kthread + t->function, function, what);
 }
 
@@ -305,12 +245,12 @@ static int look_at_kthreads(struct rf_run *run)
 	int err;
 
 	/* set_child_tid held it to 5.16. */
-	if ((err = lay_out(run, &t.l)) ||
+	if ((err = rf_run_tasks_layout(run, &t.l)) ||
 	    (err = rf_run_member(run, "task_struct", "worker_private|set_child_tid", 8,
 				 &t.kthread)) ||
 	    (err = rf_run_member(run, "kthread", "threadfn", 8, &t.function)))
 		return err;
-	return each_task(run, &t.l, look_at_kthread, &t);
+	return rf_run_tasks(run, &t.l, look_at_kthread, &t);
 }
 
 const struct rf_check rf_check_kthreads = {

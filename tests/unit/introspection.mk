@@ -13,3 +13,6 @@ CHECKED_SRCS = tests/unit/fake_types.c tests/unit/fake_hooks.c $(CHECKS_SRCS) in
 	introspection/patches/hooks_kinds.c introspection/x86/descriptor.c introspection/x86/descriptor_expect.c
 test_checks_SRCS = tests/unit/test_checks.c $(CHECKED_SRCS)
 test_checks_walk_SRCS = tests/unit/test_checks_walk.c $(CHECKED_SRCS)
+# Tasks and modules as the guest's lists have them.
+UNIT_TESTS += test_listing
+test_listing_SRCS = tests/unit/test_listing.c $(CHECKED_SRCS)
