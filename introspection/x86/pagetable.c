@@ -2,6 +2,7 @@
 #include "introspection/x86/pagetable.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Entry bits: Intel SDM vol. 3A tables 4-14 to 4-20; AMD APM vol. 2 figures 5-18 to 5-27. */
@@ -13,7 +14,7 @@
 #define PTE_ADDR UINT64_C(0x000ffffffffff000)
 
 #define ENTRIES 512u
-#define MAX_LEVELS 5
+#define MAX_LEVELS RF_PT_LEVELS_MAX
 
 _Static_assert(ENTRIES * sizeof(uint64_t) == RF_PAGE_SIZE, "a table is one page");
 
@@ -71,21 +72,25 @@ bool rf_pt_leads_on(uint64_t entry, uint64_t *next)
 	return (entry & (PTE_PRESENT | PTE_LARGE | PTE_NX)) == PTE_PRESENT;
 }
 
-int rf_pt_translate(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva,
-		    struct rf_translation *out)
+int rf_pt_trace(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva,
+		struct rf_pt_step steps[RF_PT_LEVELS_MAX], unsigned int *count,
+		struct rf_translation *out)
 {
 	uint64_t entry = 0, base, table = p->root.v, all = PTE_WRITE | PTE_USER, nx = 0;
 	unsigned int level = p->levels;
+	rf_gpa at;
 	int r;
 
+	*count = 0;
 	if (!paging_valid(p) || !canonical(gva.v, p->levels))
 		return -EINVAL;
 	do {
 		level--;
-		r = rf_memory_read(m, rf_gpa_of(table + level_index(gva.v, level) * sizeof(entry)),
-				   &entry, sizeof(entry));
+		at = rf_gpa_of(table + level_index(gva.v, level) * sizeof(entry));
+		r = rf_memory_read(m, at, &entry, sizeof(entry));
 		if (r)
 			return r;
+		steps[(*count)++] = (struct rf_pt_step){ at, entry, level };
 		if (!(entry & PTE_PRESENT))
 			return -ENOENT;
 		all &= entry;
@@ -104,6 +109,56 @@ int rf_pt_translate(const struct rf_memory *m, const struct rf_paging *p, rf_gva
 		.executable = !nx,
 	};
 	return 0;
+}
+
+int rf_pt_translate(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva,
+		    struct rf_translation *out)
+{
+	struct rf_pt_step steps[RF_PT_LEVELS_MAX];
+	unsigned int count;
+
+	return rf_pt_trace(m, p, gva, steps, &count, out);
+}
+
+const char *rf_pt_level_text(unsigned int level)
+{
+	static const char *const names[] = { "PT", "PD", "PDPT", "PML4", "PML5" };
+
+	return level < RF_PT_LEVELS_MAX ? names[level] : "?";
+}
+
+const char *rf_pt_flags_text(const struct rf_pt_step *step, char out[RF_PT_FLAGS_TEXT])
+{
+	/* Without the first the processor looks at none of the others. */
+	static const struct {
+		uint64_t bit;
+		const char *table, *page;
+	} flags[] = {
+		{ PTE_PRESENT, "present", "present" },
+		{ PTE_WRITE, "writable", "writable" },
+		{ PTE_USER, "user", "user" },
+		{ UINT64_C(1) << 3, "write-through", "write-through" },
+		{ UINT64_C(1) << 4, "uncached", "uncached" },
+		{ UINT64_C(1) << 5, "accessed", "accessed" },
+		{ UINT64_C(1) << 6, NULL, "dirty" },
+		{ PTE_LARGE, "large", "large" },
+		{ UINT64_C(1) << 8, NULL, "global" },
+		{ PTE_NX, "nx", "nx" },
+	};
+	bool leaf = is_leaf(step->entry, step->level);
+	char *to = out;
+
+	snprintf(out, RF_PT_FLAGS_TEXT, "not present");
+	for (size_t i = 0; step->entry & PTE_PRESENT && i < sizeof(flags) / sizeof(flags[0]); i++) {
+		const char *text = leaf ? flags[i].page : flags[i].table;
+
+		if (!(step->entry & flags[i].bit) || !text)
+			continue;
+		if (flags[i].bit == PTE_LARGE && !step->level)
+			text = "pat";
+		to += snprintf(to, out + RF_PT_FLAGS_TEXT - to, "%s%s", to == out ? "" : " ", text);
+	}
+	return out;
 }
 
 int rf_pt_read(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva, void *buf,

@@ -36,6 +36,24 @@ struct rf_translation {
 int rf_pt_translate(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva,
 		    struct rf_translation *out);
 
+/* An entry that a walk from the root down has read. */
+struct rf_pt_step {
+	rf_gpa at; /* where it stands */
+	uint64_t entry;
+	uint8_t level; /* of its table: 0 holds those of 4 KiB pages */
+};
+#define RF_PT_LEVELS_MAX 5u
+
+/* The same, and what was read on the way, *count of them: also where it ends with an error. */
+int rf_pt_trace(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva,
+		struct rf_pt_step steps[RF_PT_LEVELS_MAX], unsigned int *count,
+		struct rf_translation *out);
+/* "PML4", "PDPT" ... */
+const char *rf_pt_level_text(unsigned int level);
+/* "present writable accessed dirty nx": what the processor looks at. Returns out. */
+#define RF_PT_FLAGS_TEXT 128
+const char *rf_pt_flags_text(const struct rf_pt_step *step, char out[RF_PT_FLAGS_TEXT]);
+
 /* Reads [gva, gva+len) across page borders. 0 or errors as above; then buf is unspecified. */
 int rf_pt_read(const struct rf_memory *m, const struct rf_paging *p, rf_gva gva, void *buf,
 	       size_t len);

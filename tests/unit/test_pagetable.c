@@ -59,6 +59,60 @@ static void each_page_size_translates(void **state)
 	}
 }
 
+/* Each entry from the root down, as far as there is one, and what it says of itself. */
+static void a_walk_is_told_step_by_step(void **state)
+{
+	struct rf_pt_step steps[RF_PT_LEVELS_MAX];
+	char flags[RF_PT_FLAGS_TEXT];
+	struct rf_translation t;
+	unsigned int count = 77;
+	struct synth s;
+
+	synth_init(&s, RAM, TABLES, 5);
+	synth_map(&s, KERNEL, 0x5000, RF_PAGE_SIZE, SYNTH_NX | 1 << 6 | 1 << 7 | 1 << 8);
+	synth_map(&s, KERNEL + RF_HUGE_SIZE, 0x400000, RF_HUGE_SIZE, SYNTH_W | SYNTH_U | 1 << 5);
+	assert_int_equal(rf_pt_trace(&s.m, &s.p, rf_gva_of(KERNEL + 8), steps, &count, &t), 0);
+	assert_int_equal(count, 5);
+	assert_int_equal(t.gpa.v, 0x5008);
+	for (unsigned int i = 0; i < 5; i++) {
+		const uint64_t *e = synth_entry(&s, KERNEL, 4 - i);
+
+		assert_int_equal(steps[i].level, 4 - i);
+		assert_int_equal(steps[i].entry, *e);
+		assert_int_equal(steps[i].at.v, (const uint8_t *)e - s.ram);
+	}
+	assert_string_equal(rf_pt_flags_text(&steps[4], flags), "present dirty pat global nx");
+	assert_string_equal(rf_pt_level_text(steps[0].level), "PML5");
+	assert_string_equal(rf_pt_level_text(steps[4].level), "PT");
+	assert_string_equal(rf_pt_level_text(5), "?");
+
+	assert_int_equal(
+		rf_pt_trace(&s.m, &s.p, rf_gva_of(KERNEL + RF_HUGE_SIZE), steps, &count, &t), 0);
+	assert_int_equal(count, 4);
+	assert_string_equal(rf_pt_flags_text(&steps[3], flags),
+			    "present writable user accessed large");
+	/* All that there can be fits. */
+	steps[3].entry = ~UINT64_C(0);
+	assert_string_equal(rf_pt_flags_text(&steps[3], flags),
+			    "present writable user write-through uncached accessed dirty large "
+			    "global nx");
+
+	/* Where it ends early, too. */
+	assert_int_equal(
+		rf_pt_trace(&s.m, &s.p, rf_gva_of(KERNEL + RF_PAGE_SIZE), steps, &count, &t),
+		-ENOENT);
+	assert_int_equal(count, 5);
+	steps[4].entry = ~UINT64_C(1);
+	assert_string_equal(rf_pt_flags_text(&steps[4], flags), "not present");
+	*synth_entry(&s, KERNEL, 2) = RAM | 7;
+	assert_int_equal(rf_pt_trace(&s.m, &s.p, rf_gva_of(KERNEL), steps, &count, &t), -EFAULT);
+	assert_int_equal(count, 3);
+	assert_int_equal(rf_pt_trace(&s.m, &s.p, rf_gva_of(UINT64_C(1) << 60), steps, &count, &t),
+			 -EINVAL);
+	assert_int_equal(count, 0);
+	synth_deinit(&s);
+}
+
 static void rights_are_those_of_all_levels(void **state)
 {
 	struct synth s;
@@ -241,6 +295,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_page_size_translates),
+		cmocka_unit_test(a_walk_is_told_step_by_step),
 		cmocka_unit_test(rights_are_those_of_all_levels),
 		cmocka_unit_test(what_the_processor_refuses_is_refused),
 		cmocka_unit_test(reads_cross_pages),
