@@ -5,19 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "introspection/btf_impl.h"
 #include "introspection/symbols.h"
 
 /*
  * C needs two or three of each; the guest gets no more than this before its types count as
  * malformed.
  */
-#define MODIFIERS_MAX 32u      /* typedef, const ... in a row */
-#define DIMENSIONS_MAX 16u     /* arrays of arrays */
-#define NESTING_MAX 32u	       /* anonymous structs waiting to be searched */
-#define MEMBERS_MAX (1u << 16) /* members looked at for one name */
+#define MODIFIERS_MAX 32u  /* typedef, const ... in a row */
+#define DIMENSIONS_MAX 16u /* arrays of arrays */
 #define PROBES_PER_TYPE 16u
 
 struct rf_btf {
@@ -27,14 +25,14 @@ struct rf_btf {
 	uint32_t mask;
 };
 
-static const char *name_at(const struct rf_btf *b, uint32_t offset)
+const char *rf_btf_name(const struct rf_btf *b, uint32_t offset)
 {
 	const char *name = btf__name_by_offset(b->btf, offset);
 
 	return name ? name : "";
 }
 
-static const struct btf_type *type_at(const struct rf_btf *b, uint32_t id)
+const struct btf_type *rf_btf_type(const struct rf_btf *b, uint32_t id)
 {
 	return id ? btf__type_by_id(b->btf, id) : NULL;
 }
@@ -57,14 +55,14 @@ static int index_names(struct rf_btf *b, uint32_t count)
 	uint32_t at;
 
 	for (uint32_t id = 1; id < count; id++) {
-		t = type_at(b, id);
+		t = rf_btf_type(b, id);
 		if (!t || !is_indexed(t))
 			continue;
-		at = rf_name_hash(name_at(b, t->name_off)) & b->mask;
+		at = rf_name_hash(rf_btf_name(b, t->name_off)) & b->mask;
 		for (; b->slot[at]; at = (at + 1) & b->mask) {
-			other = type_at(b, b->slot[at]);
+			other = rf_btf_type(b, b->slot[at]);
 			if (btf_kind(other) == btf_kind(t) &&
-			    !strcmp(name_at(b, other->name_off), name_at(b, t->name_off)))
+			    !strcmp(rf_btf_name(b, other->name_off), rf_btf_name(b, t->name_off)))
 				break;
 			if (!probes--)
 				return -EBADMSG;
@@ -80,7 +78,7 @@ static int make_index(struct rf_btf *b)
 	uint32_t count = btf__type_cnt(b->btf), wanted = 0;
 
 	for (uint32_t id = 1; id < count; id++)
-		wanted += is_indexed(type_at(b, id));
+		wanted += is_indexed(rf_btf_type(b, id));
 	for (b->mask = 15; b->mask < wanted + wanted / 2;)
 		b->mask = b->mask * 2 + 1;
 	b->slot = calloc((size_t)b->mask + 1, sizeof(*b->slot));
@@ -145,11 +143,10 @@ void rf_btf_destroy(struct rf_btf *b)
 
 /* --- following references -------------------------------------------------------- */
 
-/* Through typedefs and qualifiers to what they name. NULL: dangling, or no end in sight. */
-static const struct btf_type *resolve(const struct rf_btf *b, uint32_t id)
+const struct btf_type *rf_btf_resolve(const struct rf_btf *b, uint32_t id)
 {
 	for (unsigned int i = 0; i < MODIFIERS_MAX; i++) {
-		const struct btf_type *t = type_at(b, id);
+		const struct btf_type *t = rf_btf_type(b, id);
 
 		if (!t)
 			return NULL;
@@ -160,12 +157,12 @@ static const struct btf_type *resolve(const struct rf_btf *b, uint32_t id)
 	return NULL;
 }
 
-static int size_of(const struct rf_btf *b, uint32_t id, uint64_t *out)
+int rf_btf_bytes(const struct rf_btf *b, uint32_t id, uint64_t *out)
 {
 	uint64_t n = 1;
 
 	for (unsigned int i = 0; i < DIMENSIONS_MAX; i++) {
-		const struct btf_type *t = resolve(b, id);
+		const struct btf_type *t = rf_btf_resolve(b, id);
 
 		if (!t)
 			return -EBADMSG;
@@ -198,15 +195,15 @@ static int find_type(const struct rf_btf *b, const char *name, bool enums,
 	const struct btf_type *t, *through = NULL;
 
 	for (; b->slot[at]; at = (at + 1) & b->mask) {
-		t = type_at(b, b->slot[at]);
-		if (strcmp(name_at(b, t->name_off), name))
+		t = rf_btf_type(b, b->slot[at]);
+		if (strcmp(rf_btf_name(b, t->name_off), name))
 			continue;
 		if (enums ? is_enum(t) : btf_is_composite(t)) {
 			*out = t;
 			return 0;
 		}
 		/* `kuid_t` and the like: a struct that has only a typedef name. */
-		if (btf_is_typedef(t) && (t = resolve(b, t->type)) &&
+		if (btf_is_typedef(t) && (t = rf_btf_resolve(b, t->type)) &&
 		    (enums ? is_enum(t) : btf_is_composite(t)))
 			through = t;
 	}
@@ -216,16 +213,15 @@ static int find_type(const struct rf_btf *b, const char *name, bool enums,
 	return 0;
 }
 
+int rf_btf_find(const struct rf_btf *b, const char *name, const struct btf_type **out)
+{
+	return find_type(b, name, false, out);
+}
+
 /* A struct whose members are still to be searched, and where it starts in the one we began with. */
 struct place {
 	const struct btf_type *type;
 	uint64_t bits;
-};
-
-struct found {
-	uint32_t type;
-	uint64_t bits;
-	uint32_t width; /* of a bit field, else 0 */
 };
 
 /*
@@ -233,17 +229,17 @@ struct found {
  * apart: a hostile blob can nest a type in itself, or make each level hold the next many times.
  */
 static int find_member(const struct rf_btf *b, const struct btf_type *type, const char *name,
-		       size_t len, struct found *out)
+		       size_t len, struct rf_btf_found *out)
 {
-	struct place stack[NESTING_MAX] = { { type, 0 } };
-	unsigned int depth = 1, budget = MEMBERS_MAX;
+	struct place stack[RF_BTF_NESTING_MAX] = { { type, 0 } };
+	unsigned int depth = 1, budget = RF_BTF_MEMBERS_MAX;
 
 	while (depth) {
 		struct place p = stack[--depth];
 		const struct btf_member *m = btf_members(p.type);
 
 		for (unsigned int i = 0; i < btf_vlen(p.type); i++) {
-			const char *member = name_at(b, m[i].name_off);
+			const char *member = rf_btf_name(b, m[i].name_off);
 			uint64_t bits = p.bits + btf_member_bit_offset(p.type, i);
 
 			if (!budget--)
@@ -251,16 +247,16 @@ static int find_member(const struct rf_btf *b, const struct btf_type *type, cons
 			if (*member) {
 				if (strncmp(member, name, len) || member[len])
 					continue;
-				*out = (struct found){ m[i].type, bits,
-						       btf_member_bitfield_size(p.type, i) };
+				*out = (struct rf_btf_found){ m[i].type, bits,
+							      btf_member_bitfield_size(p.type, i) };
 				return 0;
 			}
-			const struct btf_type *t = resolve(b, m[i].type);
+			const struct btf_type *t = rf_btf_resolve(b, m[i].type);
 
 			/* Unnamed bit fields are padding. */
 			if (!t || !btf_is_composite(t))
 				continue;
-			if (depth == NESTING_MAX)
+			if (depth == RF_BTF_NESTING_MAX)
 				return -EBADMSG;
 			stack[depth++] = (struct place){ t, bits };
 		}
@@ -272,27 +268,24 @@ static int find_member(const struct rf_btf *b, const struct btf_type *type, cons
  * Bit fields come in two forms: with their own width (kind_flag), or as an int of fewer bits than
  * bytes.
  */
-static bool is_bit_field(const struct rf_btf *b, const struct found *f)
+static bool is_bit_field(const struct rf_btf *b, const struct rf_btf_found *f)
 {
-	const struct btf_type *t = resolve(b, f->type);
+	const struct btf_type *t = rf_btf_resolve(b, f->type);
 
 	if (f->width || f->bits & 7)
 		return true;
 	return t && btf_is_int(t) && (btf_int_offset(t) || btf_int_bits(t) != t->size * 8);
 }
 
-int rf_btf_member(const struct rf_btf *b, const char *type, const char *path, struct rf_member *out)
+int rf_btf_find_path(const struct rf_btf *b, const struct btf_type *type, const char *path,
+		     struct rf_btf_found *out)
 {
-	const struct btf_type *t;
-	struct found f = { 0 };
-	uint64_t bits = 0, size, room;
+	const struct btf_type *t = type;
+	struct rf_btf_found f = { 0 };
+	uint64_t bits = 0;
 	size_t len;
 	int r;
 
-	r = find_type(b, type, false, &t);
-	if (r)
-		return r;
-	room = t->size;
 	for (;; path += len + 1) {
 		len = strcspn(path, ".");
 		if (!len)
@@ -303,42 +296,58 @@ int rf_btf_member(const struct rf_btf *b, const char *type, const char *path, st
 		bits += f.bits;
 		if (!path[len])
 			break;
-		t = resolve(b, f.type);
+		t = rf_btf_resolve(b, f.type);
 		if (!t)
 			return -EBADMSG;
 		if (!btf_is_composite(t))
 			return -ENOENT;
 	}
+	*out = (struct rf_btf_found){ f.type, bits, f.width };
+	return 0;
+}
+
+int rf_btf_member(const struct rf_btf *b, const char *type, const char *path, struct rf_member *out)
+{
+	const struct btf_type *t;
+	struct rf_btf_found f;
+	uint64_t size;
+	int r;
+
+	r = find_type(b, type, false, &t);
+	if (!r)
+		r = rf_btf_find_path(b, t, path, &f);
+	if (r)
+		return r;
 	if (is_bit_field(b, &f))
 		return -ENOTSUP;
-	r = size_of(b, f.type, &size);
+	r = rf_btf_bytes(b, f.type, &size);
 	if (r)
 		return r;
 	/* Who reads the whole type into a buffer of its size looks for its members there. */
-	if (bits / 8 > room || size > room - bits / 8)
+	if (f.bits / 8 > t->size || size > t->size - f.bits / 8)
 		return -EBADMSG;
-	*out = (struct rf_member){ bits / 8, size };
+	*out = (struct rf_member){ f.bits / 8, size };
 	return 0;
 }
 
 /* A pointer to a function, or an array of them: how many. */
 static uint64_t functions_at(const struct rf_btf *b, uint32_t id)
 {
-	const struct btf_type *t = resolve(b, id), *to;
+	const struct btf_type *t = rf_btf_resolve(b, id), *to;
 	uint64_t n = 1;
 
 	if (t && btf_is_array(t)) {
 		n = btf_array(t)->nelems;
-		t = resolve(b, btf_array(t)->type);
+		t = rf_btf_resolve(b, btf_array(t)->type);
 	}
-	to = t && btf_is_ptr(t) ? resolve(b, t->type) : NULL;
+	to = t && btf_is_ptr(t) ? rf_btf_resolve(b, t->type) : NULL;
 	return to && btf_is_func_proto(to) ? n : 0;
 }
 
 int rf_btf_functions(const struct rf_btf *b, const char *type, rf_function_member_fn fn, void *ctx)
 {
-	unsigned int depth = 1, budget = MEMBERS_MAX;
-	struct place stack[NESTING_MAX];
+	unsigned int depth = 1, budget = RF_BTF_MEMBERS_MAX;
+	struct place stack[RF_BTF_NESTING_MAX];
 	const struct btf_type *t;
 	uint64_t room;
 	int r = find_type(b, type, false, &t);
@@ -358,12 +367,12 @@ int rf_btf_functions(const struct rf_btf *b, const char *type, rf_function_membe
 			for (uint64_t each = 0; each < n; each++, at += 8) {
 				if (!budget-- || !rf_within(at, 8, 0, room))
 					return -EBADMSG;
-				r = fn(ctx, at, name_at(b, m[i].name_off));
+				r = fn(ctx, at, rf_btf_name(b, m[i].name_off));
 				if (r)
 					return r;
 			}
-			t = resolve(b, m[i].type);
-			if (!budget-- || (t && btf_is_struct(t) && depth == NESTING_MAX))
+			t = rf_btf_resolve(b, m[i].type);
+			if (!budget-- || (t && btf_is_struct(t) && depth == RF_BTF_NESTING_MAX))
 				return -EBADMSG;
 			if (t && btf_is_struct(t))
 				stack[depth++] =
@@ -387,28 +396,48 @@ int rf_btf_sizeof(const struct rf_btf *b, const char *type, uint64_t *out)
 
 /* --- enumerators ----------------------------------------------------------------- */
 
+/* The i-th of an enum: its name and value. */
+static const char *enumerator_at(const struct rf_btf *b, const struct btf_type *t, unsigned int i,
+				 int64_t *value)
+{
+	const struct btf_enum64 *wide;
+	const struct btf_enum *e;
+
+	if (btf_is_enum(t)) {
+		e = btf_enum(t) + i;
+		*value = btf_kflag(t) ? (int64_t)e->val : (int64_t)(uint32_t)e->val;
+		return rf_btf_name(b, e->name_off);
+	}
+	wide = btf_enum64(t) + i;
+	*value = (int64_t)((uint64_t)wide->val_hi32 << 32 | wide->val_lo32);
+	return rf_btf_name(b, wide->name_off);
+}
+
 static int enumerator_in(const struct rf_btf *b, const struct btf_type *t, const char *name,
 			 int64_t *out)
 {
-	bool is_signed = btf_kflag(t);
+	int64_t value;
 
 	for (unsigned int i = 0; i < btf_vlen(t); i++) {
-		if (btf_is_enum(t)) {
-			const struct btf_enum *e = btf_enum(t) + i;
-
-			if (strcmp(name_at(b, e->name_off), name))
-				continue;
-			*out = is_signed ? (int64_t)e->val : (int64_t)(uint32_t)e->val;
-			return 0;
-		}
-		const struct btf_enum64 *e = btf_enum64(t) + i;
-
-		if (strcmp(name_at(b, e->name_off), name))
+		if (strcmp(enumerator_at(b, t, i, &value), name))
 			continue;
-		*out = (int64_t)((uint64_t)e->val_hi32 << 32 | e->val_lo32);
+		*out = value;
 		return 0;
 	}
 	return -ENOENT;
+}
+
+const char *rf_btf_value_name(const struct rf_btf *b, const struct btf_type *t, int64_t value)
+{
+	const char *name;
+	int64_t v;
+
+	for (unsigned int i = 0; is_enum(t) && i < btf_vlen(t); i++) {
+		name = enumerator_at(b, t, i, &v);
+		if (v == value)
+			return name;
+	}
+	return NULL;
 }
 
 int rf_btf_enumerator(const struct rf_btf *b, const char *enum_name, const char *name, int64_t *out)
@@ -422,7 +451,7 @@ int rf_btf_enumerator(const struct rf_btf *b, const char *enum_name, const char 
 		return r ? r : enumerator_in(b, t, name, out);
 	}
 	for (uint32_t id = 1; id < count; id++) {
-		t = type_at(b, id);
+		t = rf_btf_type(b, id);
 		if (t && is_enum(t) && !enumerator_in(b, t, name, out))
 			return 0;
 	}

@@ -1,6 +1,6 @@
 INTROSPECTION_SRCS =
 INTROSPECTION_SRCS += introspection/budget.c introspection/x86/pagetable.c introspection/kimage.c introspection/kallsyms.c \
-	introspection/kallsyms_tables.c introspection/symbols.c introspection/btf.c introspection/kernel.c introspection/task.c \
+	introspection/kallsyms_tables.c introspection/symbols.c introspection/btf.c introspection/btf_fields.c introspection/kernel.c introspection/task.c \
 	introspection/module.c introspection/discover.c introspection/locate.c introspection/x86/gate.c
 INTROSPECTION_SRCS += introspection/x86/disasm.c introspection/x86/store.c introspection/x86/store_insn.c introspection/x86/store_raw.c \
 	introspection/patches/textpatch.c introspection/patches/load.c introspection/patches/text.c \

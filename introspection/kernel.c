@@ -142,6 +142,18 @@ int rf_kernel_functions(const struct rf_kernel *k, const char *type, rf_function
 	return k->btf ? rf_btf_functions(k->btf, type, fn, ctx) : -ENOTSUP;
 }
 
+int rf_kernel_fields(const struct rf_kernel *k, const char *type, const char *path,
+		     unsigned int depth_max, rf_field_fn fn, void *ctx)
+{
+	return k->btf ? rf_btf_fields(k->btf, type, path, depth_max, fn, ctx) : -ENOTSUP;
+}
+
+const char *rf_kernel_field_value(const struct rf_kernel *k, const struct rf_field *f,
+				  int64_t value)
+{
+	return rf_btf_field_value(k->btf, f, value);
+}
+
 int rf_kernel_enumerator(const struct rf_kernel *k, const char *enum_name, const char *name,
 			 int64_t *out)
 {

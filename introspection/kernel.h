@@ -110,6 +110,44 @@ int rf_kernel_sizeof(const struct rf_kernel *k, const char *type, uint64_t *out)
 typedef int (*rf_function_member_fn)(void *ctx, uint64_t offset, const char *name);
 int rf_kernel_functions(const struct rf_kernel *k, const char *type, rf_function_member_fn fn,
 			void *ctx);
+/* How a member is read. */
+enum rf_field_kind {
+	RF_FIELD_SIGNED = 1,
+	RF_FIELD_UNSIGNED,
+	RF_FIELD_BOOL,
+	RF_FIELD_ENUM,
+	RF_FIELD_POINTER,
+	RF_FIELD_FUNCTION, /* a pointer to one */
+	RF_FIELD_STRUCT,
+	RF_FIELD_UNION,
+	RF_FIELD_OTHER,
+};
+
+#define RF_FIELD_TYPE_TEXT 128
+struct rf_field {
+	const char *name; /* as the guest has it; "" of one without; lives as long as k */
+	char type[RF_FIELD_TYPE_TEXT]; /* "struct cred *", as the guest has it */
+	enum rf_field_kind kind;
+	bool is_array, is_signed; /* is_signed: of an enum */
+	uint64_t count;		  /* of an array, 0 where it has no size; else 1 */
+	uint64_t bit;		  /* where the first one stands, from the start of struct type */
+	uint32_t width;		  /* bits of one */
+	unsigned int depth;	  /* structs around it, those without a name included */
+	const void *of;		  /* for rf_kernel_field_value() */
+};
+
+/*
+ * fn for each member of struct (or union) type in order, and of structs in it down to depth_max
+ * with a name; path, if not NULL: that member, and those inside of it. All of what it tells lies
+ * inside of struct type. fn's error ends it. -ENOENT, -ENOTSUP, -EBADMSG as above, -EINVAL (path),
+ * or fn's error.
+ */
+typedef int (*rf_field_fn)(void *ctx, const struct rf_field *field);
+int rf_kernel_fields(const struct rf_kernel *k, const char *type, const char *path,
+		     unsigned int depth_max, rf_field_fn fn, void *ctx);
+/* What an enum calls a value, NULL where it has no name. As the guest has it. */
+const char *rf_kernel_field_value(const struct rf_kernel *k, const struct rf_field *f,
+				  int64_t value);
 /* Value of an enumerator (enum may be anonymous: enum_name NULL). E.g. "SYSTEM_RUNNING". */
 int rf_kernel_enumerator(const struct rf_kernel *k, const char *enum_name, const char *name,
 			 int64_t *out);

@@ -2,7 +2,7 @@ FUZZERS += fuzz_kallsyms fuzz_btf fuzz_pagetable fuzz_checks
 fuzz_checks_SRCS = tests/fuzz/fuzz_checks.c $(CHECKED_SRCS)
 fuzz_kallsyms_SRCS = tests/fuzz/fuzz_kallsyms.c introspection/kallsyms.c \
 	introspection/kallsyms_tables.c introspection/symbols.c
-fuzz_btf_SRCS = tests/fuzz/fuzz_btf.c introspection/btf.c
+fuzz_btf_SRCS = tests/fuzz/fuzz_btf.c introspection/btf.c introspection/btf_fields.c
 fuzz_pagetable_SRCS = tests/fuzz/fuzz_pagetable.c introspection/x86/pagetable.c
 FUZZERS += fuzz_locate
 fuzz_locate_SRCS = tests/fuzz/fuzz_locate.c introspection/locate.c introspection/x86/gate.c introspection/budget.c \

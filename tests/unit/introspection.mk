@@ -1,10 +1,12 @@
 UNIT_TESTS += test_pagetable test_kallsyms test_btf test_kernel test_checks test_checks_walk
 KALLSYMS_SRCS = introspection/kallsyms.c introspection/kallsyms_tables.c introspection/symbols.c
 KERNEL_SRCS = introspection/discover.c introspection/kernel.c introspection/kimage.c introspection/x86/pagetable.c \
-	introspection/btf.c introspection/task.c introspection/module.c $(KALLSYMS_SRCS)
+	introspection/btf.c introspection/btf_fields.c introspection/task.c introspection/module.c $(KALLSYMS_SRCS)
 test_pagetable_SRCS = tests/unit/test_pagetable.c tests/unit/synth.c introspection/x86/pagetable.c
 test_kallsyms_SRCS = tests/unit/test_kallsyms.c tests/unit/synth.c $(KALLSYMS_SRCS)
 test_btf_SRCS = tests/unit/test_btf.c tests/unit/synth.c introspection/btf.c
+UNIT_TESTS += test_btf_fields
+test_btf_fields_SRCS = tests/unit/test_btf_fields.c tests/unit/synth.c introspection/btf.c introspection/btf_fields.c
 test_kernel_SRCS = tests/unit/test_kernel.c tests/unit/synth.c $(KERNEL_SRCS)
 UNIT_TESTS += test_locate
 test_locate_SRCS = tests/unit/test_locate.c tests/unit/synth.c introspection/locate.c introspection/x86/gate.c \
