@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "cli/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct asked {
+	bool json, list;
+	struct rf_subject_options how;
+	struct rf_option_list known;
+	const struct rf_check **each; /* NULL behind the last */
+};
+
+/* Those that are named, or all; NULL behind the last. NULL: told why. */
+static const struct rf_check **chosen(char **names, int count, int *code)
+{
+	const struct rf_check **out;
+	size_t n = 0;
+
+	while (rf_checks[n])
+		n++;
+	out = calloc((size_t)count > n ? (size_t)count + 1 : n + 1, sizeof(*out));
+	if (!out) {
+		*code = rf_fail(RF_EXIT_INTERNAL, "nothing was done", "free some memory",
+				"no memory");
+		return NULL;
+	}
+	for (n = 0; !count && rf_checks[n]; n++)
+		out[n] = rf_checks[n];
+	for (int i = 0; i < count; i++) {
+		out[i] = rf_check_named(names[i]);
+		if (out[i])
+			continue;
+		*code = rf_fail(RF_EXIT_USAGE, "nothing was done",
+				"see `ringfence check --list` for their names",
+				"there is no check \"%s\"", names[i]);
+		free(out);
+		return NULL;
+	}
+	return out;
+}
+
+static int keep(void *ctx, const struct rf_check_finding *finding)
+{
+	struct rf_check_report *r = ctx;
+	size_t room = r->finding_room ? r->finding_room * 2 : 16;
+	struct rf_check_finding *grown;
+
+	if (r->finding_count == r->finding_room) {
+		grown = reallocarray(r->findings, room, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		r->findings = grown;
+		r->finding_room = room;
+	}
+	r->findings[r->finding_count++] = *finding;
+	return 0;
+}
+
+static int run_checks(struct rf_checks *c, const struct rf_check **each, struct rf_check_report *r)
+{
+	struct rf_progress progress = { 0 };
+	size_t count = 0;
+
+	while (each[count])
+		count++;
+	r->results = calloc(count, sizeof(*r->results));
+	if (!r->results)
+		return -ENOMEM;
+	rf_progress_due(&progress);
+	for (; r->result_count < count; r->result_count++) {
+		struct rf_check_result *result = &r->results[r->result_count];
+		int err = rf_checks_run(c, each[r->result_count], keep, r, result);
+
+		if (err)
+			return err;
+		r->count[result->state]++;
+		r->found += result->found;
+		if (rf_progress_due(&progress))
+			rf_say("%zu of %zu checks have run", r->result_count + 1, count);
+	}
+	return 0;
+}
+
+/* A check that did not come to its end is no clean one. */
+static int judge(const struct rf_check_report *r)
+{
+	if (r->count[RF_CHECK_FOUND])
+		return RF_EXIT_NO;
+	return r->count[RF_CHECK_CLEAN] == r->result_count ? RF_EXIT_OK : RF_EXIT_CANNOT_TELL;
+}
+
+static int show(const struct rf_subject *s, char **operands, void *ctx)
+{
+	const struct asked *asked = ctx;
+	const struct rf_known known = { asked->known.items, asked->known.count };
+	struct rf_check_report r = { 0 };
+	struct rf_checks *c;
+	int err, code = rf_subject_checks(s, &known, &c);
+
+	if (code != RF_EXIT_OK)
+		return code;
+	err = run_checks(c, asked->each, &r);
+	rf_checks_destroy(c);
+	if (err)
+		code = rf_fail(RF_EXIT_INTERNAL, "not all was looked at", "free some memory",
+			       "no memory for the checks");
+	else
+		code = asked->json ? rf_check_show_json(s, &r, &known) : rf_check_show(s, &r);
+	if (code == RF_EXIT_OK)
+		code = judge(&r);
+	free(r.results);
+	free(r.findings);
+	return code;
+}
+
+/* Names are looked at first: a dump may be large. */
+static int check_file(const struct rf_operands *operands, struct asked *asked)
+{
+	int code = RF_EXIT_OK;
+
+	asked->each = chosen(operands->items + 1, operands->count - 1, &code);
+	if (!asked->each)
+		return code;
+	code = rf_subject_show(operands, &asked->how, show, asked);
+	free(asked->each);
+	return code;
+}
+
+static int list_checks(char **names, int count, bool json)
+{
+	const struct rf_check **each;
+	int code = RF_EXIT_OK;
+
+	each = chosen(names, count, &code);
+	if (!each)
+		return code;
+	code = rf_check_show_list(each, count, json);
+	free(each);
+	return code;
+}
+
+static int check(int argc, char **argv)
+{
+	struct rf_operands operands;
+	struct asked asked = { 0 };
+	int code;
+
+	const struct rf_option options[] = {
+		{ "json", 'j', RF_OPTION_FLAG, &asked.json, 0, 0 },
+		{ "list", 0, RF_OPTION_FLAG, &asked.list, 0, 0 },
+		{ "known", 0, RF_OPTION_LIST, &asked.known, 0, 0 },
+		{ "raw", 0, RF_OPTION_FLAG, &asked.how.raw, 0, 0 },
+		{ 0 },
+	};
+	code = rf_options(&rf_command_check, options, false, RF_EXIT_USAGE, argc, argv, &operands);
+	if (code >= 0)
+		return code;
+	if (asked.list)
+		return list_checks(operands.items, operands.count, asked.json);
+	code = rf_subject_operands(&rf_command_check, &operands, 1, INT32_MAX);
+	return code >= 0 ? code : check_file(&operands, &asked);
+}
+
+const struct rf_command rf_command_check = {
+	.name = "check",
+	.usage = "[--known NAME]... [--raw] [--json] FILE [CHECK...] | --list [CHECK...]",
+	.summary = "Look for what a rootkit leaves in the kernel, in a dump of a guest's memory",
+	.help = "      --known NAME  a module or BPF program that may hook this kernel; may be\n"
+		"                    given 32 times\n"
+		"      --raw         FILE is memory as it is, whatever it begins with: a guest\n"
+		"                    that writes the beginning of another format to its own\n"
+		"                    memory cannot choose how it is read\n"
+		"      --list        the checks that there are; with names: what a finding of\n"
+		"                    each means, and what else it may be\n"
+		"  -j, --json        all of it as JSON, with evidence: addresses, bytes, code\n"
+		"\n"
+		"FILE is a dump: ELF core (virsh dump --memory-only), kdump, LiME, raw. The\n"
+		"kernel in it is found and understood from its own memory. Without CHECK all\n"
+		"of them are run.\n"
+		"\n"
+		"Each row is one thing that is not as a kernel leaves it: WHAT is odd, whose\n"
+		"code or data it LEADS TO (\"nobody\": it belongs to no part of the kernel and to\n"
+		"no module or BPF program that is on the kernel's lists), and WHY that is odd.\n"
+		"Below the table stands what such a finding means and what else may cause it: a\n"
+		"module of your own that hooks the kernel is found as well, unless it is built\n"
+		"for the kernel and signed, or --known names it. Names of modules, programs and\n"
+		"tasks are what the guest claims.\n"
+		"\n"
+		"A check that could not run (this kernel, or this dump, lacks what it needs) or\n"
+		"is undecided (what it follows is damaged, or longer than it may read) never\n"
+		"counts as clean. The exit code: 0 all that were run are clean; 1 something was\n"
+		"found; 6 nothing was found, but one of them could not run or is undecided, or\n"
+		"FILE cannot be read or has no kernel in it; 3 there is no FILE.\n",
+	.run = check,
+};

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "cli/subject.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "introspection/task.h"
+
+#define PROGRESS_MS 1000
+
+int rf_subject_operands(const struct rf_command *c, const struct rf_operands *operands, int least,
+			int most)
+{
+	char todo[100];
+
+	if (operands->count >= least && operands->count <= most)
+		return -1;
+	snprintf(todo, sizeof(todo), "see `ringfence %s --help`", c->name);
+	return rf_fail(RF_EXIT_USAGE, "nothing was done", todo, "%s takes: %s", c->name, c->usage);
+}
+
+int rf_subject_show(const struct rf_operands *operands, const struct rf_subject_options *options,
+		    rf_subject_fn show, void *ctx)
+{
+	struct rf_subject s;
+	int code = rf_subject_open(operands->items[0], options, &s);
+
+	if (code != RF_EXIT_OK)
+		return code;
+	code = show(&s, operands->items + 1, ctx);
+	rf_subject_close(&s);
+	return code;
+}
+
+int rf_subject_table(struct rf_listing *t, int err)
+{
+	if (!err)
+		rf_listing_print(t);
+	rf_listing_destroy(t);
+	if (err)
+		return rf_fail(RF_EXIT_INTERNAL, "the answer is not complete", "free some memory",
+			       "no memory for the table");
+	return rf_flush();
+}
+
+/* All of text is hexadecimal digits, with or without 0x. */
+static bool is_number(const char *text, size_t digits_least, uint64_t *out)
+{
+	char *end;
+
+	if (!strncmp(text, "0x", 2))
+		text += 2;
+	else if (strlen(text) < digits_least)
+		return false;
+	if (strspn(text, "0123456789abcdefABCDEF") != strlen(text) || !*text || strlen(text) > 16)
+		return false;
+	*out = strtoull(text, &end, 16);
+	return true;
+}
+
+int rf_subject_address(const struct rf_subject *s, const char *text, rf_gva *out)
+{
+	size_t len = strcspn(text, "+");
+	uint64_t offset = 0;
+	struct rf_symbol sym;
+	char name[512];
+
+	snprintf(name, sizeof(name), "%.*s", (int)(len < sizeof(name) ? len : 0), text);
+	if (text[len] && !is_number(text + len + 1, 1, &offset))
+		return rf_fail(RF_EXIT_USAGE, "nothing was done",
+			       "write what follows \"+\" in hexadecimal: init_task+0x10",
+			       "\"%s\" is no address", text);
+	if (rf_kernel_symbol(s->kernel, name, &sym)) {
+		/* 16 digits: what `ringfence symbols` and /proc/kallsyms print. */
+		if (!text[len] && is_number(text, 16, &out->v))
+			return RF_EXIT_OK;
+		return rf_fail(RF_EXIT_NO, "there is nothing to show",
+			       "see `ringfence symbols` for the names, or give an address: 0x...",
+			       "this kernel has no symbol \"%s\"", name);
+	}
+	if (sym.type == 'A' || sym.type == 'a')
+		return rf_fail(RF_EXIT_NO, "there is nothing to show",
+			       "give the address of the one that is meant: 0x...",
+			       "\"%s\" is a number, or each processor has one of its own", name);
+	out->v = sym.addr.v + offset;
+	return RF_EXIT_OK;
+}
+
+const char *rf_subject_place(const struct rf_subject *s, rf_gva gva, char out[RF_PLACE_TEXT])
+{
+	const struct rf_memory counted = { rf_budget_read, s->places };
+	struct rf_module module;
+	struct rf_symbol sym;
+	uint64_t offset;
+	char name[RF_PLACE_TEXT - 24];
+
+	*out = '\0';
+	if (!rf_kernel_symbolize(s->kernel, gva, &sym, &offset)) {
+		rf_safe(name, sizeof(name), sym.name);
+	} else if (!rf_module_find(s->kernel, &counted, &s->paging, gva, &module)) {
+		snprintf(name, sizeof(name), "[%s]", module.name);
+		offset = gva.v - module.base.v;
+	} else {
+		return out;
+	}
+	if (offset)
+		snprintf(out, RF_PLACE_TEXT, "%s+%#llx", name, (unsigned long long)offset);
+	else
+		snprintf(out, RF_PLACE_TEXT, "%s", name);
+	return out;
+}
+
+int rf_subject_checks(const struct rf_subject *s, const struct rf_known *known,
+		      struct rf_checks **out)
+{
+	struct rf_checks_options options = { .live = s->live };
+
+	if (known)
+		options.known = *known;
+	if (rf_checks_create(s->kernel, &s->memory, &s->paging, &options, out))
+		return rf_fail(RF_EXIT_INTERNAL, "nothing was looked at",
+			       "free some memory, then run it again", "no memory");
+	return RF_EXIT_OK;
+}
+
+int rf_subject_complete(const char *what, int err, const char *why)
+{
+	char safe[RF_WHY];
+
+	if (!err)
+		return RF_EXIT_OK;
+	rf_safe(safe, sizeof(safe), why);
+	return rf_fail(RF_EXIT_CANNOT_TELL,
+		       "what is shown is not all, and what is left out is not known",
+		       "see what `ringfence check` says of it", "%s: %s", what, safe);
+}
+
+json_t *rf_address_json(uint64_t address)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)address);
+	return json_string(text);
+}
+
+json_t *rf_subject_json(const struct rf_subject *s)
+{
+	char kernel[256];
+	char *name = rf_safe_dup(s->name);
+	json_t *o;
+
+	rf_safe(kernel, sizeof(kernel), rf_kernel_banner(s->kernel));
+	o = json_pack("{s:s,s:s,s:s}", "file", name ?: "?", "format", s->format, "kernel", kernel);
+	free(name);
+	return o;
+}
+
+bool rf_progress_due(struct rf_progress *p)
+{
+	int64_t now = rf_now_ms();
+
+	if (!p->since)
+		p->since = now;
+	if (now - p->since < PROGRESS_MS || !isatty(rf_messages_fd()))
+		return false;
+	p->since = now;
+	return true;
+}
