@@ -12,7 +12,7 @@ static int overview(void)
 	       "       ringfence COMMAND --help | --help | --version\n\n"
 	       "Keeps the kernel of a Linux guest honest from outside it, on stock KVM.\n\n");
 	for (const struct rf_command *const *c = rf_commands; *c; c++)
-		printf("  %-8s %s\n", (*c)->name, (*c)->summary);
+		printf("  %-9s %s\n", (*c)->name, (*c)->summary);
 	printf("\nExit codes and files: ringfence(1).\n");
 	return rf_flush();
 }
