@@ -50,6 +50,8 @@ offers completion-format "$(tr '\n' ' ' <"$work/formats" | sed 's/ $//')" ringfe
 offers completion-check 'web.jsonl web.yaml' ringfence policy check web.yaml w
 offers completion-test-policy "${profiles}web.jsonl web.yaml" ringfence policy test ''
 offers completion-gadgets-all 'web.jsonl web.yaml' ringfence gadgets -a w
+offers completion-dump 'web.jsonl web.yaml' ringfence check ''
+offers completion-dump-alone '' ringfence disas web.jsonl ''
 offers completion-nothing '' ringfence policy keys ''
 offers completion-no-command '' ringfence frobnicate -x
 cd "$here" || exit 1

@@ -66,7 +66,7 @@ try version 0 'ringfence [0-9]' "$rf" --version
 try overview 0 doctor "$rf" --help
 try no-command 2 'no command' "$rf"
 try unknown-command 2 'frobnicate' "$rf" frobnicate
-for c in run list status gadgets measure audit policy stop watch doctor demo; do
+for c in run list status gadgets measure audit policy stop watch check ps modules symbols disas pagetable print doctor demo; do
 	try "help-$c" 0 "Usage: ringfence $c" "$rf" $c --help
 	[ $c = run ] && continue
 	try "unknown-option-$c" 2 'bogus' "$rf" $c --bogus
@@ -847,6 +847,7 @@ try patches-noise 0 '' "$rf" audit patches "$work/noise.patches"
 . "$here/tail.sh"
 . "$here/watch.sh"
 . "$here/rotate.sh"
+. "$here/subject.sh"
 . "$here/completion.sh"
 
 printf 'cli  %d passed, %d failed, %d skipped\n' $passed $failed $skipped

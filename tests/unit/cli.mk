@@ -1,5 +1,7 @@
 UNIT_TESTS += test_cli test_doctor test_output
 test_output_SRCS = tests/unit/test_output.c cli/output.c hv/outlet.c cli/options.c
+UNIT_TESTS += test_print_value
+test_print_value_SRCS = tests/unit/test_print_value.c cli/print_value.c cli/output.c hv/outlet.c cli/options.c
 UNIT_TESTS += test_let_go
 test_let_go_SRCS = tests/unit/test_let_go.c cli/let_go.c hv/proto.c
 UNIT_TESTS += test_run_link
