@@ -6,5 +6,5 @@ LOCATE_SRCS = tests/lab/locate.c $(INTROSPECTION_SRCS) $(PATCH_SRCS) $(DUMP_SRCS
 $(O)/locate: $(LOCATE_SRCS:%.c=$(O)/obj/%.o)
 	$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS) $(DUMP_LIBS)
 .PHONY: oracle
-oracle: $(O)/oracle $(O)/patchsites $(O)/gadgets $(O)/tables $(O)/locate
+oracle: $(O)/ringfence $(O)/oracle $(O)/patchsites $(O)/gadgets $(O)/tables $(O)/locate
 	O=$(O) python3 tests/lab/oracle.py $(O)/oracle $(KERNELS)

@@ -6,7 +6,7 @@ Boots stock kernels on plain emulation (no KVM), lets init print /proc/kallsyms,
 memory and compares with tests/lab/oracle.c: each symbol, each member of each named struct (as bpftool reads them), the
 loaded modules, the running task. Sensitive instructions are compared with what objdump finds in the same text, and the
 descriptor tables and their registers must be recognised. The same memory is dumped in QEMU's formats, and in each the kernel
-must be found with no help (tests/lab/locate.c). One boot more is stopped in syscall_init(), where ringfence starts in earnest: KASLR
+must be found with no help (tests/lab/locate.c). What the commands say that look at a dump is compared in looks.py. One boot more is stopped in syscall_init(), where ringfence starts in earnest: KASLR
 on, everything still writable and executable.
 
     oracle.py PROGRAM [SERIES ...]
@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 import kernels
+import looks
 from build import Cpio, LabError, locked, out_dir, run
 
 MEMORY = 256 << 20
@@ -46,6 +47,10 @@ for t in 1 2; do $b stty -F /dev/ttyS$t raw; done
 $b cat /proc/kallsyms | $b gzip -1 -c >/dev/ttyS1
 $b gzip -1 -c /sys/kernel/btf/vmlinux >/dev/ttyS2
 $b cat /proc/modules
+for p in /proc/[0-9]*; do
+	while read k v w x; do case $k in Name:) n=$v ;; PPid:) q=$v ;; Uid:) u="$v $w" ;; esac; done <$p/status
+	echo TASK ${p#/proc/} $q $u $n
+done
 echo READY
 while :; do :; done
 """
@@ -334,6 +339,7 @@ def full(program: str, kernel: kernels.Kernel, home: Path, cpu: str, arguments: 
     good = compare(program, home, f"{kernel.release} {cpu} {arguments}", cr3, cr4, inside, "symbols", home / "symbols",
                    "types", home / "types", "modules", home / "modules", "task", "init", 1)
     checks = [look(program, home, cr3, cr4, inside) for look in (sensitive, tables)]
+    checks.append(looks.look(Path(program).with_name("ringfence"), home))
     checks.append(locate(program, home, inside, cr4, dumps))
     checks.append(patch_sites(program, home, cr3, cr4, inside, 10000 if (cpu, arguments) == COUNTING else 0))
     return all(checks) and good, symbols
