@@ -88,7 +88,9 @@ static void print_notes(const struct rf_check_report *r)
 			       one->check->attack);
 		rf_safe(why, sizeof(why), one->why);
 		if (*why)
-			printf("%s %s: %s\n", one->check->name, rf_check_state_text(one->state),
+			printf("%s%s%s: %s\n", one->check->name,
+			       one->state == RF_CHECK_FOUND ? ", besides" : " ",
+			       one->state == RF_CHECK_FOUND ? "" : rf_check_state_text(one->state),
 			       why);
 	}
 }
