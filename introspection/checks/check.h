@@ -32,8 +32,8 @@ struct rf_check {
 	const char *reading; /* what a finding means, and what else it may be */
 	const char *attack;  /* technique of MITRE ATT&CK, "T1014" */
 	enum rf_severity severity;
-	uint32_t period_ms;	      /* on a live guest */
-	uint64_t reads;		      /* of guest memory, at most; without the lists of owners */
+	uint32_t period_ms; /* on a live guest */
+	uint64_t reads;	    /* of guest memory, at most; without the lists of owners */
 	/* In a guest whose kernel is sealed a guard looks for it, which knows more; NULL: none. */
 	const char *guard;
 	const struct rf_slots *slots; /* all that it looks at; NULL: it has run instead */
