@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # The guest's part of planted.py: it waits on its fourth serial port for leave to go on. Nothing here may end it.
 export PATH=/bin
 mount -t proc p /proc

@@ -92,9 +92,9 @@ static void enlist(uint64_t head, uint64_t *last, uint64_t node)
 
 static void put_task(uint64_t t, uint32_t pid, uint32_t tgid, const char *comm)
 {
-	char name[16];
+	char name[16] = { 0 };
 
-	strncpy(name, comm, sizeof(name));
+	memcpy(name, comm, strnlen(comm, sizeof(name)));
 	put32(t + PID, pid);
 	put32(t + TGID, tgid);
 	put(t + COMM, name, sizeof(name));
