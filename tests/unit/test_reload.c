@@ -29,6 +29,7 @@ static const struct row {
 	{ "on_kexec", .held = true, .order = { "rearm", "deny" } },
 	{ "on_mismatch", .order = { "alert", "refuse" } },
 	{ "on_unknown_kernel", .order = { "run-unsealed-alert", "refuse" } },
+	{ "checks", .order = { "off", "alert" } },
 	{ "on_log_full", .order = { "continue", "deny", "pause" } },
 	{ "log_quota_mb", .loose = 1, .strict = 1024 },
 	{ "patches.ftrace", .order = { "allow", "owners", "deny" } },
