@@ -118,7 +118,7 @@ def needed(kernel: kernels.Kernel, wanted: list[str]) -> dict[str, bytes]:
     return found
 
 
-def initrd(build: Path, kernel: kernels.Kernel, home: Path, only: str) -> None:
+def initrd(build: Path, kernel: kernels.Kernel, home: Path, script: str, modules: list[str]) -> None:
     """The guest's whole file system."""
     module = kernels.build_module(kernel, HERE / "module", "rf_planted",
                                   [ATTACKS / name for name in ("symbols.c", "attacks.h", "compat.h")])
@@ -128,14 +128,13 @@ def initrd(build: Path, kernel: kernels.Kernel, home: Path, only: str) -> None:
     archive.char_device("dev/console", 5, 1)
     for name in ("proc", "sys", "tmp", "etc", "mnt"):
         archive.directory(name)
-    script = (HERE / "init.sh").read_text()
-    archive.data("init", script.replace("$PLANTS", f"only={only}" if only else "").encode(), 0o755)
+    archive.data("init", script.encode(), 0o755)
     archive.file("bin/rf_life", build / "rf_life")
     archive.data("bin/rf_garbage", b"\x7frfplanted\n", 0o755)
     archive.data("tmp/rf_helper", b"#!/bin/sh\necho HELPER RAN >/dev/ttyS0\n", 0o755)
     for ko in [*module.parent.glob("rf_*.ko"), patch]:
         archive.file(ko.name, ko)
-    bodies = needed(kernel, MODULES)
+    bodies = needed(kernel, modules)
     for name, body in bodies.items():
         archive.data(f"mod/{name}.ko", body)
     archive.data("mod/order", "".join(f"{name}\n" for name in bodies).encode())
@@ -321,7 +320,8 @@ def check(counts: Counts, build: Path, series: str) -> None:
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     only = os.environ.get("ONLY", "")
-    initrd(build, kernel, home, only)
+    script = (HERE / "init.sh").read_text().replace("$PLANTS", f"only={only}" if only else "")
+    initrd(build, kernel, home, script, MODULES)
     print(f"planted {kernel.release}", flush=True)
     with running(home, kernel) as guest:
         guest.wait("CLEAN")
