@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "cli/check.h"
+#include "cli/check_live.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 struct asked {
-	bool json, list;
+	bool json, list, live;
 	struct rf_subject_options how;
 	struct rf_option_list known;
 	const struct rf_check **each; /* NULL behind the last */
@@ -140,6 +141,23 @@ static int list_checks(char **names, int count, bool json)
 	return code;
 }
 
+/* Its monitor has run them; what it knows already, by policy, is known there. */
+static int check_vm(const struct rf_operands *operands, const struct asked *asked)
+{
+	const struct rf_check **each;
+	int code = RF_EXIT_OK;
+
+	if (asked->known.count || asked->how.raw)
+		return rf_fail(RF_EXIT_USAGE, "nothing was done",
+			       "name modules as `owners` in the policy of the VM",
+			       "--known and --raw are for a dump");
+	each = chosen(operands->items + 1, operands->count - 1, &code);
+	if (!each)
+		return code;
+	free(each);
+	return rf_check_live(operands, asked->json);
+}
+
 static int check(int argc, char **argv)
 {
 	struct rf_operands operands;
@@ -149,6 +167,7 @@ static int check(int argc, char **argv)
 	const struct rf_option options[] = {
 		{ "json", 'j', RF_OPTION_FLAG, &asked.json, 0, 0 },
 		{ "list", 0, RF_OPTION_FLAG, &asked.list, 0, 0 },
+		{ "live", 0, RF_OPTION_FLAG, &asked.live, 0, 0 },
 		{ "known", 0, RF_OPTION_LIST, &asked.known, 0, 0 },
 		{ "raw", 0, RF_OPTION_FLAG, &asked.how.raw, 0, 0 },
 		{ 0 },
@@ -159,18 +178,23 @@ static int check(int argc, char **argv)
 	if (asked.list)
 		return list_checks(operands.items, operands.count, asked.json);
 	code = rf_subject_operands(&rf_command_check, &operands, 1, INT32_MAX);
-	return code >= 0 ? code : check_file(&operands, &asked);
+	if (code >= 0)
+		return code;
+	return asked.live ? check_vm(&operands, &asked) : check_file(&operands, &asked);
 }
 
 const struct rf_command rf_command_check = {
 	.name = "check",
-	.usage = "[--known NAME]... [--raw] [--json] FILE [CHECK...] | --list [CHECK...]",
-	.summary = "Look for what a rootkit leaves in the kernel, in a dump of a guest's memory",
+	.usage = "[--known NAME]... [--raw] [--json] FILE [CHECK...] |\n"
+		 "                       --live [--json] VM [CHECK...] | --list [CHECK...]",
+	.summary = "Look for what a rootkit leaves in the kernel: in a dump, or of a VM",
 	.help = "      --known NAME  a module or BPF program that may hook this kernel; may be\n"
 		"                    given 32 times\n"
 		"      --raw         FILE is memory as it is, whatever it begins with: a guest\n"
 		"                    that writes the beginning of another format to its own\n"
 		"                    memory cannot choose how it is read\n"
+		"      --live        VM is a guest that runs: what the checks of its monitor have\n"
+		"                    found so far, each of them twice\n"
 		"      --list        the checks that there are; with names: what a finding of\n"
 		"                    each means, and what else it may be\n"
 		"  -j, --json        all of it as JSON, with evidence: addresses, bytes, code\n"

@@ -97,6 +97,8 @@ const char *rf_subject_place(const struct rf_subject *s, rf_gva gva, char out[RF
 	char name[RF_PLACE_TEXT - 24];
 
 	*out = '\0';
+	if (!s->kernel) /* its monitor has it */
+		return out;
 	if (!rf_kernel_symbolize(s->kernel, gva, &sym, &offset)) {
 		rf_safe(name, sizeof(name), sym.name);
 	} else if (!rf_module_find(s->kernel, &counted, &s->paging, gva, &module)) {

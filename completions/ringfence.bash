@@ -14,7 +14,7 @@ _ringfence_options() {
 	audit) echo "--follow --lines --since --alerts --verdict --rule --symbol --key --format --moved --json" ;;
 	policy) echo "--json --line --key --serial --valid-for" ;;
 	watch) echo "--socket --group --per-user --kvm" ;;
-	check) echo "--known --list --raw --json" ;;
+	check) echo "--known --list --live --raw --json" ;;
 	ps) echo "--threads --raw --json" ;;
 	modules | symbols | disas | pagetable) echo "--raw --json" ;;
 	print) echo "--depth --raw --json" ;;

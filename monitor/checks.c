@@ -206,8 +206,8 @@ static json_t *reply(struct rf_guest *g)
 		json_decref(findings);
 		return NULL;
 	}
-	return json_pack("{s:b, s:o, s:o}", "on", checks && g->checks_on, "checks", states,
-			 "findings", findings);
+	return json_pack("{s:b, s:b, s:o, s:o}", "done", true, "on", checks && g->checks_on,
+			 "checks", states, "findings", findings);
 }
 
 static bool busy(const struct rf_guest *g)

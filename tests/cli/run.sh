@@ -769,6 +769,20 @@ for answer in '[]' 'noise' '{}' '{"done":7}' '{"done":"x"}'; do
 	# Nobody holds the folder's lock: whatever does not make sense is a dead VM's.
 	try "gadgets-answer-$answer" 3 'is dead' "$rf" gadgets "$work/told"; hush
 done
+states='{"name":"syscalls","state":"clean","why":""},{"name":"netfilter","state":"found","why":""}'
+told "{\"done\":true,\"on\":true,\"checks\":[$states],\"findings\":[{\"check\":\"netfilter\",\"what\":\"netfilter hook 1\",\"object\":\"0x10\",\"target\":\"0x20\",\"owner\":\"nobody\",\"symbol\":\"\",\"reason\":\"it leads \u001b away\",\"told\":true}]}"
+try check-live-found 1 '^critical *netfilter *netfilter hook 1 *nobody 0x20 *it leads ? away' "$rf" check --live "$work/told"; hush
+told "{\"done\":true,\"on\":true,\"checks\":[$states],\"findings\":[]}"
+try check-live-one 0 '^1 check: 1 clean' "$rf" check --live "$work/told" syscalls; hush
+told '{"done":true,"on":true,"checks":[{"name":"syscalls","state":"not yet"}],"findings":[]}'
+try check-live-waits 6 '^1 more have not run yet' "$rf" check --live "$work/told"; hush
+told '{"done":true,"on":false,"checks":[],"findings":[]}'
+try check-live-off 6 'checks are off' "$rf" check --live "$work/told"; hush
+for answer in '[]' '{"done":true}' '{"done":true,"on":true,"checks":7,"findings":{"a":1}}' '{"done":true,"on":true,"checks":[1,[],{}],"findings":[{"told":true},7]}'; do
+	told "$answer"
+	"$rf" check --live "$work/told" >"$out" 2>"$err"; code=$?; hush
+	name=check-live-odd; [ $code -gt 0 ] && [ $code -le 6 ] && ok || bad "exit $code for $answer"
+done
 told '{"done":true}'
 try gadgets-empty 0 '^0 sensitive' "$rf" gadgets --all "$work/told"; hush
 told '{"done":false}' "{\"done\":true,\"measurement\":$measured}"
