@@ -155,7 +155,7 @@ static int check_vm(const struct rf_operands *operands, const struct asked *aske
 	if (!each)
 		return code;
 	free(each);
-	return rf_check_live(operands, asked->json);
+	return rf_check_live(&rf_command_check, operands, asked->json);
 }
 
 static int check(int argc, char **argv)

@@ -104,7 +104,7 @@ static int show(const struct rf_operands *operands, const struct rf_vm *vm, cons
 	return code;
 }
 
-int rf_check_live(const struct rf_operands *operands, bool json)
+int rf_check_live(const struct rf_command *c, const struct rf_operands *operands, bool json)
 {
 	static const struct rf_question question = {
 		.cmd = "check",
@@ -114,7 +114,7 @@ int rf_check_live(const struct rf_operands *operands, bool json)
 	const struct rf_operands vm_alone = { .items = operands->items, .count = 1 };
 	struct rf_vm vm;
 	json_t *answer;
-	int code = rf_vm_ask(&rf_command_check, &vm_alone, &question, &vm, &answer);
+	int code = rf_vm_ask(c, &vm_alone, &question, &vm, &answer);
 
 	if (code != RF_EXIT_OK)
 		return code;

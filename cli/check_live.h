@@ -5,9 +5,10 @@
 
 #include <stdbool.h>
 
+#include "cli/command.h"
 #include "cli/options.h"
 
 /* operands: a VM, and names of checks, none: all. An exit code. */
-int rf_check_live(const struct rf_operands *operands, bool json);
+int rf_check_live(const struct rf_command *c, const struct rf_operands *operands, bool json);
 
 #endif

@@ -21,8 +21,9 @@ static int fail_to_open(const char *path, int err)
 {
 	if (err == ENOENT || err == ENOTDIR)
 		return rf_fail(RF_EXIT_NOT_FOUND, "nothing was looked at",
-			       "give the path of a dump of a guest's memory", "cannot open %s: %s",
-			       path, strerror(err));
+			       "give the path of a dump of a guest's memory; of a VM that runs: "
+			       "`check --live`",
+			       "cannot open %s: %s", path, strerror(err));
 	return rf_fail(RF_EXIT_CANNOT_TELL, "nothing was looked at, so nothing is known",
 		       "give a file that this user may read", "cannot open %s: %s", path,
 		       strerror(err));

@@ -23,15 +23,14 @@ const struct rf_check rf_check_syscalls = {
 
 static const struct rf_slots softirqs[] = {
 	{ .what = "softirq",
-	  .symbol = "softirq_vec",
-	  .shape = RF_SHAPE_STRUCTS,
-	  .type = "softirq_action" },
+	  .symbol = "softirq_vec", /* struct softirq_action is one pointer */
+	  .shape = RF_SHAPE_CODE },
 	{ 0 },
 };
 
 const struct rf_check rf_check_softirqs = {
 	.name = "softirqs",
-	.summary = "actions of deferred interrupts are the kernel's",
+	.summary = "actions of deferred interrupts lie in the kernel's own text",
 	.reading = "code runs behind every interrupt; modules register none of these",
 	.attack = "T1014",
 	.severity = RF_SEVERITY_HIGH,
