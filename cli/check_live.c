@@ -30,14 +30,20 @@ static enum rf_check_state state_of(const json_t *o)
 	return 0;
 }
 
-static void take_result(const struct rf_operands *operands, const json_t *o,
+static void take_result(const struct rf_operands *operands, const json_t *o, bool say,
 			struct rf_check_report *r, size_t *waiting)
 {
 	const struct rf_check *check = rf_check_named(text_of(o, "name"));
 	enum rf_check_state state = state_of(o);
 	struct rf_check_result *result = &r->results[r->result_count];
 
-	if (!check || !is_asked(operands, check->name) || check->guard)
+	if (!check || !is_asked(operands, check->name))
+		return;
+	if (check->guard && operands->count > 1 && say)
+		printf("%s: looked for by the guard of %s (`ringfence status`), which writes it "
+		       "down; not shown here\n",
+		       check->name, check->guard);
+	if (check->guard)
 		return;
 	if (!state) {
 		++*waiting;
@@ -71,7 +77,9 @@ static void take_finding(const struct rf_operands *operands, const json_t *o,
 	r->found++;
 }
 
-static int show(const struct rf_operands *operands, const struct rf_vm *vm, const json_t *answer)
+/* json: all of the answer, with the same exit code. */
+static int show(const struct rf_operands *operands, const struct rf_vm *vm, json_t *answer,
+		bool json)
 {
 	const json_t *states = json_object_get(answer, "checks");
 	const json_t *findings = json_object_get(answer, "findings");
@@ -90,10 +98,10 @@ static int show(const struct rf_operands *operands, const struct rf_vm *vm, cons
 		return rf_fail(RF_EXIT_INTERNAL, "the answer is not shown", "free some memory",
 			       "no memory");
 	}
-	json_array_foreach(states, i, o) take_result(operands, o, &r, &waiting);
+	json_array_foreach(states, i, o) take_result(operands, o, !json, &r, &waiting);
 	json_array_foreach(findings, i, o) take_finding(operands, o, &r);
-	code = rf_check_show(&s, &r);
-	if (waiting)
+	code = json ? rf_print_json(json_incref(answer)) : rf_check_show(&s, &r);
+	if (waiting && !json)
 		printf("%zu more have not run yet since the kernel was sealed\n", waiting);
 	if (code == RF_EXIT_OK)
 		code = r.found						      ? RF_EXIT_NO
@@ -125,9 +133,7 @@ int rf_check_live(const struct rf_command *c, const struct rf_operands *operands
 			       "%s: its checks are off, or its kernel's types are not known",
 			       vm.name);
 	}
-	if (json)
-		return rf_print_json(answer);
-	code = show(operands, &vm, answer);
+	code = show(operands, &vm, answer, json);
 	json_decref(answer);
 	return code;
 }

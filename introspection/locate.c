@@ -17,6 +17,7 @@
 #define TRIES_MAX 16u
 #define HINTS_MAX 256u
 /* Reads of page tables that are followed while memory is searched; a guest needs some thousands. */
+#define SEARCH_BYTES (UINT64_C(1) << 42) /* looked through for page tables */
 #define SEARCH_READS (UINT64_C(1) << 24)
 #define BLOCK ((size_t)1 << 18)
 /* Entries of one root that are looked at, until its first executable mappings are known. */
@@ -231,15 +232,23 @@ static int search_block(struct locate *l, uint64_t at, uint8_t *block, size_t le
 static int search(struct locate *l, const struct rf_locate_range *ranges, size_t count)
 {
 	uint8_t *block = rf_scratch_alloc(BLOCK);
-	uint64_t at, end;
+	uint64_t at, end, blocks = SEARCH_BYTES / BLOCK;
 	int r = 0;
 
 	if (!block)
 		return rf_diag_fail(l->diag, -ENOMEM, "no memory to search for a kernel");
 	for (size_t i = 0; i < count && !r; i++) {
 		end = rf_page_down(ranges[i].start.v + ranges[i].size);
-		for (at = rf_page_up(ranges[i].start.v); at < end && !r; at += BLOCK)
+		for (at = rf_page_up(ranges[i].start.v); at < end && !r; at += BLOCK) {
+			/* A file may say that it has more memory than there is in the world. */
+			if (!blocks--) {
+				l->spent = true;
+				break;
+			}
 			r = search_block(l, at, block, end - at < BLOCK ? end - at : BLOCK);
+		}
+		if (l->spent)
+			break;
 	}
 	rf_scratch_free(block, BLOCK);
 	if (!r && (l->budget.spent || l->spent))

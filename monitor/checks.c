@@ -122,10 +122,11 @@ static int tell_unable(struct rf_guest *g, struct timing *t)
 {
 	struct rf_check_words w = { 0 };
 
-	t->unable = t->result.state == RF_CHECK_UNDECIDED ? t->unable + 1 : 0;
+	t->unable = t->result.cut || seen_count == SEEN_MAX ? t->unable + 1 : 0;
 	if (t->unable != UNABLE_TIMES)
 		return 0;
-	snprintf(w.reason, sizeof(w.reason), "%.111s", t->result.why);
+	snprintf(w.reason, sizeof(w.reason), "%.111s",
+		 t->result.cut ? t->result.why : "more was found than can be told");
 	return tell(g, RF_CHECKS_UNABLE, &w);
 }
 
@@ -139,7 +140,7 @@ static int run_one(struct rf_guest *g, uint32_t which)
 	for (uint32_t i = 0; i < seen_count; i++)
 		seen[i].here &= seen[i].check != which;
 	rf_checks_run(checks, rf_checks[which], note, g, &t->result);
-	err = tell_news(g, t->result.state != RF_CHECK_UNDECIDED, &again);
+	err = tell_news(g, !t->result.cut, &again);
 	if (!err)
 		err = tell_unable(g, t);
 	t->due_ms = now_ms + (again ? AGAIN_MS : rf_checks[which]->period_ms);

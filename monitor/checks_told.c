@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The monitor's end of the guard of checks. It does not walk what the sweeper has walked: a verdict
- * must not wait for that. So that something was found, and what it is, is the sweeper's word; whose
- * the addresses are is looked up here. The check and its sentence are ours, or nothing is written.
+ * must not wait for that. So that something was found, what it is and why it is odd, is the
+ * sweeper's word; which check that is, and whose the addresses are, is looked up here.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -11,7 +11,8 @@
 
 #include "monitor/checks.h"
 
-#define LINES 1024u /* of one kernel */
+#define LINES 1024u	  /* of one kernel */
+#define UNABLE_LINES 256u /* the same, of what could not be decided */
 
 struct line {
 	uint32_t check;
@@ -20,12 +21,12 @@ struct line {
 
 /* One VM a process. */
 static struct line told[LINES]; /* that a line is about */
-static uint32_t told_count, lines;
+static uint32_t told_count, lines, unable_lines;
 static bool quiet; /* there are more than are told */
 
 void rf_checks_begin(void)
 {
-	told_count = lines = 0;
+	told_count = lines = unable_lines = 0;
 	quiet = false;
 }
 
@@ -40,8 +41,9 @@ bool rf_check_words_same(const struct rf_check_words *a, const struct rf_check_w
 static void make_printable(char *text, size_t size)
 {
 	text[size - 1] = '\0';
+	/* Nor may it close the quotes around it. */
 	for (; *text; text++)
-		if (!isprint((unsigned char)*text))
+		if (!isprint((unsigned char)*text) || *text == '"')
 			*text = '?';
 }
 
@@ -165,9 +167,12 @@ int rf_checks_said(struct rf_guest *g, uint32_t kind, const uint64_t *values, si
 			told[i] = told[--told_count];
 		return 0;
 	case RF_CHECKS_UNABLE:
-		if (quiet || lines == LINES)
+		if (unable_lines == UNABLE_LINES)
 			return 0;
-		lines++;
+		if (++unable_lines == UNABLE_LINES)
+			return rf_note(
+				g, "check", "not told one by one any more",
+				"checks were undecided more often than is told of one kernel");
 		return write_unable(g, rf_checks[place], &w);
 	}
 	return 0;

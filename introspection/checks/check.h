@@ -71,6 +71,7 @@ const char *rf_check_state_text(enum rf_check_state state); /* "clean" ... */
 struct rf_check_result {
 	const struct rf_check *check;
 	enum rf_check_state state;
+	bool cut;	    /* not all of it could be looked at, whatever was found */
 	uint64_t looked_at; /* objects */
 	uint64_t found;	    /* more than were told, where there were too many of them */
 	uint64_t reads;	    /* of guest memory that it took */

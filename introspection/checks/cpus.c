@@ -4,6 +4,7 @@
  * (include/asm-generic/percpu.h), whether those count from 0 (6.1, 6.12) or lie in the image (7.3).
  */
 #include <errno.h>
+#include <string.h>
 
 #include "introspection/checks/impl.h"
 
@@ -14,36 +15,46 @@ static bool is_possible(const uint64_t mask[CPUS_MAX / 64], uint32_t cpu)
 	return mask[cpu / 64] >> cpu % 64 & 1;
 }
 
-/* A kernel for one CPU alone has no such mask. */
-static int read_mask(struct rf_run *run, uint32_t count, uint64_t mask[CPUS_MAX / 64])
+/*
+ * Which CPUs there may be, out of `most`: by a mask that is sealed, up to the symbol behind it. A
+ * kernel for one CPU alone has no such mask. nr_cpu_ids is data, which anybody may set.
+ */
+static int read_mask(struct rf_run *run, uint64_t *most, uint64_t mask[CPUS_MAX / 64])
 {
-	rf_gva at;
+	struct rf_symbol unused;
+	rf_gva at, end;
+	uint64_t bytes;
 
-	if (!rf_kernel_address(run->c->k, "__cpu_possible_mask", &at))
-		return rf_run_read(run, at.v, mask, (count + 63) / 64 * 8);
-	for (uint32_t i = 0; i < CPUS_MAX / 64; i++)
-		mask[i] = UINT64_MAX;
-	return 0;
+	memset(mask, 0, CPUS_MAX / 8);
+	if (rf_kernel_address(run->c->k, "__cpu_possible_mask", &at)) {
+		mask[0] = 1;
+		return 0;
+	}
+	if (rf_kernel_symbol_extent(run->c->k, at, &unused, &end)) {
+		run->at = at.v;
+		return -EBADMSG;
+	}
+	bytes = (end.v - at.v) & ~UINT64_C(7);
+	bytes = bytes < CPUS_MAX / 8 ? bytes : CPUS_MAX / 8;
+	*most = *most < bytes * 8 ? *most : bytes * 8;
+	return rf_run_read(run, at.v, mask, bytes);
 }
 
 int rf_run_cpus(struct rf_run *run, rf_cpu_fn fn, void *ctx)
 {
-	uint64_t offsets, ids, base, mask[CPUS_MAX / 64];
+	uint64_t offsets, base, count, mask[CPUS_MAX / 64];
 	struct rf_symbol unused;
-	uint32_t count;
 	rf_gva end;
-	int err;
+	int err = rf_run_symbol(run, "__per_cpu_offset", &offsets);
 
-	if ((err = rf_run_symbol(run, "__per_cpu_offset", &offsets)) ||
-	    (err = rf_run_symbol(run, "nr_cpu_ids", &ids)) || (err = rf_run_u32(run, ids, &count)))
+	if (err)
 		return err;
-	if (!count || count > CPUS_MAX ||
-	    rf_kernel_symbol_extent(run->c->k, rf_gva_of(offsets), &unused, &end) ||
-	    count > (end.v - offsets) / 8) {
-		run->at = ids;
+	if (rf_kernel_symbol_extent(run->c->k, rf_gva_of(offsets), &unused, &end)) {
+		run->at = offsets;
 		return -EBADMSG;
 	}
-	err = read_mask(run, count, mask);
+	count = (end.v - offsets) / 8 < CPUS_MAX ? (end.v - offsets) / 8 : CPUS_MAX;
+	err = read_mask(run, &count, mask);
 	for (uint32_t cpu = 0; !err && cpu < count; cpu++) {
 		if (!is_possible(mask, cpu))
 			continue;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "introspection/checks/families.h"
+#include "introspection/checks/nets.h"
 #include "introspection/checks/slots.h"
 
 #define S_IFMT 0170000u /* include/uapi/linux/stat.h */
@@ -219,7 +220,7 @@ static int look_at_proc_net(struct rf_run *run, uint64_t net, void *ctx)
 
 static int look_at_proc_entries(struct rf_run *run)
 {
-	uint64_t root, nets, link;
+	uint64_t root, nets;
 	struct of_net n = { 0 };
 	struct proc p = { 0 };
 	int err;
@@ -246,10 +247,9 @@ static int look_at_proc_entries(struct rf_run *run)
 	n.p = &p;
 	/* A kernel without networking has none. */
 	if (rf_run_symbol(run, "net_namespace_list", &nets) ||
-	    rf_run_member(run, "net", "list", 16, &link) ||
 	    rf_run_member(run, "net", "proc_net", 8, &n.proc_net))
 		return 0;
-	return rf_run_list(run, nets, link, look_at_proc_net, &n);
+	return rf_run_nets(run, look_at_proc_net, &n);
 }
 
 const struct rf_check rf_check_proc_entries = {

@@ -5,10 +5,16 @@
 #include <string.h>
 
 #include "introspection/checks/impl.h"
+#include "introspection/kernel_internal.h"
 
 void rf_run_saw(struct rf_run *run)
 {
 	run->looked_at++;
+}
+
+uint64_t rf_run_looked_at(const struct rf_run *run)
+{
+	return run->looked_at;
 }
 
 static void describe_owner(const struct rf_owner *o, char *out, size_t size)
@@ -60,6 +66,9 @@ int rf_run_found(struct rf_run *run, uint64_t object, const char *what, uint64_t
 	snprintf(f->reason, sizeof(f->reason), "%s", reason);
 	if (target)
 		add_target(run, f);
+	/* Names of symbols may be any bytes. */
+	rf_guest_text(f->what, sizeof(f->what), f->what, sizeof(f->what));
+	rf_guest_text(f->symbol, sizeof(f->symbol), f->symbol, sizeof(f->symbol));
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct rf_place {
 /* Whose a range of memory is, as the guest's list says. */
 struct rf_claim {
 	struct rf_range range;
+	uint64_t reach; /* where this one ends, or one before it that goes on for longer */
 	enum rf_code code;
 	bool vouched;
 	uint64_t module; /* struct module, 0 of BPF's */

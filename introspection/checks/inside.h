@@ -54,7 +54,7 @@ typedef int (*rf_object_fn)(struct rf_run *run, uint64_t object, void *ctx);
 
 /* struct list_head at head; link: where the list_head stands in an object. */
 int rf_run_list(struct rf_run *run, uint64_t head, uint64_t link, rf_object_fn fn, void *ctx);
-/* struct hlist_head at head, or hlist_nulls_head: the end has bit 0 set. */
+/* struct hlist_head at head. */
 int rf_run_hlist(struct rf_run *run, uint64_t head, uint64_t link, rf_object_fn fn, void *ctx);
 /* A pointer at head to the first; next: where the pointer to the next one stands. NULL ends it. */
 int rf_run_chain(struct rf_run *run, uint64_t head, uint64_t next, rf_object_fn fn, void *ctx);
@@ -113,6 +113,7 @@ int rf_run_modules(struct rf_run *run, rf_module_fn fn, void *ctx);
 
 /* One more object was looked at. */
 void rf_run_saw(struct rf_run *run);
+uint64_t rf_run_looked_at(const struct rf_run *run); /* so many were */
 /*
  * Tells: what of the object, in words; target 0: none; reason. Of a target the owner, symbol and
  * bytes are looked up. 0, or the error that is to end the check.

@@ -4,20 +4,10 @@
 #include <stdio.h>
 
 #include "introspection/checks/families.h"
+#include "introspection/checks/nets.h"
 #include "introspection/checks/slots.h"
 
 /* --- network namespaces and their devices ----------------------------------------- */
-
-static int each_net(struct rf_run *run, rf_object_fn fn, void *ctx)
-{
-	uint64_t head, link;
-	int err;
-
-	if ((err = rf_run_symbol(run, "net_namespace_list", &head)) ||
-	    (err = rf_run_member(run, "net", "list", 16, &link)))
-		return err;
-	return rf_run_list(run, head, link, fn, ctx);
-}
 
 struct devices {
 	rf_object_fn fn;
@@ -40,7 +30,7 @@ static int each_device(struct rf_run *run, rf_object_fn fn, void *ctx)
 	if ((err = rf_run_member(run, "net", "dev_base_head", 16, &d.list)) ||
 	    (err = rf_run_member(run, "net_device", "dev_list", 16, &d.link)))
 		return err;
-	return each_net(run, each_device_of, &d);
+	return rf_run_nets(run, each_device_of, &d);
 }
 
 /* "WHAT of device eth0" */
@@ -158,7 +148,7 @@ static int look_at_netfilter(struct rf_run *run)
 	for (unsigned int i = 0; i < HOOK_KINDS; i++)
 		if (rf_kernel_member(k, "net", hook_kinds[i].path, &f.kinds[i]))
 			f.kinds[i].size = 0;
-	err = each_net(run, look_at_netfilter_of, &f);
+	err = rf_run_nets(run, look_at_netfilter_of, &f);
 	return err ? err : each_device(run, look_at_hooks_of_device, &f);
 }
 
@@ -264,7 +254,7 @@ static int look_at_packet_handlers(struct rf_run *run)
 		return rf_run_lacks(run, "the kernel has no ptype_all anywhere");
 	if ((err = look_at_list(run, "ptype_all", &handlers)) ||
 	    (err = look_at_list(run, "offload_base", &offloads)) ||
-	    (err = each_net(run, look_at_handlers_of_net, NULL)))
+	    (err = rf_run_nets(run, look_at_handlers_of_net, NULL)))
 		return err;
 	return each_device(run, look_at_handlers_of_device, NULL);
 }

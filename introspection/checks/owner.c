@@ -13,6 +13,7 @@
 /* include/linux/panic.h: forced, out of tree, unsigned. */
 #define TAINTS_UNVOUCHED (UINT64_C(1) << 1 | UINT64_C(1) << 12 | UINT64_C(1) << 13)
 #define CLAIMS_MAX 65536u
+#define OVERLAPS_MAX 64u /* pieces over one address: more is made up */
 #define CLAIMS_READS (UINT64_C(1) << 18)
 
 static bool is_in(const struct rf_range *r, uint64_t gva)
@@ -197,6 +198,25 @@ static int read_claims(struct rf_run *run)
 	return err ? err : add_bpf(run);
 }
 
+static int by_start(const void *a, const void *b)
+{
+	const struct rf_claim *x = a, *y = b;
+
+	return x->range.start < y->range.start ? -1 : x->range.start > y->range.start;
+}
+
+static void sort_claims(struct rf_claims *l)
+{
+	uint64_t reach = 0;
+
+	if (l->count)
+		qsort(l->v, l->count, sizeof(*l->v), by_start);
+	for (size_t i = 0; i < l->count; i++) {
+		reach = l->v[i].range.end > reach ? l->v[i].range.end : reach;
+		l->v[i].reach = reach;
+	}
+}
+
 /* Within a budget of their own: how many modules a guest has is no matter of the check's. */
 static int ask(struct rf_run *run)
 {
@@ -209,6 +229,7 @@ static int ask(struct rf_run *run)
 	l->asked = true;
 	b->left = CLAIMS_READS;
 	l->err = read_claims(run);
+	sort_claims(l);
 	b->given += CLAIMS_READS - b->left; /* so that they count as read */
 	b->left = left;
 	return l->err;
@@ -229,6 +250,7 @@ static bool is_dead_text(struct rf_run *run, uint64_t gva)
 int rf_run_owner(struct rf_run *run, uint64_t gva, struct rf_owner *out)
 {
 	const struct rf_claims *l = &run->c->claims;
+	size_t low = 0, high;
 	int err;
 
 	*out = (struct rf_owner){ .code = RF_CODE_NOBODY };
@@ -237,13 +259,32 @@ int rf_run_owner(struct rf_run *run, uint64_t gva, struct rf_owner *out)
 		return 0;
 	}
 	err = ask(run);
-	for (size_t i = 0; !err && i < l->count; i++) {
-		if (!is_in(&l->v[i].range, gva))
+	if (err)
+		return err;
+	high = l->count;
+	/* The last that begins at gva or below, and those before it while one of them may reach it.
+	 */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (l->v[middle].range.start > gva)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	for (unsigned int i = 0; low && l->v[low - 1].reach > gva; i++) {
+		const struct rf_claim *c = &l->v[--low];
+
+		if (i == OVERLAPS_MAX) {
+			run->at = gva;
+			return -EBADMSG;
+		}
+		if (!is_in(&c->range, gva))
 			continue;
-		out->code = l->v[i].code;
-		out->vouched = l->v[i].vouched;
-		memcpy(out->name, l->v[i].name, sizeof(out->name));
+		out->code = c->code;
+		out->vouched = c->vouched;
+		memcpy(out->name, c->name, sizeof(out->name));
 		return 0;
 	}
-	return err;
+	return 0;
 }

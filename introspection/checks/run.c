@@ -180,18 +180,22 @@ int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_fi
 		  void *ctx, struct rf_check_result *result)
 {
 	struct rf_run run, again;
-	int err, stop = 0;
+	int err, looked, stop = 0;
 
 	rf_budget_begin(&c->budget, check->reads);
 	err = look(c, check, c->findings[0], &run);
 	if (c->options.live && run.found) {
 		rf_budget_begin(&c->budget, check->reads);
-		look(c, check, c->findings[1], &again);
+		looked = look(c, check, c->findings[1], &again);
 		keep_what_stays(&run, &again);
+		/* What could not be seen again is not gone. */
+		if (!err)
+			err = looked;
 	}
 	*result = (struct rf_check_result){
 		.check = check,
 		.state = state_of(&run, err),
+		.cut = (err && err != -ENOTSUP) || run.found > RF_FINDINGS_MAX,
 		.looked_at = run.looked_at,
 		.found = run.found,
 		.reads = c->budget.given - c->budget.left,

@@ -50,12 +50,16 @@ static int look_at_core_pattern(struct rf_run *run)
 					     "|/sbin/",	       "|/usr/sbin/" };
 	char pattern[128], what[96];
 	uint64_t at;
+	int err;
 
 	if (rf_run_symbol(run, "core_pattern", &at))
 		return 0;
-	if (rf_run_text(run, at, pattern, sizeof(pattern)) || pattern[0] != '|')
-		return 0;
+	err = rf_run_text(run, at, pattern, sizeof(pattern));
+	if (err)
+		return err;
 	rf_run_saw(run);
+	if (pattern[0] != '|')
+		return 0;
 	for (unsigned int i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
 		if (!strncmp(pattern, usual[i], strlen(usual[i])) && !strstr(pattern, "/../"))
 			return 0;
@@ -69,7 +73,10 @@ static int look_at_helper_paths(struct rf_run *run)
 
 	for (size_t i = 0; !err && i < sizeof(helpers) / sizeof(helpers[0]); i++)
 		err = look_at_helper(run, &helpers[i]);
-	return err ? err : look_at_core_pattern(run);
+	if (!err)
+		err = look_at_core_pattern(run);
+	return err || rf_run_looked_at(run) ? err
+					    : rf_run_lacks(run, "none of these paths has a symbol");
 }
 
 const struct rf_check rf_check_helper_paths = {

@@ -63,7 +63,12 @@ int rf_run_chain(struct rf_run *run, uint64_t head, uint64_t next, rf_object_fn 
 	uint64_t at;
 	int err = rf_run_u64(run, head, &at);
 
-	while (!err && at && !(at & 1)) {
+	while (!err && at) {
+		/* The processor would follow it; the kernel never makes one. */
+		if (at & 7) {
+			run->at = at;
+			return -EBADMSG;
+		}
 		if (goes_round(&circle, at))
 			return endless(run, head);
 		err = fn(run, at, ctx);
@@ -141,7 +146,11 @@ static int walk_entry(struct rf_run *run, const struct nodes *n, uint64_t entry,
 	uint64_t slot[SLOTS];
 	int err;
 
-	if (!is_node(entry)) /* a value, or a mark of the tree's own, is no object */
+	if (entry & 1) { /* a value: none of these trees has any */
+		run->at = entry;
+		return -EBADMSG;
+	}
+	if (!is_node(entry)) /* a mark of the tree's own is no object */
 		return entry & 3 || !entry ? 0 : fn(run, entry, ctx);
 	if (!level)
 		return endless(run, entry - 2);

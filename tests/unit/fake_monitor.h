@@ -130,6 +130,7 @@ struct fake {
 	struct rf_check_finding findings[8];
 	uint32_t findings_count;
 	enum rf_check_state check_state; /* of the first; 0: as its findings are */
+	bool check_cut; /* of the first: not all of it was looked at, whatever was found */
 	unsigned int checks_alive, checks_runs[2];
 	const char *checks_known; /* the first of those that were named; NULL none was */
 

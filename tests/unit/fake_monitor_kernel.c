@@ -570,8 +570,8 @@ void rf_checks_destroy(struct rf_checks *c)
 	free(c);
 }
 
-int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_finding_fn fn, void *ctx,
-		  struct rf_check_result *result)
+int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_finding_fn fn,
+		  void *ctx, struct rf_check_result *result)
 {
 	uint32_t n = check == rf_checks[0] ? fake.findings_count : 0;
 	int err = 0;
@@ -586,5 +586,6 @@ int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_fi
 					    .why = "because" };
 	if (check == rf_checks[0] && fake.check_state)
 		result->state = fake.check_state;
+	result->cut = result->state == RF_CHECK_UNDECIDED || fake.check_cut;
 	return err;
 }

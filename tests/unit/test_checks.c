@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "introspection/checks/impl.h"
+#include "introspection/checks/nets.h"
 #include "introspection/checks/slots.h"
 #include "tests/unit/fake_types.h"
 
@@ -179,8 +180,8 @@ static void a_chain_that_does_not_end(void **state)
 	fake_u64(HEAD, node(0));
 	fake_u64(node(5), 0);
 	assert_int_equal(run_rows(chain_row), RF_CHECK_CLEAN);
-	fake_u64(node(5), 1 | HEAD); /* hlist_nulls */
-	assert_int_equal(run_rows(chain_row), RF_CHECK_CLEAN);
+	fake_u64(node(5), 1 | NOBODY); /* the processor would follow it */
+	assert_int_equal(run_rows(chain_row), RF_CHECK_UNDECIDED);
 	fake_u64(node(5), node(3));
 	assert_int_equal(run_rows(chain_row), RF_CHECK_FOUND);
 	assert_string_equal(told[0].reason, "the list does not end");
@@ -269,6 +270,42 @@ static void a_second_look(void **state)
 	fake_before_read = go_away;
 	assert_int_equal(run_rows(list_row), RF_CHECK_CLEAN);
 	assert_int_equal(told_count, 0);
+}
+
+static void bend(uint64_t gpa)
+{
+	if (!reads_until--)
+		fake_u64(node(2) + 8, NOBODY);
+}
+
+/* Nor is it clean what cannot be seen a second time. */
+static void a_second_look_that_fails(void **state)
+{
+	begin_with(true, NULL);
+	make_list(3);
+	object(1, NOBODY);
+	assert_int_equal(run_rows(list_row), RF_CHECK_FOUND);
+	object(1, FAKE_STEXT);
+	assert_int_equal(run_rows(list_row), RF_CHECK_CLEAN);
+	object(0, NOBODY);
+	reads_until = (unsigned int)result.reads + 6;
+	fake_before_read = bend;
+	assert_int_not_equal(run_rows(list_row), RF_CHECK_CLEAN);
+	assert_true(result.cut);
+	assert_non_null(strstr(result.why, "contradicts itself"));
+}
+
+/* What is found in front does not hide that the rest was not looked at. */
+static void found_and_cut(void **state)
+{
+	begin_with(false, NULL);
+	make_list(4);
+	object(0, NOBODY);
+	assert_int_equal(run_rows(list_row), RF_CHECK_FOUND);
+	assert_false(result.cut);
+	fake_u64(node(2) + 8, NOBODY);
+	assert_int_equal(run_rows(list_row), RF_CHECK_FOUND);
+	assert_true(result.cut);
 }
 
 static void many_are_counted(void **state)
@@ -522,13 +559,67 @@ static void an_xarray(void **state)
 	fake_u64(inner + 0x28, leaf | 2);
 	fake_u64(inner + 0x28 + 63 * 8, NOBODY);
 	fake_u64(leaf + 0x28, NOBODY);
-	fake_u64(leaf + 0x30, 0x1235); /* a value */
-	fake_u64(leaf + 0x38, 258);    /* a mark: XA_RETRY_ENTRY */
+	fake_u64(leaf + 0x38, 258); /* a mark: XA_RETRY_ENTRY */
 	assert_int_equal(run_check(&check), RF_CHECK_CLEAN);
 	assert_int_equal(counted, 2);
+	fake_u64(leaf + 0x30, NOBODY | 1); /* a value, where there are none */
+	assert_int_equal(run_check(&check), RF_CHECK_UNDECIDED);
+	fake_u64(leaf + 0x30, 0);
 	fake_u64(leaf + 0x28, inner | 2);
 	assert_int_equal(run_check(&check), RF_CHECK_FOUND);
 	assert_string_equal(told[0].reason, "the list does not end");
+}
+
+static int walk_nets(struct rf_run *run)
+{
+	counted = 0;
+	return rf_run_nets(run, count_one, &counted);
+}
+
+/* Taken off the list, it is looked at all the same, and that is told. */
+static void the_first_namespace(void **state)
+{
+	struct rf_check check = { .name = "x", .reads = 4000, .run = walk_nets };
+	const uint64_t nodes[] = { NOBODY + 8, FAKE_BASE + 0x42008 };
+
+	fake_symbol("net_namespace_list", HEAD);
+	fake_symbol("init_net", FAKE_BASE + 0x42000);
+	fake_member("net", "list", 8, 16);
+	begin_with(false, NULL);
+	fake_list(HEAD, nodes, 2);
+	assert_int_equal(run_check(&check), RF_CHECK_CLEAN);
+	assert_int_equal(counted, 2);
+	fake_list(HEAD, nodes, 1);
+	assert_int_equal(run_check(&check), RF_CHECK_FOUND);
+	assert_int_equal(counted, 2);
+	assert_int_equal(told[0].object.v, FAKE_BASE + 0x42000);
+}
+
+/* Pieces of many owners, one in another: the inner one counts, and what lies over it all is made
+ * up. */
+static void pieces_over_pieces(void **state)
+{
+	uint64_t nodes[80], at;
+
+	for (unsigned int i = 0; i < 80; i++) {
+		at = nodes[i] = FAKE_HEAP + 0x40000 + i * 0x80;
+		fake_u64(at + 0x10, NOBODY + 0x1000 + i * 16);
+		fake_u64(at + 0x18, NOBODY + 0x1000 + i * 16 + 8);
+		snprintf((char *)fake_bytes + (at + 0x20) % FAKE_SIZE, 64, "p%u", i);
+	}
+	fake_list(BPF, nodes, 80);
+	begin_with(false, NULL);
+	assert_string_equal(owner_of(NOBODY + 0x1000 + 40 * 16), "BPF program p40");
+	assert_string_equal(owner_of(NOBODY + 0x1000 + 40 * 16 + 8), "nobody");
+	fake_u64(nodes[38] + 0x18, NOBODY + 0x1000 + 41 * 16);
+	assert_string_equal(owner_of(NOBODY + 0x1000 + 40 * 16), "BPF program p40");
+	assert_string_equal(owner_of(NOBODY + 0x1000 + 40 * 16 + 8), "BPF program p38");
+	for (unsigned int i = 0; i < 80; i++)
+		fake_u64(nodes[i] + 0x18, NOBODY + 0x1000 + i * 16 + 1);
+	fake_u64(nodes[0] + 0x18, NOBODY + 0x10000);
+	make_list(1);
+	object(0, NOBODY + 0x1000 + 79 * 16 + 8);
+	assert_int_equal(run_rows(list_row), RF_CHECK_UNDECIDED);
 }
 
 /* --- the table ------------------------------------------------------------------------------- */
@@ -566,6 +657,8 @@ int main(void)
 		TEST(a_list_is_read_again),
 		TEST(outside_is_told),
 		TEST(a_second_look),
+		TEST(a_second_look_that_fails),
+		TEST(found_and_cut),
 		TEST(many_are_counted),
 		TEST(whose_code),
 		TEST(text_of_the_boot),
@@ -577,6 +670,8 @@ int main(void)
 		TEST(what_a_kernel_lacks),
 		TEST(a_red_black_tree),
 		TEST(an_xarray),
+		TEST(the_first_namespace),
+		TEST(pieces_over_pieces),
 		TEST(every_check_is_described),
 	};
 
