@@ -103,10 +103,11 @@ static int show(const struct rf_operands *operands, const struct rf_vm *vm, json
 	code = json ? rf_print_json(json_incref(answer)) : rf_check_show(&s, &r);
 	if (waiting && !json)
 		printf("%zu more have not run yet since the kernel was sealed\n", waiting);
-	if (code == RF_EXIT_OK)
-		code = r.found						      ? RF_EXIT_NO
-		       : waiting || r.count[RF_CHECK_CLEAN] != r.result_count ? RF_EXIT_CANNOT_TELL
-									      : RF_EXIT_OK;
+	if (code == RF_EXIT_OK && r.found)
+		code = RF_EXIT_NO;
+	else if (code == RF_EXIT_OK &&
+		 (waiting || !r.result_count || r.count[RF_CHECK_CLEAN] != r.result_count))
+		code = RF_EXIT_CANNOT_TELL;
 	free(r.results);
 	free(r.findings);
 	return code;
