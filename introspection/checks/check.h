@@ -6,8 +6,8 @@
  * Their answers are of the word "detected": nothing is prevented by them. What the guest's lists
  * say is a claim; a check compares claims with each other and with sealed memory.
  *
- * To add one: a function in the file of its family, and a row in that family's table (table.c has
- * the families). inside.h is what the function is given.
+ * To add one: its entry in the file of its family, and its name in families.h; docs/hacking.md has
+ * the whole way. inside.h is what its function is given.
  */
 #ifndef RF_INTROSPECTION_CHECKS_CHECK_H
 #define RF_INTROSPECTION_CHECKS_CHECK_H

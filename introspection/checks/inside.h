@@ -44,7 +44,7 @@ int rf_run_member(struct rf_run *run, const char *type, const char *paths, uint6
 int rf_run_sizeof(struct rf_run *run, const char *types, uint64_t *out);
 /* It lacks that; returns -ENOTSUP. */
 int rf_run_lacks(struct rf_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Without a word about what is lacking. */
+/* Like rf_run_member(), but a missing member is not reported. */
 bool rf_run_has(struct rf_run *run, const char *type, const char *path);
 
 /* --- lists, trees: object by object ------------------------------------------------ */
