@@ -180,7 +180,7 @@ for write in re.findall(r"^\| [^|]* \| ([^|]*: [^|]*) \|$", open(sys.argv[1]).re
 for section, lines in sorted(sections.items()):
     print("\n".join([section + ":"] * bool(section) + ["  " * bool(section) + line for line in lines]))
 END
-"$rf" policy check "$work/table.yaml" >"$out" 2>"$err"; grep -q 'not as the default: 13 keys$' "$out" && ok || bad "$(cat "$work/table.yaml")"
+"$rf" policy check "$work/table.yaml" >"$out" 2>"$err"; grep -q 'not as the default: 14 keys$' "$out" && ok || bad "$(cat "$work/table.yaml")"
 
 # --- explain, test ------------------------------------------------------------------------------------
 judged=$work/judged.jsonl
