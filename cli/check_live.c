@@ -37,13 +37,17 @@ static void take_result(const struct rf_operands *operands, const json_t *o, boo
 	enum rf_check_state state = state_of(o);
 	struct rf_check_result *result = &r->results[r->result_count];
 
+	const char *guard = text_of(o, "guard");
+	char safe[32];
+
 	if (!check || !is_asked(operands, check->name))
 		return;
-	if (check->guard && operands->count > 1 && say)
+	rf_safe(safe, sizeof(safe), guard);
+	if (*guard && operands->count > 1 && say)
 		printf("%s: looked for by the guard of %s (`ringfence status`), which writes it "
 		       "down; not shown here\n",
-		       check->name, check->guard);
-	if (check->guard)
+		       check->name, safe);
+	if (*guard)
 		return;
 	if (!state) {
 		++*waiting;

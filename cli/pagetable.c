@@ -115,21 +115,7 @@ static int show(const struct rf_subject *s, char **operands, void *json)
 
 static int pagetable(int argc, char **argv)
 {
-	struct rf_subject_options how = { 0 };
-	struct rf_operands operands;
-	bool json = false;
-	int code;
-
-	const struct rf_option options[] = {
-		{ "json", 'j', RF_OPTION_FLAG, &json, 0, 0 },
-		{ "raw", 0, RF_OPTION_FLAG, &how.raw, 0, 0 },
-		{ 0 },
-	};
-	code = rf_options(&rf_command_pagetable, options, false, RF_EXIT_USAGE, argc, argv,
-			  &operands);
-	if (code < 0)
-		code = rf_subject_operands(&rf_command_pagetable, &operands, 2, 2);
-	return code >= 0 ? code : rf_subject_show(&operands, &how, show, &json);
+	return rf_subject_command(&rf_command_pagetable, argc, argv, 2, 2, show);
 }
 
 const struct rf_command rf_command_pagetable = {

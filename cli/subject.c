@@ -34,6 +34,25 @@ int rf_subject_show(const struct rf_operands *operands, const struct rf_subject_
 	return code;
 }
 
+int rf_subject_command(const struct rf_command *c, int argc, char **argv, int least, int most,
+		       rf_subject_fn show)
+{
+	struct rf_subject_options how = { 0 };
+	struct rf_operands operands;
+	bool json = false;
+	int code;
+
+	const struct rf_option options[] = {
+		{ "json", 'j', RF_OPTION_FLAG, &json, 0, 0 },
+		{ "raw", 0, RF_OPTION_FLAG, &how.raw, 0, 0 },
+		{ 0 },
+	};
+	code = rf_options(c, options, false, RF_EXIT_USAGE, argc, argv, &operands);
+	if (code < 0)
+		code = rf_subject_operands(c, &operands, least, most);
+	return code >= 0 ? code : rf_subject_show(&operands, &how, show, &json);
+}
+
 int rf_subject_table(struct rf_listing *t, int err)
 {
 	if (!err)

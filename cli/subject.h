@@ -40,6 +40,9 @@ int rf_subject_operands(const struct rf_command *c, const struct rf_operands *op
 typedef int (*rf_subject_fn)(const struct rf_subject *s, char **operands, void *ctx);
 int rf_subject_show(const struct rf_operands *operands, const struct rf_subject_options *options,
 		    rf_subject_fn show, void *ctx);
+/* A command without options of its own: show()'s ctx is a bool, whether JSON is asked for. */
+int rf_subject_command(const struct rf_command *c, int argc, char **argv, int least, int most,
+		       rf_subject_fn show);
 /* Prints the table, if err is 0, and destroys it; it may be NULL then. An exit code, told. */
 int rf_subject_table(struct rf_listing *t, int err);
 /*

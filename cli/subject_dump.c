@@ -153,6 +153,9 @@ int rf_subject_open(const char *name, const struct rf_subject_options *options,
 	if (code != RF_EXIT_OK)
 		return code;
 	s.source = d;
+	/* Of the kernel's own pages no others are left out than those of zeros. */
+	if (!rf_dump_fill(d))
+		rf_say("%s: memory that was left out of this dump counts as zeros", name);
 	s.format = rf_dump_format(d);
 	s.memory = (struct rf_memory){ rf_dump_read, d };
 	s.places = calloc(1, sizeof(*s.places));

@@ -4,11 +4,6 @@
 
 #include "cli/subject.h"
 
-struct asked {
-	bool json;
-	size_t shown;
-};
-
 static void print_line(const struct rf_symbol *sym)
 {
 	char name[512], type[2] = { sym->type }, safe[2];
@@ -39,7 +34,8 @@ static int show(const struct rf_subject *s, char **operands, void *ctx)
 {
 	json_t *rows = json_array(), *o;
 	const char *pattern = operands[0];
-	struct asked *asked = ctx;
+	bool json = *(bool *)ctx;
+	size_t shown = 0;
 	struct rf_symbol sym;
 	int code = RF_EXIT_OK;
 
@@ -47,40 +43,26 @@ static int show(const struct rf_subject *s, char **operands, void *ctx)
 		rf_kernel_symbol_at(s->kernel, i, &sym);
 		if (pattern && fnmatch(pattern, sym.name, 0))
 			continue;
-		asked->shown++;
-		if (asked->json)
+		shown++;
+		if (json)
 			json_array_append_new(rows, symbol_json(&sym));
 		else
 			print_line(&sym);
 	}
-	if (asked->json) {
+	if (json) {
 		o = rf_subject_json(s);
 		json_object_set(o, "symbols", rows);
 		code = rf_print_json(o);
 	}
 	json_decref(rows);
-	if (code == RF_EXIT_OK && pattern && !asked->shown)
+	if (code == RF_EXIT_OK && pattern && !shown)
 		return fail_without(pattern);
 	return code == RF_EXIT_OK ? rf_flush() : code;
 }
 
 static int symbols(int argc, char **argv)
 {
-	struct rf_subject_options how = { 0 };
-	struct rf_operands operands;
-	struct asked asked = { 0 };
-	int code;
-
-	const struct rf_option options[] = {
-		{ "json", 'j', RF_OPTION_FLAG, &asked.json, 0, 0 },
-		{ "raw", 0, RF_OPTION_FLAG, &how.raw, 0, 0 },
-		{ 0 },
-	};
-	code = rf_options(&rf_command_symbols, options, false, RF_EXIT_USAGE, argc, argv,
-			  &operands);
-	if (code < 0)
-		code = rf_subject_operands(&rf_command_symbols, &operands, 1, 2);
-	return code >= 0 ? code : rf_subject_show(&operands, &how, show, &asked);
+	return rf_subject_command(&rf_command_symbols, argc, argv, 1, 2, show);
 }
 
 const struct rf_command rf_command_symbols = {

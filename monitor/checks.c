@@ -38,11 +38,30 @@ static struct timing timings[RF_CHECKS_MAX];
 static uint32_t at_work; /* the check that runs */
 static uint64_t now_ms;	 /* that sweeps have taken, all together */
 
-static uint64_t guest_ran(struct rf_guest *g)
+/* False: nobody knows now. */
+static bool guest_ran(struct rf_guest *g, uint64_t *out)
 {
 	struct rf_backend_info info;
 
-	return g->hv->ops->info(g->hv, &info) ? 0 : rf_ran(&info);
+	if (g->hv->ops->info(g->hv, &info))
+		return false;
+	*out = rf_ran(&info);
+	return true;
+}
+
+/* The guard that looks for the same in this guest; NULL: the check has to. One that is on says
+ * nothing, or what it is on without. */
+static const struct rf_guard *guard_of(const struct rf_guest *g, const struct rf_check *check)
+{
+	static const struct rf_guard *const guards[] = { &rf_guard_hooks, &rf_guard_tables };
+
+	for (size_t i = 0; check->guard && i < sizeof(guards) / sizeof(guards[0]); i++) {
+		const char *lacks = guards[i]->lacks(g);
+
+		if (!strcmp(guards[i]->name, check->guard))
+			return lacks && strncmp(lacks, "on,", 3) != 0 ? NULL : guards[i];
+	}
+	return NULL;
 }
 
 /* --- one round of one check --------------------------------------------------------- */
@@ -58,6 +77,7 @@ static int note(void *guest, const struct rf_check_finding *f)
 {
 	struct rf_guest *g = guest;
 	struct rf_check_words w;
+	uint64_t ran;
 	struct seen *s;
 
 	describe(f, &w);
@@ -69,14 +89,12 @@ static int note(void *guest, const struct rf_check_finding *f)
 			return 0;
 		}
 	}
-	if (seen_count == SEEN_MAX) /* each of the others is told, or gone soon */
+	/* Each of the others is told, or gone soon; what cannot be timed is found again. */
+	if (seen_count == SEEN_MAX || !guest_ran(g, &ran))
 		return 0;
-	seen[seen_count++] = (struct seen){ .check = at_work,
-					    .words = w,
-					    .ms = now_ms,
-					    .ran = guest_ran(g),
-					    .here = true,
-					    .finding = *f };
+	seen[seen_count++] = (struct seen){
+		.check = at_work, .words = w, .ms = now_ms, .ran = ran, .here = true, .finding = *f
+	};
 	return 0;
 }
 
@@ -90,7 +108,10 @@ static int tell(struct rf_guest *g, enum rf_checks_said what, const struct rf_ch
 
 static bool is_settled(struct rf_guest *g, const struct seen *s)
 {
-	return now_ms - s->ms >= AGAIN_MS && guest_ran(g) - s->ran >= AGAIN_RAN;
+	uint64_t ran;
+
+	return now_ms - s->ms >= AGAIN_MS && guest_ran(g, &ran) && ran >= s->ran &&
+	       ran - s->ran >= AGAIN_RAN;
 }
 
 /* whole: the check has looked at all that there is. *again: something waits for another look. */
@@ -156,7 +177,7 @@ static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
 	if (!checks || !g->checks_on)
 		return 0;
 	for (uint32_t i = 0; rf_checks[i]; i++)
-		if (!rf_checks[i]->guard && timings[i].due_ms <= now_ms &&
+		if (timings[i].due_ms <= now_ms && !guard_of(g, rf_checks[i]) &&
 		    (which == RF_CHECKS_MAX || timings[i].due_ms < timings[which].due_ms))
 			which = i;
 	return which == RF_CHECKS_MAX ? 0 : run_one(g, which);
@@ -164,18 +185,18 @@ static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
 
 /* --- for who asks ----------------------------------------------------------------------- */
 
-static json_t *state_of(uint32_t i)
+static json_t *state_of(const struct rf_guest *g, uint32_t i)
 {
 	const struct rf_check_result *r = &timings[i].result;
-	const char *guard = rf_checks[i]->guard;
+	const struct rf_guard *guard = guard_of(g, rf_checks[i]);
 
-	return json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:s}", "name", rf_checks[i]->name,
-			 "state",
-			 guard	    ? "by a guard"
-			 : r->state ? rf_check_state_text(r->state)
-				    : "not yet",
-			 "guard", guard, "looked_at", (json_int_t)r->looked_at, "found",
-			 (json_int_t)r->found, "reads", (json_int_t)r->reads, "why", r->why);
+	return json_pack(
+		"{s:s, s:s, s:s?, s:I, s:I, s:I, s:s}", "name", rf_checks[i]->name, "state",
+		guard	   ? "by a guard"
+		: r->state ? rf_check_state_text(r->state)
+			   : "not yet",
+		"guard", guard ? guard->name : NULL, "looked_at", (json_int_t)r->looked_at, "found",
+		(json_int_t)r->found, "reads", (json_int_t)r->reads, "why", r->why);
 }
 
 static json_t *finding_of(const struct seen *s)
@@ -199,7 +220,7 @@ static json_t *reply(struct rf_guest *g)
 	int err = 0;
 
 	for (uint32_t i = 0; rf_checks[i]; i++)
-		err |= json_array_append_new(states, state_of(i));
+		err |= json_array_append_new(states, state_of(g, i));
 	for (uint32_t i = 0; i < seen_count; i++)
 		err |= json_array_append_new(findings, finding_of(&seen[i]));
 	if (err) {

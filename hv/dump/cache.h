@@ -32,32 +32,11 @@ static inline bool rf_dump_cache_init(struct rf_dump_cache *c, size_t block)
 	return c->bytes;
 }
 
-/* Tables of one kind lie at round distances: the upper bits choose a slot as well. */
-static inline unsigned int rf_dump_cache_slot(uint64_t number)
-{
-	return (number ^ number >> 6 ^ number >> 12) % RF_DUMP_CACHE_SLOTS;
-}
+/* Reads block `number`, all of it that there is, to `to`. 0 or -errno. */
+typedef int (*rf_dump_fill_fn)(void *ctx, uint64_t number, uint8_t *to);
 
-/* The block, or NULL. */
-static inline uint8_t *rf_dump_cache_find(const struct rf_dump_cache *c, uint64_t number)
-{
-	unsigned int slot = rf_dump_cache_slot(number);
-
-	return c->number[slot] == number ? c->bytes + slot * c->block : NULL;
-}
-
-/* Where the block is to be put; it is found once it is kept. */
-static inline uint8_t *rf_dump_cache_take(struct rf_dump_cache *c, uint64_t number)
-{
-	unsigned int slot = rf_dump_cache_slot(number);
-
-	c->number[slot] = RF_DUMP_CACHE_NONE;
-	return c->bytes + slot * c->block;
-}
-
-static inline void rf_dump_cache_keep(struct rf_dump_cache *c, uint64_t number)
-{
-	c->number[rf_dump_cache_slot(number)] = number;
-}
+/* Copies [at, at+len) out of the blocks, those that are not here by fill. 0 or fill's error. */
+int rf_dump_cache_read(struct rf_dump_cache *c, rf_dump_fill_fn fill, void *ctx, uint64_t at,
+		       void *buf, size_t len);
 
 #endif

@@ -100,7 +100,6 @@ void rf_dump_close(struct rf_dump *d)
 	rf_dump_flat_close(&d->file);
 	rf_dump_file_close(&d->file);
 	free(d->cpus);
-	free(d->vmcoreinfo);
 	free(d);
 }
 
@@ -147,14 +146,5 @@ int rf_dump_cpu(const struct rf_dump *d, size_t i, struct rf_dump_cpu *out)
 	if (i >= d->cpu_count)
 		return -ENOENT;
 	*out = d->cpus[i];
-	return 0;
-}
-
-int rf_dump_vmcoreinfo(const struct rf_dump *d, const char **text, size_t *len)
-{
-	if (!d->vmcoreinfo)
-		return -ENOENT;
-	*text = d->vmcoreinfo;
-	*len = d->vmcoreinfo_len;
 	return 0;
 }

@@ -80,7 +80,5 @@ struct rf_dump_cpu {
 
 size_t rf_dump_cpus(const struct rf_dump *d);				     /* 0: none */
 int rf_dump_cpu(const struct rf_dump *d, size_t i, struct rf_dump_cpu *out); /* or -ENOENT */
-/* The kernel's notes for its crash tools, to be shown; any bytes, no end mark. Lives as d. */
-int rf_dump_vmcoreinfo(const struct rf_dump *d, const char **text, size_t *len); /* or -ENOENT */
 
 #endif

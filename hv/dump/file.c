@@ -2,7 +2,6 @@
 /* The file itself: read with pread(2), so that one that gets shorter is an error, not SIGBUS. */
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,44 +28,21 @@ static int read_all(int fd, uint64_t at, void *buf, size_t len)
 	return 0;
 }
 
-static const uint8_t *cached(struct rf_dump_file *f, uint64_t number)
+static int read_block(void *file, uint64_t number, uint8_t *to)
 {
-	const uint8_t *block = rf_dump_cache_find(&f->cache, number);
+	struct rf_dump_file *f = file;
 	uint64_t left = f->plain_size - number * BLOCK;
-	uint8_t *to;
 
-	if (block)
-		return block;
-	to = rf_dump_cache_take(&f->cache, number);
-	if (read_all(f->fd, number * BLOCK, to, left < BLOCK ? left : BLOCK))
-		return NULL;
-	rf_dump_cache_keep(&f->cache, number);
-	return to;
+	return read_all(f->fd, number * BLOCK, to, left < BLOCK ? left : BLOCK);
 }
 
 int rf_dump_file_plain(struct rf_dump_file *f, uint64_t at, void *buf, size_t len)
 {
-	const uint8_t *block;
-	uint8_t *to = buf;
-	size_t part;
-
 	if (!rf_within(at, len, 0, f->plain_size))
 		return -EFAULT;
 	if (len >= BLOCK)
 		return read_all(f->fd, at, buf, len);
-	while (len) {
-		block = cached(f, at / BLOCK);
-		if (!block)
-			return -EFAULT;
-		part = BLOCK - at % BLOCK;
-		if (part > len)
-			part = len;
-		memcpy(to, block + at % BLOCK, part);
-		to += part;
-		at += part;
-		len -= part;
-	}
-	return 0;
+	return rf_dump_cache_read(&f->cache, read_block, f, at, buf, len);
 }
 
 int rf_dump_file_open(struct rf_dump_file *f, int fd, const struct rf_dump_why *why)

@@ -90,8 +90,7 @@ int rf_dump_ranges_read(struct rf_dump *d, uint64_t gpa, void *buf, size_t len);
 
 struct rf_dump_kdump;
 
-#define RF_DUMP_CPUS_MAX 8192u	      /* CONFIG_NR_CPUS at most */
-#define RF_DUMP_VMCOREINFO_MAX 65536u /* bytes; one page in all kernels so far */
+#define RF_DUMP_CPUS_MAX 8192u /* CONFIG_NR_CPUS at most */
 
 struct rf_dump {
 	struct rf_dump_file file;
@@ -102,8 +101,6 @@ struct rf_dump {
 	struct rf_dump_cpu *cpus;
 	size_t cpu_count, cpu_cap;
 	size_t seen_notes, seen_status, seen_system; /* all of them; and those of a processor */
-	char *vmcoreinfo;
-	size_t vmcoreinfo_len;
 };
 
 /*
@@ -117,11 +114,8 @@ void rf_dump_kdump_close(struct rf_dump *d);
 int rf_dump_lime_open(struct rf_dump *d, const struct rf_dump_why *why);
 int rf_dump_raw_open(struct rf_dump *d, const struct rf_dump_why *why);
 
-/* notes.c: ELF notes at a place of the file, for processors and vmcoreinfo. 0, -EBADMSG ... */
+/* notes.c: ELF notes at a place of the file, for processors. 0, -EBADMSG ... */
 int rf_dump_notes(struct rf_dump *d, uint64_t at, uint64_t size, const struct rf_dump_why *why);
-/* Takes the first that is there. 0, -EBADMSG, -EFAULT, -ENOMEM. */
-int rf_dump_keep_vmcoreinfo(struct rf_dump *d, uint64_t at, uint64_t size,
-			    const struct rf_dump_why *why);
 
 /* --- compressed pages ------------------------------------------------------------------ */
 

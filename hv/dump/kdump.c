@@ -39,8 +39,8 @@ struct sub_header {
 	uint64_t phys_base;
 	uint32_t level, split;
 	uint64_t start, end;
-	uint64_t vmcoreinfo, vmcoreinfo_size; /* since version 3 */
-	uint64_t notes, notes_size;	      /* since version 4 */
+	uint64_t unused[2];
+	uint64_t notes, notes_size; /* since version 4 */
 	uint64_t erased, erased_size;
 	uint64_t start64, end64, pages64; /* since version 6 */
 };
@@ -257,11 +257,12 @@ static int fill_page(struct rf_dump *d, uint64_t pfn, uint8_t *out)
 	return 0;
 }
 
-static int read_page(struct rf_dump *d, uint64_t pfn, uint8_t *out)
+static int read_page(void *dump, uint64_t pfn, uint8_t *out)
 {
+	struct rf_dump *d = dump;
 	struct rf_dump_kdump *k = d->kdump;
 	struct descriptor p;
-	int r = find_descriptor(d, pfn, &p);
+	int r = pfn < k->pages ? find_descriptor(d, pfn, &p) : -EFAULT;
 
 	if (r)
 		return r == -ENOENT ? fill_page(d, pfn, out) : r;
@@ -275,55 +276,9 @@ static int read_page(struct rf_dump *d, uint64_t pfn, uint8_t *out)
 	return r ? r : rf_dump_unpack(p.flags & RF_DUMP_PACKED, k->packed, p.size, out, k->block);
 }
 
-static const uint8_t *page(struct rf_dump *d, uint64_t pfn)
-{
-	struct rf_dump_kdump *k = d->kdump;
-	const uint8_t *found = rf_dump_cache_find(&k->cache, pfn);
-	uint8_t *to;
-
-	if (found)
-		return found;
-	if (pfn >= k->pages)
-		return NULL;
-	to = rf_dump_cache_take(&k->cache, pfn);
-	if (read_page(d, pfn, to))
-		return NULL;
-	rf_dump_cache_keep(&k->cache, pfn);
-	return to;
-}
-
 static int kdump_read(struct rf_dump *d, uint64_t gpa, void *buf, size_t len)
 {
-	uint32_t block = d->kdump->block;
-	const uint8_t *from;
-	uint8_t *to = buf;
-	size_t part;
-
-	while (len) {
-		from = page(d, gpa / block);
-		if (!from)
-			return -EFAULT;
-		part = block - gpa % block;
-		if (part > len)
-			part = len;
-		memcpy(to, from + gpa % block, part);
-		to += part;
-		gpa += part;
-		len -= part;
-	}
-	return 0;
-}
-
-static int read_claims(struct rf_dump *d, const struct header *h, const struct sub_header *sub,
-		       const struct rf_dump_why *why)
-{
-	int r = 0;
-
-	if (h->version >= 3)
-		r = rf_dump_keep_vmcoreinfo(d, sub->vmcoreinfo, sub->vmcoreinfo_size, why);
-	if (!r && h->version >= 4 && sub->notes_size)
-		r = rf_dump_notes(d, sub->notes, sub->notes_size, why);
-	return r;
+	return rf_dump_cache_read(&d->kdump->cache, read_page, d, gpa, buf, len);
 }
 
 int rf_dump_kdump_open(struct rf_dump *d, const struct rf_dump_why *why)
@@ -351,7 +306,9 @@ int rf_dump_kdump_open(struct rf_dump *d, const struct rf_dump_why *why)
 	if (!r)
 		r = scan_bitmap(d, why);
 	if (!r)
-		r = read_claims(d, &h, &sub, why);
+		r = h.version >= 4 && sub.notes_size
+			    ? rf_dump_notes(d, sub.notes, sub.notes_size, why)
+			    : 0;
 	return r;
 }
 

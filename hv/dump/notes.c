@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * ELF notes: the processors' registers, and what the kernel notes down for its crash tools.
+ * ELF notes: the processors' registers.
  *
  * - "QEMU", type 0: struct QEMUCPUState, QEMU's target/i386/arch_dump.c
  * - "CORE", NT_PRSTATUS: struct elf_prstatus of x86-64, include/linux/elfcore.h
  * - "VBCPU": DBGFCORECPU, VirtualBox's include/VBox/vmm/dbgfcorefmt.h
- * - "VMCOREINFO": Documentation/admin-guide/kdump/vmcoreinfo.rst
  *
  * The n-th note of a kind is the n-th processor's. No kind is there in part, but QEMU's may be
  * without its last member.
@@ -122,35 +121,11 @@ static void take_vbox(struct rf_dump *d, const uint8_t *desc)
 	};
 }
 
-int rf_dump_keep_vmcoreinfo(struct rf_dump *d, uint64_t at, uint64_t size,
-			    const struct rf_dump_why *why)
-{
-	char *text;
-
-	if (!size || d->vmcoreinfo)
-		return 0;
-	if (size > RF_DUMP_VMCOREINFO_MAX || !rf_within(at, size, 0, d->file.size))
-		return rf_dump_fail(why, -EBADMSG, "vmcoreinfo of %llu bytes at %llu",
-				    (unsigned long long)size, (unsigned long long)at);
-	text = malloc(size);
-	if (!text)
-		return rf_dump_fail(why, -ENOMEM, "no memory for vmcoreinfo");
-	if (rf_dump_file_read(&d->file, at, text, size)) {
-		free(text);
-		return rf_dump_fail(why, -EFAULT, "vmcoreinfo cannot be read");
-	}
-	d->vmcoreinfo = text;
-	d->vmcoreinfo_len = size;
-	return 0;
-}
-
 static int take(struct rf_dump *d, const struct note *n, const struct rf_dump_why *why)
 {
 	uint8_t desc[DESC_MAX] = { 0 };
 	uint32_t version;
 
-	if (!strcmp(n->name, "VMCOREINFO"))
-		return rf_dump_keep_vmcoreinfo(d, n->at, n->size, why);
 	if (rf_dump_file_read(&d->file, n->at, desc, n->size < DESC_MAX ? n->size : DESC_MAX))
 		return rf_dump_fail(why, -EFAULT, "a note at %llu cannot be read",
 				    (unsigned long long)n->at);

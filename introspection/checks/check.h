@@ -34,7 +34,8 @@ struct rf_check {
 	enum rf_severity severity;
 	uint32_t period_ms; /* on a live guest */
 	uint64_t reads;	    /* of guest memory, at most; without the lists of owners */
-	/* In a guest whose kernel is sealed a guard looks for it, which knows more; NULL: none. */
+	/* In a guest whose kernel is sealed a guard of that name looks for it, which knows more,
+	 * where that one is on; NULL: none. */
 	const char *guard;
 	const struct rf_slots *slots; /* all that it looks at; NULL: it has run instead */
 	/* 0, or -errno as inside.h has it. What it finds it tells with rf_run_found(). */
@@ -87,16 +88,10 @@ struct rf_known {
 /* Told of one check at most, each time that it runs; the rest is counted. */
 #define RF_FINDINGS_MAX 64u
 
-struct rf_hooks;
-
 struct rf_checks_options {
 	/* The guest runs meanwhile: what looks odd is looked at again before it is told. */
 	bool live;
 	struct rf_known known;
-	/* Of a guest whose patches are judged already: borrowed, and its table is swept by its
-	 * owner. NULL: the first check of hooks makes its own, which takes some 100 ms and 7 MiB.
-	 */
-	const struct rf_hooks *hooks;
 };
 
 struct rf_checks; /* a kernel and its memory, under check */

@@ -4,7 +4,7 @@
  * hooked. introspection/patches/hooks.h finds whom they call; here it is judged.
  *
  * The table of patch sites that it works with is made once for a kernel under check, in the run
- * that asks first, unless somebody lends his: all of the text is read for it.
+ * that asks first: all of the text is read for it, some 100 ms, and 7 MiB are kept.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,16 +21,15 @@
 
 struct rf_front {
 	struct rf_patch_table *table;
-	struct rf_textpatch *patches; /* NULL with hooks that are borrowed */
-	struct rf_hooks *own;
-	const struct rf_hooks *hooks;
+	struct rf_textpatch *patches;
+	struct rf_hooks *hooks;
 };
 
 void rf_front_destroy(struct rf_front *front)
 {
 	if (!front)
 		return;
-	rf_hooks_destroy(front->own);
+	rf_hooks_destroy(front->hooks);
 	rf_textpatch_destroy(front->patches);
 	rf_scratch_free(front->table, sizeof(*front->table));
 	free(front);
@@ -42,9 +41,6 @@ static int make_front(struct rf_run *run, struct rf_front *front)
 	struct rf_diag diag = { "" };
 	int err;
 
-	front->hooks = c->options.hooks;
-	if (front->hooks)
-		return 0;
 	/* Populated it would take twice as much as it needs: most of it stays empty. */
 	front->table = mmap(NULL, sizeof(*front->table), PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -56,10 +52,7 @@ static int make_front(struct rf_run *run, struct rf_front *front)
 				  &diag);
 	if (err == -ENOENT)
 		return rf_run_lacks(run, "%s", diag.text);
-	if (!err)
-		err = rf_hooks_create(front->patches, &c->m, &front->own);
-	front->hooks = front->own;
-	return err;
+	return err ? err : rf_hooks_create(front->patches, &c->m, &front->hooks);
 }
 
 static int ask_front(struct rf_run *run, struct rf_front **out)
@@ -201,8 +194,7 @@ static int look_at_hooks(struct rf_run *run, const enum rf_hook_kind *kinds, siz
 		return rf_run_lacks(run, "the kernel does not show where it keeps %s hooks",
 				    rf_hook_text(kinds[0]));
 	/* What came and went since is no hook that somebody hides. */
-	if (front->patches)
-		err = rf_textpatch_sweep(front->patches, &c->m, &c->p);
+	err = rf_textpatch_sweep(front->patches, &c->m, &c->p);
 	return err ? err : rf_hooks_walk(front->hooks, &c->m, &c->p, judge, &w);
 }
 
@@ -239,8 +231,6 @@ static int look_at_sites(struct rf_run *run)
 
 	if (err)
 		return err;
-	if (!front->patches)
-		return 0;
 	rf_textpatch_stats(front->patches, &stats);
 	if (!stats.odd)
 		return 0;

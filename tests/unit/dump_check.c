@@ -110,8 +110,6 @@ static void check_ranges(struct rf_dump *d)
 static void check_cpus(struct rf_dump *d)
 {
 	struct rf_dump_cpu cpu;
-	const char *text;
-	size_t len;
 
 	assert_int_equal(rf_dump_cpus(d), FAKE_DUMP_CPUS);
 	for (unsigned int n = 0; n < FAKE_DUMP_CPUS; n++) {
@@ -126,9 +124,6 @@ static void check_cpus(struct rf_dump *d)
 		assert_int_equal(cpu.kernel_gs_base, fake_dump_register(n, FAKE_KGS));
 	}
 	assert_int_equal(rf_dump_cpu(d, FAKE_DUMP_CPUS, &cpu), -ENOENT);
-	assert_int_equal(rf_dump_vmcoreinfo(d, &text, &len), 0);
-	assert_int_equal(len, strlen(FAKE_DUMP_VMCOREINFO));
-	assert_memory_equal(text, FAKE_DUMP_VMCOREINFO, len);
 }
 
 void dump_check_all(struct fake_dump *f, const char *format, bool cpus)

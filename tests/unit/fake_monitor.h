@@ -131,7 +131,7 @@ struct fake {
 	uint32_t findings_count;
 	enum rf_check_state check_state; /* of the first; 0: as its findings are */
 	bool check_cut; /* of the first: not all of it was looked at, whatever was found */
-	unsigned int checks_alive, checks_runs[2];
+	unsigned int checks_alive, checks_runs[3];
 	const char *checks_known; /* the first of those that were named; NULL none was */
 
 	/* The pair: what a look at the guest's lists finds gone, and what was forgotten of it. */

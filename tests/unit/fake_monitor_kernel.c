@@ -541,8 +541,15 @@ static const struct rf_check fake_checks[] = {
 	  .severity = RF_SEVERITY_LOW,
 	  .period_ms = 5000,
 	  .reads = 100 },
+	{ .name = "guarded",
+	  .attack = "T1014",
+	  .severity = RF_SEVERITY_LOW,
+	  .period_ms = 1000,
+	  .reads = 100,
+	  .guard = "tables" },
 };
-const struct rf_check *const rf_checks[] = { &fake_checks[0], &fake_checks[1], NULL };
+const struct rf_check *const rf_checks[] = { &fake_checks[0], &fake_checks[1], &fake_checks[2],
+					     NULL };
 
 const char *rf_severity_text(enum rf_severity severity)
 {
@@ -576,7 +583,7 @@ int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_fi
 	uint32_t n = check == rf_checks[0] ? fake.findings_count : 0;
 	int err = 0;
 
-	fake.checks_runs[check != rf_checks[0]]++;
+	fake.checks_runs[check - fake_checks]++;
 	for (uint32_t i = 0; !err && i < n; i++)
 		err = fn(ctx, &fake.findings[i]);
 	*result = (struct rf_check_result){ .check = check,
@@ -586,6 +593,7 @@ int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_fi
 					    .why = "because" };
 	if (check == rf_checks[0] && fake.check_state)
 		result->state = fake.check_state;
-	result->cut = result->state == RF_CHECK_UNDECIDED || fake.check_cut;
+	result->cut =
+		result->state == RF_CHECK_UNDECIDED || (fake.check_cut && check == rf_checks[0]);
 	return err;
 }

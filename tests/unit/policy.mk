@@ -1,4 +1,4 @@
-UNIT_TESTS += test_audit test_chain test_chain_ahead test_rotate test_verify test_tampering test_forged_parts test_checkpoint test_policy test_policy_keys test_replay test_patchlog test_patchproof test_measurement test_fold test_reload
+UNIT_TESTS += test_audit test_chain test_chain_ahead test_rotate test_verify test_tampering test_forged_parts test_checkpoint test_policy test_policy_keys test_replay test_patchlog test_patchproof test_measurement test_fold test_fold_gap test_reload
 UNIT_TESTS += test_mutated_policy test_mutated_profiles
 AUDIT_SRCS = policy/audit.c policy/audit_begin.c policy/audit_line.c policy/audit_open.c policy/audit_tail.c policy/chain.c policy/merkle.c policy/note.c policy/checkpoint.c policy/jsonline.c
 test_audit_SRCS = tests/unit/test_audit.c $(AUDIT_SRCS)
@@ -21,6 +21,7 @@ test_mutated_profiles_SRCS = tests/unit/test_mutated_profiles.c $(MUTATED_POLICY
 test_policy_keys_SRCS = tests/unit/test_policy_keys.c policy/parse.c $(POLICY_PARSE_SRCS) policy/file.c
 test_replay_SRCS = tests/unit/test_replay.c $(POLICY_REPLAY_SRCS) policy/decide.c policy/parse.c $(POLICY_PARSE_SRCS) \
 	policy/file.c policy/audit_tail.c policy/chain.c policy/merkle.c policy/jsonline.c
+test_fold_gap_SRCS = tests/unit/test_fold_gap.c policy/foldlog.c $(AUDIT_SRCS)
 test_fold_SRCS = tests/unit/test_fold.c policy/foldlog.c $(AUDIT_SRCS)
 test_reload_SRCS = tests/unit/test_reload.c policy/reload.c policy/stricter.c policy/name.c policy/merkle.c policy/note.c policy/checkpoint.c \
 	policy/parse.c $(POLICY_PARSE_SRCS) policy/file.c

@@ -639,6 +639,8 @@ static void every_check_is_described(void **state)
 		assert_non_null(rf_severity_text(c->severity));
 		assert_true(c->period_ms >= 100 && c->reads >= 1 << 10);
 		assert_true(!c->slots != !c->run);
+		/* Those that monitor/checks.c knows. */
+		assert_true(!c->guard || !strcmp(c->guard, "hooks") || !strcmp(c->guard, "tables"));
 	}
 	assert_true(n > 20);
 	assert_null(rf_check_named("no-such"));

@@ -173,7 +173,7 @@ static void foreign_words(void **state)
 {
 	struct rf_check_words w = { .object = 1 };
 
-	assert_int_equal(say(RF_CHECKS_FOUND | 2, &w, RF_CHECK_VALUES), 0); /* no such check */
+	assert_int_equal(say(RF_CHECKS_FOUND | 3, &w, RF_CHECK_VALUES), 0); /* no such check */
 	assert_int_equal(say(RF_CHECKS_FOUND, &w, RF_CHECK_VALUES - 1), 0);
 	assert_int_equal(say(0x400, &w, RF_CHECK_VALUES), 0);
 	assert_int_equal(say(0, &w, RF_CHECK_VALUES), 0);
@@ -226,6 +226,33 @@ static void owners_are_known(void **state)
 	assert_int_equal(fake.checks_alive, 1);
 }
 
+/* What a guard looks for is left to it, where it does. */
+static void where_no_guard_is(void **state)
+{
+	guest.policy.pin_tables = guest.tables_known = true;
+	pass(3000, true);
+	assert_int_equal(fake.checks_runs[2], 0);
+	guest.tables_known = false;
+	pass(3000, true);
+	assert_in_range(fake.checks_runs[2], 2, 4);
+	guest.tables_known = true;
+	guest.policy.pin_tables = false;
+	pass(3000, true);
+	assert_in_range(fake.checks_runs[2], 4, 8);
+}
+
+/* Of a fence that says nothing it is not known how long its guest ran. */
+static void a_fence_that_says_nothing(void **state)
+{
+	find(OTHER_GVA, 0, "task 1");
+	fake.info_err = -EAGAIN;
+	pass(5000, true);
+	assert_int_equal(told(), 0);
+	fake.info_err = 0;
+	pass(100, true);
+	assert_int_equal(told(), 0);
+}
+
 static void without_types(void **state)
 {
 	fake.no_types = true;
@@ -243,7 +270,7 @@ static void who_asks(void **state)
 	find(OTHER_GVA, TABLE_GVA, "hook");
 	pass(2000, true);
 	said = rf_guards_reply(&guest, &rf_guard_checks);
-	assert_int_equal(json_array_size(json_object_get(said, "checks")), 2);
+	assert_int_equal(json_array_size(json_object_get(said, "checks")), 3);
 	finding = json_array_get(json_object_get(said, "findings"), 0);
 	assert_string_equal(json_string_value(json_object_get(finding, "check")), "first");
 	assert_string_equal(json_string_value(json_object_get(finding, "what")), "hook");
@@ -267,6 +294,8 @@ int main(void)
 		TEST(a_flood_has_an_end),
 		TEST(off_by_policy),
 		TEST(owners_are_known),
+		TEST(where_no_guard_is),
+		TEST(a_fence_that_says_nothing),
 		TEST(without_types),
 		TEST(who_asks),
 	};

@@ -547,28 +547,6 @@ static void hooks_of_every_function(void **state)
 	assert_string_equal(told[0].what, "ftrace hook");
 }
 
-/* Who has a walk of hooks already lends it: nothing is made, and sites are not counted. */
-static void hooks_that_are_lent(void **state)
-{
-	const struct rf_paging p = { { 0 }, 4 };
-	struct rf_memory m = fake_memory();
-	struct rf_checks_options options = { 0 };
-	struct rf_hooks *hooks;
-
-	assert_int_equal(rf_hooks_create(NULL, &m, &hooks), 0);
-	options.hooks = hooks;
-	hook(RF_HOOK_KPROBE, NOBODY);
-	fake_odd = 1;
-	assert_int_equal(rf_checks_create(kernel, &m, &p, &options, &checks), 0);
-	told_count = 0;
-	assert_int_equal(rf_checks_run(checks, &rf_check_hooks_kprobes, note, NULL, &result), 0);
-	assert_int_equal(told_count, 1);
-	assert_int_equal(rf_checks_run(checks, &rf_check_hooks_unlisted, note, NULL, &result), 0);
-	assert_int_equal(result.state, RF_CHECK_CLEAN);
-	teardown(state);
-	rf_hooks_destroy(hooks);
-}
-
 /* --- BPF ---------------------------------------------------------------------------------------
  */
 
@@ -708,7 +686,6 @@ int main(void)
 		T(odd_sites),
 		T(hooks_by_owner),
 		T(hooks_of_every_function),
-		T(hooks_that_are_lent),
 		T(programs_by_type),
 		T(programs_of_systemd),
 		T(programs_that_write),

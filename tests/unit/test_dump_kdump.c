@@ -88,8 +88,6 @@ static void test_kdump_malformed(void **state)
 	kdump_refused(sub + 96, 0, 8, -EBADMSG, "no pages");
 	kdump_refused(sub + 96, FAKE_KDUMP_BLOCK * 8 + 1, 8, -EBADMSG, "bitmaps");
 	kdump_refused(sub + 96, UINT64_MAX, 8, -ENOTSUP, "pages");
-	kdump_refused(sub + 40, 1 << 20, 8, -EBADMSG, "vmcoreinfo");
-	kdump_refused(sub + 32, UINT64_MAX, 8, -EBADMSG, "vmcoreinfo");
 	kdump_refused(sub + 56, 1 << 20, 8, -EBADMSG, "notes");
 	kdump_refused(sub + 48, UINT64_MAX, 8, -EBADMSG, "notes");
 	kdump_refused(FAKE_KDUMP_BITMAP, 0, 8, -EBADMSG, "no memory");

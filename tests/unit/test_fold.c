@@ -3,104 +3,7 @@
  * What is counted instead of written: how many lines a guest can have made, that lines and counts
  * add up to what was decided, and that they do wherever the process dies.
  */
-#include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-#include <jansson.h>
-
-/* Where the order of stores is kept is where a process may die: the memory as it is there. */
-static void at_fence(void);
-#define __atomic_thread_fence(order) at_fence()
-#include "policy/fold.c"
-#undef __atomic_thread_fence
-#include "policy/foldlog.h"
-#include "tests/unit/log_open.h"
-
-#define INSTANCE UINT64_C(0x77)
-#define SECOND RF_FOLD_SECOND
-
-static struct rf_fold *f, *snapshots;
-static size_t taken, room;
-static struct rf_fold_time now;
-static char path[] = "/tmp/rf-fold-XXXXXX";
-
-static void at_fence(void)
-{
-	if (taken < room)
-		snapshots[taken++] = *f;
-}
-
-static int setup(void **state)
-{
-	int fd = mkstemp(path);
-
-	f = calloc(1, sizeof(*f));
-	if (fd < 0 || !f)
-		return -1;
-	close(fd);
-	now = (struct rf_fold_time){ UINT64_C(1700000000) * SECOND, 1000 * SECOND };
-	return rf_fold_adopt(f, INSTANCE, 0);
-}
-
-static int teardown(void **state)
-{
-	free(f);
-	unlink(path);
-	strcpy(path, "/tmp/rf-fold-XXXXXX");
-	return 0;
-}
-
-static void pass(uint64_t ns)
-{
-	now.real_ns += ns;
-	now.mono_ns += ns;
-}
-
-static const struct rf_audit_answer denial = {
-	.verdict = RF_ANSWERED_DENY, .has_fault = true, .vector = 14, .rip = 0x1234, .cr2 = 0x99
-};
-
-static struct rf_record denied(uint64_t event, uint64_t target, uint64_t writer)
-{
-	return (struct rf_record){ .event = event,
-				   .vcpu = (uint32_t)(event % 3),
-				   .kind = "write",
-				   .rule = "rodata-is-never-written",
-				   .verdict = RF_WORD_BLOCKED,
-				   .has_target = true,
-				   .target = { .addr = target },
-				   .has_writer = true,
-				   .writer = { .addr = writer },
-				   .answer = event ? &denial : NULL };
-}
-
-/* Was it to be written in full? Else it is counted. */
-static bool decide(const struct rf_record *r)
-{
-	if (rf_fold_in_full(f, r, &now))
-		return true;
-	rf_fold_count(f, r, &now);
-	return false;
-}
-
-static unsigned int in_full(const struct rf_record *r, unsigned int times)
-{
-	unsigned int lines = 0;
-
-	while (times--)
-		lines += decide(r);
-	return lines;
-}
+#include "tests/unit/fold_fix.h"
 
 /* --- one key --- */
 
@@ -253,55 +156,6 @@ static void all_classes_flooded(void **state)
 	}
 }
 
-/* --- to the log --- */
-
-struct sums {
-	uint64_t full, folded, highest, lines;
-	uint64_t gap, lost;
-};
-
-static struct sums read_log(void)
-{
-	struct sums s = { 0 };
-	FILE *log = fopen(path, "r");
-	char *text = NULL;
-	size_t size = 0;
-
-	while (getline(&text, &size, log) > 0) {
-		json_t *o = json_loads(text, 0, NULL);
-		const char *type = json_string_value(json_object_get(o, "type"));
-		uint64_t number = (uint64_t)json_integer_value(json_object_get(o, "number"));
-
-		assert_non_null(type);
-		s.lines++;
-		if (!strcmp(type, "decision"))
-			s.full++;
-		if (number > s.highest) {
-			s.highest = number;
-			s.folded += (uint64_t)json_integer_value(json_object_get(o, "count"));
-			s.gap += (uint64_t)json_integer_value(json_object_get(o, "decisions"));
-			s.lost += (uint64_t)json_integer_value(json_object_get(o, "lines_lost"));
-		}
-		json_decref(o);
-	}
-	free(text);
-	fclose(log);
-	return s;
-}
-
-static struct rf_audit *open_log(void)
-{
-	struct rf_audit *a;
-
-	assert_int_equal(log_open(path, "vm", INSTANCE, &a), 0);
-	return a;
-}
-
-static void flush(struct rf_audit *a, bool all)
-{
-	assert_int_equal(rf_fold_flush(f, a, &now, all), 0);
-}
-
 #define MILLION 1000000u
 
 /* A million denials in a hundred seconds, as many targets and writers as there are, by a dozen of
@@ -353,7 +207,6 @@ static void a_million(void **state)
 
 /* --- death --- */
 
-/* All that was counted, and what is asked again. */
 static uint64_t failures(const struct rf_fold *of)
 {
 	uint64_t sum = 0;
@@ -363,6 +216,7 @@ static uint64_t failures(const struct rf_fold *of)
 	return sum;
 }
 
+/* All that was counted, and what is asked again. */
 static void takes_over(const struct rf_fold *left, uint64_t written, uint64_t least, uint64_t event)
 {
 	struct rf_fold *next = malloc(sizeof(*next));
@@ -461,7 +315,8 @@ static void a_failure_of_what_had_its_line(void **state)
 	rf_fold_written(f);
 	for (uint64_t i = 0; i < 40; i++, pass(60 * SECOND))
 		for (uint64_t n = 0; n < RF_FOLD_CLASS_KEYS; n++) {
-			other = denied(2 + 3 * n, 0x9000 + 8 * (i * RF_FOLD_CLASS_KEYS + n), 0x2000);
+			other = denied(2 + 3 * n, 0x9000 + 8 * (i * RF_FOLD_CLASS_KEYS + n),
+				       0x2000);
 			rf_fold_count(f, &other, &now);
 			while (rf_fold_next(f, &now, true))
 				rf_fold_written(f);
@@ -551,198 +406,6 @@ static void not_ours(void **state)
 	assert_int_equal(rf_fold_pending(f), 12);
 }
 
-/* --- a log that takes nothing --- */
-
-static void limit(off_t to)
-{
-	const struct rlimit l = { (rlim_t)to, RLIM_INFINITY };
-
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
-}
-
-/* Room for all of the line but its newline. */
-static void stands_but_for_its_newline(struct rf_audit *a)
-{
-	struct rf_fold *before = malloc(sizeof(*before));
-	char text[8192], *end;
-	struct stat st;
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-
-	assert_int_equal(fstat(fd, &st), 0);
-	*before = *f;
-	for (off_t len = 200;; len++) {
-		limit(st.st_size + len);
-		assert_int_not_equal(rf_fold_flush(f, a, &now, true), 0);
-		memset(text, 0, sizeof(text));
-		assert_true(pread(fd, text, sizeof(text) - 1, st.st_size) == len);
-		end = strchr(text, '}');
-		if (!strchr(text, '\n') && text[len - 1] == '}' && end[1] != '\0' &&
-		    strstr(text, "hash"))
-			break;
-		assert_int_equal(ftruncate(fd, st.st_size), 0);
-		*f = *before;
-	}
-	limit(1 << 20);
-	free(before);
-	close(fd);
-}
-
-static bool flush_fails;
-
-int fdatasync(int fd);
-int fdatasync(int fd)
-{
-	errno = EIO;
-	return flush_fails ? -1 : 0;
-}
-
-/* All of the line, and nobody knows whether it is on disk. */
-static void stands_and_is_not_flushed(struct rf_audit *a)
-{
-	flush_fails = true;
-	assert_int_not_equal(rf_fold_flush(f, a, &now, true), 0);
-	flush_fails = false;
-}
-
-/* Its sums are those of its number, whatever is counted before it is known to stand. */
-static void a_gap_that_stands(void (*stands)(struct rf_audit *a), bool dies)
-{
-	struct rf_record r = denied(1, 0x1000, 0x2000);
-	struct rf_audit *a = open_log();
-	struct sums s;
-
-	signal(SIGXFSZ, SIG_IGN);
-	rf_fold_gap_begin(f, -ENOSPC, &now);
-	for (int i = 0; i < 100; i++)
-		rf_fold_count(f, &r, &now);
-	stands(a);
-	/* As the monitor does when it fails: where the line was written the next one did. */
-	rf_fold_gap_begin(f, -ENOSPC, &now);
-	for (int i = 0; i < 50; i++)
-		rf_fold_count(f, &r, &now);
-	for (int i = 0; i < 3; i++)
-		rf_fold_gap_missed(f);
-	if (dies) {
-		rf_audit_close(a);
-		a = open_log();
-		assert_int_equal(rf_fold_adopt(f, INSTANCE, rf_audit_written(a)), 0);
-	}
-	flush(a, true);
-	rf_audit_close(a);
-	assert_int_equal(f->gap.error, 0);
-	s = read_log();
-	assert_int_equal(s.gap, 150);
-	assert_int_equal(s.lost, 3);
-	assert_int_equal(s.folded, 150);
-}
-
-static void a_gap_that_stands_and_goes_on(void **state)
-{
-	a_gap_that_stands(stands_and_is_not_flushed, false);
-}
-
-static void a_gap_that_stands_at_a_death(void **state)
-{
-	a_gap_that_stands(stands_and_is_not_flushed, true);
-}
-
-static void a_gap_that_lacks_its_newline(void **state)
-{
-	a_gap_that_stands(stands_but_for_its_newline, false);
-}
-
-static void a_gap_that_lacks_its_newline_at_a_death(void **state)
-{
-	a_gap_that_stands(stands_but_for_its_newline, true);
-}
-
-/* Wherever it dies, all of the gap is in the line or in what comes after it. */
-static void dies_while_a_gap_is_taken(void **state)
-{
-	struct rf_record r = denied(1, 0x1000, 0x2000);
-	const struct rf_fold_line *l;
-
-	rf_fold_gap_begin(f, -ENOSPC, &now);
-	for (int i = 0; i < 10; i++)
-		rf_fold_count(f, &r, &now);
-	room = 64;
-	snapshots = calloc(room, sizeof(*snapshots));
-	taken = 0;
-	l = rf_fold_next(f, &now, true);
-	assert_int_equal(l->gap.decisions, 10);
-	for (int i = 0; i < 5; i++)
-		rf_fold_count(f, &r, &now);
-	room = 0;
-	assert_in_range(taken, 3, 64);
-	for (size_t i = 0; i < taken; i++) {
-		uint64_t decisions, lines, counted = snapshots[i].counted;
-
-		counted += snapshots[i].step.state == RF_FOLD_TAKEN &&
-			   snapshots[i].step.counted > counted;
-		assert_int_equal(rf_fold_adopt(&snapshots[i], INSTANCE, 0), 0);
-		rf_fold_gap_sums(&snapshots[i], &decisions, &lines);
-		assert_int_equal(decisions, counted);
-		assert_int_equal(snapshots[i].gap.error, -ENOSPC);
-	}
-	/* The line is there: what was counted behind it has another one. */
-	assert_int_equal(rf_fold_adopt(f, INSTANCE, l->number), 0);
-	assert_int_equal(f->gap.error, -ENOSPC);
-	assert_int_equal(rf_fold_next(f, &now, true)->gap.decisions, 5);
-	rf_fold_written(f);
-	assert_int_equal(f->gap.error, 0);
-	free(snapshots);
-}
-
-static uint64_t gap_sum(void)
-{
-	uint64_t decisions, lines;
-
-	rf_fold_gap_sums(f, &decisions, &lines);
-	return decisions;
-}
-
-static void a_gap(void **state)
-{
-	struct rf_record r = denied(1, 0x1000, 0x2000), other = denied(2, 0x5000, 0x2000);
-	struct rf_audit *a;
-	struct sums s;
-
-	other.rule = "idt-is-never-written";
-	in_full(&r, 50); /* 42 of them counted before it */
-	rf_fold_gap_begin(f, -ENOSPC, &now);
-	rf_fold_gap_begin(f, -EIO, &now); /* it has begun */
-	for (int i = 0; i < 1000; i++) {
-		rf_fold_count(f, i % 4 ? &r : &other, &now);
-		pass(1000000);
-	}
-	rf_fold_gap_missed(f);
-	assert_int_equal(f->gap.error, -ENOSPC);
-	assert_int_equal(f->gap.decisions, 1000);
-	/* A try that fails may have left a line: what is counted later has another one. */
-	assert_int_equal(rf_fold_next(f, &now, true)->gap.decisions, 1000);
-	rf_fold_count(f, &r, &now);
-	assert_int_equal(rf_fold_adopt(f, INSTANCE, 0), 0);
-	assert_int_equal(rf_fold_next(f, &now, true)->gap.decisions, 1000);
-	assert_int_equal(gap_sum(), 1001);
-	a = open_log();
-	flush(a, true);
-	assert_int_equal(f->gap.error, 0);
-	assert_int_equal(rf_fold_pending(f), 0);
-	assert_int_equal(rf_audit_written(a), 0);
-	rf_audit_close(a);
-	s = read_log();
-	assert_int_equal(s.gap, 1001);
-	assert_int_equal(s.lost, 1);
-	assert_int_equal(s.folded, 42 + 1001);
-	assert_int_equal(s.lines, 4);
-	a = open_log();
-	assert_int_equal(rf_audit_written(a), s.highest);
-	rf_audit_close(a);
-	assert_int_equal(log_open(path, "vm", INSTANCE + 1, &a), 0);
-	assert_int_equal(rf_audit_written(a), 0);
-	rf_audit_close(a);
-}
-
 static void shared_memory(void **state)
 {
 	struct rf_record r = denied(1, 0x1000, 0x2000);
@@ -791,12 +454,6 @@ int main(void)
 		T(failures_keep_their_place),
 		T(dies_while_it_writes),
 		T(not_ours),
-		T(a_gap),
-		T(a_gap_that_stands_and_goes_on),
-		T(a_gap_that_stands_at_a_death),
-		T(a_gap_that_lacks_its_newline),
-		T(a_gap_that_lacks_its_newline_at_a_death),
-		T(dies_while_a_gap_is_taken),
 		T(shared_memory),
 	};
 
