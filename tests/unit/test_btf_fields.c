@@ -9,24 +9,7 @@
 
 #include <cmocka.h>
 
-#include <bpf/btf.h>
-
-#include "introspection/btf.h"
-#include "tests/unit/synth.h"
-
-#define STRUCT BTF_KIND_STRUCT
-#define UNION BTF_KIND_UNION
-
-static struct rf_btf *load(const struct synth_btf *b)
-{
-	struct rf_btf *btf = NULL;
-	size_t len;
-	uint8_t *blob = synth_btf_blob(b, &len);
-
-	assert_int_equal(rf_btf_create(blob, len, &btf), 0);
-	free(blob);
-	return btf;
-}
+#include "tests/unit/synth_load.h"
 
 static char said[4096];
 static unsigned int left; /* fields until the one that ends it; 0: none does */

@@ -13,23 +13,14 @@
 #include "introspection/checks/impl.h"
 #include "introspection/checks/nets.h"
 #include "introspection/checks/slots.h"
-#include "tests/unit/fake_types.h"
+#include "tests/unit/checking.h"
 
 #define HEAD (FAKE_BASE + 0x40000)
-#define MODULES (FAKE_BASE + 0x40100)
-#define BPF (FAKE_BASE + 0x40200)
 #define ARRAY (FAKE_BASE + 0x40300)
 #define MODULE FAKE_HEAP
 #define CODE (FAKE_HEAP + 0x8000)  /* of that module: 0x1000 bytes */
 #define PIECE (FAKE_HEAP + 0xa000) /* of BPF's: 0x100 bytes */
-#define NOBODY (FAKE_HEAP + 0x20000)
 #define GONE (UINT64_C(0xffff888000000000) + FAKE_SIZE - 0x800)
-
-static struct rf_kernel *kernel;
-static struct rf_checks *checks;
-static struct rf_check_finding told[RF_FINDINGS_MAX];
-static unsigned int told_count;
-static struct rf_check_result result;
 
 static void object(unsigned int i, uint64_t function)
 {
@@ -43,18 +34,11 @@ static uint64_t node(unsigned int i)
 
 static int setup(void **state)
 {
-	const uint64_t in_list = MODULE + 8, piece = FAKE_HEAP + 0x4000;
+	const uint64_t piece = FAKE_HEAP + 0x4000;
 
 	kernel = fake_types();
-	fake_symbol("modules", MODULES);
-	fake_member("module", "list", 8, 16);
-	fake_member("module", "name", 0x20, 56);
-	fake_member("module", "taints", 0x70, 8);
+	list_module(MODULE, CODE);
 	fake_member("module", "sig_ok", 0x78, 1);
-	fake_list(MODULES, &in_list, 1);
-	memcpy(fake_bytes + (MODULE + 0x20) % FAKE_SIZE, "tracer", 7);
-	fake_u64(MODULE + 0x60, CODE);
-	fake_u64(MODULE + 0x68, 0x1000);
 	fake_bytes[(MODULE + 0x78) % FAKE_SIZE] = 1;
 	fake_symbol("bpf_kallsyms", BPF);
 	fake_member("bpf_ksym", "lnode", 0, 16);
@@ -74,44 +58,11 @@ static int setup(void **state)
 	return 0;
 }
 
-static void begin_with(bool live, const char *known)
-{
-	static const char *names[1];
-	struct rf_checks_options options = { .live = live, .known = { names, known != NULL } };
-	struct rf_memory m = fake_memory();
-	struct rf_paging p = { { 0 }, 4 };
-
-	names[0] = known;
-	rf_checks_destroy(checks);
-	assert_int_equal(rf_checks_create(kernel, &m, &p, &options, &checks), 0);
-}
-
-static int teardown(void **state)
-{
-	rf_checks_destroy(checks);
-	checks = NULL;
-	return 0;
-}
-
-static int note(void *ctx, const struct rf_check_finding *f)
-{
-	told[told_count++] = *f;
-	return 0;
-}
-
-static enum rf_check_state run_check(const struct rf_check *check)
-{
-	told_count = 0;
-	assert_int_equal(rf_checks_run(checks, check, note, NULL, &result), 0);
-	assert_string_not_equal(rf_check_state_text(result.state), "");
-	return result.state;
-}
-
 static enum rf_check_state run_rows(const struct rf_slots *rows)
 {
 	struct rf_check check = { .name = "x", .reads = 4000, .slots = rows };
 
-	return run_check(&check);
+	return run_begun(&check);
 }
 
 static const struct rf_slots list_row[] = {
@@ -195,7 +146,7 @@ static void a_list_that_is_too_long(void **state)
 
 	begin_with(false, NULL);
 	make_list(40);
-	assert_int_equal(run_check(&check), RF_CHECK_UNDECIDED);
+	assert_int_equal(run_begun(&check), RF_CHECK_UNDECIDED);
 	assert_non_null(strstr(result.why, "more than 10 reads"));
 	assert_true(result.reads <= 10);
 }
@@ -532,11 +483,11 @@ static void a_red_black_tree(void **state)
 	fake_u64(HEAD, node(0));
 	fake_u64(node(0) + 8, node(1));
 	fake_u64(node(0) + 16, node(2));
-	assert_int_equal(run_check(&check), RF_CHECK_CLEAN);
+	assert_int_equal(run_begun(&check), RF_CHECK_CLEAN);
 	assert_int_equal(counted, 3);
 	fake_u64(node(2) + 16, node(0)); /* a circle, always to the left */
 	fake_u64(node(2) + 8, node(0));
-	assert_int_equal(run_check(&check), RF_CHECK_FOUND);
+	assert_int_equal(run_begun(&check), RF_CHECK_FOUND);
 	assert_string_equal(told[0].reason, "the list does not end");
 }
 
@@ -550,23 +501,23 @@ static void an_xarray(void **state)
 	fake_member("xa_node", "slots", 0x28, 512);
 	fake_sizeof("xa_node", 0x240);
 	begin_with(false, NULL);
-	assert_int_equal(run_check(&check), RF_CHECK_CLEAN);
+	assert_int_equal(run_begun(&check), RF_CHECK_CLEAN);
 	assert_int_equal(counted, 0);
 	fake_u64(HEAD + 8, NOBODY); /* an entry of index 0 has no node */
-	assert_int_equal(run_check(&check), RF_CHECK_CLEAN);
+	assert_int_equal(run_begun(&check), RF_CHECK_CLEAN);
 	assert_int_equal(counted, 1);
 	fake_u64(HEAD + 8, inner | 2);
 	fake_u64(inner + 0x28, leaf | 2);
 	fake_u64(inner + 0x28 + 63 * 8, NOBODY);
 	fake_u64(leaf + 0x28, NOBODY);
 	fake_u64(leaf + 0x38, 258); /* a mark: XA_RETRY_ENTRY */
-	assert_int_equal(run_check(&check), RF_CHECK_CLEAN);
+	assert_int_equal(run_begun(&check), RF_CHECK_CLEAN);
 	assert_int_equal(counted, 2);
 	fake_u64(leaf + 0x30, NOBODY | 1); /* a value, where there are none */
-	assert_int_equal(run_check(&check), RF_CHECK_UNDECIDED);
+	assert_int_equal(run_begun(&check), RF_CHECK_UNDECIDED);
 	fake_u64(leaf + 0x30, 0);
 	fake_u64(leaf + 0x28, inner | 2);
-	assert_int_equal(run_check(&check), RF_CHECK_FOUND);
+	assert_int_equal(run_begun(&check), RF_CHECK_FOUND);
 	assert_string_equal(told[0].reason, "the list does not end");
 }
 
@@ -587,10 +538,10 @@ static void the_first_namespace(void **state)
 	fake_member("net", "list", 8, 16);
 	begin_with(false, NULL);
 	fake_list(HEAD, nodes, 2);
-	assert_int_equal(run_check(&check), RF_CHECK_CLEAN);
+	assert_int_equal(run_begun(&check), RF_CHECK_CLEAN);
 	assert_int_equal(counted, 2);
 	fake_list(HEAD, nodes, 1);
-	assert_int_equal(run_check(&check), RF_CHECK_FOUND);
+	assert_int_equal(run_begun(&check), RF_CHECK_FOUND);
 	assert_int_equal(counted, 2);
 	assert_int_equal(told[0].object.v, FAKE_BASE + 0x42000);
 }

@@ -13,69 +13,33 @@
 #include "introspection/checks/families.h"
 #include "introspection/checks/impl.h"
 #include "tests/unit/fake_hooks.h"
-#include "tests/unit/fake_types.h"
+#include "tests/unit/checking.h"
 
 #define TREE (FAKE_BASE + 0x40000)
-#define MODULES (FAKE_BASE + 0x40100)
-#define BPF (FAKE_BASE + 0x40200)
 #define NODES FAKE_HEAP /* of 256 bytes each */
 #define MODULE (FAKE_HEAP + 0x8000)
 #define CODE (FAKE_HEAP + 0x9000) /* of that module: 0x1000 bytes */
 #define PROGRAMS (FAKE_HEAP + 0x10000)
-#define NOBODY (FAKE_HEAP + 0x20000)
 
 enum { DENSE, LEAF, RANGE, GAPS }; /* enum maple_type */
 
-static struct rf_kernel *kernel;
-static struct rf_checks *checks;
-static struct rf_check_finding told[RF_FINDINGS_MAX];
-static unsigned int told_count, seen_count;
+static unsigned int seen_count;
 static uint64_t seen[64];
-static struct rf_check_result result;
 
 static int setup(void **state)
 {
-	const uint64_t in_list = MODULE + 8;
-
 	kernel = fake_types();
 	fake_hooks_count = 0;
 	fake_odd = 0;
 	seen_count = 0;
-	fake_symbol("modules", MODULES);
-	fake_member("module", "list", 8, 16);
-	fake_member("module", "name", 0x20, 56);
-	fake_member("module", "taints", 0x70, 8);
-	fake_list(MODULES, &in_list, 1);
-	memcpy(fake_bytes + (MODULE + 0x20) % FAKE_SIZE, "tracer", 7);
-	fake_u64(MODULE + 0x60, CODE);
-	fake_u64(MODULE + 0x68, 0x1000);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rf_checks_destroy(checks);
-	checks = NULL;
-	return 0;
-}
-
-static int note(void *ctx, const struct rf_check_finding *f)
-{
-	told[told_count++] = *f;
+	list_module(MODULE, CODE);
 	return 0;
 }
 
 static enum rf_check_state run_known(const struct rf_check *check, const char *known)
 {
-	const struct rf_checks_options options = { .known = { &known, known != NULL } };
-	const struct rf_paging p = { { 0 }, 4 };
-	struct rf_memory m = fake_memory();
-
-	rf_checks_destroy(checks);
-	assert_int_equal(rf_checks_create(kernel, &m, &p, &options, &checks), 0);
-	told_count = 0;
-	assert_int_equal(rf_checks_run(checks, check, note, NULL, &result), 0);
-	return result.state;
+	begin_with(false, known);
+	return run_begun(check);
 }
 
 static enum rf_check_state run_check(const struct rf_check *check)
