@@ -297,11 +297,6 @@ const char *rf_on_log_full_text(enum rf_on_log_full f)
 	return word_of(log_full_words, f);
 }
 
-const char *rf_checks_rule_text(enum rf_checks_rule c)
-{
-	return word_of(checks_words, c);
-}
-
 const char *rf_on_kexec_text(enum rf_on_kexec k)
 {
 	return word_of(kexec_words, k);

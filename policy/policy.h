@@ -159,7 +159,6 @@ const char *rf_on_kexec_text(enum rf_on_kexec k);
 const char *rf_on_unknown_kernel_text(enum rf_on_unknown_kernel u);
 const char *rf_on_log_full_text(enum rf_on_log_full f);
 const char *rf_on_mismatch_text(enum rf_on_mismatch m);
-const char *rf_checks_rule_text(enum rf_checks_rule c);
 
 /* Bytes that a log may have for decisions; all: with the part that is kept for what is none. 0:
  * any.

@@ -38,7 +38,7 @@ static const struct {
 	{ "handler-outside-image",
 	  "a hook of the kernel's calls code that was not sealed, of no owner" },
 	{ "handler-of-an-owner", "a hook of the kernel's calls code of an owner" },
-	{ "check-found", "what a check of the guest's memory looks for is not there" },
+	{ "check-found", "the guest's memory is as a kernel leaves it, by each check of it" },
 	{ "guest-lists-end", "a list in the guest's memory did not end in time" },
 	{ "kernel-not-recognised", "nothing of a kernel that is not recognised is sealed" },
 	{ "measurement-as-expected", "it is what run --expect says" },
