@@ -27,16 +27,16 @@ STEPS = [
     Step("unit-arm64", 1, needs="gcc-aarch64-linux-gnu, qemu-user"),
     Step("package", 1.2),
     Step("cli-test", 4),
-    Step("valgrind", 3),
+    Step("valgrind-short", 2, whole="valgrind"),
     Step("fuzz", 2.5, settings=("FUZZ_SECONDS=3",)),
     Step("kvm-store", 0.1, needs="/dev/kvm"),
     Step("kvm", 0.5, needs="/dev/kvm"),
     Step("hostile", 8, needs="/dev/kvm that runs QEMU"),
-    Step("oracle", 3, lab=True),
+    Step("oracle-short", 2, lab=True, whole="oracle"),
     Step("planted-short", 3, lab=True, whole="planted"),
     Step("kvm-lab", 3, lab=True),
     Step("lab-suite-short", 14, lab=True, whole="lab-suite"),
-    Step("lab-suite-6.1", 3, lab=True),
+    Step("lab-suite-6.1", 2, lab=True),
     Step("matrix-short", 3, lab=True, settings=("HOSTS=1",), whole="matrix"),
     Step("lab-lifecycle-short", 3, lab=True, whole="lab-lifecycle"),
     Step("attacks-short", 9, lab=True, whole="attacks"),
@@ -45,6 +45,8 @@ STEPS = [
 ]
 # What takes hours.
 LONG = [
+    Step("valgrind", 5),
+    Step("oracle", 4, lab=True),
     Step("lab-suite", 45, lab=True),
     Step("lab-lifecycle", 30, lab=True),
     Step("attacks", 30, lab=True),

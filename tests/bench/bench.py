@@ -322,8 +322,11 @@ def guests(bench: Bench, result: runner.Result, short: bool) -> None:
     bench.check(result.ok, result.note or f"the job ended with status {result.status} (artefacts in {result.out})")
     log = patch_log(result.out / "audit.patches")
     audit = result.out / "audit.jsonl"
-    found_foreign = audit.read_text(errors="replace").count('"verdict":"detected"') if audit.exists() else -1
-    bench.check(found_foreign == 0, f"{found_foreign} detections on record, and nothing was done that is to be detected")
+    records = [json.loads(line) for line in audit.read_text().splitlines()] if audit.exists() else None
+    # What attacks is itself found in /proc, by its module.
+    foreign = records and [r for r in records if r.get("verdict") == "detected" and
+                           (r["kind"] != "check" or r.get("handler", {}).get("module") != "rf_attack")]
+    bench.check(records is not None and not foreign, f"on record, and nothing was done that is to be detected: {foreign}")
     for part in (lambda: steady(bench, samples), lambda: patching(bench, samples, log, short),
                  lambda: tracing(bench, samples, short), lambda: denied(bench, samples),
                  lambda: registers(bench, samples, result.out / "watch"), lambda: memory(bench, samples)):

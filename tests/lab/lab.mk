@@ -9,14 +9,14 @@ export O
 
 # lab-suite: stock guests under protection, on either host kernel. The short form, one of each kind, is the check's.
 SUITE_SHORT = boot-7-2 tracing-6.1 patches-denied hooks-owned boot-probes-6.12 misled example-guard first-act reboot hotplug \
-	migrated unprotectable hardened-host
+	unprotectable hardened-host
 .PHONY: lab-suite lab-suite-short lab-suite-6.1
 lab-suite: programs $(O)/ringfence-monitor-example
 	tests/lab/suite.py --host-kernel $(HOST_KERNEL)
 lab-suite-short: programs $(O)/ringfence-monitor-example
 	tests/lab/suite.py --host-kernel $(HOST_KERNEL) $(SUITE_SHORT)
 lab-suite-6.1: programs
-	tests/lab/suite.py --host-kernel 6.1 tracing-6.12 first-act
+	tests/lab/suite.py --host-kernel 6.1 tracing-6.12
 
 # lab-flavours: the same kernels as a guest's own, with all drivers and for real time; what the check shows on one kernel.
 FLAVOURS = 6.1-full 6.1-rt 6.12-full 6.12-rt
