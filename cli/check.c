@@ -2,7 +2,6 @@
 #include "cli/check.h"
 #include "cli/check_live.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 struct asked {
@@ -12,106 +11,18 @@ struct asked {
 	const struct rf_check **each; /* NULL behind the last */
 };
 
-/* Those that are named, or all; NULL behind the last. NULL: told why. */
-static const struct rf_check **chosen(char **names, int count, int *code)
-{
-	const struct rf_check **out;
-	size_t n = 0;
-
-	while (rf_checks[n])
-		n++;
-	out = calloc((size_t)count > n ? (size_t)count + 1 : n + 1, sizeof(*out));
-	if (!out) {
-		*code = rf_fail(RF_EXIT_INTERNAL, "nothing was done", "free some memory",
-				"no memory");
-		return NULL;
-	}
-	for (n = 0; !count && rf_checks[n]; n++)
-		out[n] = rf_checks[n];
-	for (int i = 0; i < count; i++) {
-		out[i] = rf_check_named(names[i]);
-		if (out[i])
-			continue;
-		*code = rf_fail(RF_EXIT_USAGE, "nothing was done",
-				"see `ringfence check --list` for their names",
-				"there is no check \"%s\"", names[i]);
-		free(out);
-		return NULL;
-	}
-	return out;
-}
-
-static int keep(void *ctx, const struct rf_check_finding *finding)
-{
-	struct rf_check_report *r = ctx;
-	size_t room = r->finding_room ? r->finding_room * 2 : 16;
-	struct rf_check_finding *grown;
-
-	if (r->finding_count == r->finding_room) {
-		grown = reallocarray(r->findings, room, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		r->findings = grown;
-		r->finding_room = room;
-	}
-	r->findings[r->finding_count++] = *finding;
-	return 0;
-}
-
-static int run_checks(struct rf_checks *c, const struct rf_check **each, struct rf_check_report *r)
-{
-	struct rf_progress progress = { 0 };
-	size_t count = 0;
-
-	while (each[count])
-		count++;
-	r->results = calloc(count, sizeof(*r->results));
-	if (!r->results)
-		return -ENOMEM;
-	rf_progress_due(&progress);
-	for (; r->result_count < count; r->result_count++) {
-		struct rf_check_result *result = &r->results[r->result_count];
-		int err = rf_checks_run(c, each[r->result_count], keep, r, result);
-
-		if (err)
-			return err;
-		r->count[result->state]++;
-		r->found += result->found;
-		if (rf_progress_due(&progress))
-			rf_say("%zu of %zu checks have run", r->result_count + 1, count);
-	}
-	return 0;
-}
-
-/* A check that did not come to its end is no clean one. */
-static int judge(const struct rf_check_report *r)
-{
-	if (r->count[RF_CHECK_FOUND])
-		return RF_EXIT_NO;
-	return r->count[RF_CHECK_CLEAN] == r->result_count ? RF_EXIT_OK : RF_EXIT_CANNOT_TELL;
-}
-
 static int show(const struct rf_subject *s, char **operands, void *ctx)
 {
 	const struct asked *asked = ctx;
 	const struct rf_known known = { asked->known.items, asked->known.count };
-	struct rf_check_report r = { 0 };
-	struct rf_checks *c;
-	int err, code = rf_subject_checks(s, &known, &c);
+	struct rf_check_report r;
+	int code = rf_check_report_make(s, asked->each, rf_checks_run, &known, &r);
 
-	if (code != RF_EXIT_OK)
-		return code;
-	err = run_checks(c, asked->each, &r);
-	rf_checks_destroy(c);
-	if (err)
-		code = rf_fail(RF_EXIT_INTERNAL, "not all was looked at", "free some memory",
-			       "no memory for the checks");
-	else
+	if (code == RF_EXIT_OK)
 		code = asked->json ? rf_check_show_json(s, &r, &known) : rf_check_show(s, &r);
 	if (code == RF_EXIT_OK)
-		code = judge(&r);
-	free(r.results);
-	free(r.findings);
+		code = rf_check_report_judge(&r);
+	rf_check_report_deinit(&r);
 	return code;
 }
 
@@ -120,7 +31,7 @@ static int check_file(const struct rf_operands *operands, struct asked *asked)
 {
 	int code = RF_EXIT_OK;
 
-	asked->each = chosen(operands->items + 1, operands->count - 1, &code);
+	asked->each = rf_check_chosen(operands->items + 1, operands->count - 1, NULL, &code);
 	if (!asked->each)
 		return code;
 	code = rf_subject_show(operands, &asked->how, show, asked);
@@ -133,7 +44,7 @@ static int list_checks(char **names, int count, bool json)
 	const struct rf_check **each;
 	int code = RF_EXIT_OK;
 
-	each = chosen(names, count, &code);
+	each = rf_check_chosen(names, count, NULL, &code);
 	if (!each)
 		return code;
 	code = rf_check_show_list(each, count, json);
@@ -151,7 +62,7 @@ static int check_vm(const struct rf_operands *operands, const struct asked *aske
 		return rf_fail(RF_EXIT_USAGE, "nothing was done",
 			       "name modules as `owners` in the policy of the VM",
 			       "--known and --raw are for a dump");
-	each = chosen(operands->items + 1, operands->count - 1, &code);
+	each = rf_check_chosen(operands->items + 1, operands->count - 1, NULL, &code);
 	if (!each)
 		return code;
 	free(each);

@@ -6,26 +6,26 @@
 #include "cli/check.h"
 #include "cli/code.h"
 
-/* "module evil evil_hook+0x4" */
-static const char *leads_to(const struct rf_check_finding *f, char *out, size_t size)
+const char *rf_check_leads_to(const struct rf_check_finding *f, char out[RF_FINDING_TEXT])
 {
 	if (!f->target.v)
 		return NULL;
 	if (*f->symbol)
-		snprintf(out, size, "%s %s", f->owner, f->symbol);
+		snprintf(out, RF_FINDING_TEXT, "%s %s", f->owner, f->symbol);
 	else
-		snprintf(out, size, "%s %#llx", f->owner, (unsigned long long)f->target.v);
+		snprintf(out, RF_FINDING_TEXT, "%s %#llx", f->owner,
+			 (unsigned long long)f->target.v);
 	return out;
 }
 
-/* "64-bit system call (sys_call_table+0x1f0)" */
-static const char *what_is(const struct rf_subject *s, const struct rf_check_finding *f, char *out,
-			   size_t size)
+const char *rf_check_what(const struct rf_subject *s, const struct rf_check_finding *f,
+			  char out[RF_FINDING_TEXT])
 {
 	char place[RF_PLACE_TEXT];
 
 	rf_subject_place(s, f->object, place);
-	snprintf(out, size, "%s%s%s%s", f->what, *place ? " (" : "", place, *place ? ")" : "");
+	snprintf(out, RF_FINDING_TEXT, "%s%s%s%s", f->what, *place ? " (" : "", place,
+		 *place ? ")" : "");
 	return out;
 }
 
@@ -37,12 +37,11 @@ static int print_findings(const struct rf_subject *s, const struct rf_check_repo
 
 	for (size_t i = 0; !err && i < r->finding_count; i++) {
 		const struct rf_check_finding *f = &r->findings[i];
-		char to[200], what[sizeof(f->what) + RF_PLACE_TEXT + 4];
+		char to[RF_FINDING_TEXT], what[RF_FINDING_TEXT];
 
 		err = rf_listing_row(t, (const char *[]){ rf_severity_text(f->check->severity),
-							  f->check->name,
-							  what_is(s, f, what, sizeof(what)),
-							  leads_to(f, to, sizeof(to)), f->reason });
+							  f->check->name, rf_check_what(s, f, what),
+							  rf_check_leads_to(f, to), f->reason });
 	}
 	return rf_subject_table(t, err);
 }
@@ -63,7 +62,7 @@ static void print_names(const struct rf_check_report *r, enum rf_check_state sta
 	}
 }
 
-static void print_summary(const struct rf_check_report *r)
+static void print_counts(const struct rf_check_report *r)
 {
 	printf("%zu check%s: %llu clean", r->result_count, r->result_count == 1 ? "" : "s",
 	       (unsigned long long)r->count[RF_CHECK_CLEAN]);
@@ -95,6 +94,12 @@ static void print_notes(const struct rf_check_report *r)
 	}
 }
 
+void rf_check_print_summary(const struct rf_check_report *r)
+{
+	print_counts(r);
+	print_notes(r);
+}
+
 int rf_check_show(const struct rf_subject *s, const struct rf_check_report *r)
 {
 	int code = r->finding_count ? print_findings(s, r) : RF_EXIT_OK;
@@ -103,8 +108,7 @@ int rf_check_show(const struct rf_subject *s, const struct rf_check_report *r)
 		return code;
 	if (r->finding_count)
 		putchar('\n');
-	print_summary(r);
-	print_notes(r);
+	rf_check_print_summary(r);
 	return rf_flush();
 }
 
@@ -126,8 +130,8 @@ static json_t *code_json(const struct rf_subject *s, struct rf_disasm *d,
 	return list;
 }
 
-static json_t *finding_json(const struct rf_subject *s, struct rf_disasm *d,
-			    const struct rf_check_finding *f)
+json_t *rf_check_finding_json(const struct rf_subject *s, struct rf_disasm *d,
+			      const struct rf_check_finding *f)
 {
 	char place[RF_PLACE_TEXT];
 	json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:s}", "check", f->check->name, "severity",
@@ -155,21 +159,14 @@ static json_t *result_json(const struct rf_check_result *r)
 			 r->why);
 }
 
-int rf_check_show_json(const struct rf_subject *s, const struct rf_check_report *r,
-		       const struct rf_known *known)
+void rf_check_add_summary(json_t *o, const struct rf_check_report *r, const struct rf_known *known)
 {
-	json_t *o = rf_subject_json(s), *results = json_array(), *findings = json_array(), *safe;
-	json_t *names = json_array();
-	struct rf_disasm *d = NULL;
+	json_t *results = json_array(), *names = json_array();
 
-	rf_disasm_create(&d); /* without it evidence has no code */
 	for (size_t i = 0; i < known->count; i++)
 		json_array_append_new(names, json_string(known->names[i]));
 	for (size_t i = 0; i < r->result_count; i++)
 		json_array_append_new(results, result_json(&r->results[i]));
-	for (size_t i = 0; i < r->finding_count; i++)
-		json_array_append_new(findings, finding_json(s, d, &r->findings[i]));
-	rf_disasm_destroy(d);
 	json_object_set_new(o, "known", names);
 	json_object_set_new(o, "clean", json_integer((json_int_t)r->count[RF_CHECK_CLEAN]));
 	json_object_set_new(o, "found", json_integer((json_int_t)r->found));
@@ -177,6 +174,19 @@ int rf_check_show_json(const struct rf_subject *s, const struct rf_check_report 
 			    json_integer((json_int_t)r->count[RF_CHECK_NOT_RUN]));
 	json_object_set_new(o, "undecided", json_integer((json_int_t)r->count[RF_CHECK_UNDECIDED]));
 	json_object_set_new(o, "checks", results);
+}
+
+int rf_check_show_json(const struct rf_subject *s, const struct rf_check_report *r,
+		       const struct rf_known *known)
+{
+	json_t *o = rf_subject_json(s), *findings = json_array(), *safe;
+	struct rf_disasm *d = NULL;
+
+	rf_disasm_create(&d); /* without it evidence has no code */
+	for (size_t i = 0; i < r->finding_count; i++)
+		json_array_append_new(findings, rf_check_finding_json(s, d, &r->findings[i]));
+	rf_disasm_destroy(d);
+	rf_check_add_summary(o, r, known);
 	json_object_set_new(o, "findings", findings);
 	safe = rf_safe_json(o);
 	json_decref(o);

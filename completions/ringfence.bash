@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # bash completion for ringfence(1). `make cli-test` compares it with the commands' own tables.
 
-_ringfence_commands="run list status gadgets measure audit policy stop watch check ps modules symbols disas pagetable print doctor demo"
+_ringfence_commands="run list status gadgets measure audit policy stop watch check hooks ps modules symbols disas pagetable print doctor demo"
 
 # Of a command: its options, with the dashes.
 _ringfence_options() {
@@ -14,6 +14,7 @@ _ringfence_options() {
 	audit) echo "--follow --lines --since --alerts --verdict --rule --symbol --key --format --moved --json" ;;
 	policy) echo "--json --line --key --serial --valid-for" ;;
 	watch) echo "--socket --group --per-user --kvm" ;;
+	hooks) echo "--all --known --raw --json" ;;
 	check) echo "--known --list --live --raw --json" ;;
 	ps) echo "--threads --raw --json" ;;
 	modules | symbols | disas | pagetable) echo "--raw --json" ;;
@@ -70,8 +71,8 @@ _ringfence_operand() {
 	case $1:$3:$2 in
 	run:0:*) COMPREPLY+=($(compgen -c -- "$cur")) ;;
 	status:0:* | gadgets:0:* | measure:0:* | stop:0:*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
-	check:0:* | ps:0:* | modules:0:* | symbols:0:* | disas:0:* | pagetable:0:* | print:0:*) _ringfence_files ;;
-	check:* | ps:* | modules:* | symbols:* | disas:* | pagetable:* | print:*) ;;
+	check:0:* | hooks:0:* | ps:0:* | modules:0:* | symbols:0:* | disas:0:* | pagetable:0:* | print:0:*) _ringfence_files ;;
+	check:* | hooks:* | ps:* | modules:* | symbols:* | disas:* | pagetable:* | print:*) ;;
 	audit:0:*) _ringfence_words "tail patches verify export rotate keygen" ;;
 	policy:0:*) _ringfence_words "check keys show reload sign explain test" ;;
 	policy:*:show) _ringfence_words "default observe strict $(_ringfence_vms)"; _ringfence_files ;;

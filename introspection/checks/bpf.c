@@ -192,6 +192,14 @@ static bool is_usual(const struct layout *l, const struct program *p)
 	return false;
 }
 
+static int accept(struct rf_run *run, const struct layout *l, uint64_t at, const struct program *p)
+{
+	char what[96];
+
+	describe(l, p, what, sizeof(what));
+	return rf_run_fine(run, at, what, 0);
+}
+
 static int look_at_program(struct rf_run *run, uint64_t at, void *ctx)
 {
 	const struct layout *l = ctx;
@@ -202,8 +210,10 @@ static int look_at_program(struct rf_run *run, uint64_t at, void *ctx)
 
 	rf_run_saw(run);
 	err = read_program(run, l, at, &p);
-	if (err || rf_run_is_known(run, p.name))
+	if (err)
 		return err;
+	if (rf_run_is_known(run, p.name))
+		return accept(run, l, at, &p);
 	err = find_writer(run, l, at, &writer);
 	if (err)
 		return err;
@@ -212,7 +222,7 @@ static int look_at_program(struct rf_run *run, uint64_t at, void *ctx)
 		return tell(run, l, at, &p, why);
 	}
 	if (type_of(l, &p) == TYPES || is_usual(l, &p))
-		return 0;
+		return accept(run, l, at, &p);
 	return tell(run, l, at, &p,
 		    "it looks into the kernel, or decides for it, and is not known");
 }
@@ -242,6 +252,7 @@ const struct rf_check rf_check_bpf_programs = {
 	.reading = "a rootkit in BPF, or an agent that should be named in the policy",
 	.attack = "T1014",
 	.severity = RF_SEVERITY_HIGH,
+	.front_door = true,
 	.period_ms = 5000,
 	.reads = 1 << 18,
 	.run = look_at_programs,

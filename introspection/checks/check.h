@@ -37,6 +37,8 @@ struct rf_check {
 	/* In a guest whose kernel is sealed a guard of that name looks for it, which knows more,
 	 * where that one is on; NULL: none. */
 	const char *guard;
+	/* It is about what is registered with the kernel to be called: a front door. */
+	bool front_door;
 	const struct rf_slots *slots; /* all that it looks at; NULL: it has run instead */
 	/* 0, or -errno as inside.h has it. What it finds it tells with rf_run_found(). */
 	int (*run)(struct rf_run *run);
@@ -110,5 +112,12 @@ void rf_checks_destroy(struct rf_checks *c); /* NULL is fine */
 typedef int (*rf_check_finding_fn)(void *ctx, const struct rf_check_finding *finding);
 int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_finding_fn fn,
 		  void *ctx, struct rf_check_result *result);
+/*
+ * The same, and fn also for what may be there: each pointer to code that the check looks at,
+ * however many they are, with a reason that is "". A table that many share comes once, and all of
+ * it in the order of looking. -EINVAL of a live guest: what changes meanwhile would come twice.
+ */
+int rf_checks_list(struct rf_checks *c, const struct rf_check *check, rf_check_finding_fn fn,
+		   void *ctx, struct rf_check_result *result);
 
 #endif

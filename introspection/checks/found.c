@@ -51,14 +51,9 @@ static void add_target(struct rf_run *run, struct rf_check_finding *f)
 	run->at = at;
 }
 
-int rf_run_found(struct rf_run *run, uint64_t object, const char *what, uint64_t target,
-		 const char *reason)
+static void make(struct rf_run *run, uint64_t object, const char *what, uint64_t target,
+		 const char *reason, struct rf_check_finding *f)
 {
-	struct rf_check_finding *f;
-
-	if (run->found++ >= RF_FINDINGS_MAX)
-		return 0;
-	f = &run->findings[run->found - 1];
 	*f = (struct rf_check_finding){ .check = run->check,
 					.object = { object },
 					.target = { target } };
@@ -69,7 +64,32 @@ int rf_run_found(struct rf_run *run, uint64_t object, const char *what, uint64_t
 	/* Names of symbols may be any bytes. */
 	rf_guest_text(f->what, sizeof(f->what), f->what, sizeof(f->what));
 	rf_guest_text(f->symbol, sizeof(f->symbol), f->symbol, sizeof(f->symbol));
+}
+
+static int tell(struct rf_run *run, uint64_t object, const char *what, uint64_t target,
+		const char *reason)
+{
+	struct rf_check_finding f;
+
+	make(run, object, what, target, reason, &f);
+	run->stopped = run->each(run->each_ctx, &f);
+	return run->stopped;
+}
+
+int rf_run_found(struct rf_run *run, uint64_t object, const char *what, uint64_t target,
+		 const char *reason)
+{
+	run->found++;
+	if (run->each)
+		return tell(run, object, what, target, reason);
+	if (run->found <= RF_FINDINGS_MAX)
+		make(run, object, what, target, reason, &run->findings[run->found - 1]);
 	return 0;
+}
+
+int rf_run_fine(struct rf_run *run, uint64_t object, const char *what, uint64_t target)
+{
+	return run->each ? tell(run, object, what, target, "") : 0;
 }
 
 int rf_run_code(struct rf_run *run, uint64_t at, uint64_t target, const char *what)
@@ -81,8 +101,10 @@ int rf_run_code(struct rf_run *run, uint64_t at, uint64_t target, const char *wh
 		return 0;
 	rf_run_saw(run);
 	err = rf_run_owner(run, target, &o);
-	if (err || o.vouched)
+	if (err)
 		return err;
+	if (o.vouched)
+		return rf_run_fine(run, at, what, target);
 	if (o.code == RF_CODE_NOBODY)
 		return rf_run_found(run, at, what, target,
 				    "it leads to memory whose code is nobody's");
@@ -90,6 +112,16 @@ int rf_run_code(struct rf_run *run, uint64_t at, uint64_t target, const char *wh
 		return rf_run_found(run, at, what, target,
 				    "it leads into a module that nobody vouches for");
 	return rf_run_found(run, at, what, target, "it leads into a BPF program that is not known");
+}
+
+int rf_run_core_code(struct rf_run *run, uint64_t at, uint64_t target, const char *what)
+{
+	rf_run_saw(run);
+	if (!target)
+		return 0;
+	if (rf_run_in_text(run, target))
+		return rf_run_fine(run, at, what, target);
+	return rf_run_found(run, at, what, target, "it leads out of the text of the kernel");
 }
 
 struct table {

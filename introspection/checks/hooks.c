@@ -156,7 +156,7 @@ static int judge(void *ctx, const struct rf_hook *hook)
 		return err;
 	if (usual) {
 		rf_run_saw(w->run);
-		return 0;
+		return rf_run_fine(w->run, hook->object, what, hook->handler);
 	}
 	return rf_run_code(w->run, hook->object, hook->handler, what);
 }
@@ -265,6 +265,7 @@ const struct rf_check rf_check_hooks_ftrace = {
 	.attack = "T1014",
 	.guard = "hooks",
 	.severity = RF_SEVERITY_CRITICAL,
+	.front_door = true,
 	.period_ms = 2000,
 	.reads = HOOKS_READS,
 	.run = look_at_ftrace,
@@ -277,6 +278,7 @@ const struct rf_check rf_check_hooks_fprobes = {
 	.attack = "T1014",
 	.guard = "hooks",
 	.severity = RF_SEVERITY_CRITICAL,
+	.front_door = true,
 	.period_ms = 2000,
 	.reads = HOOKS_READS,
 	.run = look_at_fprobes,
@@ -290,6 +292,7 @@ const struct rf_check rf_check_hooks_kprobes = {
 	.attack = "T1014",
 	.guard = "hooks",
 	.severity = RF_SEVERITY_CRITICAL,
+	.front_door = true,
 	.period_ms = 2000,
 	.reads = HOOKS_READS,
 	.run = look_at_kprobes,
@@ -303,6 +306,7 @@ const struct rf_check rf_check_hooks_tracepoints = {
 	.attack = "T1014",
 	.guard = "hooks",
 	.severity = RF_SEVERITY_HIGH,
+	.front_door = true,
 	.period_ms = 2000,
 	.reads = HOOKS_READS,
 	.run = look_at_tracepoints,
@@ -315,6 +319,7 @@ const struct rf_check rf_check_hooks_static_calls = {
 	.attack = "T1014",
 	.guard = "hooks",
 	.severity = RF_SEVERITY_CRITICAL,
+	.front_door = true,
 	.period_ms = 2000,
 	.reads = HOOKS_READS,
 	.run = look_at_static_calls,
@@ -328,6 +333,7 @@ const struct rf_check rf_check_hooks_livepatches = {
 	.attack = "T1014",
 	.guard = "hooks",
 	.severity = RF_SEVERITY_CRITICAL,
+	.front_door = true,
 	.period_ms = 5000,
 	.reads = HOOKS_READS,
 	.run = look_at_livepatches,
@@ -340,6 +346,7 @@ const struct rf_check rf_check_hooks_unlisted = {
 	.attack = "T1014",
 	.guard = "hooks",
 	.severity = RF_SEVERITY_CRITICAL,
+	.front_door = true,
 	.period_ms = 10000,
 	.reads = HOOKS_READS,
 	.run = look_at_unlisted,

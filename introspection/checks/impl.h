@@ -58,7 +58,10 @@ struct rf_run {
 	const struct rf_check *check;
 	uint64_t looked_at, found;
 	struct rf_check_finding *findings; /* [RF_FINDINGS_MAX] */
-	uint64_t at;			   /* where reading failed last, or what does not end */
+	rf_check_finding_fn each;	   /* NULL; else told at once, of all that is looked at */
+	void *each_ctx;
+	int stopped; /* what it has returned */
+	uint64_t at; /* where reading failed last, or what does not end */
 	char lacks[RF_WHY];
 	struct {
 		uint64_t table;

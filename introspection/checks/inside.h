@@ -120,12 +120,17 @@ uint64_t rf_run_looked_at(const struct rf_run *run); /* so many were */
  */
 int rf_run_found(struct rf_run *run, uint64_t object, const char *what, uint64_t target,
 		 const char *reason);
+/* It may be there: said where all is listed (rf_checks_list()). The error that is to end the check.
+ */
+int rf_run_fine(struct rf_run *run, uint64_t object, const char *what, uint64_t target);
 /*
  * A pointer to a function, at `at`: may it be there? NULL may. Else it is told, if it leads out of
  * the text of the image and of modules that are vouched for. what: of the pointer, in words.
  */
 int rf_run_code(struct rf_run *run, uint64_t at, uint64_t target, const char *what);
-/* The same of each pointer to a function in a struct type that stands there. */
+/* The same, where not even a module may be called. */
+int rf_run_core_code(struct rf_run *run, uint64_t at, uint64_t target, const char *what);
+/* rf_run_code() of each pointer to a function in a struct type that stands there. */
 int rf_run_functions(struct rf_run *run, const char *type, uint64_t at, const char *what);
 /* The same, and where the table lies: one of the kernel's is part of it, or of a module, and never
  * in memory that was allocated. object: whose it is. */

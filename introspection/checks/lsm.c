@@ -16,10 +16,7 @@ static int look_at_target(struct rf_run *run, uint64_t at, const char *what)
 	uint64_t target;
 	int err = rf_run_u64(run, at, &target);
 
-	rf_run_saw(run);
-	if (err || !target || rf_run_in_text(run, target))
-		return err;
-	return rf_run_found(run, at, what, target, "it leads out of the text of the kernel");
+	return err ? err : rf_run_core_code(run, at, target, what);
 }
 
 static int look_at_hook(struct rf_run *run, uint64_t hook, void *ctx)
@@ -90,6 +87,7 @@ const struct rf_check rf_check_lsm_hooks = {
 	.reading = "who decides what is allowed is somebody else's code",
 	.attack = "T1562.001",
 	.severity = RF_SEVERITY_CRITICAL,
+	.front_door = true,
 	.period_ms = 1000,
 	.reads = 1 << 15,
 	.run = look_at_lsm_hooks,

@@ -107,14 +107,15 @@ static int run_check(struct rf_run *run, void *ctx)
 	return check->slots ? rf_run_slots(run, check->slots) : check->run(run);
 }
 
-static int look(struct rf_checks *c, const struct rf_check *check,
-		struct rf_check_finding *findings, struct rf_run *run)
+static int look(const struct rf_run *begin, struct rf_run *run)
 {
-	const struct rf_run begin = { .c = c, .check = check, .findings = findings };
-	int err = try_to(c, &begin, run_check, NULL, run);
+	int err;
+
+	rf_budget_begin(&begin->c->budget, begin->check->reads);
+	err = try_to(begin->c, begin, run_check, NULL, run);
 
 	/* A list is made endless on purpose. */
-	if (err == -ELOOP)
+	if (err == -ELOOP && !run->stopped)
 		err = rf_run_found(run, run->at, "list", 0, "the list does not end");
 	return err;
 }
@@ -160,7 +161,7 @@ static void explain(const struct rf_run *run, int err, uint64_t reads, char why[
 			 (unsigned long long)reads);
 	else if (err)
 		snprintf(why, RF_WHY, "%s", strerror(-err));
-	else if (run->found > RF_FINDINGS_MAX)
+	else if (run->found > RF_FINDINGS_MAX && !run->each)
 		snprintf(why, RF_WHY, "%llu more are not shown",
 			 (unsigned long long)(run->found - RF_FINDINGS_MAX));
 	else
@@ -176,34 +177,55 @@ static enum rf_check_state state_of(const struct rf_run *run, int err)
 	return err ? RF_CHECK_UNDECIDED : RF_CHECK_CLEAN;
 }
 
+static void sum_up(const struct rf_run *run, int err, struct rf_check_result *result)
+{
+	const struct rf_budget *b = &run->c->budget;
+
+	*result = (struct rf_check_result){
+		.check = run->check,
+		.state = state_of(run, err),
+		.cut = (err && err != -ENOTSUP) || (!run->each && run->found > RF_FINDINGS_MAX),
+		.looked_at = run->looked_at,
+		.found = run->found,
+		.reads = b->given - b->left,
+	};
+	explain(run, err, run->check->reads, result->why);
+}
+
 int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_finding_fn fn,
 		  void *ctx, struct rf_check_result *result)
 {
+	struct rf_run begin = { .c = c, .check = check, .findings = c->findings[0] };
 	struct rf_run run, again;
 	int err, looked, stop = 0;
 
-	rf_budget_begin(&c->budget, check->reads);
-	err = look(c, check, c->findings[0], &run);
+	err = look(&begin, &run);
 	if (c->options.live && run.found) {
-		rf_budget_begin(&c->budget, check->reads);
-		looked = look(c, check, c->findings[1], &again);
+		begin.findings = c->findings[1];
+		looked = look(&begin, &again);
 		keep_what_stays(&run, &again);
 		/* What could not be seen again is not gone. */
 		if (!err)
 			err = looked;
 	}
-	*result = (struct rf_check_result){
-		.check = check,
-		.state = state_of(&run, err),
-		.cut = (err && err != -ENOTSUP) || run.found > RF_FINDINGS_MAX,
-		.looked_at = run.looked_at,
-		.found = run.found,
-		.reads = c->budget.given - c->budget.left,
-	};
-	explain(&run, err, check->reads, result->why);
+	sum_up(&run, err, result);
 	for (uint64_t i = 0; !stop && i < run.found && i < RF_FINDINGS_MAX; i++)
 		stop = fn(ctx, &run.findings[i]);
 	return stop;
+}
+
+int rf_checks_list(struct rf_checks *c, const struct rf_check *check, rf_check_finding_fn fn,
+		   void *ctx, struct rf_check_result *result)
+{
+	const struct rf_run begin = { .c = c, .check = check, .each = fn, .each_ctx = ctx };
+	struct rf_run run;
+	int err;
+
+	if (c->options.live)
+		return -EINVAL;
+	err = look(&begin, &run);
+	sum_up(&run, err, result);
+	return run.stopped;
 }
 
 int rf_checks_ask(struct rf_checks *c, uint64_t reads, rf_question_fn fn, void *ctx,

@@ -67,10 +67,7 @@ static int look_at_call(struct rf_run *run, const struct row *r, uint64_t at)
 	uint64_t target;
 	int err = rf_run_u64(run, at, &target);
 
-	rf_run_saw(run);
-	if (err || !target || rf_run_in_text(run, target))
-		return err;
-	return rf_run_found(run, at, r->s->what, target, "it leads out of the text of the kernel");
+	return err ? err : rf_run_core_code(run, at, target, r->s->what);
 }
 
 static int look_at_element(struct rf_run *run, struct row *r, uint64_t at)

@@ -18,7 +18,7 @@ END
 # NAME CODE TEXT FILE [OPTION]: the commands say that of the file; "all" of them before it, else `check` alone.
 looked() {
 	which=
-	[ "$1" = all ] && { shift; which="ps:$4 modules:$4 symbols:$4 disas:$4:vfs_read pagetable:$4:vfs_read print:$4:task_struct:init_task"; }
+	[ "$1" = all ] && { shift; which="hooks:$4 ps:$4 modules:$4 symbols:$4 disas:$4:vfs_read pagetable:$4:vfs_read print:$4:task_struct:init_task"; }
 	for command in check:$4 $which; do
 		command=$(echo "$command" | tr : ' ')
 		try "${command%% *}-$1" "$2" "$3" "$rf" ${command} ${5:-}
@@ -44,7 +44,7 @@ name=dump-printable; cp "$dumps/zeros" "$dumps/$(printf 'a\033[8mb')"
 "$rf" check "$dumps/$(printf 'a\033[8mb')" >"$out" 2>"$err"; [ $? = 6 ] && ! LC_ALL=C grep -q '[^ -~]' "$err" && ok || bad "control bytes"
 
 # --- the command line -----------------------------------------------------------------------------
-for c in check ps modules symbols disas pagetable print; do try "$c-no-file" 2 "$c takes: " "$rf" $c; done
+for c in check hooks ps modules symbols disas pagetable print; do try "$c-no-file" 2 "$c takes: " "$rf" $c; done
 for c in ps modules; do try "$c-two-files" 2 'takes: ' "$rf" $c a b; done
 try symbols-three 2 'takes: ' "$rf" symbols a b c
 try disas-no-address 2 'takes: ' "$rf" disas "$dumps/zeros"
@@ -52,7 +52,7 @@ for count in 0 4097 x -1; do try "disas-count-$count" 2 'from 1 to 4096' "$rf" d
 try print-no-address 2 'takes: ' "$rf" print "$dumps/zeros" task_struct
 try print-depth 2 'from 1 to 8' "$rf" print --depth 9 "$dumps/zeros" task_struct init_task
 # Before a dump of many gigabytes is read.
-try check-unknown 2 'there is no check "nonsense"' "$rf" check "$dumps/none" syscalls nonsense
+for c in check hooks; do try "$c-unknown" 2 'there is no check "nonsense"' "$rf" $c "$dumps/none" syscalls nonsense; done
 set --; for i in $(seq 33); do set -- "$@" --known x; done
 try check-known-too-many 2 'may be given 32 times' "$rf" check "$@" "$dumps/zeros"
 

@@ -7,9 +7,9 @@ $(O)/look: $(LOOK_SRCS:%.c=$(O)/obj/%.o)
 $(O)/rf_life: tests/planted/life.c
 	$(CC) $(BASE) -O1 -static -pthread -o $@ $<
 .PHONY: planted planted-short planted-live
-planted: $(O)/look $(O)/rf_life
+planted: $(O)/look $(O)/rf_life $(O)/ringfence
 	O=$(O) python3 tests/planted/planted.py $(O) $(PLANTED)
-planted-short: $(O)/look $(O)/rf_life
+planted-short: $(O)/look $(O)/rf_life $(O)/ringfence
 	O=$(O) python3 tests/planted/planted.py $(O) 6.12
 # In a sealed guest that runs: each plant is on record.
 planted-live: programs $(O)/rf_life

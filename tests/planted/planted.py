@@ -70,6 +70,7 @@ class Look:
     """What the checks said of one dump."""
     checks: list[dict]
     findings: list[dict]
+    hooks: dict  # what `ringfence hooks` has shown
 
     def names(self) -> set[str]:
         """All checks that there are."""
@@ -184,11 +185,14 @@ class Guest:
         done = subprocess.run([build / "look", dump, cr3, cr4, inside[1]], stdout=subprocess.PIPE, text=True, timeout=600)
         if done.returncode:
             raise LabError(f"the checks did not run on the dump: {done.stdout[-300:]}")
+        hooks = subprocess.run([build / "ringfence", "hooks", "--all", "--json", dump], stdout=subprocess.PIPE, text=True,
+                               timeout=600)
         if os.environ.get("KEEP"):
             dump.rename(self._home / f"dump-{stage}")
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         (self._home / f"look-{stage}").write_text(done.stdout)
-        return Look([line for line in lines if "check" in line], [line for line in lines if "finding" in line])
+        return Look([line for line in lines if "check" in line], [line for line in lines if "finding" in line],
+                    json.loads(hooks.stdout) | {"status": hooks.returncode})
 
 
 @contextlib.contextmanager
@@ -244,8 +248,22 @@ def shown(finding: dict) -> str:
             f"{finding['symbol']} ({finding['owner']}): {finding['reason']}")
 
 
+def judge_hooks(counts: Counts, kernel: str, stage: str, look: Look) -> None:
+    """`ringfence hooks` shows what its checks have found as not accepted, that alone, and what they accept besides."""
+    checks = {check["check"] for check in look.hooks["checks"]}
+    shown_odd = {(hook["check"], hook["object"], hook.get("target", "0x0")) for hook in look.hooks["hooks"] if not hook["accepted"]}
+    found = {(f["finding"], f["object"], f["target"]) for f in look.findings if f["finding"] in checks}
+    accepted = sum(hook["accepted"] for hook in look.hooks["hooks"])
+    name = f"{kernel}-{stage.lower()}-hooks"
+    if shown_odd == found and look.hooks["status"] == bool(found) and len(checks) >= 10 and accepted >= 100:
+        counts.passes(name, 0, f"{len(checks)} checks, {accepted} hooks accepted, {len(found)} not")
+    else:
+        counts.fails(name, f"status {look.hooks['status']}, {accepted} accepted; differ: {sorted(shown_odd ^ found)[:5]}")
+
+
 def judge_control(counts: Counts, kernel: str, stage: str, look: Look) -> None:
     """A guest with nothing planted: no finding, and each check could be made to its end."""
+    judge_hooks(counts, kernel, stage, look)
     for check in look.checks:
         name = f"{kernel}-{stage.lower()}-{check['check']}"
         here = [finding for finding in look.findings if finding["finding"] == check["check"]]
@@ -298,6 +316,7 @@ def judge_plant(counts: Counts, kernel: str, plant: Plant, look: Look) -> None:
 
 def judge_planted(counts: Counts, kernel: str, plants: list[Plant], look: Look, whole: bool) -> None:
     """All plants are found, no check has none, and nothing else is found."""
+    judge_hooks(counts, kernel, "PLANTED", look)
     for plant in plants:
         judge_plant(counts, kernel, plant, look)
     if not plants:

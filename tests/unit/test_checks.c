@@ -275,6 +275,46 @@ static void many_are_counted(void **state)
 	assert_non_null(strstr(result.why, "136 more"));
 }
 
+static unsigned int listed, accepted;
+
+static int count_listed(void *ctx, const struct rf_check_finding *f)
+{
+	listed++;
+	accepted += !*f->reason;
+	assert_string_equal(f->what, "act of thing");
+	assert_true(*f->reason ? f->target.v == NOBODY + 0x10000 : f->target.v == FAKE_STEXT);
+	assert_string_equal(f->owner, *f->reason ? "nobody" : "the kernel");
+	return ctx && listed == *(unsigned int *)ctx ? -ENOMEM : 0;
+}
+
+/* Also what may be there, and all of what may not. */
+static void all_is_listed(void **state)
+{
+	const struct rf_check check = { .name = "x", .reads = 40000, .slots = list_row };
+	unsigned int stop = 7;
+	uint64_t nodes[200];
+
+	begin_with(false, NULL);
+	for (unsigned int i = 0; i < 200; i++) {
+		nodes[i] = node(i);
+		object(i, i % 2 ? NOBODY + 0x10000 : FAKE_STEXT);
+	}
+	fake_list(HEAD, nodes, 200);
+	listed = accepted = 0;
+	assert_int_equal(rf_checks_list(checks, &check, count_listed, NULL, &result), 0);
+	assert_int_equal(listed, 200);
+	assert_int_equal(accepted, 100);
+	assert_int_equal(result.state, RF_CHECK_FOUND);
+	assert_int_equal(result.found, 100);
+	assert_false(result.cut);
+	assert_string_equal(result.why, "");
+	listed = 0;
+	assert_int_equal(rf_checks_list(checks, &check, count_listed, &stop, &result), -ENOMEM);
+	assert_int_equal(listed, stop);
+	begin_with(true, NULL);
+	assert_int_equal(rf_checks_list(checks, &check, count_listed, NULL, &result), -EINVAL);
+}
+
 /* --- whose code ------------------------------------------------------------------------- */
 
 static const char *owner_of(uint64_t target)
@@ -577,7 +617,7 @@ static void pieces_over_pieces(void **state)
 
 static void every_check_is_described(void **state)
 {
-	unsigned int n = 0;
+	unsigned int n = 0, front_doors = 0;
 
 	for (; rf_checks[n]; n++) {
 		const struct rf_check *c = rf_checks[n];
@@ -590,10 +630,11 @@ static void every_check_is_described(void **state)
 		assert_non_null(rf_severity_text(c->severity));
 		assert_true(c->period_ms >= 100 && c->reads >= 1 << 10);
 		assert_true(!c->slots != !c->run);
+		front_doors += c->front_door;
 		/* Those that monitor/checks.c knows. */
 		assert_true(!c->guard || !strcmp(c->guard, "hooks") || !strcmp(c->guard, "tables"));
 	}
-	assert_true(n > 20);
+	assert_true(n > 20 && front_doors > 10 && front_doors < n);
 	assert_null(rf_check_named("no-such"));
 }
 
@@ -613,6 +654,7 @@ int main(void)
 		TEST(a_second_look_that_fails),
 		TEST(found_and_cut),
 		TEST(many_are_counted),
+		TEST(all_is_listed),
 		TEST(whose_code),
 		TEST(text_of_the_boot),
 		TEST(modules_that_nobody_vouches_for),
