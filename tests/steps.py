@@ -55,6 +55,7 @@ LONG = [
     Step("bench", 60, lab=True),
     Step("planted", 9, lab=True),
     Step("planted-live", 10, lab=True),
+    Step("quiet", 30, lab=True),
     Step("attacks-7", 10, lab=True),
     Step("lab-host7", 30, lab=True),
     Step("lab-flavours", 60, lab=True),

@@ -14,10 +14,11 @@
 
 #define BUCKETS 64u /* KPROBE_TABLE_SIZE */
 #define AHEAD 24u   /* bytes behind a page, for an entry at its end */
+#define POKES 256u  /* TP_VEC_MAX, TEXT_POKE_ARRAY_MAX: more cannot be patched at once */
 
 struct entries {
 	struct rf_pieces hooks;
-	struct rf_set probes; /* places of kprobes */
+	struct rf_set probes; /* places of kprobes, and of what is patched now */
 	uint64_t page;	      /* whose bytes these are */
 	uint8_t bytes[RF_PAGE_SIZE + AHEAD];
 };
@@ -126,8 +127,58 @@ static int note_probes(struct rf_run *run, struct entries *e)
 		return 0;
 	for (uint64_t i = 0; !err && i < BUCKETS; i++)
 		err = rf_run_hlist(run, table + i * 8, link, note_probe, &p);
-	rf_set_sort(&e->probes);
 	return err;
+}
+
+/*
+ * While the kernel patches it puts a breakpoint on each place first: text_poke_bp_batch() of 6.1
+ * and 6.12 on those of bp_desc, as long as its refs are not 0; smp_text_poke_batch_finish() of 7.3
+ * on those of text_poke_array (arch/x86/kernel/alternative.c). Each has its distance from _stext.
+ */
+static int note_poke(struct rf_run *run, struct entries *e, const char *type, uint64_t vec,
+		     uint32_t count)
+{
+	uint64_t stext, each, distance;
+	int err = rf_run_symbol(run, "_stext", &stext);
+
+	if (err || rf_run_sizeof(run, type, &each) ||
+	    rf_run_member(run, type, "rel_addr", 4, &distance))
+		return err;
+	for (uint32_t i = 0; !err && i < count && i < POKES; i++) {
+		uint32_t from;
+
+		err = rf_run_u32(run, vec + i * each + distance, &from);
+		if (!err)
+			err = rf_set_add(&e->probes, stext + (uint64_t)(int64_t)(int32_t)from);
+	}
+	return err;
+}
+
+static int note_pokes(struct rf_run *run, struct entries *e)
+{
+	uint64_t at, vec, entries, refs;
+	uint32_t count = 0, busy = 1;
+	int err;
+
+	if (rf_run_has(run, "smp_text_poke_array", "vec")) {
+		if ((err = rf_run_symbol(run, "text_poke_array", &at)) ||
+		    (err = rf_run_member(run, "smp_text_poke_array", "vec", 0, &vec)) ||
+		    (err = rf_run_member(run, "smp_text_poke_array", "nr_entries", 4, &entries)) ||
+		    (err = rf_run_u32(run, at + entries, &count)))
+			return err;
+		return note_poke(run, e, "smp_text_poke_loc", at + vec, count);
+	}
+	/* Of other kernels a patch is found as what it looks like. */
+	if (!rf_run_has(run, "bp_patching_desc", "refs") || rf_run_symbol(run, "bp_desc", &at))
+		return 0;
+	if ((err = rf_run_member(run, "bp_patching_desc", "vec", 8, &vec)) ||
+	    (err = rf_run_member(run, "bp_patching_desc", "nr_entries", 4, &entries)) ||
+	    (err = rf_run_member(run, "bp_patching_desc", "refs", 4, &refs)) ||
+	    (err = rf_run_u32(run, at + refs, &busy)) || !busy ||
+	    (err = rf_run_u32(run, at + entries, &count)) ||
+	    (err = rf_run_u64(run, at + vec, &vec)))
+		return err;
+	return note_poke(run, e, "text_poke_loc", vec, count);
 }
 
 /* --- functions ------------------------------------------------------------------------------ */
@@ -183,6 +234,9 @@ int rf_run_entries(struct rf_run *run)
 
 	if (!err)
 		err = note_probes(run, &e);
+	if (!err)
+		err = note_pokes(run, &e);
+	rf_set_sort(&e.probes);
 	for (size_t i = 0, n = rf_kernel_symbol_count(k); !err && i < n; i++) {
 		struct rf_symbol s;
 

@@ -120,15 +120,20 @@ def guest(home: Path, vmlinuz: Path, cpu: str, arguments: str, *extra: str):
         process.wait()
 
 
-def snapshot(stub: Stub, home: Path) -> tuple[str, str]:
-    """Dump memory; CR3 and CR4 of the first CPU, in hexadecimal."""
+def page_tables(stub: Stub, home: Path) -> tuple[str, str]:
+    """CR3 and CR4 of the first CPU, in hexadecimal."""
     registers = stub.monitor("info registers")
     (home / "registers").write_text(registers)
+    return tuple(re.search(rf"{name}=([0-9a-f]+)", registers).group(1) for name in ("CR3", "CR4"))
+
+
+def snapshot(stub: Stub, home: Path) -> tuple[str, str]:
+    """Dump memory; what page_tables() says."""
     # Unquoted, the path's first slash would divide the size.
     said = stub.monitor(f'pmemsave 0 {MEMORY:#x} "{home}/dump"')
     if said.strip():
         raise LabError(f"no memory dump: {said}")
-    return tuple(re.search(rf"{name}=([0-9a-f]+)", registers).group(1) for name in ("CR3", "CR4"))
+    return page_tables(stub, home)
 
 
 def dump(stub: Stub, home: Path, *formats: str) -> list[Path]:

@@ -4,7 +4,8 @@
 
 Boots stock kernels on plain emulation and dumps the memory of each guest three times: with many of the distribution's modules
 loaded and in use, when no check may have a finding; with what tests/planted/module plants, where each plant must be found, with
-the right check's name and addresses, and nothing else; and when that is taken back, when there must be no finding again. In
+the right check's name and addresses, and nothing else; and when that is taken back, when there must be no finding again. Each
+time the memory of the same guest is looked at as well while it runs, twice: what a plant was found at there is `live`. In
 between the guest uses what was planted, and the module says whether it is there and was called: without that, a plant counts
 as failed. build/planted.json has a row for each plant, and for each look at a guest without any.
 
@@ -32,6 +33,7 @@ from build import ROOT, Cpio, LabError, out_dir  # noqa: E402
 
 ATTACKS = ROOT / "tests/attacks/module"
 STAGE_SECONDS = 300
+LIVE_ROUNDS = 2
 CPU, ARGUMENTS = "max", "pti=on"
 PAGE_SIZE = 4096
 # Those of a kernel's modules that it has, and what they need: what registers itself at more than one place, or is in much use.
@@ -65,21 +67,42 @@ class Plant:
     proof: str = ""
 
 
+def place_of(finding: dict, check: str) -> tuple[str, int, int]:
+    """What it is about. check: the key of its check's name."""
+    return finding[check], int(finding["object"], 16), int(finding.get("target", "0"), 16)
+
+
 @dataclass
 class Look:
-    """What the checks said of one dump."""
+    """What the checks said of one dump, or of the guest that ran."""
     checks: list[dict]
     findings: list[dict]
-    hooks: dict  # what `ringfence hooks` has shown
 
     def names(self) -> set[str]:
         """All checks that there are."""
         return {check["check"] for check in self.checks}
 
+    def states(self) -> dict[str, str]:
+        """Of each check."""
+        return {check["check"]: check["state"] for check in self.checks}
+
+    def places(self) -> set[tuple[str, int, int]]:
+        """What each finding is about."""
+        return {place_of(finding, "finding") for finding in self.findings}
+
+
+@dataclass
+class Looks:
+    """All that was seen at one stage."""
+    dump: Look
+    live: list[Look]
+    hooks: dict  # what `ringfence hooks` has shown of the dump
+
 
 @dataclass
 class Counts:
     """Rows of the result, and how many of them are what."""
+    test: str = "planted"
     rows: list[dict] = field(default_factory=list)
     passed: int = 0
     failed: int = 0
@@ -88,17 +111,17 @@ class Counts:
     def passes(self, name: str, seconds: float, text: str) -> None:
         """One test that passed."""
         self.passed += 1
-        print(f"planted {name}  ok  {seconds:.1f} s  {text}", flush=True)
+        print(f"{self.test} {name}  ok  {seconds:.1f} s  {text}", flush=True)
 
     def fails(self, name: str, text: str) -> None:
         """One that did not."""
         self.failed += 1
-        print(f"planted {name}  FAILED  {text}", flush=True)
+        print(f"{self.test} {name}  FAILED  {text}", flush=True)
 
     def skips(self, name: str, text: str) -> None:
         """One that cannot be had."""
         self.skipped += 1
-        print(f"planted {name}  skipped: {text}", flush=True)
+        print(f"{self.test} {name}  skipped: {text}", flush=True)
 
 
 def needed(kernel: kernels.Kernel, wanted: list[str]) -> dict[str, bytes]:
@@ -171,35 +194,63 @@ class Guest:
         """Leave to go on."""
         self._go.sendall(b"\n")
 
-    def look(self, build: Path, stage: str) -> Look:
+    def _ram(self) -> Path:
+        """Its memory, as it changes."""
+        for fd in Path(f"/proc/{self._process.pid}/fd").iterdir():
+            if "memory-backend-memfd" in os.readlink(fd):
+                return fd
+        raise LabError("the guest's memory is in no file")
+
+    def _inside(self) -> str:
+        """An address in its kernel's text."""
+        inside = re.search(r"^([0-9a-f]{16}) \S entry_SYSCALL_64", self.console(), re.M)
+        if not inside:
+            raise LabError("the guest did not say where entry_SYSCALL_64 is")
+        return inside[1]
+
+    def _run(self, build: Path, memory: Path, cr3: str, cr4: str, rounds: int) -> list[Look]:
+        """What the checks say of memory, and in each round of the guest."""
+        live = [self._ram(), str(rounds)] if rounds else []
+        done = subprocess.run([build / "look", memory, cr3, cr4, self._inside(), *live], stdout=subprocess.PIPE, text=True,
+                              timeout=600 + 20 * rounds)
+        if done.returncode:
+            raise LabError(f"the checks did not run: {done.stdout[-300:]}")
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        return [Look([line for line in lines if "check" in line and line["round"] == number],
+                     [line for line in lines if "finding" in line and line["round"] == number]) for number in range(rounds + 1)]
+
+    def look_while_stopped(self, build: Path) -> Look:
+        """What a dump of this moment would show."""
+        stub = oracle.Stub(self._home / "gdb")
+        cr3, cr4 = oracle.page_tables(stub, self._home)
+        try:
+            return self._run(build, self._ram(), cr3, cr4, 0)[0]
+        finally:
+            stub.detach()
+
+    def look(self, build: Path, stage: str, rounds: int = LIVE_ROUNDS) -> Looks:
         """What the checks see in its memory now."""
         stub = oracle.Stub(self._home / "gdb")
         cr3, cr4 = oracle.snapshot(stub, self._home)
         stub.detach()
-        inside = re.search(r"^([0-9a-f]{16}) \S entry_SYSCALL_64", self.console(), re.M)
-        if not inside:
-            raise LabError("the guest did not say where entry_SYSCALL_64 is")
         dump = self._home / "dump"
         if os.environ.get("KEEP"):
-            (self._home / f"args-{stage}").write_text(f"{self._home}/dump-{stage} {cr3} {cr4} {inside[1]}\n")
-        done = subprocess.run([build / "look", dump, cr3, cr4, inside[1]], stdout=subprocess.PIPE, text=True, timeout=600)
-        if done.returncode:
-            raise LabError(f"the checks did not run on the dump: {done.stdout[-300:]}")
+            (self._home / f"args-{stage}").write_text(f"{self._home}/dump-{stage} {cr3} {cr4} {self._inside()}\n")
+        looks = self._run(build, dump, cr3, cr4, rounds)
         hooks = subprocess.run([build / "ringfence", "hooks", "--all", "--json", dump], stdout=subprocess.PIPE, text=True,
                                timeout=600)
         if os.environ.get("KEEP"):
             dump.rename(self._home / f"dump-{stage}")
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        (self._home / f"look-{stage}").write_text(done.stdout)
-        return Look([line for line in lines if "check" in line], [line for line in lines if "finding" in line],
-                    json.loads(hooks.stdout) | {"status": hooks.returncode})
+        return Looks(looks[0], looks[1:], json.loads(hooks.stdout) | {"status": hooks.returncode})
 
 
 @contextlib.contextmanager
 def running(home: Path, kernel: kernels.Kernel) -> Iterator[Guest]:
     """A guest, gone afterwards."""
     (home / "go").unlink(missing_ok=True)
-    with oracle.guest(home, kernel.vmlinuz, CPU, ARGUMENTS, "-chardev", f"socket,id=go,path={home}/go,server=on,wait=off",
+    memory = f"memory-backend-memfd,id=ram,share=on,size={oracle.MEMORY}"
+    with oracle.guest(home, kernel.vmlinuz, CPU, ARGUMENTS, "-object", memory, "-machine", "memory-backend=ram",
+                      "-chardev", f"socket,id=go,path={home}/go,server=on,wait=off",
                       "-serial", "chardev:go") as process, socket.socket(socket.AF_UNIX) as go:
         for _ in range(100):
             with contextlib.suppress(OSError):
@@ -248,22 +299,45 @@ def shown(finding: dict) -> str:
             f"{finding['symbol']} ({finding['owner']}): {finding['reason']}")
 
 
-def judge_hooks(counts: Counts, kernel: str, stage: str, look: Look) -> None:
+def judge_hooks(counts: Counts, name: str, looks: Looks) -> None:
     """`ringfence hooks` shows what its checks have found as not accepted, that alone, and what they accept besides."""
-    checks = {check["check"] for check in look.hooks["checks"]}
-    shown_odd = {(hook["check"], hook["object"], hook.get("target", "0x0")) for hook in look.hooks["hooks"] if not hook["accepted"]}
-    found = {(f["finding"], f["object"], f["target"]) for f in look.findings if f["finding"] in checks}
-    accepted = sum(hook["accepted"] for hook in look.hooks["hooks"])
-    name = f"{kernel}-{stage.lower()}-hooks"
-    if shown_odd == found and look.hooks["status"] == bool(found) and len(checks) >= 10 and accepted >= 100:
+    hooks, status = looks.hooks["hooks"], looks.hooks["status"]
+    checks = {check["check"] for check in looks.hooks["checks"]}
+    odd = {place_of(hook, "check") for hook in hooks if not hook["accepted"]}
+    found = {place for place in looks.dump.places() if place[0] in checks}
+    accepted = sum(hook["accepted"] for hook in hooks)
+    if odd == found and status == bool(found) and len(checks) >= 10 and accepted >= 100:
         counts.passes(name, 0, f"{len(checks)} checks, {accepted} hooks accepted, {len(found)} not")
     else:
-        counts.fails(name, f"status {look.hooks['status']}, {accepted} accepted; differ: {sorted(shown_odd ^ found)[:5]}")
+        counts.fails(name, f"status {status}, {accepted} accepted; differ: {sorted(odd ^ found)[:5]}")
 
 
-def judge_control(counts: Counts, kernel: str, stage: str, look: Look) -> None:
+def judge_live(counts: Counts, name: str, live: list[Look]) -> None:
+    """A guest with nothing planted that runs: nothing is seen in two rounds one after the other, as it would have to be to be
+    told, and each check came to its end in one of them or the next.
+    """
+    before, wrong, once = Look([], []), [], 0
+    for number, look in enumerate(live, 1):
+        stays = look.places() & before.places()
+        wrong += [f"round {number}: {shown(f)}" for f in look.findings if place_of(f, "finding") in stays]
+        once += len(look.places() - before.places())
+        wrong += [f"round {number}: {check} is {state}" for check, state in look.states().items()
+                  if state not in ("clean", "found") and before.states().get(check, "clean") not in ("clean", "found")]
+        before = look
+    undecided = sum(state == "undecided" for look in live for state in look.states().values())
+    if not wrong and live and all(look.checks for look in live):
+        counts.passes(name, sum(check["seconds"] for look in live for check in look.checks),
+                      f"{len(live)} rounds of {len(live[0].checks)} checks while it runs: {once} things seen once, "
+                      f"{undecided} times undecided")
+    else:
+        counts.fails(name, f"{len(wrong)} of {len(live)} rounds while it runs: {'; '.join(wrong[:5])}")
+
+
+def judge_control(counts: Counts, kernel: str, stage: str, looks: Looks) -> None:
     """A guest with nothing planted: no finding, and each check could be made to its end."""
-    judge_hooks(counts, kernel, stage, look)
+    look = looks.dump
+    judge_hooks(counts, f"{kernel}-{stage.lower()}-hooks", looks)
+    judge_live(counts, f"{kernel}-{stage.lower()}-live", looks.live)
     for check in look.checks:
         name = f"{kernel}-{stage.lower()}-{check['check']}"
         here = [finding for finding in look.findings if finding["finding"] == check["check"]]
@@ -280,19 +354,25 @@ def judge_control(counts: Counts, kernel: str, stage: str, look: Look) -> None:
           f"{sum(check['objects'] for check in look.checks)} objects, {seconds:.2f} s", flush=True)
 
 
-def judge_plant(counts: Counts, kernel: str, plant: Plant, look: Look) -> None:
+def is_found(plant: Plant, look: Look) -> bool:
+    """Is it, and its other object, if it has one?"""
+    return all(any(is_it(plant, finding, also) for finding in look.findings) for also in {False, bool(plant.also)})
+
+
+def judge_plant(counts: Counts, kernel: str, plant: Plant, looks: Looks) -> None:
     """One of them."""
+    look = looks.dump
     name = f"{kernel}-{plant.name}"
     row = {"check": plant.check, "plant": plant.name, "kernel": kernel, "object": f"{plant.object:#x}",
            "target": f"{plant.target:#x}", "proof": plant.proof}
     counts.rows.append(row)
     check = next((check for check in look.checks if check["check"] == plant.check), None)
     row["seconds"] = check["seconds"] if check else 0
-    row["dump"] = "skipped"
+    row["dump"] = row["live"] = "skipped"
     if plant.said == "CANNOT":
         row["why"] = plant.why
         return counts.skips(name, plant.why)
-    row["dump"] = "missed"
+    row["dump"] = row["live"] = "missed"
     if plant.said != "PLANTED":
         return counts.fails(name, f"it could not be planted: {plant.why}")
     proof = re.fullmatch(r"reads=(yes|no|-) calls=(\d+|-)", plant.proof)
@@ -301,7 +381,7 @@ def judge_plant(counts: Counts, kernel: str, plant: Plant, look: Look) -> None:
     if not check:
         return counts.fails(name, f"there is no check {plant.check}")
     found = next((finding for finding in look.findings if is_it(plant, finding)), None)
-    if not found or (plant.also and not any(is_it(plant, finding, True) for finding in look.findings)):
+    if not is_found(plant, look):
         if plant.name in KNOWN_MISSES and not found:
             row["why"] = KNOWN_MISSES[plant.name]
             return counts.skips(name, f"known to be missed: {row['why']}")
@@ -311,14 +391,18 @@ def judge_plant(counts: Counts, kernel: str, plant: Plant, look: Look) -> None:
                 print(f"  {shown(finding)}", flush=True)
         return None
     row.update(dump="found", what=found["what"], reason=found["reason"])
+    if not any(is_found(plant, one) for one in looks.live):
+        return counts.fails(name, f"{plant.check} has found it in the dump, and not while the guest ran")
+    row["live"] = "found"
     return counts.passes(name, check["seconds"], f"{plant.check}: {found['what']} ({plant.proof})")
 
 
-def judge_planted(counts: Counts, kernel: str, plants: list[Plant], look: Look, whole: bool) -> None:
+def judge_planted(counts: Counts, kernel: str, plants: list[Plant], looks: Looks, whole: bool) -> None:
     """All plants are found, no check has none, and nothing else is found."""
-    judge_hooks(counts, kernel, "PLANTED", look)
+    look = looks.dump
+    judge_hooks(counts, f"{kernel}-planted-hooks", looks)
     for plant in plants:
-        judge_plant(counts, kernel, plant, look)
+        judge_plant(counts, kernel, plant, looks)
     if not plants:
         counts.fails(kernel, "nothing was planted")
     for check in sorted(look.names() - {plant.check for plant in plants}) if whole else []:
@@ -326,8 +410,8 @@ def judge_planted(counts: Counts, kernel: str, plants: list[Plant], look: Look, 
             counts.skips(f"{kernel}-{check}", NO_PLANT[check])
         else:
             counts.fails(f"{kernel}-{check}", f"no plant for check {check}")
-    others = [finding for finding in look.findings if not any(is_it(plant, finding, also) for plant in plants for also in (False, True))
-              and not is_of_ours(plants, finding)]
+    others = [finding for finding in look.findings if not is_of_ours(plants, finding) and
+              not any(is_it(plant, finding, also) for plant in plants for also in (False, True))]
     for finding in others[:20]:
         counts.fails(f"{kernel}-alarm", f"nobody planted {shown(finding)}")
 

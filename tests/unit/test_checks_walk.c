@@ -455,6 +455,51 @@ static void entries_with_probes(void **state)
 	assert_false(is_odd());
 }
 
+/* While the kernel patches a function, a breakpoint is on it: 6.x, where a pointer leads to the
+ * places. */
+static void entries_that_are_patched(void **state)
+{
+	const uint64_t desc = FAKE_BASE + 0x44000, vec = FAKE_HEAP + 0x7000;
+
+	fake_symbol("victim", FUNCTION);
+	put(FUNCTION, "\xcc\x90", 2);
+	fake_symbol("bp_desc", desc);
+	fake_member("bp_patching_desc", "vec", 0, 8);
+	fake_member("bp_patching_desc", "nr_entries", 8, 4);
+	fake_member("bp_patching_desc", "refs", 12, 4);
+	fake_member("text_poke_loc", "rel_addr", 0, 4);
+	fake_sizeof("text_poke_loc", 16);
+	fake_u64(desc, vec);
+	fake_u64(desc + 8, UINT64_C(1) << 32 | 2);
+	fake_u64(vec, 0x100);
+	fake_u64(vec + 16, FUNCTION - FAKE_STEXT);
+	assert_false(is_odd());
+	fake_u64(desc + 8, UINT64_C(1) << 32 | 1); /* one place alone, the other one */
+	assert_true(is_odd());
+	fake_u64(desc + 8, 2); /* it is done */
+	assert_true(is_odd());
+	fake_u64(desc + 8, UINT64_C(1) << 32 | UINT32_MAX); /* no kernel has so many */
+	assert_false(is_odd());
+}
+
+/* 7.x, where they are in a table. */
+static void entries_in_the_table(void **state)
+{
+	const uint64_t table = FAKE_BASE + 0x44000;
+
+	fake_symbol("victim", FUNCTION);
+	put(FUNCTION, "\xcc\x90", 2);
+	fake_symbol("text_poke_array", table);
+	fake_member("smp_text_poke_array", "vec", 0, 4096);
+	fake_member("smp_text_poke_array", "nr_entries", 4096, 4);
+	fake_member("smp_text_poke_loc", "rel_addr", 0, 4);
+	fake_sizeof("smp_text_poke_loc", 16);
+	fake_u64(table, FUNCTION - FAKE_STEXT);
+	assert_true(is_odd());
+	fake_u64(table + 4096, 1);
+	assert_false(is_odd());
+}
+
 static void odd_sites(void **state)
 {
 	fake_odd = 2;
@@ -647,6 +692,8 @@ int main(void)
 		T(pages_of_tracers),
 		T(entries),
 		T(entries_with_probes),
+		T(entries_that_are_patched),
+		T(entries_in_the_table),
 		T(odd_sites),
 		T(hooks_by_owner),
 		T(hooks_of_every_function),
