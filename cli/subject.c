@@ -64,14 +64,28 @@ int rf_subject_table(struct rf_listing *t, int err)
 	return rf_flush();
 }
 
-/* All of text is hexadecimal digits, with or without 0x. */
-static bool is_number(const char *text, size_t digits_least, uint64_t *out)
+/* Decimal, or hexadecimal behind 0x. */
+static bool is_offset(const char *text, uint64_t *out)
+{
+	bool hex = !strncmp(text, "0x", 2);
+	size_t len = strlen(text);
+
+	*out = strtoull(text, NULL, hex ? 16 : 10);
+	if (hex)
+		return len > 2 && len <= 18 &&
+		       strspn(text + 2, "0123456789abcdefABCDEF") == len - 2;
+	return len && len <= 18 && strspn(text, "0123456789") == len;
+}
+
+/* All of text is hexadecimal digits, behind 0x or 16 of them: what `ringfence symbols` and
+ * /proc/kallsyms print. */
+static bool is_address(const char *text, uint64_t *out)
 {
 	char *end;
 
 	if (!strncmp(text, "0x", 2))
 		text += 2;
-	else if (strlen(text) < digits_least)
+	else if (strlen(text) < 16)
 		return false;
 	if (strspn(text, "0123456789abcdefABCDEF") != strlen(text) || !*text || strlen(text) > 16)
 		return false;
@@ -87,13 +101,12 @@ int rf_subject_address(const struct rf_subject *s, const char *text, rf_gva *out
 	char name[512];
 
 	snprintf(name, sizeof(name), "%.*s", (int)(len < sizeof(name) ? len : 0), text);
-	if (text[len] && !is_number(text + len + 1, 1, &offset))
+	if (text[len] && !is_offset(text + len + 1, &offset))
 		return rf_fail(RF_EXIT_USAGE, "nothing was done",
-			       "write what follows \"+\" in hexadecimal: init_task+0x10",
+			       "write a number behind \"+\": init_task+0x10, or init_task+16",
 			       "\"%s\" is no address", text);
 	if (rf_kernel_symbol(s->kernel, name, &sym)) {
-		/* 16 digits: what `ringfence symbols` and /proc/kallsyms print. */
-		if (!text[len] && is_number(text, 16, &out->v))
+		if (!text[len] && is_address(text, &out->v))
 			return RF_EXIT_OK;
 		return rf_fail(RF_EXIT_NO, "there is nothing to show",
 			       "see `ringfence symbols` for the names, or give an address: 0x...",
