@@ -21,6 +21,7 @@
 		row(net_registrations) row(netlink) row(net_kinds) row(sockets)
 #define RF_CHECKS_OF_NOTIFIERS(row) row(notifiers) row(keyboard)
 #define RF_CHECKS_OF_FILES(row) row(filesystems) row(superblocks) row(inodes) row(proc_entries)
+#define RF_CHECKS_OF_PROGRAMS(row) row(setuid_programs) row(kernel_started)
 #define RF_CHECKS_OF_DEVICES(row)                                                                  \
 	row(tty_drivers) row(line_disciplines) row(misc_devices) row(input_handlers) row(consoles)
 #define RF_CHECKS_OF_KERNEL(row)                                                                   \
@@ -40,6 +41,7 @@
 	RF_CHECKS_OF_NET(row)                                                                      \
 	RF_CHECKS_OF_NOTIFIERS(row)                                                                \
 	RF_CHECKS_OF_FILES(row)                                                                    \
+	RF_CHECKS_OF_PROGRAMS(row)                                                                 \
 	RF_CHECKS_OF_DEVICES(row)                                                                  \
 	RF_CHECKS_OF_KERNEL(row)                                                                   \
 	RF_CHECKS_OF_SETTINGS(row)

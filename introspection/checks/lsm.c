@@ -9,6 +9,7 @@
 struct hooks {
 	uint64_t hook, link;		  /* of struct security_hook_list */
 	uint64_t list, key, func, active; /* of struct lsm_static_call and its key */
+	uint64_t enabled;		  /* of struct static_key */
 };
 
 static int look_at_target(struct rf_run *run, uint64_t at, const char *what)
@@ -39,6 +40,21 @@ static int look_at_heads(struct rf_run *run, struct hooks *h)
 	return err;
 }
 
+/* Each call has a static key, and is left out where that is off (security_init() sets them). */
+static int look_at_key(struct rf_run *run, const struct hooks *h, uint64_t at, uint64_t hook)
+{
+	uint64_t active, target;
+	uint32_t enabled;
+	int err;
+
+	if ((err = rf_run_u64(run, at + h->active, &active)) ||
+	    (err = rf_run_u32(run, active + h->enabled, &enabled)) || enabled ||
+	    (err = rf_run_u64(run, hook + h->hook, &target)))
+		return err;
+	return rf_run_found(run, active, "static key of an LSM hook", target,
+			    "the hook is switched off, so nobody asks it");
+}
+
 static int look_at_call(struct rf_run *run, struct hooks *h, uint64_t at)
 {
 	uint64_t hook, key;
@@ -49,7 +65,9 @@ static int look_at_call(struct rf_run *run, struct hooks *h, uint64_t at)
 	err = look_at_hook(run, hook, h);
 	if (!err)
 		err = rf_run_u64(run, at + h->key, &key);
-	return err ? err : look_at_target(run, key + h->func, "static call of an LSM hook");
+	if (!err)
+		err = look_at_target(run, key + h->func, "static call of an LSM hook");
+	return err ? err : look_at_key(run, h, at, hook);
 }
 
 /* From 6.12 on: struct lsm_static_calls_table, an array of calls for each hook. */
@@ -62,6 +80,8 @@ static int look_at_calls(struct rf_run *run, uint64_t table, struct hooks *h)
 	    (err = rf_run_sizeof(run, "lsm_static_calls_table", &bytes)) ||
 	    (err = rf_run_member(run, "lsm_static_call", "hl", 8, &h->list)) ||
 	    (err = rf_run_member(run, "lsm_static_call", "key", 8, &h->key)) ||
+	    (err = rf_run_member(run, "lsm_static_call", "active", 8, &h->active)) ||
+	    (err = rf_run_member(run, "static_key_false", "key.enabled", 4, &h->enabled)) ||
 	    (err = rf_run_member(run, "static_call_key", "func", 8, &h->func)))
 		return err;
 	for (uint64_t at = 0; !err && each && at + each <= bytes; at += each)

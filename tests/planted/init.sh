@@ -57,8 +57,8 @@ stage CLEAN
 # --- plants ------------------------------------------------------------------
 plants="$PLANTS"
 for n in 1 2 3 4 5; do insmod /rf_victim$n.ko; done
-/bin/rf_life rf_planted rf_hidden &
-bpf=$!
+bpf=
+case $plants in '' | *bpf*) /bin/rf_life rf_planted rf_hidden & bpf=$! ;; esac
 sleep 1
 patch=/sys/kernel/livepatch/rf_livepatch
 if [ -z "$plants" ]; then
@@ -102,7 +102,7 @@ if [ -d $patch ]; then
 	for _ in 1 2 3 4 5 6 7 8 9 10; do [ -d $patch ] && sleep 1; done
 	rmmod rf_livepatch || echo "PLANTS STAY"
 fi
-kill $bpf
+[ -z "$bpf" ] || kill $bpf
 sleep 2
 stage GONE
 while :; do sleep 1000; done

@@ -26,7 +26,8 @@ from host import built  # noqa: E402
 
 PLANTS = """netfilter_hook packet_all notifier_reboot notifier_keyboard proc_created proc_ops_copy misc_device inode_fop
 binary_format key_type file_system_type pernet_ops tcp_congestion socket_family kthread timer high_timer running_work
-task_unlisted task_unnumbered creds_of_kernel module_unlisted module_deleted taint_cleared modprobe_path core_pattern""".split()
+task_unlisted task_unnumbered creds_of_kernel module_unlisted module_deleted taint_cleared modprobe_path core_pattern
+setuid_file kernel_started""".split()
 QUIET, PATIENCE = 20, 60  # seconds of the guest's
 JOB_SECONDS = 400
 SCRIPT = """

@@ -156,6 +156,7 @@ def initrd(build: Path, kernel: kernels.Kernel, home: Path, script: str, modules
     archive.file("bin/rf_life", build / "rf_life")
     archive.data("bin/rf_garbage", b"\x7frfplanted\n", 0o755)
     archive.data("tmp/rf_helper", b"#!/bin/sh\necho HELPER RAN >/dev/ttyS0\n", 0o755)
+    archive.data("tmp/rf_root", b"#!/bin/sh\n", 0o755)
     for ko in [*module.parent.glob("rf_*.ko"), patch]:
         archive.file(ko.name, ko)
     bodies = needed(kernel, modules)

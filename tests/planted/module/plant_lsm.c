@@ -3,6 +3,7 @@
 #include <linux/delay.h>
 #include <linux/lsm_hooks.h>
 #include <linux/rculist.h>
+#include <linux/jump_label.h>
 #include <linux/static_call.h>
 
 #include "planted.h"
@@ -49,6 +50,18 @@ static int plant_call(struct rf_planted *p)
 static int plant_call_hook(struct rf_planted *p)
 {
 	return rf_cannot(p, "this kernel has its security hooks in lists");
+}
+
+static int plant_off(struct rf_planted *p)
+{
+	return rf_cannot(p, "this kernel has its security hooks in lists");
+}
+
+static void undo_off(struct rf_planted *p) {}
+
+static bool real_off(const struct rf_planted *p)
+{
+	return false;
 }
 
 static void undo_call(struct rf_planted *p) {}
@@ -115,11 +128,40 @@ static int plant_hook(struct rf_planted *p)
 }
 
 static void undo_hook(struct rf_planted *p) {}
+
+/* One that is never asked meanwhile: of settimeofday(). */
+static struct lsm_static_call *off;
+
+static int plant_off(struct rf_planted *p)
+{
+	struct lsm_static_calls_table *calls_table = rf_symbol("static_calls_table");
+
+	if (!calls_table)
+		return rf_cannot(p, "no static_calls_table");
+	off = &calls_table->settime[0];
+	if (!off->hl)
+		return -ENOENT;
+	p->object = (unsigned long)off->active;
+	p->target = (unsigned long)off->hl->hook.settime;
+	static_key_disable(&off->active->key);
+	return 0;
+}
+
+static void undo_off(struct rf_planted *p)
+{
+	static_key_enable(&off->active->key);
+}
+
+static bool real_off(const struct rf_planted *p)
+{
+	return !static_key_enabled(&off->active->key);
+}
 #endif
 
 const struct rf_plant rf_plants_lsm[] = {
 	{ "lsm_hook", "lsm-hooks", plant_hook, undo_hook },
 	{ "lsm_static_call", "lsm-hooks", plant_call, undo_call },
 	{ "lsm_call_hook", "lsm-hooks", plant_call_hook, undo_call_hook },
+	{ "lsm_switched_off", "lsm-hooks", plant_off, undo_off, .real = real_off },
 	{ 0 },
 };

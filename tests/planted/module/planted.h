@@ -39,7 +39,7 @@ struct rf_plant {
 	RF(calls)                                                                                  \
 	RF(lsm)                                                                                    \
 	RF(net) RF(notifiers) RF(files) RF(devices) RF(registered) RF(settings) RF(doors)          \
-		RF(later) RF(tasks) RF(modules) RF(asked)
+		RF(later) RF(tasks) RF(programs) RF(modules) RF(asked)
 #define RF(family) extern const struct rf_plant rf_plants_##family[]; /* NULL behind the last */
 RF_FAMILIES(RF)
 #undef RF
