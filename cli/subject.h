@@ -46,8 +46,9 @@ int rf_subject_command(const struct rf_command *c, int argc, char **argv, int le
 /* Prints the table, if err is 0, and destroys it; it may be NULL then. An exit code, told. */
 int rf_subject_table(struct rf_listing *t, int err);
 /*
- * "0xffffffff81000000", the same as kallsyms writes it, "init_task", "init_task+0x10", "init_task+16". RF_EXIT_OK,
- * or RF_EXIT_NO: no such symbol, or one without a place of its own; it has been told.
+ * "0xffffffff81000000", the same as kallsyms writes it, "init_task", "init_task+0x10",
+ * "init_task+16". RF_EXIT_OK, or RF_EXIT_NO: no such symbol, or one without a place of its own; it
+ * has been told.
  */
 int rf_subject_address(const struct rf_subject *s, const char *text, rf_gva *out);
 /* "init_task+0x10", "[veth]+0x10" of a module that is on the list, or "": also when
