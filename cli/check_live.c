@@ -42,6 +42,11 @@ static void take_result(const struct rf_operands *operands, const json_t *o, boo
 
 	if (!check || !is_asked(operands, check->name))
 		return;
+	if (!strcmp(text_of(o, "state"), "off")) {
+		if (say)
+			printf("%s: not run: the policy names it in checks_off\n", check->name);
+		return;
+	}
 	rf_safe(safe, sizeof(safe), guard);
 	if (*guard && operands->count > 1 && say)
 		printf("%s: looked for by the guard of %s (`ringfence status`), which writes it "

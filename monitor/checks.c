@@ -64,6 +64,11 @@ static const struct rf_guard *guard_of(const struct rf_guest *g, const struct rf
 	return NULL;
 }
 
+static bool is_off(const struct rf_guest *g, const struct rf_check *check)
+{
+	return rf_names_has(&g->policy.checks_off, check->name);
+}
+
 /* --- one round of one check --------------------------------------------------------- */
 
 static void describe(const struct rf_check_finding *f, struct rf_check_words *w)
@@ -177,7 +182,8 @@ static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
 	if (!checks || !g->checks_on)
 		return 0;
 	for (uint32_t i = 0; rf_checks[i]; i++)
-		if (timings[i].due_ms <= now_ms && !guard_of(g, rf_checks[i]) &&
+		if (timings[i].due_ms <= now_ms && !is_off(g, rf_checks[i]) &&
+		    !guard_of(g, rf_checks[i]) &&
 		    (which == RF_CHECKS_MAX || timings[i].due_ms < timings[which].due_ms))
 			which = i;
 	return which == RF_CHECKS_MAX ? 0 : run_one(g, which);
@@ -188,15 +194,16 @@ static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
 static json_t *state_of(const struct rf_guest *g, uint32_t i)
 {
 	const struct rf_check_result *r = &timings[i].result;
-	const struct rf_guard *guard = guard_of(g, rf_checks[i]);
+	bool off = is_off(g, rf_checks[i]);
+	const struct rf_guard *guard = off ? NULL : guard_of(g, rf_checks[i]);
+	const char *state = r->state ? rf_check_state_text(r->state) : "not yet";
 
-	return json_pack(
-		"{s:s, s:s, s:s?, s:I, s:I, s:I, s:s}", "name", rf_checks[i]->name, "state",
-		guard	   ? "by a guard"
-		: r->state ? rf_check_state_text(r->state)
-			   : "not yet",
-		"guard", guard ? guard->name : NULL, "looked_at", (json_int_t)r->looked_at, "found",
-		(json_int_t)r->found, "reads", (json_int_t)r->reads, "why", r->why);
+	if (off || guard)
+		state = off ? "off" : "by a guard";
+	return json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:s}", "name", rf_checks[i]->name,
+			 "state", state, "guard", guard ? guard->name : NULL, "looked_at",
+			 (json_int_t)r->looked_at, "found", (json_int_t)r->found, "reads",
+			 (json_int_t)r->reads, "why", r->why);
 }
 
 static json_t *finding_of(const struct seen *s)
@@ -259,12 +266,12 @@ static void forget(struct rf_guest *g)
 static int begin(struct rf_guest *g)
 {
 	const struct rf_checks_options options = {
-		.live = true, .known = { g->owner_names, g->policy.owners_count }
+		.live = true, .known = { g->owner_names, g->policy.owners.count }
 	};
 
 	forget(g);
-	for (uint32_t i = 0; i < g->policy.owners_count; i++)
-		g->owner_names[i] = g->policy.owners[i];
+	for (uint32_t i = 0; i < g->policy.owners.count; i++)
+		g->owner_names[i] = g->policy.owners.name[i];
 	if (!g->kernel || !rf_kernel_has_types(g->kernel))
 		return 0;
 	return rf_checks_create(g->kernel, &g->mem, &g->paging, &options, &checks);

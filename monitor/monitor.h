@@ -107,8 +107,8 @@ struct rf_guest {
 	bool late;     /* sealed so, but the log took no line: what is sealed is to be read again */
 	bool attached; /* the guards have it */
 	bool pins;     /* its MSRs are pinned, by policy */
-	bool checks_on;				   /* its memory is checked, by policy */
-	const char *owner_names[RF_POLICY_OWNERS]; /* of policy.owners, for the checks */
+	bool checks_on;				  /* its memory is checked, by policy */
+	const char *owner_names[RF_POLICY_NAMES]; /* of policy.owners, for the checks */
 	uint64_t discovery_ns, seal_ns;
 
 	/* Traps in sealed text, where instructions load descriptor tables. */

@@ -273,10 +273,8 @@ enum rf_fact_hook rf_policy_owner(const struct rf_policy *p, enum rf_patch_word 
 	if (p->patches[kind] == RF_PATCH_RULE_ALLOW ||
 	    (bpf && p->patches[RF_PATCH_WORD_BPF] == RF_PATCH_RULE_ALLOW))
 		return RF_FACT_HOOK_OWNED;
-	for (uint32_t i = 0; module[0] && i < p->owners_count; i++)
-		if (!strcmp(p->owners[i], module))
-			return RF_FACT_HOOK_OWNED;
-	return RF_FACT_HOOK_FOREIGN;
+	return module[0] && rf_names_has(&p->owners, module) ? RF_FACT_HOOK_OWNED
+							     : RF_FACT_HOOK_FOREIGN;
 }
 
 /* --- the way back --------------------------------------------------------- */

@@ -73,6 +73,10 @@ static const struct rf_key_word both_words[] = { { "owners", RF_PATCH_RULE_OWNER
 #define WORDS(w, preset) .words = (w), .standard = (preset)
 #define MS(least, most, preset)                                                                    \
 	.unit = "milliseconds", .min = (least), .max = (most), .standard = (preset)
+/* The count stands first in it. */
+#define NAMES(m)                                                                                   \
+	.names = true, .max = RF_POLICY_NAMES, .unit = "names",                                    \
+	.at = offsetof(struct rf_policy, m), .size = sizeof(uint32_t), .way = RF_KEY_FEWER
 #define FIXED .way = RF_KEY_FIXED
 #define GREATER .way = RF_KEY_GREATER
 #define SMALLER .way = RF_KEY_SMALLER
@@ -101,6 +105,7 @@ const struct rf_key rf_keys[] = {
 
 	{ NULL, "checks", "the guest's memory is checked for what rootkits leave",
 	  WORDS(checks_words, RF_CHECKS_ALERT), MEMBER(checks), GREATER },
+	{ NULL, "checks_off", "checks that are not run", NAMES(checks_off) },
 
 	{ NULL, "on_log_full", "the log is full: who asks waits, is denied, or goes on",
 	  WORDS(log_full_words, RF_ON_LOG_FULL_DENY), MEMBER(on_log_full), SMALLER },
@@ -121,8 +126,8 @@ const struct rf_key rf_keys[] = {
 	  PATCHER(RF_PATCH_WORD_JUMP_LABELS) },
 	{ "patches", "tracepoints", "what tracepoints call", HANDLER(RF_PATCH_WORD_TRACEPOINTS) },
 	{ "patches", "bpf", "code of BPF that any of these calls", HANDLER(RF_PATCH_WORD_BPF) },
-	{ "patches", "owners", "modules whose handlers are not told of", .names = true,
-	  .max = RF_POLICY_OWNERS, .unit = "names", MEMBER(owners_count), .way = RF_KEY_FEWER },
+	{ "patches", "owners", "modules whose handlers are not told of", NAMES(owners),
+	  .of_modules = true },
 
 	{ "seal", "text", "the kernel's text is sealed", WORDS(bool_words, true), MEMBER(seal_text),
 	  FIXED },
@@ -154,6 +159,7 @@ const struct rf_key rf_keys[] = {
 	  MS(RF_POLICY_PATCH_MIN, RF_POLICY_PATCH_MAX, 20000), MEMBER(patch_timeout_ms), SMALLER },
 };
 const size_t rf_keys_count = sizeof(rf_keys) / sizeof(rf_keys[0]);
+_Static_assert(offsetof(struct rf_names, count) == 0, "NAMES()");
 _Static_assert(sizeof(rf_keys) / sizeof(rf_keys[0]) <= RF_KEYS_MAX, "room in the parser");
 
 /* Members are bool, or as wide as an enumeration. */
@@ -177,6 +183,19 @@ void rf_key_set(struct rf_policy *p, const struct rf_key *k, uint32_t value)
 		*(bool *)at = value;
 	else if (k->size)
 		memcpy(at, &value, sizeof(value));
+}
+
+bool rf_names_has(const struct rf_names *list, const char *name)
+{
+	for (uint32_t i = 0; i < list->count; i++)
+		if (!strcmp(list->name[i], name))
+			return true;
+	return false;
+}
+
+const struct rf_names *rf_key_names(const struct rf_policy *p, const struct rf_key *k)
+{
+	return (const struct rf_names *)((const char *)p + k->at);
 }
 
 void rf_policy_default(struct rf_policy *out)
@@ -246,13 +265,15 @@ json_t *rf_key_json(const struct rf_key *k, uint32_t value)
 
 json_t *rf_key_json_of(const struct rf_policy *p, const struct rf_key *k)
 {
+	const struct rf_names *names;
 	json_t *all;
 
 	if (!k->names)
 		return rf_key_json(k, rf_key_get(p, k));
 	all = json_array();
-	for (uint32_t i = 0; i < p->owners_count; i++)
-		json_array_append_new(all, json_string(p->owners[i]));
+	names = rf_key_names(p, k);
+	for (uint32_t i = 0; i < names->count; i++)
+		json_array_append_new(all, json_string(names->name[i]));
 	return all;
 }
 

@@ -48,7 +48,8 @@ struct rf_key {
 	const char *unit;		 /* of a number, NULL none */
 	uint32_t standard;		 /* its value where the file does not say */
 	size_t at, size;		 /* the member of struct rf_policy, size 0: none */
-	bool names; /* a list of names, `max` at most; its value is how many there are */
+	bool names;	 /* a list of names, `max` at most; its value is how many there are */
+	bool of_modules; /* '_' is read for '-' in each of them */
 	enum rf_key_way way;
 	bool held;    /* the fence holds the VM to it from the start: it is never loosened */
 	bool endless; /* of a number: 0 stands for one without end */
@@ -59,6 +60,9 @@ extern const size_t rf_keys_count;
 
 uint32_t rf_key_get(const struct rf_policy *p, const struct rf_key *k);
 void rf_key_set(struct rf_policy *p, const struct rf_key *k, uint32_t value);
+
+/* Of a key that is a list of names. */
+const struct rf_names *rf_key_names(const struct rf_policy *p, const struct rf_key *k);
 
 /* "pin.control_watch"; returns out. */
 const char *rf_key_path(const struct rf_key *k, char out[RF_KEY_PATH]);

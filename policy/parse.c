@@ -10,14 +10,14 @@
 #include "policy/policy.h"
 #include "policy/wrong.h"
 
-#define MODULE_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+#define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
 /* What libcyaml loads: for each row of rf_keys its value, NULL where the file does not say, so that
  * defaults are ours and not zero. */
 struct values {
 	uint32_t *of[RF_KEYS_MAX];
-	char **names; /* of the one list there is; of its row nothing is in `of` */
-	uint64_t names_count;
+	char **names[RF_KEYS_MAX]; /* of a row that is a list; of it nothing is in `of` */
+	uint64_t counts[RF_KEYS_MAX];
 };
 
 struct file {
@@ -43,7 +43,7 @@ static cyaml_schema_field_t field_of(struct schema *s, size_t row, size_t base)
 	uint32_t n = 0;
 
 	static const cyaml_schema_value_t name = {
-		CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, RF_POLICY_OWNER_MAX),
+		CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, RF_POLICY_NAME_MAX),
 	};
 	cyaml_schema_field_t field = {
 		.key = k->name,
@@ -60,8 +60,8 @@ static cyaml_schema_field_t field_of(struct schema *s, size_t row, size_t base)
 		field.value.enumeration.count = n;
 	}
 	if (k->names) {
-		field.data_offset = (uint32_t)(base + offsetof(struct values, names));
-		field.count_offset = (uint32_t)(base + offsetof(struct values, names_count));
+		field.data_offset = (uint32_t)(base + offsetof(struct values, names[row]));
+		field.count_offset = (uint32_t)(base + offsetof(struct values, counts[row]));
 		field.count_size = sizeof(uint64_t);
 		field.value = (cyaml_schema_value_t){
 			CYAML_VALUE_SEQUENCE(CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, char *,
@@ -109,15 +109,23 @@ static void make_schema(struct schema *s)
 	};
 }
 
-/* Of a row; NULL: the file does not say. */
-static const uint32_t *value_of(const struct schema *s, const struct file *f, size_t row)
+/* Where a row's value is; NULL: the file says nothing of its section. */
+static const struct values *values_of(const struct schema *s, const struct file *f, size_t row)
 {
 	const char *section = rf_keys[row].section;
 
 	for (size_t i = 0; section && i < s->count; i++)
 		if (!strcmp(s->sections[i], section))
-			return f->sections[i] ? f->sections[i]->of[row] : NULL;
-	return f->own.of[row];
+			return f->sections[i];
+	return &f->own;
+}
+
+/* Of a row; NULL: the file does not say. */
+static const uint32_t *value_of(const struct schema *s, const struct file *f, size_t row)
+{
+	const struct values *v = values_of(s, f, row);
+
+	return v ? v->of[row] : NULL;
 }
 
 /*
@@ -132,23 +140,29 @@ static void note(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
 	*said = true;
 }
 
-/* As modprobe does, and as the kernel's list has it: '_' for '-'. False: no module can have one of
- * them. */
-static bool take_names(const struct schema *s, const struct file *f, struct rf_policy *p)
+/* As modprobe does, and as the kernel's list has it: '_' for '-'. */
+static void name_module(char *name)
 {
-	for (size_t i = 0; i < s->count; i++) {
-		const struct values *v = f->sections[i];
+	for (; *name; name++)
+		if (*name == '-')
+			*name = '_';
+}
 
-		for (uint64_t n = 0; v && n < v->names_count; n++) {
-			char *name = p->owners[p->owners_count++];
+/* False: nothing can have one of the names. */
+static bool take_names(const struct rf_key *k, const struct values *v, struct rf_policy *p)
+{
+	struct rf_names *list = (struct rf_names *)((char *)p + k->at);
+	size_t row = (size_t)(k - rf_keys);
 
-			if (v->names[n][strspn(v->names[n], MODULE_LETTERS)])
-				return false;
-			snprintf(name, sizeof(p->owners[0]), "%s", v->names[n]);
-			for (char *c = name; *c; c++)
-				if (*c == '-')
-					*c = '_';
-		}
+	for (uint64_t n = 0; v && n < v->counts[row]; n++) {
+		const char *name = v->names[row][n];
+
+		if (name[strspn(name, NAME_LETTERS)])
+			return false;
+		snprintf(list->name[list->count], sizeof(list->name[0]), "%s", name);
+		if (k->of_modules)
+			name_module(list->name[list->count]);
+		list->count++;
 	}
 	return true;
 }
@@ -182,6 +196,11 @@ static int convert(const struct schema *s, const struct file *f, const struct rf
 		const struct rf_key *k = &rf_keys[row];
 		const uint32_t *value = value_of(s, f, row);
 
+		if (k->names && !take_names(k, values_of(s, f, row), &p))
+			return rf_wrong_at(places, k, diag,
+					   "%s: one of them is no name, which is made of letters, "
+					   "digits, \"_\" and \"-\"",
+					   k->name);
 		if (!value)
 			continue;
 		if (!k->words && (*value < k->min || *value > k->max))
@@ -189,10 +208,6 @@ static int convert(const struct schema *s, const struct file *f, const struct rf
 					   k->name, k->min, k->max, k->unit);
 		rf_key_set(&p, k, *value);
 	}
-	if (!take_names(s, f, &p))
-		return rf_wrong_at(places, rf_key_find("patches", "owners"), diag,
-				   "owners: one of them is no module's name, which is made of "
-				   "letters, digits, \"_\" and \"-\"");
 	err = check_whole(&p, places, diag);
 	if (!err)
 		*out = p;

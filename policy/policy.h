@@ -56,8 +56,13 @@ enum rf_patch_rule {
 	RF_PATCH_RULE_DENY,   /* no site of that kind changes; and told as with owners */
 };
 
-#define RF_POLICY_OWNERS 64	/* modules */
-#define RF_POLICY_OWNER_MAX 56u /* bytes of a module's name: MODULE_NAME_LEN less its NUL */
+#define RF_POLICY_NAMES 64     /* of one list */
+#define RF_POLICY_NAME_MAX 56u /* bytes of one: of a module MODULE_NAME_LEN less its NUL */
+
+struct rf_names {
+	uint32_t count;
+	char name[RF_POLICY_NAMES][RF_POLICY_NAME_MAX + 1];
+};
 
 enum rf_on_kexec {
 	RF_ON_KEXEC_DENY = 1, /* no other kernel than the one that was sealed */
@@ -95,14 +100,13 @@ struct rf_policy {
 	enum rf_on_denied on_denied;
 	enum rf_on_denied_patch on_denied_patch;
 	enum rf_patch_rule patches[RF_PATCH_WORDS];
-	uint32_t owners_count;
-	char owners[RF_POLICY_OWNERS]
-		   [RF_POLICY_OWNER_MAX + 1]; /* with '_' for '-', as the kernel */
+	struct rf_names owners; /* with '_' for '-', as the kernel */
 	enum rf_on_kexec on_kexec;
 	enum rf_on_mismatch on_mismatch;
 	enum rf_on_unknown_kernel on_unknown_kernel;
 	enum rf_on_log_full on_log_full;
 	enum rf_checks_rule checks;
+	struct rf_names checks_off; /* of these none is run */
 	uint32_t log_quota_mb; /* MiB that either log may have, 0: any */
 	bool seal_text, seal_rodata;
 	bool pin_msrs; /* what leads into the kernel keeps the value it had at the seal */
@@ -134,6 +138,8 @@ struct rf_policy_diag {
 	unsigned int line, column;
 	char text[512];
 };
+
+bool rf_names_has(const struct rf_names *list, const char *name);
 
 /* Without a file: enforce, fault, seal everything, sweep each second. */
 void rf_policy_default(struct rf_policy *out);

@@ -237,6 +237,26 @@ static enum rf_fact_hook hook_of(const json_t *record, const struct rf_policy *p
 			       !module[0] && strstr(detail, "; calls BPF code") != NULL);
 }
 
+/* Which check it was: its detail begins with that (monitor/checks_told.c). */
+static void check_of(const json_t *record, char *out, size_t size)
+{
+	const char *detail = rf_replay_member(record, "detail");
+
+	snprintf(out, size, "%.*s", (int)strcspn(detail, " "), detail);
+}
+
+/* A key that keeps it from being run; NULL: none. */
+static const struct rf_key *check_off(const json_t *record, const struct rf_policy *p)
+{
+	const struct rf_key *off = rf_replay_off(p, NULL, "checks");
+	char name[RF_POLICY_NAME_MAX + 1];
+
+	check_of(record, name, sizeof(name));
+	if (!off && rf_names_has(&p->checks_off, name))
+		off = rf_key_find(NULL, "checks_off");
+	return off;
+}
+
 /* --- all of it ---------------------------------------------------------------- */
 
 /* The row that is about what no row is about has no kind of its own: then it is the record's. */
@@ -265,7 +285,7 @@ static void try_facts(const json_t *record, const struct rf_policy *p, const str
 	if (!key && f->kind == RF_FACT_TABLE) /* found by comparison alone */
 		key = rf_replay_off(p, NULL, "register_check_ms");
 	if (!key && f->kind == RF_FACT_CHECK)
-		key = rf_replay_off(p, NULL, "checks");
+		key = check_off(record, p);
 	if (key && out->what == RF_REPLAY_DECIDED)
 		out->open |= RF_OPEN_SEEN;
 	if (key && out->what != RF_REPLAY_DECIDED) {
@@ -402,16 +422,21 @@ static bool at_patcher(const json_t *record, const struct rf_replay *r)
 	return false;
 }
 
-/* Would it be otherwise, were the record's own module the only owner, or nobody one? */
-static bool depends_on_owners(const json_t *record, const struct rf_policy *p, const char *text)
+/* Would it be otherwise, were the record's own module, or check, the only name, or nobody one? */
+static bool depends_on_names(const json_t *record, const struct rf_policy *p,
+			     const struct rf_key *k, const char *text)
 {
 	const char *module = rf_replay_member(json_object_get(record, "handler"), "module");
 	struct rf_policy q = *p;
+	struct rf_names *list = k->of_modules ? &q.owners : &q.checks_off;
 	struct rf_replay other;
 	char changed[160];
 
-	for (q.owners_count = 0; q.owners_count < 2; q.owners_count++) {
-		snprintf(q.owners[0], sizeof(q.owners[0]), "%s", module);
+	for (list->count = 0; list->count < 2; list->count++) {
+		if (k->of_modules)
+			snprintf(list->name[0], sizeof(list->name[0]), "%s", module);
+		else
+			check_of(record, list->name[0], sizeof(list->name[0]));
 		rf_replay(record, &q, &other);
 		rf_replay_text(&other, &q, changed, sizeof(changed));
 		if (strcmp(text, changed) != 0)
@@ -428,10 +453,10 @@ bool rf_replay_depends(const json_t *record, const struct rf_policy *p, const st
 
 	/* A hook of an owner's is let by the list and by its kind's key: without the list it shows
 	 * that the key counts. */
-	if (k->words && k->section && !strcmp(k->section, "patches") && p->owners_count &&
+	if (k->words && k->section && !strcmp(k->section, "patches") && p->owners.count &&
 	    !strcmp(rf_replay_member(record, "kind"), "hook")) {
 		q = *p;
-		q.owners_count = 0;
+		q.owners.count = 0;
 		return rf_replay_depends(record, &q, k);
 	}
 	rf_replay(record, p, &is);
@@ -439,7 +464,7 @@ bool rf_replay_depends(const json_t *record, const struct rf_policy *p, const st
 	if (!strcmp(k->name, "on_denied_patch") && at_patcher(record, &is))
 		return true;
 	if (k->names)
-		return depends_on_owners(record, p, text);
+		return depends_on_names(record, p, k, text);
 	for (const struct rf_key_word *w = k->words; w && w->text; w++) {
 		q = *p;
 		rf_key_set(&q, k, w->value);

@@ -58,19 +58,11 @@ const char *rf_key_way_text(const struct rf_key *k, char out[RF_KEY_LEGAL])
 	return out;
 }
 
-static bool has_name(const struct rf_policy *p, const char *name)
-{
-	for (uint32_t i = 0; i < p->owners_count; i++)
-		if (!strcmp(p->owners[i], name))
-			return true;
-	return false;
-}
-
 /* Is each of a's names one of b's? */
-static bool within(const struct rf_policy *a, const struct rf_policy *b)
+static bool within(const struct rf_names *a, const struct rf_names *b)
 {
-	for (uint32_t i = 0; i < a->owners_count; i++)
-		if (!has_name(b, a->owners[i]))
+	for (uint32_t i = 0; i < a->count; i++)
+		if (!rf_names_has(b, a->name[i]))
 			return false;
 	return true;
 }
@@ -90,8 +82,8 @@ static enum rf_change compare(const struct rf_key *k, const struct rf_policy *fr
 	bool tighter;
 
 	if (k->way == RF_KEY_FEWER) {
-		tighter = within(to, from);
-		if (tighter && within(from, to))
+		tighter = within(rf_key_names(to, k), rf_key_names(from, k));
+		if (tighter && within(rf_key_names(from, k), rf_key_names(to, k)))
 			return RF_CHANGE_NONE;
 		return tighter ? RF_CHANGE_TIGHTER : RF_CHANGE_LOOSER;
 	}
@@ -121,6 +113,7 @@ enum rf_change rf_key_change(const struct rf_key *k, const struct rf_policy *fro
 const char *rf_key_whole_value(const struct rf_key *k, const struct rf_policy *p, char *out,
 			       size_t size)
 {
+	const struct rf_names *names = rf_key_names(p, k);
 	char value[RF_KEY_PATH];
 	size_t len;
 
@@ -129,8 +122,9 @@ const char *rf_key_whole_value(const struct rf_key *k, const struct rf_policy *p
 		return out;
 	}
 	len = (size_t)snprintf(out, size, "[");
-	for (uint32_t i = 0; i < p->owners_count && len < size; i++)
-		len += (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : "", p->owners[i]);
+	for (uint32_t i = 0; i < names->count && len < size; i++)
+		len += (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : "",
+					names->name[i]);
 	if (len < size)
 		snprintf(out + len, size - len, "]");
 	return out;

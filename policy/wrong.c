@@ -135,7 +135,7 @@ static void wrong_list(const struct rf_key *k, const struct rf_place *p, const c
 	d->line = p->value_line;
 	d->column = p->value_column;
 	add(d, "%s: %s belongs there, as in [ one, two ]; a name has 1 to %u letters (%s)", k->name,
-	    rf_key_legal(k, legal), RF_POLICY_OWNER_MAX, said);
+	    rf_key_legal(k, legal), RF_POLICY_NAME_MAX, said);
 }
 
 static void wrong_shape(const struct rf_place *p, const char *said, struct rf_policy_diag *d)

@@ -14,7 +14,9 @@ wrong word "$work/word.yaml" 2 7 'mode cannot be what stands there; did you mean
 printf 'version: 1\nlog_quota_mb: 1GB\n' >"$work/unit.yaml"
 wrong number "$work/unit.yaml" 2 15 'log_quota_mb cannot be what stands there. It may be: 0 to 1048576 (MiB), digits alone$'
 printf 'version: 1\npatches: { owners: [ "a b" ] }\n' >"$work/owner.yaml"
-wrong owner "$work/owner.yaml" 2 12 'owners: one of them is no module.s name, which is made of letters, digits, "_" and "-"$'
+printf 'version: 1\nchecks_off: [ idt, task-hidden ]\n' >"$work/off.yaml"
+wrong checks-off "$work/off.yaml" 2 1 'checks_off: there is no check "task-hidden"; .ringfence check --list. has them$'
+wrong owner "$work/owner.yaml" 2 12 'owners: one of them is no name, which is made of letters, digits, "_" and "-"$'
 wrong range "$work/range.yaml" 3 1 'dma_sweep_ms is not within 10 to 3600000 (milliseconds)$'
 wrong together "$work/nopins.yaml" 2 24 'control_watch is required, but control is not pinned$'
 printf 'version: 1\npin:\n\tmsrs: true\n' >"$work/tab.yaml"

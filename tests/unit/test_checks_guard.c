@@ -218,12 +218,24 @@ static void off_by_policy(void **state)
 static void owners_are_known(void **state)
 {
 	assert_null(fake.checks_known);
-	strcpy(guest.policy.owners[0], "tracer");
-	guest.policy.owners_count = 1;
+	strcpy(guest.policy.owners.name[0], "tracer");
+	guest.policy.owners.count = 1;
 	fake_reset();
 	fake_sealed();
 	assert_string_equal(fake.checks_known, "tracer");
 	assert_int_equal(fake.checks_alive, 1);
+}
+
+static void some_are_off(void **state)
+{
+	strcpy(guest.policy.checks_off.name[0], rf_checks[0]->name);
+	guest.policy.checks_off.count = 1;
+	pass(5000, true);
+	assert_int_equal(fake.checks_runs[0], 0);
+	assert_true(fake.checks_runs[1] > 0);
+	guest.policy.checks_off.count = 0;
+	pass(5000, true);
+	assert_true(fake.checks_runs[0] > 0);
 }
 
 /* What a guard looks for is left to it, where it does. */
@@ -283,21 +295,14 @@ static void who_asks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(each_in_its_period),
-		TEST(found_twice_is_told_once),
-		TEST(a_moment_is_not_told),
-		TEST(a_guest_that_stands_still),
-		TEST(undecided_is_told),
-		TEST(found_and_cut),
-		TEST(more_than_can_be_told),
-		TEST(foreign_words),
-		TEST(a_flood_has_an_end),
-		TEST(off_by_policy),
-		TEST(owners_are_known),
-		TEST(where_no_guard_is),
-		TEST(a_fence_that_says_nothing),
-		TEST(without_types),
-		TEST(who_asks),
+		TEST(each_in_its_period),    TEST(found_twice_is_told_once),
+		TEST(a_moment_is_not_told),  TEST(a_guest_that_stands_still),
+		TEST(undecided_is_told),     TEST(found_and_cut),
+		TEST(more_than_can_be_told), TEST(foreign_words),
+		TEST(a_flood_has_an_end),    TEST(off_by_policy),
+		TEST(owners_are_known),	     TEST(some_are_off),
+		TEST(where_no_guard_is),     TEST(a_fence_that_says_nothing),
+		TEST(without_types),	     TEST(who_asks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

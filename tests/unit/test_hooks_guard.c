@@ -163,8 +163,8 @@ static void whose(void **state)
 	assert_int_equal(fake_count("kind", "hook"), 5);
 	assert_string_equal(fake_text(json_object_get(fake_line(0), "handler"), "module"), "evil");
 	assert_non_null(strstr(fake_text(fake_line(0), "detail"), "the module \"evil\""));
-	strcpy(guest.policy.owners[0], "evil");
-	guest.policy.owners_count = 1;
+	strcpy(guest.policy.owners.name[0], "evil");
+	guest.policy.owners.count = 1;
 	hook(RF_HOOK_FTRACE, 9, 0);
 	fake.hooks[fake.hooks_count - 1].handler = IN_MODULE;
 	sweep();
@@ -295,7 +295,8 @@ static void unlisted_in_an_idle_guest(void **state)
 	assert_int_equal(fake_count("kind", "hook"), 1);
 }
 
-/* VMM and monitor were stopped together for an hour: it ran for a moment before, and does so afterwards. */
+/* VMM and monitor were stopped together for an hour: it ran for a moment before, and does so
+ * afterwards. */
 static void unlisted_while_all_was_stopped(void **state)
 {
 	hook(RF_HOOK_UNLISTED, OUTSIDE, 0);
@@ -439,8 +440,8 @@ static void one_take(void **state)
 /* Nobody knows whose it is: it is no owner's. */
 static void owner_in_time(void **state)
 {
-	strcpy(guest.policy.owners[0], "evil");
-	guest.policy.owners_count = 1;
+	strcpy(guest.policy.owners.name[0], "evil");
+	guest.policy.owners.count = 1;
 	endless_modules();
 	hook(RF_HOOK_FTRACE, 1, 0);
 	fake.hooks[0].handler = IN_MODULE;
@@ -458,8 +459,8 @@ static void owner_in_time(void **state)
 /* What the policy lets is many, and hides nobody. */
 static void full_of_what_is_allowed(void **state)
 {
-	strcpy(guest.policy.owners[0], "evil");
-	guest.policy.owners_count = 1;
+	strcpy(guest.policy.owners.name[0], "evil");
+	guest.policy.owners.count = 1;
 	for (uint64_t i = 0; i < 1090; i++) {
 		hook(RF_HOOK_DIRECT, 0x1000 + i * 64, FUNCTION + i);
 		fake.hooks[i].handler = IN_MODULE + i;
@@ -542,8 +543,8 @@ static void back_after_a_sweeper_died(void **state)
 /* What comes and goes before the end of a list that stays broken does not fill the table. */
 static void broken_list_fills(void **state)
 {
-	strcpy(guest.policy.owners[0], "evil");
-	guest.policy.owners_count = 1;
+	strcpy(guest.policy.owners.name[0], "evil");
+	guest.policy.owners.count = 1;
 	fake.hooks_err = -EFAULT;
 	hook(RF_HOOK_FTRACE, 1, 0);
 	hook(RF_HOOK_KPROBE, 7, FUNCTION);
@@ -622,7 +623,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(stray, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unlisted_while_text_changes, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unlisted_in_an_idle_guest, setup, fake_teardown),
-		cmocka_unit_test_setup_teardown(unlisted_while_all_was_stopped, setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(unlisted_while_all_was_stopped, setup,
+						fake_teardown),
 		cmocka_unit_test_setup_teardown(unlisted_in_long_rounds, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(many, setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(unread, setup, fake_teardown),

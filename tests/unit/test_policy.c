@@ -32,7 +32,7 @@ static void test_defaults(void **state)
 				 w == RF_PATCH_WORD_KGDB || w == RF_PATCH_WORD_JUMP_LABELS
 					 ? RF_PATCH_RULE_ALLOW
 					 : RF_PATCH_RULE_OWNERS);
-	assert_int_equal(p.owners_count, 0);
+	assert_int_equal(p.owners.count, 0);
 	assert_int_equal(p.on_kexec, RF_ON_KEXEC_DENY);
 	assert_int_equal(p.on_mismatch, RF_ON_MISMATCH_REFUSE);
 	assert_true(p.seal_text && p.seal_rodata);
@@ -80,9 +80,9 @@ static void test_full_file(void **state)
 	assert_int_equal(p.patches[RF_PATCH_WORD_KGDB], RF_PATCH_RULE_DENY);
 	assert_int_equal(p.patches[RF_PATCH_WORD_TRACEPOINTS], RF_PATCH_RULE_ALLOW);
 	assert_int_equal(p.patches[RF_PATCH_WORD_STATIC_CALLS], RF_PATCH_RULE_OWNERS);
-	assert_int_equal(p.owners_count, 2);
-	assert_string_equal(p.owners[0], "lttng_tracer"); /* as the kernel calls it */
-	assert_string_equal(p.owners[1], "foo");
+	assert_int_equal(p.owners.count, 2);
+	assert_string_equal(p.owners.name[0], "lttng_tracer"); /* as the kernel calls it */
+	assert_string_equal(p.owners.name[1], "foo");
 	assert_false(p.seal_text);
 	assert_true(p.seal_rodata);
 	assert_int_equal(p.dma_sweep_ms, 250);
@@ -425,6 +425,28 @@ static void test_unknown_kernel(void **state)
 	assert_int_equal(parse("version: 1\non_unknown_kernel: run\n", &diag, &p), -EBADMSG);
 }
 
+/* Names of checks stay as they are: only a module's has '_' for '-'. */
+static void test_checks_off(void **state)
+{
+	struct rf_policy_diag diag;
+	struct rf_policy p;
+
+	assert_int_equal(parse("version: 1\nchecks_off: [ tasks-hidden, idt ]\n"
+			       "patches: { owners: [ my-module ] }\n",
+			       &diag, &p),
+			 0);
+	assert_int_equal(p.checks_off.count, 2);
+	assert_true(rf_names_has(&p.checks_off, "tasks-hidden"));
+	assert_true(rf_names_has(&p.checks_off, "idt"));
+	assert_false(rf_names_has(&p.checks_off, "tasks"));
+	assert_int_equal(p.owners.count, 1);
+	assert_string_equal(p.owners.name[0], "my_module");
+	assert_int_equal(parse("version: 1\nchecks_off: [ 'a b' ]\n", &diag, &p), -EBADMSG);
+	assert_int_equal(diag.line, 2);
+	assert_non_null(strstr(diag.text, "checks_off: one of them is no name"));
+	assert_int_equal(parse("version: 1\nchecks_off: idt\n", &diag, &p), -EBADMSG);
+}
+
 /* Whose handlers are told of. */
 static void test_owners(void **state)
 {
@@ -436,11 +458,11 @@ static void test_owners(void **state)
 		assert_int_equal(rf_policy_owner(&p, w, "foo", false),
 				 p.patches[w] == RF_PATCH_RULE_ALLOW ? RF_FACT_HOOK_OWNED
 								     : RF_FACT_HOOK_FOREIGN);
-	p.owners_count = 1;
-	p.owners[0][0] = '\0'; /* what has no module is nobody's */
+	p.owners.count = 1;
+	p.owners.name[0][0] = '\0'; /* what has no module is nobody's */
 	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORD_FTRACE, "", false),
 			 RF_FACT_HOOK_FOREIGN);
-	snprintf(p.owners[0], sizeof(p.owners[0]), "foo");
+	snprintf(p.owners.name[0], sizeof(p.owners.name[0]), "foo");
 	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORDS, "foo", true), RF_FACT_HOOK_FOREIGN);
 	assert_int_equal(rf_policy_owner(&p, RF_PATCH_WORD_FTRACE, "", true), RF_FACT_HOOK_FOREIGN);
 	assert_int_equal(parse("version: 1\npatches: { tracepoints: allow, bpf: allow,\n"
@@ -556,6 +578,7 @@ int main(void)
 		cmocka_unit_test(test_every_combination),
 		cmocka_unit_test(test_kexec),
 		cmocka_unit_test(test_unknown_kernel),
+		cmocka_unit_test(test_checks_off),
 		cmocka_unit_test(test_owners),
 		cmocka_unit_test(test_measured),
 		cmocka_unit_test(test_no_facts_is_blocked),

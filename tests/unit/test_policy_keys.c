@@ -120,7 +120,7 @@ static void test_sentences(void **state)
 		{ "version: 1\nmdoe: observe\n", 2, 1,
 		  "there is no such key; did you mean \"mode\"? The keys there are: version, "
 		  "mode, on_denied, on_denied_patch, on_kexec, on_mismatch, on_unknown_kernel, "
-		  "checks, on_log_full, log_quota_mb, "
+		  "checks, checks_off, on_log_full, log_quota_mb, "
 		  "patches, seal, pin, register_check_ms, unsealed_alert_ms, dma_sweep_ms, "
 		  "patch_timeout_ms" },
 		{ "version: 1\n# mdoe: x\nmode: enforce # mdoe:\nmdoe: observe\n", 4, 1,
@@ -320,8 +320,7 @@ static void test_names(void **state)
 	assert_non_null(strstr(d.text, "1 to 56 letters"));
 	assert_int_equal(parse_one(k, "[ ok, 'a b' ]", &d, &p), -EBADMSG);
 	assert_int_equal(d.line, 3);
-	assert_non_null(
-		strstr(d.text, "owners: one of them is no module's name, which is made of"));
+	assert_non_null(strstr(d.text, "owners: one of them is no name, which is made of"));
 	assert_int_equal(parse_one(k, "[ nf/x ]", &d, &p), -EBADMSG);
 	/* What is wrong elsewhere is not blamed on it. */
 	assert_int_equal(parse("version: 1\npatches: { owners: [ a ] }\nmode: x\n", &d, &p),

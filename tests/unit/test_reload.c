@@ -30,6 +30,7 @@ static const struct row {
 	{ "on_mismatch", .order = { "alert", "refuse" } },
 	{ "on_unknown_kernel", .order = { "run-unsealed-alert", "refuse" } },
 	{ "checks", .order = { "off", "alert" } },
+	{ "checks_off", .fixed = false }, /* test_names */
 	{ "on_log_full", .order = { "continue", "deny", "pause" } },
 	{ "log_quota_mb", .loose = 1, .strict = 1024 },
 	{ "patches.ftrace", .order = { "allow", "owners", "deny" } },
@@ -184,6 +185,19 @@ static void test_names(void **state)
 	/* As many as before, and fewer, but another one among them. */
 	assert_int_equal(names("a, b", "a, c"), RF_CHANGE_LOOSER);
 	assert_int_equal(names("a, b", "c"), RF_CHANGE_LOOSER);
+}
+
+/* Each list has its own names. */
+static void test_two_lists(void **state)
+{
+	struct rf_policy a = policy_of("checks_off: [ x ]\npatches: { owners: [ a ] }\n");
+	struct rf_policy b = policy_of("checks_off: [ x, y ]\npatches: { owners: [ a ] }\n");
+	const struct rf_key *off = rf_key_find(NULL, "checks_off");
+	const struct rf_key *owners = rf_key_find("patches", "owners");
+
+	assert_int_equal(rf_key_change(off, &a, &b), RF_CHANGE_LOOSER);
+	assert_int_equal(rf_key_change(off, &b, &a), RF_CHANGE_TIGHTER);
+	assert_int_equal(rf_key_change(owners, &a, &b), RF_CHANGE_NONE);
 }
 
 static void test_way_text(void **state)
@@ -466,6 +480,7 @@ int main(void)
 		cmocka_unit_test(test_each_key),
 		cmocka_unit_test(test_endless),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_two_lists),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_way_text),
 		T(test_tighter),

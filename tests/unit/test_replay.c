@@ -110,8 +110,8 @@ static void check(const struct rf_facts *f, const json_t *record, unsigned int j
 
 	any_policy(j, &p);
 	/* Whose a handler is the policy says. */
-	p.owners_count = f->kind == RF_FACT_HOOK && f->hook == RF_FACT_HOOK_OWNED;
-	strcpy(p.owners[0], "foo");
+	p.owners.count = f->kind == RF_FACT_HOOK && f->hook == RF_FACT_HOOK_OWNED;
+	strcpy(p.owners.name[0], "foo");
 	assert_int_equal(rf_policy_decide(&p, f, &d), 0);
 	rf_replay(record, &p, &r);
 	if (r.what != RF_REPLAY_DECIDED || !has(&r, &d))
@@ -353,6 +353,30 @@ static void test_depends(void **state)
 	json_decref(o);
 }
 
+/* A check that this policy does not run finds nothing. */
+static void test_checks_off(void **state)
+{
+	const struct rf_key *off = rf_key_find(NULL, "checks_off");
+	struct rf_policy p;
+	struct rf_replay r;
+	json_t *o = record(D "\"check\",\"rule\":\"check-found\",\"verdict\":\"detected\","
+			     "\"detail\":\"tasks-hidden (critical, T1564): x\"}");
+
+	rf_policy_default(&p);
+	rf_replay(o, &p, &r);
+	assert_int_equal(r.what, RF_REPLAY_DECIDED);
+	assert_true(rf_replay_depends(o, &p, off));
+	strcpy(p.checks_off.name[0], "tasks");
+	p.checks_off.count = 1;
+	rf_replay(o, &p, &r);
+	assert_int_equal(r.what, RF_REPLAY_DECIDED);
+	strcpy(p.checks_off.name[0], "tasks-hidden");
+	rf_replay(o, &p, &r);
+	assert_int_equal(r.what, RF_REPLAY_NO_EVENT);
+	assert_ptr_equal(r.key, off);
+	json_decref(o);
+}
+
 /* A hook that is let: by whose list, and by which kind's key. */
 static void test_owners(void **state)
 {
@@ -370,18 +394,18 @@ static void test_owners(void **state)
 	snprintf(text, sizeof(text), hook, "foo");
 	o = record(text);
 	rf_policy_default(&p);
-	for (p.owners_count = 0; p.owners_count < 2; p.owners_count++) {
-		strcpy(p.owners[0], "foo");
+	for (p.owners.count = 0; p.owners.count < 2; p.owners.count++) {
+		strcpy(p.owners.name[0], "foo");
 		rf_replay(o, &p, &r);
 		assert_int_equal(r.what, RF_REPLAY_DECIDED);
-		assert_string_equal(r.would[0].rule, p.owners_count ? "handler-of-an-owner"
+		assert_string_equal(r.would[0].rule, p.owners.count ? "handler-of-an-owner"
 								    : "handler-outside-image");
 		assert_true(rf_replay_depends(o, &p, owners));
 		assert_true(rf_replay_depends(o, &p, kprobes));
 		assert_false(rf_replay_depends(o, &p, ftrace));
 	}
 	/* All of the kind may: then the list counts for nothing. */
-	p.owners_count = 0;
+	p.owners.count = 0;
 	p.patches[RF_PATCH_WORD_KPROBES] = RF_PATCH_RULE_ALLOW;
 	assert_false(rf_replay_depends(o, &p, owners));
 	assert_true(rf_replay_depends(o, &p, kprobes));
@@ -430,6 +454,7 @@ int main(void)
 		cmocka_unit_test(test_patches),
 		cmocka_unit_test(test_depends),
 		cmocka_unit_test(test_odd_records),
+		cmocka_unit_test(test_checks_off),
 		cmocka_unit_test(test_owners),
 	};
 
