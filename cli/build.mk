@@ -9,4 +9,4 @@ CLI_SRCS = $(SAFE_SRCS) cli/main.c cli/commands.c cli/options.c cli/output.c cli
 	cli/vm.c cli/control.c cli/list.c cli/list_users.c cli/status.c cli/gadgets.c cli/measure.c cli/stop.c cli/run_files.c cli/run_link.c cli/let_go.c cli/run_reload.c cli/reload_request.c cli/run_logs.c cli/run_open.c cli/run_rotate.c cli/audit_rotate.c cli/audit.c cli/audit_filter.c cli/audit_row.c cli/audit_tail.c cli/when.c cli/watch.c cli/watch_link.c cli/watch_ask.c cli/watch_serve.c cli/watch_close.c cli/watch_keep.c cli/watch_found.c cli/audit_log.c cli/audit_patches.c cli/patch_names.c cli/audit_verify.c cli/audit_keygen.c \
 	cli/audit_text.c cli/audit_follow.c cli/audit_seqs.c cli/audit_beside.c cli/audit_export.c $(EXPORT_SRCS) \
 	cli/doctor.c cli/doctor_host.c cli/doctor_table.c cli/doctor_watch.c cli/demo.c cli/user.c \
-	cli/policy.c cli/policy_file.c cli/policy_check.c cli/policy_show.c cli/policy_reload.c cli/policy_sign.c cli/policy_replay.c cli/about.c $(SUBJECT_SRCS)
+	cli/policy.c cli/policy_file.c cli/policy_known.c cli/policy_check.c cli/policy_show.c cli/policy_reload.c cli/policy_sign.c cli/policy_replay.c cli/about.c $(SUBJECT_SRCS)

@@ -116,7 +116,7 @@ static int check_one(const char *word, json_t *all)
 	struct rf_policy_origin origin;
 	struct rf_policy p;
 	char safe[sizeof(diag.text)], file[PATH_MAX];
-	int err = rf_policy_read(word, NULL, &diag, &origin, &p);
+	int err = rf_policy_read_known(word, NULL, &diag, &origin, &p);
 
 	rf_safe(file, sizeof(file), word);
 	rf_safe(safe, sizeof(safe), diag.text[0] ? diag.text : err ? rf_policy_problem(err) : "");

@@ -8,7 +8,6 @@
 
 #include "cli/output.h"
 #include "cli/paths.h"
-#include "introspection/checks/check.h"
 #include "policy/file.h"
 #include "policy/reload.h"
 
@@ -34,24 +33,6 @@ void rf_policy_origin_name(struct rf_policy_origin *o, const char *word, const c
 					 : path);
 }
 
-/* Who writes a check's name wrongly would wait for it to be off. */
-static int know_checks(const struct rf_policy *p, const unsigned int *lines,
-		       struct rf_policy_diag *diag)
-{
-	const struct rf_key *key = rf_key_find(NULL, "checks_off");
-
-	for (uint32_t i = 0; i < p->checks_off.count; i++) {
-		if (rf_check_named(p->checks_off.name[i]))
-			continue;
-		*diag = (struct rf_policy_diag){ .line = lines[key - rf_keys], .column = 1 };
-		snprintf(diag->text, sizeof(diag->text),
-			 "checks_off: there is no check \"%s\"; `ringfence check --list` has them",
-			 p->checks_off.name[i]);
-		return -EBADMSG;
-	}
-	return 0;
-}
-
 int rf_policy_read(const char *word, const char *from, struct rf_policy_diag *diag,
 		   struct rf_policy_origin *origin, struct rf_policy *out)
 {
@@ -71,7 +52,7 @@ int rf_policy_read(const char *word, const char *from, struct rf_policy_diag *di
 		return err;
 	rf_policy_sha256(text, len, origin->sha256);
 	rf_policy_lines(text, len, origin->lines);
-	return know_checks(out, origin->lines, diag);
+	return 0;
 }
 
 const char *rf_policy_problem(int err)

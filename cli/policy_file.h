@@ -40,7 +40,10 @@ int rf_policy_find(const char *word, char path[PATH_MAX], bool *profile);
  */
 int rf_policy_read(const char *word, const char *path, struct rf_policy_diag *diag,
 		   struct rf_policy_origin *origin, struct rf_policy *out);
-/* The same, the error reported: "FILE:2:1: there is no such key ..." An enum rf_exit. */
+/* The same, and a name in checks_off that is no check's is -EBADMSG (policy_known.c). */
+int rf_policy_read_known(const char *word, const char *path, struct rf_policy_diag *diag,
+			 struct rf_policy_origin *origin, struct rf_policy *out);
+/* rf_policy_read(), the error reported: "FILE:2:1: there is no such key ..." An enum rf_exit. */
 int rf_policy_take(const char *word, struct rf_policy_origin *origin, struct rf_policy *out);
 /* Sets o->name by o->profile: the profile `word`, or the whole path of the file. */
 void rf_policy_origin_name(struct rf_policy_origin *o, const char *word, const char *path);

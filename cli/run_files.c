@@ -85,7 +85,7 @@ static int take_policy(struct rf_run *r)
 	if (!err)
 		err = keep(path, RF_POLICY_FILE_MAX, "ringfence-policy", &r->policy_fd, self);
 	if (!err)
-		err = rf_policy_read(r->policy, self, &diag, &r->origin, &policy);
+		err = rf_policy_read_known(r->policy, self, &diag, &r->origin, &policy);
 	if (!err) {
 		rf_run_take(r, &policy);
 		return RF_EXIT_OK;

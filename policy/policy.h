@@ -107,7 +107,7 @@ struct rf_policy {
 	enum rf_on_log_full on_log_full;
 	enum rf_checks_rule checks;
 	struct rf_names checks_off; /* of these none is run */
-	uint32_t log_quota_mb; /* MiB that either log may have, 0: any */
+	uint32_t log_quota_mb;	    /* MiB that either log may have, 0: any */
 	bool seal_text, seal_rodata;
 	bool pin_msrs; /* what leads into the kernel keeps the value it had at the seal */
 	bool pin_debugctl, pin_spec_ctrl; /* these two as well */
