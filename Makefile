@@ -80,6 +80,7 @@ $(O)/obj/%.o: %.c
 	@echo "  CC $<"
 	$(Q)$(CC) $(FLAGS) $(PLACES) $(PKG_CFLAGS) -MMD -MP -c $< -o $@
 $(O)/obj/hv/dump/unpack.o $(O)/san/hv/dump/unpack.o $(O)/fuzz/hv/dump/unpack.o: PKG_CFLAGS += $(DUMP_CFLAGS)
+$(O)/obj/introspection/posture/config.o $(O)/san/introspection/posture/config.o: PKG_CFLAGS += $(DUMP_CFLAGS)
 # The BPF program, compiled for no kernel in particular and linked in as it is (ld -b binary names it after its file).
 $(O)/obj/hv/bpf/cr.bpf.o: hv/bpf/cr.bpf.c hv/vmx/crwatch.h
 	@mkdir -p $(@D)
@@ -97,7 +98,7 @@ $(O)/places: places
 	@mkdir -p $(@D)
 	@echo "$(IN_PLACES) $(INCLUDEDIR)" | cmp -s - $@ || echo "$(IN_PLACES) $(INCLUDEDIR)" >$@
 RINGFENCE_OBJS = $(CLI_SRCS:%.c=$(O)/obj/%.o) $(CRWATCH_SRCS:%.c=$(O)/obj/%.o) $(DOOR_SRCS:%.c=$(O)/obj/%.o) $(O)/obj/hv/bpf/cr.o \
-	$(DUMP_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
+	$(DUMP_SRCS:%.c=$(O)/obj/%.o) $(POSTURE_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
 MONITOR_OBJS = $(MONITOR_SRCS:%.c=$(O)/obj/%.o) $(LIB_OBJS)
 $(O)/ringfence: $(RINGFENCE_OBJS)
 	@echo "  LD $@"

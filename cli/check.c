@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "cli/check.h"
 #include "cli/check_live.h"
+#include "cli/check_posture.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#define POSTURE "posture" /* no check has that name, and a FILE of it is ./posture */
 
 struct asked {
 	bool json, list, live;
 	struct rf_subject_options how;
 	struct rf_option_list known;
+	const char *diff;
 	const struct rf_check **each; /* NULL behind the last */
 };
 
@@ -69,6 +74,22 @@ static int check_vm(const struct rf_operands *operands, const struct asked *aske
 	return rf_check_live(&rf_command_check, operands, asked->json);
 }
 
+static int check_posture(const struct rf_operands *operands, const struct asked *asked)
+{
+	const struct rf_operands behind = { operands->items + 1, operands->count - 1, false };
+	const struct rf_posture_options options = { asked->how, asked->json, asked->diff };
+
+	if (asked->live || asked->known.count)
+		return rf_fail(RF_EXIT_USAGE, "nothing was done",
+			       "make a dump of the VM: `virsh dump --memory-only`",
+			       "posture is read from a dump, and takes neither --live nor --known");
+	if (asked->list)
+		return behind.count || asked->diff
+			       ? rf_subject_operands(&rf_command_check, &behind, 0, -1)
+			       : rf_check_posture_list(asked->json);
+	return rf_check_posture(&rf_command_check, &behind, &options);
+}
+
 static int check(int argc, char **argv)
 {
 	struct rf_operands operands;
@@ -81,11 +102,18 @@ static int check(int argc, char **argv)
 		{ "live", 0, RF_OPTION_FLAG, &asked.live, 0, 0 },
 		{ "known", 0, RF_OPTION_LIST, &asked.known, 0, 0 },
 		{ "raw", 0, RF_OPTION_FLAG, &asked.how.raw, 0, 0 },
+		{ "diff", 0, RF_OPTION_TEXT, &asked.diff, 0, 0 },
 		{ 0 },
 	};
 	code = rf_options(&rf_command_check, options, false, RF_EXIT_USAGE, argc, argv, &operands);
 	if (code >= 0)
 		return code;
+	if (operands.count && !strcmp(operands.items[0], POSTURE))
+		return check_posture(&operands, &asked);
+	if (asked.diff)
+		return rf_fail(RF_EXIT_USAGE, "nothing was done",
+			       "see `ringfence check posture FILE --diff OTHER`",
+			       "--diff is for posture");
 	if (asked.list)
 		return list_checks(operands.items, operands.count, asked.json);
 	code = rf_subject_operands(&rf_command_check, &operands, 1, INT32_MAX);
@@ -97,7 +125,9 @@ static int check(int argc, char **argv)
 const struct rf_command rf_command_check = {
 	.name = "check",
 	.usage = "[--known NAME]... [--raw] [--json] FILE [CHECK...] |\n"
-		 "                       --live [--json] VM [CHECK...] | --list [CHECK...]",
+		 "                       --live [--json] VM [CHECK...] | --list [CHECK...] |\n"
+		 "                       posture [--raw] [--json] FILE [--diff OTHER] | --list "
+		 "posture",
 	.summary = "Look for what a rootkit leaves in the kernel: in a dump, or of a VM",
 	.help = "      --known NAME  a module or BPF program that may hook this kernel; may be\n"
 		"                    given 32 times\n"
@@ -106,6 +136,7 @@ const struct rf_command rf_command_check = {
 		"                    memory cannot choose how it is read\n"
 		"      --live        VM is a guest that runs: what the checks of its monitor have\n"
 		"                    found so far, each of them twice\n"
+		"      --diff OTHER  with posture: only what differs between FILE and OTHER\n"
 		"      --list        the checks that there are; with names: what a finding of\n"
 		"                    each means, and what else it may be\n"
 		"  -j, --json        all of it as JSON, with evidence: addresses, bytes, code\n"
@@ -126,6 +157,14 @@ const struct rf_command rf_command_check = {
 		"is undecided (what it follows is damaged, or longer than it may read) never\n"
 		"counts as clean. The exit code: 0 all that were run are clean; 1 something was\n"
 		"found; 6 nothing was found, but one of them could not run or is undecided, or\n"
-		"FILE cannot be read or has no kernel in it; 3 there is no FILE.\n",
+		"FILE cannot be read or has no kernel in it; 3 there is no FILE.\n"
+		"\n"
+		"`check posture FILE` shows instead which of its own protections this kernel has,\n"
+		"and which of them are on: what the Kernel Self Protection Project recommends,\n"
+		"what was FOUND, BY which symbol, variable or page table, and WHY it matters. A\n"
+		"weak row is a setting, not an attack. An unknown one never counts as good. All\n"
+		"of it is what this kernel says: who has taken it over can make it lie. (A FILE\n"
+		"of that name is ./posture.) The exit code: 0 it is shown; with --diff 1 where\n"
+		"something differs; 3 and 6 as above.\n",
 	.run = check,
 };

@@ -10,13 +10,16 @@
 #include "cli/output.h"
 #include "introspection/budget.h"
 #include "introspection/checks/check.h"
+#include "introspection/posture/posture.h"
 
 struct rf_subject {
 	const char *name;   /* as it was asked for */
 	const char *format; /* "ELF core", "raw" ... */
 	struct rf_kernel *kernel;
-	struct rf_memory memory;  /* all of it is hostile */
-	struct rf_paging paging;  /* the kernel's own page tables */
+	struct rf_memory memory;     /* all of it is hostile */
+	struct rf_paging paging;     /* the kernel's own page tables */
+	struct rf_posture_cpu *cpus; /* their registers, where these are known */
+	size_t cpu_count;
 	struct rf_budget *places; /* of looking for whose an address is: rf_subject_place() */
 	bool live;		  /* it runs meanwhile */
 	void *source;		  /* what memory reads from */

@@ -125,12 +125,32 @@ static int fail_to_find(const char *name, int err, const char *why)
 		       "%s: the kernel was not found: %s", name, why);
 }
 
+/* Of all of them, or none: a processor that is left out might be the one that matters. */
+static int keep_registers(const struct rf_dump *d, struct rf_subject *s)
+{
+	struct rf_dump_cpu cpu;
+	size_t count = rf_dump_cpus(d);
+
+	s->cpus = calloc(count ?: 1, sizeof(*s->cpus));
+	if (!s->cpus)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		if (rf_dump_cpu(d, i, &cpu) || !(cpu.known & RF_DUMP_CPU_SYSTEM))
+			return 0;
+		s->cpus[i] = (struct rf_posture_cpu){ cpu.cr0, cpu.cr4 };
+	}
+	s->cpu_count = count;
+	return 0;
+}
+
 static int find_kernel(const struct rf_dump *d, struct rf_subject *s)
 {
 	struct rf_diag diag = { "" };
 	struct where w = { 0 };
 	int err = look_where(d, &w);
 
+	if (!err)
+		err = keep_registers(d, s);
 	/* Without registers all of it is read: more than that takes over a second. */
 	if (!err && !w.hint_count && rf_dump_end(d) > SEARCH_LONG && isatty(rf_messages_fd()))
 		rf_say("%s: looking for the kernel in %llu MiB", s->name,
@@ -175,5 +195,6 @@ void rf_subject_close(struct rf_subject *s)
 {
 	rf_kernel_destroy(s->kernel);
 	free(s->places);
+	free(s->cpus);
 	s->close(s->source);
 }

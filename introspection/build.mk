@@ -20,3 +20,6 @@ CHECKS_SRCS += introspection/checks/hooks.c introspection/checks/entries.c intro
 	introspection/checks/cpus.c introspection/checks/mtree.c introspection/checks/deferred.c introspection/checks/irqs.c \
 	introspection/checks/descriptors.c introspection/checks/bpf.c introspection/checks/programs.c introspection/checks/netlink.c introspection/checks/vdso.c
 INTROSPECTION_SRCS += $(CHECKS_SRCS)
+# What a kernel protects itself with, for the ringfence command alone: zlib (DUMP_LIBS).
+POSTURE_SRCS = introspection/posture/look.c introspection/posture/read.c introspection/posture/read_cpu.c introspection/posture/read_pages.c \
+	introspection/posture/config.c introspection/posture/rows_image.c introspection/posture/rows_memory.c introspection/posture/rows_use.c
