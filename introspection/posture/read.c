@@ -109,8 +109,7 @@ int rf_read_span(struct rf_look *l, const struct rf_reading *r, struct rf_answer
 	return 0;
 }
 
-/* --- variables, keys, keys
- * ------------------------------------------------------------------------------- */
+/* --- variables, keys ------------------------------------------------------------------------- */
 
 static int word_value(struct rf_look *l, const struct rf_word *w, int64_t *out)
 {

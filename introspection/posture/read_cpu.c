@@ -259,12 +259,12 @@ int rf_read_vulnerabilities(struct rf_look *l, const struct rf_reading *r, struc
 		bool has = false, open = false;
 		int err = rf_posture_bug(l, v->bug, &has);
 
-		if (!err && has)
-			err = is_open(l, v, &open);
 		if (err == -ENOENT) /* older than that one */
 			continue;
+		if (!err && has)
+			err = is_open(l, v, &open);
 		if (err)
-			return err;
+			return err == -ENOENT ? -ENOTSUP : err;
 		known++;
 		if (!open)
 			continue;

@@ -62,6 +62,14 @@ void fake_symbol(const char *name, uint64_t addr)
 	r->value = addr;
 }
 
+void fake_extent(uint64_t addr, uint64_t size)
+{
+	struct row *r = add("extent", "", "");
+
+	r->value = addr;
+	r->size = size;
+}
+
 void fake_enumerator(const char *name, int64_t value)
 {
 	add("enumerator", name, "")->value = (uint64_t)value;
@@ -214,12 +222,14 @@ int rf_kernel_symbolize(const struct rf_kernel *k, rf_gva gva, struct rf_symbol 
 	return 0;
 }
 
-/* Each has 64 bytes. */
 int rf_kernel_symbol_extent(const struct rf_kernel *k, rf_gva gva, struct rf_symbol *out,
 			    rf_gva *end)
 {
 	*out = (struct rf_symbol){ "image", gva, 'd' };
 	end->v = gva.v + 64;
+	for (unsigned int i = 0; i < count; i++)
+		if (!strncmp(rows[i].name, "extent ", 7) && rows[i].value == gva.v)
+			end->v = gva.v + rows[i].size;
 	return 0;
 }
 

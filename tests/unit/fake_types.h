@@ -36,6 +36,8 @@ struct rf_kernel *fake_types(void);
 struct rf_memory fake_memory(void);
 
 void fake_symbol(const char *name, uint64_t addr);
+/* So many bytes lie between that symbol and the next; 64 where nothing is said. */
+void fake_extent(uint64_t addr, uint64_t size);
 void fake_member(const char *type, const char *path, uint64_t offset, uint64_t size);
 void fake_enumerator(const char *name, int64_t value);
 void fake_sizeof(const char *type, uint64_t size);
