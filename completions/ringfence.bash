@@ -15,7 +15,7 @@ _ringfence_options() {
 	policy) echo "--json --line --key --serial --valid-for" ;;
 	watch) echo "--socket --group --per-user --kvm" ;;
 	hooks) echo "--all --known --raw --json" ;;
-	check) echo "--known --list --live --raw --json" ;;
+	check) echo "--known --list --live --diff --raw --json" ;;
 	ps) echo "--threads --raw --json" ;;
 	modules | symbols | disas | pagetable) echo "--raw --json" ;;
 	print) echo "--depth --raw --json" ;;
@@ -29,7 +29,7 @@ _ringfence_value() {
 	case $1 in
 	--policy | -p) echo policy ;;
 	--format | -F) echo format ;;
-	--policy-key | --expect | -e | --audit | -a | --audit-key | --key | --kvm | --socket | --kernel | --initrd | -k | -i) echo file ;;
+	--policy-key | --expect | -e | --audit | -a | --audit-key | --key | --kvm | --socket | --diff | --kernel | --initrd | -k | -i) echo file ;;
 	--state | -s | --state-base) echo dir ;;
 	--qemu | -q) echo command ;;
 	--verdict) echo verdict ;;
@@ -71,7 +71,8 @@ _ringfence_operand() {
 	case $1:$3:$2 in
 	run:0:*) COMPREPLY+=($(compgen -c -- "$cur")) ;;
 	status:0:* | gadgets:0:* | measure:0:* | stop:0:*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
-	check:0:* | hooks:0:* | ps:0:* | modules:0:* | symbols:0:* | disas:0:* | pagetable:0:* | print:0:*) _ringfence_files ;;
+	check:0:*) _ringfence_words posture; _ringfence_files ;;
+	check:1:posture | hooks:0:* | ps:0:* | modules:0:* | symbols:0:* | disas:0:* | pagetable:0:* | print:0:*) _ringfence_files ;;
 	check:* | hooks:* | ps:* | modules:* | symbols:* | disas:* | pagetable:* | print:*) ;;
 	audit:0:*) _ringfence_words "tail patches verify export rotate keygen" ;;
 	policy:0:*) _ringfence_words "check keys show reload sign explain test" ;;

@@ -52,7 +52,10 @@ offers completion-format "$(tr '\n' ' ' <"$work/formats" | sed 's/ $//')" ringfe
 offers completion-check 'web.jsonl web.yaml' ringfence policy check web.yaml w
 offers completion-test-policy "${profiles}web.jsonl web.yaml" ringfence policy test ''
 offers completion-gadgets-all 'web.jsonl web.yaml' ringfence gadgets -a w
-offers completion-dump 'web.jsonl web.yaml' ringfence check ''
+offers completion-dump 'posture web.jsonl web.yaml' ringfence check ''
+offers completion-posture 'web.jsonl web.yaml' ringfence check posture ''
+offers completion-posture-alone '' ringfence check posture web.jsonl ''
+offers completion-diff 'web.jsonl web.yaml' ringfence check posture web.jsonl --diff ''
 offers completion-dump-alone '' ringfence disas web.jsonl ''
 offers completion-nothing '' ringfence policy keys ''
 offers completion-no-command '' ringfence frobnicate -x

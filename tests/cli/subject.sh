@@ -65,3 +65,21 @@ name=check-list-alone; [ "$(wc -l <"$out")" = 3 ] && ok || bad "others too"
 try check-list-unknown 2 'there is no check "nonsense"' "$rf" check --list nonsense
 json check-list-json 0 'len(o) > 30 and all(set(c) == {"name", "severity", "attack", "looks_for", "reading"} and all(c.values()) for c in o)' \
 	"$rf" check --list --json
+
+# --- posture --------------------------------------------------------------------------------------
+try posture-help 0 'check posture FILE' "$rf" check --help
+try posture-no-file 2 'check takes: ' "$rf" check posture
+try posture-two-files 2 'check takes: ' "$rf" check posture a b
+try posture-none 3 'cannot open .*none: No such file' "$rf" check posture "$dumps/none"
+try posture-zeros 6 'no kernel' "$rf" check posture --raw "$dumps/zeros"
+try posture-diff-none 6 'no kernel' "$rf" check posture --raw "$dumps/zeros" --diff "$dumps/none"
+try posture-option 2 'there is no option --nonsense' "$rf" check posture --nonsense "$dumps/zeros"
+try posture-live 2 'posture is read from a dump' "$rf" check posture --live web
+try posture-known 2 'takes neither --live nor --known' "$rf" check posture --known x "$dumps/zeros"
+try posture-diff-alone 2 'is for posture' "$rf" check --diff "$dumps/zeros" "$dumps/zeros"
+try posture-diff-list 2 'check takes: ' "$rf" check --list --diff "$dumps/zeros" posture
+try posture-list 0 '^NAME *WANTED *SET BY *WHY$' "$rf" check --list posture
+name=posture-list-all; [ "$(wc -l <"$out")" -gt 60 ] && ok || bad "not a row for each"
+json posture-list-json 0 'len(o) > 60 and all(set(r) == {"name", "wanted", "set_by", "why"} and all(r.values()) for r in o)' "$rf" check --list --json posture
+# A file of that name is another operand than the word.
+name=posture-file; cp "$dumps/zeros" "$dumps/posture"; (cd "$dumps" && "$rf" check ./posture) >"$out" 2>"$err"; [ $? = 6 ] && grep -q 'no kernel' "$err" && ok || bad "./posture is no file"

@@ -9,6 +9,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import posture
+
 NOWHERE = 0xffffffffff5ff000  # the kernel's half, and nobody's
 
 
@@ -104,16 +106,31 @@ class Looks:
             dump.seek(at)
             dump.write(was)
 
-    def all(self) -> bool:
+    def protections(self, truth: posture.Truth) -> None:
+        """Each row of both forms: without registers, and with."""
+        for dump in self._home / "dump", self._home / "dump.elf":
+            said = subprocess.run([self._program, "check", "posture", "--json", dump], timeout=120, stdout=subprocess.PIPE)
+            rows = json.loads(said.stdout)["rows"] if not said.returncode else []
+            wrong = truth.wrong(rows, registers=dump.suffix == ".elf")
+            print(f"ringfence check posture: {len(rows)} rows compared")
+            for each in wrong:
+                self.differs("check posture", each)
+        same = subprocess.run([self._program, "check", "posture", self._home / "dump", "--diff", self._home / "dump"],
+                              timeout=120, stdout=subprocess.DEVNULL)
+        if same.returncode:
+            self.differs("check posture --diff", f"exit code {same.returncode} of the same dump twice")
+
+    def all(self, truth: posture.Truth) -> bool:
         console = (self._home / "console").read_text(errors="replace")
         self.check(0)
         self.modules(console)
         self.tasks(console)
         self.symbols()
         self.code_and_structs()
+        self.protections(truth)
         self.planted()
         return not self._wrong
 
 
-def look(program: Path, home: Path) -> bool:
-    return Looks(program, home).all()
+def look(program: Path, home: Path, truth: posture.Truth) -> bool:
+    return Looks(program, home).all(truth)

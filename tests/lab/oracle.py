@@ -24,6 +24,7 @@ from pathlib import Path
 
 import kernels
 import looks
+import posture
 from build import Cpio, LabError, locked, out_dir, run
 
 MEMORY = 256 << 20
@@ -43,6 +44,14 @@ $b mount -t proc p /proc; $b mount -t sysfs s /sys; $b mount -t devtmpfs d /dev
 for m in /mod/*; do $b insmod $m; done
 $b mount -t tracefs t /sys/kernel/tracing
 echo TRACEABLE $($b grep -v '\\[' /sys/kernel/tracing/available_filter_functions | $b grep -vc __ftrace_invalid)
+$b mount -t securityfs s /sys/kernel/security
+for f in $($b find /proc/sys/kernel /proc/sys/fs /proc/sys/vm /proc/sys/user /proc/sys/dev/tty /proc/sys/net/core -type f); do
+	case $f in *random/*) ;; *) v=$($b cat $f 2>/dev/null) && echo SYSCTL ${f#/proc/sys/} $v ;; esac
+done
+$b grep -m 2 -E '^(flags|bugs)' /proc/cpuinfo | $b sed 's/^/CPU /'
+for v in /sys/devices/system/cpu/vulnerabilities/*; do echo VULNERABILITY ${v##*/} $($b cat $v); done
+echo LOCKDOWN $($b cat /sys/kernel/security/lockdown)
+echo LSM $($b cat /sys/kernel/security/lsm)
 for t in 1 2; do $b stty -F /dev/ttyS$t raw; done
 $b cat /proc/kallsyms | $b gzip -1 -c >/dev/ttyS1
 $b gzip -1 -c /sys/kernel/btf/vmlinux >/dev/ttyS2
@@ -344,7 +353,9 @@ def full(program: str, kernel: kernels.Kernel, home: Path, cpu: str, arguments: 
     good = compare(program, home, f"{kernel.release} {cpu} {arguments}", cr3, cr4, inside, "symbols", home / "symbols",
                    "types", home / "types", "modules", home / "modules", "task", "init", 1)
     checks = [look(program, home, cr3, cr4, inside) for look in (sensitive, tables)]
-    checks.append(looks.look(Path(program).with_name("ringfence"), home))
+    config = set(re.findall(r"^CONFIG_(\w+)=(?:y|[1-9].*)$", kernel.config.read_text(), re.M))
+    truth = posture.Truth(config, arguments, console.read_text(errors="replace"))
+    checks.append(looks.look(Path(program).with_name("ringfence"), home, truth))
     checks.append(locate(program, home, inside, cr4, dumps))
     checks.append(patch_sites(program, home, cr3, cr4, inside, 10000 if (cpu, arguments) == COUNTING else 0))
     return all(checks) and good, symbols
