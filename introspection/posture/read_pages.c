@@ -13,6 +13,7 @@
 
 struct pages {
 	uint64_t mask;
+	uint64_t mapped;
 	uint64_t executable; /* pages that are */
 	uint64_t found;	     /* pages that are all of mask */
 	uint64_t first;
@@ -24,6 +25,7 @@ static int take_run(void *ctx, const struct rf_mapping *run)
 	uint64_t is =
 		(run->writable ? RF_PAGE_WRITABLE : 0) | (run->executable ? RF_PAGE_EXECUTABLE : 0);
 
+	p->mapped += run->size / RF_PAGE_SIZE;
 	if (run->executable)
 		p->executable += run->size / RF_PAGE_SIZE;
 	if ((is & p->mask) != p->mask)
@@ -41,11 +43,9 @@ static int walk(struct rf_look *l, uint64_t start, uint64_t end, struct pages *p
 			     rf_gva_of(end ? (end + RF_PAGE_SIZE - 1) & ~(RF_PAGE_SIZE - 1) : 0),
 			     ENTRIES_MAX, take_run, p);
 
-	if (err == -ENOENT || err == -EINVAL) {
+	if (err)
 		l->run->at = start;
-		return -EBADMSG;
-	}
-	return err;
+	return err == -ENOENT || err == -EINVAL ? -EBADMSG : err;
 }
 
 static const char *is_what(uint64_t mask)
@@ -68,6 +68,17 @@ static void tell(const struct pages *p, const char *of, struct rf_answer *out)
 		snprintf(out->by, sizeof(out->by), "page tables, first %#" PRIx64, p->first);
 }
 
+/* Where no page is, none is of the wrong kind, and that says nothing. */
+static int walk_mapped(struct rf_look *l, uint64_t start, uint64_t end, struct pages *p)
+{
+	int err = walk(l, start, end, p);
+
+	if (err || p->mapped)
+		return err;
+	l->run->at = start;
+	return -EBADMSG;
+}
+
 /* r->type and r->path: the first symbol, and the one behind. */
 int rf_read_pages(struct rf_look *l, const struct rf_reading *r, struct rf_answer *out)
 {
@@ -80,7 +91,7 @@ int rf_read_pages(struct rf_look *l, const struct rf_reading *r, struct rf_answe
 	if (!err && end <= start)
 		err = -EBADMSG;
 	if (!err)
-		err = walk(l, start, end, &p);
+		err = walk_mapped(l, start, end, &p);
 	if (!err)
 		tell(&p, r->name, out);
 	return err;
@@ -113,7 +124,7 @@ int rf_read_all_pages(struct rf_look *l, const struct rf_reading *r, struct rf_a
 	/* The half's beginning, Documentation/arch/x86/x86_64/mm.rst and 5level-paging.rst. */
 	uint64_t start = l->run->c->p.levels == 5 ? UINT64_C(0xff00000000000000)
 						  : UINT64_C(0xffff800000000000);
-	int err = walk(l, start, 0, &p);
+	int err = walk_mapped(l, start, 0, &p);
 
 	if (!err)
 		tell(&p, r->name, out);

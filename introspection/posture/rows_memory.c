@@ -103,7 +103,7 @@ const struct rf_posture_row rf_posture_memory[] = {
 	{ "refcount-saturates", "built in", "always, since 5.5",
 	  "else a count that wraps around frees what is still used",
 	  .readings = { HAS_FUNCTION("refcount_warn_saturate") } },
-	/* lib/list_debug.c; the second since 6.6 */
+	/* lib/list_debug.c; the first since 6.6 */
 	{ "list-hardened", "built in", "CONFIG_LIST_HARDENED or CONFIG_DEBUG_LIST",
 	  "else an overwritten list writes where an attacker likes",
 	  .readings = { HAS_FUNCTION("__list_add_valid_or_report|__list_add_valid") } },
