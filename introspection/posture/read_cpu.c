@@ -203,24 +203,26 @@ int rf_read_page_offset(struct rf_look *l, const struct rf_reading *r, struct rf
 
 /*
  * What the kernel does against each: a variable of arch/x86/kernel/cpu/bugs.c, an enum of which 0
- * is "nothing" throughout; there and in later ones `microcode` says that the processor lacks what
- * it takes. Meltdown has a row of its own.
+ * is "nothing" throughout. `open`: others that the kernel too calls vulnerable, as the processor
+ * lacks the microcode, or half of it is not built in. Meltdown has a row of its own.
  */
+#define OPEN_MAX 3u
 static const struct vulnerability {
-	const char *bug, *state, *microcode[2];
+	const char *bug, *state, *open[OPEN_MAX];
 } vulnerabilities[] = {
 	{ "spectre_v1", "spectre_v1_mitigation", { NULL } },
-	{ "spectre_v2", "spectre_v2_enabled", { NULL } },
+	{ "spectre_v2", "spectre_v2_enabled", { "SPECTRE_V2_LFENCE" } },
 	{ "spec_store_bypass", "ssb_mode", { NULL } },
 	{ "l1tf", "l1tf_mitigation", { NULL } },
-	{ "mds", "mds_mitigation", { NULL } },
+	{ "mds", "mds_mitigation", { "MDS_MITIGATION_VMWERV" } },
 	{ "taa", "taa_mitigation", { "TAA_MITIGATION_UCODE_NEEDED" } },
 	{ "mmio_stale_data", "mmio_mitigation", { "MMIO_MITIGATION_UCODE_NEEDED" } },
 	{ "srbds", "srbds_mitigation", { "SRBDS_MITIGATION_UCODE_NEEDED" } },
 	{ "retbleed", "retbleed_mitigation", { NULL } },
 	{ "srso",
 	  "srso_mitigation",
-	  { "SRSO_MITIGATION_UCODE_NEEDED", "SRSO_MITIGATION_SAFE_RET_UCODE_NEEDED" } },
+	  { "SRSO_MITIGATION_UCODE_NEEDED", "SRSO_MITIGATION_SAFE_RET_UCODE_NEEDED",
+	    "SRSO_MITIGATION_MICROCODE" } },
 	{ "gds", "gds_mitigation", { "GDS_MITIGATION_UCODE_NEEDED" } },
 	{ "rfds", "rfds_mitigation", { "RFDS_MITIGATION_UCODE_NEEDED" } },
 	{ "bhi", "bhi_mitigation", { NULL } },
@@ -232,7 +234,7 @@ static const struct vulnerability {
 static int is_open(struct rf_look *l, const struct vulnerability *v, bool *out)
 {
 	const struct rf_kernel *k = rf_run_kernel(l->run);
-	int64_t lacking;
+	int64_t value;
 	uint64_t at;
 	uint32_t state;
 	char found[64];
@@ -243,9 +245,9 @@ static int is_open(struct rf_look *l, const struct vulnerability *v, bool *out)
 	if (err)
 		return err;
 	*out = !state;
-	for (unsigned int i = 0; i < 2 && v->microcode[i]; i++)
-		*out |= !rf_kernel_enumerator(k, NULL, v->microcode[i], &lacking) &&
-			lacking == (int64_t)state;
+	for (unsigned int i = 0; i < OPEN_MAX && v->open[i]; i++)
+		*out |= !rf_kernel_enumerator(k, NULL, v->open[i], &value) &&
+			value == (int64_t)state;
 	return 0;
 }
 

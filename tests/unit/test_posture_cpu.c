@@ -176,6 +176,12 @@ static void vulnerabilities(void **state)
 	fake_u64(AT, 0);
 	assert_int_equal(look_at(row), RF_POSTURE_WEAK);
 	assert_string_equal(fact.found, "mds, taa");
+	fake_u64(AT + 8, 2);
+	fake_u64(AT, 3); /* attempted, by a processor that does not know how */
+	assert_int_equal(look_at(row), RF_POSTURE_GOOD);
+	fake_enumerator("MDS_MITIGATION_VMWERV", 3);
+	assert_int_equal(look_at(row), RF_POSTURE_WEAK);
+	assert_string_equal(fact.found, "mds");
 }
 
 static void meltdown(void **state)
