@@ -126,8 +126,8 @@ const struct rf_command rf_command_check = {
 	.name = "check",
 	.usage = "[--known NAME]... [--raw] [--json] FILE [CHECK...] |\n"
 		 "                       --live [--json] VM [CHECK...] | --list [CHECK...] |\n"
-		 "                       posture [--raw] [--json] FILE [--diff OTHER] | --list "
-		 "posture",
+		 "                       posture [--raw] [--json] FILE [--diff OTHER] |\n"
+		 "                       --list posture",
 	.summary = "Look for what a rootkit leaves in the kernel: in a dump, or of a VM",
 	.help = "      --known NAME  a module or BPF program that may hook this kernel; may be\n"
 		"                    given 32 times\n"

@@ -99,6 +99,11 @@ const struct rf_posture_row rf_posture_memory[] = {
 	{ "page-shuffle", "on", "CONFIG_SHUFFLE_PAGE_ALLOCATOR; boot: page_alloc.shuffle=1",
 	  "else free pages are handed out in the order of their addresses",
 	  .readings = { KEY_ON("page_alloc_shuffle_key") } },
+	/* mm/page_table_check.c: a key that is on not to check */
+	{ "page-table-check", "on", "CONFIG_PAGE_TABLE_CHECK_ENFORCED; boot: page_table_check=on",
+	  "else one page gets into the tables of programs that must not share it",
+	  .readings = { { rf_read_key, "page_table_check_disabled", RF_IS, 0,
+			  .words = bypassed } } },
 	/* lib/refcount.c: since 5.5 all of them do */
 	{ "refcount-saturates", "built in", "always, since 5.5",
 	  "else a count that wraps around frees what is still used",

@@ -40,6 +40,9 @@ const struct rf_posture_row rf_posture_use[] = {
 	{ "seccomp", "built in", "CONFIG_SECCOMP_FILTER",
 	  "else a program cannot give up the system calls that it does not need",
 	  .readings = { { rf_read_function, "seccomp_filter_release", RF_IS, 1 } } },
+	{ "landlock", "active", "CONFIG_SECURITY_LANDLOCK, and landlock in CONFIG_LSM",
+	  "else a program without privileges cannot shut itself in",
+	  .readings = { { rf_read_lsm, "landlock", RF_IS, 1, .absent = RF_ABSENT_UNKNOWN } } },
 	/* lib/vsprintf.c, for this one and the next */
 	{ "kptr-restrict", "2", "sysctl kernel.kptr_restrict = 2",
 	  "else files of /proc tell where the kernel lies",

@@ -19,7 +19,7 @@ BUILT_IN = {
     "fortify-source": ["FORTIFY_SOURCE"], "kfence": ["KFENCE_SAMPLE_INTERVAL"], "seccomp": ["SECCOMP_FILTER"],
     "randstruct": ["RANDSTRUCT_FULL", "RANDSTRUCT_PERFORMANCE", "GCC_PLUGIN_RANDSTRUCT"],
     "vsyscall": ["LEGACY_VSYSCALL_NONE"], "proc-mem": ["PROC_MEM_FORCE_PTRACE", "PROC_MEM_NO_FORCE"],
-    "module-signatures": ["MODULE_SIG_FORCE"],
+    "module-signatures": ["MODULE_SIG_FORCE"], "page-table-check": ["PAGE_TABLE_CHECK_ENFORCED"],
 }
 # None of these is.
 NOT_BUILT_IN = {
@@ -101,6 +101,7 @@ class Truth:
             "pti": ("pti" in self._flags or "cpu_meltdown" not in self._bugs, None),
             "ibt": ("X86_KERNEL_IBT" in self._config and "ibt" in self._flags, None),
             "lockdown": (self._lockdown.group(1) == "confidentiality", self._lockdown.group(1)),
+            "landlock": ("landlock" in self._modules.group(1).split(","), None),
             "user-namespaces": (self._namespaces(), None),
             "panic-on-oops": (self._sysctls["kernel/panic_on_oops"] != "0" or self._sysctls.get("kernel/oops_limit") == "1",
                               None),
