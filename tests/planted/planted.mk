@@ -7,9 +7,9 @@ $(O)/look: $(LOOK_SRCS:%.c=$(O)/obj/%.o)
 $(O)/rf_life: tests/planted/life.c
 	$(CC) $(BASE) -O1 -static -pthread -o $@ $<
 .PHONY: planted planted-short planted-live quiet
-planted: $(O)/look $(O)/rf_life $(O)/ringfence
+planted: $(O)/look $(O)/flips $(O)/rf_life $(O)/ringfence
 	O=$(O) python3 tests/planted/planted.py $(O) $(PLANTED)
-planted-short: $(O)/look $(O)/rf_life $(O)/ringfence
+planted-short: $(O)/look $(O)/flips $(O)/rf_life $(O)/ringfence
 	O=$(O) python3 tests/planted/planted.py $(O) 6.12
 # make quiet [ROUNDS=200] [QUIET="6.1 6.12 7 ..."]: no check finds anything in a busy guest, in so many rounds of each kernel.
 ROUNDS ?= 200

@@ -9,7 +9,10 @@ time the memory of the same guest is looked at as well while it runs, twice: wha
 between the guest uses what was planted, and the module says whether it is there and was called: without that, a plant counts
 as failed. build/planted.json has a row for each plant, and for each look at a guest without any.
 
-    planted.py BUILD [KERNEL ...]           ONLY=a,b: these plants alone; KEEP=1: the dumps stay
+Then all of it runs on the memory with the plants in which a few places are changed (tests/fuzz/flips.c).
+
+    planted.py BUILD [KERNEL ...]           ONLY=a,b: these plants alone; KEEP=1: the dumps stay;
+                                            EXECUTIONS=n: with so many changed memories a kernel
 """
 import contextlib
 import json
@@ -25,8 +28,9 @@ from pathlib import Path
 from typing import Iterator
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "lab"))
+sys.path[:0] = [str(HERE.parent / "lab"), str(HERE.parent / "fuzz")]
 
+import dumps  # noqa: E402
 import kernels  # noqa: E402
 import oracle  # noqa: E402
 from build import ROOT, Cpio, LabError, out_dir  # noqa: E402
@@ -34,6 +38,7 @@ from build import ROOT, Cpio, LabError, out_dir  # noqa: E402
 ATTACKS = ROOT / "tests/attacks/module"
 STAGE_SECONDS = 300
 LIVE_ROUNDS = 2
+EXECUTIONS = 10000
 CPU, ARGUMENTS = "max", "pti=on"
 PAGE_SIZE = 4096
 # Those of a kernel's modules that it has, and what they need: what registers itself at more than one place, or is in much use.
@@ -171,6 +176,7 @@ class Guest:
 
     def __init__(self, home: Path, process: "subprocess.Popen[bytes]", go: socket.socket) -> None:
         self._home, self._process, self._go = home, process, go
+        self.looked_at: list[str] = []  # the last dump, and how it is read
 
     def console(self) -> str:
         """All that it has said."""
@@ -236,12 +242,12 @@ class Guest:
         stub.detach()
         dump = self._home / "dump"
         if os.environ.get("KEEP"):
-            (self._home / f"args-{stage}").write_text(f"{self._home}/dump-{stage} {cr3} {cr4} {self._inside()}\n")
+            dump = dump.rename(self._home / f"dump-{stage}")
+            (self._home / f"args-{stage}").write_text(f"{dump} {cr3} {cr4} {self._inside()}\n")
+        self.looked_at = [str(dump), cr3, cr4, self._inside()]
         looks = self._run(build, dump, cr3, cr4, rounds)
         hooks = subprocess.run([build / "ringfence", "hooks", "--all", "--json", dump], stdout=subprocess.PIPE, text=True,
                                timeout=600)
-        if os.environ.get("KEEP"):
-            dump.rename(self._home / f"dump-{stage}")
         return Looks(looks[0], looks[1:], json.loads(hooks.stdout) | {"status": hooks.returncode})
 
 
@@ -417,6 +423,15 @@ def judge_planted(counts: Counts, kernel: str, plants: list[Plant], looks: Looks
         counts.fails(f"{kernel}-alarm", f"nobody planted {shown(finding)}")
 
 
+def judge_flips(counts: Counts, build: Path, series: str, where: list[str]) -> None:
+    """Nothing goes wrong on that memory, whatever is changed in it."""
+    executions = int(os.environ.get("EXECUTIONS", EXECUTIONS))
+    if dumps.judged(build, series, dumps.flip(build, where, executions, dumps.seed_of_today())):
+        counts.passed += 1
+    else:
+        counts.failed += 1
+
+
 def check(counts: Counts, build: Path, series: str) -> None:
     """One kernel."""
     kernel = kernels.get(series)
@@ -440,6 +455,7 @@ def check(counts: Counts, build: Path, series: str) -> None:
             plants = plants_of(guest.console())
             (home / "plants").write_text("".join(f"{plant}\n" for plant in plants))
         judge_planted(counts, series, plants, guest.look(build, "PLANTED"), not only)
+        judge_flips(counts, build, series, guest.looked_at)
         guest.go()
         guest.wait("GONE")
         if "PLANTS STAY" in guest.console():
