@@ -6,8 +6,9 @@ set -eu
 build="gcc gcc-12 make clang clang-format libclang-rt-14-dev pkg-config libcapstone-dev libbpf-dev libcyaml-dev libyaml-dev
 	libjansson-dev libsodium-dev libelf-dev libcmocka-dev libseccomp-dev scdoc valgrind python3 libcap2-bin
 	zlib1g-dev liblzo2-dev libsnappy-dev libzstd-dev"
-# gcc-12, bc and kmod are for the guest module, built against the distribution's kernel headers.
-lab="qemu-system-x86 qemu-utils seabios busybox-static cpio zstd xz-utils kmod bc ca-certificates"
+# gcc-12, bc and kmod are for the guest module, built against the distribution's kernel headers; python3-drgn reads the same dumps.
+lab="qemu-system-x86 qemu-utils seabios busybox-static cpio zstd xz-utils kmod bc ca-certificates
+	python3-drgn"
 # The test of the file that is installed for it.
 cli="logrotate"
 vmx="bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso bsdutils"

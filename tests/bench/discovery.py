@@ -7,7 +7,6 @@ runs, built as the program tests/lab/oracle.c.
 import re
 import statistics
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,16 +35,7 @@ class Discovery:
 def _boot(kernel: kernels.Kernel, home: Path) -> tuple[str, str, str]:
     """Leave home/dump; CR3, CR4 and the system call entry's address."""
     with oracle.guest(home, kernel.vmlinuz, "max", "") as process:
-        console = home / "console"
-        for _ in range(oracle.BOOT_SECONDS * 5):
-            time.sleep(0.2)
-            said = console.read_text(errors="replace") if console.exists() else ""
-            if "READY" in said:
-                break
-            if process.poll() is not None:
-                raise LabError(f"{kernel.series}: the guest ended early")
-        else:
-            raise LabError(f"{kernel.series}: no guest in user space after {oracle.BOOT_SECONDS} s")
+        said = oracle.until_ready(home, process, kernel.series)
         cr3, cr4 = oracle.snapshot(oracle.Stub(home / "gdb"), home)
     found = re.search(r"([0-9a-f]{16}) \w entry_SYSCALL_64", said)
     if not found:

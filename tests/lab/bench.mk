@@ -28,6 +28,13 @@ $(O)/tests/bench_record: $(BENCH_RECORD_SRCS:%.c=$(O)/obj/%.o)
 	@echo "  LD $@"
 	$(Q)$(CC) -pie -o $@ $^ $(PKG_LIBS)
 
+# What it costs to look at a dump.
+BENCH_CHECKS_SRCS = tests/bench/checks.c tests/planted/look_all.c $(INTROSPECTION_SRCS) $(PATCH_SRCS) $(DUMP_SRCS)
+$(O)/tests/bench_checks: $(BENCH_CHECKS_SRCS:%.c=$(O)/obj/%.o)
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	$(Q)$(CC) -pie -o $@ $^ $(PKG_LIBS) $(DUMP_LIBS)
+
 # One of many VMs.
 $(O)/tests/bench_onevm: $(O)/obj/tests/bench/onevm.o
 	@mkdir -p $(@D)
@@ -41,7 +48,7 @@ $(O)/tests/bench_door: $(BENCH_DOOR_SRCS:%.c=$(O)/obj/%.o)
 	@echo "  LD $@"
 	$(Q)$(CC) -pie -o $@ $^ -lseccomp
 
-BENCH_PROGRAMS = $(O)/oracle $(O)/tests/bench_exits $(O)/tests/bench_settle $(O)/tests/bench_record $(O)/tests/bench_onevm $(O)/tests/bench_door $(O)/hostile/memory $(O)/hostile/guest.elf
+BENCH_PROGRAMS = $(O)/oracle $(O)/tests/bench_exits $(O)/tests/bench_settle $(O)/tests/bench_record $(O)/tests/bench_onevm $(O)/tests/bench_door $(O)/tests/bench_checks $(O)/hostile/memory $(O)/hostile/guest.elf
 .PHONY: bench bench-short bench-record bench-door
 bench: programs $(BENCH_PROGRAMS)
 	$(BENCH)

@@ -2,7 +2,7 @@
 """Part of oracle.py: what the commands of `ringfence` that look at a dump say, against what the guest said of itself.
 
 A guest that nobody attacked is clean by every check; one system call that leads elsewhere, written into the dump, is
-found.
+found. Of the same moment drgn reads the same tasks and modules (drgn_walk.py).
 """
 import json
 import re
@@ -10,8 +10,20 @@ import subprocess
 from pathlib import Path
 
 import posture
+from build import LabError
 
+# Debian's interpreter: python3-drgn is built for that one.
+DRGN = ["/usr/bin/python3", Path(__file__).with_name("drgn_walk.py")]
 NOWHERE = 0xffffffffff5ff000  # the kernel's half, and nobody's
+
+
+def drgn(home: Path, core: Path, rounds: int) -> dict:
+    """What drgn says of that core, with the types and symbols that the guest had for itself; and how long its walks took."""
+    done = subprocess.run([*DRGN, core, home / "btf.json", home / "symbols", str(rounds)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=300)
+    if done.returncode:
+        raise LabError(f"drgn: {done.stderr.strip()[-500:]}")
+    return json.loads(done.stdout)
 
 
 class Looks:
@@ -91,6 +103,14 @@ class Looks:
         if comm["value"] != '"swapper/0"' and comm["value"] != '"swapper"':
             self.differs("print", comm)
 
+    def drgn(self) -> None:
+        """Of one moment, so that each task is the same: where it lies, too."""
+        theirs = drgn(self._home, self._home / "dump.elf", 1)
+        for name, rows in (("ps", "tasks"), ("modules", "modules")):
+            keys = sorted(theirs[rows][0]) if theirs[rows] else []
+            self.same(f"{name}, by drgn", *({tuple(str(row[key]) for key in keys) for row in said[rows]}
+                                            for said in (self.answer(name), theirs)))
+
     def planted(self) -> None:
         """The control: what is not found is not there."""
         at = int(self.answer("pagetable", "sys_call_table")["gpa"], 16)
@@ -128,6 +148,7 @@ class Looks:
         self.symbols()
         self.code_and_structs()
         self.protections(truth)
+        self.drgn()
         self.planted()
         return not self._wrong
 

@@ -14,6 +14,7 @@ on, everything still writable and executable.
 import contextlib
 import gzip
 import json
+import os
 import re
 import shutil
 import socket
@@ -33,6 +34,8 @@ BOOT_SECONDS = 120
 # What dump-guest-memory is given beside a path: an ELF core, kdump-compressed ones. (With -p there is only what the page
 # tables of the moment map: without the kernel, when a program runs under page-table isolation.)
 FORMATS = {"elf": "", "zlib": "-z", "lzo": "-l", "snappy": "-s"}
+# The kernel's module qemu_fw_cfg tells this device where its VMCOREINFO is; dump-guest-memory puts that into the dump. drgn needs it.
+VMCOREINFO = ("-device", "vmcoreinfo")
 TURNS = 8  # that the guest is stopped for a moment in which init runs
 # (CPU model, kernel arguments): five levels with page-table isolation, four without and the image at its linked place.
 FULL = [("max", "pti=on"), ("qemu64", "nokaslr")]
@@ -111,6 +114,19 @@ class Stub:
         return said
 
 
+def until_ready(home: Path, process: "subprocess.Popen[bytes]", series: str) -> str:
+    """What its console has said when init says that it is ready."""
+    console = home / "console"
+    for _ in range(BOOT_SECONDS * 5):
+        time.sleep(0.2)
+        said = console.read_text(errors="replace") if console.exists() else ""
+        if "READY" in said:
+            return said
+        if process.poll() is not None:
+            raise LabError(f"{series}: the guest ended early")
+    raise LabError(f"{series}: no guest in user space after {BOOT_SECONDS} s")
+
+
 @contextlib.contextmanager
 def guest(home: Path, vmlinuz: Path, cpu: str, arguments: str, *extra: str):
     """A running guest, gone afterwards whatever happens."""
@@ -161,6 +177,23 @@ def dump(stub: Stub, home: Path, *formats: str) -> list[Path]:
     return paths
 
 
+def sparse_core(stub: Stub, home: Path) -> Path:
+    """Memory as an ELF core, in which pages of zeros take no room on the disk: a guest uses little of many gigabytes."""
+    pipe, path = home / "pipe", home / "core"
+    for old in (pipe, path):
+        old.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    copy = subprocess.Popen(["dd", f"if={pipe}", f"of={path}", "bs=1M", "iflag=fullblock", "conv=sparse", "status=none"])
+    try:
+        said = stub.monitor(f'dump-guest-memory "{pipe}"').strip()
+        if said or copy.wait(600):
+            raise LabError(f"no memory dump: {said or 'dd failed'}")
+    finally:
+        copy.kill()
+        pipe.unlink()
+    return path
+
+
 def locate(program: str, home: Path, inside: str, cr4: str, dumps: list[Path]) -> bool:
     """In each format the memory is the same, and its kernel is found with neither registers nor addresses from here."""
     levels = 5 if int(cr4, 16) & 0x1000 else 4
@@ -200,9 +233,16 @@ def bpftool() -> str:
     return str(program)
 
 
-def type_lines(blob: Path) -> str:
+def btf_json(home: Path) -> Path:
+    """The guest's own types, as bpftool prints them."""
+    (home / "btf").write_bytes(gzip.decompress((home / "btf.gz").read_bytes()))
+    (home / "btf.json").write_text(run(bpftool(), "-j", "btf", "dump", "file", home / "btf"))
+    return home / "btf.json"
+
+
+def type_lines(printed: Path) -> str:
     """Sizes of all named structs and unions and all their plain members, seen through anonymous ones."""
-    types = {t["id"]: t for t in json.loads(run(bpftool(), "-j", "btf", "dump", "file", blob))["types"]}
+    types = {t["id"]: t for t in json.loads(printed.read_text())["types"]}
 
     def resolved(number: int) -> dict:
         t = types.get(number, {"kind": "VOID"})
@@ -332,24 +372,15 @@ def snapshot_of_init(program: str, home: Path, inside: str) -> tuple[str, str, l
 
 def full(program: str, kernel: kernels.Kernel, home: Path, cpu: str, arguments: str) -> tuple[bool, str]:
     """A kernel in user space, sealed by itself, with modules."""
-    with guest(home, kernel.vmlinuz, cpu, arguments) as process:
-        console = home / "console"
-        for _ in range(BOOT_SECONDS * 5):
-            time.sleep(0.2)
-            if console.exists() and "READY" in console.read_text(errors="replace"):
-                break
-            if process.poll() is not None:
-                raise LabError(f"{kernel.series}: the guest ended early")
-        else:
-            raise LabError(f"{kernel.series}: no guest in user space after {BOOT_SECONDS} s")
+    with guest(home, kernel.vmlinuz, cpu, arguments, *VMCOREINFO) as process:
+        said = until_ready(home, process, kernel.series)
         symbols = gzip.decompress((home / "kallsyms.gz").read_bytes()).decode()
         inside = f"{address(symbols, 'entry_SYSCALL_64'):x}"
         cr3, cr4, dumps = snapshot_of_init(program, home, inside)
     (home / "symbols").write_text(relocate(symbols, 0))
-    modules = [line for line in console.read_text(errors="replace").splitlines() if " Live " in line]
+    modules = [line for line in said.splitlines() if " Live " in line]
     (home / "modules").write_text("\n".join(modules) + "\n")
-    (home / "btf").write_bytes(gzip.decompress((home / "btf.gz").read_bytes()))
-    (home / "types").write_text(type_lines(home / "btf"))
+    (home / "types").write_text(type_lines(btf_json(home)))
     good = compare(program, home, f"{kernel.release} {cpu} {arguments}", cr3, cr4, inside, "symbols", home / "symbols",
                    "types", home / "types", "modules", home / "modules", "task", "init", 1)
     checks = [look(program, home, cr3, cr4, inside) for look in (sensitive, tables)]
@@ -392,7 +423,7 @@ def check(program: str, series: str) -> list[bool]:
     archive.char_device("dev/console", 5, 1)
     for name in ("proc", "sys"):
         archive.directory(name)
-    for name, body in kernel.modules(["dummy", "veth"]).items():
+    for name, body in kernel.modules(["dummy", "veth", "qemu_fw_cfg"]).items():
         archive.data(f"mod/{name}.ko", body)
     (home / "initrd").write_bytes(archive.finish())
     counts = "CONFIG_MITIGATION_CALL_DEPTH_TRACKING=y" in kernel.config.read_text()

@@ -1,71 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Runs every check on a memory dump and prints what it says, a JSON object a line: of each check
- * {"check", "state", "why", "seconds", "objects", "reads", "round"}, and before it of each of its
- * findings {"finding" (the check), "object", "target", "what", "owner", "symbol", "reason",
- * "round"}. Round 0 is the dump's. ROUNDS more are of RAM, the memory of the same guest, which runs
- * meanwhile: checks are run as on a live one.
+ * Every check on a memory dump: look_all.h has what it prints. Round 0 is the dump's. ROUNDS more
+ * are of RAM, the memory of the same guest, which runs meanwhile: checks are run as on a live one.
  *
  *   look DUMP CR3 CR4 INSIDE [RAM ROUNDS]
  */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "introspection/checks/check.h"
+#include "tests/planted/look_all.h"
 #include "tests/unit/dump.h"
 
 static int round_now;
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static int print(json_t *line)
-{
-	int err = line ? json_dumpf(line, stdout, JSON_COMPACT) : -1;
-
-	json_decref(line);
-	putchar('\n');
-	return err ? -ENOMEM : 0;
-}
-
-static int show(void *ctx, const struct rf_check_finding *f)
-{
-	char object[24], target[24];
-
-	snprintf(object, sizeof(object), "%#llx", (unsigned long long)f->object.v);
-	snprintf(target, sizeof(target), "%#llx", (unsigned long long)f->target.v);
-	return print(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i}", "finding",
-			       f->check->name, "object", object, "target", target, "what", f->what,
-			       "owner", f->owner, "symbol", f->symbol, "reason", f->reason, "round",
-			       round_now));
-}
-
-static int run_all(struct rf_checks *c)
-{
-	int err = 0;
-
-	for (size_t i = 0; !err && rf_checks[i]; i++) {
-		struct rf_check_result r;
-		double start = now();
-
-		err = rf_checks_run(c, rf_checks[i], show, NULL, &r);
-		if (!err)
-			err = print(json_pack("{s:s, s:s, s:s, s:f, s:I, s:I, s:i}", "check",
-					      rf_checks[i]->name, "state",
-					      rf_check_state_text(r.state), "why", r.why, "seconds",
-					      now() - start, "objects", (json_int_t)r.looked_at,
-					      "reads", (json_int_t)r.reads, "round", round_now));
-	}
-	return err;
-}
 
 static int look(const struct rf_kernel *k, const struct rf_memory *m, const struct rf_paging *p,
 		bool live, int rounds)
@@ -77,7 +24,7 @@ static int look(const struct rf_kernel *k, const struct rf_memory *m, const stru
 	if (err)
 		return err;
 	for (int i = 0; !err && i < rounds; i++) {
-		err = run_all(checks);
+		err = look_at_all(checks, round_now);
 		round_now++;
 	}
 	rf_checks_destroy(checks);

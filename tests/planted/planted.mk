@@ -1,6 +1,6 @@
 # make planted [PLANTED="6.1 6.12 7"]: what a module plants is found in a dump of its guest, and nothing in one without. planted-short: on 6.12.
 PLANTED ?= 6.1 6.12 7
-LOOK_SRCS = tests/planted/look.c $(INTROSPECTION_SRCS) $(PATCH_SRCS)
+LOOK_SRCS = tests/planted/look.c tests/planted/look_all.c $(INTROSPECTION_SRCS) $(PATCH_SRCS)
 $(O)/look: $(LOOK_SRCS:%.c=$(O)/obj/%.o)
 	$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS)
 # It runs in the guest, which has no library.
