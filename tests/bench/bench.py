@@ -18,6 +18,7 @@ from typing import Any, Callable, Iterable, Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 # pylint: disable=wrong-import-position
+import checks  # noqa: E402
 import discovery  # noqa: E402
 import probe  # noqa: E402
 import records  # noqa: E402
@@ -33,6 +34,7 @@ SOME = "p*"
 TRACED = {False: "all functions", True: f"set_ftrace_filter={SOME}"}
 JOB_SECONDS = 700
 LEAST_ROUNDS = 2
+SIZES = (1, 4, 16)  # GiB of memory, of dumps that are looked at
 
 
 class Bench:
@@ -353,17 +355,27 @@ def record() -> int:
     return finish(bench, "bench-record", "no guests ran")
 
 
+def looking(series: str) -> int:
+    """What it costs to look at dumps, alone."""
+    bench = Bench("make bench-checks", "this machine")
+    checks.measure(bench, out_dir().parent, series, SIZES, 9)
+    return finish(bench, "bench-checks", f"guests of {series}, on plain emulation")
+
+
 def main() -> int:
     """Measure, show, write, judge."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="two rounds of the first kernel")
     parser.add_argument("--record", action="store_true", help="what the record takes alone: needs no guest")
+    parser.add_argument("--checks", action="store_true", help="what it costs to look at dumps alone: needs no KVM")
     parser.add_argument("--kernels", default="6.12 6.1")
     parser.add_argument("--host-kernel", default="6.12")
     options = parser.parse_args()
     if options.record:
         return record()
     kernels = options.kernels.split()[:1 if options.short else None]
+    if options.checks:
+        return looking(kernels[0])
     began, load = time.monotonic(), os.getloadavg()[0]
     name = "bench-short" if options.short else "bench"
     try:
@@ -385,6 +397,7 @@ def main() -> int:
     instructions(bench, out_dir().parent / "tests")
     waiting(bench, 2 if options.short else 10)
     records.measure(bench, out_dir().parent)
+    checks.measure(bench, out_dir().parent, kernels[0], SIZES[:1] if options.short else SIZES, 3 if options.short else 9)
     fence_lines(bench)
     return finish(bench, name, f"suffix none: {kernels[0]}; guests ran: {bench.where}; {time.monotonic() - began:.0f} s")
 

@@ -2,6 +2,7 @@
 #   make bench        what protection costs: a table and build/bench.json (docs/benchmarks.md)
 #   make bench-short  the same in two rounds of one kernel, for the check: build/bench-short.json
 #   make bench-record what the record takes alone, which is in both: build/bench-record.json
+#   make bench-checks what it takes to look at dumps, which is in both: build/bench-checks.json
 #   make bench-door   the ratio of a KVM call behind the door to one without it
 BENCH_KERNELS ?= 6.12 6.1
 BENCH = O=$(O) python3 tests/bench/bench.py --host-kernel $(HOST_KERNEL) --kernels "$(BENCH_KERNELS)"
@@ -49,12 +50,14 @@ $(O)/tests/bench_door: $(BENCH_DOOR_SRCS:%.c=$(O)/obj/%.o)
 	$(Q)$(CC) -pie -o $@ $^ -lseccomp
 
 BENCH_PROGRAMS = $(O)/oracle $(O)/tests/bench_exits $(O)/tests/bench_settle $(O)/tests/bench_record $(O)/tests/bench_onevm $(O)/tests/bench_door $(O)/tests/bench_checks $(O)/hostile/memory $(O)/hostile/guest.elf
-.PHONY: bench bench-short bench-record bench-door
+.PHONY: bench bench-short bench-record bench-checks bench-door
 bench: programs $(BENCH_PROGRAMS)
 	$(BENCH)
 bench-short: programs $(BENCH_PROGRAMS)
 	$(BENCH) --short
 bench-record: programs $(O)/tests/bench_record
 	$(BENCH) --record
+bench-checks: $(O)/ringfence $(O)/tests/bench_checks
+	$(BENCH) --checks
 bench-door: $(O)/tests/bench_door
 	$(O)/tests/bench_door

@@ -233,6 +233,11 @@ def bpftool() -> str:
     return str(program)
 
 
+def guest_symbols(home: Path) -> str:
+    """Its /proc/kallsyms."""
+    return gzip.decompress((home / "kallsyms.gz").read_bytes()).decode()
+
+
 def btf_json(home: Path) -> Path:
     """The guest's own types, as bpftool prints them."""
     (home / "btf").write_bytes(gzip.decompress((home / "btf.gz").read_bytes()))
@@ -374,7 +379,7 @@ def full(program: str, kernel: kernels.Kernel, home: Path, cpu: str, arguments: 
     """A kernel in user space, sealed by itself, with modules."""
     with guest(home, kernel.vmlinuz, cpu, arguments, *VMCOREINFO) as process:
         said = until_ready(home, process, kernel.series)
-        symbols = gzip.decompress((home / "kallsyms.gz").read_bytes()).decode()
+        symbols = guest_symbols(home)
         inside = f"{address(symbols, 'entry_SYSCALL_64'):x}"
         cr3, cr4, dumps = snapshot_of_init(program, home, inside)
     (home / "symbols").write_text(relocate(symbols, 0))
