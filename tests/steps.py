@@ -53,7 +53,7 @@ LONG = [
     Step("attacks-latency", 30, lab=True),
     Step("storm", 60, lab=True),
     Step("bench", 60, lab=True),
-    Step("planted", 9, lab=True),
+    Step("planted", 35, lab=True, settings=("EXECUTIONS=3400000",)),
     Step("planted-live", 10, lab=True),
     Step("quiet", 30, lab=True),
     Step("attacks-7", 10, lab=True),
