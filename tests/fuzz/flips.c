@@ -108,12 +108,15 @@ static void aborted(int sig)
 	raise(sig);
 }
 
-/* Little is kept of what was freed: it would be memory that is touched for the first time, each
- * time. */
+/*
+ * Little is kept of what was freed: it would be memory that is touched for the first time, each
+ * time. No count in a guest may make anybody ask for hundreds of megabytes.
+ */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
-	return "quarantine_size_mb=4:malloc_context_size=10";
+	return "quarantine_size_mb=4:malloc_context_size=10:max_allocation_size_mb=256:"
+	       "hard_rss_limit_mb=2048";
 }
 
 static void watch(void)
