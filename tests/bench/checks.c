@@ -4,10 +4,11 @@
  *
  *   bench_checks DUMP registers|memory
  *
- * {"discovery_ms", "reads", "bytes"}: the kernel is found by the registers that are in the dump,
- * or, with "memory", by reading all of it; then, with "registers", those of look_at_all(), and
- * {"checks_ms", "reads", "bytes"} of all checks together; last {"walk_ms", "tasks", "modules"}: the
- * lists of both, walked as often as drgn_walk.py does, the median.
+ * {"discovery_ms", "cpu_ms", "reads", "bytes"}: the kernel is found by the registers that are in
+ * the dump, or, with "memory", by reading all of it; then, with "registers", those of
+ * look_at_all(), and
+ * {"checks_ms", "cpu_ms", "reads", "bytes"} of all checks together; last {"walk_ms", "tasks",
+ * "modules"}: the lists of both, walked as often as drgn_walk.py does, the median.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,12 +39,21 @@ struct guest {
 	struct rf_paging p;
 };
 
-static double now_ms(void)
+static double ms_of(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return t.tv_sec * 1e3 + t.tv_nsec / 1e6;
+}
+
+struct since {
+	double ms, cpu_ms;
+};
+
+static struct since now(void)
+{
+	return (struct since){ ms_of(CLOCK_MONOTONIC), ms_of(CLOCK_PROCESS_CPUTIME_ID) };
 }
 
 static int read_counted(void *ctx, rf_gpa gpa, void *buf, size_t len)
@@ -90,10 +100,13 @@ static int locate(struct guest *g, bool by_registers)
 	return err;
 }
 
-static void print_cost(const char *what, double start, struct counted *c)
+static void print_cost(const char *what, struct since start, struct counted *c)
 {
-	printf("{\"%s\": %.3f, \"reads\": %llu, \"bytes\": %llu}\n", what, now_ms() - start,
-	       (unsigned long long)c->reads, (unsigned long long)c->bytes);
+	struct since end = now();
+
+	printf("{\"%s\": %.3f, \"cpu_ms\": %.3f, \"reads\": %llu, \"bytes\": %llu}\n", what,
+	       end.ms - start.ms, end.cpu_ms - start.cpu_ms, (unsigned long long)c->reads,
+	       (unsigned long long)c->bytes);
 	c->reads = c->bytes = 0;
 }
 
@@ -114,12 +127,12 @@ static int walk(struct rf_checks *c)
 	int err = 0;
 
 	for (int i = 0; !err && i < WALKS; i++) {
-		double start = now_ms();
+		double start = ms_of(CLOCK_MONOTONIC);
 		int later;
 
 		err = rf_list_tasks(c, &tasks, &task_count, why);
 		later = rf_list_modules(c, &modules, &module_count, why);
-		times[i] = now_ms() - start;
+		times[i] = ms_of(CLOCK_MONOTONIC) - start;
 		err = err ? err : later;
 		free(tasks);
 		free(modules);
@@ -137,7 +150,7 @@ static int walk(struct rf_checks *c)
 static int look(struct guest *g)
 {
 	const struct rf_checks_options options = { .live = false };
-	double start = now_ms();
+	struct since start = now();
 	struct rf_checks *c;
 	int err = rf_checks_create(g->k, &g->m, &g->p, &options, &c);
 
@@ -156,7 +169,7 @@ int main(int argc, char **argv)
 {
 	struct guest g = { .k = NULL };
 	bool by_registers = argc == 3 && !strcmp(argv[2], "registers");
-	double start;
+	struct since start;
 	int err;
 
 	if (argc != 3 || (!by_registers && strcmp(argv[2], "memory"))) {
@@ -164,7 +177,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	g.m = (struct rf_memory){ read_counted, &g.counted };
-	start = now_ms();
+	start = now();
 	if (open_dump(argv[1], &g.counted.dump))
 		return 1;
 	err = locate(&g, by_registers);
