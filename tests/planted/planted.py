@@ -38,7 +38,7 @@ from build import ROOT, Cpio, LabError, out_dir  # noqa: E402
 ATTACKS = ROOT / "tests/attacks/module"
 STAGE_SECONDS = 300
 LIVE_ROUNDS = 2
-EXECUTIONS = 10000
+EXECUTIONS = 4000
 CPU, ARGUMENTS = "max", "pti=on"
 PAGE_SIZE = 4096
 # Those of a kernel's modules that it has, and what they need: what registers itself at more than one place, or is in much use.
