@@ -157,7 +157,7 @@ built: programs
 .PHONY: test-programs
 test-programs: $(UNIT_TESTS:%=$(O)/tests/%) $(FUZZERS:%=$(O)/tests/%) $(VALGRIND_TESTS:%=$(O)/valgrind/%) $(BENCH_PROGRAMS) \
 	$(O)/tests/test_store_kvm $(O)/tests/store_kvm_plain $(O)/tests/test_fence_kvm $(O)/tests/fence_kvm_plain \
-	$(O)/hostile/memory $(O)/hostile/guest.elf $(O)/oracle $(O)/patchsites $(O)/gadgets $(O)/tables $(O)/locate $(O)/ringfence-monitor-example
+	$(O)/hostile/memory $(O)/hostile/guest.elf $(O)/oracle $(O)/patchsites $(O)/gadgets $(O)/tables $(O)/locate $(O)/look $(O)/flips $(O)/rf_life $(O)/ringfence-monitor-example
 layers: programs
 	scripts/check-layers $(O)
 
