@@ -146,8 +146,9 @@ int rf_run_functions(struct rf_run *run, const char *type, uint64_t at, const ch
 	struct table t = { run, at, what };
 	int err = rf_kernel_functions(run->c->k, type, look_at_member, &t);
 
-	return err == -ENOENT ? rf_run_lacks(run, "the kernel's types have no struct %s", type)
-			      : err;
+	if (err == -ENOENT || !rf_kernel_has_types(run->c->k))
+		return rf_run_lacks(run, "the kernel's types have no struct %s", type);
+	return err;
 }
 
 int rf_run_table(struct rf_run *run, const char *type, uint64_t object, uint64_t table,

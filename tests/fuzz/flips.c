@@ -65,7 +65,7 @@ static struct {
 	volatile sig_atomic_t looks; /* at the same execution */
 	volatile uint64_t number;
 	uint64_t seed, seen;
-	const char *target;
+	const char *target, *check;
 } now;
 
 static double seconds(void)
@@ -81,8 +81,10 @@ static double seconds(void)
 static void say_where(void)
 {
 	fprintf(stderr,
-		"flips: FAILED in %s: repeat it with COUNT 1 SEED %" PRIu64 " FIRST %" PRIu64 "\n",
-		now.target ? now.target : "memory as it was", now.seed, now.number);
+		"flips: FAILED in %s, last check %s: repeat it with COUNT 1 SEED %" PRIu64
+		" FIRST %" PRIu64 "\n",
+		now.target ? now.target : "memory as it was", now.check ? now.check : "none",
+		now.seed, now.number);
 }
 
 static void fail(const char *what)
@@ -169,6 +171,7 @@ static struct rf_checks *checks_of(struct guest *g, const struct rf_kernel *k,
 
 static enum rf_check_state run_one(struct rf_checks *c, const struct rf_check *check, bool live)
 {
+	now.check = check->name;
 	struct rf_check_result r = { 0 };
 	uint64_t told = 0;
 

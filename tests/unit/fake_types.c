@@ -18,6 +18,7 @@ struct row {
 
 uint8_t fake_bytes[FAKE_SIZE];
 bool fake_init_executable;
+bool fake_without_types;
 void (*fake_before_read)(uint64_t gpa);
 struct rf_mapping fake_mappings[FAKE_MAPPINGS];
 unsigned int fake_mappings_count;
@@ -105,7 +106,7 @@ struct rf_kernel *fake_types(void)
 {
 	memset(fake_bytes, 0, sizeof(fake_bytes));
 	count = 0;
-	everything = fake_init_executable = false;
+	everything = fake_init_executable = fake_without_types = false;
 	fake_before_read = NULL;
 	fake_mappings_count = 0;
 	fake_symbol("_stext", FAKE_STEXT);
@@ -187,12 +188,19 @@ int rf_kernel_sizeof(const struct rf_kernel *k, const char *type, uint64_t *out)
 	return 0;
 }
 
+bool rf_kernel_has_types(const struct rf_kernel *k)
+{
+	return !fake_without_types;
+}
+
 int rf_kernel_functions(const struct rf_kernel *k, const char *type, rf_function_member_fn fn,
 			void *ctx)
 {
 	char name[sizeof(rows[0].name)];
 	int err = -ENOENT;
 
+	if (fake_without_types)
+		return -ENOTSUP;
 	snprintf(name, sizeof(name), "function %.40s ", type);
 	for (unsigned int i = 0; i < count; i++) {
 		if (strcmp(rows[i].name, name))

@@ -23,6 +23,7 @@
 
 extern uint8_t fake_bytes[FAKE_SIZE];
 extern bool fake_init_executable;
+extern bool fake_without_types;
 /* Called before each read, if set. */
 extern void (*fake_before_read)(uint64_t gpa);
 

@@ -492,6 +492,21 @@ static void what_a_kernel_lacks(void **state)
 	assert_int_equal(run_rows(no_type), RF_CHECK_FOUND);
 }
 
+/* Such as one whose BTF is damaged: flips.c has found that no reason was given. */
+static void without_any_types(void **state)
+{
+	static const struct rf_slots rows[] = {
+		{ .what = "a", .symbol = "array", .shape = RF_SHAPE_POINTERS, .type = "thing" },
+		{ 0 },
+	};
+
+	begin_with(false, NULL);
+	fake_u64(ARRAY, NOBODY);
+	fake_without_types = true;
+	assert_int_equal(run_rows(rows), RF_CHECK_NOT_RUN);
+	assert_non_null(strstr(result.why, "struct thing"));
+}
+
 /* --- trees --------------------------------------------------------------------------------- */
 
 static int count_one(struct rf_run *run, uint64_t at, void *ctx)
@@ -663,6 +678,7 @@ int main(void)
 		TEST(system_calls_are_of_no_module),
 		TEST(tables_of_operations),
 		TEST(what_a_kernel_lacks),
+		TEST(without_any_types),
 		TEST(a_red_black_tree),
 		TEST(an_xarray),
 		TEST(the_first_namespace),
