@@ -10,7 +10,7 @@ INTROSPECTION_SRCS += introspection/x86/disasm.c introspection/x86/store.c intro
 	introspection/x86/poker.c introspection/patches/canonical.c introspection/patches/hooks.c introspection/patches/hooks_find.c introspection/patches/hooks_kinds.c introspection/patches/hooks_lists.c introspection/patches/hooks_walk.c introspection/patches/hooks_unlisted.c
 INTROSPECTION_SRCS += introspection/x86/entry.c introspection/x86/gadget.c introspection/x86/gadget_decode.c \
 	introspection/x86/descriptor.c introspection/x86/descriptor_expect.c
-CHECKS_SRCS = introspection/checks/run.c introspection/checks/table.c introspection/checks/read.c introspection/checks/walk.c \
+CHECKS_SRCS = introspection/checks/run.c introspection/checks/table.c introspection/checks/read.c introspection/checks/pages.c introspection/checks/walk.c \
 	introspection/checks/owner.c introspection/checks/found.c introspection/checks/slots.c introspection/checks/set.c \
 	introspection/checks/each_task.c introspection/checks/listing.c \
 	introspection/checks/calls.c introspection/checks/tasks.c introspection/checks/modules.c introspection/checks/lsm.c \

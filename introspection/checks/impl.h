@@ -16,6 +16,13 @@ struct rf_place {
 	uint64_t gpa;
 };
 
+/* Pages that were read, for this run: pages.c. */
+#define RF_PAGES 128u
+struct rf_page {
+	uint64_t number; /* of guest-physical memory, and 1; 0 none */
+	uint8_t bytes[RF_PAGE_SIZE];
+};
+
 /* Whose a range of memory is, as the guest's list says. */
 struct rf_claim {
 	struct rf_range range;
@@ -38,12 +45,14 @@ struct rf_descriptors;
 
 struct rf_checks {
 	const struct rf_kernel *k;
+	struct rf_memory memory; /* the guest's */
 	struct rf_budget budget;
-	struct rf_memory m; /* through the budget */
+	struct rf_memory m; /* through the budget, and the pages below */
 	struct rf_paging p;
 	struct rf_checks_options options;
 	struct rf_range text, init, rodata; /* empty: unknown */
 	struct rf_place places[RF_PLACES];
+	struct rf_page pages[RF_PAGES];
 	struct rf_claims claims;
 	struct rf_front *front;		    /* NULL: nobody has asked yet */
 	struct rf_descriptors *descriptors; /* the same */
@@ -82,6 +91,11 @@ void rf_descriptors_destroy(struct rf_descriptors *d);
 typedef int (*rf_question_fn)(struct rf_run *run, void *ctx);
 int rf_checks_ask(struct rf_checks *c, uint64_t reads, rf_question_fn fn, void *ctx,
 		  char why[RF_WHY]);
+
+/* rf_memory's read, of pages that may have been read before; ctx: struct rf_checks. */
+int rf_pages_read(void *checks, rf_gpa gpa, void *buf, size_t len);
+/* The guest has gone on. */
+void rf_pages_forget(struct rf_checks *c);
 
 /* Where part i of a module lies, as it claims; i: below part_count of the kernel's layout of them.
  * Where it has none the range is empty. */

@@ -61,7 +61,8 @@ int rf_checks_create(const struct rf_kernel *k, const struct rf_memory *m,
 	if (!c)
 		return -ENOMEM;
 	c->k = k;
-	c->budget.to = *m;
+	c->memory = *m;
+	c->budget.to = options->live ? (struct rf_memory){ rf_pages_read, c } : *m;
 	c->m = (struct rf_memory){ rf_budget_read, &c->budget };
 	c->p = *p;
 	c->options = *options;
@@ -91,8 +92,10 @@ static int try_to(struct rf_checks *c, const struct rf_run *begin, rf_question_f
 	for (int i = 0; i < (c->options.live ? TRIES : 1); i++) {
 		*run = *begin;
 		rf_claims_forget(c);
-		if (c->options.live)
+		if (c->options.live) {
 			memset(c->places, 0, sizeof(c->places));
+			rf_pages_forget(c);
+		}
 		err = fn(run, ctx);
 		if (err != -EFAULT && err != -EBADMSG && err != -ELOOP)
 			break;
