@@ -31,7 +31,7 @@ static enum rf_check_state state_of(const json_t *o)
 }
 
 static void take_result(const struct rf_operands *operands, const json_t *o, bool say,
-			struct rf_check_report *r, size_t *waiting)
+			struct rf_check_report *r, size_t *waiting, size_t *off)
 {
 	const struct rf_check *check = rf_check_named(text_of(o, "name"));
 	enum rf_check_state state = state_of(o);
@@ -45,6 +45,7 @@ static void take_result(const struct rf_operands *operands, const json_t *o, boo
 	if (!strcmp(text_of(o, "state"), "off")) {
 		if (say)
 			printf("%s: not run: the policy names it in checks_off\n", check->name);
+		*off += operands->count > 1; /* it was asked for */
 		return;
 	}
 	rf_safe(safe, sizeof(safe), guard);
@@ -97,7 +98,7 @@ static int show(const struct rf_operands *operands, const struct rf_vm *vm, json
 		.findings = calloc(json_array_size(findings) + 1, sizeof(*r.findings)),
 	};
 	const struct rf_subject s = { .name = vm->name, .live = true };
-	size_t i, waiting = 0;
+	size_t i, waiting = 0, off = 0;
 	json_t *o;
 	int code;
 
@@ -107,7 +108,7 @@ static int show(const struct rf_operands *operands, const struct rf_vm *vm, json
 		return rf_fail(RF_EXIT_INTERNAL, "the answer is not shown", "free some memory",
 			       "no memory");
 	}
-	json_array_foreach(states, i, o) take_result(operands, o, !json, &r, &waiting);
+	json_array_foreach(states, i, o) take_result(operands, o, !json, &r, &waiting, &off);
 	json_array_foreach(findings, i, o) take_finding(operands, o, &r);
 	code = json ? rf_print_json(json_incref(answer)) : rf_check_show(&s, &r);
 	if (waiting && !json)
@@ -115,7 +116,7 @@ static int show(const struct rf_operands *operands, const struct rf_vm *vm, json
 	if (code == RF_EXIT_OK && r.found)
 		code = RF_EXIT_NO;
 	else if (code == RF_EXIT_OK &&
-		 (waiting || !r.result_count || r.count[RF_CHECK_CLEAN] != r.result_count))
+		 (waiting || off || !r.result_count || r.count[RF_CHECK_CLEAN] != r.result_count))
 		code = RF_EXIT_CANNOT_TELL;
 	free(r.results);
 	free(r.findings);

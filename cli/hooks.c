@@ -62,8 +62,9 @@ static int print_table(const struct rf_subject *s, const struct asked *asked,
 			return err;
 		putchar('\n');
 	}
-	printf("%zu %slead to the kernel itself%s\n", hidden,
-	       hidden < r->finding_count ? "more " : "", hidden ? " (--all shows them)" : "");
+	if (hidden)
+		printf("%zu %slead to the kernel itself (--all shows them)\n", hidden,
+		       hidden < r->finding_count ? "more " : "");
 	rf_check_print_summary(r);
 	return rf_flush();
 }
@@ -73,20 +74,26 @@ static int print_json(const struct rf_subject *s, const struct asked *asked,
 {
 	json_t *o = rf_subject_json(s), *hooks = json_array(), *safe;
 	struct rf_disasm *d = NULL;
+	json_int_t hidden = 0;
 
 	rf_disasm_create(&d);
 	for (size_t i = 0; i < r->finding_count; i++) {
 		const struct rf_check_finding *f = &r->findings[i];
 		json_t *hook;
 
-		if (!is_shown(asked, f))
+		if (!is_shown(asked, f)) {
+			hidden++;
 			continue;
+		}
 		hook = rf_check_finding_json(s, d, f);
+		if (is_accepted(f)) /* how to read a finding */
+			json_object_del(hook, "reading");
 		json_object_set_new(hook, "accepted", json_boolean(is_accepted(f)));
 		json_array_append_new(hooks, hook);
 	}
 	rf_disasm_destroy(d);
 	rf_check_add_summary(o, r, known);
+	json_object_set_new(o, "kernels_own_not_shown", json_integer(hidden));
 	json_object_set_new(o, "hooks", hooks);
 	safe = rf_safe_json(o);
 	json_decref(o);
@@ -137,18 +144,19 @@ static int hooks(int argc, char **argv)
 const struct rf_command rf_command_hooks = {
 	.name = "hooks",
 	.usage = "[--all] [--known NAME]... [--raw] [--json] FILE [CHECK...]",
-	.summary = "Show all that hooks the guest's kernel in a dump of its memory",
+	.summary = "Show what hooks the guest's kernel, in a dump of its memory",
 	.help = "      --all         also what leads to the kernel itself\n"
 		"      --known NAME  a module or BPF program that may hook this kernel; may be\n"
 		"                    given 32 times\n"
 		"      --raw         FILE is memory as it is, whatever it begins with\n"
 		"  -j, --json        all of it as JSON, with evidence: addresses, bytes, code\n"
 		"\n"
-		"Each row is a function that somebody has asked the kernel to call: by ftrace,\n"
-		"fprobes, kprobes, tracepoints, static calls, live patches, BPF programs,\n"
-		"netfilter, packet handlers, security modules, notifiers, the keyboard; with\n"
-		"whose code that is, and whether `ringfence check` accepts it or why not. With\n"
-		"CHECK (see `ringfence check --list`) it is what these look at: \"timers\".\n"
+		"Each row is a function that somebody has asked the kernel to call by the\n"
+		"interfaces that rootkits use most: ftrace, fprobes, kprobes, tracepoints, static\n"
+		"calls, live patches, BPF programs, netfilter, packet handlers, security modules,\n"
+		"notifiers, the keyboard; with whose code that is, and whether `ringfence check`\n"
+		"accepts it or why not. Others are shown by CHECK (see `ringfence check --list`):\n"
+		"\"timers\", \"proc-entries\".\n"
 		"A name of a module or program is what the guest claims.\n"
 		"\n"
 		"The exit code is that of `ringfence check FILE` for the same checks.\n",

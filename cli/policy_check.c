@@ -71,8 +71,8 @@ static void print_changed(const struct rf_policy *p, const struct rf_key *k)
 
 	printf("  %-22s %-18s (default: %s)\n", rf_key_path(k, path),
 	       rf_key_value(k, rf_key_get(p, k), value), rf_key_value(k, k->standard, standard));
-	for (uint32_t i = 0; k->names && i < p->owners.count; i++)
-		printf("    %s\n", p->owners.name[i]);
+	for (uint32_t i = 0; k->names && i < rf_key_names(p, k)->count; i++)
+		printf("    %s\n", rf_key_names(p, k)->name[i]);
 }
 
 /* What it amounts to: what is not as it would be without it. */

@@ -13,12 +13,18 @@
 int rf_subject_operands(const struct rf_command *c, const struct rf_operands *operands, int least,
 			int most)
 {
-	char todo[100];
+	char todo[100], usage[400];
+	size_t n = 0;
 
 	if (operands->count >= least && operands->count <= most)
 		return -1;
 	snprintf(todo, sizeof(todo), "see `ringfence %s --help`", c->name);
-	return rf_fail(RF_EXIT_USAGE, "nothing was done", todo, "%s takes: %s", c->name, c->usage);
+	/* On one line; where there are several forms --help has them. */
+	for (const char *u = c->usage; *u && *u != '|' && n < sizeof(usage) - 1; u++)
+		if (*u != '\n')
+			usage[n++] = *u;
+	usage[n] = '\0';
+	return rf_fail(RF_EXIT_USAGE, "nothing was done", todo, "%s takes: %s", c->name, usage);
 }
 
 int rf_subject_show(const struct rf_operands *operands, const struct rf_subject_options *options,

@@ -194,12 +194,13 @@ static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
 static json_t *state_of(const struct rf_guest *g, uint32_t i)
 {
 	const struct rf_check_result *r = &timings[i].result;
-	bool off = is_off(g, rf_checks[i]);
-	const struct rf_guard *guard = off ? NULL : guard_of(g, rf_checks[i]);
+	const struct rf_guard *guard = guard_of(g, rf_checks[i]);
 	const char *state = r->state ? rf_check_state_text(r->state) : "not yet";
 
-	if (off || guard)
-		state = off ? "off" : "by a guard";
+	if (guard)
+		state = "by a guard"; /* which is not off */
+	else if (is_off(g, rf_checks[i]))
+		state = "off";
 	return json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:s}", "name", rf_checks[i]->name,
 			 "state", state, "guard", guard ? guard->name : NULL, "looked_at",
 			 (json_int_t)r->looked_at, "found", (json_int_t)r->found, "reads",

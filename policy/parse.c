@@ -156,13 +156,15 @@ static bool take_names(const struct rf_key *k, const struct values *v, struct rf
 
 	for (uint64_t n = 0; v && n < v->counts[row]; n++) {
 		const char *name = v->names[row][n];
+		char one[sizeof(list->name[0])];
 
 		if (name[strspn(name, NAME_LETTERS)])
 			return false;
-		snprintf(list->name[list->count], sizeof(list->name[0]), "%s", name);
+		snprintf(one, sizeof(one), "%s", name);
 		if (k->of_modules)
-			name_module(list->name[list->count]);
-		list->count++;
+			name_module(one);
+		if (!rf_names_has(list, one))
+			memcpy(list->name[list->count++], one, sizeof(one));
 	}
 	return true;
 }

@@ -237,21 +237,31 @@ static enum rf_fact_hook hook_of(const json_t *record, const struct rf_policy *p
 			       !module[0] && strstr(detail, "; calls BPF code") != NULL);
 }
 
-/* Which check it was: its detail begins with that (monitor/checks_told.c). */
+/* Which check it was: the detail begins with that, or of one that is undecided with "the check NAME
+ * is undecided" (monitor/checks_told.c). "": none. */
 static void check_of(const json_t *record, char *out, size_t size)
 {
+	static const char undecided[] = "the check ";
 	const char *detail = rf_replay_member(record, "detail");
+	bool is_endless = !strcmp(rf_replay_member(record, "kind"), "endless");
 
+	if (is_endless && !strncmp(detail, undecided, sizeof(undecided) - 1))
+		detail += sizeof(undecided) - 1;
+	else if (is_endless)
+		detail = "";
 	snprintf(out, size, "%.*s", (int)strcspn(detail, " "), detail);
 }
 
 /* A key that keeps it from being run; NULL: none. */
 static const struct rf_key *check_off(const json_t *record, const struct rf_policy *p)
 {
-	const struct rf_key *off = rf_replay_off(p, NULL, "checks");
 	char name[RF_POLICY_NAME_MAX + 1];
+	const struct rf_key *off;
 
 	check_of(record, name, sizeof(name));
+	if (!name[0])
+		return NULL;
+	off = rf_replay_off(p, NULL, "checks");
 	if (!off && rf_names_has(&p->checks_off, name))
 		off = rf_key_find(NULL, "checks_off");
 	return off;
@@ -284,7 +294,7 @@ static void try_facts(const json_t *record, const struct rf_policy *p, const str
 	key = missing(record, f, p, &out->open);
 	if (!key && f->kind == RF_FACT_TABLE) /* found by comparison alone */
 		key = rf_replay_off(p, NULL, "register_check_ms");
-	if (!key && f->kind == RF_FACT_CHECK)
+	if (!key && (f->kind == RF_FACT_CHECK || f->kind == RF_FACT_ENDLESS))
 		key = check_off(record, p);
 	if (key && out->what == RF_REPLAY_DECIDED)
 		out->open |= RF_OPEN_SEEN;

@@ -130,35 +130,73 @@ const char *rf_key_whole_value(const struct rf_key *k, const struct rf_policy *p
 	return out;
 }
 
-/* Each value of a list has so much room that two of them never hide which key it is. */
 #define VALUE_MAX 256
 static const char more[] = " ...";
 
+/* As many of those in a that b has not, each behind the sign; *left: that had no room. */
+static size_t put_names(const struct rf_names *a, const struct rf_names *b, char sign, char *out,
+			size_t size, uint32_t *left)
+{
+	size_t len = 0;
+
+	for (uint32_t i = 0; i < a->count; i++) {
+		if (rf_names_has(b, a->name[i]))
+			continue;
+		if (len + strlen(a->name[i]) + 3 > size)
+			++*left;
+		else
+			len += (size_t)snprintf(out + len, size - len, " %c%s", sign, a->name[i]);
+	}
+	return len;
+}
+
+/* "[a, b] -> [a]"; of lists that are long what comes and what goes: "60 -> 61 names: +c". */
+static void put_change(const struct rf_key *k, const struct rf_policy *from,
+		       const struct rf_policy *to, char out[2 * VALUE_MAX])
+{
+	const struct rf_names *was = rf_key_names(from, k), *is = rf_key_names(to, k);
+	char before[VALUE_MAX], after[VALUE_MAX];
+	uint32_t left = 0;
+	size_t len;
+
+	rf_key_whole_value(k, from, before, sizeof(before));
+	rf_key_whole_value(k, to, after, sizeof(after));
+	if (!k->names || (before[strlen(before) - 1] == ']' && after[strlen(after) - 1] == ']')) {
+		snprintf(out, 2 * VALUE_MAX, "%.250s -> %.250s", before, after);
+		return;
+	}
+	len = (size_t)snprintf(out, 2 * VALUE_MAX, "%u -> %u names:", was->count, is->count);
+	len += put_names(is, was, '+', out + len, 2 * VALUE_MAX - 24 - len, &left);
+	len += put_names(was, is, '-', out + len, 2 * VALUE_MAX - 24 - len, &left);
+	if (left)
+		snprintf(out + len, 2 * VALUE_MAX - len, " and %u more", left);
+}
+
+/* Lists come last: one that is long must not hide the other keys. */
 const char *rf_changes_text(const struct rf_policy *from, const struct rf_policy *to, uint32_t ways,
 			    char *out, size_t size)
 {
 	size_t len = 0;
 
 	out[0] = '\0';
-	for (size_t i = 0; i < rf_keys_count; i++) {
-		const struct rf_key *k = &rf_keys[i];
+	for (size_t n = 0; n < 2 * rf_keys_count; n++) {
+		const struct rf_key *k = &rf_keys[n % rf_keys_count];
 		enum rf_change c = rf_key_change(k, from, to);
-		char path[RF_KEY_PATH], was[VALUE_MAX], is[VALUE_MAX];
-		char one[RF_KEY_PATH + 2 * VALUE_MAX + 16];
-		size_t n;
+		char path[RF_KEY_PATH], change[2 * VALUE_MAX];
+		char one[RF_KEY_PATH + sizeof(change) + 16];
+		size_t more_len;
 
-		if (c == RF_CHANGE_NONE || !(ways >> c & 1))
+		if (k->names != (n >= rf_keys_count) || c == RF_CHANGE_NONE || !(ways >> c & 1))
 			continue;
-		n = (size_t)snprintf(one, sizeof(one), "%s%s: %s -> %s", len ? "; " : "",
-				     rf_key_path(k, path),
-				     rf_key_whole_value(k, from, was, sizeof(was)),
-				     rf_key_whole_value(k, to, is, sizeof(is)));
-		if (len + n + sizeof(more) > size) {
+		put_change(k, from, to, change);
+		more_len = (size_t)snprintf(one, sizeof(one), "%s%s: %s", len ? "; " : "",
+					    rf_key_path(k, path), change);
+		if (len + more_len + sizeof(more) > size) {
 			snprintf(out + len, size - len, "%s", more);
 			break;
 		}
-		memcpy(out + len, one, n + 1);
-		len += n;
+		memcpy(out + len, one, more_len + 1);
+		len += more_len;
 	}
 	return out;
 }

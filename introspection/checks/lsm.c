@@ -103,8 +103,8 @@ static int look_at_lsm_hooks(struct rf_run *run)
 
 const struct rf_check rf_check_lsm_hooks = {
 	.name = "lsm-hooks",
-	.summary = "functions of security modules lie in the kernel's own text",
-	.reading = "who decides what is allowed is somebody else's code",
+	.summary = "hooks of security modules are switched on, and lie in the kernel's own text",
+	.reading = "who decides what is allowed is somebody else's code, or is not asked",
 	.attack = "T1562.001",
 	.severity = RF_SEVERITY_CRITICAL,
 	.front_door = true,

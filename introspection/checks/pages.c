@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Pages that a check has read lately, of a guest that runs: it reads some bytes here and some there,
- * of the same few pages again and again, and each read is a system call (hv/view.c). A dump has its
- * own (hv/dump/cache.c).
+ * Pages that a check has read lately, of a guest that runs: it reads some bytes here and some
+ * there, of the same few pages again and again, and each read is a system call (hv/view.c). A dump
+ * has its own (hv/dump/cache.c).
  */
 #include <string.h>
 

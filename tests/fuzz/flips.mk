@@ -9,6 +9,6 @@ EXECUTIONS ?= 10000000
 # Those that `KEEP=1 make planted` has left; where there are none it is run first.
 DUMPS ?= $(wildcard $(O)/lab/planted/*/args-*)
 .PHONY: fuzz-dumps
-fuzz-dumps: $(O)/flips $(O)/look $(O)/rf_life
+fuzz-dumps: $(O)/flips $(O)/look $(O)/rf_life $(O)/ringfence
 	$(if $(DUMPS),,KEEP=1 O=$(O) python3 tests/planted/planted.py $(O) $(PLANTED))
 	tests/fuzz/dumps.py $(O) $(EXECUTIONS) $(or $(DUMPS),$(O)/lab/planted/*/args-*)

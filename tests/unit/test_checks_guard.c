@@ -238,6 +238,31 @@ static void some_are_off(void **state)
 	assert_true(fake.checks_runs[0] > 0);
 }
 
+static const char *state_of_check(size_t i)
+{
+	static char text[32];
+	json_t *o = rf_guard_checks.reply(&guest);
+
+	snprintf(text, sizeof(text), "%s",
+		 json_string_value(json_object_get(json_array_get(json_object_get(o, "checks"), i),
+						   "state")));
+	json_decref(o);
+	return text;
+}
+
+/* What a guard looks for is not off, whatever checks_off says. */
+static void a_guard_is_not_off(void **state)
+{
+	guest.policy.pin_tables = guest.tables_known = true;
+	strcpy(guest.policy.checks_off.name[0], rf_checks[0]->name);
+	strcpy(guest.policy.checks_off.name[1], rf_checks[2]->name);
+	guest.policy.checks_off.count = 2;
+	assert_string_equal(state_of_check(0), "off");
+	assert_string_equal(state_of_check(2), "by a guard");
+	guest.policy.pin_tables = false;
+	assert_string_equal(state_of_check(2), "off");
+}
+
 /* What a guard looks for is left to it, where it does. */
 static void where_no_guard_is(void **state)
 {
@@ -295,14 +320,23 @@ static void who_asks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(each_in_its_period),    TEST(found_twice_is_told_once),
-		TEST(a_moment_is_not_told),  TEST(a_guest_that_stands_still),
-		TEST(undecided_is_told),     TEST(found_and_cut),
-		TEST(more_than_can_be_told), TEST(foreign_words),
-		TEST(a_flood_has_an_end),    TEST(off_by_policy),
-		TEST(owners_are_known),	     TEST(some_are_off),
-		TEST(where_no_guard_is),     TEST(a_fence_that_says_nothing),
-		TEST(without_types),	     TEST(who_asks),
+		TEST(each_in_its_period),
+		TEST(found_twice_is_told_once),
+		TEST(a_moment_is_not_told),
+		TEST(a_guest_that_stands_still),
+		TEST(undecided_is_told),
+		TEST(found_and_cut),
+		TEST(more_than_can_be_told),
+		TEST(foreign_words),
+		TEST(a_flood_has_an_end),
+		TEST(off_by_policy),
+		TEST(owners_are_known),
+		TEST(some_are_off),
+		TEST(a_guard_is_not_off),
+		TEST(where_no_guard_is),
+		TEST(a_fence_that_says_nothing),
+		TEST(without_types),
+		TEST(who_asks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,7 @@
 #define MM (FAKE_HEAP + 0x7000)
 #define FILE_AT (FAKE_HEAP + 0x7100)
 #define WORKER (FAKE_HEAP + 0x7400)
+#define THREAD (FAKE_HEAP + 0xa000)
 #define HOOKS (FAKE_HEAP + 0x9000)
 
 enum { KERNEL_THREAD = 0x200000, SETUID = 04755, REGULAR = 0100000 };
@@ -118,7 +119,7 @@ static void not_of_root(void **state)
 	put_mode(0040000 | SETUID, 0); /* a folder */
 	assert_int_equal(run_begun(&rf_check_setuid_programs), RF_CHECK_CLEAN);
 	put_mode(REGULAR | SETUID, 0);
-	fake_u64(INODE + 0x30, 0); /* without a name */
+	fake_u64(INODE + 0x30, 0); /* without a name in memory: G1 */
 	assert_int_equal(run_begun(&rf_check_setuid_programs), RF_CHECK_CLEAN);
 	fake_u64(INODE + 0x30, UINT64_C(0xffff8880fff00000));
 	assert_int_equal(run_begun(&rf_check_setuid_programs), RF_CHECK_UNDECIDED);
@@ -134,6 +135,20 @@ static void paths_without_end(void **state)
 	strcat(path, "/sh");
 	assert_int_equal(setuid_at(path), RF_CHECK_FOUND);
 	assert_non_null(strstr(told[0].what, "/0123456789"));
+	/* Nor does what it begins with get lost: it is below /tmp. */
+	assert_int_equal(setuid_at("/tmp/0123456789012345678901234567890123456789012345678901234567"
+				   "/0123456789012345678901234567890123456789012345678901234567"
+				   "/0123456789012345678901234567890123456789012345678901234567"
+				   "/0123456789/bin/sh"),
+			 RF_CHECK_FOUND);
+	assert_non_null(strstr(told[0].what, "/0123456789/bin/sh"));
+	assert_int_equal(setuid_at("/usr/0123456789012345678901234567890123456789012345678901234567"
+				   "/0123456789012345678901234567890123456789012345678901234567"
+				   "/0123456789012345678901234567890123456789012345678901234567"
+				   "/0123456789/bin/sh"),
+			 RF_CHECK_CLEAN);
+	assert_int_equal(setuid_at("/var/tmp/bin/sh"), RF_CHECK_FOUND);
+	assert_int_equal(setuid_at("/var/lib/x"), RF_CHECK_CLEAN);
 	/* Folders that are each other's. */
 	assert_int_equal(setuid_at("/a/sh"), RF_CHECK_FOUND);
 	fake_u64(DENTRY(1), DENTRY(2));
@@ -213,13 +228,35 @@ static void what_others_start(void **state)
 	fake_u64(TASK + PID, UINT64_C(1) << 32 | 1);
 	assert_int_equal(run_begun(&rf_check_kernel_started), RF_CHECK_CLEAN);
 	fake_u64(TASK + PID, UINT64_C(812) << 32 | 812);
-	fake_u64(TASK + LEADER, TASK + 8); /* a thread of another */
-	assert_int_equal(run_begun(&rf_check_kernel_started), RF_CHECK_CLEAN);
-	fake_u64(TASK + LEADER, TASK);
 	fake_u64(TASK + ITS_MM, 0); /* it ends */
 	assert_int_equal(run_begun(&rf_check_kernel_started), RF_CHECK_CLEAN);
 	fake_u64(TASK + ITS_MM, MM);
 	assert_int_equal(run_begun(&rf_check_kernel_started), RF_CHECK_FOUND);
+}
+
+/* Its first thread has ended, and others run on: it is told once, by the first one. */
+static void without_its_first_thread(void **state)
+{
+	const uint64_t nodes[] = { TASK + NODE, THREAD + NODE, THREAD + 0x400 + NODE };
+
+	task_types();
+	fake_list(TASK + HEAD, nodes, 3);
+	for (uint64_t t = THREAD; t <= THREAD + 0x400; t += 0x400) {
+		fake_u64(t + PID, UINT64_C(812) << 32 | 813);
+		fake_u64(t + PARENT, WORKER);
+		fake_u64(t + LEADER, TASK);
+		fake_u64(t + ITS_MM, MM);
+	}
+	assert_int_equal(started_from("/bin/sh"), RF_CHECK_FOUND);
+	assert_int_equal(told_count, 1);
+	fake_u64(TASK + ITS_MM, 0);
+	assert_int_equal(run_begun(&rf_check_kernel_started), RF_CHECK_FOUND);
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0].object.v, TASK);
+	fake_u64(THREAD + ITS_MM, 0);
+	assert_int_equal(run_begun(&rf_check_kernel_started), RF_CHECK_FOUND);
+	fake_u64(THREAD + 0x400 + ITS_MM, 0);
+	assert_int_equal(run_begun(&rf_check_kernel_started), RF_CHECK_CLEAN);
 }
 
 /* --- security hooks ------------------------------------------------------------------------------
@@ -262,7 +299,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(where_programs_lie),	   T(not_of_root),	 T(paths_without_end),
-		T(what_the_kernel_starts), T(what_others_start), T(switched_off),
+		T(what_the_kernel_starts), T(what_others_start), T(without_its_first_thread),
+		T(switched_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

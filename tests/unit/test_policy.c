@@ -441,6 +441,12 @@ static void test_checks_off(void **state)
 	assert_false(rf_names_has(&p.checks_off, "tasks"));
 	assert_int_equal(p.owners.count, 1);
 	assert_string_equal(p.owners.name[0], "my_module");
+	assert_int_equal(parse("version: 1\nchecks_off: [ idt, gdt, idt ]\n"
+			       "patches: { owners: [ a-b, a_b ] }\n",
+			       &diag, &p),
+			 0);
+	assert_int_equal(p.checks_off.count, 2); /* each once */
+	assert_int_equal(p.owners.count, 1);
 	assert_int_equal(parse("version: 1\nchecks_off: [ 'a b' ]\n", &diag, &p), -EBADMSG);
 	assert_int_equal(diag.line, 2);
 	assert_non_null(strstr(diag.text, "checks_off: one of them is no name"));

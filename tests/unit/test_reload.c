@@ -200,6 +200,35 @@ static void test_two_lists(void **state)
 	assert_int_equal(rf_key_change(owners, &a, &b), RF_CHANGE_NONE);
 }
 
+/* Of lists that are long what comes and goes, behind all other keys. */
+static void test_long_lists(void **state)
+{
+	struct rf_policy from, to;
+	char text[1024];
+
+	rf_policy_default(&from);
+	for (unsigned int i = 0; i < 60; i++)
+		snprintf(from.checks_off.name[i], sizeof(from.checks_off.name[i]), "check-%u", i);
+	from.checks_off.count = 60;
+	to = from;
+	strcpy(to.checks_off.name[60], "lsm-hooks");
+	to.checks_off.count = 61;
+	to.on_denied = RF_ON_DENIED_KILL;
+	to.dma_sweep_ms = 20;
+	rf_changes_text(&from, &to, UINT32_MAX, text, sizeof(text));
+	assert_string_equal(text, "on_denied: fault -> kill; dma_sweep_ms: 1000 -> 20; "
+				  "checks_off: 60 -> 61 names: +lsm-hooks");
+	strcpy(to.checks_off.name[0], "idt");
+	rf_changes_text(&from, &to, UINT32_MAX, text, sizeof(text));
+	assert_non_null(strstr(text, "names: +idt +lsm-hooks -check-0"));
+	/* More than there is room for is counted. */
+	from.checks_off.count = 0;
+	rf_changes_text(&from, &to, UINT32_MAX, text, sizeof(text));
+	assert_non_null(strstr(text, "0 -> 61 names: +idt +check-1 "));
+	assert_non_null(strstr(text, " more"));
+	assert_null(strstr(text, "..."));
+}
+
 static void test_way_text(void **state)
 {
 	static const char *const texts[][3] = {
@@ -481,6 +510,7 @@ int main(void)
 		cmocka_unit_test(test_endless),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_two_lists),
+		cmocka_unit_test(test_long_lists),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_way_text),
 		T(test_tighter),

@@ -375,6 +375,20 @@ static void test_checks_off(void **state)
 	assert_int_equal(r.what, RF_REPLAY_NO_EVENT);
 	assert_ptr_equal(r.key, off);
 	json_decref(o);
+	/* Nor is it undecided; other lists are no check's. */
+	o = record(D "\"endless\",\"rule\":\"guest-lists-end\",\"verdict\":\"detected\","
+		     "\"detail\":\"the check tasks-hidden is undecided: x\"}");
+	rf_replay(o, &p, &r);
+	assert_int_equal(r.what, RF_REPLAY_NO_EVENT);
+	assert_ptr_equal(r.key, off);
+	assert_true(rf_replay_depends(o, &p, off));
+	json_decref(o);
+	o = record(D "\"endless\",\"rule\":\"guest-lists-end\",\"verdict\":\"detected\","
+		     "\"detail\":\"walking lists took more than 5 reads\"}");
+	p.checks = RF_CHECKS_OFF;
+	rf_replay(o, &p, &r);
+	assert_int_equal(r.what, RF_REPLAY_DECIDED);
+	json_decref(o);
 }
 
 /* A hook that is let: by whose list, and by which kind's key. */
