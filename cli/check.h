@@ -13,6 +13,7 @@ struct rf_check_report {
 	size_t result_count, finding_count, finding_room;
 	uint64_t count[RF_CHECK_UNDECIDED + 1]; /* checks, by state */
 	uint64_t found;				/* things */
+	uint64_t left_out;			/* of findings: there were too many */
 };
 
 /* --- check_run.c ---------------------------------------------------------------------- */

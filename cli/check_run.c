@@ -43,8 +43,11 @@ static int keep(void *ctx, const struct rf_check_finding *finding)
 	size_t room = r->finding_room ? r->finding_room * 2 : 16;
 	struct rf_check_finding *grown;
 
-	if (r->finding_count == FINDINGS_MAX)
-		return -E2BIG;
+	/* What is accepted must not take the place of what is not. */
+	if (r->finding_count >= (*finding->reason ? FINDINGS_MAX : FINDINGS_MAX / 2)) {
+		r->left_out++;
+		return 0;
+	}
 	if (r->finding_count == r->finding_room) {
 		grown = reallocarray(r->findings, room, sizeof(*grown));
 		if (!grown)
@@ -96,10 +99,6 @@ int rf_check_report_make(const struct rf_subject *s, const struct rf_check **eac
 	rf_checks_destroy(c);
 	if (!err)
 		return RF_EXIT_OK;
-	if (err == -E2BIG)
-		return rf_fail(RF_EXIT_CANNOT_TELL, "not all was looked at",
-			       "name single checks behind FILE",
-			       "there are more than %zu pointers to look at", FINDINGS_MAX);
 	return rf_fail(RF_EXIT_INTERNAL, "not all was looked at", "free some memory",
 		       "no memory for the checks");
 }

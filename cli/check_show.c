@@ -96,6 +96,9 @@ static void print_notes(const struct rf_check_report *r)
 
 void rf_check_print_summary(const struct rf_check_report *r)
 {
+	if (r->left_out)
+		printf("%llu more are not shown: name single checks behind FILE\n",
+		       (unsigned long long)r->left_out);
 	print_counts(r);
 	print_notes(r);
 }
@@ -168,6 +171,7 @@ void rf_check_add_summary(json_t *o, const struct rf_check_report *r, const stru
 	for (size_t i = 0; i < r->result_count; i++)
 		json_array_append_new(results, result_json(&r->results[i]));
 	json_object_set_new(o, "known", names);
+	json_object_set_new(o, "not_shown", json_integer((json_int_t)r->left_out));
 	json_object_set_new(o, "clean", json_integer((json_int_t)r->count[RF_CHECK_CLEAN]));
 	json_object_set_new(o, "found", json_integer((json_int_t)r->found));
 	json_object_set_new(o, "could_not_run",

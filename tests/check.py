@@ -261,9 +261,12 @@ def each_step_once() -> bool:
 
 
 def is_documented() -> bool:
-    """Whether docs/testing.md says what each step proves, or names it among those outside the check."""
+    """Whether docs/testing.md says what each step proves, or names it among those outside the check; no document has a
+    gap.
+    """
     text = " ".join(Path("docs/testing.md").read_text().split())
-    return all(f"`make {s.name}`" in text for s in STEPS + LONG)
+    unfinished = [p for p in [Path("README.md"), *Path("docs").iterdir()] if p.is_file() and "@@" in p.read_text()]
+    return not unfinished and all(f"`make {s.name}`" in text for s in STEPS + LONG)
 
 
 def knows_the_slowest() -> bool:

@@ -424,12 +424,18 @@ def judge_planted(counts: Counts, kernel: str, plants: list[Plant], looks: Looks
 
 
 def judge_flips(counts: Counts, build: Path, series: str, where: list[str]) -> None:
-    """Nothing goes wrong on that memory, whatever is changed in it."""
+    """Nothing goes wrong on that memory, whatever is changed in it. Else the memory is kept: the next look takes its place."""
     executions = int(os.environ.get("EXECUTIONS", EXECUTIONS))
     if dumps.judged(build, series, dumps.flip(build, where, executions, dumps.seed_of_today())):
         counts.passed += 1
     else:
         counts.failed += 1
+        dump = Path(where[0])
+        kept = dump.with_name("dump-PLANTED")
+        if dump != kept:
+            shutil.copyfile(dump, kept)
+        dump.with_name("args-PLANTED").write_text(" ".join([str(kept), *where[1:]]) + "\n")
+        print(f"planted {series}: to repeat it: {build}/flips {kept} {' '.join(where[1:])} 1 SEED FIRST", flush=True)
 
 
 def check(counts: Counts, build: Path, series: str) -> None:
