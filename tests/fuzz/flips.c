@@ -121,6 +121,13 @@ const char *__asan_default_options(void)
 	       "hard_rss_limit_mb=2048";
 }
 
+/* Its library has no callback of ours: aborted() says where. */
+const char *__ubsan_default_options(void);
+const char *__ubsan_default_options(void)
+{
+	return "abort_on_error=1:print_stacktrace=1";
+}
+
 static void watch(void)
 {
 	const struct itimerval every = { { LOOK_SECONDS, 0 }, { LOOK_SECONDS, 0 } };
