@@ -40,11 +40,12 @@ def _add_up(rows: list[dict]) -> list[dict]:
     out: dict[str, dict] = {}
     for row in rows:
         mine = out.setdefault(row["target"], {"target": row["target"]} | dict.fromkeys(("executions", *STATES), 0) | {
-            "reads": row["reads"], "most_reads": 0, "worst_ms": 0})
+            "reads": row["reads"], "most_reads": 0, "worst_ms": 0, "worst_at": 0})
         for key in ("executions", *STATES):
             mine[key] += row[key]
-        for key in ("most_reads", "worst_ms"):
-            mine[key] = max(mine[key], row[key])
+        mine["most_reads"] = max(mine["most_reads"], row["most_reads"])
+        if row["worst_ms"] >= mine["worst_ms"]:
+            mine |= {key: row[key] for key in ("worst_ms", "worst_at")}
     return list(out.values())
 
 
