@@ -148,7 +148,7 @@ static int diff_json(const struct rf_posture_report *a, const struct rf_posture_
 		json_array_append_new(rows, row);
 	}
 	return print_safely(json_pack("{s:o,s:o,s:I,s:o}", "first", report_json(a), "second",
-				      report_json(b), "rows", (json_int_t)a->count, "differ",
+				      report_json(b), "row_count", (json_int_t)a->count, "differ",
 				      rows));
 }
 
