@@ -83,6 +83,15 @@ struct rf_posture_row {
 };
 #define RF_POSTURE_READS 4096u
 
+/* Good where lockdown forbids that reason (include/linux/security.h enum lockdown_reason). */
+#define RF_BY_LOCKDOWN(reason)                                                                     \
+	{                                                                                          \
+		rf_read_lockdown, "kernel_locked_down", RF_AT_LEAST, .enumerator = (reason),       \
+								     .absent = RF_ABSENT_PASS,     \
+								     .words = rf_posture_lockdown  \
+	}
+extern const struct rf_word rf_posture_lockdown[], rf_posture_on_off[], rf_posture_off_on[];
+
 /* By subject; one without a name behind the last. */
 extern const struct rf_posture_row rf_posture_image[], rf_posture_memory[], rf_posture_use[];
 
@@ -105,6 +114,8 @@ int rf_read_number(struct rf_look *l, const struct rf_reading *r, struct rf_answ
 int rf_read_text(struct rf_look *l, const struct rf_reading *r, struct rf_answer *out);
 /* Is the security module active? */
 int rf_read_lsm(struct rf_look *l, const struct rf_reading *r, struct rf_answer *out);
+/* The level of lockdown, where the security module of that name is active; otherwise 0. */
+int rf_read_lockdown(struct rf_look *l, const struct rf_reading *r, struct rf_answer *out);
 /* Does the kernel's own configuration say so ("CONFIG_A=y")? */
 int rf_read_config(struct rf_look *l, const struct rf_reading *r, struct rf_answer *out);
 /* Is the flag of /proc/cpuinfo on? The bug? */

@@ -111,6 +111,10 @@ int rf_read_span(struct rf_look *l, const struct rf_reading *r, struct rf_answer
 
 /* --- variables, keys ------------------------------------------------------------------------- */
 
+const struct rf_word rf_posture_on_off[] = { { NULL, 0, "off" }, { NULL, 1, "on" }, { 0 } };
+/* Of what is on to switch something off. */
+const struct rf_word rf_posture_off_on[] = { { NULL, 0, "on" }, { NULL, 1, "off" }, { 0 } };
+
 static int word_value(struct rf_look *l, const struct rf_word *w, int64_t *out)
 {
 	*out = w->value;
@@ -252,16 +256,52 @@ static int named_in_list(struct rf_look *l, const char *name, bool *out)
 	return err;
 }
 
+static int is_active(struct rf_look *l, const char *name, bool *out)
+{
+	int err = named_in_text(l, name, out);
+
+	return err == -ENOENT ? named_in_list(l, name, out) : err;
+}
+
 int rf_read_lsm(struct rf_look *l, const struct rf_reading *r, struct rf_answer *out)
 {
 	bool active = false;
-	int err = named_in_text(l, r->name, &active);
+	int err = is_active(l, r->name, &active);
 
-	if (err == -ENOENT)
-		err = named_in_list(l, r->name, &active);
 	if (err)
 		return err;
 	say(out, active, "active", "not active");
 	snprintf(out->by, sizeof(out->by), "list of security modules");
 	return 0;
+}
+
+/* --- lockdown -------------------------------------------------------------------------------- */
+
+const struct rf_word rf_posture_lockdown[] = {
+	{ .enumerator = "LOCKDOWN_NONE", .text = "not enforced" },
+	{ .enumerator = "LOCKDOWN_INTEGRITY_MAX", .text = "enforced by lockdown" },
+	{ .enumerator = "LOCKDOWN_CONFIDENTIALITY_MAX", .text = "enforced by lockdown" },
+	{ 0 },
+};
+
+/*
+ * security/lockdown/lockdown.c: lockdown_param() sets kernel_locked_down by the command line even
+ * where lsm= leaves the module out. security_locked_down() asks modules that are active alone
+ * (security/security.c), so that the level does nothing then.
+ */
+int rf_read_lockdown(struct rf_look *l, const struct rf_reading *r, struct rf_answer *out)
+{
+	bool active = false;
+	int err = rf_read_number(l, r, out);
+
+	if (err || out->value <= 0) /* LOCKDOWN_NONE: whoever is active */
+		return err;
+	err = is_active(l, "lockdown", &active);
+	if (err == -ENOENT)
+		return -ENOTSUP;
+	if (!err && !active) {
+		say(out, 0, "active", "not active");
+		snprintf(out->by, sizeof(out->by), "list of security modules");
+	}
+	return err;
 }

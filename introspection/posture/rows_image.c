@@ -12,13 +12,6 @@ static const struct rf_word lockdown_levels[] = {
 	{ .enumerator = "LOCKDOWN_CONFIDENTIALITY_MAX", .text = "confidentiality" },
 	{ 0 },
 };
-/* The same, where less is asked for. */
-static const struct rf_word not_locked[] = {
-	{ .enumerator = "LOCKDOWN_NONE", .text = "not enforced" },
-	{ .enumerator = "LOCKDOWN_INTEGRITY_MAX", .text = "enforced by lockdown" },
-	{ .enumerator = "LOCKDOWN_CONFIDENTIALITY_MAX", .text = "enforced by lockdown" },
-	{ 0 },
-};
 static const struct rf_word enforced[] = { { NULL, 0, "not enforced" },
 					   { NULL, 1, "enforced" },
 					   { 0 } };
@@ -107,7 +100,7 @@ const struct rf_posture_row rf_posture_image[] = {
 			  .path = "hdr.loadflags" } } },
 	{ "kaslr-memory", "on", "CONFIG_RANDOMIZE_MEMORY; boot: no nokaslr",
 	  "without it an attacker knows where all memory is mapped",
-	  .readings = { { rf_read_page_offset, "page_offset_base", RF_IS, 1 } } },
+	  .readings = { { rf_read_page_offset, "page_offset_base", RF_IS, .value = 1 } } },
 	/* arch/x86/mm/pti.c sets the flag; without Meltdown nothing is gained by it. */
 	{ "pti", "on, where the processor needs it",
 	  "CONFIG_MITIGATION_PAGE_TABLE_ISOLATION; boot: pti=on",
@@ -130,29 +123,27 @@ const struct rf_posture_row rf_posture_image[] = {
 	  "else an overwritten function pointer leads to any code of the kernel's",
 	  .readings = { { rf_read_number, "cfi_mode", RF_AT_LEAST, .enumerator = "CFI_KCFI",
 			  .absent = RF_ABSENT_PASS, .words = cfi_modes },
-			{ rf_read_function, "report_cfi_failure", RF_IS, 1 } } },
+			{ rf_read_function, "report_cfi_failure", RF_IS, .value = 1 } } },
 	/* arch/x86/kernel/ibt_selftest.S and cpu/common.c setup_cet(), which clears the flag where
 	 * it does not work. */
 	{ "ibt", "on", "CONFIG_X86_KERNEL_IBT, a processor with IBT; boot: no ibt=off",
 	  "else an overwritten pointer leads into the middle of a function", .combine = RF_ALL,
-	  .readings = { { rf_read_function, "ibt_selftest", RF_IS, 1 }, FLAG("ibt") } },
+	  .readings = { { rf_read_function, "ibt_selftest", RF_IS, .value = 1 }, FLAG("ibt") } },
 	{ "user-shadow-stack", "on", "CONFIG_X86_USER_SHADOW_STACK, a processor with it",
 	  "programs cannot ask for a second copy of their return addresses",
 	  .readings = { { rf_read_flag, "user_shstk", RF_IS, 1, .absent = RF_ABSENT_WEAK } } },
 	/* security/lockdown/lockdown.c kernel_locked_down */
 	{ "lockdown", "confidentiality",
 	  "CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY; boot: lockdown=confidentiality",
-	  "without it root reads and changes the kernel by its own interfaces", .combine = RF_ALL,
-	  .readings = { { rf_read_number, "kernel_locked_down", RF_AT_LEAST,
-			  .enumerator = "LOCKDOWN_CONFIDENTIALITY_MAX", .words = lockdown_levels },
-			{ rf_read_lsm, "lockdown", RF_IS, 1, .absent = RF_ABSENT_PASS } } },
+	  "without it root reads and changes the kernel by its own interfaces",
+	  .readings = { { rf_read_lockdown, "kernel_locked_down", RF_AT_LEAST,
+			  .enumerator = "LOCKDOWN_CONFIDENTIALITY_MAX",
+			  .words = lockdown_levels } } },
 	/* kernel/module/signing.c module_sig_check(): either of them forbids others. */
 	{ "module-signatures", "enforced", "CONFIG_MODULE_SIG_FORCE; boot: module.sig_enforce=1",
 	  "else root loads any code into the kernel", .combine = RF_ANY,
 	  .readings = { { rf_read_number, "sig_enforce", RF_IS, 1, .size = 1, .words = enforced },
-			{ rf_read_number, "kernel_locked_down", RF_AT_LEAST,
-			  .enumerator = "LOCKDOWN_MODULE_SIGNATURE", .absent = RF_ABSENT_PASS,
-			  .words = not_locked } } },
+			RF_BY_LOCKDOWN("LOCKDOWN_MODULE_SIGNATURE") } },
 	/* kernel/module/main.c; without CONFIG_MODULES none can be loaded either. */
 	{ "modules-disabled", "yes, once the system has started",
 	  "sysctl kernel.modules_disabled = 1",
@@ -164,12 +155,12 @@ const struct rf_posture_row rf_posture_image[] = {
 	  "else root starts another kernel in this one's place",
 	  .readings = { { rf_read_number, "kexec_load_disabled", RF_IS, 1, .absent = RF_ABSENT_GOOD,
 			  .words = yes_no } } },
-	/* kernel/power/hibernate.c */
-	{ "hibernation", "off", "CONFIG_HIBERNATION not set; boot: nohibernate",
-	  "what is written to disk and read back replaces the running kernel",
+	/* kernel/power/hibernate.c hibernation_available(): either of them forbids it. What else
+	 * does, secret memory and CXL memory, comes and goes. */
+	{ "hibernation", "off", "CONFIG_HIBERNATION not set; boot: nohibernate, lockdown=integrity",
+	  "what is written to disk and read back replaces the running kernel", .combine = RF_ANY,
 	  .readings = { { rf_read_number, "nohibernate", RF_IS_NOT, 0, .absent = RF_ABSENT_GOOD,
-			  .words = (const struct rf_word[]){ { NULL, 0, "on" },
-							     { NULL, 1, "off" },
-							     { 0 } } } } },
+			  .words = rf_posture_off_on },
+			RF_BY_LOCKDOWN("LOCKDOWN_HIBERNATION") } },
 	{ 0 },
 };

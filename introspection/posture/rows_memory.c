@@ -5,18 +5,13 @@
 
 #include "introspection/posture/impl.h"
 
-static const struct rf_word on_off[] = { { NULL, 0, "off" }, { NULL, 1, "on" }, { 0 } };
-
-/* of a key that is on not to check */
-static const struct rf_word bypassed[] = { { NULL, 0, "on" }, { NULL, 1, "off" }, { 0 } };
-
 #define ONLY_CONFIG(option)                                                                        \
 	{                                                                                          \
 		rf_read_config, (option), RF_IS, 1, .absent = RF_ABSENT_UNKNOWN                    \
 	}
 #define HAS_FUNCTION(names)                                                                        \
 	{                                                                                          \
-		rf_read_function, (names), RF_IS, 1                                                \
+		rf_read_function, (names), RF_IS, .value = 1                                       \
 	}
 #define HAS_MEMBER(of, member)                                                                     \
 	{                                                                                          \
@@ -24,12 +19,14 @@ static const struct rf_word bypassed[] = { { NULL, 0, "on" }, { NULL, 1, "off" }
 	}
 #define KEY_ON(key)                                                                                \
 	{                                                                                          \
-		rf_read_key, (key), RF_IS, 1                                                       \
+		rf_read_key, (key), RF_IS, .value = 1                                              \
 	}
 
 const struct rf_posture_row rf_posture_memory[] = {
-	/* kernel/panic.c */
-	{ "stack-protector", "built in", "CONFIG_STACKPROTECTOR_STRONG",
+	/* kernel/panic.c __stack_chk_fail(), which both options have: arch/x86/Makefile, Makefile
+	 * stackp-flags */
+	{ "stack-protector", "built in, plain or strong",
+	  "CONFIG_STACKPROTECTOR_STRONG; plain or strong is not told",
 	  "else an overflow on the stack reaches the return address unseen",
 	  .readings = { HAS_FUNCTION("__stack_chk_fail") } },
 	/* include/linux/sched.h struct task_struct, for this one and the next two */
@@ -62,7 +59,7 @@ const struct rf_posture_row rf_posture_memory[] = {
 	  .readings = { { rf_read_key, "validate_usercopy_range", RF_IS, 1,
 			  .absent = RF_ABSENT_PASS },
 			{ rf_read_key, "bypass_usercopy_checks", RF_IS, 0, .absent = RF_ABSENT_PASS,
-			  .words = bypassed },
+			  .words = rf_posture_off_on },
 			HAS_FUNCTION("__check_object_size") } },
 	/* mm/mm_init.c; mm/page_alloc.c before 6.4 */
 	{ "init-on-alloc", "on", "CONFIG_INIT_ON_ALLOC_DEFAULT_ON; boot: init_on_alloc=1",
@@ -85,7 +82,7 @@ const struct rf_posture_row rf_posture_memory[] = {
 	{ "slab-nomerge", "on", "CONFIG_SLAB_MERGE_DEFAULT not set; boot: slab_nomerge",
 	  "else objects of different kinds share memory, and one overflows into another",
 	  .readings = { { rf_read_number, "slab_nomerge", RF_IS, 1, .absent = RF_ABSENT_UNKNOWN,
-			  .size = 1, .words = on_off } } },
+			  .size = 1, .words = rf_posture_on_off } } },
 	/* include/linux/slab.h enum kmalloc_cache_type: without the option both are the same. 7.x
 	 * has other names. */
 	{ "kmalloc-random", "built in",
@@ -103,7 +100,7 @@ const struct rf_posture_row rf_posture_memory[] = {
 	{ "page-table-check", "on", "CONFIG_PAGE_TABLE_CHECK_ENFORCED; boot: page_table_check=on",
 	  "else one page gets into the tables of programs that must not share it",
 	  .readings = { { rf_read_key, "page_table_check_disabled", RF_IS, 0,
-			  .words = bypassed } } },
+			  .words = rf_posture_off_on } } },
 	/* lib/refcount.c: since 5.5 all of them do */
 	{ "refcount-saturates", "built in", "always, since 5.5",
 	  "else a count that wraps around frees what is still used",
@@ -120,7 +117,7 @@ const struct rf_posture_row rf_posture_memory[] = {
 	{ "kfence", "on", "CONFIG_KFENCE; boot: kfence.sample_interval=100",
 	  "wrong accesses to memory are found by chance, in the field as well",
 	  .readings = { { rf_read_number, "kfence_enabled", RF_IS, 1, .size = 1,
-			  .words = on_off } } },
+			  .words = rf_posture_on_off } } },
 	/* include/linux/vermagic.h MODULE_RANDSTRUCT: modules must fit */
 	{ "randstruct", "built in", "CONFIG_RANDSTRUCT_FULL",
 	  "else an attacker knows where each member of a structure stands",
@@ -128,10 +125,11 @@ const struct rf_posture_row rf_posture_memory[] = {
 			  .path = "RANDSTRUCT" } } },
 	/* kernel/panic.c; kernel/exit.c oops_limit since 6.2 */
 	{ "panic-on-oops", "at the first oops",
-	  "CONFIG_PANIC_ON_OOPS; sysctl kernel.oops_limit = 1",
+	  "CONFIG_PANIC_ON_OOPS; boot: oops=panic; sysctl kernel.panic_on_oops = 1 or "
+	  "kernel.oops_limit = 1",
 	  "else an attacker tries again after each attempt that went wrong", .combine = RF_ANY,
 	  .readings = { { rf_read_number, "panic_on_oops", RF_IS_NOT, 0,
-			  .absent = RF_ABSENT_UNKNOWN, .words = on_off },
+			  .absent = RF_ABSENT_UNKNOWN, .words = rf_posture_on_off },
 			{ rf_read_number, "oops_limit", RF_IS, 1, .absent = RF_ABSENT_PASS } } },
 	{ 0 },
 };

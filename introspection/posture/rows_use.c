@@ -21,25 +21,18 @@ static const struct rf_word proc_mem_modes[] = {
 	{ .enumerator = "PROC_MEM_FORCE_NEVER", .text = "never" },
 	{ 0 },
 };
-static const struct rf_word on_off[] = { { NULL, 0, "off" }, { NULL, 1, "on" }, { 0 } };
-static const struct rf_word not_locked[] = {
-	{ .enumerator = "LOCKDOWN_NONE", .text = "allowed" },
-	{ .enumerator = "LOCKDOWN_INTEGRITY_MAX", .text = "by lockdown" },
-	{ .enumerator = "LOCKDOWN_CONFIDENTIALITY_MAX", .text = "by lockdown" },
-	{ 0 },
-};
 
 /* An int that a sysctl sets. */
 #define SYSCTL(variable, test, number)                                                             \
 	{                                                                                          \
-		rf_read_number, (variable), (test), (number)                                       \
+		rf_read_number, (variable), (test), .value = (number)                              \
 	}
 
 const struct rf_posture_row rf_posture_use[] = {
 	/* kernel/seccomp.c, of CONFIG_SECCOMP_FILTER */
 	{ "seccomp", "built in", "CONFIG_SECCOMP_FILTER",
 	  "else a program cannot give up the system calls that it does not need",
-	  .readings = { { rf_read_function, "seccomp_filter_release", RF_IS, 1 } } },
+	  .readings = { { rf_read_function, "seccomp_filter_release", RF_IS, .value = 1 } } },
 	{ "landlock", "active", "CONFIG_SECURITY_LANDLOCK, and landlock in CONFIG_LSM",
 	  "else a program without privileges cannot shut itself in",
 	  .readings = { { rf_read_lsm, "landlock", RF_IS, 1, .absent = RF_ABSENT_UNKNOWN } } },
@@ -50,10 +43,7 @@ const struct rf_posture_row rf_posture_use[] = {
 	{ "pointer-hashing", "on", "boot: no no_hash_pointers",
 	  "else each message of the kernel's tells addresses",
 	  .readings = { { rf_read_number, "no_hash_pointers", RF_IS, 0, .absent = RF_ABSENT_UNKNOWN,
-			  .size = 1,
-			  .words = (const struct rf_word[]){ { NULL, 0, "on" },
-							     { NULL, 1, "off" },
-							     { 0 } } } } },
+			  .size = 1, .words = rf_posture_off_on } } },
 	/* kernel/printk/printk.c; without CONFIG_PRINTK nothing is printed */
 	{ "dmesg-restrict", "1", "CONFIG_SECURITY_DMESG_RESTRICT; sysctl kernel.dmesg_restrict = 1",
 	  "else everybody reads the kernel's messages, addresses among them",
@@ -78,8 +68,8 @@ const struct rf_posture_row rf_posture_use[] = {
 	/* security/yama/yama_lsm.c: what it says counts where the module is active */
 	{ "ptrace-scope", "3", "CONFIG_SECURITY_YAMA; sysctl kernel.yama.ptrace_scope = 3",
 	  "else one program of a user's takes over the others", .combine = RF_ALL,
-	  .readings = { { rf_read_number, "ptrace_scope", RF_AT_LEAST, 3 },
-			{ rf_read_lsm, "yama", RF_IS, 1, .absent = RF_ABSENT_PASS } } },
+	  .readings = { { rf_read_number, "ptrace_scope", RF_AT_LEAST, .value = 3 },
+			{ rf_read_lsm, "yama", RF_IS, 1, .absent = RF_ABSENT_UNKNOWN } } },
 	/* fs/userfaultfd.c */
 	{ "userfaultfd", "not allowed", "sysctl vm.unprivileged_userfaultfd = 0",
 	  "else everybody stops the kernel in the middle of a copy, for as long as it takes",
@@ -143,7 +133,7 @@ const struct rf_posture_row rf_posture_use[] = {
 	{ "ia32", "off", "CONFIG_IA32_EMULATION not set; boot: ia32_emulation=0",
 	  "a second table of system calls, which few use, is open to everybody",
 	  .readings = { { rf_read_number, "__ia32_enabled", RF_IS, 0, .absent = RF_ABSENT_PASS,
-			  .size = 1, .words = on_off },
+			  .size = 1, .words = rf_posture_on_off },
 			{ rf_read_function, "entry_SYSENTER_compat", RF_IS, 0 } } },
 	/* arch/x86/kernel/ldt.c is not built without it */
 	{ "modify-ldt", "not built in", "CONFIG_MODIFY_LDT_SYSCALL not set",
@@ -160,23 +150,19 @@ const struct rf_posture_row rf_posture_use[] = {
 	  "CONFIG_DEVMEM not set; boot: lockdown=integrity",
 	  "else root has memory of devices, and of the kernel, as a file", .combine = RF_ANY,
 	  .readings = { { rf_read_symbol, "mem_fops", RF_IS, 0 },
-			{ rf_read_number, "kernel_locked_down", RF_AT_LEAST,
-			  .enumerator = "LOCKDOWN_DEV_MEM", .absent = RF_ABSENT_PASS,
-			  .words = not_locked } } },
+			RF_BY_LOCKDOWN("LOCKDOWN_DEV_MEM") } },
 	/* fs/proc/kcore.c; LOCKDOWN_KCORE */
 	{ "kcore", "not built in, or not allowed",
 	  "CONFIG_PROC_KCORE not set; boot: lockdown=confidentiality",
 	  "else root reads all of the kernel's memory as a file", .combine = RF_ANY,
 	  .readings = { { rf_read_function, "kclist_add", RF_IS, 0 },
-			{ rf_read_number, "kernel_locked_down", RF_AT_LEAST,
-			  .enumerator = "LOCKDOWN_KCORE", .absent = RF_ABSENT_PASS,
-			  .words = not_locked } } },
+			RF_BY_LOCKDOWN("LOCKDOWN_KCORE") } },
 	/* fs/debugfs/inode.c: DEBUGFS_ALLOW_MOUNT of fs/debugfs/internal.h; a bool in 7.x */
 	{ "debugfs", "off, or not to be mounted", "CONFIG_DEBUG_FS not set; boot: debugfs=off",
 	  "what developers look into, and change, was never made safe",
 	  .readings = { { rf_read_number, "debugfs_allow", RF_IS, 0, .absent = RF_ABSENT_PASS,
 			  .mask = 1u << 1 },
 			{ rf_read_number, "debugfs_enabled", RF_IS, 0, .absent = RF_ABSENT_GOOD,
-			  .size = 1, .words = on_off } } },
+			  .size = 1, .words = rf_posture_on_off } } },
 	{ 0 },
 };
