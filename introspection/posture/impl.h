@@ -39,7 +39,7 @@ enum rf_wanted {
 /* What it means that the kernel has not got what a reading is of. */
 enum rf_absent {
 	RF_ABSENT_WEAK,	   /* the protection is not built in */
-	RF_ABSENT_GOOD,	   /* what is to be restricted is not built in */
+	RF_ABSENT_GOOD,	   /* what is to be restricted is not built in; `also` must be absent too */
 	RF_ABSENT_PASS,	   /* nothing: the next reading has the word */
 	RF_ABSENT_UNKNOWN, /* that it cannot be known */
 };
@@ -62,6 +62,13 @@ struct rf_reading {
 	int64_t value;		/* that is wanted */
 	const char *enumerator; /* value is that one's of the kernel's types; NULL: value */
 	enum rf_absent absent;
+	/*
+	 * Other names of the same feature, like `name`. Where that is absent and one of these is
+	 * there, the kernel has the feature, and keeps what was asked for elsewhere: unknown. No
+	 * system call will do: kernel/sys_ni.c has a stub of the same name for each that is not
+	 * built in (arch/x86/include/asm/syscall_wrapper.h __COND_SYSCALL).
+	 */
+	const char *also;
 	const char *missing; /* what is said where it is absent; NULL: "not built in" */
 	uint8_t size;	     /* bytes of a variable; 0: 4, an int */
 	uint64_t mask;
@@ -142,6 +149,8 @@ int rf_read_all_pages(struct rf_look *l, const struct rf_reading *r, struct rf_a
 /* The first of the names that is there. -ENOENT: none; -ENOTSUP: none, but kallsyms has functions
  * alone. */
 int rf_posture_symbol(struct rf_look *l, const char *names, uint64_t *at, char found[64]);
+/* Of what has not been found: 0, or -ENOTSUP, as one of r->also is there. */
+int rf_posture_absent(struct rf_look *l, const struct rf_reading *r);
 /* Is the processor said to have that bug? 0, -ENOENT (no such name), or an error of inside.h. */
 int rf_posture_bug(struct rf_look *l, const char *name, bool *out);
 /* Does a list with `between` between its words have that one? */

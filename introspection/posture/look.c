@@ -112,6 +112,8 @@ static int judge_absent(struct rf_look *l, const struct rf_reading *r, struct rf
 
 	if (r->absent == RF_ABSENT_UNKNOWN)
 		return -ENOTSUP; /* the reading has said what it lacks */
+	if (r->absent == RF_ABSENT_GOOD && rf_posture_absent(l, r))
+		return -ENOTSUP;
 	snprintf(a->text, sizeof(a->text), "%s", r->missing ? r->missing : "not built in");
 	snprintf(a->by, sizeof(a->by), "no %.60s", r->name);
 	return states[r->absent];
@@ -164,6 +166,7 @@ static int look_at_row(struct rf_run *run, void *ctx)
 	const struct rf_posture_row *row = asked->row;
 	struct rf_look l = { run, asked->p };
 	struct rf_posture_fact *out = asked->out;
+	char lacks[sizeof(run->lacks)] = "";
 	int err = 0;
 
 	*out = (struct rf_posture_fact){ 0 };
@@ -181,11 +184,14 @@ static int look_at_row(struct rf_run *run, void *ctx)
 			return 0;
 		if (state < PASSED) {
 			err = state;
+			memcpy(lacks, run->lacks, sizeof(lacks));
 			if (row->combine == RF_FIRST)
 				break;
 		}
 	}
-	if (!err && !out->state)
+	if (err) /* and not what a reading lacked that only passed */
+		memcpy(run->lacks, lacks, sizeof(lacks));
+	else if (!out->state)
 		err = -ENOTSUP; /* what the last one lacked has been said */
 	return err;
 }

@@ -45,6 +45,16 @@ int rf_posture_symbol(struct rf_look *l, const char *names, uint64_t *at, char f
 	return err;
 }
 
+int rf_posture_absent(struct rf_look *l, const struct rf_reading *r)
+{
+	uint64_t at;
+	char found[64];
+
+	if (!r->also || find(l, r->also, &at, found))
+		return 0;
+	return rf_run_lacks(l->run, "the kernel has %s, but no symbol %s", found, r->name);
+}
+
 static void say(struct rf_answer *out, int64_t value, const char *yes, const char *no)
 {
 	out->value = value;
@@ -57,6 +67,8 @@ int rf_read_function(struct rf_look *l, const struct rf_reading *r, struct rf_an
 	char found[64];
 	bool there = !find(l, r->name, &at, found);
 
+	if (!there && rf_posture_absent(l, r))
+		return -ENOTSUP;
 	say(out, there, "built in", "not built in");
 	snprintf(out->by, sizeof(out->by), "%s %.60s", there ? "symbol" : "no symbol",
 		 there ? found : r->name);
@@ -71,6 +83,8 @@ int rf_read_symbol(struct rf_look *l, const struct rf_reading *r, struct rf_answ
 
 	if (err && err != -ENOENT)
 		return err;
+	if (err && rf_posture_absent(l, r))
+		return -ENOTSUP;
 	say(out, !err, "built in", "not built in");
 	snprintf(out->by, sizeof(out->by), "%s %.60s", err ? "no symbol" : "symbol",
 		 err ? r->name : found);

@@ -149,18 +149,18 @@ const struct rf_posture_row rf_posture_image[] = {
 	  "sysctl kernel.modules_disabled = 1",
 	  "what is not loaded yet cannot be loaded by an intruder either",
 	  .readings = { { rf_read_number, "modules_disabled", RF_IS, 1, .absent = RF_ABSENT_GOOD,
-			  .words = yes_no } } },
+			  .also = "load_module|print_modules", .words = yes_no } } },
 	/* kernel/kexec_core.c; without CONFIG_KEXEC_CORE there is no such variable. */
 	{ "kexec-disabled", "yes", "sysctl kernel.kexec_load_disabled = 1",
 	  "else root starts another kernel in this one's place",
 	  .readings = { { rf_read_number, "kexec_load_disabled", RF_IS, 1, .absent = RF_ABSENT_GOOD,
-			  .words = yes_no } } },
+			  .also = "kernel_kexec|machine_kexec", .words = yes_no } } },
 	/* kernel/power/hibernate.c hibernation_available(): either of them forbids it. What else
 	 * does, secret memory and CXL memory, comes and goes. */
 	{ "hibernation", "off", "CONFIG_HIBERNATION not set; boot: nohibernate, lockdown=integrity",
 	  "what is written to disk and read back replaces the running kernel", .combine = RF_ANY,
 	  .readings = { { rf_read_number, "nohibernate", RF_IS_NOT, 0, .absent = RF_ABSENT_GOOD,
-			  .words = rf_posture_off_on },
+			  .also = "hibernate|hibernation_snapshot", .words = rf_posture_off_on },
 			RF_BY_LOCKDOWN("LOCKDOWN_HIBERNATION") } },
 	{ 0 },
 };

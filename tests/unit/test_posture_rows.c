@@ -142,6 +142,51 @@ static void yama_without_a_list(void **state)
 	assert_int_equal(look_at(row), RF_POSTURE_WEAK);
 }
 
+/* --- what is good by not being there ------------------------------------------------------- */
+
+static bool by_absence(const struct rf_reading *r)
+{
+	bool is_symbol = r->read == rf_read_function || r->read == rf_read_symbol;
+
+	return r->absent == RF_ABSENT_GOOD ||
+	       (is_symbol && r->wanted == RF_IS && !r->value && !r->enumerator);
+}
+
+/* One symbol that has another name in a newer kernel, or was hidden, makes nothing good. */
+static void absence_is_of_all_of_it(void **state)
+{
+	const struct rf_posture_row *row;
+	unsigned int n = 0;
+
+	for (size_t i = 0; (row = rf_posture_row(i)); i++) {
+		const struct rf_reading *r = row->readings;
+
+		while (r < row->readings + 3 && r->read && !by_absence(r))
+			r++;
+		if (!r->read || !by_absence(r))
+			continue;
+		n++;
+		setup(NULL);
+		assert_int_equal(look_at(row), RF_POSTURE_GOOD);
+		assert_non_null(r->also);
+		for (const char *each = r->also; *each; each += *each == '|') {
+			static char name[64];
+			size_t len = strcspn(each, "|");
+
+			setup(NULL);
+			snprintf(name, sizeof(name), "%.*s", (int)len, each);
+			/* kernel/sys_ni.c has it in every kernel. */
+			assert_null(strstr(name, "_sys_"));
+			fake_symbol(name, FAKE_STEXT);
+			assert_int_equal(look_at(row), RF_POSTURE_UNKNOWN);
+			assert_non_null(strstr(fact.unknown, name));
+			assert_non_null(strstr(fact.unknown, r->name));
+			each += len;
+		}
+	}
+	assert_int_equal(n, 15);
+}
+
 /* --- texts ------------------------------------------------------------------------------------ */
 
 static void how_it_is_set(void **state)
@@ -165,6 +210,7 @@ int main(void)
 		TEST(lockdown_without_a_list),
 		TEST(without_lockdown),
 		TEST(yama_without_a_list),
+		TEST(absence_is_of_all_of_it),
 		TEST(how_it_is_set),
 	};
 
