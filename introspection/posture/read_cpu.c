@@ -162,7 +162,8 @@ int rf_read_register(struct rf_look *l, const struct rf_reading *r, struct rf_an
 		with += (value & r->mask) == r->mask;
 	}
 	if (!running) {
-		rf_run_lacks(l->run, "there are no registers of processors beside this memory");
+		rf_run_lacks(l->run, "this dump has no processor registers; `virsh dump "
+				     "--memory-only` keeps them");
 		return -ENOENT;
 	}
 	out->value = with == running;
@@ -204,7 +205,9 @@ int rf_read_page_offset(struct rf_look *l, const struct rf_reading *r, struct rf
 /*
  * What the kernel does against each: a variable of arch/x86/kernel/cpu/bugs.c, an enum of which 0
  * is "nothing" throughout. `open`: others that the kernel too calls vulnerable, as the processor
- * lacks the microcode, or half of it is not built in. Meltdown has a row of its own.
+ * lacks the microcode, or half of it is not built in, or nobody but guests of this kernel's is kept
+ * off. Behind a '+' one that is not: by it an enum is known that had none of these at first (6.1).
+ * Meltdown has a row of its own.
  */
 #define OPEN_MAX 3u
 static const struct vulnerability {
@@ -225,16 +228,75 @@ static const struct vulnerability {
 	    "SRSO_MITIGATION_MICROCODE" } },
 	{ "gds", "gds_mitigation", { "GDS_MITIGATION_UCODE_NEEDED" } },
 	{ "rfds", "rfds_mitigation", { "RFDS_MITIGATION_UCODE_NEEDED" } },
-	{ "bhi", "bhi_mitigation", { NULL } },
-	{ "its", "its_mitigation", { NULL } },
+	/* spectre_bhi_state(), its_strings[]: "Vulnerable, KVM: ..." */
+	{ "bhi", "bhi_mitigation", { "BHI_MITIGATION_VMEXIT_ONLY", "+BHI_MITIGATION_ON" } },
+	{ "its", "its_mitigation", { "ITS_MITIGATION_VMEXIT_ONLY" } },
 	{ "tsa", "tsa_mitigation", { "TSA_MITIGATION_UCODE_NEEDED" } },
 	{ "vmscape", "vmscape_mitigation", { NULL } },
 };
 
+static bool is_state(struct rf_look *l, uint32_t state, const char *enumerator, bool *known)
+{
+	int64_t value;
+
+	if (rf_kernel_enumerator(rf_run_kernel(l->run), NULL, enumerator, &value))
+		return false;
+	*known = true;
+	return value == (int64_t)state;
+}
+
+/* A state but 0 says nothing where the types know none of its names. */
+static int by_state(struct rf_look *l, const struct vulnerability *v, uint32_t state, bool *out)
+{
+	bool known = !v->open[0];
+
+	for (unsigned int i = 0; i < OPEN_MAX && v->open[i]; i++) {
+		bool closed = *v->open[i] == '+';
+
+		*out |= is_state(l, state, v->open[i] + closed, &known) && !closed;
+	}
+	return known ? 0
+		     : rf_run_lacks(l->run, "the kernel's types do not say what %s is", v->open[0]);
+}
+
+/* kernel/bpf/syscall.c; without it there is no bpf(), include/linux/bpf.h
+ * unprivileged_ebpf_enabled(). */
+static int everybody_has_bpf(struct rf_look *l, bool *out)
+{
+	static const struct rf_reading r = { .name = "sysctl_unprivileged_bpf_disabled",
+					     .also = "bpf_map_new_fd|bpf_prog_new_fd" };
+	struct rf_answer a = { 0 };
+	int err = rf_read_number(l, &r, &a);
+
+	*out = !err && !a.value;
+	return err == -ENOENT ? rf_posture_absent(l, &r) : err;
+}
+
+/* include/linux/sched/smt.h sched_smt_active(); without CONFIG_SCHED_SMT it is off. */
+static int has_smt(struct rf_look *l, bool *out)
+{
+	static const struct rf_reading r = { .name = "sched_smt_present" };
+	struct rf_answer a = { 0 };
+	int err = rf_read_key(l, &r, &a);
+
+	*out = !err && a.value;
+	return err == -ENOENT ? 0 : err;
+}
+
+/* spectre_v2_show_state(): eIBRS keeps nobody off who brings BPF code into the kernel; with LFENCE
+ * it does, but not from a thread of the same core. */
+static int by_bpf(struct rf_look *l, uint32_t state, bool *out)
+{
+	bool known, open = is_state(l, state, "SPECTRE_V2_EIBRS", &known);
+	int err = 0;
+
+	if (is_state(l, state, "SPECTRE_V2_EIBRS_LFENCE", &known))
+		err = has_smt(l, &open);
+	return err || !open ? err : everybody_has_bpf(l, out);
+}
+
 static int is_open(struct rf_look *l, const struct vulnerability *v, bool *out)
 {
-	const struct rf_kernel *k = rf_run_kernel(l->run);
-	int64_t value;
 	uint64_t at;
 	uint32_t state;
 	char found[64];
@@ -245,10 +307,11 @@ static int is_open(struct rf_look *l, const struct vulnerability *v, bool *out)
 	if (err)
 		return err;
 	*out = !state;
-	for (unsigned int i = 0; i < OPEN_MAX && v->open[i]; i++)
-		*out |= !rf_kernel_enumerator(k, NULL, v->open[i], &value) &&
-			value == (int64_t)state;
-	return 0;
+	if (state)
+		err = by_state(l, v, state, out);
+	if (!err && state && !*out && !strcmp(v->bug, "spectre_v2"))
+		err = by_bpf(l, state, out);
+	return err;
 }
 
 int rf_read_vulnerabilities(struct rf_look *l, const struct rf_reading *r, struct rf_answer *out)

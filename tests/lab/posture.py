@@ -61,7 +61,7 @@ class Truth:
         self._flags, self._bugs = cpu.get("flags", "").split(), cpu.get("bugs", "").split()
         self._open = {VULNERABILITIES.get(name, name)
                       for name, says in re.findall(r"^VULNERABILITY (\S+) (.*)$", console, re.M)
-                      if says.startswith("Vulnerable") and name not in NO_ROW}
+                      if re.match(r"(Mitigation: )?Vulnerable", says) and name not in NO_ROW}
         if "BHI: Vulnerable" in console:  # within the line of spectre_v2
             self._open.add("bhi")
         self._lockdown = re.search(r"^LOCKDOWN .*\[(\w+)\]", console, re.M)

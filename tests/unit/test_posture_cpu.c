@@ -139,7 +139,7 @@ static void write_protect(void **state)
 	const struct rf_posture_row *row = row_named("write-protect");
 
 	assert_int_equal(look_at(row), RF_POSTURE_UNKNOWN);
-	assert_non_null(strstr(fact.unknown, "no registers"));
+	assert_non_null(strstr(fact.unknown, "virsh dump --memory-only"));
 	cpu_count = 1;
 	cpus[0] = (struct rf_posture_cpu){ PAGING, UINT64_MAX };
 	assert_int_equal(look_at(row), RF_POSTURE_WEAK);
@@ -165,11 +165,14 @@ static void vulnerabilities(void **state)
 	fake_symbol("taa_mitigation", AT + 8);
 	assert_int_equal(look_at(row), RF_POSTURE_WEAK);
 	assert_string_equal(fact.found, "mds");
-	fake_u64(AT, 2);
+	fake_u64(AT, 2); /* which may be what the kernel calls vulnerable */
+	assert_int_equal(look_at(row), RF_POSTURE_UNKNOWN);
+	assert_non_null(strstr(fact.unknown, "MDS_MITIGATION_VMWERV"));
+	fake_enumerator("MDS_MITIGATION_VMWERV", 3);
 	assert_int_equal(look_at(row), RF_POSTURE_GOOD);
 	set_bit(66, true);
 	fake_u64(AT + 8, 1);
-	assert_int_equal(look_at(row), RF_POSTURE_GOOD);
+	assert_int_equal(look_at(row), RF_POSTURE_UNKNOWN);
 	fake_enumerator("TAA_MITIGATION_UCODE_NEEDED", 1);
 	assert_int_equal(look_at(row), RF_POSTURE_WEAK);
 	assert_string_equal(fact.found, "taa");
@@ -178,10 +181,80 @@ static void vulnerabilities(void **state)
 	assert_string_equal(fact.found, "mds, taa");
 	fake_u64(AT + 8, 2);
 	fake_u64(AT, 3); /* attempted, by a processor that does not know how */
-	assert_int_equal(look_at(row), RF_POSTURE_GOOD);
-	fake_enumerator("MDS_MITIGATION_VMWERV", 3);
 	assert_int_equal(look_at(row), RF_POSTURE_WEAK);
 	assert_string_equal(fact.found, "mds");
+}
+
+/* The processor has one bug, and the kernel is in that state against it. */
+static void have_bug(const char *bug, const char *variable, uint64_t value)
+{
+	setup(NULL);
+	know_flags();
+	name_bit(BUGS, 1, bug);
+	set_bit(65, true);
+	fake_symbol(variable, AT);
+	fake_u64(AT, value);
+}
+
+/* "Vulnerable, KVM: ...": guests of this kernel's are kept off, and nobody else. */
+static void half_of_a_mitigation(void **state)
+{
+	const struct rf_posture_row *row = row_named("vulnerabilities");
+
+	have_bug("its", "its_mitigation", 1);
+	fake_enumerator("ITS_MITIGATION_VMEXIT_ONLY", 1);
+	assert_int_equal(look_at(row), RF_POSTURE_WEAK);
+	assert_string_equal(fact.found, "its");
+	fake_u64(AT, 2);
+	assert_int_equal(look_at(row), RF_POSTURE_GOOD);
+	have_bug("bhi", "bhi_mitigation", 2);
+	assert_int_equal(look_at(row), RF_POSTURE_UNKNOWN);
+	fake_enumerator("BHI_MITIGATION_ON", 1); /* as in 6.1, which has no more of them */
+	assert_int_equal(look_at(row), RF_POSTURE_GOOD);
+	fake_enumerator("BHI_MITIGATION_VMEXIT_ONLY", 2);
+	assert_int_equal(look_at(row), RF_POSTURE_WEAK);
+	assert_string_equal(fact.found, "bhi");
+	fake_u64(AT, 1);
+	assert_int_equal(look_at(row), RF_POSTURE_GOOD);
+}
+
+static void have_spectre(uint64_t value)
+{
+	have_bug("spectre_v2", "spectre_v2_enabled", value);
+	fake_enumerator("SPECTRE_V2_LFENCE", 2);
+	fake_enumerator("SPECTRE_V2_EIBRS", 3);
+	fake_enumerator("SPECTRE_V2_EIBRS_RETPOLINE", 4);
+	fake_enumerator("SPECTRE_V2_EIBRS_LFENCE", 5);
+}
+
+/* eIBRS does not help against who may bring BPF programs. */
+static void spectre_by_bpf(void **state)
+{
+	const struct rf_posture_row *row = row_named("vulnerabilities");
+
+	for (uint64_t value = 1; value < 6; value++) {
+		have_spectre(value);
+		assert_int_equal(look_at(row), value == 2 ? RF_POSTURE_WEAK : RF_POSTURE_GOOD);
+		fake_symbol("sysctl_unprivileged_bpf_disabled", AT + 0x10);
+		assert_int_equal(look_at(row),
+				 value == 2 || value == 3 ? RF_POSTURE_WEAK : RF_POSTURE_GOOD);
+		fake_symbol("sched_smt_present", AT + 0x20);
+		fake_u64(AT + 0x20, 1);
+		assert_int_equal(look_at(row), value == 2 || value == 3 || value == 5
+						       ? RF_POSTURE_WEAK
+						       : RF_POSTURE_GOOD);
+		fake_u64(AT + 0x10, 2);
+		assert_int_equal(look_at(row), value == 2 ? RF_POSTURE_WEAK : RF_POSTURE_GOOD);
+	}
+	have_spectre(3);
+	fake_symbol("bpf_map_new_fd", FAKE_STEXT); /* who may, is kept elsewhere */
+	assert_int_equal(look_at(row), RF_POSTURE_UNKNOWN);
+	have_spectre(3);
+	fake_symbol("sysctl_unprivileged_bpf_disabled", GONE);
+	assert_int_equal(look_at(row), RF_POSTURE_UNKNOWN);
+	have_spectre(5);
+	fake_symbol("sched_smt_present", GONE);
+	assert_int_equal(look_at(row), RF_POSTURE_UNKNOWN);
 }
 
 static void meltdown(void **state)
@@ -278,6 +351,8 @@ int main(void)
 		TEST(registers_come_first),
 		TEST(write_protect),
 		TEST(vulnerabilities),
+		TEST(half_of_a_mitigation),
+		TEST(spectre_by_bpf),
 		TEST(meltdown),
 		TEST(pages),
 		TEST(the_image),
