@@ -1,5 +1,8 @@
 FUZZERS += fuzz_kallsyms fuzz_btf fuzz_pagetable fuzz_checks
 fuzz_checks_SRCS = tests/fuzz/fuzz_checks.c $(CHECKED_SRCS)
+FUZZERS += fuzz_posture
+fuzz_posture_SRCS = tests/fuzz/fuzz_posture.c $(CHECKED_SRCS) $(POSTURE_SRCS)
+$(O)/tests/fuzz_posture: PKG_LIBS += $(DUMP_LIBS)
 fuzz_kallsyms_SRCS = tests/fuzz/fuzz_kallsyms.c introspection/kallsyms.c \
 	introspection/kallsyms_tables.c introspection/symbols.c
 fuzz_btf_SRCS = tests/fuzz/fuzz_btf.c introspection/btf.c introspection/btf_fields.c
