@@ -20,9 +20,10 @@ test_checks_programs_SRCS = tests/unit/test_checks_programs.c $(CHECKED_SRCS)
 UNIT_TESTS += test_listing
 test_listing_SRCS = tests/unit/test_listing.c $(CHECKED_SRCS)
 # What a kernel protects itself with; zlib is for the configuration that it may carry.
-UNIT_TESTS += test_posture test_posture_cpu test_posture_rows test_posture_show
+UNIT_TESTS += test_posture test_posture_config test_posture_cpu test_posture_rows test_posture_show
 POSTURED_SRCS = $(CHECKED_SRCS) $(POSTURE_SRCS)
 test_posture_SRCS = tests/unit/test_posture.c $(POSTURED_SRCS)
+test_posture_config_SRCS = tests/unit/test_posture_config.c $(POSTURED_SRCS)
 test_posture_cpu_SRCS = tests/unit/test_posture_cpu.c $(POSTURED_SRCS)
 test_posture_rows_SRCS = tests/unit/test_posture_rows.c $(POSTURED_SRCS)
 test_posture_show_SRCS = tests/unit/test_posture_show.c cli/posture_show.c cli/output.c hv/outlet.c cli/options.c $(POSTURED_SRCS)
