@@ -52,6 +52,7 @@ def emulated(build: Path, names: list[str]) -> int:
     files: dict[str, Path] = {f"python/{name}": path for name, path in python().items()}
     files |= {f"tests/hostile/{path.name}": path for path in HERE.glob("*.py")}
     files |= {f"tests/lab/{path.name}": path for path in (HERE.parent / "lab").glob("*.py")}
+    files["hv/proto.h"] = HERE.parents[1] / "hv/proto.h"  # peers.py
     files |= {f"build/hostile/{name}": build / "hostile" / name for name in ("memory", "guest.elf")}
     script = ("ln -s /usr/bin/ringfence /usr/bin/ringfence-monitor /usr/lib/ringfence/libringfence.so build\n"
               f"export LAB=native LAB_TIMEOUT_SCALE={EMULATED_SCALE * SCALE}\n"

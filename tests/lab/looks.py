@@ -97,7 +97,7 @@ class Looks:
         code = bytes.fromhex("".join(line["bytes"] for line in self.answer("disas", "vfs_read", "40")["code"]))
         if code != self.bytes_at("vfs_read", len(code)) or len(code) < 80:
             self.differs("disas", code.hex())
-        if self.run("disas", "vfs_read+16", "1") != self.run("disas", "vfs_read+0x10", "1"):
+        if self.answer("disas", "vfs_read+16", "1") != self.answer("disas", "vfs_read+0x10", "1"):
             self.differs("disas", "16 is not 0x10")
         [comm] = self.answer("print", "struct task_struct", "init_task", "comm")["members"]
         if comm["value"] != '"swapper/0"' and comm["value"] != '"swapper"':

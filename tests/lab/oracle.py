@@ -390,7 +390,7 @@ def full(program: str, kernel: kernels.Kernel, home: Path, cpu: str, arguments: 
                    "types", home / "types", "modules", home / "modules", "task", "init", 1)
     checks = [look(program, home, cr3, cr4, inside) for look in (sensitive, tables)]
     config = set(re.findall(r"^CONFIG_(\w+)=(?:y|[1-9].*)$", kernel.config.read_text(), re.M))
-    truth = posture.Truth(config, arguments, console.read_text(errors="replace"))
+    truth = posture.Truth(config, arguments, said)
     checks.append(looks.look(Path(program).with_name("ringfence"), home, truth))
     checks.append(locate(program, home, inside, cr4, dumps))
     checks.append(patch_sites(program, home, cr3, cr4, inside, 10000 if (cpu, arguments) == COUNTING else 0))
