@@ -35,7 +35,7 @@ STEPS = [
     Step("oracle-short", 2, lab=True, whole="oracle"),
     Step("planted-short", 3, lab=True, whole="planted"),
     Step("kvm-lab", 3, lab=True),
-    Step("lab-suite-short", 14, lab=True, whole="lab-suite"),
+    Step("lab-suite-short", 10, lab=True, whole="lab-suite"),
     Step("lab-suite-6.1", 2, lab=True),
     Step("matrix-short", 3, lab=True, settings=("HOSTS=1",), whole="matrix"),
     Step("lab-lifecycle-short", 3, lab=True, whole="lab-lifecycle"),

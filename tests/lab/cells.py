@@ -140,7 +140,7 @@ CELLS = [
     replace(BASE, name="qemu-11-q35-guest-7", vmm="QEMU 11", machine="q35", guest="7"),
     replace(BASE, name="host-7-qemu-11", vmm="QEMU 11", host="7"),
     replace(BASE, name="kvmtool", vmm=vmm.KVMTOOL, machine="its own")]
-SHORT = ("base", "pti", "memfd", "numa")
+SHORT = ("base", "pti", "memfd")
 # Cannot hold: what is expected of a sealed guest is asked of one that nothing protects.
 UNPROTECTED = replace(BASE, name="planted-unprotected", protected=False)
 
