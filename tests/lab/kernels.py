@@ -224,15 +224,16 @@ def build_module(kernel: Kernel, sources: Path, name: str, also: Sequence[Path] 
     share them. Others that its Kbuild names lie beside it.
     """
     work = out_dir() / name / kernel.series
-    work.mkdir(parents=True, exist_ok=True)
-    wanted = {source.name: source for source in [*sources.iterdir(), *also] if source.is_file()}
-    for old in work.glob("*.[ch]"):
-        # A mod.c is kbuild's own; any other without a source is a leftover of a file since removed.
-        if old.name not in wanted and not old.name.endswith(".mod.c"):
-            old.unlink()
-    for file, source in wanted.items():
-        copy = work / file
-        if not copy.exists() or copy.read_bytes() != source.read_bytes():
-            shutil.copy(source, copy)
-    run("make", "-s", "-C", kernel.headers, f"M={work}", *_with_our_compiler(kernel), "modules")
+    with locked(f"{name}-{kernel.series}"):  # two steps of a check may need the same
+        work.mkdir(parents=True, exist_ok=True)
+        wanted = {source.name: source for source in [*sources.iterdir(), *also] if source.is_file()}
+        for old in work.glob("*.[ch]"):
+            # A mod.c is kbuild's own; any other without a source is a leftover of a file since removed.
+            if old.name not in wanted and not old.name.endswith(".mod.c"):
+                old.unlink()
+        for file, source in wanted.items():
+            copy = work / file
+            if not copy.exists() or copy.read_bytes() != source.read_bytes():
+                shutil.copy(source, copy)
+        run("make", "-s", "-C", kernel.headers, f"M={work}", *_with_our_compiler(kernel), "modules")
     return work / f"{name}.ko"
