@@ -165,7 +165,8 @@ const struct rf_check rf_check_code_of_nobody = {
 	.name = "code-of-nobody",
 	.summary = "each page that can be executed in kernel mode is the image's, a listed "
 		   "module's, or made by the kernel itself",
-	.reading = "a module hides, or code was put into memory without one",
+	.reading = "a module hides, or code was put into memory without one; in a dump also what "
+		   "is left for a moment of a module that was being unloaded",
 	.attack = "T1014",
 	.severity = RF_SEVERITY_CRITICAL,
 	.period_ms = 10000,
