@@ -33,7 +33,12 @@ struct rf_claim {
 	char name[64];
 };
 
+/* Reads of guest memory for the lists of owners, in a look at a check, however often it begins
+ * anew. */
+#define RF_CLAIMS_READS (UINT64_C(1) << 18)
+
 struct rf_claims {
+	uint64_t left; /* of these */
 	bool asked;
 	int err; /* of reading the lists */
 	struct rf_claim *v;

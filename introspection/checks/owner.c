@@ -14,7 +14,6 @@
 #define TAINTS_UNVOUCHED (UINT64_C(1) << 1 | UINT64_C(1) << 12 | UINT64_C(1) << 13)
 #define CLAIMS_MAX 65536u
 #define OVERLAPS_MAX 64u /* pieces over one address: more is made up */
-#define CLAIMS_READS (UINT64_C(1) << 18)
 
 static bool is_in(const struct rf_range *r, uint64_t gva)
 {
@@ -227,10 +226,11 @@ static int ask(struct rf_run *run)
 	if (l->asked)
 		return l->err;
 	l->asked = true;
-	b->left = CLAIMS_READS;
+	b->left = l->left;
 	l->err = read_claims(run);
 	sort_claims(l);
-	b->given += CLAIMS_READS - b->left; /* so that they count as read */
+	b->given += l->left - b->left; /* so that they count as read */
+	l->left = b->left;
 	b->left = left;
 	return l->err;
 }

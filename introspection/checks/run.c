@@ -83,6 +83,12 @@ void rf_checks_destroy(struct rf_checks *c)
 	free(c);
 }
 
+static void begin_to_read(struct rf_checks *c, uint64_t reads)
+{
+	rf_budget_begin(&c->budget, reads);
+	c->claims.left = RF_CLAIMS_READS;
+}
+
 /* fn, with its ctx: until it is read as a whole. *run is that of the last time. */
 static int try_to(struct rf_checks *c, const struct rf_run *begin, rf_question_fn fn, void *ctx,
 		  struct rf_run *run)
@@ -114,7 +120,7 @@ static int look(const struct rf_run *begin, struct rf_run *run)
 {
 	int err;
 
-	rf_budget_begin(&begin->c->budget, begin->check->reads);
+	begin_to_read(begin->c, begin->check->reads);
 	err = try_to(begin->c, begin, run_check, NULL, run);
 
 	/* A list is made endless on purpose. */
@@ -238,7 +244,7 @@ int rf_checks_ask(struct rf_checks *c, uint64_t reads, rf_question_fn fn, void *
 	struct rf_run run;
 	int err;
 
-	rf_budget_begin(&c->budget, reads);
+	begin_to_read(c, reads);
 	err = try_to(c, &begin, fn, ctx, &run);
 	explain(&run, err, reads, why);
 	return err;

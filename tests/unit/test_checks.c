@@ -407,6 +407,24 @@ static void owners_that_cannot_be_read(void **state)
 
 /* --- rows ------------------------------------------------------------------------------ */
 
+/* However often a torn list of theirs is read again. */
+static void owners_have_one_budget(void **state)
+{
+	static uint64_t nodes[0x1f00];
+	const unsigned int count = sizeof(nodes) / sizeof(nodes[0]);
+
+	begin_with(true, NULL);
+	make_list(1);
+	object(0, NOBODY + 0x10000);
+	for (unsigned int i = 0; i < count; i++)
+		nodes[i] = FAKE_HEAP + 0x40008 + i * 0x20;
+	fake_list(MODULES, nodes, count);
+	fake_u64(nodes[count - 1], NOBODY + 0x10);
+	assert_int_not_equal(run_rows(list_row), RF_CHECK_CLEAN);
+	assert_true(result.cut);
+	assert_in_range(result.reads, RF_CLAIMS_READS / 2, 4000 + RF_CLAIMS_READS);
+}
+
 static void each_shape(void **state)
 {
 	static const struct rf_slots rows[][2] = {
@@ -702,6 +720,7 @@ int main(void)
 		TEST(text_of_the_boot),
 		TEST(modules_that_nobody_vouches_for),
 		TEST(owners_that_cannot_be_read),
+		TEST(owners_have_one_budget),
 		TEST(each_shape),
 		TEST(system_calls_are_of_no_module),
 		TEST(tables_of_operations),
