@@ -316,8 +316,7 @@ int rf_armed_record(struct rf_guest *g);
 json_t *rf_left_out_status(struct rf_guest *g);
 /* A line, unless it is what every kernel has. 0 or -errno. */
 int rf_left_out_record(struct rf_guest *g);
-/* --- pins.c: MSRs, and the request for controls.c's bits
- * ---------------------------------------------------------- */
+/* --- pins.c: MSRs, and the request for controls.c's bits --------------------------- */
 /* At the seal, by policy. 0 or -errno. */
 int rf_pins_set(struct rf_guest *g);
 /* What writing `value` means; *name gets the MSR's. */

@@ -97,6 +97,9 @@ typedef int (*rf_question_fn)(struct rf_run *run, void *ctx);
 int rf_checks_ask(struct rf_checks *c, uint64_t reads, rf_question_fn fn, void *ctx,
 		  char why[RF_WHY]);
 
+/* The next of names with '|' between them; false: there is none, or it is too long for a name. */
+bool rf_next_name(const char **names, char out[64]);
+
 /* rf_memory's read, of pages that may have been read before; ctx: struct rf_checks. */
 int rf_pages_read(void *checks, rf_gpa gpa, void *buf, size_t len);
 /* The guest has gone on. */

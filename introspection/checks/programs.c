@@ -190,8 +190,7 @@ const struct rf_check rf_check_setuid_programs = {
 	.run = look_at_setuid,
 };
 
-/* --- programs that the kernel has started ------------------------------------------------------
- */
+/* --- programs that the kernel has started -------------------------------------------- */
 
 struct started {
 	struct rf_tasks tasks;

@@ -112,8 +112,7 @@ int rf_run_lacks(struct rf_run *run, const char *format, ...)
 	return -ENOTSUP;
 }
 
-/* The next of names with '|' between them; false: there is none, or it is too long for a name. */
-static bool next_name(const char **names, char out[64])
+bool rf_next_name(const char **names, char out[64])
 {
 	size_t len = strcspn(*names, "|");
 
@@ -131,7 +130,7 @@ int rf_run_symbol(struct rf_run *run, const char *names, uint64_t *out)
 	char name[64];
 	rf_gva gva;
 
-	while (next_name(&left, name)) {
+	while (rf_next_name(&left, name)) {
 		if (rf_kernel_address(run->c->k, name, &gva))
 			continue;
 		*out = gva.v;
@@ -147,7 +146,7 @@ int rf_run_member(struct rf_run *run, const char *type, const char *paths, uint6
 	struct rf_member m;
 	char path[64];
 
-	while (next_name(&left, path)) {
+	while (rf_next_name(&left, path)) {
 		if (rf_kernel_member(run->c->k, type, path, &m) || (size && m.size != size))
 			continue;
 		*offset = m.offset;
@@ -168,7 +167,7 @@ int rf_run_sizeof(struct rf_run *run, const char *types, uint64_t *out)
 	const char *left = types;
 	char type[64];
 
-	while (next_name(&left, type))
+	while (rf_next_name(&left, type))
 		if (!rf_kernel_sizeof(run->c->k, type, out))
 			return 0;
 	return rf_run_lacks(run, "the kernel's types have no struct %s", types);

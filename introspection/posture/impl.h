@@ -102,8 +102,7 @@ extern const struct rf_word rf_posture_lockdown[], rf_posture_on_off[], rf_postu
 /* By subject; one without a name behind the last. */
 extern const struct rf_posture_row rf_posture_image[], rf_posture_memory[], rf_posture_use[];
 
-/* --- readings: 1 yes, 0 no, where nothing else is said ------------------------------------------
- */
+/* --- readings: 1 yes, 0 no, where nothing else is said ------------------------------- */
 
 /* Is there a function of that name? Also where kallsyms has no variables. */
 int rf_read_function(struct rf_look *l, const struct rf_reading *r, struct rf_answer *out);
@@ -143,8 +142,7 @@ int rf_read_pages(struct rf_look *l, const struct rf_reading *r, struct rf_answe
 int rf_read_module_pages(struct rf_look *l, const struct rf_reading *r, struct rf_answer *out);
 int rf_read_all_pages(struct rf_look *l, const struct rf_reading *r, struct rf_answer *out);
 
-/* --- what they share
- * ------------------------------------------------------------------------------ */
+/* --- what they share --------------------------------------------------------------- */
 
 /* The first of the names that is there. -ENOENT: none; -ENOTSUP: none, but kallsyms has functions
  * alone. */

@@ -6,8 +6,8 @@
  * kernel's memory, so it is what the kernel says: who has taken it over can make it say anything.
  *
  * To add a row: its entry in the file of its subject (rows_*.c); impl.h says what a row is, and
- * with what it can be read. what it must say stands in
- * tests/lab/posture.py, which compares it with what the guest says of itself.
+ * with what it can be read. What it must say stands in tests/lab/posture.py, which compares it with
+ * what the guest says of itself.
  */
 #ifndef RF_INTROSPECTION_POSTURE_H
 #define RF_INTROSPECTION_POSTURE_H

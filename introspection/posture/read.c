@@ -6,25 +6,12 @@
 
 #include "introspection/posture/impl.h"
 
-/* The next of names with '|' between them; false: none. */
-static bool next_of(const char **names, char out[64])
-{
-	size_t len = strcspn(*names, "|");
-
-	if (!len || len >= 64)
-		return false;
-	memcpy(out, *names, len);
-	out[len] = '\0';
-	*names += len + ((*names)[len] == '|');
-	return true;
-}
-
 /* Text and errors alike: run says that it lacks these names. */
 static int find(struct rf_look *l, const char *names, uint64_t *at, char found[64])
 {
 	const char *left = names;
 
-	while (next_of(&left, found))
+	while (rf_next_name(&left, found))
 		if (!rf_run_symbol(l->run, found, at))
 			return 0;
 	rf_run_lacks(l->run, "the kernel has no symbol %s", names);

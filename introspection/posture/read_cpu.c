@@ -142,8 +142,7 @@ int rf_read_bug(struct rf_look *l, const struct rf_reading *r, struct rf_answer 
 	return 0;
 }
 
-/* --- registers ---------------------------------------------------------------------------------
- */
+/* --- registers ----------------------------------------------------------------------- */
 
 #define PAGING_ON (UINT64_C(1) << 31) /* CR0.PG, SDM vol. 3A 2.5 */
 
@@ -176,8 +175,7 @@ int rf_read_register(struct rf_look *l, const struct rf_reading *r, struct rf_an
 	return 0;
 }
 
-/* --- where memory is mapped
- * ----------------------------------------------------------------------- */
+/* --- where memory is mapped -------------------------------------------------------- */
 
 /* arch/x86/include/asm/page_64_types.h __PAGE_OFFSET_BASE_L4, _L5; arch/x86/mm/kaslr.c
  * kernel_randomize_memory() moves page_offset_base away from it. */
@@ -199,8 +197,7 @@ int rf_read_page_offset(struct rf_look *l, const struct rf_reading *r, struct rf
 	return 0;
 }
 
-/* --- vulnerabilities
- * -------------------------------------------------------------------------------- */
+/* --- vulnerabilities --------------------------------------------------------------- */
 
 /*
  * What the kernel does against each: a variable of arch/x86/kernel/cpu/bugs.c, an enum of which 0

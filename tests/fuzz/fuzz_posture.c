@@ -20,20 +20,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define CONFIG_MAX 0x10000u
 #define READS 2000u
 
-/* Words of the input are small numbers, which become addresses in it: random bytes lead nowhere. */
-static void fill(const uint8_t *data, size_t size)
-{
-	uint32_t word;
-
-	for (size_t at = 0, from = 0; at + 8 <= FAKE_SIZE; at += 8, from = (from + 4) % size) {
-		memcpy(&word, data + from, sizeof(word));
-		if (word & 1)
-			fake_u64(at, word >> 1);
-		else
-			fake_u64(at, (word & 2 ? FAKE_BASE : FAKE_HEAP) + (word >> 2) % FAKE_IMAGE);
-	}
-}
-
 /* Tables of flags that fit each other, and states that are small numbers, which an input has. */
 static void know_flags(void)
 {
@@ -79,7 +65,7 @@ static struct rf_kernel *have_memory(const uint8_t *data, size_t size)
 
 	fake_everything();
 	know_flags();
-	fill(data, size);
+	fake_fill(data, size);
 	if (data[0] & 1)
 		name_flags();
 	map(data);

@@ -9,16 +9,14 @@ stopped, which is what a dump shows. build/quiet.json has what each kernel's rou
 
     quiet.py BUILD ROUNDS [KERNEL ...]
 """
-import json
 import re
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import planted
-from build import LabError, out_dir
+from build import out_dir
 import kernels
 
 # Those of the rounds while the guest runs, that one program makes.
@@ -73,19 +71,12 @@ def check(counts: planted.Counts, build: Path, series: str, rounds: int) -> None
 
 
 def main() -> int:
-    """Each kernel has one guest."""
+    """All that is asked for."""
     if len(sys.argv) < 3:
         print(__doc__, file=sys.stderr)
         return 2
     build, rounds, counts = Path(sys.argv[1]).resolve(), int(sys.argv[2]), planted.Counts("quiet")
-    for series in sys.argv[3:] or [*kernels.SERIES, "7"]:
-        try:
-            check(counts, build, series, rounds)
-        except (LabError, OSError, subprocess.TimeoutExpired) as error:
-            counts.fails(series, str(error))
-        (build / "quiet.json").write_text(json.dumps(counts.rows, indent=1) + "\n")
-    print(f"quiet: {counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped")
-    return 1 if counts.failed or not counts.passed else 0
+    return planted.each_kernel(counts, build, sys.argv[3:], lambda series: check(counts, build, series, rounds))
 
 
 if __name__ == "__main__":

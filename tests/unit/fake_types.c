@@ -320,3 +320,16 @@ void rf_kernel_symbol_at(const struct rf_kernel *k, size_t index, struct rf_symb
 			*out = (struct rf_symbol){ rows[i].text, rf_gva_of(rows[i].value),
 						   rows[i].value < FAKE_ETEXT ? 't' : 'd' };
 }
+
+void fake_fill(const uint8_t *data, size_t size)
+{
+	uint32_t word;
+
+	for (size_t at = 0, from = 0; at + 8 <= FAKE_SIZE; at += 8, from = (from + 4) % size) {
+		memcpy(&word, data + from, sizeof(word));
+		if (word & 1)
+			fake_u64(at, word >> 1);
+		else
+			fake_u64(at, (word & 2 ? FAKE_BASE : FAKE_HEAP) + (word >> 2) % FAKE_IMAGE);
+	}
+}

@@ -47,6 +47,9 @@ void fake_function_member(const char *type, const char *name, uint64_t offset);
 void fake_everything(void);
 
 void fake_u64(uint64_t gva, uint64_t value);
+/* All of the memory, by bytes of a fuzzer's, 4 at least. Words of them are small numbers, which
+ * become addresses in it: random bytes lead nowhere. */
+void fake_fill(const uint8_t *data, size_t size);
 /* A struct list_head at head, with n nodes; node[i] is where a node stands. */
 void fake_list(uint64_t head, const uint64_t *node, unsigned int n);
 

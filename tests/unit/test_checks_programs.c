@@ -12,6 +12,7 @@
 #include "introspection/checks/families.h"
 #include "introspection/checks/impl.h"
 #include "tests/unit/checking.h"
+#include "tests/unit/fake_tasks.h"
 
 #define SUPERS (FAKE_BASE + 0x40300)
 #define INIT_TASK (FAKE_BASE + 0x42000)
@@ -156,29 +157,15 @@ static void paths_without_end(void **state)
 	assert_true(result.reads < 100000);
 }
 
-/* --- programs that the kernel has started ------------------------------------------------------
- */
-
-enum { TASKS = 0, PID = 16, TGID = 20, COMM = 24, SIGNAL = 40, NODE = 48, CRED = 64, FLAGS = 72 };
-enum { PARENT = 88, LEADER = 96, ITS_MM = 104, HEAD = 0x100 };
+/* --- programs that the kernel has started ------------------------------------------ */
 
 static void task_types(void)
 {
 	const uint64_t task = TASK + TASKS, node = TASK + NODE;
 
-	fake_symbol("init_task", INIT_TASK);
-	fake_member("task_struct", "tasks", TASKS, 16);
-	fake_member("task_struct", "pid", PID, 4);
-	fake_member("task_struct", "tgid", TGID, 4);
-	fake_member("task_struct", "comm", COMM, 16);
-	fake_member("task_struct", "signal", SIGNAL, 8);
-	fake_member("task_struct", "thread_node", NODE, 16);
-	fake_member("task_struct", "real_cred", CRED, 8);
-	fake_member("task_struct", "flags", FLAGS, 4);
-	fake_member("task_struct", "real_parent", PARENT, 8);
+	fake_task_types(INIT_TASK);
 	fake_member("task_struct", "group_leader", LEADER, 8);
 	fake_member("task_struct", "mm", ITS_MM, 8);
-	fake_member("signal_struct", "thread_head", 0, 16);
 	fake_member("mm_struct", "exe_file", 8, 8);
 	fake_member("file", "f_path.dentry", 8, 8);
 	fake_list(INIT_TASK + TASKS, &task, 1);
@@ -259,8 +246,7 @@ static void without_its_first_thread(void **state)
 	assert_int_equal(run_begun(&rf_check_kernel_started), RF_CHECK_CLEAN);
 }
 
-/* --- security hooks ------------------------------------------------------------------------------
- */
+/* --- security hooks ---------------------------------------------------------------- */
 
 static void switched_off(void **state)
 {

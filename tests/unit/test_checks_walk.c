@@ -556,8 +556,7 @@ static void hooks_of_every_function(void **state)
 	assert_string_equal(told[0].what, "ftrace hook");
 }
 
-/* --- BPF ---------------------------------------------------------------------------------------
- */
+/* --- BPF --------------------------------------------------------------------------- */
 
 #define PROGRAM PROGRAMS
 #define AUX (PROGRAMS + 0x1000)

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "introspection/checks/listing.h"
-#include "tests/unit/fake_types.h"
+#include "tests/unit/fake_tasks.h"
 
 #define IMAGE (FAKE_BASE + 0x20000)
 #define INIT_TASK (IMAGE + 0x1000)
@@ -17,23 +17,7 @@
 #define TASK(n) (IMAGE + 0x3000 + (n)*0x400u)
 #define MODULE(n) (IMAGE + 0x8000 + (n)*0x400u)
 /* Where members stand; each task has its signal_struct and its cred behind it. */
-enum {
-	TASKS = 0,
-	PID = 16,
-	TGID = 20,
-	COMM = 24,
-	SIGNAL = 40,
-	NODE = 48,
-	CRED = 64,
-	FLAGS = 72,
-	STATE = 76,
-	EXIT_STATE = 80,
-	PARENT = 88,
-	HEAD = 0x100,
-	UID = 4,
-	EUID = 12,
-	ITS_CRED = 0x200
-};
+enum { UID = 4, EUID = 12, ITS_CRED = 0x200 };
 enum { LIST = 8, NAME = 24, M_STATE = 80, TAINTS = 88, MEM = 96 };
 
 static struct rf_kernel *kernel;
@@ -56,20 +40,10 @@ static void put32(uint64_t gva, uint32_t v)
 
 static void make_types(const char *state)
 {
-	fake_symbol("init_task", INIT_TASK);
+	fake_task_types(INIT_TASK);
 	fake_symbol("modules", MODULES);
-	fake_member("task_struct", "tasks", TASKS, 16);
-	fake_member("task_struct", "pid", PID, 4);
-	fake_member("task_struct", "tgid", TGID, 4);
-	fake_member("task_struct", "comm", COMM, 16);
-	fake_member("task_struct", "signal", SIGNAL, 8);
-	fake_member("task_struct", "thread_node", NODE, 16);
-	fake_member("task_struct", "real_cred", CRED, 8);
-	fake_member("task_struct", "flags", FLAGS, 4);
 	fake_member("task_struct", state, STATE, 4);
 	fake_member("task_struct", "exit_state", EXIT_STATE, 4);
-	fake_member("task_struct", "real_parent", PARENT, 8);
-	fake_member("signal_struct", "thread_head", 0, 16);
 	fake_member("cred", "uid", UID, 4);
 	fake_member("cred", "euid", EUID, 4);
 	fake_member("module", "list", LIST, 16);

@@ -211,8 +211,7 @@ static void test_files_on_disk(void **state)
 	assert_int_equal(load("/dev/zero", &d, &p), -EINVAL);
 }
 
-/* --- decisions
- * -------------------------------------------------------------------------------------- */
+/* --- decisions --------------------------------------------------------------------- */
 
 /* What each combination must come to when enforcing, written apart from the table it checks. */
 static const char *expected_rule(const struct rf_facts *f, bool *legal, bool *pass)

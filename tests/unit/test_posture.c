@@ -329,8 +329,7 @@ static void several_readings(void **state)
 		assert_int_equal(look_at(&rows[i].row), rows[i].state);
 }
 
-/* --- all of them ---------------------------------------------------------------------------------
- */
+/* --- all of them ------------------------------------------------------------------- */
 
 static void every_row_is_described(void **state)
 {

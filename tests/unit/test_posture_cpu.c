@@ -273,8 +273,7 @@ static void meltdown(void **state)
 	assert_int_equal(look_at(row), RF_POSTURE_GOOD);
 }
 
-/* --- page tables ---------------------------------------------------------------------------------
- */
+/* --- page tables ------------------------------------------------------------------- */
 
 static void map(uint64_t size, bool writable, bool executable)
 {
