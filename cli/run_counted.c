@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -95,12 +96,17 @@ int rf_run_share_log(int fd)
  */
 void rf_run_reserve(struct rf_run *r)
 {
+	struct rlimit files;
 	struct stat st;
 	uint64_t size;
 
 	if (r->audit_fd < 0 || fstat(r->audit_fd, &st))
 		return;
 	size = (uint64_t)st.st_size;
+	/* mm/shmem.c shmem_fallocate() asks for it, whatever the flags, and who is beyond is ended
+	 * by SIGXFSZ. */
+	if (!getrlimit(RLIMIT_FSIZE, &files) && files.rlim_cur < size + RESERVE)
+		return;
 	/* It is shorter again: somebody has rotated it, and what was reserved went with it. */
 	if (r->reserved > size + RESERVE)
 		r->reserved = 0;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -123,6 +124,31 @@ static void reserve(struct rf_run *r)
 		r->reserved = RESERVE;
 }
 
+/* A log of tmpfs and a limit of files: nothing is reserved beyond it, and nobody is ended. */
+static void not_beyond_a_limit(void **state)
+{
+	const struct rlimit limit = { 4096, 4096 };
+	struct rf_run r = { .audit_fd = memfd_create("log", MFD_CLOEXEC) };
+	int status;
+	pid_t child;
+
+	assert_true(r.audit_fd >= 0);
+	assert_int_equal(write(r.audit_fd, "line\n", 5), 5);
+	child = fork();
+	if (!child) {
+		if (setrlimit(RLIMIT_FSIZE, &limit))
+			_exit(2);
+		rf_run_reserve(&r);
+		_exit(r.reserved != 0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	rf_run_reserve(&r);
+	assert_true(r.reserved);
+	close(r.audit_fd);
+}
+
 static void alone_it_gives_back(void **state)
 {
 	long long before = blocks();
@@ -229,8 +255,9 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(alone_it_gives_back), T(shared_it_is_not_cut), T(alone_is_not_for_long),
-		T(what_was_counted),	T(with_a_spoiled_chain), T(of_a_monitor_that_hangs),
+		T(not_beyond_a_limit),	    T(alone_it_gives_back), T(shared_it_is_not_cut),
+		T(alone_is_not_for_long),   T(what_was_counted),    T(with_a_spoiled_chain),
+		T(of_a_monitor_that_hangs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
