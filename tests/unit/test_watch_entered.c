@@ -3,6 +3,7 @@
  * connection, not who has its id by then, and nobody twice. */
 #include <errno.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -56,10 +57,11 @@ static void never_another_process(void **state)
 /* The process that was asked again has ended, and another one has got its id. */
 static void id_given_out_again(void **state)
 {
-	int sock, page, status, ends_[2];
+	int sock, page, status, ended, ends_[2];
 	struct rf_watch_packet p;
 	struct rf_watch_from from;
 	struct clone_args args = { .exit_signal = SIGCHLD };
+	struct pollfd answer = { .events = POLLIN };
 	pid_t first, second;
 	int err;
 
@@ -75,12 +77,17 @@ static void id_given_out_again(void **state)
 		    rf_watch_send(sock, RF_WATCH_ENTER, NULL, -1))
 			_exit(1);
 		rf_msg_send(ends_[1], "x", 1, &sock, 1);
-		_exit(0);
+		/* Who has ended before he is looked at is not asked again. */
+		answer.fd = sock;
+		_exit(poll(&answer, 1, 60000) != 1);
 	}
+	ended = (int)syscall(SYS_pidfd_open, first, 0);
+	assert_true(ended >= 0);
 	do {
-		rf_watch_service_step(&service, -1);
+		rf_watch_service_step(&service, ended);
 		err = waitpid(first, &status, WNOHANG);
 	} while (!err);
+	close(ended);
 	assert_int_equal(status, 0);
 	serve();
 	close(sock);
@@ -99,10 +106,9 @@ static void id_given_out_again(void **state)
 		_exit(rf_watch_send(sock, RF_WATCH_ENTER, NULL, -1) ? 1 : 0);
 	}
 	assert_int_equal(second, first);
-	for (int i = 0; i < 20; i++) {
+	answer.fd = sock;
+	for (int i = 0; i < 20 && !poll(&answer, 1, 0); i++)
 		rf_watch_service_step(&service, -1);
-		usleep(1000);
-	}
 	assert_int_equal(rf_vms_page(service.watch.vms, second), 0);
 	assert_int_equal(waitpid(second, &status, 0), second);
 	assert_int_equal(status, 0);
