@@ -120,14 +120,19 @@ KILLED = re.compile(r'was killed by signal 9 \(|"outcome": ?"')
 
 
 def losses(out: Path, kills: bool = False) -> str:
-    """The first line in a job's artefacts that tells of a process of ours that was lost, "" where none was. kills: the job kills
-    some by SIGKILL; a crash is a loss all the same.
+    """The line in a job's artefacts that tells of a process of ours that was lost, "" where none was: rather one that says how,
+    with what was said before it, than one of the record. kills: the job kills some by SIGKILL; a crash is a loss all the same.
     """
+    recorded = ""
     for path in sorted(out.iterdir()) if out.exists() else []:
+        before = ""
         for line in path.read_text(errors="replace").splitlines():
             if (lost := LOST.search(line)) and not (kills and KILLED.search(line)):
-                return f"{path.name}: {lost[0] if line.startswith('{') else line.strip()}"
-    return ""
+                if not line.startswith("{"):
+                    return f"{path.name}: {line.strip()}" + (f" (before it: {before.strip()})" if before else "")
+                recorded = recorded or f"{path.name}: {lost[0]}"
+            before = line
+    return recorded
 
 
 def undisturbed(o: Outcome, kills: bool = False) -> None:
