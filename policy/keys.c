@@ -154,7 +154,7 @@ const struct rf_key rf_keys[] = {
 	{ NULL, "unsealed_alert_ms", "a kernel unsealed for so long is recorded; 0: never",
 	  MS(0, RF_POLICY_SWEEP_MAX, 600000), MEMBER(unsealed_alert_ms), FIXED },
 	{ NULL, "dma_sweep_ms", "how often pages that devices reach are compared",
-	  MS(RF_POLICY_SWEEP_MIN, RF_POLICY_SWEEP_MAX, 1000), MEMBER(dma_sweep_ms), SMALLER },
+	  MS(RF_POLICY_SWEEP_MIN, RF_POLICY_SWEEP_MAX, 5000), MEMBER(dma_sweep_ms), SMALLER },
 	{ NULL, "patch_timeout_ms", "a patch begun so long ago was left half way",
 	  MS(RF_POLICY_PATCH_MIN, RF_POLICY_PATCH_MAX, 20000), MEMBER(patch_timeout_ms), SMALLER },
 };

@@ -38,7 +38,7 @@ static void test_defaults(void **state)
 	assert_true(p.seal_text && p.seal_rodata);
 	assert_true(p.pin_tables);
 	assert_int_equal(p.register_check_ms, 1000);
-	assert_int_equal(p.dma_sweep_ms, 1000);
+	assert_int_equal(p.dma_sweep_ms, 5000);
 	assert_int_equal(p.patch_timeout_ms, 20000);
 	assert_int_equal(p.unsealed_alert_ms, 600000);
 	assert_int_equal(p.on_log_full, RF_ON_LOG_FULL_DENY);

@@ -216,7 +216,7 @@ static void test_long_lists(void **state)
 	to.on_denied = RF_ON_DENIED_KILL;
 	to.dma_sweep_ms = 20;
 	rf_changes_text(&from, &to, UINT32_MAX, text, sizeof(text));
-	assert_string_equal(text, "on_denied: fault -> kill; dma_sweep_ms: 1000 -> 20; "
+	assert_string_equal(text, "on_denied: fault -> kill; dma_sweep_ms: 5000 -> 20; "
 				  "checks_off: 60 -> 61 names: +lsm-hooks");
 	strcpy(to.checks_off.name[0], "idt");
 	rf_changes_text(&from, &to, UINT32_MAX, text, sizeof(text));
@@ -260,7 +260,7 @@ static void test_text(void **state)
 		rf_changes_text(&from, &to, 1u << RF_CHANGE_TIGHTER, text, sizeof(text)),
 		"on_denied: fault -> kill; patches.owners: [a, b] -> [a]");
 	assert_string_equal(rf_changes_text(&from, &to, 1u << RF_CHANGE_LOOSER, text, sizeof(text)),
-			    "dma_sweep_ms: 20 -> 1000");
+			    "dma_sweep_ms: 20 -> 5000");
 	assert_string_equal(rf_changes_text(&from, &from, all, text, sizeof(text)), "");
 	assert_string_equal(rf_changes_text(&from, &to, all, small, sizeof(small)),
 			    "on_denied: fault -> kill ...");
