@@ -11,8 +11,8 @@ $(VALGRIND_TESTS:%=$(O)/valgrind/%): $(O)/valgrind/%: $$(addprefix $(O)/obj/,$$(
 	@echo "  LD $@"
 	$(Q)$(CC) -pie -o $@ $^ -lcmocka $(PKG_LIBS)
 
-# Two fifths of its time; `make unit` runs the same code under sanitizers.
-VALGRIND_LONG = test_resent_log test_fold test_patchproof test_forged_parts test_clocks test_chain test_kernel test_textpatch_kept \
+# Three fifths of its time; `make unit` runs the same code under sanitizers.
+VALGRIND_LONG = test_verify test_channel test_record test_pair test_outlet test_checkpoint test_backend_attached test_resent_log test_fold test_patchproof test_forged_parts test_clocks test_chain test_kernel test_textpatch_kept \
 	test_decoys test_tables test_dump_kdump test_hooks_guard test_textpatch_calls test_resent test_let_go
 
 .PHONY: valgrind valgrind-short
