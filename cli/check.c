@@ -77,12 +77,13 @@ static int check_vm(const struct rf_operands *operands, const struct asked *aske
 static int check_posture(const struct rf_operands *operands, const struct asked *asked)
 {
 	const struct rf_operands behind = { operands->items + 1, operands->count - 1, false };
-	const struct rf_posture_options options = { asked->how, asked->json, asked->diff };
+	const struct rf_subject_options how = { .raw = asked->how.raw, .live = asked->live };
+	const struct rf_posture_options options = { how, asked->json, asked->diff };
 
-	if (asked->live || asked->known.count)
+	if (asked->known.count)
 		return rf_fail(RF_EXIT_USAGE, "nothing was done",
-			       "make a dump of the VM: `virsh dump --memory-only`",
-			       "posture is read from a dump, and takes neither --live nor --known");
+			       "leave it out: a module that is known is no setting",
+			       "posture takes no --known");
 	if (asked->list)
 		return behind.count || asked->diff
 			       ? rf_subject_operands(&rf_command_check, &behind, 0, -1)
@@ -126,7 +127,7 @@ const struct rf_command rf_command_check = {
 	.name = "check",
 	.usage = "[--known NAME]... [--raw] [--json] FILE [CHECK...] |\n"
 		 "                       --live [--json] VM [CHECK...] | --list [CHECK...] |\n"
-		 "                       posture [--raw] [--json] FILE [--diff OTHER] |\n"
+		 "                       posture [--raw] [--live] [--json] FILE [--diff OTHER] |\n"
 		 "                       --list posture",
 	.summary = "Look for what a rootkit leaves in the kernel: in a dump, or of a VM",
 	.help = "      --known NAME  a module or BPF program that may hook this kernel; may be\n"
@@ -135,7 +136,9 @@ const struct rf_command rf_command_check = {
 		"                    that writes the beginning of another format to its own\n"
 		"                    memory cannot choose how it is read\n"
 		"      --live        VM is a guest that runs: what the checks of its monitor have\n"
-		"                    found so far, each of them twice\n"
+		"                    found so far, each of them twice; with posture FILE and "
+		"OTHER\n"
+		"                    are VMs\n"
 		"      --diff OTHER  with posture: only what differs between FILE and OTHER\n"
 		"      --list        the checks that there are; with names: what a finding of\n"
 		"                    each means, and what else it may be\n"

@@ -43,6 +43,10 @@ static int keep(void *ctx, const struct rf_check_finding *finding)
 	size_t room = r->finding_room ? r->finding_room * 2 : 16;
 	struct rf_check_finding *grown;
 
+	if (!finding) { /* it is read once more */
+		r->finding_count = r->finding_begin;
+		return 0;
+	}
 	/* What is accepted must not take the place of what is not. */
 	if (r->finding_count >= (*finding->reason ? FINDINGS_MAX : FINDINGS_MAX / 2)) {
 		r->left_out++;
@@ -73,7 +77,10 @@ static int run_checks(struct rf_checks *c, const struct rf_check **each, rf_chec
 	rf_progress_due(&progress);
 	for (; r->result_count < count; r->result_count++) {
 		struct rf_check_result *result = &r->results[r->result_count];
-		int err = run(c, each[r->result_count], keep, r, result);
+		int err;
+
+		r->finding_begin = r->finding_count;
+		err = run(c, each[r->result_count], keep, r, result);
 
 		if (err)
 			return err;

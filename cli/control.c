@@ -15,6 +15,7 @@
 #include "cli/output.h"
 #include "cli/paths.h"
 
+#define REQUEST_MAX 128
 #define DONE_MS 60000 /* on a slow machine; a question takes about a tenth of a second */
 #define ASK_AGAIN_MS 50
 #define SILENCES 5 /* of RF_CONTROL_TIMEOUT_MS: a busy host, or a monitor that is started again */
@@ -101,15 +102,15 @@ static int read_line(int fd, int64_t until, char *buf, size_t size, size_t *out)
 	return -EBADMSG;
 }
 
-/* What its monitor answers, a line of *len bytes, to a buffer of RF_CONTROL_ANSWER_MAX. */
-static int ask(const struct rf_vm *vm, const char *cmd, int64_t until, char *answer, size_t *len)
+/* What its monitor answers to a line, a line of *len bytes, to a buffer of RF_CONTROL_ANSWER_MAX.
+ */
+static int ask(const struct rf_vm *vm, const char *request, int64_t until, char *answer,
+	       size_t *len)
 {
-	char request[128];
 	int fd, err = rf_state_dial(vm, RF_FILE_CONTROL, SOCK_STREAM, &fd);
 
 	if (err)
 		return err;
-	snprintf(request, sizeof(request), "{\"cmd\":\"%s\"}\n", cmd);
 	if (send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request))
 		err = -errno;
 	if (!err)
@@ -118,7 +119,7 @@ static int ask(const struct rf_vm *vm, const char *cmd, int64_t until, char *ans
 	return err;
 }
 
-int rf_control_ask_within(const struct rf_vm *vm, const char *cmd, int64_t ms, json_t **out)
+static int request_within(const struct rf_vm *vm, const char *request, int64_t ms, json_t **out)
 {
 	int64_t until = rf_now_ms() + ms;
 	char *answer = malloc(RF_CONTROL_ANSWER_MAX);
@@ -127,7 +128,7 @@ int rf_control_ask_within(const struct rf_vm *vm, const char *cmd, int64_t ms, j
 	json_t *o;
 
 	if (answer)
-		err = ask(vm, cmd, until, answer, &len);
+		err = ask(vm, request, until, answer, &len);
 	if (!err) {
 		o = json_loadb(answer, len, JSON_REJECT_DUPLICATES, NULL);
 		*out = json_is_object(o) ? rf_safe_json(o) : NULL;
@@ -136,6 +137,19 @@ int rf_control_ask_within(const struct rf_vm *vm, const char *cmd, int64_t ms, j
 	}
 	free(answer);
 	return err;
+}
+
+static const char *command(const char *cmd, char out[REQUEST_MAX])
+{
+	snprintf(out, REQUEST_MAX, "{\"cmd\":\"%s\"}\n", cmd);
+	return out;
+}
+
+int rf_control_ask_within(const struct rf_vm *vm, const char *cmd, int64_t ms, json_t **out)
+{
+	char request[REQUEST_MAX];
+
+	return request_within(vm, command(cmd, request), ms, out);
 }
 
 int rf_control_ask(const struct rf_vm *vm, const char *cmd, json_t **out)
@@ -176,7 +190,7 @@ int rf_vm_silent(const struct rf_vm *vm, int err, const char *means)
 }
 
 /* Asks until the monitor is done. 0 and *out, or -errno. */
-static int ask_until_done(const struct rf_vm *vm, const char *cmd, json_t **out)
+static int ask_until_done(const struct rf_vm *vm, const char *request, json_t **out)
 {
 	static const struct timespec pause = { .tv_nsec = ASK_AGAIN_MS * 1000000 };
 	int64_t until = rf_now_ms() + DONE_MS;
@@ -184,7 +198,7 @@ static int ask_until_done(const struct rf_vm *vm, const char *cmd, json_t **out)
 
 	for (;;) {
 		json_t *o, *done;
-		int err = rf_control_ask(vm, cmd, &o);
+		int err = request_within(vm, request, RF_CONTROL_TIMEOUT_MS, &o);
 
 		if (err == -ETIMEDOUT && ++silent < SILENCES)
 			continue;
@@ -203,32 +217,50 @@ static int ask_until_done(const struct rf_vm *vm, const char *cmd, json_t **out)
 	}
 }
 
-int rf_vm_ask(const struct rf_command *c, const struct rf_operands *operands,
-	      const struct rf_question *q, struct rf_vm *vm, json_t **out)
+int rf_control_memory(const struct rf_vm *vm, uint64_t at, unsigned int pages, json_t **out)
 {
-	char safe[256];
-	const char *error;
-	bool halted, unprotected;
-	json_t *o;
-	int code = rf_vm_operand(c, operands, vm), err;
+	char request[REQUEST_MAX];
 
-	if (code != RF_EXIT_OK)
-		return code;
-	err = ask_until_done(vm, q->cmd, &o);
+	snprintf(request, sizeof(request), "{\"cmd\":\"memory\",\"at\":%llu,\"pages\":%u}\n",
+		 (unsigned long long)at, pages);
+	return ask_until_done(vm, request, out);
+}
+
+/* What became of it: RF_EXIT_OK, or the exit code of an error that is printed. */
+int rf_vm_answer(const struct rf_vm *vm, const struct rf_question *q, int err, json_t *o)
+{
+	const char *error = err ? NULL : json_string_value(json_object_get(o, "error"));
+	bool halted, unprotected;
+	char safe[256];
+
 	if (err)
 		return rf_vm_silent(vm, err, q->unknown);
-	error = json_string_value(json_object_get(o, "error"));
-	if (!error) {
-		*out = o;
+	if (!error)
 		return RF_EXIT_OK;
-	}
 	rf_safe(safe, sizeof(safe), error);
 	halted = json_is_true(json_object_get(o, "halted"));
 	unprotected = json_is_true(json_object_get(o, "unprotected"));
-	json_decref(o);
 	return rf_fail(RF_EXIT_NO, q->nothing,
 		       unprotected ? "nothing can be: this kernel is never sealed"
 		       : halted	   ? RF_HALTED_TODO
 				   : "wait until `ringfence status` says sealed",
 		       halted ? "%s is halted, no vCPU runs: %s" : "%s: %s", vm->name, safe);
+}
+
+int rf_vm_ask(const struct rf_command *c, const struct rf_operands *operands,
+	      const struct rf_question *q, struct rf_vm *vm, json_t **out)
+{
+	char request[REQUEST_MAX];
+	json_t *o = NULL;
+	int code = rf_vm_operand(c, operands, vm), err;
+
+	if (code != RF_EXIT_OK)
+		return code;
+	err = ask_until_done(vm, command(q->cmd, request), &o);
+	code = rf_vm_answer(vm, q, err, o);
+	if (code == RF_EXIT_OK)
+		*out = o;
+	else
+		json_decref(o);
+	return code;
 }

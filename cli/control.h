@@ -22,6 +22,11 @@ int rf_control_ask(const struct rf_vm *vm, const char *cmd, json_t **out);
 /* The same, of what may take longer than RF_CONTROL_TIMEOUT_MS. */
 int rf_control_ask_within(const struct rf_vm *vm, const char *cmd, int64_t ms, json_t **out);
 
+/* Pages of a sealed guest's memory, from guest-physical `at` on, as struct rf_asked of
+ * monitor/pair.h: asked until it is answered. 0 and the answer, which may be an "error", or -errno
+ * as above. */
+int rf_control_memory(const struct rf_vm *vm, uint64_t at, unsigned int pages, json_t **out);
+
 /* Connects to one of a state folder's sockets, of that type; sending waits no longer than
  * RF_CONTROL_TIMEOUT_MS. 0 and *out (the caller closes it), or -errno as above. */
 int rf_state_dial(const struct rf_vm *vm, const char *file, int type, int *out);
@@ -41,6 +46,10 @@ struct rf_question {
 	const char *nothing; /* what an error means: "there is nothing to measure" */
 	const char *unknown; /* what silence means for a VM that lives */
 };
+
+/* What an answer, or an error in its place, comes to: RF_EXIT_OK, or the exit code of the error
+ * that was printed. */
+int rf_vm_answer(const struct rf_vm *vm, const struct rf_question *q, int err, json_t *o);
 
 /*
  * Asks it of the one VM among the operands, until it is answered. RF_EXIT_OK with *out (the caller

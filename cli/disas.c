@@ -136,6 +136,7 @@ static int disas(int argc, char **argv)
 	const struct rf_option options[] = {
 		{ "json", 'j', RF_OPTION_FLAG, &asked.json, 0, 0 },
 		{ "raw", 0, RF_OPTION_FLAG, &how.raw, 0, 0 },
+		{ "live", 0, RF_OPTION_FLAG, &how.live, 0, 0 },
 		{ 0 },
 	};
 	code = rf_options(&rf_command_disas, options, false, RF_EXIT_USAGE, argc, argv, &operands);
@@ -148,9 +149,10 @@ static int disas(int argc, char **argv)
 
 const struct rf_command rf_command_disas = {
 	.name = "disas",
-	.usage = "[--raw] [--json] FILE SYMBOL|ADDRESS [COUNT]",
-	.summary = "Disassemble the guest's kernel in a dump of its memory",
+	.usage = "[--raw] [--live] [--json] FILE SYMBOL|ADDRESS [COUNT]",
+	.summary = "Disassemble the guest's kernel, in a dump of its memory or live",
 	.help = "      --raw   FILE is memory as it is, whatever it begins with\n"
+		"      --live  FILE is the name of a VM that runs, whose kernel is sealed\n"
 		"  -j, --json  all of it as JSON\n"
 		"\n"
 		"SYMBOL may be \"vfs_read\", \"vfs_read+16\" or \"vfs_read+0x10\", ADDRESS is\n"

@@ -126,6 +126,7 @@ static int hooks(int argc, char **argv)
 		{ "all", 0, RF_OPTION_FLAG, &asked.all, 0, 0 },
 		{ "known", 0, RF_OPTION_LIST, &asked.known, 0, 0 },
 		{ "raw", 0, RF_OPTION_FLAG, &asked.how.raw, 0, 0 },
+		{ "live", 0, RF_OPTION_FLAG, &asked.how.live, 0, 0 },
 		{ 0 },
 	};
 	code = rf_options(&rf_command_hooks, options, false, RF_EXIT_USAGE, argc, argv, &operands);
@@ -143,12 +144,13 @@ static int hooks(int argc, char **argv)
 
 const struct rf_command rf_command_hooks = {
 	.name = "hooks",
-	.usage = "[--all] [--known NAME]... [--raw] [--json] FILE [CHECK...]",
-	.summary = "Show what hooks the guest's kernel, in a dump of its memory",
+	.usage = "[--all] [--known NAME]... [--raw] [--live] [--json] FILE [CHECK...]",
+	.summary = "Show what hooks the guest's kernel, in a dump of its memory or live",
 	.help = "      --all         also what leads to the kernel itself\n"
 		"      --known NAME  a module or BPF program that may hook this kernel; may be\n"
 		"                    given 32 times\n"
 		"      --raw         FILE is memory as it is, whatever it begins with\n"
+		"      --live        FILE is the name of a VM that runs, whose kernel is sealed\n"
 		"  -j, --json        all of it as JSON, with evidence: addresses, bytes, code\n"
 		"\n"
 		"Each row is a function that somebody has asked the kernel to call by the\n"

@@ -106,9 +106,10 @@ static int modules(int argc, char **argv)
 
 const struct rf_command rf_command_modules = {
 	.name = "modules",
-	.usage = "[--raw] [--json] FILE",
-	.summary = "Show the modules of the guest's kernel in a dump of its memory",
+	.usage = "[--raw] [--live] [--json] FILE",
+	.summary = "Show the modules of the guest's kernel, in a dump of its memory or live",
 	.help = "      --raw   FILE is memory as it is, whatever it begins with\n"
+		"      --live  FILE is the name of a VM that runs, whose kernel is sealed\n"
 		"  -j, --json  all of it as JSON, with the address of each struct module\n"
 		"\n"
 		"It is what the kernel's own list of modules says, which a rootkit may have\n"

@@ -120,9 +120,10 @@ static int pagetable(int argc, char **argv)
 
 const struct rf_command rf_command_pagetable = {
 	.name = "pagetable",
-	.usage = "[--raw] [--json] FILE SYMBOL|ADDRESS",
-	.summary = "Show how the guest's kernel maps an address, in a dump of its memory",
+	.usage = "[--raw] [--live] [--json] FILE SYMBOL|ADDRESS",
+	.summary = "Show how the guest's kernel maps an address, in a dump of its memory or live",
 	.help = "      --raw   FILE is memory as it is, whatever it begins with\n"
+		"      --live  FILE is the name of a VM that runs, whose kernel is sealed\n"
 		"  -j, --json  all of it as JSON\n"
 		"\n"
 		"The kernel's own page tables are walked (init_top_pgt, which the kernel's half\n"

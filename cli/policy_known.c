@@ -6,20 +6,37 @@
 #include "cli/policy_file.h"
 #include "introspection/checks/check.h"
 
-/* Who writes a check's name wrongly would wait for it to be off. */
+static int wrong(const struct rf_key *k, const unsigned int *lines, struct rf_policy_diag *diag,
+		 const char *name, bool is_guards)
+{
+	*diag = (struct rf_policy_diag){ .line = lines[k - rf_keys], .column = 1 };
+	if (is_guards)
+		snprintf(diag->text, sizeof(diag->text),
+			 "%s: \"%s\" is looked for by a guard, which `patches` and `pin` are for, "
+			 "and on_denied",
+			 k->name, name);
+	else
+		snprintf(diag->text, sizeof(diag->text),
+			 "%s: there is no check \"%s\"; `ringfence check --list` has them", k->name,
+			 name);
+	return -EBADMSG;
+}
+
+/* Who writes a check's name wrongly would wait for it to be off, or to end the VM. */
 static int know_checks(const struct rf_policy *p, const unsigned int *lines,
 		       struct rf_policy_diag *diag)
 {
-	const struct rf_key *key = rf_key_find(NULL, "checks_off");
+	for (const struct rf_key *k = rf_keys; k < rf_keys + rf_keys_count; k++) {
+		const struct rf_names *list = rf_key_names(p, k);
 
-	for (uint32_t i = 0; i < p->checks_off.count; i++) {
-		if (rf_check_named(p->checks_off.name[i]))
-			continue;
-		*diag = (struct rf_policy_diag){ .line = lines[key - rf_keys], .column = 1 };
-		snprintf(diag->text, sizeof(diag->text),
-			 "checks_off: there is no check \"%s\"; `ringfence check --list` has them",
-			 p->checks_off.name[i]);
-		return -EBADMSG;
+		for (uint32_t i = 0; k->names && !k->of_modules && i < list->count; i++) {
+			const struct rf_check *check = rf_check_named(list->name[i]);
+
+			if (!check)
+				return wrong(k, lines, diag, list->name[i], false);
+			if (check->guard && list != &p->checks_off)
+				return wrong(k, lines, diag, list->name[i], true);
+		}
 	}
 	return 0;
 }

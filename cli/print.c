@@ -185,6 +185,7 @@ static int print(int argc, char **argv)
 		{ "json", 'j', RF_OPTION_FLAG, &asked.json, 0, 0 },
 		{ "depth", 0, RF_OPTION_NUMBER, &asked.depth, 1, DEPTH_MAX },
 		{ "raw", 0, RF_OPTION_FLAG, &how.raw, 0, 0 },
+		{ "live", 0, RF_OPTION_FLAG, &how.live, 0, 0 },
 		{ 0 },
 	};
 	code = rf_options(&rf_command_print, options, false, RF_EXIT_USAGE, argc, argv, &operands);
@@ -195,10 +196,11 @@ static int print(int argc, char **argv)
 
 const struct rf_command rf_command_print = {
 	.name = "print",
-	.usage = "[--depth N] [--raw] [--json] FILE TYPE SYMBOL|ADDRESS [MEMBER]",
-	.summary = "Show a structure of the guest's kernel, in a dump of its memory",
+	.usage = "[--depth N] [--raw] [--live] [--json] FILE TYPE SYMBOL|ADDRESS [MEMBER]",
+	.summary = "Show a structure of the guest's kernel, in a dump of its memory or live",
 	.help = "      --depth N  how many structs deep, 1 to 8 (2)\n"
 		"      --raw      FILE is memory as it is, whatever it begins with\n"
+		"      --live     FILE is the name of a VM that runs, whose kernel is sealed\n"
 		"  -j, --json     all of it as JSON\n"
 		"\n"
 		"TYPE is a struct or union (\"struct task_struct\", \"task_struct\") as the "

@@ -104,6 +104,7 @@ static int ps(int argc, char **argv)
 		{ "json", 'j', RF_OPTION_FLAG, &asked.json, 0, 0 },
 		{ "threads", 0, RF_OPTION_FLAG, &asked.threads, 0, 0 },
 		{ "raw", 0, RF_OPTION_FLAG, &how.raw, 0, 0 },
+		{ "live", 0, RF_OPTION_FLAG, &how.live, 0, 0 },
 		{ 0 },
 	};
 	code = rf_options(&rf_command_ps, options, false, RF_EXIT_USAGE, argc, argv, &operands);
@@ -114,10 +115,11 @@ static int ps(int argc, char **argv)
 
 const struct rf_command rf_command_ps = {
 	.name = "ps",
-	.usage = "[--threads] [--raw] [--json] FILE",
-	.summary = "Show the processes of the guest in a dump of its memory",
+	.usage = "[--threads] [--raw] [--live] [--json] FILE",
+	.summary = "Show the processes of the guest, in a dump of its memory or live",
 	.help = "      --threads  each thread of each process\n"
 		"      --raw      FILE is memory as it is, whatever it begins with\n"
+		"      --live     FILE is the name of a VM that runs, whose kernel is sealed\n"
 		"  -j, --json     all of it as JSON, with the address of each task_struct\n"
 		"\n"
 		"It is what the kernel's own list of tasks says, which a rootkit may have\n"

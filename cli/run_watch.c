@@ -111,6 +111,21 @@ static void rotated(struct watch *w, bool done)
 	w->again = false;
 }
 
+/* The VMM stands still as a whole: what it has open, and all that the guest had done, is there. */
+static void stop_vmm(struct watch *w, bool for_good)
+{
+	if (!w->vmm)
+		return;
+	kill(w->vmm, for_good ? SIGKILL : SIGSTOP);
+	if (for_good)
+		rf_say("%s: the VM is ended for what a check has found (policy: checks_kill)",
+		       w->run->name);
+	else
+		rf_say("%s: the VM is paused for what a check has found (policy: checks_pause); "
+		       "`kill -CONT %d` resumes it",
+		       w->run->name, (int)w->vmm);
+}
+
 static void take_line(void *ctx, const char *line)
 {
 	struct watch *w = ctx;
@@ -120,6 +135,8 @@ static void take_line(void *ctx, const char *line)
 		w->ready = true;
 	else if (!strcmp(line, "sealed"))
 		rf_say("%s: the guest kernel is sealed", w->run->name);
+	else if (!strcmp(line, "pause") || !strcmp(line, "end"))
+		stop_vmm(w, !strcmp(line, "end"));
 	else if (!strcmp(line, "rotate") || !strcmp(line, "rotate-moved"))
 		rotate(w, strcmp(line, "rotate") ? RF_ROTATE_MOVED : RF_ROTATE_CLIENT);
 	else if (!strcmp(line, "rotated") || !strcmp(line, "rotate-failed"))

@@ -31,13 +31,14 @@ int rf_subject_show(const struct rf_operands *operands, const struct rf_subject_
 		    rf_subject_fn show, void *ctx)
 {
 	struct rf_subject s;
-	int code = rf_subject_open(operands->items[0], options, &s);
+	int code = rf_subject_open(operands->items[0], options, &s), lost;
 
 	if (code != RF_EXIT_OK)
 		return code;
 	code = show(&s, operands->items + 1, ctx);
+	lost = s.lost ? s.lost(s.source) : RF_EXIT_OK;
 	rf_subject_close(&s);
-	return code;
+	return lost ? lost : code;
 }
 
 int rf_subject_command(const struct rf_command *c, int argc, char **argv, int least, int most,
@@ -51,6 +52,7 @@ int rf_subject_command(const struct rf_command *c, int argc, char **argv, int le
 	const struct rf_option options[] = {
 		{ "json", 'j', RF_OPTION_FLAG, &json, 0, 0 },
 		{ "raw", 0, RF_OPTION_FLAG, &how.raw, 0, 0 },
+		{ "live", 0, RF_OPTION_FLAG, &how.live, 0, 0 },
 		{ 0 },
 	};
 	code = rf_options(c, options, false, RF_EXIT_USAGE, argc, argv, &operands);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is looked at by commands that only look: a kernel and the memory it lies in. So far a dump
- * makes one; whoever makes one of something else (a VM that runs) fills in the same members, and
- * the commands stay as they are.
+ * What is looked at by commands that only look: a kernel and the memory it lies in, of a dump or of
+ * a VM that runs. Whoever makes one of something else fills in the same members, and the commands
+ * stay as they are.
  */
 #ifndef RF_CLI_SUBJECT_H
 #define RF_CLI_SUBJECT_H
@@ -21,20 +21,26 @@ struct rf_subject {
 	struct rf_posture_cpu *cpus; /* their registers, where these are known */
 	size_t cpu_count;
 	struct rf_budget *places; /* of looking for whose an address is: rf_subject_place() */
-	bool live;		  /* it runs meanwhile */
-	void *source;		  /* what memory reads from */
+#define RF_PLACE_READS (UINT64_C(1) << 22) /* of memory, for all answers of one command */
+	bool live;			   /* it runs meanwhile */
+	void *source;			   /* what memory reads from */
 	void (*close)(void *source);
+	/* May be NULL. RF_EXIT_OK, or the exit code of an error that ended it meanwhile, told. */
+	int (*lost)(void *source);
 };
 
 /* How the operand is to be taken. */
 struct rf_subject_options {
-	bool raw; /* whatever the file begins with */
+	bool raw;  /* whatever the file begins with */
+	bool live; /* it is no file, but a VM that runs */
 };
 
 /* RF_EXIT_OK and *out (close it), or the exit code of an error that has been told. */
 int rf_subject_open(const char *name, const struct rf_subject_options *options,
 		    struct rf_subject *out);
 void rf_subject_close(struct rf_subject *s);
+/* The same of a VM that runs: its monitor and sweeper are asked for each page (subject_live.c). */
+int rf_subject_open_live(const char *name, struct rf_subject *out);
 
 /* -1: as many operands as there may be; else RF_EXIT_USAGE, and it has been told. */
 int rf_subject_operands(const struct rf_command *c, const struct rf_operands *operands, int least,

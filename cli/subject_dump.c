@@ -12,7 +12,6 @@
 #include "hv/dump/dump.h"
 #include "introspection/locate.h"
 
-#define PLACE_READS (UINT64_C(1) << 22) /* of memory, for all answers of one command */
 #define SEARCH_LONG (UINT64_C(1) << 30) /* bytes of memory */
 
 /* --- the file --------------------------------------------------------------------------- */
@@ -21,8 +20,8 @@ static int fail_to_open(const char *path, int err)
 {
 	if (err == ENOENT || err == ENOTDIR)
 		return rf_fail(RF_EXIT_NOT_FOUND, "nothing was looked at",
-			       "give the path of a dump of a guest's memory; of a VM that runs: "
-			       "`check --live`",
+			       "give the path of a dump of a guest's memory; a VM that runs goes "
+			       "by its name behind --live",
 			       "cannot open %s: %s", path, strerror(err));
 	return rf_fail(RF_EXIT_CANNOT_TELL, "nothing was looked at, so nothing is known",
 		       "give a file that this user may read", "cannot open %s: %s", path,
@@ -168,8 +167,14 @@ int rf_subject_open(const char *name, const struct rf_subject_options *options,
 {
 	struct rf_subject s = { .name = name, .close = close_dump };
 	struct rf_dump *d;
-	int code = open_dump(name, options->raw, &d);
+	int code;
 
+	if (options->live && options->raw)
+		return rf_fail(RF_EXIT_USAGE, "nothing was done", "leave one of them out",
+			       "--raw is for a dump, --live for a VM that runs");
+	if (options->live)
+		return rf_subject_open_live(name, out);
+	code = open_dump(name, options->raw, &d);
 	if (code != RF_EXIT_OK)
 		return code;
 	s.source = d;
@@ -181,7 +186,7 @@ int rf_subject_open(const char *name, const struct rf_subject_options *options,
 	s.places = calloc(1, sizeof(*s.places));
 	if (s.places) {
 		s.places->to = s.memory;
-		rf_budget_begin(s.places, PLACE_READS);
+		rf_budget_begin(s.places, RF_PLACE_READS);
 	}
 	code = s.places ? find_kernel(d, &s) : fail_to_find(name, -ENOMEM, "");
 	if (code == RF_EXIT_OK)

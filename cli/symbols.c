@@ -67,9 +67,10 @@ static int symbols(int argc, char **argv)
 
 const struct rf_command rf_command_symbols = {
 	.name = "symbols",
-	.usage = "[--raw] [--json] FILE [PATTERN]",
-	.summary = "Show the symbols of the guest's kernel in a dump of its memory",
+	.usage = "[--raw] [--live] [--json] FILE [PATTERN]",
+	.summary = "Show the symbols of the guest's kernel, in a dump of its memory or live",
 	.help = "      --raw   FILE is memory as it is, whatever it begins with\n"
+		"      --live  FILE is the name of a VM that runs, whose kernel is sealed\n"
 		"  -j, --json  all of it as JSON\n"
 		"\n"
 		"Lines as in /proc/kallsyms: address, type, name. PATTERN may have \"*\", \"?\" "

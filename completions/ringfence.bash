@@ -14,11 +14,11 @@ _ringfence_options() {
 	audit) echo "--follow --lines --since --alerts --verdict --rule --symbol --key --format --moved --json" ;;
 	policy) echo "--json --line --key --serial --valid-for" ;;
 	watch) echo "--socket --group --per-user --kvm" ;;
-	hooks) echo "--all --known --raw --json" ;;
+	hooks) echo "--all --known --raw --live --json" ;;
 	check) echo "--known --list --live --diff --raw --json" ;;
-	ps) echo "--threads --raw --json" ;;
-	modules | symbols | disas | pagetable) echo "--raw --json" ;;
-	print) echo "--depth --raw --json" ;;
+	ps) echo "--threads --raw --live --json" ;;
+	modules | symbols | disas | pagetable) echo "--raw --live --json" ;;
+	print) echo "--depth --raw --live --json" ;;
 	doctor) echo "--json --kvm" ;;
 	demo) echo "--kernel --initrd --qemu --timeout --json" ;;
 	esac
@@ -66,14 +66,17 @@ _ringfence_complete_value() {
 	esac
 }
 
-# An operand: $1 the command, $2 the operand before it, $3 how many there are.
+# An operand: $1 the command, $2 the operand before it, or --live where it is a VM, $3 how many there are, $4 the first one.
 _ringfence_operand() {
 	case $1:$3:$2 in
 	run:0:*) COMPREPLY+=($(compgen -c -- "$cur")) ;;
 	status:0:* | gadgets:0:* | measure:0:* | stop:0:*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
+	*:0:--live | *:1:--live) _ringfence_words "$(_ringfence_vms)" ;;
 	check:0:*) _ringfence_words posture; _ringfence_files ;;
-	check:1:posture | hooks:0:* | ps:0:* | modules:0:* | symbols:0:* | disas:0:* | pagetable:0:* | print:0:*) _ringfence_files ;;
-	check:* | hooks:* | ps:* | modules:* | symbols:* | disas:* | pagetable:* | print:*) ;;
+	check:1:posture) _ringfence_files ;;
+	check:[1-9]* | hooks:[1-9]*) [ "$4" = posture ] || _ringfence_words "$("${COMP_WORDS[0]}" check --list 2>/dev/null | awk 'NR > 1 { print $1 }')" ;;
+	hooks:0:* | ps:0:* | modules:0:* | symbols:0:* | disas:0:* | pagetable:0:* | print:0:*) _ringfence_files ;;
+	ps:* | modules:* | symbols:* | disas:* | pagetable:* | print:*) ;;
 	audit:0:*) _ringfence_words "tail patches verify export rotate keygen" ;;
 	policy:0:*) _ringfence_words "check keys show reload sign explain test" ;;
 	policy:*:show) _ringfence_words "default observe strict $(_ringfence_vms)"; _ringfence_files ;;
@@ -85,7 +88,7 @@ _ringfence_operand() {
 }
 
 _ringfence() {
-	local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} before= operands=0 i word value
+	local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} before= first= live= operands=0 i word value
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
 		_ringfence_words "$_ringfence_commands --help --version"
@@ -99,9 +102,10 @@ _ringfence() {
 			_ringfence_files
 			return
 		fi
+		[ "$word" = --live ] && live=yes
 		value=$(_ringfence_value "$word")
 		if [ "${word#-}" = "$word" ]; then
-			operands=$((operands + 1)) before=$word
+			operands=$((operands + 1)) before=$word first=${first:-$word}
 		elif [ -n "$value" ] && [ "$command:$word" != gadgets:-a ]; then
 			i=$((i + 1))
 			[ "$i" = "$COMP_CWORD" ] && { _ringfence_complete_value "$value"; return; }
@@ -109,7 +113,10 @@ _ringfence() {
 	done
 	case $cur in
 	-*) _ringfence_words "$(_ringfence_options "$command") --help" ;;
-	*) _ringfence_operand "$command" "$before" "$operands" ;;
+	*)
+		[ "$live:$operands:$before" = yes:0: ] || [ "$live:$operands:$before" = yes:1:posture ] && before=--live
+		_ringfence_operand "$command" "$before" "$operands" "$first"
+		;;
 	esac
 }
 

@@ -254,6 +254,11 @@ static int found(struct rf_guest *g, uint32_t kind, const uint64_t *values, size
 	return g->checks_on ? rf_checks_said(g, kind, values, n) : 0;
 }
 
+static int tick(struct rf_guest *g, uint32_t elapsed_ms)
+{
+	return rf_checks_ask_run(g);
+}
+
 static void forget(struct rf_guest *g)
 {
 	rf_checks_destroy(checks);
@@ -298,6 +303,8 @@ const struct rf_guard rf_guard_checks = {
 	.attach = attach,
 	.forget = forget,
 	.follow = begin,
+	.tick_unit = { 1, "asking for what the policy says of a check" },
+	.tick = tick,
 	.sweep_unit = { UINT64_C(1) << 24, "running a check" },
 	.sweep = sweep,
 	.found = found,

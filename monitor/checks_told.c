@@ -23,6 +23,9 @@ struct line {
 static struct line told[LINES]; /* that a line is about */
 static uint32_t told_count, lines, unable_lines;
 static bool quiet; /* there are more than are told */
+/* Of `run`, which has not taken it yet; NULL nothing. A guest that restarts takes none of it back.
+ */
+static const char *asked;
 
 void rf_checks_begin(void)
 {
@@ -79,31 +82,31 @@ static uint32_t find(uint32_t check, const struct rf_check_words *w)
 
 /* --- a line -------------------------------------------------------------------------------- */
 
-static int decide(struct rf_guest *g, struct rf_record *r)
+/* It holds the VMM's process. */
+int rf_checks_ask_run(struct rf_guest *g)
 {
-	const struct rf_facts facts = { .kind = RF_FACT_CHECK };
-	struct rf_decision d;
-
-	if (rf_policy_decide(&g->policy, &facts, &d))
-		return -EINVAL;
-	r->rule = d.rule;
-	r->verdict = d.word;
+	if (asked && rf_notify(g, "%s", asked))
+		asked = NULL;
 	return 0;
 }
 
 static int write_finding(struct rf_guest *g, const struct rf_check *check,
 			 const struct rf_check_words *w)
 {
-	struct rf_record r = { .kind = "check",
-			       .has_target = true,
-			       .has_handler = w->target != 0,
-			       .outcome = "left as it is" };
+	struct rf_record r = { .kind = "check", .has_target = true, .has_handler = w->target != 0 };
+	const struct rf_facts facts = { .kind = RF_FACT_CHECK, .check = check->name };
+	struct rf_decision d;
 	char detail[320];
 	struct rf_module m;
-	int err = decide(g, &r);
+	int err;
 
-	if (err)
-		return err;
+	if (rf_policy_decide(&g->policy, &facts, &d))
+		return -EINVAL;
+	r.rule = d.rule;
+	r.verdict = d.word;
+	r.outcome = d.action == RF_ACTION_KILL	  ? RF_OUTCOME_ENDED
+		    : d.action == RF_ACTION_PAUSE ? RF_OUTCOME_PAUSED
+						  : "left as it is";
 	rf_name_within(g, &g->paging, w->object, &r.target, &m);
 	if (w->target)
 		rf_name_within(g, &g->paging, w->target, &r.handler, &m);
@@ -111,7 +114,13 @@ static int write_finding(struct rf_guest *g, const struct rf_check *check,
 	snprintf(detail, sizeof(detail), "%s (%s, %s): \"%s\": %s", check->name,
 		 rf_severity_text(check->severity), check->attack, w->what, w->reason);
 	r.detail = detail;
-	return rf_record_write(g, &r);
+	err = rf_record_write(g, &r);
+	/* The end is not taken back by what is found behind it. */
+	if (d.action == RF_ACTION_KILL)
+		asked = "end";
+	else if (d.action == RF_ACTION_PAUSE && !asked)
+		asked = "pause";
+	return err ? err : rf_checks_ask_run(g);
 }
 
 /* A check that cannot be decided has not found that all is well. */

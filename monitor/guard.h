@@ -85,7 +85,7 @@ struct rf_guard {
  * last, when text has been looked at. */
 #define RF_GUARDS(row)                                                                             \
 	row(stores) row(trail) row(patches) row(tables) row(registers) row(traps) row(decoys)      \
-		row(gadgets) row(measure) row(hooks) row(checks)
+		row(gadgets) row(measure) row(hooks) row(checks) row(memory)
 #define RF_DECLARE_GUARD(name) extern const struct rf_guard rf_guard_##name;
 RF_GUARDS(RF_DECLARE_GUARD)
 

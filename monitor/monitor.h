@@ -133,14 +133,15 @@ struct rf_guest {
 	char unprotected[192];		     /* why it runs so, by policy; "" it does not */
 	const char *halted;		     /* why no vCPU runs; NULL they may, or nobody knows */
 
+	struct rf_asked asked;		  /* by the command that is answered, of rf_guard_memory */
 	struct rf_gadget_report *gadgets; /* asked for, under way or finished; NULL none */
 };
 
 /* --- report.c ------------------------------------------------------------- */
 uint64_t rf_now_ns(void);   /* CLOCK_MONOTONIC */
 void rf_report_begin(void); /* before the sandbox closes */
-/* One line to whoever started this monitor. */
-void rf_notify(const struct rf_guest *g, const char *format, ...)
+/* One line to whoever started this monitor; false: it was not taken, there is no room just now. */
+bool rf_notify(const struct rf_guest *g, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 #define RF_ALIVE_NS UINT64_C(1000000000) /* so often */
 void rf_alive(const struct rf_guest *g); /* who started us takes silence for a hang */

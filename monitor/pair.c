@@ -45,7 +45,8 @@ int rf_pair_ask(struct rf_guest *g, const struct rf_guard *guard, int client)
 {
 	const struct rf_order o = { .what = RF_ORDER_ASK,
 				    .guard = rf_guards_row(guard),
-				    .watched = rf_watched_is_on(g, true) };
+				    .watched = rf_watched_is_on(g, true),
+				    .asked = g->asked };
 
 	if (!g->pair.fd || !g->attached || guard->in_monitor)
 		return -ENOTCONN;

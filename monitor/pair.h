@@ -22,7 +22,7 @@ struct rf_guard;
 struct rf_guest;
 struct rf_unit;
 
-#define RF_PAIR_REVISION 3 /* of these messages, and of what a row or a kind means */
+#define RF_PAIR_REVISION 4 /* of these messages, and of what a row or a kind means */
 
 enum rf_found_what {
 	RF_FOUND_HELLO = 1,   /* a sweeper has come; values: RF_PAIR_REVISION */
@@ -50,14 +50,25 @@ enum rf_order_what {
 	RF_ORDER_ASK = 3,    /* with a client's socket, who is answered and let go */
 };
 
+/* Guest memory that somebody asks for. */
+#define RF_ASKED_PAGES 16u /* at once: the answer must fit into a socket's buffer */
+struct rf_asked {
+	uint64_t at; /* guest-physical, a page's first byte */
+	uint32_t pages;
+};
+
 struct rf_order {
 	uint32_t what;
 	uint32_t guard;	     /* ASK: whose command it is, its row */
 	uint64_t kernel;     /* KERNEL: the event that announced it; 0: there is none */
 	uint64_t generation; /* KERNEL: another one, another knowledge, be it of the same kernel */
 	bool control_by_traps, pins, tables_known, checks;
-	bool watched; /* ASK: CR0 and CR4, by who looks for it (monitor/watched.h) */
+	bool watched;	       /* ASK: CR0 and CR4, by who looks for it (monitor/watched.h) */
+	struct rf_asked asked; /* ASK: of what */
 };
+
+/* Where there can be memory, and no more of it than at once. */
+bool rf_asked_is_sane(const struct rf_asked *a);
 
 struct rf_pair {
 	int fd;			     /* 0: alone */

@@ -63,27 +63,29 @@ make_line(char line[LINE_BYTES], const char *prefix, const char *format, va_list
 }
 
 /* The pipe is between us and `run` alone: where there is room, there is until we write. */
-__attribute__((format(printf, 3, 0))) static void tell_run(int fd, const char *prefix,
+__attribute__((format(printf, 3, 0))) static bool tell_run(int fd, const char *prefix,
 							   const char *format, va_list ap)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	char line[LINE_BYTES];
 
 	if (fd < 0)
-		return;
+		return false;
 	make_line(line, prefix, format, ap);
 	/* If nobody reads it, we judge on. */
-	if (poll(&p, 1, 0) == 1 && p.revents & POLLOUT && write(fd, line, strlen(line)) < 0)
-		return;
+	return poll(&p, 1, 0) == 1 && p.revents & POLLOUT &&
+	       write(fd, line, strlen(line)) == (ssize_t)strlen(line);
 }
 
-void rf_notify(const struct rf_guest *g, const char *format, ...)
+bool rf_notify(const struct rf_guest *g, const char *format, ...)
 {
 	va_list ap;
+	bool taken;
 
 	va_start(ap, format);
-	tell_run(g->notify_fd, "", format, ap);
+	taken = tell_run(g->notify_fd, "", format, ap);
 	va_end(ap);
+	return taken;
 }
 
 void rf_complain(const struct rf_guest *g, const char *format, ...)

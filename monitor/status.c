@@ -227,6 +227,11 @@ static bool answer(struct rf_guest *g, int fd, const char *line, size_t len)
 	const struct rf_guard *guard = rf_guards_command(cmd);
 	bool kept = false;
 
+	g->asked = (struct rf_asked){
+		.at = (uint64_t)json_integer_value(json_object_get(request, "at")),
+		.pages = (uint32_t)json_integer_value(json_object_get(request, "pages")),
+	};
+
 	if (!strcmp(cmd, "status"))
 		rf_reply(fd, status(g));
 	else if (!strcmp(cmd, "rotate") || !strcmp(cmd, "rotate-moved"))

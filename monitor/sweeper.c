@@ -174,6 +174,7 @@ static void answer(struct rf_guest *g, const struct rf_order *o, int client)
 		return;
 	}
 	g->watched = (struct rf_watched){ .lost = !o->watched, .heard_ns = rf_now_ns() };
+	g->asked = o->asked;
 	rf_reply(client, rf_guards_reply(g, rf_guards[o->guard]));
 }
 

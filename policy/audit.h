@@ -62,6 +62,8 @@ struct rf_audit_answer {
 /* The outcome of a record after which the VM is ended: then that is the answer, even where the
  * record has no other one. */
 #define RF_OUTCOME_ENDED "the VM is ended"
+/* The same, of one that stands still until somebody resumes it. */
+#define RF_OUTCOME_PAUSED "left as it is, and the VM is paused"
 
 #define RF_AUDIT_RULE 40 /* no rule's name is as long */
 

@@ -171,6 +171,25 @@ static const struct row *choose_row(const struct rf_policy *p, const struct rf_f
 	return find_row(f);
 }
 
+/* It is there already, so nothing is applied or suppressed. */
+static struct rf_decision check_decision(const struct rf_policy *p, const char *name,
+					 const char *rule)
+{
+	const struct rf_decision told = { RF_WORD_DETECTED, RF_ACTION_APPLY, rule };
+	const struct rf_decision observed = { RF_WORD_ALLOWED, RF_ACTION_APPLY, rule };
+	const struct rf_decision paused = { RF_WORD_DETECTED, RF_ACTION_PAUSE, rule };
+	const struct rf_decision ended = { RF_WORD_DETECTED, RF_ACTION_KILL, rule };
+	bool enforce = p->mode == RF_MODE_ENFORCE;
+
+	if (!name)
+		return told;
+	if (rf_names_has(&p->checks_kill, name))
+		return enforce ? ended : told;
+	if (rf_names_has(&p->checks_pause, name))
+		return enforce ? paused : told;
+	return rf_names_has(&p->checks_observe, name) ? observed : told;
+}
+
 uint64_t rf_policy_log_bytes(const struct rf_policy *p, bool all)
 {
 	uint64_t quota = (uint64_t)p->log_quota_mb << 20, most = UINT64_C(1) << 20;
@@ -209,7 +228,9 @@ int rf_policy_decide(const struct rf_policy *p, const struct rf_facts *f, struct
 					     r->rule };
 		return 0;
 	case TOLD:
-		*out = (struct rf_decision){ RF_WORD_DETECTED, RF_ACTION_APPLY, r->rule };
+		*out = f->kind == RF_FACT_CHECK
+			       ? check_decision(p, f->check, r->rule)
+			       : (struct rf_decision){ RF_WORD_DETECTED, RF_ACTION_APPLY, r->rule };
 		return 0;
 	case FOUND:
 		*out = (struct rf_decision){ RF_WORD_DETECTED, RF_ACTION_SUPPRESS, r->rule };

@@ -76,10 +76,12 @@ static const struct rf_key_word both_words[] = { { "owners", RF_PATCH_RULE_OWNER
 /* The count stands first in it. */
 #define NAMES(m)                                                                                   \
 	.names = true, .max = RF_POLICY_NAMES, .unit = "names",                                    \
-	.at = offsetof(struct rf_policy, m), .size = sizeof(uint32_t), .way = RF_KEY_FEWER
+	.at = offsetof(struct rf_policy, m), .size = sizeof(uint32_t)
 #define FIXED .way = RF_KEY_FIXED
 #define GREATER .way = RF_KEY_GREATER
 #define SMALLER .way = RF_KEY_SMALLER
+#define FEWER .way = RF_KEY_FEWER
+#define MORE .way = RF_KEY_MORE
 /* Of these the first monitor tells the fence what it may do at all (struct rf_rules of
  * hv/proto.h). */
 #define HELD SMALLER, .held = true
@@ -105,7 +107,13 @@ const struct rf_key rf_keys[] = {
 
 	{ NULL, "checks", "the guest's memory is checked for what rootkits leave",
 	  WORDS(checks_words, RF_CHECKS_ALERT), MEMBER(checks), GREATER },
-	{ NULL, "checks_off", "checks that are not run", NAMES(checks_off) },
+	{ NULL, "checks_off", "checks that are not run", NAMES(checks_off), FEWER },
+	{ NULL, "checks_observe", "checks of which what they find is no alert",
+	  NAMES(checks_observe), FEWER },
+	{ NULL, "checks_pause", "checks that stop the VM when they find something",
+	  NAMES(checks_pause), MORE },
+	{ NULL, "checks_kill", "checks that end the VM when they find something",
+	  NAMES(checks_kill), MORE },
 
 	{ NULL, "on_log_full", "the log is full: who asks waits, is denied, or goes on",
 	  WORDS(log_full_words, RF_ON_LOG_FULL_DENY), MEMBER(on_log_full), SMALLER },
@@ -126,7 +134,7 @@ const struct rf_key rf_keys[] = {
 	  PATCHER(RF_PATCH_WORD_JUMP_LABELS) },
 	{ "patches", "tracepoints", "what tracepoints call", HANDLER(RF_PATCH_WORD_TRACEPOINTS) },
 	{ "patches", "bpf", "code of BPF that any of these calls", HANDLER(RF_PATCH_WORD_BPF) },
-	{ "patches", "owners", "modules whose handlers are not told of", NAMES(owners),
+	{ "patches", "owners", "modules whose handlers are not told of", NAMES(owners), FEWER,
 	  .of_modules = true },
 
 	{ "seal", "text", "the kernel's text is sealed", WORDS(bool_words, true), MEMBER(seal_text),

@@ -37,6 +37,7 @@ enum rf_key_way {
 	RF_KEY_GREATER, /* the greater number, or value of a word, is stricter */
 	RF_KEY_SMALLER,
 	RF_KEY_FEWER, /* of names: those of the other list, with some left out */
+	RF_KEY_MORE,  /* of names: those of the other list, and others */
 };
 
 struct rf_key {

@@ -107,7 +107,10 @@ struct rf_policy {
 	enum rf_on_log_full on_log_full;
 	enum rf_checks_rule checks;
 	struct rf_names checks_off; /* of these none is run */
-	uint32_t log_quota_mb;	    /* MiB that either log may have, 0: any */
+	/* What these find is no alert, stops the VM, ends it: the strictest that names it counts.
+	 */
+	struct rf_names checks_observe, checks_pause, checks_kill;
+	uint32_t log_quota_mb; /* MiB that either log may have, 0: any */
 	bool seal_text, seal_rodata;
 	bool pin_msrs; /* what leads into the kernel keeps the value it had at the seal */
 	bool pin_debugctl, pin_spec_ctrl; /* these two as well */
@@ -251,6 +254,7 @@ struct rf_facts {
 	enum rf_fact_table table;     /* load, table, entry */
 	enum rf_fact_measure measure; /* measure */
 	enum rf_fact_hook hook;	      /* hook */
+	const char *check;	      /* check: its name; NULL: not known */
 };
 
 enum rf_action {
@@ -258,6 +262,7 @@ enum rf_action {
 	RF_ACTION_SUPPRESS,  /* it never happens; the guest gets a fault where one can be given */
 	RF_ACTION_KILL,	     /* it never happens and the VM ends */
 	RF_ACTION_PASS,	     /* not about sealed memory: the VMM's business, nothing to record */
+	RF_ACTION_PAUSE,     /* it is let be, and the VM stands still until somebody resumes it */
 };
 
 struct rf_decision {

@@ -53,9 +53,10 @@ static void decision_text(const struct rf_decision *d, char *out, size_t size)
 	bool passed = d->action == RF_ACTION_APPLY && d->word != RF_WORD_ALLOWED;
 
 	snprintf(out, size, "%s%s", rf_word_text(d->word) ?: "nothing",
-		 d->action == RF_ACTION_KILL ? ", VM ended"
-		 : passed		     ? ", let be"
-					     : "");
+		 d->action == RF_ACTION_KILL	? ", VM ended"
+		 : d->action == RF_ACTION_PAUSE ? ", VM paused"
+		 : passed			? ", let be"
+						: "");
 }
 
 /* What became of it, by the answer; 0: that is not on record. */
@@ -74,6 +75,10 @@ static enum rf_action action_of(const json_t *record)
 
 	if (!strcmp(rf_replay_member(record, "outcome"), RF_OUTCOME_ENDED))
 		return RF_ACTION_KILL;
+	if (!strcmp(rf_replay_member(record, "outcome"), RF_OUTCOME_PAUSED))
+		return RF_ACTION_PAUSE;
+	if (!strcmp(rf_replay_member(record, "kind"), "check"))
+		return RF_ACTION_APPLY;
 	for (size_t i = 0; i < COUNT(answers); i++)
 		if (!strcmp(answers[i].answer, answer))
 			return answers[i].action;
@@ -83,14 +88,19 @@ static enum rf_action action_of(const json_t *record)
 /* Policies that between them decide all that any policy does: the keys that rf_policy_decide()
  * looks at, every word of each. */
 #define VARIANTS 16u
+#define CHECK_VARIANTS 64u /* and of what a check has found, whose name is "" in these */
 
 static void variant(unsigned int i, struct rf_policy *out)
 {
+	struct rf_names *lists[] = { &out->checks_observe, &out->checks_pause, &out->checks_kill };
+
 	rf_policy_default(out);
 	out->mode = i & 1 ? RF_MODE_OBSERVE : RF_MODE_ENFORCE;
 	out->on_denied = i & 2 ? RF_ON_DENIED_KILL : RF_ON_DENIED_FAULT;
 	out->on_kexec = i & 4 ? RF_ON_KEXEC_REARM : RF_ON_KEXEC_DENY;
 	out->on_mismatch = i & 8 ? RF_ON_MISMATCH_ALERT : RF_ON_MISMATCH_REFUSE;
+	if (i >> 4)
+		lists[(i >> 4) - 1]->count = 1;
 }
 
 /* Is there a policy that decides these facts as it is on record? *was: how, as far as all of them
@@ -100,15 +110,17 @@ static bool explains(const json_t *record, const struct rf_facts *f, char was[32
 	const char *rule = rf_replay_member(record, "rule"),
 		   *word = rf_replay_member(record, "verdict");
 	enum rf_action action = action_of(record);
+	bool is_check = f->kind == RF_FACT_CHECK, found = false;
+	struct rf_facts mine = *f;
 	struct rf_decision d;
 	struct rf_policy p;
-	bool found = false;
 
-	for (unsigned int i = 0; i < VARIANTS; i++) {
+	mine.check = "";
+	for (unsigned int i = 0; i < (is_check ? CHECK_VARIANTS : VARIANTS); i++) {
 		char text[32];
 
 		variant(i, &p);
-		if (rf_policy_decide(&p, f, &d) || strcmp(d.rule, rule) != 0 ||
+		if (rf_policy_decide(&p, &mine, &d) || strcmp(d.rule, rule) != 0 ||
 		    !rf_word_text(d.word) || strcmp(rf_word_text(d.word), word) != 0 ||
 		    (action && action != d.action))
 			continue;
@@ -276,7 +288,7 @@ static void try_facts(const json_t *record, const struct rf_policy *p, const str
 	struct rf_facts mine = *f;
 	const struct rf_key *key;
 	struct rf_decision d;
-	char was[32] = "";
+	char was[32] = "", check[RF_POLICY_NAME_MAX + 1];
 
 	/* A store that KVM decoded has its length on record; one that it could not has not. */
 	if (!strcmp(out->kind, "write") &&
@@ -285,6 +297,8 @@ static void try_facts(const json_t *record, const struct rf_policy *p, const str
 	if (contradicts(record, f) || !explains(record, f, was))
 		return;
 	mine.hook = f->kind == RF_FACT_HOOK ? hook_of(record, p) : 0;
+	check_of(record, check, sizeof(check));
+	mine.check = check;
 	if (rf_policy_decide(p, &mine, &d))
 		return;
 	if (!out->was[0])
@@ -438,7 +452,7 @@ static bool depends_on_names(const json_t *record, const struct rf_policy *p,
 {
 	const char *module = rf_replay_member(json_object_get(record, "handler"), "module");
 	struct rf_policy q = *p;
-	struct rf_names *list = k->of_modules ? &q.owners : &q.checks_off;
+	struct rf_names *list = (struct rf_names *)((char *)&q + k->at);
 	struct rf_replay other;
 	char changed[160];
 

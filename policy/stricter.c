@@ -44,6 +44,8 @@ const char *rf_key_way_text(const struct rf_key *k, char out[RF_KEY_LEGAL])
 		snprintf(out, RF_KEY_LEGAL, "fixed");
 	else if (k->way == RF_KEY_FEWER)
 		snprintf(out, RF_KEY_LEGAL, "fewer names");
+	else if (k->way == RF_KEY_MORE)
+		snprintf(out, RF_KEY_LEGAL, "more names");
 	else if (!k->words)
 		snprintf(out, RF_KEY_LEGAL, "the %s number%s",
 			 k->way == RF_KEY_GREATER ? "greater" : "smaller",
@@ -81,10 +83,13 @@ static enum rf_change compare(const struct rf_key *k, const struct rf_policy *fr
 	uint64_t was = size_of(k, from), is = size_of(k, to);
 	bool tighter;
 
-	if (k->way == RF_KEY_FEWER) {
-		tighter = within(rf_key_names(to, k), rf_key_names(from, k));
-		if (tighter && within(rf_key_names(from, k), rf_key_names(to, k)))
+	if (k->names) {
+		bool less = within(rf_key_names(to, k), rf_key_names(from, k));
+		bool more = within(rf_key_names(from, k), rf_key_names(to, k));
+
+		if (less && more)
 			return RF_CHANGE_NONE;
+		tighter = k->way == RF_KEY_FEWER ? less : more;
 		return tighter ? RF_CHANGE_TIGHTER : RF_CHANGE_LOOSER;
 	}
 	if (was == is)
@@ -102,6 +107,7 @@ enum rf_change rf_key_change(const struct rf_key *k, const struct rf_policy *fro
 	case RF_KEY_GREATER:
 	case RF_KEY_SMALLER:
 	case RF_KEY_FEWER:
+	case RF_KEY_MORE:
 		c = compare(k, from, to);
 		return c == RF_CHANGE_LOOSER && k->held ? RF_CHANGE_NEVER : c;
 	case RF_KEY_FIXED:

@@ -28,7 +28,7 @@ STEPS = [
     Step("package", 1.2),
     Step("cli-test", 4),
     Step("valgrind-short", 2, whole="valgrind"),
-    Step("fuzz", 2.5, settings=("FUZZ_SECONDS=3",)),
+    Step("fuzz", 2.5, settings=("FUZZ_SECONDS=2",)),
     Step("kvm-store", 0.1, needs="/dev/kvm"),
     Step("kvm", 0.5, needs="/dev/kvm"),
     Step("hostile", 8, needs="/dev/kvm that runs QEMU"),

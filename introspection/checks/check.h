@@ -115,7 +115,9 @@ int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_fi
 /*
  * The same, and fn also for what may be there: each pointer to code that the check looks at,
  * however many they are, with a reason that is "". A table that many share comes once, and all of
- * it in the order of looking. -EINVAL of a live guest: what changes meanwhile would come twice.
+ * it in the order of looking. Of a live guest a list that changed while it was read is read again:
+ * fn(ctx, NULL) says that what has come so far does not count; and it is looked at once, so that what
+ * comes may be a moment's.
  */
 int rf_checks_list(struct rf_checks *c, const struct rf_check *check, rf_check_finding_fn fn,
 		   void *ctx, struct rf_check_result *result);

@@ -97,6 +97,8 @@ static int try_to(struct rf_checks *c, const struct rf_run *begin, rf_question_f
 
 	for (int i = 0; i < (c->options.live ? TRIES : 1); i++) {
 		*run = *begin;
+		if (i && begin->each)
+			begin->each(begin->each_ctx, NULL);
 		rf_claims_forget(c);
 		if (c->options.live) {
 			memset(c->places, 0, sizeof(c->places));
@@ -230,8 +232,6 @@ int rf_checks_list(struct rf_checks *c, const struct rf_check *check, rf_check_f
 	struct rf_run run;
 	int err;
 
-	if (c->options.live)
-		return -EINVAL;
 	err = look(&begin, &run);
 	sum_up(&run, err, result);
 	return run.stopped;

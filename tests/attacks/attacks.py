@@ -19,7 +19,7 @@ import runner  # noqa: E402
 from build import ROOT, LabError, out_dir  # noqa: E402
 from host import built  # noqa: E402
 from kernels import NEWER  # noqa: E402
-from suite import losses  # noqa: E402
+from trial import losses  # noqa: E402
 
 LINE = re.compile(r"RF: attack (?P<name>\S+) result=(?P<result>\S+) target=(?P<symbol>\S+?)\+(?P<offset>0x[0-9a-f]+) "
                   r"va=(?P<va>\S+) pa=(?P<pa>\S+) len=(?P<len>\d+) detail=(?P<detail>.*)")

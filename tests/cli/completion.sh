@@ -55,6 +55,17 @@ offers completion-gadgets-all 'web.jsonl web.yaml' ringfence gadgets -a w
 offers completion-dump 'posture web.jsonl web.yaml' ringfence check ''
 offers completion-posture 'web.jsonl web.yaml' ringfence check posture ''
 offers completion-posture-alone '' ringfence check posture web.jsonl ''
+export XDG_RUNTIME_DIR=$work/tab/run; mkdir -p run/ringfence/vm1 run/ringfence/vm2
+if [ "$(id -u)" != 0 ]; then
+	offers completion-live 'vm1 vm2' ringfence ps --live ''
+	offers completion-live-posture 'vm1 vm2' ringfence check --live posture ''
+fi
+unset XDG_RUNTIME_DIR; rm -r run
+name=completion-check-names; "$rf" check --list | awk 'NR > 1 { print $1 }' | sort >"$work/checks"
+for first in "check web.jsonl" "check --live vm1" "hooks web.jsonl idt"; do
+	completes "$rf" $first '' | cmp -s - "$work/checks" && [ -s "$work/checks" ] && ok || bad "not the checks that there are, behind $first"
+done
+offers completion-check-name 'idt inodes input-handlers interrupt-actions' "$rf" check web.jsonl i
 offers completion-diff 'web.jsonl web.yaml' ringfence check posture web.jsonl --diff ''
 offers completion-dump-alone '' ringfence disas web.jsonl ''
 offers completion-nothing '' ringfence policy keys ''

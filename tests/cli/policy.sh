@@ -14,6 +14,10 @@ wrong word "$work/word.yaml" 2 7 'mode cannot be what stands there; did you mean
 printf 'version: 1\nlog_quota_mb: 1GB\n' >"$work/unit.yaml"
 wrong number "$work/unit.yaml" 2 15 'log_quota_mb cannot be what stands there. It may be: 0 to 1048576 (MiB), digits alone$'
 printf 'version: 1\npatches: { owners: [ "a b" ] }\n' >"$work/owner.yaml"
+printf 'version: 1\nchecks_kill: [ creds-shared, idt ]\n' >"$work/guards.yaml"
+wrong checks-of-guards "$work/guards.yaml" 2 1 'checks_kill: "idt" is looked for by a guard, which .patches. and .pin. are for, and on_denied$'
+printf 'version: 1\nchecks_pause: [ creds-share ]\n' >"$work/pause.yaml"
+wrong checks-pause "$work/pause.yaml" 2 1 'checks_pause: there is no check "creds-share"'
 printf 'version: 1\nchecks_off: [ idt, task-hidden ]\n' >"$work/off.yaml"
 wrong checks-off "$work/off.yaml" 2 1 'checks_off: there is no check "task-hidden"; .ringfence check --list. has them$'
 wrong owner "$work/owner.yaml" 2 12 'owners: one of them is no name, which is made of letters, digits, "_" and "-"$'

@@ -268,6 +268,23 @@ else
 	skip state-not-writable "needs root and setpriv"
 fi
 
+# What a check found pauses the VM, until somebody resumes it; or ends it, paused or not.
+FAKE=pause
+$run -- sh -c 'sleep 1; echo went on; exit 5' >"$out" 2>"$err" & paused=$!
+name=check-pauses
+for _ in $(seq 100); do
+	vmm=$(sed -n 's/.*`kill -CONT \([0-9]*\)` resumes it$/\1/p' "$err")
+	[ -n "$vmm" ] && grep -q '^State:	T' "/proc/$vmm/status" && break
+	sleep 0.1
+done
+sleep 2
+grep -q '^State:	T' "/proc/${vmm:-0}/status" && [ ! -s "$out" ] && ok || bad "the VMM does not stand still"
+name=check-resumed; kill -CONT "${vmm:-0}"; wait $paused
+[ $? = 5 ] && grep -q 'went on' "$out" && ok || bad "it did not go on"
+FAKE=end
+try check-ends 137 'the VM is ended for what a check has found (policy: checks_kill)' $run -- sleep 30
+FAKE=attach
+
 # A log that has no room for a decision more: none is started with it, unless it may be without.
 FAKE=attach
 printf 'version: 1\nlog_quota_mb: 1\n' >"$work/small.yaml"
@@ -782,6 +799,22 @@ for answer in '[]' '{"done":true}' '{"done":true,"on":true,"checks":7,"findings"
 	told "$answer"
 	"$rf" check --live "$work/told" >"$out" 2>"$err"; code=$?; hush
 	name=check-live-odd; [ $code -gt 0 ] && [ $code -le 6 ] && ok || bad "exit $code for $answer"
+done
+told '{"error":"no kernel \u001b is sealed"}'
+try live-unsealed 6 'no kernel ? is sealed' "$rf" ps --live "$work/told"; hush
+try live-nobody 3 'no VM' "$rf" modules --live nobody
+try live-raw 2 'for a dump' "$rf" ps --live --raw "$work/told"
+pages='"pages":1,"bytes":"AAAA"'
+kernel='"root":"0x1000","levels":4,"image":{"gva":"0xffffffff81000000","gpa":"0x1000000","size":"0x2000"}'
+for answer in '[]' '{"done":true}' '{"done":true,"kernel":{'"$kernel}}" '{"done":true,"kernel":7,'"$pages}" \
+	'{"done":true,"kernel":{'"$kernel"',"tables":{"gva":"0xffffffff81000000","gpa":"-1","size":"0xffffffffffffffff"}},'"$pages}" \
+	'{"done":true,"kernel":{'"$kernel"',"tables":{"gva":"0xffffffff81000000","gpa":"0x1000000","size":"0x2000"}},'"$pages}"; do
+	for c in "ps --live $work/told" "disas --live $work/told vfs_read" "check posture --live $work/told"; do
+		# All that is asked for then is answered in the same way.
+		told "$answer" "$answer" "$answer" "$answer" "$answer"
+		"$rf" $c >"$out" 2>"$err"; code=$?; hush
+		name="live-odd-$c"; [ $code -ge 3 ] && [ $code -le 6 ] && grep -q 'to do:' "$err" && [ ! -s "$out" ] && ok || bad "exit $code for $answer"
+	done
 done
 told '{"done":true}'
 try gadgets-empty 0 '^0 sensitive' "$rf" gadgets --all "$work/told"; hush

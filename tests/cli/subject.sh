@@ -74,8 +74,8 @@ try posture-none 3 'cannot open .*none: No such file' "$rf" check posture "$dump
 try posture-zeros 6 'no kernel' "$rf" check posture --raw "$dumps/zeros"
 try posture-diff-none 6 'no kernel' "$rf" check posture --raw "$dumps/zeros" --diff "$dumps/none"
 try posture-option 2 'there is no option --nonsense' "$rf" check posture --nonsense "$dumps/zeros"
-try posture-live 2 'posture is read from a dump' "$rf" check posture --live web
-try posture-known 2 'takes neither --live nor --known' "$rf" check posture --known x "$dumps/zeros"
+try posture-live 3 'there is no VM web' "$rf" check posture --live web
+try posture-known 2 'posture takes no --known' "$rf" check posture --known x "$dumps/zeros"
 try posture-diff-alone 2 'is for posture' "$rf" check --diff "$dumps/zeros" "$dumps/zeros"
 try posture-diff-list 2 'check takes: ' "$rf" check --list --diff "$dumps/zeros" posture
 try posture-list 0 '^NAME *WANTED *SET BY *WHY$' "$rf" check --list posture

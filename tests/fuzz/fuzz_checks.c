@@ -45,9 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (rf_checks_run(c, &check, ignore, NULL, &result) || !result.state ||
 		    result.reads > check.reads)
 			abort();
-		/* What `ringfence hooks` asks for, of memory that does not change. */
-		if (!options.live &&
-		    (rf_checks_list(c, &check, ignore, NULL, &result) || !result.state))
+		/* What `ringfence hooks` asks for. */
+		if (rf_checks_list(c, &check, ignore, NULL, &result) || !result.state)
 			abort();
 	}
 	rf_checks_destroy(c);

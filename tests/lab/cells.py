@@ -11,7 +11,8 @@ from typing import Callable
 
 import kernels
 import vmm
-from suite import STUFFING, Test
+from suite import STUFFING
+from trial import Test
 
 OWN = "QEMU 7.2"  # of Debian 12
 ATTACKS = {"direct_map": "sys_call_table", "commit_creds": "commit_creds"}  # and the symbol that the record names
@@ -140,7 +141,7 @@ CELLS = [
     replace(BASE, name="qemu-11-q35-guest-7", vmm="QEMU 11", machine="q35", guest="7"),
     replace(BASE, name="host-7-qemu-11", vmm="QEMU 11", host="7"),
     replace(BASE, name="kvmtool", vmm=vmm.KVMTOOL, machine="its own")]
-SHORT = ("base", "pti", "memfd")
+SHORT = ("base", "pti")
 # Cannot hold: what is expected of a sealed guest is asked of one that nothing protects.
 UNPROTECTED = replace(BASE, name="planted-unprotected", protected=False)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Callable
 
 import runner
-import suite
+import trial
 from cells import ATTACKS, Cell, wanted_of_guest, wanted_of_host
-from suite import WRONG, Failed, Outcome, Record, check
+from trial import WRONG, Failed, Outcome, Record, check
 
 Aspect = Callable[[Outcome, Cell], None]
 
@@ -47,7 +47,7 @@ def control(o: Outcome, cell: Cell) -> None:
 
 def sealed(o: Outcome, _: Cell) -> None:
     """Sealed once, before user mode, as the guest's page tables have it."""
-    suite.sealed(o)
+    trial.sealed(o)
 
 
 def blocked(o: Outcome, _: Cell) -> None:
@@ -66,11 +66,11 @@ def quiet(o: Outcome, cell: Cell) -> None:
     for step in cell.steps():
         check(o.said(f"trace {step} result=ok") == 1, f"{step} did not work")
     check(o.said("RF: done mode=cell status=0") == 1, "the guest did not run to its end")
-    suite.each_event_once(o)
+    trial.each_event_once(o)
     rest = Outcome(o.result)
     known = _attack_records(o)
     rest.records = [r for r in o.records if r not in known]
-    suite.quiet(rest)
+    trial.quiet(rest)
 
 
 ASPECTS: dict[str, Aspect] = {"as declared": declared, "control landed": control, "sealed": sealed, "blocked, recorded": blocked,

@@ -8,7 +8,7 @@ HOST_KERNEL ?= 6.12
 export O
 
 # lab-suite: stock guests under protection, on either host kernel. The short form, one of each kind, is the check's.
-SUITE_SHORT = boot-7-2 tracing-6.1 patches-denied hooks-owned boot-probes-6.12 misled example-guard first-act reboot unprotectable hardened-host
+SUITE_SHORT = boot-7-2 tracing-6.1 boot-probes-6.12 misled first-act reboot unprotectable hardened-host
 .PHONY: lab-suite lab-suite-short lab-suite-6.1
 lab-suite: programs $(O)/ringfence-monitor-example
 	tests/lab/suite.py --host-kernel $(HOST_KERNEL)

@@ -16,7 +16,7 @@ from typing import Callable, Optional
 
 import kernels
 from build import HERE, Cpio, out_dir, run
-from suite import Outcome, Record, Test, check, main, sealed
+from trial import Outcome, Record, Test, check, main, sealed
 
 EXTRA = ["irqbypass", "ccp", "kvm", "kvm-amd", "kvm-intel", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci"]
 # life.sh makes them last.

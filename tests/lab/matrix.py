@@ -25,6 +25,7 @@ import kernels
 import matrix_page
 import runner
 import suite
+import trial
 import vmm
 from build import ROOT, LabError, Unreachable, digest, out_dir, write_atomic
 from cells import BASE, CELLS, OWN, SHORT, UNPROTECTED, Cell, script, test
@@ -82,7 +83,7 @@ def missing(cell: Cell) -> Optional[LabError]:
     return errors[0] if errors else None
 
 
-def versions(cell: Cell, o: suite.Outcome) -> dict[str, str]:
+def versions(cell: Cell, o: trial.Outcome) -> dict[str, str]:
     """What the host and its VMM say of themselves; the guest's kernel is what was put in."""
     said = o._text("host").splitlines() + ["", ""]
     guest_kernel = "" if _cannot_have(kernels.get, cell.guest) else kernels.get(cell.guest).release
@@ -91,7 +92,7 @@ def versions(cell: Cell, o: suite.Outcome) -> dict[str, str]:
 
 def row(cell: Cell, result: runner.Result) -> Row:
     """All that is known of a cell that was run; says it, too."""
-    o = suite.Outcome(result)
+    o = trial.Outcome(result)
     aspects = judge.judge(o, cell)
     wrong = {name: text for name, text in aspects.items() if text}
     words = judge.last_words(o) if wrong else ""
@@ -132,7 +133,7 @@ def run_boot(cells: list[Cell]) -> dict[str, Row]:
     if not left:
         return rows
     try:
-        results, again = suite.run_all([test(cell, lambda _: None) for cell in left], left[0].host, mode="emulated",
+        results, again = trial.run_all([test(cell, lambda _: None) for cell in left], left[0].host, mode="emulated",
                                        vmm_name="" if left[0].vmm == OWN else left[0].vmm)
     except LabError as error:
         return rows | broken(left, error)
@@ -187,7 +188,7 @@ def planted_in_suite() -> dict[str, tuple[str, str]]:
             with tempfile.TemporaryDirectory() as temporary:
                 result = runner.Result(name, 0, make_test(Path(temporary) / "out", name))
                 alter(result)
-                said = suite.judge(test_of, result)
+                said = trial.judge(test_of, result)
             holds = holds or (test_of.kills and what == judge.KILL)
             found[f"{name}: {what}"] = said or "it holds", "" if holds == (not said) else "that is not as it must be"
     return found
@@ -211,7 +212,7 @@ def self_test() -> int:
     each cell.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        o = suite.Outcome(runner.Result(BASE.name, 0, make(Path(temporary) / "out", BASE)))
+        o = trial.Outcome(runner.Result(BASE.name, 0, make(Path(temporary) / "out", BASE)))
         wrong = [f"what holds does not: {name}: {text}" for name, text in judge.judge(o, BASE).items() if text]
         planted = judge.plant(o, BASE)
     planted |= planted_in_suite() | planted_in_host()

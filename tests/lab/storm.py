@@ -19,7 +19,7 @@ from typing import Any
 import debian
 import kernels
 import runner
-import suite
+import trial
 from build import HERE, LabError, out_dir, run, write_atomic
 from host import built
 
@@ -166,13 +166,13 @@ class Storm:
     def guest(self, kernel: str, side: str, result: runner.Result) -> None:
         """One guest as a whole: it came to the storm's end; of a sealed one the record is quiet, the boot's too."""
         try:
-            suite.check(not result.note, result.note)
-            outcome = suite.Outcome(result)
-            suite.check(outcome.said("RF: storm done"), "the guest did not come to the storm's end")
+            trial.check(not result.note, result.note)
+            outcome = trial.Outcome(result)
+            trial.check(outcome.said("RF: storm done"), "the guest did not come to the storm's end")
             if side == "sealed":
-                suite.sealed(outcome)
-                suite.quiet(outcome)
-        except suite.WRONG as error:
+                trial.sealed(outcome)
+                trial.quiet(outcome)
+        except trial.WRONG as error:
             self.verdict(f"{kernel} guest {side}", f"{error} (artefacts in {result.out})")
         else:
             self.verdict(f"{kernel} guest {side}", "")

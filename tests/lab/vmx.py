@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "attacks"))
 import attacks  # noqa: E402
 import host  # noqa: E402
 import runner  # noqa: E402
-import suite  # noqa: E402
+import trial  # noqa: E402
 from build import HERE, LabError, out_dir, run  # noqa: E402
 
 KERNEL = "6.12"
@@ -220,7 +220,7 @@ class Verdicts:
         """One test that asserts on what a job left."""
         try:
             verify(result)
-        except suite.WRONG as error:
+        except trial.WRONG as error:
             self.add(what, f"{error} (artefacts in {result.out})")
         else:
             self.add(what, "")
@@ -228,29 +228,29 @@ class Verdicts:
 
 def check_host(result: runner.Result) -> None:
     """It is Intel's KVM with EPT, or all that follows proves something else."""
-    suite.check("kvm_intel ept=Y" in result.log, "kvm_intel is not there with ept=Y")
-    suite.check(result.ok, "ringfence doctor misses what it requires")
+    trial.check("kvm_intel ept=Y" in result.log, "kvm_intel is not there with ept=Y")
+    trial.check(result.ok, "ringfence doctor misses what it requires")
 
 
 def check_demo(result: runner.Result) -> None:
     """The control landed, then the same attack was blocked, with a record that names the table."""
-    suite.check(result.ok, result.note or f"exit status {result.status}")
-    suite.check(result.log.count("result=landed") == 1, "the control did not land")
-    suite.check(result.log.count("result=faulted") == 1, "the protected guest's store did not fault")
-    suite.check(re.search(r"^  BLOCKED$", result.log, re.M), "not BLOCKED")
-    suite.check(re.search(r"^  target +sys_call_table\+", result.log, re.M), "the record does not name the table")
+    trial.check(result.ok, result.note or f"exit status {result.status}")
+    trial.check(result.log.count("result=landed") == 1, "the control did not land")
+    trial.check(result.log.count("result=faulted") == 1, "the protected guest's store did not fault")
+    trial.check(re.search(r"^  BLOCKED$", result.log, re.M), "not BLOCKED")
+    trial.check(re.search(r"^  target +sys_call_table\+", result.log, re.M), "the record does not name the table")
 
 
 def check_sealed(result: runner.Result) -> None:
     """The record says that text and rodata were sealed at the right moment."""
-    suite.check(not result.note, result.note)
-    suite.sealed(suite.Outcome(result))
+    trial.check(not result.note, result.note)
+    trial.sealed(trial.Outcome(result))
 
 
 def check_wp(protected: attacks.Attempt) -> None:
     """A store with CR0.WP cleared, which nobody hears of here, is blocked all the same."""
-    suite.check("wp=cleared" in protected.detail, f"WP was not cleared: {protected.detail}")
-    suite.check(protected.result == "faulted", f"the store with WP cleared: {protected.result}")
+    trial.check("wp=cleared" in protected.detail, f"WP was not cleared: {protected.detail}")
+    trial.check(protected.result == "faulted", f"the store with WP cleared: {protected.result}")
 
 
 def judge(results: dict[str, runner.Result], pair: attacks.Pair) -> Verdicts:

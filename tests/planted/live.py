@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the checks find in a guest that runs: plants of tests/planted/module in a sealed guest, each of which must be on record.
 
-The lab's host boots the guest twice, without protection and with it. In both each plant must be there, as the module says. The
+The lab's host boots the guest without protection and with it. In both each plant must be there, as the module says. The
 record of the protected one must have nothing of kind check before the first plant, and then one line for each of them, of the
 right check, with the right address. How long that took is shown, and in build/planted-live.json. What a seal refuses anyway is
-left out: this is about what comes in by the kernel's own interfaces, or changes data.
+left out: this is about what comes in by the kernel's own interfaces, or changes data. Twice more it runs under a policy of which
+one check pauses it, which somebody must resume, and one ends it.
 
     live.py [--host-kernel 6.12] [KERNEL]
 """
@@ -30,6 +31,18 @@ task_unlisted task_unnumbered creds_of_kernel module_unlisted module_deleted tai
 setuid_file kernel_started""".split()
 QUIET, PATIENCE = 20, 60  # seconds of the guest's
 JOB_SECONDS = 400
+# What the policies of two more guests say, and who resumes the one that stands still: it is looked at twice.
+POLICIES = {"paused": "checks_observe: [ netfilter ]\\nchecks_pause: [ packet-handlers ]", "ended": "checks_kill: [ notifiers ]"}
+RESUME = """
+printf 'version: 1\\n{policy}\\n' >policy
+(while sleep 1; do
+	vmm=$(sed -n 's/.*`kill -CONT \\([0-9]*\\)` resumes it.*/\\1/p' $OUT/console 2>/dev/null | tail -1)
+	[ "$vmm" ] || continue
+	for _ in 1 2; do sleep 3; grep State: /proc/$vmm/status >>$OUT/state; done
+	kill -CONT $vmm
+	break
+done) &
+"""
 SCRIPT = """
 export WRAP="{wrap}"
 INITRD=./initrd MEMORY=512 LIMIT=380 l2 {kernel} 1 '' 2>&1 | while read -r line; do
@@ -44,8 +57,10 @@ done
 
 def make_job(kernel: str, side: str, initrd: Path) -> runner.Job:
     """One guest."""
-    wrap = "ringfence run --name live --audit $OUT/audit.jsonl --" if side == "protected" else ""
-    return runner.Job(f"live-{kernel}-{side}", SCRIPT.format(wrap=wrap, kernel=kernel), JOB_SECONDS, {"initrd": initrd})
+    policy = "--policy policy " if side in POLICIES else ""
+    wrap = f"ringfence run --name live {policy}--audit $OUT/audit.jsonl --" if side != "control" else ""
+    before = RESUME.format(policy=POLICIES[side]) if policy else ""
+    return runner.Job(f"live-{kernel}-{side}", before + SCRIPT.format(wrap=wrap, kernel=kernel), JOB_SECONDS, {"initrd": initrd})
 
 
 def times_of(path: Path) -> dict[str, float]:
@@ -96,6 +111,31 @@ def judge(counts: planted.Counts, kernel: str, plant: planted.Plant, control: di
     return counts.passes(name, row["seconds"], found["detail"])
 
 
+def judge_policies(counts: planted.Counts, kernel: str, outs: dict[str, Path]) -> None:
+    """What became of the guests that a check was to pause, and to end."""
+    def text(side: str, name: str) -> str:
+        return (outs[side] / name).read_text(errors="replace") if (outs[side] / name).exists() else ""
+
+    def has(side: str, check: str, verdict: str, outcome: str) -> bool:
+        return any(r["detail"].startswith(check + " ") and (r["verdict"], r["outcome"]) == (verdict, outcome)
+                   for r in checks_of(outs[side] / "audit.jsonl"))
+    wanted = {
+        "observed": ("netfilter's finding is not on record as allowed", has("paused", "netfilter", "allowed", "left as it is")),
+        "paused": ("packet-handlers' finding is not on record so",
+                   has("paused", "packet-handlers", "detected", "left as it is, and the VM is paused")),
+        "stands-still": ("its VMM did not stand still", text("paused", "state").count("T (stopped)") == 2),
+        "resumed": ("it did not go on", "STAGE DONE" in text("paused", "console")),
+        "ended": ("notifiers' finding is not on record so", has("ended", "notifiers", "detected", "the VM is ended")),
+        "is-over": ("the guest went on, or nobody says why it ended", "STAGE DONE" not in text("ended", "console")
+                    and "is ended for what a check has found" in text("ended", "console")),
+    }
+    for name, (why, holds) in wanted.items():
+        if holds:
+            counts.passes(f"{kernel}-policy-{name}", 0, "as the policy says")
+        else:
+            counts.fails(f"{kernel}-policy-{name}", why)
+
+
 def main() -> int:
     """Boot, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -109,7 +149,7 @@ def main() -> int:
         script = (HERE / "live.sh").read_text().replace("$PLANTS", ",".join(PLANTS))
         script = script.replace("$QUIET", str(QUIET)).replace("$PATIENCE", str(PATIENCE))
         planted.initrd(out_dir().parent, kernels.get(options.kernel), home, script, [])
-        jobs = [make_job(options.kernel, side, home / "initrd") for side in ("control", "protected")]
+        jobs = [make_job(options.kernel, side, home / "initrd") for side in ("control", "protected", *POLICIES)]
         results = {r.name: r for r in runner.run_jobs(jobs, options.host_kernel, [options.kernel], cpus=1)}
     except LabError as error:
         print(f"planted-live: {error}\nplanted-live: 0 passed, 1 failed")
@@ -123,6 +163,7 @@ def main() -> int:
         counts.fails(f"{options.kernel}-quiet", f"{len(early)} findings before anything was planted: {early[:2]}")
     else:
         counts.passes(f"{options.kernel}-quiet", times["STAGE PLANTED"] - times.get("STAGE CLEAN", 0), "nothing is found")
+    judge_policies(counts, options.kernel, {side: results[f"live-{options.kernel}-{side}"].out for side in POLICIES})
     for plant in plants["protected"]:
         judge(counts, options.kernel, plant, {p.name: p for p in plants["control"]}, records, times)
     write_atomic(out_dir().parent / "planted-live.json", json.dumps(counts.rows, indent=1).encode() + b"\n")

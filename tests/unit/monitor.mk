@@ -1,6 +1,6 @@
 UNIT_TESTS += test_guest test_guest_again test_guest_late test_takeover test_judge test_judge_policy \
 	test_judge_emulation test_judge_stores test_pins test_controls test_decoys test_patches test_tables test_traps test_measure \
-	test_status test_guards test_guest_unknown test_pair test_hooks_guard test_checks_guard test_sandbox test_resent test_resent_log test_record test_record_full test_reload_monitor test_rotate_logs test_sequence test_watched
+	test_status test_memory test_guards test_guest_unknown test_pair test_hooks_guard test_checks_guard test_sandbox test_resent test_resent_log test_record test_record_full test_reload_monitor test_rotate_logs test_sequence test_watched
 MONITOR_FAKES = tests/unit/fake_monitor.c tests/unit/fake_monitor_kernel.c introspection/budget.c \
 	$(filter-out monitor/main.c monitor/sandbox.c,$(MONITOR_SRCS)) \
 	introspection/patches/hooks_kinds.c introspection/x86/descriptor.c introspection/x86/gadget_decode.c hv/proto.c hv/outlet.c $(POLICY_SRCS) $(PATCH_SRCS)
@@ -28,6 +28,7 @@ test_record_full_SRCS = tests/unit/test_record_full.c $(MONITOR_FAKES)
 test_rotate_logs_SRCS = tests/unit/test_rotate_logs.c $(MONITOR_FAKES)
 test_guest_unknown_SRCS = tests/unit/test_guest_unknown.c $(MONITOR_FAKES)
 test_status_SRCS = tests/unit/test_status.c $(MONITOR_FAKES)
+test_memory_SRCS = tests/unit/test_memory.c $(MONITOR_FAKES)
 test_hooks_guard_SRCS = tests/unit/test_hooks_guard.c $(MONITOR_FAKES)
 test_checks_guard_SRCS = tests/unit/test_checks_guard.c $(MONITOR_FAKES)
 test_pair_SRCS = tests/unit/test_pair.c $(MONITOR_FAKES)

@@ -302,10 +302,15 @@ static void many_are_counted(void **state)
 	assert_non_null(strstr(result.why, "136 more"));
 }
 
-static unsigned int listed, accepted;
+static unsigned int listed, accepted, anew;
 
 static int count_listed(void *ctx, const struct rf_check_finding *f)
 {
+	if (!f) {
+		anew++;
+		listed = accepted = 0;
+		return 0;
+	}
 	listed++;
 	accepted += !*f->reason;
 	assert_string_equal(f->what, "act of thing");
@@ -338,8 +343,18 @@ static void all_is_listed(void **state)
 	listed = 0;
 	assert_int_equal(rf_checks_list(checks, &check, count_listed, &stop, &result), -ENOMEM);
 	assert_int_equal(listed, stop);
+	/* Of a guest that runs: what is torn is read again, and what had come by then is not
+	 * counted. */
 	begin_with(true, NULL);
-	assert_int_equal(rf_checks_list(checks, &check, count_listed, NULL, &result), -EINVAL);
+	listed = accepted = 0;
+	assert_int_equal(rf_checks_list(checks, &check, count_listed, NULL, &result), 0);
+	assert_int_equal(listed, 200);
+	fake_u64(node(150), 1 | NOBODY);
+	listed = accepted = anew = 0;
+	assert_int_equal(rf_checks_list(checks, &check, count_listed, NULL, &result), 0);
+	assert_int_equal(result.cut, true);
+	assert_in_range(anew, 1, 7);
+	assert_in_range(listed, 100, 151);
 }
 
 /* --- whose code ------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -238,6 +239,70 @@ static void some_are_off(void **state)
 	assert_true(fake.checks_runs[0] > 0);
 }
 
+static const char *outcome(void)
+{
+	return fake_text(fake_line(0), "outcome");
+}
+
+/* What the owner wants of what one check finds: on record first, and asked of `run`. */
+static void lists_of_policy(void **state)
+{
+	struct rf_names *observe = &guest.policy.checks_observe, *kill = &guest.policy.checks_kill,
+			*pause = &guest.policy.checks_pause;
+
+	strcpy(observe->name[0], "first");
+	observe->count = 1;
+	find(OTHER_GVA, 0, "task 1");
+	pass(2600, true);
+	assert_int_equal(told(), 1);
+	assert_string_equal(fake_text(fake_line(0), "verdict"), "allowed");
+	strcpy(pause->name[0], "first");
+	pause->count = 1;
+	find(OTHER_GVA + 8, 0, "task 2");
+	fake_notified();
+	pass(2600, true);
+	assert_string_equal(fake_text(fake_line(0), "verdict"), "detected");
+	assert_string_equal(outcome(), RF_OUTCOME_PAUSED);
+	assert_string_equal(fake_notified(), "pause\n");
+	/* Once: who has resumed it knows of it. */
+	pass(5000, true);
+	assert_int_equal(rf_guard_checks.tick(&guest, 100), 0);
+	assert_string_equal(fake_notified(), "");
+	strcpy(kill->name[0], "first");
+	kill->count = 1;
+	find(OTHER_GVA + 16, 0, "task 3");
+	pass(2600, true);
+	assert_string_equal(outcome(), RF_OUTCOME_ENDED);
+	assert_string_equal(fake_notified(), "end\n");
+	guest.policy.mode = RF_MODE_OBSERVE;
+	find(OTHER_GVA + 24, 0, "task 4");
+	pass(2600, true);
+	assert_int_equal(told(), 4);
+	assert_string_equal(fake_text(fake_line(0), "verdict"), "detected");
+	assert_string_equal(outcome(), "left as it is");
+	assert_string_equal(fake_notified(), "");
+}
+
+/* `run` has no time to read just now: it is asked again, whatever the guest does meanwhile. */
+static void asked_until_it_is_taken(void **state)
+{
+	strcpy(guest.policy.checks_kill.name[0], "first");
+	guest.policy.checks_kill.count = 1;
+	while (write(fake.notify[1], "x\n", 2) == 2)
+		;
+	find(OTHER_GVA, 0, "task 1");
+	pass(2600, true);
+	assert_string_equal(outcome(), RF_OUTCOME_ENDED);
+	rf_guard_checks.forget(&guest);
+	for (int i = 0; i < 20; i++)
+		if (strstr(fake_notified(), "end"))
+			fail_msg("there was no room for it");
+	assert_int_equal(rf_guard_checks.tick(&guest, 100), 0);
+	assert_string_equal(fake_notified(), "end\n");
+	assert_int_equal(rf_guard_checks.tick(&guest, 100), 0);
+	assert_string_equal(fake_notified(), "");
+}
+
 static const char *state_of_check(size_t i)
 {
 	static char text[32];
@@ -332,6 +397,8 @@ int main(void)
 		TEST(off_by_policy),
 		TEST(owners_are_known),
 		TEST(some_are_off),
+		TEST(lists_of_policy),
+		TEST(asked_until_it_is_taken),
 		TEST(a_guard_is_not_off),
 		TEST(where_no_guard_is),
 		TEST(a_fence_that_says_nothing),

@@ -318,9 +318,12 @@ static void asked(void **state)
 
 	ordered(&o);
 	assert_int_equal(rf_pair_ask(&guest, &rf_guard_measure, fake.log_fd), -ENOTCONN);
+	guest.asked = (struct rf_asked){ .at = 0x5000, .pages = 3 };
 	assert_int_equal(rf_pair_ask(&guest, &rf_guard_gadgets, fake.log_fd), 0);
 	assert_int_equal(ordered(&o), 1);
 	assert_int_equal(o.what, RF_ORDER_ASK);
+	assert_int_equal(o.asked.at, 0x5000);
+	assert_int_equal(o.asked.pages, 3);
 	assert_int_equal(o.guard, rf_guards_row(&rf_guard_gadgets));
 	fake_reset(); /* nothing is sealed, which the monitor knows itself */
 	assert_int_equal(rf_pair_ask(&guest, &rf_guard_gadgets, fake.log_fd), -ENOTCONN);
@@ -622,6 +625,35 @@ static void answers(void **state)
 	close(client[0]);
 }
 
+/* Guest memory is read by the sweeper, of what it is asked for. */
+static void memory_script(void)
+{
+	const struct rf_order o = { .what = RF_ORDER_ASK,
+				    .guard = rf_guards_row(&rf_guard_memory),
+				    .asked = { IMAGE_GPA + RODATA_AT, 1 } };
+
+	look();
+	kernel(guest.kernel_event, 1);
+	until_it_follows(1);
+	order(&o, &client[1], 1);
+	close(client[1]);
+	hear_until(RF_FOUND_ALIVE);
+}
+
+static void shows_memory(void **state)
+{
+	char text[8192];
+	ssize_t n;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, client), 0);
+	sweep(memory_script);
+	n = recv(client[0], text, sizeof(text) - 1, 0);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "\"pages\":1,\"bytes\":\""));
+	close(client[0]);
+}
+
 static void odd_script(void)
 {
 	struct rf_order o = { .what = RF_ORDER_ASK };
@@ -665,6 +697,7 @@ int main(void)
 		T(walks_without_end),
 		T(follows_orders),
 		T(answers),
+		T(shows_memory),
 		T(odd_orders),
 	};
 

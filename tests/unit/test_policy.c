@@ -374,9 +374,9 @@ static void test_every_combination(void **state)
 					     patch++)
 						for (int msr = 0; msr <= RF_FACT_MSR_ELSEWHERE + 1;
 						     msr++, n++) {
-							struct rf_facts f = { kind, region, patch,
-									      msr,  n % 7,  n % 5,
-									      n % 3 };
+							struct rf_facts f = { kind,  region, patch,
+									      msr,   n % 7,  n % 5,
+									      n % 3, NULL };
 
 							p.mode = mode;
 							p.on_denied = denied;
@@ -545,6 +545,43 @@ static void test_measured(void **state)
 	}
 }
 
+/* The strictest list that names a check counts, and none of them where the mode is to observe. */
+static void test_check_lists(void **state)
+{
+	static const struct {
+		const char *check;
+		enum rf_word word;
+		enum rf_action action, observing;
+	} rows[] = {
+		{ "a", RF_WORD_ALLOWED, RF_ACTION_APPLY, RF_ACTION_APPLY },
+		{ "b", RF_WORD_DETECTED, RF_ACTION_PAUSE, RF_ACTION_APPLY },
+		{ "c", RF_WORD_DETECTED, RF_ACTION_KILL, RF_ACTION_APPLY },
+		{ "d", RF_WORD_DETECTED, RF_ACTION_APPLY, RF_ACTION_APPLY },
+		{ NULL, RF_WORD_DETECTED, RF_ACTION_APPLY, RF_ACTION_APPLY },
+	};
+	struct rf_facts f = { .kind = RF_FACT_CHECK };
+	struct rf_policy_diag diag;
+	struct rf_decision d;
+	struct rf_policy p;
+
+	assert_int_equal(parse("version: 1\nchecks_observe: [ a, b, c ]\nchecks_pause: [ b, c ]\n"
+			       "checks_kill: [ c ]\n",
+			       &diag, &p),
+			 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		f.check = rows[i].check;
+		p.mode = RF_MODE_ENFORCE;
+		assert_int_equal(rf_policy_decide(&p, &f, &d), 0);
+		assert_int_equal(d.word, rows[i].word);
+		assert_int_equal(d.action, rows[i].action);
+		assert_string_equal(d.rule, "check-found");
+		p.mode = RF_MODE_OBSERVE;
+		assert_int_equal(rf_policy_decide(&p, &f, &d), 0);
+		assert_int_equal(d.word, rows[i].word);
+		assert_int_equal(d.action, rows[i].observing);
+	}
+}
+
 static void test_no_facts_is_blocked(void **state)
 {
 	struct rf_facts f = { 0 };
@@ -584,6 +621,7 @@ int main(void)
 		cmocka_unit_test(test_kexec),
 		cmocka_unit_test(test_unknown_kernel),
 		cmocka_unit_test(test_checks_off),
+		cmocka_unit_test(test_check_lists),
 		cmocka_unit_test(test_owners),
 		cmocka_unit_test(test_measured),
 		cmocka_unit_test(test_no_facts_is_blocked),

@@ -120,7 +120,8 @@ static void test_sentences(void **state)
 		{ "version: 1\nmdoe: observe\n", 2, 1,
 		  "there is no such key; did you mean \"mode\"? The keys there are: version, "
 		  "mode, on_denied, on_denied_patch, on_kexec, on_mismatch, on_unknown_kernel, "
-		  "checks, checks_off, on_log_full, log_quota_mb, "
+		  "checks, checks_off, checks_observe, checks_pause, checks_kill, on_log_full, "
+		  "log_quota_mb, "
 		  "patches, seal, pin, register_check_ms, unsealed_alert_ms, dma_sweep_ms, "
 		  "patch_timeout_ms" },
 		{ "version: 1\n# mdoe: x\nmode: enforce # mdoe:\nmdoe: observe\n", 4, 1,

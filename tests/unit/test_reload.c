@@ -30,7 +30,10 @@ static const struct row {
 	{ "on_mismatch", .order = { "alert", "refuse" } },
 	{ "on_unknown_kernel", .order = { "run-unsealed-alert", "refuse" } },
 	{ "checks", .order = { "off", "alert" } },
-	{ "checks_off", .fixed = false }, /* test_names */
+	{ "checks_off", .fixed = false }, /* test_names, and the next three */
+	{ "checks_observe", .fixed = false },
+	{ "checks_pause", .fixed = false },
+	{ "checks_kill", .fixed = false },
 	{ "on_log_full", .order = { "continue", "deny", "pause" } },
 	{ "log_quota_mb", .loose = 1, .strict = 1024 },
 	{ "patches.ftrace", .order = { "allow", "owners", "deny" } },
@@ -118,9 +121,9 @@ static void test_each_key(void **state)
 		const struct rf_key *k = &rf_keys[i];
 		const struct row *row = row_of(k);
 
-		assert_true(k->way >= RF_KEY_FIXED && k->way <= RF_KEY_FEWER);
+		assert_true(k->way >= RF_KEY_FIXED && k->way <= RF_KEY_MORE);
 		assert_int_equal(k->way == RF_KEY_FIXED, row->fixed);
-		assert_int_equal(k->way == RF_KEY_FEWER, k->names);
+		assert_int_equal(k->way == RF_KEY_FEWER || k->way == RF_KEY_MORE, k->names);
 		if (row->fixed && k->words) {
 			assert_int_equal(change(k, 0, 1), RF_CHANGE_NEVER);
 			assert_int_equal(change(k, 1, 0), RF_CHANGE_NEVER);
@@ -187,6 +190,31 @@ static void test_names(void **state)
 	assert_int_equal(names("a, b", "c"), RF_CHANGE_LOOSER);
 }
 
+/* Who ends the VM over more is stricter. */
+static void test_more_names(void **state)
+{
+	static const char *const names_of[] = { "checks_pause", "checks_kill" };
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct rf_key *k = rf_key_find(NULL, names_of[i]);
+		struct rf_policy none = policy_of(""), one, two, other;
+		char text[64];
+
+		snprintf(text, sizeof(text), "%s: [ x ]\n", names_of[i]);
+		one = policy_of(text);
+		snprintf(text, sizeof(text), "%s: [ x, y ]\n", names_of[i]);
+		two = policy_of(text);
+		snprintf(text, sizeof(text), "%s: [ y, z ]\n", names_of[i]);
+		other = policy_of(text);
+		assert_int_equal(rf_key_change(k, &none, &one), RF_CHANGE_TIGHTER);
+		assert_int_equal(rf_key_change(k, &one, &two), RF_CHANGE_TIGHTER);
+		assert_int_equal(rf_key_change(k, &two, &two), RF_CHANGE_NONE);
+		assert_int_equal(rf_key_change(k, &two, &one), RF_CHANGE_LOOSER);
+		assert_int_equal(rf_key_change(k, &one, &other), RF_CHANGE_LOOSER);
+		assert_int_equal(rf_key_change(k, &one, &none), RF_CHANGE_LOOSER);
+	}
+}
+
 /* Each list has its own names. */
 static void test_two_lists(void **state)
 {
@@ -236,6 +264,7 @@ static void test_way_text(void **state)
 		{ NULL, "on_log_full", "continue < deny < pause" },
 		{ "patches", "ftrace", "allow < owners < deny" },
 		{ "patches", "owners", "fewer names" },
+		{ NULL, "checks_kill", "more names" },
 		{ "pin", "msrs", "fixed" },
 		{ NULL, "dma_sweep_ms", "the smaller number" },
 		{ NULL, "log_quota_mb", "the greater number, 0 the greatest" },
@@ -510,6 +539,7 @@ int main(void)
 		cmocka_unit_test(test_endless),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_two_lists),
+		cmocka_unit_test(test_more_names),
 		cmocka_unit_test(test_long_lists),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_way_text),

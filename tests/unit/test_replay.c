@@ -353,6 +353,49 @@ static void test_depends(void **state)
 	json_decref(o);
 }
 
+/* What one check finds may be no alert, or pause the VM, or end it. */
+static void test_check_lists(void **state)
+{
+	static const struct {
+		const char *verdict, *outcome, *was;
+	} rows[] = {
+		{ "allowed", "left as it is", "allowed" },
+		{ "detected", "left as it is", "detected, let be" },
+		{ "detected", RF_OUTCOME_PAUSED, "detected, VM paused" },
+		{ "detected", RF_OUTCOME_ENDED, "detected, VM ended" },
+	};
+	struct rf_replay r;
+	struct rf_policy p;
+	char line[512], text[160];
+	json_t *o;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(line, sizeof(line),
+			 D "\"check\",\"rule\":\"check-found\",\"verdict\":\"%s\","
+			   "\"outcome\":\"%s\",\"detail\":\"idt (critical, T1014): x\"}",
+			 rows[i].verdict, rows[i].outcome);
+		o = record(line);
+		rf_policy_default(&p);
+		rf_replay(o, &p, &r);
+		assert_int_equal(r.what, RF_REPLAY_DECIDED);
+		assert_string_equal(r.was, rows[i].was);
+		rf_replay_text(&r, &p, text, sizeof(text));
+		assert_string_equal(text, "detected, let be");
+		assert_true(rf_replay_depends(o, &p, rf_key_find(NULL, "checks_kill")));
+		strcpy(p.checks_kill.name[0], "gdt");
+		strcpy(p.checks_kill.name[1], "idt");
+		p.checks_kill.count = 1;
+		rf_replay(o, &p, &r);
+		rf_replay_text(&r, &p, text, sizeof(text));
+		assert_string_equal(text, "detected, let be");
+		p.checks_kill.count = 2;
+		rf_replay(o, &p, &r);
+		rf_replay_text(&r, &p, text, sizeof(text));
+		assert_string_equal(text, "detected, VM ended");
+		json_decref(o);
+	}
+}
+
 /* A check that this policy does not run finds nothing. */
 static void test_checks_off(void **state)
 {
@@ -469,6 +512,7 @@ int main(void)
 		cmocka_unit_test(test_depends),
 		cmocka_unit_test(test_odd_records),
 		cmocka_unit_test(test_checks_off),
+		cmocka_unit_test(test_check_lists),
 		cmocka_unit_test(test_owners),
 	};
 

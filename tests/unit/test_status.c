@@ -46,7 +46,7 @@ static json_t *ask(const char *cmd)
 	json_t *o;
 
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	n = snprintf(text, sizeof(text), "{\"cmd\":\"%s\"}\n", cmd);
+	n = snprintf(text, sizeof(text), *cmd == '{' ? "%s\n" : "{\"cmd\":\"%s\"}\n", cmd);
 	assert_int_equal(send(fd, text, (size_t)n, 0), n);
 	rf_status_serve(&guest, &served);
 	n = recv(fd, text, sizeof(text), 0);
@@ -55,6 +55,31 @@ static json_t *ask(const char *cmd)
 	o = json_loadb(text, (size_t)n, 0, NULL);
 	assert_non_null(o);
 	return o;
+}
+
+/* What is asked for stands beside the command; of each question anew. */
+static void asks_for_memory(void **state)
+{
+	static const char *const wrong[] = {
+		"{\"cmd\":\"memory\"}",
+		"{\"cmd\":\"memory\",\"at\":4096}",
+		"{\"cmd\":\"memory\",\"at\":4097,\"pages\":1}",
+		"{\"cmd\":\"memory\",\"at\":4096,\"pages\":17}",
+		"{\"cmd\":\"memory\",\"at\":4096,\"pages\":-1}",
+		"{\"cmd\":\"memory\",\"at\":-4096,\"pages\":1}",
+		"{\"cmd\":\"memory\",\"at\":\"4096\",\"pages\":\"x\"}",
+	};
+	json_t *o;
+
+	fake_sealed();
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		o = ask("{\"cmd\":\"memory\",\"at\":16777216,\"pages\":1}");
+		assert_int_equal(json_integer_value(json_object_get(o, "pages")), 1);
+		json_decref(o);
+		o = ask(wrong[i]);
+		assert_non_null(json_object_get(o, "error"));
+		json_decref(o);
+	}
 }
 
 /* One member of "status"; false: it is another text. */
@@ -247,6 +272,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(policy, setup, teardown),
 		cmocka_unit_test_setup_teardown(policy_keys, setup, teardown),
+		cmocka_unit_test_setup_teardown(asks_for_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(awaiting, setup, teardown),
 		cmocka_unit_test_setup_teardown(halted, setup, teardown),
 		cmocka_unit_test_setup_teardown(sites, setup, teardown),

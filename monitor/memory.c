@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * What a sealed guest's memory holds, page by page, for its owner's own looks: `ringfence ps
+ * --live` and the like walk the guest themselves, in a process of whoever asks, and no verdict
+ * waits for them. They get what the guest sees.
+ */
+#include <sodium.h>
+#include <stdio.h>
+
+#include "monitor/monitor.h"
+
+#define BYTES ((size_t)RF_ASKED_PAGES * RF_PAGE_SIZE)
+
+bool rf_asked_is_sane(const struct rf_asked *a)
+{
+	return !(a->at % RF_PAGE_SIZE) && a->pages && a->pages <= RF_ASKED_PAGES &&
+	       a->at <= UINT64_MAX - BYTES;
+}
+
+static json_t *hex(uint64_t v)
+{
+	return json_sprintf("0x%llx", (unsigned long long)v);
+}
+
+static json_t *place(const struct rf_image *i)
+{
+	return json_pack("{s:o, s:o, s:o}", "gva", hex(i->base.v), "gpa", hex(i->gpa.v), "size",
+			 hex(i->size));
+}
+
+/* Where the kernel's symbols and types are, as monitor/sealed.c reads them: what is sealed. */
+static struct rf_image tables_of(const struct rf_guest *g)
+{
+	for (uint32_t i = 0; i < g->regions_count; i++) {
+		const struct rf_region *r = &g->regions[i].region;
+
+		if (r->kind == RF_REGION_RODATA)
+			return (struct rf_image){ rf_gva_of(r->gva), rf_gpa_of(r->gpa), r->size };
+	}
+	return *rf_kernel_image(g->kernel);
+}
+
+/* Where a kernel is found from. */
+static json_t *kernel(const struct rf_guest *g)
+{
+	struct rf_image tables = tables_of(g);
+
+	return json_pack("{s:o, s:o, s:o, s:I}", "image", place(rf_kernel_image(g->kernel)),
+			 "tables", place(&tables), "root", hex(g->paging.root.v), "levels",
+			 (json_int_t)g->paging.levels);
+}
+
+/* So many pages there are in a row, from the first one on. */
+static uint32_t read_pages(struct rf_guest *g, const struct rf_asked *a, uint8_t *out)
+{
+	uint32_t n = 0;
+
+	while (n < a->pages && !rf_memory_read(&g->mem, rf_gpa_of(a->at + n * RF_PAGE_SIZE),
+					       out + n * RF_PAGE_SIZE, RF_PAGE_SIZE))
+		n++;
+	return n;
+}
+
+static json_t *reply(struct rf_guest *g)
+{
+	static uint8_t bytes[BYTES];
+	static char text[sodium_base64_ENCODED_LEN(BYTES, sodium_base64_VARIANT_ORIGINAL)];
+	uint32_t pages;
+
+	if (!g->kernel || !g->regions_count)
+		return json_pack("{s:s}", "error", "no kernel is sealed");
+	if (!rf_asked_is_sane(&g->asked))
+		return json_pack("{s:s}", "error", "no such pages can be asked for");
+	pages = read_pages(g, &g->asked, bytes);
+	sodium_bin2base64(text, sizeof(text), bytes, pages * RF_PAGE_SIZE,
+			  sodium_base64_VARIANT_ORIGINAL);
+	return json_pack("{s:b, s:o, s:I, s:s}", "done", true, "kernel", kernel(g), "pages",
+			 (json_int_t)pages, "bytes", text);
+}
+
+static bool busy(const struct rf_guest *g)
+{
+	return false;
+}
+
+static void step(struct rf_guest *g) {}
+
+const struct rf_guard rf_guard_memory = {
+	.name = "memory",
+	.command = "memory",
+	.reply = reply,
+	.busy = busy,
+	.step = step,
+	.step_unit = { 2 * RF_ASKED_PAGES, "showing memory to who asks" }, /* a page is two */
+};
