@@ -162,6 +162,8 @@ const struct rf_command rf_command_disas = {
 		"[MODULE]+OFFSET.\n"
 		"\n"
 		"The exit code: 0; 1 there is no such symbol; 3 there is no FILE; 6 FILE cannot\n"
-		"be read or has no kernel in it, or what is at the address cannot be read.\n",
+		"be read or has no kernel in it, or what is at the address cannot be read.\n"
+		"With --live: 3 there is no such VM; 4 its monitor does not answer, and what was\n"
+		"shown is not all; 6 its kernel is not sealed, or is another one by now.\n",
 	.run = disas,
 };

@@ -133,6 +133,8 @@ const struct rf_command rf_command_pagetable = {
 		"\n"
 		"The exit code: 0 it is mapped; 1 it is not, or there is no such symbol; 3 there\n"
 		"is no FILE; 6 FILE cannot be read or has no kernel in it, or its page tables\n"
-		"are damaged.\n",
+		"are damaged.\n"
+		"With --live: 3 there is no such VM; 4 its monitor does not answer, and what was\n"
+		"shown is not all; 6 its kernel is not sealed, or is another one by now.\n",
 	.run = pagetable,
 };

@@ -6,19 +6,21 @@
 #include "cli/policy_file.h"
 #include "introspection/checks/check.h"
 
+enum wrong { UNKNOWN, BY_GUARD, IS_OFF, NONE_RUNS };
+
 static int wrong(const struct rf_key *k, const unsigned int *lines, struct rf_policy_diag *diag,
-		 const char *name, bool is_guards)
+		 const char *name, enum wrong what)
 {
+	static const char *const texts[] = {
+		[UNKNOWN] = "there is no check of that name; `ringfence check --list` has them",
+		[BY_GUARD] = "it is looked for by a guard, which `patches` and `pin` are for, and "
+			     "on_denied",
+		[IS_OFF] = "it is not run: checks_off names it too",
+		[NONE_RUNS] = "no check is run: checks is off",
+	};
+
 	*diag = (struct rf_policy_diag){ .line = lines[k - rf_keys], .column = 1 };
-	if (is_guards)
-		snprintf(diag->text, sizeof(diag->text),
-			 "%s: \"%s\" is looked for by a guard, which `patches` and `pin` are for, "
-			 "and on_denied",
-			 k->name, name);
-	else
-		snprintf(diag->text, sizeof(diag->text),
-			 "%s: there is no check \"%s\"; `ringfence check --list` has them", k->name,
-			 name);
+	snprintf(diag->text, sizeof(diag->text), "%s: \"%s\": %s", k->name, name, texts[what]);
 	return -EBADMSG;
 }
 
@@ -33,9 +35,13 @@ static int know_checks(const struct rf_policy *p, const unsigned int *lines,
 			const struct rf_check *check = rf_check_named(list->name[i]);
 
 			if (!check)
-				return wrong(k, lines, diag, list->name[i], false);
+				return wrong(k, lines, diag, list->name[i], UNKNOWN);
 			if (check->guard && list != &p->checks_off)
-				return wrong(k, lines, diag, list->name[i], true);
+				return wrong(k, lines, diag, list->name[i], BY_GUARD);
+			if (list != &p->checks_off && rf_names_has(&p->checks_off, check->name))
+				return wrong(k, lines, diag, list->name[i], IS_OFF);
+			if (list != &p->checks_off && p->checks == RF_CHECKS_OFF)
+				return wrong(k, lines, diag, list->name[i], NONE_RUNS);
 		}
 	}
 	return 0;

@@ -213,6 +213,8 @@ const struct rf_command rf_command_print = {
 		"\n"
 		"The exit code: 0; 1 there is no such symbol, type or member; 3 there is no\n"
 		"FILE; 6 FILE cannot be read or has no kernel in it, or the kernel no types,\n"
-		"or what is at the address cannot be read.\n",
+		"or what is at the address cannot be read.\n"
+		"With --live: 3 there is no such VM; 4 its monitor does not answer, and what was\n"
+		"shown is not all; 6 its kernel is not sealed, or is another one by now.\n",
 	.run = print,
 };

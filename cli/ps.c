@@ -128,6 +128,8 @@ const struct rf_command rf_command_ps = {
 		"thread of the kernel's own, UID is the real one.\n"
 		"\n"
 		"The exit code: 0; 3 there is no FILE; 6 FILE cannot be read or has no kernel\n"
-		"in it, or the list is damaged: what could be read is shown.\n",
+		"in it, or the list is damaged: what could be read is shown.\n"
+		"With --live: 3 there is no such VM; 4 its monitor does not answer, and what was\n"
+		"shown is not all; 6 its kernel is not sealed, or is another one by now.\n",
 	.run = ps,
 };

@@ -38,9 +38,8 @@ struct rf_run_control {
 	struct rf_crwatch_page page; /* its map is the VMM's too, which inherits it */
 	bool lost;		     /* it was on, and is not any more */
 	bool untold;		     /* a loss that the monitor has not heard of */
-	bool held;		   /* the VMM is stopped meanwhile, as policy requires the watch */
-	int64_t look_at, again_at; /* ms; when to look next, and when to try to put it back */
-	char why[RF_CRWATCH_WHY];  /* it is lost */
+	int64_t look_at, again_at;   /* ms; when to look next, and when to try to put it back */
+	char why[RF_CRWATCH_WHY];    /* it is lost */
 	char untold_why[RF_CRWATCH_WHY];
 };
 
@@ -104,6 +103,7 @@ struct rf_run {
 	int expect_fd;	   /* the same of the measurement of what is to arrive */
 	int key_fd;	   /* the same of the key that signs the log */
 	struct rf_run_control control;
+	unsigned int paused; /* the VMM, an enum rf_paused each */
 	int pair[2];   /* the monitor's end, and its sweeper's: ours too, so that either outlives
 			  the other one's death */
 	int orders[2]; /* to the monitor that lives, -1 none; its end, until it has it */
@@ -140,10 +140,20 @@ void rf_run_control_look(struct rf_run *r, pid_t vmm, bool serves);
 void rf_run_control_serves(struct rf_run *r);
 /* When that is due: `until` at the latest; ms. */
 int64_t rf_run_control_due(const struct rf_run *r, int64_t until);
-/* Is the VMM stopped for it? It hears no signal then but SIGKILL. */
-bool rf_run_control_holds(const struct rf_run *r);
 /* The VMM has ended and is not reaped yet: nobody else has its id. */
 void rf_run_control_leave(struct rf_run *r, pid_t vmm);
+
+/* --- run_pause.c: the VMM's process, which is not reaped yet, stands still (SIGSTOP) ---- */
+enum rf_paused {
+	RF_PAUSED_WATCH = 1 << 0, /* until the control-register watch is back */
+	RF_PAUSED_CHECK = 1 << 1, /* until somebody resumes it */
+};
+/* False: it does not. */
+bool rf_run_pause(struct rf_run *r, pid_t vmm, enum rf_paused why);
+/* It goes on, unless it is paused for something else. */
+void rf_run_resume(struct rf_run *r, pid_t vmm, enum rf_paused why);
+/* It hears no signal then but SIGKILL. */
+bool rf_run_is_paused(struct rf_run *r, pid_t vmm);
 
 /* Closes what the caller has open and the VMM is not to have. First of all. An enum rf_exit,
  * reported. */

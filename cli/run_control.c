@@ -93,15 +93,8 @@ int rf_run_control_enter(struct rf_run *r)
 static void hold(struct rf_run *r, pid_t vmm)
 {
 	/* Again with each look: others may let it go on. */
-	if (r->now.need_watch && !kill(vmm, SIGSTOP))
-		r->control.held = true;
-}
-
-static void let_go(struct rf_run *r, pid_t vmm)
-{
-	if (r->control.held)
-		kill(vmm, SIGCONT);
-	r->control.held = false;
+	if (r->now.need_watch)
+		rf_run_pause(r, vmm, RF_PAUSED_WATCH);
 }
 
 /* What the service has said since: 1 it is on, 0 nothing, and that is no loss yet, else -errno.
@@ -221,7 +214,7 @@ static void regain(struct rf_run *r, pid_t vmm)
 		return;
 	}
 	c->lost = false;
-	let_go(r, vmm);
+	rf_run_resume(r, vmm, RF_PAUSED_WATCH);
 	rf_say("%s: the control-register watch is back", r->name);
 }
 
@@ -255,11 +248,6 @@ int64_t rf_run_control_due(const struct rf_run *r, int64_t until)
 	const struct rf_run_control *c = &r->control;
 
 	return is_set_up(r) && c->look_at < until ? c->look_at : until;
-}
-
-bool rf_run_control_holds(const struct rf_run *r)
-{
-	return r->control.held;
 }
 
 void rf_run_control_leave(struct rf_run *r, pid_t vmm)

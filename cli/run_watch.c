@@ -116,13 +116,15 @@ static void stop_vmm(struct watch *w, bool for_good)
 {
 	if (!w->vmm)
 		return;
-	kill(w->vmm, for_good ? SIGKILL : SIGSTOP);
-	if (for_good)
+	if (for_good ? kill(w->vmm, SIGKILL) : !rf_run_pause(w->run, w->vmm, RF_PAUSED_CHECK))
+		rf_say("%s: a check has found something, and the VMM cannot be %s: %s",
+		       w->run->name, for_good ? "ended" : "stopped", strerror(errno));
+	else if (for_good)
 		rf_say("%s: the VM is ended for what a check has found (policy: checks_kill)",
 		       w->run->name);
 	else
 		rf_say("%s: the VM is paused for what a check has found (policy: checks_pause); "
-		       "`kill -CONT %d` resumes it",
+		       "`kill -CONT %d` resumes it, `ringfence stop` ends it",
 		       w->run->name, (int)w->vmm);
 }
 
@@ -258,8 +260,8 @@ static void take_signals(struct watch *w)
 			rotate(w, RF_ROTATE_SIGNAL);
 		else if (!w->vmm)
 			w->stop_signal = number;
-		else if (rf_run_control_holds(
-				 w->run)) /* it would be let go to hear anything else */
+		else if (rf_run_is_paused(w->run,
+					  w->vmm)) /* it would be let go to hear anything else */
 			kill(w->vmm, SIGKILL);
 		else if (s.ssi_code != SI_KERNEL) /* the terminal has sent it to the VMM too */
 			kill(w->vmm, number);

@@ -16,11 +16,15 @@
 #define PAGE ((uint64_t)4096)
 #define PAGES 16u /* at once, as RF_ASKED_PAGES of monitor/pair.h */
 #define BLOCK (PAGES * PAGE)
+#define LOOK_MS 600000
 #define IMAGE_MAX (UINT64_C(1) << 30) /* bytes, that a kernel's window has */
 
 struct live {
 	struct rf_vm vm;
 	struct rf_dump_cache cache;
+	json_t *kernel; /* as the first answer has it: no other's memory is shown with its symbols
+			 */
+	int64_t until;	/* ms; a guest, or who answers for it, may make it long */
 	bool is_sealed; /* what is read now: it does not change meanwhile, and is kept */
 	int err;	/* of asking, the first one; no error of memory that is not there */
 	uint8_t bytes[BLOCK];
@@ -47,9 +51,13 @@ static int pages_of(const json_t *o, struct live *l)
 static int fetch(struct live *l, uint64_t at, unsigned int pages)
 {
 	json_t *o = NULL;
-	int n = l->err ?: rf_control_memory(&l->vm, at, pages, &o);
+	int n = l->err;
 
-	if (!n && json_object_get(o, "error")) /* its kernel is gone meanwhile */
+	if (!n && rf_now_ms() > l->until)
+		n = -ETIME;
+	if (!n)
+		n = rf_control_memory(&l->vm, at, pages, &o);
+	if (!n && !json_equal(json_object_get(o, "kernel"), l->kernel))
 		n = -ESTALE;
 	if (!n)
 		n = pages_of(o, l);
@@ -98,6 +106,14 @@ static int lost_live(void *source)
 {
 	const struct live *l = source;
 
+	if (l->err == -ESTALE)
+		return rf_fail(RF_EXIT_CANNOT_TELL, "what was read is of no kernel that ever was",
+			       "run it again once `ringfence status` says sealed",
+			       "the kernel of %s is gone, or another one by now", l->vm.name);
+	if (l->err == -ETIME)
+		return rf_fail(RF_EXIT_CANNOT_TELL, "what was read is not all of it",
+			       "dump its memory (virsh dump --memory-only), and look at that",
+			       "%s was looked at for %d minutes", l->vm.name, LOOK_MS / 60000);
 	return l->err ? rf_vm_silent(&l->vm, l->err, "what is shown is not all of it") : RF_EXIT_OK;
 }
 
@@ -106,6 +122,7 @@ static void close_live(void *source)
 	struct live *l = source;
 
 	rf_dump_cache_deinit(&l->cache);
+	json_decref(l->kernel);
 	rf_vm_close(&l->vm);
 	free(l);
 }
@@ -159,6 +176,8 @@ static int find_kernel(struct live *l, struct rf_subject *s)
 	    code = rf_vm_answer(&l->vm, &question, err, o);
 
 	if (code == RF_EXIT_OK)
+		l->kernel = json_incref(json_object_get(o, "kernel"));
+	if (code == RF_EXIT_OK)
 		err = discover(l, o, s, &diag);
 	json_decref(o);
 	if (code != RF_EXIT_OK)
@@ -166,7 +185,7 @@ static int find_kernel(struct live *l, struct rf_subject *s)
 	if (!err)
 		return RF_EXIT_OK;
 	if (l->err)
-		return rf_vm_silent(&l->vm, l->err, question.unknown);
+		return lost_live(l);
 	return rf_fail(RF_EXIT_CANNOT_TELL, "nothing was looked at, so nothing is known",
 		       "run it again; dump its memory (virsh dump --memory-only), and look at that",
 		       "the kernel of %s was not found: %s", l->vm.name,
@@ -195,6 +214,7 @@ int rf_subject_open_live(const char *name, struct rf_subject *out)
 		free(s.places);
 		return code;
 	}
+	l->until = rf_now_ms() + LOOK_MS;
 	s.name = l->vm.name;
 	s.source = l;
 	s.memory = (struct rf_memory){ read_live, l };

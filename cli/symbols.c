@@ -80,6 +80,8 @@ const struct rf_command rf_command_symbols = {
 		"place in the area of a processor.\n"
 		"\n"
 		"The exit code: 0; 1 no symbol matches; 3 there is no FILE; 6 FILE cannot be\n"
-		"read or has no kernel in it.\n",
+		"read or has no kernel in it.\n"
+		"With --live: 3 there is no such VM; 4 its monitor does not answer, and what was\n"
+		"shown is not all; 6 its kernel is not sealed, or is another one by now.\n",
 	.run = symbols,
 };

@@ -13,6 +13,8 @@
 #define AGAIN_MS 300u /* until what was found is looked for again ... */
 #define AGAIN_RAN 18u /* ... and so much the guest must have run, by rf_ran(), a second late */
 #define SEEN_MAX 512u
+/* Of these for checks that pause or end the VM: no noise of others is to hide what they find. */
+#define SEEN_ACTING 128u
 #define UNABLE_TIMES 4u /* in a row, before that is told */
 
 /* Found, and there still. */
@@ -69,6 +71,21 @@ static bool is_off(const struct rf_guest *g, const struct rf_check *check)
 	return rf_names_has(&g->policy.checks_off, check->name);
 }
 
+bool rf_checks_runs(const struct rf_guest *g, const struct rf_check *check)
+{
+	return !is_off(g, check) && !guard_of(g, check);
+}
+
+/* Can no more be noted of the check at work? */
+static bool is_full(const struct rf_guest *g)
+{
+	const char *name = rf_checks[at_work]->name;
+	bool acts = rf_names_has(&g->policy.checks_pause, name) ||
+		    rf_names_has(&g->policy.checks_kill, name);
+
+	return seen_count >= (acts ? SEEN_MAX : SEEN_MAX - SEEN_ACTING);
+}
+
 /* --- one round of one check --------------------------------------------------------- */
 
 static void describe(const struct rf_check_finding *f, struct rf_check_words *w)
@@ -95,7 +112,7 @@ static int note(void *guest, const struct rf_check_finding *f)
 		}
 	}
 	/* Each of the others is told, or gone soon; what cannot be timed is found again. */
-	if (seen_count == SEEN_MAX || !guest_ran(g, &ran))
+	if (is_full(g) || !guest_ran(g, &ran))
 		return 0;
 	seen[seen_count++] = (struct seen){
 		.check = at_work, .words = w, .ms = now_ms, .ran = ran, .here = true, .finding = *f
@@ -148,7 +165,7 @@ static int tell_unable(struct rf_guest *g, struct timing *t)
 {
 	struct rf_check_words w = { 0 };
 
-	t->unable = t->result.cut || seen_count == SEEN_MAX ? t->unable + 1 : 0;
+	t->unable = t->result.cut || is_full(g) ? t->unable + 1 : 0;
 	if (t->unable != UNABLE_TIMES)
 		return 0;
 	snprintf(w.reason, sizeof(w.reason), "%.111s",
@@ -182,8 +199,7 @@ static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
 	if (!checks || !g->checks_on)
 		return 0;
 	for (uint32_t i = 0; rf_checks[i]; i++)
-		if (timings[i].due_ms <= now_ms && !is_off(g, rf_checks[i]) &&
-		    !guard_of(g, rf_checks[i]) &&
+		if (timings[i].due_ms <= now_ms && rf_checks_runs(g, rf_checks[i]) &&
 		    (which == RF_CHECKS_MAX || timings[i].due_ms < timings[which].due_ms))
 			which = i;
 	return which == RF_CHECKS_MAX ? 0 : run_one(g, which);

@@ -13,6 +13,8 @@
 
 #define LINES 1024u	  /* of one kernel */
 #define UNABLE_LINES 256u /* the same, of what could not be decided */
+#define ACTED_LINES 16u	  /* the same, of each check that pauses or ends the VM: of its own */
+#define TOLD_MAX (LINES + ACTED_LINES * RF_CHECKS_MAX)
 
 struct line {
 	uint32_t check;
@@ -20,7 +22,8 @@ struct line {
 };
 
 /* One VM a process. */
-static struct line told[LINES]; /* that a line is about */
+static struct line told[TOLD_MAX]; /* that a line is about */
+static uint32_t acted[RF_CHECKS_MAX];
 static uint32_t told_count, lines, unable_lines;
 static bool quiet; /* there are more than are told */
 /* Of `run`, which has not taken it yet; NULL nothing. A guest that restarts takes none of it back.
@@ -31,6 +34,7 @@ void rf_checks_begin(void)
 {
 	told_count = lines = unable_lines = 0;
 	quiet = false;
+	memset(acted, 0, sizeof(acted));
 }
 
 bool rf_check_words_same(const struct rf_check_words *a, const struct rf_check_words *b)
@@ -91,22 +95,20 @@ int rf_checks_ask_run(struct rf_guest *g)
 }
 
 static int write_finding(struct rf_guest *g, const struct rf_check *check,
-			 const struct rf_check_words *w)
+			 const struct rf_check_words *w, const struct rf_decision *d)
 {
-	struct rf_record r = { .kind = "check", .has_target = true, .has_handler = w->target != 0 };
-	const struct rf_facts facts = { .kind = RF_FACT_CHECK, .check = check->name };
-	struct rf_decision d;
+	struct rf_record r = { .kind = "check",
+			       .rule = d->rule,
+			       .verdict = d->word,
+			       .has_target = true,
+			       .has_handler = w->target != 0,
+			       .outcome = d->action == RF_ACTION_KILL	 ? RF_OUTCOME_ENDED
+					  : d->action == RF_ACTION_PAUSE ? RF_OUTCOME_PAUSED
+									 : "left as it is" };
 	char detail[320];
 	struct rf_module m;
 	int err;
 
-	if (rf_policy_decide(&g->policy, &facts, &d))
-		return -EINVAL;
-	r.rule = d.rule;
-	r.verdict = d.word;
-	r.outcome = d.action == RF_ACTION_KILL	  ? RF_OUTCOME_ENDED
-		    : d.action == RF_ACTION_PAUSE ? RF_OUTCOME_PAUSED
-						  : "left as it is";
 	rf_name_within(g, &g->paging, w->object, &r.target, &m);
 	if (w->target)
 		rf_name_within(g, &g->paging, w->target, &r.handler, &m);
@@ -116,9 +118,9 @@ static int write_finding(struct rf_guest *g, const struct rf_check *check,
 	r.detail = detail;
 	err = rf_record_write(g, &r);
 	/* The end is not taken back by what is found behind it. */
-	if (d.action == RF_ACTION_KILL)
+	if (d->action == RF_ACTION_KILL)
 		asked = "end";
-	else if (d.action == RF_ACTION_PAUSE && !asked)
+	else if (d->action == RF_ACTION_PAUSE && !asked)
 		asked = "pause";
 	return err ? err : rf_checks_ask_run(g);
 }
@@ -141,21 +143,41 @@ static int write_unable(struct rf_guest *g, const struct rf_check *check,
 	return rf_record_write(g, &r);
 }
 
+/* Is there a line left for it? What it is acted upon for has lines of its own: others must not use
+ * them up. */
+static bool has_line(uint32_t place, bool acts)
+{
+	if (acts)
+		return acted[place] < ACTED_LINES;
+	return !quiet && lines < LINES;
+}
+
 static int alert(struct rf_guest *g, uint32_t place, const struct rf_check_words *w)
 {
+	const struct rf_facts facts = { .kind = RF_FACT_CHECK, .check = rf_checks[place]->name };
+	struct rf_decision d;
+	bool acts;
 	int err;
 
-	if (quiet || find(place, w) < told_count)
+	if (find(place, w) < told_count)
 		return 0;
-	if (lines == LINES || told_count == LINES) {
+	if (rf_policy_decide(&g->policy, &facts, &d))
+		return -EINVAL;
+	acts = d.action == RF_ACTION_KILL || d.action == RF_ACTION_PAUSE;
+	if (!has_line(place, acts) || told_count == TOLD_MAX) {
+		if (quiet)
+			return 0;
 		quiet = true;
 		return rf_note(g, "check", "not told one by one any more",
 			       "checks found more than are told of one kernel");
 	}
-	err = write_finding(g, rf_checks[place], w);
+	err = write_finding(g, rf_checks[place], w, &d);
 	if (err)
 		return err;
-	lines++;
+	if (acts)
+		acted[place]++;
+	else
+		lines++;
 	told[told_count++] = (struct line){ place, *w };
 	return 0;
 }
@@ -165,7 +187,9 @@ int rf_checks_said(struct rf_guest *g, uint32_t kind, const uint64_t *values, si
 	uint32_t place = kind & ~(uint32_t)RF_CHECKS_SAID_MASK, i;
 	struct rf_check_words w;
 
-	if (!is_a_check(place) || !take_words(values, n, &w))
+	/* Nor is the sweeper's word taken for what it is not to look for. */
+	if (!is_a_check(place) || !rf_checks_runs(g, rf_checks[place]) ||
+	    !take_words(values, n, &w))
 		return 0;
 	switch (kind & (uint32_t)RF_CHECKS_SAID_MASK) {
 	case RF_CHECKS_FOUND:

@@ -45,9 +45,9 @@ static json_t *kernel(const struct rf_guest *g)
 {
 	struct rf_image tables = tables_of(g);
 
-	return json_pack("{s:o, s:o, s:o, s:I}", "image", place(rf_kernel_image(g->kernel)),
-			 "tables", place(&tables), "root", hex(g->paging.root.v), "levels",
-			 (json_int_t)g->paging.levels);
+	return json_pack("{s:o, s:o, s:o, s:o, s:I}", "sealed", hex(g->kernel_event), "image",
+			 place(rf_kernel_image(g->kernel)), "tables", place(&tables), "root",
+			 hex(g->paging.root.v), "levels", (json_int_t)g->paging.levels);
 }
 
 /* So many pages there are in a row, from the first one on. */

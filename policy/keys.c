@@ -110,7 +110,7 @@ const struct rf_key rf_keys[] = {
 	{ NULL, "checks_off", "checks that are not run", NAMES(checks_off), FEWER },
 	{ NULL, "checks_observe", "checks of which what they find is no alert",
 	  NAMES(checks_observe), FEWER },
-	{ NULL, "checks_pause", "checks that stop the VM when they find something",
+	{ NULL, "checks_pause", "checks that pause the VM (SIGSTOP) when they find something",
 	  NAMES(checks_pause), MORE },
 	{ NULL, "checks_kill", "checks that end the VM when they find something",
 	  NAMES(checks_kill), MORE },

@@ -107,7 +107,7 @@ struct rf_policy {
 	enum rf_on_log_full on_log_full;
 	enum rf_checks_rule checks;
 	struct rf_names checks_off; /* of these none is run */
-	/* What these find is no alert, stops the VM, ends it: the strictest that names it counts.
+	/* What these find is no alert, pauses the VM, ends it: the strictest that names it counts.
 	 */
 	struct rf_names checks_observe, checks_pause, checks_kill;
 	uint32_t log_quota_mb; /* MiB that either log may have, 0: any */
@@ -144,7 +144,7 @@ struct rf_policy_diag {
 
 bool rf_names_has(const struct rf_names *list, const char *name);
 
-/* Without a file: enforce, fault, seal everything, sweep each second. */
+/* Without a file: enforce, fault, seal everything, sweep every five seconds. */
 void rf_policy_default(struct rf_policy *out);
 
 /*

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""make check: every step of tests/steps.py, one more at once than there are processors, counted at the end.
+"""make check: every step of tests/steps.py, two native ones and three of the lab at once at most, counted at the end.
 
 A step is a make target. Lines "NAME: N passed, N failed[, N skipped]" say how much it tested, one of each of its programs; a step
 that fails without such a line, that says success and counted nothing, or that names a failure and counts none, is one failure.
@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Iterator, Optional
 
-from steps import LONG, MOST_AT_ONCE, STEPS, Step, all_of_them
+from steps import LAB_HOSTS, LONG, STEPS, Step, all_of_them
 
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?")
 # One test that passed: "unit test_x  ok", "hostile  good  0.5 s  passed", in a job of the lab or not; cmocka's "[       OK ] x".
@@ -324,7 +324,7 @@ def main() -> int:
         todo = [s for s in STEPS + LONG if s.name in named] if named else STEPS
     done: dict[str, Result] = {}
     # One host of the lab more than there are processors, in the end: each waits for a fifth of its time.
-    workers = ["n", "nl", *["ln"] * min(os.cpu_count() or 1, MOST_AT_ONCE - 1)]
+    workers = ["n", "nl", *["ln"] * min(os.cpu_count() or 1, LAB_HOSTS - 1)]
     queue = Queue(todo)
     with concurrent.futures.ThreadPoolExecutor(len(workers)) as pool:
         for task in [pool.submit(work, queue, kinds, done) for kinds in workers]:

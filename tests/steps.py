@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 # Each step of the lab may emulate a machine, which takes a processor and some 3 GB.
-MOST_AT_ONCE = 4
+LAB_HOSTS = 3
 
 
 @dataclass(frozen=True)

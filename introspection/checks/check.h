@@ -107,8 +107,8 @@ int rf_checks_create(const struct rf_kernel *k, const struct rf_memory *m,
 		     struct rf_checks **out);
 void rf_checks_destroy(struct rf_checks *c); /* NULL is fine */
 
-/* fn for each finding, RF_FINDINGS_MAX of them at most; its error ends the check and is returned,
- * else 0. *result is filled in either way. */
+/* fn (whose finding is never NULL here) for each finding, RF_FINDINGS_MAX of them at most; its
+ * error ends the check and is returned, else 0. *result is filled in either way. */
 typedef int (*rf_check_finding_fn)(void *ctx, const struct rf_check_finding *finding);
 int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_finding_fn fn,
 		  void *ctx, struct rf_check_result *result);
@@ -116,8 +116,8 @@ int rf_checks_run(struct rf_checks *c, const struct rf_check *check, rf_check_fi
  * The same, and fn also for what may be there: each pointer to code that the check looks at,
  * however many they are, with a reason that is "". A table that many share comes once, and all of
  * it in the order of looking. Of a live guest a list that changed while it was read is read again:
- * fn(ctx, NULL) says that what has come so far does not count; and it is looked at once, so that what
- * comes may be a moment's.
+ * fn(ctx, NULL) says that what has come so far does not count; and it is looked at once, so that
+ * what comes may be a moment's.
  */
 int rf_checks_list(struct rf_checks *c, const struct rf_check *check, rf_check_finding_fn fn,
 		   void *ctx, struct rf_check_result *result);

@@ -15,11 +15,15 @@ printf 'version: 1\nlog_quota_mb: 1GB\n' >"$work/unit.yaml"
 wrong number "$work/unit.yaml" 2 15 'log_quota_mb cannot be what stands there. It may be: 0 to 1048576 (MiB), digits alone$'
 printf 'version: 1\npatches: { owners: [ "a b" ] }\n' >"$work/owner.yaml"
 printf 'version: 1\nchecks_kill: [ creds-shared, idt ]\n' >"$work/guards.yaml"
-wrong checks-of-guards "$work/guards.yaml" 2 1 'checks_kill: "idt" is looked for by a guard, which .patches. and .pin. are for, and on_denied$'
+wrong checks-of-guards "$work/guards.yaml" 2 1 'checks_kill: "idt": it is looked for by a guard, which .patches. and .pin. are for, and on_denied$'
+printf 'version: 1\nchecks_off: [ creds-shared ]\nchecks_kill: [ creds-shared ]\n' >"$work/both.yaml"
+wrong checks-off-and-kill "$work/both.yaml" 3 1 'checks_kill: "creds-shared": it is not run: checks_off names it too$'
+printf 'version: 1\nchecks: off\nchecks_pause: [ creds-shared ]\n' >"$work/unchecked.yaml"
+wrong checks-none-and-pause "$work/unchecked.yaml" 3 1 'checks_pause: "creds-shared": no check is run: checks is off$'
 printf 'version: 1\nchecks_pause: [ creds-share ]\n' >"$work/pause.yaml"
-wrong checks-pause "$work/pause.yaml" 2 1 'checks_pause: there is no check "creds-share"'
+wrong checks-pause "$work/pause.yaml" 2 1 'checks_pause: "creds-share": there is no check of that name'
 printf 'version: 1\nchecks_off: [ idt, task-hidden ]\n' >"$work/off.yaml"
-wrong checks-off "$work/off.yaml" 2 1 'checks_off: there is no check "task-hidden"; .ringfence check --list. has them$'
+wrong checks-off "$work/off.yaml" 2 1 'checks_off: "task-hidden": there is no check of that name; .ringfence check --list. has them$'
 wrong owner "$work/owner.yaml" 2 12 'owners: one of them is no name, which is made of letters, digits, "_" and "-"$'
 wrong range "$work/range.yaml" 3 1 'dma_sweep_ms is not within 10 to 3600000 (milliseconds)$'
 wrong together "$work/nopins.yaml" 2 24 'control_watch is required, but control is not pinned$'

@@ -273,7 +273,7 @@ FAKE=pause
 $run -- sh -c 'sleep 1; echo went on; exit 5' >"$out" 2>"$err" & paused=$!
 name=check-pauses
 for _ in $(seq 100); do
-	vmm=$(sed -n 's/.*`kill -CONT \([0-9]*\)` resumes it$/\1/p' "$err")
+	vmm=$(sed -n 's/.*`kill -CONT \([0-9]*\)` resumes it, .*/\1/p' "$err")
 	[ -n "$vmm" ] && grep -q '^State:	T' "/proc/$vmm/status" && break
 	sleep 0.1
 done
@@ -281,6 +281,16 @@ sleep 2
 grep -q '^State:	T' "/proc/${vmm:-0}/status" && [ ! -s "$out" ] && ok || bad "the VMM does not stand still"
 name=check-resumed; kill -CONT "${vmm:-0}"; wait $paused
 [ $? = 5 ] && grep -q 'went on' "$out" && ok || bad "it did not go on"
+# One that stands still hears of its end by SIGKILL alone.
+$run -- sh -c 'trap "echo heard" TERM; sleep 60; echo went on' >"$out" 2>"$err" & paused=$!
+name=check-paused-stops
+for _ in $(seq 100); do
+	vmm=$(sed -n 's/.*`kill -CONT \([0-9]*\)` resumes it, .*/\1/p' "$err")
+	[ -n "$vmm" ] && grep -q '^State:	T' "/proc/$vmm/status" && break
+	sleep 0.1
+done
+kill $paused; wait $paused
+[ $? = 137 ] && [ ! -s "$out" ] && ok || bad "it is not ended"
 FAKE=end
 try check-ends 137 'the VM is ended for what a check has found (policy: checks_kill)' $run -- sleep 30
 FAKE=attach
@@ -748,141 +758,7 @@ monitor_kinds >"$work/kinds"
 sed -n '/^\[\[ \*kind\*/,/^# VERIFY/s/^|  \([a-z-]*\).*/\1/p' "$here/../../docs/ringfence.1.scd" | sort -u >"$work/rows"
 diff "$work/kinds" "$work/rows" >"$out" && [ "$(wc -l <"$work/kinds")" -ge 18 ] && ok || bad "kinds and rows differ"
 
-# A monitor that says what it is told to, one line for each that asks: NAME's answers are its lines.
-try gadgets-nobody 3 'no VM' "$rf" gadgets nobody
-try gadgets-no-name 2 'name' "$rf" gadgets
-mkdir "$work/told"
-told() {
-	rm -f "$work/told/control.sock"
-	python3 -c '
-import socket, sys
-listener = socket.socket(socket.AF_UNIX)
-listener.bind(sys.argv[1])
-listener.listen()
-for line in sys.argv[2:]:
-    client = listener.accept()[0]
-    client.recv(1000)
-    client.sendall(line.encode() + b"\n")
-    client.close()' "$work/told/control.sock" "$@" & teller=$!
-	while [ ! -S "$work/told/control.sock" ]; do sleep 0.05; done
-}
-hush() { kill $teller 2>/dev/null; wait $teller 2>/dev/null; }
-kinds='[{"kind":"wrmsr","intended":true,"count":2,"covered":"blocked","by":"filter"},{"kind":"wrmsr","intended":false,"count":0,"covered":"blocked","by":"filter"},{"kind":"lidt","intended":false,"count":1,"covered":"not covered","by":"nothing"}]'
-list='[{"at":"0x10","symbol":"f\u001b+0x1","kind":"wrmsr","intended":true},{"at":"0x20","symbol":"g+0x0","kind":"lidt","intended":false},{"at":7,"kind":[],"intended":1}]'
-report="{\"done\":true,\"text\":\"0xffffffff81000000\",\"text_bytes\":2048,\"total\":9,\"kinds\":$kinds,\"list\":$list,\"left_out\":6}"
-told '{"done":false,"searched":1,"text_bytes":9}' '{"done":false,"searched":2,"text_bytes":9}' "$report"
-try gadgets-table 0 '^wrmsr *intended *2 *blocked *filter' "$rf" gadgets "$work/told"; hush
-name=gadgets-summary; grep -q '^9 sensitive instructions in 2 KiB of text at 0xffffffff81000000' "$out" &&
-	! grep -q '^wrmsr *unintended' "$out" && ok || bad "the counts are not as they were told"
-told "$report"
-try gadgets-all 0 '^0x20 *g+0x0 *lidt *unintended *not covered *nothing' "$rf" gadgets --all "$work/told"; hush
-name=gadgets-all-rest; grep -q '^6 more are left out' "$out" && grep -q '^0x10 *f?+0x1 ' "$out" && ok || bad "a list that was cut"
-told "$report"
-try gadgets-json 0 '"text_bytes": 2048' "$rf" gadgets --json "$work/told"; hush
-told '{"error":"nothing \u001b sealed"}'
-try gadgets-unsealed 1 'nothing ? sealed' "$rf" gadgets "$work/told"; hush
-for answer in '[]' 'noise' '{}' '{"done":7}' '{"done":"x"}'; do
-	told "$answer"
-	# Nobody holds the folder's lock: whatever does not make sense is a dead VM's.
-	try "gadgets-answer-$answer" 3 'is dead' "$rf" gadgets "$work/told"; hush
-done
-states='{"name":"syscalls","state":"clean","why":""},{"name":"netfilter","state":"found","why":""}'
-told "{\"done\":true,\"on\":true,\"checks\":[$states],\"findings\":[{\"check\":\"netfilter\",\"what\":\"netfilter hook 1\",\"object\":\"0x10\",\"target\":\"0x20\",\"owner\":\"nobody\",\"symbol\":\"\",\"reason\":\"it leads \u001b away\",\"told\":true}]}"
-try check-live-found 1 '^critical *netfilter *netfilter hook 1 *nobody 0x20 *it leads ? away' "$rf" check --live "$work/told"; hush
-told "{\"done\":true,\"on\":true,\"checks\":[$states],\"findings\":[]}"
-try check-live-one 0 '^1 check: 1 clean' "$rf" check --live "$work/told" syscalls; hush
-told '{"done":true,"on":true,"checks":[{"name":"syscalls","state":"not yet"}],"findings":[]}'
-try check-live-waits 6 '^1 more have not run yet' "$rf" check --live "$work/told"; hush
-told '{"done":true,"on":false,"checks":[],"findings":[]}'
-try check-live-off 6 'checks are off' "$rf" check --live "$work/told"; hush
-for answer in '[]' '{"done":true}' '{"done":true,"on":true,"checks":7,"findings":{"a":1}}' '{"done":true,"on":true,"checks":[1,[],{}],"findings":[{"told":true},7]}'; do
-	told "$answer"
-	"$rf" check --live "$work/told" >"$out" 2>"$err"; code=$?; hush
-	name=check-live-odd; [ $code -gt 0 ] && [ $code -le 6 ] && ok || bad "exit $code for $answer"
-done
-told '{"error":"no kernel \u001b is sealed"}'
-try live-unsealed 6 'no kernel ? is sealed' "$rf" ps --live "$work/told"; hush
-try live-nobody 3 'no VM' "$rf" modules --live nobody
-try live-raw 2 'for a dump' "$rf" ps --live --raw "$work/told"
-pages='"pages":1,"bytes":"AAAA"'
-kernel='"root":"0x1000","levels":4,"image":{"gva":"0xffffffff81000000","gpa":"0x1000000","size":"0x2000"}'
-for answer in '[]' '{"done":true}' '{"done":true,"kernel":{'"$kernel}}" '{"done":true,"kernel":7,'"$pages}" \
-	'{"done":true,"kernel":{'"$kernel"',"tables":{"gva":"0xffffffff81000000","gpa":"-1","size":"0xffffffffffffffff"}},'"$pages}" \
-	'{"done":true,"kernel":{'"$kernel"',"tables":{"gva":"0xffffffff81000000","gpa":"0x1000000","size":"0x2000"}},'"$pages}"; do
-	for c in "ps --live $work/told" "disas --live $work/told vfs_read" "check posture --live $work/told"; do
-		# All that is asked for then is answered in the same way.
-		told "$answer" "$answer" "$answer" "$answer" "$answer"
-		"$rf" $c >"$out" 2>"$err"; code=$?; hush
-		name="live-odd-$c"; [ $code -ge 3 ] && [ $code -le 6 ] && grep -q 'to do:' "$err" && [ ! -s "$out" ] && ok || bad "exit $code for $answer"
-	done
-done
-told '{"done":true}'
-try gadgets-empty 0 '^0 sensitive' "$rf" gadgets --all "$work/told"; hush
-told '{"done":false}' "{\"done\":true,\"measurement\":$measured}"
-try measure-table 0 "^text *0x10 *0x20 *2 *$sha" "$rf" measure "$work/told"; hush
-told "{\"done\":true,\"measurement\":$measured}"
-try measure-json 0 '"version": 1' "$rf" measure --json "$work/told"; hush
-# What is written down is what `run --expect` reads: it fails later, over something else.
-cp "$out" "$work/said.json"
-try measure-is-read 125 'cannot open' $run --expect "$work/said.json" --kvm "$work/none" -- "$work/bin/vmm" 0
-told '{"error":"nothing \u001b sealed"}'
-try measure-unsealed 1 'nothing ? sealed' "$rf" measure "$work/told"; hush
-for answer in '[]' '{}' '{"done":7}' '{"done":true}' '{"done":true,"measurement":{}}' \
-	"{\"done\":true,\"measurement\":$(cat "$work/newer.json")}"; do
-	told "$answer"
-	try "measure-answer-$answer" 3 'is dead' "$rf" measure "$work/told"; hush
-done
-try measure-nobody 3 'no VM' "$rf" measure nobody
-try measure-no-name 2 'name' "$rf" measure
-told '{"state":"halted","halted":"what arrived is \u001b another"}'
-try status-halted 0 '^why no vCPU runs *what arrived is ? another' "$rf" status "$work/told"; hush
-told '{"state":"sealed","halted":""}'
-name=status-not-halted; "$rf" status "$work/told" >"$out" 2>"$err"; hush
-grep -q '^state *sealed' "$out" && ! grep -q '^why' "$out" && ok || bad "a reason where nothing is halted"
-name=status-halted-todo; told '{"state":"halted","halted":"x"}'; "$rf" status "$work/told" >"$out" 2>"$err"; hush
-grep -q '^to do *reset the guest in its VMM' "$out" && ok || bad "nothing is said about what to do"
-told '{"state":"booting","halted":"","awaiting":"the kernel \u001b that","mode":"observe","on_kexec":"rearm","on_mismatch":"alert","expect":true}'
-name=status-policy; "$rf" status "$work/told" >"$out" 2>"$err"; hush
-grep -q '^waits for *the kernel ? that$' "$out" && grep -q '^to do *nothing while' "$out" && grep -q '^mode *observe$' "$out" &&
-	grep -q '^on_kexec *rearm$' "$out" && grep -q '^on_mismatch *alert$' "$out" && grep -q '^--expect *given' "$out" && ok ||
-	bad "the policy or what is awaited is not shown"
-told '{"state":"sealed","expect":false}'
-try status-no-expect 0 '^--expect *not given' "$rf" status "$work/told"; hush
-told '{"state":"sealed","sites_left_out":[{"reason":"odd","count":2,"why":"no \u001b such","first":"f\u001b+0x10"},{"reason":"nothing-kept","count":null,"why":"all of them","first":""},7,{}]}'
-try status-left-out 0 '^sites left out *2 odd: no ? such; the first is f?+0x10$' "$rf" status "$work/told"; hush
-name=status-left-out-all; grep -q '^sites left out *nothing-kept: all of them$' "$out" && ok || bad "a list that has no count"
-told '{"state":"sealed","sites_left_out":[]}'
-try status-none-left-out 0 '^sites left out *none$' "$rf" status "$work/told"; hush
-told '{"state":"booting","sites_left_out":null}'
-try status-no-sites 0 '^sites left out *-$' "$rf" status "$work/told"; hush
-told '{"state":"sealed","sites_left_out":[{"reason":"full","count":3,"why":"x","first":""}]}'
-try status-left-out-json 0 '"reason": "full"' "$rf" status --json "$work/told"; hush
-for c in gadgets measure; do
-	told '{"error":"what arrived \u001b","halted":true}'
-	try "$c-halted" 1 'is halted, no vCPU runs: what arrived ?' "$rf" $c "$work/told"; hush
-	name=$c-halted-todo; grep -q 'to do: *reset the guest in its VMM' "$err" && ok || bad "no remedy"
-done
-rm -r "$work/told"
-
-# The log of patches lies beside the audit log: a head, a patch, a torn record, a patch of another kernel.
-python3 -c '
-import struct, sys
-head = lambda base, kernel: struct.pack("<QQQI4s", 7, base, kernel, 1, b"PLHD")
-line = lambda at, kind: struct.pack("<QIHBB6s6s4s", 1714557600123456789, at, 1, kind, 2, b"\x66\x90", b"\xeb\x10", b"PLLN")
-sys.stdout.buffer.write(head(0xffffffff81000000, 2) + line(0x100, 1) + line(0x300, 99) + b"\0" * 32
-                        + head(0xffffffff9a000000, 5) + line(0x200, 4))' >"${log%.jsonl}.patches"
-try patches-table 0 '2024-05-01T10:00:00.123456Z *1 *jump_label *0xffffffff81000100 *6690 *eb10' "$rf" audit patches "$log"
-name=patches-unknown; grep -q 'unknown *0xffffffff81000300' "$out" && ok || bad "a kind of another release is not shown"
-name=patches-last; "$rf" audit patches -n 1 --json "${log%.jsonl}.patches" >"$out" 2>"$err"
-[ "$(wc -l <"$out")" = 1 ] && grep -q '"kernel":5.*"kind":"ftrace","addr":"0xffffffff9a000200"' "$out" && ok ||
-	bad "-n 1 is not the last patch of the last kernel"
-name=patches-none; "$rf" audit patches -n 0 "$log" >"$out" 2>"$err"
-[ ! -s "$out" ] && ok || bad "-n 0 shows some"
-try patches-follow 2 '--follow is for .tail. and .export., not for .patches.' "$rf" audit patches -f "$log"
-try patches-no-file 3 'cannot read' "$rf" audit patches "$work/none.jsonl"
-mv "$work/noise" "$work/noise.patches"
-try patches-noise 0 '' "$rf" audit patches "$work/noise.patches"
-
+. "$here/answers.sh"
 . "$here/door.sh"
 . "$here/export.sh"
 . "$here/policy.sh"

@@ -283,6 +283,71 @@ static void lists_of_policy(void **state)
 	assert_string_equal(fake_notified(), "");
 }
 
+/* What others are found for uses up neither the lines nor the places of what ends the VM. */
+static void noise_of_others(void **state)
+{
+	struct rf_check_words w = { .object = 1 };
+	uint64_t values[RF_CHECK_VALUES];
+
+	strcpy(guest.policy.checks_observe.name[0], rf_checks[0]->name);
+	guest.policy.checks_observe.count = 1;
+	strcpy(guest.policy.checks_kill.name[0], rf_checks[1]->name);
+	guest.policy.checks_kill.count = 1;
+	strcpy(w.reason, "it leads elsewhere");
+	for (w.object = 1; w.object < 3000; w.object++) {
+		memcpy(values, &w, sizeof(values));
+		assert_int_equal(
+			rf_guard_checks.found(&guest, RF_CHECKS_FOUND | 0, values, RF_CHECK_VALUES),
+			0);
+	}
+	fake_notified();
+	assert_int_equal(
+		rf_guard_checks.found(&guest, RF_CHECKS_FOUND | 1, values, RF_CHECK_VALUES), 0);
+	assert_string_equal(outcome(), RF_OUTCOME_ENDED);
+	assert_string_equal(fake_notified(), "end\n");
+	/* Of the same one a bound holds, too. */
+	for (w.object = 1; w.object < 200; w.object++) {
+		memcpy(values, &w, sizeof(values));
+		rf_guard_checks.found(&guest, RF_CHECKS_FOUND | 1, values, RF_CHECK_VALUES);
+	}
+	assert_in_range(fake_count("outcome", RF_OUTCOME_ENDED), 2, 20);
+}
+
+/* Its places in the sweeper: 512 things of others that stay are not all. */
+static void room_for_what_acts(void **state)
+{
+	struct rf_names *kill = &guest.policy.checks_kill;
+
+	fake.check_cut = true; /* what is there no more is kept meanwhile */
+	for (int round = 0; round < 64; round++) {
+		fake.findings_count = 0;
+		for (int i = 0; i < 8; i++)
+			find(OTHER_GVA + 8 * (uint64_t)(8 * round + i), 0, "noise");
+		pass(1100, true);
+	}
+	strcpy(kill->name[0], "first");
+	kill->count = 1;
+	fake_notified();
+	fake.findings_count = 0;
+	find(OTHER_GVA + 0x8000, 0, "task");
+	pass(3000, true);
+	assert_non_null(strstr(fake_notified(), "end\n"));
+}
+
+/* The sweeper's word counts only for what it is to look for. */
+static void off_is_not_told(void **state)
+{
+	uint64_t values[RF_CHECK_VALUES] = { OTHER_GVA };
+
+	strcpy(guest.policy.checks_off.name[0], rf_checks[0]->name);
+	guest.policy.checks_off.count = 1;
+	rf_guard_checks.found(&guest, RF_CHECKS_FOUND | 0, values, RF_CHECK_VALUES);
+	assert_int_equal(told(), 0);
+	guest.policy.checks_off.count = 0;
+	rf_guard_checks.found(&guest, RF_CHECKS_FOUND | 0, values, RF_CHECK_VALUES);
+	assert_int_equal(told(), 1);
+}
+
 /* `run` has no time to read just now: it is asked again, whatever the guest does meanwhile. */
 static void asked_until_it_is_taken(void **state)
 {
@@ -385,25 +450,17 @@ static void who_asks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(each_in_its_period),
-		TEST(found_twice_is_told_once),
-		TEST(a_moment_is_not_told),
-		TEST(a_guest_that_stands_still),
-		TEST(undecided_is_told),
-		TEST(found_and_cut),
-		TEST(more_than_can_be_told),
-		TEST(foreign_words),
-		TEST(a_flood_has_an_end),
-		TEST(off_by_policy),
-		TEST(owners_are_known),
-		TEST(some_are_off),
-		TEST(lists_of_policy),
-		TEST(asked_until_it_is_taken),
-		TEST(a_guard_is_not_off),
-		TEST(where_no_guard_is),
-		TEST(a_fence_that_says_nothing),
-		TEST(without_types),
-		TEST(who_asks),
+		TEST(each_in_its_period),      TEST(found_twice_is_told_once),
+		TEST(a_moment_is_not_told),    TEST(a_guest_that_stands_still),
+		TEST(undecided_is_told),       TEST(found_and_cut),
+		TEST(more_than_can_be_told),   TEST(foreign_words),
+		TEST(a_flood_has_an_end),      TEST(off_by_policy),
+		TEST(owners_are_known),	       TEST(some_are_off),
+		TEST(lists_of_policy),	       TEST(noise_of_others),
+		TEST(room_for_what_acts),      TEST(off_is_not_told),
+		TEST(asked_until_it_is_taken), TEST(a_guard_is_not_off),
+		TEST(where_no_guard_is),       TEST(a_fence_that_says_nothing),
+		TEST(without_types),	       TEST(who_asks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -464,13 +464,13 @@ static void required(void **state)
 	rf_run_control(&run);
 	look();
 	vmm_is('S');
-	assert_false(rf_run_control_holds(&run));
+	assert_false(rf_run_is_paused(&run, vmm));
 	fake.there = false;
 	fake.open = -EACCES;
 	fake.why = "is not root's alone";
 	look();
 	vmm_is('T');
-	assert_true(rf_run_control_holds(&run));
+	assert_true(rf_run_is_paused(&run, vmm));
 	/* Whoever lets it go on. */
 	kill(vmm, SIGCONT);
 	vmm_is('S');
@@ -480,16 +480,59 @@ static void required(void **state)
 	for (int i = 0; i < 5; i++)
 		look();
 	vmm_is('S');
-	assert_false(rf_run_control_holds(&run));
+	assert_false(rf_run_is_paused(&run, vmm));
+}
+
+/* What a check has paused is not resumed by the watch that comes back, but by somebody. */
+static void paused_by_a_check(void **state)
+{
+	run.now.need_watch = true;
+	rf_run_control(&run);
+	look();
+	assert_true(rf_run_pause(&run, vmm, RF_PAUSED_CHECK));
+	vmm_is('T');
+	fake.there = false;
+	fake.open = -EACCES;
+	fake.why = "is not root's alone";
+	look();
+	fake.open = 0;
+	for (int i = 0; i < 5; i++)
+		look();
+	vmm_is('T');
+	assert_true(rf_run_is_paused(&run, vmm));
+	kill(vmm, SIGCONT);
+	vmm_is('S');
+	assert_false(rf_run_is_paused(&run, vmm));
+	/* And the other way round: who was resumed goes on once the watch is back. */
+	assert_true(rf_run_pause(&run, vmm, RF_PAUSED_CHECK));
+	vmm_is('T');
+	kill(vmm, SIGCONT);
+	vmm_is('S');
+	fake.there = false;
+	fake.open = -EACCES;
+	look();
+	vmm_is('T');
+	fake.open = 0;
+	for (int i = 0; i < 5; i++)
+		look();
+	vmm_is('S');
+	assert_false(rf_run_is_paused(&run, vmm));
 }
 
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(on),	  TEST(none),	       TEST(lost_and_back),
-		TEST(told_later), TEST(lost_for_long), TEST(required),
-		TEST(displaced),  TEST(another_user),  TEST(no_service),
+		TEST(on),
+		TEST(none),
+		TEST(lost_and_back),
+		TEST(told_later),
+		TEST(lost_for_long),
+		TEST(required),
+		TEST(displaced),
+		TEST(another_user),
+		TEST(no_service),
+		TEST(paused_by_a_check),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

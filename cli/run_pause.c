@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A VMM that stands still: the policy requires a control-register watch that is lost, or a check
+ * has found what the policy has a VM paused for. It goes on when neither is so any more.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/run.h"
+
+/* Whoever may signal it can resume it. False: also when nobody knows. */
+static bool stands_still(pid_t vmm)
+{
+	char path[32], text[512], *end;
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)vmm);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	end = strrchr(text, ')'); /* the name may hold anything */
+	return end && !strncmp(end, ") T", 3);
+}
+
+/* Who has resumed it has dealt with what was found; a lost watch is another matter. */
+static void forget_what_is_over(struct rf_run *r, pid_t vmm)
+{
+	if (r->paused & RF_PAUSED_CHECK && !stands_still(vmm))
+		r->paused &= ~(unsigned int)RF_PAUSED_CHECK;
+}
+
+bool rf_run_pause(struct rf_run *r, pid_t vmm, enum rf_paused why)
+{
+	forget_what_is_over(r, vmm);
+	if (kill(vmm, SIGSTOP))
+		return false;
+	r->paused |= why;
+	return true;
+}
+
+void rf_run_resume(struct rf_run *r, pid_t vmm, enum rf_paused why)
+{
+	bool was = r->paused & why;
+
+	forget_what_is_over(r, vmm);
+	r->paused &= ~(unsigned int)why;
+	if (was && !r->paused)
+		kill(vmm, SIGCONT);
+}
+
+bool rf_run_is_paused(struct rf_run *r, pid_t vmm)
+{
+	forget_what_is_over(r, vmm);
+	return r->paused;
+}
