@@ -4,27 +4,16 @@
  * has found what the policy has a VM paused for. It goes on when neither is so any more.
  */
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 
+#include "cli/process.h"
 #include "cli/run.h"
 
 /* Whoever may signal it can resume it. False: also when nobody knows. */
 static bool stands_still(pid_t vmm)
 {
-	char path[32], text[512], *end;
-	size_t n;
-	FILE *f;
+	char state;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)vmm);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	end = strrchr(text, ')'); /* the name may hold anything */
-	return end && !strncmp(end, ") T", 3);
+	return rf_process_stat(vmm, &state, NULL) && state == 'T';
 }
 
 /* Who has resumed it has dealt with what was found; a lost watch is another matter. */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "cli/output.h"
+#include "cli/process.h"
 #include "cli/run.h"
 #include "cli/run_child.h"
 #include "cli/run_reload.h"
@@ -414,22 +415,9 @@ static int wait_ready(struct watch *w)
 static bool descends(pid_t pid, pid_t ancestor)
 {
 	for (int depth = 0; depth < 64 && pid > 1; depth++) {
-		char path[32], text[512], *end;
-		size_t n;
-		FILE *f;
-
 		if (pid == ancestor)
 			return true;
-		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-		f = fopen(path, "re");
-		if (!f)
-			return false;
-		n = fread(text, 1, sizeof(text) - 1, f);
-		fclose(f);
-		text[n] = '\0';
-		/* The name may hold anything, ')' included. */
-		end = strrchr(text, ')');
-		if (!end || sscanf(end + 1, " %*c %d", &pid) != 1)
+		if (!rf_process_stat(pid, NULL, &pid))
 			return false;
 	}
 	return false;

@@ -7,6 +7,7 @@
 #include "cli/about.h"
 #include "cli/control.h"
 #include "cli/output.h"
+#include "cli/process.h"
 
 static void print_value(const char *label, const json_t *v)
 {
@@ -77,6 +78,7 @@ static int print_regions(json_t *regions)
 /* Of a VM that does not run as it should: why, and what to do. */
 static void print_why(json_t *o)
 {
+	char state;
 	static const struct {
 		const char *watch, *means;
 	} watches[] = {
@@ -98,6 +100,14 @@ static void print_why(json_t *o)
 		  "again, or reset it" },
 	};
 
+	if (rf_process_stat((pid_t)json_integer_value(json_object_get(o, "vmm_pid")), &state,
+			    NULL) &&
+	    state == 'T')
+		printf("%-18sthe VMM is stopped (SIGSTOP): for what a check has found, a watch "
+		       "that is lost, or by somebody; `ringfence run` and the log say\n"
+		       "%-18s`kill -CONT` of the VMM process resumes it, `ringfence stop` ends "
+		       "it\n",
+		       "stands still", "to do");
 	for (size_t i = 0; i < sizeof(watches) / sizeof(watches[0]); i++)
 		if (!strcmp(json_string_value(json_object_get(o, "control_watch")) ?: "",
 			    watches[i].watch))

@@ -88,6 +88,12 @@ try measure-nobody 3 'no VM' "$rf" measure nobody
 try measure-no-name 2 'name' "$rf" measure
 told '{"state":"halted","halted":"what arrived is \u001b another"}'
 try status-halted 0 '^why no vCPU runs *what arrived is ? another' "$rf" status "$work/told"; hush
+sleep 60 & still=$!; kill -STOP $still
+told "{\"state\":\"sealed\",\"vmm_pid\":$still}"
+try status-stands-still 0 '^stands still *the VMM is stopped' "$rf" status "$work/told"; hush
+kill -CONT $still; told "{\"state\":\"sealed\",\"vmm_pid\":$still}"
+name=status-goes-on; "$rf" status "$work/told" >"$out" 2>"$err"; hush; kill $still
+grep -q '^VMM process' "$out" && ! grep -q '^stands still' "$out" && ok || bad "one that runs stands still"
 told '{"state":"sealed","halted":""}'
 name=status-not-halted; "$rf" status "$work/told" >"$out" 2>"$err"; hush
 grep -q '^state *sealed' "$out" && ! grep -q '^why' "$out" && ok || bad "a reason where nothing is halted"
