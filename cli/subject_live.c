@@ -221,9 +221,11 @@ int rf_subject_open_live(const char *name, struct rf_subject *out)
 	s.places->to = s.memory;
 	rf_budget_begin(s.places, RF_PLACE_READS);
 	code = find_kernel(l, &s);
-	if (code == RF_EXIT_OK)
+	if (code == RF_EXIT_OK) {
 		*out = s;
-	else
-		rf_subject_close(&s);
+	} else {
+		free(s.places);
+		close_live(l);
+	}
 	return code;
 }

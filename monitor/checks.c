@@ -51,31 +51,6 @@ static bool guest_ran(struct rf_guest *g, uint64_t *out)
 	return true;
 }
 
-/* The guard that looks for the same in this guest; NULL: the check has to. One that is on says
- * nothing, or what it is on without. */
-static const struct rf_guard *guard_of(const struct rf_guest *g, const struct rf_check *check)
-{
-	static const struct rf_guard *const guards[] = { &rf_guard_hooks, &rf_guard_tables };
-
-	for (size_t i = 0; check->guard && i < sizeof(guards) / sizeof(guards[0]); i++) {
-		const char *lacks = guards[i]->lacks(g);
-
-		if (!strcmp(guards[i]->name, check->guard))
-			return lacks && strncmp(lacks, "on,", 3) != 0 ? NULL : guards[i];
-	}
-	return NULL;
-}
-
-static bool is_off(const struct rf_guest *g, const struct rf_check *check)
-{
-	return rf_names_has(&g->policy.checks_off, check->name);
-}
-
-bool rf_checks_runs(const struct rf_guest *g, const struct rf_check *check)
-{
-	return !is_off(g, check) && !guard_of(g, check);
-}
-
 /* Can no more be noted of the check at work? */
 static bool is_full(const struct rf_guest *g)
 {
@@ -210,12 +185,12 @@ static int sweep(struct rf_guest *g, uint32_t elapsed_ms)
 static json_t *state_of(const struct rf_guest *g, uint32_t i)
 {
 	const struct rf_check_result *r = &timings[i].result;
-	const struct rf_guard *guard = guard_of(g, rf_checks[i]);
+	const struct rf_guard *guard = rf_checks_guard(g, rf_checks[i]);
 	const char *state = r->state ? rf_check_state_text(r->state) : "not yet";
 
 	if (guard)
 		state = "by a guard"; /* which is not off */
-	else if (is_off(g, rf_checks[i]))
+	else if (rf_checks_is_off(g, rf_checks[i]))
 		state = "off";
 	return json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:s}", "name", rf_checks[i]->name,
 			 "state", state, "guard", guard ? guard->name : NULL, "looked_at",
