@@ -68,6 +68,10 @@ for answer in '[]' '{"done":true}' '{"done":true,"kernel":{'"$kernel}}" '{"done"
 		name="live-odd-$c"; [ $code -ge 3 ] && [ $code -le 6 ] && grep -q 'to do:' "$err" && [ ! -s "$out" ] && ok || bad "exit $code for $answer"
 	done
 done
+# Of another kernel than the first answer was of: it was sealed meanwhile.
+tables='"tables":{"gva":"0xffffffff81000000","gpa":"0x1000000","size":"0x2000"}'
+told '{"done":true,"kernel":{"sealed":"0x7",'"$kernel,$tables},$pages}" '{"done":true,"kernel":{"sealed":"0x9",'"$kernel,$tables},$pages}"
+try live-other-kernel 6 'is gone, or another one by now' "$rf" ps --live "$work/told"; hush
 told '{"done":true}'
 try gadgets-empty 0 '^0 sensitive' "$rf" gadgets --all "$work/told"; hush
 told '{"done":false}' "{\"done\":true,\"measurement\":$measured}"
