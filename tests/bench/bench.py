@@ -26,6 +26,7 @@ import runner  # noqa: E402
 import verdicts  # noqa: E402
 from build import ROOT, LabError, out_dir, write_atomic  # noqa: E402
 from samples import FENCE_EXITS, REGISTER_EXITS, Measured, Patches, Samples, patch_log, patches  # noqa: E402
+from trial import about_attacker  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 LOOPS = ("forkexec", "syscalls")
@@ -326,8 +327,7 @@ def guests(bench: Bench, result: runner.Result, short: bool) -> None:
     audit = result.out / "audit.jsonl"
     records = [json.loads(line) for line in audit.read_text().splitlines()] if audit.exists() else None
     # What attacks is itself found in /proc, by its module.
-    foreign = records and [r for r in records if r.get("verdict") == "detected" and
-                           (r["kind"] != "check" or r.get("handler", {}).get("module") != "rf_attack")]
+    foreign = records and [r for r in records if r.get("verdict") == "detected" and not about_attacker(r)]
     bench.check(records is not None and not foreign, f"on record, and nothing was done that is to be detected: {foreign}")
     for part in (lambda: steady(bench, samples), lambda: patching(bench, samples, log, short),
                  lambda: tracing(bench, samples, short), lambda: denied(bench, samples),

@@ -16,7 +16,7 @@ from typing import Callable, Optional
 
 import kernels
 from build import HERE, Cpio, out_dir, run
-from trial import Outcome, Record, Test, check, main, sealed
+from trial import Outcome, Record, Test, about_attacker, check, main, sealed
 
 EXTRA = ["irqbypass", "ccp", "kvm", "kvm-amd", "kvm-intel", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci"]
 # life.sh makes them last.
@@ -69,8 +69,8 @@ def with_disk() -> dict[str, bytes]:
 
 
 def alerts(o: Outcome) -> list[Record]:
-    """Everything that was reported."""
-    return [r for r in o.decisions() if r.get("verdict") in ("blocked", "detected", "undone")]
+    """Everything that was reported, but that the attack module is one that nobody vouches for."""
+    return [r for r in o.decisions() if r.get("verdict") in ("blocked", "detected", "undone") and not about_attacker(r)]
 
 
 def defended(o: Outcome, boots: int = 1, attacked: int = 1, landed: int = 0) -> None:

@@ -145,6 +145,11 @@ def quiet(o: Outcome) -> None:
     check(not loud, f"{len(loud)} false alarms, first: {first}")
 
 
+def about_attacker(r: Record) -> bool:
+    """A check's finding of the attack module's own entries in /proc, of which it is right: it comes where the guest lasts."""
+    return r["kind"] == "check" and r.get("handler", {}).get("module") == "rf_attack"
+
+
 def each_event_once(o: Outcome) -> None:
     """No decision is written twice, whatever happened to the monitor."""
     ids = [r["event"] for r in o.decisions() if "event" in r]
