@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""make check: every step of tests/steps.py, two native ones and three of the lab at once at most, counted at the end.
+"""make check: every step of tests/steps.py, two native ones and as many of the lab as there are processors at once, counted at the end.
 
 A step is a make target. Lines "NAME: N passed, N failed[, N skipped]" say how much it tested, one of each of its programs; a step
 that fails without such a line, that says success and counted nothing, or that names a failure and counts none, is one failure.
@@ -323,8 +323,9 @@ def main() -> int:
             return 2
         todo = [s for s in STEPS + LONG if s.name in named] if named else STEPS
     done: dict[str, Result] = {}
-    # One host of the lab more than there are processors, in the end: each waits for a fifth of its time.
-    workers = ["n", "nl", *["ln"] * min(os.cpu_count() or 1, LAB_HOSTS - 1)]
+    # As many hosts of the lab as there are processors in the end: one more, and each takes more of them (attacks-short half as
+    # much again).
+    workers = ["n", "nl", *["ln"] * (min(os.cpu_count() or 1, LAB_HOSTS) - 1)]
     queue = Queue(todo)
     with concurrent.futures.ThreadPoolExecutor(len(workers)) as pool:
         for task in [pool.submit(work, queue, kinds, done) for kinds in workers]:
