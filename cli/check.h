@@ -11,10 +11,13 @@ struct rf_check_report {
 	struct rf_check_result *results;   /* of each check that was asked for */
 	struct rf_check_finding *findings; /* in their order */
 	size_t result_count, finding_count, finding_room;
-	size_t finding_begin;			/* of the check that runs */
 	uint64_t count[RF_CHECK_UNDECIDED + 1]; /* checks, by state */
 	uint64_t found;				/* things */
 	uint64_t left_out;			/* of findings: there were too many */
+	struct {
+		size_t count;
+		uint64_t left_out;
+	} begin; /* as it was when the check that runs began */
 };
 
 /* --- check_run.c ---------------------------------------------------------------------- */

@@ -44,7 +44,8 @@ static int keep(void *ctx, const struct rf_check_finding *finding)
 	struct rf_check_finding *grown;
 
 	if (!finding) { /* it is read once more */
-		r->finding_count = r->finding_begin;
+		r->finding_count = r->begin.count;
+		r->left_out = r->begin.left_out;
 		return 0;
 	}
 	/* What is accepted must not take the place of what is not. */
@@ -79,9 +80,9 @@ static int run_checks(struct rf_checks *c, const struct rf_check **each, rf_chec
 		struct rf_check_result *result = &r->results[r->result_count];
 		int err;
 
-		r->finding_begin = r->finding_count;
+		r->begin.count = r->finding_count;
+		r->begin.left_out = r->left_out;
 		err = run(c, each[r->result_count], keep, r, result);
-
 		if (err)
 			return err;
 		r->count[result->state]++;

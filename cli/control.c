@@ -226,7 +226,6 @@ int rf_control_memory(const struct rf_vm *vm, uint64_t at, unsigned int pages, j
 	return ask_until_done(vm, request, out);
 }
 
-/* What became of it: RF_EXIT_OK, or the exit code of an error that is printed. */
 int rf_vm_answer(const struct rf_vm *vm, const struct rf_question *q, int err, json_t *o)
 {
 	const char *error = err ? NULL : json_string_value(json_object_get(o, "error"));

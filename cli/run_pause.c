@@ -4,22 +4,20 @@
  * has found what the policy has a VM paused for. It goes on when neither is so any more.
  */
 #include <signal.h>
+#include <sys/wait.h>
 
-#include "cli/process.h"
 #include "cli/run.h"
 
-/* Whoever may signal it can resume it. False: also when nobody knows. */
-static bool stands_still(pid_t vmm)
-{
-	char state;
-
-	return rf_process_stat(vmm, &state, NULL) && state == 'T';
-}
-
-/* Who has resumed it has dealt with what was found; a lost watch is another matter. */
+/*
+ * Who has resumed it has dealt with what was found; a lost watch is another matter. The kernel says
+ * once that a child was continued (kernel/exit.c wait_task_continued()), also of a stop that had
+ * not come to all of its threads yet: its state in /proc would still be another one then.
+ */
 static void forget_what_is_over(struct rf_run *r, pid_t vmm)
 {
-	if (r->paused & RF_PAUSED_CHECK && !stands_still(vmm))
+	siginfo_t info = { .si_pid = 0 };
+
+	if (!waitid(P_PID, (id_t)vmm, &info, WCONTINUED | WNOHANG) && info.si_pid)
 		r->paused &= ~(unsigned int)RF_PAUSED_CHECK;
 }
 

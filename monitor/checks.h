@@ -30,6 +30,9 @@ _Static_assert(RF_CHECKS_MAX <= 0x100, "a check's place");
 bool rf_check_words_same(const struct rf_check_words *a, const struct rf_check_words *b);
 void rf_checks_begin(void);
 int rf_checks_said(struct rf_guest *g, uint32_t kind, const uint64_t *values, size_t n);
+/* Asks `run` for what the policy wants of what was found, until it has taken it. */
+void rf_checks_ask_run(struct rf_guest *g);
+
 /* --- checks_which.c --- */
 /* The guard that looks for the same in this guest; NULL: the check has to. One that is on says
  * nothing, or what it is on without. */
@@ -37,7 +40,5 @@ const struct rf_guard *rf_checks_guard(const struct rf_guest *g, const struct rf
 bool rf_checks_is_off(const struct rf_guest *g, const struct rf_check *check);
 /* Is it run at all: neither off, nor a guard's that is on? */
 bool rf_checks_runs(const struct rf_guest *g, const struct rf_check *check);
-/* What the policy wants of `run` for what was found, until it has taken it: 0. */
-int rf_checks_ask_run(struct rf_guest *g);
 
 #endif

@@ -87,11 +87,10 @@ static uint32_t find(uint32_t check, const struct rf_check_words *w)
 /* --- a line -------------------------------------------------------------------------------- */
 
 /* It holds the VMM's process. */
-int rf_checks_ask_run(struct rf_guest *g)
+void rf_checks_ask_run(struct rf_guest *g)
 {
 	if (asked && rf_notify(g, "%s", asked))
 		asked = NULL;
-	return 0;
 }
 
 static int write_finding(struct rf_guest *g, const struct rf_check *check,
@@ -117,12 +116,14 @@ static int write_finding(struct rf_guest *g, const struct rf_check *check,
 		 rf_severity_text(check->severity), check->attack, w->what, w->reason);
 	r.detail = detail;
 	err = rf_record_write(g, &r);
-	/* The end is not taken back by what is found behind it. */
+	/* Nor does it wait for a log that takes nothing; the end is not taken back by what is found
+	 * behind it. */
 	if (d->action == RF_ACTION_KILL)
 		asked = "end";
 	else if (d->action == RF_ACTION_PAUSE && !asked)
 		asked = "pause";
-	return err ? err : rf_checks_ask_run(g);
+	rf_checks_ask_run(g);
+	return err;
 }
 
 /* A check that cannot be decided has not found that all is well. */

@@ -171,23 +171,22 @@ static const struct row *choose_row(const struct rf_policy *p, const struct rf_f
 	return find_row(f);
 }
 
-/* It is there already, so nothing is applied or suppressed. */
+/* It is there already, so nothing is applied or suppressed. Observing pauses and ends no VM. */
 static struct rf_decision check_decision(const struct rf_policy *p, const char *name,
 					 const char *rule)
 {
-	const struct rf_decision told = { RF_WORD_DETECTED, RF_ACTION_APPLY, rule };
-	const struct rf_decision observed = { RF_WORD_ALLOWED, RF_ACTION_APPLY, rule };
-	const struct rf_decision paused = { RF_WORD_DETECTED, RF_ACTION_PAUSE, rule };
-	const struct rf_decision ended = { RF_WORD_DETECTED, RF_ACTION_KILL, rule };
+	struct rf_decision d = { RF_WORD_DETECTED, RF_ACTION_APPLY, rule };
 	bool enforce = p->mode == RF_MODE_ENFORCE;
 
 	if (!name)
-		return told;
+		return d;
 	if (rf_names_has(&p->checks_kill, name))
-		return enforce ? ended : told;
-	if (rf_names_has(&p->checks_pause, name))
-		return enforce ? paused : told;
-	return rf_names_has(&p->checks_observe, name) ? observed : told;
+		d.action = enforce ? RF_ACTION_KILL : RF_ACTION_APPLY;
+	else if (rf_names_has(&p->checks_pause, name))
+		d.action = enforce ? RF_ACTION_PAUSE : RF_ACTION_APPLY;
+	else if (rf_names_has(&p->checks_observe, name))
+		d.word = RF_WORD_ALLOWED;
+	return d;
 }
 
 uint64_t rf_policy_log_bytes(const struct rf_policy *p, bool all)

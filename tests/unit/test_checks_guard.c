@@ -319,7 +319,7 @@ static void room_for_what_acts(void **state)
 	struct rf_names *kill = &guest.policy.checks_kill;
 
 	fake.check_cut = true; /* what is there no more is kept meanwhile */
-	for (int round = 0; round < 64; round++) {
+	for (int round = 0; round < 80; round++) {
 		fake.findings_count = 0;
 		for (int i = 0; i < 8; i++)
 			find(OTHER_GVA + 8 * (uint64_t)(8 * round + i), 0, "noise");

@@ -458,6 +458,21 @@ static void no_service(void **state)
 	assert_int_equal(rf_run_control(&run), RF_EXIT_REFUSED);
 }
 
+static void lose_the_watch(void)
+{
+	fake.there = false;
+	fake.open = -EACCES;
+	fake.why = "is not root's alone";
+	look();
+}
+
+static void watch_comes_back(void)
+{
+	fake.open = 0;
+	for (int i = 0; i < 5; i++)
+		look();
+}
+
 static void required(void **state)
 {
 	run.now.need_watch = true;
@@ -465,10 +480,7 @@ static void required(void **state)
 	look();
 	vmm_is('S');
 	assert_false(rf_run_is_paused(&run, vmm));
-	fake.there = false;
-	fake.open = -EACCES;
-	fake.why = "is not root's alone";
-	look();
+	lose_the_watch();
 	vmm_is('T');
 	assert_true(rf_run_is_paused(&run, vmm));
 	/* Whoever lets it go on. */
@@ -476,9 +488,7 @@ static void required(void **state)
 	vmm_is('S');
 	look();
 	vmm_is('T');
-	fake.open = 0;
-	for (int i = 0; i < 5; i++)
-		look();
+	watch_comes_back();
 	vmm_is('S');
 	assert_false(rf_run_is_paused(&run, vmm));
 }
@@ -490,14 +500,10 @@ static void paused_by_a_check(void **state)
 	rf_run_control(&run);
 	look();
 	assert_true(rf_run_pause(&run, vmm, RF_PAUSED_CHECK));
-	vmm_is('T');
-	fake.there = false;
-	fake.open = -EACCES;
-	fake.why = "is not root's alone";
-	look();
-	fake.open = 0;
-	for (int i = 0; i < 5; i++)
-		look();
+	/* At once, whether it has stopped by now or not. */
+	assert_true(rf_run_is_paused(&run, vmm));
+	lose_the_watch();
+	watch_comes_back();
 	vmm_is('T');
 	assert_true(rf_run_is_paused(&run, vmm));
 	kill(vmm, SIGCONT);
@@ -505,16 +511,11 @@ static void paused_by_a_check(void **state)
 	assert_false(rf_run_is_paused(&run, vmm));
 	/* And the other way round: who was resumed goes on once the watch is back. */
 	assert_true(rf_run_pause(&run, vmm, RF_PAUSED_CHECK));
-	vmm_is('T');
 	kill(vmm, SIGCONT);
 	vmm_is('S');
-	fake.there = false;
-	fake.open = -EACCES;
-	look();
+	lose_the_watch();
 	vmm_is('T');
-	fake.open = 0;
-	for (int i = 0; i < 5; i++)
-		look();
+	watch_comes_back();
 	vmm_is('S');
 	assert_false(rf_run_is_paused(&run, vmm));
 }
