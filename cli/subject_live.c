@@ -17,7 +17,7 @@
 #define PAGES 16u /* at once, as RF_ASKED_PAGES of monitor/pair.h */
 #define BLOCK (PAGES * PAGE)
 #define LOOK_MS 600000
-#define IMAGE_MAX (UINT64_C(1) << 30) /* bytes, that a kernel's window has */
+#define IMAGE_MAX (UINT64_C(256) << 20) /* bytes, as introspection/kimage.c */
 
 struct live {
 	struct rf_vm vm;
