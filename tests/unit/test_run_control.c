@@ -511,6 +511,7 @@ static void paused_by_a_check(void **state)
 	assert_false(rf_run_is_paused(&run, vmm));
 	/* And the other way round: who was resumed goes on once the watch is back. */
 	assert_true(rf_run_pause(&run, vmm, RF_PAUSED_CHECK));
+	vmm_is('T'); /* who has not stopped yet cannot be resumed */
 	kill(vmm, SIGCONT);
 	vmm_is('S');
 	lose_the_watch();
