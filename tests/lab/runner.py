@@ -38,9 +38,9 @@ PATIENCE = math.ceil(3 * SCALE)
 BOOT_SECONDS = 180
 # How long after its own limit a job may take to be killed and to hand over its artefacts.
 GRACE_SECONDS = 60
-# A host that runs says so each 15 seconds (host/jobs). One that does not may have lost an interrupt: it is sent another, again
-# and again. For how long until it counts as one that stands still.
-NUDGE_SECONDS = 40
+# How often a host is sent an interrupt, for it may have lost one. It says each 15 seconds that it runs (host/jobs); for how long
+# it may be silent until it counts as one that stands still.
+NUDGE_SECONDS = 5
 STILL_SECONDS = 150
 # The emulator answers at once on its sockets, or never.
 ASK_SECONDS = 3
@@ -181,12 +181,9 @@ class _Console:
     def deadline(self) -> float:
         """When to give up, on the monotonic clock."""
         size, now = self.beats.stat().st_size if self.beats.exists() else 0, time.monotonic()
-        heard = self.beat or self.began  # it may stand still before its first one
         if self.current and size != self.seen:
-            if self.nudged > heard:
-                self.show(f"lab: the emulated host was silent for {now - heard:.0f} s, was nudged, and goes on")
             self.seen, self.beat = size, now
-        elif now - max(heard, self.nudged) > NUDGE_SECONDS * SCALE:
+        if now - max(self.began, self.nudged) > NUDGE_SECONDS:
             self.nudged = now
             _nudge(self.nudge)
         return self.limit if self.beat is None else min(self.limit, self.beat + STILL_SECONDS * SCALE)
