@@ -33,7 +33,7 @@ HARDEN = $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-D_FORTIFY_SO
 # Of the folder it is built in nothing is left in a program.
 HERE = -ffile-prefix-map=$(CURDIR)=.
 FLAGS = $(BASE) $(HARDEN) $(HERE) $(CPPFLAGS) $(CFLAGS)
-SAN = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SAN = -g1 -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # What the monitor and the tools link; the fence links libc alone.
 PKGS = capstone libbpf libcyaml yaml-0.1 jansson libsodium libelf libseccomp

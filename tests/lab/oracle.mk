@@ -8,4 +8,4 @@ $(O)/locate: $(LOCATE_SRCS:%.c=$(O)/obj/%.o)
 	$(CC) -pie -Wl,-z,relro,-z,now -o $@ $^ $(PKG_LIBS) $(DUMP_LIBS)
 .PHONY: oracle oracle-short
 oracle oracle-short: $(O)/ringfence $(O)/oracle $(O)/patchsites $(O)/gadgets $(O)/tables $(O)/locate
-	O=$(O) python3 tests/lab/oracle.py $(O)/oracle $(if $(@:oracle-short=),$(KERNELS),6.12)
+	O=$(O) python3 tests/lab/oracle.py $(O)/oracle $(if $(@:oracle-short=),$(KERNELS),--short 6.12)

@@ -31,10 +31,10 @@ LINE = re.compile(r"@ RF: storm (?P<when>begin|end) step=(?P<step>\S+) round=(?P
                   r"(?: result=(?P<result>\S+) seconds=(?P<seconds>\S+) detail=(?P<detail>.*))?")
 # A guest under emulation in an emulated host.
 JOB_SECONDS = 1500
-# What the check has time for. Its control is there for the digest alone.
+# What the check has time for: one guest. The other one, to compare digests and times with, is the whole storm's.
 SHORT: dict[str, Any] = {"probes": 40, "inside": 80, "modules": 5, "functions": "vfs_*"}
 LONG_STEPS = ("tracepoints", "perf", "preempt")
-SHORT_STEPS = {"unsealed": ["digest"], "sealed": [name for name in STEPS if name not in LONG_STEPS]}
+SHORT_STEPS: dict[str, list[str]] = {"unsealed": [], "sealed": [name for name in STEPS if name not in LONG_STEPS]}
 
 
 @dataclass

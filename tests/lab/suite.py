@@ -308,7 +308,7 @@ def misled() -> Test:
     script = RUN + f"""
 l2 6.12 1 '{line} rf.patience=1' >$OUT/control 2>&1
 # Each has taken over when it is killed: it answers.
-(while sleep 3; do ringfence status misled 2>/dev/null | grep -q '^state *sealed' || continue
+(while sleep 6; do ringfence status misled 2>/dev/null | grep -q '^state *sealed' || continue
 	killall -9 ringfence-monitor 2>/dev/null && echo killed >>$OUT/kills
 done) &
 LIMIT=200 protected misled 6.12 1 '{line} rf.patience=15'
