@@ -235,5 +235,6 @@ def build_module(kernel: Kernel, sources: Path, name: str, also: Sequence[Path] 
             copy = work / file
             if not copy.exists() or copy.read_bytes() != source.read_bytes():
                 shutil.copy(source, copy)
-        run("make", "-s", "-C", kernel.headers, f"M={work}", *_with_our_compiler(kernel), "modules")
+        # Debug information is most of a module, and each guest would unpack it, read it and copy it.
+        run("make", "-s", "-C", kernel.headers, f"M={work}", *_with_our_compiler(kernel), "KCFLAGS=-g0", "modules")
     return work / f"{name}.ko"

@@ -67,6 +67,9 @@ void attack_dma_read(struct rf_report *r)
 
 	if (r->outcome == RF_NONE)
 		rf_judge(r, !done);
+	/* One record is of all that is there when it is found: who writes there next waits for this one. */
+	if (r->outcome != RF_SKIPPED)
+		rf_until_told(r->at, r->len, rf_patience / 3);
 }
 
 /* Once more when the first one has been found and put back: that it was told of is no reason not to tell of this one. */
@@ -74,13 +77,10 @@ void attack_dma_twice(struct rf_report *r)
 {
 	enum rf_outcome first;
 
-	/* What an attack before this one wrote is to be found first: one record is of all that was there by then. */
-	ssleep(rf_patience / 3);
 	attack_dma_read(r);
 	first = r->outcome;
 	if (first == RF_SKIPPED)
 		return;
-	ssleep(rf_patience / 3);
 	r->outcome = RF_NONE;
 	attack_dma_read(r);
 	if (r->outcome != first)

@@ -14,7 +14,7 @@
 
 #include "poke.h"
 
-/* Hooks are looked at each second; a slow machine takes its time. */
+/* Hooks are looked at each second. */
 #define STAYS_S 4u
 /* And some times more, before a breakpoint is said to be nobody's. */
 #define STAYS_STRAY_S 20u
@@ -88,12 +88,13 @@ static void arm_by_store(struct rf_report *r, const struct rf_alias *alias)
 	rf_patchers.text_poke_sync();
 }
 
-/* Armed and called, it stays for a while. */
-static void judge(struct rf_report *r, unsigned int stays)
+/* Armed and called, it stays for a while; whom the record names has this address. */
+static void judge(struct rf_report *r, const void *named, unsigned int stays)
 {
 	bool armed = r->at[0] == INT3_INSN_OPCODE, doubled = rf_power() == 16;
 
-	ssleep(min(rf_patience, stays));
+	if (doubled)
+		rf_until_told(named, 1, stays);
 	r->outcome = doubled && rf_power() == 16 ? RF_LANDED : RF_UNCHANGED;
 	if (armed && !doubled)
 		rf_say(r, "ran=UNFORGED");
@@ -107,7 +108,7 @@ static void judge(struct rf_report *r, unsigned int stays)
 /* The same of one that stays in the table. Whom a record names is the handler. */
 static void judge_listed(struct rf_report *r, kprobe_pre_handler_t calls)
 {
-	judge(r, STAYS_S);
+	judge(r, calls, STAYS_S);
 	rf_unforge_kprobe(&probe);
 	r->at = (u8 *)calls;
 }
@@ -188,7 +189,7 @@ void attack_forged_kprobe_stray(struct rf_report *r)
 	register_die_notifier(&on_breakpoint);
 	arm_by_kernel();
 	rf_unforge_kprobe(&probe);
-	judge(r, STAYS_STRAY_S);
+	judge(r, r->at, STAYS_STRAY_S);
 	unregister_die_notifier(&on_breakpoint);
 }
 

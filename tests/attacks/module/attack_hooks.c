@@ -17,9 +17,8 @@
 
 /* What is hooked: exported, small, and called by nobody but us. */
 #define HOOKED "sprint_symbol"
-/* Hooks are looked at each second; a slow machine takes its time. */
+/* Hooks are looked at each second; and three times, before a function is said to call what is on no list. */
 #define STAYS_S 4
-/* And three times, before a function is said to call what is on no list. */
 #define STAYS_UNLISTED_S 20
 
 static unsigned int calls;
@@ -47,7 +46,9 @@ static bool stays(struct rf_report *r, const char *symbol, int err)
 	r->len = 16; /* an endbr64 stands before a function's own patch site */
 	calls = 0;
 	call_hooked();
-	ssleep(min(rf_patience, (unsigned int)STAYS_S));
+	rf_until_told(r->at, r->len, STAYS_S);
+	for (unsigned int i = 0; i < STAYS_S * 10 && !READ_ONCE(calls); i++)
+		msleep(100);
 	r->outcome = READ_ONCE(calls) ? RF_LANDED : RF_UNCHANGED;
 	rf_say(r, "calls=%u", calls);
 	return true;
@@ -205,7 +206,7 @@ static bool forge_ops(struct rf_report *r, struct ftrace_ops *ops, struct ftrace
 
 static void judge_ops(struct rf_report *r, unsigned int stays)
 {
-	ssleep(min(rf_patience, stays));
+	rf_until_told(rf_forged, 1, stays);
 	rf_power();
 	r->outcome = rf_forged_ran() ? RF_LANDED : RF_UNCHANGED;
 	rf_text_poke_bp(r->at, rf_nop, RF_INSN, NULL);

@@ -27,6 +27,50 @@ unsigned int rf_patience = 5;
 module_param_named(patience, rf_patience, uint, 0600);
 MODULE_PARM_DESC(patience, "seconds to wait for what was left wrong to be undone");
 
+static bool tells;
+module_param(tells, bool, 0);
+MODULE_PARM_DESC(tells, "parameter told says what is on record");
+
+/* Addresses, the last ones. */
+#define TOLD 32u
+#define TOLD_S 240 /* whatever is not told by then never will be */
+static u64 told[TOLD];
+static unsigned int told_count, told_before; /* all, and those before this attack */
+
+static int add_told(const char *text, const struct kernel_param *kp)
+{
+	u64 at;
+	int err = kstrtou64(text, 0, &at);
+
+	if (err)
+		return err;
+	WRITE_ONCE(told[told_count % TOLD], at);
+	smp_store_release(&told_count, told_count + 1);
+	return 0;
+}
+
+static const struct kernel_param_ops told_ops = { .set = add_told };
+module_param_cb(told, &told_ops, NULL, 0200);
+MODULE_PARM_DESC(told, "an address that is on record");
+
+static bool is_told(unsigned long at, unsigned int len)
+{
+	unsigned int count = smp_load_acquire(&told_count);
+
+	for (unsigned int i = max(told_before, count - min(count, TOLD)); i < count; i++)
+		if (READ_ONCE(told[i % TOLD]) - at < len)
+			return true;
+	return false;
+}
+
+void rf_until_told(const void *at, unsigned int len, unsigned int seconds)
+{
+	if (!tells)
+		return ssleep(min(rf_patience, seconds));
+	for (unsigned int i = 0; i < TOLD_S * 10 && !is_told((unsigned long)at, len); i++)
+		msleep(100);
+}
+
 struct rf_attack {
 	const char *name;
 	void (*run)(struct rf_report *r);
@@ -78,6 +122,7 @@ static int run(const char *name)
 			continue;
 		memset(&report, 0, sizeof(report));
 		report.name = attacks[i].name;
+		told_before = smp_load_acquire(&told_count);
 		began = ktime_get_ns();
 		attacks[i].run(&report);
 		rf_say(&report, "ns=%llu", ktime_get_ns() - began);
