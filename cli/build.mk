@@ -1,7 +1,7 @@
 # Records in other formats; and policy/rules.c, which says what their rules mean.
 EXPORT_SRCS = cli/export.c cli/export_base.c cli/export_rows.c cli/export_view.c cli/export_ocsf.c cli/export_json.c cli/export_text.c
 # What only looks, at a dump of memory or at a VM that runs.
-SUBJECT_SRCS = cli/subject.c cli/subject_dump.c cli/subject_live.c cli/check.c cli/check_live.c cli/check_run.c cli/check_show.c cli/check_posture.c cli/posture_show.c cli/hooks.c cli/code.c cli/ps.c cli/modules.c cli/symbols.c cli/disas.c cli/pagetable.c cli/print.c cli/print_value.c
+SUBJECT_SRCS = cli/subject.c cli/subject_dump.c cli/subject_live.c cli/vm_memory.c cli/dump.c cli/check.c cli/check_live.c cli/check_run.c cli/check_show.c cli/check_posture.c cli/posture_show.c cli/hooks.c cli/code.c cli/ps.c cli/modules.c cli/symbols.c cli/disas.c cli/pagetable.c cli/print.c cli/print_value.c
 # Paths and files that others cannot lead elsewhere.
 SAFE_SRCS = cli/safe_path.c cli/safe_file.c
 CLI_SRCS = $(SAFE_SRCS) cli/main.c cli/commands.c cli/options.c cli/output.c cli/paths.c cli/process.c cli/program.c \

@@ -4,77 +4,32 @@
  * the sweeper: what is walked is walked here, so that no verdict waits for it.
  */
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/control.h"
+#include "cli/vm_memory.h"
 #include "cli/subject.h"
 #include "hv/dump/cache.h"
 
-#define PAGE ((uint64_t)4096)
-#define PAGES 16u /* at once, as RF_ASKED_PAGES of monitor/pair.h */
-#define BLOCK (PAGES * PAGE)
-#define LOOK_MS 600000
+#define PAGE RF_VM_MEMORY_PAGE
+#define LOOK_MS 600000			/* ten minutes, as rf_vm_memory_lost() says */
 #define IMAGE_MAX (UINT64_C(256) << 20) /* bytes, as introspection/kimage.c */
 
 struct live {
-	struct rf_vm vm;
+	struct rf_vm_memory from;
 	struct rf_dump_cache cache;
-	json_t *kernel; /* as the first answer has it: no other's memory is shown with its symbols
-			 */
-	int64_t until;	/* ms; a guest, or who answers for it, may make it long */
 	bool is_sealed; /* what is read now: it does not change meanwhile, and is kept */
-	int err;	/* of asking, the first one; no error of memory that is not there */
-	uint8_t bytes[BLOCK];
 };
-
-static const struct rf_question question = {
-	.cmd = "memory",
-	.nothing = "its memory is not shown before its kernel is sealed",
-	.unknown = "nothing was looked at; what was sealed stays sealed",
-};
-
-/* As many of these pages as there are in a row, to l->bytes. Their number, or -errno. */
-static int pages_of(const json_t *o, struct live *l)
-{
-	const char *text = json_string_value(json_object_get(o, "bytes"));
-	size_t n;
-
-	if (!text || sodium_base642bin(l->bytes, sizeof(l->bytes), text, strlen(text), NULL, &n,
-				       NULL, sodium_base64_VARIANT_ORIGINAL))
-		return -EBADMSG;
-	return (int)(n / PAGE);
-}
-
-static int fetch(struct live *l, uint64_t at, unsigned int pages)
-{
-	json_t *o = NULL;
-	int n = l->err;
-
-	if (!n && rf_now_ms() > l->until)
-		n = -ETIME;
-	if (!n)
-		n = rf_control_memory(&l->vm, at, pages, &o);
-	if (!n && !json_equal(json_object_get(o, "kernel"), l->kernel))
-		n = -ESTALE;
-	if (!n)
-		n = pages_of(o, l);
-	json_decref(o);
-	if (n < 0 && !l->err)
-		l->err = n;
-	return n;
-}
 
 static int fill(void *source, uint64_t number, uint8_t *to)
 {
 	struct live *l = source;
-	int n = fetch(l, number * BLOCK, PAGES);
 
-	if (n < (int)PAGES)
+	if (rf_vm_memory_fetch(&l->from, number * RF_VM_MEMORY_BLOCK, RF_VM_MEMORY_PAGES) <
+	    (int)RF_VM_MEMORY_PAGES)
 		return -EFAULT;
-	memcpy(to, l->bytes, BLOCK);
+	memcpy(to, l->from.bytes, RF_VM_MEMORY_BLOCK);
 	return 0;
 }
 
@@ -88,12 +43,13 @@ static int read_live(void *source, rf_gpa gpa, void *buf, size_t len)
 		return 0;
 	while (len) {
 		uint64_t at = gpa.v % PAGE, left = (at + len + PAGE - 1) / PAGE;
-		unsigned int pages = left < PAGES ? (unsigned int)left : PAGES;
+		unsigned int pages =
+			left < RF_VM_MEMORY_PAGES ? (unsigned int)left : RF_VM_MEMORY_PAGES;
 		size_t part = pages * PAGE - at < len ? pages * PAGE - at : len;
 
-		if (fetch(l, gpa.v - at, pages) < (int)pages)
+		if (rf_vm_memory_fetch(&l->from, gpa.v - at, pages) < (int)pages)
 			return -EFAULT;
-		memcpy(to, l->bytes + at, part);
+		memcpy(to, l->from.bytes + at, part);
 		to += part;
 		gpa.v += part;
 		len -= part;
@@ -101,20 +57,9 @@ static int read_live(void *source, rf_gpa gpa, void *buf, size_t len)
 	return 0;
 }
 
-/* What was shown rests on less than all of it. */
 static int lost_live(void *source)
 {
-	const struct live *l = source;
-
-	if (l->err == -ESTALE)
-		return rf_fail(RF_EXIT_CANNOT_TELL, "what was read is of no kernel that ever was",
-			       "run it again once `ringfence status` says sealed",
-			       "the kernel of %s is gone, or another one by now", l->vm.name);
-	if (l->err == -ETIME)
-		return rf_fail(RF_EXIT_CANNOT_TELL, "what was read is not all of it",
-			       "dump its memory (virsh dump --memory-only), and look at that",
-			       "%s was looked at for %d minutes", l->vm.name, LOOK_MS / 60000);
-	return l->err ? rf_vm_silent(&l->vm, l->err, "what is shown is not all of it") : RF_EXIT_OK;
+	return rf_vm_memory_lost(&((struct live *)source)->from);
 }
 
 static void close_live(void *source)
@@ -122,8 +67,7 @@ static void close_live(void *source)
 	struct live *l = source;
 
 	rf_dump_cache_deinit(&l->cache);
-	json_decref(l->kernel);
-	rf_vm_close(&l->vm);
+	rf_vm_memory_close(&l->from);
 	free(l);
 }
 
@@ -172,23 +116,19 @@ static int find_kernel(struct live *l, struct rf_subject *s)
 {
 	struct rf_diag diag = { "" };
 	json_t *o = NULL;
-	int err = rf_control_memory(&l->vm, 0, 1, &o),
-	    code = rf_vm_answer(&l->vm, &question, err, o);
+	int code = rf_vm_memory_begin(&l->from, &o), err;
 
-	if (code == RF_EXIT_OK)
-		l->kernel = json_incref(json_object_get(o, "kernel"));
-	if (code == RF_EXIT_OK)
-		err = discover(l, o, s, &diag);
-	json_decref(o);
 	if (code != RF_EXIT_OK)
-		return code == RF_EXIT_NO ? RF_EXIT_CANNOT_TELL : code;
+		return code;
+	err = discover(l, o, s, &diag);
+	json_decref(o);
 	if (!err)
 		return RF_EXIT_OK;
-	if (l->err)
-		return lost_live(l);
+	if (l->from.err)
+		return rf_vm_memory_lost(&l->from);
 	return rf_fail(RF_EXIT_CANNOT_TELL, "nothing was looked at, so nothing is known",
-		       "run it again; dump its memory (virsh dump --memory-only), and look at that",
-		       "the kernel of %s was not found: %s", l->vm.name,
+		       "run it again; dump its memory (`ringfence dump`), and look at that",
+		       "the kernel of %s was not found: %s", s->name,
 		       err == -ENOMEM ? "no memory" : diag.text);
 }
 
@@ -201,21 +141,21 @@ int rf_subject_open_live(const char *name, struct rf_subject *out)
 	int code;
 
 	s.places = calloc(1, sizeof(*s.places));
-	if (!l || !s.places || !rf_dump_cache_init(&l->cache, BLOCK)) {
+	if (!l || !s.places || !rf_dump_cache_init(&l->cache, RF_VM_MEMORY_BLOCK)) {
 		free(l);
 		free(s.places);
 		return rf_fail(RF_EXIT_INTERNAL, "nothing was looked at",
 			       "free some memory, then run it again", "no memory");
 	}
-	code = rf_vm_find(name, &l->vm);
+	code = rf_vm_find(name, &l->from.vm);
 	if (code != RF_EXIT_OK) {
 		rf_dump_cache_deinit(&l->cache);
 		free(l);
 		free(s.places);
 		return code;
 	}
-	l->until = rf_now_ms() + LOOK_MS;
-	s.name = l->vm.name;
+	l->from.until = rf_now_ms() + LOOK_MS;
+	s.name = l->from.vm.name;
 	s.source = l;
 	s.memory = (struct rf_memory){ read_live, l };
 	s.places->to = s.memory;

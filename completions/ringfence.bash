@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # bash completion for ringfence(1). `make cli-test` compares it with the commands' own tables.
 
-_ringfence_commands="run list status gadgets measure audit policy stop watch check hooks ps modules symbols disas pagetable print doctor demo"
+_ringfence_commands="run list status gadgets measure audit policy stop watch check hooks ps modules symbols disas pagetable print dump doctor demo"
 
 # Of a command: its options, with the dashes.
 _ringfence_options() {
 	case $1 in
 	run) echo "--name --policy --policy-key --expect --audit --audit-key --state --kvm --pass-fd --start-timeout --monitor-timeout --messages-fd" ;;
 	list) echo "--json --state-base" ;;
-	status | measure) echo "--json" ;;
+	status | measure | dump) echo "--json" ;;
 	stop) echo "--wait" ;;
 	gadgets) echo "--all --json" ;;
 	audit) echo "--follow --lines --since --alerts --verdict --rule --symbol --key --format --moved --json" ;;
@@ -71,6 +71,9 @@ _ringfence_operand() {
 	case $1:$3:$2 in
 	run:0:*) COMPREPLY+=($(compgen -c -- "$cur")) ;;
 	status:0:* | gadgets:0:* | measure:0:* | stop:0:*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
+	dump:0:*) _ringfence_words "$(_ringfence_vms)" ;;
+	dump:1:*) _ringfence_files ;;
+	dump:*) ;;
 	*:0:--live | *:1:--live) _ringfence_words "$(_ringfence_vms)" ;;
 	check:0:*) _ringfence_words posture; _ringfence_files ;;
 	check:1:posture) _ringfence_files ;;

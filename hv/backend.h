@@ -73,6 +73,9 @@ struct rf_backend_ops {
 	/* The VMM's own memory below a sealed range, where devices write. Optional. -ENOENT: not
 	 * sealed. */
 	int (*read_decoy)(struct rf_backend *b, rf_gpa gpa, void *buf, size_t len);
+	/* The first byte of RAM at gpa or behind it: 0, -ENOENT none, -EAGAIN, -EBADMSG. Optional.
+	 */
+	int (*next_ram)(struct rf_backend *b, rf_gpa gpa, rf_gpa *out);
 	/* A descriptor that polls readable when next_event() has work. */
 	int (*poll_fd)(struct rf_backend *b);
 	/*

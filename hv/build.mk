@@ -19,4 +19,4 @@ CRWATCH_SRCS = hv/bpf/crwatch.c hv/bpf/folder.c hv/bpf/found.c hv/bpf/pins.c hv/
 DOOR_SRCS = hv/doorkeeper.c
 # Memory of a machine out of a file, for the ringfence command alone: zlib, and where they are lzo2, snappy, zstd (DUMP_LIBS).
 DUMP_SRCS = hv/dump/dump.c hv/dump/elf.c hv/dump/kdump.c hv/dump/lime.c hv/dump/raw.c hv/dump/notes.c hv/dump/ranges.c \
-	hv/dump/unpack.c hv/dump/flat.c hv/dump/file.c hv/dump/cache.c
+	hv/dump/unpack.c hv/dump/flat.c hv/dump/file.c hv/dump/cache.c hv/dump/core.c

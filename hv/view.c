@@ -122,6 +122,22 @@ int rf_view_read(struct rf_view *v, uint64_t gpa, void *to, size_t len, bool dec
 	return 0;
 }
 
+int rf_view_next_ram(struct rf_view *v, uint64_t gpa, uint64_t *out)
+{
+	int err = board_copy(v);
+
+	*out = UINT64_MAX;
+	for (uint32_t i = 0; !err && i < v->copy.runs_count; i++) {
+		const struct rf_board_run *r = &v->copy.runs[i];
+
+		if (gpa >= r->gpa && gpa - r->gpa < r->size)
+			*out = gpa;
+		else if (r->gpa > gpa && r->size && r->gpa < *out)
+			*out = r->gpa;
+	}
+	return !err && *out == UINT64_MAX ? -ENOENT : err;
+}
+
 size_t rf_view_heals(const struct rf_view *v, uint64_t *from, struct rf_heal *out, size_t max)
 {
 	const struct rf_heals *h = v->heals;

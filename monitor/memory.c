@@ -61,11 +61,24 @@ static uint32_t read_pages(struct rf_guest *g, const struct rf_asked *a, uint8_t
 	return n;
 }
 
+/* Where there is memory again, behind a page that is not there. NULL: nowhere, as far as is known.
+ */
+static json_t *next(const struct rf_guest *g, uint64_t missing)
+{
+	const struct rf_backend_ops *ops = g->hv->ops;
+	rf_gpa at;
+
+	return ops->next_ram && !ops->next_ram(g->hv, rf_gpa_of(missing + RF_PAGE_SIZE), &at)
+		       ? hex(at.v)
+		       : NULL;
+}
+
 static json_t *reply(struct rf_guest *g)
 {
 	static uint8_t bytes[BYTES];
 	static char text[sodium_base64_ENCODED_LEN(BYTES, sodium_base64_VARIANT_ORIGINAL)];
 	uint32_t pages;
+	json_t *o;
 
 	if (!g->kernel || !g->regions_count)
 		return json_pack("{s:s}", "error", "no kernel is sealed");
@@ -74,8 +87,11 @@ static json_t *reply(struct rf_guest *g)
 	pages = read_pages(g, &g->asked, bytes);
 	sodium_bin2base64(text, sizeof(text), bytes, pages * RF_PAGE_SIZE,
 			  sodium_base64_VARIANT_ORIGINAL);
-	return json_pack("{s:b, s:o, s:I, s:s}", "done", true, "kernel", kernel(g), "pages",
-			 (json_int_t)pages, "bytes", text);
+	o = json_pack("{s:b, s:o, s:I, s:s}", "done", true, "kernel", kernel(g), "pages",
+		      (json_int_t)pages, "bytes", text);
+	if (pages < g->asked.pages)
+		json_object_set_new(o, "next", next(g, g->asked.at + pages * RF_PAGE_SIZE));
+	return o;
 }
 
 static bool busy(const struct rf_guest *g)

@@ -72,6 +72,32 @@ done
 tables='"tables":{"gva":"0xffffffff81000000","gpa":"0x1000000","size":"0x2000"}'
 told '{"done":true,"kernel":{"sealed":"0x7",'"$kernel,$tables},$pages}" '{"done":true,"kernel":{"sealed":"0x9",'"$kernel,$tables},$pages}"
 try live-other-kernel 6 'is gone, or another one by now' "$rf" ps --live "$work/told"; hush
+# A dump: three pages, a hole, one more; then what is not to be written down.
+one=$(head -c 4096 /dev/zero | tr '\0' x | base64 -w 0) sealed='{"done":true,"kernel":{"sealed":"0x7"}'
+told "$sealed,$pages}" "$sealed,\"pages\":1,\"bytes\":\"$one\",\"next\":\"0x100000\"}" "$sealed,\"pages\":1,\"bytes\":\"$one\"}"
+try dump-written 0 "written: 0.0 MiB of memory of .*, in 2 ranges" "$rf" dump "$work/told" "$work/written"; hush
+name=dump-readable; [ "$(stat -c %a "$work/written")" = 600 ] && ! "$rf" check "$work/written" >"$out" 2>"$err" &&
+	grep -q 'no kernel' "$err" && ok || bad "what was dumped is no dump"
+told "$sealed,$pages}"
+try dump-there 2 'File exists' "$rf" dump "$work/told" "$work/written"; hush
+told "$sealed,$pages}" "$sealed,\"pages\":1,\"bytes\":\"$one\"}"
+try dump-json 0 '"at": "0x0"' "$rf" dump --json "$work/told" "$work/written.json"; hush
+told "$sealed,$pages}" "$sealed,$pages,\"next\":\"0x2000\"}" "$sealed,$pages,\"next\":\"0x1000\"}"
+try dump-backwards 3 'is dead' "$rf" dump "$work/told" "$work/dumped"; hush
+told "$sealed,$pages}" "$sealed,$pages}"
+try dump-nothing 3 'is dead' "$rf" dump "$work/told" "$work/dumped"; hush
+told "$sealed,$pages}" '{"done":true,"kernel":{"sealed":"0x9"},'"$pages}"
+try dump-other-kernel 6 'is gone, or another one by now' "$rf" dump "$work/told" "$work/dumped"; hush
+told '{"error":"no kernel is sealed"}'
+try dump-unsealed 6 'no kernel is sealed' "$rf" dump "$work/told" "$work/dumped"; hush
+told "$sealed,$pages}"
+try dump-nowhere 5 'No such file' "$rf" dump "$work/told" "$work/no/dumped"; hush
+told "$sealed,$pages}"
+ln -s "$work/elsewhere" "$work/led"
+try dump-led 2 'File exists' "$rf" dump "$work/told" "$work/led"; hush
+name=dump-none; [ ! -e "$work/dumped" ] && [ ! -e "$work/elsewhere" ] && ok || bad "a file is left"
+try dump-nobody 3 'no VM' "$rf" dump nobody "$work/dumped"
+try dump-no-file 2 'takes: ' "$rf" dump "$work/told"
 told '{"done":true}'
 try gadgets-empty 0 '^0 sensitive' "$rf" gadgets --all "$work/told"; hush
 told '{"done":false}' "{\"done\":true,\"measurement\":$measured}"

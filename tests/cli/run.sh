@@ -66,7 +66,7 @@ try version 0 'ringfence [0-9]' "$rf" --version
 try overview 0 doctor "$rf" --help
 try no-command 2 'no command' "$rf"
 try unknown-command 2 'frobnicate' "$rf" frobnicate
-for c in run list status gadgets measure audit policy stop watch check hooks ps modules symbols disas pagetable print doctor demo; do
+for c in run list status gadgets measure audit policy stop watch check hooks ps modules symbols disas pagetable print dump doctor demo; do
 	try "help-$c" 0 "Usage: ringfence $c" "$rf" $c --help
 	[ $c = run ] && continue
 	try "unknown-option-$c" 2 'bogus' "$rf" $c --bogus

@@ -15,4 +15,4 @@ fuzz_vmm_args_SRCS = tests/fuzz/fuzz_vmm_args.c cli/vmm_fds.c cli/vmm_asks.c
 FUZZERS += fuzz_watch
 fuzz_watch_SRCS = tests/fuzz/fuzz_watch.c cli/watch_serve.c cli/watch_close.c cli/watch_keep.c cli/watch_found.c cli/watch_link.c cli/let_go.c hv/proto.c
 FUZZERS += fuzz_live
-fuzz_live_SRCS = tests/fuzz/fuzz_live.c cli/subject_live.c hv/dump/cache.c introspection/budget.c $(KERNEL_SRCS)
+fuzz_live_SRCS = tests/fuzz/fuzz_live.c cli/subject_live.c cli/vm_memory.c hv/dump/cache.c introspection/budget.c $(KERNEL_SRCS)

@@ -178,11 +178,13 @@ WRAP="ringfence run --name attacked --audit $OUT/attacked.jsonl --" l2 {kernel} 
 
 
 def live(kernel: str) -> Test:
-    """What the commands show of a VM that runs is what the guest says itself; before the seal, and of no VM, nothing is shown."""
+    """What the commands show of a VM that runs, and of its dump, is what the guest says itself; before the seal, and of no VM, nothing
+    is shown.
+    """
     script = RUN + f"""
 show() {{ name=$1; shift; ringfence "$@" >$OUT/$name 2>$OUT/$name.err; echo "$name $?" >>$OUT/codes; }}
 show none ps --live nobody
-LIMIT=400 protected live {kernel} 1 'rf.mode=live rf.seconds=300' & vm=$!
+LIMIT=900 protected live {kernel} 1 'rf.mode=live rf.seconds=800' & vm=$!
 for n in $(tries 240); do ringfence status live >/dev/null 2>&1 && break; sleep 0.1; done
 show early ps --live live
 for n in $(tries 240); do grep -q 'RF: live ready' $OUT/console && break; sleep 0.5; done
@@ -193,21 +195,30 @@ show print print --live --json live task_struct init_task comm
 show disas disas --live live vfs_read 1
 show hooks hooks --live --json live
 show posture check posture --live --json live
+show dump dump --json live /tmp/dumped
+show dumped ps --json /tmp/dumped
+show dumped-modules modules --json /tmp/dumped
+rm /tmp/dumped
+ringfence stop live >/dev/null
 wait $vm
 """
 
     def verify(o: Outcome) -> None:
         codes = dict(line.split() for line in o._text("codes").splitlines())
         check((codes.pop("none"), codes.pop("early")) == ("3", "6"), f"of no VM, or before the seal: {o._text('codes')}")
-        check(len(codes) == 7 and set(codes.values()) == {"0"}, f"{codes} {o._text('ps.err')}")
-        tasks = {(t["pid"], t["comm"]) for t in json.loads(o._text("ps"))["tasks"] if t["pid"] == t["tid"]}
+        check(len(codes) == 10 and set(codes.values()) == {"0"}, f"{codes} {o._text('ps.err')}{o._text('dump.err')}")
+        check(json.loads(o._text("dump"))["bytes"] > 240 << 20, "not all of its memory was dumped")
+        tasks, dumped = ({(t["pid"], t["comm"]) for t in json.loads(o._text(name))["tasks"] if t["pid"] == t["tid"]}
+                         for name in ("ps", "dumped"))
         theirs = {(int(pid), comm) for pid, comm in re.findall(r"RF: live task (\d+) (.*)", o.console)
                   if not comm.startswith("kworker/")}  # there the guest adds what it works for
         theirs = {(pid, comm[:15]) for pid, comm in theirs}  # of a kernel thread it has the whole name elsewhere
         check(len(theirs) > 20 and theirs <= tasks, f"tasks that are not shown: {sorted(theirs - tasks)[:5]}")
-        modules = {m["name"] for m in json.loads(o._text("modules"))["modules"]}
+        check(theirs <= dumped, f"tasks that are not in its dump: {sorted(theirs - dumped)[:5]}")
         loaded = set(re.findall(r"RF: live module (\S+)", o.console))
-        check(loaded and modules == loaded, f"modules are {modules}, not {loaded}")
+        for name in ("modules", "dumped-modules"):
+            modules = {m["name"] for m in json.loads(o._text(name))["modules"]}
+            check(loaded and modules == loaded, f"{name} are {modules}, not {loaded}")
         at = re.search(r"RF: live symbol ([0-9a-f]{16}) T vfs_read$", o.console, re.M)
         check(at and at[1] in o._text("symbols").replace("0x", ""), f"vfs_read is {at and at[1]}: {o._text('symbols')[:200]}")
         check(at and at[1] in o._text("disas"), f"disas shows {o._text('disas')[:200]}")
@@ -216,7 +227,7 @@ wait $vm
         check(json.loads(o._text("posture"))["good"] > 10, "the posture is not known")
         sealed(o)
         quiet(o)
-    return Test(f"live-{kernel}", script, verify, 430, guests=(kernel,))
+    return Test(f"live-{kernel}", script, verify, 930, guests=(kernel,))
 
 
 def boot_probes(kernel: str) -> Test:

@@ -227,11 +227,21 @@ static void memory_of_another_user(void **state)
 
 /* --- the board --- */
 
+static void next_ram_is(uint64_t from, uint64_t is)
+{
+	rf_gpa at = { 0 };
+
+	assert_int_equal(hv->ops->next_ram(hv, rf_gpa_of(from), &at),
+			 is == UINT64_MAX ? -ENOENT : 0);
+	assert_int_equal(at.v, is);
+}
+
 static void memory(void **state)
 {
 	static uint8_t ram[2][4096] = { { 1, 2, 3 }, { 4, 5, 6 } };
 	struct rf_backend_info info;
 	uint8_t buf[8192];
+	rf_gpa any;
 
 	attached();
 	board->runs_count = 2;
@@ -247,6 +257,22 @@ static void memory(void **state)
 	assert_int_equal(hv->ops->read_decoy(hv, rf_gpa_of(0x1000), buf, 3), 0);
 	assert_memory_equal(buf, ram[1], 3);
 	assert_int_equal(hv->ops->read_decoy(hv, rf_gpa_of(0x2000), buf, 3), -ENOENT);
+	/* In whichever order they stand. */
+	board->runs[1].gpa = 0x8000;
+	board->runs_count = 3;
+	board->runs[2] = (struct rf_board_run){ 0x4000, 0, (uintptr_t)ram[1], 0 };
+	board->seq += 2;
+	next_ram_is(0, 0x1000);
+	next_ram_is(0x1000, 0x1000);
+	next_ram_is(0x1fff, 0x1fff);
+	next_ram_is(0x2000, 0x8000);
+	next_ram_is(0x8fff, 0x8fff);
+	next_ram_is(0x9000, UINT64_MAX);
+	board->runs[0] = (struct rf_board_run){ 0x9000, 4096, (uintptr_t)ram[0], 0 };
+	board->seq += 2;
+	next_ram_is(0, 0x8000);
+	next_ram_is(UINT64_MAX, UINT64_MAX);
+	board->runs_count = 2;
 	/* Runs that wrap, or lie where nothing is. */
 	board->runs[0] = (struct rf_board_run){ UINT64_MAX - 10, UINT64_MAX, (uintptr_t)ram[0], 0 };
 	board->runs[1] = (struct rf_board_run){ 0, UINT64_MAX, 8, 0 };
@@ -259,6 +285,7 @@ static void memory(void **state)
 	board->seq += 2;
 	assert_int_equal(hv->ops->info(hv, &info), -EBADMSG);
 	assert_int_equal(hv->ops->read(hv, rf_gpa_of(0x1000), buf, 1), -EFAULT);
+	assert_int_equal(hv->ops->next_ram(hv, rf_gpa_of(0), &any), -EBADMSG);
 	board->runs_count = 0;
 	board->regions_count = RF_SEAL_MAX + 1;
 	board->seq += 2;

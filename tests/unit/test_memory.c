@@ -14,6 +14,7 @@
 #define PAGE RF_PAGE_SIZE
 
 static uint8_t bytes[RF_ASKED_PAGES * PAGE];
+static uint64_t next; /* where it says that there is memory again; 0: it does not */
 
 /* How many there are, their contents in bytes[]; -1: an error. */
 static int pages_at(uint64_t at, uint32_t pages)
@@ -36,6 +37,7 @@ static int pages_at(uint64_t at, uint32_t pages)
 					   sodium_base64_VARIANT_ORIGINAL),
 			 0);
 	assert_int_equal(n, have * PAGE);
+	next = json_object_get(o, "next") ? strtoull(fake_text(o, "next"), NULL, 16) : 0;
 	json_decref(o);
 	return have;
 }
@@ -55,10 +57,20 @@ static void where_memory_ends(void **state)
 	fake_sealed();
 	assert_int_equal(pages_at(IMAGE_GPA + RAM_SIZE - 2 * PAGE, RF_ASKED_PAGES), 2);
 	assert_memory_equal(bytes, fake.ram + RAM_SIZE - 2 * PAGE, 2 * PAGE);
+	assert_int_equal(next, 0);
 	assert_int_equal(pages_at(IMAGE_GPA + RAM_SIZE, RF_ASKED_PAGES), 0);
+	assert_int_equal(next, 0);
+	assert_int_equal(pages_at(0, 1), 0);
+	assert_int_equal(next, IMAGE_GPA);
+	/* A page that is memory and cannot be read is passed by. */
 	fake.unreadable = IMAGE_GPA + PAGE + 5;
 	assert_int_equal(pages_at(IMAGE_GPA, RF_ASKED_PAGES), 1);
+	assert_int_equal(next, IMAGE_GPA + 2 * PAGE);
 	assert_int_equal(pages_at(IMAGE_GPA + PAGE, RF_ASKED_PAGES), 0);
+	assert_int_equal(next, IMAGE_GPA + 2 * PAGE);
+	/* Who has all that he asked for goes on behind it. */
+	assert_int_equal(pages_at(IMAGE_GPA + 2 * PAGE, 2), 2);
+	assert_int_equal(next, 0);
 }
 
 static void what_cannot_be_asked(void **state)
