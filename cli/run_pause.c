@@ -11,7 +11,9 @@
 /*
  * Who has resumed it has dealt with what was found; a lost watch is another matter. The kernel says
  * once that a child was continued (kernel/exit.c wait_task_continued()), also of a stop that had
- * not come to all of its threads yet: its state in /proc would still be another one then.
+ * not come to all of its threads yet: its state in /proc would still be another one then. It says
+ * nothing of a SIGCONT that comes before any thread has stopped: that one takes the SIGSTOP away
+ * unseen (kernel/signal.c prepare_signal()), and the VMM counts as paused until the next one.
  */
 static void forget_what_is_over(struct rf_run *r, pid_t vmm)
 {

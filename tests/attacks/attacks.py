@@ -71,9 +71,10 @@ WANTED = {"dma_read": Wanted("detected", kinds=("dma",), in_turn=False),
           "idt_lidt_own": Wanted("detected", ("restored",), ("table",), in_turn=False),
           "gdt_callgate": Wanted("detected", ("restored", "landed"), ("table",), in_turn=False),
           "restore_starved": ABANDONED, "sgdt_sealed": Wanted("blocked", ("faulted",)),
-          "hook_ftrace": HOOK, "hook_fprobe": HOOK, "hook_kprobe": HOOK, "hook_kretprobe": HOOK, "hook_tracepoint": HOOK,
-          "hook_static_call": HOOK,
-          "forged_ops": HOOK, "unlisted_ops": HOOK, "forged_kprobe": HOOK,
+          **{f"hook_{how}": replace(HOOK, says=f"{how.replace('_', '-')}; ")
+             for how in ("ftrace", "fprobe", "kprobe", "kretprobe", "tracepoint", "static_call")},
+          "forged_ops": replace(HOOK, says="ftrace, every function"), "unlisted_ops": replace(HOOK, says="unlisted: "),
+          "forged_kprobe": replace(HOOK, says="kprobe; calls the module"),
           "forged_kprobe_nobody": replace(HOOK, says="kprobe; calls code in memory that no listed module owns"),
           # Told in any case; where the monitor has seen its probe come and go, it is a patch that was begun and left as well.
           "forged_kprobe_stray": replace(HOOK, says="stray-probe", results=("landed", "unchanged")), "forged_kprobe_inside": NO_PATCH,
@@ -221,7 +222,11 @@ def find_record(records: list[Record], attempt: Attempt) -> Optional[Record]:
 
 
 def untimely(attempt: Attempt) -> str:
-    """What is wrong with the time that a site left half way was left so, or ''; and whether anybody was starved at all."""
+    """What is wrong with the time that a site left half way was left so, or ''; and whether anybody was starved at all. And what
+    stayed until it was on record was on record by then.
+    """
+    if "told=never" in attempt.detail:
+        return f"it was not on record while it stayed ({attempt.detail})"
     if WANTED.get(attempt.name) is not ABANDONED:
         return ""
     waited = re.search(r"\bwaited=(\d+)ms\b", attempt.detail)
@@ -265,13 +270,15 @@ def pairs_for(kernel: str, cpus: int, host: str, attacks: str) -> list[Pair]:
     return pairs
 
 
-# The guest hears on its console whom a record names of what is found by looking: it waits for that, and not for seconds.
+# Writes "told ADDRESS WORD" to the guest's console for each address in a record of a hook, or of what a device wrote; the word is the
+# first one of its detail. What is found by looking stays until its own is told (rf_until_told() in module/main.c).
 TELLING = r"""mkfifo told
 exec 3<>told
 (until [ -e "$OUT/audit.jsonl" ]; do sleep 0.3; done
 tail -f "$OUT/audit.jsonl" | busybox awk '/"kind":"(hook|dma)"/ {
+	what = match($0, /"detail":"[a-z-]+/) ? substr($0, RSTART + 10, RLENGTH - 10) : "-"
 	for (line = $0; match(line, /"addr":"0x[0-9a-f]+"/); line = substr(line, RSTART + RLENGTH))
-		print "told", substr(line, RSTART + 8, RLENGTH - 9)
+		print "told", substr(line, RSTART + 8, RLENGTH - 9), what
 	fflush()
 }' >&3) >/dev/null 2>&1 &
 """

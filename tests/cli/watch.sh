@@ -45,7 +45,7 @@ cat >"$work/taken" <<'END'
 mount -t bpf bpf /sys/fs/bpf || exit 90
 setpriv --reuid 65534 --regid 65534 --clear-groups sh -c 'mkdir /sys/fs/bpf/ringfence && exec flock -x /sys/fs/bpf/ringfence sleep 60' &
 user=$!
-for n in $(seq 100); do flock -n /sys/fs/bpf/ringfence true 2>/dev/null || [ ! -d /sys/fs/bpf/ringfence ] || break; sleep 0.05; done
+for n in $(seq 600); do flock -n /sys/fs/bpf/ringfence true 2>/dev/null || [ ! -d /sys/fs/bpf/ringfence ] || break; sleep 0.05; done
 "$@"; code=$?
 pkill -KILL -P $user; kill -KILL $user; wait $user 2>/dev/null
 exit $code

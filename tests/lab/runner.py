@@ -38,8 +38,8 @@ PATIENCE = math.ceil(3 * SCALE)
 BOOT_SECONDS = 180
 # How long after its own limit a job may take to be killed and to hand over its artefacts.
 GRACE_SECONDS = 60
-# How often a host is sent an interrupt, for it may have lost one. It says each 15 seconds that it runs (host/jobs); for how long
-# it may be silent until it counts as one that stands still.
+# How often a host is sent an interrupt, for it may have lost one. The host says each 15 seconds that it runs (host/jobs); for how
+# long it may be silent until it counts as one that stands still.
 NUDGE_SECONDS = 5
 STILL_SECONDS = 150
 # The emulator answers at once on its sockets, or never.

@@ -27,7 +27,7 @@ test_life_SRCS = tests/unit/test_life.c $(LIFE_SRCS)
 test_life_loads_SRCS = tests/unit/test_life_loads.c $(LIFE_SRCS)
 # Each order of steps that the fence's threads, the VMM, the guest and the monitor can take.
 test_life_model_SRCS = tests/unit/test_life_model.c tests/unit/life_model.c tests/unit/life_state.c hv/life_table.c
-# Millions of states of a model, none of it the product's: at half the cost.
+# UBSan alone: these are the test's model, none of it the product's, and go through millions of states.
 $(addprefix $(O)/san/tests/unit/,test_life_model.o life_model.o life_state.o): SAN = -g1 -O2 -fsanitize=undefined -fno-sanitize-recover=all
 # What stands above the parts: all of them are made up in the test.
 test_run_SRCS = tests/unit/test_run.c hv/run.c

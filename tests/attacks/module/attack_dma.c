@@ -69,7 +69,7 @@ void attack_dma_read(struct rf_report *r)
 		rf_judge(r, !done);
 	/* One record is of all that is there when it is found: who writes there next waits for this one. */
 	if (r->outcome != RF_SKIPPED)
-		rf_until_told(r->at, r->len, rf_patience / 3);
+		rf_until_told(r, r->at, r->len, NULL, rf_patience / 3);
 }
 
 /* Once more when the first one has been found and put back: that it was told of is no reason not to tell of this one. */

@@ -14,7 +14,7 @@
 
 #include "poke.h"
 
-/* Hooks are looked at each second. */
+/* Seconds, where the host does not say what is on record: hooks are looked at each second. */
 #define STAYS_S 4u
 /* And some times more, before a breakpoint is said to be nobody's. */
 #define STAYS_STRAY_S 20u
@@ -88,13 +88,13 @@ static void arm_by_store(struct rf_report *r, const struct rf_alias *alias)
 	rf_patchers.text_poke_sync();
 }
 
-/* Armed and called, it stays for a while; whom the record names has this address. */
-static void judge(struct rf_report *r, const void *named, unsigned int stays)
+/* Armed and called, it stays for a while. named, what: the address that its record must have, and how its detail begins. */
+static void judge(struct rf_report *r, const void *named, const char *what, unsigned int stays)
 {
 	bool armed = r->at[0] == INT3_INSN_OPCODE, doubled = rf_power() == 16;
 
 	if (doubled)
-		rf_until_told(named, 1, stays);
+		rf_until_told(r, named, 1, what, stays);
 	r->outcome = doubled && rf_power() == 16 ? RF_LANDED : RF_UNCHANGED;
 	if (armed && !doubled)
 		rf_say(r, "ran=UNFORGED");
@@ -108,7 +108,7 @@ static void judge(struct rf_report *r, const void *named, unsigned int stays)
 /* The same of one that stays in the table. Whom a record names is the handler. */
 static void judge_listed(struct rf_report *r, kprobe_pre_handler_t calls)
 {
-	judge(r, calls, STAYS_S);
+	judge(r, calls, NULL, STAYS_S);
 	rf_unforge_kprobe(&probe);
 	r->at = (u8 *)calls;
 }
@@ -189,7 +189,8 @@ void attack_forged_kprobe_stray(struct rf_report *r)
 	register_die_notifier(&on_breakpoint);
 	arm_by_kernel();
 	rf_unforge_kprobe(&probe);
-	judge(r, r->at, STAYS_STRAY_S);
+	/* In the table it was a probe, for a moment, and may have been told of as one. */
+	judge(r, r->at, "stray-probe", STAYS_STRAY_S);
 	unregister_die_notifier(&on_breakpoint);
 }
 

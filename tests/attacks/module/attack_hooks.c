@@ -17,7 +17,8 @@
 
 /* What is hooked: exported, small, and called by nobody but us. */
 #define HOOKED "sprint_symbol"
-/* Hooks are looked at each second; and three times, before a function is said to call what is on no list. */
+/* Seconds, where the host does not say what is on record. Hooks are looked at each second; and three times, before a function is
+ * said to call what is on no list. */
 #define STAYS_S 4
 #define STAYS_UNLISTED_S 20
 
@@ -46,7 +47,8 @@ static bool stays(struct rf_report *r, const char *symbol, int err)
 	r->len = 16; /* an endbr64 stands before a function's own patch site */
 	calls = 0;
 	call_hooked();
-	rf_until_told(r->at, r->len, STAYS_S);
+	rf_until_told(r, r->at, r->len, NULL, STAYS_S);
+	/* Who is told of may not have been called yet. */
 	for (unsigned int i = 0; i < STAYS_S * 10 && !READ_ONCE(calls); i++)
 		msleep(100);
 	r->outcome = READ_ONCE(calls) ? RF_LANDED : RF_UNCHANGED;
@@ -204,9 +206,9 @@ static bool forge_ops(struct rf_report *r, struct ftrace_ops *ops, struct ftrace
 	return true;
 }
 
-static void judge_ops(struct rf_report *r, unsigned int stays)
+static void judge_ops(struct rf_report *r, const char *what, unsigned int stays)
 {
-	rf_until_told(rf_forged, 1, stays);
+	rf_until_told(r, rf_forged, 1, what, stays);
 	rf_power();
 	r->outcome = rf_forged_ran() ? RF_LANDED : RF_UNCHANGED;
 	rf_text_poke_bp(r->at, rf_nop, RF_INSN, NULL);
@@ -223,7 +225,7 @@ void attack_forged_ops(struct rf_report *r)
 
 	if (!forge_ops(r, &ops, &list))
 		return;
-	judge_ops(r, STAYS_S);
+	judge_ops(r, NULL, STAYS_S);
 	WRITE_ONCE(*list, ops.next);
 }
 
@@ -236,7 +238,7 @@ void attack_unlisted_ops(struct rf_report *r)
 	if (!forge_ops(r, &ops, &list))
 		return;
 	WRITE_ONCE(*list, ops.next);
-	judge_ops(r, STAYS_UNLISTED_S);
+	judge_ops(r, "unlisted", STAYS_UNLISTED_S);
 }
 #else
 void attack_forged_ops(struct rf_report *r)

@@ -179,10 +179,12 @@ bool rf_guard_end(void);
 /* main.c: seconds to wait for what is found by looking to be undone */
 extern unsigned int rf_patience;
 /*
- * Until the host says that something between at and at + len is on record, where it says such things, since the attack began: so
- * it stays for as long as a slow machine takes to find it, and no longer. Else so many seconds, or rf_patience if that is less.
+ * Until the host says, on the console (tests/attacks/attacks.py TELLING), that something between at and at + len is on record,
+ * what: with a detail that begins so, NULL: however. So it stays for as long as a slow machine takes to find it, 120 seconds at
+ * most, and no longer; the report gets told=MILLISECONDS or told=never. Each record counts once, and none that was there before
+ * the attack. Where the host says nothing it is so many seconds, or rf_patience if that is less.
  */
-void rf_until_told(const void *at, unsigned int len, unsigned int seconds);
+void rf_until_told(struct rf_report *r, const void *at, unsigned int len, const char *what, unsigned int seconds);
 /* Has the report's line on the console before the attack, which may end the guest: its result is "none". */
 void rf_announce(void);
 

@@ -31,44 +31,57 @@ static bool tells;
 module_param(tells, bool, 0);
 MODULE_PARM_DESC(tells, "parameter told says what is on record");
 
-/* Addresses, the last ones. */
+/* Addresses, the last ones, and how the record's detail begins. */
 #define TOLD 32u
-#define TOLD_S 240 /* whatever is not told by then never will be */
-static u64 told[TOLD];
-static unsigned int told_count, told_before; /* all, and those before this attack */
+#define TOLD_S 120 /* whatever is not told by then never will be */
+static struct {
+	u64 at;
+	char what[16];
+} told[TOLD];
+static unsigned int told_count, told_before; /* all, and those that this attack waits for no more */
 
 static int add_told(const char *text, const struct kernel_param *kp)
 {
-	u64 at;
-	int err = kstrtou64(text, 0, &at);
+	unsigned int i = told_count % TOLD;
 
-	if (err)
-		return err;
-	WRITE_ONCE(told[told_count % TOLD], at);
+	if (sscanf(text, "%llx %15s", &told[i].at, told[i].what) != 2)
+		return -EINVAL;
 	smp_store_release(&told_count, told_count + 1);
 	return 0;
 }
 
 static const struct kernel_param_ops told_ops = { .set = add_told };
 module_param_cb(told, &told_ops, NULL, 0200);
-MODULE_PARM_DESC(told, "an address that is on record");
+MODULE_PARM_DESC(told, "an address that is on record, and how the record's detail begins");
 
-static bool is_told(unsigned long at, unsigned int len)
+static bool is_told(unsigned long at, unsigned int len, const char *what)
 {
 	unsigned int count = smp_load_acquire(&told_count);
 
-	for (unsigned int i = max(told_before, count - min(count, TOLD)); i < count; i++)
-		if (READ_ONCE(told[i % TOLD]) - at < len)
+	for (unsigned int i = max(told_before, count - min(count, TOLD)); i < count; i++) {
+		if (told[i % TOLD].at - at < len && (!what || !strcmp(told[i % TOLD].what, what))) {
+			told_before = i + 1;
 			return true;
+		}
+	}
 	return false;
 }
 
-void rf_until_told(const void *at, unsigned int len, unsigned int seconds)
+void rf_until_told(struct rf_report *r, const void *at, unsigned int len, const char *what, unsigned int seconds)
 {
+	u64 began = ktime_get_ns();
+	bool is = false;
+
 	if (!tells)
 		return ssleep(min(rf_patience, seconds));
-	for (unsigned int i = 0; i < TOLD_S * 10 && !is_told((unsigned long)at, len); i++)
+	for (unsigned int i = 0; i < TOLD_S * 10 && !is; i++) {
 		msleep(100);
+		is = is_told((unsigned long)at, len, what);
+	}
+	if (is)
+		rf_say(r, "told=%llums", (ktime_get_ns() - began) / NSEC_PER_MSEC);
+	else
+		rf_say(r, "told=never");
 }
 
 struct rf_attack {
