@@ -144,7 +144,7 @@ const struct rf_command rf_command_check = {
 		"                    each means, and what else it may be\n"
 		"  -j, --json        all of it as JSON, with evidence: addresses, bytes, code\n"
 		"\n"
-		"FILE is a dump: ELF core (virsh dump --memory-only), kdump, LiME, raw. The\n"
+		"FILE is a dump: ELF core (ringfence dump, virsh dump), kdump, LiME, raw. The\n"
 		"kernel in it is found and understood from its own memory. Without CHECK all\n"
 		"of them are run.\n"
 		"\n"

@@ -186,7 +186,9 @@ int rf_vm_silent(const struct rf_vm *vm, int err, const char *means)
 			       "`ringfence run` of %s is gone, and its VM ended with it", vm->name);
 	return rf_fail(RF_EXIT_NO_ANSWER, means,
 		       "look at what `ringfence run` prints: it starts a dead monitor again",
-		       "the monitor of %s does not answer: %s", vm->name, strerror(-err));
+		       err == -EBADMSG ? "the answers of %s's monitor make no sense: %s"
+				       : "the monitor of %s does not answer: %s",
+		       vm->name, strerror(-err));
 }
 
 /* Asks until the monitor is done. 0 and *out, or -errno. */

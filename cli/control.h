@@ -23,8 +23,8 @@ int rf_control_ask(const struct rf_vm *vm, const char *cmd, json_t **out);
 int rf_control_ask_within(const struct rf_vm *vm, const char *cmd, int64_t ms, json_t **out);
 
 /* Pages of a sealed guest's memory, from guest-physical `at` on, as struct rf_asked of
- * monitor/pair.h: asked until it is answered. 0 and the answer, which may be an "error", or -errno
- * as above. */
+ * monitor/pair.h (0 from 0 on: its map of memory): asked until it is answered. 0 and the answer,
+ * which may be an "error", or -errno as above. */
 int rf_control_memory(const struct rf_vm *vm, uint64_t at, unsigned int pages, json_t **out);
 
 /* Connects to one of a state folder's sockets, of that type; sending waits no longer than

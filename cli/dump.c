@@ -1,64 +1,123 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/vm_memory.h"
+#include "cli/safe_file.h"
 #include "cli/subject.h"
 #include "hv/dump/core.h"
 
 #define MIB (1024.0 * 1024)
 
+/* Of memory that is not there although the map has it: a VMM takes a slot away and puts it back. */
+#define TRIES 10
+#define TRY_AGAIN_MS 200
+#define MISSING_MAX 64 /* pages in a row */
+
 struct dump {
 	struct rf_vm_memory from;
+	struct rf_vm_range map[RF_VM_MEMORY_RANGES], after[RF_VM_MEMORY_RANGES];
+	int count; /* of the map */
 	struct rf_core core;
 	struct rf_progress progress;
-	uint64_t bytes;
+	uint64_t total, bytes, missing; /* of memory: all, written, passed by */
 	const char *path;
+	char name[NAME_MAX + 1]; /* in the folder */
+	struct rf_folder folder;
+	struct rf_made made;
 };
 
-/* Where to go on. 0, -ENOENT: that was all, or -errno. */
-static int next_of(struct dump *d, uint64_t *at, int pages)
+/* As rf_vm_memory_fetch(); 0: none of it, also not after so many tries. */
+static int fetch(struct dump *d, uint64_t at, unsigned int pages, int tries)
 {
-	*at += (unsigned int)pages * RF_VM_MEMORY_PAGE;
-	if (pages == (int)RF_VM_MEMORY_PAGES)
-		return 0;
-	if (!d->from.next)
-		return -ENOENT;
-	if (d->from.next <= *at || d->from.next % RF_VM_MEMORY_PAGE)
-		return -EBADMSG; /* no sweeper says that, and there would be no end to it */
-	*at = d->from.next;
-	return 0;
+	static const struct timespec pause = { .tv_nsec = TRY_AGAIN_MS * 1000000 };
+	int n = 0;
+
+	for (int i = 0; !n && i < tries; i++) {
+		if (i)
+			nanosleep(&pause, NULL);
+		n = rf_vm_memory_fetch(&d->from, at, pages);
+	}
+	return n;
 }
 
-/* From its first page to its last. 0, or -errno: of asking, which is d->from.err too, or of
- * writing. */
-static int copy(struct dump *d)
+static int take(struct dump *d, uint64_t at, size_t len)
 {
-	uint64_t at = 0;
-	int err, pages;
+	int err = rf_core_add(&d->core, rf_gpa_of(at), d->from.bytes, len);
 
-	do {
-		pages = rf_vm_memory_fetch(&d->from, at, RF_VM_MEMORY_PAGES);
-		if (pages < 0)
-			return pages;
-		err = pages ? rf_core_add(&d->core, rf_gpa_of(at), d->from.bytes,
-					  (size_t)pages * RF_VM_MEMORY_PAGE)
-			    : 0;
-		if (err)
-			return err;
-		d->bytes += (size_t)pages * RF_VM_MEMORY_PAGE;
-		if (rf_progress_due(&d->progress))
-			rf_say("%.0f MiB are written", (double)d->bytes / MIB);
-		err = next_of(d, &at, pages);
-	} while (!err);
-	if (err == -ENOENT && d->bytes)
-		return rf_core_end(&d->core);
-	d->from.err = err == -ENOENT ? -EBADMSG : err; /* no VM is without memory */
-	return d->from.err;
+	d->bytes += len;
+	if (rf_progress_due(&d->progress))
+		rf_say("%.0f of %.0f MiB are written", (double)d->bytes / MIB,
+		       (double)d->total / MIB);
+	return err;
+}
+
+/* A page that cannot be read is left out, and waited for if it is the first one in a row; behind
+ * so many of them the rest of the range is a device's, which is no RAM. */
+static int copy_range(struct dump *d, const struct rf_vm_range *r)
+{
+	uint64_t done = 0, len;
+	int n = 1, missing = 0, err = 0;
+
+	while (!err && n >= 0 && done < r->size && missing < MISSING_MAX) {
+		uint64_t left = (r->size - done) / RF_VM_MEMORY_PAGE;
+
+		n = fetch(d, r->at + done,
+			  left < RF_VM_MEMORY_PAGES ? (unsigned int)left : RF_VM_MEMORY_PAGES,
+			  missing ? 1 : TRIES);
+		len = n > 0 ? (unsigned int)n * RF_VM_MEMORY_PAGE : RF_VM_MEMORY_PAGE;
+		if (n > 0)
+			err = take(d, r->at + done, len);
+		else
+			d->missing += len;
+		missing = n > 0 ? 0 : missing + 1;
+		done += len;
+	}
+	d->missing += r->size - done;
+	return n < 0 ? n : err;
+}
+
+/* The disk is never filled with it: how much of it will be zeros is not known before. */
+static int look_for_room(struct dump *d, int fd)
+{
+	struct statvfs fs;
+
+	for (int i = 0; i < d->count; i++)
+		d->total += d->map[i].size;
+	if (fstatvfs(fd, &fs))
+		return -errno;
+	return d->total / fs.f_frsize < fs.f_bavail ? 0 : -ENOSPC;
+}
+
+/* 0, or -errno: of asking, which is d->from.err too, of writing, or -ERESTART: it is another
+ * memory by now. */
+static int copy(struct dump *d, int fd)
+{
+	int n = rf_vm_memory_map(&d->from, d->map), err;
+
+	if (n < 0)
+		return n;
+	d->count = n;
+	err = look_for_room(d, fd);
+	if (!err)
+		err = rf_core_begin(&d->core, fd);
+	for (int i = 0; !err && i < d->count; i++)
+		err = copy_range(d, &d->map[i]);
+	if (err)
+		return err;
+	n = rf_vm_memory_map(&d->from, d->after);
+	if (n < 0)
+		return n;
+	if (n != d->count || memcmp(d->map, d->after, (size_t)n * sizeof(d->map[0])))
+		return -ERESTART;
+	return rf_core_end(&d->core);
 }
 
 static json_t *ranges_json(const struct rf_core *c)
@@ -74,55 +133,88 @@ static json_t *ranges_json(const struct rf_core *c)
 
 static int show(const struct dump *d, bool json)
 {
-	char safe[256];
+	char *safe = rf_safe_dup(d->path);
+	int code;
 
-	if (json)
-		return rf_print_json(json_pack("{s:s, s:s, s:I, s:I, s:o}", "vm", d->from.vm.name,
-					       "file", d->path, "bytes", (json_int_t)d->bytes,
-					       "zeros", (json_int_t)d->core.zeros, "ranges",
-					       ranges_json(&d->core)));
-	rf_safe(safe, sizeof(safe), d->path);
-	printf("%s: %.1f MiB of memory of %s, in %zu %s; %.1f MiB of it are zeros, and take no "
-	       "room\n",
-	       safe, (double)d->bytes / MIB, d->from.vm.name, d->core.count,
-	       d->core.count == 1 ? "range" : "ranges", (double)d->core.zeros / MIB);
-	return rf_flush();
+	if (json) {
+		code = rf_print_json(
+			json_pack("{s:s, s:s, s:I, s:I, s:I, s:o}", "vm", d->from.vm.name, "file",
+				  safe ?: "?", "bytes", (json_int_t)d->bytes, "zeros",
+				  (json_int_t)d->core.zeros, "missing", (json_int_t)d->missing,
+				  "ranges", ranges_json(&d->core)));
+	} else {
+		printf("%s: %.1f MiB of memory of %s, in %zu %s; %.1f MiB of it are zeros, and "
+		       "take no room\n",
+		       safe ?: "?", (double)d->bytes / MIB, d->from.vm.name, d->core.count,
+		       d->core.count == 1 ? "range" : "ranges", (double)d->core.zeros / MIB);
+		code = rf_flush();
+	}
+	free(safe);
+	if (code != RF_EXIT_OK || !d->missing)
+		return code;
+	return rf_fail(
+		RF_EXIT_OPEN_END, "the file has all the rest of it",
+		"nothing, where it is a device's memory, as with VFIO; else take it by its VMM "
+		"(virsh dump --memory-only)",
+		"%.1f MiB of its memory cannot be read", (double)d->missing / MIB);
+}
+
+/* Why there is none. */
+static int tell(const struct dump *d, int err)
+{
+	const char *nothing = "nothing was dumped; the file is gone again";
+
+	if (d->from.err)
+		return rf_vm_memory_lost(&d->from, nothing);
+	if (err == -ERESTART)
+		return rf_fail(RF_EXIT_CANNOT_TELL, nothing, "run it again",
+			       "memory of %s came or went meanwhile", d->from.vm.name);
+	if (err == -ENOSPC)
+		return rf_fail(RF_EXIT_INTERNAL, nothing,
+			       "make room there for all of its memory, or name a file elsewhere",
+			       "%s: no room for %.0f MiB", d->path, (double)d->total / MIB);
+	return rf_fail(RF_EXIT_INTERNAL, nothing,
+		       "see what is wrong there, or name a file elsewhere", "%s: %s", d->path,
+		       strerror(-err));
 }
 
 /* The file is new, and this user's alone: all that the guest knows will be in it. */
-static int open_new(const char *path)
-{
-	return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-}
-
-static int not_opened(const char *path, int err)
-{
-	return rf_fail(err == EEXIST ? RF_EXIT_USAGE : RF_EXIT_INTERNAL, "nothing was dumped",
-		       err == EEXIST ? "name a file that is not there, or remove that one"
-				     : "name a file in a folder that you may write to",
-		       "%s: %s", path, strerror(err));
-}
-
 static int write_dump(struct dump *d, bool json)
 {
-	int fd = open_new(d->path), err;
+	struct rf_why why = { .what = "" };
+	int fd = rf_file_keep(d->folder.fd, d->name, O_WRONLY | O_EXCL, 0600, &why), err, code;
 
 	if (fd < 0)
-		return not_opened(d->path, errno);
-	err = rf_core_begin(&d->core, fd);
+		return rf_fail(fd == -EEXIST ? RF_EXIT_USAGE : RF_EXIT_INTERNAL,
+			       "nothing was dumped",
+			       fd == -EEXIST ? "name a file that is not there, or remove that one"
+					     : "name a file in a folder that you may write to",
+			       "%s", why.what);
+	err = rf_made_note(d->folder.fd, d->name, &d->made);
 	if (!err)
-		err = copy(d);
+		err = copy(d, fd);
 	close(fd);
-	if (!err)
-		return show(d, json);
-	unlink(d->path);
-	if (d->from.err)
-		return rf_vm_memory_lost(&d->from);
-	return rf_fail(RF_EXIT_INTERNAL, "nothing was dumped; the file is gone again",
-		       err == -E2BIG ? "dump it by its VMM (virsh dump --memory-only)"
-				     : "make room there, or name a file elsewhere",
-		       "%s: %s", d->path,
-		       err == -E2BIG ? "its memory is in too many pieces" : strerror(-err));
+	code = err ? tell(d, err) : show(d, json);
+	if (code == RF_EXIT_OK || code == RF_EXIT_OPEN_END)
+		rf_folder_sync(d->folder.fd);
+	else
+		rf_made_remove(d->folder.fd, d->name, &d->made, 0);
+	return code;
+}
+
+/* In a folder that others cannot lead elsewhere meanwhile. */
+static int dump_into(struct dump *d, bool json)
+{
+	struct rf_why why = { .what = "" };
+	int code;
+
+	if (rf_folder_above(d->path, RF_WAY_USE, &why, &d->folder, d->name))
+		return rf_fail(RF_EXIT_INTERNAL, "nothing was dumped",
+			       why.todo ?: "name a file in a folder that you may write to", "%s",
+			       why.what);
+	code = write_dump(d, json);
+	rf_folder_close(&d->folder);
+	return code;
 }
 
 static int dump(int argc, char **argv)
@@ -152,7 +244,7 @@ static int dump(int argc, char **argv)
 		code = rf_vm_memory_begin(&d->from, &first);
 		json_decref(first);
 		if (code == RF_EXIT_OK)
-			code = write_dump(d, json);
+			code = dump_into(d, json);
 		rf_vm_memory_close(&d->from);
 	}
 	free(d);
@@ -161,19 +253,25 @@ static int dump(int argc, char **argv)
 
 const struct rf_command rf_command_dump = {
 	.name = "dump",
-	.usage = "[--json] NAME|STATE-FOLDER FILE",
-	.summary = "Write the memory of a sealed guest to a file, for `ringfence check` and others",
+	.usage = "[--json] VM FILE",
+	.summary = "Write the memory of a VM whose kernel is sealed to a file",
 	.help = "  -j, --json  what was written, as JSON\n"
 		"\n"
-		"FILE must not be there; it is made for this user alone. It is an ELF core, as\n"
-		"QEMU's dump-guest-memory writes, without registers: `ringfence check FILE` and\n"
-		"its kin find the kernel by themselves. It has what the guest sees: of what is\n"
-		"sealed the sealed bytes, not what a device has written below.\n"
-		"The guest runs meanwhile, so that pages are of different moments. Stop its VMM\n"
-		"before (virsh suspend) where they have to be of one.\n"
+		"VM is a name or a state folder. FILE must not be there; it is made for this user\n"
+		"alone. It is an ELF core, as QEMU's dump-guest-memory writes, without registers:\n"
+		"`ringfence check`, hooks, ps, modules and the others find the kernel in it. It\n"
+		"has what the guest sees: of what is sealed the sealed bytes. It is the sweeper's\n"
+		"word; `virsh dump --memory-only` is the VMM's.\n"
+		"The guest runs meanwhile, so its pages are of different moments. Where they must\n"
+		"be of one, pause the guest first (`virsh suspend`, QEMU's `stop`; `ringfence "
+		"stop`\n"
+		"ends it), and resume it afterwards.\n"
+		"A dump that is killed leaves a FILE that is no core: remove it.\n"
 		"\n"
-		"The exit code: 0 it is written; 2 FILE is there; 3 there is no such VM; 4 its\n"
-		"monitor does not answer; 5 FILE cannot be written; 6 its kernel is not sealed,\n"
-		"or is another one by now. Where it is not 0, there is no FILE.\n",
+		"The exit code: 0 all of it is written; 2 FILE is there; 3 there is no such VM;\n"
+		"4 its monitor does not answer; 5 FILE cannot be written, or there is no room for\n"
+		"all of its memory; 6 its kernel is not sealed, or is another one by now, or its\n"
+		"memory came or went meanwhile; 7 it is written, but for what could not be read.\n"
+		"Where it is neither 0 nor 7 there is no FILE of this command's.\n",
 	.run = dump,
 };

@@ -14,7 +14,8 @@ enum rf_exit {
 		4, /* the VM's monitor does not answer, or not in a way that makes sense */
 	RF_EXIT_INTERNAL = 5,	 /* no memory, no descriptors, output could not be written */
 	RF_EXIT_CANNOT_TELL = 6, /* a log cannot be read, or has nothing that can be verified */
-	RF_EXIT_OPEN_END = 7,	 /* a log is intact as far as it goes, but not known to be whole */
+	RF_EXIT_OPEN_END =
+		7, /* a log, or a dump, is right as far as it goes, and not known to be whole */
 
 	/*
 	 * `run` passes on the VMM's own status (128 + n for signal n), so its refusals stand where

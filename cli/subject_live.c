@@ -13,7 +13,8 @@
 #include "hv/dump/cache.h"
 
 #define PAGE RF_VM_MEMORY_PAGE
-#define LOOK_MS 600000			/* ten minutes, as rf_vm_memory_lost() says */
+#define LOOK_MS 600000 /* ten minutes, as rf_vm_memory_lost() says */
+#define NOT_ALL "what was read is not all of it, or not all of one kernel"
 #define IMAGE_MAX (UINT64_C(256) << 20) /* bytes, as introspection/kimage.c */
 
 struct live {
@@ -59,7 +60,7 @@ static int read_live(void *source, rf_gpa gpa, void *buf, size_t len)
 
 static int lost_live(void *source)
 {
-	return rf_vm_memory_lost(&((struct live *)source)->from);
+	return rf_vm_memory_lost(&((struct live *)source)->from, NOT_ALL);
 }
 
 static void close_live(void *source)
@@ -125,9 +126,10 @@ static int find_kernel(struct live *l, struct rf_subject *s)
 	if (!err)
 		return RF_EXIT_OK;
 	if (l->from.err)
-		return rf_vm_memory_lost(&l->from);
+		return rf_vm_memory_lost(&l->from, NOT_ALL);
 	return rf_fail(RF_EXIT_CANNOT_TELL, "nothing was looked at, so nothing is known",
-		       "run it again; dump its memory (`ringfence dump`), and look at that",
+		       "run it again; dump its memory (`ringfence dump`, or virsh dump "
+		       "--memory-only), and look at that",
 		       "the kernel of %s was not found: %s", s->name,
 		       err == -ENOMEM ? "no memory" : diag.text);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The memory of a VM that runs, as its guest sees it. Each page is asked for over its control
- * socket, and comes from the sweeper (monitor/memory.c). Answers are hostile: bounded here, and of
- * one kernel from the first to the last.
+ * socket, and comes from the sweeper (monitor/memory.c). Answers are hostile: each is bounded here,
+ * and all are of one kernel; how many are asked for, and for how long, is the caller's to bound.
  */
 #ifndef RF_CLI_VM_MEMORY_H
 #define RF_CLI_VM_MEMORY_H
@@ -16,9 +16,10 @@
 struct rf_vm_memory {
 	struct rf_vm vm;
 	json_t *kernel; /* as the first answer has it: no other's memory is taken for its */
-	int64_t until;	/* ms, 0: for ever; a guest, or who answers for it, may make it long */
+	int64_t until;	/* as rf_now_ms(), 0: for ever; a guest, or who answers for it, may make it
+			   long */
 	int err;	/* of asking, the first one; no error of memory that is not there */
-	uint64_t next;	/* behind a page that is not there, where there is memory again; or 0 */
+	char why[160];	/* of -ENODATA, as its monitor says; printable */
 	uint8_t bytes[RF_VM_MEMORY_BLOCK];
 };
 
@@ -28,8 +29,14 @@ int rf_vm_memory_begin(struct rf_vm_memory *l, json_t **out);
 /* So many pages from that one on, at most RF_VM_MEMORY_PAGES: how many of them there are in a row,
  * in l->bytes; or -errno, the same from then on. */
 int rf_vm_memory_fetch(struct rf_vm_memory *l, uint64_t at, unsigned int pages);
-/* What was read rests on less than all of it: RF_EXIT_OK or the exit code of that error, told. */
-int rf_vm_memory_lost(const struct rf_vm_memory *l);
+/* Where there is memory, ascending, of whole pages: so many, or -errno as above. */
+#define RF_VM_MEMORY_RANGES 1024u
+struct rf_vm_range {
+	uint64_t at, size; /* guest-physical, bytes */
+};
+int rf_vm_memory_map(struct rf_vm_memory *l, struct rf_vm_range out[RF_VM_MEMORY_RANGES]);
+/* RF_EXIT_OK, or the exit code of the first error of asking, told, with what it means. */
+int rf_vm_memory_lost(const struct rf_vm_memory *l, const char *means);
 void rf_vm_memory_close(struct rf_vm_memory *l);
 
 #endif

@@ -70,8 +70,7 @@ _ringfence_complete_value() {
 _ringfence_operand() {
 	case $1:$3:$2 in
 	run:0:*) COMPREPLY+=($(compgen -c -- "$cur")) ;;
-	status:0:* | gadgets:0:* | measure:0:* | stop:0:*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
-	dump:0:*) _ringfence_words "$(_ringfence_vms)" ;;
+	status:0:* | gadgets:0:* | measure:0:* | stop:0:* | dump:0:*) _ringfence_words "$(_ringfence_vms)"; _ringfence_files ;;
 	dump:1:*) _ringfence_files ;;
 	dump:*) ;;
 	*:0:--live | *:1:--live) _ringfence_words "$(_ringfence_vms)" ;;

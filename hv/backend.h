@@ -61,6 +61,11 @@ struct rf_patching {
 	struct rf_flight flights[RF_FLIGHTS];
 };
 
+#define RF_RAM_MAX ((size_t)RF_BOARD_RUNS)
+struct rf_ram { /* guest-physical, bytes */
+	uint64_t gpa, size;
+};
+
 /* What a second process needs, to see a VM and to do nothing to it. */
 enum { RF_SHARED_BOARD, RF_SHARED_MEMORY, RF_SHARED_TABLE, RF_SHARED };
 
@@ -73,9 +78,9 @@ struct rf_backend_ops {
 	/* The VMM's own memory below a sealed range, where devices write. Optional. -ENOENT: not
 	 * sealed. */
 	int (*read_decoy)(struct rf_backend *b, rf_gpa gpa, void *buf, size_t len);
-	/* The first byte of RAM at gpa or behind it: 0, -ENOENT none, -EAGAIN, -EBADMSG. Optional.
-	 */
-	int (*next_ram)(struct rf_backend *b, rf_gpa gpa, rf_gpa *out);
+	/* Where there is memory now, by address, what lies side by side as one: so many, -EAGAIN,
+	 * -EBADMSG, or -E2BIG: in more pieces. Optional. */
+	int (*ram)(struct rf_backend *b, struct rf_ram out[RF_RAM_MAX]);
 	/* A descriptor that polls readable when next_event() has work. */
 	int (*poll_fd)(struct rf_backend *b);
 	/*

@@ -71,9 +71,9 @@ static int kvm_read_decoy(struct rf_backend *b, rf_gpa gpa, void *buf, size_t le
 	return rf_view_read(&of(b)->view, gpa.v, buf, len, true);
 }
 
-static int kvm_next_ram(struct rf_backend *b, rf_gpa gpa, rf_gpa *out)
+static int kvm_ram(struct rf_backend *b, struct rf_ram out[RF_RAM_MAX])
 {
-	return rf_view_next_ram(&of(b)->view, gpa.v, &out->v);
+	return rf_view_ram(&of(b)->view, out);
 }
 
 static size_t kvm_heals(struct rf_backend *b, uint64_t *from, struct rf_heal *out, size_t max)
@@ -328,7 +328,7 @@ static const struct rf_backend_ops kvm_ops = {
 	.info = kvm_info,
 	.read = kvm_read,
 	.read_decoy = kvm_read_decoy,
-	.next_ram = kvm_next_ram,
+	.ram = kvm_ram,
 	.poll_fd = kvm_poll_fd,
 	.next = kvm_next,
 	.wrong = kvm_wrong,

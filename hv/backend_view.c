@@ -33,9 +33,9 @@ static int view_read_decoy(struct rf_backend *b, rf_gpa gpa, void *buf, size_t l
 	return rf_view_read(&of(b)->view, gpa.v, buf, len, true);
 }
 
-static int view_next_ram(struct rf_backend *b, rf_gpa gpa, rf_gpa *out)
+static int view_ram(struct rf_backend *b, struct rf_ram out[RF_RAM_MAX])
 {
-	return rf_view_next_ram(&of(b)->view, gpa.v, &out->v);
+	return rf_view_ram(&of(b)->view, out);
 }
 
 static struct rf_patch_table *view_table(struct rf_backend *b)
@@ -64,7 +64,7 @@ static const struct rf_backend_ops view_ops = {
 	.info = view_info,
 	.read = view_read,
 	.read_decoy = view_read_decoy,
-	.next_ram = view_next_ram,
+	.ram = view_ram,
 	.table = view_table,
 	.trail = view_trail,
 	.destroy = view_destroy,

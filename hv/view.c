@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -122,20 +123,37 @@ int rf_view_read(struct rf_view *v, uint64_t gpa, void *to, size_t len, bool dec
 	return 0;
 }
 
-int rf_view_next_ram(struct rf_view *v, uint64_t gpa, uint64_t *out)
+static int by_gpa(const void *a, const void *b)
 {
+	const struct rf_ram *x = a, *y = b;
+
+	return x->gpa < y->gpa ? -1 : x->gpa > y->gpa;
+}
+
+int rf_view_ram(struct rf_view *v, struct rf_ram out[RF_RAM_MAX])
+{
+	size_t kept = 0, count;
 	int err = board_copy(v);
 
-	*out = UINT64_MAX;
-	for (uint32_t i = 0; !err && i < v->copy.runs_count; i++) {
-		const struct rf_board_run *r = &v->copy.runs[i];
+	if (err)
+		return err;
+	count = v->copy.runs_count;
+	if (count >= RF_RAM_MAX)
+		return -E2BIG; /* there may be more, which had no room (hv/guestmem.c add_run()) */
+	for (size_t i = 0; i < count; i++)
+		out[i] = (struct rf_ram){ v->copy.runs[i].gpa, v->copy.runs[i].size };
+	qsort(out, count, sizeof(out[0]), by_gpa);
+	for (size_t i = 0; i < count; i++) {
+		struct rf_ram *last = kept ? &out[kept - 1] : NULL;
 
-		if (gpa >= r->gpa && gpa - r->gpa < r->size)
-			*out = gpa;
-		else if (r->gpa > gpa && r->size && r->gpa < *out)
-			*out = r->gpa;
+		if (last && out[i].gpa - last->gpa < last->size)
+			return -EBADMSG; /* no byte of a guest is in two of them */
+		if (last && out[i].gpa - last->gpa == last->size)
+			last->size += out[i].size;
+		else if (out[i].size)
+			out[kept++] = out[i];
 	}
-	return !err && *out == UINT64_MAX ? -ENOENT : err;
+	return (int)kept;
 }
 
 size_t rf_view_heals(const struct rf_view *v, uint64_t *from, struct rf_heal *out, size_t max)

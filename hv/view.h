@@ -38,7 +38,7 @@ int rf_view_info(struct rf_view *v, struct rf_backend_info *out);
 /* 0, -EFAULT; decoy, where none is: -ENOENT. */
 int rf_view_read(struct rf_view *v, uint64_t gpa, void *buf, size_t len, bool decoy);
 /* As the ops of the same names. */
-int rf_view_next_ram(struct rf_view *v, uint64_t gpa, uint64_t *out);
+int rf_view_ram(struct rf_view *v, struct rf_ram out[RF_RAM_MAX]);
 size_t rf_view_heals(const struct rf_view *v, uint64_t *from, struct rf_heal *out, size_t max);
 size_t rf_view_entries(const struct rf_view *v, uint64_t from, struct rf_patch_entry *out,
 		       size_t max);

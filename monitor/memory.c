@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * What a sealed guest's memory holds, page by page, for its owner's own looks: `ringfence ps
+ * What a sealed guest's memory holds, page by page, and where there is any, for its owner's own
+ * looks and dumps: `ringfence ps
  * --live` and the like walk the guest themselves, in a process of whoever asks, and no verdict
  * waits for them. They get what the guest sees.
  */
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 
@@ -61,37 +63,59 @@ static uint32_t read_pages(struct rf_guest *g, const struct rf_asked *a, uint8_t
 	return n;
 }
 
-/* Where there is memory again, behind a page that is not there. NULL: nowhere, as far as is known.
- */
-static json_t *next(const struct rf_guest *g, uint64_t missing)
+/* The guest may be another one by now: a reset comes before the order that tells of it. */
+static bool is_still_there(const struct rf_guest *g)
 {
-	const struct rf_backend_ops *ops = g->hv->ops;
-	rf_gpa at;
+	struct rf_backend_info info;
 
-	return ops->next_ram && !ops->next_ram(g->hv, rf_gpa_of(missing + RF_PAGE_SIZE), &at)
-		       ? hex(at.v)
-		       : NULL;
+	return !g->hv->ops->info(g->hv, &info) && info.kernel == g->kernel_event;
+}
+
+static json_t *pages(struct rf_guest *g)
+{
+	static uint8_t bytes[BYTES];
+	static char text[sodium_base64_ENCODED_LEN(BYTES, sodium_base64_VARIANT_ORIGINAL)];
+	uint32_t n = read_pages(g, &g->asked, bytes);
+
+	sodium_bin2base64(text, sizeof(text), bytes, n * RF_PAGE_SIZE,
+			  sodium_base64_VARIANT_ORIGINAL);
+	return json_pack("{s:b, s:o, s:I, s:s}", "done", true, "kernel", kernel(g), "pages",
+			 (json_int_t)n, "bytes", text);
+}
+
+static json_t *map(struct rf_guest *g)
+{
+	static struct rf_ram ram[RF_RAM_MAX];
+	int n = g->hv->ops->ram ? g->hv->ops->ram(g->hv, ram) : -ENOTSUP;
+	json_t *all;
+
+	if (n == -EAGAIN)
+		return json_pack("{s:b}", "done", false);
+	if (n < 0)
+		return json_pack("{s:s}", "error",
+				 n == -E2BIG ? "its memory is in too many pieces"
+					     : "its fence does not say where its memory is");
+	all = json_array();
+	for (int i = 0; i < n; i++)
+		json_array_append_new(all, json_pack("{s:o, s:o}", "at", hex(ram[i].gpa), "size",
+						     hex(ram[i].size)));
+	return json_pack("{s:b, s:o, s:o}", "done", true, "kernel", kernel(g), "ranges", all);
 }
 
 static json_t *reply(struct rf_guest *g)
 {
-	static uint8_t bytes[BYTES];
-	static char text[sodium_base64_ENCODED_LEN(BYTES, sodium_base64_VARIANT_ORIGINAL)];
-	uint32_t pages;
+	bool wants_map = !g->asked.at && !g->asked.pages;
 	json_t *o;
 
 	if (!g->kernel || !g->regions_count)
 		return json_pack("{s:s}", "error", "no kernel is sealed");
-	if (!rf_asked_is_sane(&g->asked))
+	if (!wants_map && !rf_asked_is_sane(&g->asked))
 		return json_pack("{s:s}", "error", "no such pages can be asked for");
-	pages = read_pages(g, &g->asked, bytes);
-	sodium_bin2base64(text, sizeof(text), bytes, pages * RF_PAGE_SIZE,
-			  sodium_base64_VARIANT_ORIGINAL);
-	o = json_pack("{s:b, s:o, s:I, s:s}", "done", true, "kernel", kernel(g), "pages",
-		      (json_int_t)pages, "bytes", text);
-	if (pages < g->asked.pages)
-		json_object_set_new(o, "next", next(g, g->asked.at + pages * RF_PAGE_SIZE));
-	return o;
+	o = wants_map ? map(g) : pages(g);
+	if (is_still_there(g))
+		return o;
+	json_decref(o);
+	return json_pack("{s:b}", "done", false);
 }
 
 static bool busy(const struct rf_guest *g)

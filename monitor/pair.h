@@ -50,7 +50,7 @@ enum rf_order_what {
 	RF_ORDER_ASK = 3,    /* with a client's socket, who is answered and let go */
 };
 
-/* Guest memory that somebody asks for. */
+/* Guest memory that somebody asks for; at and pages 0: the map of it (monitor/memory.c map()). */
 #define RF_ASKED_PAGES 16u /* at once: the answer must fit into a socket's buffer */
 struct rf_asked {
 	uint64_t at; /* guest-physical, a page's first byte */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Writes the memory of a machine to a file, as an ELF64 core whose PT_LOADs are physical memory
- * (gABI chapter 5): what rf_dump_open() reads. Pages of zeros are holes in the file.
+ * of x86-64 (gABI chapter 5): what rf_dump_open() reads. Pages, of 4096 bytes, that are all zeros
+ * are holes in the file. After an error there is nothing to do but to remove the file.
  */
 #ifndef RF_HV_DUMP_CORE_H
 #define RF_HV_DUMP_CORE_H

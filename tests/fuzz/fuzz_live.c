@@ -4,11 +4,13 @@
  * one answer each, the last one again and again. Each look ends, and reads into its own memory.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/control.h"
 #include "cli/subject.h"
+#include "cli/vm_memory.h"
 
 #define QUESTIONS 400 /* a clock that stands still would let a look go on */
 
@@ -62,12 +64,43 @@ int rf_fail(int code, const char *consequence, const char *advice, const char *f
 	return code;
 }
 
+void rf_safe(char *out, size_t size, const char *text)
+{
+	snprintf(out, size, "%s", text);
+}
+
+/* The map that a dump follows: ascending, of whole pages, and nowhere beyond what there can be. */
+static void look_at_map(void)
+{
+	static struct rf_vm_range map[RF_VM_MEMORY_RANGES];
+	static struct rf_vm_memory l;
+	json_t *first = NULL;
+	uint64_t end = 0;
+	int n = 0;
+
+	memset(&l, 0, sizeof(l));
+	if (rf_vm_memory_begin(&l, &first) == RF_EXIT_OK)
+		n = rf_vm_memory_map(&l, map);
+	for (int i = 0; i < n; i++) {
+		if (map[i].at < end || map[i].at % 4096 || !map[i].size || map[i].size % 4096 ||
+		    map[i].at + map[i].size < map[i].at)
+			abort();
+		end = map[i].at + map[i].size;
+	}
+	json_decref(first);
+	rf_vm_memory_close(&l);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct rf_subject s;
 	uint8_t page[8192];
 	int code;
 
+	answers = data;
+	left = size;
+	now = 0;
+	look_at_map();
 	answers = data;
 	left = size;
 	now = 0;

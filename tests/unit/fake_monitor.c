@@ -50,10 +50,10 @@ static int fence_read_decoy(struct rf_backend *b, rf_gpa gpa, void *buf, size_t 
 	return fake.info.state == RF_VM_SEALED ? copy(fake.decoy, gpa, buf, len) : -ENOENT;
 }
 
-static int fence_next_ram(struct rf_backend *b, rf_gpa gpa, rf_gpa *out)
+static int fence_ram(struct rf_backend *b, struct rf_ram out[RF_RAM_MAX])
 {
-	*out = gpa.v < IMAGE_GPA ? rf_gpa_of(IMAGE_GPA) : gpa;
-	return gpa.v < IMAGE_GPA + RAM_SIZE ? 0 : -ENOENT;
+	out[0] = (struct rf_ram){ IMAGE_GPA, RAM_SIZE };
+	return fake.ram_err ? fake.ram_err : 1;
 }
 
 static int fence_watch(struct rf_backend *b, const struct rf_msg_watch *m)
@@ -262,7 +262,7 @@ static const struct rf_backend_ops fence_ops = {
 	.info = fence_info,
 	.read = fence_read,
 	.read_decoy = fence_read_decoy,
-	.next_ram = fence_next_ram,
+	.ram = fence_ram,
 	.watch = fence_watch,
 	.seal = fence_seal,
 	.pin = fence_pin,
@@ -284,7 +284,7 @@ static const struct rf_backend_ops view_ops = {
 	.info = fence_info,
 	.read = fence_read,
 	.read_decoy = fence_read_decoy,
-	.next_ram = fence_next_ram,
+	.ram = fence_ram,
 	.table = fence_table,
 	.trail = fence_trail,
 };

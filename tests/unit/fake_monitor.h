@@ -106,7 +106,7 @@ struct fake {
 	struct rf_patching patching;
 	bool patches_on;		     /* the guest patches all the time */
 	struct rf_patch_entry entries[1200]; /* entry n in slot n */
-	int restore_err;
+	int restore_err, ram_err;
 	struct rf_patch_site armed[16]; /* what rf_textpatch_create() finds so */
 	uint32_t armed_count;
 	struct rf_textpatch_stats stats;

@@ -227,13 +227,15 @@ static void memory_of_another_user(void **state)
 
 /* --- the board --- */
 
-static void next_ram_is(uint64_t from, uint64_t is)
-{
-	rf_gpa at = { 0 };
+static struct rf_ram where[RF_RAM_MAX];
 
-	assert_int_equal(hv->ops->next_ram(hv, rf_gpa_of(from), &at),
-			 is == UINT64_MAX ? -ENOENT : 0);
-	assert_int_equal(at.v, is);
+static void ram_is(int count, uint64_t first, uint64_t size, uint64_t second)
+{
+	assert_int_equal(hv->ops->ram(hv, where), count);
+	assert_int_equal(where[0].gpa, first);
+	assert_int_equal(where[0].size, size);
+	if (count > 1)
+		assert_int_equal(where[1].gpa, second);
 }
 
 static void memory(void **state)
@@ -241,7 +243,6 @@ static void memory(void **state)
 	static uint8_t ram[2][4096] = { { 1, 2, 3 }, { 4, 5, 6 } };
 	struct rf_backend_info info;
 	uint8_t buf[8192];
-	rf_gpa any;
 
 	attached();
 	board->runs_count = 2;
@@ -257,21 +258,27 @@ static void memory(void **state)
 	assert_int_equal(hv->ops->read_decoy(hv, rf_gpa_of(0x1000), buf, 3), 0);
 	assert_memory_equal(buf, ram[1], 3);
 	assert_int_equal(hv->ops->read_decoy(hv, rf_gpa_of(0x2000), buf, 3), -ENOENT);
-	/* In whichever order they stand. */
-	board->runs[1].gpa = 0x8000;
-	board->runs_count = 3;
+	/* What lies side by side is one, in whichever order it stands. */
+	ram_is(1, 0x1000, 0x2000, 0);
 	board->runs[2] = (struct rf_board_run){ 0x4000, 0, (uintptr_t)ram[1], 0 };
+	board->runs_count = 3;
+	board->runs[1].gpa = 0x8000;
 	board->seq += 2;
-	next_ram_is(0, 0x1000);
-	next_ram_is(0x1000, 0x1000);
-	next_ram_is(0x1fff, 0x1fff);
-	next_ram_is(0x2000, 0x8000);
-	next_ram_is(0x8fff, 0x8fff);
-	next_ram_is(0x9000, UINT64_MAX);
-	board->runs[0] = (struct rf_board_run){ 0x9000, 4096, (uintptr_t)ram[0], 0 };
+	ram_is(2, 0x1000, 0x1000, 0x8000);
+	board->runs[0].gpa = 0x9000;
 	board->seq += 2;
-	next_ram_is(0, 0x8000);
-	next_ram_is(UINT64_MAX, UINT64_MAX);
+	ram_is(1, 0x8000, 0x2000, 0);
+	board->runs[0].gpa = 0xa000;
+	board->seq += 2;
+	ram_is(2, 0x8000, 0x1000, 0xa000);
+	/* One byte in two of them. */
+	board->runs[1].size = 0x2001;
+	board->seq += 2;
+	assert_int_equal(hv->ops->ram(hv, where), -EBADMSG);
+	/* What had no room may be missing. */
+	board->runs_count = RF_BOARD_RUNS;
+	board->seq += 2;
+	assert_int_equal(hv->ops->ram(hv, where), -E2BIG);
 	board->runs_count = 2;
 	/* Runs that wrap, or lie where nothing is. */
 	board->runs[0] = (struct rf_board_run){ UINT64_MAX - 10, UINT64_MAX, (uintptr_t)ram[0], 0 };
@@ -285,7 +292,7 @@ static void memory(void **state)
 	board->seq += 2;
 	assert_int_equal(hv->ops->info(hv, &info), -EBADMSG);
 	assert_int_equal(hv->ops->read(hv, rf_gpa_of(0x1000), buf, 1), -EFAULT);
-	assert_int_equal(hv->ops->next_ram(hv, rf_gpa_of(0), &any), -EBADMSG);
+	assert_int_equal(hv->ops->ram(hv, where), -EBADMSG);
 	board->runs_count = 0;
 	board->regions_count = RF_SEAL_MAX + 1;
 	board->seq += 2;

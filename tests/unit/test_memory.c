@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Pages of a sealed guest's memory, for who looks at it. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +15,6 @@
 #define PAGE RF_PAGE_SIZE
 
 static uint8_t bytes[RF_ASKED_PAGES * PAGE];
-static uint64_t next; /* where it says that there is memory again; 0: it does not */
 
 /* How many there are, their contents in bytes[]; -1: an error. */
 static int pages_at(uint64_t at, uint32_t pages)
@@ -37,7 +37,6 @@ static int pages_at(uint64_t at, uint32_t pages)
 					   sodium_base64_VARIANT_ORIGINAL),
 			 0);
 	assert_int_equal(n, have * PAGE);
-	next = json_object_get(o, "next") ? strtoull(fake_text(o, "next"), NULL, 16) : 0;
 	json_decref(o);
 	return have;
 }
@@ -57,20 +56,10 @@ static void where_memory_ends(void **state)
 	fake_sealed();
 	assert_int_equal(pages_at(IMAGE_GPA + RAM_SIZE - 2 * PAGE, RF_ASKED_PAGES), 2);
 	assert_memory_equal(bytes, fake.ram + RAM_SIZE - 2 * PAGE, 2 * PAGE);
-	assert_int_equal(next, 0);
 	assert_int_equal(pages_at(IMAGE_GPA + RAM_SIZE, RF_ASKED_PAGES), 0);
-	assert_int_equal(next, 0);
-	assert_int_equal(pages_at(0, 1), 0);
-	assert_int_equal(next, IMAGE_GPA);
-	/* A page that is memory and cannot be read is passed by. */
 	fake.unreadable = IMAGE_GPA + PAGE + 5;
 	assert_int_equal(pages_at(IMAGE_GPA, RF_ASKED_PAGES), 1);
-	assert_int_equal(next, IMAGE_GPA + 2 * PAGE);
 	assert_int_equal(pages_at(IMAGE_GPA + PAGE, RF_ASKED_PAGES), 0);
-	assert_int_equal(next, IMAGE_GPA + 2 * PAGE);
-	/* Who has all that he asked for goes on behind it. */
-	assert_int_equal(pages_at(IMAGE_GPA + 2 * PAGE, 2), 2);
-	assert_int_equal(next, 0);
 }
 
 static void what_cannot_be_asked(void **state)
@@ -112,14 +101,63 @@ static void where_the_kernel_is(void **state)
 	assert_int_equal(pages_at(IMAGE_GPA, 1), -1);
 }
 
+static json_t *map_of(void)
+{
+	guest.asked = (struct rf_asked){ 0, 0 };
+	return rf_guards_reply(&guest, &rf_guard_memory);
+}
+
+static void where_memory_is(void **state)
+{
+	json_t *o, *range;
+
+	fake_sealed();
+	o = map_of();
+	assert_true(json_is_true(json_object_get(o, "done")));
+	assert_non_null(json_object_get(o, "kernel"));
+	assert_int_equal(json_array_size(json_object_get(o, "ranges")), 1);
+	range = json_array_get(json_object_get(o, "ranges"), 0);
+	assert_int_equal(number(range, "at"), IMAGE_GPA);
+	assert_int_equal(number(range, "size"), RAM_SIZE);
+	json_decref(o);
+	/* Not now is not never. */
+	fake.ram_err = -EAGAIN;
+	o = map_of();
+	assert_true(json_is_false(json_object_get(o, "done")));
+	json_decref(o);
+	for (int i = 0; i < 2; i++) {
+		fake.ram_err = i ? -EBADMSG : -E2BIG;
+		o = map_of();
+		assert_non_null(json_object_get(o, "error"));
+		json_decref(o);
+	}
+}
+
+/* Its order has not come yet: nothing of it is shown as the old one's. */
+static void of_another_kernel(void **state)
+{
+	json_t *o;
+
+	fake_sealed();
+	fake.info.kernel++;
+	for (uint32_t pages = 0; pages < 2; pages++) {
+		guest.asked = (struct rf_asked){ pages ? IMAGE_GPA : 0, pages };
+		o = rf_guards_reply(&guest, &rf_guard_memory);
+		assert_true(json_is_false(json_object_get(o, "done")));
+		assert_null(json_object_get(o, "bytes"));
+		assert_null(json_object_get(o, "ranges"));
+		json_decref(o);
+	}
+	fake.info.kernel--;
+	assert_int_equal(pages_at(IMAGE_GPA, 1), 1);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fake_setup, fake_teardown)
-		TEST(what_the_guest_sees),
-		TEST(where_memory_ends),
-		TEST(what_cannot_be_asked),
-		TEST(where_the_kernel_is),
+		TEST(what_the_guest_sees), TEST(where_memory_ends), TEST(what_cannot_be_asked),
+		TEST(where_the_kernel_is), TEST(where_memory_is),   TEST(of_another_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
