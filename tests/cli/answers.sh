@@ -87,7 +87,7 @@ told "$none" "$small" "$page" "$small"
 try dump-json 0 '"at": "0x0"' "$rf" dump --json "$work/told" "$work/$(printf 'x\377')"; hush
 # A slot that is away for a moment; and what is never there, which is said.
 told "$none" "$two" "$page" "$none" "$none" "$page" "$two"
-try dump-away 0 'in 2 ranges' "$rf" dump "$work/told" "$work/away"; hush
+try dump-away 0 'in 2 ranges' "$rf" dump "$work/told" "$work/dump-away"; hush
 set --; for _ in 1 2 3 4 5 6 7 8 9 10; do set -- "$@" "$none"; done
 told "$none" "$two" "$@" "$page" "$two"
 try dump-missing 7 'cannot be read' "$rf" dump "$work/told" "$work/missing"; hush

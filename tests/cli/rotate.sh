@@ -115,7 +115,7 @@ else
 fi
 name=rotate-no-answer; wait $mute; code=$?
 [ $code = 0 ] && grep -q 'the monitor does not answer, and is killed' "$work/mute.out" && grep -q 'another monitor' "$work/mute.out" && ok || bad "code $code: $(cat "$work/mute.out")"
-name=rotate-nobody-asks; for _ in $(seq 600); do [ -e "$work/away/audit.jsonl" ] && break; sleep 1; done
+name=rotate-nobody-asks; for _ in $(seq 300); do [ -e "$work/away/audit.jsonl" ] && break; sleep 1; done
 [ "$(stat -c %Y "$work/away/audit.jsonl")" -ge $((moved + 55)) ] && [ -e "$work/away/audit.patches.1" ] && [ "$(last_type "$work/away/audit.jsonl.1")" = rotated ] &&
 	[ "$(first_type "$work/away/audit.jsonl")" = continued ] && ok || bad "written on where it is, or too early: $(cat "$work/away.out")"
 kill -TERM $away; wait $away
