@@ -78,11 +78,11 @@ page="$sealed,\"pages\":1,\"bytes\":\"$one\"}" none="$sealed,\"pages\":0,\"bytes
 range() { echo "$sealed,\"ranges\":[{\"at\":\"$1\",\"size\":\"$2\"}${3:+,{\"at\":\"$3\",\"size\":\"$4\"\}}]}"; }
 two=$(range 0x0 0x1000 0x100000 0x1000) small=$(range 0x0 0x1000)
 told "$none" "$two" "$page" "$page" "$two"
-try dump-written 0 "written: 0.0 MiB of memory of .*, in 2 ranges" "$rf" dump "$work/told" "$work/written"; hush
-name=dump-readable; [ "$(stat -c %a "$work/written")" = 600 ] && ! "$rf" check "$work/written" >"$out" 2>"$err" &&
+try dump-written 0 "written: 0.0 MiB of memory of .*, in 2 ranges" "$rf" dump "$work/told" "$work/dump-written"; hush
+name=dump-readable; [ "$(stat -c %a "$work/dump-written")" = 600 ] && ! "$rf" check "$work/dump-written" >"$out" 2>"$err" &&
 	grep -q 'no kernel' "$err" && ok || bad "what was dumped is no dump"
 told "$none"
-try dump-there 2 'is there\|exists' "$rf" dump "$work/told" "$work/written"; hush
+try dump-there 2 'is there\|exists' "$rf" dump "$work/told" "$work/dump-written"; hush
 told "$none" "$small" "$page" "$small"
 try dump-json 0 '"at": "0x0"' "$rf" dump --json "$work/told" "$work/$(printf 'x\377')"; hush
 # A slot that is away for a moment; and what is never there, which is said.

@@ -61,13 +61,12 @@ static json_t *ask(const char *cmd)
 static void asks_for_memory(void **state)
 {
 	static const char *const wrong[] = {
-		"{\"cmd\":\"memory\"}",
 		"{\"cmd\":\"memory\",\"at\":4096}",
 		"{\"cmd\":\"memory\",\"at\":4097,\"pages\":1}",
 		"{\"cmd\":\"memory\",\"at\":4096,\"pages\":17}",
 		"{\"cmd\":\"memory\",\"at\":4096,\"pages\":-1}",
 		"{\"cmd\":\"memory\",\"at\":-4096,\"pages\":1}",
-		"{\"cmd\":\"memory\",\"at\":\"4096\",\"pages\":\"x\"}",
+		"{\"cmd\":\"memory\",\"at\":4096,\"pages\":\"x\"}",
 	};
 	json_t *o;
 
@@ -80,6 +79,10 @@ static void asks_for_memory(void **state)
 		assert_non_null(json_object_get(o, "error"));
 		json_decref(o);
 	}
+	/* Of no page: where there are any. */
+	o = ask("{\"cmd\":\"memory\",\"at\":0,\"pages\":0}");
+	assert_int_equal(json_array_size(json_object_get(o, "ranges")), 1);
+	json_decref(o);
 }
 
 /* One member of "status"; false: it is another text. */
