@@ -45,7 +45,8 @@ static int read_header(struct core *c)
 	    h.e_machine != EM_X86_64)
 		return rf_dump_fail(c->why, -ENOTSUP, "ELF, but of no 64-bit x86 machine");
 	if (h.e_type != ET_CORE)
-		return rf_dump_fail(c->why, -ENOTSUP, "ELF, but no core: a program or library");
+		return rf_dump_fail(c->why, -ENOTSUP,
+				    "ELF, but no core: a program, or a dump that was not finished");
 	if (h.e_phentsize != sizeof(Elf64_Phdr))
 		return rf_dump_fail(c->why, -EBADMSG, "ELF, program headers of another size");
 	c->phoff = h.e_phoff;
