@@ -9,9 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/vm_memory.h"
 #include "cli/safe_file.h"
 #include "cli/subject.h"
+#include "cli/vm_memory.h"
 #include "hv/dump/core.h"
 
 #define MIB (1024.0 * 1024)
@@ -93,7 +93,8 @@ static int look_for_room(struct dump *d, int fd)
 		d->total += d->map[i].size;
 	if (fstatvfs(fd, &fs))
 		return -errno;
-	return d->total / fs.f_frsize < fs.f_bavail ? 0 : -ENOSPC;
+	/* A file system of somebody's own may say that its blocks have no size. */
+	return fs.f_frsize && d->total / fs.f_frsize < fs.f_bavail ? 0 : -ENOSPC;
 }
 
 /* 0, or -errno: of asking, which is d->from.err too, of writing, or -ERESTART: it is another
@@ -173,6 +174,11 @@ static int tell(const struct dump *d, int err)
 		return rf_fail(RF_EXIT_INTERNAL, nothing,
 			       "make room there for all of its memory, or name a file elsewhere",
 			       "%s: no room for %.0f MiB", d->path, (double)d->total / MIB);
+	if (err == -E2BIG)
+		return rf_fail(RF_EXIT_CANNOT_TELL, nothing,
+			       "take it by its VMM (virsh dump --memory-only)",
+			       "what can be read of the memory of %s is in too many pieces",
+			       d->from.vm.name);
 	return rf_fail(RF_EXIT_INTERNAL, nothing,
 		       "see what is wrong there, or name a file elsewhere", "%s: %s", d->path,
 		       strerror(-err));

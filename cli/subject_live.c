@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/vm_memory.h"
 #include "cli/subject.h"
+#include "cli/vm_memory.h"
 #include "hv/dump/cache.h"
 
 #define PAGE RF_VM_MEMORY_PAGE
@@ -74,16 +74,12 @@ static void close_live(void *source)
 
 /* --- the kernel in it ------------------------------------------------------------------- */
 
-static uint64_t number_of(const json_t *o, const char *member)
-{
-	return strtoull(json_string_value(json_object_get(o, member)) ?: "", NULL, 16);
-}
-
 /* False: no kernel's. */
 static bool image_of(const json_t *o, struct rf_image *out)
 {
-	*out = (struct rf_image){ rf_gva_of(number_of(o, "gva")), rf_gpa_of(number_of(o, "gpa")),
-				  number_of(o, "size") };
+	*out = (struct rf_image){ rf_gva_of(rf_vm_memory_number(o, "gva")),
+				  rf_gpa_of(rf_vm_memory_number(o, "gpa")),
+				  rf_vm_memory_number(o, "size") };
 	return out->size && out->size <= IMAGE_MAX && out->base.v <= UINT64_MAX - out->size &&
 	       out->gpa.v <= UINT64_MAX - out->size;
 }
@@ -96,7 +92,7 @@ static int discover(struct live *l, const json_t *answer, struct rf_subject *s,
 	struct rf_image image, tables;
 	int err;
 
-	s->paging = (struct rf_paging){ rf_gpa_of(number_of(o, "root")),
+	s->paging = (struct rf_paging){ rf_gpa_of(rf_vm_memory_number(o, "root")),
 					(uint8_t)json_integer_value(json_object_get(o, "levels")) };
 	if (!image_of(json_object_get(o, "image"), &image) ||
 	    !image_of(json_object_get(o, "tables"), &tables) || s->paging.levels < 4 ||

@@ -67,7 +67,7 @@ int rf_vm_memory_fetch(struct rf_vm_memory *l, uint64_t at, unsigned int pages)
 	return kept(l, n);
 }
 
-static uint64_t number_of(const json_t *o, const char *member)
+uint64_t rf_vm_memory_number(const json_t *o, const char *member)
 {
 	return strtoull(json_string_value(json_object_get(o, member)) ?: "", NULL, 16);
 }
@@ -83,7 +83,8 @@ static int ranges_of(const json_t *all, struct rf_vm_range *out)
 		const json_t *o = json_array_get(all, i);
 		struct rf_vm_range *r = &out[i];
 
-		*r = (struct rf_vm_range){ number_of(o, "at"), number_of(o, "size") };
+		*r = (struct rf_vm_range){ rf_vm_memory_number(o, "at"),
+					   rf_vm_memory_number(o, "size") };
 		if (r->at % RF_VM_MEMORY_PAGE || r->size % RF_VM_MEMORY_PAGE || !r->size ||
 		    r->at < end || r->size > ADDRESS_MAX || r->at > ADDRESS_MAX - r->size)
 			return -EBADMSG;

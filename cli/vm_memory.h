@@ -35,6 +35,8 @@ struct rf_vm_range {
 	uint64_t at, size; /* guest-physical, bytes */
 };
 int rf_vm_memory_map(struct rf_vm_memory *l, struct rf_vm_range out[RF_VM_MEMORY_RANGES]);
+/* Of an answer, a member like "0x1000"; 0: there is none, or it is no such text. */
+uint64_t rf_vm_memory_number(const json_t *o, const char *member);
 /* RF_EXIT_OK, or the exit code of the first error of asking, told, with what it means. */
 int rf_vm_memory_lost(const struct rf_vm_memory *l, const char *means);
 void rf_vm_memory_close(struct rf_vm_memory *l);

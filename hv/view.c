@@ -146,11 +146,13 @@ int rf_view_ram(struct rf_view *v, struct rf_ram out[RF_RAM_MAX])
 	for (size_t i = 0; i < count; i++) {
 		struct rf_ram *last = kept ? &out[kept - 1] : NULL;
 
+		if (!out[i].size)
+			continue;
 		if (last && out[i].gpa - last->gpa < last->size)
 			return -EBADMSG; /* no byte of a guest is in two of them */
 		if (last && out[i].gpa - last->gpa == last->size)
 			last->size += out[i].size;
-		else if (out[i].size)
+		else
 			out[kept++] = out[i];
 	}
 	return (int)kept;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What a sealed guest's memory holds, page by page, and where there is any, for its owner's own
- * looks and dumps: `ringfence ps
- * --live` and the like walk the guest themselves, in a process of whoever asks, and no verdict
- * waits for them. They get what the guest sees.
+ * looks and dumps: `ringfence ps --live` and the like walk the guest themselves, in a process of
+ * whoever asks, and no verdict waits for them. They get what the guest sees.
  */
 #include <errno.h>
 #include <sodium.h>

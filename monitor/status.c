@@ -231,6 +231,9 @@ static bool answer(struct rf_guest *g, int fd, const char *line, size_t len)
 		.at = (uint64_t)json_integer_value(json_object_get(request, "at")),
 		.pages = (uint32_t)json_integer_value(json_object_get(request, "pages")),
 	};
+	/* What is not said is no question for the map. */
+	if (!json_is_integer(json_object_get(request, "pages")))
+		g->asked.pages = UINT32_MAX;
 
 	if (!strcmp(cmd, "status"))
 		rf_reply(fd, status(g));

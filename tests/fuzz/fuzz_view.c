@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A board that says anything, as monitor and sweeper read it: hv/view.c over a board file, and what the monitor does
- * with what is taken. Nothing of it may be read past its end, and what is taken must be within its bounds.
+ * A board that says anything, as monitor and sweeper read it: hv/view.c over a board file, and what
+ * the monitor does with what is taken. Nothing of it may be read past its end, and what is taken
+ * must be within its bounds.
  *
- * Input, again and again: a byte that says what is changed, and that. 0 to 3: the board, its trail's head, its heals'
- * head, its counters: two bytes of place, one of length, the bytes. 4: a trail entry, 5: a flight, 6: a heal, each
- * with a byte of place. 7: a look, from where the next eight bytes say.
+ * Input, again and again: a byte that says what is changed, and that. 0 to 3: the board, its
+ * trail's head, its heals' head, its counters: two bytes of place, one of length, the bytes. 4: a
+ * trail entry, 5: a flight, 6: a heal, each with a byte of place. 7: a look, from where the next
+ * eight bytes say.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -35,11 +37,14 @@ static void begin(void)
 	b->seq = 2;
 	b->state = RF_VM_SEALED;
 	b->vcpus = b->runs_count = b->traps_count = 1;
-	b->runs[0] = (struct rf_board_run){ 0, 1 << 20, (uint64_t)(uintptr_t)file, (uint64_t)(uintptr_t)file };
+	b->runs[0] = (struct rf_board_run){ 0, 1 << 20, (uint64_t)(uintptr_t)file,
+					    (uint64_t)(uintptr_t)file };
 	b->image = (struct rf_region){ 0, 1 << 20, UINT64_C(0xffffffff81000000), 0, 0 };
 	b->regions_count = 2;
-	b->regions[0] = (struct rf_region){ 0, 1 << 16, UINT64_C(0xffffffff81000000), RF_REGION_TEXT, 0 };
-	b->regions[1] = (struct rf_region){ 1 << 17, 1 << 16, UINT64_C(0xffffffff81020000), RF_REGION_RODATA, 0 };
+	b->regions[0] =
+		(struct rf_region){ 0, 1 << 16, UINT64_C(0xffffffff81000000), RF_REGION_TEXT, 0 };
+	b->regions[1] = (struct rf_region){ 1 << 17, 1 << 16, UINT64_C(0xffffffff81020000),
+					    RF_REGION_RODATA, 0 };
 	b->traps[0] = (struct rf_trap_site){ .gpa = 64, .len = 4, .kind = RF_TRAP_LIDT };
 	view.copy_seq = 0;
 }
@@ -89,8 +94,22 @@ static void look_at_info(void)
 	for (uint32_t i = 0; i < info.traps_count; i++) {
 		uint8_t bytes[sizeof(info.traps[i].bytes)];
 
-		memcpy(bytes, info.traps[i].bytes, info.traps[i].len); /* ASan sees one that is too long */
+		memcpy(bytes, info.traps[i].bytes,
+		       info.traps[i].len); /* ASan sees one that is too long */
 		must(info.traps[i].reg < 16);
+	}
+}
+
+/* As monitor/memory.c shows it: apart, and in order. */
+static void look_at_ram(void)
+{
+	static struct rf_ram ram[RF_RAM_MAX];
+	int n = rf_view_ram(&view, ram);
+
+	must(n < (int)RF_RAM_MAX);
+	for (int i = 0; i < n; i++) {
+		must(ram[i].size && ram[i].gpa + (ram[i].size - 1) >= ram[i].gpa);
+		must(!i || ram[i].gpa > ram[i - 1].gpa + (ram[i - 1].size - 1));
 	}
 }
 
@@ -103,6 +122,7 @@ static void look(uint64_t from)
 	size_t n;
 
 	look_at_info();
+	look_at_ram();
 	rf_view_read(&view, from, buf, sizeof(buf), false);
 	rf_view_read(&view, from, buf, sizeof(buf), true);
 	rf_view_trail(&view, &now);
@@ -181,7 +201,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			change(&in, &t->flights[number(&in, 1)], sizeof(t->flights[0]));
 			break;
 		case 6:
-			change(&in, &file->heals.entries[number(&in, 1)], sizeof(file->heals.entries[0]));
+			change(&in, &file->heals.entries[number(&in, 1)],
+			       sizeof(file->heals.entries[0]));
 			break;
 		case 7:
 			look(number(&in, 8));

@@ -11,6 +11,7 @@ on, everything still writable and executable.
 
     oracle.py PROGRAM [--short] [SERIES ...]
 """
+import argparse
 import contextlib
 import gzip
 import json
@@ -445,13 +446,13 @@ def check(program: str, series: str, short: bool) -> list[bool]:
 
 
 def main() -> int:
-    program, *wanted = sys.argv[1:] or [""]
-    if not program:
-        print(__doc__, file=sys.stderr)
-        return 2
-    short = "--short" in wanted
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("program")
+    parser.add_argument("series", nargs="*", default=kernels.SERIES)
+    parser.add_argument("--short", action="store_true")
+    options = parser.parse_args()
     try:
-        good = [ok for series in [w for w in wanted if w != "--short"] or kernels.SERIES for ok in check(program, series, short)]
+        good = [ok for series in options.series for ok in check(options.program, series, options.short)]
     except (LabError, OSError, subprocess.TimeoutExpired) as error:
         print(f"oracle: {error}", file=sys.stderr)
         return 1

@@ -61,12 +61,13 @@ static json_t *ask(const char *cmd)
 static void asks_for_memory(void **state)
 {
 	static const char *const wrong[] = {
+		"{\"cmd\":\"memory\"}",
 		"{\"cmd\":\"memory\",\"at\":4096}",
 		"{\"cmd\":\"memory\",\"at\":4097,\"pages\":1}",
 		"{\"cmd\":\"memory\",\"at\":4096,\"pages\":17}",
 		"{\"cmd\":\"memory\",\"at\":4096,\"pages\":-1}",
 		"{\"cmd\":\"memory\",\"at\":-4096,\"pages\":1}",
-		"{\"cmd\":\"memory\",\"at\":4096,\"pages\":\"x\"}",
+		"{\"cmd\":\"memory\",\"at\":\"4096\",\"pages\":\"x\"}",
 	};
 	json_t *o;
 
