@@ -450,7 +450,7 @@ def main() -> int:
     parser.add_argument("program")
     parser.add_argument("series", nargs="*", default=kernels.SERIES)
     parser.add_argument("--short", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # parse_args() gives "PROGRAM --short SERIES" no series
     try:
         good = [ok for series in options.series for ok in check(options.program, series, options.short)]
     except (LabError, OSError, subprocess.TimeoutExpired) as error:
