@@ -147,9 +147,14 @@ def attempts(log: str) -> dict[str, Attempt]:
     return found
 
 
+# What a kernel that dies says of why and where, before the many lines of its registers.
+OOPS = re.compile(r"BUG: |kernel BUG at |Oops: |^int3: |general protection fault|double fault|stack segment: |invalid opcode: |RIP: ")
+
+
 def add_ending(found: dict[str, Attempt], result: runner.Result) -> None:
-    """Of the attack that nothing more was heard of: how its guest's job ended, and what was said last."""
-    last = [line.strip() for line in result.log.splitlines() if line.strip()][-3:]
+    """Of the attack that nothing more was heard of: how its guest's job ended, why its kernel died, and what was said last."""
+    lines = [re.sub(r"^\[ *[0-9.]+\] ", "", line.strip()) for line in result.log.splitlines() if line.strip()]
+    last = ([line for line in lines if OOPS.search(line)][:4] or lines[-3:]) + lines[-1:]
     for attempt in found.values():
         if attempt.result == "silent":
             attempt.detail += f"; its job: status {result.status}, {result.seconds:.0f} s {result.note}; last: {' / '.join(last)}"

@@ -228,7 +228,7 @@ class _Console:
 def qemu_line(series: str, image: Path, cpus: int, memory: int, extra: str = "") -> list[str]:
     """The emulator's command line for a host of this kernel."""
     from kernels import get  # the kernel is there: the image was made with it
-    return [str(vmm.qemu()), "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "EPYC,+svm,+npt,+umip", "-smp", str(cpus),
+    return [*vmm.emulator(), "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "EPYC,+svm,+npt,+umip", "-smp", str(cpus),
             "-m", str(memory), "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
             "-kernel", str(get(series).vmlinuz), "-initrd", str(image),
             "-append", f"console=ttyS0 panic=-1 mitigations=off quiet {extra}".strip()]

@@ -4,6 +4,7 @@
 The host has one of them, under its usual name, and the C library that it was built for. The project's programs, built with this
 machine's, run with that too: a newer C library has all names of an older one.
 """
+import functools
 import os
 import re
 import shutil
@@ -76,7 +77,8 @@ def _tree(name: str, folder: Path) -> None:
             run("dpkg", "-x", package, folder)
 
 
-def _newer(name: str) -> Vmm:
+def _folder(name: str) -> Path:
+    """Where a newer suite's QEMU is unpacked, with all that it needs."""
     home = out_dir() / "vmm" / name.replace(" ", "-").lower()
     with locked(home.name):
         if not home.exists():
@@ -86,16 +88,48 @@ def _newer(name: str) -> Vmm:
             part.mkdir(parents=True)
             _tree(name, part)
             part.rename(home)
+    return home
+
+
+def _started(home: Path, *options: str) -> list[str]:
+    """The command that starts such a QEMU: by its own loader, as that of this machine might not be able to load it."""
     libraries = home / "usr/lib/x86_64-linux-gnu"
-    loader = next(libraries.glob("ld-linux-x86-64.so.2"))
-    # Its own loader says what it needs; that of this machine might not be able to load it.
-    text = run(loader, "--library-path", libraries, "--list", home / "usr/bin/qemu-system-x86_64")
+    return [str(word) for word in (libraries / "ld-linux-x86-64.so.2", "--library-path", libraries, *options,
+                                   home / "usr/bin/qemu-system-x86_64")]
+
+
+def _newer(name: str) -> Vmm:
+    home = _folder(name)
+    text = run(*_started(home, "--list"))
     found = [Path(path) for path in re.findall(r"=> (\S+) ", text)]
     outside = [str(path) for path in found if home not in path.parents]
     if outside or "not found" in text:
         raise LabError(f"{name} does not have all its libraries in {home}: {' '.join(outside)}\n{text}")
     return Vmm(name, home / "usr/bin/qemu-system-x86_64",
-               {named(path, home): path for path in found} | {"/usr/lib64/ld-linux-x86-64.so.2": loader}, _roms(home))
+               {named(path, home): path for path in found} | {"/usr/lib64/ld-linux-x86-64.so.2": Path(_started(home)[0])}, _roms(home))
+
+
+# QEMU's emulator before this lets one thread translate a line that another is just writing to, and keeps what it read
+# (docs/testing.md): a processor then meets an int3 that is there no more.
+TRANSLATES_WHOLE = (8, 1)
+EMULATOR = "QEMU 10.0"
+
+
+@functools.cache
+def emulator() -> list[str]:
+    """How a machine without KVM is started: this machine's own QEMU, or the newer one where that translates what is written to
+    meanwhile. Its own again, which is said, where no newer one is to be had.
+    """
+    own = qemu()
+    version = re.search(r"version (\d+)\.(\d+)", run(own, "--version"))
+    if version and (int(version[1]), int(version[2])) >= TRANSLATES_WHOLE:
+        return [str(own)]
+    try:
+        home = _folder(EMULATOR)
+    except Unreachable as error:
+        print(f"lab: {EMULATOR} cannot be had ({error}); {own} emulates, which may lose guests of two processors", flush=True)
+        return [str(own)]
+    return [*_started(home), *(word for folder in ROM_FOLDERS for word in ("-L", str(home / folder)))]
 
 
 def get(name: str) -> Vmm:
