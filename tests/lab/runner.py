@@ -284,6 +284,9 @@ def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory
             if not console.finished and process.poll() is None and time.monotonic() >= console.deadline():
                 said = _still(monitor)
                 show(f"lab: the emulated host hangs; it was killed (what the emulator said of it: {said})")
+            elif not console.finished:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    show(f"lab: the emulator ended with status {process.wait(ASK_SECONDS)}")
         finally:
             _end(process)
         if artefacts.exists():
