@@ -16,7 +16,7 @@ CHECKS_SRCS = introspection/checks/run.c introspection/checks/table.c introspect
 	introspection/checks/calls.c introspection/checks/tasks.c introspection/checks/modules.c introspection/checks/lsm.c \
 	introspection/checks/net.c introspection/checks/net_packets.c introspection/checks/nets.c introspection/checks/notifiers.c introspection/checks/files.c \
 	introspection/checks/devices.c introspection/checks/registered.c introspection/checks/crypto.c introspection/checks/settings.c
-CHECKS_SRCS += introspection/checks/hooks.c introspection/checks/entries.c introspection/checks/pieces.c introspection/checks/nobody.c \
+CHECKS_SRCS += introspection/checks/hooks.c introspection/checks/entries.c introspection/checks/pieces.c introspection/checks/nobody.c introspection/checks/stacks.c \
 	introspection/checks/cpus.c introspection/checks/mtree.c introspection/checks/deferred.c introspection/checks/irqs.c \
 	introspection/checks/descriptors.c introspection/checks/bpf.c introspection/checks/programs.c introspection/checks/netlink.c introspection/checks/vdso.c
 INTROSPECTION_SRCS += $(CHECKS_SRCS)

@@ -10,8 +10,9 @@
  * - -EBADMSG: it contradicts itself
  * - -ELOOP: a list, or a tree, does not end
  * - -E2BIG: the budget is spent
+ * - -EAGAIN: it cannot be told at this moment of the guest's; rf_run_undecided() has said why
  *
- * On a live guest each of the last four is tried again some times before it counts.
+ * On a live guest the second to the fourth are tried again some times before they count.
  */
 #ifndef RF_INTROSPECTION_CHECKS_INSIDE_H
 #define RF_INTROSPECTION_CHECKS_INSIDE_H
@@ -44,6 +45,9 @@ int rf_run_member(struct rf_run *run, const char *type, const char *paths, uint6
 int rf_run_sizeof(struct rf_run *run, const char *types, uint64_t *out);
 /* It lacks that; returns -ENOTSUP. */
 int rf_run_lacks(struct rf_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* It cannot be told whether that is as it should be; returns -EAGAIN. */
+int rf_run_undecided(struct rf_run *run, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 /* Like rf_run_member(), but a missing member is not reported. */
 bool rf_run_has(struct rf_run *run, const char *type, const char *path);
 

@@ -12,6 +12,7 @@
 
 #include "introspection/checks/families.h"
 #include "introspection/checks/pieces.h"
+#include "introspection/checks/stacks.h"
 
 #define HALF_4 UINT64_C(0xffff800000000000) /* the kernel's half with 4 levels of tables */
 #define HALF_5 UINT64_C(0xff00000000000000)
@@ -25,6 +26,8 @@ struct sweep {
 	uint64_t first, pages; /* of nobody's, one after the other; 0 none */
 	uint64_t next;	       /* behind them */
 	bool writable;
+	bool asked, leaves; /* where memory stands still: whether a module's memory is given back */
+	uint64_t left, left_at; /* pages of nobody's meanwhile, and the first of them */
 };
 
 /*
@@ -59,15 +62,65 @@ static bool is_empty(const uint8_t page[RF_PAGE_SIZE])
 	return true;
 }
 
+/*
+ * kernel/module/main.c of 6.1, 6.12 and 7.3: a module is off the list, and what it began with is
+ * no part of it any more, a grace period of RCU before that memory is given back: free_module(),
+ * do_free_init(), which takes what stands on init_free_list.
+ */
+static int ask_who_leaves(struct sweep *s)
+{
+	uint64_t list, first = 0;
+	int err;
+
+	if (s->asked)
+		return 0;
+	s->asked = true;
+	err = rf_run_is_in(s->run, "free_module|do_free_init", &s->leaves);
+	if (!err && !s->leaves && !rf_run_symbol(s->run, "init_free_list", &list)) {
+		err = rf_run_u64(s->run, list, &first);
+		s->leaves = first;
+	}
+	/* What does not say so leaves what was found. */
+	return err == -ENOTSUP ? 0 : err;
+}
+
+/*
+ * Whether the pages may be a module's that is just leaving. A guest that goes on is looked at again
+ * instead; and the guest can say so of whatever it likes, so that this is no way to be clean.
+ */
+static int may_leave(struct sweep *s, bool *out)
+{
+	const struct rf_run *run = s->run;
+	int err;
+
+	*out = false;
+	if (run->c->options.live || run->each || s->writable || s->first < s->text.end ||
+	    s->first >= RF_MODULES_END)
+		return 0;
+	err = ask_who_leaves(s);
+	*out = s->leaves;
+	return err;
+}
+
 /* Pages in a row are one finding. */
 static int tell(struct sweep *s)
 {
 	uint64_t pages = s->pages;
+	bool leave;
 	char what[64];
+	int err;
 
-	s->pages = 0;
 	if (!pages)
 		return 0;
+	err = may_leave(s, &leave);
+	s->pages = 0;
+	if (err)
+		return err;
+	if (leave) {
+		s->left_at = s->left ? s->left_at : s->first;
+		s->left += pages;
+		return 0;
+	}
 	snprintf(what, sizeof(what), "%llu %sexecutable page%s", (unsigned long long)pages,
 		 s->writable ? "writable " : "", pages == 1 ? "" : "s");
 	return rf_run_found(s->run, s->first, what, s->first,
@@ -157,6 +210,12 @@ static int look_for_code(struct rf_run *run)
 				 look_at_mapping, &s);
 	if (!err)
 		err = tell(&s);
+	if (!err && s.left)
+		err = rf_run_undecided(
+			run,
+			"a module's memory is just being given back: whose %llu pages "
+			"from %#llx on are, another dump says",
+			(unsigned long long)s.left, (unsigned long long)s.left_at);
 	rf_pieces_deinit(&s.pieces);
 	return err;
 }
@@ -165,8 +224,7 @@ const struct rf_check rf_check_code_of_nobody = {
 	.name = "code-of-nobody",
 	.summary = "each page that can be executed in kernel mode is the image's, a listed "
 		   "module's, or made by the kernel itself",
-	.reading = "a module hides, or code was put into memory without one; in a dump also what "
-		   "is left for a moment of a module that was being unloaded",
+	.reading = "a module hides, or code was put into memory without one",
 	.attack = "T1014",
 	.severity = RF_SEVERITY_CRITICAL,
 	.period_ms = 10000,

@@ -112,6 +112,16 @@ int rf_run_lacks(struct rf_run *run, const char *format, ...)
 	return -ENOTSUP;
 }
 
+int rf_run_undecided(struct rf_run *run, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(run->lacks, sizeof(run->lacks), format, args);
+	va_end(args);
+	return -EAGAIN;
+}
+
 bool rf_next_name(const char **names, char out[64])
 {
 	size_t len = strcspn(*names, "|");

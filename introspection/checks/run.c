@@ -159,7 +159,7 @@ static void explain(const struct rf_run *run, int err, uint64_t reads, char why[
 {
 	unsigned long long at = run->at;
 
-	if (err == -ENOTSUP)
+	if (err == -ENOTSUP || err == -EAGAIN)
 		snprintf(why, RF_WHY, "%s", run->lacks);
 	else if (err == -EFAULT)
 		snprintf(why, RF_WHY, "%#llx leads to memory that is not there", at);

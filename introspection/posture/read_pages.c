@@ -9,7 +9,6 @@
 
 /* Of tables: a guest of 64 GiB all of whose memory is mapped by 4 KiB pages has 16 million. */
 #define ENTRIES_MAX (UINT64_C(1) << 25)
-#define MODULES_END UINT64_C(0xffffffffff000000) /* arch/x86/include/asm/pgtable_64_types.h */
 
 struct pages {
 	uint64_t mask;
@@ -104,10 +103,10 @@ int rf_read_module_pages(struct rf_look *l, const struct rf_reading *r, struct r
 	uint64_t end;
 	int err = rf_run_symbol(l->run, "_end", &end);
 
-	if (!err && (end < UINT64_C(0xffffffff80000000) || end >= MODULES_END))
+	if (!err && (end < UINT64_C(0xffffffff80000000) || end >= RF_MODULES_END))
 		err = -EBADMSG;
 	if (!err)
-		err = walk(l, (end + RF_PAGE_SIZE - 1) & ~(RF_PAGE_SIZE - 1), MODULES_END, &p);
+		err = walk(l, (end + RF_PAGE_SIZE - 1) & ~(RF_PAGE_SIZE - 1), RF_MODULES_END, &p);
 	if (err)
 		return err;
 	if (!p.executable && !p.found) {

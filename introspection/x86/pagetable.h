@@ -11,6 +11,10 @@
 
 #include "introspection/memory.h"
 
+/* MODULES_END, arch/x86/include/asm/pgtable_64_types.h: code of modules lies between the image and
+ * this. */
+#define RF_MODULES_END UINT64_C(0xffffffffff000000)
+
 struct rf_paging {
 	rf_gpa root;	/* CR3 without PCID and flag bits, page aligned */
 	uint8_t levels; /* 4, or 5 with CR4.LA57 */
