@@ -60,22 +60,6 @@ const char *rf_policy_problem(int err)
 	return err == -EINVAL ? "it is not a regular file" : strerror(-err);
 }
 
-int rf_policy_take(const char *word, struct rf_policy_origin *origin, struct rf_policy *out)
-{
-	struct rf_policy_diag diag = { 0 };
-	int err = rf_policy_read(word, NULL, &diag, origin, out);
-
-	if (!err)
-		return RF_EXIT_OK;
-	if (err == -EBADMSG)
-		return rf_fail(RF_EXIT_NO, "nothing is judged by a policy that is not valid",
-			       "correct it; `ringfence policy keys` lists what may stand in it",
-			       "%s:%u:%u: %s", word, diag.line, diag.column, diag.text);
-	return rf_fail(RF_EXIT_NOT_FOUND, "there is no policy to look at",
-		       "give the path of a file, or a profile: " RF_PROFILES, "policy %s: %s", word,
-		       rf_policy_problem(err));
-}
-
 const char *rf_policy_origin_text(const struct rf_policy_origin *o, char *out, size_t size)
 {
 	if (!o->name[0])

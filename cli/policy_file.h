@@ -40,10 +40,16 @@ int rf_policy_find(const char *word, char path[PATH_MAX], bool *profile);
  */
 int rf_policy_read(const char *word, const char *path, struct rf_policy_diag *diag,
 		   struct rf_policy_origin *origin, struct rf_policy *out);
-/* The same, and a name in checks_off that is no check's is -EBADMSG (policy_known.c). */
+/*
+ * What policy/ does not know, policy_known.c: 0, or -EBADMSG with *diag where a list names what is
+ * no check, or two keys want different things of one. lines: as in struct rf_policy_origin.
+ */
+int rf_policy_know(const struct rf_policy *p, const unsigned int *lines,
+		   struct rf_policy_diag *diag);
+/* rf_policy_read(), and that. */
 int rf_policy_read_known(const char *word, const char *path, struct rf_policy_diag *diag,
 			 struct rf_policy_origin *origin, struct rf_policy *out);
-/* rf_policy_read(), the error reported: "FILE:2:1: there is no such key ..." An enum rf_exit. */
+/* The same, the error reported: "FILE:2:1: there is no such key ..." An enum rf_exit. */
 int rf_policy_take(const char *word, struct rf_policy_origin *origin, struct rf_policy *out);
 /* Sets o->name by o->profile: the profile `word`, or the whole path of the file. */
 void rf_policy_origin_name(struct rf_policy_origin *o, const char *word, const char *path);

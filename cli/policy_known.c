@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "cli/output.h"
 #include "cli/policy_file.h"
 #include "introspection/checks/check.h"
 
@@ -25,8 +26,8 @@ static int wrong(const struct rf_key *k, const unsigned int *lines, struct rf_po
 }
 
 /* Who writes a check's name wrongly would wait for it to be off, or to end the VM. */
-static int know_checks(const struct rf_policy *p, const unsigned int *lines,
-		       struct rf_policy_diag *diag)
+int rf_policy_know(const struct rf_policy *p, const unsigned int *lines,
+		   struct rf_policy_diag *diag)
 {
 	for (const struct rf_key *k = rf_keys; k < rf_keys + rf_keys_count; k++) {
 		const struct rf_names *list = rf_key_names(p, k);
@@ -52,5 +53,21 @@ int rf_policy_read_known(const char *word, const char *from, struct rf_policy_di
 {
 	int err = rf_policy_read(word, from, diag, origin, out);
 
-	return err ? err : know_checks(out, origin->lines, diag);
+	return err ? err : rf_policy_know(out, origin->lines, diag);
+}
+
+int rf_policy_take(const char *word, struct rf_policy_origin *origin, struct rf_policy *out)
+{
+	struct rf_policy_diag diag = { 0 };
+	int err = rf_policy_read_known(word, NULL, &diag, origin, out);
+
+	if (!err)
+		return RF_EXIT_OK;
+	if (err == -EBADMSG)
+		return rf_fail(RF_EXIT_NO, "nothing is judged by a policy that is not valid",
+			       "correct it; `ringfence policy keys` lists what may stand in it",
+			       "%s:%u:%u: %s", word, diag.line, diag.column, diag.text);
+	return rf_fail(RF_EXIT_NOT_FOUND, "there is no policy to look at",
+		       "give the path of a file, or a profile: " RF_PROFILES, "policy %s: %s", word,
+		       rf_policy_problem(err));
 }

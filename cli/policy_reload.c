@@ -46,6 +46,10 @@ static int make_request(const char *word, void *packet, size_t *size)
 		err = rf_file_read(path, text, sizeof(text), &q.text_len);
 	if (!err)
 		err = rf_policy_parse(text, q.text_len, &diag, &p);
+	if (!err) {
+		rf_policy_lines(text, q.text_len, origin.lines);
+		err = rf_policy_know(&p, origin.lines, &diag);
+	}
 	if (err == -EBADMSG)
 		return rf_fail(RF_EXIT_NO, UNCHANGED,
 			       "correct it; `ringfence policy keys` lists what may stand in it",

@@ -134,6 +134,18 @@ static int hand_over(struct rf_run_reload *w, const struct rf_request *q)
 	return err;
 }
 
+/* Who asks may have come without `policy reload`. */
+static void know(struct rf_run_reload *w)
+{
+	struct rf_policy_diag diag;
+
+	if (!rf_policy_know(&w->said.policy, w->origin.lines, &diag))
+		return;
+	w->said.accepted = false;
+	snprintf(w->said.why, sizeof(w->said.why), "it is no policy: line %u, column %u: %s",
+		 diag.line, diag.column, diag.text);
+}
+
 static void judge(struct rf_run_reload *w, const struct rf_request *q)
 {
 	const struct rf_run *r = w->run;
@@ -154,8 +166,10 @@ static void judge(struct rf_run_reload *w, const struct rf_request *q)
 	w->origin = (struct rf_policy_origin){ .profile = q->profile };
 	snprintf(w->origin.name, sizeof(w->origin.name), "%s", q->name);
 	memcpy(w->origin.sha256, w->said.sha256, sizeof(w->origin.sha256));
-	if (w->said.accepted)
+	if (w->said.accepted) {
 		rf_policy_lines(q->text, q->text_len, w->origin.lines);
+		know(w);
+	}
 }
 
 /* What `run` refuses goes to the monitor all the same, whose record it is. */

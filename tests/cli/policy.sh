@@ -37,6 +37,7 @@ try policy-no-verb 2 'what to do' "$rf" policy
 try policy-unknown-verb 2 'no .policy chekc' "$rf" policy chekc x
 printf 'version: 1\non_denied: kill\n' >"$work/kill.yaml"
 try policy-check-good 0 'kill.yaml: ok: mode enforce, on_denied kill; not as the default: 1 key$' "$rf" policy check "$work/kill.yaml"
+try policy-show-unknown-check 1 'off.yaml:2:1: checks_off: "task-hidden": there is no check of that name' "$rf" policy show "$work/off.yaml"
 # All of several are looked at, and the worst counts.
 try policy-check-several 1 'kill.yaml: ok' "$rf" policy check "$work/bad.yaml" "$work/kill.yaml"
 name=policy-check-all; grep -q 'bad.yaml:2:1' "$out" && ok || bad "one of several is not told of"

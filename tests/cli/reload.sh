@@ -18,6 +18,8 @@ try sign-profile 2 'strict is a profile' "$rf" policy sign --key "$work/owner" w
 try sign-public-key 1 'not a secret key' "$rf" policy sign --key "$work/owner.pub" web "$work/tighter.yaml"
 try sign-key-missing 3 'none: No such file' "$rf" policy sign --key "$work/none" web "$work/tighter.yaml"
 try sign-bad-policy 1 'did you mean "mode"' "$rf" policy sign --key "$work/owner" web "$work/bad.yaml"
+try sign-unknown-check 1 'pause.yaml:2:1: checks_pause: "creds-share": there is no check of that name' \
+	"$rf" policy sign --key "$work/owner" web "$work/pause.yaml"
 try sign-long-life 2 'needs a number from 1 to 2678400' "$rf" policy sign --key "$work/owner" --valid-for 2678401 web "$work/tighter.yaml"
 try sign-options-of-another-verb 2 'are for .policy sign.' "$rf" policy check --serial 3 "$work/tighter.yaml"
 name=sign-wrote-nothing; [ ! -e "$work/tighter.yaml.sig" ] && ok || bad "a signature by no key"
@@ -67,6 +69,7 @@ keeps reload-looser-changes-nothing on_denied fault
 name=reload-refused-same-monitor; [ "$(monitor_of $first)" = "$monitor" ] && ok || bad "another monitor, for nothing"
 reloads reload-fixed 1 'never loosened, while the VM runs: pin.msrs: true -> false$' "$work/fixed.yaml"
 reloads reload-bad 1 'bad.yaml:2:1: there is no such key' "$work/bad.yaml"
+reloads reload-unknown-check 1 'pause.yaml:2:1: checks_pause: "creds-share": there is no check of that name' "$work/pause.yaml"
 reloads reload-missing 3 'none.yaml: No such file' "$work/none.yaml"
 reloads reload-profile 1 'mode: enforce -> observe' observe
 reloads reload-tighter 0 'tighter.yaml is in force: 1 key changed$' "$work/tighter.yaml"
@@ -113,10 +116,12 @@ def send(data):
 head = lambda text, note, revision=1: struct.pack("<IIIII", 0x44524652, revision, 0, text, note) + b"x" * 4095 + b"\0"
 for data in os.urandom(100), head(0, 0)[:-1] + b"x", head(70000, 0), head(5, 0), head(0, 2000) + b"n" * 2000, b"x" * 90000, head(0, 0, 2):
     print(send(data).recv(4096).decode())
+text = b"version: 1\non_denied: kill\nchecks_kill: [ creds-share ]\n"
+print(send(head(len(text), 0) + text).recv(4096).decode())
 quiet = send(b""); began = time.time(); print(quiet.recv(10) == b"", 1 < time.time() - began < 5)
 for _ in range(3): send(head(3, 0) + b"abc").close()
 END
-[ "$(grep -c '"accepted":false' "$out")" = 7 ] && grep -q 'True True' "$out" && grep -q 'another release' "$out" && ok || bad "noise"
+[ "$(grep -c '"accepted":false' "$out")" = 8 ] && grep -q 'line 3, column 1: checks_kill: ..creds-share..: there is no check of that name' "$out" && grep -q 'True True' "$out" && grep -q 'another release' "$out" && ok || bad "noise"
 sleep 0.5; reloads reload-after-noise 0 'in force: 0 keys changed' "$work/more.yaml"
 name=reload-still-there; kill -0 $first && ok || bad "run has died of noise"
 stop
