@@ -348,15 +348,15 @@ python3 -c 'import json, sys
 rows = [r for r in json.load(open(sys.argv[1])) if r["uid"] == int(sys.argv[2])]
 assert [(r["name"], r["user"], r["state"]) for r in rows] == [("web", sys.argv[2], "sealed")], rows' "$out" $uid 2>>"$err" && ok || bad "not as JSON"
 name=paths-list-no-text; bad_name=$(printf '\377\033[8m'); $they mkdir "$base/$bad_name"; $they touch "$base/$bad_name/lock"
-"$rf" list >"$out" 2>"$err"; grep -qE '^\?\?\[8m +dead' "$out" && grep -q '^web ' "$out" && "$rf" list --json >/dev/null 2>&1 && ok || bad "a folder with such a name hides others"
+"$rf" list >"$out" 2>"$err"; grep -qE "^\?\?\[8m +dead +$uid " "$out" && grep -qE "^web +sealed +$uid " "$out" && "$rf" list --json >/dev/null 2>&1 && ok || bad "a folder with such a name hides others"
 rm -r "$base/$bad_name"
 name=paths-list-not-root; $others "$rf" list >"$out" 2>"$err"; code=$?; [ $code = 0 ] && ! grep -q '^web' "$out" && ok || bad "others than root are told, or code $code"
 name=paths-list-ones-own; $they "$rf" list >"$out" 2>"$err"; grep -qE "^web +sealed +$uid " "$out" && ok || bad "one's own is not"
-# Links of theirs, and names that are not theirs.
-$they ln -s "$ours/asked" "$base/linked"; $they mkdir -m 755 "/tmp/ringfence-$third"; $they mkdir "/tmp/ringfence-$third/fake"; $they touch "/tmp/ringfence-$third/fake/lock"
-name=paths-list-planted; "$rf" list >"$out" 2>"$err"; grep -q '^web ' "$out" && ! grep -qE '^(linked|fake)' "$out" && ok || bad "what others have planted is listed"
-rm -r "/tmp/ringfence-$third"; $others mkdir -m 755 "/tmp/ringfence-$third"; $others mkdir "/tmp/ringfence-$third/fake"; $others touch "/tmp/ringfence-$third/fake/lock"
-name=paths-list-planted-control; "$rf" list >"$out" 2>"$err"; grep -qE "^fake +dead +$third " "$out" && ok || bad "the same of its owner is not listed"
+# Links of theirs, and names that are not theirs; another run of these tests may have such folders of its own.
+$they ln -s "$ours/asked" "$base/linked$uid"; $they mkdir -m 755 "/tmp/ringfence-$third"; $they mkdir "/tmp/ringfence-$third/fake$third"; $they touch "/tmp/ringfence-$third/fake$third/lock"
+name=paths-list-planted; "$rf" list >"$out" 2>"$err"; grep -qE "^web +sealed +$uid " "$out" && ! grep -qE "^(linked$uid|fake$third) " "$out" && ok || bad "what others have planted is listed"
+rm -r "/tmp/ringfence-$third"; $others mkdir -m 755 "/tmp/ringfence-$third"; $others mkdir "/tmp/ringfence-$third/fake$third"; $others touch "/tmp/ringfence-$third/fake$third/lock"
+name=paths-list-planted-control; "$rf" list >"$out" 2>"$err"; grep -qE "^fake$third +dead +$third " "$out" && ok || bad "the same of its owner is not listed"
 untell
 # Completion asks in the same place: in one that is this user's, and expands no name.
 name=paths-completion; $they mkdir "$base/"'$(touch ran)'; mkdir "$work/ways/tab"

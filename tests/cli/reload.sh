@@ -116,12 +116,12 @@ def send(data):
 head = lambda text, note, revision=1: struct.pack("<IIIII", 0x44524652, revision, 0, text, note) + b"x" * 4095 + b"\0"
 for data in os.urandom(100), head(0, 0)[:-1] + b"x", head(70000, 0), head(5, 0), head(0, 2000) + b"n" * 2000, b"x" * 90000, head(0, 0, 2):
     print(send(data).recv(4096).decode())
-text = b"version: 1\non_denied: kill\nchecks_kill: [ creds-share ]\n"
+text = b"version: 1\non_denied: kill\ndma_sweep_ms: 15\nchecks_kill: [ creds-share ]\n"
 print(send(head(len(text), 0) + text).recv(4096).decode())
 quiet = send(b""); began = time.time(); print(quiet.recv(10) == b"", 1 < time.time() - began < 5)
 for _ in range(3): send(head(3, 0) + b"abc").close()
 END
-[ "$(grep -c '"accepted":false' "$out")" = 8 ] && grep -q 'line 3, column 1: checks_kill: ..creds-share..: there is no check of that name' "$out" && grep -q 'True True' "$out" && grep -q 'another release' "$out" && ok || bad "noise"
+[ "$(grep -c '"accepted":false' "$out")" = 8 ] && grep -q 'line 4, column 1: checks_kill: ..creds-share..: there is no check of that name' "$out" && grep -q 'True True' "$out" && grep -q 'another release' "$out" && ok || bad "noise"
 sleep 0.5; reloads reload-after-noise 0 'in force: 0 keys changed' "$work/more.yaml"
 name=reload-still-there; kill -0 $first && ok || bad "run has died of noise"
 stop
