@@ -19,15 +19,25 @@
 /* Of tables, in one sweep: as many as map 256 GiB page by page. */
 #define ENTRIES_MAX (UINT64_C(1) << 26)
 
+/* In a row, of nobody's. */
+struct region {
+	uint64_t first, pages; /* 0 pages: none */
+	bool writable, leaves;
+};
+
+/* Places that may be left by a module: more of them are told, whatever the guest is at. */
+#define LEAVING_MAX 16
+
 struct sweep {
 	struct rf_run *run;
 	struct rf_pieces pieces;
-	struct rf_range text;  /* of the image, to the end of its last page */
-	uint64_t first, pages; /* of nobody's, one after the other; 0 none */
-	uint64_t next;	       /* behind them */
-	bool writable;
-	bool asked, leaves; /* where memory stands still: whether a module's memory is given back */
-	uint64_t left, left_at; /* pages of nobody's meanwhile, and the first of them */
+	struct rf_range text; /* of the image, to the end of its last page */
+	uint64_t image_end;   /* 0: unknown */
+	struct region now;
+	uint64_t next; /* behind it */
+	struct region leaving[LEAVING_MAX];
+	size_t leaving_count;
+	uint64_t init_text; /* of struct mod_initfree */
 };
 
 /*
@@ -62,83 +72,113 @@ static bool is_empty(const uint8_t page[RF_PAGE_SIZE])
 	return true;
 }
 
-/*
- * kernel/module/main.c of 6.1, 6.12 and 7.3: a module is off the list, and what it began with is
- * no part of it any more, a grace period of RCU before that memory is given back: free_module(),
- * do_free_init(), which takes what stands on init_free_list.
- */
-static int ask_who_leaves(struct sweep *s)
+/* Pages in a row are one finding. */
+static int tell_run(struct sweep *s, const struct region *r)
 {
-	uint64_t list, first = 0;
-	int err;
+	char what[64];
 
-	if (s->asked)
-		return 0;
-	s->asked = true;
-	err = rf_run_is_in(s->run, "free_module|do_free_init", &s->leaves);
-	if (!err && !s->leaves && !rf_run_symbol(s->run, "init_free_list", &list)) {
-		err = rf_run_u64(s->run, list, &first);
-		s->leaves = first;
-	}
-	/* What does not say so leaves what was found. */
-	return err == -ENOTSUP ? 0 : err;
+	snprintf(what, sizeof(what), "%llu %sexecutable page%s", (unsigned long long)r->pages,
+		 r->writable ? "writable " : "", r->pages == 1 ? "" : "s");
+	return rf_run_found(s->run, r->first, what, r->first,
+			    "it can be executed in kernel mode, and no list accounts for it");
 }
 
-/*
- * Whether the pages may be a module's that is just leaving. A guest that goes on is looked at again
- * instead; and the guest can say so of whatever it likes, so that this is no way to be clean.
- */
-static int may_leave(struct sweep *s, bool *out)
+/* A guest that goes on is looked at again instead. */
+static bool may_leave(const struct sweep *s, const struct region *r)
 {
 	const struct rf_run *run = s->run;
-	int err;
 
-	*out = false;
-	if (run->c->options.live || run->each || s->writable || s->first < s->text.end ||
-	    s->first >= RF_MODULES_END)
-		return 0;
-	err = ask_who_leaves(s);
-	*out = s->leaves;
-	return err;
+	return !run->c->options.live && !run->each && !r->writable && s->image_end &&
+	       r->first >= s->image_end && r->first < RF_MODULES_END &&
+	       r->pages <= (RF_MODULES_END - r->first) / RF_PAGE_SIZE &&
+	       s->leaving_count < LEAVING_MAX;
 }
 
-/* Pages in a row are one finding. */
 static int tell(struct sweep *s)
 {
-	uint64_t pages = s->pages;
-	bool leave;
-	char what[64];
-	int err;
+	const struct region r = s->now;
 
-	if (!pages)
+	s->now.pages = 0;
+	if (!r.pages)
 		return 0;
-	err = may_leave(s, &leave);
-	s->pages = 0;
-	if (err)
-		return err;
-	if (leave) {
-		s->left_at = s->left ? s->left_at : s->first;
-		s->left += pages;
-		return 0;
-	}
-	snprintf(what, sizeof(what), "%llu %sexecutable page%s", (unsigned long long)pages,
-		 s->writable ? "writable " : "", pages == 1 ? "" : "s");
-	return rf_run_found(s->run, s->first, what, s->first,
-			    "it can be executed in kernel mode, and no list accounts for it");
+	if (!may_leave(s, &r))
+		return tell_run(s, &r);
+	s->leaving[s->leaving_count++] = r;
+	return 0;
 }
 
 static int note(struct sweep *s, uint64_t gva, bool writable)
 {
 	int err = 0;
 
-	if (gva != s->next || writable != s->writable)
+	if (gva != s->next || writable != s->now.writable)
 		err = tell(s);
-	if (!s->pages)
-		s->first = gva;
-	s->pages++;
+	if (!s->now.pages)
+		s->now.first = gva;
+	s->now.pages++;
+	s->now.writable = writable;
 	s->next = gva + RF_PAGE_SIZE;
-	s->writable = writable;
 	return err;
+}
+
+/* What stands on init_free_list begins where a module's beginning did. */
+static int strike_out(struct rf_run *run, uint64_t object, void *ctx)
+{
+	struct sweep *s = ctx;
+	uint64_t text;
+	int err = rf_run_u64(run, object + s->init_text, &text);
+
+	for (size_t i = 0; !err && i < s->leaving_count; i++)
+		if (s->leaving[i].first == text)
+			s->leaving[i].leaves = true;
+	return err;
+}
+
+/*
+ * kernel/module/main.c of 6.1, 6.12 and 7.3: a module is off the list, and what it began with is
+ * no part of it any more, a grace period of RCU before that memory is given back: free_module(),
+ * and do_free_init(), which takes what stands on init_free_list. No error of asking takes away
+ * what was found; and the guest can say so of whatever it likes, so that this is no way to be
+ * clean.
+ */
+static void ask_who_leaves(struct sweep *s)
+{
+	bool all = false;
+	uint64_t list;
+
+	if (!s->leaving_count)
+		return;
+	if (rf_run_is_in(s->run, "free_module|do_free_init", &all))
+		all = false;
+	for (size_t i = 0; i < s->leaving_count; i++)
+		s->leaving[i].leaves = all;
+	if (!all && !rf_run_symbol(s->run, "init_free_list", &list) &&
+	    !rf_run_member(s->run, "mod_initfree", "init_text|module_init", 8, &s->init_text))
+		rf_run_chain(s->run, list, 0, strike_out, s);
+}
+
+static int tell_who_stays(struct sweep *s, bool ask)
+{
+	unsigned long long pages = 0, places = 0, first = 0;
+	int err = 0;
+
+	if (ask)
+		ask_who_leaves(s);
+	for (size_t i = 0; !err && i < s->leaving_count; i++) {
+		const struct region *r = &s->leaving[i];
+
+		if (!r->leaves)
+			err = tell_run(s, r);
+		else if (!places++)
+			first = r->first;
+		pages += r->leaves ? r->pages : 0;
+	}
+	if (err || !places)
+		return err;
+	return rf_run_undecided(s->run,
+				"a module's memory is just being given back: whose %llu pages in "
+				"%llu places are, the first at %#llx, another dump says",
+				pages, places, first);
 }
 
 /* The image's text has to be that of the image. */
@@ -199,25 +239,23 @@ static int look_for_code(struct rf_run *run)
 	struct rf_checks *c = run->c;
 	struct sweep s = { .run = run, .text = c->text };
 	uint64_t half = c->p.levels == 5 ? HALF_5 : HALF_4;
-	int err;
+	int err, told;
 
 	if (s.text.start == s.text.end)
 		return rf_run_lacks(run, "the kernel does not say where its text lies");
+	if (!rf_run_symbol(run, "_end", &s.image_end))
+		s.image_end = (s.image_end + RF_PAGE_SIZE - 1) & ~(RF_PAGE_SIZE - 1);
 	s.text.end = (s.text.end + RF_PAGE_SIZE - 1) & ~(RF_PAGE_SIZE - 1);
 	err = rf_pieces_of_all(run, &s.pieces);
 	if (!err)
 		err = rf_pt_walk(&c->m, &c->p, rf_gva_of(half), rf_gva_of(0), ENTRIES_MAX,
 				 look_at_mapping, &s);
-	if (!err)
-		err = tell(&s);
-	if (!err && s.left)
-		err = rf_run_undecided(
-			run,
-			"a module's memory is just being given back: whose %llu pages "
-			"from %#llx on are, another dump says",
-			(unsigned long long)s.left, (unsigned long long)s.left_at);
+	/* What has been seen by then is told, however the walk ended. */
+	told = tell(&s);
+	if (!told)
+		told = tell_who_stays(&s, !err);
 	rf_pieces_deinit(&s.pieces);
-	return err;
+	return err ? err : told;
 }
 
 const struct rf_check rf_check_code_of_nobody = {

@@ -503,7 +503,7 @@ def monitor_killed(lab: Lab) -> None:
     vm.stop()
     ids = [r["event"] for r in lab.recorded(type="decision", kind="write")]
     check(len(ids) == len(set(ids)), "an event is recorded twice")
-    check(known > 200 and known in (made - 1, made), f"{made} stores, and {known} are on record")
+    check(known > 60 and known in (made - 1, made), f"{made} stores, and {known} are on record")
     check(not lab.left(), f"left running: {lab.left()}")
 
 
@@ -512,12 +512,13 @@ def dies_with_its_vmm(lab: Lab) -> None:
     vm = lab.run("flood", OBSERVE)
     vm.says(RUNS_ON, "the guest to run")
     judged(lab)
+    wait(lambda: lab.status()["log"]["in_no_line_yet"] > 5, "stores that are only counted")
     status = lab.status()
     os.kill(status["vmm_pid"], signal.SIGSTOP)
     time.sleep(0.2)
     status = lab.status()
     made, waiting = status["counters"]["write"], status["log"]["in_no_line_yet"]
-    check(waiting > 20 and decisions(lab) + waiting in (made - 1, made), f"{made} stores, {decisions(lab)} and {waiting} are known")
+    check(waiting > 0 and decisions(lab) + waiting in (made - 1, made), f"{made} stores, {decisions(lab)} and {waiting} are known")
     vm.child.send_signal(signal.SIGSTOP)
     os.kill(status["monitor_pid"], signal.SIGKILL)
     os.kill(status["vmm_pid"], signal.SIGKILL)

@@ -67,4 +67,19 @@ static inline enum rf_check_state run_begun(const struct rf_check *check)
 	return result.state;
 }
 
+/* Pages that rf_pt_walk() finds, and what stands in them. */
+static inline void map(uint64_t gva, uint64_t pages, bool user, bool executable)
+{
+	fake_mappings[fake_mappings_count++] = (struct rf_mapping){ .gva = { gva },
+								    .gpa = { gva % FAKE_SIZE },
+								    .size = pages * RF_PAGE_SIZE,
+								    .user = user,
+								    .executable = executable };
+}
+
+static inline void put(uint64_t gva, const char *bytes, size_t len)
+{
+	memcpy(fake_bytes + gva % FAKE_SIZE, bytes, len);
+}
+
 #endif

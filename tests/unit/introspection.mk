@@ -1,4 +1,4 @@
-UNIT_TESTS += test_pagetable test_kallsyms test_btf test_kernel test_checks test_checks_walk test_checks_programs
+UNIT_TESTS += test_pagetable test_kallsyms test_btf test_kernel test_checks test_checks_walk test_checks_leaving test_checks_programs
 KALLSYMS_SRCS = introspection/kallsyms.c introspection/kallsyms_tables.c introspection/symbols.c
 KERNEL_SRCS = introspection/discover.c introspection/kernel.c introspection/kimage.c introspection/x86/pagetable.c \
 	introspection/btf.c introspection/btf_fields.c introspection/task.c introspection/module.c $(KALLSYMS_SRCS)
@@ -15,6 +15,7 @@ CHECKED_SRCS = tests/unit/fake_types.c tests/unit/fake_hooks.c $(CHECKS_SRCS) in
 	introspection/patches/hooks_kinds.c introspection/x86/descriptor.c introspection/x86/descriptor_expect.c
 test_checks_SRCS = tests/unit/test_checks.c $(CHECKED_SRCS)
 test_checks_walk_SRCS = tests/unit/test_checks_walk.c $(CHECKED_SRCS)
+test_checks_leaving_SRCS = tests/unit/test_checks_leaving.c $(CHECKED_SRCS)
 test_checks_programs_SRCS = tests/unit/test_checks_programs.c $(CHECKED_SRCS)
 # Tasks and modules as the guest's lists have them.
 UNIT_TESTS += test_listing

@@ -14,7 +14,6 @@
 #include "introspection/checks/impl.h"
 #include "tests/unit/fake_hooks.h"
 #include "tests/unit/checking.h"
-#include "tests/unit/fake_tasks.h"
 
 #define TREE (FAKE_BASE + 0x40000)
 #define NODES FAKE_HEAP /* of 256 bytes each */
@@ -314,20 +313,6 @@ static void timers(void **state)
 
 /* --- pages ---------------------------------------------------------------------------------- */
 
-static void map(uint64_t gva, uint64_t pages, bool user, bool executable)
-{
-	fake_mappings[fake_mappings_count++] = (struct rf_mapping){ .gva = { gva },
-								    .gpa = { gva % FAKE_SIZE },
-								    .size = pages * RF_PAGE_SIZE,
-								    .user = user,
-								    .executable = executable };
-}
-
-static void put(uint64_t gva, const char *bytes, size_t len)
-{
-	memcpy(fake_bytes + gva % FAKE_SIZE, bytes, len);
-}
-
 static void pages_of_somebody(void **state)
 {
 	map(FAKE_STEXT, 16, false, true);
@@ -387,80 +372,6 @@ static void pages_of_tracers(void **state)
 	put(NOBODY, "\x90", 1);
 	assert_int_equal(run_check(&rf_check_code_of_nobody), RF_CHECK_CLEAN);
 	fake_u64(FAKE_HEAP + 0x6010, UINT64_C(1) << 40); /* as large as to hide anything */
-	assert_int_equal(run_check(&rf_check_code_of_nobody), RF_CHECK_UNDECIDED);
-}
-
-#define LEAVING (UINT64_C(0xffffffffc0000000) + FAKE_IMAGE + 0x28000)
-#define TASK (FAKE_HEAP + 0x30000)
-#define TASK_STACK (FAKE_HEAP + 0x38000)
-#define FREE_MODULE (FAKE_STEXT + 0x400)
-#define WAITS (TASK_STACK + 0x2e00) /* where the stack of who does ends */
-
-static enum rf_check_state run_live(const struct rf_check *check)
-{
-	begin_with(true, NULL);
-	return run_begun(check);
-}
-
-/* A task that waits in free_module() for the readers of what it has taken off the lists. */
-static void pages_of_who_leaves(void **state)
-{
-	const uint64_t init = FAKE_BASE + 0x48000, signal = TASK + 0x1000, node = TASK + NODE;
-
-	map(LEAVING, 2, false, true);
-	put(LEAVING, "\x90", 1);
-	put(LEAVING + 0x1000, "\x90", 1);
-	assert_int_equal(run_check(&rf_check_code_of_nobody), RF_CHECK_FOUND);
-	fake_task_types(init);
-	fake_member("task_struct", "stack", 0x70, 8);
-	fake_member("task_struct", "thread.sp", 0x78, 8);
-	fake_member("task_struct", "on_cpu", 0x80, 4);
-	fake_symbol("free_module", FREE_MODULE);
-	fake_extent(FREE_MODULE, 0x100);
-	fake_list(init + TASKS, (const uint64_t[]){ TASK + TASKS }, 1);
-	fake_u64(TASK + SIGNAL, signal);
-	fake_list(signal, &node, 1);
-	fake_u64(TASK + 0x70, TASK_STACK);
-	fake_u64(TASK + 0x78, WAITS);
-	assert_int_equal(run_check(&rf_check_code_of_nobody), RF_CHECK_FOUND);
-
-	/* Not what its stack held before, nor what is no return, nor another's. */
-	fake_u64(WAITS - 8, FREE_MODULE + 0x40);
-	fake_u64(TASK_STACK + 0x3ff0, FREE_MODULE);
-	fake_u64(TASK_STACK + 0x3ff8, FREE_MODULE + 0x100);
-	fake_u64(TASK_STACK + 0x4000, FREE_MODULE + 0x40);
-	assert_int_equal(run_check(&rf_check_code_of_nobody), RF_CHECK_FOUND);
-
-	fake_u64(WAITS + 8, FREE_MODULE + 0x40);
-	assert_int_equal(run_check(&rf_check_code_of_nobody), RF_CHECK_UNDECIDED);
-	assert_int_equal(told_count, 0);
-	assert_non_null(strstr(result.why, "whose 2 pages from 0xffffffffc00a8000 on"));
-	/* One that goes on is looked at again. */
-	assert_int_equal(run_live(&rf_check_code_of_nobody), RF_CHECK_FOUND);
-	/* No module is loaded to be written, and none lies elsewhere. */
-	fake_mappings[0].writable = true;
-	assert_int_equal(run_check(&rf_check_code_of_nobody), RF_CHECK_FOUND);
-	fake_mappings[0].writable = false;
-	map(NOBODY, 1, false, true);
-	put(NOBODY, "\x90", 1);
-	assert_int_equal(run_check(&rf_check_code_of_nobody), RF_CHECK_FOUND);
-	assert_int_equal(told_count, 1);
-	assert_int_equal(told[0].object.v, NOBODY);
-	assert_true(result.cut);
-	fake_mappings_count--;
-
-	/* Where one that runs is in its stack no memory says. */
-	fake_u64(WAITS + 8, 0);
-	fake_u64(TASK + 0x80, 1);
-	assert_int_equal(run_check(&rf_check_code_of_nobody), RF_CHECK_UNDECIDED);
-	fake_u64(WAITS - 8, 0);
-	assert_int_equal(run_check(&rf_check_code_of_nobody), RF_CHECK_FOUND);
-	fake_u64(TASK + 0x70, TASK_STACK + 4); /* that is none */
-	assert_int_equal(run_check(&rf_check_code_of_nobody), RF_CHECK_FOUND);
-
-	fake_symbol("init_free_list", FAKE_BASE + 0x49000);
-	assert_int_equal(run_check(&rf_check_code_of_nobody), RF_CHECK_FOUND);
-	fake_u64(FAKE_BASE + 0x49000, NOBODY);
 	assert_int_equal(run_check(&rf_check_code_of_nobody), RF_CHECK_UNDECIDED);
 }
 
@@ -764,7 +675,6 @@ int main(void)
 		T(pages_of_nobody),
 		T(text_that_is_elsewhere),
 		T(pages_of_tracers),
-		T(pages_of_who_leaves),
 		T(entries),
 		T(entries_with_probes),
 		T(entries_that_are_patched),
