@@ -40,13 +40,7 @@ int rf_policy_find(const char *word, char path[PATH_MAX], bool *profile);
  */
 int rf_policy_read(const char *word, const char *path, struct rf_policy_diag *diag,
 		   struct rf_policy_origin *origin, struct rf_policy *out);
-/*
- * What policy/ does not know, policy_known.c: 0, or -EBADMSG with *diag where a list names what is
- * no check, or two keys want different things of one. lines: as in struct rf_policy_origin.
- */
-int rf_policy_know(const struct rf_policy *p, const unsigned int *lines,
-		   struct rf_policy_diag *diag);
-/* rf_policy_read(), and that. */
+/* rf_policy_read(), and rf_policy_know() of monitor/policy_known.h. */
 int rf_policy_read_known(const char *word, const char *path, struct rf_policy_diag *diag,
 			 struct rf_policy_origin *origin, struct rf_policy *out);
 /* The same, the error reported: "FILE:2:1: there is no such key ..." An enum rf_exit. */

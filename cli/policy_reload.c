@@ -13,6 +13,7 @@
 #include "cli/paths.h"
 #include "cli/policy.h"
 #include "cli/reload_request.h"
+#include "monitor/policy_known.h"
 #include "policy/file.h"
 
 #define ANSWER_MS 15000 /* `run` answers sooner, whatever its monitor does */
@@ -45,11 +46,7 @@ static int make_request(const char *word, void *packet, size_t *size)
 	if (!err)
 		err = rf_file_read(path, text, sizeof(text), &q.text_len);
 	if (!err)
-		err = rf_policy_parse(text, q.text_len, &diag, &p);
-	if (!err) {
-		rf_policy_lines(text, q.text_len, origin.lines);
-		err = rf_policy_know(&p, origin.lines, &diag);
-	}
+		err = rf_policy_parse_known(text, q.text_len, &diag, &p);
 	if (err == -EBADMSG)
 		return rf_fail(RF_EXIT_NO, UNCHANGED,
 			       "correct it; `ringfence policy keys` lists what may stand in it",

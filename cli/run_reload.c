@@ -13,6 +13,7 @@
 #include "cli/let_go.h"
 #include "cli/output.h"
 #include "cli/reload_request.h"
+#include "monitor/policy_known.h"
 #include "monitor/reload.h"
 #include "policy/stricter.h"
 
@@ -134,18 +135,6 @@ static int hand_over(struct rf_run_reload *w, const struct rf_request *q)
 	return err;
 }
 
-/* Who asks may have come without `policy reload`. */
-static void know(struct rf_run_reload *w)
-{
-	struct rf_policy_diag diag;
-
-	if (!rf_policy_know(&w->said.policy, w->origin.lines, &diag))
-		return;
-	w->said.accepted = false;
-	snprintf(w->said.why, sizeof(w->said.why), "it is no policy: line %u, column %u: %s",
-		 diag.line, diag.column, diag.text);
-}
-
 static void judge(struct rf_run_reload *w, const struct rf_request *q)
 {
 	const struct rf_run *r = w->run;
@@ -161,15 +150,14 @@ static void judge(struct rf_run_reload *w, const struct rf_request *q)
 		.time = (uint64_t)time(NULL),
 	};
 
-	rf_reload_judge(&question, &w->said);
+	/* Who asks may have come without `policy reload`. */
+	rf_reload_judge_known(&question, &w->said);
 	w->changes = changes_of(&r->now, &w->said.policy);
 	w->origin = (struct rf_policy_origin){ .profile = q->profile };
 	snprintf(w->origin.name, sizeof(w->origin.name), "%s", q->name);
 	memcpy(w->origin.sha256, w->said.sha256, sizeof(w->origin.sha256));
-	if (w->said.accepted) {
+	if (w->said.accepted)
 		rf_policy_lines(q->text, q->text_len, w->origin.lines);
-		know(w);
-	}
 }
 
 /* What `run` refuses goes to the monitor all the same, whose record it is. */

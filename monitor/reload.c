@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "monitor/monitor.h"
+#include "monitor/policy_known.h"
 #include "policy/file.h"
 #include "policy/stricter.h"
 
@@ -130,7 +131,7 @@ static void judge(struct rf_guest *g, const struct rf_reload_order *o, const cha
 		.time = now_s(),
 	};
 
-	rf_reload_judge(&q, said);
+	rf_reload_judge_known(&q, said);
 	if (said->accepted && !o->taken) {
 		said->accepted = false;
 		snprintf(said->why, sizeof(said->why), "`ringfence run` does not take it");

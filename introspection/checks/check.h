@@ -66,7 +66,7 @@ enum rf_check_state {
 	RF_CHECK_CLEAN = 1, /* all of it was looked at */
 	RF_CHECK_FOUND,
 	RF_CHECK_NOT_RUN,   /* this kernel, or this dump, lacks what it needs */
-	RF_CHECK_UNDECIDED, /* it could not be looked at to its end */
+	RF_CHECK_UNDECIDED, /* it could not be looked at to its end, or may be of a moment */
 };
 const char *rf_check_state_text(enum rf_check_state state); /* "clean" ... */
 

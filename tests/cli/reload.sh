@@ -122,6 +122,7 @@ quiet = send(b""); began = time.time(); print(quiet.recv(10) == b"", 1 < time.ti
 for _ in range(3): send(head(3, 0) + b"abc").close()
 END
 [ "$(grep -c '"accepted":false' "$out")" = 8 ] && grep -q 'line 4, column 1: checks_kill: ..creds-share..: there is no check of that name' "$out" && grep -q 'True True' "$out" && grep -q 'another release' "$out" && ok || bad "noise"
+name=reload-unknown-check-on-record; grep '"kind":"policy"' "$work/reload.jsonl" | grep -q 'there is no check of that name' && ok || bad "not why"
 sleep 0.5; reloads reload-after-noise 0 'in force: 0 keys changed' "$work/more.yaml"
 name=reload-still-there; kill -0 $first && ok || bad "run has died of noise"
 stop

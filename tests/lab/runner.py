@@ -285,8 +285,10 @@ def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory
                 said = _still(monitor)
                 show(f"lab: the emulated host hangs; it was killed (what the emulator said of it: {said})")
             elif not console.finished:
-                with contextlib.suppress(subprocess.TimeoutExpired):
+                try:
                     show(f"lab: the emulator ended with status {process.wait(ASK_SECONDS)}")
+                except subprocess.TimeoutExpired:
+                    show("lab: the emulated host said no more, and was killed")
         finally:
             _end(process)
         if artefacts.exists():
@@ -380,8 +382,8 @@ def run_jobs(jobs: list[Job], host_kernel: str = "6.12", guests: Optional[list[s
     results = _emulated(jobs, host_kernel, guests, cpus, memory, show, vmm_name)
     lost = {result.name for result in results if result.host_died or mixed_up(result)}
     if lost:
-        # Not the jobs' doing as a rule: see host/hold.c. A second death is reported as it is. One processor: the emulator's
-        # stale translations come of one of its threads changing code that another runs.
+        # Not the jobs' doing as a rule: where two threads of an emulator change what they share it dies now and then, any QEMU's
+        # (docs/testing.md). With one processor it has one; a second death is reported as it is.
         show(f"lab: THE EMULATED HOST DIED, or took its registers for a guest's; it is booted once more, with one processor, for: "
              f"{', '.join(sorted(lost))}")
         for name in lost:

@@ -122,7 +122,7 @@ def run_all(jobs: list[runner.Job], host_kernel: str, guests: list[str]) -> dict
     def lost(result: runner.Result) -> bool:
         return "RF: storm up" not in result.log or (result.name.endswith("-unsealed") and "RF: storm done" not in result.log)
 
-    # One processor: on two the emulator runs stale translations of patched lines (docs/testing.md).
+    # One processor: on two the emulator dies (docs/testing.md).
     return runner.run_again(jobs, lambda left, _: runner.run_jobs(left, host_kernel, guests, cpus=1), lost, 3, "storm")[0]
 
 

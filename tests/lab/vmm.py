@@ -98,13 +98,19 @@ def _started(home: Path, *options: str) -> list[str]:
                                    home / "usr/bin/qemu-system-x86_64")]
 
 
-def _newer(name: str) -> Vmm:
-    home = _folder(name)
+def _libraries(name: str, home: Path) -> list[Path]:
+    """What such a QEMU runs with: all of it of its own suite."""
     text = run(*_started(home, "--list"))
     found = [Path(path) for path in re.findall(r"=> (\S+) ", text)]
     outside = [str(path) for path in found if home not in path.parents]
     if outside or "not found" in text:
         raise LabError(f"{name} does not have all its libraries in {home}: {' '.join(outside)}\n{text}")
+    return found
+
+
+def _newer(name: str) -> Vmm:
+    home = _folder(name)
+    found = _libraries(name, home)
     return Vmm(name, home / "usr/bin/qemu-system-x86_64",
                {named(path, home): path for path in found} | {"/usr/lib64/ld-linux-x86-64.so.2": Path(_started(home)[0])}, _roms(home))
 
@@ -126,6 +132,7 @@ def emulator() -> list[str]:
         return [str(own)]
     try:
         home = _folder(EMULATOR)
+        _libraries(EMULATOR, home)
     except Unreachable as error:
         print(f"lab: {EMULATOR} cannot be had ({error}); {own} emulates, which may lose guests of two processors", flush=True)
         return [str(own)]

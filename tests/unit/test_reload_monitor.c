@@ -163,6 +163,22 @@ static void no_policy(void **state)
 	assert_line("refused", "it is no policy");
 }
 
+/* The record says which name, whether or not `run` has seen it too. */
+static void no_such_check(void **state)
+{
+	struct rf_reload_order o = order();
+
+	for (o.taken = 0; o.taken < 2; o.taken++) {
+		assert_int_equal(send_it(&o, TIGHT "checks_kill: [ frist ]\n"), 0);
+		assert_line("refused", "it is no policy: line 3, column 1: checks_kill: "
+				       "\"frist\": there is no check of that name");
+		assert_int_equal(send_it(&o, TIGHT "checks_kill: [ guarded ]\n"), 0);
+		assert_line("refused", "it is looked for by a guard");
+	}
+	o.taken = 1;
+	assert_int_equal(send_it(&o, TIGHT "checks_kill: [ first ]\n"), RF_RELOADED);
+}
+
 /* No line, no change. */
 static void log_is_full(void **state)
 {
@@ -296,17 +312,10 @@ static void next_monitor_judges_by_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(tighter_is_taken),
-		T(looser_is_refused),
-		T(signed_is_taken),
-		T(not_taken_by_run),
-		T(no_policy),
-		T(log_is_full),
-		T(nonsense),
-		T(too_long),
-		T(run_is_gone),
-		T(in_force),
-		T(next_monitor_judges_by_it),
+		T(tighter_is_taken), T(looser_is_refused), T(no_such_check),
+		T(signed_is_taken),  T(not_taken_by_run),  T(no_policy),
+		T(log_is_full),	     T(nonsense),	   T(too_long),
+		T(run_is_gone),	     T(in_force),	   T(next_monitor_judges_by_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
