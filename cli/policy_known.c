@@ -23,8 +23,10 @@ int rf_policy_take(const char *word, struct rf_policy_origin *origin, struct rf_
 	if (!err)
 		return RF_EXIT_OK;
 	if (err == -EBADMSG)
-		return rf_fail(RF_EXIT_NO, "nothing is judged by a policy that is not valid",
-			       "correct it; `ringfence policy keys` lists what may stand in it",
+		return rf_fail(RF_EXIT_NO,
+			       "a policy that is not valid is not shown, signed or judged by",
+			       "correct it; `ringfence policy keys` lists what may stand in it, "
+			       "`ringfence check --list` the checks",
 			       "%s:%u:%u: %s", word, diag.line, diag.column, diag.text);
 	return rf_fail(RF_EXIT_NOT_FOUND, "there is no policy to look at",
 		       "give the path of a file, or a profile: " RF_PROFILES, "policy %s: %s", word,

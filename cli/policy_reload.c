@@ -49,7 +49,8 @@ static int make_request(const char *word, void *packet, size_t *size)
 		err = rf_policy_parse_known(text, q.text_len, &diag, &p);
 	if (err == -EBADMSG)
 		return rf_fail(RF_EXIT_NO, UNCHANGED,
-			       "correct it; `ringfence policy keys` lists what may stand in it",
+			       "correct it; `ringfence policy keys` lists what may stand in it, "
+			       "`ringfence check --list` the checks",
 			       "%s:%u:%u: %s", word, diag.line, diag.column, diag.text);
 	if (err)
 		return rf_fail(RF_EXIT_NOT_FOUND, UNCHANGED,

@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "monitor/messages.h"
-#include "monitor/policy_known.h"
 #include "monitor/rotate.h"
 #include "monitor/sandbox.h"
 #include "policy/chain.h"
@@ -316,7 +315,7 @@ static int load_files(struct rf_guest *g, struct options *o)
 	if (o->policy) {
 		err = rf_file_take(o->policy_fd, text, sizeof(text), &len);
 		if (!err)
-			err = rf_policy_parse_known(text, len, &diag, &g->policy);
+			err = rf_policy_parse(text, len, &diag, &g->policy);
 		if (err)
 			rf_complain(g, "the policy is not valid: %s",
 				    diag.text[0] ? diag.text : strerror(-err));

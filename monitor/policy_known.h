@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a policy names that policy/ does not know: checks. */
+/* What a policy names that policy/ does not know: checks. Asked when a policy is first taken; a
+ * monitor of another release that goes on with one does nothing about names it has not got. */
 #ifndef RF_MONITOR_POLICY_KNOWN_H
 #define RF_MONITOR_POLICY_KNOWN_H
 

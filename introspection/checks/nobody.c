@@ -175,10 +175,12 @@ static int tell_who_stays(struct sweep *s, bool ask)
 	}
 	if (err || !places)
 		return err;
-	return rf_run_undecided(s->run,
-				"a module's memory is just being given back: whose %llu pages in "
-				"%llu places are, the first at %#llx, another dump says",
-				pages, places, first);
+	return rf_run_undecided(
+		s->run,
+		"%llu pages on no list (places: %llu, first %#llx) may be of a module "
+		"just unloaded, so the guest says: dump again; still there, they "
+		"are a finding",
+		pages, places, first);
 }
 
 /* The image's text has to be that of the image. */
@@ -262,7 +264,8 @@ const struct rf_check rf_check_code_of_nobody = {
 	.name = "code-of-nobody",
 	.summary = "each page that can be executed in kernel mode is the image's, a listed "
 		   "module's, or made by the kernel itself",
-	.reading = "a module hides, or code was put into memory without one",
+	.reading = "a module hides, or code was put into memory without one; in a dump, rarely, "
+		   "what is left of a module just unloaded, where the dump does not show that",
 	.attack = "T1014",
 	.severity = RF_SEVERITY_CRITICAL,
 	.period_ms = 10000,

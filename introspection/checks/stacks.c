@@ -50,7 +50,7 @@ static int look_at_stack(struct rf_run *run, uint64_t task, void *ctx)
 	(void)((err = rf_run_u64(run, task + s->stack, &stack)) ||
 	       (err = rf_run_u64(run, task + s->sp, &from)) ||
 	       (err = s->on_cpu ? rf_run_u32(run, task + s->on_cpu, &on_cpu) : 0));
-	/* One that has ended has none. Where one that runs is in it no memory says. */
+	/* One that has ended has none. Of one that runs no memory says where its stack ends now. */
 	if (err || s->found || !stack || (stack & 7))
 		return err;
 	if (on_cpu)

@@ -154,10 +154,11 @@ OOPS = re.compile(r"BUG: |kernel BUG at |Oops: |^int3: |general protection fault
 def add_ending(found: dict[str, Attempt], result: runner.Result) -> None:
     """Of the attack that nothing more was heard of: how its guest's job ended, why its kernel died, and what was said last."""
     lines = [re.sub(r"^\[ *[0-9.]+\] ", "", line.strip()) for line in result.log.splitlines() if line.strip()]
-    last = ([line for line in lines if OOPS.search(line)][:4] or lines[-3:]) + lines[-1:]
+    died = [line for line in lines if OOPS.search(line)][:4]
+    last = died + lines[-1:] if died else lines[-3:]
     for attempt in found.values():
         if attempt.result == "silent":
-            attempt.detail += f"; its job: status {result.status}, {result.seconds:.0f} s {result.note}; last: {' / '.join(last)}"
+            attempt.detail += f"; its job: status {result.status}, {result.seconds:.0f} s {result.note}; it said: {' / '.join(last)}"
 
 
 def read_records(path: Path) -> list[Record]:

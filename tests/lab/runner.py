@@ -153,7 +153,7 @@ def _save(result: Result) -> None:
 def _nudge(port: Path) -> None:
     """An interrupt for the emulated host: somebody opens the other end of a port of its own, and closes it.
 
-    QEMU 7.2 loses one now and then: the processor is halted, and its APIC has a vector that nobody looks at before the next
+    QEMU loses one now and then, 7.2 was seen to and 10.0 has the same line: the processor is halted, and its APIC has a vector that nobody looks at before the next
     one comes. By its source do_vmexit() (target/i386/tcg/sysemu/svm_helper.c) takes a bit out of interrupt_request without a
     lock, while a device's thread may be putting another one in.
     """
@@ -286,9 +286,10 @@ def _emulated(jobs: list[Job], series: str, guests: list[str], cpus: int, memory
                 show(f"lab: the emulated host hangs; it was killed (what the emulator said of it: {said})")
             elif not console.finished:
                 try:
-                    show(f"lab: the emulator ended with status {process.wait(ASK_SECONDS)}")
+                    status = process.wait(ASK_SECONDS)
+                    show(f"lab: the emulator ended with {f'status {status}' if status >= 0 else signal.Signals(-status).name}")
                 except subprocess.TimeoutExpired:
-                    show("lab: the emulated host said no more, and was killed")
+                    show("lab: the emulated host's console was closed, and its emulator, which went on, was killed")
         finally:
             _end(process)
         if artefacts.exists():
@@ -376,7 +377,8 @@ def run_jobs(jobs: list[Job], host_kernel: str = "6.12", guests: Optional[list[s
     guests = guests or ["6.1", "6.12"]
     out_dir().mkdir(parents=True, exist_ok=True)
     mode, why = probe.choose(mode)
-    show(f"lab: {mode} host, because {why}")
+    emulator = f" in {vmm.EMULATOR if len(vmm.emulator()) > 1 else vmm.qemu()}" if mode == "emulated" else ""
+    show(f"lab: {mode} host{emulator}, because {why}")
     if mode == "native":
         return _native(jobs, guests, show)
     results = _emulated(jobs, host_kernel, guests, cpus, memory, show, vmm_name)

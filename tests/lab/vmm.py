@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The VMM of the emulated host: this machine's own QEMU, one of a newer suite with its suite's libraries, or one that is no QEMU.
+"""The VMM of the emulated host, and what emulates that host: this machine's own QEMU, one of a newer suite with its suite's libraries, or one that is no QEMU.
 
 The host has one of them, under its usual name, and the C library that it was built for. The project's programs, built with this
 machine's, run with that too: a newer C library has all names of an older one.
@@ -117,24 +117,25 @@ def _newer(name: str) -> Vmm:
 
 # QEMU's emulator before this lets one thread translate a line that another is just writing to, and keeps what it read
 # (docs/testing.md): a processor then meets an int3 that is there no more.
-TRANSLATES_WHOLE = (8, 1)
+FIRST_SOUND = (8, 1)
 EMULATOR = "QEMU 10.0"
 
 
 @functools.cache
 def emulator() -> list[str]:
-    """How a machine without KVM is started: this machine's own QEMU, or the newer one where that translates what is written to
-    meanwhile. Its own again, which is said, where no newer one is to be had.
+    """How a machine without KVM is started: this machine's own QEMU, if it is new enough, else EMULATOR, unpacked; its own all the
+    same, which is said, where that cannot be had.
     """
     own = qemu()
     version = re.search(r"version (\d+)\.(\d+)", run(own, "--version"))
-    if version and (int(version[1]), int(version[2])) >= TRANSLATES_WHOLE:
+    if version and (int(version[1]), int(version[2])) >= FIRST_SOUND:
         return [str(own)]
     try:
         home = _folder(EMULATOR)
         _libraries(EMULATOR, home)
     except Unreachable as error:
-        print(f"lab: {EMULATOR} cannot be had ({error}); {own} emulates, which may lose guests of two processors", flush=True)
+        print(f"lab: {EMULATOR} cannot be had, and {own} emulates: what has two processors may die of an int3 that is nobody's. To "
+              f"do: let this machine reach the suite {NEWER[EMULATOR][0]} once. ({' '.join(str(error).split())[-200:]})", flush=True)
         return [str(own)]
     return [*_started(home), *(word for folder in ROM_FOLDERS for word in ("-L", str(home / folder)))]
 

@@ -5,7 +5,7 @@
  * KVM switches code paths of the host kernel with the first VM (preempt notifiers) and with the first vCPU whose APIC is
  * disabled. QEMU's emulator before 8.1 may keep a stale translation of code that one processor patches while another
  * has it translated: the emulated host then dies of an int3 nobody owns, once in a few dozen guests. With this VM held
- * open the host's code is patched once, before any guest runs.
+ * open the host's code is patched once, before any guest runs. (A newer emulator is taken where there is one.)
  */
 #include <fcntl.h>
 #include <linux/kvm.h>
