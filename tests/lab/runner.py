@@ -153,9 +153,9 @@ def _save(result: Result) -> None:
 def _nudge(port: Path) -> None:
     """An interrupt for the emulated host: somebody opens the other end of a port of its own, and closes it.
 
-    QEMU loses one now and then, 7.2 was seen to and 10.0 has the same line: the processor is halted, and its APIC has a vector that nobody looks at before the next
-    one comes. By its source do_vmexit() (target/i386/tcg/sysemu/svm_helper.c) takes a bit out of interrupt_request without a
-    lock, while a device's thread may be putting another one in.
+    QEMU 7.2 loses one now and then; whether a newer one does was not looked for. The processor is halted, and its APIC has a
+    vector that nobody looks at before the next one comes. By its source do_vmexit() (target/i386/tcg/sysemu/svm_helper.c) takes
+    a bit out of interrupt_request without a lock, while a device's thread may be putting another one in.
     """
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as asked:
         asked.settimeout(ASK_SECONDS)
@@ -228,7 +228,7 @@ class _Console:
 def qemu_line(series: str, image: Path, cpus: int, memory: int, extra: str = "") -> list[str]:
     """The emulator's command line for a host of this kernel."""
     from kernels import get  # the kernel is there: the image was made with it
-    return [*vmm.emulator(), "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "EPYC,+svm,+npt,+umip", "-smp", str(cpus),
+    return [*vmm.emulator(cpus), "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "EPYC,+svm,+npt,+umip", "-smp", str(cpus),
             "-m", str(memory), "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
             "-kernel", str(get(series).vmlinuz), "-initrd", str(image),
             "-append", f"console=ttyS0 panic=-1 mitigations=off quiet {extra}".strip()]
@@ -377,7 +377,7 @@ def run_jobs(jobs: list[Job], host_kernel: str = "6.12", guests: Optional[list[s
     guests = guests or ["6.1", "6.12"]
     out_dir().mkdir(parents=True, exist_ok=True)
     mode, why = probe.choose(mode)
-    emulator = f" in {vmm.EMULATOR if len(vmm.emulator()) > 1 else vmm.qemu()}" if mode == "emulated" else ""
+    emulator = f" in {vmm.EMULATOR if len(vmm.emulator(cpus)) > 1 else vmm.qemu()}" if mode == "emulated" else ""
     show(f"lab: {mode} host{emulator}, because {why}")
     if mode == "native":
         return _native(jobs, guests, show)

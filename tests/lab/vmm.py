@@ -122,13 +122,13 @@ EMULATOR = "QEMU 10.0"
 
 
 @functools.cache
-def emulator() -> list[str]:
-    """How a machine without KVM is started: this machine's own QEMU, if it is new enough, else EMULATOR, unpacked; its own all the
-    same, which is said, where that cannot be had.
+def emulator(processors: int) -> list[str]:
+    """How a machine without KVM is started: this machine's own QEMU, if it is new enough or has one thread alone, else EMULATOR,
+    unpacked; its own all the same, which is said, where that cannot be had.
     """
     own = qemu()
     version = re.search(r"version (\d+)\.(\d+)", run(own, "--version"))
-    if version and (int(version[1]), int(version[2])) >= FIRST_SOUND:
+    if processors == 1 or version and (int(version[1]), int(version[2])) >= FIRST_SOUND:
         return [str(own)]
     try:
         home = _folder(EMULATOR)
