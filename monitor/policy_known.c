@@ -13,8 +13,8 @@ static int wrong(const struct rf_key *k, const unsigned int *lines, struct rf_po
 {
 	static const char *const texts[] = {
 		[UNKNOWN] = "there is no check of that name; `ringfence check --list` has them",
-		[BY_GUARD] = "it is looked for by a guard, which `patches` and `pin` are for, and "
-			     "on_denied",
+		[BY_GUARD] =
+			"it is looked for by a guard, which `patches`, `pin` and on_denied are for",
 		[IS_OFF] = "it is not run: checks_off names it too",
 		[NONE_RUNS] = "no check is run: checks is off",
 	};

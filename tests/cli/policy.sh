@@ -15,7 +15,7 @@ printf 'version: 1\nlog_quota_mb: 1GB\n' >"$work/unit.yaml"
 wrong number "$work/unit.yaml" 2 15 'log_quota_mb cannot be what stands there. It may be: 0 to 1048576 (MiB), digits alone$'
 printf 'version: 1\npatches: { owners: [ "a b" ] }\n' >"$work/owner.yaml"
 printf 'version: 1\nchecks_kill: [ creds-shared, idt ]\n' >"$work/guards.yaml"
-wrong checks-of-guards "$work/guards.yaml" 2 1 'checks_kill: "idt": it is looked for by a guard, which .patches. and .pin. are for, and on_denied$'
+wrong checks-of-guards "$work/guards.yaml" 2 1 'checks_kill: "idt": it is looked for by a guard, which .patches., .pin. and on_denied are for$'
 printf 'version: 1\nchecks_off: [ creds-shared ]\nchecks_kill: [ creds-shared ]\n' >"$work/both.yaml"
 wrong checks-off-and-kill "$work/both.yaml" 3 1 'checks_kill: "creds-shared": it is not run: checks_off names it too$'
 printf 'version: 1\nchecks: off\nchecks_pause: [ creds-shared ]\n' >"$work/unchecked.yaml"
