@@ -17,6 +17,8 @@
 #ifndef RF_INTROSPECTION_CHECKS_INSIDE_H
 #define RF_INTROSPECTION_CHECKS_INSIDE_H
 
+#include <errno.h>
+
 #include "introspection/budget.h"
 #include "introspection/checks/check.h"
 
@@ -43,11 +45,12 @@ int rf_run_symbol(struct rf_run *run, const char *names, uint64_t *out);
 int rf_run_member(struct rf_run *run, const char *type, const char *paths, uint64_t size,
 		  uint64_t *offset);
 int rf_run_sizeof(struct rf_run *run, const char *types, uint64_t *out);
-/* It lacks that; returns -ENOTSUP. */
-int rf_run_lacks(struct rf_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* It cannot be told whether that is as it should be; returns -EAGAIN. */
-int rf_run_undecided(struct rf_run *run, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+/* Why it ends with that error; returns it. */
+int rf_run_says(struct rf_run *run, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* It lacks that; -ENOTSUP. It cannot be told whether that is as it should be; -EAGAIN. */
+#define rf_run_lacks(run, ...) rf_run_says(run, -ENOTSUP, __VA_ARGS__)
+#define rf_run_undecided(run, ...) rf_run_says(run, -EAGAIN, __VA_ARGS__)
 /* Like rf_run_member(), but a missing member is not reported. */
 bool rf_run_has(struct rf_run *run, const char *type, const char *path);
 

@@ -102,24 +102,14 @@ int rf_run_text(struct rf_run *run, uint64_t gva, char *out, size_t size)
 
 /* --- names ---------------------------------------------------------------------- */
 
-int rf_run_lacks(struct rf_run *run, const char *format, ...)
+int rf_run_says(struct rf_run *run, int err, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(run->lacks, sizeof(run->lacks), format, args);
 	va_end(args);
-	return -ENOTSUP;
-}
-
-int rf_run_undecided(struct rf_run *run, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(run->lacks, sizeof(run->lacks), format, args);
-	va_end(args);
-	return -EAGAIN;
+	return err;
 }
 
 bool rf_next_name(const char **names, char out[64])

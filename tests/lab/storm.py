@@ -4,7 +4,8 @@
 
 Of each step of the sealed guest nothing may be denied and nothing reported, it must do what it does unprotected, and
 what the function tracer tells of the same system calls must be the same. Figures per kernel and step go to storm.json
-in the build folder. The short one has the sealed guest alone, and compares it with nothing. Ends with "storm: N passed, N failed, N skipped".
+in the build folder. The short one has the sealed guest alone, and compares it with nothing. Ends with
+"storm: N passed, N failed, N skipped".
 """
 import argparse
 import json
@@ -122,7 +123,7 @@ def run_all(jobs: list[runner.Job], host_kernel: str, guests: list[str]) -> dict
     def lost(result: runner.Result) -> bool:
         return "RF: storm up" not in result.log or (result.name.endswith("-unsealed") and "RF: storm done" not in result.log)
 
-    # One processor: on two the emulator dies (docs/testing.md).
+    # One processor: on two its guest or the emulator ended, why is not known (docs/testing.md).
     return runner.run_again(jobs, lambda left, _: runner.run_jobs(left, host_kernel, guests, cpus=1), lost, 3, "storm")[0]
 
 

@@ -182,7 +182,7 @@ class Test:
     seconds: int = 120
     consoles: tuple[str, ...] = ("console",)  # whose guests must all come to init's first line
     debian: bool = False  # it boots the Debian guest
-    # Of the host. On two the emulator now and then dies, where both run what is patched (docs/testing.md).
+    # Of the host. On two a guest or the emulator now and then ends, where both run what is patched (docs/testing.md).
     processors: int = 1
     files: Callable[[], dict[str, bytes]] = dict  # what stands beside the script
     guests: tuple[str, ...] = ("6.1", "6.12")  # kernels that the host takes along

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The VMM of the emulated host, and what emulates that host: this machine's own QEMU, one of a newer suite with its suite's libraries, or one that is no QEMU.
+"""The VMM of the emulated host, and what emulates that host: this machine's own QEMU, one of a newer suite with its suite's
+libraries, or, as a VMM, one that is no QEMU.
 
 The host has one of them, under its usual name, and the C library that it was built for. The project's programs, built with this
 machine's, run with that too: a newer C library has all names of an older one.
